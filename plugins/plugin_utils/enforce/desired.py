@@ -1,0 +1,93 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Lists to the objects of each target, rendered in the target's own language."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import registry
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject, DesiredTarget, PointList
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.naming import owned_name
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
+
+OWNERSHIP = "segwright:"
+CELL_STATUS = {"monitor": "MONITOR", "enforce": "ENABLED"}
+
+
+def ownership_mark(site: Site, what: str) -> str:
+    """Return the description that marks an object as ours; free of dates, so that regenerating changes nothing."""
+    return f"{OWNERSHIP}{site.name} {what}"
+
+
+def rendered(listing: PointList) -> str:
+    """Return the text of a list in its platform's language."""
+    platform = {"dacl": "dacl", "sgacl": "sgacl", "port_acl": "ios", "firewall": "nftables"}[listing.kind]
+    return registry.render(platform, listing.name, listing.aces)
+
+
+def desired_targets(site: Site, lists: Sequence[PointList]) -> tuple[DesiredTarget, ...]:
+    """Return what each host must hold, hosts and objects in a fixed order."""
+    objects: dict[tuple[str, str], dict[tuple[str, str], DesiredObject]] = defaultdict(dict)
+    for listing in lists:
+        for item in _objects_of(site, listing):
+            objects[listing.host, listing.platform][item.kind, item.name] = item
+    return tuple(
+        DesiredTarget(host, platform, tuple(found[key] for key in sorted(found)))
+        for (host, platform), found in sorted(objects.items())
+    )
+
+
+def _objects_of(site: Site, listing: PointList) -> list[DesiredObject]:
+    if listing.kind == "dacl":
+        return _dacl(site, listing)
+    if listing.kind == "sgacl":
+        return _cell(site, listing)
+    if listing.kind == "port_acl":
+        return _port_acl(listing)
+    return [DesiredObject("ruleset", listing.name, {"table": listing.name, "content": rendered(listing)})]
+
+
+def _dacl(site: Site, listing: PointList) -> list[DesiredObject]:
+    mark = ownership_mark(site, f"segment {listing.segment}")
+    acl = {"dacl_type": "IPV4", "content": rendered(listing), "description": mark}
+    profile = {"dacl_name": listing.name, "description": mark}
+    return [
+        DesiredObject("downloadable_acl", listing.name, acl),
+        DesiredObject("authorization_profile", listing.name, profile),
+    ]
+
+
+def _cell(site: Site, listing: PointList) -> list[DesiredObject]:
+    source, destination = owned_name(listing.segment), owned_name(listing.peer)
+    made = [_sgt(site, listing.segment), _sgt(site, listing.peer)]
+    content = rendered(listing)
+    only_closing = len(listing.aces) == 1
+    if not only_closing:
+        mark = ownership_mark(site, f"cell {listing.segment} to {listing.peer}")
+        made.append(DesiredObject("sgacl", listing.name, {"ip_version": "IPV4", "content": content, "description": mark}))
+    cell = {
+        "source": source,
+        "destination": destination,
+        "status": CELL_STATUS[listing.stage],
+        "sgacls": [] if only_closing else [listing.name],
+        "default_rule": "DENY_IP" if only_closing else "NONE",
+        "description": ownership_mark(site, f"cell {listing.segment} to {listing.peer}"),
+    }
+    made.append(DesiredObject("egress_matrix_cell", f"{source}-{destination}", cell))
+    return made
+
+
+def _sgt(site: Site, segment: str) -> DesiredObject:
+    body = {"value": site.segments[segment].sgt, "description": ownership_mark(site, f"segment {segment}")}
+    return DesiredObject("sgt", owned_name(segment), body)
+
+
+def _port_acl(listing: PointList) -> list[DesiredObject]:
+    made = [DesiredObject("access_list", listing.name, {"content": rendered(listing)})]
+    for interface in listing.interfaces:
+        body = {"interface": interface, "direction": "in", "access_list": listing.name}
+        made.append(DesiredObject("attachment", f"{interface}-in", body))
+    return made

@@ -1,0 +1,90 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What each enforcement point must hold, and what that means for a target's objects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, Location
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import Ace
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Why a line stands in a list. ``role``: rule, reply, bootstrap, management, icmp, default."""
+
+    role: str
+    rule: str = ""
+    location: Location = Location()
+
+
+@dataclass(frozen=True)
+class PointList:
+    """One list at one enforcement point.
+
+    ``name`` is the name of the list on its platform. ``segment`` is the filtered segment (DACL, port ACL), or the
+    source of a cell, ``peer`` the destination of a cell. ``aces`` always end in an explicit decision. Each ACE's
+    ``label`` is a key of ``origins``. ``interfaces`` are where a port ACL is attached. ``stateful`` points judge the
+    first packet of a connection; their replies need no line.
+    """
+
+    point: str
+    kind: str
+    platform: str
+    host: str
+    name: str
+    stage: str
+    aces: tuple[Ace, ...]
+    default_permit: bool
+    stateful: bool
+    segment: str = ""
+    peer: str = ""
+    interfaces: tuple[str, ...] = ()
+    origins: Mapping[str, Origin] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True)
+class DesiredObject:
+    """An object that a target must hold, as plain JSON values.
+
+    Kinds and bodies by platform:
+
+    ise
+        ``sgt`` {value, description}; ``sgacl`` {ip_version, content, description};
+        ``downloadable_acl`` {dacl_type, content, description};
+        ``authorization_profile`` {dacl_name, description};
+        ``egress_matrix_cell`` {source, destination, status, sgacls, default_rule, description} named SOURCE-DESTINATION
+    ios
+        ``access_list`` {content} (lines ``permit ...`` without sequence numbers);
+        ``attachment`` {interface, direction, access_list} named INTERFACE-DIRECTION
+    nftables
+        ``ruleset`` {table, content}
+
+    ``meaning`` of an object with content is compared by the packet engine, never by text.
+    """
+
+    kind: str
+    name: str
+    body: Mapping[str, Any] = field(hash=False)
+
+
+@dataclass(frozen=True)
+class DesiredTarget:
+    """Everything one device or service must hold."""
+
+    host: str
+    platform: str
+    objects: tuple[DesiredObject, ...]
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """The compiled policy: lists, desired objects, and what the compiler has to say."""
+
+    lists: tuple[PointList, ...]
+    targets: tuple[DesiredTarget, ...]
+    findings: tuple[Finding, ...] = ()

@@ -1,0 +1,118 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Names of a policy to addresses and services to packet fields."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import ESTABLISHED
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import ANY, Rule, Site
+
+TCP = 6
+ICMP_PROTOCOLS = {4: 1, 6: 58}
+
+
+@dataclass(frozen=True)
+class Ends:
+    """Client and server addresses of one family; None stands for any address."""
+
+    family: int
+    client: IntervalSet | None
+    server: IntervalSet | None
+
+
+@dataclass(frozen=True)
+class Match:
+    """One protocol with its fields, seen from the client. None stands for any value."""
+
+    protocol: int
+    server_ports: IntervalSet | None
+    client_ports: IntervalSet | None
+    detail: IntervalSet | None
+
+    def established(self) -> IntervalSet | None:
+        """Return the flag set of a reply line: ACK or RST for TCP, else any (facts/devices.md section 6.1)."""
+        return ESTABLISHED if self.protocol == TCP else None
+
+
+def addresses_of(prefixes: Iterable[str], family: int) -> IntervalSet:
+    """Return the addresses of prefixes and single addresses that belong to one family (4 or 6)."""
+    pairs = []
+    for text in prefixes:
+        network = ipaddress.ip_network(text, strict=False)
+        if network.version == family:
+            pairs.append((int(network.network_address), int(network.broadcast_address)))
+    return IntervalSet.of(*pairs)
+
+
+def member_addresses(site: Site, segment: str, family: int) -> IntervalSet:
+    """Return the addresses that the membership lock gives a segment's devices, one family."""
+    return addresses_of((a for member in site.members.get(segment, ()) for a in member.addresses), family)
+
+
+def addresses_of_name(site: Site, name: str, family: int) -> IntervalSet | None:
+    """Return the addresses of a segment, ``zone:NAME``, network set or ``any`` (None); KeyError for unknown names."""
+    if name == ANY:
+        return None
+    if name.startswith("zone:"):
+        return addresses_of(site.zones[name.removeprefix("zone:")].subnets, family)
+    if name in site.segments:
+        return member_addresses(site, name, family)
+    return addresses_of(site.networks[name].prefixes, family)
+
+
+def ends_of(site: Site, client: str, server: str) -> Iterator[Ends]:
+    """Yield the pairs of client and server addresses, by family, where both sides have some."""
+    for family in (4, 6):
+        client_set = addresses_of_name(site, client, family)
+        server_set = addresses_of_name(site, server, family)
+        if (client_set is None or client_set) and (server_set is None or server_set):
+            yield Ends(family, client_set, server_set)
+
+
+def matches_of(site: Site, services: Iterable[str], family: int) -> Iterator[tuple[str, Match]]:
+    """Yield service name and match for each protocol of the named services that exists in the family."""
+    for name in services:
+        service = site.services[name]
+        for match in service.matches:
+            if match.protocol in ICMP_PROTOCOLS.values():
+                if match.protocol == ICMP_PROTOCOLS[family]:
+                    yield name, Match(match.protocol, None, None, _icmp_detail(match.icmp_type, match.icmp_code))
+                continue
+            ports = IntervalSet.of(*match.ports) if match.ports else None
+            client_ports = IntervalSet.of(*match.client_ports) if match.client_ports else None
+            if service.symmetric and client_ports is None:
+                client_ports = ports
+            yield name, Match(match.protocol, ports, client_ports, None)
+
+
+def _icmp_detail(icmp_type: int | None, icmp_code: int | None) -> IntervalSet | None:
+    if icmp_type is None:
+        return None
+    if icmp_code is None:
+        return IntervalSet.of((icmp_type * 256, icmp_type * 256 + 255))
+    return IntervalSet.of((icmp_type * 256 + icmp_code, icmp_type * 256 + icmp_code))
+
+
+def rules_from(site: Site, segment: str) -> list[Rule]:
+    """Return the rules in which the segment's devices are clients, in file order."""
+    return list(site.segments[segment].allow)
+
+
+def rules_to(site: Site, segment: str, family: int) -> list[Rule]:
+    """Return the rules whose server side takes in devices of the segment, by client segment and file order."""
+    own = member_addresses(site, segment, family)
+    found = []
+    for rule in site.rules():
+        if rule.to == segment:
+            found.append(rule)
+        elif rule.to not in site.segments:
+            target = addresses_of_name(site, rule.to, family)
+            if own and (target is None or target.intersect(own)):
+                found.append(rule)
+    return found

@@ -1,0 +1,223 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the documents of a policy directory say, as frozen values with their place in the files.
+
+Nothing here judges; the loader makes these values, the numbered rules check them, ``enforce`` compiles them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Location
+
+STAGES = ("observe", "monitor", "enforce")
+CRITICALITIES = ("life_support", "high", "medium", "low")
+ANY = "any"
+
+
+@dataclass(frozen=True)
+class ServiceMatch:
+    """One protocol and port set of a service. Ports are inclusive ranges of the server's (destination) side."""
+
+    protocol: int
+    ports: tuple[tuple[int, int], ...] = ()
+    client_ports: tuple[tuple[int, int], ...] = ()
+    icmp_type: int | None = None
+    icmp_code: int | None = None
+
+
+@dataclass(frozen=True)
+class Service:
+    """A named protocol and port set. ``symmetric``: both ends use the same port (BACnet, NTP peers)."""
+
+    name: str
+    matches: tuple[ServiceMatch, ...]
+    symmetric: bool = False
+    description: str = ""
+    location: Location = Location()
+
+
+@dataclass(frozen=True)
+class NetworkSet:
+    """A named set of addresses: prefixes in CIDR notation (IPv4 and IPv6)."""
+
+    name: str
+    prefixes: tuple[str, ...]
+    description: str = ""
+    location: Location = Location()
+
+
+@dataclass(frozen=True)
+class Zone:
+    """IEC 62443 zone: segments of one security level (1 to 4) in known subnets."""
+
+    name: str
+    subnets: tuple[str, ...]
+    security_level: int
+    owner: str
+    description: str = ""
+    location: Location = Location()
+
+
+@dataclass(frozen=True)
+class Conduit:
+    """The allowed path between two zones, in the direction of the opener."""
+
+    id: str
+    client: str
+    server: str
+    owner: str
+    description: str = ""
+    location: Location = Location()
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One directed permission: devices of the client segment may open the services on ``to``.
+
+    ``to`` names a segment or a network set. ``evidence`` holds bands only; counts live in evidence/<segment>.json.
+    """
+
+    id: str
+    client: str
+    to: str
+    services: tuple[str, ...]
+    reason: str
+    origin: str
+    owner: str = ""
+    expires: str = ""
+    ticket: str = ""
+    evidence: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    location: Location = Location()
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A named set of devices with at most one SGT. ``members`` is the query over facts, as written."""
+
+    name: str
+    zone: str
+    sgt: int | None
+    owner: str
+    criticality: str
+    members: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    allow: tuple[Rule, ...] = ()
+    description: str = ""
+    location: Location = Location()
+
+
+@dataclass(frozen=True)
+class Guardrail:
+    """A statement every compiled policy is proved against. ``must`` is ``always`` or ``never``.
+
+    ``client`` and ``server`` name a segment, a zone (``zone:NAME``), a network set or ``any``; ``services`` names
+    services or holds ``any``.
+    """
+
+    id: str
+    must: str
+    client: str
+    server: str
+    services: tuple[str, ...]
+    reason: str
+    owner: str = ""
+    location: Location = Location()
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """A policy unit test written by a person. ``client`` and ``server`` are addresses, device ids or segment names."""
+
+    id: str
+    client: str
+    server: str
+    protocol: int
+    port: int
+    expect: str
+    reason: str = ""
+    client_port: int | None = None
+    location: Location = Location()
+
+
+@dataclass(frozen=True)
+class Workflow:
+    """A named use that must go on working. ``rules`` are rule ids that can never be dropped."""
+
+    id: str
+    name: str
+    owner: str
+    criticality: str
+    rules: tuple[str, ...]
+    location: Location = Location()
+
+
+@dataclass(frozen=True)
+class EnforcementPoint:
+    """A place that filters.
+
+    ``kind``: ``firewall`` (stateful, sees new connections between subnets), ``dacl`` (stateless, packets from the
+    endpoint only), ``sgacl`` (stateless, one list per cell), ``port_acl`` (stateless, packets from the endpoint only).
+    ``host`` is the inventory name of the device that is written to. ``options`` keeps kind-specific keys as written.
+    """
+
+    id: str
+    kind: str
+    platform: str
+    host: str
+    options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    location: Location = Location()
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """Which points enforce a segment, and at which stage."""
+
+    segment: str
+    stage: str
+    points: tuple[str, ...]
+    location: Location = Location()
+
+
+@dataclass(frozen=True)
+class Member:
+    """A device in a segment as the committed lock has it: id (MAC, lower case, colons) and its addresses.
+
+    ``switch`` and ``interface`` say where it is attached, empty where unknown.
+    """
+
+    device: str
+    addresses: tuple[str, ...]
+    name: str = ""
+    switch: str = ""
+    interface: str = ""
+
+
+@dataclass(frozen=True)
+class Site:
+    """A whole policy directory. Mappings are keyed by name and ordered by it."""
+
+    name: str
+    time_zone: str
+    zones: Mapping[str, Zone]
+    conduits: tuple[Conduit, ...]
+    services: Mapping[str, Service]
+    networks: Mapping[str, NetworkSet]
+    segments: Mapping[str, Segment]
+    guardrails: tuple[Guardrail, ...]
+    expectations: tuple[Expectation, ...]
+    workflows: tuple[Workflow, ...]
+    points: Mapping[str, EnforcementPoint]
+    assignments: Mapping[str, Assignment]
+    members: Mapping[str, tuple[Member, ...]]
+    defaults: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    learning: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    budgets: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    members_location: Location = Location()
+
+    def rules(self) -> tuple[Rule, ...]:
+        """Return every rule of every segment, by segment name and position."""
+        return tuple(rule for name in sorted(self.segments) for rule in self.segments[name].allow)

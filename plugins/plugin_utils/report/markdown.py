@@ -1,0 +1,151 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Markdown for pull requests and terminals: one function per step of the loop."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.report.text import code, counted, fence, finding_rows, md, md_table
+
+FINDING_HEAD = ("code", "where", "what", "what to do")
+CUT_LIMIT = 50
+
+
+def _head(title: str, result: Mapping[str, Any]) -> list[str]:
+    state = "passed" if result.get("ok") else "**failed**"
+    return [f"# {title}: {state}", "", f"Policy commit {code(result.get('policy_commit') or 'none')}, {md(result.get('generated_at', ''))}.", ""]
+
+
+def _findings(result: Mapping[str, Any]) -> list[str]:
+    lines: list[str] = []
+    for key, title in (("errors", "Errors"), ("warnings", "Warnings")):
+        found = result.get(key) or []
+        if found:
+            lines += [f"## {title} ({len(found)})", "", md_table(FINDING_HEAD, finding_rows(found)), ""]
+    return lines
+
+
+def _cut_table(rows: list[Mapping[str, Any]]) -> list[str]:
+    head = ("client", "server", "service", "flows", "days", "cut at", "by", "owner", "doubt")
+    body = [
+        [
+            code(row["client"]),
+            code(row["server"]),
+            code(f"{row['protocol']}/{row['port']}"),
+            row["flows"],
+            row["days"],
+            code(row["point"]),
+            code(row["line"]),
+            md(row.get("owner", "")),
+            md(row.get("doubt", "")),
+        ]
+        for row in rows[:CUT_LIMIT]
+    ]
+    lines = [md_table(head, body), ""]
+    if len(rows) > CUT_LIMIT:
+        lines += [f"... and {len(rows) - CUT_LIMIT} more in the JSON result.", ""]
+    return lines
+
+
+def validate_markdown(result: Mapping[str, Any]) -> str:
+    """Return the report of the pull-request gate."""
+    lines = _head("Policy gate", result)
+    counts = result.get("counts", {})
+    lines += [", ".join(f"{value} {md(key)}" for key, value in counts.items()) + ".", ""] if counts else []
+    lines += _findings(result)
+    if result.get("guardrails"):
+        rows = [[code(g["id"]), md(g["must"]), md(g["outcome"]), code(g.get("witness", ""))] for g in result["guardrails"]]
+        lines += ["## Guardrails (all packets)", "", md_table(("guardrail", "must", "outcome", "witness"), rows), ""]
+    if result.get("equivalence"):
+        equal = sum(1 for item in result["equivalence"] if item["equal"])
+        lines += ["## Rendered lists", "", f"{equal} of {len(result['equivalence'])} lists parse back to exactly what was compiled.", ""]
+    if result.get("expectations"):
+        met = sum(1 for item in result["expectations"] if item["met"])
+        lines += ["## Expectations", "", f"{met} of {len(result['expectations'])} met.", ""]
+    replay = result.get("replay")
+    if replay:
+        lines += ["## Replay of recorded traffic", ""]
+        lines += [
+            f"{counted(replay['recorded'], 'conversation')} recorded from {md(replay['from'])} to {md(replay['to'])}: {replay['permitted']} pass,"
+            f" {len(replay['cut'])} would be cut, {replay['not_covered']} are seen by no enforcement point.",
+            "",
+        ]
+        if replay["cut"]:
+            lines += _cut_table(replay["cut"])
+        if replay["unused_rules"]:
+            lines += ["Rules without recorded traffic: " + ", ".join(code(rule) for rule in replay["unused_rules"]) + ".", ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def propose_markdown(result: Mapping[str, Any]) -> str:
+    """Return what was learnt, what is proposed, and what waits for a person."""
+    lines = _head("Proposal", result)
+    learnt = result.get("learnt", {})
+    lines += [", ".join(f"{value} {md(key)}" for key, value in learnt.items()) + ".", ""]
+    rows = [
+        [
+            code(rule["id"]),
+            code(rule["client"]),
+            code(rule["to"]),
+            code(", ".join(rule["services"])),
+            rule["score"],
+            f"{rule['devices']} of {rule['segment_devices']}",
+            rule["days"],
+            rule["flows"],
+        ]
+        for rule in result.get("rules", [])
+    ]
+    if rows:
+        head = ("rule", "client", "server", "services", "score", "devices", "days", "flows")
+        lines += ["## Proposed rules", "", md_table(head, rows), ""]
+    review = result.get("review", [])
+    if review:
+        rows = [
+            [code(r["client"]), code(r["server"]), code(f"{r['protocol']}/{r['port']}"), r["flows"], r["days"], md(r["reason"])]
+            for r in review[:CUT_LIMIT]
+        ]
+        head = ("client", "server", "service", "flows", "days", "why it is not a rule")
+        lines += [f"## Waiting for a person ({len(review)})", "", md_table(head, rows), ""]
+        if len(review) > CUT_LIMIT:
+            lines += [f"... and {len(review) - CUT_LIMIT} more in the JSON result.", ""]
+    lines += _findings(result)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def plan_markdown(plan: Mapping[str, Any]) -> str:
+    """Return a plan as text and as effect."""
+    lines = [f"# Plan {code(plan['plan_id'][:12])}", "", f"Policy commit {code(plan['policy_commit'])}, {md(plan['created'])}.", ""]
+    effect = plan.get("effect") or {}
+    if effect.get("sentence"):
+        lines += [f"**Effect:** {md(effect['sentence'])}. Reach: {md(effect.get('reach', ''))}.", ""]
+    if effect.get("seen_cut"):
+        lines += ["## Recorded conversations that would be cut", ""] + _cut_table(effect["seen_cut"])
+    for target in plan["targets"]:
+        operations = target["operations"]
+        lines += [f"## {md(target['name'])} ({md(target['platform'])}): {counted(len(operations), 'operation')}", ""]
+        for operation in operations:
+            lines += [f"- {md(operation['summary'] or operation['action'] + ' ' + operation['kind'] + ' ' + operation['name'])}"]
+            if operation.get("diff"):
+                lines += ["", fence(operation["diff"], "diff"), ""]
+        lines += [""]
+    if not any(target["operations"] for target in plan["targets"]):
+        lines += ["Nothing to do: every target holds what the commit says.", ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def verify_markdown(result: Mapping[str, Any]) -> str:
+    """Return what was read back and what drifted."""
+    lines = _head("Verification", result)
+    rows = [[code(t["name"]), md(t["platform"]), t["objects"], md("equal" if t["equal"] else "drift")] for t in result.get("targets", [])]
+    lines += [md_table(("target", "platform", "objects", "state"), rows), ""] if rows else []
+    drift = result.get("drift", [])
+    if drift:
+        lines += [f"## Drift ({len(drift)})", ""]
+        for item in drift:
+            lines += [f"- {code(item['target'])} {md(item['kind'])} {code(item['name'])}: {md(item['difference'])}"]
+        lines += [""]
+    lines += _findings(result)
+    return "\n".join(lines).rstrip() + "\n"

@@ -1,0 +1,69 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Inventory variables to the specifications from which targets are connected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base import codes as base_codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
+
+NETWORK_OS = {"ios": "ios", "cisco.ios.ios": "ios", "cisco_xe": "ios", "nftables": "nftables", "ise": "ise"}
+DEFAULT_PORTS = {"ise": 443, "ios": 22, "nftables": 22}
+
+
+def platform_of(variables: Mapping[str, Any]) -> str:
+    """Return ``microseg_platform``, else what ``ansible_network_os`` stands for, else empty text."""
+    named = variables.get("microseg_platform") or variables.get("ansible_network_os") or ""
+    return NETWORK_OS.get(str(named), str(named))
+
+
+def target_specs(hostvars: Mapping[str, Any], names: Iterable[str]) -> list[dict[str, Any]]:
+    """Return one connection specification per named host, from its inventory variables.
+
+    Honours ansible_host, ansible_port, ansible_user, ansible_password, ansible_become_password,
+    ansible_ssh_private_key_file and ansible_network_os. Raises FindingError for a host without a known platform.
+    """
+    specs = []
+    for name in names:
+        variables = hostvars[name]
+        platform = platform_of(variables)
+        if platform not in DEFAULT_PORTS:
+            text = f"host {name} has no microseg_platform (ise, ios or nftables) and no known ansible_network_os"
+            raise FindingError(base_codes.FORMAT_KIND.at(text, hint="set microseg_platform in the inventory"))
+        specs.append(_spec(name, platform, variables))
+    return specs
+
+
+def _spec(name: str, platform: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+    host = str(variables.get("ansible_host") or name)
+    port = int(variables.get("ansible_port") or DEFAULT_PORTS[platform])
+    spec: dict[str, Any] = {
+        "name": name,
+        "platform": platform,
+        "host": host,
+        "port": port,
+        "username": str(variables.get("ansible_user") or ""),
+        "password": str(variables.get("ansible_password") or variables.get("ansible_ssh_pass") or ""),
+        "enable_password": str(variables.get("ansible_become_password") or ""),
+        "private_key_file": str(variables.get("ansible_ssh_private_key_file") or ""),
+        "known_hosts_file": str(variables.get("microseg_known_hosts_file") or ""),
+        "transport": str(variables.get("microseg_facts_transport") or _transport(variables)),
+    }
+    if platform == "ise":
+        spec["base_url"] = str(variables.get("microseg_ise_url") or f"https://{host}:{port}")
+        spec["ca_file"] = str(variables.get("microseg_ca_file") or "")
+        spec["version"] = str(variables.get("microseg_ise_version") or "3.3_patch_1")
+        spec["verify"] = bool(variables.get("microseg_verify", True))
+    return spec
+
+
+def _transport(variables: Mapping[str, Any]) -> str:
+    """Return libssh for hosts whose connection is network_cli over libssh, else netmiko."""
+    if str(variables.get("ansible_connection", "")).endswith("network_cli"):
+        if str(variables.get("ansible_network_cli_ssh_type", "libssh")) == "libssh":
+            return "libssh"
+    return "netmiko"

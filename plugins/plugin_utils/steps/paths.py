@@ -1,0 +1,45 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where the loop's files lie (docs/architecture.md, data directories)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The directories of one run."""
+
+    policy: Path
+    data: Path
+    output: Path
+    state: Path
+
+    @classmethod
+    def of(cls, policy_dir: str, data_dir: str, output_dir: str = "", state_dir: str = "") -> Paths:
+        """Return the directories, with ``<data>/out`` and ``<data>/state`` where none are given."""
+        data = Path(data_dir).expanduser()
+        return cls(
+            Path(policy_dir).expanduser(),
+            data,
+            Path(output_dir).expanduser() if output_dir else data / "out",
+            Path(state_dir).expanduser() if state_dir else data / "state",
+        )
+
+    @property
+    def register(self) -> Path:
+        """Return the register's file."""
+        return self.data / "register" / "register.json"
+
+    @property
+    def plan(self) -> Path:
+        """Return where ``plan`` writes and ``apply`` reads unless told otherwise."""
+        return self.state / "plan.json"
+
+    @property
+    def journal(self) -> Path:
+        """Return the journal's file."""
+        return self.state / "journal.jsonl"

@@ -1,0 +1,159 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""TrustSec push and the device report: nothing reaches a device before a push, and then only with delay.
+
+Shapes, states and statuses: facts/ise.md section 1.7. The report of a device is derived from the time since the push,
+so no timer runs; the moment it is first read as finished the device's matrix is the one of the push.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from typing import Any
+
+from tests.lab.ise.cells import download_matrix
+from tests.lab.ise.store import Refused, Store
+
+COA_TYPES = ("ALL", "ENV", "POLICY", "SGACL", "SGT", "STEERING_CONTRACT", "STEERING_POLICY")
+STEPS = (  # share of the delay, state, status
+    (0.0, "COA_SENT", "COA_SENT"),
+    (0.25, "COA_SENT", "COA_ACK"),
+    (0.5, "SGACL_DOWNLOAD", "UPDATE"),
+    (0.75, "TRUSTSEC_POLICY_DOWNLOAD", "UPDATE"),
+    (1.0, "TRUSTSEC_POLICY_DOWNLOAD", "UPDATE_SUCCESS"),
+)
+OUTCOMES = {
+    "nack": ("COA_ERROR", "COA_NACK"),
+    "timeout": ("COA_ERROR", "COA_TIMED_OUT"),
+    "update_error": ("TRUSTSEC_POLICY_DOWNLOAD", "UPDATE_ERROR"),
+    "silent": ("COA_SENT", "COA_SENT"),
+}
+
+
+def add_device(store: Store, name: str, address: str) -> None:
+    """A network device that speaks TrustSec; it holds the matrix as it is now, by an older push."""
+    now = store.clock()
+    store.devices[name] = {
+        "name": name,
+        "address": address,
+        "push": str(store.counters["push"]),
+        "version": _version(store),
+        "updated": store.configuration_time,
+        "at": now - 3600,
+        "state": "TRUSTSEC_POLICY_DOWNLOAD",
+        "status": "UPDATE_SUCCESS",
+        "matrix": download_matrix(store),
+        "pending": None,
+    }
+
+
+def push(store: Store, coa_type: str | None, matrix_id: str | None = None) -> dict[str, str]:
+    """Start a push; returns status, propagationId, message. Raises Refused for an unknown type."""
+    if coa_type is not None and coa_type not in COA_TYPES:
+        raise Refused(400, f"coaType {coa_type} is not known")
+    advance(store)
+    if not store.devices:
+        return _answer("NO_CTS_DEVICE_AVAILABLE", "", "No Trustsec device available")
+    if any(_busy(store, device) for device in store.devices.values()):
+        return _answer("BUSY", str(store.counters["push"]), "Another COA trigger request is in progress")
+    version = _version(store)
+    if store.settings["no_request_when_unchanged"] and all(d["version"] == version for d in store.devices.values()):
+        return _answer("NO_REQUEST_AVAILABLE", "", "No COA request available")
+    store.counters["push"] += 1
+    identifier = str(store.counters["push"])
+    for device in store.devices.values():
+        device["pending"] = {
+            "push": identifier,
+            "started": store.clock(),
+            "delay": float(store.settings["push_delay"]),
+            "outcome": store.settings["push_outcomes"].get(device["name"]),
+            "version": version,
+            "updated": store.configuration_time,
+            "matrix": download_matrix(store, device["matrix"]),
+        }
+    store.log("push", propagation_id=identifier, coa_type=coa_type)
+    return _answer("INITIATED", identifier, "COA trigger request initiated successfully")
+
+
+def advance(store: Store) -> None:
+    """Let every device that has had its time finish."""
+    for device in store.devices.values():
+        pending = device["pending"]
+        if pending is None or _share(store, pending) < 1.0:
+            continue
+        outcome = pending["outcome"]
+        device["pending"] = None
+        device["push"], device["at"] = pending["push"], pending["started"] + pending["delay"]
+        if outcome is None:
+            device["version"], device["updated"] = pending["version"], pending["updated"]
+            device["matrix"] = pending["matrix"]
+            device["state"], device["status"] = STEPS[-1][1:]
+        else:
+            device["state"], device["status"] = OUTCOMES[outcome]
+        store.log("device", name=device["name"], status=device["status"])
+
+
+def report(store: Store, name: str | None = None) -> list[dict[str, str]]:
+    """The device report, of one device or of all. Raises Refused 404."""
+    advance(store)
+    if name is not None and name not in store.devices:
+        raise Refused(404, f"Network device {name} not found")
+    return [_row(store, device) for key, device in sorted(store.devices.items()) if name in (None, key)]
+
+
+def device_matrix(store: Store, name: str) -> dict[str, Any]:
+    """What the device enforces, for ``evaluate_matrix``. Raises Refused 404."""
+    advance(store)
+    if name not in store.devices:
+        raise Refused(404, f"Network device {name} not found")
+    matrix: dict[str, Any] = copy.deepcopy(store.devices[name]["matrix"])
+    return matrix
+
+
+def _row(store: Store, device: dict[str, Any]) -> dict[str, str]:
+    push_id, state, status, at = device["push"], device["state"], device["status"], device["at"]
+    pending = device["pending"]
+    if pending is not None:
+        share = _share(store, pending)
+        push_id = pending["push"]
+        for begin, step_state, step_status in STEPS[:-1]:
+            if share < begin or (pending["outcome"] in ("nack", "timeout", "silent") and begin > 0):
+                break
+            state, status, at = step_state, step_status, pending["started"] + begin * pending["delay"]
+    return {
+        "name": device["name"],
+        "ipAddress": device["address"],
+        "policyVersionId": device["version"],
+        "policyUpdatedTime": _stamp(device["updated"]),
+        "pushId": push_id,
+        "pullId": str(int(push_id) * 10 + 1),
+        "state": state,
+        "status": status,
+        "statusUpdatedTime": _stamp(at),
+    }
+
+
+def _busy(store: Store, device: dict[str, Any]) -> bool:
+    return device["pending"] is not None and _share(store, device["pending"]) < 1.0
+
+
+def _share(store: Store, pending: dict[str, Any]) -> float:
+    if not pending["delay"]:
+        return 1.0
+    return float((store.clock() - pending["started"]) / pending["delay"])
+
+
+def _version(store: Store) -> str:
+    milliseconds = int(store.configuration_time * 1000)
+    return f"{store.counters['configuration']:x}-{len(store.objects['sgacl']):x}-{milliseconds:x}"
+
+
+def _answer(status: str, identifier: str, message: str) -> dict[str, str]:
+    return {"status": status, "propagationId": identifier, "message": message}
+
+
+def _stamp(moment: float) -> str:
+    whole = int(moment)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole)) + f".{int((moment - whole) * 1000):03d}Z"

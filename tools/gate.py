@@ -1,0 +1,371 @@
+"""The stages of the gate: what `make test` runs and CI repeats. See ``stages.py`` for how they are run.
+
+    gate.py                 every stage
+    gate.py unit lint       these, and what they need; a group name stands for its stages
+    gate.py --list          names, groups and what each is for
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # started isolated, so that no PYTHONPATH interferes
+
+from stages import Context, Counts, Failure, Skip, Stage, pytest_counts, run_stages, with_needs
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = Path(os.environ.get("VENV") or ROOT / ".venv").absolute()
+VENV_311 = Path(os.environ.get("VENV_311") or ROOT / ".venv-3.11").absolute()
+COLLECTION = "segwright.microseg"
+PACKAGE = "ansible_collections.segwright.microseg.plugins.plugin_utils"
+FULL = os.environ.get("SEGWRIGHT_FULL") == "1"
+# What an installed collection is meant to hold; anything else is litter of a checkout.
+ARTIFACT = {
+    "CHANGELOG.md", "CHANGELOG.rst", "CODE_OF_CONDUCT.md", "CONTRIBUTING.md", "FILES.json", "LICENSE", "MANIFEST.json",
+    "README.md", "changelogs", "docs", "execution-environment.yml", "extensions", "meta", "playbooks", "plugins",
+    "requirements-dev.txt", "requirements-lab.txt", "requirements.txt", "roles", "tests",
+}  # fmt: skip
+
+
+def tool(name: str, venv: Path = VENV) -> Path:
+    """Return the path of a program of an environment."""
+    return venv / "bin" / name
+
+
+def path_with(venv: Path) -> dict[str, str]:
+    """Return the PATH setting that puts an environment first."""
+    return {"PATH": f"{venv / 'bin'}:{os.environ.get('PATH', os.defpath)}", "VIRTUAL_ENV": str(venv)}
+
+
+def python_version(context: Context, venv: Path) -> str:
+    return context.read([tool("python", venv), "-I", "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]).strip()
+
+
+def playbooks() -> list[Path]:
+    return sorted((ROOT / "playbooks").glob("*.yml"))
+
+
+# ---------------------------------------------------------------- environments
+
+
+def venv(context: Context) -> None:
+    context.check([ROOT / "tools" / "make_venv", VENV])
+
+
+def venv_311(context: Context) -> None:
+    if python_version(context, VENV) == "3.11":
+        raise Skip("the environment itself has Python 3.11")
+    if not context.read([ROOT / "tools" / "find_python", "3.11"]):
+        raise Skip("no working Python 3.11 here")
+    context.check([ROOT / "tools" / "make_venv", VENV_311, "3.11"])
+
+
+def packages(context: Context) -> None:
+    status = context.call([ROOT / "tools" / "packages"])
+    if status == 3:
+        raise Skip(context.log.read_text(encoding="utf-8").strip().splitlines()[-1])
+    if status != 0:
+        raise Failure(f"exit status {status}")
+
+
+# ---------------------------------------------------------------- reading the source
+
+
+def ruff(context: Context) -> None:
+    context.check([tool("ruff"), "check", "."])
+
+
+def mypy(context: Context) -> None:
+    context.check([tool("python"), "-m", "mypy", "-p", PACKAGE])
+
+
+def yamllint(context: Context) -> None:
+    context.check([tool("yamllint"), "--strict", "."])
+
+
+def ansible_lint(context: Context) -> None:
+    if not playbooks() and not any((ROOT / "roles").glob("*/tasks/main.yml")):
+        raise Skip("no playbooks and no roles yet")
+    context.check([tool("ansible-lint"), "--offline", "--profile", "production"])
+
+
+def changelog(context: Context) -> None:
+    context.check([tool("antsibull-changelog"), "lint"])
+    context.check([tool("antsibull-changelog"), "lint-changelog-yaml", "--strict", "changelogs/changelog.yaml"])
+
+
+def docs(context: Context) -> None:
+    context.check([tool("python"), ROOT / "tools" / "generate_docs.py", "--check"])
+    context.check([tool("python"), ROOT / "tools" / "check_docs.py"])
+    if not any((ROOT / "plugins" / "modules").glob("*.py")):
+        raise Skip("links and generated parts are right; no modules yet whose documentation could be read")
+    context.check([tool("antsibull-docs"), "lint-collection-docs", ".", "--plugin-docs"])
+
+
+# ---------------------------------------------------------------- unit tests
+
+
+def pytest(context: Context, environment: Path, *arguments: str, workers: bool = False) -> Counts:
+    """Run pytest with one environment; no test at all counts as a skipped stage, a crash as a failed one."""
+    report = context.output / f"{context.log.stem}.xml"
+    report.unlink(missing_ok=True)
+    spread = ["-n", "2", "--dist", "loadfile"] if workers else []
+    command = [tool("python", environment), "-m", "pytest", "-q", "--durations=8", f"--junitxml={report}", *spread, *arguments]
+    status = context.call(command, extra=path_with(environment))
+    if status == 5:
+        raise Skip("no tests yet")
+    counts = pytest_counts(report)
+    if status != 0 and not counts.failed:
+        raise Failure(f"pytest ended with {status}")
+    return counts
+
+
+def unit(context: Context) -> Counts:
+    return pytest(context, VENV, "tests/unit", workers=True)
+
+
+def unit_311(context: Context) -> Counts:
+    return pytest(context, VENV_311, "tests/unit", workers=True)
+
+
+def unit_lowest(context: Context) -> Counts:
+    """The lower bounds of requirements.txt are a claim; this is its test."""
+    if not FULL:
+        raise Skip("long suite; make full runs it")
+    lowest = context.scratch / "lowest"
+    base = context.read([ROOT / "tools" / "find_python", "3.11"]).strip()
+    if not base:
+        raise Skip("no working Python 3.11 here")
+    context.check([base, "-m", "venv", lowest])
+    install = [tool("uv"), "pip", "install", "--quiet", "--python", tool("python", lowest)]
+    context.check([*install, "--resolution", "lowest-direct", "--only-binary", ":all:", "--requirement", "requirements.txt"])
+    # The tools of the tests are not what is being measured: only what is missing is added, nothing is moved.
+    context.check([*install, "hypothesis", "oxidd", "pytest-xdist", "--requirement", "requirements-lab.txt"])
+    return pytest(context, lowest, "tests/unit", workers=True)
+
+
+# ---------------------------------------------------------------- the artifact
+
+
+def artifact_directory(context: Context) -> Path:
+    # Outside the checkout: ansible-test asks git for the files where it finds a repository above it.
+    return context.scratch / "artifact" / "ansible_collections" / "segwright" / "microseg"
+
+
+def artifact(context: Context) -> None:
+    """Build the collection, install it into an empty place, and look at what came out."""
+    place = context.scratch / "artifact"
+    context.check([tool("ansible-galaxy"), "collection", "build", ".", "--force", "--output-path", place])
+    context.check([tool("ansible-galaxy"), "collection", "install", *place.glob("*.tar.gz"), "--no-deps", "-p", place])
+    installed = artifact_directory(context)
+    litter = sorted({entry.name for entry in installed.iterdir()} - ARTIFACT)
+    if litter:
+        raise Failure(f"the artifact holds what belongs to the checkout (build_ignore in galaxy.yml): {', '.join(litter)}")
+    exceptions = sorted(path.name for path in installed.rglob("ignore-*.txt"))
+    if exceptions:
+        raise Failure(f"sanity exceptions are not taken here: {', '.join(exceptions)}")
+
+
+def sanity_with(context: Context, environment: Path) -> None:
+    extra = path_with(environment)
+    context.check([tool("python", environment), ROOT / "tools" / "seed_ansible_test.py"], extra=extra)
+    command = [tool("ansible-test", environment), "sanity", "--local", "--color", "no"]
+    context.check([*command, "--python", python_version(context, environment)], cwd=artifact_directory(context), extra=extra)
+
+
+def sanity(context: Context) -> None:
+    sanity_with(context, VENV)
+
+
+def sanity_219(context: Context) -> None:
+    if not FULL:
+        raise Skip("long suite; make full runs it")
+    sanity_with(context, VENV_311)
+
+
+def importer(context: Context) -> None:
+    """What Galaxy itself would say of the artifact."""
+    place = context.scratch / "importer"
+    place.mkdir()
+    tarball = next((context.scratch / "artifact").glob("*.tar.gz"))
+    context.check([tool("python"), "-m", "galaxy_importer.main", tarball], cwd=place, extra=path_with(VENV))
+    said = context.log.read_text(encoding="utf-8")
+    if not (place / "importer_result.json").is_file():
+        raise Failure("no result was written")
+    result = json.loads((place / "importer_result.json").read_text(encoding="utf-8"))
+    complaints = [line for line in said.splitlines() if line.startswith(("WARNING", "ERROR", "CRITICAL"))]
+    if complaints:
+        raise Failure(f"{len(complaints)} complaints, the first: {complaints[0]}")
+    context.note(f"contents: {len(result.get('contents') or [])}")
+
+
+# ---------------------------------------------------------------- running it
+
+
+def core_219(context: Context) -> None:
+    """Every playbook parses with the oldest ansible-core of the gate, by path and by its full name."""
+    if not playbooks():
+        raise Skip("no playbooks yet")
+    command = [tool("ansible-playbook", VENV_311), "--syntax-check", "-i", "localhost,"]
+    context.check([*command, *playbooks()], extra=path_with(VENV_311))
+    context.check([*command, *(f"{COLLECTION}.{path.stem}" for path in playbooks())], extra=path_with(VENV_311))
+
+
+def bare(context: Context) -> None:
+    """The installed collection needs only four of its folders (facts/ansible.md section 2)."""
+    if not playbooks():
+        raise Skip("no playbooks yet")
+    place, installed = context.scratch / "bare", artifact_directory(context)
+    for name in ("meta", "plugins", "roles", "playbooks"):
+        if (installed / name).is_dir():
+            shutil.copytree(installed / name, place / installed.relative_to(context.scratch / "artifact") / name)
+    extra = {"ANSIBLE_COLLECTIONS_PATH": str(place)}
+    names = [f"{COLLECTION}.{path.stem}" for path in playbooks()]
+    context.check([tool("ansible-playbook"), "--syntax-check", "-i", "localhost,", *names], cwd=place, extra=extra)
+    if "validate.yml" in {path.name for path in playbooks()}:
+        settings = json.dumps({"microseg_policy_dir": str(ROOT / "policies"), "microseg_data_dir": str(place / "data")})
+        command = [tool("ansible-playbook"), "-i", "localhost,", f"{COLLECTION}.validate", "-e", settings]
+        context.check(command, cwd=place, extra=extra)
+
+
+def integration(context: Context) -> Counts:
+    if not any((ROOT / "tests" / "integration").rglob("test_*.py")):
+        raise Skip("no tests/integration/test_*.py yet")
+    return pytest(context, VENV, "tests/integration")
+
+
+def copy_of_checkout(context: Context, place: Path) -> None:
+    """Copy what git holds or would hold, as a project sync would lay it out."""
+    names = context.read(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]).split("\0")
+    if not any(names):
+        raise Skip("not a git checkout")
+    for name in filter(None, names):
+        source, target = ROOT / name, place / name
+        if source.is_symlink() or source.is_file():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, target, follow_symlinks=False)
+
+
+def runner(context: Context) -> None:
+    """AWX's way: a project folder, no installed collection, the collection path that a job gets (facts/ansible.md section 7)."""
+    if not (ROOT / "playbooks" / "validate.yml").is_file():
+        raise Skip("no playbooks/validate.yml yet")
+    job = context.scratch / "job"
+    copy_of_checkout(context, job / "project")
+    (job / "env").mkdir()
+    (job / "inventory").mkdir()
+    (job / "inventory" / "hosts").write_text("localhost ansible_connection=local\n", encoding="utf-8")
+    (job / "env" / "extravars").write_text(json.dumps({"microseg_data_dir": str(job / "data")}), encoding="utf-8")
+    paths = [job / "requirements_collections", "./collections", "~/.ansible/collections", "/usr/share/ansible/collections"]
+    collections = {"ANSIBLE_COLLECTIONS_PATH": ":".join(map(str, paths))}
+    (job / "env" / "envvars").write_text(json.dumps(collections), encoding="utf-8")
+    command = [tool("ansible-runner"), "run", job, "--ident", "validate", "-p", "playbooks/validate.yml"]
+    context.check(command, extra=path_with(VENV))
+
+
+def demo(context: Context) -> None:
+    """The README's first promise, as a newcomer would run it."""
+    if not (ROOT / "tests" / "lab" / "demo.py").is_file():
+        raise Skip("no tests/lab/demo.py yet")
+    context.check([tool("python"), "-m", "tests.lab", "demo"], extra=path_with(VENV))
+
+
+def deprecations(context: Context) -> None:
+    """No run above used what ansible-core is about to drop."""
+    found = []
+    for log in (context.output / "logs" / f"{result.stage}.log" for result in context.results):
+        if log.is_file():
+            lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+            found += [f"{log.stem}: {line}" for line in lines if "[DEPRECATION WARNING]" in line]
+    for line in found:
+        context.note(line)
+    if found:
+        raise Failure(f"{len(found)} deprecation warnings")
+
+
+TREE_BEFORE: dict[str, str] = {}
+
+
+def tree(context: Context) -> None:
+    """In CI, where nobody else works in the checkout, no stage may leave anything behind in it."""
+    if os.environ.get("CI") != "true":
+        raise Skip("only in CI (CI=true)")
+    after = context.read(["git", "status", "--porcelain"])
+    if after != TREE_BEFORE.get("status", ""):
+        context.note(after)
+        raise Failure("the run changed the checkout")
+
+
+STAGES = [
+    Stage("venv", venv, (), "the environment from the tested lock (newest Python of 3.13, 3.12, 3.11)"),
+    Stage("venv-3.11", venv_311, ("venv",), "a second one with Python 3.11 and ansible-core 2.19"),
+    Stage("packages", packages, (), "Debian packages of the lab; installed when missing and allowed"),
+    Stage("ruff", ruff, ("venv",), "style and likely faults"),
+    Stage("mypy", mypy, ("venv",), "types of the engine, strict"),
+    Stage("yamllint", yamllint, ("venv",), "all YAML"),
+    Stage("changelog", changelog, ("venv",), "fragments and changelog"),
+    Stage("unit", unit, ("venv",), "unit tests, among them the rules of the house"),
+    Stage("unit-3.11", unit_311, ("venv-3.11",), "the same with Python 3.11 and ansible-core 2.19"),
+    Stage("unit-lowest", unit_lowest, ("venv",), "the same with the lower bounds of requirements.txt (full)"),
+    Stage("artifact", artifact, ("venv",), "build, install into an empty place, look inside"),
+    Stage("docs", docs, ("venv",), "links, generated parts, module documentation"),
+    Stage("ansible-lint", ansible_lint, ("venv",), "production profile"),
+    Stage("core-2.19", core_219, ("venv-3.11",), "syntax check of every playbook with ansible-core 2.19"),
+    Stage("bare", bare, ("artifact",), "the artifact without all that is not needed at run time"),
+    Stage("runner", runner, ("venv",), "ansible-runner with AWX's collection path"),
+    Stage("integration", integration, ("venv", "packages"), "the loop against the lab"),
+    Stage("demo", demo, ("venv", "packages"), "make demo"),
+    Stage("sanity", sanity, ("artifact",), "ansible-test sanity on the artifact, no exceptions"),
+    Stage("sanity-2.19", sanity_219, ("artifact", "venv-3.11"), "the same with ansible-core 2.19 (full)"),
+    Stage("importer", importer, ("artifact",), "galaxy-importer on the artifact"),
+    Stage("deprecations", deprecations, (), "no deprecation warning in any output of this run"),
+    Stage("tree", tree, (), "the run left the checkout as it was (CI)"),
+]
+GROUPS = {
+    "lint": ("ruff", "mypy", "yamllint", "ansible-lint"),
+    "all": tuple(stage.name for stage in STAGES),
+}
+
+
+def main(arguments: list[str]) -> int:
+    if "--list" in arguments:
+        for stage in STAGES:
+            print(f"{stage.name:<13} {stage.title}")
+        for name, members in GROUPS.items():
+            print(f"{name:<13} {'everything' if name == 'all' else ' '.join(members)}")
+        return 0
+    chosen = [name for word in arguments or ["all"] for name in GROUPS.get(word, (word,))]
+    unknown = sorted(set(chosen) - {stage.name for stage in STAGES})
+    if unknown:
+        print(f"no such stage: {', '.join(unknown)} (tools/run_stages --list)", file=sys.stderr)
+        return 2
+
+    # What a user has set for other work must not decide how the gate runs; nor may colour get into the logs.
+    environment = {
+        name: value for name, value in os.environ.items() if not re.match(r"(ANSIBLE_|PYTEST_|PYTHON|MYPY|RUFF_|VIRTUAL_ENV)", name)
+    }
+    environment |= {"NO_COLOR": "1", "PY_COLORS": "0", "ANSIBLE_NOCOLOR": "1", "PYTHONUNBUFFERED": "1", **path_with(VENV)}
+    environment |= {"LC_ALL": environment.get("LC_ALL") or "C.UTF-8"}
+    output = ROOT / "tests" / "output"
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    with tempfile.TemporaryDirectory(prefix="segwright-gate-") as scratch:
+        context = Context(ROOT, output, Path(scratch), environment)
+        TREE_BEFORE["status"] = context.read(["git", "status", "--porcelain"])
+        try:
+            total = run_stages(with_needs(chosen, STAGES), context)
+        except KeyboardInterrupt:
+            print("\ninterrupted; what was started has been ended")
+            return 130
+    print(total)
+    return 1 if total.failed else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,219 @@
+"""The machine of the gate: named stages that run in order, each with one line and its time.
+
+Which stages there are stands in ``gate.py``. Only the standard library is used here, since the environments with
+everything else are built by the first stages.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree  # noqa: S405  (reads only reports that pytest has just written)
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+STAGE_SECONDS = 1500
+
+
+class Skip(Exception):
+    """A stage that has nothing to check, or lacks something named in the message."""
+
+
+class Failure(Exception):
+    """A stage that found something wrong; the message is one line, the rest is in the log."""
+
+
+@dataclass
+class Counts:
+    """How many checks passed, failed and were skipped."""
+
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+    def add(self, other: Counts) -> None:
+        self.passed += other.passed
+        self.failed += other.failed
+        self.skipped += other.skipped
+
+    def __str__(self) -> str:
+        return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One named step: its function, the stages that must have passed before it, and what it is for."""
+
+    name: str
+    run: Callable[[Context], Counts | None]
+    needs: tuple[str, ...] = ()
+    title: str = ""
+
+
+@dataclass
+class Result:
+    stage: str
+    status: str  # ok, FAILED, skipped
+    seconds: float
+    counts: Counts
+    remark: str = ""
+
+
+@dataclass
+class Context:
+    """What a stage works with: the checkout, a log of its own and a way to run commands into it."""
+
+    root: Path
+    output: Path
+    scratch: Path
+    environment: dict[str, str]
+    log: Path = Path(os.devnull)
+    results: list[Result] = field(default_factory=list)
+
+    def call(
+        self,
+        command: Sequence[str | Path],
+        cwd: Path | None = None,
+        extra: Mapping[str, str] | None = None,
+        seconds: int = STAGE_SECONDS,
+    ) -> int:
+        """Run a command with its output in the log; return its exit status. Its whole process group ends with it."""
+        words = [str(word) for word in command]
+        with self.log.open("a", encoding="utf-8") as log:
+            log.write(f"$ {' '.join(words)}\n")
+            log.flush()
+            process = subprocess.Popen(
+                words,
+                cwd=cwd or self.root,
+                env={**self.environment, **(extra or {})},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            try:
+                return process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                end_group(process)
+                raise Failure(f"no end after {seconds} s: {words[0]}") from None
+            except BaseException:
+                end_group(process)
+                raise
+
+    def check(self, command: Sequence[str | Path], cwd: Path | None = None, extra: Mapping[str, str] | None = None) -> None:
+        """Run a command and fail the stage unless it ends with 0."""
+        status = self.call(command, cwd, extra)
+        if status != 0:
+            raise Failure(f"exit status {status}")
+
+    def read(self, command: Sequence[str | Path]) -> str:
+        """Return what a short command prints, or an empty string if it fails."""
+        done = subprocess.run(
+            [str(word) for word in command],
+            cwd=self.root,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        return done.stdout if done.returncode == 0 else ""
+
+    def note(self, text: str) -> None:
+        """Write a line of our own into the log."""
+        with self.log.open("a", encoding="utf-8") as log:
+            log.write(text.rstrip("\n") + "\n")
+
+
+def end_group(process: subprocess.Popen[bytes]) -> None:
+    """End a child and what it started: ask first, so that the lab can clean up, then insist."""
+    for number, seconds in ((signal.SIGINT, 20), (signal.SIGTERM, 5), (signal.SIGKILL, 5)):
+        try:
+            os.killpg(process.pid, number)
+            process.wait(seconds)
+        except ProcessLookupError:
+            return
+        except subprocess.TimeoutExpired:
+            continue
+        else:
+            return
+
+
+def pytest_counts(report: Path) -> Counts:
+    """Return the counts of a JUnit report that pytest wrote. Raises Failure where there is none."""
+    if not report.is_file():
+        raise Failure("pytest wrote no report")
+    counts = Counts()
+    for suite in ElementTree.parse(report).getroot().iter("testsuite"):
+        tests, skipped = int(suite.get("tests", 0)), int(suite.get("skipped", 0))
+        failed = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
+        counts.add(Counts(tests - skipped - failed, failed, skipped))
+    return counts
+
+
+def with_needs(chosen: Iterable[str], stages: Sequence[Stage]) -> list[Stage]:
+    """Return the chosen stages and all that they need, in the order of ``stages``."""
+    by_name = {stage.name: stage for stage in stages}
+    wanted: set[str] = set()
+    queue = list(chosen)
+    while queue:
+        name = queue.pop()
+        if name not in wanted:
+            wanted.add(name)
+            queue.extend(by_name[name].needs)
+    return [stage for stage in stages if stage.name in wanted]
+
+
+def run_stage(stage: Stage, context: Context) -> Result:
+    """Run one stage and say how it went. A stage whose need was not met is skipped with that reason."""
+    context.log = context.output / "logs" / f"{stage.name}.log"
+    context.log.parent.mkdir(parents=True, exist_ok=True)
+    context.log.write_text("", encoding="utf-8")
+    for need in stage.needs:
+        for earlier in context.results:
+            if earlier.stage == need and earlier.status != "ok":
+                why = earlier.remark if earlier.status == "skipped" else "failed"
+                return Result(stage.name, "skipped", 0.0, Counts(skipped=1), f"needs {need}: {why}")
+    started = time.monotonic()
+    status, remark, counts = "ok", "", Counts(passed=1)
+    try:
+        counted = stage.run(context)
+        if counted is not None:
+            counts = counted
+            remark = str(counts)
+            if counts.failed:
+                status = "FAILED"
+            elif not counts.passed:
+                status = "skipped"
+    except Skip as skip:
+        status, remark, counts = "skipped", str(skip), Counts(skipped=1)
+    except (Failure, OSError, subprocess.SubprocessError) as failure:
+        status, remark, counts = "FAILED", str(failure), Counts(failed=1)
+    return Result(stage.name, status, time.monotonic() - started, counts, remark)
+
+
+def run_stages(stages: Sequence[Stage], context: Context) -> Counts:
+    """Run stages in order, printing a line for each; then a table and the closing line. Return the sum of counts."""
+    total = Counts()
+    started = time.monotonic()
+    for stage in stages:
+        sys.stdout.write(f"stage {stage.name} ... ")
+        sys.stdout.flush()
+        result = run_stage(stage, context)
+        context.results.append(result)
+        total.add(result.counts)
+        print(f"{result.status} {result.seconds:.1f} s{f' ({result.remark})' if result.remark else ''}", flush=True)
+        if result.status == "FAILED":
+            print(f"----- output of {stage.name} -----")
+            print(context.log.read_text(encoding="utf-8", errors="replace").rstrip())
+            print(f"----- end of {stage.name} -----", flush=True)
+    width = max((len(result.stage) for result in context.results), default=5)
+    print(f"\n{'stage':<{width}}  {'result':<7}  {'seconds':>7}  remark")
+    for result in context.results:
+        print(f"{result.stage:<{width}}  {result.status:<7}  {result.seconds:>7.1f}  {result.remark}")
+    print(f"{'all':<{width}}  {'':<7}  {time.monotonic() - started:>7.1f}  logs in {context.output / 'logs'}\n")
+    return total
