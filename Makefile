@@ -55,5 +55,5 @@ packages:
 
 clean:
 	@if [ -x $(PYTHON) ] && [ -f tests/lab/__main__.py ]; then $(PYTHON) -m tests.lab down || true; fi
-	rm -rf .venv .venv-3.11 .microseg tests/output .mypy_cache .pytest_cache .ruff_cache .ansible .hypothesis
+	rm -rf .venv .venv-3.11 .lab .microseg tests/output .mypy_cache .pytest_cache .ruff_cache .ansible .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

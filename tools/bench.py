@@ -28,7 +28,9 @@ def machine() -> dict[str, Any]:
     cpu = ""
     info = Path("/proc/cpuinfo")
     if info.is_file():
-        models = [line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
+        models = [
+            line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")
+        ]
         cpu = models[0] if models else ""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
     commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
@@ -55,7 +57,9 @@ def main(names: list[str]) -> int:
     known = sorted(path.stem for path in folder.glob("*.py") if path.stem not in ("__init__", "conftest"))
     unknown = sorted(set(names) - set(known))
     if unknown:
-        print(f"no such measurement: {', '.join(unknown)}; there are: {', '.join(known) or 'none yet'}", file=sys.stderr)
+        print(
+            f"no such measurement: {', '.join(unknown)}; there are: {', '.join(known) or 'none yet'}", file=sys.stderr
+        )
         return 2
     output = ROOT / "tests" / "output" / "bench"
     output.mkdir(parents=True, exist_ok=True)

@@ -1,8 +1,7 @@
 """The stages of the gate: what `make test` runs and CI repeats. See ``stages.py`` for how they are run.
 
-    gate.py                 every stage
-    gate.py unit lint       these, and what they need; a group name stands for its stages
-    gate.py --list          names, groups and what each is for
+``gate.py`` runs every stage, ``gate.py unit lint`` these and what they need (a group name stands for its stages),
+``gate.py --list`` says which there are.
 """
 
 from __future__ import annotations
@@ -79,7 +78,7 @@ def packages(context: Context) -> None:
 
 
 def ruff(context: Context) -> None:
-    context.check([tool("ruff"), "check", "."])
+    context.check([tool("ruff"), "check", "--output-format", "concise", "."])
 
 
 def mypy(context: Context) -> None:
@@ -117,7 +116,16 @@ def pytest(context: Context, environment: Path, *arguments: str, workers: bool =
     report = context.output / f"{context.log.stem}.xml"
     report.unlink(missing_ok=True)
     spread = ["-n", "2", "--dist", "loadfile"] if workers else []
-    command = [tool("python", environment), "-m", "pytest", "-q", "--durations=8", f"--junitxml={report}", *spread, *arguments]
+    command = [
+        tool("python", environment),
+        "-m",
+        "pytest",
+        "-q",
+        "--durations=8",
+        f"--junitxml={report}",
+        *spread,
+        *arguments,
+    ]
     status = context.call(command, extra=path_with(environment))
     if status == 5:
         raise Skip("no tests yet")
@@ -145,7 +153,9 @@ def unit_lowest(context: Context) -> Counts:
         raise Skip("no working Python 3.11 here")
     context.check([base, "-m", "venv", lowest])
     install = [tool("uv"), "pip", "install", "--quiet", "--python", tool("python", lowest)]
-    context.check([*install, "--resolution", "lowest-direct", "--only-binary", ":all:", "--requirement", "requirements.txt"])
+    context.check(
+        [*install, "--resolution", "lowest-direct", "--only-binary", ":all:", "--requirement", "requirements.txt"]
+    )
     # The tools of the tests are not what is being measured: only what is missing is added, nothing is moved.
     context.check([*install, "hypothesis", "oxidd", "pytest-xdist", "--requirement", "requirements-lab.txt"])
     return pytest(context, lowest, "tests/unit", workers=True)
@@ -163,11 +173,24 @@ def artifact(context: Context) -> None:
     """Build the collection, install it into an empty place, and look at what came out."""
     place = context.scratch / "artifact"
     context.check([tool("ansible-galaxy"), "collection", "build", ".", "--force", "--output-path", place])
-    context.check([tool("ansible-galaxy"), "collection", "install", *place.glob("*.tar.gz"), "--no-deps", "-p", place])
+    # Not from the checkout: its ansible.cfg shows the collection as already installed.
+    install = [
+        tool("ansible-galaxy"),
+        "collection",
+        "install",
+        *place.glob("*.tar.gz"),
+        "--no-deps",
+        "--force",
+        "-p",
+        place,
+    ]
+    context.check(install, cwd=place)
     installed = artifact_directory(context)
     litter = sorted({entry.name for entry in installed.iterdir()} - ARTIFACT)
     if litter:
-        raise Failure(f"the artifact holds what belongs to the checkout (build_ignore in galaxy.yml): {', '.join(litter)}")
+        raise Failure(
+            f"the artifact holds what belongs to the checkout (build_ignore in galaxy.yml): {', '.join(litter)}"
+        )
     exceptions = sorted(path.name for path in installed.rglob("ignore-*.txt"))
     if exceptions:
         raise Failure(f"sanity exceptions are not taken here: {', '.join(exceptions)}")
@@ -177,7 +200,9 @@ def sanity_with(context: Context, environment: Path) -> None:
     extra = path_with(environment)
     context.check([tool("python", environment), ROOT / "tools" / "seed_ansible_test.py"], extra=extra)
     command = [tool("ansible-test", environment), "sanity", "--local", "--color", "no"]
-    context.check([*command, "--python", python_version(context, environment)], cwd=artifact_directory(context), extra=extra)
+    context.check(
+        [*command, "--python", python_version(context, environment)], cwd=artifact_directory(context), extra=extra
+    )
 
 
 def sanity(context: Context) -> None:
@@ -263,7 +288,12 @@ def runner(context: Context) -> None:
     (job / "inventory").mkdir()
     (job / "inventory" / "hosts").write_text("localhost ansible_connection=local\n", encoding="utf-8")
     (job / "env" / "extravars").write_text(json.dumps({"microseg_data_dir": str(job / "data")}), encoding="utf-8")
-    paths = [job / "requirements_collections", "./collections", "~/.ansible/collections", "/usr/share/ansible/collections"]
+    paths = [
+        job / "requirements_collections",
+        "./collections",
+        "~/.ansible/collections",
+        "/usr/share/ansible/collections",
+    ]
     collections = {"ANSIBLE_COLLECTIONS_PATH": ":".join(map(str, paths))}
     (job / "env" / "envvars").write_text(json.dumps(collections), encoding="utf-8")
     command = [tool("ansible-runner"), "run", job, "--ident", "validate", "-p", "playbooks/validate.yml"]
@@ -349,9 +379,17 @@ def main(arguments: list[str]) -> int:
 
     # What a user has set for other work must not decide how the gate runs; nor may colour get into the logs.
     environment = {
-        name: value for name, value in os.environ.items() if not re.match(r"(ANSIBLE_|PYTEST_|PYTHON|MYPY|RUFF_|VIRTUAL_ENV)", name)
+        name: value
+        for name, value in os.environ.items()
+        if not re.match(r"(ANSIBLE_|PYTEST_|PYTHON|MYPY|RUFF_|VIRTUAL_ENV)", name)
     }
-    environment |= {"NO_COLOR": "1", "PY_COLORS": "0", "ANSIBLE_NOCOLOR": "1", "PYTHONUNBUFFERED": "1", **path_with(VENV)}
+    environment |= {
+        "NO_COLOR": "1",
+        "PY_COLORS": "0",
+        "ANSIBLE_NOCOLOR": "1",
+        "PYTHONUNBUFFERED": "1",
+        **path_with(VENV),
+    }
     environment |= {"LC_ALL": environment.get("LC_ALL") or "C.UTF-8"}
     output = ROOT / "tests" / "output"
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))

@@ -21,7 +21,8 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 NAMESPACE = "segwright.microseg"
 ROOMS = (
-    "base", "packets", "dialects", "devices", "flows", "policy", "enforce", "proof", "learn", "risk", "change", "targets", "report",
+    "base", "packets", "dialects", "devices", "flows", "policy", "enforce", "proof", "learn", "risk", "change", "targets",
+    "report", "steps",
 )  # fmt: skip
 # Ansible's markup in short texts: O(name), V(value), M(fqcn), C(code), RV(return), E(env), I(italic), B(bold)
 MARKUP = re.compile(r"\b(?:O|V|M|C|RV|E|P|I|B)\(([^()]*)\)")
@@ -45,7 +46,9 @@ def documentation(path: Path) -> dict[str, Any]:
     if path.suffix in (".yml", ".yaml"):
         return dict((yaml.safe_load(text) or {}).get("DOCUMENTATION") or {})
     for node in ast.parse(text).body:
-        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "DOCUMENTATION" for t in node.targets):
+        if isinstance(node, ast.Assign) and any(
+            isinstance(t, ast.Name) and t.id == "DOCUMENTATION" for t in node.targets
+        ):
             value = ast.literal_eval(node.value)
             return dict(yaml.safe_load(value) or {})
     return {}
@@ -149,7 +152,9 @@ def findings(root: Path) -> str:
     )
     found = codes(root)
     for room in ROOMS:
-        rows = [(words[0], words[1], plain(words[2]), plain(words[3])) for owner, _name, words in found if owner == room]
+        rows = [
+            (words[0], words[1], plain(words[2]), plain(words[3])) for owner, _name, words in found if owner == room
+        ]
         if rows:
             text += f"\n## {room}\n\n{table(('code', 'severity', 'meaning', 'what to do'), rows)}\n"
     return text

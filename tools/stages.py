@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-import xml.etree.ElementTree as ElementTree  # noqa: S405  (reads only reports that pytest has just written)
+import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -104,7 +104,9 @@ class Context:
                 end_group(process)
                 raise
 
-    def check(self, command: Sequence[str | Path], cwd: Path | None = None, extra: Mapping[str, str] | None = None) -> None:
+    def check(
+        self, command: Sequence[str | Path], cwd: Path | None = None, extra: Mapping[str, str] | None = None
+    ) -> None:
         """Run a command and fail the stage unless it ends with 0."""
         status = self.call(command, cwd, extra)
         if status != 0:

@@ -1,3 +1,6 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The lab hospital as data: what ``hospital.yml`` says, checked and typed.
 
 The namespaces, the emulated ISE's endpoints and sessions, the emulated switches' tables, the recording and the probes
@@ -62,6 +65,17 @@ class Conversation:
 
 
 @dataclass(frozen=True)
+class Switch:
+    """An access switch. ``neighbours``: local port -> (neighbour's name, its port)."""
+
+    name: str
+    number: int
+    management: str
+    location: str
+    neighbours: dict[str, tuple[str, str]]
+
+
+@dataclass(frozen=True)
 class Scan:
     source: str
     subnets: tuple[str, ...]
@@ -75,6 +89,7 @@ class Hospital:
     controller: str
     firewall: str
     subnets: dict[str, Subnet]
+    switches: dict[str, Switch]
     hosts: dict[str, Host]
     conversations: tuple[Conversation, ...]
     scan: Scan
@@ -95,9 +110,6 @@ class Hospital:
     def on_switch(self, switch: str) -> list[Host]:
         return [host for host in self.hosts.values() if host.switch == switch]
 
-    def switches(self) -> list[str]:
-        return sorted({host.switch for host in self.hosts.values()})
-
     def conversation(self, identifier: str) -> Conversation:
         return next(each for each in self.conversations if each.id == identifier)
 
@@ -115,6 +127,16 @@ def _load(path: Path) -> Hospital:
         name: Subnet(name, int(each["vlan"]), ipaddress.IPv4Network(each["prefix"]), str(each["gateway"]))
         for name, each in raw["subnets"].items()
     }
+    switches = {
+        name: Switch(
+            name,
+            int(each["number"]),
+            str(each["management"]),
+            str(each["location"]),
+            {port: (other["name"], other["port"]) for port, other in each["neighbours"].items()},
+        )
+        for name, each in raw["switches"].items()
+    }
     hosts = {name: Host(name=name, **each) for name, each in raw["hosts"].items()}
     conversations = tuple(
         Conversation(**{**each, "clients": tuple(each["clients"]), "servers": tuple(each["servers"])})
@@ -127,6 +149,7 @@ def _load(path: Path) -> Hospital:
         controller=management["controller"],
         firewall=management["firewall"],
         subnets=subnets,
+        switches=switches,
         hosts=hosts,
         conversations=conversations,
         scan=scan,
@@ -145,6 +168,8 @@ def _check(hospital: Hospital) -> None:
         address = ipaddress.IPv4Address(host.address)
         if address not in hospital.subnets[host.subnet].prefix or address not in shared:
             raise ValueError(f"hospital.yml: {host.name} is not inside subnet {host.subnet} of {shared}")
+        if host.switch not in hospital.switches:
+            raise ValueError(f"hospital.yml: {host.name} hangs on unknown switch {host.switch}")
     for each in hospital.conversations:
         for name in (*each.clients, *each.servers):
             if name not in hospital.hosts:

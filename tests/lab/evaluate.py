@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """An independent packet evaluator for access lists and the egress matrix.
 
-The lab's emulated ISE and switches decide with this file whether a packet passes. It shares no code and no algorithm
-with the collection: one packet, integers and masks, a walk from the first line to the last. Its parser is strict: a
-token it does not know raises ValueError, so a list that a device might read differently never gets a verdict.
+The emulated ISE and switches decide with this file whether a packet passes. It shares no code and no algorithm with the
+collection: one packet, integers and masks, a walk from the first line to the last. Its parser is strict: an unknown
+token raises ValueError, so a list that a device might read differently never gets a verdict.
 
 A packet is a plain dict (missing keys count as None)::
 
@@ -28,7 +28,7 @@ from typing import Any
 
 from tests.lab.ace_names import ICMP4, ICMP6, PROTOCOLS, TCP_PORTS, UDP_PORTS
 
-ACK, FIN, PSH, RST, SYN, URG = FLAGS = ("ack", "fin", "psh", "rst", "syn", "urg")
+FLAGS = ("ack", "fin", "psh", "rst", "syn", "urg")
 KINDS = ("dacl", "ios", "sgacl")
 
 
@@ -43,8 +43,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class MatrixVerdict:
-    """permit: what happens to the packet; enforced: what the cell says (differs from permit only when monitored);
-    cell: (source SGT, destination SGT), None for the default cell; sgacl: name of the deciding list."""
+    """permit: what happens; enforced: what the cell says (differs only when monitored); cell None: the default cell."""
 
     permit: bool
     enforced: bool
@@ -71,7 +70,7 @@ class _Ace:
 
     @property
     def layer4(self) -> bool:
-        return any(x is not None for x in (self.source_ports, self.destination_ports, self.flags, self.icmp))
+        return any((self.source_ports, self.destination_ports, self.flags, self.icmp))
 
 
 def evaluate_acl(
@@ -115,9 +114,8 @@ def evaluate_acl(
             return Verdict(ace.permit, ace.number, ace.text)
     if kind == "sgacl":
         return Verdict(True, None, None)
-    if version == 6 and _protocol(packet, 6) == 58 and packet.get("icmp_type") in (135, 136):
-        return Verdict(True, None, None)
-    return Verdict(False, None, None)
+    neighbour_discovery = version == 6 and _protocol(packet, 6) == 58 and packet.get("icmp_type") in (135, 136)
+    return Verdict(neighbour_discovery, None, None)
 
 
 def evaluate_matrix(
@@ -129,8 +127,8 @@ def evaluate_matrix(
     ``{"source": int, "destination": int, "status": "ENABLED" | "MONITOR" | "DISABLED", "default_rule": "NONE" |
     "PERMIT_IP" | "DENY_IP", "sgacls": [SGACL, ...]}`` and SGACL =
     ``{"name": str, "ip_version": "IPV4" | "IPV6" | "IP_AGNOSTIC", "lines": [str, ...]}``.
-    A disabled or missing cell, or one that holds nothing for the packet's family, falls to the default cell; without
-    one the packet is permitted. The SGACLs of a cell are read as one list, in order. Raises ValueError as above.
+    A disabled or missing cell, or one with nothing for the packet's family, falls to the default cell; without one
+    the packet is permitted. The SGACLs of a cell are read as one list, in order. Raises ValueError as above.
     """
     family = ipaddress.ip_address(str(packet["source"])).version
     found = [c for c in matrix["cells"] if (c["source"], c["destination"]) == (source_sgt, destination_sgt)]
@@ -215,12 +213,8 @@ class _Parser:
         protocol = self.protocol()
         source = destination = source_ports = destination_ports = None
         if self.kind == "sgacl":
-            if self.peek() == "src":
-                self.take()
-                source_ports = self.ports(protocol, required=True)
-            if self.peek() == "dst":
-                self.take()
-                destination_ports = self.ports(protocol, required=True)
+            source_ports = self.ports_after("src", protocol)
+            destination_ports = self.ports_after("dst", protocol)
         else:
             source = self.address()
             if self.kind == "dacl" and source is not None:
@@ -229,10 +223,8 @@ class _Parser:
             destination = self.address()
             destination_ports = self.ports(protocol)
         flags, icmp, fragments = self.options(protocol)
-        ace = _Ace(
-            action == "permit", number, self.text, protocol, source, destination,
-            source_ports, destination_ports, flags, icmp, fragments,
-        )  # fmt: skip
+        ace = _Ace(action == "permit", number, self.text, protocol, source, destination, source_ports,
+                   destination_ports, flags, icmp, fragments)  # fmt: skip
         if fragments and ace.layer4:
             raise ValueError("fragments together with layer 4 criteria")
         return ace
@@ -245,9 +237,7 @@ class _Parser:
             return int(word)
         if word == "icmp" and self.family == 6:
             return 58
-        if word not in PROTOCOLS:
-            raise ValueError(f"unknown protocol {word!r}")
-        return PROTOCOLS[word]
+        return _named(PROTOCOLS, word, "protocol")
 
     def address(self) -> tuple[int, int] | None:
         word = self.take()
@@ -267,11 +257,17 @@ class _Parser:
     def ip(self, word: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
         return ipaddress.IPv4Address(word) if self.family == 4 else ipaddress.IPv6Address(word)
 
-    def ports(self, protocol: int | None, required: bool = False) -> tuple[tuple[int, int], ...] | None:
+    def ports_after(self, word: str, protocol: int | None) -> tuple[tuple[int, int], ...] | None:
+        if self.peek() != word:
+            return None
+        self.take()
+        if (found := self.ports(protocol)) is None:
+            raise ValueError(f"port operator expected after {word}")
+        return found
+
+    def ports(self, protocol: int | None) -> tuple[tuple[int, int], ...] | None:
         operator = self.peek()
         if operator not in ("eq", "neq", "gt", "lt", "range"):
-            if required:
-                raise ValueError(f"port operator expected, not {operator!r}")
             return None
         if protocol not in (6, 17, 132):
             raise ValueError("port operator without tcp, udp or sctp")
@@ -323,7 +319,7 @@ class _Parser:
             if word == "fragments":
                 fragments = True
             elif protocol == 6 and word == "established":
-                plain += [(ACK, True), (RST, True)]
+                plain += [("ack", True), ("rst", True)]
             elif protocol == 6 and word in FLAGS:
                 plain.append((word, True))
             elif protocol == 6 and word in ("match-any", "match-all") and flags is None:
@@ -346,14 +342,10 @@ class _Parser:
         names = ICMP4 if self.family == 4 else ICMP6
         if word in names:
             return names[word]
-        if not word.isdigit() or int(word) > 255:
-            raise ValueError(f"unknown ICMP type {word!r}")
-        if self.peek().isdigit():
-            code = int(self.take())
-            if code > 255:
-                raise ValueError("ICMP code out of range")
-            return int(word), code
-        return int(word), None
+        code = int(self.take()) if self.peek().isdigit() else None
+        if not word.isdigit() or int(word) > 255 or (code or 0) > 255:
+            raise ValueError(f"unknown ICMP type or code {word!r}")
+        return int(word), code
 
 
 def _ones(family: int) -> int:
@@ -368,9 +360,13 @@ def _protocol(packet: dict[str, Any], family: int) -> int:
         return 58
     if str(value).isdigit():
         return int(value)
-    if value not in PROTOCOLS:
-        raise ValueError(f"unknown packet protocol {value!r}")
-    return PROTOCOLS[str(value)]
+    return _named(PROTOCOLS, str(value), "packet protocol")
+
+
+def _named(names: dict[str, int], word: str, what: str) -> int:
+    if word not in names:
+        raise ValueError(f"unknown {what} {word!r}")
+    return names[word]
 
 
 def _field(packet: dict[str, Any], name: str) -> Any:

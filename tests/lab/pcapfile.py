@@ -1,3 +1,6 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Classic pcap files: read, write, merge, cut and move in time. Enough for the lab's own captures, nothing more."""
 
 from __future__ import annotations

@@ -1,3 +1,6 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Child processes that cannot outlive the lab, and the few Linux calls the standard library of Python 3.11 lacks.
 
 Every process the lab starts asks the kernel to be killed when its parent dies (``PR_SET_PDEATHSIG``), so that even a
@@ -190,7 +193,7 @@ class NamespaceThread:
         def job() -> None:
             try:
                 box["value"] = call()
-            except BaseException as error:  # noqa: BLE001 - handed to the caller unchanged
+            except BaseException as error:
                 box["error"] = error
             done.set()
 

@@ -1,3 +1,6 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Records the hospital at work: packets per bridge, flow exports of the two switches, and the generator's ground truth.
 
 The recording has two phases, kept apart in time: ``routine`` (legitimate conversations only) and ``incident`` (the
@@ -29,14 +32,16 @@ from .places import Places
 from .processes import LabError, spawn
 
 SNAPLEN = 160
-# Which switch sees which subnets, what it exports and where to: (management address, format, softflowd version, port).
+# Which switch sees which subnets, what it exports and where to: (format, softflowd version, port).
 EXPORTERS: dict[str, dict[str, Any]] = {
-    "acc1": {"subnets": ("clinical", "imaging"), "address": 31, "format": "ipfix", "version": "10", "port": 4739},
-    "acc2": {"subnets": ("building", "servers", "vendor"), "address": 32, "format": "netflow-v9", "version": "9", "port": 2055},
+    "acc1": {"subnets": ("clinical", "imaging"), "format": "ipfix", "version": "10", "port": 4739},
+    "acc2": {"subnets": ("building", "servers", "vendor"), "format": "netflow-v9", "version": "9", "port": 2055},
 }
 
 
-def record(out: Path, places: Places, sessions: int = 4, seconds: float = 25.0, incident: bool = True) -> dict[str, Any]:
+def record(
+    out: Path, places: Places, sessions: int = 4, seconds: float = 25.0, incident: bool = True
+) -> dict[str, Any]:
     """Run the hospital once in its own namespaces and write the recording to ``out``; returns the manifest.
 
     Raises LabError when namespaces, tcpdump, softflowd or a server program are missing.
@@ -57,7 +62,10 @@ def record(out: Path, places: Places, sessions: int = 4, seconds: float = 25.0, 
         load_ruleset(namespaces)
         servers.start()
         player = Player(hospital, namespaces, servers)
-        taps = {name: _tap(namespaces, topology.SWITCHES, topology.bridge_name(name), work / f"{name}.pcap") for name in hospital.subnets}
+        taps = {
+            name: _tap(namespaces, topology.SWITCHES, topology.bridge_name(name), work / f"{name}.pcap")
+            for name in hospital.subnets
+        }
         phases = [_phase("routine", lambda: player.routine(sessions, seconds))]
         if incident:
             time.sleep(1.0)
@@ -92,7 +100,21 @@ def _phase(name: str, run: Any) -> dict[str, Any]:
 
 
 def _tap(namespaces: Namespaces, name: str, interface: str, path: Path, what: str = "") -> subprocess.Popen[bytes]:
-    command = ["tcpdump", "-Z", "root", "-n", "-U", "--immediate-mode", "-B", "8192", "-i", interface, "-w", str(path), *what.split()]
+    command = [
+        "tcpdump",
+        "-Z",
+        "root",
+        "-n",
+        "-U",
+        "--immediate-mode",
+        "-B",
+        "8192",
+        "-i",
+        interface,
+        "-w",
+        str(path),
+        *what.split(),
+    ]
     with path.with_suffix(".tap").open("wb") as handle:
         child = spawn(command, namespace=namespaces.descriptor(name), log=handle)
     deadline = time.monotonic() + 5
@@ -118,13 +140,20 @@ def _export(
     """Let softflowd read what a switch saw and export it from the switch's address to the controller, captured there."""
     merged = work / f"{switch}.pcap"
     pcapfile.write(merged, pcapfile.merge(pcapfile.read(work / f"{name}.pcap") for name in settings["subnets"]))
-    source = hospital.management.network_address + settings["address"]
-    route = ["ip", "route", "replace", f"{hospital.controller}/32", "dev", "br-mgmt", "src", str(source)]
+    source = hospital.switches[switch].management
+    route = ["ip", "route", "replace", f"{hospital.controller}/32", "dev", "br-mgmt", "src", source]
     namespaces.run(topology.SWITCHES, route)
     capture = work / f"{switch}-export.pcap"
     tap = _tap(namespaces, topology.CONTROLLER, "eth0", capture, f"udp port {settings['port']}")
     # Relative file name: softflowd puts it into an option record.
-    command = [shutil.which("softflowd", path="/usr/sbin:/usr/bin") or "softflowd", "-r", merged.name, "-d", "-c", "none"]
+    command = [
+        shutil.which("softflowd", path="/usr/sbin:/usr/bin") or "softflowd",
+        "-r",
+        merged.name,
+        "-d",
+        "-c",
+        "none",
+    ]
     command += ["-v", settings["version"], "-A", "milli", "-m", "65536", "-p", str(work / "softflowd.pid")]
     command += ["-n", f"{hospital.controller}:{settings['port']}"]
     with (work / f"{switch}-softflowd.log").open("wb") as handle:
@@ -140,7 +169,12 @@ def _export(
 
 
 def _manifest(
-    out: Path, hospital: Hospital, phases: list[dict[str, Any]], entries: list[dict[str, Any]], sessions: int, seconds: float
+    out: Path,
+    hospital: Hospital,
+    phases: list[dict[str, Any]],
+    entries: list[dict[str, Any]],
+    sessions: int,
+    seconds: float,
 ) -> dict[str, Any]:
     files = {}
     for path in sorted([*out.glob("*.pcap"), out / "ground-truth.json"]):
@@ -159,7 +193,7 @@ def _manifest(
         "conversations": dict(sorted(Counter(each["conversation"] for each in entries).items())),
         "exporters": {
             name: {
-                "address": str(hospital.management.network_address + each["address"]),
+                "address": hospital.switches[name].management,
                 "format": each["format"],
                 "subnets": list(each["subnets"]),
                 "file": f"{name}-{each['format']}.pcap",
@@ -173,18 +207,29 @@ def _manifest(
 
 
 def _tools() -> dict[str, str]:
-    found = {"python": sys.version.split()[0], "linux": Path("/proc/sys/kernel/osrelease").read_text(encoding="ascii").strip()}
+    found = {
+        "python": sys.version.split()[0],
+        "linux": Path("/proc/sys/kernel/osrelease").read_text(encoding="ascii").strip(),
+    }
     found["linux"] = found["linux"].split("-")[0]
     for name in ("pynetdicom", "pymodbus", "bacpypes3", "paho-mqtt"):
         try:
             found[name] = version(name)
         except PackageNotFoundError:
             continue
-    for command in (["tcpdump", "--version"], ["softflowd", "-h"], ["dnsmasq", "--version"], ["chronyd", "-v"], ["mosquitto", "-h"]):
+    for command in (
+        ["tcpdump", "--version"],
+        ["softflowd", "-h"],
+        ["dnsmasq", "--version"],
+        ["chronyd", "-v"],
+        ["mosquitto", "-h"],
+    ):
         program = shutil.which(command[0], path="/usr/sbin:/usr/bin:/sbin:/bin")
         if program is None:
             continue
-        shown = subprocess.run([program, command[1]], capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+        shown = subprocess.run(
+            [program, command[1]], capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
+        )
         words = (shown.stdout + shown.stderr).replace(",", " ").split()
         numbers = [word for word in words if word[:1].isdigit() and "." in word]
         found[command[0]] = numbers[0].rstrip(".") if numbers else "unknown"

@@ -183,6 +183,17 @@ class Assignment:
 
 
 @dataclass(frozen=True)
+class Ring:
+    """An ordered part of the rollout: the segments that go with it, and how long it is watched, in minutes."""
+
+    id: str
+    segments: tuple[str, ...]
+    hold_minutes: int = 0
+    description: str = ""
+    location: Location = Location()
+
+
+@dataclass(frozen=True)
 class Member:
     """A device in a segment as the committed lock has it: id (MAC, lower case, colons) and its addresses.
 
@@ -217,6 +228,9 @@ class Site:
     learning: Mapping[str, Any] = field(default_factory=dict, hash=False)
     budgets: Mapping[str, Any] = field(default_factory=dict, hash=False)
     members_location: Location = Location()
+    rings: tuple[Ring, ...] = ()
+    location: Location = Location()
+    defaults_location: Location = Location()
 
     def rules(self) -> tuple[Rule, ...]:
         """Return every rule of every segment, by segment name and position."""

@@ -139,7 +139,7 @@ class Evaluator:
         for segment, members in self.site.members.items():
             for member in members:
                 for family in (4, 6):
-                    for low, _high in addresses_of(member.addresses, family):
+                    for low, _high in addresses_of(member.addresses, family).to_ranges():
                         self._segments.setdefault((family, low), set()).add(segment)
 
     def segments_of(self, family: int, address: int) -> set[str]:

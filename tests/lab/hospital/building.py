@@ -1,3 +1,6 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Building automation: Modbus/TCP by pymodbus and BACnet/IP by bacpypes3, controllers and the management server."""
 
 from __future__ import annotations
@@ -7,12 +10,12 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from bacpypes3.app import Application
-from bacpypes3.ipv4.app import NormalApplication
-from bacpypes3.local.analog import AnalogValueObject
-from bacpypes3.local.device import DeviceObject
-from bacpypes3.pdu import Address, IPv4Address
-from bacpypes3.primitivedata import ObjectIdentifier
+from bacpypes3.app import Application  # type: ignore[import-untyped]
+from bacpypes3.ipv4.app import NormalApplication  # type: ignore[import-untyped]
+from bacpypes3.local.analog import AnalogValueObject  # type: ignore[import-untyped]
+from bacpypes3.local.device import DeviceObject  # type: ignore[import-untyped]
+from bacpypes3.pdu import Address, IPv4Address  # type: ignore[import-untyped]
+from bacpypes3.primitivedata import ObjectIdentifier  # type: ignore[import-untyped]
 from pymodbus.client import ModbusTcpClient
 from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
@@ -37,7 +40,7 @@ class LoopThread:
         asyncio.set_event_loop(self._loop)
         try:
             self.value = self._loop.run_until_complete(_awaited(start))
-        except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
+        except BaseException as error:
             self._error = error
             return
         finally:
@@ -61,7 +64,9 @@ def serve_modbus(address: tuple[str, int]) -> LoopThread:
     """An air handler's Modbus unit 1 with 16 holding registers."""
 
     async def start() -> ModbusTcpServer:
-        device = SimDevice(1, simdata=[SimData(0, values=[200 + each for each in range(16)], datatype=DataType.REGISTERS)])
+        device = SimDevice(
+            1, simdata=[SimData(0, values=[200 + each for each in range(16)], datatype=DataType.REGISTERS)]
+        )
         server = ModbusTcpServer(device, address=address)
         await server.serve_forever(background=True)
         return server
@@ -71,7 +76,7 @@ def serve_modbus(address: tuple[str, int]) -> LoopThread:
 
 def read_modbus(server: tuple[str, int], polls: int, pause: Callable[[], None]) -> int:
     """Poll registers over one connection; returns its client port. Raises ValueError on an exception answer."""
-    client = ModbusTcpClient(server[0], port=server[1], timeout=5)
+    client: Any = ModbusTcpClient(server[0], port=server[1], timeout=5)
     if not client.connect():
         raise ValueError("Modbus connection refused")
     try:
@@ -90,7 +95,10 @@ def start_bacnet(address: str, prefix_length: int, instance: int) -> LoopThread:
 
     def start() -> Application:
         device = DeviceObject(
-            objectIdentifier=f"device,{instance}", objectName=f"lab-{instance}", vendorIdentifier=999, maxApduLengthAccepted=1024
+            objectIdentifier=f"device,{instance}",
+            objectName=f"lab-{instance}",
+            vendorIdentifier=999,
+            maxApduLengthAccepted=1024,
         )
         application = NormalApplication(device, IPv4Address(f"{address}/{prefix_length}"))
         application.add_object(

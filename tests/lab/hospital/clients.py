@@ -1,3 +1,6 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The devices' side of every legitimate conversation, and the infected camera's scan.
 
 The generator writes down each conversation when it opens it, with the client port its own socket has. That record is
@@ -37,7 +40,9 @@ class GroundTruth:
     failures: list[str] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def add(self, at: float, client: str, server: str, protocol: str, ports: tuple[int | None, int], **more: Any) -> None:
+    def add(
+        self, at: float, client: str, server: str, protocol: str, ports: tuple[int | None, int], **more: Any
+    ) -> None:
         hosts = self.hospital.hosts
         entry = {
             "time": round(at, 6),
@@ -75,7 +80,9 @@ class Player:
     def routine(self, sessions: int, seconds: float) -> None:
         """``sessions`` of each legitimate conversation per client-server pair, spread over about ``seconds``."""
         clients = sorted({name for each in self.hospital.conversations for name in each.clients})
-        threads = [threading.Thread(target=self._client, args=(name, sessions, seconds), daemon=True) for name in clients]
+        threads = [
+            threading.Thread(target=self._client, args=(name, sessions, seconds), daemon=True) for name in clients
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -118,7 +125,9 @@ class Player:
         port: int | None = each.client_port
         more: dict[str, Any] = {}
         if each.via == "dns":
-            port = infrastructure.ask_name(place, f"{chance.choice(sorted(self.hospital.hosts))}.{infrastructure.DOMAIN}")
+            port = infrastructure.ask_name(
+                place, f"{chance.choice(sorted(self.hospital.hosts))}.{infrastructure.DOMAIN}"
+            )
         elif each.via == "ntp":
             port = infrastructure.ask_time(place)
         elif each.via == "dhcp":
@@ -199,7 +208,14 @@ class Player:
                 if result in (0, errno.EINPROGRESS):
                     local = sock.getsockname()[1]
                     self.truth.add(
-                        opened, scan.source, host.name, "tcp", (local, port), service="scan", conversation="scan", legitimate=False
+                        opened,
+                        scan.source,
+                        host.name,
+                        "tcp",
+                        (local, port),
+                        service="scan",
+                        conversation="scan",
+                        legitimate=False,
                     )
                     waiting[sock.fileno()] = sock
                 else:
@@ -243,7 +259,10 @@ def _send_results(server: tuple[str, int], client: str, chance: random.Random) -
     with socket.create_connection(server, timeout=5) as connection:
         port: int = connection.getsockname()[1]
         for number in range(chance.randint(1, 4)):
-            values = {"8867-4^Heart rate^LN": str(chance.randint(55, 110)), "59408-5^SpO2^LN": str(chance.randint(92, 100))}
+            values = {
+                "8867-4^Heart rate^LN": str(chance.randint(55, 110)),
+                "59408-5^SpO2^LN": str(chance.randint(92, 100)),
+            }
             send(connection, result_message(client.upper(), f"{client}-{os.getpid()}-{number}", values))
             time.sleep(chance.random() * 0.3)
     return port
@@ -252,8 +271,9 @@ def _send_results(server: tuple[str, int], client: str, chance: random.Random) -
 def _publish(server: tuple[str, int], client: str, chance: random.Random) -> int:
     """One MQTT session of the real client library: telemetry with QoS 1, a few messages."""
     import paho.mqtt.client as mqtt
+    from paho.mqtt.enums import CallbackAPIVersion
 
-    device = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=f"{client}-{chance.randint(1, 99999)}")
+    device = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=f"{client}-{chance.randint(1, 99999)}")
     connected = threading.Event()
     device.on_connect = lambda *arguments: connected.set()
     device.connect(*server, keepalive=30)

@@ -1,3 +1,6 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """DICOM: the archive, the scanner's side of storage commitment, and the modalities that verify and store."""
 
 from __future__ import annotations
@@ -28,7 +31,7 @@ def serve_archive(address: tuple[str, int]) -> Any:
     entity = _entity("PACS1")
     entity.add_supported_context(Verification)
     entity.add_supported_context(SecondaryCaptureImageStorage)
-    handlers = [(evt.EVT_C_STORE, lambda event: 0x0000)]
+    handlers: list[Any] = [(evt.EVT_C_STORE, lambda event: 0x0000)]
     return entity.start_server(address, block=False, evt_handlers=handlers)
 
 
@@ -37,7 +40,7 @@ def serve_modality(address: tuple[str, int]) -> Any:
     entity = _entity("CT1")
     entity.add_supported_context(Verification)
     entity.add_supported_context(StorageCommitmentPushModel, scu_role=True, scp_role=True)
-    handlers = [(evt.EVT_N_EVENT_REPORT, lambda event: (0x0000, None))]
+    handlers: list[Any] = [(evt.EVT_N_EVENT_REPORT, lambda event: (0x0000, None))]
     return entity.start_server(address, block=False, evt_handlers=handlers)
 
 
@@ -88,7 +91,7 @@ def report_commitment(server: tuple[str, int]) -> int:
     """The archive dials back to the modality and reports that it keeps an image. Returns its client port."""
     entity = _entity("PACS1")
     entity.add_requested_context(StorageCommitmentPushModel)
-    roles = [build_role(StorageCommitmentPushModel, scp_role=True)]
+    roles: list[Any] = [build_role(StorageCommitmentPushModel, scp_role=True)]
     association = entity.associate(*server, ae_title="CT1", ext_neg=roles)
     if not association.is_established:
         raise ValueError("DICOM association refused")

@@ -1,3 +1,6 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Names, time and leases as the devices ask for them, and the daemons that answer: dnsmasq, chrony, mosquitto."""
 
 from __future__ import annotations
@@ -18,7 +21,12 @@ def dnsmasq_server(hospital: Hospital, host: str, directory: Path) -> list[str]:
     """DNS for every host of the lab, and DHCP that gives each relayed client its fixed address."""
     address = hospital.hosts[host].address
     options = ["no-daemon", "conf-file=/dev/null", "no-resolv", "no-hosts", "no-ping", "user=root", "group=root"]
-    options += ["bind-interfaces", f"listen-address={address}", "dhcp-authoritative", f"pid-file={directory}/dnsmasq.pid"]
+    options += [
+        "bind-interfaces",
+        f"listen-address={address}",
+        "dhcp-authoritative",
+        f"pid-file={directory}/dnsmasq.pid",
+    ]
     options += [f"dhcp-leasefile={directory}/leases", "cache-size=0", f"domain={DOMAIN}"]
     for each in hospital.hosts.values():
         options.append(f"host-record={each.name}.{DOMAIN},{each.address}")
@@ -26,14 +34,24 @@ def dnsmasq_server(hospital: Hospital, host: str, directory: Path) -> list[str]:
     for name in {each.subnet: None for each in leased}:
         subnet = hospital.subnets[name]
         options.append(f"dhcp-range=set:{name},{subnet.prefix.network_address},static,{subnet.prefix.netmask},1h")
-        options += [f"dhcp-option=tag:{name},option:router,{subnet.gateway}", f"dhcp-option=option:dns-server,{address}"]
+        options += [
+            f"dhcp-option=tag:{name},option:router,{subnet.gateway}",
+            f"dhcp-option=option:dns-server,{address}",
+        ]
     options += [f"dhcp-host={each.mac},{each.address},{each.name}" for each in leased]
     return ["dnsmasq", *(f"--{option}" for option in dict.fromkeys(options))]
 
 
 def dnsmasq_relay(hospital: Hospital, server: str, directory: Path) -> list[str]:
     """The router's DHCP relay for every subnet with leases."""
-    options = ["no-daemon", "conf-file=/dev/null", "port=0", "user=root", "group=root", f"pid-file={directory}/relay.pid"]
+    options = [
+        "no-daemon",
+        "conf-file=/dev/null",
+        "port=0",
+        "user=root",
+        "group=root",
+        f"pid-file={directory}/relay.pid",
+    ]
     target = hospital.hosts[server].address
     names = {hospital.hosts[each].subnet: None for each in hospital.conversation("leases").clients}
     options += [f"dhcp-relay={hospital.subnets[name].gateway},{target}" for name in names]
@@ -54,7 +72,8 @@ def chrony_server(address: str, directory: Path) -> list[str]:
 def mosquitto_broker(address: str, port: int, directory: Path) -> list[str]:
     config = directory / "mosquitto.conf"
     config.write_text(
-        f"listener {port} {address}\nallow_anonymous true\npersistence false\nuser root\nlog_dest stderr\n", encoding="ascii"
+        f"listener {port} {address}\nallow_anonymous true\npersistence false\nuser root\nlog_dest stderr\n",
+        encoding="ascii",
     )
     return ["mosquitto", "-c", str(config)]
 

@@ -1,3 +1,6 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """HL7 version 2 over MLLP: a receiver that acknowledges, a sender that checks the acknowledgement.
 
 Framing is that of the HL7 Minimal Lower Layer Protocol: <VT> message <FS><CR>, segments separated by <CR>.

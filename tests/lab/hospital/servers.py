@@ -1,3 +1,6 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Starts every server program of the hospital in its host's namespace."""
 
 from __future__ import annotations
@@ -72,7 +75,9 @@ class Servers:
                     self._start(each, server)
             started.append(each.id)
         leases = self.hospital.conversation("leases")
-        self._daemon(FIREWALL, "relay", _infrastructure().dnsmasq_relay(self.hospital, leases.servers[0], self.directory))
+        self._daemon(
+            FIREWALL, "relay", _infrastructure().dnsmasq_relay(self.hospital, leases.servers[0], self.directory)
+        )
         self._wait()
         return started
 
@@ -95,7 +100,11 @@ class Servers:
         elif each.via == "dicom":
             from . import dicom
 
-            maker = dicom.serve_modality if self.hospital.hosts[server].segment.startswith("imaging") else dicom.serve_archive
+            maker = (
+                dicom.serve_modality
+                if self.hospital.hosts[server].segment.startswith("imaging")
+                else dicom.serve_archive
+            )
             entity = in_namespace(self.namespaces.descriptor(server), lambda: maker(place))
             self._stops.append(entity.shutdown)
         elif each.via == "modbus":
@@ -141,7 +150,11 @@ class Servers:
 
     def _wait(self, patience: float = 15.0) -> None:
         deadline = time.monotonic() + patience
-        waiting = [(each.id, server, each.protocol, each.port) for each in self.hospital.conversations for server in each.servers]
+        waiting = [
+            (each.id, server, each.protocol, each.port)
+            for each in self.hospital.conversations
+            for server in each.servers
+        ]
         while waiting and time.monotonic() < deadline:
             waiting = [each for each in waiting if not self._listens(*each[1:])]
             if waiting:
@@ -159,7 +172,7 @@ class Servers:
         for stop in reversed(self._stops):
             try:
                 stop()
-            except Exception:  # noqa: BLE001 - the process ends anyway; the rest must still be stopped
+            except Exception:
                 log.debug("a server did not stop cleanly", exc_info=True)
         for child in self._children:
             child.terminate()

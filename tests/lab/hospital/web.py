@@ -1,3 +1,6 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """HTTPS: the video recorder and the scanner's support page, on Python's TLS server with a certificate made at start."""
 
 from __future__ import annotations
@@ -91,7 +94,9 @@ def upload(server: tuple[str, int], context: ssl.SSLContext, sizes: list[int]) -
         connection.connect()
         port: int = connection.sock.getsockname()[1]
         for size in sizes:
-            connection.request("POST" if size else "GET", "/segment" if size else "/status", body=bytes(size) if size else None)
+            connection.request(
+                "POST" if size else "GET", "/segment" if size else "/status", body=bytes(size) if size else None
+            )
             answer = connection.getresponse()
             answer.read()
             if answer.status != 200:
@@ -99,5 +104,3 @@ def upload(server: tuple[str, int], context: ssl.SSLContext, sizes: list[int]) -
     finally:
         connection.close()
     return port
-
-

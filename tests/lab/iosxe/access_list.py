@@ -48,6 +48,7 @@ class AccessList:
     remarks: dict[int, list[str]] = field(default_factory=dict)
     limit: int | None = None
     _lines: tuple[str, ...] | None = None
+    _cost: int | None = None
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -59,7 +60,12 @@ class AccessList:
     @property
     def cost(self) -> int:
         """TCAM entries that the list takes once."""
-        return sum(entry.ace.cost for entry in self.entries)
+        if self._cost is None:
+            self._cost = sum(entry.ace.cost for entry in self.entries)
+        return self._cost
+
+    def _touch(self) -> None:
+        self._lines = self._cost = None
 
     def next_sequence(self) -> int:
         """Return the number that an entry without one gets."""
@@ -78,7 +84,7 @@ class AccessList:
             raise CliError("% Failed to add ace to access-list: maximum number of entries reached")
         at = next((i for i, entry in enumerate(self.entries) if entry.sequence > number), len(self.entries))
         self.entries.insert(at, Entry(number, ace))
-        self._lines = None
+        self._touch()
         return True
 
     def remove(self, sequence: int) -> bool:
@@ -86,7 +92,7 @@ class AccessList:
         before = len(self.entries)
         self.entries = [entry for entry in self.entries if entry.sequence != sequence]
         gone = self.remarks.pop(sequence, None)
-        self._lines = None
+        self._touch()
         return len(self.entries) != before or gone is not None
 
     def remove_ace(self, ace: Ace) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from tests.lab.ace_names import ICMP4, ICMP6, TCP_PORTS, UDP_PORTS
 
@@ -34,13 +35,27 @@ TCP_NAMES, UDP_NAMES = _by_number(TCP_PORTS), _by_number(UDP_PORTS)
 ICMP4_NAMES = {value: name for name, value in ICMP4.items()}
 ICMP6_NAMES = {value: name for name, value in ICMP6.items()}
 
-Address = tuple[str, int, int] | tuple[str, str] | None  # ("net", value, wildcard or prefix length), ("group", name)
+
+class Net(NamedTuple):
+    """Addresses: value, and the wildcard mask (IPv4) or the prefix length (IPv6)."""
+
+    value: int
+    extent: int
+
+
+class Group(NamedTuple):
+    """An object group by name."""
+
+    name: str
+
+
+Address = Net | Group | None  # None: any
 Ports = tuple[str, tuple[int, ...]] | None  # (operator, ports)
 
 
 @dataclass(frozen=True)
 class Ace:
-    """One entry. protocol None means ip (or ipv6); words are the options in the order in which the switch prints them."""
+    """One entry. protocol None means ip (or ipv6); words are the options in the order in which they print."""
 
     kind: str
     permit: bool
@@ -79,8 +94,8 @@ class Ace:
     @property
     def show_text(self) -> str:
         """The entry as show access-lists prints it (differs for standard lists only)."""
-        if self.kind == STANDARD and self.source is not None and self.source[0] == "net" and self.source[2] != 0:
-            value, wildcard = _quad(int(self.source[1])), _quad(int(self.source[2]))
+        if self.kind == STANDARD and isinstance(self.source, Net) and self.source.extent != 0:
+            value, wildcard = _quad(self.source.value), _quad(self.source.extent)
             action = "permit" if self.permit else "deny"
             return " ".join((f"{action} {value}, wildcard bits {wildcard}", *self.words))
         return self.text
@@ -106,9 +121,9 @@ class Ace:
         return " ".join((ports[0], *(names.get(port, str(port)) for port in ports[1])))
 
     def _standard(self) -> str:
-        if self.source is None:
+        if not isinstance(self.source, Net):
             return "any"
-        value, wildcard = int(self.source[1]), int(self.source[2])  # type: ignore[misc]
+        value, wildcard = self.source
         return _quad(value) if wildcard == 0 else f"{_quad(value)} {_quad(wildcard)}"
 
 
@@ -119,9 +134,9 @@ def _quad(value: int) -> str:
 def _address(address: Address, six: bool) -> str:
     if address is None:
         return "any"
-    if address[0] == "group":
-        return f"object-group {address[1]}"
-    value, extent = int(address[1]), int(address[2])  # type: ignore[misc]
+    if isinstance(address, Group):
+        return f"object-group {address.name}"
+    value, extent = address
     if six:
         text = str(ipaddress.IPv6Address(value)).upper()
         return f"host {text}" if extent == 128 else f"{text}/{extent}"

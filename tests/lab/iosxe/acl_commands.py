@@ -167,9 +167,7 @@ def entry_line(cli: Cli, text: str) -> bool:
     return False
 
 
-def _remark(
-    found: AccessList, text: str, words: list[tuple[str, int]], sequence: int | None, negated: bool
-) -> bool:
+def _remark(found: AccessList, text: str, words: list[tuple[str, int]], sequence: int | None, negated: bool) -> bool:
     remark = text[words[0][1] :].rstrip() if words else None
     if negated:
         return found.remove_remark(sequence, remark)

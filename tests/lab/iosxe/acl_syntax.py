@@ -23,6 +23,8 @@ from tests.lab.iosxe.ace_text import (
     STANDARD,
     Ace,
     Address,
+    Group,
+    Net,
     Ports,
 )
 from tests.lab.iosxe.grammar import AMBIGUOUS, INCOMPLETE, INVALID, SyntaxFault, pick, tokens
@@ -34,8 +36,14 @@ TAIL_ROLE_BASED = ("fragments", "log")
 DSCP = ("default", "ef", *(f"cs{n}" for n in range(1, 8)), *(f"af{c}{d}" for c in range(1, 5) for d in range(1, 4)))
 MAX_PORTS = 10
 # Options print in this order, whatever the order in which they were typed.
-PRINT_ORDER = {word: rank for rank, word in enumerate(("dscp", "precedence", "tos", "option", "ttl", "fragments",
-                                                       "time-range", "log", "log-input"))}  # fmt: skip
+PRINT_ORDER = {
+    word: rank
+    for rank, word in enumerate(
+        ("dscp", "precedence", "tos", "option", "ttl", "fragments", "log", "log-input", "time-range")
+    )
+}
+PRECEDENCE = ("routine", "priority", "immediate", "flash", "flash-override", "critical", "internet", "network")
+TOS = {"max-reliability": 2, "max-throughput": 4, "min-delay": 8, "min-monetary-cost": 1, "normal": 0}
 
 
 class _Cursor:
@@ -123,7 +131,7 @@ def _standard(cursor: _Cursor, permit: bool) -> Ace:
     else:
         value = _quad(cursor)
         wildcard = _quad(cursor) if cursor.more() and cursor.peek()[:1].isdigit() else 0
-        source = None if wildcard == 0xFFFFFFFF else ("net", value & ~wildcard & 0xFFFFFFFF, wildcard)
+        source = None if wildcard == 0xFFFFFFFF else Net(value & ~wildcard & 0xFFFFFFFF, wildcard)
     words = (cursor.keyword(("log",)),) if cursor.more() else ()
     if cursor.more():
         cursor.take()
@@ -171,11 +179,11 @@ def _address(cursor: _Cursor, six: bool, groups: Collection[str]) -> Address:
         if found == "any":
             return None
         if found == "object-group":
-            return ("group", _group(cursor, groups))
+            return Group(_group(cursor, groups))
         if not six:
-            return ("net", _quad(cursor), 0)
+            return Net(_quad(cursor), 0)
         try:
-            return ("net", int(ipaddress.IPv6Address(cursor.take())), 128)
+            return Net(int(ipaddress.IPv6Address(cursor.take())), 128)
         except ValueError:
             raise cursor.bad() from None
     try:
@@ -184,12 +192,12 @@ def _address(cursor: _Cursor, six: bool, groups: Collection[str]) -> Address:
             if not slash or not length.isdigit() or int(length) > 128:
                 raise ValueError(word)
             network = ipaddress.IPv6Network((address, int(length)), strict=False)
-            return None if int(length) == 0 else ("net", int(network.network_address), int(length))
+            return None if int(length) == 0 else Net(int(network.network_address), int(length))
         value = int(ipaddress.IPv4Address(word))
     except ValueError:
         raise cursor.bad() from None
     wildcard = _quad(cursor)
-    return None if wildcard == 0xFFFFFFFF else ("net", value & ~wildcard & 0xFFFFFFFF, wildcard)
+    return None if wildcard == 0xFFFFFFFF else Net(value & ~wildcard & 0xFFFFFFFF, wildcard)
 
 
 def _ports(cursor: _Cursor, protocol: int | None, *, single: bool = False, required: bool = False) -> Ports:
@@ -300,9 +308,17 @@ def _value(cursor: _Cursor, option: str) -> str:
         if limit is None:
             raise cursor.bad()
         return f"{word.lower()} {limit}"
-    if not word.isdigit() or int(word) > {"precedence": 7, "tos": 15}.get(option, 255):
+    names = {"precedence": PRECEDENCE, "tos": tuple(TOS)}.get(option, ())
+    if not word.isdigit():
+        found = cursor.chosen(word, names)
+        if found is None:
+            raise cursor.bad()
+        return found
+    if int(word) > {"precedence": 7, "tos": 15}.get(option, 255):
         raise cursor.bad()
-    return word
+    if option == "precedence":
+        return PRECEDENCE[int(word)]
+    return next((name for name, value in TOS.items() if option == "tos" and value == int(word)), word)
 
 
 def _byte(cursor: _Cursor) -> int:

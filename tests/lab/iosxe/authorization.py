@@ -10,7 +10,6 @@ import zlib
 from dataclasses import dataclass
 from typing import Any
 
-from tests.lab.iosxe.access_list import STEP
 from tests.lab.iosxe.ace_text import EXTENDED, ROLE_BASED, ROLE_BASED6, Ace
 from tests.lab.iosxe.acl_syntax import parse_ace
 from tests.lab.iosxe.grammar import SyntaxFault
@@ -62,6 +61,7 @@ def session_from_dict(data: dict[str, Any], hosts: dict[str, Any]) -> EndpointSe
     """Build a session; hosts: the switch's own table by dotted MAC, used for what the data leaves out.
 
     A downloaded list with a line that the switch does not take fails the authorization (facts/devices.md section 1.4).
+    Remarks are left out.
     """
     mac = dotted(data["mac"])
     host = hosts.get(mac)
@@ -74,7 +74,7 @@ def session_from_dict(data: dict[str, Any], hosts: dict[str, Any]) -> EndpointSe
         if isinstance(lines, str):
             lines = lines.splitlines()
         try:
-            aces = tuple(parse_ace(line, EXTENDED) for line in lines if line.strip())
+            aces = tuple(parse_ace(line, EXTENDED) for line in lines if line.split()[:1] not in ([], ["remark"]))
         except SyntaxFault:
             authorized, name, aces = False, None, ()
     interface = data.get("interface") or (host.interface if host else "")
@@ -118,7 +118,7 @@ def cell_from_dict(data: dict[str, Any]) -> DownloadedCell | None:
         lines = lines.splitlines() if isinstance(lines, str) else lines
         try:
             kind = ROLE_BASED6 if version == "IPV6" else ROLE_BASED
-            aces = tuple(parse_ace(line, kind) for line in lines if line.strip())
+            aces = tuple(parse_ace(line, kind) for line in lines if line.split()[:1] not in ([], ["remark"]))
         except SyntaxFault:
             continue
         families = {"IPV4": (4,), "IPV6": (6,)}.get(version, (4, 6))
@@ -132,6 +132,3 @@ def cell_from_dict(data: dict[str, Any]) -> DownloadedCell | None:
 def numbered(aces: tuple[Ace, ...], hits: dict[int, int], first: int = 1, step: int = 1) -> list[tuple[int, Ace, int]]:
     """Return entries with the numbers and counters that a downloaded list shows (1, 2, 3 for DACLs)."""
     return [(first + step * i, ace, hits.get(i, 0)) for i, ace in enumerate(aces)]
-
-
-SGACL_STEP = STEP

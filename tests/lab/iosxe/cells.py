@@ -1,7 +1,10 @@
 # Copyright: (c) 2026, Segwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The egress matrix as one switch sees it: configured cells, shadowed by downloaded ones (facts/devices.md section 1.5)."""
+"""The egress matrix as one switch sees it: configured cells, shadowed by downloaded ones.
+
+Source: facts/devices.md section 1.5.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +61,5 @@ def cells(device: Device) -> list[Cell]:
 
 def _configured(device: Device, key: tuple[int, int, int], names: list[str], monitored: bool) -> Cell:
     space = device.config.lists if key[2] == 4 else device.config.lists6
-    lists = tuple(
-        (name, tuple(entry.ace for entry in space[name].entries) if name in space else ()) for name in names
-    )
+    lists = tuple((name, tuple(entry.ace for entry in space[name].entries) if name in space else ()) for name in names)
     return Cell(*key, lists, True, monitored)

@@ -31,8 +31,16 @@ async def _no_answer(prompt: str, echo: bool) -> str | None:
 class Cli:
     """One terminal. ask: how to put a question to the person (returns None when the session is gone)."""
 
-    def __init__(self, device: Device, user: str, *, privilege: int = 1, ask: Ask = _no_answer, tty: int = 2,
-                 peer: str = "127.0.0.1") -> None:  # fmt: skip
+    def __init__(
+        self,
+        device: Device,
+        user: str,
+        *,
+        privilege: int = 1,
+        ask: Ask = _no_answer,
+        tty: int = 2,
+        peer: str = "127.0.0.1",
+    ) -> None:
         self.device, self.user, self.tty, self.peer, self.ask = device, user, tty, peer, ask
         self.privilege = privilege
         self.mode = modes.EXEC if privilege == 15 else modes.USER
@@ -201,7 +209,9 @@ class Cli:
             self.mode, self.target = modes.EXEC, None
             if self.device.lock_owner is self:
                 self.device.lock_owner = None
-            self.device.syslog(f"%SYS-5-CONFIG_I: Configured from console by {self.user} on vty{self.tty - 2} ({self.peer})")
+            self.device.syslog(
+                f"%SYS-5-CONFIG_I: Configured from console by {self.user} on vty{self.tty - 2} ({self.peer})"
+            )
         else:
             self.mode, self.target = modes.CONFIG, None
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Segwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Configuration of everything but access lists and TrustSec: interfaces, lines, archive, and lines that are only kept."""
+"""Configuration of interfaces, lines and the archive, and of lines that are only kept."""
 
 from __future__ import annotations
 
@@ -21,15 +21,86 @@ LINE, ARCHIVE = modes.GRAMMARS[modes.LINE], modes.GRAMMARS[modes.ARCHIVE]
 
 # First words of interface and line settings that are kept without being understood.
 KEPT_ON_INTERFACE = frozenset(
-    ("access-session", "arp", "authentication", "carrier-delay", "cdp", "channel-group", "cts", "device-tracking",
-     "dot1x", "duplex", "ip", "ipv6", "lldp", "load-interval", "logging", "mab", "macsec", "mdix", "mtu", "policy",
-     "power", "snmp", "source", "spanning-tree", "speed", "storm-control", "switchport", "service-policy", "subscriber",
-     "template", "udld", "vrf")
-)  # fmt: skip
+    (
+        "access-session",
+        "arp",
+        "authentication",
+        "carrier-delay",
+        "cdp",
+        "channel-group",
+        "cts",
+        "device-tracking",
+        "dot1x",
+        "duplex",
+        "ip",
+        "ipv6",
+        "lldp",
+        "load-interval",
+        "logging",
+        "mab",
+        "macsec",
+        "mdix",
+        "mtu",
+        "policy",
+        "power",
+        "snmp",
+        "source",
+        "spanning-tree",
+        "speed",
+        "storm-control",
+        "switchport",
+        "service-policy",
+        "subscriber",
+        "template",
+        "udld",
+        "vrf",
+    )
+)
 KEPT_ON_LINE = frozenset(
-    ("authorization", "exec-timeout", "exec", "length", "logging", "login", "password", "privilege", "session-timeout",
-     "stopbits", "transport", "width", "accounting", "ipv6", "logout-warning", "history")
-)  # fmt: skip
+    (
+        "authorization",
+        "exec-timeout",
+        "exec",
+        "length",
+        "logging",
+        "login",
+        "password",
+        "privilege",
+        "session-timeout",
+        "stopbits",
+        "transport",
+        "width",
+        "accounting",
+        "ipv6",
+        "logout-warning",
+        "history",
+    )
+)
+# Where the first word is a global command too: the second words that make it a setting of the sub-mode.
+SECOND_WORDS = {
+    (modes.INTERFACE, "ip"): (
+        "arp",
+        "device",
+        "dhcp",
+        "flow",
+        "helper-address",
+        "igmp",
+        "mtu",
+        "nbar",
+        "ospf",
+        "pim",
+        "proxy-arp",
+        "redirects",
+        "unreachables",
+        "verify",
+    ),
+    (modes.INTERFACE, "ipv6"): ("address", "dhcp", "enable", "flow", "mld", "nd", "ospf", "snooping", "unreachables"),
+    (modes.INTERFACE, "cts"): ("dot1x", "layer3", "manual", "role-based enforcement"),
+    (modes.INTERFACE, "lldp"): ("receive", "transmit", "med-tlv-select", "tlv-select"),
+    (modes.INTERFACE, "cdp"): ("enable", "tlv"),
+    (modes.LINE, "ipv6"): ("access-class",),
+    (modes.LINE, "logging"): ("synchronous",),
+}
 
 
 # -- global ----------------------------------------------------------------------------------------------------------
@@ -127,34 +198,40 @@ def _set(settings: dict[str, str], key: str, line: str) -> bool:
     return changed
 
 
+def _archive(cli: Cli) -> dict[str, str]:
+    if cli.config.archive is None:  # another session removed it
+        cli.config.archive = {}
+    return cli.config.archive
+
+
 @ARCHIVE.command("path <word>")
 def archive_path(cli: Cli, path: str) -> bool:
-    return _set(cli.config.archive or {}, "path", f"path {path}")
+    return _set(_archive(cli), "path", f"path {path}")
 
 
 @ARCHIVE.command("maximum <int:1-14>")
 def archive_maximum(cli: Cli, number: int) -> bool:
-    return _set(cli.config.archive or {}, "maximum", f"maximum {number}")
+    return _set(_archive(cli), "maximum", f"maximum {number}")
 
 
 @ARCHIVE.command("write-memory")
 def archive_write_memory(cli: Cli) -> bool:
-    return _set(cli.config.archive or {}, "write-memory", "write-memory")
+    return _set(_archive(cli), "write-memory", "write-memory")
 
 
 @ARCHIVE.command("time-period <int:1-525600>")
 def archive_period(cli: Cli, number: int) -> bool:
-    return _set(cli.config.archive or {}, "time-period", f"time-period {number}")
+    return _set(_archive(cli), "time-period", f"time-period {number}")
 
 
 @ARCHIVE.command("no path", "no path <word>")
 def no_archive_path(cli: Cli, _path: str = "") -> bool:
-    return (cli.config.archive or {}).pop("path", None) is not None
+    return _archive(cli).pop("path", None) is not None
 
 
 @ARCHIVE.command("no write-memory")
 def no_write_memory(cli: Cli) -> bool:
-    return (cli.config.archive or {}).pop("write-memory", None) is not None
+    return _archive(cli).pop("write-memory", None) is not None
 
 
 # -- interfaces ------------------------------------------------------------------------------------------------------
@@ -282,8 +359,8 @@ def keep_line(cli: Cli, text: str) -> bool | None:
     allowed = KEPT_ON_INTERFACE if cli.mode == modes.INTERFACE else KEPT_ON_LINE if cli.mode == modes.LINE else ()
     if not words or words[0] not in allowed:
         return None
-    if cli.mode == modes.INTERFACE and words[:2] in (["ip", "access-group"], ["ip", "access-list"], ["ipv6", "access-list"],
-                                                     ["ipv6", "traffic-filter"], ["ip", "address"]):  # fmt: skip
+    second = SECOND_WORDS.get((cli.mode, words[0]))
+    if second is not None and len(words) > 1 and words[1] not in second and " ".join(words[1:3]) not in second:
         return None
     if len(words) == 1 and words[0] in ("ip", "ipv6", "cts", "switchport", "authentication", "access-session"):
         if not (negated or words[0] == "switchport"):

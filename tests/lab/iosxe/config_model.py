@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Segwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The configuration of one emulated switch as structured state, and its text in the order of a running configuration."""
+"""The configuration of one emulated switch as structured state, and its text as a running configuration."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ _FIRST = ("description", "switchport access vlan", "switchport mode", "switchpor
 _LAST = ("shutdown",)
 
 # Order of the lines that the emulator only keeps. Lists, interfaces, cts and lines come at their own places.
-BEFORE = ("version", "service", "platform", "vrf", "logging", "enable", "username", "aaa", "clock", "switch", "ip routing",
+BEFORE = ("version", "service", "platform", "vrf", "logging", "enable", "username", "aaa", "clock", "switch",
+          "ip routing",
           "ip domain", "ip name-server", "ip dhcp", "ip device", "ip arp", "lldp", "cdp", "vtp", "authentication",
           "access-session", "dot1x", "mab", "device-tracking", "radius-server", "object-group", "spanning-tree",
           "errdisable", "license", "diagnostic", "memory", "crypto", "class-map", "policy-map", "template", "vlan",
@@ -181,7 +182,9 @@ class Config:
 
         def kept(prefixes: tuple[str, ...]) -> None:
             def rank(header: str) -> int:
-                return next((i for i, p in enumerate(prefixes) if header == p or header.startswith((p + " ", p + "-"))), -1)
+                return next(
+                    (i for i, p in enumerate(prefixes) if header == p or header.startswith((p + " ", p + "-"))), -1
+                )
 
             chosen = [header for header in self.blocks if rank(header) >= 0]
             chosen.sort(key=rank)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from tests.lab.iosxe import modes
 from tests.lab.iosxe.config_model import Cts
@@ -17,9 +17,20 @@ if TYPE_CHECKING:
     from tests.lab.iosxe.cli import Cli
 
 CONFIG = modes.GRAMMARS[modes.CONFIG]
-TAGS = range(0, 65520)
-OTHER = ("authorization list", "logging", "sxp", "server", "cache", "role-based enforcement logging-interval",
-         "role-based l2-vrf", "role-based sgt-caching", "credentials", "environment-data")  # fmt: skip
+K = TypeVar("K")
+TAGS = range(65520)
+OTHER = (
+    "authorization list",
+    "logging",
+    "sxp",
+    "server",
+    "cache",
+    "role-based enforcement logging-interval",
+    "role-based l2-vrf",
+    "role-based sgt-caching",
+    "credentials",
+    "environment-data",
+)
 
 
 def _tag(word: str, at: int) -> int:
@@ -129,13 +140,17 @@ def no_sgt_map_host(cli: Cli, address: str, _tag_value: int = 0) -> bool:
 @CONFIG.command("cts role-based sgt-map vlan-list <word> sgt <int:2-65519>")
 def sgt_map_vlan(cli: Cli, text: str, tag: int) -> bool:
     before = dict(cli.config.cts.vlan_map)
-    cli.config.cts.vlan_map.update({vlan: tag for vlan in _vlans(text, len("cts role-based sgt-map vlan-list "))})
+    cli.config.cts.vlan_map.update(dict.fromkeys(_vlans(text, len("cts role-based sgt-map vlan-list ")), tag))
     return before != cli.config.cts.vlan_map
 
 
-@CONFIG.command("no cts role-based sgt-map vlan-list <word>", "no cts role-based sgt-map vlan-list <word> sgt <int:2-65519>")
+@CONFIG.command(
+    "no cts role-based sgt-map vlan-list <word>", "no cts role-based sgt-map vlan-list <word> sgt <int:2-65519>"
+)
 def no_sgt_map_vlan(cli: Cli, text: str, _tag_value: int = 0) -> bool:
-    gone = [cli.config.cts.vlan_map.pop(vlan, None) for vlan in _vlans(text, len("no cts role-based sgt-map vlan-list "))]
+    gone = [
+        cli.config.cts.vlan_map.pop(vlan, None) for vlan in _vlans(text, len("no cts role-based sgt-map vlan-list "))
+    ]
     return any(tag is not None for tag in gone)
 
 
@@ -168,7 +183,7 @@ def no_permissions_named(cli: Cli, source: str, destination: str, text: str) -> 
     return no_permissions(cli, source, destination, text)
 
 
-def _drop(store: dict, key: object, names: list[str]) -> bool:  # type: ignore[type-arg]
+def _drop(store: dict[K, list[str]], key: K, names: list[str]) -> bool:
     if key not in store:
         return False
     left = [name for name in store[key] if name not in names] if names else []
@@ -208,7 +223,7 @@ def no_monitor_all(cli: Cli) -> bool:
     return changed
 
 
-def _monitor(store: set, key: object, on: bool) -> bool:  # type: ignore[type-arg]
+def _monitor(store: set[K], key: K, on: bool) -> bool:
     changed = (key in store) is not on
     (store.add if on else store.discard)(key)
     return changed
@@ -232,7 +247,9 @@ def no_monitor(cli: Cli, source: str, destination: str, family: str = "ipv4") ->
     return _monitor(cli.config.cts.monitored, key, False)
 
 
-@CONFIG.command("cts role-based monitor permissions default", "cts role-based monitor permissions default <choice:ipv4|ipv6>")
+@CONFIG.command(
+    "cts role-based monitor permissions default", "cts role-based monitor permissions default <choice:ipv4|ipv6>"
+)
 def monitor_default(cli: Cli, family: str = "ipv4") -> bool:
     return _monitor(cli.config.cts.monitored_defaults, int(family[-1]), True)
 

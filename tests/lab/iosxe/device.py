@@ -66,9 +66,16 @@ class Timer:
 class Device:
     """The state behind one or more sessions. Everything here is called from the fleet's event loop."""
 
-    def __init__(self, spec: DeviceSpec, provider: Provider | None = None, *, enable_secret: str = "enable",
-                 clock: Clock = time.time) -> None:  # fmt: skip
+    def __init__(
+        self,
+        spec: DeviceSpec,
+        provider: Provider | None = None,
+        *,
+        enable_secret: str = "enable",
+        clock: Clock = time.time,
+    ) -> None:
         self.spec = spec
+        self.port = spec.port  # the one in use, where the spec says 0
         self.provider: Provider = provider or StaticProvider()
         self.enable_secret = enable_secret
         self.clock = clock
@@ -203,7 +210,8 @@ class Device:
                 if session.interface in ports:
                     found.append(session)
         self._sessions = sorted(found, key=lambda each: (each.interface, each.mac))
-        self._cells = [cell for cell in map(cell_from_dict, self.provider.cts_cells()) if cell is not None]
+        cells = [each for each in self.provider.cts_cells() if each.get("device") in (None, *names)]
+        self._cells = [cell for cell in map(cell_from_dict, cells) if cell is not None]
         tcam.program(self)
 
     def endpoint_sessions(self) -> list[EndpointSession]:
@@ -331,12 +339,18 @@ class Device:
             for each in space.values():
                 matches += [[each.kind, each.name, e.sequence, e.matches] for e in each.entries if e.matches]
         return {
-            "running": self.config.body(), "startup": self.startup, "last_change": self.last_change,
-            "last_save": self.last_save, "matches": matches, "files": dict(self.files), "archives": list(self.archives),
+            "running": self.config.body(),
+            "startup": self.startup,
+            "last_change": self.last_change,
+            "last_save": self.last_save,
+            "matches": matches,
+            "files": dict(self.files),
+            "archives": list(self.archives),
             "dacl_hits": {name: {str(k): v for k, v in hits.items()} for name, hits in self.dacl_hits.items()},
             "sgacl_hits": {name: {str(k): v for k, v in hits.items()} for name, hits in self.sgacl_hits.items()},
-            "cell_hits": [[*key, *hits] for key, hits in self.cell_hits.items()], "log": list(self.log or ()),
-        }  # fmt: skip
+            "cell_hits": [[*key, *hits] for key, hits in self.cell_hits.items()],
+            "log": list(self.log or ()),
+        }
 
     def restore(self, data: dict[str, Any]) -> None:
         """Bring back a state that dump() returned; timers, faults and records end."""

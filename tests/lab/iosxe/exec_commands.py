@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tests.lab.iosxe import modes
@@ -17,7 +18,7 @@ USER, EXEC = modes.GRAMMARS[modes.USER], modes.GRAMMARS[modes.EXEC]
 BANNER = "Enter configuration commands, one per line.  End with CNTL/Z.\n"
 
 
-def _both(*patterns: str):  # type: ignore[no-untyped-def]
+def _both(*patterns: str) -> Callable[[Handler], Handler]:
     def register(handler: Handler) -> Handler:
         USER.command(*patterns)(handler)
         EXEC.command(*patterns)(handler)
@@ -154,7 +155,7 @@ def configure_revert_now(cli: Cli) -> str:
     if cli.device.revert is None:
         raise CliError("% No Rollback Confirmed Change pending")
     cli.device.revert_now()
-    return "Rollback Confirmed Change: rolling back to the saved configuration\nTotal number of passes: 1\nRollback Done\n\n"
+    return "Rollback Confirmed Change: rolling back\n\nTotal number of passes: 1\nRollback Done\n\n"
 
 
 @EXEC.command("configure revert timer <int:1-120>")
@@ -211,7 +212,7 @@ async def copy_running(cli: Cli) -> str:
 
 @EXEC.command("copy running-config <word>")
 async def copy_running_file(cli: Cli, name: str) -> str:
-    answer = await cli.ask(f"Destination filename [{name.split(':')[-1]}]? ", True)
+    answer = await cli.ask(f"Destination filename [{name.rsplit(':', maxsplit=1)[-1]}]? ", True)
     if answer is None:
         return ""
     body = cli.device.config.body()
@@ -256,10 +257,13 @@ def reload_cancel(cli: Cli) -> str:
 
 @EXEC.command("clear ip access-list counters", "clear access-list counters", "clear ipv6 access-list")
 def clear_all_counters(cli: Cli) -> str:
-    return clear_counters(cli, None)
+    clear_counters(cli, None)
+    return ""
 
 
-@EXEC.command("clear ip access-list counters <name>", "clear access-list counters <name>", "clear ipv6 access-list <name>")
+@EXEC.command(
+    "clear ip access-list counters <name>", "clear access-list counters <name>", "clear ipv6 access-list <name>"
+)
 def clear_counters(cli: Cli, name: str | None) -> str:
     for space in (cli.device.config.lists, cli.device.config.lists6):
         for each in space.values():
@@ -293,4 +297,5 @@ def refresh(cli: Cli) -> str:
 
 @EXEC.command("cts refresh policy sgt", "cts refresh policy sgt <int:0-65519>")
 def refresh_one(cli: Cli, _tag: int = 0) -> str:
-    return refresh(cli)
+    refresh(cli)
+    return ""

@@ -15,7 +15,7 @@ error_on        regex, text (optional)      a configuration line that matches is
 syslog          after, text (optional)      a log line is printed into the session after that many commands
 half_echo       lines                       after that many commands the echo of a line stops half way
 hang            lines                       after that many commands the session stays silent
-reload_after_lines  lines                   the switch reloads after that many configuration lines (unsaved lines are lost)
+reload_after_lines  lines                   the switch reloads after that many configuration lines
 
 Every fault has "times" (how often it strikes; null for always). A changed host key is not a fault of a session: see
 Fleet.change_host_key and the operation host_key of the side channel.

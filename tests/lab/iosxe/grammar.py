@@ -1,20 +1,21 @@
 # Copyright: (c) 2026, Segwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A small command grammar with the manners of an IOS parser: abbreviations, incomplete and ambiguous commands, a caret."""
+"""A small command grammar with the manners of an IOS parser: abbreviations, incomplete, ambiguous, a caret."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 from tests.lab.iosxe.interfaces import full_name
 
 INVALID, INCOMPLETE, AMBIGUOUS = "invalid", "incomplete", "ambiguous"
 
 Handler = Callable[..., Any]
+H = TypeVar("H", bound=Handler)
 Token = tuple[str, int]  # a word and its offset in the line
 
 
@@ -129,10 +130,10 @@ class Grammar:
                 node = node.keywords.setdefault(part, Node())
         node.handler = handler
 
-    def command(self, *patterns: str) -> Callable[[Handler], Handler]:
+    def command(self, *patterns: str) -> Callable[[H], H]:
         """Decorator: add the function under one or more patterns."""
 
-        def register(handler: Handler) -> Handler:
+        def register(handler: H) -> H:
             for pattern in patterns:
                 self.add(pattern, handler)
             return handler

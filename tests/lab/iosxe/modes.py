@@ -10,13 +10,14 @@ from tests.lab.iosxe.grammar import Grammar
 USER, EXEC, CONFIG = "user", "exec", "config"
 INTERFACE, LINE, ARCHIVE, BLOCK = "config-if", "config-line", "config-archive", "block"
 EXT_ACL, STD_ACL, IPV6_ACL, RB_ACL, IPV6_RB_ACL = (
-    "config-ext-nacl", "config-std-nacl", "config-ipv6-acl", "config-rb-acl", "config-ipv6rb-acl",
-)  # fmt: skip
+    "config-ext-nacl",
+    "config-std-nacl",
+    "config-ipv6-acl",
+    "config-rb-acl",
+    "config-ipv6rb-acl",
+)
 
-GRAMMARS: dict[str, Grammar] = {
-    mode: Grammar()
-    for mode in (USER, EXEC, CONFIG, INTERFACE, LINE, ARCHIVE)
-}
+GRAMMARS: dict[str, Grammar] = {mode: Grammar() for mode in (USER, EXEC, CONFIG, INTERFACE, LINE, ARCHIVE)}
 
 # Prompt of kept blocks, by the first words of their header; a header not listed has no sub-mode.
 BLOCK_PROMPTS = {

@@ -7,6 +7,7 @@ sessions(): one dict a session: mac, ip, interface, vlan, dacl (name with suffix
 None), sgt_name, status ("Authorized" or "Unauthorized"), method ("mab" or "dot1x"); optional device (host name of the
 switch; without it the switch's own host table decides by MAC), user_name, domain, ipv6.
 cts_cells(): one dict a cell: source, destination (int, -1 or "unknown", "default" for the default policy in both),
+optional device (only this switch holds it),
 source_name, destination_name, sgacls: [{name (with its generation, NAME-01), ip_version ("IPV4", "IPV6",
 "IP_AGNOSTIC"), lines}], status ("ENABLED", "MONITOR", "DISABLED"), default_rule ("NONE", "PERMIT_IP", "DENY_IP").
 sgts(): tag -> name.
@@ -17,6 +18,7 @@ from __future__ import annotations
 import json
 import threading
 import urllib.request
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 Data = dict[str, Any]
@@ -37,7 +39,12 @@ class Provider(Protocol):
 class StaticProvider:
     """Holds what it is given; set() replaces it."""
 
-    def __init__(self, sessions: list[Data] = (), cells: list[Data] = (), sgts: dict[int, str] | None = None) -> None:  # type: ignore[assignment]
+    def __init__(
+        self,
+        sessions: Sequence[Data] = (),
+        cells: Sequence[Data] = (),
+        sgts: dict[int, str] | None = None,
+    ) -> None:
         self.revision = 0
         self._sessions, self._cells, self._sgts = list(sessions), list(cells), dict(sgts or {})
 
@@ -80,13 +87,13 @@ class HttpProvider(StaticProvider):
         try:
             with self._opener.open(self.url, timeout=self.timeout) as answer:
                 raw = answer.read()
-        except OSError as error:
+            data = json.loads(raw)
+        except (OSError, ValueError) as error:
             self.error = str(error)
             return False
         self.error = None
         if raw == self._last:
             return False
-        data = json.loads(raw)
         self._last = raw
         names = {int(tag): name for tag, name in data.get("sgts", {}).items()}
         self.set(data.get("sessions", []), data.get("cts_cells", []), names)

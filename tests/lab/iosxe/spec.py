@@ -45,7 +45,7 @@ class InterfaceSpec:
 
 @dataclass(frozen=True)
 class HostSpec:
-    """A device behind a port, as the switch's tables know it. dhcp: it has a snooping binding; vlan_gateway: is the SVI."""
+    """A device behind a port, as the switch's tables know it. dhcp: it has a snooping binding."""
 
     mac: str
     ip: str
@@ -77,7 +77,8 @@ class NeighbourSpec:
 class DeviceSpec:
     """One switch.
 
-    address, port: where its SSH server listens (loopback). initial_config: configuration lines added to the base; base:
+    address, port: where its SSH server listens (loopback; port 0 takes a free one, see Device.port).
+    initial_config: configuration lines added to the base; base:
     False leaves the base out. archive: configure "archive / path flash:archive" (needed by the revert timer).
     acl_capacity, acl_used: TCAM entries for security lists and how many an idle switch uses. max_list_entries: refuse
     entries beyond this number in one list. line_limit: characters that the input line takes. input_buffer: characters

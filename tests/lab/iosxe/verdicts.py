@@ -211,8 +211,14 @@ def management_packet(device: Device) -> Packet | None:
     if name is not None and name in device.config.interfaces:
         value = device.config.interfaces[name].value("ip address")
         own = value.split()[0] if value else own
-    return {"protocol": "tcp", "source": device.spec.controller, "destination": own, "source_port": 50000,
-            "destination_port": 22, "tcp_flags": ["syn"]}  # fmt: skip
+    return {
+        "protocol": "tcp",
+        "source": device.spec.controller,
+        "destination": own,
+        "source_port": 50000,
+        "destination_port": 22,
+        "tcp_flags": ["syn"],
+    }
 
 
 def verdict_string(device: Device, probes: list[dict[str, Any]]) -> str:

@@ -196,8 +196,11 @@ class IseApp:
         limit = self.store.settings["lockout_after"]
         locked = bool(limit) and self.failed_by_user[user] >= limit
         known = self.accounts.get(user)
-        if scheme.lower() == "basic" and known is not None and not locked and secrets.compare_digest(
-            known[0].encode(), password.encode()
+        if (
+            scheme.lower() == "basic"
+            and known is not None
+            and not locked
+            and secrets.compare_digest(known[0].encode(), password.encode())
         ):
             self.failed_by_user[user] = 0
             return known[1]

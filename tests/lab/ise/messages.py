@@ -49,8 +49,8 @@ def ok(value: Any, headers: tuple[tuple[str, str], ...] = ()) -> Response:
 def html(status: int, title: str, text: str) -> Response:
     """A servlet container's error page: what ISE sends for 401, for unknown paths and for a failed CSRF check."""
     page = (
-        f"<!doctype html><html lang=\"en\"><head><title>{title}</title></head><body><h1>{title}</h1>"
-        f"<hr class=\"line\" /><p><b>Message</b> {text}</p></body></html>"
+        f'<!doctype html><html lang="en"><head><title>{title}</title></head><body><h1>{title}</h1>'
+        f'<hr class="line" /><p><b>Message</b> {text}</p></body></html>'
     )
     return Response(status, page.encode(), "text/html;charset=utf-8")
 

@@ -1,3 +1,6 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """fw1: a real router with nftables and a real OpenSSH server, inside its namespace and its own file system view.
 
 The SSH server is process 1 of its own pid namespace, so whatever a session leaves behind (a revert timer, a sleeper)

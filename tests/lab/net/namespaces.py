@@ -1,3 +1,6 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Anonymous network namespaces, each held open by one small process that dies with the lab."""
 
 from __future__ import annotations
@@ -69,7 +72,9 @@ class Namespaces:
         try:
             return self._descriptors[name]
         except KeyError:
-            raise LabError(f"the lab has no namespace {name!r}; it has {', '.join(sorted(self._descriptors))}") from None
+            raise LabError(
+                f"the lab has no namespace {name!r}; it has {', '.join(sorted(self._descriptors))}"
+            ) from None
 
     def names(self) -> list[str]:
         return list(self._descriptors)
@@ -118,4 +123,3 @@ class Namespaces:
 def write_sysctl(path: str, value: str) -> None:
     """Set a ``/proc/sys/net`` value of the calling thread's namespace."""
     Path("/proc/sys/net", path).write_text(value, encoding="ascii")
-

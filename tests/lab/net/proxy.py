@@ -1,3 +1,6 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """A small relay: a loopback port of the root namespace to an address inside the lab.
 
 The outgoing socket is made inside the controller's namespace, so an SSH session to fw1 really arrives on fw1's
@@ -82,7 +85,7 @@ class Proxy:
             await asyncio.wait_for(self._loop.sock_connect(sock, self.target), timeout=60)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             far_reader, far_writer = await asyncio.open_connection(sock=sock)
-        except (OSError, asyncio.TimeoutError):
+        except (TimeoutError, OSError):
             sock.close()
             return
         try:

@@ -1,3 +1,6 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The hospital's links: one bridge per subnet in ``sw``, the router ``fw`` between them, the controller on its own link."""
 
 from __future__ import annotations
@@ -8,7 +11,7 @@ import fcntl
 import socket
 import struct
 
-from ..description import Hospital
+from ..description import Hospital, Subnet
 from ..processes import in_namespace
 from .namespaces import Namespaces, write_sysctl
 
@@ -34,6 +37,11 @@ def access_port(host: str) -> str:
     return f"p-{host}"
 
 
+def gateway_mac(subnet: Subnet) -> str:
+    """MAC of fw1 in a subnet, in the pattern of the hosts' own."""
+    return f"02:1a:{subnet.vlan:02d}:00:00:01"
+
+
 def build(namespaces: Namespaces, hospital: Hospital) -> None:
     """Make every link and address. IPv4 only; forwarding only in ``fw``. Raises LabError naming the failed command."""
     pid = {name: holder.pid for name, holder in namespaces.holders.items()}
@@ -42,14 +50,16 @@ def build(namespaces: Namespaces, hospital: Hospital) -> None:
     switch = ["link set lo up", f"link add mgmt type veth peer name mgmt netns {pid[FIREWALL]}"]
     switch += ["link set mgmt up", "link add br-mgmt type bridge forward_delay 0", "link set mgmt master br-mgmt"]
     switch += [f"link add p-ctl type veth peer name eth0 netns {pid[CONTROLLER]}", "link set p-ctl master br-mgmt up"]
-    for number in (31, 32):
-        switch.append(f"address add {hospital.management.network_address + number}/{hospital.management.prefixlen} dev br-mgmt")
+    for each in hospital.switches.values():
+        switch.append(f"address add {each.management}/{hospital.management.prefixlen} dev br-mgmt")
     switch.append("link set br-mgmt up")
     for subnet in hospital.subnets.values():
         bridge = bridge_name(subnet.name)
         switch.append(f"link add {bridge} type bridge forward_delay 0 mcast_snooping 0")
         switch.append(f"link set {bridge} up")
-        switch.append(f"link add u-{subnet.name} type veth peer name {subnet.name} netns {pid[FIREWALL]}")
+        switch.append(
+            f"link add u-{subnet.name} type veth peer name {subnet.name} address {gateway_mac(subnet)} netns {pid[FIREWALL]}"
+        )
         switch.append(f"link set u-{subnet.name} master {bridge} up")
     for host in hospital.hosts.values():
         port = access_port(host.name)
@@ -62,8 +72,9 @@ def build(namespaces: Namespaces, hospital: Hospital) -> None:
         firewall.append(f"address add {subnet.gateway}/{subnet.prefix.prefixlen} dev {subnet.name}")
         firewall.append(f"link set {subnet.name} up")
     _batch(namespaces, FIREWALL, firewall)
-    controller = [f"address add {hospital.controller}/{hospital.management.prefixlen} dev eth0"]
-    _batch(namespaces, CONTROLLER, ["link set lo up", *controller, "link set eth0 up"])
+    controller = [f"address add {hospital.controller}/{hospital.management.prefixlen} dev eth0", "link set eth0 up"]
+    controller.append(f"route add 100.64.0.0/10 via {hospital.firewall}")
+    _batch(namespaces, CONTROLLER, ["link set lo up", *controller])
     for host in hospital.hosts.values():
         subnet = hospital.subnets[host.subnet]
         lines = ["link set lo up", f"address add {host.address}/{subnet.prefix.prefixlen} brd + dev eth0"]

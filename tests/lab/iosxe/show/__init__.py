@@ -11,8 +11,17 @@ from collections.abc import Callable
 from tests.lab.iosxe import modes
 from tests.lab.iosxe.grammar import Handler
 
-MODULES = ("access_lists", "configuration", "cts", "endpoint_sessions", "neighbours", "ports", "resources", "system",
-           "tables")  # fmt: skip
+MODULES = (
+    "access_lists",
+    "configuration",
+    "cts",
+    "endpoint_sessions",
+    "neighbours",
+    "ports",
+    "resources",
+    "system",
+    "tables",
+)
 
 
 def register(*patterns: str, privileged: bool = False) -> Callable[[Handler], Handler]:

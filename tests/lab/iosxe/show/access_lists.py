@@ -34,7 +34,9 @@ def _downloaded(device: Device) -> list[tuple[str, str, list[str]]]:
 
 def _all(device: Device, kinds: tuple[str, ...], wanted: str | None = None) -> str:
     config = device.config
-    found = [(each.kind, each.name, each.show_lines()) for space in (config.lists, config.lists6) for each in space.values()]
+    found = [
+        (each.kind, each.name, each.show_lines()) for space in (config.lists, config.lists6) for each in space.values()
+    ]
     found += _downloaded(device)
     lines: list[str] = []
     order = (STANDARD, EXTENDED, ROLE_BASED, IPV6, ROLE_BASED6)
@@ -70,5 +72,8 @@ def ip_access_lists_interface(cli: Cli, name: str) -> str:
     for direction in ("in", "out"):
         used = interface.access_group(direction) if interface else None
         if used is not None and used in device.config.lists:
-            lines += [f"{line} {direction}" if not line.startswith(" ") else line for line in device.config.lists[used].show_lines()]
+            lines += [
+                f"{line} {direction}" if not line.startswith(" ") else line
+                for line in device.config.lists[used].show_lines()
+            ]
     return text(lines)

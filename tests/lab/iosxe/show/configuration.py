@@ -35,7 +35,9 @@ def startup_config(cli: Cli) -> str:
     body = cli.device.startup
     head = ""
     if cli.device.last_save is not None:
-        head = f"! NVRAM config last updated at {cli.device.stamp(cli.device.last_save[0])} by {cli.device.last_save[1]}\n"
+        head = (
+            f"! NVRAM config last updated at {cli.device.stamp(cli.device.last_save[0])} by {cli.device.last_save[1]}\n"
+        )
     return f"Using {len(body)} out of {NVRAM_BYTES} bytes\n!\n{head}{body}"
 
 

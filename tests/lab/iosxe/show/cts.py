@@ -77,8 +77,10 @@ def permissions_pair(cli: Cli, source: str, destination: str, family: str | None
 @register("cts role-based counters", "cts role-based counters ipv4")
 def counters(cli: Cli) -> str:
     device = cli.device
-    lines = ["Role-based IPv4 counters",
-             "From    To      SW-Denied  HW-Denied  SW-Permitt HW-Permitt SW-Monitor HW-Monitor"]  # fmt: skip
+    lines = [
+        "Role-based IPv4 counters",
+        "From    To      SW-Denied  HW-Denied  SW-Permitt HW-Permitt SW-Monitor HW-Monitor",
+    ]
     rows = {(cell.source, cell.destination) for cell in cells(device) if cell.family == 4}
     rows |= {(source, destination) for source, destination, family in device.cell_hits if family == 4}
     for source, destination in sorted(rows | {DEFAULT_CELL}):
@@ -97,7 +99,12 @@ def sgt_map(cli: Cli) -> str:
         mine = [each for each in bindings if ipaddress.ip_network(each[0]).version == family]
         if family == 6 and not mine:
             continue
-        lines += [f"Active IPv{family}-SGT Bindings Information", "", f"{'IP Address':<{width}}SGT     Source", "=" * rule]
+        lines += [
+            f"Active IPv{family}-SGT Bindings Information",
+            "",
+            f"{'IP Address':<{width}}SGT     Source",
+            "=" * rule,
+        ]
         lines += [f"{address:<{width}}{tag:<8}{source}" for address, tag, source in mine]
         lines += ["", "IP-SGT Active Bindings Summary", "=" * 44]
         for source, count in sorted(Counter(source for _a, _t, source in mine).items()):
@@ -112,18 +119,27 @@ def environment_data(cli: Cli) -> str:
     names = device.provider.sgts()
     own = device.config.cts.own_tag
     lines = [
-        "CTS Environment Data", "====================",
+        "CTS Environment Data",
+        "====================",
         "Current state = COMPLETE" if names else "Current state = WAITING_RESPONSE",
         "Last status = Successful" if names else "Last status = Failed",
-        "Service Info Table:", "Local Device SGT:", f"  SGT tag = {own or 0}-00:{names.get(own, 'Unknown') if own else 'Unknown'}",
-        "Server List Info:", "Security Group Name Table:",
-    ]  # fmt: skip
+        "Service Info Table:",
+        "Local Device SGT:",
+        f"  SGT tag = {own or 0}-00:{names.get(own, 'Unknown') if own else 'Unknown'}",
+        "Server List Info:",
+        "Security Group Name Table:",
+    ]
     if names:
         lines.append("    0-00:Unknown")
     lines += [f"    {tag}-00:{name}" for tag, name in sorted(names.items()) if tag]
-    lines += ["Environment Data Lifetime = 86400 secs", f"Last update time = {device.stamp(device.boot_time)}",
-              "Env-data expires in   0:23:59:00 (dd:hr:mm:sec)", "Env-data refreshes in 0:23:59:00 (dd:hr:mm:sec)",
-              "Cache data applied           = NONE", "State Machine is running"]  # fmt: skip
+    lines += [
+        "Environment Data Lifetime = 86400 secs",
+        f"Last update time = {device.stamp(device.boot_time)}",
+        "Env-data expires in   0:23:59:00 (dd:hr:mm:sec)",
+        "Env-data refreshes in 0:23:59:00 (dd:hr:mm:sec)",
+        "Cache data applied           = NONE",
+        "State Machine is running",
+    ]
     return text(lines)
 
 
@@ -137,6 +153,13 @@ def rbacl(cli: Cli, wanted: str | None = None) -> str:
     out = ["CTS RBACL Policy", "================", "RBACL IP Version Supported: IPv4 & IPv6"]
     for name, (version, lines, count) in found.items():
         if wanted in (None, name):
-            out += [f"  name   = {name}", f"  IP protocol version = {version}", f"  refcnt = {count}",
-                    "  flag   = 0x41000000", "  stale  = FALSE", "  RBACL ACEs:", *(f"    {line}" for line in lines)]  # fmt: skip
+            out += [
+                f"  name   = {name}",
+                f"  IP protocol version = {version}",
+                f"  refcnt = {count}",
+                "  flag   = 0x41000000",
+                "  stale  = FALSE",
+                "  RBACL ACEs:",
+                *(f"    {line}" for line in lines),
+            ]
     return text(out)

@@ -16,11 +16,18 @@ if TYPE_CHECKING:
     from tests.lab.iosxe.cli import Cli
 
 KEY = (
-    "", "Key to Session Events Blocked Status Flags:", "", "  A - Applying Policy (multi-line status for details)",
-    "  D - Awaiting Deletion", "  F - Final Removal in progress", "  I - Awaiting IIF ID allocation",
-    "  P - Pushed Session", "  R - Removing User Profile (multi-line status for details)",
-    "  U - Applying User Profile (multi-line status for details)", "  X - Unknown Blocker",
-)  # fmt: skip
+    "",
+    "Key to Session Events Blocked Status Flags:",
+    "",
+    "  A - Applying Policy (multi-line status for details)",
+    "  D - Awaiting Deletion",
+    "  F - Final Removal in progress",
+    "  I - Awaiting IIF ID allocation",
+    "  P - Pushed Session",
+    "  R - Removing User Profile (multi-line status for details)",
+    "  U - Applying User Profile (multi-line status for details)",
+    "  X - Unknown Blocker",
+)
 
 
 def _table(sessions: list[EndpointSession]) -> str:
@@ -38,13 +45,22 @@ def _table(sessions: list[EndpointSession]) -> str:
 def _details(each: EndpointSession) -> list[str]:
     seed = zlib.crc32(each.mac.encode())
     values = (
-        ("Interface", each.interface), ("IIF-ID", f"0x{seed:08X}"), ("MAC Address", each.mac),
-        ("IPv6 Address", each.ipv6 or "Unknown"), ("IPv4 Address", each.ip or "Unknown"), ("User-Name", each.user_name),
-        ("Status", "Authorized" if each.authorized else "Unauthorized"), ("Domain", each.domain),
-        ("Oper host mode", "multi-auth"), ("Oper control dir", "both"), ("Session timeout", "N/A"),
-        ("Common Session ID", each.session_id), ("Acct Session ID", f"0x{seed % 0xFFFF:08x}"),
-        ("Handle", f"0x{seed ^ 0x1F:08x}"), ("Current Policy", "POLICY_ACCESS"),
-    )  # fmt: skip
+        ("Interface", each.interface),
+        ("IIF-ID", f"0x{seed:08X}"),
+        ("MAC Address", each.mac),
+        ("IPv6 Address", each.ipv6 or "Unknown"),
+        ("IPv4 Address", each.ip or "Unknown"),
+        ("User-Name", each.user_name),
+        ("Status", "Authorized" if each.authorized else "Unauthorized"),
+        ("Domain", each.domain),
+        ("Oper host mode", "multi-auth"),
+        ("Oper control dir", "both"),
+        ("Session timeout", "N/A"),
+        ("Common Session ID", each.session_id),
+        ("Acct Session ID", f"0x{seed % 0xFFFF:08x}"),
+        ("Handle", f"0x{seed ^ 0x1F:08x}"),
+        ("Current Policy", "POLICY_ACCESS"),
+    )
     lines = [f"{name:>21}:  {value}" for name, value in values]
     lines += ["", "", "Server Policies:"]
     if each.dacl:

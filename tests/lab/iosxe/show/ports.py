@@ -33,10 +33,16 @@ def _connected(device: Device, port: Interface) -> bool:
     return port.up and spec is not None and spec.up
 
 
-def _mac_table(device: Device, interface: str | None = None, vlan: int | None = None, mac: str | None = None,
-               dynamic: bool = False) -> str:  # fmt: skip
-    lines = ["          Mac Address Table", "-------------------------------------------", "",
-             "Vlan    Mac Address       Type        Ports", "----    -----------       --------    -----"]  # fmt: skip
+def _mac_table(
+    device: Device, interface: str | None = None, vlan: int | None = None, mac: str | None = None, dynamic: bool = False
+) -> str:
+    lines = [
+        "          Mac Address Table",
+        "-------------------------------------------",
+        "",
+        "Vlan    Mac Address       Type        Ports",
+        "----    -----------       --------    -----",
+    ]
     count = 0
     if not dynamic and interface is None and vlan is None and mac is None:
         for address in ("0100.0ccc.cccc", "0100.0ccc.cccd", "0180.c200.0000", "0180.c200.0003"):
@@ -114,15 +120,22 @@ def vlan_brief(cli: Cli) -> str:
             number = _vlan(device, name, port.vlan)
             names.setdefault(number, f"VLAN{number:04d}")
             ports.setdefault(number, []).append(short_name(name))
-    lines = ["", "VLAN Name                             Status    Ports",
-             "---- -------------------------------- --------- -------------------------------"]  # fmt: skip
+    lines = [
+        "",
+        "VLAN Name                             Status    Ports",
+        "---- -------------------------------- --------- -------------------------------",
+    ]
     for number in sorted(names):
         mine = ports.get(number, [])
         rows = [", ".join(mine[i : i + 4]) for i in range(0, len(mine), 4)] or [""]
         lines.append(f"{number:<4} {names[number][:32]:<32} active    {rows[0]}".rstrip())
         lines += [f"{'':48}{row}" for row in rows[1:]]
-    for number, name in ((1002, "fddi-default"), (1003, "token-ring-default"), (1004, "fddinet-default"),
-                         (1005, "trnet-default")):  # fmt: skip
+    for number, name in (
+        (1002, "fddi-default"),
+        (1003, "token-ring-default"),
+        (1004, "fddinet-default"),
+        (1005, "trnet-default"),
+    ):
         lines.append(f"{number:<4} {name:<32} act/unsup")
     return text(lines)
 
@@ -151,12 +164,27 @@ def _ip_interface(device: Device, name: str) -> list[str]:
         return [*lines, *(line.rstrip() for line in lists())]
     ip, mask = address.split()
     length = ipaddress.IPv4Network(f"0.0.0.0/{mask}").prefixlen
-    lines += [f"  Internet address is {ip}/{length}", "  Broadcast address is 255.255.255.255", "  Address determined by setup command",
-              "  MTU is 1500 bytes", "  Helper address is not set", "  Directed broadcast forwarding is disabled"]  # fmt: skip
+    lines += [
+        f"  Internet address is {ip}/{length}",
+        "  Broadcast address is 255.255.255.255",
+        "  Address determined by setup command",
+        "  MTU is 1500 bytes",
+        "  Helper address is not set",
+        "  Directed broadcast forwarding is disabled",
+    ]
     lines += [line.rstrip() for line in lists()]
-    return [*lines, "  Proxy ARP is enabled", "  Local Proxy ARP is disabled", "  Security level is default", "  Split horizon is enabled",
-            "  ICMP redirects are always sent", "  ICMP unreachables are always sent", "  ICMP mask replies are never sent",
-            "  IP fast switching is enabled", "  IP CEF switching is enabled"]  # fmt: skip
+    return [
+        *lines,
+        "  Proxy ARP is enabled",
+        "  Local Proxy ARP is disabled",
+        "  Security level is default",
+        "  Split horizon is enabled",
+        "  ICMP redirects are always sent",
+        "  ICMP unreachables are always sent",
+        "  ICMP mask replies are never sent",
+        "  IP fast switching is enabled",
+        "  IP CEF switching is enabled",
+    ]
 
 
 @register("ip interface", "ip interface <if>")

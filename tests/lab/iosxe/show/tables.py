@@ -70,12 +70,26 @@ def bindings(device: Device) -> list[Binding]:
         found.append(Binding(code, host.ip, dotted(host.mac), host.interface, host.vlan, level, f"{age}s", left))
         if host.ipv6:
             address = str(ipaddress.IPv6Address(host.ipv6)).upper()
-            found.append(Binding("ND", address, dotted(host.mac), host.interface, host.vlan, "0005", f"{age}s", f"{240 - age} s try 0"))
+            found.append(
+                Binding(
+                    "ND",
+                    address,
+                    dotted(host.mac),
+                    host.interface,
+                    host.vlan,
+                    "0005",
+                    f"{age}s",
+                    f"{240 - age} s try 0",
+                )
+            )
     return found
 
 
 def _rows(entries: list[Binding]) -> list[str]:
-    lines = ["    Network Layer Address                    Link Layer Address     Interface  vlan       prlvl      age        state      Time left       "]
+    lines = [
+        "    Network Layer Address                    Link Layer Address     Interface  vlan       prlvl      "
+        "age        state      Time left       "
+    ]
     for each in entries:
         lines.append(
             f"{each.code:<4}{each.address:<41}{each.mac:<23}{short_name(each.interface):<11}{each.vlan:<11}{each.level:<11}"
@@ -113,20 +127,39 @@ def device_tracking_mac(cli: Cli, mac: str) -> str:
 def device_tracking_details(cli: Cli) -> str:
     entries = bindings(cli.device)
     local = sum(1 for each in entries if each.code == "L")
-    lines = [" Binding table configuration:", " ----------------------------", " max/box  : no limit", " max/vlan : no limit",
-             " max/port : no limit", " max/mac  : no limit", "", " Binding table current counters:", " ------------------------------",
-             f" dynamic  : {len(entries) - local}", f" local    : {local}", f" total    : {len(entries)}", "",
-             " Binding table counters by state:", " ----------------------------------", f" REACHABLE  : {len(entries)}",
-             f"   total    : {len(entries)}", "", *CODES, "", "",
-             "    Network Layer Address                    Link Layer Address     Interface  mode       vlan(prim)   prlvl      age        "
-             "state      Time left        Filter     In Crimson   Client ID          Policy (feature)"]  # fmt: skip
+    lines = [
+        " Binding table configuration:",
+        " ----------------------------",
+        " max/box  : no limit",
+        " max/vlan : no limit",
+        " max/port : no limit",
+        " max/mac  : no limit",
+        "",
+        " Binding table current counters:",
+        " ------------------------------",
+        f" dynamic  : {len(entries) - local}",
+        f" local    : {local}",
+        f" total    : {len(entries)}",
+        "",
+        " Binding table counters by state:",
+        " ----------------------------------",
+        f" REACHABLE  : {len(entries)}",
+        f"   total    : {len(entries)}",
+        "",
+        *CODES,
+        "",
+        "",
+        "    Network Layer Address                    Link Layer Address     Interface  mode       vlan(prim)   "
+        "prlvl      age        state      Time left        Filter     In Crimson   Client ID          Policy (feature)",
+    ]
     for each in entries:
         mode = "svi" if each.code == "L" else "access"
         client = "0000.0000.0000" if each.code != "DH4" else each.mac
         policy = "" if each.code == "L" else "     ACCESS (Device-tracking)"
         lines.append(
             f"{each.code:<4}{each.address:<41}{each.mac + '(R)':<23}{short_name(each.interface):<11}{mode:<11}"
-            f"{each.vlan:<4}({each.vlan:>4})   {each.level:<11}{each.age:<11}REACHABLE  {each.left:<17}no         yes          {client}{policy}"
+            f"{each.vlan:<4}({each.vlan:>4})   {each.level:<11}{each.age:<11}REACHABLE  {each.left:<17}"
+            f"no         yes          {client}{policy}"
         )
     return text(lines)
 
@@ -149,8 +182,10 @@ def ip_arp(cli: Cli) -> str:
 
 @register("ip dhcp snooping binding")
 def dhcp_snooping(cli: Cli) -> str:
-    lines = ["MacAddress          IpAddress        Lease(sec)  Type           VLAN  Interface",
-             "------------------  ---------------  ----------  -------------  ----  --------------------"]  # fmt: skip
+    lines = [
+        "MacAddress          IpAddress        Lease(sec)  Type           VLAN  Interface",
+        "------------------  ---------------  ----------  -------------  ----  --------------------",
+    ]
     count = 0
     for host in cli.device.spec.hosts:
         if not host.dhcp:

@@ -1,0 +1,35 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.action import run_action
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.explain import run_explain
+
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "policy_dir": {"type": "path", "default": "policies"},
+    "client": {"type": "str", "required": True},
+    "server": {"type": "str", "required": True},
+    "service": {"type": "str"},
+    "protocol": {"type": "str"},
+    "port": {"type": "int"},
+    "client_port": {"type": "int"},
+    "today": {"type": "str"},
+}
+
+
+class ActionModule(ActionBase):
+    """Explain one conversation."""
+
+    _supports_check_mode = True
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Run the step and return its result."""
+        result = super().run(tmp, task_vars)
+        result.update(run_action(self, ARGUMENTS, run_explain))
+        return result

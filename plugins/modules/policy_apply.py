@@ -1,0 +1,97 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: policy_apply
+short_description: Apply an approved plan
+version_added: 1.0.0
+description:
+  - Carries out a plan whose commit and live state still match. Permits are added everywhere before anything is tightened. Stops at the first failure and says what was done and how to go back.
+  - Every step stands in the journal. In check mode nothing is written and the difference is shown.
+author:
+  - Segwright contributors (@segwright)
+options:
+  policy_dir:
+    description:
+      - Directory with the policy documents.
+    type: path
+    default: policies
+  data_dir:
+    description:
+      - Directory where the loop keeps flows, register and results.
+    type: path
+    default: .microseg
+  output_dir:
+    description:
+      - Directory for reports. V(out) below O(data_dir) where not given.
+    type: path
+  state_dir:
+    description:
+      - Directory for plan, journal and lock. V(state) below O(data_dir) where not given.
+    type: path
+  plan:
+    description:
+      - The plan file. V(plan.json) below O(state_dir) where not given.
+    type: path
+  targets:
+    description:
+      - Inventory names of the targets. The hosts of the play where not given.
+    type: list
+    elements: str
+  allow_dirty:
+    description:
+      - Whether uncommitted documents are accepted.
+    type: bool
+    default: false
+  today:
+    description:
+      - The date, as V(YYYY-MM-DD), at which expiry is judged. Today where not given.
+    type: str
+attributes:
+  check_mode:
+    support: full
+    description: Writes no target and no policy in check mode.
+  diff_mode:
+    support: full
+    description: Shows the difference where there is one.
+requirements:
+  - pyyaml
+  - jsonschema
+  - duckdb
+  - pyarrow
+  - numpy
+  - netmiko
+  - ciscoisesdk
+"""
+
+EXAMPLES = r"""
+- name: Apply
+  segwright.microseg.policy_apply:
+    policy_dir: policies
+  run_once: true
+"""
+
+RETURN = r"""
+plan_id:
+  description: The plan.
+  returned: always
+  type: str
+completed:
+  description: Operations that were carried out.
+  returned: always
+  type: list
+  elements: dict
+writes:
+  description: Write requests and configuration lines sent.
+  returned: always
+  type: int
+summary:
+  description: One sentence.
+  returned: always
+  type: str
+"""

@@ -1,0 +1,88 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: policy_explain
+short_description: Explain one conversation
+version_added: 1.0.0
+description:
+  - Says for one conversation what every enforcement point on its way decides about the opener and the reply, and by which rule, file and line.
+author:
+  - Segwright contributors (@segwright)
+options:
+  policy_dir:
+    description:
+      - Directory with the policy documents.
+    type: path
+    default: policies
+  client:
+    description:
+      - Address, device id, device name or segment of the client.
+    type: str
+    required: true
+  server:
+    description:
+      - Address, device id, device name or segment of the server.
+    type: str
+    required: true
+  service:
+    description:
+      - Name of a service of the policy. Give either this or O(protocol) and O(port).
+    type: str
+  protocol:
+    description:
+      - Protocol, V(tcp), V(udp), V(icmp) or a number.
+    type: str
+  port:
+    description:
+      - The server's port, or for ICMP type times 256 plus code.
+    type: int
+  client_port:
+    description:
+      - The client's port. 49152 where not given.
+    type: int
+  today:
+    description:
+      - The date, as V(YYYY-MM-DD), at which expiry is judged. Today where not given.
+    type: str
+attributes:
+  check_mode:
+    support: full
+    description: Writes no target and no policy in check mode.
+  diff_mode:
+    support: none
+    description: Shows the difference where there is one.
+requirements:
+  - pyyaml
+  - jsonschema
+"""
+
+EXAMPLES = r"""
+- name: May a pump reach the pump server
+  segwright.microseg.policy_explain:
+    policy_dir: policies
+    client: pump1
+    server: pumpsrv1
+    service: mqtt
+"""
+
+RETURN = r"""
+permitted:
+  description: Whether every enforcing point passes the opener and its reply.
+  returned: always
+  type: bool
+points:
+  description: What each list says.
+  returned: always
+  type: list
+  elements: dict
+summary:
+  description: One sentence.
+  returned: always
+  type: str
+"""

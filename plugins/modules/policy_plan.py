@@ -1,0 +1,101 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: policy_plan
+short_description: Plan the change from live state to the committed policy
+version_added: 1.0.0
+description:
+  - Compiles the committed policy, reads live state from the targets and writes the exact change as plan.json, plan.md and plan.html. Writes nothing to any target.
+  - The plan is bound to the policy commit, the membership and the hash of each target's live state.
+author:
+  - Segwright contributors (@segwright)
+options:
+  policy_dir:
+    description:
+      - Directory with the policy documents.
+    type: path
+    default: policies
+  data_dir:
+    description:
+      - Directory where the loop keeps flows, register and results.
+    type: path
+    default: .microseg
+  output_dir:
+    description:
+      - Directory for reports. V(out) below O(data_dir) where not given.
+    type: path
+  state_dir:
+    description:
+      - Directory for plan, journal and lock. V(state) below O(data_dir) where not given.
+    type: path
+  targets:
+    description:
+      - Inventory names of the targets. The hosts of the play where not given.
+    type: list
+    elements: str
+  allow_dirty:
+    description:
+      - Whether uncommitted documents are accepted.
+    type: bool
+    default: false
+  prune:
+    description:
+      - Whether objects that the collection owns and the policy no longer needs are deleted.
+    type: bool
+    default: false
+  today:
+    description:
+      - The date, as V(YYYY-MM-DD), at which expiry is judged. Today where not given.
+    type: str
+attributes:
+  check_mode:
+    support: full
+    description: Writes no target and no policy in check mode.
+  diff_mode:
+    support: full
+    description: Shows the difference where there is one.
+requirements:
+  - pyyaml
+  - jsonschema
+  - duckdb
+  - pyarrow
+  - numpy
+  - netmiko
+  - ciscoisesdk
+"""
+
+EXAMPLES = r"""
+- name: Plan
+  segwright.microseg.policy_plan:
+    policy_dir: policies
+  run_once: true
+"""
+
+RETURN = r"""
+plan_id:
+  description: SHA-256 of the plan.
+  returned: always
+  type: str
+policy_commit:
+  description: The commit.
+  returned: always
+  type: str
+operations:
+  description: Number of operations.
+  returned: always
+  type: int
+effect:
+  description: What the change does to recorded and unrecorded conversations.
+  returned: always
+  type: dict
+summary:
+  description: One sentence.
+  returned: always
+  type: str
+"""

@@ -1,0 +1,75 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: policy_rollback
+short_description: Undo an applied plan from its journal
+version_added: 1.0.0
+description:
+  - Brings back the earlier state of every object that the plan changed, in reverse order. Needs neither approval nor a fresh plan, and is journalled itself.
+author:
+  - Segwright contributors (@segwright)
+options:
+  data_dir:
+    description:
+      - Directory where the loop keeps flows, register and results.
+    type: path
+    default: .microseg
+  output_dir:
+    description:
+      - Directory for reports. V(out) below O(data_dir) where not given.
+    type: path
+  state_dir:
+    description:
+      - Directory for plan, journal and lock. V(state) below O(data_dir) where not given.
+    type: path
+  plan_id:
+    description:
+      - The plan to undo. The last applied one where not given.
+    type: str
+  targets:
+    description:
+      - Inventory names of the targets. The hosts of the play where not given.
+    type: list
+    elements: str
+attributes:
+  check_mode:
+    support: full
+    description: Writes no target and no policy in check mode.
+  diff_mode:
+    support: none
+    description: Shows the difference where there is one.
+requirements:
+  - pyyaml
+  - jsonschema
+  - netmiko
+  - ciscoisesdk
+"""
+
+EXAMPLES = r"""
+- name: Roll back the last plan
+  segwright.microseg.policy_rollback:
+    state_dir: /var/lib/segwright/state
+  run_once: true
+"""
+
+RETURN = r"""
+plan_id:
+  description: The plan that was undone.
+  returned: always
+  type: str
+undone:
+  description: Operations that were undone.
+  returned: always
+  type: list
+  elements: dict
+summary:
+  description: One sentence.
+  returned: always
+  type: str
+"""

@@ -1,0 +1,243 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Carry out a plan: only while commit, policy and live state are those it was made from, step by step, each one journalled."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError, errors_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.commit import DIRTY
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.meaning import body_difference
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation, Snapshot, Target
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.outcome import Outcome, Progress, Step
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending import PUSH, pushes_pending
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import (
+    Plan,
+    TargetPlan,
+    desired_sha256,
+    public_objects,
+    snapshot_all,
+    target_operations,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject, DesiredTarget
+
+
+def binding_findings(plan: Plan, desired: Sequence[DesiredTarget], policy_commit: str, allow_dirty: bool, members_sha256: str = "") -> list[Finding]:
+    """Return why a plan may not be applied to this commit, compiled policy and membership; nothing where it may."""
+    findings = []
+    if plan.policy_commit.startswith(DIRTY) and not allow_dirty:
+        findings.append(codes.DIRTY_PLAN.at(f"the plan is bound to {plan.policy_commit[:18]}"))
+    if plan.policy_commit != policy_commit:
+        findings.append(codes.COMMIT_MOVED.at(f"planned from {plan.policy_commit[:18]}, now at {policy_commit[:18]}"))
+    if plan.policy_sha256 != desired_sha256(desired):
+        findings.append(codes.POLICY_MOVED.at("the policy compiles to other objects than were planned"))
+    if members_sha256 and plan.members_sha256 and members_sha256 != plan.members_sha256:
+        findings.append(codes.POLICY_MOVED.at("the membership of the segments is not the one that was planned"))
+    return findings
+
+
+def staleness(part: TargetPlan, desired: Sequence[DesiredObject], now: Snapshot) -> list[Finding]:
+    """Return a finding for each object that is neither as planned nor already as the policy says, with the difference in meaning."""
+    if part.live_sha256 == now.sha256:
+        return []
+    live = public_objects(now)
+    wanted = {f"{item.kind}/{item.name}": item.body for item in desired}
+    findings = []
+    for key in sorted(set(part.live) | set(live)):
+        kind = key.split("/", maxsplit=1)[0]
+        planned, present, policy = part.live.get(key), live.get(key), wanted.get(key)
+        moved = body_difference(kind, planned, present)
+        if moved.equal or _holds(kind, present, policy):
+            continue
+        findings.append(codes.LIVE_MOVED.at(f"{part.name}: {kind} {key.split('/', maxsplit=1)[1]} {moved.text}"))
+    return findings
+
+
+def _holds(kind: str, present: Mapping[str, Any] | None, policy: Mapping[str, Any] | None) -> bool:
+    """Return whether a live object already means what the policy says; extra live values do not count."""
+    if present is None or policy is None:
+        return present is None and policy is None
+    return body_difference(kind, {name: present.get(name) for name in policy}, policy).equal
+
+
+def apply_plan(
+    plan: Plan,
+    targets: Mapping[str, Target],
+    desired: Sequence[DesiredTarget],
+    journal: Journal,
+    *,
+    policy_commit: str,
+    members_sha256: str = "",
+    allow_dirty: bool = False,
+    check_mode: bool = False,
+    progress: Progress | None = None,
+    workers: int = 8,
+) -> Outcome:
+    """Carry out what is left of a plan and return what was done.
+
+    Raises FindingError, having written nothing, where the plan is not for this commit, policy or live state (SW4010 to
+    SW4016). A step that fails ends the run: the outcome then holds what was done, what remains and how to go back. Steps
+    that an interrupted run has done already are left out, so applying twice writes nothing the second time. In check mode
+    every check runs, nothing is written, and ``remaining`` holds the steps that would be carried out.
+    The caller holds the lock (change/lock.py) and keeps ``targets`` open.
+    """
+    findings = binding_findings(plan, desired, policy_commit, allow_dirty, members_sha256)
+    needed = [part for part in plan.targets if part.operations]
+    findings += [codes.NO_CONNECTION.at(f"{part.name} ({part.platform})") for part in needed if part.name not in targets]
+    if findings:
+        raise FindingError(*findings)
+    parts = [part for part in plan.targets if part.name in targets]
+    chosen = {part.name: targets[part.name] for part in parts}
+    snapshots = snapshot_all(chosen, desired, workers)
+    steps = _remaining_steps(plan, parts, chosen, desired, snapshots, journal)
+    live = {name: snapshot.sha256 for name, snapshot in snapshots.items()}
+    if check_mode or not steps:
+        return Outcome(plan.plan_id, (), tuple(steps) if check_mode else (), (), live=live)
+    return _Run(plan, chosen, desired, journal, steps, progress, workers).carry_out()
+
+
+def _remaining_steps(
+    plan: Plan,
+    parts: Sequence[TargetPlan],
+    targets: Mapping[str, Target],
+    desired: Sequence[DesiredTarget],
+    snapshots: Mapping[str, Snapshot],
+    journal: Journal,
+) -> list[Operation]:
+    """Return the plan's steps that live state still needs, in order; FindingError where live state moved."""
+    findings: list[Finding] = []
+    open_ids: set[tuple[str, str]] = set()
+    pending = pushes_pending(journal.path)
+    for part in parts:
+        objects = next((item.objects for item in desired if item.host == part.name), ())
+        moved = staleness(part, objects, snapshots[part.name])
+        findings += moved
+        if moved:
+            continue
+        planned = {step.id for step in part.operations}
+        needed = target_operations(targets[part.name], desired, snapshots[part.name], plan.prune)
+        findings += [codes.LIVE_MOVED.at(f"{part.name}: needs a step that is not in the plan: {step.summary or step.name}") for step in needed if step.id not in planned]
+        open_ids |= {(part.name, step.id) for step in needed}
+        if part.name in pending:
+            open_ids |= {(part.name, step.id) for step in part.operations if step.action == PUSH}
+    if findings:
+        raise FindingError(*findings)
+    return [step for name, step in plan.steps() if (name, step.id) in open_ids]
+
+
+class _Run:
+    """One execution: phase by phase; within a phase targets side by side, each target's steps one after the other."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        targets: Mapping[str, Target],
+        desired: Sequence[DesiredTarget],
+        journal: Journal,
+        steps: Sequence[Operation],
+        progress: Progress | None,
+        workers: int,
+    ) -> None:
+        self.plan, self.targets, self.desired, self.journal = plan, targets, desired, journal
+        self.steps, self.progress, self.workers = list(steps), progress, workers
+        self.done: list[Step] = []
+        self.findings: list[Finding] = []
+        self.stop = threading.Event()
+        self.guard = threading.Lock()
+
+    def carry_out(self) -> Outcome:
+        self._note("plan_started", policy_commit=self.plan.policy_commit, steps=[step.id for step in self.steps])
+        for phase in sorted({step.phase for step in self.steps}):
+            self._run_phase([step for step in self.steps if step.phase == phase])
+            if self.stop.is_set():
+                break
+        if not self.stop.is_set():
+            self._confirm()
+        completed = {(step.operation.target, step.operation.id) for step in self.done}
+        remaining = [step for step in self.steps if (step.target, step.id) not in completed]
+        failed = bool(errors_of(self.findings))
+        if failed:
+            self.findings.append(_stopped(self.done, remaining, self.plan.plan_id))
+        self._note("plan_failed" if failed else "plan_done", findings=[finding.as_dict() for finding in self.findings])
+        last = (self.journal.number, self.journal.last_sha256)
+        return Outcome(self.plan.plan_id, tuple(self.done), tuple(remaining), tuple(self.findings), last)
+
+    def _run_phase(self, steps: Sequence[Operation]) -> None:
+        groups: dict[str, list[Operation]] = {}
+        for step in steps:
+            groups.setdefault(step.target, []).append(step)
+        with ThreadPoolExecutor(max_workers=max(1, min(self.workers, len(groups)))) as pool:
+            for future in [pool.submit(self._run_target, group) for group in groups.values()]:
+                future.result()
+
+    def _run_target(self, steps: Iterable[Operation]) -> None:
+        for step in steps:
+            if self.stop.is_set():
+                return
+            self._say(step, "started")
+            try:
+                self._note("operation_started", target=step.target, operation=asdict(step))
+                result = self.targets[step.target].execute(step)
+                self._note(
+                    "operation_done", target=step.target, operation_id=step.id, changed=result.changed, writes=result.writes, undo=dict(result.undo)
+                )
+            except Exception as error:
+                self._fail(step, error)
+                return
+            with self.guard:
+                self.done.append(Step(step, result.changed, result.writes, result.findings))
+                self.findings.extend(result.findings)
+            self._say(step, "done" if result.changed else "skipped")
+            if errors_of(result.findings):
+                self.stop.set()
+                return
+
+    def _fail(self, step: Operation, error: Exception) -> None:
+        self.stop.set()
+        found = list(error.findings) if isinstance(error, FindingError) else [unexpected(step, error)]
+        with self.guard:
+            self.findings.extend(found)
+        self._note("operation_failed", target=step.target, operation_id=step.id, findings=[finding.as_dict() for finding in found])
+        self._say(step, "failed")
+
+    def _confirm(self) -> None:
+        objects = {item.host: item.objects for item in self.desired}
+        for name in sorted({step.operation.target for step in self.done}):
+            try:
+                found = self.targets[name].confirm(objects.get(name, ()))
+            except FindingError as error:
+                found = error.findings
+            self.findings.extend(found)
+            if errors_of(found):
+                self.findings.append(codes.NOT_CONFIRMED.at(name))
+            self._note("target_confirmed", target=name, findings=[finding.as_dict() for finding in found])
+
+    def _note(self, event: str, **content: Any) -> None:
+        with self.guard:
+            self.journal.append(event, plan_id=self.plan.plan_id, **content)
+
+    def _say(self, step: Operation, state: str) -> None:
+        if self.progress is not None:
+            number = next(index for index, item in enumerate(self.steps, 1) if item is step)
+            with self.guard:
+                self.progress(number, len(self.steps), step.target, step, state)
+
+
+def unexpected(step: Operation, error: Exception) -> Finding:
+    """Return a finding for a fault that no target foresaw, without the arguments of the error, which could hold a credential."""
+    return codes.TARGET_FAILED.at(f"{step.target}: {step.action} {step.kind} {step.name}: unexpected {type(error).__name__}")
+
+
+def _stopped(done: Sequence[Step], remaining: Sequence[Operation], plan_id: str) -> Finding:
+    names = ", ".join(f"{step.operation.target}: {step.operation.action} {step.operation.kind} {step.operation.name}" for step in done)
+    text = f"{len(done)} steps were carried out ({names or 'none'}), {len(remaining)} were not"
+    hint = f"to go on, plan and apply again; to go back, run rollback of plan {plan_id[:12]}"
+    return codes.STOPPED.at(text, hint=hint)

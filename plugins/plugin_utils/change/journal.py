@@ -1,0 +1,168 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The journal: append-only JSON lines, each with the hash of the one before, flushed to disk before work goes on.
+
+docs/formats/journal.md. What stands in the journal was at least begun; a step that begins without an end was interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock import iso_now
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import canonical_json, read_text, sha256_of, write_json
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError, Location
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import JOURNAL_SCHEMA
+
+START = "0" * 64
+
+
+def entry_sha256(entry: Mapping[str, Any]) -> str:
+    """Return the hash of an entry: over everything but ``sha256`` itself, the hash of the entry before included."""
+    return sha256_of({key: value for key, value in entry.items() if key != "sha256"})
+
+
+class Journal:
+    """Appends to one file. Only one process may do so at a time: hold the lock (change/lock.py).
+
+    Beside the file lies ``<name>.head`` with number and hash of the last entry, so that a removed tail is seen.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._previous, self._number = START, 0
+        self._opened = False
+
+    def append(self, event: str, **content: Any) -> dict[str, Any]:
+        """Write one entry and flush it to disk; return it. FindingError SW4034 where it cannot be written.
+
+        The caller keeps credentials out of ``content``.
+        """
+        try:
+            self._open()
+            entry: dict[str, Any] = {
+                "schema_version": JOURNAL_SCHEMA,
+                "number": self._number + 1,
+                "time": iso_now(),
+                "event": event,
+                **content,
+                "previous": self._previous,
+            }
+            entry["sha256"] = entry_sha256(entry)
+            self._write(canonical_json(entry) + "\n")
+            self._previous, self._number = entry["sha256"], entry["number"]
+            write_json(self._head(), {"number": self._number, "sha256": self._previous}, mode=0o600)
+        except OSError as error:
+            raise FindingError(codes.JOURNAL_UNWRITABLE.at(f"{error.strerror or error}", Location(str(self.path)))) from error
+        return entry
+
+    @property
+    def number(self) -> int:
+        """Return the number of the last entry, 0 where there is none yet."""
+        self._open()
+        return self._number
+
+    @property
+    def last_sha256(self) -> str:
+        """Return the hash of the last entry."""
+        self._open()
+        return self._previous
+
+    def _head(self) -> Path:
+        return self.path.with_name(self.path.name + ".head")
+
+    def _write(self, line: str) -> None:
+        descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        with os.fdopen(descriptor, "ab") as stream:
+            stream.write(line.encode("utf-8"))
+            stream.flush()
+            os.fsync(stream.fileno())
+
+    def _open(self) -> None:
+        if self._opened:
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        if self.path.exists():
+            self._set_torn_tail_aside()
+            for entry in read_entries(self.path):
+                self._previous, self._number = str(entry["sha256"]), int(entry["number"])
+        self._opened = True
+
+    def _set_torn_tail_aside(self) -> None:
+        """Move what an interrupted write left behind the last whole line into a file of its own."""
+        data = self.path.read_bytes()
+        end = data.rfind(b"\n") + 1
+        if end == len(data):
+            return
+        torn = data[end:]
+        self.path.with_name(f"{self.path.name}.torn-{sha256_of(torn)[:8]}").write_bytes(torn)
+        with open(self.path, "r+b") as stream:
+            stream.truncate(end)
+            stream.flush()
+            os.fsync(stream.fileno())
+
+
+def read_entries(path: str | Path) -> list[dict[str, Any]]:
+    """Return the entries of a journal, an incomplete last line left out; FindingError SW4030 at the first broken one."""
+    entries = []
+    previous = START
+    for number, line in _lines(path):
+        location = Location(str(path), number)
+        try:
+            entry = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise FindingError(codes.JOURNAL_BROKEN.at(f"entry {number} is not JSON", location)) from error
+        if not isinstance(entry, dict) or entry.get("number") != number or entry.get("previous") != previous:
+            raise FindingError(codes.JOURNAL_BROKEN.at(f"entry {number} does not follow the one before it", location))
+        if entry.get("sha256") != entry_sha256(entry):
+            raise FindingError(codes.JOURNAL_BROKEN.at(f"entry {number} was altered", location))
+        previous = entry["sha256"]
+        entries.append(entry)
+    return entries
+
+
+def _lines(path: str | Path) -> Iterator[tuple[int, str]]:
+    text = read_text(path)
+    whole = text[: text.rfind("\n") + 1]
+    yield from enumerate(whole.split("\n")[:-1], 1)
+
+
+def verify_journal(path: str | Path) -> list[Finding]:
+    """Return what is wrong with a journal: nothing where every entry is whole, in order, unaltered and the last one present.
+
+    The chain proves order and content up to the last entry; who can rewrite the whole folder can rewrite the chain, so
+    copies of the head hash belong elsewhere (each plan result prints it).
+    """
+    if not Path(path).exists():
+        return []
+    findings: list[Finding] = []
+    try:
+        entries = read_entries(path)
+    except FindingError as error:
+        return list(error.findings)
+    if not read_text(path).endswith("\n") and Path(path).stat().st_size:
+        findings.append(codes.JOURNAL_TORN.at("an entry was being written when the run ended", Location(str(path))))
+    head = Path(path).with_name(Path(path).name + ".head")
+    if head.exists():
+        try:
+            expected = json.loads(read_text(head))
+            number, digest = int(expected["number"]), str(expected["sha256"])
+        except (ValueError, KeyError, TypeError):
+            return [*findings, codes.JOURNAL_BROKEN.at("the head file cannot be read", Location(str(head)))]
+        if len(entries) < number or (number > 0 and entries[number - 1]["sha256"] != digest):
+            findings.append(codes.JOURNAL_TRUNCATED.at(f"the head file names entry {number}, the journal ends at {len(entries)}", Location(str(path))))
+    return findings
+
+
+def head_of(path: str | Path) -> tuple[int, str]:
+    """Return number and hash of the last entry, (0, 64 zeros) where there is none."""
+    if not Path(path).exists():
+        return 0, START
+    entries = read_entries(path)
+    return (int(entries[-1]["number"]), str(entries[-1]["sha256"])) if entries else (0, START)

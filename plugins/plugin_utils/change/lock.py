@@ -1,0 +1,98 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One run at a time: a file that is locked as long as the run lives and says who holds it."""
+
+from __future__ import annotations
+
+import fcntl
+import getpass
+import json
+import os
+import socket
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock import iso_now
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError, Location
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes
+
+
+def owner() -> dict[str, Any]:
+    """Return who this run is: user, host, process and time."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = str(os.getuid())
+    return {"user": user, "host": socket.gethostname(), "pid": os.getpid(), "since": iso_now()}
+
+
+class StateLock:
+    """The lock of a state directory, as a context manager; SW4040 where another run holds it.
+
+    The kernel releases the lock when the run ends, however it ends. The file's text outlives a killed run: where it names
+    this host the lock is taken over and ``findings`` says so; where it names another host (a shared folder on which
+    kernel locks may not reach across) it is refused unless ``take_over``, since nobody can tell from here whether it still runs.
+    """
+
+    def __init__(self, path: str | Path, purpose: str, take_over: bool = False) -> None:
+        self.path = Path(path)
+        self.purpose = purpose
+        self.take_over = take_over
+        self.findings: tuple[Finding, ...] = ()
+        self._descriptor: int | None = None
+
+    def __enter__(self) -> StateLock:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            self._take(descriptor)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        self._descriptor = descriptor
+        return self
+
+    def _take(self, descriptor: int) -> None:
+        location = Location(str(self.path))
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise FindingError(codes.LOCKED.at(f"held by {_text(_read(descriptor))}", location)) from error
+        before = _read(descriptor)
+        if before:
+            if before.get("host") != socket.gethostname() and not self.take_over:
+                hint = "make sure that run has ended, then remove the file"
+                raise FindingError(codes.LOCKED.at(f"left by {_text(before)}", location, hint))
+            self.findings = (codes.STALE_LOCK.at(f"left by {_text(before)}", location),)
+        _write(descriptor, {**owner(), "purpose": self.purpose})
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._descriptor is not None:
+            _write(self._descriptor, None)
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def _read(descriptor: int) -> dict[str, Any]:
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    try:
+        value = json.loads(os.read(descriptor, 65536) or b"{}")
+    except ValueError:
+        return {"host": socket.gethostname(), "purpose": "unreadable"}
+    return value if isinstance(value, dict) else {}
+
+
+def _write(descriptor: int, value: dict[str, Any] | None) -> None:
+    os.ftruncate(descriptor, 0)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    if value is not None:
+        os.write(descriptor, (json.dumps(value, sort_keys=True) + "\n").encode())
+        os.fsync(descriptor)
+
+
+def _text(holder: dict[str, Any]) -> str:
+    if not holder:
+        return "an unknown run"
+    return f"{holder.get('user', '?')} on {holder.get('host', '?')}, process {holder.get('pid', '?')}, since {holder.get('since', '?')} ({holder.get('purpose', '')})"

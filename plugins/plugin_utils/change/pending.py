@@ -1,0 +1,51 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pushes that the journal still owes: changed matrix objects reach devices only when they are pushed (facts/ise.md section 0)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import read_entries
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation
+
+PUSH = "push"
+PUSHED_KINDS = frozenset(("sgt", "sgacl", "egress_matrix_cell"))
+
+
+def pushes_pending(journal: str | Path) -> frozenset[str]:
+    """Return the targets on which a pushed kind was written and no push was carried out since, as far as the journal says."""
+    path = Path(journal)
+    return pending_in(read_entries(path)) if path.exists() else frozenset()
+
+
+def pending_in(entries: Iterable[Mapping[str, Any]]) -> frozenset[str]:
+    """Return the targets that wait for a push; a step that began without an end counts as written."""
+    open_targets: set[str] = set()
+    kinds: dict[tuple[str, str], Mapping[str, Any]] = {}
+    for entry in entries:
+        target = str(entry.get("target", ""))
+        if entry["event"] in ("operation_started", "undo_started"):
+            operation = entry["operation"]
+            kinds[target, str(operation["id"])] = operation
+            if operation["kind"] in PUSHED_KINDS and operation["action"] != PUSH:
+                open_targets.add(target)
+        elif entry["event"] == "operation_done":
+            operation = kinds.get((target, str(entry["operation_id"])), {})
+            if operation.get("action") == PUSH:
+                open_targets.discard(target)
+    return frozenset(open_targets)
+
+
+def needs_push(operation: Operation) -> bool:
+    """Return whether a step changes something that devices learn by a push."""
+    return operation.kind in PUSHED_KINDS and operation.action != PUSH
+
+
+def push_operation(target: str, phase: int = 0, number: int = 0) -> Operation:
+    """Return the step that makes devices of a target fetch what was changed."""
+    name = f"trustsec-{number}" if number else "trustsec"
+    return Operation(f"push-{target}-{phase}-{number}", target, "matrix", name, PUSH, None, None, "push the changed matrix to devices", "", "none", phase)

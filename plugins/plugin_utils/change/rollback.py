@@ -1,0 +1,161 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The way back: undo what the journal says a plan did, in reverse, object by object.
+
+Exempt from the checks that bind a plan to commit and live state (design rule 11), but never blind: a target undoes a
+step only where the object still holds what the step left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.apply import unexpected
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal, read_entries
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation, Target
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.outcome import Outcome, Progress, Step
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending import PUSH, needs_push, push_operation
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import operation_from
+
+
+@dataclass(frozen=True)
+class Executed:
+    """A step of the journal: done, or begun without an end (``whole`` is false: what it left is found out by reading)."""
+
+    operation: Operation
+    whole: bool
+    undo: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+
+def executed_steps(entries: Iterable[Mapping[str, Any]], plan_id: str) -> list[Executed]:
+    """Return the steps of a plan that stand in the journal and are not undone, in order of execution.
+
+    ``plan_id`` may be the beginning of an id. A step that ran again after it was undone counts from its last run.
+    """
+    found: dict[tuple[str, str], Executed] = {}
+    for entry in entries:
+        if not str(entry.get("plan_id", "")).startswith(plan_id):
+            continue
+        event = entry["event"]
+        if event == "operation_started":
+            operation = operation_from(entry["operation"])
+            key = (operation.target, operation.id)
+            if key not in found:
+                found[key] = Executed(operation, False)
+        elif event == "operation_done":
+            key = (str(entry["target"]), str(entry["operation_id"]))
+            before = found.pop(key)
+            # A step that ran twice (interrupted, then resumed) keeps what its first whole run returned for the undo.
+            undo = before.undo if before.whole and not entry["changed"] else entry["undo"]
+            found[key] = Executed(before.operation, True, undo)
+        elif event == "undo_done":
+            found.pop((str(entry["target"]), str(entry["operation_id"])), None)
+    return list(found.values())
+
+
+def last_plan(entries: Sequence[Mapping[str, Any]]) -> str:
+    """Return the id of the plan that was last applied and not wholly undone; empty where there is none."""
+    seen: list[str] = []
+    for entry in entries:
+        if entry["event"] == "plan_started" and entry["plan_id"] not in seen[-1:]:
+            seen.append(str(entry["plan_id"]))
+    for plan_id in reversed(seen):
+        if executed_steps(entries, plan_id):
+            return plan_id
+    return ""
+
+
+def rollback_plan(
+    plan_id: str,
+    targets: Mapping[str, Target],
+    journal: Journal,
+    *,
+    check_mode: bool = False,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Undo an applied plan (empty id: the last one) and return what was done.
+
+    Raises FindingError SW4033 where the journal has nothing to undo. A step that cannot be undone is a finding; the steps
+    of other targets, and of the same target where it only refused one object, are still undone.
+    """
+    entries = read_entries(journal.path) if journal.path.exists() else []
+    chosen = plan_id or last_plan(entries)
+    steps = list(reversed(executed_steps(entries, chosen))) if chosen else []
+    if not steps:
+        raise FindingError(codes.NOT_IN_JOURNAL.at(f"no executed step of plan {chosen[:12] or '(none)'} is left to undo"))
+    real = [step for step in steps if step.operation.action != PUSH]
+    if check_mode:
+        return Outcome(chosen, (), tuple(step.operation for step in real), ())
+    return _Rollback(chosen, targets, journal, steps, progress).carry_out()
+
+
+class _Rollback:
+    def __init__(self, plan_id: str, targets: Mapping[str, Target], journal: Journal, steps: Sequence[Executed], progress: Progress | None) -> None:
+        self.plan_id, self.targets, self.journal, self.progress = plan_id, targets, journal, progress
+        self.pushes = {step.operation.target: step.operation for step in steps if step.operation.action == PUSH}
+        self.steps = [step for step in steps if step.operation.action != PUSH]
+        self.done: list[Step] = []
+        self.findings: list[Finding] = []
+        self.unreachable: set[str] = set()
+
+    def carry_out(self) -> Outcome:
+        self.journal.append("rollback_started", plan_id=self.plan_id, steps=[step.operation.id for step in self.steps])
+        for number, step in enumerate(self.steps, 1):
+            self._undo(number, step)
+        self._push()
+        completed = {(step.operation.target, step.operation.id) for step in self.done}
+        remaining = [step.operation for step in self.steps if (step.operation.target, step.operation.id) not in completed]
+        event = "rollback_failed" if remaining else "rollback_done"
+        self.journal.append(event, plan_id=self.plan_id, findings=[finding.as_dict() for finding in self.findings])
+        last = (self.journal.number, self.journal.last_sha256)
+        return Outcome(self.plan_id, tuple(self.done), tuple(remaining), tuple(self.findings), last)
+
+    def _undo(self, number: int, step: Executed) -> None:
+        operation = step.operation
+        what = f"{operation.target}: {operation.action} {operation.kind} {operation.name}"
+        target = self.targets.get(operation.target)
+        if target is None or operation.target in self.unreachable:
+            code = codes.NO_CONNECTION if target is None else codes.UNDO_SKIPPED
+            self.findings.append(code.at(what))
+            return
+        self.journal.append("undo_started", plan_id=self.plan_id, target=operation.target, operation=asdict(operation))
+        try:
+            result = target.undo(operation, step.undo)
+        except Exception as error:
+            found = list(error.findings) if isinstance(error, FindingError) else [unexpected(operation, error)]
+            self.findings.extend(found)
+            if not any(finding.code == codes.UNDO_REFUSED.number for finding in found):
+                self.unreachable.add(operation.target)
+                self.findings.append(codes.UNDO_FAILED.at(what))
+            self.journal.append(
+                "undo_failed", plan_id=self.plan_id, target=operation.target, operation_id=operation.id, findings=[item.as_dict() for item in found]
+            )
+            self._say(number, operation, "failed")
+            return
+        self.journal.append(
+            "undo_done", plan_id=self.plan_id, target=operation.target, operation_id=operation.id, changed=result.changed, writes=result.writes
+        )
+        self.findings.extend(result.findings)
+        self.done.append(Step(operation, result.changed, result.writes, result.findings))
+        self._say(number, operation, "undone")
+
+    def _push(self) -> None:
+        """Push once more on each target whose pushed objects were brought back."""
+        for name in sorted({step.operation.target for step in self.done if step.changed and needs_push(step.operation)}):
+            operation = self.pushes.get(name) or push_operation(name)
+            try:
+                self.journal.append("operation_started", plan_id="", target=name, operation=asdict(operation))
+                result = self.targets[name].execute(operation)
+                self.journal.append("operation_done", plan_id="", target=name, operation_id=operation.id, changed=True, writes=result.writes, undo={})
+                self.findings.extend(result.findings)
+            except FindingError as error:
+                self.findings.extend(error.findings)
+
+    def _say(self, number: int, operation: Operation, state: str) -> None:
+        if self.progress is not None:
+            self.progress(number, len(self.steps), operation.target, operation, state)

@@ -1,0 +1,251 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ingestion: inputs to records, stitched and oriented, into the store, each input once whatever its name.
+
+Order of writing: connection files, then ``inputs.json`` (the commit, with the days whose rollup is now stale), then the rollup of those
+days, then ``inputs.json`` without the stale days. A process killed between any two of them leaves a store that reads as before or as
+after, and the next import or read finishes the rollup.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock import iso_now
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError, Location, sorted_findings
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import codes, inputs, store
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.orientation import DIRECT, orient, prepare_evidence
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.ports import hints_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.records import Source
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.rollup import refresh_locked
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.export_pcap import ExportCapture
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.netflow import Templates
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.pcap import PacketCapture
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.stitching import Silences, create_records, stitch
+
+# A conversation is answered when its server sent anything but a refusal: a bare RST is none (facts/flows.md section 7, replied share).
+ANSWERED = (
+    "CASE WHEN a_is_client THEN w.b_packets + w.b_bytes ELSE w.a_packets + w.a_bytes END > 0 AND NOT (protocol = 6 AND"
+    " CASE WHEN a_is_client THEN b_flags ELSE a_flags END & 4 = 4 AND CASE WHEN a_is_client THEN b_flags ELSE a_flags END & 11 = 0"
+    " AND CASE WHEN a_is_client THEN w.b_packets ELSE w.a_packets END <= 3)"
+)
+
+
+@dataclass(frozen=True)
+class IngestResult:
+    """What an import did. ``inputs`` has one mapping for each file (``status`` imported, known or failed)."""
+
+    inputs: list[dict[str, Any]]
+    records: int
+    connections: int
+    findings: list[Finding]
+    quality: dict[str, Any]
+    days: list[date] = field(default_factory=list)
+
+    @property
+    def changed(self) -> bool:
+        """Return whether the store has changed."""
+        return any(each["status"] == "imported" for each in self.inputs)
+
+
+def survey(paths: Iterable[str | Path], data_dir: str | Path, *, kind: str = "auto") -> tuple[list[inputs.Input], list[dict[str, Any]], list[Finding]]:
+    """Return what an import of the paths would read: new inputs, one mapping for each file, and findings. Writes nothing."""
+    known = store.read_inputs(data_dir)["inputs"]
+    files, findings = inputs.expand(paths)
+    new: dict[str, inputs.Input] = {}
+    listed: list[dict[str, Any]] = []
+    for path in files:
+        try:
+            made = inputs.identify(path, kind)
+        except FindingError as error:
+            findings.extend(error.findings)
+            listed.append({"path": str(path), "status": "failed"})
+            continue
+        status = "known" if made.source in known or made.source in new else "new"
+        listed.append({"path": str(path), "sha256": made.sha256, "bytes": made.size, "kind": made.kind, "status": status})
+        if status == "new":
+            new[made.source] = made
+    return list(new.values()), listed, findings
+
+
+def ingest(
+    paths: Iterable[str | Path],
+    data_dir: str | Path,
+    *,
+    kind: str = "auto",
+    exporter: str = "",
+    hints: Sequence[Mapping[str, Any]] | None = None,
+    silences: Silences | None = None,
+) -> IngestResult:
+    """Read captures into the store and return what was done.
+
+    ``paths`` are files, folders or patterns; ``kind`` is auto, pcap or export_pcap; ``exporter`` names the tap of pcap inputs (default:
+    the hash of each) and the devices behind export datagrams (default: each one's address); ``hints`` say where servers listen
+    (``address``, ``protocol``, ``ports``). Files that cannot be read become findings and do not stop the others. Raises FindingError for
+    a hint that cannot be used, a store of a newer format or a store in use.
+    """
+    operator_hints = hints_of(hints or ())
+    with store.writing(data_dir):
+        new, listed, findings = survey(paths, data_dir, kind=kind)
+        templates = Templates.read(store.flows_dir(data_dir) / "templates.json")
+        sources: list[tuple[inputs.Input, Source]] = []
+        for each in new:
+            if each.kind == "export_pcap":
+                sources.append((each, ExportCapture(each.path, templates, exporter, each.source)))
+            else:
+                sources.append((each, PacketCapture(each.path, exporter or f"pcap-{each.source[:8]}", each.source)))
+        result = _count(data_dir, sources, operator_hints, silences, listed, findings)
+        templates.write(store.flows_dir(data_dir) / "templates.json")
+    return result
+
+
+def count_source(data_dir: str | Path, made: inputs.Input, source: Source, hints: Sequence[Mapping[str, Any]] | None = None) -> IngestResult:
+    """As ``ingest`` for one source that is no file, such as a listener. The caller holds no lock."""
+    listed = [{"path": str(made.path), "sha256": made.sha256, "bytes": made.size, "kind": made.kind, "status": "new"}]
+    with store.writing(data_dir):
+        return _count(data_dir, [(made, source)], hints_of(hints or ()), None, listed, [])
+
+
+def _count(
+    data_dir: str | Path,
+    sources: Sequence[tuple[inputs.Input, Source]],
+    hints: Sequence[Any],
+    silences: Silences | None,
+    listed: list[dict[str, Any]],
+    findings: list[Finding],
+) -> IngestResult:
+    by_hash = {each["sha256"]: each for each in listed if each["status"] == "new"}
+    if not sources:
+        days = refresh_locked(data_dir)
+        return IngestResult(listed, 0, 0, sorted_findings(findings), {}, days)
+    scratch = _scratch(store.flows_dir(data_dir))
+    try:
+        with store.connect(scratch) as connection:
+            create_records(connection)
+            kept: list[tuple[inputs.Input, Source]] = []
+            for made, source in sources:
+                if _load(connection, made, source, findings, by_hash[made.sha256]):
+                    kept.append((made, source))
+            records = connection.execute("SELECT count(*) FROM records").fetchone()[0]
+            stitch(connection, silences)
+            prepare_evidence(connection, hints)
+            _remember(connection, data_dir)
+            orient(connection)
+            counts, days = _write(connection, data_dir)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    document = store.read_inputs(data_dir)
+    for made, source in kept:
+        entry = by_hash[made.sha256]
+        entry.update(status="imported", records=source.quality.records, connections=counts.get(made.source, 0))
+        document["inputs"][made.source] = {
+            "sha256": made.sha256,
+            "name": made.path.name,
+            "bytes": made.size,
+            "kind": made.kind,
+            "imported_at": iso_now(),
+            "records": source.quality.records,
+            "connections": counts.get(made.source, 0),
+            "quality": source.quality.as_dict(),
+        }
+    document["stale_days"] = sorted({*document.get("stale_days", []), *(each.isoformat() for each in days)})
+    store.write_inputs(data_dir, document)
+    refresh_locked(data_dir)
+    quality = {made.source: source.quality.as_dict() for made, source in kept}
+    return IngestResult(listed, records, sum(counts.values()), sorted_findings(findings), quality, days)
+
+
+def _load(connection: Any, made: inputs.Input, source: Source, findings: list[Finding], entry: dict[str, Any]) -> bool:
+    try:
+        for table in source.tables():
+            connection.register("batch", table)
+            connection.execute("INSERT INTO records SELECT * FROM batch")
+            connection.unregister("batch")
+    except FindingError as error:
+        findings.extend(error.findings)
+        entry["status"] = "failed"
+        connection.execute("DELETE FROM records WHERE source = ?", [made.source])
+        return False
+    findings.extend(source.findings)
+    if not source.quality.records:
+        findings.append(codes.INPUT_EMPTY.at("no flow found", Location(str(made.path))))
+    return True
+
+
+def _remember(connection: Any, data_dir: str | Path) -> None:
+    """Fill ``past_servers`` and ``past_directions`` from the rollup."""
+    files = sorted(str(each) for each in (store.flows_dir(data_dir) / "rollup").glob("day=*/rollup.parquet"))
+    if not files:
+        return
+    try:
+        connection.execute(
+            f"""
+            INSERT INTO past_servers
+            SELECT server_hi, server_lo, server_port, protocol, bool_or(method <= {DIRECT}), count(DISTINCT (client_hi, client_lo)), max(last_us)
+            FROM read_parquet($files, hive_partitioning = false)
+            WHERE class = 'unicast' AND protocol NOT IN (1, 58) AND method <= 6 GROUP BY ALL
+            """,
+            {"files": files},
+        )
+        connection.execute(
+            """
+            INSERT INTO past_directions
+            SELECT client_hi, client_lo, server_hi, server_lo, protocol, server_port, min(method)
+            FROM read_parquet($files, hive_partitioning = false) WHERE class IN ('unicast', 'peer') GROUP BY ALL
+            """,
+            {"files": files},
+        )
+    except (store.duckdb.IOException, store.duckdb.InvalidInputException) as error:
+        raise FindingError(codes.STORE_DAMAGED.at(f"the rollup cannot be read ({type(error).__name__})")) from error
+
+
+def _write(connection: Any, data_dir: str | Path) -> tuple[dict[str, int], list[date]]:
+    connection.execute(
+        f"""
+        CREATE TABLE made AS
+        SELECT p.start_us, p.end_us, p.day_number,
+            CASE WHEN a_is_client THEN a_hi ELSE b_hi END AS client_hi, CASE WHEN a_is_client THEN a_lo ELSE b_lo END AS client_lo,
+            CASE WHEN a_is_client THEN b_hi ELSE a_hi END AS server_hi, CASE WHEN a_is_client THEN b_lo ELSE a_lo END AS server_lo,
+            protocol,
+            CASE WHEN a_is_client THEN a_port ELSE b_port END AS client_port, CASE WHEN a_is_client THEN b_port ELSE a_port END AS server_port,
+            CASE WHEN a_is_client THEN p.a_packets ELSE p.b_packets END AS packets_out,
+            CASE WHEN a_is_client THEN p.a_bytes ELSE p.b_bytes END AS bytes_out,
+            CASE WHEN a_is_client THEN p.b_packets ELSE p.a_packets END AS packets_in,
+            CASE WHEN a_is_client THEN p.b_bytes ELSE p.a_bytes END AS bytes_in,
+            {ANSWERED} AS answered, method, confidence, class, exporter, sampling, source
+        FROM parts p JOIN wholes w USING (number) JOIN oriented o USING (number)
+        """
+    )
+    counts: dict[str, int] = {}
+    written = []
+    for number, source, count in connection.execute("SELECT day_number, source, count(*) FROM made GROUP BY ALL ORDER BY ALL").fetchall():
+        day = store.date_of(number)
+        path = store.day_folder(data_dir, "connections", day) / f"{source}.parquet"
+        query = (
+            f"SELECT * EXCLUDE (day_number) FROM made WHERE day_number = {int(number)} AND source = '{source}'"
+            " ORDER BY start_us, client_hi, client_lo, server_hi, server_lo, protocol, server_port, client_port, exporter, end_us"
+        )
+        store.write_parquet(connection, query, path, "connections")
+        counts[source] = counts.get(source, 0) + count
+        written.append(day)
+    spans = connection.execute(
+        "SELECT DISTINCT unnest(generate_series(day_number, least(floor(end_us / 86400000000.0)::BIGINT, day_number + 400))) FROM made"
+    ).fetchall()
+    return counts, sorted({store.date_of(row[0]) for row in spans})
+
+
+def _scratch(folder: Path) -> Path:
+    """Return a fresh scratch folder in the store; what killed imports left there is removed (the caller holds the lock)."""
+    base = folder / ".tmp"
+    shutil.rmtree(base, ignore_errors=True)
+    base.mkdir(parents=True, exist_ok=True)
+    for left in (folder / "connections").glob("day=*/.*.tmp"):
+        left.unlink(missing_ok=True)
+    return Path(tempfile.mkdtemp(dir=base))

@@ -1,0 +1,88 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One-way records: what every source yields, before the two directions of a conversation are put together.
+
+A record sums packets of one 5-tuple in one direction. ``pure_syn`` and ``syn_ack`` say that a packet with SYN alone, or with SYN and
+ACK, was seen; ``flags`` is the OR of all. ``said`` is 1 where the exporter says that the record's source opened the conversation, 2
+where its target did. ``opens`` is 1 where a handshake begins with this record. ``step_us`` is the step of the clock behind the
+times. ``origin`` is 0 for packets, 1 for an exporter's records, which carry active and inactive timeouts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.schema import RECORDS, arrow_schema
+
+np = guarded("numpy")
+pa = guarded("pyarrow")
+
+FROM_PACKETS, FROM_EXPORTER = 0, 1
+SYN, ACK, RST = 2, 16, 4
+DAY_US = 86_400_000_000
+DEFAULTS: dict[str, Any] = {
+    "flags": 0,
+    "pure_syn": False,
+    "syn_ack": False,
+    "said": 0,
+    "broadcast": False,
+    "opens": 0,
+    "place": 0,
+    "step_us": 1,
+    "sampling": 1,
+    "origin": FROM_PACKETS,
+}
+
+
+@dataclass
+class Quality:
+    """What limits the claims that may rest on one input (facts/flows.md section 0, point 10)."""
+
+    kind: str = ""
+    packets: int = 0
+    records: int = 0
+    left_out: dict[str, int] = field(default_factory=dict)
+    damaged_at: int = -1
+    first_us: int = 0
+    last_us: int = 0
+    exporters: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values for inputs.json and results."""
+        return {name: value for name, value in vars(self).items() if value not in ({}, "")}
+
+    def covers(self, first_us: int, last_us: int) -> None:
+        """Widen the time covered."""
+        self.first_us = min(self.first_us or first_us, first_us)
+        self.last_us = max(self.last_us, last_us)
+
+
+class Source(Protocol):
+    """An input being read: yields Arrow tables of one-way records; findings and quality are whole when they have ended."""
+
+    findings: list[Finding]
+    quality: Quality
+
+    def tables(self) -> Iterator[Any]:
+        """Yield tables with the columns of ``schema.RECORDS``."""
+
+
+def record_table(count: int, columns: dict[str, Any]) -> Any:
+    """Return an Arrow table of records from arrays or single values; DEFAULTS stand for what is not given."""
+    arrays = []
+    schema = arrow_schema(RECORDS)
+    for column in schema:
+        value = columns.get(column.name, DEFAULTS.get(column.name, ""))
+        if isinstance(value, np.ndarray):
+            dtype = column.type.to_pandas_dtype()
+            arrays.append(pa.array(value if pa.types.is_string(column.type) else value.astype(dtype, copy=False), type=column.type))
+        elif isinstance(value, list):
+            arrays.append(pa.array(value, type=column.type))
+        else:
+            arrays.append(pa.array([value], type=column.type).take(pa.array(np.zeros(count, dtype=np.int32))))
+    return pa.Table.from_arrays(arrays, schema=schema)

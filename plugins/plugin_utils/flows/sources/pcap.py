@@ -1,0 +1,132 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Captures of traffic to one-way records.
+
+Packets of a batch are sorted by 5-tuple and time and summed up to a handshake, a long silence or midnight UTC. Two handshakes of
+one 5-tuple differ in the initial sequence number (RFC 9293 section 3.4), so a repeated SYN begins nothing new.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, Location
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.records import (
+    ACK,
+    DAY_US,
+    FROM_PACKETS,
+    SYN,
+    Quality,
+    record_table,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.capture import Capture
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.frames import Decoder, Packets
+
+np = guarded("numpy")
+
+SILENCE_US = 300_000_000
+REASONS = {
+    "link_type": (codes.CAPTURE_LINK, "{n} frames of a link type that is not read here"),
+    "cut": (codes.PACKETS_CUT, "{n} packets are cut before their ports or lengths"),
+    "damaged": (codes.CAPTURE_DAMAGED, "{n} frames say IP and hold none"),
+    "fragment": (codes.FRAGMENTS_LOST, "{n} fragments came without their first part"),
+}
+
+
+@dataclass
+class PacketCapture:
+    """Source over one pcap or pcapng file. ``exporter`` names the tap; ``source`` is the input's hash prefix."""
+
+    path: Path
+    exporter: str
+    source: str = ""
+    findings: list[Finding] = field(default_factory=list)
+    quality: Quality = field(default_factory=lambda: Quality("pcap"))
+
+    def tables(self) -> Iterator[Any]:
+        """Yield tables of one-way records; raises FindingError where the file is no capture."""
+        capture, decoder = Capture(self.path, self.findings), Decoder()
+        for frames in capture.frames():
+            packets = decoder.packets(frames)
+            count = len(packets.time_us)
+            if not count:
+                continue
+            self.quality.packets += count
+            self.quality.covers(int(packets.time_us.min()), int(packets.time_us.max()))
+            table = record_table(*one_way(packets, exporter=self.exporter, source=self.source))
+            self.quality.records += table.num_rows
+            yield table
+        self.quality.damaged_at = capture.damaged_at
+        self.quality.left_out = {name: count for name, count in sorted(decoder.left_out.items()) if count}
+        self.findings.extend(left_out_findings(decoder.left_out, str(self.path)))
+
+
+def left_out_findings(left_out: Counter[str], file: str) -> list[Finding]:
+    """Return a finding for each reason why frames were left out; other protocols than IP are no fault."""
+    made = []
+    for reason, (code, text) in REASONS.items():
+        if left_out[reason]:
+            made.append(code.at(text.format(n=left_out[reason]), Location(file)))
+    return made
+
+
+def one_way(packets: Packets, **constants: str) -> tuple[int, dict[str, Any]]:
+    """Return (count, columns) of one-way records of a batch of packets."""
+    ports = (packets.protocol << 32) | (packets.source_port << 16) | packets.target_port
+    keys = [packets.source_hi, packets.target_hi, packets.source_lo, packets.target_lo, ports]
+    varying = [key for key in keys if len(key) > 1 and (key != key[0]).any()]
+    order = np.lexsort((packets.place, packets.time_us, *varying))
+    time = packets.time_us[order]
+    begins = np.zeros(len(order), dtype=bool)
+    begins[0] = True
+    for key in varying:
+        column = key[order]
+        begins[1:] |= column[1:] != column[:-1]
+    first_of_key = begins.copy()
+    begins[1:] |= (time[1:] - time[:-1]) > SILENCE_US
+    begins[1:] |= time[1:] // DAY_US != time[:-1] // DAY_US
+    flags = packets.flags[order]
+    opens = _handshakes(flags, packets.sequence[order], first_of_key)
+    begins |= opens
+    starts = np.flatnonzero(begins)
+    counts = np.diff(np.append(starts, len(order)))
+    pure = (flags & (SYN | ACK)) == SYN
+    both = (flags & (SYN | ACK)) == (SYN | ACK)
+    chosen = order[starts]
+    columns: dict[str, Any] = {
+        "start_us": time[starts],
+        "end_us": time[starts + counts - 1],
+        "packets": counts,
+        "bytes": np.add.reduceat(packets.length[order], starts),
+        "flags": np.bitwise_or.reduceat(flags, starts),
+        "pure_syn": np.logical_or.reduceat(pure, starts),
+        "syn_ack": np.logical_or.reduceat(both, starts),
+        "broadcast": np.logical_or.reduceat(packets.broadcast[order], starts),
+        "opens": opens[starts],
+        "place": packets.place[chosen],
+        "origin": FROM_PACKETS,
+        **constants,
+    }
+    for name in ("source_hi", "source_lo", "target_hi", "target_lo", "protocol", "source_port", "target_port"):
+        columns[name] = getattr(packets, name)[chosen]
+    return len(starts), columns
+
+
+def _handshakes(flags: Any, sequence: Any, first_of_key: Any) -> Any:
+    """Return where a packet with SYN has another initial sequence number than the SYN before it of the same direction."""
+    made = np.zeros(len(flags), dtype=bool)
+    syns = np.flatnonzero(flags & SYN)
+    if len(syns):
+        key_number = np.cumsum(first_of_key)[syns]
+        numbers = sequence[syns]
+        fresh = np.ones(len(syns), dtype=bool)
+        fresh[1:] = (key_number[1:] != key_number[:-1]) | (numbers[1:] != numbers[:-1])
+        made[syns[fresh]] = True
+    return made

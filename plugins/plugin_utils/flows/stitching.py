@@ -1,0 +1,137 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Stitching: the two directions of one 5-tuple become one conversation with ends a and b, whose roles are not yet known.
+
+Records of one exporter are merged while the silence between them is shorter than the exporter's active timeout, its inactive timeout
+and a minute, or, for packets, than a fixed silence; a new handshake begins a new conversation (facts/flows.md section 5, stitching).
+A conversation that runs over midnight UTC has one part for each day, so that a session of months is seen on every day of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.records import FROM_EXPORTER
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.schema import RECORDS
+
+SQL_TYPES = {
+    "int64": "BIGINT",
+    "int32": "INTEGER",
+    "int16": "SMALLINT",
+    "int8": "TINYINT",
+    "bool": "BOOLEAN",
+    "float": "FLOAT",
+    "string": "VARCHAR",
+    "date32": "DATE",
+}
+KEY = "exporter, protocol, a_hi, a_lo, a_port, b_hi, b_lo, b_port"
+
+
+@dataclass(frozen=True)
+class Silences:
+    """Longest silence within one conversation, in seconds."""
+
+    packets_tcp: int = 3600
+    packets_other: int = 300
+    exporter_active: int = 1800
+    exporter_inactive: int = 15
+
+    @property
+    def exporter(self) -> int:
+        """Return the silence for an exporter's records."""
+        return self.exporter_active + self.exporter_inactive + 60
+
+
+def create_records(connection: Any) -> None:
+    """Create the empty table ``records`` in a DuckDB connection."""
+    columns = ", ".join(f'"{name}" {SQL_TYPES[kind]}' for name, kind in RECORDS.items())
+    connection.execute(f"CREATE TABLE records ({columns})")
+
+
+def stitch(connection: Any, silences: Silences | None = None) -> None:
+    """Make the tables ``wholes`` (one row per conversation) and ``parts`` (per conversation and day) from ``records``.
+
+    Both have ``number`` for the conversation. End a is the lower one of (address, port).
+    """
+    limits = silences or Silences()
+    limit = (
+        f"CASE WHEN origin = {FROM_EXPORTER} THEN {limits.exporter} WHEN protocol = 6 THEN {limits.packets_tcp}"
+        f" ELSE {limits.packets_other} END * 1000000::BIGINT"
+    )
+    # A total order, so that ties give the same numbers on every run.
+    order = "start_us, place, end_us, forward DESC, packets, bytes, said"
+    connection.execute(
+        f"""
+        CREATE TABLE sided AS
+        WITH canonical AS (
+            SELECT *, (source_hi, source_lo, source_port) <= (target_hi, target_lo, target_port) AS forward FROM records
+        ), ended AS (
+            SELECT * EXCLUDE (source_hi, source_lo, source_port, target_hi, target_lo, target_port),
+                CASE WHEN forward THEN source_hi ELSE target_hi END AS a_hi,
+                CASE WHEN forward THEN source_lo ELSE target_lo END AS a_lo,
+                CASE WHEN forward THEN source_port ELSE target_port END AS a_port,
+                CASE WHEN forward THEN target_hi ELSE source_hi END AS b_hi,
+                CASE WHEN forward THEN target_lo ELSE source_lo END AS b_lo,
+                CASE WHEN forward THEN target_port ELSE source_port END AS b_port
+            FROM canonical
+        ), silent AS (
+            SELECT *, CASE WHEN start_us - max(end_us) OVER (PARTITION BY {KEY} ORDER BY {order}
+                ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) > {limit} THEN 1 ELSE 0 END AS after_silence
+            FROM ended
+        ), spoken AS (
+            SELECT *, sum(after_silence) OVER (PARTITION BY {KEY} ORDER BY {order} ROWS UNBOUNDED PRECEDING) AS spell FROM silent
+        ), shaken AS (
+            SELECT *, greatest(
+                sum(CASE WHEN forward THEN opens ELSE 0 END) OVER (PARTITION BY {KEY}, spell ORDER BY {order} ROWS UNBOUNDED PRECEDING),
+                sum(CASE WHEN forward THEN 0 ELSE opens END) OVER (PARTITION BY {KEY}, spell ORDER BY {order} ROWS UNBOUNDED PRECEDING)
+            ) AS shake FROM spoken
+        )
+        SELECT *, dense_rank() OVER (ORDER BY {KEY}, spell, shake) AS number,
+            CAST(floor(start_us / 86400000000.0) AS BIGINT) AS day_number
+        FROM shaken
+        """
+    )
+    connection.execute(
+        f"""
+        CREATE TABLE wholes AS
+        SELECT number, {KEY},
+            min(start_us) AS start_us, max(end_us) AS end_us, max(step_us) AS step_us, max(origin) AS origin,
+            {_both_sides(
+                "coalesce(sum(packets) FILTER ({side}), 0)::BIGINT AS {end}_packets",
+                "coalesce(sum(bytes) FILTER ({side}), 0)::BIGINT AS {end}_bytes",
+                "min(start_us) FILTER ({side}) AS {end}_start",
+                "arg_min(place, (start_us, place)) FILTER ({side}) AS {end}_place",
+                "coalesce(bit_or(flags) FILTER ({side}), 0) AS {end}_flags",
+                "coalesce(bool_or(pure_syn) FILTER ({side}), false) AS {end}_pure",
+                "coalesce(bool_or(syn_ack) FILTER ({side}), false) AS {end}_syn_ack",
+                "count(*) FILTER ({side} AND said = 1) AS {end}_opened",
+                "count(*) FILTER ({side} AND said = 2) AS {end}_answers",
+                "coalesce(bool_or(broadcast) FILTER ({side}), false) AS {end}_broadcasts",
+            )}
+        FROM sided GROUP BY number, {KEY}
+        """
+    )
+    connection.execute(
+        f"""
+        CREATE TABLE parts AS
+        SELECT number, day_number, min(start_us) AS start_us, max(end_us) AS end_us, max(sampling) AS sampling,
+            arg_min(source, (start_us, source)) AS source,
+            {_both_sides(
+                "coalesce(sum(packets) FILTER ({side}), 0)::BIGINT AS {end}_packets",
+                "coalesce(sum(bytes) FILTER ({side}), 0)::BIGINT AS {end}_bytes",
+            )}
+        FROM sided GROUP BY number, day_number
+        """
+    )
+    connection.execute("DROP TABLE sided")
+    connection.execute("DROP TABLE records")
+
+
+def _both_sides(*expressions: str) -> str:
+    made = []
+    for end, side in (("a", "WHERE forward"), ("b", "WHERE NOT forward")):
+        for expression in expressions:
+            made.append(expression.format(end=end, side=side))
+    return ",\n            ".join(made)

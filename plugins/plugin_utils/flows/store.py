@@ -1,0 +1,233 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The store: connections and rollup as Parquet by day, and the list of inputs already counted.
+
+``inputs.json`` is the record of truth: a connection file counts only when its input stands there, so a reader sees an import whole or
+not at all, and an import that was killed leaves nothing behind but files that the next one replaces.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import read_document, write_json
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError, Location
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded, require
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.schema import (
+    CONNECTIONS,
+    MAJOR,
+    ROLLUP,
+    SCHEMA_VERSION,
+    arrow_schema,
+)
+
+duckdb = guarded("duckdb")
+pa = guarded("pyarrow")
+parquet = guarded("pyarrow.parquet")
+
+MEMORY_LIMIT = "2GB"
+DAY_FOLDER = re.compile(r"\Aday=(\d{4}-\d{2}-\d{2})\Z")
+UNIX_DAY = date(1970, 1, 1)
+Moment = date | datetime | str | int
+
+
+def flows_dir(data_dir: str | Path) -> Path:
+    """Return the folder of flows in a data directory."""
+    return Path(data_dir) / "flows"
+
+
+def connect(temporary: Path | None = None) -> Any:
+    """Return an in-memory DuckDB connection in UTC that spills to ``temporary`` where given."""
+    require(duckdb, pa)
+    settings: dict[str, Any] = {"memory_limit": MEMORY_LIMIT, "preserve_insertion_order": "false"}
+    if temporary is not None:
+        settings["temp_directory"] = str(temporary)
+    return duckdb.connect(":memory:", config=settings)
+
+
+@contextmanager
+def writing(data_dir: str | Path) -> Iterator[Path]:
+    """Hold the store's write lock; raises FindingError SW1423 where another process has it. Yields the flows folder."""
+    folder = flows_dir(data_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise FindingError(codes.STORE_BUSY.at("the store is locked", Location(str(folder)))) from None
+        yield folder
+    finally:
+        os.close(handle)
+
+
+def read_inputs(data_dir: str | Path) -> dict[str, Any]:
+    """Return the document of ``inputs.json``: ``inputs`` (by 16 hex digits of the hash) and ``stale_days``. Empty where there is none."""
+    path = flows_dir(data_dir) / "inputs.json"
+    if not path.exists():
+        return {"kind": "flow-inputs", "schema_version": SCHEMA_VERSION, "inputs": {}, "stale_days": []}
+    return read_document(path, "flow-inputs", MAJOR)
+
+
+def write_inputs(data_dir: str | Path, document: dict[str, Any]) -> None:
+    """Write ``inputs.json`` atomically: from here on its inputs count."""
+    write_json(flows_dir(data_dir) / "inputs.json", document)
+
+
+def connection_files(data_dir: str | Path, days: Sequence[date] | None = None) -> dict[date, list[Path]]:
+    """Return the connection files that count, by day in order; ``days`` narrows."""
+    folder = flows_dir(data_dir) / "connections"
+    counted = read_inputs(data_dir)["inputs"]
+    made: dict[date, list[Path]] = {}
+    for day_folder in sorted(folder.glob("day=*")) if folder.is_dir() else ():
+        day = _day_of(day_folder)
+        if day is None or (days is not None and day not in days):
+            continue
+        files = [each for each in sorted(day_folder.glob("*.parquet")) if each.stem in counted]
+        if files:
+            made[day] = files
+    return made
+
+
+def stored_days(data_dir: str | Path) -> list[date]:
+    """Return the days that have connections, in order."""
+    return list(connection_files(data_dir))
+
+
+def connections(data_dir: str | Path, since: Moment | None = None, until: Moment | None = None, columns: Sequence[str] | None = None) -> Any:
+    """Return an Arrow table of connections that began at or after ``since`` and before ``until``, ordered by start.
+
+    A moment is microseconds since 1970 UTC, a datetime, or a date (its beginning in UTC; text as YYYY-MM-DD). All exporters' views are
+    in it; the rollup has each conversation once. Raises FindingError SW1421 for a newer format, SW1422 for a damaged file.
+    """
+    wanted = list(columns) if columns is not None else list(CONNECTIONS)
+    unknown = [name for name in wanted if name not in CONNECTIONS]
+    if unknown:
+        raise ValueError(f"connections have no column {unknown[0]!r}")
+    first, last = micros_of(since), micros_of(until)
+    files = [each for day, group in connection_files(data_dir).items() if _touches(day, first, last) for each in group]
+    picked = ", ".join(f'"{name}"' for name in wanted)
+    condition = f"start_us >= {first if first is not None else -(1 << 62)} AND start_us < {last if last is not None else 1 << 62}"
+    order = "start_us, client_hi, client_lo, server_hi, server_lo, protocol, server_port, client_port, exporter, end_us"
+    query = f"SELECT {picked} FROM {{}} WHERE {condition} ORDER BY {order}"
+    return _read(files, query, {name: CONNECTIONS[name] for name in wanted}, "connections")
+
+
+def rollup(data_dir: str | Path, since: Moment | None = None, until: Moment | None = None) -> Any:
+    """Return an Arrow table of the daily rollup for the days from ``since`` up to, not including, ``until`` (see ``connections``).
+
+    Days that an interrupted import left stale are rebuilt first.
+    """
+    if read_inputs(data_dir).get("stale_days"):
+        from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.rollup import refresh
+
+        refresh(data_dir)
+    first, last = micros_of(since), micros_of(until)
+    folder = flows_dir(data_dir) / "rollup"
+    files = []
+    for day_folder in sorted(folder.glob("day=*")) if folder.is_dir() else ():
+        day = _day_of(day_folder)
+        if day is not None and _touches(day, first, last) and (day_folder / "rollup.parquet").exists():
+            files.append(day_folder / "rollup.parquet")
+    order = "day, client_hi, client_lo, server_hi, server_lo, protocol, server_port, class"
+    return _read(files, f"SELECT {', '.join(_quoted(ROLLUP))} FROM {{}} ORDER BY {order}", ROLLUP, "rollup")
+
+
+def write_parquet(connection: Any, query: str, path: Path, kind: str) -> int:
+    """Write a query's rows as Parquet (zstd level 1) atomically; returns how many."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    columns = CONNECTIONS if kind == "connections" else ROLLUP
+    table = connection.sql(query).to_arrow_table().cast(arrow_schema(columns)).replace_schema_metadata(arrow_schema(columns, kind).metadata)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        parquet.write_table(table, temporary, compression="zstd", compression_level=1, row_group_size=1 << 19)
+        with open(temporary, "rb") as stream:
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return table.num_rows
+
+
+def day_number(day: date) -> int:
+    """Return days since 1970-01-01."""
+    return (day - UNIX_DAY).days
+
+
+def date_of(number: int) -> date:
+    """Return the date of a number of days since 1970-01-01; the ends of the calendar stand for what lies beyond it."""
+    try:
+        return UNIX_DAY + timedelta(days=number)
+    except OverflowError:
+        return date.max if number > 0 else date.min
+
+
+def day_folder(data_dir: str | Path, room: str, day: date) -> Path:
+    """Return the folder of a day in ``connections`` or ``rollup``."""
+    return flows_dir(data_dir) / room / f"day={day.isoformat()}"
+
+
+def micros_of(moment: Moment | None) -> int | None:
+    """Return microseconds since 1970 UTC of a moment; raises ValueError for text that is no date or RFC 3339 time."""
+    if moment is None or isinstance(moment, int):
+        return moment
+    if isinstance(moment, str):
+        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", moment):
+            moment = date.fromisoformat(moment)
+        else:
+            moment = datetime.fromisoformat(moment)
+    if isinstance(moment, datetime):
+        aware = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+        return (aware - datetime(1970, 1, 1, tzinfo=timezone.utc)) // timedelta(microseconds=1)
+    return day_number(moment) * 86_400_000_000
+
+
+def _touches(day: date, first: int | None, last: int | None) -> bool:
+    start = day_number(day) * 86_400_000_000
+    return (first is None or start + 86_400_000_000 > first) and (last is None or start < last)
+
+
+def _day_of(folder: Path) -> date | None:
+    found = DAY_FOLDER.match(folder.name)
+    try:
+        return date.fromisoformat(found[1]) if found else None
+    except ValueError:
+        return None
+
+
+def _quoted(columns: Sequence[str] | dict[str, str]) -> list[str]:
+    return [f'"{name}"' for name in columns]
+
+
+def _read(files: Sequence[Path], query: str, columns: dict[str, str], kind: str) -> Any:
+    schema = arrow_schema(columns)
+    if not files:
+        return schema.empty_table()
+    for path in files:
+        _check(path, kind)
+    with connect() as connection:
+        names = {"files": [str(each) for each in files]}
+        return connection.sql(query.format("read_parquet($files, hive_partitioning = false)"), params=names).to_arrow_table().cast(schema)
+
+
+def _check(path: Path, kind: str) -> None:
+    location = Location(str(path))
+    try:
+        metadata = parquet.read_schema(path).metadata or {}
+    except (OSError, pa.ArrowException) as error:
+        raise FindingError(codes.STORE_DAMAGED.at(f"not a Parquet file ({type(error).__name__})", location)) from error
+    version = metadata.get(b"schema_version", b"").decode("ascii", "replace")
+    major = version.split(".", maxsplit=1)[0]
+    if metadata.get(b"kind", b"").decode("ascii", "replace") != kind or not major.isdigit():
+        raise FindingError(codes.STORE_DAMAGED.at(f"not a file of {kind}", location))
+    if int(major) > MAJOR:
+        raise FindingError(codes.STORE_FORMAT.at(f"schema version {version}; this version reads up to major {MAJOR}", location))

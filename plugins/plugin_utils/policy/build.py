@@ -1,0 +1,317 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documents that fit their schema to model values.
+
+A value that the schema lets through but that has no meaning (a prefix with host bits, an address that is none) becomes a
+finding; then there is no site.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, Location
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.yaml_io import Document
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.members import lock_members
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
+    Assignment,
+    Conduit,
+    EnforcementPoint,
+    Expectation,
+    Guardrail,
+    Member,
+    NetworkSet,
+    Ring,
+    Rule,
+    Segment,
+    Service,
+    ServiceMatch,
+    Workflow,
+    Zone,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.schema import shown
+
+PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "gre": 47, "esp": 50, "icmpv6": 58}
+POINT_FIELDS = ("kind", "platform", "host", "description")
+
+
+@dataclass(frozen=True)
+class ClassificationRule:
+    """Which segment is proposed for devices that fulfil ``when`` (a query over facts, as written)."""
+
+    name: str
+    when: Mapping[str, Any] = field(hash=False)
+    zone: str
+    sgt: int | None
+    owner: str
+    criticality: str
+    description: str = ""
+    location: Location = Location()
+
+
+def protocol_number(value: str | int) -> int:
+    """Return the IP protocol number of a name or number that fits the schema."""
+    return PROTOCOLS[value] if isinstance(value, str) else value
+
+
+def port_range(value: int | str) -> tuple[int, int]:
+    """Return the inclusive range of a port or of text like ``8000-8010``; the rules judge its bounds."""
+    if isinstance(value, int):
+        return value, value
+    low, high = value.split("-")
+    return int(low), int(high)
+
+
+def prefix_findings(prefixes: Iterable[str], what: str, place: Location, strict: bool = True) -> list[Finding]:
+    """Return a finding for each text that is no prefix (or, where not strict, has host bits)."""
+    found = []
+    for text in prefixes:
+        try:
+            if "%" in text:
+                raise ValueError("an address with a scope is not accepted")
+            ipaddress.ip_network(text, strict=strict)
+        except ValueError as error:
+            found.append(codes.BAD_PREFIX.at(f"{what}: {shown(text)} is not valid: {_short(error)}", place))
+    return found
+
+
+def _short(error: ValueError) -> str:
+    return ascii(str(error))[1:-1][:100]
+
+
+class Builder:
+    """Collects findings while documents become model values."""
+
+    def __init__(self) -> None:
+        self.findings: list[Finding] = []
+
+    def _prefixes(self, values: Sequence[str], what: str, document: Document, *keys: str | int) -> tuple[str, ...]:
+        for index, text in enumerate(values):
+            self.findings.extend(prefix_findings([text], what, document.location(*keys, index)))
+        return tuple(values)
+
+    def zones(self, document: Document) -> dict[str, Zone]:
+        """Return the zones of site.yml by name."""
+        made = {}
+        for name, item in sorted(document.value["zones"].items()):
+            keys = ("zones", name)
+            subnets = self._prefixes(item["subnets"], f"zone {name}", document, *keys, "subnets")
+            place = document.location(*keys)
+            made[name] = Zone(name, subnets, item["security_level"], item["owner"], item.get("description", ""), place)
+        return made
+
+    def conduits(self, document: Document) -> tuple[Conduit, ...]:
+        """Return the conduits of site.yml in file order."""
+        return tuple(
+            Conduit(
+                c["id"],
+                c["client"],
+                c["server"],
+                c["owner"],
+                c.get("description", ""),
+                document.location("conduits", n),
+            )
+            for n, c in enumerate(document.value.get("conduits", ()))
+        )
+
+    def services(self, document: Document) -> dict[str, Service]:
+        """Return the services by name."""
+        made = {}
+        for name, item in sorted(document.value["services"].items()):
+            matches = tuple(
+                ServiceMatch(
+                    protocol_number(match["protocol"]),
+                    tuple(port_range(port) for port in match.get("ports", ())),
+                    tuple(port_range(port) for port in match.get("client_ports", ())),
+                    match.get("icmp_type"),
+                    match.get("icmp_code"),
+                )
+                for match in item["match"]
+            )
+            place = document.location("services", name)
+            made[name] = Service(name, matches, item.get("symmetric", False), item.get("description", ""), place)
+        return made
+
+    def networks(self, document: Document) -> dict[str, NetworkSet]:
+        """Return the network sets by name; addresses of resolved host names count as prefixes."""
+        made = {}
+        for name, item in sorted(document.value["networks"].items()):
+            keys = ("networks", name)
+            prefixes = self._prefixes(item.get("prefixes", ()), f"network set {name}", document, *keys, "prefixes")
+            for number, host in enumerate(item.get("names", ())):
+                place = (*keys, "names", number)
+                prefixes += self._prefixes(host["addresses"], f"network set {name}", document, *place, "addresses")
+                if not is_date(host["resolved"]):
+                    text = f"network set {name}: {host['resolved']} is no day"
+                    self.findings.append(codes.BAD_DATE.at(text, document.location(*place, "resolved")))
+            made[name] = NetworkSet(
+                name, tuple(dict.fromkeys(prefixes)), item.get("description", ""), document.location(*keys)
+            )
+        return made
+
+    def guardrails(self, document: Document) -> tuple[Guardrail, ...]:
+        """Return the guardrails in file order."""
+        return tuple(
+            Guardrail(
+                item["id"],
+                item["must"],
+                item["client"],
+                item["server"],
+                tuple(item["services"]),
+                item["reason"],
+                item.get("owner", ""),
+                document.location("guardrails", number),
+            )
+            for number, item in enumerate(document.value["guardrails"])
+        )
+
+    def workflows(self, document: Document) -> tuple[Workflow, ...]:
+        """Return the workflows in file order."""
+        return tuple(
+            Workflow(
+                w["id"], w["name"], w["owner"], w["criticality"], tuple(w["rules"]), document.location("workflows", n)
+            )
+            for n, w in enumerate(document.value["workflows"])
+        )
+
+    def expectations(self, document: Document) -> tuple[Expectation, ...]:
+        """Return the expectations of one file in file order."""
+        return tuple(self._expectation(document, n, item) for n, item in enumerate(document.value["expectations"]))
+
+    def _expectation(self, document: Document, number: int, item: Mapping[str, Any]) -> Expectation:
+        protocol = protocol_number(item["protocol"])
+        place = document.location("expectations", number)
+        port = item.get("port", 0)
+        is_icmp = protocol in (PROTOCOLS["icmp"], PROTOCOLS["icmpv6"])
+        if is_icmp:
+            port = item.get("icmp_type", 8 if protocol == PROTOCOLS["icmp"] else 128) * 256 + item.get("icmp_code", 0)
+        if (is_icmp and ("port" in item or "client_port" in item)) or (
+            not is_icmp and ("icmp_type" in item or "icmp_code" in item)
+        ):
+            self.findings.append(codes.SERVICE_FIELDS.at(f"expectation {item['id']} mixes ports and ICMP", place))
+        if protocol in (PROTOCOLS["tcp"], PROTOCOLS["udp"]) and "port" not in item:
+            self.findings.append(codes.MISSING_KEY.at(f"expectation {item['id']} lacks port", place))
+        return Expectation(
+            item["id"],
+            item["client"],
+            item["server"],
+            protocol,
+            port,
+            item["expect"],
+            item.get("reason", ""),
+            item.get("client_port"),
+            place,
+        )
+
+    def points(self, document: Document) -> dict[str, EnforcementPoint]:
+        """Return the enforcement points by name; ``options`` holds the fields that belong to their kind."""
+        made = {}
+        for name, item in sorted(document.value["points"].items()):
+            keys = ("points", name)
+            for option in ("subnets", "addresses"):
+                self._prefixes(item.get(option, ()), f"point {name}", document, *keys, option)
+            options = {key: value for key, value in item.items() if key not in POINT_FIELDS}
+            made[name] = EnforcementPoint(
+                name, item["kind"], item["platform"], item["host"], options, document.location(*keys)
+            )
+        return made
+
+    def assignments(self, document: Document) -> dict[str, Assignment]:
+        """Return stage and points of each segment that enforcement.yml names."""
+        return {
+            name: Assignment(name, item["stage"], tuple(item["points"]), document.location("segments", name))
+            for name, item in sorted(document.value["segments"].items())
+        }
+
+    def rings(self, document: Document) -> tuple[Ring, ...]:
+        """Return the rings in file order."""
+        return tuple(
+            Ring(
+                r["id"],
+                tuple(r["segments"]),
+                r.get("hold_minutes", 0),
+                r.get("description", ""),
+                document.location("rings", n),
+            )
+            for n, r in enumerate(document.value.get("rings", ()))
+        )
+
+    def segment(self, document: Document) -> Segment:
+        """Return the segment of one file with its rules."""
+        value = document.value
+        name = value["segment"]
+        return Segment(
+            name,
+            value["zone"],
+            value.get("sgt"),
+            value["owner"],
+            value["criticality"],
+            value["members"],
+            tuple(_rule(document, name, number, item) for number, item in enumerate(value.get("allow", ()))),
+            value.get("description", ""),
+            document.location("segment"),
+        )
+
+    def classification(self, document: Document) -> tuple[ClassificationRule, ...]:
+        """Return the classification rules in file order."""
+        return tuple(
+            ClassificationRule(
+                item["name"],
+                item["when"],
+                item["zone"],
+                item.get("sgt"),
+                item["owner"],
+                item["criticality"],
+                item.get("description", ""),
+                document.location("rules", number),
+            )
+            for number, item in enumerate(document.value["rules"])
+        )
+
+    def members(self, value: Mapping[str, Any], place: Location) -> dict[str, tuple[Member, ...]]:
+        """Return the committed membership by segment; devices in the lock's order."""
+        for name, segment in sorted(value["segments"].items()):
+            for item in segment["devices"]:
+                self._addresses(name, item, place)
+        return lock_members(value)
+
+    def _addresses(self, segment: str, item: Mapping[str, Any], place: Location) -> None:
+        for text in item["addresses"]:
+            try:
+                if "%" in text:
+                    raise ValueError("an address with a scope is not accepted")
+                ipaddress.ip_address(text)
+            except ValueError as error:
+                message = f"segment {segment}, device {item['device']}: {shown(text)} is not valid: {_short(error)}"
+                self.findings.append(codes.BAD_ADDRESS.at(message, place))
+
+
+def is_date(text: str) -> bool:
+    """Return whether the text is a day of the calendar, YYYY-MM-DD."""
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return len(text) == 10
+
+
+def _rule(document: Document, client: str, number: int, item: Mapping[str, Any]) -> Rule:
+    return Rule(
+        item["id"],
+        client,
+        item["to"],
+        tuple(item["services"]),
+        item["reason"],
+        item["origin"],
+        item.get("owner", ""),
+        item.get("expires", ""),
+        item.get("ticket", ""),
+        item.get("evidence", {}),
+        document.location("allow", number),
+    )

@@ -1,0 +1,269 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read a policy directory: every file with limits, against its schema, into the model.
+
+Nothing a directory can hold makes this raise: what is wrong becomes findings with file (relative to the directory) and
+line, and then there is no site. The numbered rules (``check.py``) judge a site that could be read.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import zoneinfo
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base import codes as base_codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import JSON_LIMIT_BYTES, read_text
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import (
+    Finding,
+    FindingError,
+    Location,
+    errors_of,
+    sorted_findings,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.yaml_io import (
+    SIZE_LIMIT_BYTES,
+    Document,
+    parse_yaml,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.build import Builder, ClassificationRule
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Expectation, Member, Segment, Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.schema import schema_findings, shown
+
+T = TypeVar("T")
+
+LOCK = "members.lock.json"
+TOP_LEVEL = ("site", "services", "networks", "guardrails", "workflows", "enforcement", "classification")
+# Not read here: evidence is learning's, rules/ is kept free for rules that a site installs on the controller (never from
+# the policy directory: code in a repository that many may write to would run in the gate).
+IGNORED_DIRECTORIES = ("evidence", "rules")
+EXPECTATIONS = "expectations"
+FILE_LIMIT = 50_000
+
+
+@dataclass(frozen=True)
+class LoadResult:
+    """What a policy directory holds. ``site`` is None where any finding is an error."""
+
+    site: Site | None
+    findings: tuple[Finding, ...] = ()
+    classification: tuple[ClassificationRule, ...] = ()
+
+
+@dataclass
+class _Documents:
+    """Documents that fit their schema, by kind."""
+
+    top: dict[str, Document] = field(default_factory=dict)
+    expectations: list[Document] = field(default_factory=list)
+    segments: list[Document] = field(default_factory=list)
+    lock: dict[str, Any] | None = None
+    findings: list[Finding] = field(default_factory=list)
+
+
+def load_site(directory: str | Path) -> LoadResult:
+    """Return the site of a policy directory and what the schemas say about it.
+
+    Files are named relative to the directory in findings. Never raises for anything the directory holds.
+    """
+    root = Path(directory)
+    documents = _Documents()
+    try:
+        _read_all(root, documents)
+        site, classification = _assemble(documents)
+    except FindingError as error:
+        documents.findings.extend(error.findings)
+        site, classification = None, ()
+    found = tuple(sorted_findings(documents.findings))
+    if errors_of(found):
+        site = None
+    return LoadResult(site, found, classification)
+
+
+def _read_all(root: Path, documents: _Documents) -> None:
+    if not root.is_dir():
+        documents.findings.append(codes.NO_DIRECTORY.at("is not a directory", Location(str(root))))
+        return
+    count = 0
+    for relative in _files(root, "", documents.findings):
+        count += 1
+        if count > FILE_LIMIT:
+            documents.findings.append(codes.TOO_MANY_FILES.at(f"more than {FILE_LIMIT} files", Location(".")))
+            return
+        _read(root, relative, documents)
+    if "site" not in documents.top and not any(f.file == "site.yml" for f in documents.findings):
+        documents.findings.append(codes.NO_DIRECTORY.at("there is no site.yml", Location("site.yml")))
+    if documents.lock is None and not any(f.file == LOCK for f in documents.findings):
+        documents.findings.append(codes.NO_LOCK.at("no segment has a device", Location(LOCK)))
+
+
+def _files(root: Path, below: str, findings: list[Finding]) -> Iterator[str]:
+    """Yield the files of the directory and of its first level of subdirectories, sorted, as relative POSIX paths."""
+    try:
+        with os.scandir(root / below) as entries:
+            found = sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        findings.append(base_codes.FILE_UNREADABLE.at(error.strerror or "cannot be read", Location(below or ".")))
+        return
+    for entry in found:
+        if entry.name.startswith("."):
+            continue
+        relative = f"{below}/{entry.name}" if below else entry.name
+        if entry.is_symlink() or not (entry.is_dir(follow_symlinks=False) or entry.is_file(follow_symlinks=False)):
+            findings.append(codes.OUTSIDE.at("is a link or no regular file", _place(relative)))
+        elif entry.is_file(follow_symlinks=False):
+            yield relative
+        elif below:
+            findings.append(codes.UNKNOWN_FILE.at("directories below a zone are not read", _place(relative)))
+        elif entry.name not in IGNORED_DIRECTORIES:
+            yield from _files(root, relative, findings)
+
+
+def _place(relative: str) -> Location:
+    """Return the place of a file whose name may hold anything."""
+    return Location(shown(relative)[1:-1] if not relative.isprintable() or not relative.isascii() else relative)
+
+
+def _read(root: Path, relative: str, documents: _Documents) -> None:
+    folder, _slash, name = relative.rpartition("/")
+    stem, extension = os.path.splitext(name)
+    if relative == LOCK:
+        documents.lock = _guard(documents, lambda: _read_lock(root, documents))
+        return
+    if extension == ".yaml" or (extension == ".json" and not folder):
+        documents.findings.append(codes.UNKNOWN_FILE.at("only files called *.yml are read", _place(relative)))
+        return
+    if extension != ".yml":
+        return
+    kind = stem if not folder else EXPECTATIONS if folder == EXPECTATIONS else "segment"
+    if not folder and stem not in TOP_LEVEL:
+        hint = f"files read here: {', '.join(f'{item}.yml' for item in TOP_LEVEL)}"
+        documents.findings.append(codes.UNKNOWN_FILE.at("the name is not known", _place(relative), hint))
+        return
+    document = _guard(documents, lambda: _read_yaml(root, relative, kind, documents))
+    if document is None:
+        return
+    if not folder:
+        documents.top[kind] = document
+    elif kind == EXPECTATIONS:
+        documents.expectations.append(document)
+    else:
+        documents.segments.append(document)
+
+
+def _guard(documents: _Documents, read: Callable[[], T | None]) -> T | None:
+    try:
+        return read()
+    except FindingError as error:
+        documents.findings.extend(error.findings)
+        return None
+
+
+def _text(root: Path, relative: str, limit: int) -> str:
+    """Return a file's text; findings name it relative to the policy directory."""
+    path = root / relative
+    try:
+        if not stat.S_ISREG(os.lstat(path).st_mode):
+            raise FindingError(codes.OUTSIDE.at("is no regular file", _place(relative)))
+        return read_text(path, limit)
+    except OSError as error:
+        raise FindingError(
+            base_codes.FILE_UNREADABLE.at(error.strerror or "cannot be read", _place(relative))
+        ) from error
+    except FindingError as error:
+        place = _place(relative)
+        raise FindingError(*(replace(found, file=place.file) for found in error.findings)) from error
+
+
+def _read_yaml(root: Path, relative: str, kind: str, documents: _Documents) -> Document | None:
+    document = parse_yaml(_text(root, relative, SIZE_LIMIT_BYTES), _place(relative).file)
+    found = schema_findings(kind, document)
+    documents.findings.extend(found)
+    return None if errors_of(found) else document
+
+
+def _read_lock(root: Path, documents: _Documents) -> dict[str, Any] | None:
+    try:
+        value = json.loads(_text(root, LOCK, JSON_LIMIT_BYTES))
+    except (ValueError, RecursionError) as error:
+        line = getattr(error, "lineno", 0)
+        reason = getattr(error, "msg", "") or "not a JSON document"
+        raise FindingError(base_codes.JSON_SYNTAX.at(reason, Location(LOCK, line))) from error
+    found = schema_findings("members.lock", Document(LOCK, value, {"": 1}))
+    documents.findings.extend(found)
+    return None if errors_of(found) else value
+
+
+def _assemble(documents: _Documents) -> tuple[Site | None, tuple[ClassificationRule, ...]]:
+    """Return the site of the documents that could be read. Where the documents have errors there is no site."""
+    if errors_of(documents.findings) or "site" not in documents.top:
+        return None, ()
+    builder = Builder()
+    top = documents.top
+    head = top["site"]
+    enforcement = top.get("enforcement")
+    members: dict[str, tuple[Member, ...]] = {}
+    if documents.lock is not None:
+        members = builder.members(documents.lock, Location(LOCK, 1))
+    _check_time_zone(head, builder)
+    site = Site(
+        name=head.value["name"],
+        time_zone=head.value["time_zone"],
+        zones=builder.zones(head),
+        conduits=builder.conduits(head),
+        services=builder.services(top["services"]) if "services" in top else {},
+        networks=builder.networks(top["networks"]) if "networks" in top else {},
+        segments=_segments(documents, builder),
+        guardrails=builder.guardrails(top["guardrails"]) if "guardrails" in top else (),
+        expectations=_expectations(documents, builder),
+        workflows=builder.workflows(top["workflows"]) if "workflows" in top else (),
+        points=builder.points(enforcement) if enforcement else {},
+        assignments=builder.assignments(enforcement) if enforcement else {},
+        members=members,
+        defaults=head.value.get("defaults", {}),
+        learning=head.value.get("learning", {}),
+        budgets=enforcement.value.get("budgets", {}) if enforcement else {},
+        members_location=Location(LOCK, 1),
+        rings=builder.rings(enforcement) if enforcement else (),
+        location=head.location("name"),
+        defaults_location=head.location("defaults"),
+    )
+    classification = builder.classification(top["classification"]) if "classification" in top else ()
+    documents.findings.extend(builder.findings)
+    return site, classification
+
+
+def _segments(documents: _Documents, builder: Builder) -> dict[str, Segment]:
+    made: dict[str, Segment] = {}
+    for document in documents.segments:
+        segment = builder.segment(document)
+        first = made.get(segment.name)
+        if first is not None:
+            text = f"segment {segment.name} is defined in {first.location.file} as well"
+            builder.findings.append(codes.DUPLICATE_SEGMENT.at(text, segment.location))
+        else:
+            made[segment.name] = segment
+    return dict(sorted(made.items()))
+
+
+def _expectations(documents: _Documents, builder: Builder) -> tuple[Expectation, ...]:
+    return tuple(item for document in documents.expectations for item in builder.expectations(document))
+
+
+def _check_time_zone(document: Document, builder: Builder) -> None:
+    """Where the controller has a time zone database, the name must be in it."""
+    name = document.value["time_zone"]
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        if zoneinfo.available_timezones():
+            builder.findings.append(
+                codes.BAD_TIME_ZONE.at(f"no time zone is called {shown(name)}", document.location("time_zone"))
+            )

@@ -1,0 +1,247 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Membership: queries over the register's facts to the committed lock.
+
+A query is a mapping with exactly one of ``all``, ``any``, ``not`` or ``fact``; a fact has exactly one of ``equals``,
+``in``, ``matches``, ``prefix`` or ``contains`` (schemas/segment.schema.json). ``matches`` knows ``*`` and ``?`` only and takes time
+proportional to pattern times text: no regular expression of a policy is ever run.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import read_document, write_json
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.yaml_io import Document
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Member, Segment
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.schema import schema_findings
+
+KIND = "members"
+SCHEMA_VERSION = "1.0"
+KNOWN_FACTS = (
+    "address",
+    "authorization_profile",
+    "device",
+    "endpoint_group",
+    "endpoint_profile",
+    "hostname",
+    "interface",
+    "oui_vendor",
+    "served_ports",
+    "sgt",
+    "switch",
+    "vlan",
+)
+_MAC = re.compile(r"\A[0-9a-f]{2}(?::[0-9a-f]{2}){5}\Z")
+_HOST = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9_.-]{0,252}\Z")
+_INTERFACE = re.compile(r"\A[A-Za-z][A-Za-z-]{0,31}[0-9]{0,4}(?:[/.:][0-9]{1,5}){0,4}\Z")
+
+
+def glob_matches(pattern: str, text: str) -> bool:
+    """Return whether the whole text fits the pattern: * is any text, ? one character, case does not count.
+
+    Greedy matching with one way back, so that no pattern takes more than len(pattern) * len(text) steps.
+    """
+    pattern, text = pattern.casefold(), text.casefold()
+    at = place = 0
+    star, resume = -1, 0
+    while place < len(text):
+        if at < len(pattern) and pattern[at] == "*":
+            star, resume = at, place
+            at += 1
+        elif at < len(pattern) and pattern[at] in ("?", text[place]):
+            at += 1
+            place += 1
+        elif star >= 0:
+            resume += 1
+            at, place = star + 1, resume
+        else:
+            return False
+    return all(character == "*" for character in pattern[at:])
+
+
+def facts_of(device: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Return a register device's facts as lists of values; ``device`` is its id and ``address`` its addresses.
+
+    A fact with a list as its value (``served_ports``) counts as several values.
+    """
+    facts: dict[str, list[Any]] = {}
+    for name, item in device.get("facts", {}).items():
+        value = item.get("value") if isinstance(item, Mapping) else item
+        if value is None:
+            continue
+        facts[name] = list(value) if isinstance(value, (list, tuple)) else [value]
+    facts["device"] = [device["id"]]
+    facts["address"] = current_addresses(device)
+    return facts
+
+
+def current_addresses(device: Mapping[str, Any], at: str = "") -> list[str]:
+    """Return the addresses a register device holds, sorted: those without an end, or at a moment (RFC 3339, UTC).
+
+    Where no interval is open any more and no moment is given, the addresses whose interval ended last.
+    """
+    entries = [entry for entry in device.get("addresses", ()) if entry.get("address")]
+    if at:
+        chosen = [e for e in entries if str(e.get("from") or "") <= at and (not e.get("to") or at < str(e["to"]))]
+    else:
+        chosen = [e for e in entries if not e.get("to")]
+        if not chosen and entries:
+            last = max(str(entry["to"]) for entry in entries)
+            chosen = [entry for entry in entries if str(entry["to"]) == last]
+    return sorted({str(entry["address"]) for entry in chosen}, key=_address_key)
+
+
+def _address_key(text: str) -> tuple[int, int, str]:
+    try:
+        address = ipaddress.ip_address(text)
+        return address.version, int(address), ""
+    except ValueError:
+        return 9, 0, text
+
+
+def query_holds(query: Mapping[str, Any], facts: Mapping[str, Sequence[Any]]) -> bool:
+    """Return whether a device with the facts fulfils a query that fits the schema. An unknown fact never fits."""
+    if "all" in query:
+        return all(query_holds(part, facts) for part in query["all"])
+    if "any" in query:
+        return any(query_holds(part, facts) for part in query["any"])
+    if "not" in query:
+        return not query_holds(query["not"], facts)
+    values = facts.get(query["fact"], ())
+    for word, test in _TESTS.items():
+        if word in query:
+            return any(test(query[word], value) for value in values)
+    return False
+
+
+def _same(wanted: Any, value: Any) -> bool:
+    if isinstance(wanted, bool) or isinstance(value, bool):
+        return wanted is value
+    return str(wanted).casefold() == str(value).casefold()
+
+
+def _in_prefix(prefix: str, value: Any) -> bool:
+    try:
+        return ipaddress.ip_address(str(value)) in ipaddress.ip_network(prefix, strict=False)
+    except ValueError:
+        return False
+
+
+_TESTS: dict[str, Callable[[Any, Any], bool]] = {
+    "equals": _same,
+    "in": lambda wanted, value: any(_same(item, value) for item in wanted),
+    "matches": lambda wanted, value: glob_matches(wanted, str(value)),
+    "prefix": _in_prefix,
+    "contains": lambda wanted, value: str(wanted).casefold() in str(value).casefold(),
+}
+
+
+def resolve_members(
+    segments: Iterable[Segment], register: Mapping[str, Any], at: str = ""
+) -> tuple[dict[str, Any], list[Finding]]:
+    """Return the lock for the segments' queries over a register document, and a finding for each doubt.
+
+    The lock depends on its arguments alone: segments and devices stand in order. A device that fits several segments is in
+    none of them, with an error. ``at`` is the moment for which addresses count (default: what is held now).
+    """
+    ordered = sorted(segments, key=lambda segment: segment.name)
+    entries: dict[str, list[dict[str, Any]]] = {segment.name: [] for segment in ordered}
+    findings: list[Finding] = []
+    for device in sorted(register.get("devices", ()), key=lambda item: str(item.get("id", ""))):
+        if not _MAC.match(str(device.get("id", ""))):
+            continue
+        facts = facts_of(device)
+        fitting = [segment for segment in ordered if segment.members and query_holds(segment.members, facts)]
+        if len(fitting) > 1:
+            names = ", ".join(segment.name for segment in fitting)
+            findings.append(codes.DEVICE_TWICE.at(f"device {device['id']} fits segments {names}", fitting[0].location))
+        elif fitting:
+            entries[fitting[0].name].append(_entry(device, facts, at))
+    lock = {
+        "kind": KIND,
+        "schema_version": SCHEMA_VERSION,
+        "segments": {name: {"devices": devices} for name, devices in entries.items()},
+    }
+    return lock, findings
+
+
+def _entry(device: Mapping[str, Any], facts: Mapping[str, Sequence[Any]], at: str) -> dict[str, Any]:
+    """Return a device of the lock; names that are not legal are left out, because they could reach a command line."""
+    return {
+        "device": device["id"],
+        "name": _first(facts, "hostname", _HOST),
+        "addresses": current_addresses(device, at),
+        "switch": _first(facts, "switch", _HOST),
+        "interface": _first(facts, "interface", _INTERFACE),
+    }
+
+
+def _first(facts: Mapping[str, Sequence[Any]], name: str, pattern: re.Pattern[str]) -> str:
+    value = str(facts[name][0]) if facts.get(name) else ""
+    return value if pattern.match(value) else ""
+
+
+def lock_members(lock: Mapping[str, Any]) -> dict[str, tuple[Member, ...]]:
+    """Return the model's membership of a lock that fits its schema."""
+    return {
+        name: tuple(
+            Member(d["device"], tuple(d["addresses"]), d.get("name", ""), d.get("switch", ""), d.get("interface", ""))
+            for d in segment["devices"]
+        )
+        for name, segment in sorted(lock["segments"].items())
+    }
+
+
+def write_lock(path: str | Path, lock: Mapping[str, Any]) -> None:
+    """Write members.lock.json: atomic, indented, keys sorted, so that git shows the devices that changed."""
+    found = schema_findings("members.lock", Document(str(path), lock, {"": 1}))
+    if found:
+        raise FindingError(*found)
+    write_json(path, lock)
+
+
+def read_lock(path: str | Path) -> dict[str, Any]:
+    """Return the lock of a file; FindingError where it cannot be read or does not fit its schema."""
+    lock = read_document(path, KIND, 1)
+    found = schema_findings("members.lock", Document(str(path), lock, {"": 1}))
+    if found:
+        raise FindingError(*found)
+    return lock
+
+
+def lock_difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Return one line for each device that joined, left, moved or changed its addresses or port, for reviews."""
+    before, after = _by_device(old), _by_device(new)
+    lines = []
+    for device in sorted(set(before) | set(after)):
+        one, two = before.get(device), after.get(device)
+        if one == two:
+            continue
+        if one is None or two is None:
+            segment, entry = two or one  # type: ignore[misc]
+            word = "joins" if one is None else "leaves"
+            lines.append(f"{entry.get('name') or device} ({device}) {word} {segment}")
+        elif one[0] != two[0]:
+            lines.append(f"{two[1].get('name') or device} ({device}) moves from {one[0]} to {two[0]}")
+        else:
+            changed = [
+                key for key in ("name", "addresses", "switch", "interface") if one[1].get(key) != two[1].get(key)
+            ]
+            lines.append(f"{two[1].get('name') or device} ({device}) in {two[0]} changes {', '.join(changed)}")
+    return lines
+
+
+def _by_device(lock: Mapping[str, Any]) -> dict[str, tuple[str, Mapping[str, Any]]]:
+    return {
+        entry["device"]: (name, entry)
+        for name, segment in sorted(lock.get("segments", {}).items())
+        for entry in segment["devices"]
+    }

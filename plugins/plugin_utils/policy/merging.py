@@ -1,0 +1,77 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rules that learning proposes, merged into the rules that stand in a segment's file. Plain values only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+LEARNED = "learned"
+# What learning may change of its own rules. Reason, owner, expiry and ticket belong to people once the rule stands.
+LEARNED_KEYS = ("to", "services", "evidence")
+
+
+@dataclass(frozen=True)
+class MergedRules:
+    """Rules after a merge, and the ids of what was added, updated, removed or is permitted by another rule already."""
+
+    rules: tuple[Mapping[str, Any], ...]
+    added: tuple[str, ...] = ()
+    updated: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    covered: tuple[str, ...] = ()
+
+
+def merge_rules(
+    existing: Sequence[Mapping[str, Any]], proposed: Iterable[Mapping[str, Any]], remove: Iterable[str] = ()
+) -> MergedRules:
+    """Return the rules with the proposals merged in.
+
+    A rule whose origin is not ``learned`` is never changed, and nothing goes unless ``remove`` names it: a rule that was not
+    seen lately may belong to a device that is rarely used. A learned rule of the same id takes over what was seen; a proposal
+    whose services to the same end stand in other rules is left out. New rules keep the order by id where the file has it.
+    """
+    gone = set(remove)
+    rules = [dict(rule) for rule in existing if not (rule["id"] in gone and rule["origin"] == LEARNED)]
+    removed = [rule["id"] for rule in existing if rule["id"] in gone and rule["origin"] == LEARNED]
+    by_id = {rule["id"]: rule for rule in rules}
+    permitted = {(rule["to"], service) for rule in rules for service in rule["services"]}
+    added, updated, covered = [], [], []
+    for proposal in sorted(proposed, key=lambda rule: rule["id"]):
+        present = by_id.get(proposal["id"])
+        if present is None:
+            if proposal["services"] and all((proposal["to"], service) in permitted for service in proposal["services"]):
+                covered.append(proposal["id"])
+                continue
+            made = dict(proposal)
+            rules.insert(_position(rules, made["id"]), made)
+            by_id[made["id"]] = made
+            permitted |= {(made["to"], service) for service in made["services"]}
+            added.append(made["id"])
+        elif present["origin"] != LEARNED:
+            covered.append(proposal["id"])
+        elif _take_over(present, proposal):
+            updated.append(proposal["id"])
+    return MergedRules(tuple(rules), tuple(added), tuple(updated), tuple(removed), tuple(covered))
+
+
+def _position(rules: Sequence[Mapping[str, Any]], new: str) -> int:
+    ids = [rule["id"] for rule in rules]
+    if ids != sorted(ids):
+        return len(ids)
+    return sum(1 for name in ids if name < new)
+
+
+def _take_over(present: dict[str, Any], proposal: Mapping[str, Any]) -> bool:
+    changed = False
+    for key in LEARNED_KEYS:
+        if key not in proposal or present.get(key) == proposal[key]:
+            continue
+        if key == "services" and sorted(present["services"]) == sorted(proposal["services"]):
+            continue
+        present[key] = proposal[key]
+        changed = True
+    return changed

@@ -1,0 +1,115 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Addresses and ports of a policy's names, as plain ranges for the numbered rules."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import ANY, Service, Site
+
+Range = tuple[int, int, int]  # address family, first and last address
+PORT_PROTOCOLS = (6, 17)
+ZONE_MARK = "zone:"
+
+
+def ranges_of(prefixes: Iterable[str]) -> list[Range]:
+    """Return family, first and last address of each prefix or address, sorted; what is neither is left out."""
+    found = []
+    for text in prefixes:
+        try:
+            network = ipaddress.ip_network(text, strict=False)
+        except ValueError:
+            continue
+        found.append((network.version, int(network.network_address), int(network.broadcast_address)))
+    return sorted(found)
+
+
+def overlap(first: Iterable[Range], second: Iterable[Range]) -> bool:
+    """Return whether two sorted lists of ranges share an address."""
+    one, two = list(first), list(second)
+    left = right = 0
+    while left < len(one) and right < len(two):
+        (family_a, low_a, high_a), (family_b, low_b, high_b) = one[left], two[right]
+        if family_a == family_b and low_a <= high_b and low_b <= high_a:
+            return True
+        if (family_a, high_a) < (family_b, high_b):
+            left += 1
+        else:
+            right += 1
+    return False
+
+
+def member_ranges(site: Site, segment: str) -> list[Range]:
+    """Return the addresses of a segment's devices in the lock."""
+    return ranges_of(address for member in site.members.get(segment, ()) for address in member.addresses)
+
+
+def is_end(site: Site, name: str) -> bool:
+    """Return whether a name is a segment, a network set, a zone written zone:NAME or any."""
+    if name.startswith(ZONE_MARK):
+        return name.removeprefix(ZONE_MARK) in site.zones
+    return name == ANY or name in site.segments or name in site.networks
+
+
+def ends_overlap(site: Site, first: str, second: str) -> bool:
+    """Return whether two ends share a device or an address."""
+    if first == second or ANY in (first, second):
+        return True
+    for one, two in ((first, second), (second, first)):
+        if one.startswith(ZONE_MARK) and two in site.segments:
+            return site.segments[two].zone == one.removeprefix(ZONE_MARK)
+    return overlap(end_ranges(site, first), end_ranges(site, second))
+
+
+def end_ranges(site: Site, name: str) -> list[Range]:
+    """Return the addresses of a segment (from the lock), zone or network set; none for unknown names."""
+    if name.startswith(ZONE_MARK):
+        zone = site.zones.get(name.removeprefix(ZONE_MARK))
+        return ranges_of(zone.subnets) if zone else []
+    if name in site.segments:
+        return member_ranges(site, name)
+    network = site.networks.get(name)
+    return ranges_of(network.prefixes) if network else []
+
+
+def services_overlap(site: Site, first: Iterable[str], second: Iterable[str]) -> bool:
+    """Return whether two lists of services share a protocol and port; any covers everything."""
+    one, two = tuple(first), tuple(second)
+    if ANY in one or ANY in two or set(one) & set(two):
+        return True
+    return any(
+        _matches_overlap(site.services[a], site.services[b])
+        for a in one
+        if a in site.services
+        for b in two
+        if b in site.services
+    )
+
+
+def _matches_overlap(first: Service, second: Service) -> bool:
+    for one in first.matches:
+        for two in second.matches:
+            if one.protocol != two.protocol:
+                continue
+            if one.protocol not in PORT_PROTOCOLS:
+                types = {one.icmp_type, two.icmp_type} - {None}
+                if len(types) < 2:
+                    return True
+                continue
+            if not one.ports or not two.ports:
+                return True
+            if any(low <= end and begin <= high for low, high in one.ports for begin, end in two.ports):
+                return True
+    return False
+
+
+def is_wide(service: Service) -> bool:
+    """Return whether a service takes in practically every port of TCP or UDP (more than 60000)."""
+    for match in service.matches:
+        if match.protocol in PORT_PROTOCOLS:
+            if not match.ports or sum(high - low + 1 for low, high in match.ports) > 60_000:
+                return True
+    return False

@@ -1,0 +1,88 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""SW24xx: services and network sets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Service, ServiceMatch, Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.ranges import PORT_PROTOCOLS
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.ruling import Context, rule
+
+ICMP_PROTOCOLS = (1, 58)
+
+
+@rule(codes.PORT_RANGE)
+def ports_are_in_range(site: Site, _context: Context) -> Iterator[Finding]:
+    """Ports lie from 1 to 65535, and a range begins with its lower port."""
+    for service in site.services.values():
+        for match in service.matches:
+            for low, high in (*match.ports, *match.client_ports):
+                if low < 1 or high > 65535 or low > high:
+                    shown = str(low) if low == high else f"{low}-{high}"
+                    yield codes.PORT_RANGE.at(
+                        f"service {service.name}: {shown} is no port or range of ports", service.location
+                    )
+
+
+@rule(codes.SERVICE_FIELDS)
+def fields_fit_the_protocol(site: Site, _context: Context) -> Iterator[Finding]:
+    """Ports belong to TCP and UDP, types and codes to ICMP; a symmetric service has ports."""
+    for service in site.services.values():
+        for match in service.matches:
+            for problem in _problems(service, match):
+                yield codes.SERVICE_FIELDS.at(f"service {service.name}: {problem}", service.location)
+
+
+def _problems(service: Service, match: ServiceMatch) -> Iterator[str]:
+    if match.protocol not in PORT_PROTOCOLS and (match.ports or match.client_ports):
+        yield f"protocol {match.protocol} has no ports"
+    if match.protocol not in ICMP_PROTOCOLS and match.icmp_type is not None:
+        yield f"protocol {match.protocol} has no ICMP type"
+    if service.symmetric and not match.ports:
+        yield "a symmetric service needs ports"
+    if service.symmetric and match.client_ports:
+        yield "a symmetric service takes its client ports from its ports"
+
+
+@rule(codes.EMPTY_NETWORK)
+def sets_hold_something(site: Site, _context: Context) -> Iterator[Finding]:
+    """A network set has prefixes and a service has a match."""
+    for network in site.networks.values():
+        if not network.prefixes:
+            yield codes.EMPTY_NETWORK.at(f"network set {network.name} holds nothing", network.location)
+    for service in site.services.values():
+        if not service.matches:
+            yield codes.EMPTY_NETWORK.at(f"service {service.name} matches nothing", service.location)
+
+
+@rule(codes.UNUSED_SERVICE)
+def services_are_used(site: Site, _context: Context) -> Iterator[Finding]:
+    """A service that nothing names can go."""
+    used = {name for item in site.rules() for name in item.services}
+    used |= {name for item in site.guardrails for name in item.services}
+    used |= {name for flow in _management(site) for name in flow.get("services", ())}
+    for service in site.services.values():
+        if service.name not in used:
+            yield codes.UNUSED_SERVICE.at(f"service {service.name} is used nowhere", service.location)
+
+
+@rule(codes.UNUSED_NETWORK)
+def networks_are_used(site: Site, _context: Context) -> Iterator[Finding]:
+    """A network set that nothing names can go."""
+    used = {item.to for item in site.rules()} | {end for item in site.guardrails for end in (item.client, item.server)}
+    used |= {flow.get(end, "") for flow in _management(site) for end in ("client", "server")}
+    used |= {site.defaults.get("bootstrap", {}).get("dhcp_servers", ""), site.learning.get("declared_scanners", "")}
+    used |= set(site.defaults.get("infrastructure", {}).values())
+    for network in site.networks.values():
+        if network.name not in used:
+            yield codes.UNUSED_NETWORK.at(f"network set {network.name} is used nowhere", network.location)
+
+
+def _management(site: Site) -> list[dict[str, Any]]:
+    return [flow for point in site.points.values() for flow in point.options.get("management", ())]

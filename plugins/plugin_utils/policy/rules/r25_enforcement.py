@@ -1,0 +1,226 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""SW25xx: enforcement points, stages and rings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.codes import UNSAFE_NAME
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.names import (
+    ACL_NAME,
+    HOST_NAME,
+    INTERFACE,
+    name_finding,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
+    ANY,
+    Assignment,
+    EnforcementPoint,
+    Member,
+    Site,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.ranges import (
+    is_end,
+    member_ranges,
+    overlap,
+    ranges_of,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.ruling import Context, rule
+
+PLATFORMS = {"firewall": "nftables", "dacl": "ise", "sgacl": "ise", "port_acl": "ios"}
+OPTIONS = {
+    "firewall": {"table", "zones", "subnets", "addresses", "default", "management"},
+    "dacl": set[str](),
+    "sgacl": set[str](),
+    "port_acl": {"interfaces"},
+}
+
+
+def _assigned(site: Site, *kinds: str) -> Iterator[tuple[Assignment, EnforcementPoint]]:
+    """Yield assignments of defined segments with each of their defined points that writes something."""
+    for assignment in site.assignments.values():
+        if assignment.stage == "observe" or assignment.segment not in site.segments:
+            continue
+        for name in assignment.points:
+            point = site.points.get(name)
+            if point is not None and point.kind in kinds:
+                yield assignment, point
+
+
+@rule(UNSAFE_NAME)
+def names_of_points(site: Site, _context: Context) -> Iterator[Finding]:
+    """Names of points, their hosts, tables and interfaces are legal, because they reach a command line."""
+    for name, point in site.points.items():
+        named = [(name, ACL_NAME, "point"), (point.host, HOST_NAME, f"point {ascii(name)[1:-1]}: host")]
+        if "table" in point.options:
+            named.append((point.options["table"], ACL_NAME, f"point {ascii(name)[1:-1]}: table"))
+        named += [
+            (port, INTERFACE, f"point {ascii(name)[1:-1]}: interface") for port in point.options.get("interfaces", ())
+        ]
+        for text, pattern, what in named:
+            finding = name_finding(text, pattern, what, point.location)
+            if finding:
+                yield finding
+
+
+@rule(codes.UNKNOWN_POINT)
+def points_are_defined(site: Site, _context: Context) -> Iterator[Finding]:
+    """A segment is assigned to points that exist."""
+    for assignment in site.assignments.values():
+        for name in assignment.points:
+            if name not in site.points:
+                text = f"segment {assignment.segment}: point {name} is not defined"
+                yield codes.UNKNOWN_POINT.at(text, assignment.location)
+
+
+@rule(codes.UNKNOWN_SEGMENT)
+def assigned_segments_are_defined(site: Site, _context: Context) -> Iterator[Finding]:
+    """Stages and rings name segments that exist."""
+    for assignment in site.assignments.values():
+        if assignment.segment not in site.segments:
+            yield codes.UNKNOWN_SEGMENT.at(f"segment {assignment.segment} is not defined", assignment.location)
+    for ring in site.rings:
+        for name in ring.segments:
+            if name not in site.segments:
+                yield codes.UNKNOWN_SEGMENT.at(f"ring {ring.id}: segment {name} is not defined", ring.location)
+
+
+@rule(codes.CANNOT_FILTER)
+def points_see_their_segments(site: Site, _context: Context) -> Iterator[Finding]:
+    """A firewall stands at the segment's zone, and a port list has ports of the segment's devices."""
+    for assignment, point in _assigned(site, "firewall"):
+        zone = site.zones.get(site.segments[assignment.segment].zone)
+        spans = _subnets(site, point)
+        if zone is not None and spans and not overlap(ranges_of(zone.subnets), spans):
+            text = f"segment {assignment.segment}: point {point.id} does not stand at zone {zone.name}"
+            yield codes.CANNOT_FILTER.at(text, assignment.location)
+    for assignment, point in _assigned(site, "port_acl"):
+        if not point.options.get("interfaces") and not any(
+            _attached(m, point) for m in site.members.get(assignment.segment, ())
+        ):
+            text = f"segment {assignment.segment}: point {point.id} has no interfaces and the lock knows no port on {point.host}"
+            yield codes.CANNOT_FILTER.at(text, assignment.location)
+
+
+def _attached(member: Member, point: EnforcementPoint) -> bool:
+    return member.switch == point.host and bool(member.interface)
+
+
+def _subnets(site: Site, point: EnforcementPoint) -> list[tuple[int, int, int]]:
+    if point.options.get("subnets"):
+        return ranges_of(point.options["subnets"])
+    zones = point.options.get("zones") or sorted(site.zones)
+    return ranges_of(prefix for name in zones if name in site.zones for prefix in site.zones[name].subnets)
+
+
+@rule(codes.PARTLY_FILTERED)
+def port_lists_reach_every_device(site: Site, _context: Context) -> Iterator[Finding]:
+    """The port lists of a segment cover the ports of all its devices."""
+    by_segment: dict[str, list[EnforcementPoint]] = {}
+    for assignment, point in _assigned(site, "port_acl"):
+        by_segment.setdefault(assignment.segment, []).append(point)
+    for name, points in by_segment.items():
+        if any(point.options.get("interfaces") for point in points):
+            continue
+        members = site.members.get(name, ())
+        missed = [m.name or m.device for m in members if not any(_attached(m, point) for point in points)]
+        if missed and len(missed) < len(members):
+            text = f"segment {name}: no port list at the port of {', '.join(missed[:5])}"
+            yield codes.PARTLY_FILTERED.at(text, site.assignments[name].location)
+
+
+@rule(codes.NO_SGT)
+def matrix_segments_have_tags(site: Site, _context: Context) -> Iterator[Finding]:
+    """A segment at an sgacl point has an SGT."""
+    for assignment, point in _assigned(site, "sgacl"):
+        if site.segments[assignment.segment].sgt is None:
+            text = f"segment {assignment.segment} has no SGT and point {point.id} is a matrix"
+            yield codes.NO_SGT.at(text, assignment.location)
+
+
+@rule(codes.BAD_POINT, codes.UNKNOWN_ZONE)
+def points_are_consistent(site: Site, _context: Context) -> Iterator[Finding]:
+    """A point's platform and fields belong to its kind, its zones exist, and no two points write the same objects."""
+    writers: dict[tuple[str, ...], str] = {}
+    for name, point in site.points.items():
+        if point.kind not in PLATFORMS:
+            yield codes.BAD_POINT.at(f"point {name}: kind {point.kind!a} is not known", point.location)
+            continue
+        if point.platform != PLATFORMS[point.kind]:
+            text = f"point {name}: a {point.kind} is written to {PLATFORMS[point.kind]}, not to {point.platform}"
+            yield codes.BAD_POINT.at(text, point.location)
+        for option in sorted(set(point.options) - OPTIONS[point.kind]):
+            yield codes.BAD_POINT.at(f"point {name}: {option} does not belong to a {point.kind}", point.location)
+        for zone in point.options.get("zones", ()):
+            if zone not in site.zones:
+                yield codes.UNKNOWN_ZONE.at(f"point {name}: zone {zone} is not defined", point.location)
+        place = (point.host, point.kind, str(point.options.get("table", "")))
+        first = writers.setdefault(place, name)
+        if first != name:
+            text = f"points {first} and {name} write the same objects of {point.host}"
+            yield codes.BAD_POINT.at(text, point.location)
+
+
+@rule(codes.NOTHING_ALLOWED)
+def enforced_segments_have_rules(site: Site, _context: Context) -> Iterator[Finding]:
+    """A segment that is enforced has a rule from it or to it; otherwise it would be cut off."""
+    for assignment in site.assignments.values():
+        name = assignment.segment
+        if assignment.stage != "enforce" or name not in site.segments or not assignment.points:
+            continue
+        if site.segments[name].allow or any(item.to in (name, ANY) for item in site.rules()):
+            continue
+        own = member_ranges(site, name)
+        networks = {item.to for item in site.rules() if item.to in site.networks}
+        if not any(overlap(own, ranges_of(site.networks[network].prefixes)) for network in networks):
+            yield codes.NOTHING_ALLOWED.at(f"segment {name} is enforced and no rule concerns it", assignment.location)
+
+
+@rule(codes.NOT_ASSIGNED)
+def segments_are_assigned(site: Site, _context: Context) -> Iterator[Finding]:
+    """A segment that enforcement.yml does not name, or that has no point, is enforced nowhere."""
+    for segment in site.segments.values():
+        assignment = site.assignments.get(segment.name)
+        if assignment is None or not assignment.points:
+            yield codes.NOT_ASSIGNED.at(f"segment {segment.name} is enforced nowhere", segment.location)
+
+
+@rule(codes.NO_MANAGEMENT)
+def firewalls_stay_manageable(site: Site, _context: Context) -> Iterator[Finding]:
+    """A firewall that is written to has management flows."""
+    used = {point.id for _assignment, point in _assigned(site, "firewall")}
+    for name in sorted(used):
+        if not site.points[name].options.get("management"):
+            yield codes.NO_MANAGEMENT.at(f"point {name} has no management flows", site.points[name].location)
+
+
+@rule(codes.UNKNOWN_MANAGEMENT)
+def management_is_defined(site: Site, _context: Context) -> Iterator[Finding]:
+    """A management flow names ends and services that exist."""
+    for name, point in site.points.items():
+        for flow in point.options.get("management", ()):
+            for end in (flow["client"], flow["server"]):
+                if not is_end(site, end):
+                    yield codes.UNKNOWN_MANAGEMENT.at(f"point {name}: {end} is not defined", point.location)
+            for service in flow["services"]:
+                if service not in site.services:
+                    yield codes.UNKNOWN_MANAGEMENT.at(f"point {name}: service {service} is not defined", point.location)
+
+
+@rule(codes.RING)
+def rings_are_consistent(site: Site, _context: Context) -> Iterator[Finding]:
+    """A ring's id stands once, and a segment goes with one ring."""
+    ids: set[str] = set()
+    seen: dict[str, str] = {}
+    for ring in site.rings:
+        if ring.id in ids:
+            yield codes.RING.at(f"ring {ring.id} stands twice", ring.location)
+        ids.add(ring.id)
+        for name in ring.segments:
+            first = seen.setdefault(name, ring.id)
+            if first != ring.id:
+                yield codes.RING.at(f"segment {name} stands in rings {first} and {ring.id}", ring.location)

@@ -1,0 +1,145 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Changes of a YAML text at exact places, so that every byte that does not change stays: comments, order, quotes, blank lines.
+
+Places come from the parser's marks. New parts are rendered by ruamel.yaml in the style of the policy directory:
+two blanks of indentation, lists of plain values on one line, keys in the order of the schema.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
+
+yaml = guarded("yaml")
+ruamel_yaml = guarded("ruamel.yaml")
+ruamel_comments = guarded("ruamel.yaml.comments")
+ruamel_scalars = guarded("ruamel.yaml.scalarstring")
+
+STEP = 2
+
+
+def render(value: Any, column: int = 0) -> str:
+    """Return a mapping or list as YAML text without a last newline; lines after the first are indented by ``column``."""
+    writer = ruamel_yaml.YAML()
+    writer.indent(mapping=STEP, sequence=2 * STEP, offset=STEP)
+    writer.width = 4096
+    writer.allow_unicode = True
+    stream = io.StringIO()
+    writer.dump(_styled(value), stream)
+    lines = stream.getvalue().rstrip("\n").split("\n")
+    if isinstance(value, (list, tuple)) and value and not _is_flat(value):
+        lines = [line[STEP:] for line in lines]
+    return "\n".join([lines[0], *(" " * column + line if line else line for line in lines[1:])])
+
+
+def _is_flat(value: Sequence[Any]) -> bool:
+    return all(not isinstance(item, (Mapping, list, tuple)) for item in value)
+
+
+def _styled(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        made = ruamel_comments.CommentedMap()
+        for key, item in value.items():
+            made[_styled(key)] = _styled(item)
+        return made
+    if isinstance(value, (list, tuple)):
+        made = ruamel_comments.CommentedSeq([_styled(item) for item in value])
+        if _is_flat(value):
+            made.fa.set_flow_style()
+        return made
+    if isinstance(value, str) and _needs_quotes(value):
+        return ruamel_scalars.DoubleQuotedScalarString(value)
+    return value
+
+
+def _needs_quotes(text: str) -> bool:
+    """Return whether YAML 1.1, by which the loader reads, takes plain text for something else (yes, 1:30, 0x1)."""
+    tag = yaml.resolver.Resolver().resolve(yaml.ScalarNode, text, (True, False))
+    return tag not in ("tag:yaml.org,2002:str", "tag:yaml.org,2002:timestamp")
+
+
+def scalar_text(value: Any) -> str:
+    """Return one value as YAML text on one line."""
+    return render([value])[1:-1]
+
+
+def ordered(value: Mapping[str, Any], order: Iterable[str]) -> dict[str, Any]:
+    """Return a mapping with its keys in the given order; keys that the order does not name come last, sorted."""
+    names = list(order)
+    known = [key for key in names if key in value]
+    return {key: value[key] for key in (*known, *sorted(set(value) - set(names)))}
+
+
+@dataclass
+class Splices:
+    """Replacements in a text, by index; applied together, so that marks stay valid until then."""
+
+    text: str
+    changes: list[tuple[int, int, str]] = field(default_factory=list)
+
+    def replace(self, start: int, end: int, new: str) -> None:
+        """Replace text[start:end]."""
+        self.changes.append((start, end, new))
+
+    def insert_line(self, after: int, lines: str) -> None:
+        """Insert whole lines below the line that holds the index."""
+        end = self.text.find("\n", after)
+        place = len(self.text) if end < 0 else end
+        self.changes.append((place, place, "\n" + lines))
+
+    def result(self) -> str:
+        """Return the text with all changes."""
+        text = self.text
+        # At one place later insertions come below earlier ones: apply from the end, and in reverse order of their making.
+        numbered = sorted(enumerate(self.changes), key=lambda item: (item[1][0], item[0]), reverse=True)
+        for _number, (start, end, new) in numbered:
+            text = text[:start] + new + text[end:]
+        return text if text.endswith("\n") else text + "\n"
+
+
+def compose(text: str) -> Any:
+    """Return the node tree of a text that ``parse_yaml`` has accepted."""
+    return yaml.compose(text, Loader=yaml.SafeLoader)
+
+
+def child(node: Any, key: str) -> tuple[Any, Any] | None:
+    """Return key node and value node of a key, or None."""
+    return next(((k, v) for k, v in node.value if k.value == key), None)
+
+
+def last_index(text: str, node: Any) -> int:
+    """Return the index just behind the last character of a node's content, before comments and blank lines."""
+    if not isinstance(node, yaml.ScalarNode) and not node.flow_style and node.value:
+        last = node.value[-1]
+        return last_index(text, last[1] if isinstance(last, tuple) else last)
+    start, end = node.start_mark.index, node.end_mark.index
+    return start + len(text[start:end].rstrip())
+
+
+def set_key(splices: Splices, node: Any, key: str, value: Any, old: Mapping[str, Any], order: Sequence[str]) -> None:
+    """Change or add one key of a block mapping. ``old`` is the mapping's present value, ``order`` the keys' order."""
+    if key in old and old[key] == value:
+        return
+    column = node.start_mark.column
+    present = child(node, key)
+    if present is None:
+        before = [name for name in list(order)[: list(order).index(key)] if name in old]
+        place = child(node, before[-1]) if before else node.value[0]
+        splices.insert_line(
+            last_index(splices.text, (place or node.value[0])[1]), " " * column + render({key: value}, column)
+        )
+        return
+    key_node, value_node = present
+    if isinstance(value_node, yaml.ScalarNode) and not isinstance(value, (Mapping, list, tuple)) and value_node.value:
+        end = last_index(splices.text, value_node)
+        if value_node.style not in ("|", ">"):
+            splices.replace(value_node.start_mark.index, end, scalar_text(value))
+            return
+    start, end = key_node.start_mark.index, max(last_index(splices.text, value_node), key_node.end_mark.index + 1)
+    splices.replace(start, end, render({key: value}, column))

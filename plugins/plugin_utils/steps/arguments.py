@@ -1,0 +1,44 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Arguments of the actions to the values that the steps take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock import utc_now
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.commit import commit_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
+
+
+def paths_of(values: Mapping[str, Any]) -> Paths:
+    """Return the directories that an action's arguments name."""
+    return Paths.of(
+        values.get("policy_dir") or "policies",
+        values.get("data_dir") or ".microseg",
+        values.get("output_dir") or "",
+        values.get("state_dir") or "",
+    )
+
+
+def today_of(values: Mapping[str, Any]) -> date:
+    """Return the date at which expiry is judged: the argument ``today``, else the present day in UTC."""
+    text = values.get("today")
+    if not text:
+        return utc_now().date()
+    try:
+        return date.fromisoformat(str(text))
+    except ValueError as error:
+        raise FindingError(codes.BAD_ARGUMENT.at(f"today: {str(text)[:40]!r} is not a date as YYYY-MM-DD")) from error
+
+
+def commit_name(policy_dir: Path) -> str:
+    """Return the policy directory's commit, with ``+dirty`` where documents differ from it, or empty text without git."""
+    commit, dirty = commit_of(policy_dir)
+    return f"{commit}+dirty" if commit and dirty else commit

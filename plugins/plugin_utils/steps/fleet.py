@@ -1,0 +1,45 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The targets of a run: which hosts, how to reach them, connected for the time of a step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Target
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredTarget
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.connections import platform_of, target_specs
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.registry import connect
+
+
+def run_hosts(values: Mapping[str, Any], variables: Mapping[str, Any]) -> list[str]:
+    """Return the hosts of this run: the argument ``targets``, else the play's hosts within ``--limit`` and the batch."""
+    named = values.get("targets")
+    hosts = list(named) if named else list(variables.get("ansible_play_batch") or variables.get("ansible_play_hosts") or ())
+    hostvars = variables.get("hostvars") or {}
+    unknown = [host for host in hosts if host not in hostvars]
+    if unknown:
+        raise FindingError(codes.NO_TARGET.at(f"the inventory has no host {', '.join(unknown)}"))
+    return [host for host in hosts if named or platform_of(hostvars[host])]
+
+
+@contextmanager
+def connected(values: Mapping[str, Any], variables: Mapping[str, Any], needed: Sequence[str] | None) -> Iterator[dict[str, Target]]:
+    """Yield the targets of this run that are needed (all of them where ``needed`` is None), and close them in any case."""
+    hosts = [host for host in run_hosts(values, variables) if needed is None or host in needed]
+    targets = connect(target_specs(variables.get("hostvars") or {}, hosts))
+    try:
+        yield targets
+    finally:
+        for target in targets.values():
+            target.close()
+
+
+def hosts_of(desired: Sequence[DesiredTarget]) -> list[str]:
+    """Return the hosts that the policy writes to."""
+    return sorted({item.host for item in desired})

@@ -1,0 +1,139 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Recorded traffic from the store, for replay and impact, and bound to devices for learning."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import defaultdict
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import store
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import BoundRow
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.scan import Opened, ScanReport, find_scans
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.history import SeenConversation, address_of, seen_conversations
+
+UNICAST = ("unicast", "peer")
+
+
+def window(data_dir: Path, days: int | None) -> date | None:
+    """Return the first day of the last ``days`` recorded days, or None for all of them."""
+    stored = store.stored_days(data_dir)
+    if not days or not stored:
+        return None
+    return max(stored) - timedelta(days=days - 1)
+
+
+def scans_in(data_dir: Path, since: date | None = None) -> ScanReport:
+    """Return who scanned, from the connections of the store."""
+    names = ["start_us", "client_hi", "client_lo", "server_hi", "server_lo", "protocol", "server_port", "answered"]
+    table = store.connections(data_dir, since, columns=[*names, "packets_out", "bytes_out", "packets_in", "bytes_in", "class"])
+    opened = (
+        Opened(
+            row["start_us"],
+            address_of(row["client_hi"], row["client_lo"]),
+            address_of(row["server_hi"], row["server_lo"]),
+            row["protocol"],
+            row["server_port"],
+            row["answered"],
+            row["packets_out"] + row["packets_in"],
+            row["bytes_out"] + row["bytes_in"],
+        )
+        for row in table.to_pylist()
+        if row["class"] in UNICAST
+    )
+    return find_scans(opened)
+
+
+def recorded_history(data_dir: Path, days: int | None = None) -> list[SeenConversation]:
+    """Return one value per recorded conversation of the window, scans marked; empty where nothing is recorded."""
+    since = window(data_dir, days)
+    if not store.stored_days(data_dir):
+        return []
+    scans = scans_in(data_dir, since).conversations
+    merged: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for row in store.rollup(data_dir, since).to_pylist():
+        key = tuple(row[name] for name in ("client_hi", "client_lo", "server_hi", "server_lo", "protocol", "server_port", "class"))
+        known = merged.setdefault(key, {**row, "flows": 0, "answered_flows": 0, "days": set()})
+        known["flows"] += row["flows"]
+        known["answered_flows"] += row["answered_flows"]
+        known["days"].add(row["day"])
+        known["first_us"] = min(known["first_us"], row["first_us"])
+        known["last_us"] = max(known["last_us"], row["last_us"])
+        known["method"] = min(known["method"], row["method"])
+        known["minimum_client_port"] = min(known["minimum_client_port"], row["minimum_client_port"])
+        pair = address_of(row["client_hi"], row["client_lo"]), address_of(row["server_hi"], row["server_lo"])
+        known["scan"] = (*pair, row["protocol"], row["server_port"]) in scans
+    return seen_conversations({**row, "days": len(row["days"])} for row in merged.values())
+
+
+class Bindings:
+    """Who held an address at a moment: the register's intervals (facts/flows.md section 5: never a static map)."""
+
+    def __init__(self, register: Mapping[str, Any]) -> None:
+        self._intervals: dict[str, list[tuple[int, int, str, float]]] = defaultdict(list)
+        for device in register.get("devices", ()):
+            for item in device.get("addresses", ()):
+                begin, end = _micros(item.get("from")), _micros(item.get("to"), open_end=True)
+                self._intervals[str(item["address"])].append((begin, end, str(device["id"]), float(item.get("confidence", 0.5))))
+
+    def device_at(self, address: str, micros: int) -> str:
+        """Return the device that most surely held the address then, or empty text where none or several equally did."""
+        holders = [(sure, device) for begin, end, device, sure in self._intervals.get(address, ()) if begin <= micros <= end]
+        best = max((sure for sure, _device in holders), default=0.0)
+        names = {device for sure, device in holders if sure == best}
+        return names.pop() if len(names) == 1 else ""
+
+
+def _micros(text: Any, open_end: bool = False) -> int:
+    if not text:
+        return 1 << 62 if open_end else 0
+    if isinstance(text, int):
+        return text
+    moment = datetime.fromisoformat(str(text).replace("Z", "+00:00"))
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=timezone.utc)
+    return int(moment.timestamp() * 1_000_000)
+
+
+def bound_rows(data_dir: Path, register: Mapping[str, Any], days: int | None = None) -> tuple[list[BoundRow], ScanReport]:
+    """Return the window's daily rollup rows bound to devices by time, and the scans."""
+    since = window(data_dir, days)
+    bindings = Bindings(register)
+    report = scans_in(data_dir, since)
+    rows = []
+    for row in store.rollup(data_dir, since).to_pylist():
+        client = address_of(row["client_hi"], row["client_lo"])
+        server = address_of(row["server_hi"], row["server_lo"])
+        client_text, server_text = address_text(*client), address_text(*server)
+        rows.append(
+            BoundRow(
+                row["day"],
+                bindings.device_at(client_text, row["last_us"]),
+                client_text,
+                bindings.device_at(server_text, row["last_us"]),
+                server_text,
+                row["protocol"],
+                row["server_port"],
+                row["class"],
+                row["flows"],
+                row["answered_flows"],
+                row["method"],
+                float(row["confidence"]),
+                row["first_us"],
+                row["last_us"],
+                row["minimum_client_port"] or 0,
+                row["maximum_client_port"] or 0,
+                (client, server, row["protocol"], row["server_port"]) in report.conversations,
+            )
+        )
+    return rows, report
+
+
+def address_text(family: int, address: int) -> str:
+    """Return an address as text."""
+    return str(ipaddress.IPv4Address(address) if family == 4 else ipaddress.IPv6Address(address))

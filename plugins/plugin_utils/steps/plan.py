@@ -1,0 +1,106 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Plan: live state against the committed policy, as exact steps, as text and as effect. Writes to no target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import sha256_of_file, write_atomic
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError, errors_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.commit import required_commit
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Snapshot
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import (
+    Plan,
+    build_plan,
+    left_out,
+    snapshot_all,
+    write_plan,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import Compiled
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.impact import impact
+from ansible_collections.segwright.microseg.plugins.plugin_utils.report.html import plan_html
+from ansible_collections.segwright.microseg.plugins.plugin_utils.report.markdown import plan_markdown
+from ansible_collections.segwright.microseg.plugins.plugin_utils.report.view import site_view
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.arguments import paths_of, today_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.fleet import connected, hosts_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.history import recorded_history
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.live import lists_in_force
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.validate import run_gate
+
+LOCK = "members.lock.json"
+
+
+def run_plan(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the plan's identity and effect after writing plan.json to the state directory and its reports."""
+    paths = paths_of(values)
+    commit = required_commit(paths.policy, bool(values.get("allow_dirty")))
+    gate = run_gate(paths, today_of(values), with_replay=False)
+    if gate.site is None or gate.compiled is None or errors_of(gate.findings):
+        raise FindingError(*errors_of(gate.findings))
+    with connected(values, variables, hosts_of(gate.compiled.targets)) as targets:
+        snapshots = snapshot_all(targets, gate.compiled.targets)
+        plan = build_plan(
+            targets,
+            gate.compiled.targets,
+            snapshots,
+            policy_commit=commit,
+            members_sha256=members_sha256(paths),
+            effect=effect_of(gate.site, gate.compiled, snapshots, paths),
+            prune=bool(values.get("prune")),
+        )
+        warnings = [*gate.findings, *left_out(targets, gate.compiled.targets)]
+    _write(paths, plan, gate.site)
+    return _answer(values, plan, warnings, paths)
+
+
+def members_sha256(paths: Paths) -> str:
+    """Return the hash of the committed membership, empty where there is none."""
+    lock = paths.policy / LOCK
+    return sha256_of_file(lock) if lock.exists() else ""
+
+
+def effect_of(site: Site, compiled: Compiled, snapshots: Mapping[str, Snapshot], paths: Paths) -> dict[str, Any]:
+    """Return what the change does to recorded and to never-seen conversations, at the targets that were read."""
+    read = [listing for listing in compiled.lists if listing.host in snapshots]
+    made = impact(site, lists_in_force(read, snapshots), read, recorded_history(paths.data))
+    return {**made.as_dict(), "sentence": made.sentence()}
+
+
+def _write(paths: Paths, plan: Plan, site: Site) -> None:
+    write_plan(paths.plan, plan)
+    write_plan(paths.output / "plan.json", plan)
+    content = plan.as_dict()
+    write_atomic(paths.output / "plan.md", plan_markdown(content), 0o600)
+    write_atomic(paths.output / "plan.html", plan_html(content, site_view(site)), 0o600)
+
+
+def _answer(values: Mapping[str, Any], plan: Plan, warnings: list[Finding], paths: Paths) -> dict[str, Any]:
+    operations = plan.operations()
+    answer: dict[str, Any] = {
+        "changed": False,
+        "plan_id": plan.plan_id,
+        "policy_commit": plan.policy_commit,
+        "operations": len(operations),
+        "effect": dict(plan.effect),
+        "plan": str(paths.plan),
+        "report": str(paths.output / "plan.html"),
+        "warnings_found": [finding.as_dict() for finding in warnings],
+        "summary": f"plan {plan.plan_id[:12]}: {len(operations)} operations on {sum(1 for t in plan.targets if t.operations)} targets; "
+        + str(plan.effect.get("sentence", "")),
+    }
+    if values["diff_mode"]:
+        answer["diff"] = plan_diff(plan)
+    return answer
+
+
+def plan_diff(plan: Plan) -> list[dict[str, str]]:
+    """Return the plan's steps as Ansible shows differences."""
+    return [
+        {"prepared": f"{operation.target}: {operation.summary or f'{operation.action} {operation.kind} {operation.name}'}\n{operation.diff}\n"}
+        for operation in plan.operations()
+    ]

@@ -1,0 +1,27 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Replay recorded traffic against the policy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.replay import replay, replay_findings
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.arguments import paths_of, today_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.history import recorded_history
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.site import sound_site
+
+
+def run_replay(values: dict[str, Any]) -> dict[str, Any]:
+    """Return what the compiled policy would do to every recorded conversation of the window."""
+    paths = paths_of(values)
+    sound = sound_site(paths, today_of(values))
+    made = replay(sound.site, sound.compiled.lists, recorded_history(paths.data, values.get("window_days")))
+    data = made.as_dict()
+    legitimate = len(made.legitimate_cuts())
+    summary = (
+        f"{data['recorded']} recorded conversations: {data['permitted']} pass, {legitimate} legitimate and {len(made.cut) - legitimate}"
+        f" doubtful ones would be cut, {data['not_covered']} are seen by no point"
+    )
+    return {"changed": False, "replay": data, "summary": summary, "findings": [f.as_dict() for f in replay_findings(made)]}

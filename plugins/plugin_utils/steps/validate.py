@@ -1,0 +1,134 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The pull-request gate: documents, rules, compile, proofs, expectations, replay. Offline; writes only its reports."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import write_atomic, write_json
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, errors_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import Compiled
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.check import load_checked
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.equivalence import prove_rendering
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.expectations import check_expectations
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.guardrails import prove_guardrails
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.replay import Replay, replay, replay_findings
+from ansible_collections.segwright.microseg.plugins.plugin_utils.report.markdown import validate_markdown
+from ansible_collections.segwright.microseg.plugins.plugin_utils.report.results import result
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.arguments import commit_name, paths_of, today_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.history import recorded_history
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What the gate found. ``site`` and ``compiled`` are None where the documents do not allow them."""
+
+    site: Site | None
+    compiled: Compiled | None
+    findings: tuple[Finding, ...]
+    content: dict[str, Any]
+
+
+def run_gate(paths: Paths, today: date, with_replay: bool) -> Gate:
+    """Check the policy directory and, where its documents are sound, compile and prove it."""
+    loaded = load_checked(paths.policy, today)
+    site, findings = loaded.site, loaded.findings
+    if site is None or errors_of(findings):
+        return Gate(site, None, tuple(findings), {})
+    compiled = compile_site(site)
+    found: list[Finding] = [*findings, *compiled.findings]
+    equivalence, more = prove_rendering(compiled.lists)
+    found += more
+    guardrails, more = prove_guardrails(site, compiled.lists)
+    found += more
+    expectations, more = check_expectations(site, compiled.lists)
+    found += more
+    content: dict[str, Any] = {
+        "counts": _counts(site, compiled),
+        "equivalence": [asdict(item) for item in equivalence],
+        "guardrails": [asdict(item) for item in guardrails],
+        "expectations": [asdict(item) for item in expectations],
+    }
+    if with_replay:
+        replayed = replay(site, compiled.lists, recorded_history(paths.data))
+        found += replay_findings(replayed)
+        found += _workflow_findings(site, replayed)
+        content["replay"] = replayed.as_dict()
+    return Gate(site, compiled, tuple(found), content)
+
+
+def run_validate(values: dict[str, Any]) -> dict[str, Any]:
+    """Run the gate, write validate.json and validate.md, and return the result with a one-line ``summary``."""
+    paths = paths_of(values)
+    gate = run_gate(paths, today_of(values), bool(values.get("replay", True)))
+    made = result("validate", gate.findings, commit_name(paths.policy), **gate.content)
+    made["summary"] = _summary(made)
+    write_json(paths.output / "validate.json", made)
+    write_atomic(paths.output / "validate.md", validate_markdown(made))
+    answer: dict[str, Any] = {"changed": False, "result": made, "summary": made["summary"], "report": str(paths.output / "validate.md")}
+    if not made["ok"]:
+        answer |= {"failed": True, "msg": failed_summary(made["errors"]), "errors": made["errors"]}
+    return answer
+
+
+def _counts(site: Site, compiled: Compiled) -> dict[str, int]:
+    return {
+        "zones": len(site.zones),
+        "segments": len(site.segments),
+        "devices": sum(len(members) for members in site.members.values()),
+        "rules": len(site.rules()),
+        "lists": len(compiled.lists),
+        "objects on targets": sum(len(target.objects) for target in compiled.targets),
+    }
+
+
+def _workflow_findings(site: Site, replayed: Replay) -> list[Finding]:
+    """Return an error for each workflow whose recorded conversations the policy would cut."""
+    rules = {rule.id: rule for rule in site.rules()}
+    findings = []
+    for workflow in site.workflows:
+        pairs = {(rules[name].client, rules[name].to): name for name in workflow.rules if name in rules}
+        for item in replayed.legitimate_cuts():
+            name = pairs.get((item.client_segment, item.server_segment))
+            if name:
+                text = f"workflow {workflow.id} ({workflow.owner}): {item.client} to {item.server} would be cut although rule {name} stands for it"
+                findings.append(codes.WORKFLOW_CUT.at(text, workflow.location))
+    return findings
+
+
+def _summary(made: dict[str, Any]) -> str:
+    if "counts" not in made:
+        return f"{len(made['errors'])} errors in the documents; nothing was compiled"
+    equal = sum(1 for item in made["equivalence"] if item["equal"])
+    proved = sum(1 for item in made["guardrails"] if item["outcome"] == "proved")
+    met = sum(1 for item in made["expectations"] if item["met"])
+    parts = [
+        f"{made['counts']['rules']} rules in {made['counts']['segments']} segments",
+        f"{equal} of {len(made['equivalence'])} rendered lists proved equal",
+        f"{proved} of {len(made['guardrails'])} guardrails proved",
+        f"{met} of {len(made['expectations'])} expectations met",
+    ]
+    if "replay" in made:
+        data = made["replay"]
+        doubtful = sum(1 for row in data["cut"] if row["doubt"])
+        parts.append(
+            f"replay of {data['recorded']} recorded conversations: {data['permitted']} pass, {len(data['cut']) - doubtful} legitimate and"
+            f" {doubtful} doubtful ones would be cut, {data['not_covered']} not covered"
+        )
+    return f"{len(made['errors'])} errors; " + "; ".join(parts)
+
+
+def failed_summary(errors: Sequence[dict[str, Any]]) -> str:
+    """Return the first errors as text for a failing task."""
+    shown = [f"{e['code']} {e['file']}:{e['line']} {e['message']}" if e["file"] else f"{e['code']} {e['message']}" for e in errors[:5]]
+    more = f" ... and {len(errors) - 5} more" if len(errors) > 5 else ""
+    return "; ".join(shown) + more
