@@ -235,12 +235,16 @@ def importer(context: Context) -> None:
 
 
 def core_219(context: Context) -> None:
-    """Every playbook parses with the oldest ansible-core of the gate, by path and by its full name."""
+    """Every playbook parses with the oldest ansible-core of the gate, by path and by its full name; validate runs."""
     if not playbooks():
         raise Skip("no playbooks yet")
     command = [tool("ansible-playbook", VENV_311), "--syntax-check", "-i", "localhost,"]
     context.check([*command, *playbooks()], extra=path_with(VENV_311))
     context.check([*command, *(f"{COLLECTION}.{path.stem}" for path in playbooks())], extra=path_with(VENV_311))
+    if "validate.yml" in {path.name for path in playbooks()}:
+        settings = json.dumps({"microseg_data_dir": str(context.scratch / "core-2.19")})
+        command = [tool("ansible-playbook", VENV_311), "-i", "localhost,", "playbooks/validate.yml", "-e", settings]
+        context.check(command, extra=path_with(VENV_311))
 
 
 def bare(context: Context) -> None:
@@ -279,14 +283,18 @@ def copy_of_checkout(context: Context, place: Path) -> None:
 
 
 def runner(context: Context) -> None:
-    """AWX's way: a project folder, no installed collection, the collection path that a job gets (facts/ansible.md section 7)."""
+    """AWX's way: a project checkout, no installed collection, the collection path that a job gets (facts/ansible.md section 7)."""
     if not (ROOT / "playbooks" / "validate.yml").is_file():
         raise Skip("no playbooks/validate.yml yet")
     job = context.scratch / "job"
-    copy_of_checkout(context, job / "project")
-    (job / "env").mkdir()
-    (job / "inventory").mkdir()
-    (job / "inventory" / "hosts").write_text("localhost ansible_connection=local\n", encoding="utf-8")
+    project = job / "project"
+    copy_of_checkout(context, project)
+    git = ["git", "-c", "user.name=gate", "-c", "user.email=gate@localhost", "-c", "commit.gpgsign=false"]
+    for words in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message", "project"]):
+        context.check([*git, *words], cwd=project)
+    for name in ("env", "inventory"):
+        (job / name).mkdir()
+    shutil.copy2(ROOT / "inventory" / "lab" / "hosts.yml", job / "inventory" / "hosts.yml")
     (job / "env" / "extravars").write_text(json.dumps({"microseg_data_dir": str(job / "data")}), encoding="utf-8")
     paths = [
         job / "requirements_collections",
@@ -296,8 +304,33 @@ def runner(context: Context) -> None:
     ]
     collections = {"ANSIBLE_COLLECTIONS_PATH": ":".join(map(str, paths))}
     (job / "env" / "envvars").write_text(json.dumps(collections), encoding="utf-8")
-    command = [tool("ansible-runner"), "run", job, "--ident", "validate", "-p", "playbooks/validate.yml"]
-    context.check(command, extra=path_with(VENV))
+
+    def run(name: str) -> None:
+        command = [tool("ansible-runner"), "run", job, "--ident", name, "-p", f"playbooks/{name}.yml"]
+        context.check(command, extra=path_with(VENV))
+
+    run("validate")
+    if not (ROOT / "playbooks" / "plan.yml").is_file() or not (ROOT / "tests" / "lab" / "__main__.py").is_file():
+        context.note("no plan: no playbooks/plan.yml or no lab yet")
+        return
+    if os.geteuid() != 0:
+        context.note("no plan: the lab's firewall needs root")
+        return
+    try:
+        context.check([tool("python"), "-m", "tests.lab", "up"])
+        run("plan")
+    finally:
+        context.call([tool("python"), "-m", "tests.lab", "down"])
+    # What a workflow hands to its approval node.
+    events = [
+        json.loads(path.read_text(encoding="utf-8"))
+        for path in (job / "artifacts" / "plan" / "job_events").glob("*.json")
+    ]
+    stats = [
+        event["event_data"].get("artifact_data", {}) for event in events if event.get("event") == "playbook_on_stats"
+    ]
+    if not stats or not stats[0].get("microseg_plan_id"):
+        raise Failure("the plan handed no microseg_plan_id to the next node of a workflow")
 
 
 def demo(context: Context) -> None:
@@ -347,7 +380,7 @@ STAGES = [
     Stage("artifact", artifact, ("venv",), "build, install into an empty place, look inside"),
     Stage("docs", docs, ("venv",), "links, generated parts, module documentation"),
     Stage("ansible-lint", ansible_lint, ("venv",), "production profile"),
-    Stage("core-2.19", core_219, ("venv-3.11",), "syntax check of every playbook with ansible-core 2.19"),
+    Stage("core-2.19", core_219, ("venv-3.11",), "every playbook parses with ansible-core 2.19, validate runs"),
     Stage("bare", bare, ("artifact",), "the artifact without all that is not needed at run time"),
     Stage("runner", runner, ("venv",), "ansible-runner with AWX's collection path"),
     Stage("integration", integration, ("venv", "packages"), "the loop against the lab"),
@@ -394,6 +427,9 @@ def main(arguments: list[str]) -> int:
     output = ROOT / "tests" / "output"
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     with tempfile.TemporaryDirectory(prefix="segwright-gate-") as scratch:
+        # A lab of the gate's own, beside one that may be running here.
+        environment.setdefault("SEGWRIGHT_LAB_ID", "90")
+        environment["SEGWRIGHT_LAB_DIR"] = str(Path(scratch) / "lab")
         context = Context(ROOT, output, Path(scratch), environment)
         TREE_BEFORE["status"] = context.read(["git", "status", "--porcelain"])
         try:

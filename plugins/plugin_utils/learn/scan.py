@@ -15,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+TCP = 6
 BIN_US = 5 * 60 * 1_000_000
 SERVERS_ON_ONE_PORT = 25
 PORTS_ON_ONE_SERVER = 15
@@ -37,8 +38,8 @@ class Opened:
 
     @property
     def empty(self) -> bool:
-        """Return whether the connection carried no data beyond headers."""
-        return self.packets == 0 or self.bytes / self.packets <= NO_DATA_BYTES_PER_PACKET
+        """Return whether a TCP connection carried no data beyond headers; a small datagram is data."""
+        return self.protocol == TCP and self.packets > 0 and self.bytes / self.packets <= NO_DATA_BYTES_PER_PACKET
 
 
 @dataclass(frozen=True)

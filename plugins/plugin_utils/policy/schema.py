@@ -99,10 +99,31 @@ def schema_findings(name: str, document: Document) -> list[Finding]:
         return found[:LIMIT]
     errors = list(islice(_validator(name).iter_errors(document.value), LIMIT))
     mistyped = {tuple(error.absolute_path) for error in errors if error.validator == "type"}
+    misspelt = _misspelt(errors)
     for error in errors:
-        if error.validator == "type" or tuple(error.absolute_path) not in mistyped:
-            found.extend(_findings_of(error, document))
+        path = tuple(error.absolute_path)
+        if error.validator != "type" and path in mistyped:
+            continue
+        if error.validator == "required" and any(error.message.startswith(repr(key)) for key in misspelt.get(path, ())):
+            continue  # the unknown key is the missing one, and its finding says so
+        found.extend(_findings_of(error, document))
     return found[:LIMIT]
+
+
+def _misspelt(errors: list[Any]) -> dict[tuple[str | int, ...], set[str]]:
+    """Return, by path, the known keys that an unknown key of the same mapping is near to."""
+    found: dict[tuple[str | int, ...], set[str]] = {}
+    for error in errors:
+        if error.validator == "additionalProperties":
+            known = sorted(error.schema.get("properties", {}))
+            near = {_nearest(key, known) for key in error.instance if key not in known}
+            found.setdefault(tuple(error.absolute_path), set()).update(near - {""})
+    return found
+
+
+def _nearest(word: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(word, known, 1, 0.6)
+    return near[0] if near else ""
 
 
 def _value_findings(document: Document) -> list[Finding]:
@@ -189,8 +210,8 @@ def _unknown_keys(error: Any, path: tuple[str | int, ...], document: Document) -
     for key in error.instance:
         if key in known:
             continue
-        near = difflib.get_close_matches(key, known, 1, 0.6)
-        hint = f"did you mean {near[0]}?" if near else f"known keys here: {', '.join(known)}"
+        near = _nearest(key, known)
+        hint = f"did you mean {near}?" if near else f"known keys here: {', '.join(known)}"
         yield codes.UNKNOWN_KEY.at(f"{_where(path)} has no key {shown(key)}", _location(document, (*path, key)), hint)
 
 
@@ -254,7 +275,7 @@ def _reason(error: Any) -> str:
 
 def _value_hint(error: Any) -> str:
     if error.validator == "enum" and isinstance(error.instance, str):
-        near = difflib.get_close_matches(error.instance, [str(item) for item in error.validator_value], 1, 0.6)
+        near = _nearest(error.instance, [str(item) for item in error.validator_value])
         if near:
-            return f"did you mean {near[0]}?"
+            return f"did you mean {near}?"
     return ""

@@ -10,8 +10,10 @@ two blanks of indentation, lists of plain values on one line, keys in the order 
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
@@ -22,6 +24,7 @@ ruamel_comments = guarded("ruamel.yaml.comments")
 ruamel_scalars = guarded("ruamel.yaml.scalarstring")
 
 STEP = 2
+_DAY = re.compile(r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
 
 
 def render(value: Any, column: int = 0) -> str:
@@ -53,6 +56,11 @@ def _styled(value: Any) -> Any:
         if _is_flat(value):
             made.fa.set_flow_style()
         return made
+    if isinstance(value, str) and _DAY.match(value):
+        try:
+            return date.fromisoformat(value)  # written plain; the loader reads it as text
+        except ValueError:
+            return value
     if isinstance(value, str) and _needs_quotes(value):
         return ruamel_scalars.DoubleQuotedScalarString(value)
     return value

@@ -184,7 +184,9 @@ def _change_rules(
             _remove_item(splices, key_node, sequence, node)
         elif rule["id"] in merged.updated:
             _update_item(splices, node, rule, by_id[rule["id"]])
-    standing = {rule["id"]: node for node, rule in zip(sequence.value, old, strict=True) if rule["id"] not in merged.removed}
+    standing = {
+        rule["id"]: node for node, rule in zip(sequence.value, old, strict=True) if rule["id"] not in merged.removed
+    }
     if merged.added and not standing:
         # Everything that stood goes: the list is written anew.
         splices.changes.clear()

@@ -31,7 +31,9 @@ def test_case(name: str, tmp_path: Path) -> None:
             (folder / relative).unlink()
         removed.unlink()
     (folder / "expected.json").unlink()
-    expected = sorted((e["code"], e["file"], e["line"]) for e in json.loads((CASES / name / "expected.json").read_text()))
+    expected = sorted(
+        (e["code"], e["file"], e["line"]) for e in json.loads((CASES / name / "expected.json").read_text())
+    )
     result = load_checked(folder, TODAY)
     found = sorted((f.code, f.file, f.line) for f in result.findings)
     assert found == expected, "\n".join(map(str, result.findings))

@@ -23,7 +23,13 @@ TODAY = date(2026, 11, 23)
 
 @pytest.fixture
 def policies(root: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(root / "tests" / "cases" / "policy" / "base", tmp_path / "policies", ignore=shutil.ignore_patterns("expected.json")))
+    return Path(
+        shutil.copytree(
+            root / "tests" / "cases" / "policy" / "base",
+            tmp_path / "policies",
+            ignore=shutil.ignore_patterns("expected.json"),
+        )
+    )
 
 
 def _hint(policies: Path, file: str, old: str, new: str) -> tuple[str, str, str]:
@@ -38,7 +44,8 @@ def _hint(policies: Path, file: str, old: str, new: str) -> tuple[str, str, str]
 
 
 def test_unknown_key_names_the_nearest(policies: Path) -> None:
-    assert _hint(policies, "clinical/pumps.yml", "origin:", "orgin:") == ("SW2002", "allow[0] has no key 'orgin'", "did you mean origin?")
+    found = _hint(policies, "clinical/pumps.yml", "criticality:", "critcality:")
+    assert found == ("SW2002", "the document has no key 'critcality'", "did you mean criticality?")
 
 
 def test_unknown_key_without_a_near_one_lists_the_known(policies: Path) -> None:
@@ -85,7 +92,10 @@ def test_links_are_not_followed(policies: Path, tmp_path: Path) -> None:
     (policies / "networks.yml").symlink_to(secret)
     (policies / "other").symlink_to(tmp_path)
     findings = load_site(policies).findings
-    assert {(f.code, f.file) for f in findings if f.severity == "error"} == {("SW2009", "networks.yml"), ("SW2009", "other")}
+    assert {(f.code, f.file) for f in findings if f.severity == "error"} == {
+        ("SW2009", "networks.yml"),
+        ("SW2009", "other"),
+    }
     assert "hunter2" not in str(findings)
 
 
@@ -128,15 +138,48 @@ def test_a_lock_that_is_absent_gives_a_site_without_members(policies: Path) -> N
 
 
 HOSTILE = [
-    b"", b"null\n", b"[]\n", b"- - - - 1\n", b"true\n", b"? {a: b}\n: c\n", b"\x00\x01\x02", b"%YAML 9.9\n---\n", b"--- 1\n--- 2\n",
-    b"!!python/object/apply:os.system ['id']\n", b"a: !!binary aGk=\n", b"a: .nan\n", b"a: .inf\n", b"a: 1e999\n", b"<<: 1\n",
-    b"a: 0o777777777777777777777777777777777777777\n", b"a: 1:2:3:4:5:6:7:8:9:10:11\n", b"a: &x [*x]\n", b"a: \"\\ud800\"\n", b"\xef\xbb\xbfa: 1\n",
-    b"a: " + b"9" * 6000, b"a: 0x" + b"f" * 6000, b"{" * 5000, b"[" * 200000, b'{"a":' * 2000 + b"1" + b"}" * 2000, b"\t", b"a:\n\t- b\n", b"'", b"a: 2001-13-45\n",
+    b"",
+    b"null\n",
+    b"[]\n",
+    b"- - - - 1\n",
+    b"true\n",
+    b"? {a: b}\n: c\n",
+    b"\x00\x01\x02",
+    b"%YAML 9.9\n---\n",
+    b"--- 1\n--- 2\n",
+    b"!!python/object/apply:os.system ['id']\n",
+    b"a: !!binary aGk=\n",
+    b"a: .nan\n",
+    b"a: .inf\n",
+    b"a: 1e999\n",
+    b"<<: 1\n",
+    b"a: 0o777777777777777777777777777777777777777\n",
+    b"a: 1:2:3:4:5:6:7:8:9:10:11\n",
+    b"a: &x [*x]\n",
+    b'a: "\\ud800"\n',
+    b"\xef\xbb\xbfa: 1\n",
+    b"a: " + b"9" * 6000,
+    b"a: 0x" + b"f" * 6000,
+    b"{" * 5000,
+    b"[" * 200000,
+    b'{"a":' * 2000 + b"1" + b"}" * 2000,
+    b"\t",
+    b"a:\n\t- b\n",
+    b"'",
+    b"a: 2001-13-45\n",
     b"zones: {a: {subnets: ['fe80::1%eth0'], security_level: 1, owner: x}}\nname: x\ntime_zone: ../../etc/passwd\n",
 ]
 FILES = (
-    "site.yml", "services.yml", "networks.yml", "guardrails.yml", "workflows.yml", "enforcement.yml", "classification.yml",
-    "expectations/all.yml", "clinical/pumps.yml", "members.lock.json",
+    "site.yml",
+    "services.yml",
+    "networks.yml",
+    "guardrails.yml",
+    "workflows.yml",
+    "enforcement.yml",
+    "classification.yml",
+    "expectations/all.yml",
+    "clinical/pumps.yml",
+    "members.lock.json",
 )
 
 
@@ -158,9 +201,18 @@ def test_hostile_bytes_in_every_file(policies: Path, file: str) -> None:
         _judge(load_checked(policies, TODAY))
 
 
-JSON_HOSTILE = ['{"kind": "members", "schema_version": "1.0", "segments": {"pumps": {"devices": [%s]}}}' % text for text in (
-    "1e999", "NaN", "9" * 5000, "[" * 100000, '"\\ud800"', '{"device": "\\n", "addresses": ["x"]}', '{"device": "02:00:00:00:01:01", "addresses": ["::1%x", "", "10.1.0.11/24"]}',
-)]
+JSON_HOSTILE = [
+    '{"kind": "members", "schema_version": "1.0", "segments": {"pumps": {"devices": [%s]}}}' % text
+    for text in (
+        "1e999",
+        "NaN",
+        "9" * 5000,
+        "[" * 100000,
+        '"\\ud800"',
+        '{"device": "\\n", "addresses": ["x"]}',
+        '{"device": "02:00:00:00:01:01", "addresses": ["::1%x", "", "10.1.0.11/24"]}',
+    )
+]
 
 
 @pytest.mark.parametrize("number", range(len(JSON_HOSTILE)))
@@ -172,8 +224,40 @@ def test_hostile_locks(policies: Path, number: int) -> None:
 
 
 TOKENS = (
-    "any", "zone:any", "''", "null", "yes", "-1", "0", "70000", "1e400", "0.5", "[]", "{}", "[[]]", "{a: 1}", "'; no aaa'", '"a\\nb"', "\"\\u202e\"", "*x", "&x 1",
-    "2026-02-30", "10.0.0.0/33", "::/0", "0.0.0.0/0", "1-0", "0-99999", "x" * 300, "../../etc", "!!set {}", "<<: {}", "~", "10.1.0.0/24", "pumps", "gateways", "mqtt",
+    "any",
+    "zone:any",
+    "''",
+    "null",
+    "yes",
+    "-1",
+    "0",
+    "70000",
+    "1e400",
+    "0.5",
+    "[]",
+    "{}",
+    "[[]]",
+    "{a: 1}",
+    "'; no aaa'",
+    '"a\\nb"',
+    '"\\u202e"',
+    "*x",
+    "&x 1",
+    "2026-02-30",
+    "10.0.0.0/33",
+    "::/0",
+    "0.0.0.0/0",
+    "1-0",
+    "0-99999",
+    "x" * 300,
+    "../../etc",
+    "!!set {}",
+    "<<: {}",
+    "~",
+    "10.1.0.0/24",
+    "pumps",
+    "gateways",
+    "mqtt",
 )
 
 
@@ -194,7 +278,9 @@ def _mutate(text: str, source: random.Random) -> str:
             lines[at] = " " * source.randrange(6) + line
         elif kind == 4 and line:
             place = source.randrange(len(line))
-            lines[at] = line[:place] + chr(source.choice((*range(32, 127), 0, 9, 127, 0x202E, 0x1F600))) + line[place + 1 :]
+            lines[at] = (
+                line[:place] + chr(source.choice((*range(32, 127), 0, 9, 127, 0x202E, 0x1F600))) + line[place + 1 :]
+            )
         elif kind == 5 and ":" in line:
             lines[at] = line.replace(":", "x:", 1)
         elif kind == 6 and "[" in line:
@@ -226,8 +312,20 @@ def test_random_mutations_never_raise(root: Path, tmp_path: Path, full: bool) ->
 
 
 values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from(["any", "pumps", "mqtt", "10.1.0.0/24"]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["id", "zones", "points", "all", "fact", "not", "x"]) | st.text(max_size=4), inner, max_size=3),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from(["any", "pumps", "mqtt", "10.1.0.0/24"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["id", "zones", "points", "all", "fact", "not", "x"]) | st.text(max_size=4),
+            inner,
+            max_size=3,
+        )
+    ),
     max_leaves=8,
 )
 

@@ -63,7 +63,11 @@ def test_membership_is_the_hospital(site: Site, hospital: dict[str, Any]) -> Non
         (host["segment"], host["mac"], name, (host["address"],), host["switch"], host["interface"])
         for name, host in hospital["hosts"].items()
     }
-    locked = {(name, m.device, m.name, m.addresses, m.switch, m.interface) for name, members in site.members.items() for m in members}
+    locked = {
+        (name, m.device, m.name, m.addresses, m.switch, m.interface)
+        for name, members in site.members.items()
+        for m in members
+    }
     assert locked == wanted
 
 
@@ -83,7 +87,10 @@ def test_queries_resolve_to_the_lock(site: Site, loaded: LoadResult, hospital: d
     ]
     lock, findings = resolve_members(site.segments.values(), {"devices": devices})
     assert findings == []
-    locked = {name: [(m.device, m.name, m.addresses, m.switch, m.interface) for m in members] for name, members in site.members.items()}
+    locked = {
+        name: [(m.device, m.name, m.addresses, m.switch, m.interface) for m in members]
+        for name, members in site.members.items()
+    }
     resolved = {
         name: [(d["device"], d["name"], tuple(d["addresses"]), d["switch"], d["interface"]) for d in segment["devices"]]
         for name, segment in lock["segments"].items()
@@ -92,12 +99,17 @@ def test_queries_resolve_to_the_lock(site: Site, loaded: LoadResult, hospital: d
 
 
 def test_classification_proposes_the_same_segments(site: Site, loaded: LoadResult) -> None:
-    proposed = {(r.name, r.zone, r.sgt, r.owner, r.criticality, r.when == site.segments[r.name].members) for r in loaded.classification}
+    proposed = {
+        (r.name, r.zone, r.sgt, r.owner, r.criticality, r.when == site.segments[r.name].members)
+        for r in loaded.classification
+    }
     assert proposed == {(s.name, s.zone, s.sgt, s.owner, s.criticality, True) for s in site.segments.values()}
 
 
 def test_zones_are_the_subnets(site: Site, hospital: dict[str, Any]) -> None:
-    wanted = {("data_center" if name == "servers" else name, subnet["prefix"]) for name, subnet in hospital["subnets"].items()}
+    wanted = {
+        ("data_center" if name == "servers" else name, subnet["prefix"]) for name, subnet in hospital["subnets"].items()
+    }
     assert {(zone.name, prefix) for zone in site.zones.values() for prefix in zone.subnets} == wanted
 
 

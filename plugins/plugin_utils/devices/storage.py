@@ -1,0 +1,154 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The register's files: ``register.json`` for people and tools, ``addresses.parquet`` for joins (docs/formats/register.md)."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterable
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock import iso_now
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import read_document, write_atomic, write_json
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError, Location
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
+from ansible_collections.segwright.microseg.plugins.plugin_utils.devices import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.intervals import FIRST, LAST, Interval, interval_table
+from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.model import Observation, normal_mac
+from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.register import (
+    Device,
+    Fact,
+    Register,
+    Word,
+    merge,
+    normal_address,
+    observations_of,
+)
+
+parquet = guarded("pyarrow.parquet")
+
+KIND, MAJOR, SCHEMA_VERSION = "register", 1, "1.0"
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+MOMENT = re.compile(r"\A\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z\Z")
+
+
+def register_dir(data_dir: str | Path) -> Path:
+    """Return the folder of the register in a data directory."""
+    return Path(data_dir) / "register"
+
+
+def moment_text(micros: int) -> str:
+    """Return RFC 3339 text in UTC with microseconds."""
+    return (EPOCH + timedelta(microseconds=micros)).strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")
+
+
+def micros_of_text(text: str) -> int:
+    """Return microseconds since 1970 UTC of such text; raises ValueError."""
+    if not MOMENT.match(text):
+        raise ValueError(f"{text[:40]!r} is not a moment")
+    return (datetime.fromisoformat(text[:-1] + "+00:00") - EPOCH) // timedelta(microseconds=1)
+
+
+def as_document(register: Register, generated_at: str = "") -> dict[str, Any]:
+    """Return the register as docs/formats/register.md has it."""
+    return {
+        "kind": KIND,
+        "schema_version": SCHEMA_VERSION,
+        "generated_at": generated_at or iso_now(),
+        "devices": [_device_value(register.devices[name]) for name in sorted(register.devices)],
+        "conflicts": [each.as_dict() for each in register.conflicts],
+    }
+
+
+def write(register: Register, data_dir: str | Path) -> Path:
+    """Write ``addresses.parquet`` and then ``register.json``, each atomically; returns the path of the latter."""
+    folder = register_dir(data_dir)
+    buffer = io.BytesIO()
+    parquet.write_table(interval_table(register.intervals()), buffer, compression="zstd", compression_level=1)
+    write_atomic(folder / "addresses.parquet", buffer.getvalue())
+    write_json(folder / "register.json", as_document(register))
+    return folder / "register.json"
+
+
+def read(data_dir: str | Path) -> Register:
+    """Return the register of a data directory, empty where there is none; raises FindingError SW1311 or SW0007."""
+    path = register_dir(data_dir) / "register.json"
+    if not path.exists():
+        return Register()
+    document = read_document(path, KIND, MAJOR)
+    try:
+        devices = [_device_of(each) for each in document["devices"]]
+        conflicts = tuple(Finding(**each) for each in document.get("conflicts", ()))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise FindingError(codes.REGISTER_DAMAGED.at(f"{type(error).__name__}: {error}", Location(str(path)))) from error
+    return Register({each.id: each for each in devices}, conflicts)
+
+
+def update(data_dir: str | Path, observations: Iterable[Observation]) -> tuple[Register, bool]:
+    """Merge observations into the register of a data directory; returns (register, whether it has changed). Written only then."""
+    before = read(data_dir)
+    after = merge([*observations_of(before), *observations])
+    changed = after != before or not (register_dir(data_dir) / "register.json").exists()
+    if changed:
+        write(after, data_dir)
+    return after, changed
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _kept(value: Any) -> Any:
+    return tuple(str(each) for each in value) if isinstance(value, list) else value
+
+
+def _device_value(device: Device) -> dict[str, Any]:
+    facts = {}
+    for name, fact in device.facts.items():
+        facts[name] = {
+            "value": _plain(fact.value),
+            "source": fact.source,
+            "time": moment_text(fact.time),
+            "confidence": fact.confidence,
+            "others": [
+                {"value": _plain(each.value), "source": each.source, "time": moment_text(each.time), "confidence": each.confidence}
+                for each in fact.others
+            ],
+        }
+    addresses = []
+    for each in device.addresses:
+        made: dict[str, Any] = {
+            "address": each.address,
+            "from": None if each.from_us == FIRST else moment_text(each.from_us),
+            "to": None if each.to_us == LAST else moment_text(each.to_us),
+            "source": each.source,
+            "confidence": each.confidence,
+        }
+        if each.contested:
+            made["contested"] = True
+        addresses.append(made)
+    return {"id": device.id, "facts": facts, "addresses": addresses}
+
+
+def _device_of(value: dict[str, Any]) -> Device:
+    mac = normal_mac(value["id"])
+    facts = {}
+    for name, fact in value["facts"].items():
+        others = tuple(_word(each) for each in fact.get("others", ()))
+        first = _word(fact)
+        facts[str(name)] = Fact(first.value, first.source, first.time, first.confidence, others)
+    addresses = []
+    for each in value["addresses"]:
+        start = FIRST if each["from"] is None else micros_of_text(each["from"])
+        end = LAST if each["to"] is None else micros_of_text(each["to"])
+        source, contested = str(each["source"]), bool(each.get("contested", False))
+        addresses.append(Interval(normal_address(each["address"]), start, end, mac, source, float(each["confidence"]), contested))
+    return Device(mac, facts, tuple(sorted(addresses)))
+
+
+def _word(value: dict[str, Any]) -> Word:
+    return Word(str(value["source"]), _kept(value["value"]), micros_of_text(value["time"]), float(value["confidence"]))

@@ -1,0 +1,263 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Exact packet sets and decisions of first-match lists, on an interval decision diagram (facts/policy.md section 6).
+
+Every set holds possible packets only (``model.possible_boxes``), so two sets with the same packets are the same number.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable
+from functools import cached_property
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets import nodes as nd
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.enumeration import boxes_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import (
+    FIELDS,
+    Box,
+    FirstMatchList,
+    Packet,
+    possible_boxes,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.witness import ordinary_values
+
+
+class PacketSpace:
+    """Where the sets of one job live. Take a fresh one for each job: nothing is ever forgotten in it."""
+
+    def __init__(self) -> None:
+        self.nodes = nd.Nodes()
+        self._possible = self.nodes.balanced([self.nodes.from_box(box) for box in possible_boxes()])
+
+    def _set(self, root: int) -> PacketSet:
+        return PacketSet(self, root)
+
+    @property
+    def empty(self) -> PacketSet:
+        """The set without packets."""
+        return self._set(nd.NOTHING)
+
+    @property
+    def everything(self) -> PacketSet:
+        """The set of all possible packets."""
+        return self._set(self._possible)
+
+    def from_box(self, box: Box) -> PacketSet:
+        """Return the possible packets of a box."""
+        return self._set(self.clipped(self.nodes.from_box(box)))
+
+    def from_boxes(self, boxes: Iterable[Box]) -> PacketSet:
+        """Return the possible packets of the union of boxes."""
+        return self._set(self.clipped(self.nodes.balanced([self.nodes.from_box(box) for box in boxes])))
+
+    def from_packet(self, packet: Packet) -> PacketSet:
+        """Return the set of one packet."""
+        return self.from_box(Box(*(IntervalSet.single(value) for value in packet.values())))
+
+    def union(self, sets: Iterable[PacketSet]) -> PacketSet:
+        """Return the union of many sets of this space, faster than one by one."""
+        return self._set(self.nodes.balanced([self.root_of(item) for item in sets]))
+
+    def clipped(self, root: int) -> int:
+        """Return the diagram restricted to possible packets."""
+        return self.nodes.both(self._possible, root)
+
+    def root_of(self, packets: PacketSet) -> int:
+        """Return the node of a set; ValueError when it belongs to another space."""
+        if packets.space is not self:
+            raise ValueError("packet sets of two spaces cannot be combined")
+        return packets.root
+
+    def __repr__(self) -> str:
+        return f"PacketSpace({len(self.nodes.level)} nodes)"
+
+
+class PacketSet:
+    """A set of packets. ``|``, ``&``, ``-``, ``^``, ``~``, ``==``, ``bool`` and ``in`` are exact."""
+
+    __slots__ = ("root", "space")
+
+    def __init__(self, space: PacketSpace, root: int) -> None:
+        self.space = space
+        self.root = root
+
+    def __or__(self, other: PacketSet) -> PacketSet:
+        return PacketSet(self.space, self.space.nodes.first(self.root, self.space.root_of(other)))
+
+    def __and__(self, other: PacketSet) -> PacketSet:
+        return PacketSet(self.space, self.space.nodes.both(self.root, self.space.root_of(other)))
+
+    def __sub__(self, other: PacketSet) -> PacketSet:
+        return PacketSet(self.space, self.space.nodes.without(self.root, self.space.root_of(other)))
+
+    def __xor__(self, other: PacketSet) -> PacketSet:
+        return (self - other) | (other - self)
+
+    def __invert__(self) -> PacketSet:
+        return self.space.everything - self
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, PacketSet):
+            return NotImplemented
+        return self.root == self.space.root_of(other)
+
+    def __hash__(self) -> int:
+        return hash((id(self.space), self.root))
+
+    def __bool__(self) -> bool:
+        return self.root != nd.NOTHING
+
+    def __contains__(self, packet: object) -> bool:
+        return isinstance(packet, Packet) and leaf(self.space.nodes, self.root, packet) == nd.MEMBER
+
+    def __repr__(self) -> str:
+        return f"PacketSet({self.root})"
+
+    def is_subset_of(self, other: PacketSet) -> bool:
+        """Return whether every packet of this set is in the other."""
+        return not self - other
+
+    def overlaps(self, other: PacketSet) -> bool:
+        """Return whether the sets share a packet."""
+        return bool(self & other)
+
+    def boxes(self, limit: int | None = None) -> list[Box]:
+        """Return disjoint boxes whose possible packets are exactly this set; at most ``limit`` of them (then a part of it).
+
+        A box may hold impossible packets (UDP with flags), so that "all of IPv4" is one box; ``from_boxes`` gives the set back.
+        """
+        nodes = self.space.nodes
+        return boxes_of(nodes, self.root, self.space.everything.root, limit)
+
+    def witness(self) -> Packet | None:
+        """Return one packet of the set, always the same for the same set, made of ordinary values where it can; None if empty."""
+        if not self:
+            return None
+        return Packet(*ordinary_values(self.space.nodes, self.root))
+
+    def count(self) -> int:
+        """Return how many packets the set has."""
+        nodes = self.space.nodes
+        memory: dict[int, int] = {}
+
+        def below(node: int, level: int) -> int:
+            """Count in the fields from ``level`` on."""
+            if node == nd.NOTHING:
+                return 0
+            here = nodes.level[node] if node >= 0 else nd.DEPTH
+            skipped = 1
+            for index in range(level, here):
+                skipped *= nd.MAXIMA[index] + 1
+            if node < 0:
+                return skipped
+            total = memory.get(node)
+            if total is None:
+                total = sum((high - low + 1) * below(child, here + 1) for low, high, child in nodes.ranges(node))
+                memory[node] = total
+            return total * skipped
+
+        return below(self.root, 0)
+
+    def project(self, fields: Iterable[str]) -> PacketSet:
+        """Return all possible packets that agree with some packet of this set in the fields named."""
+        kept = {FIELDS.index(name) for name in fields}
+        nodes = self.space.nodes
+        memory: dict[int, int] = {}
+
+        def walk(node: int) -> int:
+            if node < 0:
+                return node
+            found = memory.get(node)
+            if found is None:
+                children = [walk(child) for child in nodes.children[node]]
+                level = nodes.level[node]
+                found = nodes.node(level, nodes.bounds[node], children) if level in kept else nodes.balanced(children)
+                memory[node] = found
+            return found
+
+        return PacketSet(self.space, self.space.clipped(walk(self.root)))
+
+    def values(self, field: str) -> IntervalSet:
+        """Return every value that the field takes in some packet of the set."""
+        nodes = self.space.nodes
+        level = FIELDS.index(field)
+        root = self.project([field]).root
+        # Possible packets link the fields, so the values are collected where the field is tested in the whole diagram.
+        found = IntervalSet()
+        for node in nodes.reachable(root):
+            if node >= 0 and nodes.level[node] == level:
+                pairs = [(low, high) for low, high, child in nodes.ranges(node) if child != nd.NOTHING]
+                found = found.union(IntervalSet.of(*pairs))
+        return found if found else (IntervalSet.everything(field) if root != nd.NOTHING else found)
+
+
+class Decisions:
+    """Which entry of a list decides each packet. Index ``len(entries)`` stands for the list's default."""
+
+    def __init__(self, space: PacketSpace, source: FirstMatchList) -> None:
+        nodes = space.nodes
+        parts = [
+            nodes.balanced([nodes.from_box(box, nd.FIRST_ENTRY - index) for box in entry.boxes])
+            for index, entry in enumerate(source.entries)
+        ]
+        parts.append(nd.FIRST_ENTRY - len(source.entries))
+        self.space = space
+        self.source = source
+        self.root = space.clipped(nodes.balanced(parts))
+
+    def entry_of(self, packet: Packet) -> int:
+        """Return the index of the deciding entry; ValueError for a packet that cannot exist."""
+        found = leaf(self.space.nodes, self.root, packet)
+        if found == nd.NOTHING:
+            raise ValueError(f"no such packet can exist: {packet}")
+        return nd.FIRST_ENTRY - found
+
+    def permits(self, packet: Packet) -> bool:
+        """Return whether the list permits the packet."""
+        index = self.entry_of(packet)
+        return self.source.entries[index].permit if index < len(self.source.entries) else self.source.default_permit
+
+    @cached_property
+    def reached(self) -> frozenset[int]:
+        """The indices that decide at least one packet."""
+        found = self.space.nodes.reachable(self.root)
+        return frozenset(nd.FIRST_ENTRY - node for node in found if node <= nd.FIRST_ENTRY)
+
+    def packets_of(self, index: int) -> PacketSet:
+        """Return the packets that the entry decides."""
+        wanted = nd.FIRST_ENTRY - index
+        change = self.space.nodes.terminals_changed
+        return PacketSet(self.space, change(self.root, lambda end: nd.MEMBER if end == wanted else nd.NOTHING))
+
+
+def leaf(nodes: nd.Nodes, root: int, packet: Packet) -> int:
+    """Return the terminal that the packet leads to."""
+    values = packet.values()
+    node = root
+    while node >= 0:
+        bounds = nodes.bounds[node]
+        index = bisect_left(bounds, values[nodes.level[node]])
+        if index == len(bounds):
+            return nd.NOTHING
+        node = nodes.children[node][index]
+    return node
+
+
+def permitted(space: PacketSpace, source: FirstMatchList) -> PacketSet:
+    """Return the packets that the list permits."""
+    nodes = space.nodes
+    parts = []
+    for entry in source.entries:
+        terminal = nd.MEMBER if entry.permit else nd.REFUSED
+        parts.append(nodes.balanced([nodes.from_box(box, terminal) for box in entry.boxes]))
+    parts.append(nd.MEMBER if source.default_permit else nd.REFUSED)
+    root = nodes.terminals_changed(nodes.balanced(parts), lambda end: nd.MEMBER if end == nd.MEMBER else nd.NOTHING)
+    return PacketSet(space, space.clipped(root))
+
+
+def decisions(space: PacketSpace, source: FirstMatchList) -> Decisions:
+    """Return which entry of the list decides each packet."""
+    return Decisions(space, source)

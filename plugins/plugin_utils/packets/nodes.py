@@ -1,0 +1,202 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Nodes of an interval decision diagram, shared in a unique table: equal meaning is equal number.
+
+A node tests one field: ``bounds`` are the inclusive upper ends of consecutive value ranges (the last is the field's maximum),
+``children`` what each range leads to. Neighbours with the same child are merged, a node with one child is that child.
+Terminals are negative numbers, inner nodes count from 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import FIELD_MAXIMUM, IntervalSet
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Box
+
+NOTHING = -1  # not in the set; in a list: no entry decided
+MEMBER = -2  # in the set; in a list: permitted
+REFUSED = -3  # in a list: denied
+FIRST_ENTRY = -10  # terminal of entry i is FIRST_ENTRY - i
+DEPTH = len(FIELD_MAXIMUM)
+MAXIMA = tuple(FIELD_MAXIMUM.values())
+
+
+class Nodes:
+    """The unique table of one job, with the memory of every operation. Not for use by several threads at once."""
+
+    def __init__(self) -> None:
+        self.level: list[int] = []
+        self.bounds: list[tuple[int, ...]] = []
+        self.children: list[tuple[int, ...]] = []
+        self._unique: dict[tuple[int, tuple[int, ...], tuple[int, ...]], int] = {}
+        self._first: dict[tuple[int, int], int] = {}
+        self._both: dict[tuple[int, int], int] = {}
+        self._without: dict[tuple[int, int], int] = {}
+
+    def node(self, level: int, bounds: Iterable[int], children: Iterable[int]) -> int:
+        """Return the node for the ranges, merged and shared."""
+        merged_bounds: list[int] = []
+        merged: list[int] = []
+        last = 0  # no child is 0 before the first: ``merged`` guards it
+        for bound, child in zip(bounds, children):
+            if merged and child == last:
+                merged_bounds[-1] = bound
+            else:
+                merged_bounds.append(bound)
+                merged.append(child)
+                last = child
+        if len(merged) == 1:
+            return merged[0]
+        key = (level, tuple(merged_bounds), tuple(merged))
+        found = self._unique.get(key)
+        if found is None:
+            found = len(self.level)
+            self._unique[key] = found
+            self.level.append(level)
+            self.bounds.append(key[1])
+            self.children.append(key[2])
+        return found
+
+    def from_box(self, box: Box, terminal: int = MEMBER) -> int:
+        """Return the diagram that leads to ``terminal`` inside the box and to NOTHING outside."""
+        child = terminal
+        sets = box.sets()
+        for level in range(DEPTH - 1, -1, -1):
+            child = self._test(level, sets[level], child)
+            if child == NOTHING:
+                return NOTHING
+        return child
+
+    def _test(self, level: int, values: IntervalSet, child: int) -> int:
+        maximum = MAXIMA[level]
+        bounds: list[int] = []
+        children: list[int] = []
+        at = 0
+        for low, high in values.pairs:
+            if low > at:
+                bounds.append(low - 1)
+                children.append(NOTHING)
+            bounds.append(min(high, maximum))
+            children.append(child)
+            at = high + 1
+        if at <= maximum:
+            bounds.append(maximum)
+            children.append(NOTHING)
+        return self.node(level, bounds, children)
+
+    def first(self, a: int, b: int) -> int:
+        """Return what ``a`` decides, and where it decides nothing, what ``b`` does (union, for sets)."""
+        if a < 0:
+            return b if a == NOTHING else a
+        if b == NOTHING or a == b:
+            return a
+        return self._apply(a, b, self._first, self.first)
+
+    def both(self, a: int, b: int) -> int:
+        """Return ``b`` where ``a`` is a member, NOTHING elsewhere (intersection, for sets). ``a`` is a set."""
+        if a == NOTHING or b == NOTHING:
+            return NOTHING
+        if a == MEMBER:
+            return b
+        if a == b:
+            return a
+        return self._apply(a, b, self._both, self.both)
+
+    def without(self, a: int, b: int) -> int:
+        """Return ``a`` where ``b`` decides nothing, NOTHING elsewhere (difference, for sets)."""
+        if a == NOTHING or a == b:
+            return NOTHING
+        if b < 0:
+            return a if b == NOTHING else NOTHING
+        return self._apply(a, b, self._without, self.without)
+
+    def _apply(self, a: int, b: int, memory: dict[tuple[int, int], int], operation: Callable[[int, int], int]) -> int:
+        """Walk two diagrams together, of which at least one is an inner node."""
+        key = (a, b)
+        found = memory.get(key)
+        if found is not None:
+            return found
+        level_a = self.level[a] if a >= 0 else DEPTH
+        level_b = self.level[b] if b >= 0 else DEPTH
+        if level_a < level_b:
+            level, bounds = level_a, self.bounds[a]
+            children = [operation(child, b) for child in self.children[a]]
+        elif level_b < level_a:
+            level, bounds = level_b, self.bounds[b]
+            children = [operation(a, child) for child in self.children[b]]
+        else:
+            level = level_a
+            bounds, children = self._together(a, b, operation)
+        result = self.node(level, bounds, children)
+        memory[key] = result
+        return result
+
+    def _together(self, a: int, b: int, operation: Callable[[int, int], int]) -> tuple[tuple[int, ...], list[int]]:
+        bounds_a, children_a = self.bounds[a], self.children[a]
+        bounds_b, children_b = self.bounds[b], self.children[b]
+        bounds: list[int] = []
+        children: list[int] = []
+        i = j = 0
+        last = len(bounds_a)
+        while i < last:
+            children.append(operation(children_a[i], children_b[j]))
+            end_a, end_b = bounds_a[i], bounds_b[j]
+            if end_a < end_b:
+                bounds.append(end_a)
+                i += 1
+            elif end_b < end_a:
+                bounds.append(end_b)
+                j += 1
+            else:
+                bounds.append(end_a)
+                i += 1
+                j += 1
+        return tuple(bounds), children
+
+    def terminals_changed(self, root: int, change: Callable[[int], int]) -> int:
+        """Return the diagram with every terminal replaced."""
+        memory: dict[int, int] = {}
+
+        def walk(node: int) -> int:
+            if node < 0:
+                return change(node)
+            found = memory.get(node)
+            if found is None:
+                found = self.node(self.level[node], self.bounds[node], [walk(child) for child in self.children[node]])
+                memory[node] = found
+            return found
+
+        return walk(root)
+
+    def reachable(self, root: int) -> Iterator[int]:
+        """Yield every node and terminal below the root once, the root included."""
+        seen = {root}
+        stack = [root]
+        while stack:
+            node = stack.pop()
+            yield node
+            if node >= 0:
+                for child in self.children[node]:
+                    if child not in seen:
+                        seen.add(child)
+                        stack.append(child)
+
+    def ranges(self, node: int) -> Iterator[tuple[int, int, int]]:
+        """Yield (low, high, child) of an inner node."""
+        low = 0
+        for bound, child in zip(self.bounds[node], self.children[node]):
+            yield low, bound, child
+            low = bound + 1
+
+    def balanced(self, parts: list[int]) -> int:
+        """Return ``first`` over the parts in order, as a balanced tree (3 to 7 times faster, facts/policy.md section 5 b1)."""
+        if not parts:
+            return NOTHING
+        while len(parts) > 1:
+            pairs = [self.first(parts[i], parts[i + 1]) for i in range(0, len(parts) - 1, 2)]
+            if len(parts) % 2:
+                pairs.append(parts[-1])
+            parts = pairs
+        return parts[0]

@@ -1,0 +1,51 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The choice of one understandable packet out of a set."""
+
+from __future__ import annotations
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets import nodes as nd
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import FIELD_MAXIMUM
+
+# Tried in this order before the smallest value is taken. An opening SYN shows more than an ACK, a client port more than 0.
+_COMMON_PORTS = (443, 80, 22, 53, 502, 104, 2575, 11112, 47808, 161, 123, 3389, 445, 8443, 8080, 1024, 49152)
+_ORDINARY: dict[str, tuple[int, ...]] = {
+    "protocol": (6, 17, 1, 256 + 6, 256 + 17, 256 + 58),
+    "detail": (2, 16, 18, 2048, 32768, 0),
+    "fragment": (0,),
+    "destination": (0x0A000001, 0x20010DB8 << 96 | 1),
+    "source": (0x0A000002, 0x20010DB8 << 96 | 2),
+    "destination_port": _COMMON_PORTS,
+    "source_port": (49152, 50000, 32768, 1024, *_COMMON_PORTS),
+}
+_FIELDS = tuple(FIELD_MAXIMUM)
+
+
+def ordinary_values(nodes: nd.Nodes, root: int) -> list[int]:
+    """Return field values of one packet of a non-empty set, level by level: every inner node leads to a member."""
+    values: list[int] = []
+    node = root
+    for level, field in enumerate(_FIELDS):
+        if node < 0 or nodes.level[node] != level:
+            values.append(_pick(field, [(0, FIELD_MAXIMUM[field])], values))
+            continue
+        ranges = [(low, high) for low, high, child in nodes.ranges(node) if child != nd.NOTHING]
+        value = _pick(field, ranges, values)
+        values.append(value)
+        node = next(child for low, high, child in nodes.ranges(node) if low <= value <= high)
+    return values
+
+
+def _pick(field: str, ranges: list[tuple[int, int]], before: list[int]) -> int:
+    wanted = _ORDINARY[field]
+    if field == "detail" and before[0] % 256 in (1, 58):
+        wanted = (2048, 32768, *wanted)
+    for value in wanted:
+        if any(low <= value <= high for low, high in ranges):
+            return value
+    low, high = ranges[0]
+    # A network address looks odd in a witness: take the first host where the range is a wide aligned block.
+    if field in ("destination", "source") and high - low >= 3 and low & 3 == 0:
+        return low + 1
+    return low

@@ -1,0 +1,78 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Apply: carry out an approved plan, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import write_json
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.apply import apply_plan
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.commit import required_commit
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.lock import StateLock
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.outcome import Outcome
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import Plan, read_plan
+from ansible_collections.segwright.microseg.plugins.plugin_utils.report.results import result
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.arguments import paths_of, today_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.fleet import connected
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.plan import members_sha256, plan_diff
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.site import sound_site
+
+
+def run_apply(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what was carried out. In check mode nothing is written anywhere, and the difference is what the plan holds."""
+    paths = paths_of(values)
+    plan = read_plan(Path(values["plan"]).expanduser() if values.get("plan") else paths.plan)
+    allow_dirty, check_mode = bool(values.get("allow_dirty")), bool(values["check_mode"])
+    commit = required_commit(paths.policy, allow_dirty)
+    sound = sound_site(paths, today_of(values))
+    with StateLock(paths.state / "lock", f"apply {plan.plan_id[:12]}") as lock:
+        with connected(values, variables, [part.name for part in plan.targets]) as targets:
+            outcome = apply_plan(
+                plan,
+                targets,
+                sound.compiled.targets,
+                Journal(paths.journal),
+                policy_commit=commit,
+                members_sha256=members_sha256(paths),
+                allow_dirty=allow_dirty,
+                check_mode=check_mode,
+            )
+    return _answer(values, paths, plan, outcome, [*sound.findings, *lock.findings], commit)
+
+
+def _answer(values: Mapping[str, Any], paths: Paths, plan: Plan, outcome: Outcome, more: list[Finding], commit: str) -> dict[str, Any]:
+    made = result("apply", [*outcome.findings, *more], commit, check_mode=bool(values["check_mode"]), **outcome.as_dict())
+    made["summary"] = _summary(made)
+    if not values["check_mode"]:
+        write_json(paths.output / "apply.json", made)
+    answer: dict[str, Any] = {
+        "changed": bool(outcome.remaining) if values["check_mode"] else outcome.changed,
+        "plan_id": plan.plan_id,
+        "completed": made["completed"],
+        "remaining": made["remaining"],
+        "writes": outcome.writes,
+        "summary": made["summary"],
+    }
+    if values["diff_mode"]:
+        answer["diff"] = plan_diff(plan)
+    if not outcome.ok:
+        first = outcome.sorted_findings()[0]
+        back = f"; {len(outcome.completed)} operations were carried out, the rollback playbook undoes them" if outcome.completed else ""
+        answer |= {"failed": True, "msg": f"{first} [{first.hint}]{back}", "errors": made["errors"]}
+    return answer
+
+
+def _summary(made: Mapping[str, Any]) -> str:
+    if made["check_mode"]:
+        return f"plan {made['plan_id'][:12]}: {len(made['remaining'])} operations would be carried out, nothing was written"
+    text = f"plan {made['plan_id'][:12]}: {len(made['completed'])} operations were carried out with {made['writes']} writes"
+    if made["remaining"]:
+        text += f"; {len(made['remaining'])} not carried out"
+    return text if made["ok"] else text + f"; stopped: {made['errors'][0]['code']} {made['errors'][0]['message']}"
