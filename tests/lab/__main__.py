@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Segwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``python -m tests.lab up|down|status|demo-env|record|spread|probe|shell|demo``"""
+"""``python -m tests.lab up|down|status|demo-env|record|spread|send-exports|probe|shell|demo``"""
 
 from __future__ import annotations
 
@@ -50,6 +50,11 @@ def main(arguments: list[str] | None = None) -> int:
     spread.add_argument(
         "--incident-day", type=int, default=5, help="which day has the incident, counted from the end; 0: none"
     )
+    send = commands.add_parser("send-exports", help="send a recording's flow exports to a collector on loopback")
+    send.add_argument("--in", type=Path, dest="source", required=True)
+    send.add_argument("--to", required=True, help="ADDRESS:PORT, loopback only")
+    send.add_argument("--only", help="one switch: acc1 (IPFIX) or acc2 (NetFlow v9)")
+    send.add_argument("--now", action="store_true", help="move the times so that the recording began just now")
     probe = commands.add_parser("probe", help="probe the running lab by its description and print what got through")
     probe.add_argument("--json", action="store_true")
     shell = commands.add_parser("shell", help="run a command (default: a shell) inside a namespace of the lab")
@@ -93,6 +98,8 @@ def _run(chosen: argparse.Namespace) -> int:
         made = spread(chosen.source, chosen.out, chosen.days, chosen.end, chosen.incident_day)
         print(f"{made['days']} days, {made['packets']} packets, in {chosen.out}")
         return 0
+    if chosen.command == "send-exports":
+        return _send(places, chosen)
     if chosen.command == "probe":
         return _probe(places, chosen.json)
     if chosen.command == "shell":
@@ -207,6 +214,19 @@ def _status(places: Places) -> int:
     if health["ended"]:
         print(f"  ended by themselves: {health['ended']}")
     return 0 if health["ok"] else 1
+
+
+def _send(places: Places, chosen: argparse.Namespace) -> int:
+    from .replay import send_exports
+
+    host, _, port = chosen.to.rpartition(":")
+    moved = 0
+    if chosen.now:
+        manifest = json.loads((chosen.source / "manifest.json").read_text(encoding="utf-8"))
+        moved = int(time.time() - manifest["phases"][0]["start"])
+    sent = send_exports(chosen.source, (host, int(port)), places, moved=moved, only=chosen.only)
+    print(", ".join(f"{name}: {count} datagrams" for name, count in sent.items()))
+    return 0
 
 
 def _probe(places: Places, as_json: bool) -> int:

@@ -6,70 +6,121 @@
 This is the lab's own reading of the policy documents (plain YAML, rules spread over hosts) and of the table in
 facts/devices.md section 6. It imports nothing of the collection: compiler, packet engine and dialects are judged by it.
 
-Known limits of stateless points are part of the expectation, not exceptions to it: a forged ACK or a UDP datagram out of a
-service port passes where the reply line is, and later fragments pass where a permit for their protocol and peer is.
+Known limits of stateless points are part of the expectation, not exceptions to it: a forged ACK or a UDP datagram out of
+a service port passes where the reply line is, and later fragments pass where a permit for their protocol and peer is.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from .net.probes import Permitted
+from .description import Hospital, load_hospital
 from .net.prober import Probe
+from .net.probes import Permitted, is_permitted
 
 ACCESS_KINDS = ("dacl", "port_acl")
+DHCP_SERVER, DHCP_CLIENT = 67, 68
 
 
 @dataclass(frozen=True)
 class PolicyReading:
-    """What the lab reads from a policy directory: permitted conversations by host, hosts by segment, points by segment."""
+    """What the lab reads from a policy directory.
+
+    permitted: conversations by host, DHCP to the site's lease servers included. segment_of: hosts by segment, as the
+    lock gives their address. points: (point, kind) by segment, where it is enforced. strangers: lab hosts whose address
+    is in no segment.
+    """
 
     permitted: tuple[Permitted, ...]
     segment_of: dict[str, str]
     points: dict[str, tuple[tuple[str, str], ...]]
     addresses: dict[str, str]
+    subnet_of: dict[str, str]
+    strangers: tuple[str, ...] = ()
 
 
-def read_policy(directory: Path) -> PolicyReading:
-    """Read segments, services, membership and enforcement with nothing but a YAML reader."""
-    lock = json.loads((directory / "members.lock.json").read_text())
-    services = yaml.safe_load((directory / "services.yml").read_text())["services"]
-    enforcement = yaml.safe_load((directory / "enforcement.yml").read_text())
-    segments = [yaml.safe_load(path.read_text()) for path in sorted(directory.glob("*/*.yml")) if path.parent.name != "expectations"]
-    hosts = {name: [d["name"] for d in value["devices"]] for name, value in lock["segments"].items()}
-    segment_of = {host: segment for segment, names in hosts.items() for host in names}
-    addresses = {d["name"]: d["addresses"][0] for value in lock["segments"].values() for d in value["devices"] if d["addresses"]}
+def read_policy(directory: Path, hospital: Hospital | None = None) -> PolicyReading:
+    """Read segments, services, networks, membership and enforcement with nothing but a YAML reader.
+
+    Devices of the lock are matched to the lab's hosts by address, since that is what lists know; names are not trusted.
+    Raises ValueError on what the lab cannot judge (port ranges in rules).
+    """
+    hospital = hospital or load_hospital()
+    lock = json.loads((directory / "members.lock.json").read_text(encoding="utf-8"))
+    services = _yaml(directory / "services.yml")["services"]
+    site = _yaml(directory / "site.yml")
+    networks = _yaml(directory / "networks.yml").get("networks", {}) if (directory / "networks.yml").exists() else {}
+    enforcement = _yaml(directory / "enforcement.yml")
+    segment_of = {
+        host: segment
+        for segment, value in lock["segments"].items()
+        for device in value["devices"]
+        for address in device["addresses"]
+        if (host := hospital.host_at(address))
+    }
+
+    def hosts(name: str) -> list[str]:
+        if name == "any":
+            return list(hospital.hosts)
+        if name in lock["segments"]:
+            return [host for host in hospital.hosts if segment_of.get(host) == name]
+        prefixes = site["zones"][name[5:]]["subnets"] if name.startswith("zone:") else networks[name]["prefixes"]
+        blocks = [ipaddress.ip_network(prefix) for prefix in prefixes]
+        return [
+            host.name for host in hospital.hosts.values() if any(ipaddress.ip_address(host.address) in b for b in blocks)
+        ]
+
     permitted = []
-    for segment in segments:
-        for rule in segment.get("allow", []):
+    for path in sorted(directory.glob("*/*.yml")):
+        if path.parent.name == "expectations":
+            continue
+        segment = _yaml(path)
+        for rule in segment.get("allow") or []:
             for protocol, port, client_port in _flows(services, rule["services"]):
-                for client in hosts.get(segment["segment"], []):
-                    for server in hosts.get(rule["to"], []):
+                for client in hosts(segment["segment"]):
+                    for server in hosts(rule["to"]):
                         if client != server:
                             permitted.append(Permitted(client, server, protocol, port, client_port))
+    leases = site.get("defaults", {}).get("bootstrap", {}).get("dhcp_servers")
+    for server in hosts(leases) if leases else []:
+        permitted += [
+            Permitted(client, server, "udp", DHCP_SERVER, DHCP_CLIENT) for client in segment_of if client != server
+        ]
     kinds = {name: point["kind"] for name, point in enforcement["points"].items()}
     points = {
         name: tuple((point, kinds[point]) for point in value["points"])
         for name, value in enforcement["segments"].items()
         if value["stage"] == "enforce"
     }
-    return PolicyReading(tuple(dict.fromkeys(permitted)), segment_of, points, addresses)
+    return PolicyReading(
+        tuple(dict.fromkeys(permitted)),
+        segment_of,
+        points,
+        {name: host.address for name, host in hospital.hosts.items()},
+        {name: host.subnet for name, host in hospital.hosts.items()},
+        tuple(name for name in hospital.hosts if name not in segment_of),
+    )
 
 
-def _flows(services: dict[str, Any], names: Iterable[str]) -> Iterable[tuple[str, int, int | None]]:
+def _yaml(path: Path) -> Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def _flows(services: dict[str, Any], names: Iterable[str]) -> Iterator[tuple[str, int, int | None]]:
     for name in names:
         service = services[name]
         for match in service["match"]:
             for port in match.get("ports", []):
-                if isinstance(port, int):  # the lab's rules name single ports; ranges serve guardrails only
-                    yield match["protocol"], port, port if service.get("symmetric") else None
+                if not isinstance(port, int):
+                    raise ValueError(f"service {name}: the lab judges single ports only, not {port}")
+                yield match["protocol"], port, port if service.get("symmetric") else None
 
 
 @dataclass(frozen=True)
@@ -84,25 +135,34 @@ class PacketOfProbe:
 def packets_of(probe: Probe, addresses: dict[str, str], client_port: int = 40000) -> list[PacketOfProbe]:
     """Return the packets of a probe from client to server."""
     port = probe.client_port or client_port
-    base: dict[str, Any] = {"source": addresses[probe.client], "destination": addresses[probe.server], "protocol": probe.protocol}
+    protocol: Any = int(probe.protocol) if probe.protocol.isdigit() else probe.protocol
+    base: dict[str, Any] = {
+        "source": addresses[probe.client],
+        "destination": addresses[probe.server],
+        "protocol": protocol,
+    }
+    tail = {**base, "fragment_offset": 185}
     if probe.protocol in ("tcp", "udp"):
         base |= {"source_port": port, "destination_port": probe.server_port}
     if probe.protocol == "tcp":
-        base["tcp_flags"] = {"ack"} if probe.kind == "ack" else {"syn"}
+        base["tcp_flags"] = {"ack": {"ack"}, "reply": {"syn", "ack"}}.get(probe.kind, {"syn"})
     if probe.protocol == "icmp":
         base |= {"icmp_type": 8, "icmp_code": 0}
-    tail = {k: v for k, v in base.items() if k not in ("source_port", "destination_port", "tcp_flags")} | {"fragment_offset": 185}
-    if probe.kind == "fragment_tail":
-        chosen = [tail]
-    elif probe.kind == "fragment":
-        chosen = [base, tail]
-    else:
-        chosen = [base]
+    chosen = {"fragment_tail": [tail], "fragment": [base, tail]}.get(probe.kind, [base])
     return [PacketOfProbe(probe.client, probe.server, fields) for fields in chosen]
 
 
+def replies_of(reading: PolicyReading, client_port: int = 40000) -> list[Probe]:
+    """Return the first answer of every permitted conversation, which stateless points must pass too."""
+    return [
+        Probe(each.server, each.client, each.protocol, each.client_port or client_port, each.port, "reply", "reply", True)
+        for each in reading.permitted
+        if (each.protocol, each.port) != ("udp", DHCP_SERVER)
+    ]
+
+
 def forward_matches(reading: PolicyReading, packet: PacketOfProbe) -> bool:
-    """Return whether a permitted conversation from source to destination covers the packet (later fragments: its peers alone)."""
+    """Whether a permitted conversation from source to destination covers the packet (later fragments: its peers alone)."""
     fields = packet.fields
     for each in reading.permitted:
         if (each.client, each.server, each.protocol) != (packet.source, packet.destination, fields["protocol"]):
@@ -115,16 +175,16 @@ def forward_matches(reading: PolicyReading, packet: PacketOfProbe) -> bool:
 
 
 def reply_matches(reading: PolicyReading, packet: PacketOfProbe) -> bool:
-    """Return whether the packet looks like a reply of a permitted conversation that the destination opened to the source."""
+    """Whether the packet looks like an answer of a permitted conversation that the destination opened to the source.
+
+    A later fragment looks like one on addresses alone: a permit entry passes it whatever its ports and flags say.
+    """
     fields = packet.fields
     for each in reading.permitted:
         if (each.server, each.client, each.protocol) != (packet.source, packet.destination, fields["protocol"]):
             continue
         if fields.get("fragment_offset"):
-            # `established` needs TCP flags that a later fragment does not carry.
-            if each.protocol != "tcp":
-                return True
-            continue
+            return True
         if each.port != fields["source_port"] or each.client_port not in (None, fields["destination_port"]):
             continue
         if each.protocol == "udp" or fields["tcp_flags"] & {"ack", "rst"}:
@@ -133,23 +193,23 @@ def reply_matches(reading: PolicyReading, packet: PacketOfProbe) -> bool:
 
 
 def bootstrap_matches(packet: PacketOfProbe) -> bool:
-    """Return whether an access port must pass the packet whatever the rules say: DHCP to servers and ICMP errors."""
+    """Whether an access port must pass the packet whatever the rules say: DHCP to servers and ICMP errors."""
     fields = packet.fields
     if fields.get("fragment_offset"):
         # A permit entry with ports passes later fragments on addresses alone; the DHCP entry is for any peer.
-        return fields["protocol"] == "udp"
+        return bool(fields["protocol"] == "udp")
     if fields["protocol"] == "udp":
-        return (fields["source_port"], fields["destination_port"]) == (68, 67)
+        return (fields["source_port"], fields["destination_port"]) == (DHCP_CLIENT, DHCP_SERVER)
     return fields["protocol"] == "icmp" and fields["icmp_type"] in (3, 11)
 
 
 def expected_on_access_port(reading: PolicyReading, packet: PacketOfProbe) -> bool:
-    """Return what a DACL or port ACL on the source's port must do."""
+    """What a DACL or port ACL on the source's port must do."""
     return bootstrap_matches(packet) or forward_matches(reading, packet) or reply_matches(reading, packet)
 
 
 def expected_in_cell(reading: PolicyReading, packet: PacketOfProbe) -> bool:
-    """Return what the cell from the source's group to the destination's must do. Cells know groups, not hosts."""
+    """What the cell from the source's group to the destination's must do. Cells know groups, not hosts."""
     source, destination = reading.segment_of[packet.source], reading.segment_of[packet.destination]
     for one in (host for host, segment in reading.segment_of.items() if segment == source):
         for other in (host for host, segment in reading.segment_of.items() if segment == destination):
@@ -159,15 +219,30 @@ def expected_in_cell(reading: PolicyReading, packet: PacketOfProbe) -> bool:
     return False
 
 
+def seen_by_firewall(reading: PolicyReading, probe: Probe) -> bool:
+    """Whether the firewall is on the way: hosts of one subnet reach each other over their switch alone."""
+    return reading.subnet_of[probe.client] != reading.subnet_of[probe.server]
+
+
+def expected_on_firewall(reading: PolicyReading, probe: Probe) -> bool | None:
+    """What the stateful firewall must do with a probe that opens something; None where either is safe.
+
+    It may pick a permitted connection up in the middle, and reassembles or refuses fragments of a permitted one.
+    """
+    enforced = any(
+        kind == "firewall"
+        for host in (probe.client, probe.server)
+        for _, kind in reading.points.get(reading.segment_of.get(host, ""), ())
+    )
+    if not enforced:
+        return None
+    verdict = is_permitted(probe, reading.permitted)
+    return None if verdict and probe.kind in ("ack", "fragment") else verdict
+
+
 def points_on_the_way(reading: PolicyReading, packet: PacketOfProbe) -> list[tuple[str, str]]:
-    """Return (point, kind) of the stateless points that see the packet."""
-    found = [item for item in reading.points.get(reading.segment_of.get(packet.source, ""), ()) if item[1] in ACCESS_KINDS]
+    """Return (point, kind) of the stateless points that see the packet: its sender's port and the cell of both groups."""
     source_points = set(reading.points.get(reading.segment_of.get(packet.source, ""), ()))
     destination_points = set(reading.points.get(reading.segment_of.get(packet.destination, ""), ()))
-    found += sorted(item for item in source_points & destination_points if item[1] == "sgacl")
-    return found
-
-
-def same_subnet(one: str, other: str) -> bool:
-    """Return whether two lab addresses share their /24."""
-    return ipaddress.ip_network(f"{one}/24", strict=False) == ipaddress.ip_network(f"{other}/24", strict=False)
+    found = sorted(item for item in source_points if item[1] in ACCESS_KINDS)
+    return found + sorted(item for item in source_points & destination_points if item[1] == "sgacl")

@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -131,16 +132,16 @@ def spawn(
     )
 
 
-def stop_marks(marks: Sequence[ProcessMark], patience: float = 3.0) -> list[ProcessMark]:
+def stop_marks(
+    marks: Sequence[ProcessMark], patience: float = 3.0, deaf: frozenset[str] = frozenset()
+) -> list[ProcessMark]:
     """End exactly these processes (TERM, then KILL); returns those that were alive.
 
-    A mark whose pid now belongs to another process is left alone.
+    ``deaf``: names of those that do not listen to TERM. A mark whose pid now belongs to another process is left alone.
     """
-    import time
-
     alive = [each for each in marks if each.alive()]
     for each in alive:
-        _signal(each, signal.SIGTERM)
+        _signal(each, signal.SIGKILL if each.name in deaf else signal.SIGTERM)
     deadline = time.monotonic() + patience
     while any(each.alive() for each in alive) and time.monotonic() < deadline:
         time.sleep(0.02)

@@ -44,7 +44,7 @@ def spread(source: Path, out: Path, days: int, end: date, incident_day: int = 5)
     total, files = 0, {}
     for name in sorted([*manifest["captures"].values(), *exports]):
         packets = pcapfile.read(source / name)
-        writer = _Exports(packets) if name in exports else None
+        writer = Exports(packets) if name in exports else None
         moved: list[pcapfile.Packet] = []
         for offset in offsets:
             if writer is not None:
@@ -92,7 +92,7 @@ def _of_day(
     return pcapfile.between(packets, 0, phases["incident"][0])
 
 
-class _Exports:
+class Exports:
     """Flow exports of one recording, written again for one day after another with sequence numbers that go on."""
 
     def __init__(self, packets: list[pcapfile.Packet]) -> None:
@@ -102,11 +102,19 @@ class _Exports:
 
     def moved(self, offset: int, without: tuple[int, int] | None) -> Iterator[pcapfile.Packet]:
         """The day ``offset`` seconds later; records that began within ``without`` (nanoseconds) are left out."""
+        for packet, payload in self._messages(offset, without):
+            yield _rewrapped(packet, payload, offset)
+
+    def payloads(self, offset: int) -> Iterator[bytes]:
+        """The export messages alone, ``offset`` seconds later."""
+        return (payload for _, payload in self._messages(offset, None))
+
+    def _messages(self, offset: int, without: tuple[int, int] | None) -> Iterator[tuple[pcapfile.Packet, bytes]]:
         for packet in self._packets:
             start = 14 + (packet.data[14] & 15) * 4 + 8
             payload = self._message(packet.data[start:], offset, without)
             if payload:
-                yield _rewrapped(packet, payload, offset)
+                yield packet, payload
 
     def _message(self, message: bytes, offset: int, without: tuple[int, int] | None) -> bytes:
         version = struct.unpack_from("!H", message)[0]

@@ -206,8 +206,9 @@ class Lab:
         began = time.monotonic()
         reason = why_not()
         if reason:
-            for name in ("net", *(each for each in NEEDS if each in self.parts)):
-                self._skip(name, reason)
+            without = [each for each in NEEDS if each in self.parts]
+            self.skipped |= dict.fromkeys(without, "needs net")
+            self._skip("net", reason + (f" (so no {', '.join(without)})" if without else ""))
             return
         self.namespaces.create(topology.namespace_names(self.hospital))
         self._marks += self.namespaces.holders.values()
@@ -310,7 +311,7 @@ class Lab:
             if child.stdin is not None:
                 child.stdin.close()
         holders = set(self.namespaces.holders.values())
-        stop_marks([each for each in self._marks if each not in holders])
+        stop_marks([each for each in self._marks if each not in holders], deaf=firewall.DEAF)
         for child in self._children.values():
             child.wait()
             if child.stdout is not None:

@@ -97,7 +97,8 @@ def text_diff(before: str, after: str, name: str = "") -> str:
 
 # Which dialect the ``content`` of an object is written in (enforce/model.py).
 DIALECTS = {"downloadable_acl": "dacl", "sgacl": "sgacl", "access_list": "ios", "ruleset": "nftables"}
-NOT_MEANING = frozenset(("owned", "internal"))
+# What says who an object belongs to, not what it does; writing only that would rename a DACL on every switch for nothing.
+NOT_MEANING = frozenset(("owned", "internal", "description"))
 
 
 def body_difference(kind: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> Meaning:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import Evidence
 
 DAY_BANDS = ((30, "30 or more"), (14, "14 to 29"), (7, "7 to 13"), (3, "3 to 6"), (0, "1 to 2"))
-CONFIDENCE_BANDS = ((0.95, "high"), (0.8, "medium"), (0.0, "low"))
+CONFIDENCE_BANDS = ((0.9, "high"), (0.8, "medium"), (0.0, "low"))
 
 
 def band(value: float, bands: tuple[tuple[float, str], ...]) -> str:

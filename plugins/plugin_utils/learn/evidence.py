@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import date
 
 BOOTSTRAP_PORTS = {(17, 67), (17, 68)}
+# Errors that belong to other conversations, by protocol and type (RFC 792, RFC 4443); stateless lists pass them.
+ICMP_ERRORS = {1: (3, 4, 5, 11, 12), 58: (1, 2, 3, 4)}
 
 
 @dataclass(frozen=True)
@@ -104,13 +106,13 @@ def gather(rows: Iterable[BoundRow], segment_of: Mapping[str, str], network_of: 
     """Group bound rows into candidates.
 
     ``segment_of`` maps device ids to segments, ``network_of`` addresses without a device to network sets. Bootstrap traffic
-    (DHCP) is counted and left to the compiler, which permits it in every list.
+    (DHCP, ICMP errors) is counted and left to the compiler, which permits it in every list.
     """
     candidates: dict[CandidateKey, Evidence] = {}
     excluded: list[Excluded] = []
     bootstrap = 0
     for row in rows:
-        if (row.protocol, row.server_port) in BOOTSTRAP_PORTS:
+        if is_bootstrap(row):
             bootstrap += 1
             continue
         reason, to = _target(row, segment_of, network_of)
@@ -120,6 +122,13 @@ def gather(rows: Iterable[BoundRow], segment_of: Mapping[str, str], network_of: 
         key = CandidateKey(segment_of[row.client_device], to, row.protocol, row.server_port)
         candidates.setdefault(key, Evidence(key)).add(row)
     return Gathered(candidates, tuple(excluded), bootstrap)
+
+
+def is_bootstrap(row: BoundRow) -> bool:
+    """Return whether the row is DHCP or an ICMP error, which every list passes without a rule."""
+    if (row.protocol, row.server_port) in BOOTSTRAP_PORTS:
+        return True
+    return row.server_port // 256 in ICMP_ERRORS.get(row.protocol, ())
 
 
 def _target(row: BoundRow, segment_of: Mapping[str, str], network_of: Mapping[str, str]) -> tuple[str, str]:

@@ -77,7 +77,10 @@ class _Joined:
         found = self._joined.get(node)
         if found is not None:
             return found
-        children = [self.joined(child) for child in self.nodes.children[node]]
+        children = list(self.nodes.children[node])
+        if self.nodes.level[node] == 0:
+            # Protocols without members stay apart, else "tcp to port 443" would list every protocol that has no ports.
+            children = [child if nd.MEMBER in self.nodes.reachable(child) else nd.NOTHING for child in children]
         groups: list[int] = []
         member: dict[int, int] = {}
         for child in dict.fromkeys(children):
@@ -90,6 +93,7 @@ class _Joined:
             else:
                 member[child] = len(groups)
                 groups.append(child)
+        groups = [self.joined(group) for group in groups]
         result = self.nodes.node(self.nodes.level[node], self.nodes.bounds[node], [groups[member[c]] for c in children])
         self._joined[node] = result
         return result

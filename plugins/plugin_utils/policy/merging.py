@@ -30,9 +30,10 @@ def merge_rules(
 ) -> MergedRules:
     """Return the rules with the proposals merged in.
 
-    A rule whose origin is not ``learned`` is never changed, and nothing goes unless ``remove`` names it: a rule that was not
-    seen lately may belong to a device that is rarely used. A learned rule of the same id takes over what was seen; a proposal
-    whose services to the same end stand in other rules, or that ``remove`` names, is left out. New rules keep the order by id where the file has it.
+    A rule whose origin is not ``learned`` is never changed, and nothing goes unless ``remove`` names it: a rule that was
+    not seen lately may belong to a device that is rarely used. A learned rule of the same id takes over what was seen; a
+    proposal whose services to the same end stand in other rules, or that ``remove`` names, is left out. New rules keep the
+    order by id where the file has it.
     """
     gone = set(remove)
     rules = [dict(rule) for rule in existing if not (rule["id"] in gone and rule["origin"] == LEARNED)]
@@ -41,9 +42,9 @@ def merge_rules(
     permitted = {(rule["to"], service) for rule in rules for service in rule["services"]}
     added, updated, covered = [], [], []
     for proposal in sorted(proposed, key=lambda rule: rule["id"]):
-        if proposal["id"] in gone:
-            continue
         present = by_id.get(proposal["id"])
+        if present is None and proposal["id"] in gone:
+            continue
         if present is None:
             if proposal["services"] and all((proposal["to"], service) in permitted for service in proposal["services"]):
                 covered.append(proposal["id"])

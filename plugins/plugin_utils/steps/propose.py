@@ -18,6 +18,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.learn import co
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import BoundRow
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.propose import Proposal, ProposedRule, propose, proposed_segments
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.scan import ScanReport
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.codes import NO_LOCK
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.loader import load_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.members import facts_of, resolve_members, write_lock
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Segment, Site
@@ -50,7 +51,8 @@ def run_propose(values: dict[str, Any]) -> dict[str, Any]:
     site, register = loaded.site, read_document(paths.register, "register", 1)
     segments, new = proposed_segments(site, loaded.classification, register)
     lock, findings = resolve_members(segments, register)
-    found: list[Finding] = [*loaded.findings, *findings]
+    # What the documents lack before the first proposal is what this step writes.
+    found: list[Finding] = [*(f for f in loaded.findings if f.code != NO_LOCK.number), *findings]
     segment_of = {d["device"]: name for name, entry in lock["segments"].items() for d in entry["devices"]}
     names = {str(device["id"]): _name_of(device) for device in register["devices"]}
     rows, scans = bound_rows(paths.data, register, values.get("window_days"))
@@ -150,7 +152,7 @@ def _networks_of(site: Site, rows: Sequence[BoundRow]) -> dict[str, str]:
     """Return, for server addresses without a device, the narrowest network set that holds them."""
     sets = sorted(
         ((name, addresses_of(network.prefixes, family), family) for name, network in site.networks.items() for family in (4, 6)),
-        key=lambda item: (item[1].size(), item[0]),
+        key=lambda item: (item[1].size, item[0]),
     )
     found: dict[str, str] = {}
     for row in rows:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from tests.lab.iosxe import acl_commands, config_commands, cts_commands, exec_commands, modes
+from tests.lab.iosxe import acl_commands, config_commands, cts_commands, exec_commands, interface_commands, modes
 from tests.lab.iosxe.config_model import Config
 from tests.lab.iosxe.grammar import AMBIGUOUS, INCOMPLETE, CliError, SyntaxFault, pick, tokens
 from tests.lab.iosxe.show import register_all
@@ -19,7 +19,13 @@ if TYPE_CHECKING:
     from tests.lab.iosxe.device import Device
 
 register_all()
-COMMAND_MODULES = (acl_commands, config_commands, cts_commands, exec_commands)  # importing them adds their commands
+COMMAND_MODULES = (
+    acl_commands,
+    config_commands,
+    cts_commands,
+    exec_commands,
+    interface_commands,
+)  # importing them adds their commands
 
 Ask = Callable[[str, bool], Awaitable[str | None]]
 
@@ -196,7 +202,7 @@ class Cli:
         try:
             handler, values = modes.GRAMMARS[mode].match(text)
         except SyntaxFault as fault:
-            kept = config_commands.keep_line(self, text) if fault.kind == "invalid" else None
+            kept = interface_commands.keep_line(self, text) if fault.kind == "invalid" else None
             if kept is None:
                 raise
             return kept

@@ -24,6 +24,9 @@ from ..processes import LabError, ProcessMark, in_namespace, mark, spawn
 from .namespaces import Namespaces
 from .topology import CONTROLLER, FIREWALL
 
+# The process that holds the SSH server's pid namespace waits for it and ignores TERM; its death ends all of them.
+DEAF = frozenset({"fw1-sshd"})
+
 # What fw1 holds before Segwright comes: somebody else's table, and no enforcement at all.
 FOREIGN_RULESET = """\
 table inet filter_foreign {

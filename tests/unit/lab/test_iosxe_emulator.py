@@ -39,7 +39,7 @@ def address(number: int) -> str:
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FleetThread]:
     folder = tmp_path_factory.mktemp("iosxe")
     specs = [
-        DeviceSpec(LONG_NAME, address(1), 0, interfaces=PORTS, hosts=(HOST,), minute_seconds=0.6),
+        DeviceSpec(LONG_NAME, address(1), 0, interfaces=PORTS, hosts=(HOST,), minute_seconds=2.0),
         DeviceSpec("acc2", address(2), 0, interfaces=PORTS, archive=False, input_buffer=200, vty_lines=2),
         DeviceSpec(
             "acc3",
@@ -48,7 +48,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FleetThread]:
             interfaces=PORTS,
             controller="10.99.0.5",
             management_interface="Vlan99",
-            minute_seconds=1.0,
+            minute_seconds=3.0,
             initial_config="interface Vlan99\n ip address 10.99.0.31 255.255.255.0\n",
         ),
         *(DeviceSpec(f"many{n}", address(100 + n), 0, interfaces=PORTS) for n in range(50)),
@@ -311,12 +311,12 @@ def test_the_revert_timer_goes_back_unless_confirmed(connect: Connect, control: 
     before = session.send_command("show running-config").partition("\nversion")[2]
     revert(session, 1, "ip access-list extended T", "permit ip any any", "interface gi1/0/1", "ip access-group T in")
     assert "ip access-group T in" in session.send_command("show running-config interface gi1/0/1")
-    time.sleep(1.0)
+    wait_for(lambda: "extended T" not in control.call("running", device=LONG_NAME)["text"])
     assert session.send_command("show running-config").partition("\nversion")[2] == before
     assert any("ROLLBK_CNFMD_CHG_ROLLBACK_START" in line for line in control.call("log", device=LONG_NAME)["log"])
     revert(session, 1, "ip access-list extended T", "permit ip any any")
     assert session.send_command("configure confirm") == ""
-    time.sleep(0.9)
+    time.sleep(2.2)
     assert "10 permit ip any any" in session.send_command("show ip access-lists T")
     revert(session, 100, "no ip access-list extended T")
     assert "Rollback Done" in session.send_command("configure revert now")
@@ -331,7 +331,7 @@ def test_the_revert_timer_needs_an_archive(connect: Connect) -> None:
     assert not session.check_config_mode()
 
 
-def test_a_lock_out_cuts_running_and_new_sessions_until_the_timer_fires(connect: Connect) -> None:
+def test_a_lock_out_cuts_running_and_new_sessions_until_the_timer_fires(connect: Connect, fleet: FleetThread) -> None:
     session = connect("acc3")
     with pytest.raises(netmiko.ReadTimeout):
         session.send_config_set(
@@ -347,7 +347,7 @@ def test_a_lock_out_cuts_running_and_new_sessions_until_the_timer_fires(connect:
         )
     with pytest.raises(Exception, match=r".+"):
         connect("acc3", conn_timeout=2)
-    time.sleep(1.2)
+    wait_for(lambda: fleet.device("acc3").revert is None)
     again = connect("acc3")
     assert "OUT" not in again.send_command("show running-config")
 
@@ -401,11 +401,11 @@ def test_a_narrow_terminal_scrolls_and_a_small_input_buffer_loses_what_comes_too
     echoed = session.read_until_pattern(r"nacl\)#", read_timeout=5)
     assert line not in echoed
     assert "$" in echoed
-    control.call("fault", device="acc2", fault={"kind": "line_delay", "times": 1, "seconds": 0.3})
+    control.call("fault", device="acc2", fault={"kind": "line_delay", "times": 1, "seconds": 1.5})
     session.write_channel("permit tcp any any eq 9999\n")
-    time.sleep(0.1)
+    time.sleep(0.4)
     session.write_channel("".join(f"permit tcp any any eq {n}\n" for n in range(1, 101)))
-    time.sleep(0.8)
+    time.sleep(1.8)
     session.read_channel()
     session.exit_config_mode()
     kept = session.send_command("show ip access-lists").count("permit tcp")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import socket
 import subprocess
 from collections import Counter
 from datetime import date
@@ -19,6 +20,8 @@ import pytest
 from tests.lab.description import load_hospital
 from tests.lab.net import wire
 from tests.lab.pcapfile import Packet, read
+from tests.lab.places import Places
+from tests.lab.replay import send_exports
 from tests.lab.spread import spread
 
 SAMPLES = Path(__file__).parents[3] / "samples" / "hospital"
@@ -184,6 +187,36 @@ def test_another_program_reads_the_moved_exports_without_complaint(week: Path, s
     assert len(per_day) == 7
     assert max(per_day.values()) == len(before)
     assert len(set(per_day.values())) == 2
+
+
+@pytest.mark.parametrize("moved", [0, 86_400])
+def test_exports_arrive_live_from_the_switches_addresses(moved: int) -> None:
+    places = Places.of(59)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as collector:
+        collector.bind(("127.0.0.1", 0))
+        collector.settimeout(5)
+        sent = send_exports(SAMPLES, collector.getsockname(), places, rate=5000, moved=moved)
+        got = [collector.recvfrom(65535) for _ in range(sum(sent.values()))]
+    assert Counter(origin[0] for _, origin in got) == {
+        places.switch(1)[0]: sent["acc1"],
+        places.switch(2)[0]: sent["acc2"],
+    }
+    expected = [
+        _udp_payload(each.data)
+        for name in ("acc1", "acc2")
+        for each in read(SAMPLES / MANIFEST["exporters"][name]["file"])
+    ]
+    assert ([data for data, _ in got] == expected) is (moved == 0)
+    # Export time: NetFlow v9 at byte 8, IPFIX at byte 4 (RFC 3954 section 5.1, RFC 7011 section 3.1).
+    for (data, _), before in zip(got, expected, strict=True):
+        at = 8 if data[1] == 9 else 4
+        assert int.from_bytes(data[at : at + 4], "big") - int.from_bytes(before[at : at + 4], "big") == moved
+    with pytest.raises(ValueError, match="loopback"):
+        send_exports(SAMPLES, ("192.0.2.1", 2055), places)
+
+
+def _udp_payload(frame: bytes) -> bytes:
+    return frame[14 + (frame[14] & 15) * 4 + 8 :]
 
 
 def test_spread_refuses_nonsense(tmp_path: Path) -> None:

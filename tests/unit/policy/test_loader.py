@@ -202,7 +202,7 @@ def test_hostile_bytes_in_every_file(policies: Path, file: str) -> None:
 
 
 JSON_HOSTILE = [
-    '{"kind": "members", "schema_version": "1.0", "segments": {"pumps": {"devices": [%s]}}}' % text
+    f'{{"kind": "members", "schema_version": "1.0", "segments": {{"pumps": {{"devices": [{text}]}}}}}}'
     for text in (
         "1e999",
         "NaN",

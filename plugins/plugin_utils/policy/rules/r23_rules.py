@@ -93,7 +93,10 @@ def exceptions_are_complete(site: Site, _context: Context) -> Iterator[Finding]:
 
 @rule(codes.TOO_WIDE, codes.WIDE)
 def rules_are_narrow(site: Site, _context: Context) -> Iterator[Finding]:
-    """A rule names what is needed: any service to any address is forbidden, either of them alone is remarked."""
+    """A rule names what is needed: any service to any address, or any service by learning, is forbidden.
+
+    Either of them alone is remarked.
+    """
     for item in site.rules():
         if ANY in item.services:
             yield codes.TOO_WIDE.at(f"rule {item.id} permits any service", item.location)
@@ -102,6 +105,9 @@ def rules_are_narrow(site: Site, _context: Context) -> Iterator[Finding]:
         everywhere = item.to == ANY or _is_everything(site, item.to)
         if wide and everywhere:
             yield codes.TOO_WIDE.at(f"rule {item.id} permits {wide[0]} to any address", item.location)
+        elif wide and item.origin == "learned":
+            text = f"rule {item.id}: nobody saw more than 60000 ports, as service {wide[0]} has; name the ports that were seen"
+            yield codes.TOO_WIDE.at(text, item.location)
         elif wide:
             yield codes.WIDE.at(f"rule {item.id}: service {wide[0]} holds more than 60000 ports", item.location)
         elif everywhere:

@@ -158,7 +158,7 @@ def device_tracking_details(cli: Cli) -> str:
         policy = "" if each.code == "L" else "     ACCESS (Device-tracking)"
         lines.append(
             f"{each.code:<4}{each.address:<41}{each.mac + '(R)':<23}{short_name(each.interface):<11}{mode:<11}"
-            f"{each.vlan:<4}({each.vlan:>4})   {each.level:<11}{each.age:<11}REACHABLE  {each.left:<17}"
+            f"{each.vlan:<4}({each.vlan:>4})   {each.level:<11}{each.age:<11}REACHABLE  {each.left + ' ':<17}"
             f"no         yes          {client}{policy}"
         )
     return text(lines)

@@ -1,0 +1,276 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Cisco ISE as a target: SGTs, SGACLs, downloadable ACLs, authorization profiles and egress matrix cells."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock import iso_now
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes as change_codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.meaning import body_difference
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation, OperationResult, Snapshot
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending import PUSH
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import objects_sha256
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_client import IseClient, Lost, NotFound
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_diff import ise_operations
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_objects import (
+    KINDS,
+    canonical_body,
+    canonical_content,
+    merged_wire,
+    owned,
+    wire_fields,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_push import push_matrix
+
+READERS = 8
+RELEASE_SECONDS = 20.0
+LOST_SECONDS = 3.0
+
+
+class IseTarget:
+    """One ISE deployment, addressed at its primary administration node.
+
+    Objects are ours where their description begins with ``segwright:``; others are changed only with ``adopt``. Not for use
+    from several threads at once.
+    """
+
+    platform = "ise"
+
+    def __init__(
+        self,
+        name: str,
+        client: IseClient,
+        *,
+        adopt: bool = False,
+        push_seconds: float = 60.0,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.name, self.client, self.adopt = name, client, adopt
+        self.push_seconds, self._sleep = push_seconds, sleep
+
+    # -- reading
+
+    def snapshot(self, desired: Sequence[DesiredObject]) -> Snapshot:
+        """Return the desired objects that exist and everything that carries our mark; see the protocol."""
+        return self._read(desired, KINDS, with_owned=True)
+
+    def read_objects(self, wanted: Sequence[tuple[str, str]]) -> Snapshot:
+        """Return the named objects only, as (kind, name)."""
+        items = [DesiredObject(kind, name, {}) for kind, name in wanted]
+        return self._read(items, sorted({kind for kind, _name in wanted}, key=KINDS.index), with_owned=False)
+
+    def gathered(self, kinds: Sequence[str]) -> Snapshot:
+        """Return all objects of the kinds, ours and others, built-in ones included."""
+        return self._read((), kinds, with_owned=True, everything=True)
+
+    def _read(self, desired: Sequence[DesiredObject], kinds: Sequence[str], *, with_owned: bool, everything: bool = False) -> Snapshot:
+        needed = list(kinds)
+        if "egress_matrix_cell" in needed:
+            needed = [kind for kind in KINDS if kind in needed or kind in ("sgt", "sgacl")]
+        # The first request goes alone: where the login fails, exactly one was tried.
+        lists = {needed[0]: self.client.list_items(needed[0])} if needed else {}
+        names = {(item.kind, item.name) for item in desired}
+        with ThreadPoolExecutor(max_workers=READERS) as pool:
+            for kind, items in zip(needed[1:], pool.map(self.client.list_items, needed[1:]), strict=True):
+                lists[kind] = items
+            chosen = [
+                (kind, item["id"])
+                for kind in kinds
+                for item in lists[kind]
+                if everything or (kind, item["name"]) in names or (with_owned and owned(item["description"]))
+            ]
+            chosen += self._holders_of_values(desired, lists)
+            bodies = list(pool.map(lambda pair: self._get(*pair), chosen))
+        sgts = {item["id"]: item["name"] for item in lists.get("sgt", ())}
+        sgacls = {item["id"]: item["name"] for item in lists.get("sgacl", ())}
+        objects = {}
+        for (kind, _identifier), wire in zip(chosen, bodies, strict=True):
+            if wire is not None:
+                body = canonical_body(kind, wire, sgts, sgacls)
+                name = f"{body['source']}-{body['destination']}" if kind == "egress_matrix_cell" else str(wire["name"])
+                objects[f"{kind}/{name}"] = body
+        raw = {"cells": "\n".join(sorted(item["name"] for item in lists.get("egress_matrix_cell", ())))}
+        return Snapshot(self.name, self.platform, objects, objects_sha256(objects), raw, iso_now())
+
+    def _holders_of_values(self, desired: Sequence[DesiredObject], lists: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[tuple[str, str]]:
+        """Return SGTs of other names that hold a value which a desired SGT needs."""
+        present = {item["name"] for item in lists.get("sgt", ())}
+        found = []
+        for item in desired:
+            if item.kind == "sgt" and item.name not in present and "value" in item.body:
+                found += [("sgt", holder["id"]) for holder in self.client.list_items("sgt", f"value.EQ.{int(item.body['value'])}")]
+        return found
+
+    def _get(self, kind: str, identifier: str) -> dict[str, Any] | None:
+        try:
+            return self.client.get(kind, identifier)
+        except NotFound:
+            return None
+
+    # -- planning
+
+    def diff(self, desired: Sequence[DesiredObject], live: Snapshot) -> tuple[Operation, ...]:
+        """Return the ordered steps from live to desired; see the protocol."""
+        return ise_operations(self.name, desired, live, adopt=self.adopt)
+
+    # -- writing
+
+    def execute(self, operation: Operation) -> OperationResult:
+        """Carry out one step; see the protocol."""
+        if operation.action == PUSH:
+            return push_matrix(self.client, self.name, operation, self.push_seconds, self._sleep)
+        before = self.client.writes
+        wire = self._find(operation.kind, operation.name)
+        live = self._canonical(operation.kind, wire)
+        if _equal(operation.kind, live, operation.after) and not operation.details.get("adopt"):
+            return OperationResult(operation.id, False)
+        if not _equal(operation.kind, live, operation.before):
+            raise FindingError(self._meanwhile(operation, live))
+        undo: dict[str, Any] = {"wire": wire}
+        if operation.action == "delete":
+            self._delete(operation.kind, operation.name, str((wire or {})["id"]))
+        elif wire is None:
+            self._create(operation.kind, operation.name, operation.after or {})
+        else:
+            fields = self._fields(operation.kind, operation.name, operation.after or {})
+            self.client.update(operation.kind, str(wire["id"]), merged_wire(wire, fields))
+        self._read_back(operation.kind, operation.name, operation.after)
+        findings = [codes.SESSIONS_KEEP_OLD.at(f"{self.name}: {operation.name}")] if operation.kind == "downloadable_acl" and wire else []
+        return OperationResult(operation.id, True, self.client.writes - before, tuple(findings), undo)
+
+    def undo(self, operation: Operation, result: Mapping[str, Any]) -> OperationResult:
+        """Bring back what stood before a step, text for text where its whole run was journalled; see the protocol."""
+        if operation.action == PUSH:
+            return OperationResult(operation.id, False)
+        writes = self.client.writes
+        kind, name = operation.kind, operation.name
+        wire = self._find(kind, name)
+        live = self._canonical(kind, wire)
+        old = result.get("wire") if isinstance(result.get("wire"), dict) else None
+        if _equal(kind, live, operation.before) and (not old or wire is None or not _text_differs(old, wire)):
+            return OperationResult(operation.id, False)
+        if not _equal(kind, live, operation.after) and not _equal(kind, live, operation.before):
+            moved = body_difference(kind, operation.after, live)
+            raise FindingError(change_codes.UNDO_REFUSED.at(f"{self.name}: {kind} {name}: {moved.text}"))
+        if operation.before is None:
+            self._delete(kind, name, str((wire or {})["id"]))
+        elif wire is None:
+            self._create(kind, name, operation.before, old)
+        else:
+            fields = self._fields(kind, name, operation.before)
+            if old:
+                fields = {**fields, **{key: old[key] for key in ("dacl", "aclcontent", "description") if key in old}}
+            self.client.update(kind, str(wire["id"]), merged_wire(wire, fields))
+        self._read_back(kind, name, operation.before)
+        return OperationResult(operation.id, True, self.client.writes - writes)
+
+    def confirm(self, desired: Sequence[DesiredObject]) -> tuple[Finding, ...]:
+        """Read everything anew and return a finding for each object that is not held; see the protocol."""
+        steps = [step for step in self.diff(desired, self.snapshot(desired)) if step.action != PUSH and not step.details.get("prune")]
+        return tuple(codes.NOT_HELD.at(f"{self.name}: {step.kind} {step.name}: {step.details.get('difference') or step.action}") for step in steps)
+
+    def close(self) -> None:
+        """Release connections; never raises."""
+        self.client.close()
+
+    # -- pieces
+
+    def _identifiers(self, kind: str) -> dict[str, str]:
+        return {item["name"]: item["id"] for item in self.client.list_items(kind)}
+
+    def _find(self, kind: str, name: str) -> dict[str, Any] | None:
+        """Return the wire form of an object by name, freshly read, or None."""
+        for item in self.client.list_items(kind, self._filter(kind, name)):
+            if item["name"] == name:
+                return self._get(kind, item["id"])
+        return None
+
+    def _filter(self, kind: str, name: str) -> str:
+        if kind == "authorization_profile":
+            return ""
+        return f"sgtSrcName.EQ.{name.split('-', maxsplit=1)[0]}" if kind == "egress_matrix_cell" else f"name.EQ.{name}"
+
+    def _canonical(self, kind: str, wire: Mapping[str, Any] | None) -> dict[str, Any] | None:
+        if wire is None:
+            return None
+        if kind != "egress_matrix_cell":
+            return canonical_body(kind, wire, {}, {})
+        sgts = {value: key for key, value in self._identifiers("sgt").items()}
+        sgacls = {value: key for key, value in self._identifiers("sgacl").items()}
+        return canonical_body(kind, wire, sgts, sgacls)
+
+    def _fields(self, kind: str, name: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        if kind != "egress_matrix_cell":
+            return wire_fields(kind, name, body, {}, {})
+        return wire_fields(kind, name, body, self._identifiers("sgt"), self._identifiers("sgacl"))
+
+    def _create(self, kind: str, name: str, body: Mapping[str, Any], old: Mapping[str, Any] | None = None) -> None:
+        """Create an object once. A lost answer is settled by reading: nothing is sent a second time."""
+        fields = self._fields(kind, name, body)
+        if old:
+            kept = {key: value for key, value in old.items() if key not in ("id", "link", "generationId", "isReadOnly", "readOnly")}
+            fields = {**kept, **{key: value for key, value in fields.items() if key not in ("dacl", "aclcontent")}}
+        try:
+            self.client.create(kind, fields)
+        except Lost as error:
+            for wait in (0.0, 0.5, LOST_SECONDS):
+                self._sleep(wait)
+                if self._find(kind, name) is not None:
+                    return
+            text = f"{self.name}: creating {kind} {name} got no answer ({error}), and it does not exist now"
+            raise FindingError(codes.NO_ANSWER.at(text, hint="it was not sent again; plan and apply again")) from None
+
+    def _delete(self, kind: str, name: str, identifier: str) -> None:
+        """Delete an object that nothing uses; references that ISE has just dropped may count for some seconds (facts/ise.md section 1.4)."""
+        if kind == "sgt":
+            users = [item["name"] for end in ("Src", "Dst") for item in self.client.list_items("egress_matrix_cell", f"sgt{end}Name.EQ.{name}")]
+            if users:
+                raise FindingError(codes.IN_USE.at(f"{self.name}: deleting SGT {name} would delete its cells {', '.join(sorted(set(users))[:10])}"))
+        waited = 0.0
+        while True:
+            try:
+                self.client.delete(kind, identifier)
+                return
+            except NotFound:
+                return
+            except FindingError as error:
+                if kind not in ("sgacl", "downloadable_acl") or waited >= RELEASE_SECONDS:
+                    raise FindingError(*error.findings, codes.IN_USE.at(f"{self.name}: {kind} {name}")) from None
+            self._sleep(2.0)
+            waited += 2.0
+
+    def _read_back(self, kind: str, name: str, expected: Mapping[str, Any] | None) -> None:
+        live = self._canonical(kind, self._find(kind, name))
+        difference = body_difference(kind, expected, _like(live, expected))
+        if not difference.equal:
+            raise FindingError(codes.READ_BACK.at(f"{self.name}: {kind} {name}: {difference.text}"))
+
+    def _meanwhile(self, operation: Operation, live: Mapping[str, Any] | None) -> Finding:
+        difference = body_difference(operation.kind, operation.before, live)
+        return codes.CHANGED_MEANWHILE.at(f"{self.name}: {operation.kind} {operation.name}: {difference.text}")
+
+
+def _like(live: Mapping[str, Any] | None, wanted: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """Return of a live body what the wanted one speaks of."""
+    if live is None or wanted is None:
+        return live
+    return {key: live.get(key) for key in wanted}
+
+
+def _equal(kind: str, live: Mapping[str, Any] | None, wanted: Mapping[str, Any] | None) -> bool:
+    return body_difference(kind, _like(live, wanted), wanted).equal
+
+
+def _text_differs(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Return whether texts differ although they mean the same: an undo brings back the text as well."""
+    keys: Iterable[str] = ("dacl", "aclcontent", "description")
+    return any(key in old and canonical_content(str(old[key])) != canonical_content(str(new.get(key, ""))) for key in keys)
