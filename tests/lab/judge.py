@@ -74,7 +74,9 @@ def read_policy(directory: Path, hospital: Hospital | None = None) -> PolicyRead
         prefixes = site["zones"][name[5:]]["subnets"] if name.startswith("zone:") else networks[name]["prefixes"]
         blocks = [ipaddress.ip_network(prefix) for prefix in prefixes]
         return [
-            host.name for host in hospital.hosts.values() if any(ipaddress.ip_address(host.address) in b for b in blocks)
+            host.name
+            for host in hospital.hosts.values()
+            if any(ipaddress.ip_address(host.address) in b for b in blocks)
         ]
 
     permitted = []
@@ -155,7 +157,9 @@ def packets_of(probe: Probe, addresses: dict[str, str], client_port: int = 40000
 def replies_of(reading: PolicyReading, client_port: int = 40000) -> list[Probe]:
     """Return the first answer of every permitted conversation, which stateless points must pass too."""
     return [
-        Probe(each.server, each.client, each.protocol, each.client_port or client_port, each.port, "reply", "reply", True)
+        Probe(
+            each.server, each.client, each.protocol, each.client_port or client_port, each.port, "reply", "reply", True
+        )
         for each in reading.permitted
         if (each.protocol, each.port) != ("udp", DHCP_SERVER)
     ]
