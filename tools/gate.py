@@ -194,6 +194,16 @@ def artifact(context: Context) -> None:
     exceptions = sorted(path.name for path in installed.rglob("ignore-*.txt"))
     if exceptions:
         raise Failure(f"sanity exceptions are not taken here: {', '.join(exceptions)}")
+    # What an execution environment would install for it, and that one can be laid out from the checkout.
+    context.check([tool("ansible-builder"), "introspect", place])
+    context.check([tool("ansible-builder"), "create", "--context", context.scratch / "ee"])
+    needed = (ROOT / "meta" / "ee-requirements.txt").read_text(encoding="utf-8").split()
+    # The builder itself leaves out ansible-core and pyyaml: the image's own ansible-core brings both.
+    seen = context.log.read_text(encoding="utf-8")
+    own = ("ansible-core", "pyyaml")
+    lost = [line for line in needed if ">=" in line and line not in seen and not line.startswith(own)]
+    if lost:
+        raise Failure(f"ansible-builder does not see {', '.join(lost)}")
 
 
 def sanity_with(context: Context, environment: Path) -> None:
@@ -377,7 +387,7 @@ STAGES = [
     Stage("unit", unit, ("venv",), "unit tests, among them the rules of the house"),
     Stage("unit-3.11", unit_311, ("venv-3.11",), "the same with Python 3.11 and ansible-core 2.19"),
     Stage("unit-lowest", unit_lowest, ("venv",), "the same with the lower bounds of requirements.txt (full)"),
-    Stage("artifact", artifact, ("venv",), "build, install into an empty place, look inside"),
+    Stage("artifact", artifact, ("venv",), "build, install into an empty place, look inside; execution environment"),
     Stage("docs", docs, ("venv",), "links, generated parts, module documentation"),
     Stage("ansible-lint", ansible_lint, ("venv",), "production profile"),
     Stage("core-2.19", core_219, ("venv-3.11",), "every playbook parses with ansible-core 2.19, validate runs"),

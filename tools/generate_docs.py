@@ -3,8 +3,8 @@
     generate_docs.py            write them
     generate_docs.py --check    say what is out of date, exit 1
 
-In a Markdown file the part between `<!-- begin NAME -->` and `<!-- end NAME -->` is ours. Two files are ours as a whole:
-`meta/runtime.yml` and `docs/findings.md`.
+In a Markdown file the part between `<!-- begin NAME -->` and `<!-- end NAME -->` is ours. Three files are ours as a whole:
+`meta/runtime.yml`, `meta/ee-requirements.txt` and `docs/findings.md`.
 """
 
 from __future__ import annotations
@@ -129,6 +129,13 @@ def runtime(root: Path) -> str:
     return f'---\nrequires_ansible: ">=2.18.0"\naction_groups:\n  # Written by tools/generate_docs.py: every module.\n  all:{group}\n'
 
 
+def ee_requirements(root: Path) -> str:
+    """Return requirements.txt without the part for the tests, for execution environments."""
+    text = (root / "requirements.txt").read_text(encoding="utf-8").split("# For the tests only")[0]
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    return "# Written by tools/generate_docs.py from requirements.txt.\n" + "\n".join(lines) + "\n"
+
+
 def codes(root: Path) -> list[tuple[str, str, list[str]]]:
     """Return (room, constant, [number, severity, title, remedy]) of every finding code, by number."""
     found = []
@@ -168,7 +175,11 @@ def with_part(text: str, name: str, part: str) -> str:
 
 def generated(root: Path) -> dict[Path, str]:
     """Return every file that is ours in part or whole, with the text it should have."""
-    files = {root / "meta" / "runtime.yml": runtime(root), root / "docs" / "findings.md": findings(root)}
+    files = {
+        root / "meta" / "runtime.yml": runtime(root),
+        root / "meta" / "ee-requirements.txt": ee_requirements(root),
+        root / "docs" / "findings.md": findings(root),
+    }
     readme = root / "README.md"
     if readme.is_file():
         text = readme.read_text(encoding="utf-8")

@@ -134,3 +134,13 @@ def test_files_name_their_schema(root: Path) -> None:
         first = path.read_text().split("\n", 1)[0]
         assert first.startswith("# yaml-language-server: $schema="), path
         assert (path.parent / first.split("=", 1)[1]).is_file(), path
+
+
+def test_device_sets_are_zones_without_the_gateway(site: Site, hospital: dict[str, Any]) -> None:
+    import ipaddress
+
+    for zone, subnet in (("clinical", "clinical"), ("imaging", "imaging"), ("data_center", "servers")):
+        covered = {a for prefix in site.networks[f"{zone}_devices"].prefixes for a in ipaddress.ip_network(prefix)}
+        everything = set(ipaddress.ip_network(hospital["subnets"][subnet]["prefix"]))
+        assert everything - covered == {ipaddress.ip_address(hospital["subnets"][subnet]["gateway"])}
+        assert covered <= everything

@@ -1,0 +1,94 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: flows
+author:
+  - Segwright contributors (@segwright)
+version_added: 1.0.0
+short_description: Conversations of the flow store
+description:
+  - Returns rows of the daily rollup, filtered by the options.
+options:
+  _terms:
+    description:
+      - Addresses or networks of clients. Rows of any client where there is none.
+    type: list
+    elements: str
+  data_dir:
+    description:
+      - Directory where the loop keeps flows, register and results.
+    type: path
+    default: .microseg
+  since:
+    description:
+      - First day, as V(YYYY-MM-DD).
+    type: str
+    default: ""
+  until:
+    description:
+      - First day that is not returned any more, as V(YYYY-MM-DD).
+    type: str
+    default: ""
+  server:
+    description:
+      - Address or network of the servers.
+    type: str
+    default: ""
+  protocol:
+    description:
+      - Name or number of the protocol.
+    type: str
+    default: ""
+  port:
+    description:
+      - Port of the server.
+    type: int
+    default: 0
+  bind:
+    description:
+      - Whether to add the devices that held the addresses then.
+    type: bool
+    default: false
+requirements:
+  - duckdb
+  - pyarrow
+  - numpy
+"""
+
+EXAMPLES = r"""
+- name: Who opened Modbus to the building controllers
+  ansible.builtin.debug:
+    msg: "{{ query('segwright.microseg.flows', server='192.0.2.0/24', protocol='tcp', port=502) }}"
+"""
+
+RETURN = r"""
+_raw:
+  description: Rows with client, server, protocol, server_port, service, class, flows, answered_flows, packets, bytes, first, last, method and confidence.
+  type: list
+  elements: dict
+"""
+
+from typing import Any
+
+from ansible.errors import AnsibleError
+from ansible.plugins.lookup import LookupBase
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.steps import flow_rows
+
+
+class LookupModule(LookupBase):
+    """Rows of the rollup."""
+
+    def run(self, terms: list[str], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[dict[str, Any]]:
+        """Return the rows of each client in turn."""
+        self.set_options(var_options=variables, direct=kwargs)
+        names = ("data_dir", "since", "until", "server", "protocol", "port", "bind")
+        options = {name: self.get_option(name) for name in names}
+        try:
+            return [row for term in terms or [""] for row in flow_rows(client=term, **options)]
+        except (FindingError, ValueError) as error:
+            raise AnsibleError(f"flows: {error}") from error

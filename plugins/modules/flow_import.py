@@ -1,0 +1,164 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: flow_import
+short_description: Import captures of traffic and of flow exports
+version_added: 1.0.0
+description:
+  - Reads pcap and pcapng files of traffic, or of NetFlow v5, NetFlow v9 and IPFIX datagrams, puts the two directions of each conversation together,
+    decides which end is the client, and adds the connections to the flow store and its daily rollup.
+  - An input counts once, whatever its name, so that importing it again changes nothing.
+  - Conversations that several taps or exporters saw are counted once in the rollup.
+author:
+  - Segwright contributors (@segwright)
+options:
+  paths:
+    description:
+      - Files, folders or patterns. Of folders, the captures in and below them are read.
+    type: list
+    elements: str
+    required: true
+  kind:
+    description:
+      - What the files hold. With V(auto) a capture that consists of export datagrams is read as V(export_pcap).
+    type: str
+    choices: [auto, pcap, export_pcap]
+    default: auto
+  exporter:
+    description:
+      - Name of the tap that made the captures. Files of one tap need one name, so that conversations go on from file to file.
+      - Where it is not given, each capture of traffic is a tap of its own.
+      - For export datagrams it stands before the address of each exporter.
+    type: str
+  data_dir:
+    description:
+      - Directory where the loop keeps flows, register and results.
+    type: path
+    default: .microseg
+  hints:
+    description:
+      - Where servers listen, for conversations whose direction the telemetry does not show.
+      - A hint yields to a handshake and to a server that was proved by one.
+    type: list
+    elements: dict
+    suboptions:
+      address:
+        description:
+          - Address or network of the servers.
+        type: str
+        required: true
+      protocol:
+        description:
+          - Name or number of the protocol.
+        type: str
+        default: tcp
+      ports:
+        description:
+          - Port or range of ports, as V(20000) or V(5000-5010).
+        type: str
+        required: true
+attributes:
+  check_mode:
+    support: full
+    description: Says which inputs would be read and writes nothing.
+  diff_mode:
+    support: none
+    description: Shows the difference where there is one.
+requirements:
+  - duckdb
+  - pyarrow
+  - numpy
+"""
+
+EXAMPLES = r"""
+- name: Import the captures of a folder
+  segwright.microseg.flow_import:
+    paths:
+      - captures
+    data_dir: .microseg
+
+- name: Import what a tap recorded, with the direction of a protocol that is not on the list
+  segwright.microseg.flow_import:
+    paths:
+      - /var/captures/closet-3/*.pcap
+    exporter: closet-3
+    hints:
+      - address: 192.0.2.0/24
+        protocol: tcp
+        ports: 7001-7004
+"""
+
+RETURN = r"""
+inputs:
+  description: One entry for each file that was found.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    path:
+      description: Path as it was found.
+      returned: always
+      type: str
+      sample: captures/clinical.pcap
+    sha256:
+      description: Hash of the content, by which an input counts once.
+      returned: when it could be read
+      type: str
+      sample: 58885152cc2da1f2c3343db1131a86c34fa4490e1619a758845a61169cee67b0
+    kind:
+      description: What it was read as.
+      returned: when it could be read
+      type: str
+      sample: pcap
+    status:
+      description: Whether it was V(imported), was already V(known), is V(new) (check mode) or V(failed).
+      returned: always
+      type: str
+      sample: imported
+    records:
+      description: One-way records read.
+      returned: when imported
+      type: int
+      sample: 287
+    connections:
+      description: Connections written.
+      returned: when imported
+      type: int
+      sample: 152
+records:
+  description: One-way records read from all new inputs.
+  returned: always
+  type: int
+  sample: 287
+connections:
+  description: Connections written.
+  returned: always
+  type: int
+  sample: 152
+days:
+  description: Days whose rollup was rebuilt.
+  returned: always
+  type: list
+  elements: str
+  sample: ["2026-11-23"]
+quality:
+  description: What limits the claims that may rest on each new input, by the first 16 hex digits of its hash.
+  returned: always
+  type: dict
+errors:
+  description: Findings of severity error. Where there is one, the task fails; what could be read is in the store.
+  returned: always
+  type: list
+  elements: dict
+warnings_found:
+  description: Findings of lower severity, such as a capture that is cut or an exporter that lost datagrams.
+  returned: always
+  type: list
+  elements: dict
+"""

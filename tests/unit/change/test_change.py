@@ -1,0 +1,280 @@
+"""Plan, apply, verify and rollback on targets in memory."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.apply import apply_plan
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import (
+    Journal,
+    read_entries,
+    verify_journal,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import (
+    Plan,
+    build_plan,
+    left_out,
+    read_plan,
+    snapshot_all,
+    write_plan,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rollback import last_plan, rollback_plan
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.verify import verify_targets
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject, DesiredTarget
+from tests.unit.change.fake import FakeTarget
+
+COMMIT = "c" * 40
+
+
+def want(host: str, **objects: int) -> DesiredTarget:
+    """Return a target that must hold attachments with these values."""
+    return DesiredTarget(host, "fake", tuple(DesiredObject("attachment", name, {"value": value}) for name, value in objects.items()))
+
+
+def plan_for(targets: dict[str, Any], desired: list[DesiredTarget], **more: Any) -> Plan:
+    return build_plan(targets, desired, snapshot_all(targets, desired), policy_commit=COMMIT, **more)
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    return Journal(tmp_path / "state" / "journal.jsonl")
+
+
+def codes_of(error: pytest.ExceptionInfo[FindingError]) -> set[str]:
+    return {finding.code for finding in error.value.findings}
+
+
+def test_plan_apply_verify_and_back(tmp_path: Path, journal: Journal) -> None:
+    a = FakeTarget("a", {"attachment/x": {"value": 1}}, x="widens", y="none")
+    b = FakeTarget("b", {}, z="narrows")
+    targets, desired = {"a": a, "b": b}, [want("a", x=2, y=3), want("b", z=4)]
+    before = {"a": dict(a.objects), "b": dict(b.objects)}
+    plan = plan_for(targets, desired, effect={"sentence": "nothing"}, created="2026-01-01T00:00:00Z")
+    write_plan(tmp_path / "plan.json", plan)
+    again = read_plan(tmp_path / "plan.json")
+    assert again == plan
+    assert (tmp_path / "plan.json").stat().st_mode & 0o077 == 0
+    assert [step.name for step in plan.operations()] == ["y", "x", "z"]  # prepare, widen, narrow
+    assert len(verify_targets(targets, desired).drift) == 3
+    seen: list[tuple[int, int, str, str]] = []
+    outcome = apply_plan(
+        again, targets, desired, journal, policy_commit=COMMIT, progress=lambda n, m, t, op, s: seen.append((n, m, op.name, s))
+    )
+    assert outcome.ok
+    assert outcome.writes == 3
+    assert [step.operation.name for step in outcome.completed] == ["y", "x", "z"]
+    assert (3, 3, "z", "done") in seen
+    assert a.objects == {"attachment/x": {"value": 2}, "attachment/y": {"value": 3}}
+    assert verify_targets(targets, desired).ok
+    writes = a.writes + b.writes
+    second = apply_plan(again, targets, desired, journal, policy_commit=COMMIT)
+    assert second.ok
+    assert second.writes == 0
+    assert not second.completed
+    assert a.writes + b.writes == writes
+    assert verify_journal(journal.path) == []
+    back = rollback_plan("", targets, journal)
+    assert back.ok
+    assert [step.operation.name for step in back.completed] == ["z", "x", "y"]
+    assert {"a": a.objects, "b": b.objects} == before
+    with pytest.raises(FindingError) as error:
+        rollback_plan(plan.plan_id, targets, journal)
+    assert codes_of(error) == {"SW4033"}
+    assert apply_plan(again, targets, desired, journal, policy_commit=COMMIT).writes == 3  # after a rollback it may be applied again
+
+
+def test_equal_changes_have_equal_ids_and_an_edited_plan_is_refused(tmp_path: Path) -> None:
+    targets, desired = {"a": FakeTarget("a")}, [want("a", x=1)]
+    first, second = plan_for(targets, desired, created="2026-01-01T00:00:00Z"), plan_for(targets, desired)
+    assert first.plan_id == second.plan_id
+    assert plan_for(targets, [want("a", x=2)]).plan_id != first.plan_id
+    path = tmp_path / "plan.json"
+    write_plan(path, first)
+    content = json.loads(path.read_text())
+    content["targets"][0]["operations"][0]["after"]["value"] = 9
+    path.write_text(json.dumps(content))
+    with pytest.raises(FindingError) as error:
+        read_plan(path)
+    assert codes_of(error) == {"SW4012"}
+    content["schema_version"] = "2.0"
+    path.write_text(json.dumps(content))
+    with pytest.raises(FindingError) as error:
+        read_plan(path)
+    assert codes_of(error) == {"SW0007"}
+    path.write_text(json.dumps({"kind": "plan", "schema_version": "1.0"}))
+    with pytest.raises(FindingError) as error:
+        read_plan(path)
+    assert codes_of(error) == {"SW4012"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"policy_commit": "d" * 40}, "SW4013"),
+        ({"desired": [want("a", x=3)]}, "SW4014"),
+        ({"members_sha256": "other"}, "SW4014"),
+        ({"targets": {}}, "SW4010"),
+    ],
+)
+def test_a_plan_for_something_else_is_refused(journal: Journal, changes: dict[str, Any], code: str) -> None:
+    target = FakeTarget("a")
+    desired = [want("a", x=1)]
+    plan = plan_for({"a": target}, desired, members_sha256="members")
+    given: dict[str, Any] = {"targets": {"a": target}, "desired": desired, "policy_commit": COMMIT, **changes}
+    with pytest.raises(FindingError) as error:
+        apply_plan(plan, given.pop("targets"), given.pop("desired"), journal, **given)
+    assert codes_of(error) == {code}
+    assert target.writes == 0
+    assert not journal.path.exists()
+
+
+def test_a_plan_of_uncommitted_documents_needs_permission(journal: Journal) -> None:
+    target, desired = FakeTarget("a"), [want("a", x=1)]
+    targets = {"a": target}
+    dirty = "dirty:" + "e" * 64
+    plan = build_plan(targets, desired, snapshot_all(targets, desired), policy_commit=dirty)
+    with pytest.raises(FindingError) as error:
+        apply_plan(plan, targets, desired, journal, policy_commit=dirty)
+    assert codes_of(error) == {"SW4004"}
+    assert apply_plan(plan, targets, desired, journal, policy_commit=dirty, allow_dirty=True).writes == 1
+
+
+def test_moved_live_state_is_refused_and_named(journal: Journal) -> None:
+    target, desired = FakeTarget("a", {"attachment/x": {"value": 1}, "attachment/other": {"value": 5}}), [want("a", x=2, other=5)]
+    plan = plan_for({"a": target}, desired)
+    target.objects["attachment/x"]["value"] = 7
+    with pytest.raises(FindingError) as error:
+        apply_plan(plan, {"a": target}, desired, journal, policy_commit=COMMIT)
+    assert codes_of(error) == {"SW4015"}
+    assert "a: attachment x value: 1 -> 7" in str(error.value)
+    target.objects["attachment/x"]["value"] = 1
+    target.objects["attachment/other"]["value"] = 6  # an object that the plan does not touch has moved as well
+    with pytest.raises(FindingError) as error:
+        apply_plan(plan, {"a": target}, desired, journal, policy_commit=COMMIT)
+    assert "attachment other" in str(error.value)
+    assert target.writes == 0
+
+
+def test_a_failure_stops_names_what_was_done_and_the_rest_can_be_resumed(journal: Journal) -> None:
+    target = FakeTarget("a", {}, x="widens", y="both", z="narrows")
+    targets, desired = {"a": target}, [want("a", x=1, y=2, z=3)]
+    plan = plan_for(targets, desired)
+    target.fail_on = {"y"}
+    outcome = apply_plan(plan, targets, desired, journal, policy_commit=COMMIT)
+    assert not outcome.ok
+    assert [step.operation.name for step in outcome.completed] == ["x"]
+    assert [step.name for step in outcome.remaining] == ["y", "z"]
+    assert {"SW9999", "SW4017"} == {finding.code for finding in outcome.findings}
+    stopped = next(finding for finding in outcome.findings if finding.code == "SW4017")
+    assert "a: create attachment x" in stopped.message
+    assert plan.plan_id[:12] in stopped.hint
+    assert ("confirm", "a") not in target.log
+    target.fail_on = set()
+    resumed = apply_plan(plan, targets, desired, journal, policy_commit=COMMIT)
+    assert [step.operation.name for step in resumed.completed] == ["y", "z"]
+    assert verify_targets(targets, desired).ok
+    assert rollback_plan(plan.plan_id[:12], targets, journal).ok
+    assert target.objects == {}
+
+
+def test_an_unexpected_fault_is_a_finding_without_its_text(journal: Journal) -> None:
+    target, desired = FakeTarget("a"), [want("a", x=1)]
+    plan = plan_for({"a": target}, desired)
+
+    def execute(_operation: Any) -> Any:
+        raise RuntimeError("password hunter2")
+
+    target.execute = execute  # type: ignore[method-assign]
+    outcome = apply_plan(plan, {"a": target}, desired, journal, policy_commit=COMMIT)
+    assert not outcome.ok
+    assert "RuntimeError" in str(outcome.findings)
+    assert "hunter2" not in str(outcome.findings)
+    assert "hunter2" not in journal.path.read_text()
+
+
+def test_a_killed_run_is_resumed_or_undone(journal: Journal) -> None:
+    target = FakeTarget("a", {}, x="widens", y="both")
+    targets, desired = {"a": target}, [want("a", x=1, y=2)]
+    plan = plan_for(targets, desired)
+    target.crash_on = {"y"}
+    with pytest.raises(KeyboardInterrupt):
+        apply_plan(plan, targets, desired, journal, policy_commit=COMMIT)
+    assert read_entries(journal.path)[-1]["event"] == "operation_started"
+    target.crash_on = set()
+    fresh = Journal(journal.path)
+    back = rollback_plan("", targets, fresh)  # y was begun and left nothing: nothing to do there
+    assert back.ok
+    assert [(step.operation.name, step.changed) for step in back.completed] == [("y", False), ("x", True)]
+    assert target.objects == {}
+
+
+def test_rollback_leaves_what_others_changed_and_goes_on(journal: Journal) -> None:
+    a, b = FakeTarget("a"), FakeTarget("b")
+    targets, desired = {"a": a, "b": b}, [want("a", x=1, y=2), want("b", z=3)]
+    plan = plan_for(targets, desired)
+    assert apply_plan(plan, targets, desired, journal, policy_commit=COMMIT).ok
+    a.objects["attachment/y"]["value"] = 99
+    b.unreadable = True
+    outcome = rollback_plan(plan.plan_id, targets, journal)
+    assert not outcome.ok
+    assert {"SW4060", "SW4061"} <= {finding.code for finding in outcome.findings}
+    assert a.objects == {"attachment/y": {"value": 99}}
+    assert {step.name for step in outcome.remaining} == {"y", "z"}
+    b.unreadable = False
+    a.objects["attachment/y"]["value"] = 2
+    assert rollback_plan("", targets, journal).ok
+    assert (a.objects, b.objects) == ({}, {})
+    assert last_plan(read_entries(journal.path)) == ""
+
+
+def test_check_mode_writes_nothing(journal: Journal) -> None:
+    target, desired = FakeTarget("a"), [want("a", x=1)]
+    plan = plan_for({"a": target}, desired)
+    outcome = apply_plan(plan, {"a": target}, desired, journal, policy_commit=COMMIT, check_mode=True)
+    assert [step.name for step in outcome.remaining] == ["x"]
+    assert target.writes == 0
+    assert not journal.path.exists()
+    apply_plan(plan, {"a": target}, desired, journal, policy_commit=COMMIT)
+    entries = len(read_entries(journal.path))
+    checked = rollback_plan("", {"a": target}, journal, check_mode=True)
+    assert [step.name for step in checked.remaining] == ["x"]
+    assert len(read_entries(journal.path)) == entries
+
+
+def test_leftovers_are_removed_only_with_prune(journal: Journal) -> None:
+    target, desired = FakeTarget("a", {"attachment/old": {"value": 1}}), [want("a", x=1)]
+    targets = {"a": target}
+    assert [step.action for step in plan_for(targets, desired).operations()] == ["create"]
+    plan = plan_for(targets, desired, prune=True)
+    assert [step.action for step in plan.operations()] == ["create", "delete"]
+    found = verify_targets(targets, [want("a", old=1)])
+    assert found.ok
+    assert {finding.code for finding in verify_targets(targets, []).findings} == {"SW4051"}
+    assert apply_plan(plan, targets, desired, journal, policy_commit=COMMIT).ok
+    assert target.objects == {"attachment/x": {"value": 1}}
+
+
+def test_an_unconfirmed_target_fails_the_run(journal: Journal) -> None:
+    target, desired = FakeTarget("a"), [want("a", x=1)]
+    target.unconfirmed = True
+    outcome = apply_plan(plan_for({"a": target}, desired), {"a": target}, desired, journal, policy_commit=COMMIT)
+    assert not outcome.ok
+    assert "SW4018" in {finding.code for finding in outcome.findings}
+
+
+def test_unreadable_targets_are_all_named_and_verify_tells_the_others(journal: Journal) -> None:
+    targets = {name: FakeTarget(name) for name in "abc"}
+    targets["a"].unreadable = targets["c"].unreadable = True
+    desired = [want(name, x=1) for name in "abc"]
+    with pytest.raises(FindingError) as error:
+        snapshot_all(targets, desired)
+    assert len(error.value.findings) == 2
+    found = verify_targets(targets, desired)
+    assert not found.ok
+    assert [item["target"] for item in found.drift] == ["b"]
+    assert [finding.message[:1] for finding in left_out({"a": targets["a"]}, desired)] == ["b", "c"]

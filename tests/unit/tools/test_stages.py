@@ -1,0 +1,86 @@
+"""The machine of the gate: what it counts, what it skips and why, and that nothing it started outlives it."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tools.stages import Context, Counts, Failure, Skip, Stage, pytest_counts, run_stages, with_needs
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Context:
+    return Context(tmp_path, tmp_path / "output", tmp_path, dict(os.environ))
+
+
+def passes(context: Context) -> None:
+    context.check([sys.executable, "-c", "print('fine')"])
+
+
+def fails(context: Context) -> None:
+    context.check([sys.executable, "-c", "print('what went wrong'); raise SystemExit(3)"])
+
+
+def has_nothing(_context: Context) -> None:
+    raise Skip("no such thing here")
+
+
+def test_lines_counts_and_reasons(context: Context, capsys: pytest.CaptureFixture[str]) -> None:
+    stages = [
+        Stage("good", passes),
+        Stage("bad", fails),
+        Stage("absent", has_nothing),
+        Stage("tests", lambda _context: Counts(7, 0, 2)),
+        Stage("none", lambda _context: Counts(0, 0, 3)),
+        Stage("after-bad", passes, ("bad",)),
+        Stage("after-absent", passes, ("absent",)),
+    ]
+    total = run_stages(stages, context)
+    said = capsys.readouterr().out
+    assert str(total) == "8 passed, 1 failed, 8 skipped"
+    assert re.search(r"^stage good \.\.\. ok \d+\.\d s$", said, re.MULTILINE)
+    assert re.search(r"^stage bad \.\.\. FAILED \d+\.\d s \(exit status 3\)$", said, re.MULTILINE)
+    assert "what went wrong" in said  # a failed stage shows its output in full
+    assert "fine" not in said  # a good one does not
+    assert re.search(r"^stage absent \.\.\. skipped \d+\.\d s \(no such thing here\)$", said, re.MULTILINE)
+    assert "stage none ... skipped" in said  # tests that were all skipped prove nothing
+    assert "(needs bad: failed)" in said
+    assert "(needs absent: no such thing here)" in said
+
+
+def test_needs_are_run_first_and_once() -> None:
+    stages = [Stage("a", passes), Stage("b", passes, ("a",)), Stage("c", passes), Stage("d", passes, ("b", "c"))]
+    assert [stage.name for stage in with_needs(["d", "b"], stages)] == ["a", "b", "c", "d"]
+    assert [stage.name for stage in with_needs(["c"], stages)] == ["c"]
+
+
+def test_counts_of_a_report(tmp_path: Path) -> None:
+    report = tmp_path / "report.xml"
+    report.write_text('<testsuites><testsuite tests="9" failures="1" errors="2" skipped="3"/></testsuites>')
+    assert pytest_counts(report) == Counts(3, 3, 3)
+    with pytest.raises(Failure, match="no report"):
+        pytest_counts(tmp_path / "absent.xml")
+
+
+def test_what_a_stage_started_ends_with_its_time(context: Context) -> None:
+    context.log = context.root / "log"
+    marker = context.root / "pid"
+    child = (
+        "import subprocess, time; p = subprocess.Popen(['sleep', '60']);"
+        f" open({str(marker)!r}, 'w').write(str(p.pid)); time.sleep(60)"
+    )
+    with pytest.raises(Failure, match="no end after 2 s"):
+        context.call([sys.executable, "-c", child], seconds=2)
+    number = int(marker.read_text())
+    for _attempt in range(50):
+        state = Path(f"/proc/{number}/stat")
+        if not state.exists() or state.read_text().rsplit(")", 1)[1].split()[0] == "Z":
+            break
+        time.sleep(0.1)
+    else:
+        raise AssertionError("a grandchild is still running")
