@@ -88,24 +88,24 @@ def run_flow_info(values: dict[str, Any]) -> dict[str, Any]:
     table = store.rollup(data_dir, values.get("since") or None, values.get("until") or None)
     with store.connect() as connection:
         connection.register("daily", table)
-        totals = connection.sql(
+        totals = connection.execute(
             "SELECT count(*), coalesce(sum(flows), 0)::BIGINT, coalesce(sum(answered_flows), 0)::BIGINT, coalesce(sum(weak_flows), 0)::BIGINT,"
             " coalesce(sum(packets), 0)::BIGINT, coalesce(sum(bytes), 0)::BIGINT, min(first_us), max(last_us) FROM daily"
         ).fetchone()
-        classes = dict(connection.sql("SELECT class, sum(flows)::BIGINT FROM daily GROUP BY class ORDER BY class").fetchall())
-        methods = dict(connection.sql("SELECT method, sum(flows)::BIGINT FROM daily GROUP BY method ORDER BY method").fetchall())
+        classes = dict(connection.execute("SELECT class, sum(flows)::BIGINT FROM daily GROUP BY class ORDER BY class").fetchall())
+        methods = dict(connection.execute("SELECT method, sum(flows)::BIGINT FROM daily GROUP BY method ORDER BY method").fetchall())
         busiest = (
             connection.sql(
                 "SELECT client_hi, client_lo, server_hi, server_lo, protocol, server_port, class, sum(flows)::BIGINT AS flows,"
                 " sum(answered_flows)::BIGINT AS answered_flows, sum(packets)::BIGINT AS packets, sum(bytes)::BIGINT AS bytes,"
                 " count(DISTINCT day) AS days, min(first_us) AS first_us, max(last_us) AS last_us, min(method) AS method,"
                 " max(confidence) AS confidence FROM daily GROUP BY client_hi, client_lo, server_hi, server_lo, protocol, server_port, class"
-                f" ORDER BY bytes DESC, ALL LIMIT {max(0, top)}"
+                f" ORDER BY bytes DESC, client_hi, client_lo, server_hi, server_lo, protocol, server_port, class LIMIT {max(0, top)}"
             )
             .to_arrow_table()
             .to_pylist()
         )
-        days = [{"day": day.isoformat(), "flows": flows, "conversations": rows} for day, flows, rows in connection.sql(
+        days = [{"day": day.isoformat(), "flows": flows, "conversations": rows} for day, flows, rows in connection.execute(
             "SELECT day, sum(flows)::BIGINT, count(*) FROM daily GROUP BY day ORDER BY day"
         ).fetchall()]  # fmt: skip
     return {

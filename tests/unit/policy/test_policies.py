@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -119,8 +120,6 @@ def test_firewall_knows_its_own_addresses(site: Site, hospital: dict[str, Any]) 
 
 
 def test_not_building_management_is_everything_else(site: Site, hospital: dict[str, Any]) -> None:
-    import ipaddress
-
     covered = {a for prefix in site.networks["not_building_management"].prefixes for a in ipaddress.ip_network(prefix)}
     everything = {a for subnet in hospital["subnets"].values() for a in ipaddress.ip_network(subnet["prefix"])}
     assert everything - covered == {ipaddress.ip_address(hospital["hosts"]["bms1"]["address"])}
@@ -137,10 +136,16 @@ def test_files_name_their_schema(root: Path) -> None:
 
 
 def test_device_sets_are_zones_without_the_gateway(site: Site, hospital: dict[str, Any]) -> None:
-    import ipaddress
-
-    for zone, subnet in (("clinical", "clinical"), ("imaging", "imaging"), ("data_center", "servers")):
-        covered = {a for prefix in site.networks[f"{zone}_devices"].prefixes for a in ipaddress.ip_network(prefix)}
+    infra = hospital["hosts"]["infra1"]["address"]
+    sets = (
+        ("clinical_devices", "clinical", []),
+        ("imaging_devices", "imaging", []),
+        ("application_servers", "servers", [infra]),
+    )
+    for name, subnet, more in sets:
+        covered = {a for prefix in site.networks[name].prefixes for a in ipaddress.ip_network(prefix)}
         everything = set(ipaddress.ip_network(hospital["subnets"][subnet]["prefix"]))
-        assert everything - covered == {ipaddress.ip_address(hospital["subnets"][subnet]["gateway"])}
+        assert everything - covered == {
+            ipaddress.ip_address(text) for text in (hospital["subnets"][subnet]["gateway"], *more)
+        }
         assert covered <= everything

@@ -1,0 +1,244 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Access lists found in the text of a Cisco IOS device: show output or configuration (facts/devices.md section 2.4).
+
+Prompts, echoed commands, counters, padding, CR LF and missing indentation are expected. A line inside a list that is not
+understood becomes an ``Opaque`` of that list, never nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_ace import (
+    NotUnderstood,
+    parse_ace,
+    parse_standard,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import Ace, Opaque, ParsedAcl
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
+
+SIZE_LIMIT = 16 * 1024 * 1024
+LINE_LIMIT = 400_000
+
+_SHOW_HEADER = re.compile(
+    r"(?P<kind>[A-Za-z][A-Za-z0-9 -]*?) (?:access list|access-list) (?P<name>\S+)(?P<marks>(?: \([a-zA-Z -]+\))*)\Z"
+)
+_CONFIG_HEADER = re.compile(r"(?P<kind>ip|ipv6|mac|arp) access-list (?P<rest>\S.*)\Z")
+_NUMBERED = re.compile(r"access-list (?P<name>\S+) (?P<rest>\S.*)\Z")
+_ACE = re.compile(r"(?:(?P<before>\d{1,10})\s+|sequence\s+(?P<ahead>\d{1,10})\s+)?(?P<body>(?:permit|deny|remark|evaluate|dynamic)\b.*)\Z")
+_COUNTER = re.compile(r"\s*\(\d+ (?:estimate )?match(?:es)?\)")
+_LOG_TAG = re.compile(r"(?<=\blog) \(tag = [^()\s]+\)")
+_AFTER = re.compile(r"\ssequence\s+(\d{1,10})\s*\Z")
+_NOISE = re.compile(
+    r"[\w.:/@()-]+[#>]\s*(?:\S.*)?\Z|Load for five secs|Time source is|Building configuration|Current configuration|Last configuration|"
+    r"NVRAM config|(?:show|sh|more|terminal|configure|end|exit)(?:\s|\Z)|--More--",
+)
+_SHOWN_KINDS = {
+    "Extended IP": "extended",
+    "Standard IP": "standard",
+    "IPv6": "ipv6",
+    "Role-based IP": "sgacl",
+    "IPv6 Role-based": "sgacl_ipv6",
+}
+_FAMILY = {"extended": 4, "standard": 4, "ipv6": 6, "sgacl": 4, "sgacl_ipv6": 6}
+# Entries that IOS adds in front of the implicit deny of an IPv6 list (facts/devices.md section 1.2).
+IMPLICIT_IPV6 = tuple(
+    Ace(True, 58, 6, detail=IntervalSet.of((kind << 8, kind << 8 | 255)), label=f"implicit permit {word}")
+    for word, kind in (("nd-na", 136), ("nd-ns", 135))
+)
+
+
+@dataclass
+class _Draft:
+    """A list while its lines are read."""
+
+    name: str
+    kind: str
+    indent: int = 0
+    marks: str = ""
+    aces: list[Ace] = field(default_factory=list)
+    opaque: list[Opaque] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+    def add(self, number: int, text: str) -> None:
+        """Read one line that begins like an entry."""
+        match = _ACE.match(text)
+        if match is None or self.kind not in _FAMILY:
+            reason = "a kind of list that is not modelled" if match else "not an entry"
+            self.opaque.append(Opaque(number, text, reason))
+            return
+        body = match["body"]
+        if body.startswith("remark"):
+            self.remarks.append(body[6:].strip())
+            return
+        try:
+            self.aces.append(self._ace(number, text, body, match["before"] or match["ahead"]))
+        except NotUnderstood as reason:
+            self.opaque.append(Opaque(number, text, str(reason)))
+        self.remarks.clear()
+
+    def _ace(self, number: int, text: str, body: str, sequence: str | None) -> Ace:
+        body = _LOG_TAG.sub("", _COUNTER.sub("", body))
+        after = _AFTER.search(body)
+        if after:
+            if sequence is not None:
+                raise NotUnderstood("two sequence numbers")
+            sequence, body = after[1], body[: after.start()]
+        words = body.split()
+        if self.kind == "standard":
+            ace = parse_standard(words)
+        else:
+            ace = parse_ace(words, _FAMILY[self.kind], addresses=not self.kind.startswith("sgacl"))
+        return replace(
+            ace, remarks=tuple(self.remarks), line=number, raw=" ".join(words), sequence=int(sequence) if sequence else None
+        )
+
+    def done(self) -> ParsedAcl:
+        """Return the list; sequence numbers that fall or repeat make it opaque (the device would sort it)."""
+        numbers = [ace.sequence for ace in self.aces if ace.sequence is not None]
+        opaque = list(self.opaque)
+        if self.kind != "standard" and any(b <= a for a, b in zip(numbers, numbers[1:])):
+            opaque.append(Opaque(self.aces[0].line, self.aces[0].raw, "sequence numbers fall or repeat in this list"))
+        sgacl = self.kind.startswith("sgacl")
+        return ParsedAcl(
+            name=self.name,
+            kind=self.kind,
+            aces=tuple(self.aces),
+            opaque=tuple(sorted(opaque, key=lambda item: item.line)),
+            trailing_remarks=tuple(self.remarks),
+            default_permit=sgacl,
+            empty_permits=True,
+            implicit=IMPLICIT_IPV6 if self.kind == "ipv6" else (),
+            attributes={"marks": self.marks} if self.marks else {},
+        )
+
+
+def read_lists(text: str) -> list[ParsedAcl]:
+    """Return every access list in the text, in order; lists of kinds that are not modelled have only opaque lines.
+
+    Text without any header is read as one extended list without a name. Raises FindingError SW1207 above 16 MB.
+    """
+    lines = checked_lines(text)
+    reader = _Reader()
+    for number, line in enumerate(lines, 1):
+        reader.line(number, line)
+    return [draft.done() for draft in reader.drafts]
+
+
+def checked_lines(text: str) -> list[str]:
+    """Return the lines of a text with tabs as blanks and without CR; FindingError SW1207 when it is too large."""
+    if len(text) > SIZE_LIMIT:
+        raise FindingError(codes.TOO_LARGE.at(f"the text is larger than {SIZE_LIMIT} characters"))
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").expandtabs(4).split("\n")
+    if len(lines) > LINE_LIMIT:
+        raise FindingError(codes.TOO_LARGE.at(f"the text has more than {LINE_LIMIT} lines"))
+    return lines
+
+
+class _Reader:
+    """Follows the blocks of the text."""
+
+    def __init__(self) -> None:
+        self.drafts: list[_Draft] = []
+        self._current: _Draft | None = None
+        self._strange: list[tuple[int, str]] = []  # unknown lines since the last list ended
+        self._numbered: dict[str, _Draft] = {}
+
+    def line(self, number: int, line: str) -> None:
+        """Read the next line."""
+        text = line.strip()
+        indent = len(line) - len(line.lstrip())
+        if not text:
+            return
+        if text.startswith("!"):
+            self._current = None
+            return
+        if self._header(number, text, indent):
+            return
+        if _ACE.match(text):
+            self._entry(number, text)
+        elif _NOISE.match(text):
+            self._current = None
+        elif self._current is not None and indent > self._current.indent:
+            self._current.opaque.append(Opaque(number, text, "a line inside the list that is not an entry"))
+        else:
+            self._current = None
+            self._strange.append((number, text))
+
+    def _open(self, name: str, kind: str, indent: int = 0, marks: str = "") -> _Draft:
+        draft = _Draft(name, kind, indent, marks)
+        self.drafts.append(draft)
+        self._current = draft
+        self._strange = []
+        return draft
+
+    def _header(self, number: int, text: str, indent: int) -> bool:
+        shown = _SHOW_HEADER.match(text)
+        if shown and shown["kind"] not in ("ip", "ipv6", "mac", "arp", "no ip", "no ipv6") and not _NOISE.match(text):
+            kind = _SHOWN_KINDS.get(shown["kind"])
+            self._open(shown["name"], kind or f"foreign: {shown['kind']}", indent, shown["marks"].strip())
+            return True
+        config = _CONFIG_HEADER.match(text)
+        if config:
+            self._config(number, config["kind"], config["rest"].split(), indent)
+            return True
+        numbered = _NUMBERED.match(text)
+        if numbered:
+            self._numbered_line(number, text, numbered["name"], numbered["rest"])
+            return True
+        removed = re.match(r"no (?:ip(?:v6)? )?access-list (?:(?:extended|standard|role-based) )?(\S+)", text)
+        if removed:
+            for draft in self.drafts:
+                if draft.name == removed[1]:
+                    draft.opaque.append(Opaque(number, text, "the list is removed later in the same text"))
+            self._current = None
+            return True
+        return False
+
+    def _config(self, number: int, family: str, words: list[str], indent: int) -> None:
+        kinds = {("ip", "extended"): "extended", ("ip", "standard"): "standard", ("ip", "role-based"): "sgacl",
+                 ("ipv6", "role-based"): "sgacl_ipv6"}  # fmt: skip
+        if words[0] in ("resequence", "logging", "log-update", "persistent", "helper", "match-local-traffic"):
+            return
+        if family == "ipv6" and len(words) == 1:
+            kind, name = "ipv6", words[0]
+        elif len(words) == 2:
+            kind, name = kinds.get((family, words[0]), f"foreign: {family} {words[0]}"), words[1]
+        else:
+            kind, name = f"foreign: {family}", " ".join(words)
+        known = next((draft for draft in self.drafts if draft.name == name and draft.kind == kind), None)
+        if known is not None and family != "mac":
+            known.opaque.append(Opaque(number, f"{family} access-list {' '.join(words)}", "the list stands twice in the text"))
+        self._open(name, kind, indent)
+
+    def _numbered_line(self, number: int, text: str, name: str, rest: str) -> None:
+        value = int(name) if re.match(r"\d{1,4}\Z", name) else 0
+        standard = 1 <= value <= 99 or 1300 <= value <= 1999
+        extended = 100 <= value <= 199 or 2000 <= value <= 2699
+        draft = self._numbered.get(name)
+        if draft is None:
+            kind = "standard" if standard else "extended" if extended else "foreign: access-list"
+            draft = self._numbered[name] = self._open(name, kind)
+        self._current = None
+        draft.add(number, rest)
+
+    def _entry(self, number: int, text: str) -> None:
+        if self._current is None:
+            if not self.drafts:
+                self._open("", "extended", -1)
+            elif self._strange:
+                last = self.drafts[-1]
+                last.opaque += [Opaque(at, line, "an unknown line between entries") for at, line in self._strange]
+                last.opaque.append(Opaque(number, text, "an entry after an unknown line: its list is not certain"))
+                self._strange = []
+                return
+            else:
+                self.drafts[-1].opaque.append(Opaque(number, text, "an entry outside of its list"))
+                return
+        assert self._current is not None
+        self._current.add(number, text)

@@ -1,0 +1,143 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What concerns us in an IOS-XE running configuration: our access lists and where lists are attached. Pure.
+
+Our lists are named ``SW_...`` and live under that name and a suffix, ``__a``, ``__b`` or ``__c``: the next version is built beside
+the one in force. The rest of the configuration is not kept.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.names import ACL_NAME, INTERFACE
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
+
+PREFIX = "SW_"
+SUFFIXES = ("__a", "__b", "__c")
+_LIST = re.compile(r"\Aip access-list extended (\S+)\s*\Z")
+_GROUP = re.compile(r"\A\s+ip access-group (\S+) (in|out)\s*\Z")
+_INTERFACE = re.compile(r"\Ainterface (\S.*?)\s*\Z")
+_SEQUENCE = re.compile(r"\A\s*(\d+)\s+(?=permit|deny|remark|evaluate)")
+_SHORT = {
+    "gi": "GigabitEthernet",
+    "te": "TenGigabitEthernet",
+    "fa": "FastEthernet",
+    "fo": "FortyGigabitEthernet",
+    "hu": "HundredGigE",
+    "twe": "TwentyFiveGigE",
+    "tw": "TwoGigabitEthernet",
+    "fi": "FiveGigabitEthernet",
+    "et": "Ethernet",
+    "po": "Port-channel",
+    "vl": "Vlan",
+    "ap": "AppGigabitEthernet",
+}
+
+
+@dataclass(frozen=True)
+class IosState:
+    """``lists``: live name -> lines as shown, without indentation; ``groups``: (interface, direction) -> live list name; ``routed``: interfaces with an address."""
+
+    lists: dict[str, tuple[str, ...]] = field(hash=False)
+    groups: dict[tuple[str, str], str] = field(hash=False)
+    interfaces: tuple[str, ...] = ()
+    routed: frozenset[str] = frozenset()
+
+    def attached(self, live_name: str) -> list[tuple[str, str]]:
+        """Return where a list is attached, as (interface, direction)."""
+        return sorted(place for place, name in self.groups.items() if name == live_name)
+
+    def versions(self, base: str) -> list[str]:
+        """Return the live names of a list, attached ones first."""
+        names = [name for name in self.lists if base_name(name) == base]
+        return sorted(names, key=lambda name: (-len(self.attached(name)), name))
+
+    def free_name(self, base: str) -> str:
+        """Return a live name for the next version: one that is not attached, preferably absent."""
+        names = [base + suffix for suffix in SUFFIXES]
+        used = {name for name in self.groups.values()}
+        free = [name for name in names if name not in used]
+        current = [name for name in self.versions(base) if name in used]
+        if current and current[0] in names:  # go round: a, b, c, a
+            start = names.index(current[0]) + 1
+            free.sort(key=lambda name: (names.index(name) - start) % len(names))
+        absent = [name for name in free if name not in self.lists]
+        return (absent or free)[0]
+
+
+def base_name(live_name: str) -> str:
+    """Return the name in the policy of a list on the device; other people's names are their own."""
+    for suffix in SUFFIXES:
+        if live_name.startswith(PREFIX) and live_name.endswith(suffix):
+            return live_name[: -len(suffix)]
+    return live_name
+
+
+def ours(live_name: str) -> bool:
+    """Return whether a list is one that this collection made: our prefix and one of our suffixes."""
+    return live_name.startswith(PREFIX) and live_name.endswith(SUFFIXES)
+
+
+def full_interface(name: str) -> str:
+    """Return an interface's full name as the running configuration has it; FindingError for what cannot be one."""
+    text = name.strip().replace(" ", "")
+    found = re.match(r"\A([A-Za-z-]+)([0-9].*)\Z", text)
+    if found:
+        text = _SHORT.get(found[1].lower(), found[1]) + found[2]
+    if not INTERFACE.match(text):
+        raise FindingError(codes.BAD_BODY.at(f"interface {name[:60]!r}"))
+    return text
+
+
+def checked_name(name: str) -> str:
+    """Return a list name that is safe to type and ours; FindingError otherwise."""
+    if not ACL_NAME.match(name) or not name.startswith(PREFIX):
+        raise FindingError(codes.BAD_BODY.at(f"list name {name[:60]!r} does not begin with {PREFIX} or has characters that are not allowed"))
+    return name
+
+
+def read_config(text: str) -> IosState:
+    """Return our view of a running configuration."""
+    lists: dict[str, tuple[str, ...]] = {}
+    groups: dict[tuple[str, str], str] = {}
+    interfaces: list[str] = []
+    routed: set[str] = set()
+    acl = interface = ""
+    for raw in text.replace("\r", "").splitlines():
+        line = raw.rstrip()
+        if line and not line[0].isspace():
+            found, port = _LIST.match(line), _INTERFACE.match(line)
+            acl, interface = (found[1] if found else ""), (port[1] if port else "")
+            if acl:
+                lists[acl] = ()
+            if interface:
+                interfaces.append(interface)
+        elif acl and line.strip():
+            lists[acl] += (line.strip(),)
+        elif interface:
+            group = _GROUP.match(line)
+            if group:
+                groups[interface, group[2]] = group[1]
+            elif re.match(r"\A\s+ip address \d", line):
+                routed.add(interface)
+    return IosState(lists, groups, tuple(interfaces), frozenset(routed))
+
+
+def ace_lines(content: str) -> tuple[str, ...]:
+    """Return the lines of a list's text without header, numbers and remarks: what decides about packets, one spelling for blanks."""
+    lines = []
+    for raw in content.replace("\r", "").splitlines():
+        line = " ".join(_SEQUENCE.sub("", raw).split())
+        if line and not line.startswith(("ip access-list", "remark", "!")):
+            lines.append(line)
+    return tuple(lines)
+
+
+def typed_lines(content: str) -> tuple[str, ...]:
+    """Return the lines to type below the list's header: numbers and remarks kept, header and blanks removed."""
+    lines = (" ".join(line.split()) for line in content.replace("\r", "").splitlines())
+    return tuple(line for line in lines if line and not line.startswith(("ip access-list", "!")))

@@ -1,0 +1,135 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""SSH sessions over netmiko: strict host keys, one login attempt, every failure a finding without credentials."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded, require
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.redact import redact_text
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
+
+netmiko = guarded("netmiko")
+netmiko_exceptions = guarded("netmiko.exceptions")
+paramiko = guarded("paramiko")
+
+ENABLE_SECONDS = 10.0
+# A line that begins so tells of an error; a caret alone marks the place in the line before it (facts/devices.md section 5.4).
+ERROR_PATTERN = r"(?m)^\s*%|^\s*\^\s*$"
+
+
+def open_session(spec: TargetSpec, device_type: str) -> Any:
+    """Return a netmiko connection, in enable mode where the platform has one.
+
+    Host keys are checked against the spec's file, or the user's. Raises FindingError SW4202 to SW4207.
+    """
+    require(netmiko, paramiko)
+    arguments: dict[str, Any] = {
+        "device_type": device_type,
+        "host": spec.address,
+        "port": spec.service_port,
+        "username": spec.username,
+        "password": spec.password or None,
+        "secret": spec.enable_password,
+        "use_keys": False,
+        "allow_agent": False,
+        "ssh_strict": True,
+        "system_host_keys": not spec.known_hosts_file,
+        "alt_host_keys": bool(spec.known_hosts_file),
+        "alt_key_file": spec.known_hosts_file,
+        "conn_timeout": min(spec.timeout, 15.0),
+        "auth_timeout": spec.timeout,
+        "banner_timeout": spec.timeout,
+    }
+    if spec.private_key_file:
+        arguments["key_file"] = spec.private_key_file
+    try:
+        connection = netmiko.ConnectHandler(**arguments)
+    except netmiko_exceptions.NetmikoAuthenticationException:
+        raise FindingError(codes.LOGIN_REFUSED.at(f"{spec.name}: {spec.username}@{spec.address}")) from None
+    except (netmiko_exceptions.NetmikoTimeoutException, paramiko.SSHException, OSError, EOFError) as error:
+        raise FindingError(_connect_finding(spec, error)) from None
+    except (netmiko_exceptions.ReadTimeout, netmiko_exceptions.ReadException, ValueError) as error:
+        raise FindingError(codes.NO_ANSWER.at(f"{spec.name}: no prompt after the login ({type(error).__name__})")) from None
+    return connection
+
+
+def enable(connection: Any, spec: TargetSpec) -> None:
+    """Enter enable mode with one attempt; FindingError SW4207 where the secret is refused.
+
+    netmiko sees a refused secret as a missing prompt after ten seconds (facts/lab.md section 3), so the answer is read here.
+    """
+    if connection.check_enable_mode():
+        return
+    try:
+        output = connection.send_command(
+            "enable", expect_string=r"(?i)password|[#>]\s*$", read_timeout=ENABLE_SECONDS, strip_prompt=False, strip_command=False, cmd_verify=False
+        )
+        if re.search(r"(?i)password", output):
+            connection.write_channel(connection.normalize_cmd(spec.enable_password))
+            output = connection.read_until_pattern(pattern=r"(?i)password:|bad secrets|[#>]\s*$|denied", read_timeout=ENABLE_SECONDS)
+        accepted = output.rstrip().endswith("#")
+    except (netmiko_exceptions.ReadTimeout, netmiko_exceptions.ReadException) as error:
+        close_session(connection)
+        raise FindingError(codes.NO_ANSWER.at(f"{spec.name}: no answer to enable ({type(error).__name__})")) from None
+    if not accepted:
+        close_session(connection)
+        raise FindingError(codes.ENABLE_REFUSED.at(spec.name))
+
+
+def _connect_finding(spec: TargetSpec, error: BaseException) -> Finding:
+    text = " ".join(redact_text(str(error), spec.secrets).split())
+    if re.search(r"(?i)known_hosts|host key|does not match|not found in", text):
+        return codes.HOST_KEY.at(f"{spec.name} ({spec.address} port {spec.service_port})")
+    return codes.UNREACHABLE.at(f"{spec.name} ({spec.address} port {spec.service_port}): {_short(text)}")
+
+
+def _short(text: str) -> str:
+    return text.split("Common causes", maxsplit=1)[0].strip()[:160]
+
+
+def command(connection: Any, text: str, spec: TargetSpec, seconds: float = 60.0) -> str:
+    """Return a command's output, prompt and echo removed; FindingError SW4261 where the session is lost or silent."""
+    return guarded_call(lambda: str(connection.send_command(text, read_timeout=seconds)), spec, text.split("\n", maxsplit=1)[0][:60])
+
+
+def guarded_call(call: Callable[[], str], spec: TargetSpec, what: str) -> str:
+    """Return what a call on a session returns; every way of losing the session is one finding."""
+    try:
+        return call()
+    except netmiko_exceptions.ConfigInvalidException as error:
+        raise FindingError(codes.CLI_ERROR.at(f"{spec.name}: {_refused_line(str(error), spec)}")) from None
+    except (
+        netmiko_exceptions.ReadTimeout,
+        netmiko_exceptions.ReadException,
+        netmiko_exceptions.WriteException,
+        netmiko_exceptions.NetmikoTimeoutException,
+        paramiko.SSHException,
+        OSError,
+        EOFError,
+        AttributeError,
+        ValueError,
+    ) as error:
+        raise FindingError(codes.SESSION_LOST.at(f"{spec.name}: during {what!r} ({type(error).__name__})")) from None
+
+
+def _refused_line(text: str, spec: TargetSpec) -> str:
+    """Return the line and the device's message of netmiko's exception."""
+    clean = redact_text(text, spec.secrets)
+    marks = [line.strip() for line in clean.splitlines() if line.strip().startswith("%")]
+    command_line = re.search(r"(?i)at command: (.*)", clean)
+    return f"{command_line[1].strip() if command_line else 'a line'}: {' '.join(marks) or 'refused'}"[:300]
+
+
+def close_session(connection: Any) -> None:
+    """Close a session; never raises."""
+    try:
+        connection.disconnect()
+    except Exception:  # noqa: S110
+        pass
