@@ -271,7 +271,9 @@ class Demo:
             f"{learnt['devices']} devices in {learnt['segments']} segments, {learnt['conversations']} conversations,"
             f" {learnt['rules']} rules"
         )
-        return f"{text}; {learnt['scans']} scan kept out, {learnt['conversations left to people']} items left to people"
+        reasons = Counter(str(each["reason"]) for each in made["review"])
+        left = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
+        return f"{text}; {learnt['scans']} scan kept out; left to people: {left or 'nothing'}"
 
     def _proved(self) -> str:
         made = self.found["validate"]

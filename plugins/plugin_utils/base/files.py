@@ -89,7 +89,7 @@ def read_json(path: str | Path) -> Any:
     text = read_text(path)
     try:
         return json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: also integers of too many digits
         line = getattr(error, "lineno", 0)
         raise FindingError(codes.JSON_SYNTAX.at(str(error), Location(str(path), line))) from error
 

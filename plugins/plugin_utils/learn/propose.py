@@ -17,6 +17,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.score imp
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.build import ClassificationRule
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.members import facts_of, query_holds
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Segment, Service, Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.naming import rule_id
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.ranges import is_wide
 
 PROTOCOL_NAMES = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmpv6"}
 
@@ -118,10 +120,15 @@ def proposed_segments(site: Site, classification: Sequence[ClassificationRule], 
 
 
 def services_by_port(services: Mapping[str, Service], conversations: Iterable[tuple[int, int]]) -> dict[tuple[int, int], str]:
-    """Return the narrowest service that covers each (protocol, server port); ties go to the first by name."""
+    """Return the narrowest service that covers each (protocol, server port); ties go to the first by name.
+
+    Services that are wide by the gate's own rule serve guardrails and never learning.
+    """
     wanted = set(conversations)
     found: dict[tuple[int, int], tuple[int, str]] = {}
     for name, service in sorted(services.items()):
+        if is_wide(service):
+            continue
         width = sum(high - low + 1 for match in service.matches for low, high in match.ports)
         for match in service.matches:
             for key in wanted:
@@ -167,8 +174,7 @@ def propose(
                 unknown.append((key.protocol, key.server_port))
             review.append(ReviewItem(key.client, key.to, key.protocol, key.server_port, evidence.flows, len(evidence.days), reason, made.total))
             continue
-        rule_id = f"{key.client}-to-{key.to}-{service}"
-        rules.append(ProposedRule(rule_id, key.client, key.to, service, made, evidence, sizes.get(key.client, 0)))
+        rules.append(ProposedRule(rule_id(key.client, key.to, service), key.client, key.to, service, made, evidence, sizes.get(key.client, 0)))
     review += _excluded(gathered, names)
     findings = _window_findings(settings, covered)
     new = tuple(segment.name for segment in segments if segment.name not in site.segments)

@@ -34,7 +34,7 @@ TIMES = ((156, 157, "ntp", 1), (154, 155, "ntp", 1), (152, 153, "ms", 1000), (15
 UPTIME_START, UPTIME_END = 22, 21
 EVENT_MS, EVENT_US, DURATION_MS, DURATION_US = 323, 324, 161, 162
 NTP_EPOCH = 2_208_988_800
-EARLIEST_BACK_US = 400 * 86_400_000_000
+EARLIEST_US = 946_684_800_000_000  # 2000-01-01: captures of any age may be replayed to an exporter
 LATEST_AHEAD_US = 86_400_000_000
 LARGEST = (1 << 62) - 1
 
@@ -276,7 +276,7 @@ def _times(columns: Columns, contexts: list[SetContext], repeat: Any, export: An
         return export, export, 1_000_000, 0
     start = end if start is None else start
     end = start if end is None else end
-    bad = (start < export - EARLIEST_BACK_US) | (end > export + LATEST_AHEAD_US) | (start > export + LATEST_AHEAD_US)
+    bad = (start < EARLIEST_US) | (end > export + LATEST_AHEAD_US) | (start > export + LATEST_AHEAD_US)
     absent = (start == 0) & (end == 0)
     impossible = int((bad & ~absent).sum())
     start, end = np.where(bad, export, start), np.where(bad, export, end)

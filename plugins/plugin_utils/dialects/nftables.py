@@ -1,0 +1,181 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Our own nftables table: one stateful chain on the forward hook (facts/devices.md section 1.8).
+
+A list is about new connections: replies pass by ``ct state established,related accept``, which stands first. Connection tracking
+puts fragments together, so a layer-4 entry needs no rule for them. Only the form written here is read back; any other rule, chain,
+set or map makes the list opaque. Compare lists by meaning: nft reorders sets and prints names.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.names import IDENTIFIER, safe_name
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import codes, nft_json, nft_text
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_ace import NotUnderstood
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_text import checked_lines
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.ios import catches_all
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import Ace, ParsedAcl
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet, prefixes
+
+CHAIN = "sw_forward"  # prefixed: "forward" and "fwd" are words of the language
+COMMENT_BYTES = 120
+_PORT_WORDS = {6: "tcp", 17: "udp", 33: "dccp", 132: "sctp", 136: "udplite"}
+_FLAG_MASK = "(fin | syn | rst | psh | ack | urg)"
+
+
+def render(name: str, aces: Sequence[Ace], *, policy: str = "", replace: bool = True, counters: bool = True) -> str:
+    """Return a file for ``nft -f`` that makes the table ``inet NAME`` hold exactly this list, in one transaction.
+
+    ``policy``: ``accept`` or ``drop``, what happens where no entry matches (default: drop, unless the last entry permits
+    everything). ``replace`` deletes an older table of the name first; no other table is touched. Raises ValueError for an unsafe
+    name, FindingError SW1204 for what the form cannot say.
+    """
+    safe_name(name, IDENTIFIER)
+    policy = policy or ("accept" if aces and aces[-1].permit and catches_all(aces[-1]) else "drop")
+    if policy not in ("accept", "drop"):
+        raise ValueError(f"unknown policy {policy!r}")
+    head = [f"table inet {name}", f"delete table inet {name}"] if replace else []
+    rules = [line for line, _ace in lines(aces, counters)]
+    invalid = ["\t\tct state invalid drop"] if policy == "drop" else []
+    return "\n".join([
+        *head, f"table inet {name} {{", f"\tchain {CHAIN} {{",
+        f"\t\ttype filter hook forward priority filter; policy {policy};",
+        "\t\tct state established,related accept", *invalid, *(f"\t\t{rule}" for rule in rules), "\t}", "}", "",
+    ])  # fmt: skip
+
+
+def lines(aces: Sequence[Ace], counters: bool = True) -> list[tuple[str, Ace]]:
+    """Return each rule with the entry it comes from. Sets carry several prefixes and ports, so most entries are one rule."""
+    result = []
+    for ace in aces:
+        for matches in _variants(ace):
+            words = list(matches)
+            if ace.log:
+                words.append('log prefix "segwright: "')
+            if counters:
+                words.append("counter")
+            words.append("accept" if ace.permit else "drop")
+            comment = comment_text(ace.label)
+            if comment:
+                words.append(f'comment "{comment}"')
+            result.append((" ".join(words), ace))
+    return result
+
+
+def comment_text(label: str) -> str:
+    """Return a label fit for an nft comment: printable ASCII without quotes and backslashes, at most 120 characters."""
+    clean = "".join(char if " " <= char <= "~" and char not in '"\\' else "_" for char in label)
+    return clean[:COMMENT_BYTES].strip()
+
+
+def _cannot(ace: Ace, reason: str) -> FindingError:
+    return FindingError(codes.NOT_EXPRESSIBLE.at(f"entry {ace.label or ace.raw or 'without label'}: {reason}"))
+
+
+def _variants(ace: Ace) -> list[list[str]]:
+    """Return the matches of each rule that the entry needs."""
+    if ace.fragments:
+        raise _cannot(ace, "connection tracking puts fragments together before the forward hook")
+    if ace.family not in (0, 4, 6) or (ace.family == 0 and (ace.source or ace.destination or ace.protocol in (1, 58))):
+        raise _cannot(ace, "it has no address family")
+    head = _addresses(ace)
+    if not head and ace.family:
+        head = [f"meta nfproto ipv{ace.family}"]
+    ports = [("sport", ace.source_ports), ("dport", ace.destination_ports)]
+    if ace.source_ports is not None or ace.destination_ports is not None:
+        word = _PORT_WORDS.get(-1 if ace.protocol is None else ace.protocol)
+        if word is None:
+            raise _cannot(ace, "its protocol has no ports")
+        for side, values in ports:
+            if values is not None:
+                head.append(f"{word} {side} {_set([_range(low, high) for low, high in values.pairs], ace)}")
+    elif ace.protocol is not None and (ace.detail is None or ace.protocol == 6):
+        head.append(f"meta l4proto {ace.protocol}")
+    if ace.detail is None:
+        return [head]
+    if ace.protocol == 6:
+        values = [str(flags) for low, high in ace.detail.pairs for flags in range(low, min(high, 63) + 1)]
+        return [[*head, f"tcp flags & {_FLAG_MASK} == {_set(values, ace)}"]]
+    if ace.protocol == (58 if ace.family == 6 else 1):
+        return [head + match for match in _messages(ace)]
+    raise _cannot(ace, "its protocol has neither flags nor messages")
+
+
+def _messages(ace: Ace) -> list[list[str]]:
+    assert ace.detail is not None
+    word = "icmpv6" if ace.family == 6 else "icmp"
+    whole: list[str] = []
+    result: list[list[str]] = []
+    for kind in range(256):
+        here = ace.detail.intersect(IntervalSet.of((kind << 8, kind << 8 | 255)))
+        if here.size == 256:
+            whole.append(str(kind))
+        elif here:
+            codes_here = _set([_range(low & 255, high & 255) for low, high in here.pairs], ace)
+            result.append([f"{word} type {kind}", f"{word} code {codes_here}"])
+    return ([[f"{word} type {_set(whole, ace)}"]] if whole else []) + result
+
+
+def _addresses(ace: Ace) -> list[str]:
+    word, width = ("ip6", 128) if ace.family == 6 else ("ip", 32)
+    result = []
+    for side, values in (("saddr", ace.source), ("daddr", ace.destination)):
+        if values is None or values.pairs[:1] == ((0, (1 << width) - 1),):
+            continue
+        if not values or values.pairs[-1][1] >> width:
+            raise _cannot(ace, "its addresses are empty or of the other family")
+        texts = []
+        for low, high in values.pairs:
+            blocks = list(prefixes([(low, high)], width))
+            first, last = (_address(value, width) for value in (low, high))
+            if len(blocks) > 1:
+                texts.append(f"{first}-{last}")
+            else:
+                texts.append(first if blocks[0][1] == width else f"{first}/{blocks[0][1]}")
+        result.append(f"{word} {side} {_set(texts, ace)}")
+    return result
+
+
+def _address(value: int, width: int) -> str:
+    return str(ipaddress.IPv6Address(value) if width == 128 else ipaddress.IPv4Address(value))
+
+
+def _range(low: int, high: int) -> str:
+    return str(low) if low == high else f"{low}-{high}"
+
+
+def _set(values: list[str], ace: Ace) -> str:
+    if not values:
+        raise _cannot(ace, "it matches no packet")
+    return values[0] if len(values) == 1 else "{ " + ", ".join(values) + " }"
+
+
+def parse(text: str, name: str = "") -> list[ParsedAcl]:
+    """Return the lists in our ruleset text, in ``nft -s list table inet NAME`` or in ``nft -j list table inet NAME``.
+
+    ``name`` limits the result to one table. The list's ``attributes``: ``table``, ``chain``, ``policy``. Raises FindingError
+    SW1210 for text that is not a ruleset at all.
+    """
+    rows = checked_lines(text)
+    try:
+        if text.lstrip().startswith("{"):
+            found = nft_json.read(_loaded(text))
+        else:
+            found = nft_text.read(rows)
+    except NotUnderstood as error:
+        raise FindingError(codes.FOREIGN_RULESET.at(f"not an nftables ruleset of this collection: {error}")) from error
+    return [item for item in found if not name or item.name == name]
+
+
+def _loaded(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise NotUnderstood(f"not JSON: {error}") from error

@@ -1,0 +1,53 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Specs to connected targets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Target
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios import IosTarget
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise import IseTarget
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_client import IseClient
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nftables import NftablesTarget
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
+
+
+def ise_client(spec: TargetSpec) -> IseClient:
+    """Return a client of ISE for a spec; nothing is sent yet."""
+    return IseClient(spec.url, spec.username, spec.password, version=spec.version, ca_file=spec.ca_file, timeout=spec.timeout)
+
+
+def make_target(spec: TargetSpec) -> Target:
+    """Return the target of a spec; it connects when it is first used."""
+    if spec.platform == "ise":
+        return IseTarget(spec.name, ise_client(spec), adopt=spec.adopt)
+    if spec.platform == "ios":
+        return IosTarget(spec)
+    return NftablesTarget(spec)
+
+
+def connect(target_specs: Iterable[Mapping[str, Any]]) -> dict[str, Target]:
+    """Return targets by name. FindingError with all faults of all specs; the caller closes every target (``close_all``)."""
+    made: dict[str, Target] = {}
+    findings: list[Finding] = []
+    for values in target_specs:
+        try:
+            spec = TargetSpec.of(values)
+            made[spec.name] = make_target(spec)
+        except FindingError as error:
+            findings.extend(error.findings)
+    if findings:
+        close_all(made)
+        raise FindingError(*findings)
+    return made
+
+
+def close_all(targets: Mapping[str, Target]) -> None:
+    """Close every target; never raises."""
+    for target in targets.values():
+        target.close()
