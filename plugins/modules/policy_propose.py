@@ -58,10 +58,15 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-result:
-  description: The content of propose.json.
+learnt:
+  description: Devices, segments, conversations, days, rules and scans. The whole result is propose.json.
   returned: always
   type: dict
+files:
+  description: Files of the policy directory that changed.
+  returned: always
+  type: list
+  elements: str
 summary:
   description: One sentence.
   returned: always

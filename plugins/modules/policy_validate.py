@@ -61,10 +61,14 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-result:
-  description: The content of validate.json.
+counts:
+  description: Zones, segments, devices, rules, lists and objects.
   returned: always
   type: dict
+report:
+  description: Path of validate.md; validate.json lies beside it.
+  returned: always
+  type: str
 summary:
   description: One sentence.
   returned: always

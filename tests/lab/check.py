@@ -98,7 +98,7 @@ class Report:
         """Per kind of probe and point: how many answers permit and deny."""
         found: dict[str, Counter[str]] = {}
         for each in self.answers:
-            word = "permits" if each.found else "denies"
+            word = {True: "permits", False: "denies", None: "has no verdict"}[each.found]
             found.setdefault(each.purpose, Counter())[f"{each.point} {word}"] += 1
         return {purpose: dict(sorted(row.items())) for purpose, row in sorted(found.items())}
 
@@ -172,13 +172,22 @@ def ask_firewall(places: Places, reading: PolicyReading, probes: Iterable[Probe]
             report.skipped["either verdict is safe at fw1"] += 1
         else:
             asked.append((probe, expected))
-    body = {"probes": [dataclasses.asdict(probe) for probe, _ in asked], "timeout": 0.5}
-    results = control.call(places.control, "POST", "/probe", body, timeout=300)["results"]
-    for (probe, expected), result in zip(asked, results, strict=True):
+    silent = []
+    for (probe, expected), result in zip(asked, _send(places, [probe for probe, _ in asked]), strict=True):
         report.answers.append(Answer("fw1", probe.purpose, probe.text(), expected, bool(result["delivered"])))
         # The first answer comes back by connection tracking. Programs of the hospital may rightly ignore a probe's datagram.
         if expected and probe.protocol == "tcp" and probe.kind == "open" and not result["answered"]:
+            silent.append(probe)
+    # A program with a short queue does not take many connections at one moment; one by one it must.
+    for probe in silent:
+        if not _send(places, [probe])[0]["answered"]:
             report.unanswered.append(f"fw1 {probe.text()}")
+
+
+def _send(places: Places, probes: list[Probe]) -> list[dict[str, Any]]:
+    body = {"probes": [dataclasses.asdict(each) for each in probes], "timeout": 0.5}
+    found: list[dict[str, Any]] = control.call(places.control, "POST", "/probe", body, timeout=300)["results"]
+    return found
 
 
 class StatelessPoints:
@@ -190,7 +199,7 @@ class StatelessPoints:
         self.sessions: dict[str, Any] = control.call(places.ise_control, "GET", "/sessions")
         self.matrix: dict[str, Any] = control.call(places.ise_control, "GET", "/matrix")
         self.running = {name: each["text"] for name, each in self.switches.call("running", device="*").items()}
-        self._dacls: dict[str, list[str]] = {}
+        self._dacls: dict[str, list[str] | None] = {}
 
     def ask(self, probes: Iterable[Probe], report: Report) -> None:
         """Judge every packet of every probe at each stateless point on its way, in ISE or configuration and in force."""
@@ -247,11 +256,15 @@ class StatelessPoints:
         profile = self.sessions[mac.upper()]["authorization_profile"]
         if profile not in self._dacls:
             found = control.call(self.places.ise_control, "GET", f"/objects/authorizationprofile/{profile}")
-            if not found.get("daclName"):
-                raise ValueError(f"profile {profile} hands out no list")
-            acl = control.call(self.places.ise_control, "GET", f"/objects/downloadableacl/{found['daclName']}")
-            self._dacls[profile] = acl["dacl"].splitlines()
-        return self._dacls[profile]
+            lines: list[str] | None = None
+            if found.get("daclName"):
+                acl = control.call(self.places.ise_control, "GET", f"/objects/downloadableacl/{found['daclName']}")
+                lines = acl["dacl"].splitlines()
+            self._dacls[profile] = lines
+        listed = self._dacls[profile]
+        if listed is None:
+            raise ValueError(f"profile {profile} hands out no list")
+        return listed
 
 
 def port_list(running: str, interface: str) -> list[str]:

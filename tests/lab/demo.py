@@ -15,6 +15,7 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -32,6 +33,8 @@ from .supervisor import Lab
 from .writes import WriteCounter
 
 INTERRUPTED = 130
+# Where the exception of a signal is lost (it may strike inside a destructor), the next step sees this.
+_STOPPING = threading.Event()
 _KEPT = "kept-by-demo"
 
 
@@ -64,6 +67,7 @@ def _end_on_first_signal() -> None:
     """One signal ends the demonstration; further ones must not disturb the cleaning up."""
 
     def stop(_number: int, _frame: object) -> None:
+        _STOPPING.set()
         for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(each, signal.SIG_IGN)
         raise KeyboardInterrupt
@@ -116,6 +120,8 @@ def _lab_text(running: Any) -> str:
 
 
 def _say(name: str, seconds: float, text: str) -> None:
+    if _STOPPING.is_set():
+        raise KeyboardInterrupt
     first, *more = text.splitlines() or [""]
     print(f"  {name:<9} {seconds:6.1f} s  {first}", flush=True)
     for line in more:
@@ -158,6 +164,8 @@ class Demo:
     def _playbook(self, name: str, tell: Callable[[Run], str], *flags: str, shown: str = "") -> None:
         counter = WriteCounter(self.places)
         run = self.site.run(name, *flags)
+        if _STOPPING.is_set():
+            raise KeyboardInterrupt
         if run.code != 0:
             command = " ".join(["ansible-playbook", f"playbooks/{name}.yml", *flags])
             raise StepFailed(f"{command} ended with {run.code}; {_shown(run.log)} ends:\n{run.tail()}")

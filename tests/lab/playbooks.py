@@ -33,6 +33,8 @@ BASE_DOCUMENTS = (
     "enforcement.yml",
     "classification.yml",
 )
+# The emulated switches ask for sessions and cells every half second.
+SWITCHES_POLL = 1.2
 SAMPLES = CHECKOUT / "samples" / "hospital"
 _COMMITTER = (
     "-c",
@@ -224,6 +226,8 @@ def assign_sessions(places: Places, policy: Path) -> int:
                 continue
             body = {"mac": device["device"], **wanted, "reauthenticate": True}
             changed += len(control.call(places.control, "POST", "/authorize", body)["changed"])
+    if changed:
+        time.sleep(SWITCHES_POLL)
     return changed
 
 
@@ -237,6 +241,8 @@ def withdraw_sessions(places: Places) -> int:
             )
             control.call(places.ise_control, "POST", f"/sessions/{mac}/reauthenticate")
             changed += 1
+    if changed:
+        time.sleep(SWITCHES_POLL)
     return changed
 
 

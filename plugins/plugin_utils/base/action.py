@@ -40,7 +40,7 @@ def run_action(action: Any, argument_spec: Mapping[str, Any], engine: Callable[[
         return engine(values)
     except FindingError as error:
         return failure(list(error.findings))
-    except (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError) as error:
+    except Exception as error:
         place = _place(error)
         text = redact_text(f"{type(error).__name__} in {place}: {error}", secrets)
         return failure([codes.INTERNAL.at(text)])

@@ -30,7 +30,9 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan imp
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject, DesiredTarget
 
 
-def binding_findings(plan: Plan, desired: Sequence[DesiredTarget], policy_commit: str, allow_dirty: bool, members_sha256: str = "") -> list[Finding]:
+def binding_findings(
+    plan: Plan, desired: Sequence[DesiredTarget], policy_commit: str, allow_dirty: bool, members_sha256: str = ""
+) -> list[Finding]:
     """Return why a plan may not be applied to this commit, compiled policy and membership; nothing where it may."""
     findings = []
     if plan.policy_commit.startswith(DIRTY) and not allow_dirty:
@@ -91,7 +93,9 @@ def apply_plan(
     """
     findings = binding_findings(plan, desired, policy_commit, allow_dirty, members_sha256)
     needed = [part for part in plan.targets if part.operations]
-    findings += [codes.NO_CONNECTION.at(f"{part.name} ({part.platform})") for part in needed if part.name not in targets]
+    findings += [
+        codes.NO_CONNECTION.at(f"{part.name} ({part.platform})") for part in needed if part.name not in targets
+    ]
     if findings:
         raise FindingError(*findings)
     parts = [part for part in plan.targets if part.name in targets]
@@ -124,7 +128,11 @@ def _remaining_steps(
             continue
         planned = {step.id for step in part.operations}
         needed = target_operations(targets[part.name], desired, snapshots[part.name], plan.prune)
-        findings += [codes.LIVE_MOVED.at(f"{part.name}: needs a step that is not in the plan: {step.summary or step.name}") for step in needed if step.id not in planned]
+        findings += [
+            codes.LIVE_MOVED.at(f"{part.name}: needs a step that is not in the plan: {step.summary or step.name}")
+            for step in needed
+            if step.id not in planned
+        ]
         open_ids |= {(part.name, step.id) for step in needed}
         if part.name in pending:
             open_ids |= {(part.name, step.id) for step in part.operations if step.action == PUSH}
@@ -187,7 +195,12 @@ class _Run:
                 self._note("operation_started", target=step.target, operation=asdict(step))
                 result = self.targets[step.target].execute(step)
                 self._note(
-                    "operation_done", target=step.target, operation_id=step.id, changed=result.changed, writes=result.writes, undo=dict(result.undo)
+                    "operation_done",
+                    target=step.target,
+                    operation_id=step.id,
+                    changed=result.changed,
+                    writes=result.writes,
+                    undo=dict(result.undo),
                 )
             except Exception as error:
                 self._fail(step, error)
@@ -205,7 +218,12 @@ class _Run:
         found = list(error.findings) if isinstance(error, FindingError) else [unexpected(step, error)]
         with self.guard:
             self.findings.extend(found)
-        self._note("operation_failed", target=step.target, operation_id=step.id, findings=[finding.as_dict() for finding in found])
+        self._note(
+            "operation_failed",
+            target=step.target,
+            operation_id=step.id,
+            findings=[finding.as_dict() for finding in found],
+        )
         self._say(step, "failed")
 
     def _confirm(self) -> None:
@@ -233,11 +251,15 @@ class _Run:
 
 def unexpected(step: Operation, error: Exception) -> Finding:
     """Return a finding for a fault that no target foresaw, without the arguments of the error, which could hold a credential."""
-    return codes.TARGET_FAILED.at(f"{step.target}: {step.action} {step.kind} {step.name}: unexpected {type(error).__name__}")
+    return codes.TARGET_FAILED.at(
+        f"{step.target}: {step.action} {step.kind} {step.name}: unexpected {type(error).__name__}"
+    )
 
 
 def _stopped(done: Sequence[Step], remaining: Sequence[Operation], plan_id: str) -> Finding:
-    names = ", ".join(f"{step.operation.target}: {step.operation.action} {step.operation.kind} {step.operation.name}" for step in done)
+    names = ", ".join(
+        f"{step.operation.target}: {step.operation.action} {step.operation.kind} {step.operation.name}" for step in done
+    )
     text = f"{len(done)} steps were carried out ({names or 'none'}), {len(remaining)} were not"
     hint = f"to go on, plan and apply again; to go back, run rollback of plan {plan_id[:12]}"
     return codes.STOPPED.at(text, hint=hint)

@@ -7,34 +7,100 @@ from __future__ import annotations
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Code
 
-NO_COMMIT = Code("SW4001", "error", "the policy directory has no commit", "put the policy directory under git and commit it")
-UNCOMMITTED = Code("SW4002", "error", "policy documents are not committed", "commit them, so that what is applied is what was reviewed")
-GIT_FAILED = Code("SW4003", "error", "git cannot read the policy directory", "check that git is installed and the checkout is sound")
-DIRTY_PLAN = Code("SW4004", "error", "the plan was made from uncommitted documents", "commit the documents and plan again")
+NO_COMMIT = Code(
+    "SW4001", "error", "the policy directory has no commit", "put the policy directory under git and commit it"
+)
+UNCOMMITTED = Code(
+    "SW4002", "error", "policy documents are not committed", "commit them, so that what is applied is what was reviewed"
+)
+GIT_FAILED = Code(
+    "SW4003", "error", "git cannot read the policy directory", "check that git is installed and the checkout is sound"
+)
+DIRTY_PLAN = Code(
+    "SW4004", "error", "the plan was made from uncommitted documents", "commit the documents and plan again"
+)
 
-NO_CONNECTION = Code("SW4010", "error", "a target of the policy has no connection", "add the host to the inventory or limit the run")
-NOT_PLANNED = Code("SW4011", "warning", "a target of the policy is left out of the plan", "plan without a limit before the change is complete")
+NO_CONNECTION = Code(
+    "SW4010", "error", "a target of the policy has no connection", "add the host to the inventory or limit the run"
+)
+NOT_PLANNED = Code(
+    "SW4011",
+    "warning",
+    "a target of the policy is left out of the plan",
+    "plan without a limit before the change is complete",
+)
 PLAN_ALTERED = Code("SW4012", "error", "the plan file was altered", "plan again; a plan is never edited by hand")
-COMMIT_MOVED = Code("SW4013", "error", "the policy commit is not the one that was planned", "plan again from the present commit")
-POLICY_MOVED = Code("SW4014", "error", "the compiled policy is not the one that was planned", "plan again; documents or membership have changed")
-LIVE_MOVED = Code("SW4015", "error", "live state has changed since the plan", "find out who changed it, then plan again")
+COMMIT_MOVED = Code(
+    "SW4013", "error", "the policy commit is not the one that was planned", "plan again from the present commit"
+)
+POLICY_MOVED = Code(
+    "SW4014",
+    "error",
+    "the compiled policy is not the one that was planned",
+    "plan again; documents or membership have changed",
+)
+LIVE_MOVED = Code(
+    "SW4015", "error", "live state has changed since the plan", "find out who changed it, then plan again"
+)
 TARGET_FAILED = Code("SW4016", "error", "a target cannot be read", "check the connection to the target")
-STOPPED = Code("SW4017", "error", "the change stopped before its end", "plan and apply again to go on, or run rollback to go back")
-NOT_CONFIRMED = Code("SW4018", "error", "a target does not confirm the change", "look at the finding of the target; run rollback to go back")
+STOPPED = Code(
+    "SW4017", "error", "the change stopped before its end", "plan and apply again to go on, or run rollback to go back"
+)
+NOT_CONFIRMED = Code(
+    "SW4018",
+    "error",
+    "a target does not confirm the change",
+    "look at the finding of the target; run rollback to go back",
+)
 ALREADY_DONE = Code("SW4019", "info", "a step was done already", "nothing to do")
 
-JOURNAL_BROKEN = Code("SW4030", "error", "the journal's hash chain is broken", "an entry was altered or removed; keep the file and find out by whom")
-JOURNAL_TORN = Code("SW4031", "warning", "the last journal entry is incomplete", "a run was interrupted; the next run keeps the rest and goes on")
-JOURNAL_TRUNCATED = Code("SW4032", "error", "the journal is shorter than it was", "entries were removed from its end; restore it from a backup")
-NOT_IN_JOURNAL = Code("SW4033", "error", "the plan has no executed step in the journal", "give the id of a plan that was applied")
-JOURNAL_UNWRITABLE = Code("SW4034", "error", "the journal cannot be written", "nothing is changed without a record; make room or correct permissions")
+JOURNAL_BROKEN = Code(
+    "SW4030",
+    "error",
+    "the journal's hash chain is broken",
+    "an entry was altered or removed; keep the file and find out by whom",
+)
+JOURNAL_TORN = Code(
+    "SW4031",
+    "warning",
+    "the last journal entry is incomplete",
+    "a run was interrupted; the next run keeps the rest and goes on",
+)
+JOURNAL_TRUNCATED = Code(
+    "SW4032",
+    "error",
+    "the journal is shorter than it was",
+    "entries were removed from its end; restore it from a backup",
+)
+NOT_IN_JOURNAL = Code(
+    "SW4033", "error", "the plan has no executed step in the journal", "give the id of a plan that was applied"
+)
+JOURNAL_UNWRITABLE = Code(
+    "SW4034",
+    "error",
+    "the journal cannot be written",
+    "nothing is changed without a record; make room or correct permissions",
+)
 
 LOCKED = Code("SW4040", "error", "another run holds the lock", "wait until it has ended")
-STALE_LOCK = Code("SW4041", "warning", "a lock of a run that has ended was taken over", "look into the journal for what that run did")
+STALE_LOCK = Code(
+    "SW4041", "warning", "a lock of a run that has ended was taken over", "look into the journal for what that run did"
+)
 
-DRIFT = Code("SW4050", "error", "live state differs in meaning from the policy", "plan and apply, or find out who changed it")
+DRIFT = Code(
+    "SW4050", "error", "live state differs in meaning from the policy", "plan and apply, or find out who changed it"
+)
 LEFTOVER = Code("SW4051", "warning", "an object of ours is not in the policy any more", "plan with prune to remove it")
 
-UNDO_REFUSED = Code("SW4060", "error", "an object was changed after the plan and is not touched", "decide by hand what it should hold")
-UNDO_FAILED = Code("SW4061", "error", "a step cannot be undone", "see the finding; run rollback again when the target can be reached")
-UNDO_SKIPPED = Code("SW4062", "warning", "a step is not undone because its target failed before", "run rollback again when the target can be reached")
+UNDO_REFUSED = Code(
+    "SW4060", "error", "an object was changed after the plan and is not touched", "decide by hand what it should hold"
+)
+UNDO_FAILED = Code(
+    "SW4061", "error", "a step cannot be undone", "see the finding; run rollback again when the target can be reached"
+)
+UNDO_SKIPPED = Code(
+    "SW4062",
+    "warning",
+    "a step is not undone because its target failed before",
+    "run rollback again when the target can be reached",
+)

@@ -39,7 +39,9 @@ def _git(directory: Path, *words: str) -> subprocess.CompletedProcess[str]:
     environment.update({"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"})
     command = ["git", *options, "--no-pager", "-C", str(here), *words]
     try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False, env=environment)
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False, env=environment
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise FindingError(codes.GIT_FAILED.at(f"{type(error).__name__}: {error}", Location(str(directory)))) from error
 
@@ -58,9 +60,13 @@ def commit_of(policy_dir: str | Path) -> tuple[str, bool]:
     commit = head.stdout.strip()
     if head.returncode != 0 or not _COMMIT.match(commit):
         return "", False
-    status = _git(directory, "status", "--porcelain=v1", "-z", "--untracked-files=all", "--ignore-submodules=none", "--", ".")
+    status = _git(
+        directory, "status", "--porcelain=v1", "-z", "--untracked-files=all", "--ignore-submodules=none", "--", "."
+    )
     if status.returncode != 0:
-        raise FindingError(codes.GIT_FAILED.at(status.stderr.strip()[:300] or "git status failed", Location(str(directory))))
+        raise FindingError(
+            codes.GIT_FAILED.at(status.stderr.strip()[:300] or "git status failed", Location(str(directory)))
+        )
     return commit, bool(status.stdout)
 
 

@@ -15,7 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock import iso_now
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import canonical_json, read_text, sha256_of, write_json
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import (
+    canonical_json,
+    read_text,
+    sha256_of,
+    write_json,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError, Location
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import JOURNAL_SCHEMA
@@ -59,7 +64,9 @@ class Journal:
             self._previous, self._number = entry["sha256"], entry["number"]
             write_json(self._head(), {"number": self._number, "sha256": self._previous}, mode=0o600)
         except OSError as error:
-            raise FindingError(codes.JOURNAL_UNWRITABLE.at(f"{error.strerror or error}", Location(str(self.path)))) from error
+            raise FindingError(
+                codes.JOURNAL_UNWRITABLE.at(f"{error.strerror or error}", Location(str(self.path)))
+            ) from error
         return entry
 
     @property
@@ -156,7 +163,11 @@ def verify_journal(path: str | Path) -> list[Finding]:
         except (ValueError, KeyError, TypeError):
             return [*findings, codes.JOURNAL_BROKEN.at("the head file cannot be read", Location(str(head)))]
         if len(entries) < number or (number > 0 and entries[number - 1]["sha256"] != digest):
-            findings.append(codes.JOURNAL_TRUNCATED.at(f"the head file names entry {number}, the journal ends at {len(entries)}", Location(str(path))))
+            findings.append(
+                codes.JOURNAL_TRUNCATED.at(
+                    f"the head file names entry {number}, the journal ends at {len(entries)}", Location(str(path))
+                )
+            )
     return findings
 
 

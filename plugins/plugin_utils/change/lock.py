@@ -68,7 +68,9 @@ class StateLock:
             self.findings = (codes.STALE_LOCK.at(f"left by {_text(before)}", location),)
         _write(descriptor, {**owner(), "purpose": self.purpose})
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._descriptor is not None:
             _write(self._descriptor, None)
             os.close(self._descriptor)

@@ -71,9 +71,13 @@ def list_difference(first: FirstMatchList, second: FirstMatchList) -> Meaning:
     lost, gained = result.only_in_first.witness(), result.only_in_second.witness()
     parts = []
     if lost is not None:
-        parts.append(f"{lost.describe()} would pass no longer (decided by {deciding_line(second, lost)!r}, before by {deciding_line(first, lost)!r})")
+        parts.append(
+            f"{lost.describe()} would pass no longer (decided by {deciding_line(second, lost)!r}, before by {deciding_line(first, lost)!r})"
+        )
     if gained is not None:
-        parts.append(f"{gained.describe()} would pass newly (decided by {deciding_line(second, gained)!r}, before by {deciding_line(first, gained)!r})")
+        parts.append(
+            f"{gained.describe()} would pass newly (decided by {deciding_line(second, gained)!r}, before by {deciding_line(first, gained)!r})"
+        )
     effect = "both" if lost is not None and gained is not None else ("narrows" if lost is not None else "widens")
     return Meaning(effect, "; ".join(parts), lost.describe() if lost else "", gained.describe() if gained else "")
 
@@ -91,7 +95,9 @@ def understood(platform: str, text: str) -> str:
 
 def text_diff(before: str, after: str, name: str = "") -> str:
     """Return a unified diff without file dates; empty where the texts are equal."""
-    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), f"live {name}".strip(), f"policy {name}".strip(), lineterm="", n=2)
+    lines = difflib.unified_diff(
+        before.splitlines(), after.splitlines(), f"live {name}".strip(), f"policy {name}".strip(), lineterm="", n=2
+    )
     return "\n".join(lines)
 
 

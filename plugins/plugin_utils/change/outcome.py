@@ -9,7 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, errors_of, sorted_findings
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import (
+    Finding,
+    errors_of,
+    sorted_findings,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation
 
 # (number of the step, number of all steps, target, step, state: started, done, skipped, failed or undone)

@@ -48,4 +48,16 @@ def needs_push(operation: Operation) -> bool:
 def push_operation(target: str, phase: int = 0, number: int = 0) -> Operation:
     """Return the step that makes devices of a target fetch what was changed."""
     name = f"trustsec-{number}" if number else "trustsec"
-    return Operation(f"push-{target}-{phase}-{number}", target, "matrix", name, PUSH, None, None, "push the changed matrix to devices", "", "none", phase)
+    return Operation(
+        f"push-{target}-{phase}-{number}",
+        target,
+        "matrix",
+        name,
+        PUSH,
+        None,
+        None,
+        "push the changed matrix to devices",
+        "",
+        "none",
+        phase,
+    )

@@ -16,7 +16,12 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock impo
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import read_document, sha256_of, write_json
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError, Location
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import PLAN_SCHEMA, Operation, Snapshot, Target
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import (
+    PLAN_SCHEMA,
+    Operation,
+    Snapshot,
+    Target,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending import PUSH, push_operation
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredTarget
 
@@ -87,17 +92,27 @@ class Plan:
 
 def public_objects(snapshot: Snapshot) -> dict[str, Any]:
     """Return a snapshot's objects without ``internal`` (ids and generations of the target), as they are hashed."""
-    return {key: {name: item for name, item in value.items() if name != "internal"} for key, value in sorted(snapshot.objects.items())}
+    return {
+        key: {name: item for name, item in value.items() if name != "internal"}
+        for key, value in sorted(snapshot.objects.items())
+    }
 
 
 def objects_sha256(objects: Mapping[str, Any]) -> str:
     """Return the hash over canonical objects; ``internal`` is left out."""
-    return sha256_of({key: {name: item for name, item in value.items() if name != "internal"} for key, value in objects.items()})
+    return sha256_of(
+        {key: {name: item for name, item in value.items() if name != "internal"} for key, value in objects.items()}
+    )
 
 
 def desired_sha256(desired: Sequence[DesiredTarget]) -> str:
     """Return the hash of everything that all targets must hold, the ``policy_sha256`` of a plan."""
-    return sha256_of({f"{target.platform}/{target.host}": {f"{item.kind}/{item.name}": dict(item.body) for item in target.objects} for target in desired})
+    return sha256_of(
+        {
+            f"{target.platform}/{target.host}": {f"{item.kind}/{item.name}": dict(item.body) for item in target.objects}
+            for target in desired
+        }
+    )
 
 
 def operation_id(target: str, kind: str, name: str, action: str, after: Mapping[str, Any] | None) -> str:
@@ -105,7 +120,9 @@ def operation_id(target: str, kind: str, name: str, action: str, after: Mapping[
     return sha256_of([target, kind, name, action, after])[:16]
 
 
-def snapshot_all(targets: Mapping[str, Target], desired: Sequence[DesiredTarget], workers: int = 8) -> dict[str, Snapshot]:
+def snapshot_all(
+    targets: Mapping[str, Target], desired: Sequence[DesiredTarget], workers: int = 8
+) -> dict[str, Snapshot]:
     """Return the live state of every target, read side by side; targets that the policy does not name are read too.
 
     Raises FindingError with one finding per target that cannot be read, after all others were tried.
@@ -126,7 +143,9 @@ def snapshot_all(targets: Mapping[str, Target], desired: Sequence[DesiredTarget]
     return snapshots
 
 
-def target_operations(target: Target, desired: Sequence[DesiredTarget], snapshot: Snapshot, prune: bool) -> tuple[Operation, ...]:
+def target_operations(
+    target: Target, desired: Sequence[DesiredTarget], snapshot: Snapshot, prune: bool
+) -> tuple[Operation, ...]:
     """Return a target's steps from its live state; steps that only clean up are left out unless ``prune``."""
     objects = next((item.objects for item in desired if item.host == target.name), ())
     return tuple(step for step in target.diff(objects, snapshot) if prune or not step.details.get(PRUNE))
@@ -163,13 +182,26 @@ def build_plan(
         parts.append(TargetPlan(name, targets[name].platform, snapshot.sha256, public_objects(snapshot), steps))
     if failures:
         raise FindingError(*failures)
-    draft = Plan("", policy_commit, desired_sha256(desired), members_sha256, created or iso_now(), prune, tuple(parts), dict(effect or {}))
+    draft = Plan(
+        "",
+        policy_commit,
+        desired_sha256(desired),
+        members_sha256,
+        created or iso_now(),
+        prune,
+        tuple(parts),
+        dict(effect or {}),
+    )
     return _with_id(draft)
 
 
 def left_out(targets: Mapping[str, Target], desired: Sequence[DesiredTarget]) -> list[Finding]:
     """Return a warning for each target of the policy that this run does not connect to."""
-    return [codes.NOT_PLANNED.at(f"{item.host} ({item.platform}) is not among the targets of this run") for item in desired if item.host not in targets]
+    return [
+        codes.NOT_PLANNED.at(f"{item.host} ({item.platform}) is not among the targets of this run")
+        for item in desired
+        if item.host not in targets
+    ]
 
 
 def _with_id(plan: Plan) -> Plan:
@@ -201,7 +233,11 @@ def read_plan(path: str | Path) -> Plan:
     except (KeyError, TypeError, AttributeError) as error:
         raise FindingError(codes.PLAN_ALTERED.at(f"the plan lacks or garbles {error}", location)) from error
     if not _HASH.match(plan.plan_id) or plan.plan_id != expected:
-        raise FindingError(codes.PLAN_ALTERED.at(f"content has the hash {expected[:12]}, the file says {plan.plan_id[:12]!r}", location))
+        raise FindingError(
+            codes.PLAN_ALTERED.at(
+                f"content has the hash {expected[:12]}, the file says {plan.plan_id[:12]!r}", location
+            )
+        )
     return plan
 
 

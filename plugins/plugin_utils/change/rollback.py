@@ -87,7 +87,9 @@ def rollback_plan(
     chosen = plan_id or last_plan(entries)
     steps = list(reversed(executed_steps(entries, chosen))) if chosen else []
     if not steps:
-        raise FindingError(codes.NOT_IN_JOURNAL.at(f"no executed step of plan {chosen[:12] or '(none)'} is left to undo"))
+        raise FindingError(
+            codes.NOT_IN_JOURNAL.at(f"no executed step of plan {chosen[:12] or '(none)'} is left to undo")
+        )
     real = [step for step in steps if step.operation.action != PUSH]
     if check_mode:
         return Outcome(chosen, (), tuple(step.operation for step in real), ())
@@ -95,7 +97,14 @@ def rollback_plan(
 
 
 class _Rollback:
-    def __init__(self, plan_id: str, targets: Mapping[str, Target], journal: Journal, steps: Sequence[Executed], progress: Progress | None) -> None:
+    def __init__(
+        self,
+        plan_id: str,
+        targets: Mapping[str, Target],
+        journal: Journal,
+        steps: Sequence[Executed],
+        progress: Progress | None,
+    ) -> None:
         self.plan_id, self.targets, self.journal, self.progress = plan_id, targets, journal, progress
         self.pushes = {step.operation.target: step.operation for step in steps if step.operation.action == PUSH}
         self.steps = [step for step in steps if step.operation.action != PUSH]
@@ -109,7 +118,9 @@ class _Rollback:
             self._undo(number, step)
         self._push()
         completed = {(step.operation.target, step.operation.id) for step in self.done}
-        remaining = [step.operation for step in self.steps if (step.operation.target, step.operation.id) not in completed]
+        remaining = [
+            step.operation for step in self.steps if (step.operation.target, step.operation.id) not in completed
+        ]
         event = "rollback_failed" if remaining else "rollback_done"
         self.journal.append(event, plan_id=self.plan_id, findings=[finding.as_dict() for finding in self.findings])
         last = (self.journal.number, self.journal.last_sha256)
@@ -133,12 +144,21 @@ class _Rollback:
                 self.unreachable.add(operation.target)
                 self.findings.append(codes.UNDO_FAILED.at(what))
             self.journal.append(
-                "undo_failed", plan_id=self.plan_id, target=operation.target, operation_id=operation.id, findings=[item.as_dict() for item in found]
+                "undo_failed",
+                plan_id=self.plan_id,
+                target=operation.target,
+                operation_id=operation.id,
+                findings=[item.as_dict() for item in found],
             )
             self._say(number, operation, "failed")
             return
         self.journal.append(
-            "undo_done", plan_id=self.plan_id, target=operation.target, operation_id=operation.id, changed=result.changed, writes=result.writes
+            "undo_done",
+            plan_id=self.plan_id,
+            target=operation.target,
+            operation_id=operation.id,
+            changed=result.changed,
+            writes=result.writes,
         )
         self.findings.extend(result.findings)
         self.done.append(Step(operation, result.changed, result.writes, result.findings))
@@ -146,12 +166,22 @@ class _Rollback:
 
     def _push(self) -> None:
         """Push once more on each target whose pushed objects were brought back."""
-        for name in sorted({step.operation.target for step in self.done if step.changed and needs_push(step.operation)}):
+        for name in sorted(
+            {step.operation.target for step in self.done if step.changed and needs_push(step.operation)}
+        ):
             operation = self.pushes.get(name) or push_operation(name)
             try:
                 self.journal.append("operation_started", plan_id="", target=name, operation=asdict(operation))
                 result = self.targets[name].execute(operation)
-                self.journal.append("operation_done", plan_id="", target=name, operation_id=operation.id, changed=True, writes=result.writes, undo={})
+                self.journal.append(
+                    "operation_done",
+                    plan_id="",
+                    target=name,
+                    operation_id=operation.id,
+                    changed=True,
+                    writes=result.writes,
+                    undo={},
+                )
                 self.findings.extend(result.findings)
             except FindingError as error:
                 self.findings.extend(error.findings)

@@ -66,7 +66,9 @@ def verify_targets(targets: Mapping[str, Target], desired: Sequence[DesiredTarge
         row["equal"] = not real
         drift.extend(_drift(name, step) for step in real)
         findings.extend(codes.DRIFT.at(f"{name}: {step.kind} {step.name}: {_difference(step)}") for step in real)
-        findings.extend(codes.LEFTOVER.at(f"{name}: {step.kind} {step.name}") for step in steps if step.details.get(PRUNE))
+        findings.extend(
+            codes.LEFTOVER.at(f"{name}: {step.kind} {step.name}") for step in steps if step.details.get(PRUNE)
+        )
     return Verification(tuple(rows), tuple(drift), tuple(findings))
 
 

@@ -9,6 +9,7 @@ import ipaddress
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import product
+from math import prod
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import codes, names
@@ -39,16 +40,15 @@ def ace_lines(ace: Ace, *, addresses: bool = True, port_lists: bool = False, log
     sides = [_ports(ace, ace.source_ports, port_lists), _ports(ace, ace.destination_ports, port_lists)]
     if addresses:
         sources, destinations = _addresses(ace, ace.source), _addresses(ace, ace.destination)
-        parts = product([head], sources, sides[0], destinations, sides[1], tails)
-        count = len(sources) * len(sides[0]) * len(destinations) * len(sides[1]) * len(tails)
+        columns = [[head], sources, sides[0], destinations, sides[1], tails]
     else:
-        words = [[f" {side}{port}" if port else "" for port in ports] for side, ports in zip(("src", "dst"), sides)]
-        parts = product([head], words[0], words[1], tails)
-        count = len(words[0]) * len(words[1]) * len(tails)
+        words = [[f" {side}{port}" if port else "" for port in ports] for side, ports in zip(("src", "dst"), sides, strict=True)]
+        columns = [[head], *words, tails]
+    count = prod(map(len, columns))
     if count > LINE_LIMIT:
         raise FindingError(codes.TOO_LARGE.at(f"one entry needs {count} lines ({ace.label or ace.raw or head})"))
     end = " log" if ace.log and log else ""
-    return ["".join(part) + end for part in parts]
+    return ["".join(part) + end for part in product(*columns)]
 
 
 def _cannot(ace: Ace, reason: str) -> FindingError:
@@ -138,10 +138,10 @@ def _flag_forms() -> dict[IntervalSet, str]:
     """Return every flag set that one IOS form says, with the shortest form."""
     forms: dict[IntervalSet, str] = {}
     for choice in product(("", "+", "-"), repeat=len(names.TCP_FLAGS)):
-        tests = [(bit, sign) for sign, bit in zip(choice, names.TCP_FLAGS.values()) if sign]
+        tests = [(bit, sign) for sign, bit in zip(choice, names.TCP_FLAGS.values(), strict=True) if sign]
         if not tests:
             continue
-        words = " ".join(sign + word for sign, word in zip(choice, names.TCP_FLAGS) if sign)
+        words = " ".join(sign + word for sign, word in zip(choice, names.TCP_FLAGS, strict=True) if sign)
         for form, check in (("match-all", all), ("match-any", any)):
             hits = [flags for flags in range(64) if check(bool(flags & bit) == (sign == "+") for bit, sign in tests)]
             values = IntervalSet.of(*hits)

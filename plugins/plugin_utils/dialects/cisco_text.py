@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import codes
@@ -102,7 +103,7 @@ class _Draft:
         """Return the list; sequence numbers that fall or repeat make it opaque (the device would sort it)."""
         numbers = [ace.sequence for ace in self.aces if ace.sequence is not None]
         opaque = list(self.opaque)
-        if self.kind != "standard" and any(b <= a for a, b in zip(numbers, numbers[1:])):
+        if self.kind != "standard" and any(b <= a for a, b in pairwise(numbers)):
             opaque.append(Opaque(self.aces[0].line, self.aces[0].raw, "sequence numbers fall or repeat in this list"))
         sgacl = self.kind.startswith("sgacl")
         return ParsedAcl(

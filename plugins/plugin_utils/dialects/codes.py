@@ -17,3 +17,5 @@ TOO_LARGE = Code("SW1207", "error", "a text or list is too large", "split the li
 NO_ROUND_TRIP = Code("SW1208", "error", "a rendered list does not read back to the same meaning", "please report it")
 OVER_BUDGET = Code("SW1209", "warning", "a list is larger than the platform's budget", "merge entries, use prefixes or groups")
 FOREIGN_RULESET = Code("SW1210", "error", "a ruleset has a form that this collection did not write", "use a table of its own")
+BAD_ENTRY = Code("SW1211", "error", "an entry description cannot be read", "use the keys that acl_parse returns")
+UNKNOWN_BUDGET = Code("SW1212", "error", "a budget name is not known", "see the choices of the option budget")

@@ -126,7 +126,8 @@ def _tracked(statements: list[Any]) -> tuple[str, str] | None:
         right = match["right"]["set"]
     if match["op"] not in ("in", "==") or len(statements) != 2:
         raise NotUnderstood("a rule on connection state with other matches")
-    return ",".join(sorted(map(str, right))), next(iter(statements[1]))
+    words = {1: "invalid", 2: "established", 4: "related"}  # nft -n prints numbers
+    return ",".join(sorted(str(words.get(state, state)) for state in right)), next(iter(statements[1]))
 
 
 def _statement(draft: RuleDraft, statement: Any) -> None:
@@ -180,10 +181,11 @@ def _pairs(subject: str, right: Any) -> Iterable[tuple[int, int]]:
 
 
 def flag_value(value: Any) -> int:
-    """Return the number of a TCP flag expression: a word, a number or ``{"|": [a, b]}``."""
-    if isinstance(value, dict) and set(value) == {"|"}:
+    """Return the number of a TCP flag expression: a word, a number, a list of them or ``{"|": [a, b]}``."""
+    parts = value["|"] if isinstance(value, dict) and set(value) == {"|"} else value
+    if isinstance(parts, list):
         result = 0
-        for part in value["|"]:
+        for part in parts:
             result |= flag_value(part)
         return result
     if isinstance(value, str) and value in TCP_FLAGS:

@@ -96,6 +96,8 @@ class RuleDraft:
                 if code is None
                 else IntervalSet.of(*((low | a, low | b) for a, b in code.pairs))
             )
+        if detail is not None and detail.size >= (64 if self.protocol == 6 else 65536):
+            detail = None  # every flag set or message: no restriction on whole packets, and there are no fragments here
         if self.family == 0 and self.protocol in (1, 58):
             raise NotUnderstood("ICMP without an address family")
         return Ace(

@@ -21,6 +21,8 @@ _TOKEN = re.compile(r'"[^"]*"|[{}(),|&]|==|!=|[^\s{}(),|&"]+')
 _TABLE = re.compile(r"table (\w+) (\w+) \{\Z")
 _CHAIN = re.compile(r"chain (\w+) \{\Z")
 _HOOK = re.compile(r"type filter hook forward priority (?:filter|0); policy (accept|drop);\Z")
+_ESTABLISHED = re.compile(r"ct state (?:established,related|\{ established, related \}|0x2,0x4) accept\Z")
+_INVALID = re.compile(r"ct state (?:invalid|0x1) drop\Z")
 _FIELDS = {
     "ip": ("saddr", "daddr", "protocol"), "ip6": ("saddr", "daddr", "nexthdr"), "meta": ("nfproto", "l4proto"),
     "icmp": ("type", "code"), "icmpv6": ("type", "code"), "tcp": ("sport", "dport", "flags"), "udp": ("sport", "dport"),
@@ -66,9 +68,9 @@ def _row(table: TableDraft, number: int, text: str) -> None:
     hook = _HOOK.match(text)
     if hook and not table.policy:
         table.policy = hook[1]
-    elif text in ("ct state established,related accept", "ct state { established, related } accept") and not table.aces:
+    elif _ESTABLISHED.match(text) and not table.aces:
         table.established = True
-    elif text != "ct state invalid drop" or table.aces:
+    elif not _INVALID.match(text) or table.aces:
         try:
             table.aces.append(_Rule(text).draft().ace(number, text))
         except NotUnderstood as reason:
@@ -142,7 +144,13 @@ class _Rule:
         return single_value(subject, word)
 
     def _flags(self) -> IntervalSet:
-        """Read ``& (fin | ... | urg) == VALUE`` or ``== { VALUE, ... }``."""
+        """Read ``& (fin | ... | urg) == VALUE``, ``== { VALUE, ... }`` or ``syn,ack / fin,syn,rst,psh,ack,urg``."""
+        if self._peek() != "&":
+            value = self._flag_list()
+            self._take("/")
+            if self._flag_list() != 63:
+                raise NotUnderstood("a mask that is not the six TCP flags")
+            return IntervalSet.of(value)
         self._take("&")
         if self._flag_sum(True) != 63:
             raise NotUnderstood("a mask that is not the six TCP flags")
@@ -156,6 +164,13 @@ class _Rule:
             values.append(self._flag_sum(False))
         self._take("}")
         return IntervalSet.of(*values)
+
+    def _flag_list(self) -> int:
+        result = self._flag()
+        while self._peek() == ",":
+            self._take()
+            result |= self._flag()
+        return result
 
     def _flag_sum(self, brackets: bool) -> int:
         if brackets:

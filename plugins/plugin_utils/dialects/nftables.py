@@ -96,13 +96,18 @@ def _variants(ace: Ace) -> list[list[str]]:
         for side, values in ports:
             if values is not None:
                 head.append(f"{word} {side} {_set([_range(low, high) for low, high in values.pairs], ace)}")
+    elif ace.protocol in (1, 58) and ace.detail is None:
+        # nft lists "meta nfproto ipv4 meta l4proto icmp" without the family, which would mean both when loaded again.
+        head += {(4, 1): ["ip protocol 1"], (6, 58): ["icmpv6 type 0-255"], (4, 58): ["ip protocol 58"]}.get(
+            (ace.family, ace.protocol), [f"ip6 nexthdr {ace.protocol}"]
+        )
     elif ace.protocol is not None and (ace.detail is None or ace.protocol == 6):
         head.append(f"meta l4proto {ace.protocol}")
     if ace.detail is None:
         return [head]
     if ace.protocol == 6:
-        values = [str(flags) for low, high in ace.detail.pairs for flags in range(low, min(high, 63) + 1)]
-        return [[*head, f"tcp flags & {_FLAG_MASK} == {_set(values, ace)}"]]
+        flags = [str(value) for low, high in ace.detail.pairs for value in range(low, min(high, 63) + 1)]
+        return [[*head, f"tcp flags & {_FLAG_MASK} == {_set(flags, ace)}"]]
     if ace.protocol == (58 if ace.family == 6 else 1):
         return [head + match for match in _messages(ace)]
     raise _cannot(ace, "its protocol has neither flags nor messages")

@@ -66,7 +66,8 @@ def _list(name: str, rows: list[tuple[int, str]], family: int) -> ParsedAcl:
 def _rbacls(text: str) -> list[ParsedAcl]:
     """Read ``show cts rbacl``: blocks of ``name =``, properties and the entries after ``RBACL ACEs:``."""
     result: list[ParsedAcl] = []
-    name, family, rows, inside = "", 0, [], False
+    name, family, inside = "", 0, False
+    rows: list[tuple[int, str]] = []
     for number, line in enumerate(checked_lines(text), 1):
         row = line.strip()
         key, equals, value = (part.strip() for part in row.partition("="))

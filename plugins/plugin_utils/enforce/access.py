@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.lines import (
@@ -12,15 +14,16 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.lines i
     add_access_bootstrap,
     closing_ace,
     forward_ace,
-    reply_ace,
+    reply_aces,
     rule_label,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import Origin, PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.naming import owned_name
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import (
     addresses_of_name,
-    ends_of,
+    dhcp_servers,
     matches_of,
+    member_addresses,
     rules_from,
     rules_to,
 )
@@ -37,8 +40,9 @@ def access_list(site: Site, point: EnforcementPoint, assignment: Assignment) -> 
     """
     segment = assignment.segment
     builder = ListBuilder()
-    findings: list[Finding] = []
-    add_access_bootstrap(builder, point.location)
+    findings = _ipv6_findings(site, point, assignment)
+    serves_dhcp = member_addresses(site, segment, FAMILY).overlaps(dhcp_servers(site))
+    add_access_bootstrap(builder, point.location, serves_dhcp)
     for rule in rules_from(site, segment):
         destination = addresses_of_name(site, rule.to, FAMILY)
         if destination is not None and not destination:
@@ -48,12 +52,14 @@ def access_list(site: Site, point: EnforcementPoint, assignment: Assignment) -> 
             label = rule_label("rule", rule.id)
             builder.add(forward_ace(FAMILY, match, None, destination, label), Origin("rule", rule.id, rule.location))
     for rule in rules_to(site, segment, FAMILY):
-        for ends in ends_of(site, rule.client, rule.to):
-            if ends.family != FAMILY:
-                continue
-            for _service, match in matches_of(site, rule.services, FAMILY):
-                label = rule_label("reply", rule.id)
-                builder.add(reply_ace(FAMILY, match, None, ends.client, label), Origin("reply", rule.id, rule.location))
+        clients = member_addresses(site, rule.client, FAMILY)
+        if not clients:
+            findings.append(codes.EMPTY_END.at(f"rule {rule.id}: {rule.client} has no IPv4 address", rule.location))
+            continue
+        for _service, match in matches_of(site, rule.services, FAMILY):
+            label = rule_label("reply", rule.id)
+            for ace in reply_aces(FAMILY, match, None, clients, label):
+                builder.add(ace, Origin("reply", rule.id, rule.location))
     permit_rest = assignment.stage != "enforce"
     builder.add(closing_ace(FAMILY, permit_rest), Origin("default", location=assignment.location))
     interfaces: tuple[str, ...] = ()
@@ -77,6 +83,13 @@ def access_list(site: Site, point: EnforcementPoint, assignment: Assignment) -> 
     return listing, findings
 
 
+def _ipv6_findings(site: Site, point: EnforcementPoint, assignment: Assignment) -> list[Finding]:
+    if not member_addresses(site, assignment.segment, 6):
+        return []
+    text = f"segment {assignment.segment} has IPv6 addresses, and the list at {point.id} filters IPv4 only"
+    return [codes.IPV6_NOT_FILTERED.at(text, assignment.location)]
+
+
 def _interfaces(site: Site, point: EnforcementPoint, assignment: Assignment) -> tuple[tuple[str, ...], list[Finding]]:
     """Return the ports of the segment's members on the point's switch, sorted as a person would."""
     named = point.options.get("interfaces")
@@ -90,5 +103,28 @@ def _interfaces(site: Site, point: EnforcementPoint, assignment: Assignment) -> 
 
 
 def _port_key(name: str) -> tuple[object, ...]:
-    head = name.rstrip("0123456789/.")
-    return head, tuple(int(part) for part in name[len(head) :].replace(".", "/").split("/") if part)
+    head = name.rstrip("0123456789/.:")
+    tail = name[len(head) :].replace(".", "/").replace(":", "/")
+    return head, tuple(int(part) for part in tail.split("/") if part)
+
+
+def shared_ports(site: Site, point: EnforcementPoint, lists: Sequence[PointList]) -> list[Finding]:
+    """Return an error for each port that two lists want, or that also carries a device of another segment.
+
+    A port ACL is for a port, not for a device: whatever else speaks there is judged by the wrong list.
+    """
+    findings = []
+    wanted: dict[str, str] = {}
+    for listing in lists:
+        for interface in listing.interfaces:
+            first = wanted.setdefault(interface, listing.segment)
+            if first != listing.segment:
+                text = f"{point.host} {interface}: the lists of {first} and of {listing.segment} are both for this port"
+                findings.append(codes.PORT_SHARED.at(text, point.location))
+    for segment, members in sorted(site.members.items()):
+        for member in members:
+            owner = wanted.get(member.interface, segment) if member.switch == point.host else segment
+            if owner != segment:
+                text = f"{point.host} {member.interface}: {member.name or member.device} of {segment} is behind the list of {owner}"
+                findings.append(codes.PORT_SHARED.at(text, point.location))
+    return findings

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, sorted_findings
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce import codes
-from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.access import access_list
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.access import access_list, shared_ports
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.budget import budget_findings
-from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.desired import desired_targets
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.desired import conflicts, desired_targets
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.firewall import firewall_list
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.matrix import matrix_lists
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import Compiled, PointList
@@ -29,6 +29,7 @@ def compile_site(site: Site) -> Compiled:
         lists.extend(made)
         findings.extend(found)
     findings.extend(budget_findings(site, lists))
+    findings.extend(conflicts(site, lists))
     return Compiled(tuple(lists), desired_targets(site, lists), tuple(sorted_findings(findings)))
 
 
@@ -49,5 +50,6 @@ def point_lists(site: Site, point: EnforcementPoint) -> tuple[list[PointList], l
         return matrix_lists(site, point, assignments)
     if point.kind in ("dacl", "port_acl"):
         made = [access_list(site, point, assignment) for assignment in assignments]
-        return [listing for listing, _found in made], [finding for _listing, found in made for finding in found]
+        lists = [listing for listing, _found in made]
+        return lists, [f for _listing, found in made for f in found] + shared_ports(site, point, lists)
     return [], [codes.UNSUPPORTED_POINT.at(f"point {point.id}: kind {point.kind!r}", point.location)]

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import registry
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject, DesiredTarget, PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.naming import owned_name
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
@@ -26,6 +28,19 @@ def rendered(listing: PointList) -> str:
     """Return the text of a list in its platform's language."""
     platform = {"dacl": "dacl", "sgacl": "sgacl", "port_acl": "ios", "firewall": "nftables"}[listing.kind]
     return registry.render(platform, listing.name, listing.aces)
+
+
+def conflicts(site: Site, lists: Sequence[PointList]) -> list[Finding]:
+    """Return an error for each object that two lists of one host want with different contents."""
+    findings = []
+    wanted: dict[tuple[str, str, str], tuple[str, DesiredObject]] = {}
+    for listing in lists:
+        for item in _objects_of(site, listing):
+            point, first = wanted.setdefault((listing.host, item.kind, item.name), (listing.point, item))
+            if first != item or first.body != item.body:
+                text = f"{listing.host}: {item.kind} {item.name} is wanted by {point} and, otherwise, by {listing.point}"
+                findings.append(codes.OBJECT_CONFLICT.at(text, site.points[listing.point].location))
+    return findings
 
 
 def desired_targets(site: Site, lists: Sequence[PointList]) -> tuple[DesiredTarget, ...]:

@@ -44,7 +44,7 @@ def rule_label(role: str, rule: str) -> str:
 
 
 def forward_ace(family: int, match: Match, source: IntervalSet | None, destination: IntervalSet | None, label: str) -> Ace:
-    """Return the line for packets from client to server."""
+    """Return the line for packets from ``source`` to ``destination``."""
     return Ace(
         permit=True,
         protocol=match.protocol,
@@ -58,19 +58,10 @@ def forward_ace(family: int, match: Match, source: IntervalSet | None, destinati
     )
 
 
-def reply_ace(family: int, match: Match, source: IntervalSet | None, destination: IntervalSet | None, label: str) -> Ace:
-    """Return the line for packets from server to client: peer, source port and, for TCP, ``established``."""
-    return Ace(
-        permit=True,
-        protocol=match.protocol,
-        family=family,
-        source=source,
-        destination=destination,
-        source_ports=match.server_ports,
-        destination_ports=match.client_ports,
-        detail=match.established(),
-        label=label,
-    )
+def reply_aces(family: int, match: Match, source: IntervalSet | None, destination: IntervalSet | None, label: str) -> list[Ace]:
+    """Return the line for packets from server to client: peer, source port and, for TCP, ``established``; none where nothing answers."""
+    answer = match.reply()
+    return [] if answer is None else [forward_ace(family, answer, source, destination, label)]
 
 
 def closing_ace(family: int, permit: bool, label: str = "default", source: IntervalSet | None = None, destination: IntervalSet | None = None) -> Ace:
@@ -88,10 +79,22 @@ def closing_ace(family: int, permit: bool, label: str = "default", source: Inter
     )
 
 
-def add_access_bootstrap(builder: ListBuilder, location: Location) -> None:
-    """Add what every access port must pass: DHCP of a client without an address, and ICMP errors (section 6.3)."""
-    dhcp = Match(UDP, DHCP_SERVER, DHCP_CLIENT, None)
-    builder.add(forward_ace(4, dhcp, None, None, "bootstrap-dhcp"), Origin("bootstrap", location=location))
+def add_access_bootstrap(builder: ListBuilder, location: Location, serves_dhcp: bool = False) -> None:
+    """Add what every access port must pass: DHCP of a client without an address, and ICMP errors (section 6.3).
+
+    ``serves_dhcp`` adds the answers of a lease server: to clients, and to relays, which listen on the server's port (RFC 2131
+    section 4.1).
+    """
+    dhcp = [("bootstrap-dhcp", Match(UDP, DHCP_SERVER, DHCP_CLIENT, None))]
+    if serves_dhcp:
+        dhcp += [("bootstrap-dhcp-server", Match(UDP, ports, DHCP_SERVER, None)) for ports in (DHCP_CLIENT, DHCP_SERVER)]
+    for label, match in dhcp:
+        builder.add(forward_ace(4, match, None, None, label), Origin("bootstrap", location=location))
+    add_icmp_errors(builder, location)
+
+
+def add_icmp_errors(builder: ListBuilder, location: Location) -> None:
+    """Add the ICMP errors without which path MTU discovery and quick refusals fail (section 6.2)."""
     for label, detail in (("icmp-unreachable", ICMP_UNREACHABLE), ("icmp-time-exceeded", ICMP_TIME_EXCEEDED)):
         match = Match(1, None, None, detail)
         builder.add(forward_ace(4, match, None, None, label), Origin("icmp", location=location))

@@ -59,7 +59,7 @@ class DesiredObject:
         ``authorization_profile`` {dacl_name, description};
         ``egress_matrix_cell`` {source, destination, status, sgacls, default_rule, description} named SOURCE-DESTINATION
     ios
-        ``access_list`` {content} (lines ``permit ...`` without sequence numbers);
+        ``access_list`` {content} (the block ``ip access-list extended NAME`` with numbered entries);
         ``attachment`` {interface, direction, access_list} named INTERFACE-DIRECTION
     nftables
         ``ruleset`` {table, content}

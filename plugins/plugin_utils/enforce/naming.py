@@ -4,7 +4,8 @@
 """Names of the objects that the collection owns on targets.
 
 Every name begins with ``SW_`` and is legal for SGACLs (letters, digits, underscore, at most 32: facts/ise.md section 4),
-which is the strictest rule of all platforms. Long names are cut and closed by eight hex digits of their SHA-256.
+which is the strictest rule of all platforms. Parts are joined by two underscores, so that (a_b, c) and (a, b_c) differ. Long names,
+and those whose parts hold or touch two underscores, are cut and closed by eight hex digits of the SHA-256 of their parts.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ LIMIT = 32
 
 def owned_name(*parts: str) -> str:
     """Return the object name for the parts; equal parts give equal names, different parts different ones."""
-    full = PREFIX + "_".join(parts)
-    if len(full) > LIMIT or any("__" in part for part in parts):
+    full = PREFIX + "__".join(parts)
+    unclear = any("__" in part or part.startswith("_") or part.endswith("_") for part in parts)
+    if len(full) > LIMIT or unclear:
         digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:8]
         full = full[: LIMIT - 9] + "_" + digest
     return safe_name(full, IDENTIFIER)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import ESTABLISHED
@@ -15,6 +16,9 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model im
 
 TCP = 6
 ICMP_PROTOCOLS = {4: 1, 6: 58}
+# Answers of the requests that have one: echo, timestamp, information, address mask (RFC 792, RFC 950), ICMPv6 echo (RFC 4443).
+ICMP_ANSWERS = {1: {8: 0, 13: 14, 15: 16, 17: 18}, 58: {128: 129}}
+USUAL_ANSWERS = {1: (0, 14), 58: (129,)}
 
 
 @dataclass(frozen=True)
@@ -35,19 +39,41 @@ class Match:
     client_ports: IntervalSet | None
     detail: IntervalSet | None
 
-    def established(self) -> IntervalSet | None:
-        """Return the flag set of a reply line: ACK or RST for TCP, else any (facts/devices.md section 6.1)."""
-        return ESTABLISHED if self.protocol == TCP else None
+    def reply(self) -> Match | None:
+        """Return what answers this, or None where nothing does (facts/devices.md sections 6.1 and 6.2).
+
+        TCP: the ports swapped and ACK or RST set, never a blanket permit. ICMP: the answers of the requests; errors are no
+        answers and have lines of their own. Other protocols: the same with ports swapped.
+        """
+        if self.protocol in ICMP_ANSWERS:
+            detail = _answers(self.protocol, self.detail)
+            return Match(self.protocol, None, None, detail) if detail else None
+        return Match(self.protocol, self.client_ports, self.server_ports, ESTABLISHED if self.protocol == TCP else None)
+
+
+def _answers(protocol: int, detail: IntervalSet | None) -> IntervalSet:
+    """Return the ICMP answers (type * 256 + code 0) to the requests in ``detail``; the two usual ones where any message is meant."""
+    if detail is None:
+        return IntervalSet.of(*(kind * 256 for kind in USUAL_ANSWERS[protocol]))
+    known = ICMP_ANSWERS[protocol].items()
+    return IntervalSet.of(*(answer * 256 for request, answer in known if detail.contains(request * 256)))
 
 
 def addresses_of(prefixes: Iterable[str], family: int) -> IntervalSet:
     """Return the addresses of prefixes and single addresses that belong to one family (4 or 6)."""
-    pairs = []
-    for text in prefixes:
-        network = ipaddress.ip_network(text, strict=False)
-        if network.version == family:
-            pairs.append((int(network.network_address), int(network.broadcast_address)))
-    return IntervalSet.of(*pairs)
+    return _address_set(tuple(prefixes), family)
+
+
+@lru_cache(maxsize=16384)
+def _address_set(prefixes: tuple[str, ...], family: int) -> IntervalSet:
+    ranges = [_address_range(text) for text in prefixes]
+    return IntervalSet.of(*((low, high) for version, low, high in ranges if version == family))
+
+
+@lru_cache(maxsize=262144)
+def _address_range(text: str) -> tuple[int, int, int]:
+    network = ipaddress.ip_network(text, strict=False)
+    return network.version, int(network.network_address), int(network.broadcast_address)
 
 
 def member_addresses(site: Site, segment: str, family: int) -> IntervalSet:
@@ -99,20 +125,26 @@ def _icmp_detail(icmp_type: int | None, icmp_code: int | None) -> IntervalSet | 
     return IntervalSet.of((icmp_type * 256 + icmp_code, icmp_type * 256 + icmp_code))
 
 
+def dhcp_servers(site: Site) -> IntervalSet:
+    """Return the IPv4 addresses of the site's lease servers (``defaults.bootstrap.dhcp_servers``), empty where none is named."""
+    name = site.defaults.get("bootstrap", {}).get("dhcp_servers", "")
+    return (addresses_of_name(site, name, 4) if name else None) or IntervalSet()
+
+
 def rules_from(site: Site, segment: str) -> list[Rule]:
     """Return the rules in which the segment's devices are clients, in file order."""
     return list(site.segments[segment].allow)
 
 
+def leads_to(site: Site, rule: Rule, segment: str, family: int) -> bool:
+    """Return whether the rule's server side takes in devices of the segment: by name, or by addresses of a network set."""
+    if rule.to in site.segments:
+        return rule.to == segment
+    own = member_addresses(site, segment, family)
+    target = addresses_of_name(site, rule.to, family)
+    return bool(own) and (target is None or target.overlaps(own))
+
+
 def rules_to(site: Site, segment: str, family: int) -> list[Rule]:
     """Return the rules whose server side takes in devices of the segment, by client segment and file order."""
-    own = member_addresses(site, segment, family)
-    found = []
-    for rule in site.rules():
-        if rule.to == segment:
-            found.append(rule)
-        elif rule.to not in site.segments:
-            target = addresses_of_name(site, rule.to, family)
-            if own and (target is None or target.intersect(own)):
-                found.append(rule)
-    return found
+    return [rule for rule in site.rules() if leads_to(site, rule, segment, family)]

@@ -9,7 +9,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import PacketSet, PacketSpace, permitted
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import (
+    PacketSet,
+    PacketSpace,
+    permitted,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Box, Entry, FirstMatchList
 
 # Below this many entries, or above this share of changed ones, both lists are built whole.

@@ -232,6 +232,17 @@ class Decisions:
         change = self.space.nodes.terminals_changed
         return PacketSet(self.space, change(self.root, lambda end: nd.MEMBER if end == wanted else nd.NOTHING))
 
+    def within(self, packets: PacketSet) -> dict[int, PacketSet]:
+        """Return, by rising index, the entries that decide some of the packets, each with those packets."""
+        nodes = self.space.nodes
+        local = nodes.both(self.space.root_of(packets), self.root)
+        ends = sorted((node for node in nodes.reachable(local) if node <= nd.FIRST_ENTRY), reverse=True)
+        found = {}
+        for end in ends:
+            root = nodes.terminals_changed(local, lambda other, end=end: nd.MEMBER if other == end else nd.NOTHING)  # type: ignore[misc]
+            found[nd.FIRST_ENTRY - end] = PacketSet(self.space, root)
+        return found
+
 
 def leaf(nodes: nd.Nodes, root: int, packet: Packet) -> int:
     """Return the terminal that the packet leads to."""

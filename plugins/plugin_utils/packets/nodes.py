@@ -40,7 +40,7 @@ class Nodes:
         merged_bounds: list[int] = []
         merged: list[int] = []
         last = 0  # no child is 0 before the first: ``merged`` guards it
-        for bound, child in zip(bounds, children):
+        for bound, child in zip(bounds, children, strict=True):
             if merged and child == last:
                 merged_bounds[-1] = bound
             else:
@@ -106,7 +106,7 @@ class Nodes:
 
     def without(self, a: int, b: int) -> int:
         """Return ``a`` where ``b`` decides nothing, NOTHING elsewhere (difference, for sets)."""
-        if a == NOTHING or a == b:
+        if a in (NOTHING, b):
             return NOTHING
         if b < 0:
             return a if b == NOTHING else NOTHING
@@ -186,7 +186,7 @@ class Nodes:
     def ranges(self, node: int) -> Iterator[tuple[int, int, int]]:
         """Yield (low, high, child) of an inner node."""
         low = 0
-        for bound, child in zip(self.bounds[node], self.children[node]):
+        for bound, child in zip(self.bounds[node], self.children[node], strict=True):
             yield low, bound, child
             low = bound + 1
 

@@ -91,7 +91,7 @@ def packet_from_dict(value: dict[str, Any]) -> Packet:
     """
     try:
         named = value["protocol"]
-        number = PROTOCOL_NUMBERS.get(str(named).lower(), None)
+        number = PROTOCOL_NUMBERS.get(str(named).lower())
         number = int(named) if number is None else number
         flags = sum(bit for bit, name in FLAG_NAMES.items() if name in value.get("tcp_flags", ["syn"]))
         return make_packet(

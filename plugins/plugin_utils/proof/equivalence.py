@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import registry
@@ -44,10 +44,16 @@ def prove_rendering(lists: Sequence[PointList]) -> tuple[list[Equivalence], list
 
 def _difference(listing: PointList) -> str:
     try:
-        parsed = registry.parse(DIALECTS[listing.kind], rendered(listing))
+        # A cell's list has no addresses: which family it counts for stands beside it in ISE, and ours are IPv4.
+        options = {"family": 4} if listing.kind == "sgacl" else {}
+        parsed = registry.parse(DIALECTS[listing.kind], rendered(listing), **options)
+        compiled = first_match(listing)
+        if listing.kind == "sgacl":
+            # What no line of a cell matches, the other family too, passes; so the closing line must be there.
+            compiled = replace(compiled, default_permit=True)
         if len(parsed) != 1:
             return f"the text holds {len(parsed)} lists"
-        result = compare(first_match(listing), parsed[0].first_match())
+        result = compare(compiled, parsed[0].first_match())
     except FindingError as error:
         return str(error)
     if result.equal:

@@ -92,7 +92,7 @@ def _openers_without_reply(space: PacketSpace, boxes: ConversationBoxes, item: L
     A box of openers counts only when no packet of its reply box passes, which keeps the statement safe: a
     one-way UDP datagram needs no reply, so only TCP is counted.
     """
-    stopped = space.empty()
+    stopped = space.empty
     for out, back in zip(boxes.forward, boxes.replies):
         if back is None or not (out.protocol.contains(6) or out.protocol.contains(262)):
             continue

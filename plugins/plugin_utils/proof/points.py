@@ -64,7 +64,7 @@ class ListSets:
 def list_sets(space: PacketSpace, site: Site, listing: PointList) -> ListSets:
     """Return what a list sees and passes, as packet sets."""
     sees = space.from_boxes(_visible_boxes(site, listing))
-    passes = permitted(space, first_match(listing)) if enforces(listing) else space.everything()
+    passes = permitted(space, first_match(listing)) if enforces(listing) else space.everything
     return ListSets(listing, sees, passes)
 
 

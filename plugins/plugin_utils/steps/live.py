@@ -59,7 +59,7 @@ def _live_cell(listing: PointList, objects: Mapping[str, Any]) -> PointList | No
     for sgacl in cell.get("sgacls", ()):
         item = objects.get(f"sgacl/{sgacl}")
         if item:
-            aces += registry.parse("sgacl", item["content"])[0].aces
+            aces += registry.parse("sgacl", item["content"], family=4)[0].aces
     aces.append(closing_ace(4, permit=cell.get("default_rule") != "DENY_IP", label="default rule"))
     stage = "enforce" if cell.get("status") == "ENABLED" else "monitor"
     return replace(listing, aces=_labelled(aces), stage=stage, origins={})

@@ -64,7 +64,7 @@ def run_propose(values: dict[str, Any]) -> dict[str, Any]:
     if not dry_run:
         write_json(paths.output / "propose.json", made)
         write_atomic(paths.output / "propose.md", propose_markdown(made))
-    answer: dict[str, Any] = {"changed": bool(changes), "result": made, "summary": made["summary"], "files": sorted(changes)}
+    answer: dict[str, Any] = {"changed": bool(changes), "summary": made["summary"], "learnt": made["learnt"], "files": sorted(changes)}
     if values["diff_mode"]:
         answer["diff"] = [{"before_header": n, "after_header": n, "before": b, "after": a} for n, (b, a) in sorted(changes.items())]
     if not made["ok"]:

@@ -74,7 +74,7 @@ def run_validate(values: dict[str, Any]) -> dict[str, Any]:
     made["summary"] = _summary(made)
     write_json(paths.output / "validate.json", made)
     write_atomic(paths.output / "validate.md", validate_markdown(made))
-    answer: dict[str, Any] = {"changed": False, "result": made, "summary": made["summary"], "report": str(paths.output / "validate.md")}
+    answer: dict[str, Any] = {"changed": False, "summary": made["summary"], "counts": made.get("counts", {}), "report": str(paths.output / "validate.md")}
     if not made["ok"]:
         answer |= {"failed": True, "msg": failed_summary(made["errors"]), "errors": made["errors"]}
     return answer

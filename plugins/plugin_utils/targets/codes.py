@@ -7,53 +7,180 @@ from __future__ import annotations
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Code
 
-BAD_SPEC = Code("SW4200", "error", "a target is not described well enough to connect", "set the variables named in the message in the inventory")
-UNSUPPORTED_PLATFORM = Code("SW4201", "error", "a target has a platform that cannot be changed", "use ise, ios or nftables")
+BAD_SPEC = Code(
+    "SW4200",
+    "error",
+    "a target is not described well enough to connect",
+    "set the variables named in the message in the inventory",
+)
+UNSUPPORTED_PLATFORM = Code(
+    "SW4201", "error", "a target has a platform that cannot be changed", "use ise, ios or nftables"
+)
 UNREACHABLE = Code("SW4202", "error", "a target cannot be reached", "check address, port and network path")
-LOGIN_REFUSED = Code("SW4203", "error", "a target refuses the login", "correct the credentials; nothing more was tried, to not lock the account")
-NOT_AUTHORIZED = Code("SW4204", "error", "the account may not do this", "give the account the rights named in the documentation")
-HOST_KEY = Code("SW4205", "error", "a host key is unknown or has changed", "compare the key with the device's own, then put it into the known hosts file")
-CERTIFICATE = Code("SW4206", "error", "a server certificate cannot be verified", "give the certificate authority's file; verification is never turned off")
+LOGIN_REFUSED = Code(
+    "SW4203",
+    "error",
+    "a target refuses the login",
+    "correct the credentials; nothing more was tried, to not lock the account",
+)
+NOT_AUTHORIZED = Code(
+    "SW4204", "error", "the account may not do this", "give the account the rights named in the documentation"
+)
+HOST_KEY = Code(
+    "SW4205",
+    "error",
+    "a host key is unknown or has changed",
+    "compare the key with the device's own, then put it into the known hosts file",
+)
+CERTIFICATE = Code(
+    "SW4206",
+    "error",
+    "a server certificate cannot be verified",
+    "give the certificate authority's file; verification is never turned off",
+)
 ENABLE_REFUSED = Code("SW4207", "error", "the enable secret is refused", "correct the enable secret")
-NO_ANSWER = Code("SW4208", "error", "a target gave no answer", "the state of the object named is not known; run verify, then plan again")
-BAD_ANSWER = Code("SW4209", "error", "a target gave an answer that makes no sense", "check what answers at this address")
+NO_ANSWER = Code(
+    "SW4208",
+    "error",
+    "a target gave no answer",
+    "the state of the object named is not known; run verify, then plan again",
+)
+BAD_ANSWER = Code(
+    "SW4209", "error", "a target gave an answer that makes no sense", "check what answers at this address"
+)
 RATE_LIMITED = Code("SW4210", "error", "a target limits the rate of requests", "try again later, or lower the rate")
 REFUSED = Code("SW4211", "error", "a target refuses a change", "the message holds the target's reason")
-SERVER_FAILED = Code("SW4212", "error", "a target failed to carry out a request", "look into its own log; run verify, then plan again")
+SERVER_FAILED = Code(
+    "SW4212", "error", "a target failed to carry out a request", "look into its own log; run verify, then plan again"
+)
 
 NOT_OURS = Code("SW4220", "error", "an object in the way is not ours", "rename it, or allow adopting it")
-NOT_UNDERSTOOD = Code("SW4221", "error", "a live list has lines that are not understood", "it is never replaced automatically; look at the lines named")
-CHANGED_MEANWHILE = Code("SW4222", "error", "an object changed between the check and the write", "nothing was written to it; plan again")
-READ_BACK = Code("SW4223", "error", "an object reads back differently from what was written", "look at the difference; run rollback to go back")
+NOT_UNDERSTOOD = Code(
+    "SW4221",
+    "error",
+    "a live list has lines that are not understood",
+    "it is never replaced automatically; look at the lines named",
+)
+CHANGED_MEANWHILE = Code(
+    "SW4222", "error", "an object changed between the check and the write", "nothing was written to it; plan again"
+)
+READ_BACK = Code(
+    "SW4223",
+    "error",
+    "an object reads back differently from what was written",
+    "look at the difference; run rollback to go back",
+)
 NOT_HELD = Code("SW4224", "error", "a target does not hold what was applied", "run verify")
-IN_USE = Code("SW4225", "error", "an object cannot be removed because others use it", "remove what uses it first; it is never removed with its users")
+IN_USE = Code(
+    "SW4225",
+    "error",
+    "an object cannot be removed because others use it",
+    "remove what uses it first; it is never removed with its users",
+)
 BAD_BODY = Code("SW4226", "error", "a desired object cannot be written to this target", "see the message")
-MISSING_REFERENCE = Code("SW4227", "error", "an object names another one that does not exist on the target", "plan again, so that it is created first")
+MISSING_REFERENCE = Code(
+    "SW4227",
+    "error",
+    "an object names another one that does not exist on the target",
+    "plan again, so that it is created first",
+)
 
-SGT_VALUE_TAKEN = Code("SW4240", "error", "an SGT value is used by another group", "choose another value, or use that group's name")
-IP_VERSION_FIXED = Code("SW4241", "error", "the IP version of an SGACL cannot be changed", "devices do not follow such a change; use another name")
-MULTIPLE_MATRICES = Code("SW4242", "error", "ISE is in a mode in which the matrix cannot be written", "leave multiple matrices and the approval workflow off, or change by hand")
-PUSH_UNAVAILABLE = Code("SW4243", "warning", "this ISE has no interface to push the matrix", "devices fetch the change when their timer ends; push in the GUI")
-PUSH_FAILED = Code("SW4244", "error", "a device did not take over the pushed matrix", "look at the device report in ISE; the old matrix may still be in force there")
+SGT_VALUE_TAKEN = Code(
+    "SW4240", "error", "an SGT value is used by another group", "choose another value, or use that group's name"
+)
+IP_VERSION_FIXED = Code(
+    "SW4241",
+    "error",
+    "the IP version of an SGACL cannot be changed",
+    "devices do not follow such a change; use another name",
+)
+MULTIPLE_MATRICES = Code(
+    "SW4242",
+    "error",
+    "ISE is in a mode in which the matrix cannot be written",
+    "leave multiple matrices and the approval workflow off, or change by hand",
+)
+PUSH_UNAVAILABLE = Code(
+    "SW4243",
+    "warning",
+    "this ISE has no interface to push the matrix",
+    "devices fetch the change when their timer ends; push in the GUI",
+)
+PUSH_FAILED = Code(
+    "SW4244",
+    "error",
+    "a device did not take over the pushed matrix",
+    "look at the device report in ISE; the old matrix may still be in force there",
+)
 NOTHING_TO_PUSH = Code("SW4245", "info", "there was nothing to push", "nothing to do")
-SESSIONS_KEEP_OLD = Code("SW4246", "info", "running sessions keep the old downloadable ACL", "they take the new one when they authenticate again")
+SESSIONS_KEEP_OLD = Code(
+    "SW4246",
+    "info",
+    "running sessions keep the old downloadable ACL",
+    "they take the new one when they authenticate again",
+)
 NOT_PRIMARY = Code("SW4247", "error", "this ISE node does not take writes", "address the primary administration node")
 
-CLI_ERROR = Code("SW4260", "error", "a device refuses a configuration line", "the old list is still in force; see the message")
+CLI_ERROR = Code(
+    "SW4260", "error", "a device refuses a configuration line", "the old list is still in force; see the message"
+)
 SESSION_LOST = Code("SW4261", "error", "the session to a device was lost", "run verify; the message says what was done")
-NOT_PROVED = Code("SW4262", "error", "a new list reads back with another meaning", "it was removed again; the old list is still in force")
-MANAGEMENT_CUT = Code("SW4263", "error", "a list would cut management access", "permit the controller in the policy's management flows")
-NOT_CONFIRMED = Code("SW4264", "error", "a new connection could not confirm a change", "the change was taken back if the device could be reached")
-UNOWNED_ATTACHMENT = Code("SW4265", "error", "an interface has a list that is not ours", "remove it by hand, or allow adopting it")
+NOT_PROVED = Code(
+    "SW4262",
+    "error",
+    "a new list reads back with another meaning",
+    "it was removed again; the old list is still in force",
+)
+MANAGEMENT_CUT = Code(
+    "SW4263", "error", "a list would cut management access", "permit the controller in the policy's management flows"
+)
+NOT_CONFIRMED = Code(
+    "SW4264",
+    "error",
+    "a new connection could not confirm a change",
+    "the change was taken back if the device could be reached",
+)
+UNOWNED_ATTACHMENT = Code(
+    "SW4265", "error", "an interface has a list that is not ours", "remove it by hand, or allow adopting it"
+)
 COMMAND_FAILED = Code("SW4266", "warning", "a show command failed", "facts from it are missing")
-NOT_SAVED = Code("SW4267", "error", "the running configuration was not saved", "save it by hand; a reload would bring the old list back")
-LEFT_BEHIND = Code("SW4268", "warning", "a list that is not in force was left on a device", "it is removed by the next apply, or by hand")
+NOT_SAVED = Code(
+    "SW4267",
+    "error",
+    "the running configuration was not saved",
+    "save it by hand; a reload would bring the old list back",
+)
+LEFT_BEHIND = Code(
+    "SW4268",
+    "warning",
+    "a list that is not in force was left on a device",
+    "it is removed by the next apply, or by hand",
+)
 
 NFT_REFUSED = Code("SW4280", "error", "the kernel refuses a ruleset", "nothing was changed; see the message")
-NFT_NOT_ROOT = Code("SW4281", "error", "the account may not change nftables", "log in as root, or as a user who may run nft")
-REVERTED = Code("SW4282", "error", "a ruleset was taken back by its own timer", "the new ruleset cut the way to the firewall; correct the policy")
-CONNTRACK_MISSING = Code("SW4283", "warning", "established connections cannot be dropped", "install conntrack on the firewall; until then old connections go on")
-TABLE_NOT_OURS = Code("SW4284", "error", "the table on the firewall was not written by us", "remove it, choose another table name, or allow adopting it")
+NFT_NOT_ROOT = Code(
+    "SW4281", "error", "the account may not change nftables", "log in as root, or as a user who may run nft"
+)
+REVERTED = Code(
+    "SW4282",
+    "error",
+    "a ruleset was taken back by its own timer",
+    "the new ruleset cut the way to the firewall; correct the policy",
+)
+CONNTRACK_MISSING = Code(
+    "SW4283",
+    "warning",
+    "established connections cannot be dropped",
+    "install conntrack on the firewall; until then old connections go on",
+)
+TABLE_NOT_OURS = Code(
+    "SW4284",
+    "error",
+    "the table on the firewall was not written by us",
+    "remove it, choose another table name, or allow adopting it",
+)
 
-FACTS_FAILED = Code("SW4300", "warning", "facts of a host could not be read", "facts from it are missing; see the message")
+FACTS_FAILED = Code(
+    "SW4300", "warning", "facts of a host could not be read", "facts from it are missing; see the message"
+)
 XML_REFUSED = Code("SW4301", "warning", "an XML answer cannot be read", "facts from it are missing")

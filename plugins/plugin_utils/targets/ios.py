@@ -17,12 +17,27 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock impo
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes as change_codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.meaning import body_difference, difference
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation, OperationResult, Snapshot
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import (
+    Operation,
+    OperationResult,
+    Snapshot,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import PRUNE, objects_sha256
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import IosState, base_name, ours, typed_lines
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_diff import ATTACHMENT, LIST, ios_operations, list_text, live_objects
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import (
+    IosState,
+    base_name,
+    ours,
+    typed_lines,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_diff import (
+    ATTACHMENT,
+    LIST,
+    ios_operations,
+    list_text,
+    live_objects,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_management import management_findings
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_session import IosSession
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
@@ -72,7 +87,9 @@ class IosTarget:
     def undo(self, operation: Operation, result: Mapping[str, Any]) -> OperationResult:
         """Bring back the lines, names and attachments from before a step; see the protocol. Saves when it changed anything."""
         start = self._connected().lines
-        changed = self._undo_attachment(operation) if operation.kind == ATTACHMENT else self._undo_list(operation, result)
+        changed = (
+            self._undo_attachment(operation) if operation.kind == ATTACHMENT else self._undo_list(operation, result)
+        )
         if changed:
             self._connected().save()
         return OperationResult(operation.id, changed, self._connected().lines - start)
@@ -83,7 +100,10 @@ class IosTarget:
         self._replace_session(session)
         steps = [step for step in self.diff(desired, self.snapshot(desired)) if not step.details.get(PRUNE)]
         if steps:
-            return tuple(codes.NOT_HELD.at(f"{self.name}: {step.kind} {step.name}: {step.details.get('difference')}") for step in steps)
+            return tuple(
+                codes.NOT_HELD.at(f"{self.name}: {step.kind} {step.name}: {step.details.get('difference')}")
+                for step in steps
+            )
         if self._unsaved:
             try:
                 session.save()
@@ -133,7 +153,10 @@ class IosTarget:
         if old and len(versions) == 1 and _same(state.lists[old], content):
             return False, {}
         places = sorted({place for version in versions for place in state.attached(version)})
-        undo = {"lists": {version: list(state.lists[version]) for version in versions}, "places": [[*place, state.groups[place]] for place in places]}
+        undo = {
+            "lists": {version: list(state.lists[version]) for version in versions},
+            "places": [[*place, state.groups[place]] for place in places],
+        }
         fresh = next((version for version in versions if ours(version) and _same(state.lists[version], content)), "")
         if not fresh:
             fresh = state.free_name(name)
@@ -167,17 +190,29 @@ class IosTarget:
                 self._connected().configure([f"no ip access-list extended {name}" for name in present])
             left = [name for name in present if name in self._state().lists]
         except FindingError as error:
-            left, unread = list(names), [codes.LEFT_BEHIND.at(f"{self.name}: {', '.join(names)} may be left, attached nowhere ({error.findings[0].code})")]
+            left, unread = (
+                list(names),
+                [
+                    codes.LEFT_BEHIND.at(
+                        f"{self.name}: {', '.join(names)} may be left, attached nowhere ({error.findings[0].code})"
+                    )
+                ],
+            )
             return unread
         if left:
             return [codes.LEFT_BEHIND.at(f"{self.name}: {', '.join(left)}, attached nowhere")]
-        text = f"{self.name}: nothing of the new version is left" + (f"; {in_force} is still in force" if in_force else "")
+        text = f"{self.name}: nothing of the new version is left" + (
+            f"; {in_force} is still in force" if in_force else ""
+        )
         return [codes.LEFT_BEHIND.at(text).with_severity("info")]
 
     def _guard_management(self, content: str, places: Places, fresh: str, state: IosState) -> None:
         found = management_findings(content, places, self._connected(), state)
         if found:
-            raise FindingError(*found, *self._clean_up([fresh], ", ".join(sorted({state.groups.get(place, "") for place in places} - {""}))))
+            raise FindingError(
+                *found,
+                *self._clean_up([fresh], ", ".join(sorted({state.groups.get(place, "") for place in places} - {""}))),
+            )
 
     def _swap(self, fresh: str, places: Places, state: IosState) -> None:
         """Overwrite the attachment lines one by one and confirm from a new connection; put the old ones back where that fails."""
@@ -195,13 +230,21 @@ class IosTarget:
         try:
             session = self._open(self.spec)
         except FindingError as error:
-            raise FindingError(*error.findings, codes.NOT_CONFIRMED.at(f"{self.name}: no new connection with {fresh} in force")) from None
+            raise FindingError(
+                *error.findings, codes.NOT_CONFIRMED.at(f"{self.name}: no new connection with {fresh} in force")
+            ) from None
         # The first session stays until the second one has answered.
         found = session.state()
         self._replace_session(session)
-        wrong = [f"{interface} {direction}" for interface, direction in places if found.groups.get((interface, direction)) != fresh]
+        wrong = [
+            f"{interface} {direction}"
+            for interface, direction in places
+            if found.groups.get((interface, direction)) != fresh
+        ]
         if wrong or fresh not in found.lists:
-            raise FindingError(codes.NOT_CONFIRMED.at(f"{self.name}: {fresh} is not in force on {', '.join(wrong) or 'the device'}"))
+            raise FindingError(
+                codes.NOT_CONFIRMED.at(f"{self.name}: {fresh} is not in force on {', '.join(wrong) or 'the device'}")
+            )
 
     def _swap_back(self, fresh: str, places: Places, state: IosState) -> list[Finding]:
         """Put back what was attached before and remove the new version; return what is in force now, as findings."""
@@ -220,7 +263,10 @@ class IosTarget:
             return [codes.SESSION_LOST.at(text)]
         differing = [place for place in places if now.groups.get(place) != state.groups.get(place)]
         if differing:
-            return [codes.NOT_CONFIRMED.at(f"{self.name}: {place[0]} {place[1]} holds {now.groups.get(place, 'nothing')}") for place in differing]
+            return [
+                codes.NOT_CONFIRMED.at(f"{self.name}: {place[0]} {place[1]} holds {now.groups.get(place, 'nothing')}")
+                for place in differing
+            ]
         if fresh in state.lists:
             return []
         return self._clean_up([fresh], ", ".join(sorted({state.groups.get(place, "") for place in places} - {""})))
@@ -274,20 +320,30 @@ class IosTarget:
         if {version: state.lists[version] for version in versions} == before:
             return False
         allowed = [str(body["content"]) for body in (operation.before, operation.after) if body is not None]
-        strange = [version for version in versions if not any(_same(state.lists[version], content) for content in allowed)]
+        strange = [
+            version for version in versions if not any(_same(state.lists[version], content) for content in allowed)
+        ]
         if strange:
-            raise FindingError(change_codes.UNDO_REFUSED.at(f"{self.name}: list {', '.join(strange)} was changed by someone"))
+            raise FindingError(
+                change_codes.UNDO_REFUSED.at(f"{self.name}: list {', '.join(strange)} was changed by someone")
+            )
         places = sorted({place for version in versions for place in state.attached(version)})
         main = next(iter(before), "")
         if not main:
             if places:
-                raise FindingError(codes.IN_USE.at(f"{self.name}: list {operation.name} is attached to {', '.join(place[0] for place in places)}"))
+                raise FindingError(
+                    codes.IN_USE.at(
+                        f"{self.name}: list {operation.name} is attached to {', '.join(place[0] for place in places)}"
+                    )
+                )
             self._remove_versions(versions)
             return True
         for version, lines in before.items():
             if state.lists.get(version) != lines:
                 if state.attached(version):
-                    raise FindingError(change_codes.UNDO_REFUSED.at(f"{self.name}: list {version} is in force with other lines"))
+                    raise FindingError(
+                        change_codes.UNDO_REFUSED.at(f"{self.name}: list {version} is in force with other lines")
+                    )
                 self._build(version, "\n".join(lines), stale=version in state.lists, in_force=", ".join(versions))
         if places:
             recorded = {(str(item[0]), str(item[1])): str(item[2]) for item in result.get("places") or ()}
@@ -311,12 +367,20 @@ class IosTarget:
             return False, {}
         planned = str((operation.before or {}).get("live", ""))
         if live != planned:
-            raise FindingError(codes.CHANGED_MEANWHILE.at(f"{self.name}: {place[0]} {place[1]} holds {live or 'nothing'} instead of {planned or 'nothing'}"))
+            raise FindingError(
+                codes.CHANGED_MEANWHILE.at(
+                    f"{self.name}: {place[0]} {place[1]} holds {live or 'nothing'} instead of {planned or 'nothing'}"
+                )
+            )
         if place[0] not in state.interfaces:
             raise FindingError(codes.MISSING_REFERENCE.at(f"{self.name}: there is no interface {place[0]}"))
         versions = [version for version in state.versions(wanted) if state.lists[version]]
         if not versions:
-            raise FindingError(codes.MISSING_REFERENCE.at(f"{self.name}: list {wanted} does not exist or is empty; attached, it would permit everything"))
+            raise FindingError(
+                codes.MISSING_REFERENCE.at(
+                    f"{self.name}: list {wanted} does not exist or is empty; attached, it would permit everything"
+                )
+            )
         found = management_findings(list_text(wanted, state.lists[versions[0]]), [place], self._connected(), state)
         if found:
             raise FindingError(*found)

@@ -96,7 +96,11 @@ def full_interface(name: str) -> str:
 def checked_name(name: str) -> str:
     """Return a list name that is safe to type and ours; FindingError otherwise."""
     if not ACL_NAME.match(name) or not name.startswith(PREFIX):
-        raise FindingError(codes.BAD_BODY.at(f"list name {name[:60]!r} does not begin with {PREFIX} or has characters that are not allowed"))
+        raise FindingError(
+            codes.BAD_BODY.at(
+                f"list name {name[:60]!r} does not begin with {PREFIX} or has characters that are not allowed"
+            )
+        )
     return name
 
 

@@ -9,13 +9,23 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.meaning import body_difference, text_diff, understood
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.meaning import (
+    body_difference,
+    text_diff,
+    understood,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation, Snapshot
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.phases import CLEAN, NARROW, phase_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import PRUNE, operation_id
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import IosState, base_name, checked_name, full_interface, ours
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import (
+    IosState,
+    base_name,
+    checked_name,
+    full_interface,
+    ours,
+)
 
 LIST, ATTACHMENT = "access_list", "attachment"
 
@@ -38,7 +48,11 @@ def live_objects(state: IosState, desired: Sequence[DesiredObject]) -> dict[str,
         objects[f"{LIST}/{base}"] = {
             "content": list_text(base, state.lists[current]),
             "owned": ours(current),
-            "internal": {"live": current, "versions": versions, "attached": [list(place) for place in state.attached(current)]},
+            "internal": {
+                "live": current,
+                "versions": versions,
+                "attached": [list(place) for place in state.attached(current)],
+            },
         }
     for (interface, direction), live in sorted(state.groups.items()):
         if ours(live) or interface in named:
@@ -52,7 +66,9 @@ def live_objects(state: IosState, desired: Sequence[DesiredObject]) -> dict[str,
     return objects
 
 
-def ios_operations(target: str, desired: Sequence[DesiredObject], live: Snapshot, *, adopt: bool) -> tuple[Operation, ...]:
+def ios_operations(
+    target: str, desired: Sequence[DesiredObject], live: Snapshot, *, adopt: bool
+) -> tuple[Operation, ...]:
     """Return steps: new lists (in force nowhere), changed lists (built beside, swapped), attachments; detaching and removal last.
 
     Raises FindingError for lists and attachments that are not ours (unless ``adopt``) and for texts that are not understood.
@@ -86,7 +102,9 @@ def _desired(item: DesiredObject) -> tuple[str, dict[str, Any]]:
     return f"{interface}-{direction}", body
 
 
-def _list_step(target: str, name: str, body: Mapping[str, Any], present: Mapping[str, Any] | None, adopt: bool) -> tuple[list[Finding], Operation | None]:
+def _list_step(
+    target: str, name: str, body: Mapping[str, Any], present: Mapping[str, Any] | None, adopt: bool
+) -> tuple[list[Finding], Operation | None]:
     reason = understood("ios", str(body["content"]))
     if reason:
         return [codes.BAD_BODY.at(f"{target}: list {name}: {reason}")], None
@@ -103,13 +121,27 @@ def _list_step(target: str, name: str, body: Mapping[str, Any], present: Mapping
     effect = difference.effect if present["internal"]["attached"] else "none"
     summary = f"replace list {name}: {difference.text}"
     witness = difference.lost or difference.gained
-    return [], _made(target, LIST, name, "update", {"content": present["content"]}, body, summary, effect, difference.text, witness)
+    return [], _made(
+        target, LIST, name, "update", {"content": present["content"]}, body, summary, effect, difference.text, witness
+    )
 
 
-def _attachment_step(target: str, name: str, body: Mapping[str, Any], present: Mapping[str, Any] | None, adopt: bool) -> tuple[list[Finding], Operation | None]:
+def _attachment_step(
+    target: str, name: str, body: Mapping[str, Any], present: Mapping[str, Any] | None, adopt: bool
+) -> tuple[list[Finding], Operation | None]:
     where = f"{body['interface']} {body['direction']}"
     if present is None:
-        return [], _made(target, ATTACHMENT, name, "attach", None, body, f"attach {body['access_list']} to {where}", "narrows", "is missing")
+        return [], _made(
+            target,
+            ATTACHMENT,
+            name,
+            "attach",
+            None,
+            body,
+            f"attach {body['access_list']} to {where}",
+            "narrows",
+            "is missing",
+        )
     before = {key: present[key] for key in body}
     if before == dict(body):
         return [], None
@@ -117,7 +149,9 @@ def _attachment_step(target: str, name: str, body: Mapping[str, Any], present: M
         return [codes.UNOWNED_ATTACHMENT.at(f"{target}: {where} has {present['access_list']}")], None
     text = f"access_list: {present['access_list']} -> {body['access_list']}"
     before["live"] = present["internal"]["live"]
-    return [], _made(target, ATTACHMENT, name, "attach", before, body, f"change the list of {where}: {text}", "both", text)
+    return [], _made(
+        target, ATTACHMENT, name, "attach", before, body, f"change the list of {where}: {text}", "both", text
+    )
 
 
 def _made(

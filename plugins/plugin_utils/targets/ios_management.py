@@ -32,13 +32,17 @@ def management_interfaces(session: IosSession, state: IosState, client: str) -> 
         if row:
             found.add(full_interface(row[2]))
             table = session.show(f"show mac address-table address {row[1]}")
-            found |= {full_interface(port) for port in re.findall(r"(?mi)^\s*\S+\s+[0-9a-f.]{14}\s+\S+\s+(\S+)\s*$", table)}
+            found |= {
+                full_interface(port) for port in re.findall(r"(?mi)^\s*\S+\s+[0-9a-f.]{14}\s+\S+\s+(\S+)\s*$", table)
+            }
     except (FindingError, ValueError):
         found = set()
     return found or set(state.routed)
 
 
-def management_findings(content: str, places: list[tuple[str, str]], session: IosSession, state: IosState) -> list[Finding]:
+def management_findings(
+    content: str, places: list[tuple[str, str]], session: IosSession, state: IosState
+) -> list[Finding]:
     """Return an error for each place where this list would cut the controller's own session to the device.
 
     Inbound: the first packet to port 22. Outbound: the answer to it.
@@ -62,5 +66,9 @@ def management_findings(content: str, places: list[tuple[str, str]], session: Io
         if direction == "out":
             packet = make_packet(TCP, device, client, CLIENT_PORT, SSH, flags=SYN | ACK)
         if packet not in passing:
-            found.append(codes.MANAGEMENT_CUT.at(f"{session.spec.name}: {interface} {direction}: {packet.describe()} would be dropped"))
+            found.append(
+                codes.MANAGEMENT_CUT.at(
+                    f"{session.spec.name}: {interface} {direction}: {packet.describe()} would be dropped"
+                )
+            )
     return found

@@ -59,7 +59,9 @@ class IosSession:
         self.lines += len(lines)
 
         def send() -> str:
-            return str(self._connection.send_config_set(list(lines), error_pattern=ERROR_PATTERN, read_timeout=LINE_SECONDS))
+            return str(
+                self._connection.send_config_set(list(lines), error_pattern=ERROR_PATTERN, read_timeout=LINE_SECONDS)
+            )
 
         try:
             guarded_call(send, self.spec, "configuration")
@@ -71,7 +73,11 @@ class IosSession:
     def save(self) -> None:
         """Write the running to the startup configuration; FindingError SW4267."""
         try:
-            output = guarded_call(lambda: str(self._connection.send_command("write memory", read_timeout=SAVE_SECONDS)), self.spec, "write memory")
+            output = guarded_call(
+                lambda: str(self._connection.send_command("write memory", read_timeout=SAVE_SECONDS)),
+                self.spec,
+                "write memory",
+            )
         except FindingError as error:
             raise FindingError(*error.findings, codes.NOT_SAVED.at(self.spec.name)) from None
         if "[OK]" not in output:

@@ -14,7 +14,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock impo
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes as change_codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.meaning import body_difference
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation, OperationResult, Snapshot
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import (
+    Operation,
+    OperationResult,
+    Snapshot,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending import PUSH
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import objects_sha256
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject
@@ -72,7 +76,9 @@ class IseTarget:
         """Return all objects of the kinds, ours and others, built-in ones included."""
         return self._read((), kinds, with_owned=True, everything=True)
 
-    def _read(self, desired: Sequence[DesiredObject], kinds: Sequence[str], *, with_owned: bool, everything: bool = False) -> Snapshot:
+    def _read(
+        self, desired: Sequence[DesiredObject], kinds: Sequence[str], *, with_owned: bool, everything: bool = False
+    ) -> Snapshot:
         needed = list(kinds)
         if "egress_matrix_cell" in needed:
             needed = [kind for kind in KINDS if kind in needed or kind in ("sgt", "sgacl")]
@@ -101,13 +107,18 @@ class IseTarget:
         raw = {"cells": "\n".join(sorted(item["name"] for item in lists.get("egress_matrix_cell", ())))}
         return Snapshot(self.name, self.platform, objects, objects_sha256(objects), raw, iso_now())
 
-    def _holders_of_values(self, desired: Sequence[DesiredObject], lists: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[tuple[str, str]]:
+    def _holders_of_values(
+        self, desired: Sequence[DesiredObject], lists: Mapping[str, Sequence[Mapping[str, Any]]]
+    ) -> list[tuple[str, str]]:
         """Return SGTs of other names that hold a value which a desired SGT needs."""
         present = {item["name"] for item in lists.get("sgt", ())}
         found = []
         for item in desired:
             if item.kind == "sgt" and item.name not in present and "value" in item.body:
-                found += [("sgt", holder["id"]) for holder in self.client.list_items("sgt", f"value.EQ.{int(item.body['value'])}")]
+                found += [
+                    ("sgt", holder["id"])
+                    for holder in self.client.list_items("sgt", f"value.EQ.{int(item.body['value'])}")
+                ]
         return found
 
     def _get(self, kind: str, identifier: str) -> dict[str, Any] | None:
@@ -144,7 +155,11 @@ class IseTarget:
             fields = self._fields(operation.kind, operation.name, operation.after or {})
             self.client.update(operation.kind, str(wire["id"]), merged_wire(wire, fields))
         self._read_back(operation.kind, operation.name, operation.after)
-        findings = [codes.SESSIONS_KEEP_OLD.at(f"{self.name}: {operation.name}")] if operation.kind == "downloadable_acl" and wire else []
+        findings = (
+            [codes.SESSIONS_KEEP_OLD.at(f"{self.name}: {operation.name}")]
+            if operation.kind == "downloadable_acl" and wire
+            else []
+        )
         return OperationResult(operation.id, True, self.client.writes - before, tuple(findings), undo)
 
     def undo(self, operation: Operation, result: Mapping[str, Any]) -> OperationResult:
@@ -175,8 +190,15 @@ class IseTarget:
 
     def confirm(self, desired: Sequence[DesiredObject]) -> tuple[Finding, ...]:
         """Read everything anew and return a finding for each object that is not held; see the protocol."""
-        steps = [step for step in self.diff(desired, self.snapshot(desired)) if step.action != PUSH and not step.details.get("prune")]
-        return tuple(codes.NOT_HELD.at(f"{self.name}: {step.kind} {step.name}: {step.details.get('difference') or step.action}") for step in steps)
+        steps = [
+            step
+            for step in self.diff(desired, self.snapshot(desired))
+            if step.action != PUSH and not step.details.get("prune")
+        ]
+        return tuple(
+            codes.NOT_HELD.at(f"{self.name}: {step.kind} {step.name}: {step.details.get('difference') or step.action}")
+            for step in steps
+        )
 
     def close(self) -> None:
         """Release connections; never raises."""
@@ -217,7 +239,11 @@ class IseTarget:
         """Create an object once. A lost answer is settled by reading: nothing is sent a second time."""
         fields = self._fields(kind, name, body)
         if old:
-            kept = {key: value for key, value in old.items() if key not in ("id", "link", "generationId", "isReadOnly", "readOnly")}
+            kept = {
+                key: value
+                for key, value in old.items()
+                if key not in ("id", "link", "generationId", "isReadOnly", "readOnly")
+            }
             fields = {**kept, **{key: value for key, value in fields.items() if key not in ("dacl", "aclcontent")}}
         try:
             self.client.create(kind, fields)
@@ -232,9 +258,17 @@ class IseTarget:
     def _delete(self, kind: str, name: str, identifier: str) -> None:
         """Delete an object that nothing uses; references that ISE has just dropped may count for some seconds (facts/ise.md section 1.4)."""
         if kind == "sgt":
-            users = [item["name"] for end in ("Src", "Dst") for item in self.client.list_items("egress_matrix_cell", f"sgt{end}Name.EQ.{name}")]
+            users = [
+                item["name"]
+                for end in ("Src", "Dst")
+                for item in self.client.list_items("egress_matrix_cell", f"sgt{end}Name.EQ.{name}")
+            ]
             if users:
-                raise FindingError(codes.IN_USE.at(f"{self.name}: deleting SGT {name} would delete its cells {', '.join(sorted(set(users))[:10])}"))
+                raise FindingError(
+                    codes.IN_USE.at(
+                        f"{self.name}: deleting SGT {name} would delete its cells {', '.join(sorted(set(users))[:10])}"
+                    )
+                )
         waited = 0.0
         while True:
             try:
@@ -273,4 +307,6 @@ def _equal(kind: str, live: Mapping[str, Any] | None, wanted: Mapping[str, Any] 
 def _text_differs(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
     """Return whether texts differ although they mean the same: an undo brings back the text as well."""
     keys: Iterable[str] = ("dacl", "aclcontent", "description")
-    return any(key in old and canonical_content(str(old[key])) != canonical_content(str(new.get(key, ""))) for key in keys)
+    return any(
+        key in old and canonical_content(str(old[key])) != canonical_content(str(new.get(key, ""))) for key in keys
+    )

@@ -71,11 +71,17 @@ RESOURCES: Mapping[str, Resource] = {
     "sgt": _resource("Sgt", ("sgt", "securitygroups"), "sgt", "securitygroup", many=("securitygroups",)),
     "sgacl": _resource("Sgacl", ("sgacl", "securitygroupsacls"), "sgacl", "securitygroupsacl"),
     "downloadable_acl": _resource("DownloadableAcl", ("downloadableacl",), "downloadableacl"),
-    "authorization_profile": _resource("AuthorizationProfile", ("authorizationprofile",), "authorizationprofile", many=("authorizationprofiles",)),
+    "authorization_profile": _resource(
+        "AuthorizationProfile", ("authorizationprofile",), "authorizationprofile", many=("authorizationprofiles",)
+    ),
     "egress_matrix_cell": _resource("EgressMatrixCell", ("egressmatrixcell",), "egressmatrixcell"),
     "endpoint": _resource("ERSEndPoint", ("endpoint",), "endpoint", many=("endpoints",)),
-    "endpoint_group": _resource("EndPointGroup", ("endpointgroup", "endpointidentitygroup"), "endpointgroup", many=("endpointgroups",)),
-    "profiler_profile": _resource("ProfilerProfile", ("profilerprofile",), "profilerprofile", many=("profilerprofiles",)),
+    "endpoint_group": _resource(
+        "EndPointGroup", ("endpointgroup", "endpointidentitygroup"), "endpointgroup", many=("endpointgroups",)
+    ),
+    "profiler_profile": _resource(
+        "ProfilerProfile", ("profilerprofile",), "profilerprofile", many=("profilerprofiles",)
+    ),
 }
 
 
@@ -128,9 +134,13 @@ class IseClient:
         if not username or not password:
             raise FindingError(codes.BAD_SPEC.at(f"{self.base_url}: user name and password are needed"))
         if version not in VERSIONS:
-            raise FindingError(codes.BAD_SPEC.at(f"{self.base_url}: version {version!r} is not one of {', '.join(VERSIONS)}"))
+            raise FindingError(
+                codes.BAD_SPEC.at(f"{self.base_url}: version {version!r} is not one of {', '.join(VERSIONS)}")
+            )
         if ca_file and not os.path.isfile(ca_file):
-            raise FindingError(codes.BAD_SPEC.at(f"{self.base_url}: the certificate authority's file {ca_file} does not exist"))
+            raise FindingError(
+                codes.BAD_SPEC.at(f"{self.base_url}: the certificate authority's file {ca_file} does not exist")
+            )
         self._secrets = (password,)
         self._sleep = sleep
         self._adapter = OnceAdapter(ca_file or True, timeout, TokenBucket(rate, BURST))
@@ -152,7 +162,11 @@ class IseClient:
         )
         logging.getLogger("ciscoisesdk.restsession").setLevel(logging.WARNING)
         names = ("_session", "_session_ers", "_session_ui", "_session_mnt", "_session_px_grid")
-        self._adapter.mount_on(session._req_session for session in (getattr(self._api, name, None) for name in names) if session is not None)
+        self._adapter.mount_on(
+            session._req_session
+            for session in (getattr(self._api, name, None) for name in names)
+            if session is not None
+        )
 
     @property
     def requests(self) -> int:
@@ -185,14 +199,24 @@ class IseClient:
                 raise FindingError(codes.BAD_ANSWER.at(f"{self.base_url}: the list of {kind} has no resources"))
             total = int(result.get("total", 0))
             for item in result["resources"]:
-                found[str(item["id"])] = {"id": str(item["id"]), "name": str(item.get("name", "")), "description": str(item.get("description") or "")}
+                found[str(item["id"])] = {
+                    "id": str(item["id"]),
+                    "name": str(item.get("name", "")),
+                    "description": str(item.get("description") or ""),
+                }
             if page * PAGE_SIZE >= total:
                 break
             if not result["resources"]:
-                raise FindingError(codes.BAD_ANSWER.at(f"{self.base_url}: the list of {kind} ends at {len(found)} of {total}"))
+                raise FindingError(
+                    codes.BAD_ANSWER.at(f"{self.base_url}: the list of {kind} ends at {len(found)} of {total}")
+                )
             page += 1
         if len(found) < total:
-            raise FindingError(codes.BAD_ANSWER.at(f"{self.base_url}: the list of {kind} has {len(found)} of {total} objects; it changed while it was read"))
+            raise FindingError(
+                codes.BAD_ANSWER.at(
+                    f"{self.base_url}: the list of {kind} has {len(found)} of {total} objects; it changed while it was read"
+                )
+            )
         return list(found.values())
 
     def get(self, kind: str, identifier: str) -> dict[str, Any]:
@@ -200,7 +224,9 @@ class IseClient:
         answer = self._body(self._call(kind, "item", "GET", id=identifier))
         body = answer.get(RESOURCES[kind].wrapper)
         if not isinstance(body, dict):
-            raise FindingError(codes.BAD_ANSWER.at(f"{self.base_url}: the answer for {kind} has no {RESOURCES[kind].wrapper}"))
+            raise FindingError(
+                codes.BAD_ANSWER.at(f"{self.base_url}: the answer for {kind} has no {RESOURCES[kind].wrapper}")
+            )
         return body
 
     def create(self, kind: str, body: Mapping[str, Any]) -> str:
@@ -208,7 +234,11 @@ class IseClient:
         answer = self._call(kind, "create", "POST", payload={RESOURCES[kind].wrapper: dict(body)})
         location = str({name.lower(): value for name, value in dict(answer.headers).items()}.get("location", ""))
         if answer.status_code != 201 or not location:
-            raise FindingError(codes.BAD_ANSWER.at(f"{self.base_url}: creating {kind} {body.get('name', '')} was answered without a place of the new object"))
+            raise FindingError(
+                codes.BAD_ANSWER.at(
+                    f"{self.base_url}: creating {kind} {body.get('name', '')} was answered without a place of the new object"
+                )
+            )
         return location.rstrip("/").rsplit("/", 1)[1]
 
     def update(self, kind: str, identifier: str, body: Mapping[str, Any]) -> None:
@@ -233,14 +263,18 @@ class IseClient:
         try:
             value = json.loads(response.content or b"{}")
         except ValueError:
-            raise FindingError(codes.BAD_ANSWER.at(f"{self.base_url}: {path} is answered by something other than JSON")) from None
+            raise FindingError(
+                codes.BAD_ANSWER.at(f"{self.base_url}: {path} is answered by something other than JSON")
+            ) from None
         return value if isinstance(value, dict) else {"response": value}
 
     def monitoring(self, path: str) -> bytes:
         """Return the XML of a path below /admin/API/mnt/; NotFound where there is none. Parse it with defusedxml only."""
         session = self._api._session._req_session
         url = f"{self.base_url}/admin/API/mnt/{path}"
-        content = self._repeat("GET", path, lambda: session.request("GET", url, headers={"Accept": "application/xml"})).content
+        content = self._repeat(
+            "GET", path, lambda: session.request("GET", url, headers={"Accept": "application/xml"})
+        ).content
         return bytes(content)
 
     # -- one call
@@ -250,7 +284,9 @@ class IseClient:
         if method is None:
             resource = RESOURCES[kind]
             family = _member(self._api, resource.families, kind)
-            method = self._calls[kind, operation] = _member(family, getattr(resource, operation), f"{operation} of {kind}")
+            method = self._calls[kind, operation] = _member(
+                family, getattr(resource, operation), f"{operation} of {kind}"
+            )
         if verb in ("POST", "PUT"):
             arguments["active_validation"] = False
         return self._repeat(verb, f"{kind} {arguments.get('id', '')}".strip(), lambda: method(**arguments))
@@ -296,7 +332,11 @@ class IseClient:
     def _refusal(self, verb: str, what: str, answer: Answered) -> FindingError:
         text = f"{verb} {what}: HTTP {answer.status} {error_text(answer.text)}".strip()
         if answer.status == 403:
-            code = codes.MULTIPLE_MATRICES if "matri" in text.lower() or "workflow" in text.lower() else codes.NOT_AUTHORIZED
+            code = (
+                codes.MULTIPLE_MATRICES
+                if "matri" in text.lower() or "workflow" in text.lower()
+                else codes.NOT_AUTHORIZED
+            )
         elif answer.status in (429,):
             code = codes.RATE_LIMITED
         elif answer.status >= 500:

@@ -9,14 +9,23 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.meaning import SAME, Meaning, body_difference, text_diff
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.meaning import (
+    SAME,
+    Meaning,
+    body_difference,
+    text_diff,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation, Snapshot
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending import needs_push, push_operation
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.phases import CLEAN, phase_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import PRUNE, operation_id
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_objects import KINDS, body_findings, canonical_content
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_objects import (
+    KINDS,
+    body_findings,
+    canonical_content,
+)
 
 WORDS = {
     "sgt": "SGT",
@@ -27,7 +36,9 @@ WORDS = {
 }
 
 
-def ise_operations(target: str, desired: Sequence[DesiredObject], live: Snapshot, *, adopt: bool) -> tuple[Operation, ...]:
+def ise_operations(
+    target: str, desired: Sequence[DesiredObject], live: Snapshot, *, adopt: bool
+) -> tuple[Operation, ...]:
     """Return the steps in order of dependence: SGT, SGACL, downloadable ACL, profile, cell; then what cleans up, in reverse.
 
     After each phase that touches the matrix stands a push. Raises FindingError for objects in the way that are not ours (unless
@@ -74,7 +85,9 @@ def _step(
     if not present.get("owned") and not adopt:
         return [codes.NOT_OURS.at(f"{target}: {what} exists without our mark and differs: {difference.text}")], None
     if kind == "sgacl" and present.get("ip_version") != body["ip_version"]:
-        return [codes.IP_VERSION_FIXED.at(f"{target}: {what}: {present.get('ip_version')} to {body['ip_version']}")], None
+        return [
+            codes.IP_VERSION_FIXED.at(f"{target}: {what}: {present.get('ip_version')} to {body['ip_version']}")
+        ], None
     before = {key: present.get(key) for key in (*body, "owned")}
     effect = _effect(kind, before, body, difference)
     adopts = not present.get("owned")
@@ -130,7 +143,9 @@ def _shown(body: Mapping[str, Any] | None) -> str:
 def _value_conflicts(target: str, desired: Sequence[DesiredObject], live: Snapshot) -> list[Finding]:
     holders = {body["value"]: key.split("/", 1)[1] for key, body in live.objects.items() if key.startswith("sgt/")}
     return [
-        codes.SGT_VALUE_TAKEN.at(f"{target}: value {item.body['value']} of {item.name} belongs to {holders[item.body['value']]}")
+        codes.SGT_VALUE_TAKEN.at(
+            f"{target}: value {item.body['value']} of {item.name} belongs to {holders[item.body['value']]}"
+        )
         for item in desired
         if item.kind == "sgt" and holders.get(item.body["value"], item.name) != item.name
     ]
@@ -147,8 +162,18 @@ def _leftovers(target: str, desired: Sequence[DesiredObject], live: Snapshot) ->
         summary = f"delete {WORDS[kind]} {name}, which the policy no longer has"
         steps.append(
             Operation(
-                operation_id(target, kind, name, "delete", None), target, kind, name, "delete", before, None,
-                summary, text_diff(_shown(before), "", key), "both", CLEAN, {PRUNE: True, "difference": "is not in the policy"},
+                operation_id(target, kind, name, "delete", None),
+                target,
+                kind,
+                name,
+                "delete",
+                before,
+                None,
+                summary,
+                text_diff(_shown(before), "", key),
+                "both",
+                CLEAN,
+                {PRUNE: True, "difference": "is not in the policy"},
             )  # fmt: skip
         )
     return steps

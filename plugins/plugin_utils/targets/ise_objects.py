@@ -44,10 +44,16 @@ def canonical_content(text: str) -> str:
     return "\n".join(line for line in lines if line)
 
 
-def canonical_body(kind: str, wire: Mapping[str, Any], sgts: Mapping[str, str], sgacls: Mapping[str, str]) -> dict[str, Any]:
+def canonical_body(
+    kind: str, wire: Mapping[str, Any], sgts: Mapping[str, str], sgacls: Mapping[str, str]
+) -> dict[str, Any]:
     """Return an object's canonical body with ``owned`` and ``internal``; the mappings give names by id."""
     description = str(wire.get("description") or "")
-    body: dict[str, Any] = {"description": description, "owned": owned(description), "internal": {"id": str(wire["id"])}}
+    body: dict[str, Any] = {
+        "description": description,
+        "owned": owned(description),
+        "internal": {"id": str(wire["id"])},
+    }
     if kind == "sgt":
         body["value"] = int(wire["value"])
     elif kind == "sgacl":
@@ -81,7 +87,9 @@ def _canonical_cell(wire: Mapping[str, Any], sgts: Mapping[str, str], sgacls: Ma
     }
 
 
-def wire_fields(kind: str, name: str, body: Mapping[str, Any], sgts: Mapping[str, str], sgacls: Mapping[str, str]) -> dict[str, Any]:
+def wire_fields(
+    kind: str, name: str, body: Mapping[str, Any], sgts: Mapping[str, str], sgacls: Mapping[str, str]
+) -> dict[str, Any]:
     """Return the fields to send for a canonical body; the mappings give ids by name.
 
     FindingError SW4227 where a cell names an SGT or SGACL that does not exist.
@@ -98,7 +106,11 @@ def wire_fields(kind: str, name: str, body: Mapping[str, Any], sgts: Mapping[str
     fixed = {value: key for key, value in FIXED_SGTS.items()}
     ids = [sgts.get(body[end]) or fixed.get(body[end]) for end in ("source", "destination")]
     lists = [sgacls.get(each) for each in body["sgacls"]]
-    absent = [name for name, found in zip([body["source"], body["destination"], *body["sgacls"]], [*ids, *lists], strict=True) if not found]
+    absent = [
+        name
+        for name, found in zip([body["source"], body["destination"], *body["sgacls"]], [*ids, *lists], strict=True)
+        if not found
+    ]
     if absent:
         raise FindingError(codes.MISSING_REFERENCE.at(f"cell {name}: {', '.join(absent)}"))
     return {
@@ -144,7 +156,11 @@ def body_findings(item: DesiredObject) -> list[Any]:
 
 def _cell_faults(item: DesiredObject) -> list[str]:
     body = item.body
-    faults = [f"{field} {body[field]!r}" for field, words in (("status", STATUSES), ("default_rule", RULES)) if body[field] not in words]
+    faults = [
+        f"{field} {body[field]!r}"
+        for field, words in (("status", STATUSES), ("default_rule", RULES))
+        if body[field] not in words
+    ]
     if any(name in BUILT_IN_TAILS for name in body["sgacls"]):
         faults.append("a built-in stands in sgacls; say default_rule")
     if "ANY" in (body["source"], body["destination"]):

@@ -17,10 +17,19 @@ PUSH_PATH = "/api/v1/trustsec/coa/push"
 REPORT_PATH = "/api/v1/trustsec/policy/device-report"
 POLL_SECONDS = 0.5
 DONE = ("UPDATE_SUCCESS", "REPORT_VALIDATION_SUCCESS")
-FAILED = ("COA_NACK", "COA_TIMED_OUT", "UPDATE_ERROR", "UPDATE_TIMED_OUT", "ENV_REQUEST_FAILED", "REPORT_VALIDATION_ERROR")
+FAILED = (
+    "COA_NACK",
+    "COA_TIMED_OUT",
+    "UPDATE_ERROR",
+    "UPDATE_TIMED_OUT",
+    "ENV_REQUEST_FAILED",
+    "REPORT_VALIDATION_ERROR",
+)
 
 
-def push_matrix(client: IseClient, target: str, operation: Operation, seconds: float, sleep: Callable[[float], None]) -> OperationResult:
+def push_matrix(
+    client: IseClient, target: str, operation: Operation, seconds: float, sleep: Callable[[float], None]
+) -> OperationResult:
     """Push, then poll the device report for at most ``seconds``.
 
     An ISE without this interface (before 3.4 patch 2) gives a warning. FindingError SW4244 where a device refuses, fails or
@@ -73,7 +82,10 @@ def _wait(client: IseClient, target: str, push: str, seconds: float, sleep: Call
         waiting = [row for row in rows if row not in failed and (row not in mine or row.get("status") not in DONE)]
         if failed or (waiting and waited >= seconds):
             late = [] if failed and waited < seconds else waiting
-            return [codes.PUSH_FAILED.at(f"{target}: device {row.get('name')}: {row.get('state')} {row.get('status')}") for row in [*failed, *late]]
+            return [
+                codes.PUSH_FAILED.at(f"{target}: device {row.get('name')}: {row.get('state')} {row.get('status')}")
+                for row in [*failed, *late]
+            ]
         if not waiting:
             return []
         sleep(POLL_SECONDS)

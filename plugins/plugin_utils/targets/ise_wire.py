@@ -51,7 +51,13 @@ class LoginRefused(Exception):
 class TokenBucket:
     """At most ``rate`` requests a second on average, ``burst`` at once; ISE documents 100 a second (facts/ise.md section 1.4)."""
 
-    def __init__(self, rate: float, burst: int, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self,
+        rate: float,
+        burst: int,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self.rate, self.burst, self.clock, self.sleep = rate, burst, clock, sleep
         self._tokens, self._at = float(burst), clock()
         self._guard = threading.Lock()
@@ -78,7 +84,15 @@ class OnceAdapter:
         self._guard = threading.Lock()
         self._inner = requests_adapters.HTTPAdapter(pool_connections=4, pool_maxsize=POOL_SIZE, max_retries=0)
 
-    def send(self, request: Any, stream: bool = False, timeout: Any = None, verify: Any = True, cert: Any = None, proxies: Any = None) -> Any:
+    def send(
+        self,
+        request: Any,
+        stream: bool = False,
+        timeout: Any = None,
+        verify: Any = True,
+        cert: Any = None,
+        proxies: Any = None,
+    ) -> Any:
         """Send one request once; ``verify``, ``timeout`` and ``proxies`` of the caller or its environment do not count."""
         if self._refused.is_set():
             raise LoginRefused
@@ -87,7 +101,9 @@ class OnceAdapter:
             self.requests += 1
             self.writes += request.method in ("POST", "PUT", "PATCH", "DELETE")
         try:
-            response = self._inner.send(request, stream=False, timeout=self.timeout, verify=self.verify, cert=cert, proxies={})
+            response = self._inner.send(
+                request, stream=False, timeout=self.timeout, verify=self.verify, cert=cert, proxies={}
+            )
             content = response.content
         except requests_exceptions.SSLError as error:
             raise Untrusted(_reason(error)) from None

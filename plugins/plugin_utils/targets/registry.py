@@ -19,7 +19,9 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec im
 
 def ise_client(spec: TargetSpec) -> IseClient:
     """Return a client of ISE for a spec; nothing is sent yet."""
-    return IseClient(spec.url, spec.username, spec.password, version=spec.version, ca_file=spec.ca_file, timeout=spec.timeout)
+    return IseClient(
+        spec.url, spec.username, spec.password, version=spec.version, ca_file=spec.ca_file, timeout=spec.timeout
+    )
 
 
 def make_target(spec: TargetSpec) -> Target:

@@ -56,7 +56,9 @@ def open_session(spec: TargetSpec, device_type: str) -> Any:
     except (netmiko_exceptions.NetmikoTimeoutException, paramiko.SSHException, OSError, EOFError) as error:
         raise FindingError(_connect_finding(spec, error)) from None
     except (netmiko_exceptions.ReadTimeout, netmiko_exceptions.ReadException, ValueError) as error:
-        raise FindingError(codes.NO_ANSWER.at(f"{spec.name}: no prompt after the login ({type(error).__name__})")) from None
+        raise FindingError(
+            codes.NO_ANSWER.at(f"{spec.name}: no prompt after the login ({type(error).__name__})")
+        ) from None
     return connection
 
 
@@ -69,11 +71,18 @@ def enable(connection: Any, spec: TargetSpec) -> None:
         return
     try:
         output = connection.send_command(
-            "enable", expect_string=r"(?i)password|[#>]\s*$", read_timeout=ENABLE_SECONDS, strip_prompt=False, strip_command=False, cmd_verify=False
+            "enable",
+            expect_string=r"(?i)password|[#>]\s*$",
+            read_timeout=ENABLE_SECONDS,
+            strip_prompt=False,
+            strip_command=False,
+            cmd_verify=False,
         )
         if re.search(r"(?i)password", output):
             connection.write_channel(connection.normalize_cmd(spec.enable_password))
-            output = connection.read_until_pattern(pattern=r"(?i)password:|bad secrets|[#>]\s*$|denied", read_timeout=ENABLE_SECONDS)
+            output = connection.read_until_pattern(
+                pattern=r"[Pp]assword:|[Bb]ad secrets|[#>]\s*$|denied", read_timeout=ENABLE_SECONDS
+            )
         accepted = output.rstrip().endswith("#")
     except (netmiko_exceptions.ReadTimeout, netmiko_exceptions.ReadException) as error:
         close_session(connection)
@@ -96,7 +105,9 @@ def _short(text: str) -> str:
 
 def command(connection: Any, text: str, spec: TargetSpec, seconds: float = 60.0) -> str:
     """Return a command's output, prompt and echo removed; FindingError SW4261 where the session is lost or silent."""
-    return guarded_call(lambda: str(connection.send_command(text, read_timeout=seconds)), spec, text.split("\n", maxsplit=1)[0][:60])
+    return guarded_call(
+        lambda: str(connection.send_command(text, read_timeout=seconds)), spec, text.split("\n", maxsplit=1)[0][:60]
+    )
 
 
 def guarded_call(call: Callable[[], str], spec: TargetSpec, what: str) -> str:

@@ -39,14 +39,19 @@ class FakeTarget:
     def snapshot(self, desired: Sequence[DesiredObject]) -> Snapshot:
         if self.unreadable:
             raise FindingError(BROKEN.at(f"{self.name} is not readable"))
-        found = {key: {**value, "owned": True, "internal": {"id": str(self.writes)}} for key, value in self.objects.items()}
+        found = {
+            key: {**value, "owned": True, "internal": {"id": str(self.writes)}} for key, value in self.objects.items()
+        }
         return Snapshot(self.name, self.platform, found, objects_sha256(found))
 
     def diff(self, desired: Sequence[DesiredObject], live: Snapshot) -> tuple[Operation, ...]:
         steps = []
         for item in desired:
             before = live.objects.get(f"{item.kind}/{item.name}")
-            if before is not None and body_difference(item.kind, {k: before.get(k) for k in item.body}, item.body).equal:
+            if (
+                before is not None
+                and body_difference(item.kind, {k: before.get(k) for k in item.body}, item.body).equal
+            ):
                 continue
             action = "create" if before is None else "update"
             effect = self.effects.get(item.name, "both")
@@ -63,7 +68,9 @@ class FakeTarget:
             kind, name = key.split("/")
             body = {k: v for k, v in live.objects[key].items() if k not in ("owned", "internal")}
             number = operation_id(self.name, kind, name, "delete", None)
-            steps.append(Operation(number, self.name, kind, name, "delete", body, None, phase=CLEAN, details={PRUNE: True}))
+            steps.append(
+                Operation(number, self.name, kind, name, "delete", body, None, phase=CLEAN, details={PRUNE: True})
+            )
         return tuple(steps)
 
     def execute(self, operation: Operation) -> OperationResult:

@@ -33,7 +33,9 @@ COMMIT = "c" * 40
 
 def want(host: str, **objects: int) -> DesiredTarget:
     """Return a target that must hold attachments with these values."""
-    return DesiredTarget(host, "fake", tuple(DesiredObject("attachment", name, {"value": value}) for name, value in objects.items()))
+    return DesiredTarget(
+        host, "fake", tuple(DesiredObject("attachment", name, {"value": value}) for name, value in objects.items())
+    )
 
 
 def plan_for(targets: dict[str, Any], desired: list[DesiredTarget], **more: Any) -> Plan:
@@ -63,7 +65,12 @@ def test_plan_apply_verify_and_back(tmp_path: Path, journal: Journal) -> None:
     assert len(verify_targets(targets, desired).drift) == 3
     seen: list[tuple[int, int, str, str]] = []
     outcome = apply_plan(
-        again, targets, desired, journal, policy_commit=COMMIT, progress=lambda n, m, t, op, s: seen.append((n, m, op.name, s))
+        again,
+        targets,
+        desired,
+        journal,
+        policy_commit=COMMIT,
+        progress=lambda n, m, t, op, s: seen.append((n, m, op.name, s)),
     )
     assert outcome.ok
     assert outcome.writes == 3
@@ -85,7 +92,9 @@ def test_plan_apply_verify_and_back(tmp_path: Path, journal: Journal) -> None:
     with pytest.raises(FindingError) as error:
         rollback_plan(plan.plan_id, targets, journal)
     assert codes_of(error) == {"SW4033"}
-    assert apply_plan(again, targets, desired, journal, policy_commit=COMMIT).writes == 3  # after a rollback it may be applied again
+    assert (
+        apply_plan(again, targets, desired, journal, policy_commit=COMMIT).writes == 3
+    )  # after a rollback it may be applied again
 
 
 def test_equal_changes_have_equal_ids_and_an_edited_plan_is_refused(tmp_path: Path) -> None:
@@ -145,7 +154,10 @@ def test_a_plan_of_uncommitted_documents_needs_permission(journal: Journal) -> N
 
 
 def test_moved_live_state_is_refused_and_named(journal: Journal) -> None:
-    target, desired = FakeTarget("a", {"attachment/x": {"value": 1}, "attachment/other": {"value": 5}}), [want("a", x=2, other=5)]
+    target, desired = (
+        FakeTarget("a", {"attachment/x": {"value": 1}, "attachment/other": {"value": 5}}),
+        [want("a", x=2, other=5)],
+    )
     plan = plan_for({"a": target}, desired)
     target.objects["attachment/x"]["value"] = 7
     with pytest.raises(FindingError) as error:

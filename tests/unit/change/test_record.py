@@ -164,7 +164,10 @@ def test_the_commit_of_a_policy_directory(tmp_path: Path) -> None:
     assert required_commit(policy) == commit
     (policy.parent / "README").write_text("not a policy\n")
     assert required_commit(policy) == commit
-    for change in (lambda: (policy / "new.yml").write_text("x: 1\n"), lambda: (policy / "site.yml").write_text("name: b\n")):
+    for change in (
+        lambda: (policy / "new.yml").write_text("x: 1\n"),
+        lambda: (policy / "site.yml").write_text("name: b\n"),
+    ):
         change()
         assert commit_of(policy) == (commit, True)
         with pytest.raises(FindingError) as error:

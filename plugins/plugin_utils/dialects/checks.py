@@ -1,0 +1,133 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What acl_parse, acl_compare and acl_check answer: plain results from texts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import errors_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import registry
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.budget import check_budget, cost_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.entries import ace_dict
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import Opaque, ParsedAcl
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.anomalies import find_anomalies
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.compare import compare
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import PacketSet, PacketSpace
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Box
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.text import box_dicts, box_text, packet_dict
+
+BOX_LIMIT = 200
+
+
+def parse_result(platform: str, text: str) -> dict[str, Any]:
+    """Return ``acls`` (name, kind, entries, opaque, ends) and ``round_trip``: all lists understood and rendered to the same."""
+    found = registry.parse(platform, text)
+    acls = [_acl_dict(platform, item) for item in found]
+    return {
+        "changed": False,
+        "acls": acls,
+        "opaque": [{"acl": item.name, **_opaque_dict(line)} for item in found for line in item.opaque],
+        "round_trip": bool(acls) and all(item["round_trip"] for item in acls),
+    }
+
+
+def _acl_dict(platform: str, source: ParsedAcl) -> dict[str, Any]:
+    return {
+        "name": source.name,
+        "kind": source.kind,
+        "entries": [ace_dict(ace) for ace in source.aces],
+        "opaque": [_opaque_dict(line) for line in source.opaque],
+        "trailing_remarks": list(source.trailing_remarks),
+        "default_permit": source.default_permit,
+        "empty_permits": source.empty_permits,
+        "round_trip": registry.list_round_trip(platform, source),
+    }
+
+
+def _opaque_dict(line: Opaque) -> dict[str, Any]:
+    return {"line": line.line, "text": line.text, "reason": line.reason}
+
+
+def compare_result(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how two texts differ in meaning; each is ``{platform, text, name}``.
+
+    ``comparable`` is False, and ``equal`` with it, when a line of either list is not understood (``not_modelled``): then nothing is
+    claimed. Where one list belongs to a stateful firewall later fragments are left out, since it never sees them
+    (``scope``). At most 200 boxes a side are told (``truncated``).
+    """
+    lists = [registry.parse_one(side["platform"], side["text"], str(side.get("name") or "")) for side in (first, second)]
+    unknown = [
+        {"side": side, "acl": item.name, **_opaque_dict(line)}
+        for side, item in zip(("first", "second"), lists, strict=True)
+        for line in item.opaque
+    ]
+    empty: dict[str, Any] = {"changed": False, "only_in_first": [], "only_in_second": [], "truncated": False, "scope": "all packets"}
+    if unknown:
+        return {**empty, "comparable": False, "equal": False, "not_modelled": unknown}
+    space = PacketSpace()
+    found = compare(lists[0].first_match(), lists[1].first_match(), space)
+    sides = [found.only_in_first, found.only_in_second]
+    scope = "all packets"
+    if any(item.kind == "nftables" for item in lists):
+        whole = space.from_box(Box(fragment=IntervalSet.single(0)))
+        sides = [side & whole for side in sides]
+        scope = "opening packets without later fragments"
+    told = [difference_dicts(side) for side in sides]
+    return {
+        **empty, "comparable": True, "equal": not any(sides), "only_in_first": told[0], "only_in_second": told[1],
+        "truncated": any(len(side) >= BOX_LIMIT for side in told), "scope": scope, "not_modelled": [],
+    }  # fmt: skip
+
+
+def difference_dicts(packets: PacketSet, limit: int = BOX_LIMIT) -> list[dict[str, Any]]:
+    """Return the boxes of a set as dicts with ``text`` and a ``witness`` packet each, at most ``limit``."""
+    result = []
+    for box in packets.boxes(limit):
+        witness = packets.space.from_box(box) & packets
+        packet = witness.witness()
+        result.append({"text": box_text(box), "boxes": box_dicts(box), "witness": packet_dict(packet) if packet else {}})
+    return result
+
+
+def check_result(platform: str, text: str, name: str = "", budget: str = "", removable: bool = True) -> dict[str, Any]:
+    """Return anomalies of a list with their certificates, its cost, and findings against a named budget.
+
+    Raises FindingError SW1203 for a list that is not understood whole.
+    """
+    source = registry.parse_one(platform, text, name)
+    listing = source.first_match()
+    writer = {"extended": "ios", "standard": "ios", "ipv6": "ios_ipv6"}.get(source.kind, platform)
+    found = find_anomalies(listing, removable=removable)
+    findings = [item.finding(listing) for item in found]
+    if budget:
+        cost, more = check_budget(writer, source.aces, budget)
+        findings += more
+    else:
+        cost = cost_of(writer, source.aces)
+    anomalies = []
+    for item in found:
+        ace = source.aces[item.index] if item.index < len(source.aces) else None
+        if ace is None:
+            continue  # an implicit entry of the platform: nobody can remove it
+        anomalies.append({
+            "kind": item.kind,
+            "entry": item.index + 1,
+            "line": ace.line,
+            "text": ace.raw,
+            "covered_by": [index + 1 for index in item.covering if index < len(source.aces)],
+            "by_default": any(index >= len(source.aces) for index in item.covering),
+            "witness": packet_dict(item.witness) if item.witness else {},
+        })  # fmt: skip
+    return {
+        "changed": False,
+        "name": source.name,
+        "ok": not errors_of(findings),
+        "anomalies": anomalies,
+        "counts": cost.as_dict(),
+        "errors": [finding.as_dict() for finding in errors_of(findings)],
+        "warnings_found": [finding.as_dict() for finding in findings if finding.severity != "error"],
+    }

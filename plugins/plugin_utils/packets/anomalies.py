@@ -1,0 +1,152 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Entries that can never match, are cancelled, or change nothing; each with a certificate that a person can check.
+
+Pairwise checks miss entries covered by several others together; here an entry is dead exactly when no packet reaches it
+(facts/policy.md sections 5 b2 and 6 items 10, 11 and 15).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import (
+    Decisions,
+    PacketSet,
+    PacketSpace,
+    permitted,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Box, Entry, FirstMatchList, Packet
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.text import packet_text
+
+DEAD, UNION_SHADOWED, CONTRADICTING, REMOVABLE = "dead", "union_shadowed", "contradicting", "removable"
+_CODES = {DEAD: codes.DEAD, UNION_SHADOWED: codes.UNION_SHADOWED, CONTRADICTING: codes.CONTRADICTING, REMOVABLE: codes.REMOVABLE}
+
+
+@dataclass(frozen=True)
+class Anomaly:
+    """One entry with a fault.
+
+    ``kind``: ``dead`` (one earlier entry covers it), ``union_shadowed`` (several together do), ``contradicting`` (dead, and some
+    of its packets are decided the opposite way), ``removable`` (it matches, but without it every packet is decided the same).
+    ``index`` counts entries from 0; ``covering`` are the entries that decide its packets instead (``len(entries)``: the
+    default); ``witness`` is one packet of the entry: decided the opposite way (contradicting), by a covering entry (dead), or
+    matched by the entry itself (removable). None for an entry without packets.
+    """
+
+    kind: str
+    index: int
+    entry: Entry
+    covering: tuple[int, ...]
+    witness: Packet | None
+
+    def finding(self, source: FirstMatchList) -> Finding:
+        """Return the anomaly as a finding that names the covering entries and the witness."""
+        others = ", ".join(entry_name(source, index) for index in self.covering[:6])
+        others += f" and {len(self.covering) - 6} more" if len(self.covering) > 6 else ""
+        text = {
+            DEAD: f"is covered by {others}",
+            UNION_SHADOWED: f"is covered by {others} together",
+            CONTRADICTING: f"is cancelled by {others}, which decide otherwise",
+            REMOVABLE: f"changes nothing: {others} would decide the same",
+        }[self.kind]
+        shown = f" (for example {packet_text(self.witness)})" if self.witness else ""
+        return _CODES[self.kind].at(f"{entry_name(source, self.index)} {text if others else 'matches no packet'}{shown}")
+
+
+def entry_name(source: FirstMatchList, index: int) -> str:
+    """Return how a finding calls an entry: its number and label, or ``the default``."""
+    if index >= len(source.entries):
+        return "the default"
+    entry = source.entries[index]
+    return f"entry {entry.number or index + 1} ({entry.label})" if entry.label else f"entry {entry.number or index + 1}"
+
+
+def find_anomalies(source: FirstMatchList, *, removable: bool = True, space: PacketSpace | None = None) -> list[Anomaly]:
+    """Return all anomalies of a list in the order of its entries. Exact for all packets.
+
+    ``removable`` False leaves the dearer search for removable entries out (quadratic in overlapping entries).
+    """
+    space = space or PacketSpace()
+    decided = Decisions(space, source)
+    found = dead_entries(source, decided)
+    if removable:
+        found += removable_entries(source, {item.index for item in found}, space)
+    return sorted(found, key=lambda item: item.index)
+
+
+def dead_entries(source: FirstMatchList, decided: Decisions) -> list[Anomaly]:
+    """Return the entries that decide no packet: dead, union_shadowed or contradicting."""
+    result = []
+    for index, entry in enumerate(source.entries):
+        if index in decided.reached:
+            continue
+        packets = decided.space.from_boxes(entry.boxes)
+        instead = decided.within(packets)
+        opposite = tuple(other for other in instead if source.entries[other].permit != entry.permit)
+        if opposite:
+            kind, blamed = CONTRADICTING, opposite
+        else:
+            single = _single_cover(source, index, packets, tuple(instead), decided.space)
+            kind, blamed = (DEAD if len(single) <= 1 else UNION_SHADOWED), single
+        witness = next(iter(instead.values())).witness() if instead else None
+        if opposite:
+            witness = instead[opposite[0]].witness()
+        result.append(Anomaly(kind, index, entry, blamed, witness))
+    return result
+
+
+def _single_cover(
+    source: FirstMatchList, index: int, packets: PacketSet, instead: tuple[int, ...], space: PacketSpace
+) -> tuple[int, ...]:
+    """Return the first earlier entry that covers all the packets alone, else the entries that decide them together."""
+    if len(instead) <= 1:
+        return instead
+    for other, earlier in enumerate(source.entries[:index]):
+        if all(any(mine.covers(yours) for mine in earlier.boxes) for yours in source.entries[index].boxes):
+            return (other,)
+    for other in instead:
+        if packets.is_subset_of(space.from_boxes(source.entries[other].boxes)):
+            return (other,)
+    return instead
+
+
+def removable_entries(source: FirstMatchList, skip: Iterable[int], space: PacketSpace) -> list[Anomaly]:
+    """Return the entries whose removal changes nothing, found from the bottom up, so that all may be removed together.
+
+    ``skip`` are indices taken as removed already (the dead ones).
+    """
+    removed = set(skip)
+    result = []
+    for index in range(len(source.entries) - 1, -1, -1):
+        if index in removed:
+            continue
+        entry = source.entries[index]
+        later = [
+            other for other in range(index + 1, len(source.entries))
+            if other not in removed and _touch(source.entries[other].boxes, entry.boxes)
+        ]  # fmt: skip
+        # Cheap refusal: nothing below decides the same way, so the entry must matter.
+        if source.default_permit != entry.permit and not any(source.entries[i].permit == entry.permit for i in later):
+            continue
+        earlier = [
+            source.entries[other] for other in range(index)
+            if other not in removed and _touch(source.entries[other].boxes, entry.boxes)
+        ]  # fmt: skip
+        own = space.from_boxes(entry.boxes) - space.from_boxes(box for item in earlier for box in item.boxes)
+        below = FirstMatchList(tuple(source.entries[other] for other in later), source.default_permit)
+        passed = permitted(space, below)
+        if own and (own.is_subset_of(passed) if entry.permit else not own & passed):
+            takers = Decisions(space, below).within(own)
+            covering = tuple(later[place] if place < len(later) else len(source.entries) for place in takers)
+            result.append(Anomaly(REMOVABLE, index, entry, covering, own.witness()))
+            removed.add(index)
+    return result
+
+
+def _touch(first: Sequence[Box], second: Sequence[Box]) -> bool:
+    return any(mine.overlaps(yours) for mine in first for yours in second)

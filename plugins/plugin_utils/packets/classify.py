@@ -1,0 +1,173 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Decisions for millions of packets at once, on numpy columns (facts/policy.md sections 5 b3 and 6 item 12).
+
+The diagram is flattened: for each level the sorted keys ``node << 32 | rank of the upper bound``; one binary search a level
+moves every packet on. Cost grows with the depth (seven), hardly with the number of entries.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets import nodes as nd
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import Decisions, PacketSpace
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import FIELDS, IPV6, FirstMatchList
+
+np = guarded("numpy")
+
+CHUNK = 1_000_000
+_HALF = (1 << 64) - 1
+_WIDE = ("destination", "source")
+
+
+@dataclass(frozen=True)
+class _Level:
+    """Bounds that occur at one level (``high``, ``low``: their 64-bit halves), and the keys and targets of its nodes."""
+
+    high: Any
+    low: Any
+    keys: Any
+    targets: Any
+
+
+class Classifier:
+    """A list made ready to classify columns of packets. Build once, use for any number of columns."""
+
+    def __init__(self, source: FirstMatchList, space: PacketSpace | None = None) -> None:
+        decided = Decisions(space or PacketSpace(), source)
+        self.entries = len(source.entries)
+        self._permits = np.array([entry.permit for entry in source.entries] + [source.default_permit], dtype=bool)
+        self._root, self._levels = _flattened(decided)
+
+    def classify(self, columns: dict[str, Any]) -> tuple[Any, Any]:
+        """Return (entry index as int32, permit as bool) for every row; index ``entries`` is the list's default, -1 no packet.
+
+        ``columns``: integer arrays of one length. ``protocol`` is 0 to 511 (256 added for IPv6, see ``protocol_column``);
+        ``detail``, ``fragment``, ``source_port``, ``destination_port`` default to 0 where absent. Addresses are either
+        ``source``, ``destination`` (IPv4 only, unsigned) or ``source_hi``, ``source_lo``, ``destination_hi``,
+        ``destination_lo`` in the form of the flow store (signed halves, IPv4 mapped; docs/architecture.md). FindingError
+        SW1103 when a column is missing or of another length.
+        """
+        rows = _checked(columns)
+        indices = np.empty(rows, dtype=np.int32)
+        for start in range(0, rows, CHUNK):
+            part = {name: values[start : start + CHUNK] for name, values in columns.items()}
+            indices[start : start + CHUNK] = self._chunk(part)
+        permits = self._permits[indices] & (indices >= 0)
+        return indices, permits
+
+    def _chunk(self, columns: dict[str, Any]) -> Any:
+        rows = len(columns["protocol"])
+        state = np.full(rows, self._root, dtype=np.int64)  # >= 0: a node of some level, < 0: a terminal
+        for level, field in enumerate(FIELDS):
+            table = self._levels[level]
+            if table is None:
+                continue
+            here = (state >= table.keys[0] >> 32) & (state <= table.keys[-1] >> 32)
+            at = np.flatnonzero(here)
+            if not len(at):
+                continue
+            ranks = _ranks(table, columns, field, at)
+            found = np.searchsorted(table.keys, state[at] << 32 | ranks)
+            state[at] = table.targets[found]
+        return _indices(state)
+
+
+def classify(source: FirstMatchList, columns: dict[str, Any]) -> tuple[Any, Any]:
+    """Return (entry index, permit) for every row of the columns: see ``Classifier.classify``."""
+    return Classifier(source).classify(columns)
+
+
+def protocol_column(protocol: Any, high: Any, low: Any) -> Any:
+    """Return the protocol column 0 to 511 from IP protocol numbers and the halves of one address of each row (flow store form)."""
+    mapped = (high == np.int64(-(1 << 63))) & ((_unsigned(low) >> np.uint64(32)) == np.uint64(0xFFFF))
+    return np.asarray(protocol, dtype=np.int64) + np.where(mapped, 0, IPV6)
+
+
+def _flattened(decided: Decisions) -> tuple[int, list[_Level | None]]:
+    """Number the nodes level by level and return the root with the tables; nodes of one level have consecutive numbers."""
+    nodes = decided.space.nodes
+    by_level: list[list[int]] = [[] for _ in FIELDS]
+    for node in sorted(nodes.reachable(decided.root)):
+        if node >= 0:
+            by_level[nodes.level[node]].append(node)
+    numbers: dict[int, int] = {}
+    for group in by_level:
+        for node in group:
+            numbers[node] = len(numbers)
+    levels: list[_Level | None] = []
+    for group in by_level:
+        if not group:
+            levels.append(None)
+            continue
+        bounds = sorted({bound for node in group for bound in nodes.bounds[node]})
+        rank = {bound: place for place, bound in enumerate(bounds)}
+        keys, targets = [], []
+        for node in group:
+            for bound, child in zip(nodes.bounds[node], nodes.children[node], strict=True):
+                keys.append(numbers[node] << 32 | rank[bound])
+                targets.append(numbers[child] if child >= 0 else child)
+        levels.append(_Level(
+            np.array([bound >> 64 for bound in bounds], dtype=np.uint64), np.array([bound & _HALF for bound in bounds], dtype=np.uint64),
+            np.array(keys, dtype=np.int64), np.array(targets, dtype=np.int64),
+        ))  # fmt: skip
+    root = numbers[decided.root] if decided.root >= 0 else decided.root
+    return root, levels
+
+
+def _indices(state: Any) -> Any:
+    """Return entry indices of terminals; -1 for a row that is no possible packet."""
+    return np.where(state <= nd.FIRST_ENTRY, nd.FIRST_ENTRY - state, -1).astype(np.int32)
+
+
+def _ranks(table: _Level, columns: dict[str, Any], field: str, at: Any) -> Any:
+    """Return, for the rows, the rank of the first bound that is not below the field's value."""
+    if field in _WIDE and f"{field}_hi" in columns:
+        high, low = _unsigned(columns[f"{field}_hi"][at]), _unsigned(columns[f"{field}_lo"][at])
+        four = columns["protocol"][at] < IPV6
+        high = np.where(four, np.uint64(0), high)
+        low = np.where(four, low & np.uint64(0xFFFFFFFF), low)
+        return _wide_ranks(table, high, low)
+    values = columns.get(field)
+    if values is None:
+        return np.zeros(len(at), dtype=np.int64)
+    # Values of a plain column lie below 2^64, so only bounds without a high half can be at or above them in order.
+    narrow = table.low[: int(np.searchsorted(table.high, np.uint64(1)))]
+    return np.searchsorted(narrow, values[at].astype(np.uint64))
+
+
+def _wide_ranks(table: _Level, high: Any, low: Any) -> Any:
+    """Binary search in bounds of two halves, all rows at once."""
+    first = np.searchsorted(table.high, high, side="left")
+    last = np.searchsorted(table.high, high, side="right")
+    while True:
+        open_rows = first < last
+        if not open_rows.any():
+            return first
+        middle = (first + last) >> 1
+        below = open_rows & (table.low[np.minimum(middle, len(table.low) - 1)] < low)
+        first = np.where(below, middle + 1, first)
+        last = np.where(open_rows & ~below, middle, last)
+
+
+def _unsigned(half: Any) -> Any:
+    """Return the unsigned half of a stored one (2^63 was subtracted, docs/architecture.md)."""
+    return np.asarray(half, dtype=np.int64).view(np.uint64) ^ np.uint64(1 << 63)
+
+
+def _checked(columns: dict[str, Any]) -> int:
+    for name in _WIDE:
+        if name not in columns and not {f"{name}_hi", f"{name}_lo"} <= columns.keys():
+            raise FindingError(codes.BAD_COLUMNS.at(f"column {name} is missing"))
+    if "protocol" not in columns:
+        raise FindingError(codes.BAD_COLUMNS.at("column protocol is missing"))
+    lengths = {len(values) for values in columns.values()}
+    if len(lengths) != 1:
+        raise FindingError(codes.BAD_COLUMNS.at("columns differ in length"))
+    return lengths.pop()

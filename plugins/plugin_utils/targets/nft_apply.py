@@ -1,0 +1,122 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Load a ruleset under a timer that takes it back unless it is called off (facts/devices.md section 1.8: there is no commit-confirm)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.linux_session import LinuxSession
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
+
+OpenSession = Callable[[TargetSpec], LinuxSession]
+
+_DIRECTORY = "umask 077; mktemp -d /run/segwright.XXXXXXXX 2>/dev/null || mktemp -d"
+_WRITE = 'umask 077; cat > "$1"'
+# The timer takes the file `armed` by renaming it, as does whoever calls it off: only one of the two can.
+_ARM = """
+set -eu
+: > "$1/armed"
+if command -v setsid >/dev/null 2>&1; then run=setsid; else run=nohup; fi
+$run sh -c 'sleep "$2"; if mv "$1/armed" "$1/fired" 2>/dev/null; then nft -f "$1/revert.nft" && : > "$1/reverted"; fi; sleep 600; rm -rf "$1"' \
+  sh "$1" "$2" </dev/null >/dev/null 2>&1 &
+echo $!
+"""
+_CALL_OFF = (
+    'mv "$1/armed" "$1/cancelled" && { kill -- "-$2" 2>/dev/null || kill "$2" 2>/dev/null || true; rm -rf "$1"; }'
+)
+_FIRE_NOW = 'mv "$1/armed" "$1/fired" && nft -f "$1/revert.nft" && { kill -- "-$2" 2>/dev/null || kill "$2" 2>/dev/null || true; rm -rf "$1"; }'
+CONNECT_MARGIN = 15.0
+
+
+def table_file(table: str, content: str) -> str:
+    """Return a file that replaces one table in one transaction; without content it removes the table."""
+    return f"table inet {table}\ndelete table inet {table}\n{content}"
+
+
+class Loader:
+    """Loads one table of one firewall. ``seconds`` is how long the timer waits before it takes a ruleset back."""
+
+    def __init__(
+        self, spec: TargetSpec, open_session: OpenSession, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        self.spec, self._open, self._sleep = spec, open_session, sleep
+        self.seconds = max(10, spec.revert_seconds)
+
+    def load(
+        self, session: LinuxSession, table: str, new: str, old: str, proof: Callable[[LinuxSession], Sequence[Finding]]
+    ) -> LinuxSession:
+        """Replace a table and return the new session that proved it; the old session is closed then.
+
+        ``new`` and ``old`` are whole tables as text, empty for none. ``proof`` looks through the new session. Raises FindingError,
+        with the old table in force again: SW4280 refused by the kernel, SW4264 not confirmed, SW4282 taken back by the timer.
+        """
+        directory = session.must(session.shell(_DIRECTORY, root=True), "temporary directory").strip()
+        try:
+            for name, text in (("new.nft", table_file(table, new)), ("revert.nft", table_file(table, old))):
+                session.must(session.shell(_WRITE, f"{directory}/{name}", root=True, stdin=text), f"writing {name}")
+                session.must(session.run("nft", "-c", "-f", f"{directory}/{name}", root=True), f"checking {name}")
+            timer = session.must(
+                session.shell(_ARM, directory, str(self.seconds), root=True), "arming the timer"
+            ).strip()
+        except FindingError:
+            session.run("rm", "-rf", directory, root=True)
+            raise
+        try:
+            session.must(session.run("nft", "-f", f"{directory}/new.nft", root=True), "loading")
+            fresh = self._proved(session, table, proof)
+        except FindingError as error:
+            raise FindingError(*error.findings, *self._take_back(session, directory, timer)) from None
+        done = fresh.shell(_CALL_OFF, directory, timer, root=True)
+        if not done.ok:
+            fresh.close()
+            raise FindingError(
+                codes.REVERTED.at(f"{self.spec.name}: the timer fired before the new ruleset of {table} was confirmed")
+            )
+        session.close()
+        return fresh
+
+    def _proved(
+        self, session: LinuxSession, table: str, proof: Callable[[LinuxSession], Sequence[Finding]]
+    ) -> LinuxSession:
+        try:
+            fresh = self._open(self.spec)
+        except FindingError as error:
+            raise FindingError(
+                *error.findings, codes.NOT_CONFIRMED.at(f"{self.spec.name}: no new connection with the new {table}")
+            ) from None
+        found = list(proof(fresh))
+        if found:
+            fresh.close()
+            raise FindingError(*found)
+        return fresh
+
+    def _take_back(self, session: LinuxSession, directory: str, timer: str) -> list[Finding]:
+        """Take the ruleset back at once over the old session, or wait for the timer; return what is in force now."""
+        try:
+            if session.shell(_FIRE_NOW, directory, timer, root=True, seconds=10.0).ok:
+                return [codes.REVERTED.at(f"{self.spec.name}: the old ruleset is in force again").with_severity("info")]
+        except FindingError:
+            pass
+        self._sleep(self.seconds + 2.0)
+        deadline = time.monotonic() + CONNECT_MARGIN
+        while True:
+            try:
+                fresh = self._open(self.spec)
+                break
+            except FindingError as error:
+                if time.monotonic() >= deadline:
+                    return [
+                        *error.findings,
+                        codes.NO_ANSWER.at(f"{self.spec.name}: cannot be reached although its timer should have fired"),
+                    ]
+                self._sleep(1.0)
+        reverted = fresh.run("test", "-e", f"{directory}/reverted", root=True).ok
+        fresh.close()
+        if reverted:
+            return [codes.REVERTED.at(f"{self.spec.name}: the timer brought the old ruleset back")]
+        return [codes.NO_ANSWER.at(f"{self.spec.name}: it is not known whether the timer brought the old ruleset back")]
