@@ -11,7 +11,8 @@ module: policy_apply
 short_description: Apply an approved plan
 version_added: 1.0.0
 description:
-  - Carries out a plan whose commit and live state still match. Permits are added everywhere before anything is tightened. Stops at the first failure and says what was done and how to go back.
+  - Carries out a plan whose commit and live state still match. Permits are added everywhere before anything is
+    tightened. Stops at the first failure and says what was done and how to go back.
   - Every step stands in the journal. In check mode nothing is written and the difference is shown.
 author:
   - Segwright contributors (@segwright)

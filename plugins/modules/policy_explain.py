@@ -11,7 +11,8 @@ module: policy_explain
 short_description: Explain one conversation
 version_added: 1.0.0
 description:
-  - Says for one conversation what every enforcement point on its way decides about the opener and the reply, and by which rule, file and line.
+  - Says for one conversation what every enforcement point on its way decides about the opener and the reply, and
+    by which rule, file and line.
 author:
   - Segwright contributors (@segwright)
 options:

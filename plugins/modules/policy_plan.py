@@ -11,7 +11,8 @@ module: policy_plan
 short_description: Plan the change from live state to the committed policy
 version_added: 1.0.0
 description:
-  - Compiles the committed policy, reads live state from the targets and writes the exact change as plan.json, plan.md and plan.html. Writes nothing to any target.
+  - Compiles the committed policy, reads live state from the targets and writes the exact change as plan.json,
+    plan.md and plan.html. Writes nothing to any target.
   - The plan is bound to the policy commit, the membership and the hash of each target's live state.
 author:
   - Segwright contributors (@segwright)

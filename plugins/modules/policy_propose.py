@@ -11,7 +11,8 @@ module: policy_propose
 short_description: Propose segments and rules from recorded traffic
 version_added: 1.0.0
 description:
-  - Learns from the flow store and the device register who legitimately talks to whom, and writes segments, rules with evidence and the membership lock into the policy directory. Rules written by people stay as they are.
+  - Learns from the flow store and the device register who legitimately talks to whom, and writes segments, rules
+    with evidence and the membership lock into the policy directory. Rules written by people stay as they are.
   - Scans, unknown devices and weak evidence never become rules, they go to a review list with the reason.
 author:
   - Segwright contributors (@segwright)

@@ -11,7 +11,8 @@ module: policy_replay
 short_description: Replay recorded traffic against the policy
 version_added: 1.0.0
 description:
-  - Evaluates every recorded conversation against the compiled policy and names those that would be cut, with device, owner, point, line and any reason for doubt.
+  - Evaluates every recorded conversation against the compiled policy and names those that would be cut, with
+    device, owner, point, line and any reason for doubt.
 author:
   - Segwright contributors (@segwright)
 options:

@@ -11,7 +11,8 @@ module: policy_rollback
 short_description: Undo an applied plan from its journal
 version_added: 1.0.0
 description:
-  - Brings back the earlier state of every object that the plan changed, in reverse order. Needs neither approval nor a fresh plan, and is journalled itself.
+  - Brings back the earlier state of every object that the plan changed, in reverse order. Needs neither approval
+    nor a fresh plan, and is journalled itself.
 author:
   - Segwright contributors (@segwright)
 options:

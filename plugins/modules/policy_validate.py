@@ -11,7 +11,9 @@ module: policy_validate
 short_description: Check, compile and prove a policy directory
 version_added: 1.0.0
 description:
-  - The pull-request gate. Reads the documents, checks schema and numbered rules, compiles the lists of every enforcement point, proves that the rendered text means what was compiled, proves the guardrails for all packets, evaluates the expectations, checks budgets and replays recorded traffic.
+  - The pull-request gate. Reads the documents, checks schema and numbered rules, compiles the lists of every
+    enforcement point, proves that the rendered text means what was compiled, proves the guardrails for all
+    packets, evaluates the expectations, checks budgets and replays recorded traffic.
   - Needs no network. Writes validate.json and validate.md and nothing else.
 author:
   - Segwright contributors (@segwright)

@@ -11,7 +11,8 @@ module: policy_verify
 short_description: Verify that the network equals the commit
 version_added: 1.0.0
 description:
-  - Reads back every target and compares with the compiled commit by meaning. Names every object that drifted, with a witness packet where lists differ. Fails on drift.
+  - Reads back every target and compares with the compiled commit by meaning. Names every object that drifted,
+    with a witness packet where lists differ. Fails on drift.
 author:
   - Segwright contributors (@segwright)
 options:

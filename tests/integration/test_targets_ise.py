@@ -144,7 +144,9 @@ def codes_of(findings: Any) -> set[str]:
 
 @pytest.mark.parametrize("version", ["3.3_patch_1", "3.5.0"])
 @pytest.mark.parametrize("form", ["both", "sgacl_only", "rule_only"])
-def test_plan_apply_verify_change_and_back(ise: IseServer, control: ControlClient, journal: Journal, version: str, form: str) -> None:
+def test_plan_apply_verify_change_and_back(
+    ise: IseServer, control: ControlClient, journal: Journal, version: str, form: str
+) -> None:
     control.settings(cell_read_form=form, dacl_whitespace="trimmed" if form == "both" else "verbatim")
     before = configuration(control)
     made = connect([{
@@ -192,12 +194,22 @@ def test_plan_apply_verify_change_and_back(ise: IseServer, control: ControlClien
 def test_nothing_of_others_is_touched(target: IseTarget, control: ControlClient, journal: Journal) -> None:
     before = {key: value for key, value in configuration(control).items() if not key.split("/")[1].startswith("SW_")}
     assert apply(target, wanted(), journal)[1].ok
-    assert {key: value for key, value in configuration(control).items() if not key.split("/")[1].startswith("SW_")} == before
+    assert {
+        key: value for key, value in configuration(control).items() if not key.split("/")[1].startswith("SW_")
+    } == before
 
 
-def test_an_object_of_others_in_the_way_is_refused_or_adopted(target: IseTarget, control: ControlClient, journal: Journal) -> None:
-    control.call("POST", "/objects/downloadableacl", {"name": "SW_pumps", "dacl": "permit ip any any", "daclType": "IPV4", "description": "mine"})
-    control.call("POST", "/objects/sgt", {"name": "SW_pumps", "value": 1100, "description": "equal, so nothing is to be done"})
+def test_an_object_of_others_in_the_way_is_refused_or_adopted(
+    target: IseTarget, control: ControlClient, journal: Journal
+) -> None:
+    control.call(
+        "POST",
+        "/objects/downloadableacl",
+        {"name": "SW_pumps", "dacl": "permit ip any any", "daclType": "IPV4", "description": "mine"},
+    )
+    control.call(
+        "POST", "/objects/sgt", {"name": "SW_pumps", "value": 1100, "description": "equal, so nothing is to be done"}
+    )
     control.call("POST", "/objects/sgt", {"name": "Theirs", "value": 1200})
     with pytest.raises(FindingError) as error:
         plan_for(target, wanted())
@@ -217,10 +229,16 @@ def test_an_object_of_others_in_the_way_is_refused_or_adopted(target: IseTarget,
 def test_drift_is_found_by_meaning_and_named(target: IseTarget, control: ControlClient, journal: Journal) -> None:
     desired = wanted()
     assert apply(target, desired, journal)[1].ok
-    control.edit("downloadableacl", "SW_pumps", dacl="permit   tcp any  host 100.64.40.10 eq 443 \r\nremark x\ndeny ip any any")
+    control.edit(
+        "downloadableacl", "SW_pumps", dacl="permit   tcp any  host 100.64.40.10 eq 443 \r\nremark x\ndeny ip any any"
+    )
     control.edit("sgacl", "SW_pumps_servers", aclcontent="permit tcp dst eq 443\ndeny tcp\ndeny ip")
     assert verify_targets({"ise1": target}, desired).ok  # other words, same meaning
-    control.edit("downloadableacl", "SW_pumps", dacl="permit tcp any host 100.64.40.10 eq 443\npermit tcp any any eq 22\ndeny ip any any")
+    control.edit(
+        "downloadableacl",
+        "SW_pumps",
+        dacl="permit tcp any host 100.64.40.10 eq 443\npermit tcp any any eq 22\ndeny ip any any",
+    )
     control.edit("egressmatrixcell", "SW_pumps-SW_pumps", matrixCellStatus="MONITOR")
     found = verify_targets({"ise1": target}, desired)
     assert {(item["kind"], item["name"]) for item in found.drift} == {
@@ -245,7 +263,9 @@ def test_a_plan_is_refused_when_ise_moved(target: IseTarget, control: ControlCli
     assert control.counters()["writes"] == writes
 
 
-def test_a_change_between_check_and_write_is_not_overwritten(target: IseTarget, control: ControlClient, journal: Journal) -> None:
+def test_a_change_between_check_and_write_is_not_overwritten(
+    target: IseTarget, control: ControlClient, journal: Journal
+) -> None:
     assert apply(target, wanted(), journal)[1].ok
     plan = plan_for(target, wanted(port=8443))
     control.edit("downloadableacl", "SW_pumps", dacl="deny ip any any")
@@ -260,7 +280,9 @@ FAULTS = ["status:500", "status:503", "429", "drop_before", "drop_after_commit",
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize("match", ["POST ^/ers/config/sgacl", "POST ^/ers/config/downloadableacl", "POST ^/ers/config/egressmatrixcell"])
+@pytest.mark.parametrize(
+    "match", ["POST ^/ers/config/sgacl", "POST ^/ers/config/downloadableacl", "POST ^/ers/config/egressmatrixcell"]
+)
 def test_a_fault_while_creating_leaves_no_doubt_and_can_be_resumed(
     target: IseTarget, control: ControlClient, journal: Journal, fault: str, match: str
 ) -> None:
@@ -273,7 +295,9 @@ def test_a_fault_while_creating_leaves_no_doubt_and_can_be_resumed(
     assert outcome.ok == settled, outcome.findings
     posts = [each for each in control.call("GET", "/requests") if each["method"] == "POST" and each["status"] == 201]
     assert len({each["path"] for each in posts}) <= 5
-    assert len(posts) + (fault in ("drop_after_commit",)) == len(configuration(control)) - len(before)  # nothing was created twice
+    assert len(posts) + (fault in ("drop_after_commit",)) == len(configuration(control)) - len(
+        before
+    )  # nothing was created twice
     if not settled:
         stopped = next(finding for finding in outcome.findings if finding.code == "SW4017")
         assert f"{len(outcome.completed)} steps were carried out" in stopped.message
@@ -286,7 +310,9 @@ def test_a_fault_while_creating_leaves_no_doubt_and_can_be_resumed(
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_while_changing_leaves_the_old_or_the_new_object(target: IseTarget, control: ControlClient, journal: Journal, fault: str) -> None:
+def test_a_fault_while_changing_leaves_the_old_or_the_new_object(
+    target: IseTarget, control: ControlClient, journal: Journal, fault: str
+) -> None:
     assert apply(target, wanted(), journal)[1].ok
     before, desired = configuration(control), wanted(port=8443)
     plan = plan_for(target, desired)
@@ -294,7 +320,10 @@ def test_a_fault_while_changing_leaves_the_old_or_the_new_object(target: IseTarg
     outcome = apply_plan(plan, {"ise1": target}, desired, journal, policy_commit=COMMIT)
     control.clear_faults()
     text = control.object("downloadableacl", "SW_pumps")["dacl"]
-    assert text.splitlines()[0] in ("permit tcp any host 100.64.40.10 eq 443", "permit tcp any host 100.64.40.10 eq 8443")
+    assert text.splitlines()[0] in (
+        "permit tcp any host 100.64.40.10 eq 443",
+        "permit tcp any host 100.64.40.10 eq 8443",
+    )
     assert outcome.ok == (fault not in ("status:500", "html200", "redirect"))
     assert rollback_plan(plan.plan_id, {"ise1": target}, journal).ok
     assert configuration(control) == before
@@ -339,13 +368,17 @@ def test_one_failed_login_ends_the_run(ise: IseServer, control: ControlClient) -
 
 
 def test_an_operator_may_plan_but_not_write(ise: IseServer, control: ControlClient, journal: Journal) -> None:
-    reader = IseTarget("ise1", IseClient(ise.base_url, ise.operator_username, ise.operator_password, ca_file=ise.ca_file))
+    reader = IseTarget(
+        "ise1", IseClient(ise.base_url, ise.operator_username, ise.operator_password, ca_file=ise.ca_file)
+    )
     outcome = apply(reader, wanted(), journal)[1]
     assert codes_of(outcome.findings) == {"SW4204", "SW4017"}
     assert control.counters()["writes"] == 1
 
 
-def test_an_unverified_certificate_ends_before_any_login(ise: IseServer, control: ControlClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unverified_certificate_ends_before_any_login(
+    ise: IseServer, control: ControlClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     reader = IseTarget("ise1", IseClient(ise.base_url, ise.username, ise.password, timeout=3.0))
     with pytest.raises(FindingError) as error:
         reader.snapshot(())
@@ -357,10 +390,15 @@ def test_an_unverified_certificate_ends_before_any_login(ise: IseServer, control
     with pytest.raises(FindingError):
         other.snapshot(())
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nonexistent.pem")
-    assert IseTarget("ise1", IseClient(ise.base_url, ise.username, ise.password, ca_file=ise.ca_file)).snapshot(()).objects == {}
+    assert (
+        IseTarget("ise1", IseClient(ise.base_url, ise.username, ise.password, ca_file=ise.ca_file)).snapshot(()).objects
+        == {}
+    )
 
 
-@pytest.mark.parametrize("url", ["", "http://127.0.0.1", "127.0.0.1", "https://user:secret@127.0.0.1", "https://127.0.0.1/path"])
+@pytest.mark.parametrize(
+    "url", ["", "http://127.0.0.1", "127.0.0.1", "https://user:secret@127.0.0.1", "https://127.0.0.1/path"]
+)
 def test_a_base_url_is_required_and_must_be_https(url: str) -> None:
     with pytest.raises(FindingError) as error:
         IseClient(url, "user", "password")
@@ -368,14 +406,18 @@ def test_a_base_url_is_required_and_must_be_https(url: str) -> None:
     assert "secret" not in str(error.value)
 
 
-def test_modes_that_forbid_writing_the_matrix_are_named(target: IseTarget, control: ControlClient, journal: Journal) -> None:
+def test_modes_that_forbid_writing_the_matrix_are_named(
+    target: IseTarget, control: ControlClient, journal: Journal
+) -> None:
     control.settings(multiple_matrices=True)
     assert "SW4242" in codes_of(apply(target, wanted(), journal)[1].findings)
     control.settings(multiple_matrices=False, primary=False)
     assert "SW4247" in codes_of(apply(target, wanted(), journal)[1].findings)
 
 
-def test_prune_removes_leftovers_and_never_cascades(target: IseTarget, control: ControlClient, journal: Journal) -> None:
+def test_prune_removes_leftovers_and_never_cascades(
+    target: IseTarget, control: ControlClient, journal: Journal
+) -> None:
     assert apply(target, wanted(), journal)[1].ok
     full, smaller = configuration(control), [DesiredTarget("ise1", "ise", ())]
     assert plan_for(target, smaller).operations() == []
@@ -399,14 +441,20 @@ def test_prune_removes_leftovers_and_never_cascades(target: IseTarget, control: 
     assert "egressmatrixcell/Corp-SW_pumps" in configuration(control)
 
 
-def test_texts_that_are_not_understood_are_never_sent_or_replaced(target: IseTarget, control: ControlClient, journal: Journal) -> None:
-    bad = DesiredObject("downloadable_acl", "SW_x", {"dacl_type": "IPV4", "content": "permit frobnicate any any", "description": MARK})
+def test_texts_that_are_not_understood_are_never_sent_or_replaced(
+    target: IseTarget, control: ControlClient, journal: Journal
+) -> None:
+    bad = DesiredObject(
+        "downloadable_acl", "SW_x", {"dacl_type": "IPV4", "content": "permit frobnicate any any", "description": MARK}
+    )
     with pytest.raises(FindingError) as error:
         plan_for(target, wanted(more=(bad,)))
     assert codes_of(error.value.findings) == {"SW4226"}
 
 
-def test_lists_of_many_pages_are_read_whole_and_fast(target: IseTarget, control: ControlClient, client: IseClient) -> None:
+def test_lists_of_many_pages_are_read_whole_and_fast(
+    target: IseTarget, control: ControlClient, client: IseClient
+) -> None:
     for number in range(250):
         control.call("POST", "/objects/downloadableacl", {
             "name": f"SW_many_{number}", "dacl": "permit ip any any", "daclType": "IPV4", "description": f"{MARK}{number}",
@@ -420,4 +468,3 @@ def test_lists_of_many_pages_are_read_whole_and_fast(target: IseTarget, control:
     assert sent <= 250 + 12
     assert seconds < sent / 60  # one at a time would be 30 a second
     print(f"{sent} requests in {seconds:.2f} s")
-

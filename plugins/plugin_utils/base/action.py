@@ -26,7 +26,9 @@ def failure(findings: tuple[Finding, ...] | list[Finding], **content: Any) -> di
     return {**result, **content}
 
 
-def run_action(action: Any, argument_spec: Mapping[str, Any], engine: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
+def run_action(
+    action: Any, argument_spec: Mapping[str, Any], engine: Callable[[dict[str, Any]], dict[str, Any]]
+) -> dict[str, Any]:
     """Validate an action's arguments, call the engine with them, and turn findings into a failed result.
 
     ``action`` is an ``ActionBase``; ``engine`` takes the validated arguments with ``check_mode`` and ``diff_mode`` added and
@@ -34,7 +36,9 @@ def run_action(action: Any, argument_spec: Mapping[str, Any], engine: Callable[[
     its arguments, which could hold a credential.
     """
     _validation, arguments = action.validate_argument_spec(argument_spec=dict(argument_spec))
-    secrets = [str(arguments[name]) for name, spec in argument_spec.items() if spec.get("no_log") and arguments.get(name)]
+    secrets = [
+        str(arguments[name]) for name, spec in argument_spec.items() if spec.get("no_log") and arguments.get(name)
+    ]
     values = {**arguments, "check_mode": bool(action._task.check_mode), "diff_mode": bool(action._task.diff)}
     try:
         return engine(values)

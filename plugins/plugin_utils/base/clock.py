@@ -5,17 +5,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 
 def utc_now() -> datetime:
     """Return the present moment in UTC."""
-    return datetime.now(timezone.utc)
+    return datetime.now(UTC)
 
 
 def iso(moment: datetime) -> str:
     """Return RFC 3339 text in UTC with whole seconds, for example 2026-11-23T20:00:00Z."""
-    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def iso_now() -> str:
@@ -25,4 +25,4 @@ def iso_now() -> str:
 
 def iso_of_micros(micros: int) -> str:
     """Return RFC 3339 text for microseconds since 1970 in UTC."""
-    return iso(datetime.fromtimestamp(micros / 1_000_000, timezone.utc))
+    return iso(datetime.fromtimestamp(micros / 1_000_000, UTC))

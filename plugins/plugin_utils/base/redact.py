@@ -10,7 +10,9 @@ from collections.abc import Iterable
 from typing import Any
 
 MASK = "********"
-_SECRET_KEYS = re.compile(r"pass(word|wd)?\Z|secret|token|api_?key|authorization\Z|private_?key|enc(oded)?_?auth|community\Z", re.I)
+_SECRET_KEYS = re.compile(
+    r"pass(word|wd)?\Z|secret|token|api_?key|authorization\Z|private_?key|enc(oded)?_?auth|community\Z", re.I
+)
 _LINES = re.compile(
     r"(?im)^(?P<head>.*?\b(?:password|secret|key-string|community|pac key|shared-secret|authorization: basic)\b(?: \d)?[ =:]+)(?P<value>\S.*)$"
 )
@@ -30,7 +32,9 @@ def redact(value: Any, secrets: Iterable[str] = ()) -> Any:
     known = tuple(secrets)
     if isinstance(value, dict):
         return {
-            key: MASK if isinstance(key, str) and _SECRET_KEYS.search(key) and isinstance(item, str) and item else redact(item, known)
+            key: MASK
+            if isinstance(key, str) and _SECRET_KEYS.search(key) and isinstance(item, str) and item
+            else redact(item, known)
             for key, item in value.items()
         }
     if isinstance(value, (list, tuple)):

@@ -6,12 +6,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import registry
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_render import ace_lines
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import Ace
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce import codes
-from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.desired import rendered
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.desired import DIALECTS, rendered
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet, prefixes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
 
 # Entries and bytes by kind: the practical ceilings of facts/devices.md section 1.4 and facts/ise.md sections 3 and 4.
@@ -25,12 +30,48 @@ NEAR = 0.8
 
 
 def size_of(listing: PointList) -> dict[str, int]:
-    """Return the number of entries and bytes of a list as its platform receives it."""
-    text = rendered(listing)
-    entries = sum(1 for line in text.splitlines() if " permit " in f" {line} " or " deny " in f" {line} ")
+    """Return what a list needs on its platform.
+
+    ``aces``: lines as the platform receives them, each with one address and one port term a side; ``bytes``: the text;
+    ``l4_operators``: distinct ``range``, ``gt``, ``lt`` and ``neq`` with their operands, counted for each protocol and side
+    (facts/devices.md section 4.2), none for a firewall; ``expanded_aces``: entries if every operator had to be expanded into
+    aligned blocks of ports.
+    """
+    size = len(rendered(listing).encode("utf-8"))
+    lines = registry.render_lines(DIALECTS[listing.kind], listing.aces)
     if listing.kind == "firewall":
-        entries = len(listing.aces)
-    return {"aces": entries, "bytes": len(text.encode("utf-8"))}
+        return {"aces": len(lines), "bytes": size, "l4_operators": 0, "expanded_aces": len(lines)}
+    operators = {term for _line, ace in lines for term in _operators(ace)}
+    expanded = {id(ace): _expanded(ace) for _line, ace in lines}
+    return {"aces": len(lines), "bytes": size, "l4_operators": len(operators), "expanded_aces": sum(expanded.values())}
+
+
+def _pieces(values: IntervalSet | None) -> list[tuple[int, int]]:
+    """Return the port ranges that the renderer writes with one term each; ``neq`` stands for the two around one port."""
+    if values is None or values.pairs == ((0, 65535),):
+        return []
+    return list(values.pairs)
+
+
+def _operators(ace: Ace) -> set[tuple[object, ...]]:
+    """Return the operators of an entry with protocol, side and operands; single ports (``eq``) need none."""
+    found: set[tuple[object, ...]] = set()
+    for side, values in (("source", ace.source_ports), ("destination", ace.destination_ports)):
+        pieces = _pieces(values)
+        if len(pieces) == 2 and pieces[0][0] == 0 and pieces[1] == (pieces[0][1] + 2, 65535):
+            found.add((ace.protocol, side, "neq", pieces[0][1] + 1))
+            continue
+        found |= {(ace.protocol, side, low, high) for low, high in pieces if low != high}
+    return found
+
+
+def _expanded(ace: Ace) -> int:
+    """Return the entries that one ACE needs without operators: addresses x ports x ports x messages."""
+    plain = replace(ace, source_ports=None, destination_ports=None)
+    count = len(ace_lines(plain, addresses=ace.source is not None or ace.destination is not None))
+    for values in (ace.source_ports, ace.destination_ports):
+        count *= sum(1 for _ in prefixes(_pieces(values), 16)) or 1
+    return count
 
 
 def budget_findings(site: Site, lists: Sequence[PointList]) -> list[Finding]:
@@ -39,11 +80,12 @@ def budget_findings(site: Site, lists: Sequence[PointList]) -> list[Finding]:
     for listing in lists:
         limits: Mapping[str, Any] = {**DEFAULT_BUDGETS[listing.kind], **site.budgets.get(listing.kind, {})}
         point = site.points[listing.point]
-        for unit, used in size_of(listing).items():
-            limit = limits.get(unit)
-            if limit is None:
-                continue
+        sizes = size_of(listing)
+        for unit, limit in sorted(limits.items()):
+            used = sizes[unit]
             text = f"list {listing.name} at {listing.point} needs {used} {unit} of {limit}"
+            if unit == "aces" and sizes["expanded_aces"] > used:
+                text += f", and {sizes['expanded_aces']} where a switch must expand its port operators"
             if used > limit:
                 findings.append(codes.OVER_BUDGET.at(text, point.location))
             elif used > limit * NEAR:

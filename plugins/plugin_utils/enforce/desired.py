@@ -15,6 +15,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.naming import owned_name
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
 
+# The dialect in which each kind of list is written.
+DIALECTS = {"dacl": "dacl", "sgacl": "sgacl", "port_acl": "ios", "firewall": "nftables"}
 OWNERSHIP = "segwright:"
 CELL_STATUS = {"monitor": "MONITOR", "enforce": "ENABLED"}
 
@@ -26,8 +28,7 @@ def ownership_mark(site: Site, what: str) -> str:
 
 def rendered(listing: PointList) -> str:
     """Return the text of a list in its platform's language."""
-    platform = {"dacl": "dacl", "sgacl": "sgacl", "port_acl": "ios", "firewall": "nftables"}[listing.kind]
-    return registry.render(platform, listing.name, listing.aces)
+    return registry.render(DIALECTS[listing.kind], listing.name, listing.aces)
 
 
 def conflicts(site: Site, lists: Sequence[PointList]) -> list[Finding]:

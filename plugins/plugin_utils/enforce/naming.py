@@ -24,5 +24,5 @@ def owned_name(*parts: str) -> str:
     unclear = any("__" in part or part.startswith("_") or part.endswith("_") for part in parts)
     if len(full) > LIMIT or unclear:
         digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:8]
-        full = full[: LIMIT - 9] + "_" + digest
+        full = full[: LIMIT - 9].rstrip("_") + "_" + digest
     return safe_name(full, IDENTIFIER)

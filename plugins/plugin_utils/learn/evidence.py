@@ -144,4 +144,6 @@ def _target(row: BoundRow, segment_of: Mapping[str, str], network_of: Mapping[st
         return "", segment_of[row.server_device]
     if row.server_address in network_of:
         return "", network_of[row.server_address]
-    return ("the server fits no segment" if row.server_device else "the server's address belongs to no known device"), ""
+    return (
+        "the server fits no segment" if row.server_device else "the server's address belongs to no known device"
+    ), ""

@@ -12,8 +12,19 @@ from typing import Any
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.bands import evidence_bands
-from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import BoundRow, Evidence, Gathered, gather
-from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.score import DRAFT, PROPOSE, Context, Score, score
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import (
+    BoundRow,
+    Evidence,
+    Gathered,
+    gather,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.score import (
+    DRAFT,
+    PROPOSE,
+    Context,
+    Score,
+    score,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.build import ClassificationRule
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.members import facts_of, query_holds
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Segment, Service, Site
@@ -98,7 +109,9 @@ class Proposal:
     unknown_services: tuple[tuple[int, int], ...] = ()
 
 
-def proposed_segments(site: Site, classification: Sequence[ClassificationRule], register: Mapping[str, Any]) -> tuple[list[Segment], list[str]]:
+def proposed_segments(
+    site: Site, classification: Sequence[ClassificationRule], register: Mapping[str, Any]
+) -> tuple[list[Segment], list[str]]:
     """Return the site's segments and, for devices that fit none, those that the classification rules name.
 
     The first rule that fits a device decides. Only rules that some device needs add a segment.
@@ -113,13 +126,23 @@ def proposed_segments(site: Site, classification: Sequence[ClassificationRule], 
         if rule is None or rule.name in segments:
             continue
         segments[rule.name] = Segment(
-            rule.name, rule.zone, rule.sgt, rule.owner, rule.criticality, dict(rule.when), (), rule.description, rule.location
+            rule.name,
+            rule.zone,
+            rule.sgt,
+            rule.owner,
+            rule.criticality,
+            dict(rule.when),
+            (),
+            rule.description,
+            rule.location,
         )
         new.append(rule.name)
     return [segments[name] for name in sorted(segments)], sorted(new)
 
 
-def services_by_port(services: Mapping[str, Service], conversations: Iterable[tuple[int, int]]) -> dict[tuple[int, int], str]:
+def services_by_port(
+    services: Mapping[str, Service], conversations: Iterable[tuple[int, int]]
+) -> dict[tuple[int, int], str]:
     """Return the narrowest service that covers each (protocol, server port); ties go to the first by name.
 
     Services that are wide by the gate's own rule serve guardrails and never learning.
@@ -163,22 +186,58 @@ def propose(
     rules: list[ProposedRule] = []
     review: list[ReviewItem] = []
     unknown: list[tuple[int, int]] = []
-    for key, evidence in sorted(gathered.candidates.items(), key=lambda item: (item[0].client, item[0].to, item[0].protocol, item[0].server_port)):
+    for key, evidence in sorted(
+        gathered.candidates.items(),
+        key=lambda item: (item[0].client, item[0].to, item[0].protocol, item[0].server_port),
+    ):
         service = services.get((key.protocol, key.server_port), "")
-        joined = key.to not in zones or zones[key.client] == zones[key.to] or (zones[key.client], zones[key.to]) in conduits
-        context = Context(sizes.get(key.client, 0), covered, bool(service), joined, int(settings.get("minimum_days", 3)))
+        joined = (
+            key.to not in zones or zones[key.client] == zones[key.to] or (zones[key.client], zones[key.to]) in conduits
+        )
+        context = Context(
+            sizes.get(key.client, 0), covered, bool(service), joined, int(settings.get("minimum_days", 3))
+        )
         made = score(evidence, context)
         reason = _why_not(made, evidence, service, settings)
         if reason:
             if not service:
                 unknown.append((key.protocol, key.server_port))
-            review.append(ReviewItem(key.client, key.to, key.protocol, key.server_port, evidence.flows, len(evidence.days), reason, made.total))
+            review.append(
+                ReviewItem(
+                    key.client,
+                    key.to,
+                    key.protocol,
+                    key.server_port,
+                    evidence.flows,
+                    len(evidence.days),
+                    reason,
+                    made.total,
+                )
+            )
             continue
-        rules.append(ProposedRule(rule_id(key.client, key.to, service), key.client, key.to, service, made, evidence, sizes.get(key.client, 0)))
+        rules.append(
+            ProposedRule(
+                rule_id(key.client, key.to, service),
+                key.client,
+                key.to,
+                service,
+                made,
+                evidence,
+                sizes.get(key.client, 0),
+            )
+        )
     review += _excluded(gathered, names)
     findings = _window_findings(settings, covered)
     new = tuple(segment.name for segment in segments if segment.name not in site.segments)
-    return Proposal(tuple(segments), new, _merged(rules), tuple(review), gathered.bootstrap, tuple(findings), tuple(sorted(set(unknown))))
+    return Proposal(
+        tuple(segments),
+        new,
+        _merged(rules),
+        tuple(review),
+        gathered.bootstrap,
+        tuple(findings),
+        tuple(sorted(set(unknown))),
+    )
 
 
 def _why_not(made: Score, evidence: Evidence, service: str, settings: Mapping[str, Any]) -> str:

@@ -143,6 +143,8 @@ def removable_entries(source: FirstMatchList, skip: Iterable[int], space: Packet
         if own and (own.is_subset_of(passed) if entry.permit else not own & passed):
             takers = Decisions(space, below).within(own)
             covering = tuple(later[place] if place < len(later) else len(source.entries) for place in takers)
+            if index == len(source.entries) - 1 and covering == (len(source.entries),):
+                continue  # the default written out: good practice, not a fault
             result.append(Anomaly(REMOVABLE, index, entry, covering, own.witness()))
             removed.add(index)
     return result

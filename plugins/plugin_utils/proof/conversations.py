@@ -8,7 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import Match, ends_of, matches_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import (
+    ICMP_PROTOCOLS,
+    Match,
+    ends_of,
+    matches_of,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import PacketSet, PacketSpace
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Box
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import ANY, Site
@@ -16,8 +22,12 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model im
 WHOLE = IntervalSet.of((0, 0))
 SYN_ONLY = IntervalSet.of((2, 2))
 SYN_ACK = IntervalSet.of((18, 18))
-TCP, ICMP, ICMP6 = 6, 1, 58
+TCP, UDP = 6, 17
+TCP_PACKETS = IntervalSet.of((TCP, TCP), (256 + TCP, 256 + TCP))
 UNPRIVILEGED = IntervalSet.of((1024, 65535))
+# ICMP messages that open nothing: answers, unreachable and time exceeded (ICMPv6: with packet too big), which every list must pass.
+_NO_OPENERS = {4: (0, 3, 11, 14, 16, 18), 6: (1, 2, 3, 129)}
+_MESSAGES = IntervalSet.of((0, 65535))
 
 
 @dataclass(frozen=True)
@@ -33,12 +43,14 @@ class ConversationBoxes:
         return tuple(box for box in self.replies if box is not None)
 
 
+def conversation_boxes(
+    site: Site, client: str, server: str, services: Iterable[str], client_ports: IntervalSet | None = None
+) -> ConversationBoxes:
+    """Return openers and their first replies for the named ends and services.
 
-def conversation_boxes(site: Site, client: str, server: str, services: Iterable[str], client_ports: IntervalSet | None = None) -> ConversationBoxes:
-    """Return openers and their first replies for the named ends and services; ``any`` as a service is all protocols.
-
-    TCP openers carry SYN alone and replies SYN and ACK. ``client_ports`` is used where a service does not pin the
-    client's port. ICMP has no reply box of its own kind and is judged forward only.
+    TCP openers carry SYN alone and replies SYN and ACK. ``client_ports`` is used where a service does not pin the client's port.
+    ``any`` as a service is everything that can open a conversation: each TCP SYN, each packet of another protocol, but no ICMP
+    answers and errors. ICMP errors and messages without an answer have no reply.
     """
     forward: list[Box] = []
     replies: list[Box | None] = []
@@ -46,15 +58,25 @@ def conversation_boxes(site: Site, client: str, server: str, services: Iterable[
     for ends in ends_of(site, client, server):
         offset = 0 if ends.family == 4 else 256
         if ANY in names:
-            protocols = IntervalSet.of((offset, offset + 255))
-            forward.append(_ends_box(Box(protocol=protocols, fragment=WHOLE), ends.client, ends.server))
-            replies.append(None)
-            continue
-        for _name, match in matches_of(site, names, ends.family):
-            out, back = _match_boxes(match, offset, client_ports)
+            found = _any_boxes(ends.family, client_ports)
+        else:
+            matches = (match for _name, match in matches_of(site, names, ends.family))
+            found = [_match_boxes(match, offset, client_ports) for match in matches]
+        for out, back in found:
             forward.append(_ends_box(out, ends.client, ends.server))
             replies.append(None if back is None else _ends_box(back, ends.server, ends.client))
     return ConversationBoxes(tuple(forward), tuple(replies))
+
+
+def _any_boxes(family: int, client_ports: IntervalSet | None) -> list[tuple[Box, Box | None]]:
+    offset = 0 if family == 4 else 256
+    icmp = ICMP_PROTOCOLS[family]
+    closed = IntervalSet.of(*((kind * 256, kind * 256 + 255) for kind in _NO_OPENERS[family]))
+    found = [_match_boxes(Match(number, None, None, None), offset, client_ports) for number in (TCP, UDP)]
+    found.append(_match_boxes(Match(icmp, None, None, _MESSAGES.subtract(closed)), offset, None))
+    rest = IntervalSet.of((offset, offset + 255)).subtract(IntervalSet.of(offset + TCP, offset + UDP, offset + icmp))
+    other = Box(protocol=rest, fragment=WHOLE)
+    return [*found, (other, other)]
 
 
 def _ends_box(box: Box, source: IntervalSet | None, destination: IntervalSet | None) -> Box:
@@ -66,16 +88,35 @@ def _ends_box(box: Box, source: IntervalSet | None, destination: IntervalSet | N
 
 
 def _match_boxes(match: Match, offset: int, client_ports: IntervalSet | None) -> tuple[Box, Box | None]:
-    protocol = IntervalSet.of((match.protocol + offset, match.protocol + offset))
-    box = Box(protocol=protocol, fragment=WHOLE)
-    if match.protocol in (ICMP, ICMP6):
-        return (box if match.detail is None else box.replace(detail=match.detail)), None
+    box = Box(protocol=IntervalSet.single(match.protocol + offset), fragment=WHOLE)
+    if match.protocol in ICMP_PROTOCOLS.values():
+        answer = match.reply()
+        out = box if match.detail is None else box.replace(detail=match.detail)
+        return out, box.replace(detail=answer.detail) if answer is not None and answer.detail is not None else None
     out = back = box
     if match.server_ports is not None:
         out, back = out.replace(destination_port=match.server_ports), back.replace(source_port=match.server_ports)
     pinned = match.client_ports if match.client_ports is not None else client_ports
-    if pinned is not None:
+    if pinned is not None and match.protocol in (TCP, UDP):
         out, back = out.replace(source_port=pinned), back.replace(destination_port=pinned)
     if match.protocol == TCP:
         out, back = out.replace(detail=SYN_ONLY), back.replace(detail=SYN_ACK)
     return out, back
+
+
+def tcp_mirrored(space: PacketSpace, packets: PacketSet, flags: IntervalSet) -> PacketSet:
+    """Return the TCP packets of a set with ends swapped and the given flags: openers to their first replies, and back."""
+    whole = Box(protocol=TCP_PACKETS, fragment=WHOLE)
+    boxes = (packets & space.from_box(whole)).boxes()
+    return space.from_boxes(
+        Box(
+            protocol=box.protocol.intersect(TCP_PACKETS),
+            detail=flags,
+            fragment=WHOLE,
+            destination=box.source,
+            source=box.destination,
+            destination_port=box.source_port,
+            source_port=box.destination_port,
+        )
+        for box in boxes
+    )

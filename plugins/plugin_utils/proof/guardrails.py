@@ -6,107 +6,196 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import PacketSet, PacketSpace
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Guardrail, Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Box, Packet
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import ANY, Guardrail, Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.conversations import (
+    SYN_ACK,
+    SYN_ONLY,
     UNPRIVILEGED,
-    ConversationBoxes,
     conversation_boxes,
+    tcp_mirrored,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.points import ListSets, enforces, list_sets
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.points import ListSets, every_list_sets
+
+DHCP_NOTE = "apart from DHCP requests (udp 68 to 67), which every access port passes"
+_DHCP = Box(
+    protocol=IntervalSet.single(17),
+    fragment=IntervalSet.single(0),
+    source_port=IntervalSet.single(68),
+    destination_port=IntervalSet.single(67),
+)
 
 
 @dataclass(frozen=True)
 class GuardrailResult:
-    """Outcome of one guardrail: ``proved``, ``violated``, ``not enforced`` or ``empty``, with a witness packet's text."""
+    """Outcome of one guardrail: ``proved``, ``violated``, ``not enforced`` or ``empty``, with a witness packet's text.
+
+    ``point`` is where a must-always is stopped. ``note`` limits what was proved.
+    """
 
     id: str
     must: str
     outcome: str
     point: str = ""
     witness: str = ""
+    note: str = ""
+    packet: Packet | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass
+class _Proof:
+    """The sets of one site and its lists."""
+
+    site: Site
+    lists: Sequence[PointList]
+    space: PacketSpace = field(default_factory=PacketSpace)
+
+    @cached_property
+    def sets(self) -> list[ListSets]:
+        """The sets of the lists given."""
+        return every_list_sets(self.space, self.site, self.lists)
+
+    @cached_property
+    def stopped(self) -> tuple[PacketSet, PacketSet]:
+        """What any list stops, and what a stateless list stops."""
+        return self._stopped(self.sets)
+
+    @cached_property
+    def stopped_at_enforce(self) -> tuple[PacketSet, PacketSet] | None:
+        """The same with every assigned segment at stage enforce; None where all are there already."""
+        if all(item.stage == "enforce" for item in self.site.assignments.values()):
+            return None
+        raised = {name: replace(item, stage="enforce") for name, item in self.site.assignments.items()}
+        site = replace(self.site, assignments=raised)
+        return self._stopped(every_list_sets(self.space, site, compile_site(site).lists))
+
+    @cached_property
+    def unassigned(self) -> dict[str, PacketSet]:
+        """Packets from and to the members of each segment that no point is assigned to."""
+        names = [n for n in self.site.segments if n not in self.site.assignments or not self.site.assignments[n].points]
+        return {name: self._openers(name, ANY, (ANY,)) | self._openers(ANY, name, (ANY,)) for name in names}
+
+    def _stopped(self, sets: Sequence[ListSets]) -> tuple[PacketSet, PacketSet]:
+        return (
+            self.space.union(item.stops for item in sets),
+            self.space.union(item.stops for item in sets if not item.listing.stateful),
+        )
+
+    def _openers(self, client: str, server: str, services: Sequence[str]) -> PacketSet:
+        return self.space.from_boxes(conversation_boxes(self.site, client, server, services).forward)
+
+    def reaching(self, openers: PacketSet, stopped: tuple[PacketSet, PacketSet]) -> PacketSet:
+        """Return the openers that nothing stops: neither themselves nor, for TCP, the SYN-ACK on its way back.
+
+        A UDP datagram and an ICMP message do their work without an answer, so only TCP counts as stopped by its reply.
+        """
+        rest = openers - stopped[0]
+        answers = tcp_mirrored(self.space, rest, SYN_ACK) & stopped[1]
+        return rest - tcp_mirrored(self.space, answers, SYN_ONLY) if answers else rest
+
+    def permitting_rule(self, openers: PacketSet) -> tuple[str, PacketSet]:
+        """Return the first rule that permits some of the openers and those it permits; ("", empty) where none does."""
+        for rule in self.site.rules():
+            found = openers & self._openers(rule.client, rule.to, rule.services)
+            if found:
+                return rule.id, found
+        return "", self.space.empty
 
 
 def prove_guardrails(site: Site, lists: Sequence[PointList]) -> tuple[list[GuardrailResult], list[Finding]]:
     """Return the outcome of every guardrail for all packets it covers, and its findings."""
-    space = PacketSpace()
-    sets = [list_sets(space, site, listing) for listing in lists]
+    proof = _Proof(site, lists)
     results: list[GuardrailResult] = []
     findings: list[Finding] = []
     for guardrail in site.guardrails:
         prove = _always if guardrail.must == "always" else _never
-        result, finding = prove(space, site, guardrail, sets)
+        result, finding = prove(proof, guardrail)
         results.append(result)
         if finding is not None:
             findings.append(finding)
     return results, findings
 
 
-def _always(space: PacketSpace, site: Site, guardrail: Guardrail, sets: Sequence[ListSets]) -> tuple[GuardrailResult, Finding | None]:
-    """Every opener from a usual client port (1024 and above) and its reply must pass every list that sees it."""
-    boxes = conversation_boxes(site, guardrail.client, guardrail.server, guardrail.services, UNPRIVILEGED)
-    forward, reply = space.from_boxes(list(boxes.forward)), space.from_boxes(list(boxes.reply))
+def _always(proof: _Proof, guardrail: Guardrail) -> tuple[GuardrailResult, Finding | None]:
+    """Every opener from a usual client port (1024 and above) and its reply must pass every list that may see it."""
+    boxes = conversation_boxes(proof.site, guardrail.client, guardrail.server, guardrail.services, UNPRIVILEGED)
+    forward, reply = proof.space.from_boxes(boxes.forward), proof.space.from_boxes(boxes.reply)
     if not forward:
         return _empty(guardrail)
-    for item in sets:
+    for item in proof.sets:
         directions = [("forward", forward)] if item.listing.stateful else [("forward", forward), ("reply", reply)]
         for direction, packets in directions:
-            cut = (packets & item.sees) - item.passes
-            packet = cut.witness()
+            packet = ((packets & item.may_see) - item.passes).witness()
             if packet is not None:
-                text = f"guardrail {guardrail.id}: list {item.listing.name} at {item.listing.point} stops ({direction}) {packet.describe()}"
-                result = GuardrailResult(guardrail.id, "always", "violated", item.listing.point, packet.describe())
+                place = f"list {item.listing.name} at {item.listing.point}"
+                text = f"guardrail {guardrail.id}: {place} stops ({direction}) {packet.describe()}"
+                result = _result(guardrail, "violated", packet, item.listing.point)
                 return result, codes.ALWAYS_VIOLATED.at(text, guardrail.location)
     return GuardrailResult(guardrail.id, "always", "proved"), None
 
 
-def _never(space: PacketSpace, site: Site, guardrail: Guardrail, sets: Sequence[ListSets]) -> tuple[GuardrailResult, Finding | None]:
-    """Every opener must be stopped by some enforcing list: on its way there, or its reply on the way back."""
-    boxes = conversation_boxes(site, guardrail.client, guardrail.server, guardrail.services)
-    remaining = space.from_boxes(list(boxes.forward))
-    if not remaining:
+def _never(proof: _Proof, guardrail: Guardrail) -> tuple[GuardrailResult, Finding | None]:
+    """Every opener must be stopped by some list that enforces: on its way there, or its reply on the way back."""
+    openers = proof.space.from_boxes(
+        conversation_boxes(proof.site, guardrail.client, guardrail.server, guardrail.services).forward
+    )
+    if not openers:
         return _empty(guardrail)
-    for item in sets:
-        remaining = remaining - (item.sees - item.passes)
-        if not item.listing.stateful and enforces(item.listing):
-            remaining = remaining - _openers_without_reply(space, boxes, item)
-    packet = remaining.witness()
-    if packet is None:
-        return GuardrailResult(guardrail.id, "never", "proved"), None
-    text = f"guardrail {guardrail.id}: no enforcing list stops {packet.describe()}"
-    if _stages_pending(site, guardrail):
-        result = GuardrailResult(guardrail.id, "never", "not enforced", "", packet.describe())
-        return result, codes.NEVER_UNENFORCED.at(text, guardrail.location)
-    result = GuardrailResult(guardrail.id, "never", "violated", "", packet.describe())
-    return result, codes.NEVER_VIOLATED.at(text, guardrail.location)
+    rest = proof.reaching(openers, proof.stopped)
+    note = ""
+    if ANY in guardrail.services and rest:
+        without = rest - proof.space.from_box(_DHCP)
+        note = DHCP_NOTE if without != rest else ""
+        rest = without
+    if not rest:
+        return GuardrailResult(guardrail.id, "never", "proved", note=note), None
+    return _not_kept(proof, guardrail, rest)
 
 
-def _openers_without_reply(space: PacketSpace, boxes: ConversationBoxes, item: ListSets) -> PacketSet:
-    """Return the TCP openers whose SYN-ACK the list stops whole, box by box.
+def _not_kept(proof: _Proof, guardrail: Guardrail, rest: PacketSet) -> tuple[GuardrailResult, Finding]:
+    """Say why some openers pass: a rule permits them, a stage has not come yet, or no point sees them."""
+    rule, found = proof.permitting_rule(rest)
+    if rule:
+        return _violated(proof, guardrail, found, f"rule {rule} permits")
+    later = rest if proof.stopped_at_enforce is None else proof.reaching(rest, proof.stopped_at_enforce)
+    if not later:
+        return _pending(guardrail, rest, "stops at stage enforce, and not yet,", codes.NEVER_UNENFORCED.remedy)
+    missing = [name for name, packets in proof.unassigned.items() if later & packets]
+    if not later - proof.space.union(proof.unassigned.values()):
+        hint = f"assign {', '.join(missing[:5])} to an enforcement point"
+        return _pending(guardrail, later, f"segments without a point ({', '.join(missing[:5])}) leave open", hint)
+    return _violated(proof, guardrail, later - proof.space.union(proof.unassigned.values()), "no enforcing list stops")
 
-    A box of openers counts only when no packet of its reply box passes, which keeps the statement safe: a
-    one-way UDP datagram needs no reply, so only TCP is counted.
-    """
-    stopped = space.empty
-    for out, back in zip(boxes.forward, boxes.replies):
-        if back is None or not (out.protocol.contains(6) or out.protocol.contains(262)):
-            continue
-        packets = space.from_box(back)
-        if packets.is_subset_of(item.sees) and not packets & item.passes:
-            stopped = stopped | space.from_box(out)
-    return stopped
+
+def _pending(guardrail: Guardrail, rest: PacketSet, why: str, hint: str) -> tuple[GuardrailResult, Finding]:
+    packet = rest.witness()
+    assert packet is not None
+    text = f"guardrail {guardrail.id}: {why} {packet.describe()}"
+    return _result(guardrail, "not enforced", packet), codes.NEVER_UNENFORCED.at(text, guardrail.location, hint)
 
 
-def _stages_pending(site: Site, guardrail: Guardrail) -> bool:
-    """Return whether an end of the guardrail is a segment that is not at stage enforce yet."""
-    names = [name for name in (guardrail.client, guardrail.server) if name in site.segments]
-    stages = [site.assignments[name].stage if name in site.assignments else "observe" for name in names]
-    return any(stage != "enforce" for stage in stages)
+def _violated(proof: _Proof, guardrail: Guardrail, rest: PacketSet, why: str) -> tuple[GuardrailResult, Finding]:
+    packet = rest.witness()
+    assert packet is not None
+    seen = [item.listing for item in proof.sets if packet in item.sees]
+    text = f"guardrail {guardrail.id}: {why} {packet.describe()}"
+    if not seen:
+        blind = sorted({item.listing.point for item in proof.sets if item.listing.kind == "firewall"})
+        text += "; no point sees it" + (f" (its ends lie on one side of {', '.join(blind)})" if blind else "")
+    return _result(guardrail, "violated", packet), codes.NEVER_VIOLATED.at(text, guardrail.location)
+
+
+def _result(guardrail: Guardrail, outcome: str, packet: Packet, point: str = "") -> GuardrailResult:
+    return GuardrailResult(guardrail.id, guardrail.must, outcome, point, packet.describe(), packet=packet)
 
 
 def _empty(guardrail: Guardrail) -> tuple[GuardrailResult, Finding]:

@@ -3,20 +3,23 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Lists as packet sets: what each list sees and what it lets pass.
 
-A stateless list on an access port sees packets from its endpoints; a matrix cell sees packets from the members of its source
-to those of its destination; a firewall sees openers between different subnets.
+A stateless list on an access port sees IPv4 packets from its endpoints; a matrix cell sees IPv4 packets from the members of its
+source to those of its destination; a firewall sees openers between different subnets. What a list does not see it neither
+stops nor proves anything about.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import addresses_of, member_addresses
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.sides import TOP, sides_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import PacketSet, PacketSpace, permitted
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Box, Entry, FirstMatchList
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import EnforcementPoint, Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import EnforcementPoint, Member, Site
 
 WHOLE_PACKETS = IntervalSet.of((0, 0))
 FAMILY_PROTOCOLS = {4: IntervalSet.of((0, 255)), 6: IntervalSet.of((256, 511))}
@@ -35,76 +38,75 @@ def first_match(listing: PointList) -> FirstMatchList:
 
 
 def enforces(listing: PointList) -> bool:
-    """Return whether the list really stops packets: cells in MONITOR forward what their list denies."""
-    return listing.stage == "enforce"
+    """Return whether the list does what its text says: a cell in MONITOR forwards what its list denies, every other list is literal."""
+    return listing.kind != "sgacl" or listing.stage == "enforce"
 
 
-def point_subnets(site: Site, point: EnforcementPoint) -> tuple[str, ...]:
-    """Return the prefixes between which a firewall stands: its ``subnets``, or those of its ``zones``, or of all zones."""
-    if point.options.get("subnets"):
-        return tuple(point.options["subnets"])
-    zones = point.options.get("zones") or sorted(site.zones)
-    return tuple(prefix for zone in zones for prefix in site.zones[zone].subnets)
+def filtered_members(site: Site, listing: PointList, surely: bool) -> list[Member]:
+    """Return the members of the list's segment whose packets pass through it.
 
-
-def own_addresses(site: Site, point: EnforcementPoint, family: int) -> IntervalSet:
-    """Return the firewall's own addresses (option ``addresses``): what it sends or receives itself is not forwarded."""
-    return addresses_of(point.options.get("addresses", ()), family)
+    A DACL and a cell follow the device. A port ACL filters the devices that the membership places at its switch and ports; where
+    it names no switch or port for a device, that device is not surely filtered but may be.
+    """
+    members = list(site.members.get(listing.segment, ()))
+    if listing.kind != "port_acl":
+        return members
+    switches = {listing.host} if surely else {listing.host, ""}
+    ports = set(listing.interfaces) if surely else {*listing.interfaces, ""}
+    return [member for member in members if member.switch in switches and member.interface in ports]
 
 
 @dataclass(frozen=True)
 class ListSets:
-    """A list as sets of one space: the packets it sees and the packets it lets pass."""
+    """A list as sets of one space: the packets it surely sees, those it may see, and the packets it lets pass."""
 
     listing: PointList
     sees: PacketSet
+    may_see: PacketSet
     passes: PacketSet
+
+    @property
+    def stops(self) -> PacketSet:
+        """Return the packets that the list surely sees and drops."""
+        return self.sees - self.passes
 
 
 def list_sets(space: PacketSpace, site: Site, listing: PointList) -> ListSets:
     """Return what a list sees and passes, as packet sets."""
-    sees = space.from_boxes(_visible_boxes(site, listing))
+    sees = space.from_boxes(_visible_boxes(site, listing, surely=True))
+    may_see = space.from_boxes(_visible_boxes(site, listing, surely=False))
     passes = permitted(space, first_match(listing)) if enforces(listing) else space.everything
-    return ListSets(listing, sees, passes)
+    return ListSets(listing, sees, may_see, passes)
 
 
-def _visible_boxes(site: Site, listing: PointList) -> list[Box]:
+def every_list_sets(space: PacketSpace, site: Site, lists: Sequence[PointList]) -> list[ListSets]:
+    """Return the sets of every list."""
+    return [list_sets(space, site, listing) for listing in lists]
+
+
+def _visible_boxes(site: Site, listing: PointList, surely: bool) -> list[Box]:
     if listing.kind == "firewall":
-        return _between_subnets(site, site.points[listing.point])
+        return _between_sides(site, site.points[listing.point], surely)
+    members = filtered_members(site, listing, surely)
+    source = addresses_of((text for member in members for text in member.addresses), 4)
+    if not source:
+        return []
+    box = Box(protocol=FAMILY_PROTOCOLS[4], source=source)
+    if listing.kind == "sgacl":
+        destination = member_addresses(site, listing.peer, 4)
+        return [box.replace(destination=destination)] if destination else []
+    return [box]
+
+
+def _between_sides(site: Site, point: EnforcementPoint, surely: bool) -> list[Box]:
+    """Return whole packets whose ends lie on two sides of the firewall; multicast, which is delivered locally too, only if not ``surely``."""
     boxes = []
     for family, protocols in FAMILY_PROTOCOLS.items():
-        source = member_addresses(site, listing.segment, family)
-        if not source:
-            continue
-        box = Box(protocol=protocols, source=source)
-        if listing.kind == "sgacl":
-            destination = member_addresses(site, listing.peer, family)
-            if not destination:
-                continue
-            box = box.replace(destination=destination)
-        boxes.append(box)
-    return boxes
-
-
-def _between_subnets(site: Site, point: EnforcementPoint) -> list[Box]:
-    """Return whole packets whose source lies in one of the prefixes and whose destination does not lie in the same.
-
-    A packet from elsewhere to one of the prefixes crosses the firewall too.
-    """
-    boxes = []
-    prefixes = point_subnets(site, point)
-    for family, protocols in FAMILY_PROTOCOLS.items():
-        own = own_addresses(site, point, family)
-        top = IntervalSet.of((0, 2 ** (32 if family == 4 else 128) - 1)).subtract(own)
-        rest = top
-        for prefix in prefixes:
-            inside = addresses_of([prefix], family).subtract(own)
-            if not inside:
-                continue
-            rest = rest.subtract(inside)
-            boxes.append(Box(protocol=protocols, fragment=WHOLE_PACKETS, source=inside, destination=top.subtract(inside)))
-        for prefix in prefixes:
-            inside = addresses_of([prefix], family).subtract(own)
-            if inside:
-                boxes.append(Box(protocol=protocols, fragment=WHOLE_PACKETS, source=rest, destination=inside))
-    return boxes
+        sides = sides_of(site, point, family)
+        top = TOP[family].subtract(sides.own).subtract(sides.local)
+        if surely:
+            top = top.subtract(sides.groups)
+        box = Box(protocol=protocols, fragment=WHOLE_PACKETS)
+        boxes += [box.replace(source=subnet, destination=top.subtract(subnet)) for subnet in sides.subnets if subnet]
+        boxes.append(box.replace(source=sides.outside, destination=top.subtract(sides.outside)))
+    return [box for box in boxes if not box.is_empty]

@@ -42,7 +42,9 @@ def flow_map_svg(view: Mapping[str, Any]) -> str:
 def _merged(rules: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     merged: dict[tuple[str, str], dict[str, Any]] = {}
     for rule in rules:
-        arc = merged.setdefault((rule["client"], rule["to"]), {"client": rule["client"], "to": rule["to"], "services": []})
+        arc = merged.setdefault(
+            (rule["client"], rule["to"]), {"client": rule["client"], "to": rule["to"], "services": []}
+        )
         arc["services"] += [service for service in rule["services"] if service not in arc["services"]]
     return list(merged.values())
 
@@ -62,7 +64,9 @@ def _grouped(names: set[str], zone_of: Mapping[str, str], weights: Mapping[str, 
     return sorted(zones.items(), key=lambda item: (sum(weights.get(n, 0.0) for n in item[1]) / len(item[1]), item[0]))
 
 
-def _column(groups: Sequence[tuple[str, list[str]]], x: int, segments: Mapping[str, Any]) -> tuple[dict[str, float], float, list[str]]:
+def _column(
+    groups: Sequence[tuple[str, list[str]]], x: int, segments: Mapping[str, Any]
+) -> tuple[dict[str, float], float, list[str]]:
     """Return the middle of each box, the column's height and its parts."""
     places: dict[str, float] = {}
     parts: list[str] = []

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ansible_collections.segwright.microseg.plugins.plugin_utils.report.cuts import split_cuts
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.flow_map import flow_map_svg
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.text import counted, esc
 
@@ -30,8 +31,8 @@ def page(title: str, subtitle: str, sections: Sequence[str]) -> str:
     """Return a whole HTML document from ready sections."""
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
-        f'<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; style-src \'unsafe-inline\'">'
-        f"<title>{esc(title)}</title><style>{STYLE}</style></head><body><main><h1>{esc(title)}</h1><p class=\"sub\">{esc(subtitle)}</p>"
+        f"<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
+        f'<title>{esc(title)}</title><style>{STYLE}</style></head><body><main><h1>{esc(title)}</h1><p class="sub">{esc(subtitle)}</p>'
         + "\n".join(sections)
         + "</main></body></html>\n"
     )
@@ -39,7 +40,11 @@ def page(title: str, subtitle: str, sections: Sequence[str]) -> str:
 
 def cards(values: Sequence[tuple[object, str]]) -> str:
     """Return a row of number cards."""
-    return '<div class="cards">' + "".join(f'<div class="card"><b>{esc(v)}</b><span>{esc(t)}</span></div>' for v, t in values) + "</div>"
+    return (
+        '<div class="cards">'
+        + "".join(f'<div class="card"><b>{esc(v)}</b><span>{esc(t)}</span></div>' for v, t in values)
+        + "</div>"
+    )
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
@@ -84,7 +89,16 @@ def policy_sections(view: Mapping[str, Any]) -> list[str]:
     columns = names + sorted({rule["to"] for rule in view["rules"]} - set(names))
     order = [name for name in columns if name in names or any(key[1] == name for key in cells)]
     rows = [
-        [s["name"], s["zone"], s["sgt"] if s["sgt"] is not None else "", s["devices"], s["criticality"], s["owner"], s["stage"], ", ".join(s["points"])]
+        [
+            s["name"],
+            s["zone"],
+            s["sgt"] if s["sgt"] is not None else "",
+            s["devices"],
+            s["criticality"],
+            s["owner"],
+            s["stage"],
+            ", ".join(s["points"]),
+        ]
         for s in view["segments"]
     ]
     head = ("segment", "zone", "SGT", "devices", "criticality", "owner", "stage", "enforced at")
@@ -115,15 +129,45 @@ def plan_html(plan: Mapping[str, Any], view: Mapping[str, Any]) -> str:
         )
     ]
     if effect.get("sentence"):
-        sections.append(f"<p><b>Effect.</b> {esc(effect['sentence'])}. <span class=\"warn\">Reach: {esc(effect.get('reach', ''))}.</span></p>")
+        sections.append(
+            f'<p><b>Effect.</b> {esc(effect["sentence"])}. <span class="warn">Reach: {esc(effect.get("reach", ""))}.</span></p>'
+        )
     sections += policy_sections(view)
-    if effect.get("seen_cut"):
-        rows = [[r["client"], r["server"], f"{r['protocol']}/{r['port']}", r["flows"], r["days"], r["point"], r["doubt"]] for r in effect["seen_cut"]]
-        sections += ["<h2>Recorded conversations that would be cut</h2>", table(("client", "server", "service", "flows", "days", "cut at", "doubt"), rows)]
+    sections += _cut_sections(effect.get("seen_cut") or [])
     for target in plan["targets"]:
-        sections.append(f"<h2>{esc(target['name'])} ({esc(target['platform'])}): {counted(len(target['operations']), 'operation')}</h2>")
+        sections.append(
+            f"<h2>{esc(target['name'])} ({esc(target['platform'])}): {counted(len(target['operations']), 'operation')}</h2>"
+        )
         for operation in target["operations"]:
             label = esc(operation["summary"] or f"{operation['action']} {operation['kind']} {operation['name']}")
             body = diff_block(operation["diff"]) if operation.get("diff") else ""
-            sections.append(f'<details open class="panel"><summary>{label}</summary>{body}</details>' if body else f'<div class="panel">{label}</div>')
-    return page(f"Segwright plan {plan['plan_id'][:12]}", f"{view['site']}, policy commit {plan['policy_commit'][:12]}, {plan['created']}", sections)
+            sections.append(
+                f'<details open class="panel"><summary>{label}</summary>{body}</details>'
+                if body
+                else f'<div class="panel">{label}</div>'
+            )
+    return page(
+        f"Segwright plan {plan['plan_id'][:12]}",
+        f"{view['site']}, policy commit {plan['policy_commit'][:12]}, {plan['created']}",
+        sections,
+    )
+
+
+def _cut_sections(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    legitimate, doubtful = split_cuts(rows)
+    sections: list[str] = []
+    if legitimate:
+        body = [
+            [r["client"], r["server"], f"{r['protocol']}/{r['port']}", r["flows"], r["days"], r["point"], r["line"]]
+            for r in legitimate
+        ]
+        head = ("client", "server", "service", "flows", "days", "cut at", "by")
+        sections += [
+            '<h2 class="bad">Recorded conversations that would be cut, and nothing speaks against them</h2>',
+            table(head, body),
+        ]
+    if doubtful:
+        groups = [[g.client, g.doubt, g.conversations, g.servers, g.service_text(), g.flows, g.point] for g in doubtful]
+        head = ("client", "why doubtful", "conversations", "servers", "services", "flows", "cut at")
+        sections += ["<h2>Doubtful recorded conversations that would be cut</h2>", table(head, groups)]
+    return sections

@@ -8,7 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.report.text import code, counted, fence, finding_rows, md, md_table
+from ansible_collections.segwright.microseg.plugins.plugin_utils.report.cuts import split_cuts
+from ansible_collections.segwright.microseg.plugins.plugin_utils.report.text import (
+    code,
+    counted,
+    fence,
+    finding_rows,
+    md,
+    md_table,
+)
 
 FINDING_HEAD = ("code", "where", "what", "what to do")
 CUT_LIMIT = 50
@@ -16,7 +24,12 @@ CUT_LIMIT = 50
 
 def _head(title: str, result: Mapping[str, Any]) -> list[str]:
     state = "passed" if result.get("ok") else "**failed**"
-    return [f"# {title}: {state}", "", f"Policy commit {code(result.get('policy_commit') or 'none')}, {md(result.get('generated_at', ''))}.", ""]
+    return [
+        f"# {title}: {state}",
+        "",
+        f"Policy commit {code(result.get('policy_commit') or 'none')}, {md(result.get('generated_at', ''))}.",
+        "",
+    ]
 
 
 def _findings(result: Mapping[str, Any]) -> list[str]:
@@ -28,25 +41,34 @@ def _findings(result: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _cut_table(rows: list[Mapping[str, Any]]) -> list[str]:
-    head = ("client", "server", "service", "flows", "days", "cut at", "by", "owner", "doubt")
-    body = [
-        [
-            code(row["client"]),
-            code(row["server"]),
-            code(f"{row['protocol']}/{row['port']}"),
-            row["flows"],
-            row["days"],
-            code(row["point"]),
-            code(row["line"]),
-            md(row.get("owner", "")),
-            md(row.get("doubt", "")),
+def _cut_tables(rows: list[Mapping[str, Any]]) -> list[str]:
+    legitimate, doubtful = split_cuts(rows)
+    lines: list[str] = []
+    if legitimate:
+        head = ("client", "server", "service", "flows", "days", "cut at", "by", "owner")
+        body = [
+            [
+                code(row["client"]),
+                code(row["server"]),
+                code(f"{row['protocol']}/{row['port']}"),
+                row["flows"],
+                row["days"],
+                code(row["point"]),
+                code(row["line"]),
+                md(row.get("owner", "")),
+            ]
+            for row in legitimate[:CUT_LIMIT]
         ]
-        for row in rows[:CUT_LIMIT]
-    ]
-    lines = [md_table(head, body), ""]
-    if len(rows) > CUT_LIMIT:
-        lines += [f"... and {len(rows) - CUT_LIMIT} more in the JSON result.", ""]
+        lines += [f"### Nothing speaks against them ({len(legitimate)})", "", md_table(head, body), ""]
+        if len(legitimate) > CUT_LIMIT:
+            lines += [f"... and {len(legitimate) - CUT_LIMIT} more in the JSON result.", ""]
+    if doubtful:
+        head = ("client", "why doubtful", "conversations", "servers", "services", "flows", "cut at")
+        groups = [
+            [code(g.client), md(g.doubt), g.conversations, g.servers, code(g.service_text()), g.flows, code(g.point)]
+            for g in doubtful[:CUT_LIMIT]
+        ]
+        lines += [f"### Doubtful ({sum(g.conversations for g in doubtful)})", "", md_table(head, groups), ""]
     return lines
 
 
@@ -57,11 +79,18 @@ def validate_markdown(result: Mapping[str, Any]) -> str:
     lines += [", ".join(f"{value} {md(key)}" for key, value in counts.items()) + ".", ""] if counts else []
     lines += _findings(result)
     if result.get("guardrails"):
-        rows = [[code(g["id"]), md(g["must"]), md(g["outcome"]), code(g.get("witness", ""))] for g in result["guardrails"]]
+        rows = [
+            [code(g["id"]), md(g["must"]), md(g["outcome"]), code(g.get("witness", ""))] for g in result["guardrails"]
+        ]
         lines += ["## Guardrails (all packets)", "", md_table(("guardrail", "must", "outcome", "witness"), rows), ""]
     if result.get("equivalence"):
         equal = sum(1 for item in result["equivalence"] if item["equal"])
-        lines += ["## Rendered lists", "", f"{equal} of {len(result['equivalence'])} lists parse back to exactly what was compiled.", ""]
+        lines += [
+            "## Rendered lists",
+            "",
+            f"{equal} of {len(result['equivalence'])} lists parse back to exactly what was compiled.",
+            "",
+        ]
     if result.get("expectations"):
         met = sum(1 for item in result["expectations"] if item["met"])
         lines += ["## Expectations", "", f"{met} of {len(result['expectations'])} met.", ""]
@@ -74,9 +103,12 @@ def validate_markdown(result: Mapping[str, Any]) -> str:
             "",
         ]
         if replay["cut"]:
-            lines += _cut_table(replay["cut"])
+            lines += _cut_tables(replay["cut"])
         if replay["unused_rules"]:
-            lines += ["Rules without recorded traffic: " + ", ".join(code(rule) for rule in replay["unused_rules"]) + ".", ""]
+            lines += [
+                "Rules without recorded traffic: " + ", ".join(code(rule) for rule in replay["unused_rules"]) + ".",
+                "",
+            ]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -104,7 +136,14 @@ def propose_markdown(result: Mapping[str, Any]) -> str:
     review = result.get("review", [])
     if review:
         rows = [
-            [code(r["client"]), code(r["server"]), code(f"{r['protocol']}/{r['port']}"), r["flows"], r["days"], md(r["reason"])]
+            [
+                code(r["client"]),
+                code(r["server"]),
+                code(f"{r['protocol']}/{r['port']}"),
+                r["flows"],
+                r["days"],
+                md(r["reason"]),
+            ]
             for r in review[:CUT_LIMIT]
         ]
         head = ("client", "server", "service", "flows", "days", "why it is not a rule")
@@ -117,17 +156,24 @@ def propose_markdown(result: Mapping[str, Any]) -> str:
 
 def plan_markdown(plan: Mapping[str, Any]) -> str:
     """Return a plan as text and as effect."""
-    lines = [f"# Plan {code(plan['plan_id'][:12])}", "", f"Policy commit {code(plan['policy_commit'])}, {md(plan['created'])}.", ""]
+    lines = [
+        f"# Plan {code(plan['plan_id'][:12])}",
+        "",
+        f"Policy commit {code(plan['policy_commit'])}, {md(plan['created'])}.",
+        "",
+    ]
     effect = plan.get("effect") or {}
     if effect.get("sentence"):
         lines += [f"**Effect:** {md(effect['sentence'])}. Reach: {md(effect.get('reach', ''))}.", ""]
     if effect.get("seen_cut"):
-        lines += ["## Recorded conversations that would be cut", ""] + _cut_table(effect["seen_cut"])
+        lines += ["## Recorded conversations that would be cut", ""] + _cut_tables(effect["seen_cut"])
     for target in plan["targets"]:
         operations = target["operations"]
         lines += [f"## {md(target['name'])} ({md(target['platform'])}): {counted(len(operations), 'operation')}", ""]
         for operation in operations:
-            lines += [f"- {md(operation['summary'] or operation['action'] + ' ' + operation['kind'] + ' ' + operation['name'])}"]
+            lines += [
+                f"- {md(operation['summary'] or operation['action'] + ' ' + operation['kind'] + ' ' + operation['name'])}"
+            ]
             if operation.get("diff"):
                 lines += ["", fence(operation["diff"], "diff"), ""]
         lines += [""]
@@ -139,7 +185,10 @@ def plan_markdown(plan: Mapping[str, Any]) -> str:
 def verify_markdown(result: Mapping[str, Any]) -> str:
     """Return what was read back and what drifted."""
     lines = _head("Verification", result)
-    rows = [[code(t["name"]), md(t["platform"]), t["objects"], md("equal" if t["equal"] else "drift")] for t in result.get("targets", [])]
+    rows = [
+        [code(t["name"]), md(t["platform"]), t["objects"], md("equal" if t["equal"] else "drift")]
+        for t in result.get("targets", [])
+    ]
     lines += [md_table(("target", "platform", "objects", "state"), rows), ""] if rows else []
     drift = result.get("drift", [])
     if drift:

@@ -27,5 +27,15 @@ def site_view(site: Site) -> dict[str, Any]:
                 "points": list(assignment.points) if assignment else [],
             }
         )
-    rules = [{"id": r.id, "client": r.client, "to": r.to, "services": list(r.services), "origin": r.origin, "reason": r.reason} for r in site.rules()]
+    rules = [
+        {
+            "id": r.id,
+            "client": r.client,
+            "to": r.to,
+            "services": list(r.services),
+            "origin": r.origin,
+            "reason": r.reason,
+        }
+        for r in site.rules()
+    ]
     return {"site": site.name, "segments": segments, "rules": rules}

@@ -47,8 +47,12 @@ def run_apply(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str,
     return _answer(values, paths, plan, outcome, [*sound.findings, *lock.findings], commit)
 
 
-def _answer(values: Mapping[str, Any], paths: Paths, plan: Plan, outcome: Outcome, more: list[Finding], commit: str) -> dict[str, Any]:
-    made = result("apply", [*outcome.findings, *more], commit, check_mode=bool(values["check_mode"]), **outcome.as_dict())
+def _answer(
+    values: Mapping[str, Any], paths: Paths, plan: Plan, outcome: Outcome, more: list[Finding], commit: str
+) -> dict[str, Any]:
+    made = result(
+        "apply", [*outcome.findings, *more], commit, check_mode=bool(values["check_mode"]), **outcome.as_dict()
+    )
     made["summary"] = _summary(made)
     if not values["check_mode"]:
         write_json(paths.output / "apply.json", made)
@@ -64,7 +68,11 @@ def _answer(values: Mapping[str, Any], paths: Paths, plan: Plan, outcome: Outcom
         answer["diff"] = plan_diff(plan)
     if not outcome.ok:
         first = outcome.sorted_findings()[0]
-        back = f"; {len(outcome.completed)} operations were carried out, the rollback playbook undoes them" if outcome.completed else ""
+        back = (
+            f"; {len(outcome.completed)} operations were carried out, the rollback playbook undoes them"
+            if outcome.completed
+            else ""
+        )
         answer |= {"failed": True, "msg": f"{first} [{first.hint}]{back}", "errors": made["errors"]}
     return answer
 

@@ -9,6 +9,18 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
 
 BAD_ARGUMENT = Code("SW4601", "error", "an argument cannot be used", "correct the argument named in the message")
 NO_REGISTER = Code("SW4602", "error", "there is no register of devices", "run the collect playbook first")
-NO_TARGET = Code("SW4603", "error", "the policy needs a target that the play does not reach", "add the host to the inventory or to the play's hosts")
-GATE_CLOSED = Code("SW4604", "error", "the policy does not pass its gate", "run the validate playbook and correct what it names")
-END_UNKNOWN = Code("SW4605", "error", "an end of the conversation cannot be resolved", "use an address, a device id or name of the membership, or a segment")
+NO_TARGET = Code(
+    "SW4603",
+    "error",
+    "the policy needs a target that the play does not reach",
+    "add the host to the inventory or to the play's hosts",
+)
+GATE_CLOSED = Code(
+    "SW4604", "error", "the policy does not pass its gate", "run the validate playbook and correct what it names"
+)
+END_UNKNOWN = Code(
+    "SW4605",
+    "error",
+    "an end of the conversation cannot be resolved",
+    "use an address, a device id or name of the membership, or a segment",
+)

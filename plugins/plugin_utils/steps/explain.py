@@ -29,7 +29,11 @@ def run_explain(values: dict[str, Any]) -> dict[str, Any]:
     verdict = Evaluator(sound.site, sound.compiled.lists).verdict(conversation)
     deciding = verdict.deciding()
     says = "permitted" if verdict.permitted else "denied"
-    by = f" by {deciding.label} of list {deciding.list_name} at {deciding.point}" if deciding else ": no enforcement point sees it"
+    by = (
+        f" by {deciding.label} of list {deciding.list_name} at {deciding.point}"
+        if deciding
+        else ": no enforcement point sees it"
+    )
     if deciding and deciding.origin.location.file:
         by += f" ({deciding.origin.location})"
     return {
@@ -63,5 +67,7 @@ def _flow(site: Site, values: dict[str, Any]) -> tuple[int, int, int]:
     text = str(values.get("protocol") or "")
     protocol = PROTOCOLS.get(text, int(text) if text.isdigit() and int(text) < 256 else -1)
     if protocol < 0:
-        raise FindingError(codes.BAD_ARGUMENT.at("give a service, or a protocol (tcp, udp, icmp or a number) and a port"))
+        raise FindingError(
+            codes.BAD_ARGUMENT.at("give a service, or a protocol (tcp, udp, icmp or a number) and a port")
+        )
     return protocol, int(values.get("port") or 0), client_port

@@ -20,7 +20,9 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.registr
 def run_hosts(values: Mapping[str, Any], variables: Mapping[str, Any]) -> list[str]:
     """Return the hosts of this run: the argument ``targets``, else the play's hosts within ``--limit`` and the batch."""
     named = values.get("targets")
-    hosts = list(named) if named else list(variables.get("ansible_play_batch") or variables.get("ansible_play_hosts") or ())
+    hosts = (
+        list(named) if named else list(variables.get("ansible_play_batch") or variables.get("ansible_play_hosts") or ())
+    )
     hostvars = variables.get("hostvars") or {}
     unknown = [host for host in hosts if host not in hostvars]
     if unknown:
@@ -29,7 +31,9 @@ def run_hosts(values: Mapping[str, Any], variables: Mapping[str, Any]) -> list[s
 
 
 @contextmanager
-def connected(values: Mapping[str, Any], variables: Mapping[str, Any], needed: Sequence[str] | None) -> Iterator[dict[str, Target]]:
+def connected(
+    values: Mapping[str, Any], variables: Mapping[str, Any], needed: Sequence[str] | None
+) -> Iterator[dict[str, Target]]:
     """Yield the targets of this run that are needed (all of them where ``needed`` is None), and close them in any case."""
     hosts = [host for host in run_hosts(values, variables) if needed is None or host in needed]
     targets = connect(target_specs(variables.get("hostvars") or {}, hosts))

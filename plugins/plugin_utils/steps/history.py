@@ -8,14 +8,18 @@ from __future__ import annotations
 import ipaddress
 from collections import defaultdict
 from collections.abc import Mapping
-from datetime import date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import store
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import BoundRow
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.scan import Opened, ScanReport, find_scans
-from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.history import SeenConversation, address_of, seen_conversations
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.history import (
+    SeenConversation,
+    address_of,
+    seen_conversations,
+)
 
 UNICAST = ("unicast", "peer")
 
@@ -31,7 +35,9 @@ def window(data_dir: Path, days: int | None) -> date | None:
 def scans_in(data_dir: Path, since: date | None = None) -> ScanReport:
     """Return who scanned, from the connections of the store."""
     names = ["start_us", "client_hi", "client_lo", "server_hi", "server_lo", "protocol", "server_port", "answered"]
-    table = store.connections(data_dir, since, columns=[*names, "packets_out", "bytes_out", "packets_in", "bytes_in", "class"])
+    table = store.connections(
+        data_dir, since, columns=[*names, "packets_out", "bytes_out", "packets_in", "bytes_in", "class"]
+    )
     opened = (
         Opened(
             row["start_us"],
@@ -57,7 +63,10 @@ def recorded_history(data_dir: Path, days: int | None = None) -> list[SeenConver
     scans = scans_in(data_dir, since).conversations
     merged: dict[tuple[Any, ...], dict[str, Any]] = {}
     for row in store.rollup(data_dir, since).to_pylist():
-        key = tuple(row[name] for name in ("client_hi", "client_lo", "server_hi", "server_lo", "protocol", "server_port", "class"))
+        key = tuple(
+            row[name]
+            for name in ("client_hi", "client_lo", "server_hi", "server_lo", "protocol", "server_port", "class")
+        )
         known = merged.setdefault(key, {**row, "flows": 0, "answered_flows": 0, "days": set()})
         known["flows"] += row["flows"]
         known["answered_flows"] += row["answered_flows"]
@@ -79,11 +88,15 @@ class Bindings:
         for device in register.get("devices", ()):
             for item in device.get("addresses", ()):
                 begin, end = _micros(item.get("from")), _micros(item.get("to"), open_end=True)
-                self._intervals[str(item["address"])].append((begin, end, str(device["id"]), float(item.get("confidence", 0.5))))
+                self._intervals[str(item["address"])].append(
+                    (begin, end, str(device["id"]), float(item.get("confidence", 0.5)))
+                )
 
     def device_at(self, address: str, micros: int) -> str:
         """Return the device that most surely held the address then, or empty text where none or several equally did."""
-        holders = [(sure, device) for begin, end, device, sure in self._intervals.get(address, ()) if begin <= micros <= end]
+        holders = [
+            (sure, device) for begin, end, device, sure in self._intervals.get(address, ()) if begin <= micros <= end
+        ]
         best = max((sure for sure, _device in holders), default=0.0)
         names = {device for sure, device in holders if sure == best}
         return names.pop() if len(names) == 1 else ""
@@ -96,11 +109,13 @@ def _micros(text: Any, open_end: bool = False) -> int:
         return text
     moment = datetime.fromisoformat(str(text).replace("Z", "+00:00"))
     if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone.utc)
+        moment = moment.replace(tzinfo=UTC)
     return int(moment.timestamp() * 1_000_000)
 
 
-def bound_rows(data_dir: Path, register: Mapping[str, Any], days: int | None = None) -> tuple[list[BoundRow], ScanReport]:
+def bound_rows(
+    data_dir: Path, register: Mapping[str, Any], days: int | None = None
+) -> tuple[list[BoundRow], ScanReport]:
     """Return the window's daily rollup rows bound to devices by time, and the scans."""
     since = window(data_dir, days)
     bindings = Bindings(register)

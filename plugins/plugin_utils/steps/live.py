@@ -36,17 +36,26 @@ def lists_in_force(compiled: Sequence[PointList], snapshots: Mapping[str, Snapsh
 
 def _live_list(listing: PointList, objects: Mapping[str, Any]) -> PointList | None:
     if listing.kind == "dacl":
-        profile, acl = objects.get(f"authorization_profile/{listing.name}"), objects.get(f"downloadable_acl/{listing.name}")
+        profile, acl = (
+            objects.get(f"authorization_profile/{listing.name}"),
+            objects.get(f"downloadable_acl/{listing.name}"),
+        )
         if not profile or not acl or profile.get("dacl_name") != listing.name:
             return None
         return _with_text(listing, "dacl", acl["content"], "enforce")
     if listing.kind == "port_acl":
-        attached = [o for key, o in objects.items() if key.startswith("attachment/") and o.get("access_list") == listing.name]
+        attached = [
+            o for key, o in objects.items() if key.startswith("attachment/") and o.get("access_list") == listing.name
+        ]
         acl = objects.get(f"access_list/{listing.name}")
         return _with_text(listing, "ios", acl["content"], "enforce") if attached and acl else None
     if listing.kind == "firewall":
         ruleset = objects.get(f"ruleset/{listing.name}")
-        return _with_text(listing, "nftables", ruleset["content"], "enforce") if ruleset and ruleset.get("content") else None
+        return (
+            _with_text(listing, "nftables", ruleset["content"], "enforce")
+            if ruleset and ruleset.get("content")
+            else None
+        )
     return _live_cell(listing, objects)
 
 
@@ -73,4 +82,6 @@ def _with_text(listing: PointList, platform: str, text: str, stage: str) -> Poin
 
 
 def _labelled(aces: Sequence[Ace]) -> tuple[Ace, ...]:
-    return tuple(ace if ace.label else replace(ace, label=ace.raw or f"line {number + 1}") for number, ace in enumerate(aces))
+    return tuple(
+        ace if ace.label else replace(ace, label=ace.raw or f"line {number + 1}") for number, ace in enumerate(aces)
+    )

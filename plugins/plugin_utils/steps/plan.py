@@ -101,6 +101,8 @@ def _answer(values: Mapping[str, Any], plan: Plan, warnings: list[Finding], path
 def plan_diff(plan: Plan) -> list[dict[str, str]]:
     """Return the plan's steps as Ansible shows differences."""
     return [
-        {"prepared": f"{operation.target}: {operation.summary or f'{operation.action} {operation.kind} {operation.name}'}\n{operation.diff}\n"}
+        {
+            "prepared": f"{operation.target}: {operation.summary or f'{operation.action} {operation.kind} {operation.name}'}\n{operation.diff}\n"
+        }
         for operation in plan.operations()
     ]

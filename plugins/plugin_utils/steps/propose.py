@@ -11,16 +11,30 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock import iso_of_micros
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import read_document, read_json, write_atomic, write_json
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import (
+    read_document,
+    read_json,
+    write_atomic,
+    write_json,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError, errors_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import addresses_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn import codes as learn_codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import BoundRow
-from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.propose import Proposal, ProposedRule, propose, proposed_segments
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.propose import (
+    Proposal,
+    ProposedRule,
+    propose,
+    proposed_segments,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.scan import ScanReport
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.codes import NO_LOCK
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.loader import load_site
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.members import facts_of, resolve_members, write_lock
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.members import (
+    facts_of,
+    resolve_members,
+    write_lock,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Segment, Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.writer import (
     SegmentChange,
@@ -59,20 +73,31 @@ def run_propose(values: dict[str, Any]) -> dict[str, Any]:
     proposal = propose(site, segments, segment_of, _networks_of(site, rows), names, rows)
     found += [*proposal.findings, *_scan_findings(scans, rows, names), *_device_findings(register, segment_of, names)]
     changes = _write(paths, segments, proposal, lock, dry_run)
-    made = result("propose", found, commit_name(paths.policy), **_content(register, segments, new, proposal, rows, scans, changes))
+    made = result(
+        "propose", found, commit_name(paths.policy), **_content(register, segments, new, proposal, rows, scans, changes)
+    )
     made["summary"] = _summary(made)
     if not dry_run:
         write_json(paths.output / "propose.json", made)
         write_atomic(paths.output / "propose.md", propose_markdown(made))
-    answer: dict[str, Any] = {"changed": bool(changes), "summary": made["summary"], "learnt": made["learnt"], "files": sorted(changes)}
+    answer: dict[str, Any] = {
+        "changed": bool(changes),
+        "summary": made["summary"],
+        "learnt": made["learnt"],
+        "files": sorted(changes),
+    }
     if values["diff_mode"]:
-        answer["diff"] = [{"before_header": n, "after_header": n, "before": b, "after": a} for n, (b, a) in sorted(changes.items())]
+        answer["diff"] = [
+            {"before_header": n, "after_header": n, "before": b, "after": a} for n, (b, a) in sorted(changes.items())
+        ]
     if not made["ok"]:
         answer |= {"failed": True, "msg": made["errors"][0]["message"], "errors": made["errors"]}
     return answer
 
 
-def _write(paths: Paths, segments: Sequence[Segment], proposal: Proposal, lock: Mapping[str, Any], dry_run: bool) -> dict[str, tuple[str, str]]:
+def _write(
+    paths: Paths, segments: Sequence[Segment], proposal: Proposal, lock: Mapping[str, Any], dry_run: bool
+) -> dict[str, tuple[str, str]]:
     """Write segment files, lock and evidence; return the changed files with their text before and after."""
     changes: dict[str, tuple[str, str]] = {}
     comment = schema_comment(paths.policy)
@@ -115,7 +140,9 @@ def _rule_values(rule: ProposedRule) -> dict[str, Any]:
     }
 
 
-def _write_evidence(path: Path, segment: str, rules: Sequence[ProposedRule], changes: dict[str, tuple[str, str]], dry_run: bool) -> None:
+def _write_evidence(
+    path: Path, segment: str, rules: Sequence[ProposedRule], changes: dict[str, tuple[str, str]], dry_run: bool
+) -> None:
     """Keep counts and dates beside the policies, so that a rule's own summary changes only with a band."""
     if not rules:
         return
@@ -151,7 +178,11 @@ def _name_of(device: Mapping[str, Any]) -> str:
 def _networks_of(site: Site, rows: Sequence[BoundRow]) -> dict[str, str]:
     """Return, for server addresses without a device, the narrowest network set that holds them."""
     sets = sorted(
-        ((name, addresses_of(network.prefixes, family), family) for name, network in site.networks.items() for family in (4, 6)),
+        (
+            (name, addresses_of(network.prefixes, family), family)
+            for name, network in site.networks.items()
+            for family in (4, 6)
+        ),
         key=lambda item: (item[1].size, item[0]),
     )
     found: dict[str, str] = {}
@@ -180,7 +211,9 @@ def _scan_findings(scans: ScanReport, rows: Sequence[BoundRow], names: Mapping[s
     return findings
 
 
-def _device_findings(register: Mapping[str, Any], segment_of: Mapping[str, str], names: Mapping[str, str]) -> list[Finding]:
+def _device_findings(
+    register: Mapping[str, Any], segment_of: Mapping[str, str], names: Mapping[str, str]
+) -> list[Finding]:
     return [
         learn_codes.UNCLASSIFIED.at(f"device {names[str(device['id'])]} ({device['id']}) fits no segment")
         for device in register["devices"]

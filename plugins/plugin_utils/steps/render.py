@@ -33,7 +33,16 @@ def run_render(values: dict[str, Any]) -> dict[str, Any]:
         for item in sound.compiled.lists
     ]
     targets = [
-        {"host": t.host, "platform": t.platform, "objects": [{"kind": o.kind, "name": o.name, "body": dict(o.body)} for o in t.objects]}
+        {
+            "host": t.host,
+            "platform": t.platform,
+            "objects": [{"kind": o.kind, "name": o.name, "body": dict(o.body)} for o in t.objects],
+        }
         for t in sound.compiled.targets
     ]
-    return {"changed": False, "lists": lists, "targets": targets, "warnings_found": [f.as_dict() for f in sound.findings]}
+    return {
+        "changed": False,
+        "lists": lists,
+        "targets": targets,
+        "warnings_found": [f.as_dict() for f in sound.findings],
+    }

@@ -24,4 +24,9 @@ def run_replay(values: dict[str, Any]) -> dict[str, Any]:
         f"{data['recorded']} recorded conversations: {data['permitted']} pass, {legitimate} legitimate and {len(made.cut) - legitimate}"
         f" doubtful ones would be cut, {data['not_covered']} are seen by no point"
     )
-    return {"changed": False, "replay": data, "summary": summary, "findings": [f.as_dict() for f in replay_findings(made)]}
+    return {
+        "changed": False,
+        "replay": data,
+        "summary": summary,
+        "findings": [f.as_dict() for f in replay_findings(made)],
+    }

@@ -22,7 +22,9 @@ def run_rollback(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[s
     paths = paths_of(values)
     check_mode = bool(values["check_mode"])
     with StateLock(paths.state / "lock", "rollback") as lock, connected(values, variables, None) as targets:
-        outcome = rollback_plan(str(values.get("plan_id") or ""), targets, Journal(paths.journal), check_mode=check_mode)
+        outcome = rollback_plan(
+            str(values.get("plan_id") or ""), targets, Journal(paths.journal), check_mode=check_mode
+        )
     content = outcome.as_dict()
     content["undone"] = content.pop("completed")
     made = result("rollback", [*outcome.findings, *lock.findings], "", check_mode=check_mode, **content)
@@ -32,7 +34,12 @@ def run_rollback(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[s
         made["summary"] += f", {len(made['remaining'])} could not be"
     if not check_mode:
         write_json(paths.output / "rollback.json", made)
-    answer: dict[str, Any] = {"changed": outcome.changed, "plan_id": outcome.plan_id, "undone": made["undone"], "summary": made["summary"]}
+    answer: dict[str, Any] = {
+        "changed": outcome.changed,
+        "plan_id": outcome.plan_id,
+        "undone": made["undone"],
+        "summary": made["summary"],
+    }
     if not outcome.ok:
         first = outcome.sorted_findings()[0]
         answer |= {"failed": True, "msg": f"{first} [{first.hint}]", "errors": made["errors"]}

@@ -74,7 +74,12 @@ def run_validate(values: dict[str, Any]) -> dict[str, Any]:
     made["summary"] = _summary(made)
     write_json(paths.output / "validate.json", made)
     write_atomic(paths.output / "validate.md", validate_markdown(made))
-    answer: dict[str, Any] = {"changed": False, "summary": made["summary"], "counts": made.get("counts", {}), "report": str(paths.output / "validate.md")}
+    answer: dict[str, Any] = {
+        "changed": False,
+        "summary": made["summary"],
+        "counts": made.get("counts", {}),
+        "report": str(paths.output / "validate.md"),
+    }
     if not made["ok"]:
         answer |= {"failed": True, "msg": failed_summary(made["errors"]), "errors": made["errors"]}
     return answer
@@ -129,6 +134,9 @@ def _summary(made: dict[str, Any]) -> str:
 
 def failed_summary(errors: Sequence[dict[str, Any]]) -> str:
     """Return the first errors as text for a failing task."""
-    shown = [f"{e['code']} {e['file']}:{e['line']} {e['message']}" if e["file"] else f"{e['code']} {e['message']}" for e in errors[:5]]
+    shown = [
+        f"{e['code']} {e['file']}:{e['line']} {e['message']}" if e["file"] else f"{e['code']} {e['message']}"
+        for e in errors[:5]
+    ]
     more = f" ... and {len(errors) - 5} more" if len(errors) > 5 else ""
     return "; ".join(shown) + more

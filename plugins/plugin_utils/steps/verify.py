@@ -25,15 +25,30 @@ def run_verify(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str
         reached = [item for item in sound.compiled.targets if item.host in targets]
         verification = verify_targets(targets, reached)
     skipped = sorted({item.host for item in sound.compiled.targets} - {item.host for item in reached})
-    made = result("verify", [*verification.findings, *sound.findings], commit_name(paths.policy), **verification.as_dict(), not_read=skipped)
+    made = result(
+        "verify",
+        [*verification.findings, *sound.findings],
+        commit_name(paths.policy),
+        **verification.as_dict(),
+        not_read=skipped,
+    )
     equal = sum(1 for target in made["targets"] if target["equal"])
-    made["summary"] = f"{equal} of {len(made['targets'])} targets equal the commit, {len(made['drift'])} objects drifted"
+    made["summary"] = (
+        f"{equal} of {len(made['targets'])} targets equal the commit, {len(made['drift'])} objects drifted"
+    )
     if skipped:
         made["summary"] += f"; not in this run: {', '.join(skipped)}"
     write_json(paths.output / "verify.json", made)
     write_atomic(paths.output / "verify.md", verify_markdown(made))
-    answer: dict[str, Any] = {"changed": False, "drift": made["drift"], "targets": made["targets"], "summary": made["summary"]}
+    answer: dict[str, Any] = {
+        "changed": False,
+        "drift": made["drift"],
+        "targets": made["targets"],
+        "summary": made["summary"],
+    }
     if not made["ok"]:
-        shown = "; ".join(f"{item['target']} {item['kind']} {item['name']}: {item['difference']}" for item in made["drift"][:5])
+        shown = "; ".join(
+            f"{item['target']} {item['kind']} {item['name']}: {item['difference']}" for item in made["drift"][:5]
+        )
         answer |= {"failed": True, "msg": shown or made["errors"][0]["message"], "errors": made["errors"]}
     return answer

@@ -372,7 +372,8 @@ def checked_base_url(url: str) -> str:
     """Return the URL without a final slash; FindingError unless it is https with a host and nothing else."""
     parts = urllib.parse.urlsplit(url)
     if parts.scheme != "https" or not parts.hostname or parts.username or parts.path.strip("/") or parts.query:
-        raise FindingError(codes.BAD_SPEC.at(f"base_url {redact_text(url)[:100]!r} must be https://host[:port]"))
+        shown = f"{parts.scheme}://{parts.hostname or ''}" if parts.scheme else ""
+        raise FindingError(codes.BAD_SPEC.at(f"base_url {shown!r} must be https://host[:port] and nothing else"))
     return url.rstrip("/")
 
 

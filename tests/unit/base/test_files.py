@@ -9,10 +9,17 @@ import os
 from pathlib import Path
 
 import pytest
+
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base import files
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import MissingDependency, guarded, require
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.names import ACL_NAME, IDENTIFIER, INTERFACE, name_finding, safe_name
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.names import (
+    ACL_NAME,
+    IDENTIFIER,
+    INTERFACE,
+    name_finding,
+    safe_name,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.redact import MASK, redact, redact_text
 
 
@@ -71,7 +78,10 @@ def test_unsafe_names(name: object) -> None:
             safe_name(name)
 
 
-@pytest.mark.parametrize(("name", "pattern"), [("SW_pumps", IDENTIFIER), ("a-b", ACL_NAME), ("GigabitEthernet1/0/1", INTERFACE), ("Vlan10", INTERFACE)])
+@pytest.mark.parametrize(
+    ("name", "pattern"),
+    [("SW_pumps", IDENTIFIER), ("a-b", ACL_NAME), ("GigabitEthernet1/0/1", INTERFACE), ("Vlan10", INTERFACE)],
+)
 def test_safe_names(name: str, pattern: object) -> None:
     assert name_finding(name, pattern, "name") is None  # type: ignore[arg-type]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 
 import pytest
+
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base import yaml_io
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.yaml_io import parse_yaml

@@ -71,13 +71,13 @@ def test_a_tuple_used_again_is_a_new_connection_and_a_repeated_syn_is_none(tmp_p
 
 
 def test_vlan_tags_fragments_and_ipv6(tmp_path: Path) -> None:
-    whole = packets.udp("2001:db8::1", 5000, "2001:db8::2", 4840, b"y" * 24)[40:]
+    whole = packets.udp("2001:db8::1", 50000, "2001:db8::2", 161, b"y" * 24)[40:]
     parts = [
         packets.ip("2001:db8::1", "2001:db8::2", 17, whole[:16], 0, True, 9),
         packets.ip("2001:db8::1", "2001:db8::2", 17, whole[16:], 2, False, 9),
     ]
     row = one(tmp_path / "d", (DAY, packets.frame(parts[0], vlans=(10, 20))), (DAY, packets.frame(parts[1], vlans=(10, 20))))
-    assert names([row]) == [("2001:db8::1", "2001:db8::2", 17, 4840, "unicast")]
+    assert names([row]) == [("2001:db8::1", "2001:db8::2", 17, 161, "unicast")]
     assert row["packets_out"] == 2
     lost = packets.write(tmp_path / "lost.pcap", [(DAY, packets.frame(parts[1]))])
     made = ingest([lost], tmp_path / "lost")
@@ -127,7 +127,7 @@ def test_each_rule_of_orientation(tmp_path: Path) -> None:
     proved = [*packets.session(DAY, "192.0.2.11", 5001, "192.0.2.20", 7777), (DAY + 1, silent)]
     assert directions(tmp_path, proved)["192.0.2.10", "192.0.2.20", 7777] == 3
     assert directions(tmp_path, udp_pair(DAY, "192.0.2.10", 161, "192.0.2.20", 20000)) == {("192.0.2.10", "192.0.2.20", 20000): 6}
-    assert directions(tmp_path, udp_pair(DAY, "192.0.2.10", 44818, "192.0.2.20", 53)) == {("192.0.2.10", "192.0.2.20", 53): 6}
+    assert directions(tmp_path, udp_pair(DAY, "192.0.2.10", 44818, "192.0.2.20", 53)) == {("192.0.2.10", "192.0.2.20", 53): 7}
     assert directions(tmp_path, udp_pair(DAY, "192.0.2.10", 40000, "192.0.2.20", 7001)) == {("192.0.2.10", "192.0.2.20", 7001): 7}
     assert directions(tmp_path, udp_pair(DAY, "192.0.2.10", 7002, "192.0.2.20", 7001)) == {("192.0.2.10", "192.0.2.20", 7001): 9}
     # 5: three peer sockets against one; a high port wins over the low ones that ask it.

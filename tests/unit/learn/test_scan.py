@@ -11,7 +11,15 @@ MINUTE = 60_000_000
 CLIENT, OTHER = (4, 1), (4, 2)
 
 
-def opened(client: tuple[int, int], server: int, port: int, answered: bool = False, size: int = 60, at: int = 0, protocol: int = 6) -> Opened:
+def opened(
+    client: tuple[int, int],
+    server: int,
+    port: int,
+    answered: bool = False,
+    size: int = 60,
+    at: int = 0,
+    protocol: int = 6,
+) -> Opened:
     return Opened(at, client, (4, server), protocol, port, answered, 4, 4 * size)
 
 

@@ -8,14 +8,22 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 import pytest
+
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.bands import evidence_bands
-from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import BoundRow, CandidateKey, Evidence, gather
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import (
+    BoundRow,
+    CandidateKey,
+    Evidence,
+    gather,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.score import Context, hard_stop, score
 
 FIRST = date(2026, 11, 2)
 
 
-def row(day: int = 0, device: str = "a", port: int = 104, method: int = 1, answered: int = 1, **more: object) -> BoundRow:
+def row(
+    day: int = 0, device: str = "a", port: int = 104, method: int = 1, answered: int = 1, **more: object
+) -> BoundRow:
     values: dict[str, object] = {
         "day": FIRST + timedelta(days=day), "client_device": device, "client_address": "10.0.0.1", "server_device": "s", "server_address": "10.0.1.1",
         "protocol": 6, "server_port": port, "kind": "unicast", "flows": 1, "answered": answered, "method": method, "confidence": 1.0, "first_us": 1, "last_us": 2,
@@ -73,7 +81,10 @@ def test_gather_keeps_scans_unknown_devices_and_bootstrap_out() -> None:
         row(protocol=1, port=3 * 256 + 1), row(kind="broadcast"), row(server_device="", server_address="192.0.2.1", port=443), row(device="x"),
     ]  # fmt: skip
     made = gather(rows, {"a": "pumps", "s": "servers"}, {"192.0.2.1": "vendor_cloud"})
-    assert set(made.candidates) == {CandidateKey("pumps", "servers", 6, 104), CandidateKey("pumps", "vendor_cloud", 6, 443)}
+    assert set(made.candidates) == {
+        CandidateKey("pumps", "servers", 6, 104),
+        CandidateKey("pumps", "vendor_cloud", 6, 443),
+    }
     assert made.bootstrap == 2
     assert sorted(item.reason for item in made.excluded) == [
         "broadcast traffic is not addressed to a device",
@@ -87,5 +98,7 @@ def test_gather_keeps_scans_unknown_devices_and_bootstrap_out() -> None:
 def test_bands_do_not_move_within_a_band() -> None:
     week = evidence(*(row(day) for day in range(7)))
     more = evidence(*(row(day) for day in range(12)))
-    assert evidence_bands(week, 1) == evidence_bands(more, 1) == {"devices": "all", "days": "7 to 13", "direction": "high"}
+    assert (
+        evidence_bands(week, 1) == evidence_bands(more, 1) == {"devices": "all", "days": "7 to 13", "direction": "high"}
+    )
     assert evidence_bands(evidence(*(row(day) for day in range(14))), 1)["days"] == "14 to 29"

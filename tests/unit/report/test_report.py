@@ -10,13 +10,28 @@ from html.parser import HTMLParser
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.html import plan_html
-from ansible_collections.segwright.microseg.plugins.plugin_utils.report.markdown import plan_markdown, propose_markdown, validate_markdown, verify_markdown
+from ansible_collections.segwright.microseg.plugins.plugin_utils.report.markdown import (
+    plan_markdown,
+    propose_markdown,
+    validate_markdown,
+    verify_markdown,
+)
 
 HOSTILE = '<script>alert(1)</script>|`x`](javascript:a) "\n## title'
 
 
 def plan() -> dict[str, Any]:
-    row = {"client": HOSTILE, "server": "s", "protocol": "tcp", "port": 1, "flows": 1, "days": 1, "point": HOSTILE, "line": HOSTILE, "doubt": ""}
+    row = {
+        "client": HOSTILE,
+        "server": "s",
+        "protocol": "tcp",
+        "port": 1,
+        "flows": 1,
+        "days": 1,
+        "point": HOSTILE,
+        "line": HOSTILE,
+        "doubt": "",
+    }
     step = {"action": "create", "kind": "sgacl", "name": HOSTILE, "summary": HOSTILE, "diff": f"+{HOSTILE}\n```\n-gone"}
     return {
         "plan_id": "f" * 64,
@@ -30,8 +45,26 @@ def plan() -> dict[str, Any]:
 VIEW = {
     "site": HOSTILE,
     "segments": [
-        {"name": "a", "zone": HOSTILE, "sgt": 20, "owner": HOSTILE, "criticality": "high", "devices": 1, "stage": "enforce", "points": ["fw1"]},
-        {"name": "b", "zone": "z", "sgt": None, "owner": "o", "criticality": "low", "devices": 2, "stage": "observe", "points": []},
+        {
+            "name": "a",
+            "zone": HOSTILE,
+            "sgt": 20,
+            "owner": HOSTILE,
+            "criticality": "high",
+            "devices": 1,
+            "stage": "enforce",
+            "points": ["fw1"],
+        },
+        {
+            "name": "b",
+            "zone": "z",
+            "sgt": None,
+            "owner": "o",
+            "criticality": "low",
+            "devices": 2,
+            "stage": "observe",
+            "points": [],
+        },
     ],
     "rules": [{"id": "r", "client": "a", "to": HOSTILE, "services": [HOSTILE], "origin": "manual", "reason": ""}],
 }
@@ -73,7 +106,7 @@ def test_markdown_tables_keep_their_columns() -> None:
     text = plan_markdown(plan())
     rows = [line for line in text.splitlines() if line.startswith("|")]
     widths = {len(re.findall(r"(?<!\\)\|", row)) for row in rows}
-    assert widths == {10}
+    assert widths == {9}
     outside = re.sub(r"(?s)````diff\n.*?\n````", "", text)
     assert "\n## title" not in outside
 
@@ -90,6 +123,8 @@ def test_every_report_says_what_failed_and_where() -> None:
     for made in (
         validate_markdown({**head, "counts": {"rules": 2}}),
         propose_markdown({**head, "learnt": {"devices": 1}}),
-        verify_markdown({**head, "targets": [], "drift": [{"target": "t", "kind": "k", "name": "n", "difference": "d"}]}),
+        verify_markdown(
+            {**head, "targets": [], "drift": [{"target": "t", "kind": "k", "name": "n", "difference": "d"}]}
+        ),
     ):
         assert "**failed**" in made and "SW2101" in made and "`site.yml:4`" in made and r"a\|b" in made

@@ -1,0 +1,97 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: acl_parse
+short_description: Read access lists from text
+version_added: 1.0.0
+description:
+  - Reads the access lists in a configuration, in show output or in the content of an ISE object, and says of each whether it was understood whole.
+  - A line that is not understood is never guessed. It stands in RV(acls[].opaque) with the reason.
+  - Connects to nothing.
+options:
+  platform:
+    description:
+      - Syntax of the text. V(nxos) and V(asa) are not supported yet and fail with finding SW1202.
+    type: str
+    required: true
+    choices: [dacl, sgacl, ios, ios_ipv6, nxos, asa, nftables]
+  text:
+    description:
+      - The text. Prompts, counters, padding and CR LF do no harm.
+    type: str
+    required: true
+attributes:
+  check_mode:
+    support: full
+    description: Changes nothing in any mode.
+  diff_mode:
+    support: none
+    description: There is no change to show.
+author:
+  - Segwright contributors (@segwright)
+"""
+
+EXAMPLES = r"""
+- name: Read what a switch shows
+  segwright.microseg.acl_parse:
+    platform: ios
+    text: "{{ lookup('ansible.builtin.file', 'show_ip_access_lists.txt') }}"
+  register: lists
+
+- name: Stop where a line is not understood
+  ansible.builtin.assert:
+    that: lists.round_trip
+"""
+
+RETURN = r"""
+acls:
+  description: The access lists, in the order of the text.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Name of the list, empty where the text has none.
+      type: str
+    kind:
+      description: Kind of the list, V(extended), V(standard), V(ipv6), V(dacl), V(sgacl), V(nftables), or V(foreign) and what it is.
+      type: str
+    entries:
+      description: Entries in order. A key that restricts nothing is absent.
+      type: list
+      elements: dict
+      sample: [{"permit": true, "family": 4, "protocol": "tcp", "source": ["any"], "destination": ["192.0.2.1/32"], "destination_ports": ["443"], "line": 2}]
+    opaque:
+      description: Lines that were not understood, with line, text and reason.
+      type: list
+      elements: dict
+    trailing_remarks:
+      description: Remarks after the last entry.
+      type: list
+      elements: str
+    default_permit:
+      description: Whether the platform's implicit end permits.
+      type: bool
+    empty_permits:
+      description: Whether the list permits everything when it has no entries.
+      type: bool
+    round_trip:
+      description: Whether the list was understood whole and, written anew, has the same meaning for all packets.
+      type: bool
+opaque:
+  description: All lines that were not understood, with the name of their list.
+  returned: success
+  type: list
+  elements: dict
+round_trip:
+  description: Whether every list in the text passes the round trip.
+  returned: success
+  type: bool
+  sample: true
+"""
