@@ -67,7 +67,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _raw:
-  description: Rows with client, server, protocol, server_port, service, class, flows, answered_flows, packets, bytes, first, last, method and confidence.
+  description:
+    - Rows with client, server, protocol, server_port, service, class, flows, answered_flows, packets, bytes,
+      first, last, method and confidence.
   type: list
   elements: dict
 """
@@ -76,6 +78,7 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
+
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.steps import flow_rows
 

@@ -32,7 +32,7 @@ HOST = "127.10.81.10"
 COMMIT = "c" * 40
 MARK = "segwright:test "
 SEED: dict[str, Any] = {
-    "settings": {"push_delay": 0.2},
+    "settings": {"push_delay": 0.1},
     "network_devices": [{"name": "acc1", "ip": "127.10.81.31"}, {"name": "acc2", "ip": "127.10.81.32"}],
     "sgacls": [{"name": "Corp_Web", "lines": ["permit tcp dst eq 443", "deny ip"], "description": "desktop team"}],
     "dacls": [{"name": "Corp-Printers", "lines": ["permit ip any any"], "description": "desktop team"}],
@@ -142,8 +142,11 @@ def codes_of(findings: Any) -> set[str]:
     return {finding.code for finding in findings}
 
 
-@pytest.mark.parametrize("version", ["3.3_patch_1", "3.5.0"])
-@pytest.mark.parametrize("form", ["both", "sgacl_only", "rule_only"])
+@pytest.mark.parametrize(
+    ("version", "form"),
+    [("3.3_patch_1", "both"), ("3.5.0", "sgacl_only"), pytest.param("3.5.0", "rule_only", marks=pytest.mark.full),
+     pytest.param("3.3_patch_1", "rule_only", marks=pytest.mark.full)],
+)  # fmt: skip
 def test_plan_apply_verify_change_and_back(
     ise: IseServer, control: ControlClient, journal: Journal, version: str, form: str
 ) -> None:

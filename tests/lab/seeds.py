@@ -9,6 +9,7 @@ else. Those must still be there, unchanged, after whatever the product does.
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from typing import Any
 
 from .credentials import SWITCH_ENABLE, SWITCH_PASSWORD, SWITCH_USER
@@ -18,6 +19,8 @@ from .places import Places
 FOREIGN_DACL = "Corp-Printers-DACL"
 FOREIGN_SGACL = "Corp_Web_Only"
 FOREIGN_ACL = "MGMT-ACCESS"
+# Sessions are older than the sample recordings, so that every recorded flow falls into one.
+SESSIONS_SINCE = int(datetime(2026, 11, 1, 6, tzinfo=timezone.utc).timestamp())
 
 _FOREIGN_DACL_LINES = [
     "remark printers of the office, kept by the desktop team",
@@ -46,7 +49,16 @@ def ise_seed(hospital: Hospital, places: Places) -> dict[str, Any]:
         ],
         "sgacls": [{"name": FOREIGN_SGACL, "lines": _FOREIGN_SGACL_LINES, "description": "kept by the desktop team"}],
         "dacls": [{"name": FOREIGN_DACL, "lines": _FOREIGN_DACL_LINES, "description": "kept by the desktop team"}],
-        "endpoints": [{"mac": host.mac, "profile": host.profile, "description": host.name} for host in hosts],
+        # An asset database fills the custom attribute, as the integrations of real sites do.
+        "endpoints": [
+            {
+                "mac": host.mac,
+                "profile": host.profile,
+                "description": host.name,
+                "custom_attributes": {"hostname": host.name},
+            }
+            for host in hosts
+        ],
         "sessions": [
             {
                 "mac": host.mac,
@@ -55,6 +67,7 @@ def ise_seed(hospital: Hospital, places: Places) -> dict[str, Any]:
                 "nas_port": host.interface,
                 "endpoint_profile": host.profile,
                 "authorization_profile": "PermitAccess",
+                "started": SESSIONS_SINCE,
             }
             for host in hosts
         ],

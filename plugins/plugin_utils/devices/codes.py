@@ -9,13 +9,31 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
 
 OBSERVATION_INVALID = Code("SW1301", "warning", "an observation names no device", "give the MAC address of one device")
 FACT_INVALID = Code("SW1302", "warning", "a fact has a value that cannot be", "correct the source that says so")
-FACT_CONFLICT = Code("SW1303", "warning", "two sources disagree about a device", "find out which is right; the surer and newer one is used until then")
-PLACE_CONFLICT = Code("SW1304", "warning", "a device is seen at two places at one time", "look for a duplicated MAC address or a loop")
-ADDRESS_CONFLICT = Code("SW1305", "warning", "two devices claim one address at one time", "traffic of that time is bound to neither; find the duplicate address")
+FACT_CONFLICT = Code(
+    "SW1303",
+    "warning",
+    "two sources disagree about a device",
+    "find out which is right; the surer and newer one is used until then",
+)
+PLACE_CONFLICT = Code(
+    "SW1304", "warning", "a device is seen at two places at one time", "look for a duplicated MAC address or a loop"
+)
+ADDRESS_CONFLICT = Code(
+    "SW1305",
+    "warning",
+    "two devices claim one address at one time",
+    "traffic of that time is bound to neither; find the duplicate address",
+)
 ADDRESS_INVALID = Code("SW1306", "warning", "an address of a device cannot be used", "correct the source that says so")
 REGISTER_DAMAGED = Code("SW1311", "error", "the register cannot be read", "collect the device facts again")
-LINE_UNKNOWN = Code("SW1321", "warning", "a line of show output was not understood", "report the line; the facts of the others are used")
-OUTPUT_REFUSED = Code("SW1322", "error", "a device refused a show command", "check the command, the platform and the account's privileges")
-OUTPUT_EMPTY = Code("SW1323", "warning", "a show command gave nothing that was expected", "check the command and the platform")
+LINE_UNKNOWN = Code(
+    "SW1321", "warning", "a line of show output was not understood", "report the line; the facts of the others are used"
+)
+OUTPUT_REFUSED = Code(
+    "SW1322", "error", "a device refused a show command", "check the command, the platform and the account's privileges"
+)
+OUTPUT_EMPTY = Code(
+    "SW1323", "warning", "a show command gave nothing that was expected", "check the command and the platform"
+)
 OUTPUT_CUT = Code("SW1324", "error", "show output ends too early", "raise the read time-out and the terminal length")
 VALUE_INVALID = Code("SW1325", "warning", "a value in show output cannot be", "report the line; its entry is left out")

@@ -117,7 +117,11 @@ def _joined(spans: Sequence[_Span]) -> list[_Span]:
     made: list[_Span] = []
     for span in spans:
         last = made[-1] if made else None
-        if last is not None and len(span.holders) == len(last.holders) == 1 and span.holders[0][0] == last.holders[0][0]:
+        if (
+            last is not None
+            and len(span.holders) == len(last.holders) == 1
+            and span.holders[0][0] == last.holders[0][0]
+        ):
             (device, source, sure), (_device, other_source, other_sure) = last.holders[0], span.holders[0]
             best = min((-sure, source), (-other_sure, other_source))
             made[-1] = _Span(last.start, span.end, ((device, best[1], min(sure, other_sure)),))
@@ -141,7 +145,10 @@ def interval_table(intervals: Iterable[Interval]) -> Any:
     types = (pa.int64(), pa.int64(), pa.int64(), pa.int64(), pa.string(), pa.string(), pa.float32())
     metadata = {"kind": "addresses", "schema_version": "1.0"}
     fields = [pa.field(name, kind) for name, kind in zip(COLUMNS, types, strict=True)]
-    return pa.table([pa.array(values, type=kind) for values, kind in zip(columns, types, strict=True)], schema=pa.schema(fields, metadata))
+    return pa.table(
+        [pa.array(values, type=kind) for values, kind in zip(columns, types, strict=True)],
+        schema=pa.schema(fields, metadata),
+    )
 
 
 def read_intervals(data_dir: str | Path) -> Any:
@@ -152,9 +159,13 @@ def read_intervals(data_dir: str | Path) -> Any:
     try:
         table = parquet.read_table(path)
     except (OSError, pa.ArrowException) as error:
-        raise FindingError(codes.REGISTER_DAMAGED.at(f"not a Parquet file ({type(error).__name__})", Location(str(path)))) from error
+        raise FindingError(
+            codes.REGISTER_DAMAGED.at(f"not a Parquet file ({type(error).__name__})", Location(str(path)))
+        ) from error
     metadata = table.schema.metadata or {}
     version = metadata.get(b"schema_version", b"").split(b".")[0]
     if metadata.get(b"kind") != b"addresses" or version != b"1":
-        raise FindingError(codes.REGISTER_DAMAGED.at("not a file of address intervals that this version reads", Location(str(path))))
+        raise FindingError(
+            codes.REGISTER_DAMAGED.at("not a file of address intervals that this version reads", Location(str(path)))
+        )
     return table.select(list(COLUMNS))

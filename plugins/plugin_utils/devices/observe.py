@@ -9,17 +9,41 @@ MACs are seen on, or a port channel, is taken for a way to other switches, so it
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.model import AddressClaim, Observation, normal_mac
+from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.model import (
+    AddressClaim,
+    Observation,
+    normal_mac,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.parsers.neighbors import Neighbor
-from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.parsers.sessions import SessionDetails, SessionRow
-from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.parsers.tables import ArpEntry, MacEntry, SnoopingEntry, TrackingEntry
+from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.parsers.ports import PortDescription
+from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.parsers.sessions import (
+    SessionDetails,
+    SessionRow,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.parsers.tables import (
+    ArpEntry,
+    MacEntry,
+    SnoopingEntry,
+    TrackingEntry,
+)
 
 UPLINK_MACS = 4
-ACCESS_PREFIXES = ("FastEthernet", "GigabitEthernet", "TwoGigabitEthernet", "FiveGigabitEthernet", "TenGigabitEthernet", "TwentyFiveGig", "Ethernet")
+# A description that is one word is taken for a name; a sentence or a room is not.
+NAME = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9_.-]{0,62}\Z")
+ACCESS_PREFIXES = (
+    "FastEthernet",
+    "GigabitEthernet",
+    "TwoGigabitEthernet",
+    "FiveGigabitEthernet",
+    "TenGigabitEthernet",
+    "TwentyFiveGig",
+    "Ethernet",
+)
 SECOND_US = 1_000_000
 
 
@@ -95,7 +119,11 @@ def of_session_details(entries: Iterable[SessionDetails], switch: str, time: int
         facts: dict[str, Any] = {"switch": switch, "interface": each.interface, "vlan": _vlan(each.vlan)}
         if each.authorized and each.sgt:
             facts["sgt"] = each.sgt
-        made.append(Observation(each.mac, _given(facts), each.addresses, f"{switch}:session", time, 0.95 if each.authorized else 0.8))
+        made.append(
+            Observation(
+                each.mac, _given(facts), each.addresses, f"{switch}:session", time, 0.95 if each.authorized else 0.8
+            )
+        )
         kind = each.values.get("Device-type", "")
         if kind not in ("", "Un-Classified Device", "Unknown", "N/A"):
             # The switch's own classifier is a guess beside ISE's profiler.
@@ -111,6 +139,22 @@ def of_lldp(entries: Iterable[Neighbor], switch: str, time: int) -> list[Observa
             continue
         facts = {"switch": switch if each.interface else "", "interface": each.interface, "hostname": each.system_name}
         made.append(Observation(each.mac, _given(facts), each.addresses, f"{switch}:lldp", time, 0.8))
+    return made
+
+
+def of_descriptions(
+    entries: Iterable[PortDescription], macs: Mapping[str, Collection[str]], switch: str, time: int
+) -> list[Observation]:
+    """Return names by port descriptions, for ports with exactly one device; ``macs`` has the devices of each port.
+
+    A description outlives the device it was written for, so it counts little beside any other source.
+    """
+    made = []
+    for each in entries:
+        behind = macs.get(each.interface, ())
+        if len(behind) == 1 and NAME.match(each.description):
+            facts = {"hostname": each.description}
+            made.append(Observation(next(iter(behind)), facts, (), f"{switch}:description", time, 0.3))
     return made
 
 

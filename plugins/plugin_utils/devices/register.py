@@ -18,8 +18,18 @@ from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, sorted_findings
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices import codes
-from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.intervals import ASSUMED, Claim, Interval, intervals_of
-from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.model import AddressClaim, FactValue, Observation, normal_mac
+from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.intervals import (
+    ASSUMED,
+    Claim,
+    Interval,
+    intervals_of,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.model import (
+    AddressClaim,
+    FactValue,
+    Observation,
+    normal_mac,
+)
 
 HALF_LIFE_DAYS = 30.0
 DAY_US = 86_400_000_000
@@ -92,7 +102,11 @@ class Register:
 
         Raises ValueError for text that is no address.
         """
-        found = {each.device for each in self._by_address.get(normal_address(address), ()) if each.covers(micros) and not each.contested}
+        found = {
+            each.device
+            for each in self._by_address.get(normal_address(address), ())
+            if each.covers(micros) and not each.contested
+        }
         return found.pop() if len(found) == 1 else None
 
     def intervals(self) -> list[Interval]:
@@ -164,7 +178,9 @@ def observations_of(register: Register) -> Iterator[Observation]:
             yield Observation(device.id)
 
 
-def _claim(mac: str, observation: Observation, claim: str | AddressClaim, findings: list[Finding]) -> tuple[str, Claim] | None:
+def _claim(
+    mac: str, observation: Observation, claim: str | AddressClaim, findings: list[Finding]
+) -> tuple[str, Claim] | None:
     made = claim if isinstance(claim, AddressClaim) else AddressClaim(claim)
     try:
         address = normal_address(made.address)
@@ -215,7 +231,9 @@ def _facts(own: Mapping[str, list[Word]]) -> dict[str, Fact]:
             before = latest.get(word.source)
             if before is None or _recency(word) > _recency(before):
                 latest[word.source] = word
-        ranked = sorted(latest.values(), key=lambda word: (-_weight(word, newest), -word.time, word.source, str(word.value)))
+        ranked = sorted(
+            latest.values(), key=lambda word: (-_weight(word, newest), -word.time, word.source, str(word.value))
+        )
         first = ranked[0]
         made[name] = Fact(first.value, first.source, first.time, first.confidence, tuple(ranked[1:]))
     return made

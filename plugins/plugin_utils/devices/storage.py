@@ -8,16 +8,25 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterable
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock import iso_now
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import read_document, write_atomic, write_json
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import (
+    read_document,
+    write_atomic,
+    write_json,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError, Location
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices import codes
-from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.intervals import FIRST, LAST, Interval, interval_table
+from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.intervals import (
+    FIRST,
+    LAST,
+    Interval,
+    interval_table,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.model import Observation, normal_mac
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.register import (
     Device,
@@ -32,7 +41,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.registe
 parquet = guarded("pyarrow.parquet")
 
 KIND, MAJOR, SCHEMA_VERSION = "register", 1, "1.0"
-EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MOMENT = re.compile(r"\A\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z\Z")
 
 
@@ -84,7 +93,9 @@ def read(data_dir: str | Path) -> Register:
         devices = [_device_of(each) for each in document["devices"]]
         conflicts = tuple(Finding(**each) for each in document.get("conflicts", ()))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise FindingError(codes.REGISTER_DAMAGED.at(f"{type(error).__name__}: {error}", Location(str(path)))) from error
+        raise FindingError(
+            codes.REGISTER_DAMAGED.at(f"{type(error).__name__}: {error}", Location(str(path)))
+        ) from error
     return Register({each.id: each for each in devices}, conflicts)
 
 
@@ -115,7 +126,12 @@ def _device_value(device: Device) -> dict[str, Any]:
             "time": moment_text(fact.time),
             "confidence": fact.confidence,
             "others": [
-                {"value": _plain(each.value), "source": each.source, "time": moment_text(each.time), "confidence": each.confidence}
+                {
+                    "value": _plain(each.value),
+                    "source": each.source,
+                    "time": moment_text(each.time),
+                    "confidence": each.confidence,
+                }
                 for each in fact.others
             ],
         }
@@ -146,7 +162,9 @@ def _device_of(value: dict[str, Any]) -> Device:
         start = FIRST if each["from"] is None else micros_of_text(each["from"])
         end = LAST if each["to"] is None else micros_of_text(each["to"])
         source, contested = str(each["source"]), bool(each.get("contested", False))
-        addresses.append(Interval(normal_address(each["address"]), start, end, mac, source, float(each["confidence"]), contested))
+        addresses.append(
+            Interval(normal_address(each["address"]), start, end, mac, source, float(each["confidence"]), contested)
+        )
     return Device(mac, facts, tuple(sorted(addresses)))
 
 

@@ -31,7 +31,9 @@ def bind(rollup: Any, intervals: Any) -> Any:
     ``rollup`` needs the address columns, ``class``, ``first_us`` and ``last_us``; ``intervals`` is what ``read_intervals`` returns.
     """
     with store.connect() as connection:
-        connection.register("rows_in", rollup.append_column("row_number", pa.array(range(rollup.num_rows), type=pa.int64())))
+        connection.register(
+            "rows_in", rollup.append_column("row_number", pa.array(range(rollup.num_rows), type=pa.int64()))
+        )
         connection.register("intervals", intervals)
         for end in ("client", "server"):
             connection.execute(
@@ -48,14 +50,18 @@ def bind(rollup: Any, intervals: Any) -> Any:
         states = []
         for end, found in (("client", "c"), ("server", "s")):
             group = "r.class IN ('multicast', 'broadcast')" if end == "server" else "false"
-            states.append(f"CASE WHEN {found}.devices = 1 AND NOT {group} THEN {found}.device ELSE '' END AS {end}_device")
             states.append(
-                f"CASE WHEN {found}.devices IS NULL OR {group} THEN 'unknown' WHEN {found}.devices > 1 OR {found}.device = '' THEN 'ambiguous'"
+                f"CASE WHEN {found}.devices = 1 AND NOT {group} THEN {found}.device ELSE '' END AS {end}_device"
+            )
+            states.append(
+                f"CASE WHEN {found}.devices IS NULL OR {group} THEN 'unknown'"
+                f" WHEN {found}.devices > 1 OR {found}.device = '' THEN 'ambiguous'"
                 f" WHEN {found}.assumed THEN 'assumed' ELSE 'bound' END AS {end}_binding"
             )
         picked = f"{states[0]}, {states[2]}, {states[1]}, {states[3]}"
         return connection.sql(
-            f"SELECT {columns}, {picked} FROM rows_in r LEFT JOIN client_found c USING (row_number) LEFT JOIN server_found s USING (row_number)"
+            f"SELECT {columns}, {picked} FROM rows_in r LEFT JOIN client_found c USING (row_number)"
+            " LEFT JOIN server_found s USING (row_number)"
             " ORDER BY r.row_number"
         ).to_arrow_table()
 

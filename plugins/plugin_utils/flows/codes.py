@@ -8,24 +8,78 @@ from __future__ import annotations
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Code
 
 INPUT_MISSING = Code("SW1401", "error", "an input does not exist", "check the path or the pattern")
-INPUT_KIND = Code("SW1402", "error", "an input is of no kind that is read here", "give a pcap or pcapng file, or name its kind")
+INPUT_KIND = Code(
+    "SW1402", "error", "an input is of no kind that is read here", "give a pcap or pcapng file, or name its kind"
+)
 INPUT_EMPTY = Code("SW1403", "warning", "an input has no flow in it", "check that the capture or export saw IP traffic")
-CAPTURE_CUT = Code("SW1404", "warning", "a capture file ends before its last packet does", "the part before is kept; copy the file again if you can")
-CAPTURE_DAMAGED = Code("SW1405", "warning", "a capture file is damaged", "the part before the damage is kept; record or copy it again if you can")
-CAPTURE_LINK = Code("SW1406", "warning", "a capture has a link type that is not read here", "record on an Ethernet, Linux cooked or raw IP interface")
-PACKETS_CUT = Code("SW1407", "warning", "packets are cut before their ports", "record with a snapshot length of at least 96 bytes")
+CAPTURE_CUT = Code(
+    "SW1404",
+    "warning",
+    "a capture file ends before its last packet does",
+    "the part before is kept; copy the file again if you can",
+)
+CAPTURE_DAMAGED = Code(
+    "SW1405",
+    "warning",
+    "a capture file is damaged",
+    "the part before the damage is kept; record or copy it again if you can",
+)
+CAPTURE_LINK = Code(
+    "SW1406",
+    "warning",
+    "a capture has a link type that is not read here",
+    "record on an Ethernet, Linux cooked or raw IP interface",
+)
+PACKETS_CUT = Code(
+    "SW1407", "warning", "packets are cut before their ports", "record with a snapshot length of at least 96 bytes"
+)
 FRAGMENTS_LOST = Code("SW1408", "info", "fragments came without their first part", "their bytes are not counted")
-EXPORT_DAMAGED = Code("SW1411", "warning", "export datagrams are damaged", "the records before the damage are kept; check the exporter's version")
-EXPORT_TEMPLATES = Code("SW1412", "warning", "export data came without its template", "listen or record for longer than the exporter's template interval")
-EXPORT_GAP = Code("SW1413", "warning", "export datagrams were lost", "traffic of that time may be missing; raise the receive buffer or find the loss")
-EXPORT_SAMPLED = Code("SW1414", "info", "an exporter samples", "absence of a flow proves nothing; export unsampled where you can")
-EXPORT_TIME = Code("SW1415", "warning", "export records carry impossible times", "the datagram's own time is used; check the exporter's clock")
-EXPORT_FIELDS = Code("SW1416", "info", "export records have no addresses", "they are left out; these are not flows of hosts")
-STORE_FORMAT = Code("SW1421", "error", "a file of the store has a newer format", "upgrade the collection or use another data directory")
+EXPORT_DAMAGED = Code(
+    "SW1411",
+    "warning",
+    "export datagrams are damaged",
+    "the records before the damage are kept; check the exporter's version",
+)
+EXPORT_TEMPLATES = Code(
+    "SW1412",
+    "warning",
+    "export data came without its template",
+    "listen or record for longer than the exporter's template interval",
+)
+EXPORT_GAP = Code(
+    "SW1413",
+    "warning",
+    "export datagrams were lost",
+    "traffic of that time may be missing; raise the receive buffer or find the loss",
+)
+EXPORT_SAMPLED = Code(
+    "SW1414", "info", "an exporter samples", "absence of a flow proves nothing; export unsampled where you can"
+)
+EXPORT_TIME = Code(
+    "SW1415",
+    "warning",
+    "export records carry impossible times",
+    "the datagram's own time is used; check the exporter's clock",
+)
+EXPORT_FIELDS = Code(
+    "SW1416", "info", "export records have no addresses", "they are left out; these are not flows of hosts"
+)
+STORE_FORMAT = Code(
+    "SW1421", "error", "a file of the store has a newer format", "upgrade the collection or use another data directory"
+)
 STORE_DAMAGED = Code("SW1422", "error", "a file of the store cannot be read", "remove it and import its inputs again")
 STORE_BUSY = Code("SW1423", "error", "another process is writing to the store", "wait until it has ended")
-HINT_INVALID = Code("SW1431", "error", "a direction hint cannot be used", "give address or network, protocol and ports of a server")
-LISTEN_REFUSED = Code("SW1441", "warning", "datagrams came from a source that is not allowed", "add the exporter's address to the allowed sources if it is one")
+HINT_INVALID = Code(
+    "SW1431", "error", "a direction hint cannot be used", "give address or network, protocol and ports of a server"
+)
+LISTEN_REFUSED = Code(
+    "SW1441",
+    "warning",
+    "datagrams came from a source that is not allowed",
+    "add the exporter's address to the allowed sources if it is one",
+)
 LISTEN_BIND = Code("SW1442", "error", "the listening socket cannot be opened", "choose a free address and port")
-LISTEN_NOTHING = Code("SW1443", "warning", "nothing was received", "check the exporter's destination address, port and path")
+LISTEN_NOTHING = Code(
+    "SW1443", "warning", "nothing was received", "check the exporter's destination address, port and path"
+)
 LISTEN_LIMIT = Code("SW1444", "error", "listening has no bound", "give a time or a number of datagrams")

@@ -19,15 +19,24 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock import iso_now
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError, Location, sorted_findings
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import (
+    Finding,
+    FindingError,
+    Location,
+    sorted_findings,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import codes, inputs, store
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.orientation import DIRECT, orient, prepare_evidence
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.orientation import (
+    DIRECT,
+    orient,
+    prepare_evidence,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.ports import hints_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.records import Source
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.rollup import refresh_locked
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.export_pcap import ExportCapture
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.netflow import Templates
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.pcap import PacketCapture
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.templates import Templates
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.stitching import Silences, create_records, stitch
 
 # A conversation is answered when its server sent anything but a refusal: a bare RST is none (facts/flows.md section 7, replied share).
@@ -55,7 +64,9 @@ class IngestResult:
         return any(each["status"] == "imported" for each in self.inputs)
 
 
-def survey(paths: Iterable[str | Path], data_dir: str | Path, *, kind: str = "auto") -> tuple[list[inputs.Input], list[dict[str, Any]], list[Finding]]:
+def survey(
+    paths: Iterable[str | Path], data_dir: str | Path, *, kind: str = "auto"
+) -> tuple[list[inputs.Input], list[dict[str, Any]], list[Finding]]:
     """Return what an import of the paths would read: new inputs, one mapping for each file, and findings. Writes nothing."""
     known = store.read_inputs(data_dir)["inputs"]
     files, findings = inputs.expand(paths)
@@ -69,7 +80,9 @@ def survey(paths: Iterable[str | Path], data_dir: str | Path, *, kind: str = "au
             listed.append({"path": str(path), "status": "failed"})
             continue
         status = "known" if made.source in known or made.source in new else "new"
-        listed.append({"path": str(path), "sha256": made.sha256, "bytes": made.size, "kind": made.kind, "status": status})
+        listed.append(
+            {"path": str(path), "sha256": made.sha256, "bytes": made.size, "kind": made.kind, "status": status}
+        )
         if status == "new":
             new[made.source] = made
     return list(new.values()), listed, findings
@@ -106,7 +119,9 @@ def ingest(
     return result
 
 
-def count_source(data_dir: str | Path, made: inputs.Input, source: Source, hints: Sequence[Mapping[str, Any]] | None = None) -> IngestResult:
+def count_source(
+    data_dir: str | Path, made: inputs.Input, source: Source, hints: Sequence[Mapping[str, Any]] | None = None
+) -> IngestResult:
     """As ``ingest`` for one source that is no file, such as a listener. The caller holds no lock."""
     listed = [{"path": str(made.path), "sha256": made.sha256, "bytes": made.size, "kind": made.kind, "status": "new"}]
     with store.writing(data_dir):
@@ -188,7 +203,8 @@ def _remember(connection: Any, data_dir: str | Path) -> None:
         connection.execute(
             f"""
             INSERT INTO past_servers
-            SELECT server_hi, server_lo, server_port, protocol, bool_or(method <= {DIRECT}), count(DISTINCT (client_hi, client_lo)), max(last_us)
+            SELECT server_hi, server_lo, server_port, protocol, bool_or(method <= {DIRECT}),
+                count(DISTINCT (client_hi, client_lo)), max(last_us)
             FROM read_parquet($files, hive_partitioning = false)
             WHERE class = 'unicast' AND protocol NOT IN (1, 58) AND method <= 6 GROUP BY ALL
             """,
@@ -214,7 +230,8 @@ def _write(connection: Any, data_dir: str | Path) -> tuple[dict[str, int], list[
             CASE WHEN a_is_client THEN a_hi ELSE b_hi END AS client_hi, CASE WHEN a_is_client THEN a_lo ELSE b_lo END AS client_lo,
             CASE WHEN a_is_client THEN b_hi ELSE a_hi END AS server_hi, CASE WHEN a_is_client THEN b_lo ELSE a_lo END AS server_lo,
             protocol,
-            CASE WHEN a_is_client THEN a_port ELSE b_port END AS client_port, CASE WHEN a_is_client THEN b_port ELSE a_port END AS server_port,
+            CASE WHEN a_is_client THEN a_port ELSE b_port END AS client_port,
+            CASE WHEN a_is_client THEN b_port ELSE a_port END AS server_port,
             CASE WHEN a_is_client THEN p.a_packets ELSE p.b_packets END AS packets_out,
             CASE WHEN a_is_client THEN p.a_bytes ELSE p.b_bytes END AS bytes_out,
             CASE WHEN a_is_client THEN p.b_packets ELSE p.a_packets END AS packets_in,
@@ -225,7 +242,9 @@ def _write(connection: Any, data_dir: str | Path) -> tuple[dict[str, int], list[
     )
     counts: dict[str, int] = {}
     written = []
-    for number, source, count in connection.execute("SELECT day_number, source, count(*) FROM made GROUP BY ALL ORDER BY ALL").fetchall():
+    for number, source, count in connection.execute(
+        "SELECT day_number, source, count(*) FROM made GROUP BY ALL ORDER BY ALL"
+    ).fetchall():
         day = store.date_of(number)
         path = store.day_folder(data_dir, "connections", day) / f"{source}.parquet"
         query = (

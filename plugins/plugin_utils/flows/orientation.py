@@ -41,7 +41,8 @@ def prepare_evidence(connection: Any, hints: Sequence[Hint] = ()) -> None:
     rows = ", ".join(f"({each.protocol}, {each.port}, {each.rank})" for each in known_ports())
     connection.execute(f"INSERT INTO known_ports VALUES {rows}")
     connection.execute(
-        "CREATE TABLE hints (protocol SMALLINT, first INTEGER, last INTEGER, first_hi BIGINT, first_lo BIGINT, last_hi BIGINT, last_lo BIGINT)"
+        "CREATE TABLE hints (protocol SMALLINT, first INTEGER, last INTEGER,"
+        " first_hi BIGINT, first_lo BIGINT, last_hi BIGINT, last_lo BIGINT)"
     )
     for hint in hints:
         (first_hi, first_lo), (last_hi, last_lo) = range_of(hint.network)
@@ -164,7 +165,9 @@ def _evidence(connection: Any) -> None:
 
 
 def _decide(connection: Any) -> None:
-    confidence = "CASE method " + " ".join(f"WHEN {number} THEN {value}" for number, value in enumerate(CONFIDENCE)) + " END"
+    confidence = (
+        "CASE method " + " ".join(f"WHEN {number} THEN {value}" for number, value in enumerate(CONFIDENCE)) + " END"
+    )
     connection.execute(
         f"""
         CREATE TABLE oriented AS
@@ -176,9 +179,11 @@ def _decide(connection: Any) -> None:
                 CASE WHEN kb.known_rank = 0 AND d.b_port >= {EPHEMERAL} AND ka.known_rank IS NOT NULL AND d.a_port < 1024 THEN ka.known_rank
                     ELSE kb.known_rank END AS b_rank,
                 EXISTS (SELECT 1 FROM hints h WHERE h.protocol = d.protocol AND d.a_port BETWEEN h.first AND h.last
-                    AND d.a_hi BETWEEN h.first_hi AND h.last_hi AND (h.first_hi < h.last_hi OR d.a_lo BETWEEN h.first_lo AND h.last_lo)) AS a_hint,
+                    AND d.a_hi BETWEEN h.first_hi AND h.last_hi
+                    AND (h.first_hi < h.last_hi OR d.a_lo BETWEEN h.first_lo AND h.last_lo)) AS a_hint,
                 EXISTS (SELECT 1 FROM hints h WHERE h.protocol = d.protocol AND d.b_port BETWEEN h.first AND h.last
-                    AND d.b_hi BETWEEN h.first_hi AND h.last_hi AND (h.first_hi < h.last_hi OR d.b_lo BETWEEN h.first_lo AND h.last_lo)) AS b_hint,
+                    AND d.b_hi BETWEEN h.first_hi AND h.last_hi
+                    AND (h.first_hi < h.last_hi OR d.b_lo BETWEEN h.first_lo AND h.last_lo)) AS b_hint,
                 p.a_first
             FROM direct d
             LEFT JOIN endpoints ea ON (ea.hi, ea.lo, ea.port, ea.protocol) = (d.a_hi, d.a_lo, d.a_port, d.protocol)
@@ -193,7 +198,8 @@ def _decide(connection: Any) -> None:
                      WHEN a_proved <> b_proved THEN 3
                      WHEN a_hint <> b_hint THEN 4
                      WHEN a_port = b_port THEN 8
-                     WHEN (a_degree >= {MINIMUM_DEGREE} AND a_degree >= 2 * b_degree) OR (b_degree >= {MINIMUM_DEGREE} AND b_degree >= 2 * a_degree) THEN 5
+                     WHEN (a_degree >= {MINIMUM_DEGREE} AND a_degree >= 2 * b_degree)
+                        OR (b_degree >= {MINIMUM_DEGREE} AND b_degree >= 2 * a_degree) THEN 5
                      WHEN coalesce(a_rank, 99) <> coalesce(b_rank, 99) THEN 6
                      WHEN (a_port >= {EPHEMERAL}) <> (b_port >= {EPHEMERAL}) THEN 7
                      ELSE 9 END AS method,

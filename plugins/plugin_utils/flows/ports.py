@@ -80,7 +80,7 @@ def protocol_number(value: Any) -> int:
 
 
 def hints_of(values: Iterable[Mapping[str, Any]]) -> list[Hint]:
-    """Return hints from mappings with ``address`` (address or network), ``protocol`` (default tcp) and ``ports`` (``502`` or ``5000-5010``).
+    """Return hints from mappings with ``address`` (address or network), ``protocol`` (default tcp) and ``ports`` (``502``, ``5000-5010``).
 
     Raises FindingError SW1431.
     """

@@ -80,7 +80,11 @@ def record_table(count: int, columns: dict[str, Any]) -> Any:
         value = columns.get(column.name, DEFAULTS.get(column.name, ""))
         if isinstance(value, np.ndarray):
             dtype = column.type.to_pandas_dtype()
-            arrays.append(pa.array(value if pa.types.is_string(column.type) else value.astype(dtype, copy=False), type=column.type))
+            arrays.append(
+                pa.array(
+                    value if pa.types.is_string(column.type) else value.astype(dtype, copy=False), type=column.type
+                )
+            )
         elif isinstance(value, list):
             arrays.append(pa.array(value, type=column.type))
         else:

@@ -76,15 +76,19 @@ def build_day(connection: Any, files: list[Path], day: date, path: Path) -> int:
             {"files": [str(each) for each in files]},
         )
     except (store.duckdb.IOException, store.duckdb.InvalidInputException) as error:
-        raise FindingError(codes.STORE_DAMAGED.at(f"connections of {day} cannot be read ({type(error).__name__})")) from error
+        raise FindingError(
+            codes.STORE_DAMAGED.at(f"connections of {day} cannot be read ({type(error).__name__})")
+        ) from error
     _count_once(connection)
     # The view's own direction, or the surer one of the views that it stands for.
     swap = "(best_a_is_client <> a_is_client)"
     query = f"""
         WITH turned AS (
             SELECT start_us, end_us, protocol, sampling, best_method AS method, best_confidence AS confidence, best_class AS class,
-                CASE WHEN {swap} THEN server_hi ELSE client_hi END AS client_hi, CASE WHEN {swap} THEN server_lo ELSE client_lo END AS client_lo,
-                CASE WHEN {swap} THEN client_hi ELSE server_hi END AS server_hi, CASE WHEN {swap} THEN client_lo ELSE server_lo END AS server_lo,
+                CASE WHEN {swap} THEN server_hi ELSE client_hi END AS client_hi,
+                CASE WHEN {swap} THEN server_lo ELSE client_lo END AS client_lo,
+                CASE WHEN {swap} THEN client_hi ELSE server_hi END AS server_hi,
+                CASE WHEN {swap} THEN client_lo ELSE server_lo END AS server_lo,
                 CASE WHEN {swap} THEN server_port ELSE client_port END AS client_port,
                 CASE WHEN {swap} THEN client_port ELSE server_port END AS server_port,
                 any_answer AS answered, total AS packets, (bytes_out + bytes_in) * sampling AS bytes,
@@ -93,7 +97,8 @@ def build_day(connection: Any, files: list[Path], day: date, path: Path) -> int:
         )
         SELECT DATE '{day.isoformat()}' AS day, client_hi, client_lo, server_hi, server_lo, protocol, server_port, class,
             count(*) AS flows, count(*) FILTER (WHERE answered) AS answered_flows,
-            coalesce(sum(packets) FILTER (WHERE begins), 0)::BIGINT AS packets, coalesce(sum(bytes) FILTER (WHERE begins), 0)::BIGINT AS bytes,
+            coalesce(sum(packets) FILTER (WHERE begins), 0)::BIGINT AS packets,
+            coalesce(sum(bytes) FILTER (WHERE begins), 0)::BIGINT AS bytes,
             min(greatest(start_us, {first})) AS first_us, max(least(end_us, {last - 1})) AS last_us,
             bit_or((1 << (((least(end_us, {last - 1}) - {first}) // 3600000000) + 1)::INTEGER)
                  - (1 << ((greatest(start_us, {first}) - {first}) // 3600000000)::INTEGER))::INTEGER AS hours,

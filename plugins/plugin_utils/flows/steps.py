@@ -43,7 +43,11 @@ def run_flow_import(values: dict[str, Any]) -> dict[str, Any]:
         new, listed, findings = ingest.survey(values["paths"], values["data_dir"], kind=values["kind"])
         return _result(bool(new), listed, 0, 0, findings, {}, [])
     made = ingest.ingest(
-        values["paths"], values["data_dir"], kind=values["kind"], exporter=values.get("exporter") or "", hints=values.get("hints")
+        values["paths"],
+        values["data_dir"],
+        kind=values["kind"],
+        exporter=values.get("exporter") or "",
+        hints=values.get("hints"),
     )
     return _result(made.changed, made.inputs, made.records, made.connections, made.findings, made.quality, made.days)
 
@@ -59,15 +63,32 @@ def run_flow_listen(values: dict[str, Any]) -> dict[str, Any]:
         raise FindingError(codes.LISTEN_LIMIT.at(str(error))) from error
     hints_of(values.get("hints") or ())
     if values["check_mode"]:
-        return {**_result(True, [], 0, 0, [], {}, []), "received": {"datagrams": 0, "bytes": 0, "sources": {}, "refused": {}}}
+        return {
+            **_result(True, [], 0, 0, [], {}, []),
+            "received": {"datagrams": 0, "bytes": 0, "sources": {}, "refused": {}},
+        }
     spool = store.flows_dir(values["data_dir"]) / "spool"
     spool.mkdir(parents=True, exist_ok=True)
     path = spool / f"listen-{os.getpid()}-{values['port']}.pcap"
     with listener.open_socket(values["address"], values["port"]) as sock:
         received = listener.listen(sock, path, allowed, bounds)
     if received.datagrams:
-        made = ingest.ingest([path], values["data_dir"], kind="export_pcap", exporter=values.get("exporter") or "", hints=values.get("hints"))
-        result = _result(made.changed, made.inputs, made.records, made.connections, [*received.findings, *made.findings], made.quality, made.days)
+        made = ingest.ingest(
+            [path],
+            values["data_dir"],
+            kind="export_pcap",
+            exporter=values.get("exporter") or "",
+            hints=values.get("hints"),
+        )
+        result = _result(
+            made.changed,
+            made.inputs,
+            made.records,
+            made.connections,
+            [*received.findings, *made.findings],
+            made.quality,
+            made.days,
+        )
     else:
         result = _result(False, [], 0, 0, received.findings, {}, [])
     path.unlink(missing_ok=True)
@@ -89,17 +110,25 @@ def run_flow_info(values: dict[str, Any]) -> dict[str, Any]:
     with store.connect() as connection:
         connection.register("daily", table)
         totals = connection.execute(
-            "SELECT count(*), coalesce(sum(flows), 0)::BIGINT, coalesce(sum(answered_flows), 0)::BIGINT, coalesce(sum(weak_flows), 0)::BIGINT,"
+            "SELECT count(*), coalesce(sum(flows), 0)::BIGINT, coalesce(sum(answered_flows), 0)::BIGINT,"
+            " coalesce(sum(weak_flows), 0)::BIGINT,"
             " coalesce(sum(packets), 0)::BIGINT, coalesce(sum(bytes), 0)::BIGINT, min(first_us), max(last_us) FROM daily"
         ).fetchone()
-        classes = dict(connection.execute("SELECT class, sum(flows)::BIGINT FROM daily GROUP BY class ORDER BY class").fetchall())
-        methods = dict(connection.execute("SELECT method, sum(flows)::BIGINT FROM daily GROUP BY method ORDER BY method").fetchall())
+        classes = dict(
+            connection.execute("SELECT class, sum(flows)::BIGINT FROM daily GROUP BY class ORDER BY class").fetchall()
+        )
+        methods = dict(
+            connection.execute(
+                "SELECT method, sum(flows)::BIGINT FROM daily GROUP BY method ORDER BY method"
+            ).fetchall()
+        )
         busiest = (
             connection.sql(
                 "SELECT client_hi, client_lo, server_hi, server_lo, protocol, server_port, class, sum(flows)::BIGINT AS flows,"
                 " sum(answered_flows)::BIGINT AS answered_flows, sum(packets)::BIGINT AS packets, sum(bytes)::BIGINT AS bytes,"
                 " count(DISTINCT day) AS days, min(first_us) AS first_us, max(last_us) AS last_us, min(method) AS method,"
-                " max(confidence) AS confidence FROM daily GROUP BY client_hi, client_lo, server_hi, server_lo, protocol, server_port, class"
+                " max(confidence) AS confidence FROM daily"
+                " GROUP BY client_hi, client_lo, server_hi, server_lo, protocol, server_port, class"
                 f" ORDER BY bytes DESC, client_hi, client_lo, server_hi, server_lo, protocol, server_port, class LIMIT {max(0, top)}"
             )
             .to_arrow_table()
@@ -133,13 +162,24 @@ def run_flow_info(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def flow_rows(
-    data_dir: str | Path, since: str = "", until: str = "", client: str = "", server: str = "", protocol: str = "", port: int = 0, bind: bool = False
+    data_dir: str | Path,
+    since: str = "",
+    until: str = "",
+    client: str = "",
+    server: str = "",
+    protocol: str = "",
+    port: int = 0,
+    bind: bool = False,
 ) -> list[dict[str, Any]]:
     """Return rollup rows as plain values, filtered by client and server (address or network), protocol and server port.
 
     With ``bind`` each row has the devices too. Raises FindingError and ValueError.
     """
-    table = binding.bound_rollup(data_dir, since or None, until or None) if bind else store.rollup(data_dir, since or None, until or None)
+    table = (
+        binding.bound_rollup(data_dir, since or None, until or None)
+        if bind
+        else store.rollup(data_dir, since or None, until or None)
+    )
     conditions = ["true"]
     if client:
         conditions.append(address.range_sql(client, "client"))
@@ -153,7 +193,11 @@ def flow_rows(
     order = "day, client_hi, client_lo, server_hi, server_lo, protocol, server_port, class"
     with store.connect() as connection:
         connection.register("daily", table)
-        rows = connection.sql(f"SELECT * FROM daily WHERE {' AND '.join(conditions)} ORDER BY {order}").to_arrow_table().to_pylist()
+        rows = (
+            connection.sql(f"SELECT * FROM daily WHERE {' AND '.join(conditions)} ORDER BY {order}")
+            .to_arrow_table()
+            .to_pylist()
+        )
     return [plain_row(row) for row in rows]
 
 
@@ -192,7 +236,13 @@ def _exporters(document: dict[str, Any]) -> dict[str, dict[str, int]]:
 
 
 def _result(
-    changed: bool, inputs: list[dict[str, Any]], records: int, connections: int, findings: list[Finding], quality: dict[str, Any], days: list[date]
+    changed: bool,
+    inputs: list[dict[str, Any]],
+    records: int,
+    connections: int,
+    findings: list[Finding],
+    quality: dict[str, Any],
+    days: list[date],
 ) -> dict[str, Any]:
     errors = errors_of(findings)
     result: dict[str, Any] = {

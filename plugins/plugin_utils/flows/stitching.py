@@ -98,7 +98,8 @@ def stitch(connection: Any, silences: Silences | None = None) -> None:
         CREATE TABLE wholes AS
         SELECT number, {KEY},
             min(start_us) AS start_us, max(end_us) AS end_us, max(step_us) AS step_us, max(origin) AS origin,
-            {_both_sides(
+            {
+            _both_sides(
                 "coalesce(sum(packets) FILTER ({side}), 0)::BIGINT AS {end}_packets",
                 "coalesce(sum(bytes) FILTER ({side}), 0)::BIGINT AS {end}_bytes",
                 "min(start_us) FILTER ({side}) AS {end}_start",
@@ -109,7 +110,8 @@ def stitch(connection: Any, silences: Silences | None = None) -> None:
                 "count(*) FILTER ({side} AND said = 1) AS {end}_opened",
                 "count(*) FILTER ({side} AND said = 2) AS {end}_answers",
                 "coalesce(bool_or(broadcast) FILTER ({side}), false) AS {end}_broadcasts",
-            )}
+            )
+        }
         FROM sided GROUP BY number, {KEY}
         """
     )
@@ -118,10 +120,12 @@ def stitch(connection: Any, silences: Silences | None = None) -> None:
         CREATE TABLE parts AS
         SELECT number, day_number, min(start_us) AS start_us, max(end_us) AS end_us, max(sampling) AS sampling,
             arg_min(source, (start_us, source)) AS source,
-            {_both_sides(
+            {
+            _both_sides(
                 "coalesce(sum(packets) FILTER ({side}), 0)::BIGINT AS {end}_packets",
                 "coalesce(sum(bytes) FILTER ({side}), 0)::BIGINT AS {end}_bytes",
-            )}
+            )
+        }
         FROM sided GROUP BY number, day_number
         """
     )

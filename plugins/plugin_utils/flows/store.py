@@ -14,7 +14,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +103,9 @@ def stored_days(data_dir: str | Path) -> list[date]:
     return list(connection_files(data_dir))
 
 
-def connections(data_dir: str | Path, since: Moment | None = None, until: Moment | None = None, columns: Sequence[str] | None = None) -> Any:
+def connections(
+    data_dir: str | Path, since: Moment | None = None, until: Moment | None = None, columns: Sequence[str] | None = None
+) -> Any:
     """Return an Arrow table of connections that began at or after ``since`` and before ``until``, ordered by start.
 
     A moment is microseconds since 1970 UTC, a datetime, or a date (its beginning in UTC; text as YYYY-MM-DD). All exporters' views are
@@ -146,7 +148,12 @@ def write_parquet(connection: Any, query: str, path: Path, kind: str) -> int:
     """Write a query's rows as Parquet (zstd level 1) atomically; returns how many."""
     path.parent.mkdir(parents=True, exist_ok=True)
     columns = CONNECTIONS if kind == "connections" else ROLLUP
-    table = connection.sql(query).to_arrow_table().cast(arrow_schema(columns)).replace_schema_metadata(arrow_schema(columns, kind).metadata)
+    table = (
+        connection.sql(query)
+        .to_arrow_table()
+        .cast(arrow_schema(columns))
+        .replace_schema_metadata(arrow_schema(columns, kind).metadata)
+    )
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         parquet.write_table(table, temporary, compression="zstd", compression_level=1, row_group_size=1 << 19)
@@ -186,8 +193,8 @@ def micros_of(moment: Moment | None) -> int | None:
         else:
             moment = datetime.fromisoformat(moment)
     if isinstance(moment, datetime):
-        aware = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
-        return (aware - datetime(1970, 1, 1, tzinfo=timezone.utc)) // timedelta(microseconds=1)
+        aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return (aware - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
     return day_number(moment) * 86_400_000_000
 
 
@@ -216,7 +223,11 @@ def _read(files: Sequence[Path], query: str, columns: dict[str, str], kind: str)
         _check(path, kind)
     with connect() as connection:
         names = {"files": [str(each) for each in files]}
-        return connection.sql(query.format("read_parquet($files, hive_partitioning = false)"), params=names).to_arrow_table().cast(schema)
+        return (
+            connection.sql(query.format("read_parquet($files, hive_partitioning = false)"), params=names)
+            .to_arrow_table()
+            .cast(schema)
+        )
 
 
 def _check(path: Path, kind: str) -> None:
@@ -230,4 +241,6 @@ def _check(path: Path, kind: str) -> None:
     if metadata.get(b"kind", b"").decode("ascii", "replace") != kind or not major.isdigit():
         raise FindingError(codes.STORE_DAMAGED.at(f"not a file of {kind}", location))
     if int(major) > MAJOR:
-        raise FindingError(codes.STORE_FORMAT.at(f"schema version {version}; this version reads up to major {MAJOR}", location))
+        raise FindingError(
+            codes.STORE_FORMAT.at(f"schema version {version}; this version reads up to major {MAJOR}", location)
+        )

@@ -11,7 +11,9 @@ from typing import Any
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import store
 
 
-def history(data_dir: str | Path, since: store.Moment | None = None, until: store.Moment | None = None) -> list[dict[str, Any]]:
+def history(
+    data_dir: str | Path, since: store.Moment | None = None, until: store.Moment | None = None
+) -> list[dict[str, Any]]:
     """Return the rollup of a window summed over its days, as mappings, ordered by client, server, protocol, port and class.
 
     Beside the rollup's columns without ``day`` each has ``days``: how many days it was seen on.

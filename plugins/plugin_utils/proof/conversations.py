@@ -14,6 +14,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve
     ends_of,
     matches_of,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.sides import TOP
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import PacketSet, PacketSpace
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Box
@@ -28,6 +29,9 @@ UNPRIVILEGED = IntervalSet.of((1024, 65535))
 # ICMP messages that open nothing: answers, unreachable and time exceeded (ICMPv6: with packet too big), which every list must pass.
 _NO_OPENERS = {4: (0, 3, 11, 14, 16, 18), 6: (1, 2, 3, 129)}
 _MESSAGES = IntervalSet.of((0, 65535))
+# Who can be a client where any address is meant: no host sends from the networks 0 and 127, multicast or class E (RFC 1122).
+_NO_CLIENTS = {4: IntervalSet.of((0, 2**24 - 1), (127 << 24, (128 << 24) - 1), (224 << 24, 2**32 - 1)), 6: IntervalSet.of((0xFF << 120, 2**128 - 1), (0, 1))}
+_CLIENTS = {family: TOP[family].subtract(excluded) for family, excluded in _NO_CLIENTS.items()}
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ def conversation_boxes(
 
     TCP openers carry SYN alone and replies SYN and ACK. ``client_ports`` is used where a service does not pin the client's port.
     ``any`` as a service is everything that can open a conversation: each TCP SYN, each packet of another protocol, but no ICMP
-    answers and errors. ICMP errors and messages without an answer have no reply.
+    answers and errors. ICMP errors and messages without an answer have no reply. ``any`` as a client is every unicast address.
     """
     forward: list[Box] = []
     replies: list[Box | None] = []
@@ -63,8 +67,9 @@ def conversation_boxes(
             matches = (match for _name, match in matches_of(site, names, ends.family))
             found = [_match_boxes(match, offset, client_ports) for match in matches]
         for out, back in found:
-            forward.append(_ends_box(out, ends.client, ends.server))
-            replies.append(None if back is None else _ends_box(back, ends.server, ends.client))
+            client_set = _CLIENTS[ends.family] if ends.client is None else ends.client
+            forward.append(_ends_box(out, client_set, ends.server))
+            replies.append(None if back is None else _ends_box(back, ends.server, client_set))
     return ConversationBoxes(tuple(forward), tuple(replies))
 
 

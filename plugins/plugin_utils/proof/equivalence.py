@@ -10,13 +10,14 @@ from dataclasses import dataclass, replace
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import registry
-from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.desired import rendered
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import ParsedAcl
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.desired import DIALECTS, rendered
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.compare import compare
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import PacketSpace
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Box
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof import codes
-from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.points import first_match
-
-DIALECTS = {"dacl": "dacl", "sgacl": "sgacl", "port_acl": "ios", "firewall": "nftables"}
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.points import FAMILY_PROTOCOLS, first_match
 
 
 @dataclass(frozen=True)
@@ -42,24 +43,36 @@ def prove_rendering(lists: Sequence[PointList]) -> tuple[list[Equivalence], list
     return results, findings
 
 
-def _difference(listing: PointList) -> str:
+def text_difference(listing: PointList, text: str) -> str:
+    """Return how a text differs in meaning from a compiled list, with one packet; empty where it does not.
+
+    The text is what a platform would read. Stateless lists are IPv4 lists, so only IPv4 packets count for them.
+    """
     try:
-        # A cell's list has no addresses: which family it counts for stands beside it in ISE, and ours are IPv4.
-        options = {"family": 4} if listing.kind == "sgacl" else {}
-        parsed = registry.parse(DIALECTS[listing.kind], rendered(listing), **options)
-        compiled = first_match(listing)
-        if listing.kind == "sgacl":
-            # What no line of a cell matches, the other family too, passes; so the closing line must be there.
-            compiled = replace(compiled, default_permit=True)
-        if len(parsed) != 1:
-            return f"the text holds {len(parsed)} lists"
-        result = compare(compiled, parsed[0].first_match())
+        parsed = _parsed(listing, text)
+        space = PacketSpace()
+        result = compare(first_match(listing), parsed.first_match(), space)
     except FindingError as error:
         return str(error)
-    if result.equal:
-        return ""
+    counted = space.everything if listing.stateful else space.from_box(Box(protocol=FAMILY_PROTOCOLS[4]))
     for side, packets in (("lost", result.only_in_first), ("added", result.only_in_second)):
-        packet = packets.witness()
+        packet = (packets & counted).witness()
         if packet is not None:
             return f"{side}: {packet.describe()}"
-    return "the lists differ"
+    return ""
+
+
+def _parsed(listing: PointList, text: str) -> ParsedAcl:
+    options = {"family": 4} if listing.kind == "sgacl" else {}
+    parsed = registry.parse(DIALECTS[listing.kind], text, **options)
+    if len(parsed) != 1:
+        raise FindingError(codes.NOT_EQUIVALENT.at(f"the text holds {len(parsed)} lists"))
+    return parsed[0]
+
+
+def _difference(listing: PointList) -> str:
+    try:
+        text = rendered(listing)
+    except FindingError as error:
+        return str(error)
+    return text_difference(listing, text)

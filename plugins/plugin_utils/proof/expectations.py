@@ -13,7 +13,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Expectation, Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof import codes
-from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.verdict import Conversation, Evaluator
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.history import USUAL_CLIENT_PORT
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.verdict import Conversation, Evaluator, Verdict
 
 
 @dataclass(frozen=True)
@@ -55,25 +56,30 @@ def check_expectations(site: Site, lists: Sequence[PointList]) -> tuple[list[Exp
 
 
 def _check(site: Site, evaluator: Evaluator, item: Expectation) -> tuple[ExpectationResult, Finding | None]:
+    """A permit wants opener and reply to pass; a deny wants the opener, or for TCP its reply, to be stopped."""
     clients, servers = addresses_of_end(site, item.client), addresses_of_end(site, item.server)
-    if not clients or not servers:
-        missing = item.server if clients else item.client
-        text = f"expectation {item.id}: {missing} has no address"
+    pairs = [(c, s) for c in clients for s in servers if c[0] == s[0] and c != s]
+    if not pairs:
+        missing = item.client if not clients else item.server
+        lack = "has no address" if not clients or not servers else f"and {item.client} have no two addresses of one family"
+        text = f"expectation {item.id}: {missing} {lack}"
         return ExpectationResult(item.id, item.expect, False, 0, text), codes.EXPECTATION_UNKNOWN.at(text, item.location)
-    checked = 0
-    for client_family, client in clients:
-        for server_family, server in servers:
-            if client_family != server_family or client == server:
-                continue
-            checked += 1
-            port = item.client_port if item.client_port is not None else 49152
-            conversation = Conversation(client_family, client, server, item.protocol, item.port, port)
-            verdict = evaluator.verdict(conversation)
-            if verdict.permitted == (item.expect == "permit"):
-                continue
-            deciding = verdict.deciding()
-            says = "permitted" if verdict.permitted else "denied"
-            by = f" by {deciding.label} of {deciding.list_name} at {deciding.point}" if deciding else "; no point sees it"
-            text = f"expectation {item.id}: {conversation.forward().describe()} is {says}{by}"
-            return ExpectationResult(item.id, item.expect, False, checked, text), codes.EXPECTATION_FAILED.at(text, item.location)
-    return ExpectationResult(item.id, item.expect, True, checked), None
+    port = item.client_port if item.client_port is not None else USUAL_CLIENT_PORT
+    for checked, ((family, client), (_family, server)) in enumerate(pairs, 1):
+        conversation = Conversation(family, client, server, item.protocol, item.port, port)
+        verdict = evaluator.verdict(conversation)
+        if verdict.permitted if item.expect == "permit" else verdict.blocked:
+            continue
+        text = f"expectation {item.id}: {conversation.forward().describe()} {_says(verdict)}"
+        return ExpectationResult(item.id, item.expect, False, checked, text), codes.EXPECTATION_FAILED.at(text, item.location)
+    return ExpectationResult(item.id, item.expect, True, len(pairs)), None
+
+
+def _says(verdict: Verdict) -> str:
+    deciding = verdict.deciding()
+    if deciding is None:
+        return "is permitted; no point sees it"
+    by = f"by {deciding.label} of {deciding.list_name} at {deciding.point}"
+    if verdict.permitted:
+        return f"is permitted {by}"
+    return f"is denied {by}" if verdict.blocked else f"arrives, and only its reply is stopped, {by}"

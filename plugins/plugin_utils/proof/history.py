@@ -13,6 +13,9 @@ MAPPED_PREFIX = 0xFFFF << 32
 SIGN = 1 << 63
 WEAK_METHOD = 9
 USUAL_CLIENT_PORT = 49152
+SCAN, UNANSWERED = "scan", "unanswered"
+# A TCP opener or a request without an answer did nothing. A UDP datagram may do all its work alone (syslog, traps, alarms, video).
+ANSWER_EXPECTED = (1, 6, 58)
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,7 @@ class SeenConversation:
     """What the daily rollup says about one conversation over a window.
 
     ``suspect`` is empty, or ``scan`` where the client was scanning when it opened this, or ``unanswered`` where no
-    server ever answered. ``weak`` says that the direction is a guess. Times are microseconds since 1970 in UTC.
+    server ever answered a protocol in which one must. ``weak`` says that the direction is a guess. Times are microseconds since 1970 in UTC.
     """
 
     family: int
@@ -58,14 +61,16 @@ def seen_conversations(rows: Iterable[Mapping[str, Any]]) -> list[SeenConversati
         family, client = address_of(row["client_hi"], row["client_lo"])
         _family, server = address_of(row["server_hi"], row["server_lo"])
         answered = int(row["answered_flows"])
-        suspect = "scan" if row.get("scan") else ("" if answered or row["class"] not in ("unicast", "peer") else "unanswered")
+        protocol = int(row["protocol"])
+        silent = not answered and row["class"] in ("unicast", "peer") and protocol in ANSWER_EXPECTED
+        suspect = SCAN if row.get("scan") else UNANSWERED if silent else ""
         low_port = int(row["minimum_client_port"] or 0)
         made.append(
             SeenConversation(
                 family,
                 client,
                 server,
-                int(row["protocol"]),
+                protocol,
                 int(row["server_port"]),
                 low_port if low_port else USUAL_CLIENT_PORT,
                 int(row["flows"]),

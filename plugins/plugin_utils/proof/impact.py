@@ -5,18 +5,16 @@
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.history import SeenConversation
-from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.replay import Names, conversation_of
-from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.verdict import Conversation, Evaluator
-
-PROTOCOL_NAMES = {1: "icmp", 6: "tcp", 17: "udp"}
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.possible import possibilities, works
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.replay import PROTOCOL_NAMES, Names, conversation_of, doubt_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.verdict import Evaluator
 
 
 @dataclass(frozen=True)
@@ -24,8 +22,8 @@ class Impact:
     """Effect of going from the lists in force to the compiled ones.
 
     ``seen_cut``: recorded conversations that pass now and would not; ``seen_opened``: the reverse. ``unseen_cut`` and
-    ``unseen_opened`` count never-recorded possibilities as (client segment, server segment, service) triples, each judged
-    for one pair of members. ``reach`` says what the numbers cover.
+    ``unseen_opened`` count never-recorded possibilities as (client segment, server segment, service and protocol), each judged
+    at its lowest port for one pair of members. ``reach`` says what the numbers cover.
     """
 
     seen_cut: tuple[dict[str, Any], ...]
@@ -84,7 +82,6 @@ def impact(site: Site, before: Sequence[PointList], after: Sequence[PointList], 
 def _row(names: Names, seen: SeenConversation, stopper: Evaluator) -> dict[str, Any]:
     deciding = stopper.verdict(conversation_of(seen)).deciding()
     client_segment, server_segment = names.segment(seen.family, seen.client), names.segment(seen.family, seen.server)
-    doubt = seen.suspect or ("" if client_segment and server_segment else "unknown device") or ("weak direction" if seen.weak else "")
     return {
         "client": names.device(seen.family, seen.client),
         "server": names.device(seen.family, seen.server),
@@ -96,36 +93,19 @@ def _row(names: Names, seen: SeenConversation, stopper: Evaluator) -> dict[str, 
         "days": seen.days,
         "point": deciding.point if deciding else "",
         "line": deciding.label if deciding else "",
-        "doubt": doubt,
+        "doubt": doubt_of(names, seen),
     }
 
 
 def _unseen(site: Site, old: Evaluator, new: Evaluator, known: set[tuple[str, str, int, int]]) -> tuple[int, int]:
-    """Count (client segment, server segment, service match) possibilities that were never recorded and change."""
+    """Count the possibilities between segments that were never recorded and change."""
     cut = opened = 0
-    samples = _samples(site)
-    for client_segment, client in samples.items():
-        for server_segment, server in samples.items():
-            if client_segment == server_segment or client[0] != server[0]:
-                continue
-            for service in site.services.values():
-                for match in service.matches:
-                    port = match.ports[0][0] if match.ports else 0
-                    if not match.ports or (client_segment, server_segment, match.protocol, port) in known:
-                        continue
-                    client_port = port if service.symmetric else 49152
-                    conversation = Conversation(client[0], client[1], server[1], match.protocol, port, client_port)
-                    was, will = old.verdict(conversation).permitted, new.verdict(conversation).permitted
-                    cut += was and not will
-                    opened += will and not was
+    for client_segment, server_segment, found, conversations in possibilities(site):
+        was, will = works(old, conversations), works(new, conversations)
+        if was == will:
+            continue
+        for item, before, after in zip(found, was, will, strict=True):
+            if before != after and (client_segment, server_segment, item.protocol, item.port) not in known:
+                cut += before
+                opened += after
     return cut, opened
-
-
-def _samples(site: Site) -> Mapping[str, tuple[int, int]]:
-    """Return the first address of each segment that has one."""
-    found = {}
-    for name, members in sorted(site.members.items()):
-        addresses = [ipaddress.ip_address(text) for member in members for text in member.addresses]
-        if addresses:
-            found[name] = (addresses[0].version, int(addresses[0]))
-    return found

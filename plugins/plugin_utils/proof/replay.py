@@ -20,7 +20,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Member, Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof import codes
-from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.history import SeenConversation
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.history import SCAN, SeenConversation
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.intent import Intent
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.verdict import Conversation, Evaluator, Verdict
 
 PROTOCOL_NAMES = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmpv6"}
@@ -64,7 +65,10 @@ class CutConversation:
 
 @dataclass(frozen=True)
 class Replay:
-    """Result of a replay. Counts are distinct conversations (client, server, protocol, server port)."""
+    """Result of a replay. Counts are distinct conversations (client, server, protocol, server port).
+
+    ``used_rules``: how many recorded conversations each rule stands for, scans left out, whether or not a point sees them.
+    """
 
     recorded: int
     permitted: int
@@ -125,17 +129,20 @@ class Names:
 def replay(site: Site, lists: Sequence[PointList], history: Sequence[SeenConversation]) -> Replay:
     """Return what the compiled lists would do to the recorded conversations."""
     evaluator, names = Evaluator(site, lists), Names(site)
+    intent = Intent(evaluator)
     permitted = not_covered = 0
     cut: list[CutConversation] = []
     used: Counter[str] = Counter()
     for seen in history:
-        verdict = evaluator.verdict(conversation_of(seen))
+        conversation = conversation_of(seen)
+        verdict = evaluator.verdict(conversation)
+        if seen.suspect != SCAN:
+            used.update(intent.rules_for(conversation))
         if not verdict.covered:
             not_covered += 1
             continue
         if verdict.permitted:
             permitted += 1
-            used.update({answer.origin.rule for answer in verdict.points if answer.origin.rule})
             continue
         cut.append(_cut(site, names, seen, verdict))
     unused = tuple(rule.id for rule in site.rules() if rule.id not in used)
@@ -154,11 +161,6 @@ def _cut(site: Site, names: Names, seen: SeenConversation, verdict: Verdict) -> 
     client_segment = names.segment(seen.family, seen.client)
     server_segment = names.segment(seen.family, seen.server)
     segment = site.segments.get(client_segment) or site.segments.get(server_segment)
-    doubt = seen.suspect
-    if not doubt and not (client_segment and server_segment):
-        doubt = "unknown device"
-    if not doubt and seen.weak:
-        doubt = "weak direction"
     return CutConversation(
         seen,
         names.device(seen.family, seen.client),
@@ -169,8 +171,17 @@ def _cut(site: Site, names: Names, seen: SeenConversation, verdict: Verdict) -> 
         _criticality(site, client_segment, server_segment),
         deciding.point if deciding else "",
         deciding.label if deciding else "",
-        doubt,
+        doubt_of(names, seen),
     )
+
+
+def doubt_of(names: Names, seen: SeenConversation) -> str:
+    """Return why a recorded conversation may not be legitimate: scan, unanswered, unknown device, weak direction; or empty text."""
+    if seen.suspect:
+        return seen.suspect
+    if not (names.segment(seen.family, seen.client) and names.segment(seen.family, seen.server)):
+        return "unknown device"
+    return "weak direction" if seen.weak else ""
 
 
 def _criticality(site: Site, *segments: str) -> str:
@@ -180,16 +191,23 @@ def _criticality(site: Site, *segments: str) -> str:
 
 
 def replay_findings(result: Replay) -> list[Finding]:
-    """Return findings for the cuts that nothing excuses: errors for life support, else warnings."""
+    """Return findings for the cuts that nothing excuses: errors for life support, else warnings.
+
+    For life support an unknown peer or a guessed direction is no excuse: those cuts are warnings. Scans and unanswered openers are.
+    """
     if not result.recorded:
         return [codes.REPLAY_NO_HISTORY.at("the store has no recorded conversation")]
     findings = []
-    for item in result.legitimate_cuts():
-        code = codes.REPLAY_CUT_CRITICAL if item.criticality == "life_support" else codes.REPLAY_CUT
+    for item in result.cut:
+        critical = item.criticality == "life_support"
+        if item.doubt and not (critical and not item.conversation.suspect):
+            continue
+        code = codes.REPLAY_CUT_CRITICAL if critical and not item.doubt else codes.REPLAY_CUT
         data = item.as_dict()
         text = (
             f"{data['client']} to {data['server']} {data['protocol']}/{data['port']} ({data['flows']} flows on {data['days']} days, last"
             f" {data['last_seen']}, owner {data['owner'] or 'unknown'}) would be cut at {data['point']} by {data['line']}"
         )
+        text += f" ({item.doubt})" if item.doubt else ""
         findings.append(code.at(text))
     return findings

@@ -3,26 +3,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What every enforcement point on its way says about one conversation, and by which rule.
 
-A linear walk over the compiled lines: slow and plain, so that it can also check the fast set-based proofs.
+A walk over the compiled lines, plain enough to check the set-based proofs with.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import Origin, PointList
-from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import addresses_of
-from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Box, Packet
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import ICMP_ANSWERS, addresses_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.sides import Sides, sides_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Packet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
-from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.points import (
-    enforces,
-    first_match,
-    own_addresses,
-    point_subnets,
-)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.lookup import Lookup
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.points import enforces, filtered_members, first_match
 
 TCP, UDP = 6, 17
+PORT_PROTOCOLS = (TCP, UDP, 33, 132, 136)
 SYN, SYN_ACK = 2, 18
 
 
@@ -42,18 +41,23 @@ class Conversation:
 
     def forward(self) -> Packet:
         """Return the opener's first packet."""
-        return self._packet(self.client, self.server, self.client_port, self.server_port, SYN)
+        detail = SYN if self.protocol == TCP else (self.server_port if self.protocol in ICMP_ANSWERS else 0)
+        return self._packet(self.client, self.server, self.client_port, self.server_port, detail)
 
     def reply(self) -> Packet | None:
-        """Return the first packet back, or None for protocols without ports."""
-        if self.protocol not in (TCP, UDP):
+        """Return the first packet back, or None where nothing answers: ICMP that is no request, and multicast."""
+        detail = SYN_ACK if self.protocol == TCP else 0
+        if self.protocol in ICMP_ANSWERS:
+            answer = ICMP_ANSWERS[self.protocol].get(self.server_port >> 8)
+            if answer is None:
+                return None
+            detail = answer << 8
+        if is_group(self.family, self.server):
             return None
-        return self._packet(self.server, self.client, self.server_port, self.client_port, SYN_ACK)
+        return self._packet(self.server, self.client, self.server_port, self.client_port, detail)
 
-    def _packet(self, source: int, destination: int, source_port: int, destination_port: int, flags: int) -> Packet:
-        has_ports = self.protocol in (TCP, UDP)
-        is_icmp = self.protocol in (1, 58)
-        detail = flags if self.protocol == TCP else (self.server_port if is_icmp else 0)
+    def _packet(self, source: int, destination: int, source_port: int, destination_port: int, detail: int) -> Packet:
+        has_ports = self.protocol in PORT_PROTOCOLS
         return Packet(
             protocol=self.protocol + (256 if self.family == 6 else 0),
             detail=detail,
@@ -63,6 +67,13 @@ class Conversation:
             destination_port=destination_port if has_ports else 0,
             source_port=source_port if has_ports else 0,
         )
+
+
+def is_group(family: int, address: int) -> bool:
+    """Return whether an address is multicast or the limited broadcast."""
+    if family == 6:
+        return address >> 120 == 0xFF
+    return address >> 28 == 0xE or address == 0xFFFFFFFF
 
 
 @dataclass(frozen=True)
@@ -77,6 +88,11 @@ class PointVerdict:
     enforced: bool
     label: str
     origin: Origin
+
+    @property
+    def stops(self) -> bool:
+        """Whether the packet ends here."""
+        return self.enforced and not self.permit
 
     def as_dict(self) -> dict[str, object]:
         """Return plain values for results and reports."""
@@ -97,10 +113,15 @@ class PointVerdict:
 
 @dataclass(frozen=True)
 class Verdict:
-    """All points' answers. ``permitted`` is false where an enforcing point stops the opener or its reply."""
+    """All points' answers. ``permitted``: the conversation works, opener and reply pass every enforcing point that sees them.
+
+    ``blocked``: nothing gets through that matters. The two are not opposites: a UDP datagram or an ICMP message whose answer alone
+    is stopped is neither permitted nor blocked, because it has done its work when it arrives.
+    """
 
     permitted: bool
     points: tuple[PointVerdict, ...]
+    blocked: bool = False
 
     @property
     def covered(self) -> bool:
@@ -110,7 +131,7 @@ class Verdict:
     def deciding(self) -> PointVerdict | None:
         """Return the first answer that stops the conversation, else the first that names a rule, else the first."""
         for item in self.points:
-            if item.enforced and not item.permit:
+            if item.stops:
                 return item
         for item in self.points:
             if item.origin.rule:
@@ -118,73 +139,86 @@ class Verdict:
         return self.points[0] if self.points else None
 
 
-def box_contains(box: Box, packet: Packet) -> bool:
-    """Return whether the packet lies in the box, field by field."""
-    return all(
-        getattr(box, name).contains(getattr(packet, name))
-        for name in ("protocol", "detail", "fragment", "destination", "source", "destination_port", "source_port")
-    )
-
-
-@dataclass
 class Evaluator:
     """Answers for single conversations over all lists of a compiled site."""
 
-    site: Site
-    lists: Sequence[PointList]
-    _segments: dict[tuple[int, int], set[str]] = field(default_factory=dict)
-    _entries: dict[int, list[tuple[bool, tuple[Box, ...], str]]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        for segment, members in self.site.members.items():
+    def __init__(self, site: Site, lists: Sequence[PointList]) -> None:
+        self.site = site
+        self.lists = lists
+        self._lookups: dict[int, Lookup] = {}
+        self._firewalls: list[int] = []
+        self._sides: dict[tuple[str, int], Sides] = {}
+        self._segments: dict[tuple[int, int], set[str]] = defaultdict(set)
+        self._from: dict[int, list[int]] = defaultdict(list)  # IPv4 address to the access lists that filter it
+        self._cells: dict[tuple[str, str], list[int]] = defaultdict(list)
+        for segment, members in site.members.items():
             for member in members:
                 for family in (4, 6):
                     for low, _high in addresses_of(member.addresses, family).to_ranges():
-                        self._segments.setdefault((family, low), set()).add(segment)
+                        self._segments[family, low].add(segment)
+        for number, listing in enumerate(lists):
+            self._place(number, listing)
+
+    def _place(self, number: int, listing: PointList) -> None:
+        if listing.kind == "firewall":
+            self._firewalls.append(number)
+        elif listing.kind == "sgacl":
+            self._cells[listing.segment, listing.peer].append(number)
+        else:
+            for member in filtered_members(self.site, listing, surely=True):
+                for low, high in addresses_of(member.addresses, 4).pairs:
+                    for address in range(low, high + 1):
+                        self._from[address].append(number)
 
     def segments_of(self, family: int, address: int) -> set[str]:
         """Return the segments that hold a device with the address."""
         return self._segments.get((family, address), set())
 
+    def lookup(self, number: int) -> Lookup:
+        """Return the entries of a list of ``lists``, found by address."""
+        found = self._lookups.get(number)
+        if found is None:
+            found = self._lookups[number] = Lookup(first_match(self.lists[number]))
+        return found
+
+    def seen_by(self, family: int, source: int, destination: int, stateful: bool = True) -> Iterator[int]:
+        """Yield the numbers of the lists that see packets between two addresses, in their order within each kind.
+
+        With ``stateful`` False those that judge openers only are left out: a reply passes them with its connection.
+        """
+        if stateful:
+            for number in self._firewalls:
+                if self._sides_of(self.lists[number].point, family).crosses(source, destination):
+                    yield number
+        if family != 4:
+            return
+        yield from self._from.get(source, ())
+        for client in self._segments.get((4, source), ()) if self._cells else ():
+            for server in self._segments.get((4, destination), ()):
+                yield from self._cells.get((client, server), ())
+
+    def _sides_of(self, point: str, family: int) -> Sides:
+        found = self._sides.get((point, family))
+        if found is None:
+            found = self._sides[point, family] = sides_of(self.site, self.site.points[point], family)
+        return found
+
     def verdict(self, conversation: Conversation) -> Verdict:
-        """Return what every list on the way says about the opener and its first reply."""
-        answers: list[PointVerdict] = []
-        forward, reply = conversation.forward(), conversation.reply()
-        for number, listing in enumerate(self.lists):
-            if self._sees(listing, conversation.family, forward):
-                answers.append(self._answer(number, listing, "forward", forward))
-            if reply is not None and not listing.stateful and self._sees(listing, conversation.family, reply):
-                answers.append(self._answer(number, listing, "reply", reply))
-        stopped = any(answer.enforced and not answer.permit for answer in answers)
-        return Verdict(not stopped, tuple(answers))
+        """Return what every list on the way says about the opener and its first reply, in the order of the lists."""
+        family, forward, reply = conversation.family, conversation.forward(), conversation.reply()
+        found = [(number, 0, forward) for number in self.seen_by(family, forward.source, forward.destination)]
+        if reply is not None:
+            found += [(number, 1, reply) for number in self.seen_by(family, reply.source, reply.destination, False)]
+        found.sort(key=lambda item: item[:2])
+        answers = tuple(self._answer(number, packet, "reply" if way else "forward") for number, way, packet in found)
+        stops = [answer for answer in answers if answer.stops]
+        blocked = bool(stops) and (conversation.protocol == TCP or any(item.direction == "forward" for item in stops))
+        return Verdict(not stops, answers, blocked)
 
-    def _sees(self, listing: PointList, family: int, packet: Packet) -> bool:
-        if listing.kind == "firewall":
-            return self._crosses(listing, family, packet)
-        if listing.segment not in self.segments_of(family, packet.source):
-            return False
-        return listing.kind != "sgacl" or listing.peer in self.segments_of(family, packet.destination)
-
-    def _crosses(self, listing: PointList, family: int, packet: Packet) -> bool:
-        point = self.site.points[listing.point]
-        own = own_addresses(self.site, point, family)
-        if own.contains(packet.source) or own.contains(packet.destination):
-            return False
-        subnets = [addresses_of([p], family) for p in point_subnets(self.site, point)]
-        source = next((i for i, s in enumerate(subnets) if s.contains(packet.source)), None)
-        destination = next((i for i, s in enumerate(subnets) if s.contains(packet.destination)), None)
-        return source != destination
-
-    def _answer(self, number: int, listing: PointList, direction: str, packet: Packet) -> PointVerdict:
-        entries = self._entries.get(number)
-        if entries is None:
-            entries = [(e.permit, e.boxes, e.label) for e in first_match(listing).entries]
-            self._entries[number] = entries
-        permit, label = listing.default_permit, "implicit end"
-        for entry_permit, boxes, entry_label in entries:
-            if any(box_contains(box, packet) for box in boxes):
-                permit, label = entry_permit, entry_label
-                break
+    def _answer(self, number: int, packet: Packet, direction: str) -> PointVerdict:
+        listing, lookup = self.lists[number], self.lookup(number)
+        entry = lookup.deciding(packet)
+        permit, label = (entry.permit, entry.label) if entry else (lookup.default_permit, "implicit end")
         origins: Mapping[str, Origin] = listing.origins
         origin = origins.get(label, Origin("default"))
         return PointVerdict(listing.point, listing.name, listing.kind, direction, permit, enforces(listing), label, origin)

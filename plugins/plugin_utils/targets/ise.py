@@ -26,6 +26,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_client import IseClient, Lost, NotFound
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_diff import ise_operations
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_objects import (
+    FIXED_SGTS,
     KINDS,
     canonical_body,
     canonical_content,
@@ -60,6 +61,8 @@ class IseTarget:
     ) -> None:
         self.name, self.client, self.adopt = name, client, adopt
         self.push_seconds, self._sleep = push_seconds, sleep
+        # Names by id of what cells refer to, as last read; unknown ids and names are looked up anew.
+        self._names: dict[str, dict[str, str]] = {}
 
     # -- reading
 
@@ -98,6 +101,8 @@ class IseTarget:
             bodies = list(pool.map(lambda pair: self._get(*pair), chosen))
         sgts = {item["id"]: item["name"] for item in lists.get("sgt", ())}
         sgacls = {item["id"]: item["name"] for item in lists.get("sgacl", ())}
+        if "egress_matrix_cell" in needed:
+            self._names = {"sgt": sgts, "sgacl": sgacls}
         objects = {}
         for (kind, _identifier), wire in zip(chosen, bodies, strict=True):
             if wire is not None:
@@ -206,8 +211,11 @@ class IseTarget:
 
     # -- pieces
 
-    def _identifiers(self, kind: str) -> dict[str, str]:
-        return {item["name"]: item["id"] for item in self.client.list_items(kind)}
+    def _named(self, kind: str, fresh: bool = False) -> dict[str, str]:
+        """Return names by id of a kind that cells refer to."""
+        if fresh or kind not in self._names:
+            self._names[kind] = {item["id"]: item["name"] for item in self.client.list_items(kind)}
+        return self._names[kind]
 
     def _find(self, kind: str, name: str) -> dict[str, Any] | None:
         """Return the wire form of an object by name, freshly read, or None."""
@@ -226,18 +234,26 @@ class IseTarget:
             return None
         if kind != "egress_matrix_cell":
             return canonical_body(kind, wire, {}, {})
-        sgts = {value: key for key, value in self._identifiers("sgt").items()}
-        sgacls = {value: key for key, value in self._identifiers("sgacl").items()}
+        ends = {str(wire.get(field)) for field in ("sourceSgtId", "destinationSgtId")} - set(FIXED_SGTS)
+        lists = {str(identifier) for identifier in wire.get("sgacls") or ()}
+        sgts = self._named("sgt", fresh=not ends <= set(self._named("sgt")))
+        sgacls = self._named("sgacl", fresh=not lists <= set(self._named("sgacl")))
         return canonical_body(kind, wire, sgts, sgacls)
 
     def _fields(self, kind: str, name: str, body: Mapping[str, Any]) -> dict[str, Any]:
         if kind != "egress_matrix_cell":
             return wire_fields(kind, name, body, {}, {})
-        return wire_fields(kind, name, body, self._identifiers("sgt"), self._identifiers("sgacl"))
+        ends = {str(body[end]) for end in ("source", "destination")} - set(FIXED_SGTS.values())
+        sgts = self._named("sgt", fresh=not ends <= set(self._named("sgt").values()))
+        sgacls = self._named("sgacl", fresh=not set(body["sgacls"]) <= set(self._named("sgacl").values()))
+        return wire_fields(
+            kind, name, body, {value: key for key, value in sgts.items()}, {value: key for key, value in sgacls.items()}
+        )
 
     def _create(self, kind: str, name: str, body: Mapping[str, Any], old: Mapping[str, Any] | None = None) -> None:
         """Create an object once. A lost answer is settled by reading: nothing is sent a second time."""
         fields = self._fields(kind, name, body)
+        self._names.pop(kind, None)
         if old:
             kept = {
                 key: value
@@ -269,6 +285,7 @@ class IseTarget:
                         f"{self.name}: deleting SGT {name} would delete its cells {', '.join(sorted(set(users))[:10])}"
                     )
                 )
+        self._names.pop(kind, None)
         waited = 0.0
         while True:
             try:

@@ -15,7 +15,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_cli
 
 PUSH_PATH = "/api/v1/trustsec/coa/push"
 REPORT_PATH = "/api/v1/trustsec/policy/device-report"
-POLL_SECONDS = 0.5
+# The report is read often at first and then at leisure.
+POLL_FIRST, POLL_LONGEST = 0.1, 2.0
 DONE = ("UPDATE_SUCCESS", "REPORT_VALIDATION_SUCCESS")
 FAILED = (
     "COA_NACK",
@@ -50,7 +51,7 @@ def push_matrix(
 
 def _start(client: IseClient, target: str, seconds: float, sleep: Callable[[float], None]) -> str | None:
     """Start a push and return its id; None where there is nothing or nobody to push to."""
-    waited = 0.0
+    waited, pause = 0.0, POLL_FIRST
     while True:
         answer = client.open_api("PUT", PUSH_PATH, {"coaType": "ALL"})
         inner = answer.get("response")
@@ -64,12 +65,13 @@ def _start(client: IseClient, target: str, seconds: float, sleep: Callable[[floa
             raise FindingError(codes.PUSH_FAILED.at(f"{target}: the push was answered with {status or 'nothing'!r}"))
         if waited >= seconds:
             raise FindingError(codes.PUSH_FAILED.at(f"{target}: another push is still running after {seconds:.0f} s"))
-        sleep(POLL_SECONDS)
-        waited += POLL_SECONDS
+        sleep(pause)
+        waited += pause
+        pause = min(POLL_LONGEST, pause * 1.5)
 
 
 def _wait(client: IseClient, target: str, push: str, seconds: float, sleep: Callable[[float], None]) -> list[Finding]:
-    waited = 0.0
+    waited, pause = 0.0, POLL_FIRST
     while True:
         try:
             answer = client.open_api("GET", REPORT_PATH)
@@ -88,5 +90,6 @@ def _wait(client: IseClient, target: str, push: str, seconds: float, sleep: Call
             ]
         if not waiting:
             return []
-        sleep(POLL_SECONDS)
-        waited += POLL_SECONDS
+        sleep(pause)
+        waited += pause
+        pause = min(POLL_LONGEST, pause * 1.5)

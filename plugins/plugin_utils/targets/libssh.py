@@ -10,6 +10,7 @@ socket of ours, and only a server that has introduced itself is handed to it. Li
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import re
 import select
@@ -25,7 +26,6 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec im
 
 pylibssh_session = guarded("pylibsshext.session")
 pylibssh_errors = guarded("pylibsshext.errors")
-pylibssh_logging = guarded("pylibsshext.logging")
 
 CONNECT_SECONDS = 15.0
 PROMPT_SECONDS = 20.0
@@ -42,7 +42,7 @@ class LibsshShell:
     """A logged-in shell: paging off, enable mode where a secret is given. Not shared between threads."""
 
     def __init__(self, spec: TargetSpec) -> None:
-        require(pylibssh_session, pylibssh_errors, pylibssh_logging)
+        require(pylibssh_session, pylibssh_errors)
         self.spec = spec
         self._session: Any = None
         self._channel: Any = None
@@ -69,7 +69,8 @@ class LibsshShell:
             raise FindingError(codes.UNREACHABLE.at(f"{where}: {error.strerror or error}")) from None
         self._handed = os.dup(self._socket.fileno())
         self._session = pylibssh_session.Session()
-        quiet = pylibssh_logging.ANSIBLE_PYLIBSSH_NOLOG
+        # It warns of every file of known hosts that does not exist.
+        logging.getLogger("ansible-pylibssh").setLevel(logging.CRITICAL + 1)
         arguments: dict[str, Any] = {
             "host": spec.address,
             "port": spec.service_port,
@@ -77,14 +78,11 @@ class LibsshShell:
             "timeout": max(1, int(min(spec.timeout, CONNECT_SECONDS))),
             "host_key_checking": True,
             "look_for_keys": False,
-            "log_verbosity": quiet,
             "fd": self._handed,
         }
         if spec.known_hosts_file:
             arguments["knownhosts"] = spec.known_hosts_file
         problem = ""
-        with contextlib.suppress(AttributeError):
-            self._session.set_log_level(quiet)
         try:
             if spec.private_key_file:
                 with open(spec.private_key_file, "rb") as stream:

@@ -10,7 +10,9 @@ from pathlib import Path
 SYN, ACK, FIN, RST, PUSH = 2, 16, 1, 4, 8
 
 
-def ip(source: str, target: str, protocol: int, payload: bytes, fragment: int = 0, more: bool = False, ident: int = 1) -> bytes:
+def ip(
+    source: str, target: str, protocol: int, payload: bytes, fragment: int = 0, more: bool = False, ident: int = 1
+) -> bytes:
     """Return an IP packet. ``fragment`` is the offset in units of 8 octets."""
     one, other = ipaddress.ip_address(source), ipaddress.ip_address(target)
     if one.version == 6:
@@ -19,11 +21,23 @@ def ip(source: str, target: str, protocol: int, payload: bytes, fragment: int = 
             protocol = 44
         return struct.pack(">IHBB", 6 << 28, len(payload), protocol, 64) + one.packed + other.packed + payload
     flags = fragment | (0x2000 if more else 0)
-    return struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(payload), ident, flags, 64, protocol, 0) + one.packed + other.packed + payload
+    return (
+        struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(payload), ident, flags, 64, protocol, 0)
+        + one.packed
+        + other.packed
+        + payload
+    )
 
 
-def tcp(source: str, source_port: int, target: str, target_port: int, flags: int, sequence: int = 1, data: bytes = b"") -> bytes:
-    return ip(source, target, 6, struct.pack(">HHIIBBHHH", source_port, target_port, sequence, 0, 0x50, flags, 1024, 0, 0) + data)
+def tcp(
+    source: str, source_port: int, target: str, target_port: int, flags: int, sequence: int = 1, data: bytes = b""
+) -> bytes:
+    return ip(
+        source,
+        target,
+        6,
+        struct.pack(">HHIIBBHHH", source_port, target_port, sequence, 0, 0x50, flags, 1024, 0, 0) + data,
+    )
 
 
 def udp(source: str, source_port: int, target: str, target_port: int, data: bytes = b"x") -> bytes:
@@ -37,7 +51,13 @@ def icmp(source: str, target: str, kind: int, code: int = 0) -> bytes:
 def frame(packet: bytes, broadcast: bool = False, vlans: Iterable[int] = ()) -> bytes:
     kind = 0x86DD if packet[0] >> 4 == 6 else 0x0800
     tags = b"".join(struct.pack(">HH", 0x8100, each) for each in vlans)
-    return (b"\xff" * 6 if broadcast else b"\x02\0\0\0\0\x02") + b"\x02\0\0\0\0\x01" + tags + struct.pack(">H", kind) + packet
+    return (
+        (b"\xff" * 6 if broadcast else b"\x02\0\0\0\0\x02")
+        + b"\x02\0\0\0\0\x01"
+        + tags
+        + struct.pack(">H", kind)
+        + packet
+    )
 
 
 def write(path: Path, frames: Iterable[tuple[float, bytes]]) -> Path:
@@ -50,7 +70,9 @@ def write(path: Path, frames: Iterable[tuple[float, bytes]]) -> Path:
     return path
 
 
-def session(moment: float, client: str, client_port: int, server: str, server_port: int, sequence: int = 1) -> list[tuple[float, bytes]]:
+def session(
+    moment: float, client: str, client_port: int, server: str, server_port: int, sequence: int = 1
+) -> list[tuple[float, bytes]]:
     """Return the frames of a short TCP session."""
     there = (client, client_port, server, server_port)
     back = (server, server_port, client, client_port)

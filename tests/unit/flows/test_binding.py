@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices import storage
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.intervals import Interval, interval_table
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.model import AddressClaim, Observation
@@ -27,8 +28,12 @@ PUMP, OTHER, SERVER = "02:00:00:00:00:01", "02:00:00:00:00:02", "02:00:00:00:00:
 
 def test_columns_keep_value_and_order_and_are_the_same_for_arrays() -> None:
     rng = random.Random(3)
-    values = [ipaddress.IPv4Address(rng.getrandbits(32)) for _each in range(200)] + [ipaddress.IPv6Address(rng.getrandbits(128)) for _each in range(200)]
-    values += [ipaddress.ip_address(text) for text in ("0.0.0.0", "255.255.255.255", "::", "ffff:" * 7 + "ffff", "::ffff:0:0")]
+    values = [ipaddress.IPv4Address(rng.getrandbits(32)) for _each in range(200)] + [
+        ipaddress.IPv6Address(rng.getrandbits(128)) for _each in range(200)
+    ]
+    values += [
+        ipaddress.ip_address(text) for text in ("0.0.0.0", "255.255.255.255", "::", "ffff:" * 7 + "ffff", "::ffff:0:0")
+    ]
     pairs = [address.columns_of(each) for each in values]
     assert all(-(1 << 63) <= part < 1 << 63 for pair in pairs for part in pair)
     plain = [each for each in values if not (each.version == 6 and each.ipv4_mapped is not None)]
@@ -37,11 +42,15 @@ def test_columns_keep_value_and_order_and_are_the_same_for_arrays() -> None:
     def whole(each: Any) -> int:
         return int(each) | (0xFFFF << 32) if each.version == 4 else int(each)
 
-    assert sorted(values, key=whole) == [each for _pair, _key, each in sorted(zip(pairs, map(whole, values), values), key=lambda x: (x[0], x[1]))]
+    assert sorted(values, key=whole) == [
+        each for _pair, _key, each in sorted(zip(pairs, map(whole, values), values), key=lambda x: (x[0], x[1]))
+    ]
     fours, sixes = [each for each in values if each.version == 4], [each for each in values if each.version == 6]
     high, low = address.columns_of_v4(np.array([int(each) for each in fours], dtype=np.uint32))
     assert list(zip(high.tolist(), low.tolist())) == [address.columns_of(each) for each in fours]
-    high, low = address.columns_of_v6(np.frombuffer(b"".join(each.packed for each in sixes), dtype=np.uint8).reshape(-1, 16))
+    high, low = address.columns_of_v6(
+        np.frombuffer(b"".join(each.packed for each in sixes), dtype=np.uint8).reshape(-1, 16)
+    )
     assert list(zip(high.tolist(), low.tolist())) == [address.columns_of(each) for each in sixes]
 
 
@@ -51,9 +60,22 @@ def test_a_network_as_sql_holds_just_its_addresses() -> None:
     texts += [f"2001:db8:{rng.randrange(3)}::{rng.randrange(9):x}" for _each in range(300)] + ["::1", "255.255.255.255"]
     high, low = zip(*(address.columns_of(each) for each in texts))
     with store.connect() as connection:
-        connection.register("a", pa.table({"x_hi": pa.array(high, pa.int64()), "x_lo": pa.array(low, pa.int64()), "text": texts}))
-        for network in ("10.0.0.0/8", "10.1.0.0/16", "10.1.2.128/25", "0.0.0.0/0", "2001:db8:1::/48", "2001:db8::4/126", "::/0", "10.0.0.1/32"):
-            found = connection.execute(f"SELECT text FROM a WHERE {address.range_sql(network, 'x')} ORDER BY text").fetchall()
+        connection.register(
+            "a", pa.table({"x_hi": pa.array(high, pa.int64()), "x_lo": pa.array(low, pa.int64()), "text": texts})
+        )
+        for network in (
+            "10.0.0.0/8",
+            "10.1.0.0/16",
+            "10.1.2.128/25",
+            "0.0.0.0/0",
+            "2001:db8:1::/48",
+            "2001:db8::4/126",
+            "::/0",
+            "10.0.0.1/32",
+        ):
+            found = connection.execute(
+                f"SELECT text FROM a WHERE {address.range_sql(network, 'x')} ORDER BY text"
+            ).fetchall()
             parsed = ipaddress.ip_network(network)
             expected = [each for each in texts if ipaddress.ip_address(each) in parsed]
             if network == "::/0":
@@ -82,7 +104,11 @@ def test_binding_is_what_looking_at_every_interval_gives() -> None:
     for host in hosts:
         edges = sorted(rng.sample(range(1000), 8))
         for start, end in zip(edges[::2], edges[1::2]):
-            intervals.append(Interval(host, start, end, f"02:00:00:00:00:{rng.randrange(4):02x}", rng.choice(("arp", "assumed:arp")), 0.8))
+            intervals.append(
+                Interval(
+                    host, start, end, f"02:00:00:00:00:{rng.randrange(4):02x}", rng.choice(("arp", "assumed:arp")), 0.8
+                )
+            )
     rows = []
     for _each in range(500):
         first = rng.randrange(1000)
@@ -92,7 +118,9 @@ def test_binding_is_what_looking_at_every_interval_gives() -> None:
     states = set()
     for row, (client, server, first, last) in zip(table, rows):
         for end, host in (("client", client), ("server", server)):
-            holders = [each for each in intervals if each.address == host and each.from_us <= last and each.to_us > first]
+            holders = [
+                each for each in intervals if each.address == host and each.from_us <= last and each.to_us > first
+            ]
             devices = {each.device for each in holders}
             state = "unknown" if not devices else "ambiguous" if len(devices) > 1 else "bound"
             if state == "bound" and all(each.source.startswith("assumed") for each in holders):
@@ -104,8 +132,12 @@ def test_binding_is_what_looking_at_every_interval_gives() -> None:
 
 
 def test_an_address_that_changes_hands_within_a_day_is_split_by_connection(tmp_path: Path) -> None:
-    frames = packets.session(DAY + 3600, "192.0.2.10", 40000, "192.0.2.20", 502) + packets.session(DAY + 7200, "192.0.2.10", 40001, "192.0.2.20", 502)
-    frames += packets.session(DAY + 7300, "192.0.2.10", 40002, "192.0.2.20", 502) + packets.session(DAY + 7400, "192.0.2.99", 40002, "192.0.2.20", 502)
+    frames = packets.session(DAY + 3600, "192.0.2.10", 40000, "192.0.2.20", 502) + packets.session(
+        DAY + 7200, "192.0.2.10", 40001, "192.0.2.20", 502
+    )
+    frames += packets.session(DAY + 7300, "192.0.2.10", 40002, "192.0.2.20", 502) + packets.session(
+        DAY + 7400, "192.0.2.99", 40002, "192.0.2.20", 502
+    )
     ingest([packets.write(tmp_path / "a.pcap", frames)], tmp_path)
     changed = (DAY + 5400) * 1_000_000
     observations = [
@@ -122,9 +154,13 @@ def test_an_address_that_changes_hands_within_a_day_is_split_by_connection(tmp_p
 
 
 def test_a_window_sums_days(tmp_path: Path) -> None:
-    frames = [each for n in range(3) for each in packets.session(DAY + n * 86_400, "192.0.2.10", 40000 + n, "192.0.2.20", 502)]
+    frames = [
+        each for n in range(3) for each in packets.session(DAY + n * 86_400, "192.0.2.10", 40000 + n, "192.0.2.20", 502)
+    ]
     ingest([packets.write(tmp_path / "a.pcap", frames)], tmp_path)
     rows = window.history(tmp_path)
-    assert [(row["days"], row["flows"], row["minimum_client_port"], row["maximum_client_port"]) for row in rows] == [(3, 3, 40000, 40002)]
+    assert [(row["days"], row["flows"], row["minimum_client_port"], row["maximum_client_port"]) for row in rows] == [
+        (3, 3, 40000, 40002)
+    ]
     assert window.history(tmp_path, since="2026-11-25")[0]["days"] == 1
     assert window.history(tmp_path, until="2026-11-23") == []

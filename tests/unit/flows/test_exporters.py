@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import address
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources import export_pcap, listener, netflow
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.capture import Capture
@@ -80,7 +81,9 @@ def test_addresses_of_vendor_records_are_those_of_tshark(corpora: Path, tmp_path
         if not rows or len(rows) != own.records:
             continue  # records of both directions, which are two rows here
         fields = ("cflow.srcaddr", "cflow.dstaddr", "cflow.srcaddrv6", "cflow.dstaddrv6")
-        text = tshark(as_capture(tmp_path / f"{name}.pcap", datagrams), "-T", "fields", *(x for f in fields for x in ("-e", f)))
+        text = tshark(
+            as_capture(tmp_path / f"{name}.pcap", datagrams), "-T", "fields", *(x for f in fields for x in ("-e", f))
+        )
         theirs: list[Counter[str]] = [Counter(), Counter()]
         for line in text.splitlines():
             for position, cell in enumerate(line.split("\t")):
@@ -101,23 +104,39 @@ def test_records_of_our_exports_are_those_of_nfdump(corpora: Path) -> None:
         if "biflow" in path.name:
             continue
         stored = next(path.parent.glob("*.nfcapd"))
-        text = subprocess.run(["nfdump", "-r", str(stored), "-q", "-o", "json"], capture_output=True, text=True, check=True).stdout
+        text = subprocess.run(
+            ["nfdump", "-r", str(stored), "-q", "-o", "json"], capture_output=True, text=True, check=True
+        ).stdout
         theirs: Counter[Any] = Counter()
         for each in json.loads(f"[{text.strip().rstrip(',')}]"):
             source, target = each.get("src4_addr") or each["src6_addr"], each.get("dst4_addr") or each["dst6_addr"]
-            theirs[key(source, target, each["proto"], each.get("src_port", 0), each.get("dst_port", 0), each["in_packets"], each["in_bytes"])] += 1
+            theirs[
+                key(
+                    source,
+                    target,
+                    each["proto"],
+                    each.get("src_port", 0),
+                    each.get("dst_port", 0),
+                    each["in_packets"],
+                    each["in_bytes"],
+                )
+            ] += 1
         source = export_pcap.ExportCapture(path, Templates())
         ours: Counter[Any] = Counter()
         for table in source.tables():
             for row in table.to_pylist():
                 ends = [address.text_of(row[f"{end}_hi"], row[f"{end}_lo"]) for end in ("source", "target")]
-                ours[key(*ends, row["protocol"], row["source_port"], row["target_port"], row["packets"], row["bytes"])] += 1
+                ours[
+                    key(*ends, row["protocol"], row["source_port"], row["target_port"], row["packets"], row["bytes"])
+                ] += 1
         assert ours == theirs, path.name
         compared += 1
     assert compared >= 6
 
 
-def key(source: str, target: str, protocol: int, source_port: int, target_port: int, packets: int, octets: int) -> tuple[Any, ...]:
+def key(
+    source: str, target: str, protocol: int, source_port: int, target_port: int, packets: int, octets: int
+) -> tuple[Any, ...]:
     ports = (0, 0) if protocol in (1, 58) else (source_port, target_port)
     return address.columns_of(source), address.columns_of(target), protocol, *ports, packets, octets
 
@@ -153,7 +172,9 @@ def test_cut_and_flipped_datagrams_never_raise(corpora: Path, full: bool) -> Non
                 data = bytearray(each)
                 for _flip in range(rng.choice((0, 1, 3, 20))):
                     data[rng.randrange(len(data))] = rng.randrange(256)
-                decoder.feed(bytes(data[: rng.randrange(len(data) + 1)]) if rng.random() < 0.5 else bytes(data), EXPORTER)
+                decoder.feed(
+                    bytes(data[: rng.randrange(len(data) + 1)]) if rng.random() < 0.5 else bytes(data), EXPORTER
+                )
             decoder.finish()
             rows = sum(table.num_rows for table in decoder.tables())
             assert rows <= 100_000
@@ -164,7 +185,11 @@ def test_cut_and_flipped_datagrams_never_raise(corpora: Path, full: bool) -> Non
 def test_sampling_is_read_from_options_and_from_the_record(corpora: Path) -> None:
     for folder, expected in (("akvorado-netflow-multiplesamplingrates", {2000, 4000}), ("akvorado-netflow-mpls", {10})):
         path = corpora / "flow-data" / "exporters" / folder
-        files = sorted(path.glob("*.pcap"), key=lambda p: ("template" not in p.name, "options" not in p.name, p.name)) if path.is_dir() else [path]
+        files = (
+            sorted(path.glob("*.pcap"), key=lambda p: ("template" not in p.name, "options" not in p.name, p.name))
+            if path.is_dir()
+            else [path]
+        )
         decoder = netflow.Decoder()
         for each in files:
             for exporter, payload in export_pcap.datagrams(Capture(each), Counter()):
@@ -176,6 +201,8 @@ def test_sampling_is_read_from_options_and_from_the_record(corpora: Path) -> Non
 def test_captures_of_exports_are_told_from_captures_of_traffic(corpora: Path) -> None:
     data = corpora / "flow-data"
     exports = [*sorted(data.glob("exporters-made/*/*.pcap")), data / "exporters" / "akvorado-netflow-nfv5"]
-    traffic = sorted(data.glob("iomt/*.pcap")) + sorted(data.glob("ot-*/*.pcap"))[:40] + sorted(data.glob("it/*.pcap"))[:20]
+    traffic = (
+        sorted(data.glob("iomt/*.pcap")) + sorted(data.glob("ot-*/*.pcap"))[:40] + sorted(data.glob("it/*.pcap"))[:20]
+    )
     assert all(export_pcap.holds_exports(path) for path in exports)
     assert not [path.name for path in traffic if export_pcap.holds_exports(path)]

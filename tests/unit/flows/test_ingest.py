@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import address, store
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.ingest import ingest, survey
@@ -76,7 +77,9 @@ def test_vlan_tags_fragments_and_ipv6(tmp_path: Path) -> None:
         packets.ip("2001:db8::1", "2001:db8::2", 17, whole[:16], 0, True, 9),
         packets.ip("2001:db8::1", "2001:db8::2", 17, whole[16:], 2, False, 9),
     ]
-    row = one(tmp_path / "d", (DAY, packets.frame(parts[0], vlans=(10, 20))), (DAY, packets.frame(parts[1], vlans=(10, 20))))
+    row = one(
+        tmp_path / "d", (DAY, packets.frame(parts[0], vlans=(10, 20))), (DAY, packets.frame(parts[1], vlans=(10, 20)))
+    )
     assert names([row]) == [("2001:db8::1", "2001:db8::2", 17, 161, "unicast")]
     assert row["packets_out"] == 2
     lost = packets.write(tmp_path / "lost.pcap", [(DAY, packets.frame(parts[1]))])
@@ -126,21 +129,34 @@ def test_each_rule_of_orientation(tmp_path: Path) -> None:
     # 3: proved a server by another session; 6: OT port before an IT port; 7: one port above 32768; 9: the lower port.
     proved = [*packets.session(DAY, "192.0.2.11", 5001, "192.0.2.20", 7777), (DAY + 1, silent)]
     assert directions(tmp_path, proved)["192.0.2.10", "192.0.2.20", 7777] == 3
-    assert directions(tmp_path, udp_pair(DAY, "192.0.2.10", 161, "192.0.2.20", 20000)) == {("192.0.2.10", "192.0.2.20", 20000): 6}
-    assert directions(tmp_path, udp_pair(DAY, "192.0.2.10", 44818, "192.0.2.20", 53)) == {("192.0.2.10", "192.0.2.20", 53): 7}
-    assert directions(tmp_path, udp_pair(DAY, "192.0.2.10", 40000, "192.0.2.20", 7001)) == {("192.0.2.10", "192.0.2.20", 7001): 7}
-    assert directions(tmp_path, udp_pair(DAY, "192.0.2.10", 7002, "192.0.2.20", 7001)) == {("192.0.2.10", "192.0.2.20", 7001): 9}
+    assert directions(tmp_path, udp_pair(DAY, "192.0.2.10", 161, "192.0.2.20", 20000)) == {
+        ("192.0.2.10", "192.0.2.20", 20000): 6
+    }
+    assert directions(tmp_path, udp_pair(DAY, "192.0.2.10", 44818, "192.0.2.20", 53)) == {
+        ("192.0.2.10", "192.0.2.20", 53): 7
+    }
+    assert directions(tmp_path, udp_pair(DAY, "192.0.2.10", 40000, "192.0.2.20", 7001)) == {
+        ("192.0.2.10", "192.0.2.20", 7001): 7
+    }
+    assert directions(tmp_path, udp_pair(DAY, "192.0.2.10", 7002, "192.0.2.20", 7001)) == {
+        ("192.0.2.10", "192.0.2.20", 7001): 9
+    }
     # 5: three peer sockets against one; a high port wins over the low ones that ask it.
     crowd = [each for n in range(3) for each in udp_pair(DAY + n, f"192.0.2.{10 + n}", 7001, "192.0.2.20", 40000)]
     assert set(directions(tmp_path, crowd).values()) == {5}
     assert ("192.0.2.10", "192.0.2.20", 40000) in directions(tmp_path, crowd)
     # 4: the operator says so, against the lower port.
     hint = [{"address": "192.0.2.0/24", "protocol": "udp", "ports": "7002"}]
-    assert directions(tmp_path, udp_pair(DAY, "192.0.2.10", 7001, "192.0.2.20", 7002), hints=hint) == {("192.0.2.10", "192.0.2.20", 7002): 4}
+    assert directions(tmp_path, udp_pair(DAY, "192.0.2.10", 7001, "192.0.2.20", 7002), hints=hint) == {
+        ("192.0.2.10", "192.0.2.20", 7002): 4
+    }
 
 
 def test_what_the_store_proved_orients_later_imports(tmp_path: Path) -> None:
-    ingest([packets.write(tmp_path / "a.pcap", packets.session(DAY, "192.0.2.11", 5001, "192.0.2.20", 7777))], tmp_path / "d")
+    ingest(
+        [packets.write(tmp_path / "a.pcap", packets.session(DAY, "192.0.2.11", 5001, "192.0.2.20", 7777))],
+        tmp_path / "d",
+    )
     late = packets.frame(packets.tcp("192.0.2.20", 7777, "192.0.2.10", 1500, packets.ACK))
     ingest([packets.write(tmp_path / "b.pcap", [(DAY + 90_000, late)])], tmp_path / "d")
     rows = store.connections(tmp_path / "d", since="2026-11-24").to_pylist()
@@ -150,7 +166,10 @@ def test_what_the_store_proved_orients_later_imports(tmp_path: Path) -> None:
 
 def test_a_session_over_midnight_is_seen_on_both_days(tmp_path: Path) -> None:
     frames = packets.session(DAY + 86_390, "192.0.2.10", 40000, "192.0.2.20", 502)[:4]
-    frames += [(DAY + 86_390 + 5 * n, packets.frame(packets.tcp("192.0.2.10", 40000, "192.0.2.20", 502, packets.ACK))) for n in range(1, 5)]
+    frames += [
+        (DAY + 86_390 + 5 * n, packets.frame(packets.tcp("192.0.2.10", 40000, "192.0.2.20", 502, packets.ACK)))
+        for n in range(1, 5)
+    ]
     ingest([packets.write(tmp_path / "a.pcap", frames)], tmp_path / "d")
     rows = store.rollup(tmp_path / "d").to_pylist()
     assert [row["day"] for row in rows] == [date(2026, 11, 23), date(2026, 11, 24)]
@@ -182,8 +201,21 @@ def test_the_order_and_the_grouping_of_imports_do_not_change_counts(root: Path, 
     ingest(files, tmp_path / "one")
     for path in reversed(files):
         ingest([path], tmp_path / "many")
-    keep = ("server_port", "protocol", "class", "flows", "answered_flows", "packets", "bytes", "first_us", "last_us", "hours")
-    at_once, one_by_one = ([{name: row[name] for name in keep} for row in content(tmp_path / each)[1]] for each in ("one", "many"))
+    keep = (
+        "server_port",
+        "protocol",
+        "class",
+        "flows",
+        "answered_flows",
+        "packets",
+        "bytes",
+        "first_us",
+        "last_us",
+        "hours",
+    )
+    at_once, one_by_one = (
+        [{name: row[name] for name in keep} for row in content(tmp_path / each)[1]] for each in ("one", "many")
+    )
     assert names(content(tmp_path / "one")[1]) == names(content(tmp_path / "many")[1])
     assert at_once == one_by_one
 
@@ -239,7 +271,9 @@ def test_each_conversation_counts_once_though_two_switches_and_five_taps_saw_it(
 def brute_rollup(rows: list[dict[str, Any]]) -> dict[tuple[Any, ...], dict[str, int]]:
     made: dict[tuple[Any, ...], dict[str, int]] = {}
     for row, name in zip(rows, names(rows)):
-        own = made.setdefault(name, {"flows": 0, "answered_flows": 0, "packets": 0, "bytes": 0, "weak_flows": 0, "hours": 0})
+        own = made.setdefault(
+            name, {"flows": 0, "answered_flows": 0, "packets": 0, "bytes": 0, "weak_flows": 0, "hours": 0}
+        )
         own["flows"] += 1
         own["answered_flows"] += row["answered"]
         own["packets"] += row["packets_out"] + row["packets_in"]
@@ -257,7 +291,9 @@ def test_the_rollup_is_what_counting_by_hand_gives(tmp_path: Path) -> None:
         client, server = f"192.0.2.{rng.randrange(1, 6)}", f"192.0.2.{rng.randrange(10, 14)}"
         moment = DAY + rng.randrange(80_000)
         if rng.random() < 0.5:
-            frames += packets.session(moment, client, 40000 + number, server, rng.choice((502, 102, 80)), sequence=number * 999)
+            frames += packets.session(
+                moment, client, 40000 + number, server, rng.choice((502, 102, 80)), sequence=number * 999
+            )
         else:
             frames += udp_pair(moment, client, 50000 + number, server, rng.choice((161, 53)))
     ingest([packets.write(tmp_path / "a.pcap", sorted(frames, key=lambda each: each[0]))], tmp_path / "d")
@@ -335,14 +371,25 @@ def test_a_damaged_input_does_not_stop_the_others(tmp_path: Path) -> None:
     assert [row["flows"] for row in store.rollup(tmp_path / "d").to_pylist()] == [1], "two views of one session"
 
 
-@pytest.mark.parametrize("hint", [{"address": "x", "ports": "1"}, {"ports": "1"}, {"address": "192.0.2.1", "ports": "9-1"}, {"address": "192.0.2.1", "ports": "1", "z": 1}])
+@pytest.mark.parametrize(
+    "hint",
+    [
+        {"address": "x", "ports": "1"},
+        {"ports": "1"},
+        {"address": "192.0.2.1", "ports": "9-1"},
+        {"address": "192.0.2.1", "ports": "1", "z": 1},
+    ],
+)
 def test_hints_that_cannot_be_used_are_refused(tmp_path: Path, hint: dict[str, Any]) -> None:
     with pytest.raises(FindingError, match="SW1431"):
         ingest([], tmp_path, hints=[hint])
 
 
 def test_a_store_of_a_newer_format_is_refused_by_name(tmp_path: Path) -> None:
-    ingest([packets.write(tmp_path / "a.pcap", packets.session(DAY, "192.0.2.10", 40000, "192.0.2.20", 502))], tmp_path / "d")
+    ingest(
+        [packets.write(tmp_path / "a.pcap", packets.session(DAY, "192.0.2.10", 40000, "192.0.2.20", 502))],
+        tmp_path / "d",
+    )
     path = tmp_path / "d" / "flows" / "inputs.json"
     path.write_text(path.read_text().replace('"schema_version": "1.0"', '"schema_version": "2.0"'))
     with pytest.raises(FindingError, match="SW0007"):

@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import store
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources import export_pcap, listener
@@ -22,7 +23,12 @@ def v5(count: int, sequence: int) -> bytes:
     for number in range(count):
         source, target = struct.pack(">4B", 192, 0, 2, 10), struct.pack(">4B", 192, 0, 2, 20)
         made.append(
-            source + target + bytes(8) + struct.pack(">IIIIHH", 3, 300, 900_000, 900_500, 40_000 + sequence + number, 502) + bytes((0, 2, 6, 0)) + bytes(8)
+            source
+            + target
+            + bytes(8)
+            + struct.pack(">IIIIHH", 3, 300, 900_000, 900_500, 40_000 + sequence + number, 502)
+            + bytes((0, 2, 6, 0))
+            + bytes(8)
         )
     return header + b"".join(made)
 
@@ -42,7 +48,15 @@ def send(port: int, datagrams: list[bytes], source: str = "127.0.0.1") -> None:
 
 def test_what_is_heard_is_imported_and_others_are_refused(tmp_path: Path) -> None:
     port = free_port()
-    values = {"address": "127.0.0.1", "port": port, "sources": ["127.0.0.1/32"], "seconds": 10.0, "datagrams": 20, "data_dir": str(tmp_path), "check_mode": False}
+    values = {
+        "address": "127.0.0.1",
+        "port": port,
+        "sources": ["127.0.0.1/32"],
+        "seconds": 10.0,
+        "datagrams": 20,
+        "data_dir": str(tmp_path),
+        "check_mode": False,
+    }
 
     def speak() -> None:
         for _try in range(200):
@@ -61,17 +75,27 @@ def test_what_is_heard_is_imported_and_others_are_refused(tmp_path: Path) -> Non
     assert (result["records"], result["connections"]) == (600, 600)
     assert [each["code"] for each in result["warnings_found"]] == ["SW1441"]
     row = store.rollup(tmp_path).to_pylist()[0]
-    assert (row["flows"], row["packets"], row["bytes"], row["server_port"], row["method"]) == (600, 1800, 180_000, 502, 1)
+    assert (row["flows"], row["packets"], row["bytes"], row["server_port"], row["method"]) == (
+        600,
+        1800,
+        180_000,
+        502,
+        1,
+    )
     assert not list((tmp_path / "flows" / "spool").iterdir())
 
 
 def test_listening_ends_by_time_and_says_that_nothing_came(tmp_path: Path) -> None:
     with listener.open_socket("127.0.0.1", 0) as sock:
-        made = listener.listen(sock, tmp_path / "x.pcap", listener.networks_of(["127.0.0.1"]), listener.Bounds(seconds=0.1))
+        made = listener.listen(
+            sock, tmp_path / "x.pcap", listener.networks_of(["127.0.0.1"]), listener.Bounds(seconds=0.1)
+        )
     assert [each.code for each in made.findings] == ["SW1443"]
 
 
-@pytest.mark.parametrize(("source", "target"), [("192.0.2.1", "192.0.2.2"), ("2001:db8::1", "2001:db8::2"), ("2001:db8::1", "0.0.0.0")])
+@pytest.mark.parametrize(
+    ("source", "target"), [("192.0.2.1", "192.0.2.2"), ("2001:db8::1", "2001:db8::2"), ("2001:db8::1", "0.0.0.0")]
+)
 def test_a_datagram_written_as_a_packet_reads_back(tmp_path: Path, source: str, target: str) -> None:
     path = tmp_path / "x.pcap"
     payloads = [v5(30, 0), b"", b"z" * 65_000]

@@ -13,7 +13,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Code, Finding, FindingError, Location
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import (
+    Code,
+    Finding,
+    FindingError,
+    Location,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices import codes
 
 LARGEST = 64 << 20
@@ -21,7 +26,9 @@ PROMPT = r"[A-Za-z0-9_.:/()@-]{1,80}[#>]"
 ECHO = re.compile(rf"\A\s*(?:{PROMPT}\s*)?(?:do\s+)?sh(?:o|ow)?\s+\S.*\Z")
 BARE_PROMPT = re.compile(rf"\A\s*{PROMPT}\s*\Z")
 WRAPPED = re.compile(r"\A\s*(?:details?|interface|sessions?|binding|database)\s*\Z")
-CLOCK = re.compile(r"\A\s*(?:Load for five secs:|Time source is |No time source,|\*?[\d:.]+ [A-Z]{3,5} (?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) )")
+CLOCK = re.compile(
+    r"\A\s*(?:Load for five secs:|Time source is |No time source,|\*?[\d:.]+ [A-Z]{3,5} (?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) )"
+)
 RULE = re.compile(r"\A[\s=+-]*\Z")
 REFUSAL = re.compile(
     r"\A\s*(?:% ?(?:Invalid input|Incomplete command|Ambiguous command|Unknown command|Bad |Unrecognized)|%? ?Command authorization failed"
@@ -37,10 +44,11 @@ INTERFACE = re.compile(
     r"|pw|Pw|vmi|Ac|nve|Bu|Bundle-Ether|Group-Async|mgmt|LISP|Li|Virtual-Access|Vi)\d+(?:[/.:]\d+){0,4}\Z"
 )
 LONG_NAMES = {
-    "Fa": "FastEthernet", "Gi": "GigabitEthernet", "Tw": "TwoGigabitEthernet", "Two": "TwoGigabitEthernet", "Fi": "FiveGigabitEthernet",
-    "Five": "FiveGigabitEthernet", "Te": "TenGigabitEthernet", "Ten": "TenGigabitEthernet", "Twe": "TwentyFiveGigE", "Fif": "FiftyGigE",
-    "Fo": "FortyGigabitEthernet", "Hu": "HundredGigE", "Ap": "AppGigabitEthernet", "Et": "Ethernet", "Eth": "Ethernet", "Po": "Port-channel",
-    "port-channel": "Port-channel", "Vl": "Vlan", "Tu": "Tunnel", "Lo": "Loopback", "Se": "Serial", "Nu": "Null", "Ca": "Capwap",
+    "Fa": "FastEthernet", "Gi": "GigabitEthernet", "Tw": "TwoGigabitEthernet", "Two": "TwoGigabitEthernet",
+    "Fi": "FiveGigabitEthernet", "Five": "FiveGigabitEthernet", "Te": "TenGigabitEthernet", "Ten": "TenGigabitEthernet",
+    "Twe": "TwentyFiveGigE", "Fif": "FiftyGigE", "Fo": "FortyGigabitEthernet", "Hu": "HundredGigE", "Ap": "AppGigabitEthernet",
+    "Et": "Ethernet", "Eth": "Ethernet", "Po": "Port-channel", "port-channel": "Port-channel", "Vl": "Vlan", "Tu": "Tunnel",
+    "Lo": "Loopback", "Se": "Serial", "Nu": "Null", "Ca": "Capwap",
 }  # fmt: skip
 MAC = re.compile(r"\A(?:[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}|(?:[0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2})\Z")
 
@@ -75,7 +83,10 @@ class Remarks:
 
 
 def lines_of(text: str, command: str) -> list[Line]:
-    """Return the lines that carry something; raises FindingError SW1322 where the device refused the command, SW1324 where it is too long."""
+    """Return the lines that carry something.
+
+    Raises FindingError SW1322 where the device refused the command, SW1324 where the output is too long.
+    """
     if len(text) > LARGEST:
         raise FindingError(codes.OUTPUT_CUT.at(f"output of more than {LARGEST} characters", Location(command)))
     made: list[Line] = []

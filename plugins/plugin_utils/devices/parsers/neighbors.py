@@ -23,16 +23,21 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.parsers
 
 NOT_ADVERTISED = re.compile(r"\A(.+?):? ?- not (?:advertised|supported)\Z")
 KEYS = (
-    "Local Intf", "Local Intf service instance", "Chassis id", "Port id", "Port Description", "System Name", "Time remaining", "System Capabilities",
-    "Enabled Capabilities", "Media Attachment Unit type", "Vlan ID", "Peer Source MAC", "Auto Negotiation", "Peer MAC", "Link Aggregation",
+    "Local Intf", "Local Intf service instance", "Chassis id", "Port id", "Port Description", "System Name", "Time remaining",
+    "System Capabilities", "Enabled Capabilities", "Media Attachment Unit type", "Vlan ID", "Peer Source MAC", "Auto Negotiation",
+    "Peer MAC", "Link Aggregation",
 )  # fmt: skip
 MED_KEYS = (
-    "H/W revision", "F/W revision", "S/W revision", "Serial number", "Manufacturer", "Model", "Asset id", "Asset ID", "Capabilities", "Device type",
-    "Location", "Inventory information", "Network Policies", "Power requirements",
+    "H/W revision", "F/W revision", "S/W revision", "Serial number", "Manufacturer", "Model", "Asset id", "Asset ID", "Capabilities",
+    "Device type", "Location", "Inventory information", "Network Policies", "Power requirements",
 )  # fmt: skip
-MEDIUM = re.compile(r"\A(?:\d+[A-Za-z][\w-]*(?:\([A-Z]+\))?|(?:Symm|Asym|Other|Pause|b-)[\w,/ -]*(?:\([A-Z]+\))?|Other/unknown|\d+(?:Gbase|base|GBASE)\S*)\Z")
+MEDIUM = re.compile(
+    r"\A(?:\d+[A-Za-z][\w-]*(?:\([A-Z]+\))?|(?:Symm|Asym|Other|Pause|b-)[\w,/ -]*(?:\([A-Z]+\))?"
+    r"|Other/unknown|\d+(?:Gbase|base|GBASE)\S*)\Z"
+)
 MED_TEXT = re.compile(
-    r"\A(?:MED Information:|MED Codes:|\((?:NP|PS|IN|LI|PD)\)|Network Policy\(|PD device,|PSE device,|Power (?:via MDI|via-MDI|Pair|Class|Device Type|Source|Priority|Requested|Allocated|value|pair|class)"
+    r"\A(?:MED Information:|MED Codes:|\((?:NP|PS|IN|LI|PD)\)|Network Policy\(|PD device,|PSE device,"
+    r"|Power (?:via MDI|via-MDI|Pair|Class|Device Type|Source|Priority|Requested|Allocated|value|pair|class)"
     r"|PoE\+? Power|\d+W|Location|Coordinate|ELIN|Civic|OID:|[\d.]+\.\Z)"
 )
 ENDS_OF_DESCRIPTION = ("Time remaining:",)
@@ -76,7 +81,9 @@ def lldp_neighbors_detail(text: str) -> Parsed[Neighbor]:
         counted = re.match(r"\ATotal entries displayed:\s*(\d+)\Z", content)
         if counted:
             if int(counted[1]) != len(blocks):
-                remarks.note(codes.OUTPUT_CUT, f"{counted[1]} neighbours are announced and {len(blocks)} were read", line.number)
+                remarks.note(
+                    codes.OUTPUT_CUT, f"{counted[1]} neighbours are announced and {len(blocks)} were read", line.number
+                )
         elif content.startswith("Local Intf:") or (content.startswith("Chassis id:") and not _open(blocks)):
             blocks.append([line])
         elif blocks:
@@ -184,7 +191,9 @@ def version(text: str) -> Parsed[Version]:
         return ""
 
     software = first(
-        r"^Cisco IOS[ -]XE Software, Version (\S+)", r"^Cisco IOS.*?, Version ([^,\s]+)", r"^IOS \(tm\).*?, Version ([^,\s]+)"
+        r"^Cisco IOS[ -]XE Software, Version (\S+)",
+        r"^Cisco IOS.*?, Version ([^,\s]+)",
+        r"^IOS \(tm\).*?, Version ([^,\s]+)",
     )
     made = Version(
         first(r"^(\S+) uptime is "),

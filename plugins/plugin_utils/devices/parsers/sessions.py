@@ -23,30 +23,44 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.parsers
 )
 
 DOMAINS = ("DATA", "VOICE", "UNKNOWN", "N/A")
-STATUSES = ("Auth", "Unauth", "Authz Success", "Authz Failed", "Running", "Idle", "No Methods", "N/A", "Authorized", "Unauthorized")
+STATUSES = (
+    "Auth",
+    "Unauth",
+    "Authz Success",
+    "Authz Failed",
+    "Running",
+    "Idle",
+    "No Methods",
+    "N/A",
+    "Authorized",
+    "Unauthorized",
+)
 SESSION_ID = re.compile(r"\A[0-9A-F]{16,40}\Z")
 FLAGS = re.compile(r"\A[ADFIPRUX]{1,8}\Z")
 COUNT = re.compile(r"\A\*?Session count = (\d+)\*?\Z")
 LIST_FURNITURE = re.compile(
-    r"\AInterface +(?:MAC Address|Identifier) +Method|\AID\Z|\AKey to |\A[A-Z]{1,2}:? - |\ARunnable methods list:|\AHandle +Priority +Name|\A\d+ +\d+ +\w+\Z"
+    r"\AInterface +(?:MAC Address|Identifier) +Method|\AID\Z|\AKey to |\A[A-Z]{1,2}:? - |\ARunnable methods list:"
+    r"|\AHandle +Priority +Name|\A\d+ +\d+ +\w+\Z"
     r"|\ANo sessions (?:currently exist|match)|\ASession id=[0-9A-F]+\Z",
     re.IGNORECASE,
 )
 # Keys of a session's own lines; what stands in the sections below is kept by section, whatever its key.
 KEYS = (
-    "IIF-ID", "MAC Address", "IPv6 Address", "IPv4 Address", "IP Address", "User-Name", "Device-type", "Device-name", "VM ID", "Status", "Domain",
-    "Oper host mode", "Oper control dir", "Session timeout", "Timeout action", "Restart timeout", "Unauth timeout", "Periodic Acct timeout",
-    "Session Uptime", "Common Session ID", "Acct Session ID", "Acct Session Id", "Handle", "Current Policy", "Authorized By", "Vlan Policy", "Idle timeout",
-    "AAA UID", "VLAN ID", "Critical Auth", "Security Policy", "Security Status", "Acct update timeout",
+    "IIF-ID", "MAC Address", "IPv6 Address", "IPv4 Address", "IP Address", "User-Name", "Device-type", "Device-name", "VM ID",
+    "Status", "Domain", "Oper host mode", "Oper control dir", "Session timeout", "Timeout action", "Restart timeout",
+    "Unauth timeout", "Periodic Acct timeout", "Session Uptime", "Common Session ID", "Acct Session ID", "Acct Session Id", "Handle",
+    "Current Policy", "Authorized By", "Vlan Policy", "Idle timeout", "AAA UID", "VLAN ID", "Critical Auth", "Security Policy",
+    "Security Status", "Acct update timeout",
 )  # fmt: skip
 SECTIONS = {"Local Policies": "local", "Server Policies": "server", "Resultant Policies": "resultant"}
 METHOD_LISTS = ("Method status list", "Runnable methods list")
 METHODS = ("dot1x", "mab", "webauth", "dot1xSup")
 POLICY_KEYS = (
-    "ACS ACL", "SGT Value", "SGT", "Vlan Group", "VLAN", "Vlan", "URL Redirect", "URL Redirect ACL", "Filter-ID", "Session-Timeout", "Template",
-    "Service Template", "Interface Template", "Security Policy", "Security Status", "Idle timeout", "Idle-Timeout", "Inactivity timeout", "Per-User ACL",
-    "Input QOS Policy", "Output QOS Policy", "VLAN ID", "Server Policies", "Linksec", "Policy", "Termination-Action", "EAPoL Secure", "UPN", "Device ID", "Absolute-Timer",
-    "Local Policy", "IPv6 ACL", "In ACL", "Method-List", "Method Lists", "Auth Method List", "VN Value", "Tunnel-Group", "Voice Vlan", "Critical Auth",
+    "ACS ACL", "SGT Value", "SGT", "Vlan Group", "VLAN", "Vlan", "URL Redirect", "URL Redirect ACL", "Filter-ID", "Session-Timeout",
+    "Template", "Service Template", "Interface Template", "Security Policy", "Security Status", "Idle timeout", "Idle-Timeout",
+    "Inactivity timeout", "Per-User ACL", "Input QOS Policy", "Output QOS Policy", "VLAN ID", "Server Policies", "Linksec", "Policy",
+    "Termination-Action", "EAPoL Secure", "UPN", "Device ID", "Absolute-Timer", "Local Policy", "IPv6 ACL", "In ACL", "Method-List",
+    "Method Lists", "Auth Method List", "VN Value", "Tunnel-Group", "Voice Vlan", "Critical Auth",
 )  # fmt: skip
 
 
@@ -90,7 +104,9 @@ class SessionDetails:
 
     def policy(self, key: str) -> tuple[str, ...]:
         """Return the values of a policy key over all sections, each once, in order."""
-        return tuple(dict.fromkeys(value for _section, name, value in self.policies if name.casefold() == key.casefold()))
+        return tuple(
+            dict.fromkeys(value for _section, name, value in self.policies if name.casefold() == key.casefold())
+        )
 
     @property
     def acs_acls(self) -> tuple[str, ...]:
@@ -132,7 +148,9 @@ def sessions(text: str) -> Parsed[SessionRow]:
         counted = COUNT.match(content)
         if counted:
             if int(counted[1]) != len(entries):
-                remarks.note(codes.OUTPUT_CUT, f"{counted[1]} sessions are announced and {len(entries)} were read", line.number)
+                remarks.note(
+                    codes.OUTPUT_CUT, f"{counted[1]} sessions are announced and {len(entries)} were read", line.number
+                )
             continue
         if LIST_FURNITURE.match(content):
             continue
@@ -145,7 +163,12 @@ def sessions(text: str) -> Parsed[SessionRow]:
 
 
 def _row(tokens: list[str]) -> SessionRow | None:
-    if len(tokens) < 6 or not INTERFACE.match(tokens[0]) or tokens[3] not in DOMAINS or not SESSION_ID.match(tokens[-1]):
+    if (
+        len(tokens) < 6
+        or not INTERFACE.match(tokens[0])
+        or tokens[3] not in DOMAINS
+        or not SESSION_ID.match(tokens[-1])
+    ):
         return None
     middle = tokens[4:-1]
     if len(middle) > 1 and FLAGS.match(middle[-1]) and " ".join(middle) not in STATUSES:
@@ -154,7 +177,14 @@ def _row(tokens: list[str]) -> SessionRow | None:
     identifier = tokens[1]
     if status not in STATUSES or not (MAC.match(identifier) or identifier in ("(unknown)", "Unknown", "unknown")):
         return None
-    return SessionRow(long_interface(tokens[0]), mac_text(identifier) if MAC.match(identifier) else "", tokens[2], tokens[3], status, tokens[-1])
+    return SessionRow(
+        long_interface(tokens[0]),
+        mac_text(identifier) if MAC.match(identifier) else "",
+        tokens[2],
+        tokens[3],
+        status,
+        tokens[-1],
+    )
 
 
 def session_details(text: str) -> Parsed[SessionDetails]:
@@ -175,7 +205,9 @@ def session_details(text: str) -> Parsed[SessionDetails]:
 def _session(block: list[Line], remarks: Remarks) -> SessionDetails | None:
     interface = block[0].stripped.strip("*").partition(":")[2].strip().strip("*")
     if not INTERFACE.match(interface):
-        remarks.note(codes.VALUE_INVALID, f"{interface[:60]!r} is no interface; its session is left out", block[0].number)
+        remarks.note(
+            codes.VALUE_INVALID, f"{interface[:60]!r} is no interface; its session is left out", block[0].number
+        )
         return None
     values: dict[str, str] = {}
     policies: list[tuple[str, str, str]] = []
@@ -189,7 +221,9 @@ def _session(block: list[Line], remarks: Remarks) -> SessionDetails | None:
             section = SECTIONS[key]
         elif colon and key in METHOD_LISTS and value in ("", "empty"):
             section = "methods"
-        elif section == "methods" and (content.split() == ["Method", "State"] or content.split() == ["Handle", "Priority", "Name"]):
+        elif section == "methods" and (
+            content.split() == ["Method", "State"] or content.split() == ["Handle", "Priority", "Name"]
+        ):
             continue
         elif section == "methods" and content.split()[0] in METHODS:
             methods[content.split()[0]] = " ".join(content.split()[1:])
@@ -207,7 +241,12 @@ def _session(block: list[Line], remarks: Remarks) -> SessionDetails | None:
 
 
 def _made(
-    interface: str, values: dict[str, str], policies: list[tuple[str, str, str]], methods: dict[str, str], first: Line, remarks: Remarks
+    interface: str,
+    values: dict[str, str],
+    policies: list[tuple[str, str, str]],
+    methods: dict[str, str],
+    first: Line,
+    remarks: Remarks,
 ) -> SessionDetails | None:
     mac = values.get("MAC Address", "Unknown")
     if mac not in ("Unknown", "N/A") and not MAC.match(mac):
@@ -223,5 +262,10 @@ def _made(
             except ValueError:
                 remarks.note(codes.VALUE_INVALID, f"{each[:60]!r} is no address", first.number)
     return SessionDetails(
-        long_interface(interface), mac_text(mac) if MAC.match(mac) else "", tuple(dict.fromkeys(addresses)), values, tuple(policies), methods
+        long_interface(interface),
+        mac_text(mac) if MAC.match(mac) else "",
+        tuple(dict.fromkeys(addresses)),
+        values,
+        tuple(policies),
+        methods,
     )

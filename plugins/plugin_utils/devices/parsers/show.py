@@ -8,8 +8,15 @@ Own and fail-closed: each line is in an entry, is known furniture, or is in a fi
 
 from __future__ import annotations
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.parsers.neighbors import lldp_neighbors_detail, version
-from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.parsers.sessions import session_details, sessions
+from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.parsers.neighbors import (
+    lldp_neighbors_detail,
+    version,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.parsers.ports import interfaces_description
+from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.parsers.sessions import (
+    session_details,
+    sessions,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.parsers.tables import (
     device_tracking_database,
     ip_arp,
@@ -26,6 +33,7 @@ __all__ = [
     "authentication_sessions",
     "authentication_sessions_details",
     "device_tracking_database",
+    "interfaces_description",
     "ip_arp",
     "ip_dhcp_snooping_binding",
     "lldp_neighbors_detail",

@@ -21,20 +21,61 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.parsers
     mac_text,
 )
 
-MAC_KINDS = ("dynamic", "static", "system", "secure", "igmp", "self", "blackhole", "cp_learn", "secureconfigured", "securedynamic", "securesticky")
-PORT_WORDS = ("cpu", "router", "switch", "drop", "supervisor", "stby-switch", "peer-link", "vpc", "igmp", "glean", "sup-eth1(r)")
+MAC_KINDS = (
+    "dynamic",
+    "static",
+    "system",
+    "secure",
+    "igmp",
+    "self",
+    "blackhole",
+    "cp_learn",
+    "secureconfigured",
+    "securedynamic",
+    "securesticky",
+)
+PORT_WORDS = (
+    "cpu",
+    "router",
+    "switch",
+    "drop",
+    "supervisor",
+    "stby-switch",
+    "peer-link",
+    "vpc",
+    "igmp",
+    "glean",
+    "sup-eth1(r)",
+)
 COUNT = re.compile(r"\ATotal Mac Addresses(?: for this criterion)?:\s*(\d+)\Z", re.IGNORECASE)
 MAC_FURNITURE = re.compile(
-    r"mac address table|destination address +address type|vlan +mac address|\AUnicast Entries|\AMulticast Entries|\ALegend:|\A[a-z/#~+*() ]{1,4}[a-z]* - "
-    r"|\A[A-Z#] - |\A(?:age|n/a) - |\ADisplaying entries|\A[-=+ ]+\Z|(?:Addresses|MAC addresses)[A-Za-z() -]*(?:Count)?:\s*\d+\Z|\ANo entries present|static Address Table:\Z",
+    r"mac address table|destination address +address type|vlan +mac address|\AUnicast Entries|\AMulticast Entries"
+    r"|\ALegend:|\A[a-z/#~+*() ]{1,4}[a-z]* - "
+    r"|\A[A-Z#] - |\A(?:age|n/a) - |\ADisplaying entries|\A[-=+ ]+\Z"
+    r"|(?:Addresses|MAC addresses)[A-Za-z() -]*(?:Count)?:\s*\d+\Z|\ANo entries present|static Address Table:\Z",
     re.IGNORECASE,
 )
 DURATION = re.compile(r"\A(\d+)(s|mn|m|h|hrs|d|days)?\Z")
 DURATIONS = {"s": 1, "mn": 60, "m": 60, "h": 3600, "hrs": 3600, "d": 86400, "days": 86400, None: 1}
 ORIGINS = ("L", "S", "ND", "ARP", "DH4", "DH6", "PKT", "API")
-TRACKING_STATES = ("INCOMPLETE", "REACHABLE", "VERIFY", "STALE", "DOWN", "TENTATIVE", "DELAY", "PROBE", "CREATING", "UNKNOWN", "SEARCH", "NONE", "REACHABLE-EXPIRING")
+TRACKING_STATES = (
+    "INCOMPLETE",
+    "REACHABLE",
+    "VERIFY",
+    "STALE",
+    "DOWN",
+    "TENTATIVE",
+    "DELAY",
+    "PROBE",
+    "CREATING",
+    "UNKNOWN",
+    "SEARCH",
+    "NONE",
+    "REACHABLE-EXPIRING",
+)
 TRACKING_FURNITURE = re.compile(
-    r"\ABinding Table has|\AvlanDB has|\A\S+ has \d+ entr|\ACodes:|\APreflevel|\A[0-9A-F]{4}:|Network Layer Address|\Aportdb has|\Amacdb has", re.IGNORECASE
+    r"\ABinding Table has|\AvlanDB has|\A\S+ has \d+ entr|\ACodes:|\APreflevel|\A[0-9A-F]{4}:|Network Layer Address|\Aportdb has|\Amacdb has",
+    re.IGNORECASE,
 )
 DECLARED = re.compile(r"\A(?:Binding Table|\S+) has (\d+) entr")
 
@@ -98,7 +139,9 @@ def mac_address_table(text: str) -> Parsed[MacEntry]:
         if counted:
             # The oldest layout counts the switch's own addresses too, before the rows.
             if entries and int(counted[1]) != len(entries):
-                remarks.note(codes.OUTPUT_CUT, f"{counted[1]} rows are announced and {len(entries)} were read", line.number)
+                remarks.note(
+                    codes.OUTPUT_CUT, f"{counted[1]} rows are announced and {len(entries)} were read", line.number
+                )
             continue
         if MAC_FURNITURE.search(content):
             continue
@@ -178,7 +221,12 @@ def ip_arp(text: str) -> Parsed[ArpEntry]:
 
 
 def _arp_entry(tokens: list[str]) -> ArpEntry | None:
-    if not 4 <= len(tokens) <= 6 or tokens[0] != "Internet" or not _v4(tokens[1]) or not (tokens[2] == "-" or tokens[2].isdigit()):
+    if (
+        not 4 <= len(tokens) <= 6
+        or tokens[0] != "Internet"
+        or not _v4(tokens[1])
+        or not (tokens[2] == "-" or tokens[2].isdigit())
+    ):
         return None
     age = None if tokens[2] == "-" else int(tokens[2])
     if tokens[3] == "Incomplete":
@@ -228,13 +276,20 @@ def _tracking_entry(line: Line) -> TrackingEntry | None:
         return None
     if mac != "any" and not MAC.match(mac):
         return None
-    if not (interface == "any" or INTERFACE.match(interface)) or not vlan.isdigit() or not lasted or state not in TRACKING_STATES:
+    if (
+        not (interface == "any" or INTERFACE.match(interface))
+        or not vlan.isdigit()
+        or not lasted
+        or state not in TRACKING_STATES
+    ):
         return None
     if not re.fullmatch(r"[0-9A-Fa-f]{4}", level):
         return None
     seconds = int(lasted[1]) * DURATIONS[lasted[2]]
     name = "" if interface == "any" else long_interface(interface)
-    return TrackingEntry(origin, plain + slash + length, "" if mac == "any" else mac_text(mac), name, int(vlan), level, seconds, state)
+    return TrackingEntry(
+        origin, plain + slash + length, "" if mac == "any" else mac_text(mac), name, int(vlan), level, seconds, state
+    )
 
 
 def ip_dhcp_snooping_binding(text: str) -> Parsed[SnoopingEntry]:
@@ -248,17 +303,27 @@ def ip_dhcp_snooping_binding(text: str) -> Parsed[SnoopingEntry]:
         total = re.match(r"\ATotal number of bindings:\s*(\d+)\Z", content)
         if total:
             if int(total[1]) != len(entries):
-                remarks.note(codes.OUTPUT_CUT, f"{total[1]} rows are announced and {len(entries)} were read", line.number)
+                remarks.note(
+                    codes.OUTPUT_CUT, f"{total[1]} rows are announced and {len(entries)} were read", line.number
+                )
             continue
         tokens = content.split()
-        if len(tokens) != 6 or not MAC.match(tokens[0]) or not _v4(tokens[1]) or not tokens[4].isdigit() or not INTERFACE.match(tokens[5]):
+        if (
+            len(tokens) != 6
+            or not MAC.match(tokens[0])
+            or not _v4(tokens[1])
+            or not tokens[4].isdigit()
+            or not INTERFACE.match(tokens[5])
+        ):
             remarks.unknown(line)
             continue
         lease = None if tokens[2].lower() == "infinite" else int(tokens[2]) if tokens[2].isdigit() else -1
         if lease == -1:
             remarks.unknown(line)
             continue
-        entries.append(SnoopingEntry(mac_text(tokens[0]), tokens[1], lease, tokens[3], int(tokens[4]), long_interface(tokens[5])))
+        entries.append(
+            SnoopingEntry(mac_text(tokens[0]), tokens[1], lease, tokens[3], int(tokens[4]), long_interface(tokens[5]))
+        )
     return Parsed(tuple(entries), tuple(remarks.findings))
 
 

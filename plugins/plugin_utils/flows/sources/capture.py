@@ -70,7 +70,9 @@ class Capture:
                 with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as view:
                     yield from self._batches(view, batch)
         except OSError as error:
-            raise FindingError(codes.INPUT_MISSING.at(error.strerror or "cannot be read", Location(str(self.path)))) from error
+            raise FindingError(
+                codes.INPUT_MISSING.at(error.strerror or "cannot be read", Location(str(self.path)))
+            ) from error
 
     def _batches(self, view: mmap.mmap, batch: int) -> Iterator[Frames]:
         magic = view[:4]

@@ -60,7 +60,9 @@ class ExportCapture:
     def _counted(self, decoder: Decoder) -> Iterator[Any]:
         for table in decoder.tables():
             self.quality.records += table.num_rows
-            self.quality.covers(int(table.column("start_us").to_numpy().min()), int(table.column("end_us").to_numpy().max()))
+            self.quality.covers(
+                int(table.column("start_us").to_numpy().min()), int(table.column("end_us").to_numpy().max())
+            )
             yield table
 
 
@@ -69,10 +71,22 @@ def export_findings(decoder: Decoder, place: str) -> list[Finding]:
     made = []
     for name, each in sorted(decoder.exporters.items()):
         for count, code, text in (
-            (each.damaged, codes.EXPORT_DAMAGED, f"exporter {name}: {each.damaged} of {each.datagrams} datagrams are damaged or of another version"),
-            (each.undecoded_sets, codes.EXPORT_TEMPLATES, f"exporter {name}: {each.undecoded_sets} data sets have no template"),
+            (
+                each.damaged,
+                codes.EXPORT_DAMAGED,
+                f"exporter {name}: {each.damaged} of {each.datagrams} datagrams are damaged or of another version",
+            ),
+            (
+                each.undecoded_sets,
+                codes.EXPORT_TEMPLATES,
+                f"exporter {name}: {each.undecoded_sets} data sets have no template",
+            ),
             (each.lost, codes.EXPORT_GAP, f"exporter {name}: its sequence numbers say that {each.lost} were lost"),
-            (each.impossible_times, codes.EXPORT_TIME, f"exporter {name}: {each.impossible_times} records with impossible times"),
+            (
+                each.impossible_times,
+                codes.EXPORT_TIME,
+                f"exporter {name}: {each.impossible_times} records with impossible times",
+            ),
             (each.no_addresses, codes.EXPORT_FIELDS, f"exporter {name}: {each.no_addresses} records name no two hosts"),
             (each.sampling > 1, codes.EXPORT_SAMPLED, f"exporter {name} samples one packet in {each.sampling}"),
         ):

@@ -14,7 +14,12 @@ from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import address
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.records import ACK, FROM_EXPORTER, SYN, record_table
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.records import (
+    ACK,
+    FROM_EXPORTER,
+    SYN,
+    record_table,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.frames import ICMP6_REPLIES, ICMP_REPLIES
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.templates import REVERSE, Template
 
@@ -124,7 +129,14 @@ def addresses(columns: Columns) -> tuple[Any, Any, Any, Any] | None:
 
 
 def tables_of(
-    template: Template, data: bytes, count: int, contexts: list[SetContext], counts: list[int], rates: dict[int, int], exporter: str, source: str
+    template: Template,
+    data: bytes,
+    count: int,
+    contexts: list[SetContext],
+    counts: list[int],
+    rates: dict[int, int],
+    exporter: str,
+    source: str,
 ) -> tuple[list[Any], int]:
     """Return (Arrow tables of records, records with impossible times); no table where the records name no hosts.
 
@@ -178,7 +190,9 @@ def _reverse(columns: Columns, forward: dict[str, Any], reverse: tuple[Any, Any]
     if not len(chosen):
         return []
     flags = columns.integer(6, enterprise=REVERSE)
-    flags = np.zeros(columns.count, dtype=np.int64) if flags is None else np.where(forward["protocol"] == 6, flags & 255, 0)
+    flags = (
+        np.zeros(columns.count, dtype=np.int64) if flags is None else np.where(forward["protocol"] == 6, flags & 255, 0)
+    )
     said = forward["said"]
     turned = {
         **forward,
@@ -233,7 +247,10 @@ def _counters(columns: Columns) -> tuple[Any, Any, Any, tuple[Any, Any] | None]:
         said[:] = 1
         packets = _or_zero(columns, columns.integer(INITIATOR_PACKETS, *PACKETS))
         octets = _or_zero(columns, columns.integer(INITIATOR_BYTES, *BYTES))
-        back = _or_zero(columns, columns.integer(RESPONDER_PACKETS)), _or_zero(columns, columns.integer(RESPONDER_BYTES))
+        back = (
+            _or_zero(columns, columns.integer(RESPONDER_PACKETS)),
+            _or_zero(columns, columns.integer(RESPONDER_BYTES)),
+        )
         return said, packets, octets, back
     direction = columns.integer(BIFLOW_DIRECTION)
     if direction is not None:
@@ -294,7 +311,7 @@ def _raw_times(columns: Columns, contexts: list[SetContext], repeat: Any) -> tup
         else:
             base = np.repeat(np.array([each.init_ms for each in contexts], dtype=np.int64), repeat)
             uptime = np.repeat(np.array([each.uptime_ms for each in contexts], dtype=np.int64), repeat)
-        made = []
+        made: list[Any] = []
         for element in (UPTIME_START, UPTIME_END):
             value = columns.integer(element)
             if value is None:
@@ -310,10 +327,10 @@ def _raw_times(columns: Columns, contexts: list[SetContext], repeat: Any) -> tup
         event, step = _absolute(columns, EVENT_MS, "ms"), 1000
     if event is None:
         return None, None, step
-    for element, unit in ((DURATION_MS, 1000), (DURATION_US, 1)):
+    for element, micros in ((DURATION_MS, 1000), (DURATION_US, 1)):
         duration = columns.integer(element)
         if duration is not None:
-            return event - np.minimum(duration, 1 << 40) * unit, event, step
+            return event - np.minimum(duration, 1 << 40) * micros, event, step
     return event, event, step
 
 

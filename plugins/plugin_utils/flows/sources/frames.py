@@ -10,7 +10,7 @@ A reply of an ICMP request is given the request's type on its source side, so th
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
@@ -140,8 +140,7 @@ class Decoder:
 
 
 def _none() -> Packets:
-    whole, yes = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=bool)
-    return Packets(*(whole for _ in range(11)), yes, whole, whole, whole, yes)
+    return Packets(*([np.zeros(0, dtype=np.int64)] * len(fields(Packets))))
 
 
 def _u8(data: Any, at: Any) -> Any:
@@ -172,7 +171,7 @@ def _link_layer(frames: Frames, end: Any) -> tuple[Any, Any, Any]:
         version = np.where(start < end, _u8(data, start) >> 4, 0)
         kind = np.where(version == 4, 0x0800, np.where(version == 6, 0x86DD, 0))
         broadcast = none
-    for _ in range(4):
+    for _tag in range(4):
         tagged = ((kind == 0x8100) | (kind == 0x88A8) | (kind == 0x9100)) & (start + 4 <= end)
         if not tagged.any():
             break
@@ -199,7 +198,7 @@ def _network_layer(data: Any, at: Any, end: Any, head: Any, v4: Any, v6: Any) ->
     ident = np.where(v4, _u16(data, at + 4), 0)
     good = (v4 & (size >= 20) & (layer4 <= end)) | v6
     open_ = v6.copy()
-    for _ in range(8):
+    for _header in range(8):
         options = open_ & ((protocol == 0) | (protocol == 43) | (protocol == 60))
         authentic = open_ & (protocol == 51)
         fragment = open_ & (protocol == 44)
@@ -207,7 +206,9 @@ def _network_layer(data: Any, at: Any, end: Any, head: Any, v4: Any, v6: Any) ->
         if not header.any():
             break
         good &= ~(header & (layer4 + 8 > end))
-        step = np.where(fragment, 8, np.where(authentic, (_u8(data, layer4 + 1) + 2) * 4, (_u8(data, layer4 + 1) + 1) * 8))
+        step = np.where(
+            fragment, 8, np.where(authentic, (_u8(data, layer4 + 1) + 2) * 4, (_u8(data, layer4 + 1) + 1) * 8)
+        )
         field_ = _u16(data, layer4 + 2)
         part = np.where(fragment, field_ >> 3, part)
         more = np.where(fragment, field_ & 1 > 0, more)

@@ -85,7 +85,9 @@ def open_socket(address: str, port: int) -> socket.socket:
     return made
 
 
-def listen(sock: socket.socket, path: Path, allowed: Sequence[Network], bounds: Bounds, clock: Callable[[], float] = time.time) -> Received:
+def listen(
+    sock: socket.socket, path: Path, allowed: Sequence[Network], bounds: Bounds, clock: Callable[[], float] = time.time
+) -> Received:
     """Write the datagrams that allowed sources send to a capture file until a bound is reached; returns what came.
 
     The file is whole at any moment but for its last packet. The caller closes the socket.
@@ -133,7 +135,7 @@ def raw_packet(source: str, source_port: int, target: str, target_port: int, pay
     """Return an IP packet with a UDP datagram, without checksums, as a capture holds it."""
     one, other = ipaddress.ip_address(source), ipaddress.ip_address(target)
     if one.version != other.version:
-        other = ipaddress.ip_address("0.0.0.0" if one.version == 4 else "::")
+        other = ipaddress.ip_address("0.0.0.0" if one.version == 4 else "::")  # noqa: S104 (nothing is bound)
     length = min(8 + len(payload), 65_535)
     datagram = struct.pack(">HHHH", source_port, target_port, length, 0) + payload
     if one.version == 4:

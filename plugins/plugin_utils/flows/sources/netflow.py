@@ -118,7 +118,14 @@ class Decoder:
             own = self.exporters[domain[0]]
             rates = self._rates.get(domain, {})
             made, impossible = export_records.tables_of(
-                template, b"".join(batch.parts), batch.total, batch.contexts, batch.counts, rates, self.prefix + domain[0], self.source
+                template,
+                b"".join(batch.parts),
+                batch.total,
+                batch.contexts,
+                batch.counts,
+                rates,
+                self.prefix + domain[0],
+                self.source,
             )
             own.impossible_times += impossible
             if not made:
@@ -139,7 +146,9 @@ class Decoder:
     # -- versions ---------------------------------------------------------------------------------------------------
 
     def _feed_v5(self, datagram: bytes, exporter: str, own: Exporter) -> bool:
-        _version, count, uptime, seconds, nanoseconds, sequence, kind, engine, sampling = V5_HEADER.unpack_from(datagram)
+        _version, count, uptime, seconds, nanoseconds, sequence, kind, engine, sampling = V5_HEADER.unpack_from(
+            datagram
+        )
         domain = (exporter, 5, (kind << 8) | engine)
         held = min(count, (len(datagram) - 24) // V5_RECORD)
         export_us = seconds * 1_000_000 + min(nanoseconds, 999_999_999) // 1000
@@ -174,7 +183,9 @@ class Decoder:
             self._sequence(domain, own, sequence, (records, records - (own.option_records - options)))
         return whole and length <= len(datagram)
 
-    def _sets(self, datagram: bytes, offset: int, end: int, domain: Domain, own: Exporter, context: SetContext) -> tuple[bool, int]:
+    def _sets(
+        self, datagram: bytes, offset: int, end: int, domain: Domain, own: Exporter, context: SetContext
+    ) -> tuple[bool, int]:
         """Take the sets of a datagram; returns (whole, number of data records or -1 where some could not be counted)."""
         version, records, uncounted = domain[1], 0, False
         template_set, options_set = (0, 1) if version == 9 else (2, 3)
@@ -267,7 +278,7 @@ class Decoder:
         if before is not None:
             gap = (sequence - before[0]) & 0xFFFFFFFF
             allowed = {*before[1], *steps}
-            if GAP_LIMIT <= gap and 0 < (-gap) & 0xFFFFFFFF <= 4096:
+            if gap >= GAP_LIMIT and 0 < (-gap) & 0xFFFFFFFF <= 4096:
                 # A datagram that was overtaken: it was counted as lost when the later one came.
                 own.lost = max(0, own.lost - steps[0])
                 return

@@ -217,7 +217,10 @@ class Templates:
         domains = []
         for (exporter, version, number), own in sorted(self.known.items()):
             kept = {
-                str(key): {"fields": [[f.element, f.length, f.enterprise] for f in each.fields], "options": each.options}
+                str(key): {
+                    "fields": [[f.element, f.length, f.enterprise] for f in each.fields],
+                    "options": each.options,
+                }
                 for key, each in sorted(own.items())
             }
             domains.append({"exporter": exporter, "version": version, "domain": number, "templates": kept})

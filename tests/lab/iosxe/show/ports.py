@@ -109,6 +109,18 @@ def interfaces_status(cli: Cli, wanted: str | None = None) -> str:
     return text(lines)
 
 
+@register("interfaces description")
+def interfaces_description(cli: Cli) -> str:
+    device = cli.device
+    lines = ["Interface                      Status         Protocol Description"]
+    for name in sorted(device.config.interfaces, key=sort_key):
+        port = device.config.interfaces[name]
+        up = port.up if is_logical(name) else _connected(device, port)
+        status = "up" if up else "down" if port.up else "admin down"
+        lines.append(f"{short_name(name):<30} {status:<14} {'up' if up else 'down':<8} {port.value('description') or ''}")
+    return text(lines)
+
+
 @register("vlan brief", "vlan")
 def vlan_brief(cli: Cli) -> str:
     device = cli.device

@@ -1,0 +1,74 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Random access lists of the kind that device segments have, and rewritings that keep the meaning."""
+
+from __future__ import annotations
+
+import random
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import (
+    ESTABLISHED,
+    IPV4_ADDRESSES,
+    IPV4_PROTOCOLS,
+    Box,
+    Entry,
+)
+
+WHOLE = IntervalSet.of(0)
+
+
+def random_entries(choice: random.Random, length: int) -> list[Entry]:
+    """Return entries: 55 percent host sources, 5 percent any source, 8 percent any destination, 20 percent denies, final deny."""
+    hosts = [(10 << 24) + choice.randrange(1 << 16) for _ in range(max(8, length // 4))]
+    result = [_entry(choice, hosts, place) for place in range(1, length)]
+    return [*result, Entry(False, (Box(protocol=IPV4_PROTOCOLS),), "end", length)]
+
+
+def _entry(choice: random.Random, hosts: list[int], place: int) -> Entry:
+    protocol = choice.choices([6, 17, 1, None], [70, 20, 5, 5])[0]
+    box = Box(
+        protocol=IPV4_PROTOCOLS if protocol is None else IntervalSet.of(protocol),
+        source=_addresses(choice, hosts, 0.05, 0.55),
+        destination=_addresses(choice, hosts, 0.08, 0.4),
+    )
+    if protocol in (6, 17):
+        port = choice.choice([443, 80, 22, 53, 104, 502, 11112, choice.randrange(1024, 65000)])
+        box = box.replace(destination_port=IntervalSet.of((port, port + choice.choice([0, 0, 0, 10, 500]))), fragment=WHOLE)
+        if protocol == 6 and choice.random() < 0.1:
+            box = box.replace(detail=ESTABLISHED)
+    return Entry(choice.random() >= 0.2, (box,), f"rule-{place}", place)
+
+
+def _addresses(choice: random.Random, hosts: list[int], any_share: float, host_share: float) -> IntervalSet:
+    draw = choice.random()
+    if draw < any_share:
+        return IPV4_ADDRESSES
+    address = choice.choice(hosts)
+    if draw < any_share + host_share:
+        return IntervalSet.of(address)
+    size = 1 << choice.choice([3, 4, 6, 8])
+    low = address // size * size
+    return IntervalSet.of((low, low + size - 1))
+
+
+def rewritten(choice: random.Random, entries: list[Entry]) -> list[Entry]:
+    """Return another list with the same meaning, about 17 percent longer: ranges cut in two, entries repeated further down."""
+    result: list[Entry] = []
+    later: list[tuple[int, Entry]] = []
+    for place, entry in enumerate(entries):
+        box = entry.boxes[0]
+        draw = choice.random()
+        low, high = box.source.pairs[0]
+        if draw < 0.12 and high > low:
+            middle = (low + high) // 2
+            parts = [IntervalSet.of((low, middle)), IntervalSet.of((middle + 1, high))]
+            result += [Entry(entry.permit, (box.replace(source=part),), entry.label) for part in parts]
+        else:
+            result.append(entry)
+        if draw > 0.9:
+            later.append((place, entry))
+    for place, entry in later:  # a repetition below the original can never match
+        result.insert(choice.randrange(min(place + len(result) - len(entries) + 1, len(result)), len(result) + 1), entry)
+    return result

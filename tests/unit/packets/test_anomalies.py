@@ -1,0 +1,124 @@
+"""Dead, cancelled and removable entries against brute force and against lists with known answers."""
+
+from __future__ import annotations
+
+import csv
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.anomalies import (
+    CONTRADICTING,
+    DEAD,
+    REMOVABLE,
+    UNION_SHADOWED,
+    find_anomalies,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.compare import compare
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import PacketSpace, decisions
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import ESTABLISHED, Box, Entry, FirstMatchList
+from tests.unit.packets.small import PACKETS, first_match, in_box, passes, random_list
+
+
+@pytest.mark.parametrize("seed", range(15))
+def test_dead_and_removable_by_brute_force(seed: int) -> None:
+    choice = random.Random(seed)
+    source = random_list(choice, 9, whole=0.7)
+    reached = {first_match(source, packet) for packet in PACKETS}
+    found = find_anomalies(source)
+    dead = {item.index for item in found if item.kind != REMOVABLE}
+    assert dead == set(range(len(source.entries))) - reached
+    for item in found:
+        owned = [p for p in PACKETS if any(in_box(p, box) for box in item.entry.boxes)]
+        if item.kind == REMOVABLE:
+            assert item.witness is not None
+            assert decisions(PacketSpace(), source).entry_of(item.witness) == item.index
+        elif owned:
+            opposite = {first_match(source, p) for p in owned if passes(source, p) != item.entry.permit}
+            assert (item.kind == CONTRADICTING) == bool(opposite)
+            if opposite:
+                assert opposite <= set(item.covering)
+            assert item.witness is not None
+            assert any(in_box(item.witness, box) for box in item.entry.boxes)
+            alone = any(
+                all(any(in_box(p, box) for box in source.entries[other].boxes) for p in owned) for other in range(item.index)
+            )
+            if item.kind == UNION_SHADOWED:
+                assert not alone
+                assert len(item.covering) > 1
+    kept = FirstMatchList(
+        tuple(e for i, e in enumerate(source.entries) if i not in {item.index for item in found}), source.default_permit
+    )
+    assert compare(source, kept).equal  # all of them may go together
+    again = find_anomalies(kept)
+    assert not [item for item in again if item.kind != REMOVABLE]
+
+
+def host(number: int, **more: IntervalSet) -> Box:
+    return Box(protocol=IntervalSet.of((0, 255)), destination=IntervalSet.of(number), **more)
+
+
+def test_kinds_and_findings() -> None:
+    source = FirstMatchList((
+        Entry(True, (host(1).replace(source=IntervalSet.of((0, 99))),), "left", 10),
+        Entry(True, (host(1).replace(source=IntervalSet.of((100, (1 << 32) - 1))),), "right", 20),
+        Entry(True, (host(1),), "both", 30),
+        Entry(True, (host(1).replace(source=IntervalSet.of(5)),), "inside left", 40),
+        Entry(False, (host(1),), "too late", 50),
+        Entry(False, (host(2),), "as the end", 60),
+        Entry(False, (Box(),), "end", 70),
+    ))  # fmt: skip
+    found = {item.index: item for item in find_anomalies(source)}
+    assert {index: item.kind for index, item in found.items()} == {2: UNION_SHADOWED, 3: DEAD, 4: CONTRADICTING, 5: REMOVABLE}
+    assert found[2].covering == (0, 1)
+    assert found[3].covering == (0,)
+    assert found[4].covering == (0, 1)
+    assert found[5].covering == (6,)
+    texts = {index: item.finding(source) for index, item in found.items()}
+    assert [texts[index].code for index in (2, 3, 4, 5)] == ["SW1111", "SW1110", "SW1112", "SW1113"]
+    assert "entry 30 (both) is covered by entry 10 (left), entry 20 (right) together" in texts[2].message
+
+
+def test_the_closing_deny_is_no_fault() -> None:
+    source = FirstMatchList((Entry(True, (host(1),)), Entry(False, (Box(),))))
+    assert find_anomalies(source) == []
+
+
+def csv_entries(path: Path) -> list[Entry]:
+    result = []
+    with path.open(encoding="utf-8") as stream:
+        for number, row in enumerate(csv.DictReader(stream), 1):
+            sets = {
+                name: IntervalSet.of((int(row[f"{short}_lo"]), int(row[f"{short}_hi"])))
+                for name, short in (("protocol", "proto"), ("source", "src"), ("destination", "dst"))
+            }
+            ports = {
+                "source_port": IntervalSet.of((int(row["sport_lo"]), int(row["sport_hi"]))),
+                "destination_port": IntervalSet.of((int(row["dport_lo"]), int(row["dport_hi"]))),
+            }
+            established = (row["est_lo"], row["est_hi"])
+            detail = {("0", "1"): {}, ("1", "1"): {"detail": ESTABLISHED}, ("0", "0"): {"detail": IntervalSet.of((0, 63)).subtract(ESTABLISHED)}}
+            result.append(Entry(row["permit"] == "1", (Box(**sets, **ports, **detail[established]),), f"rule {number - 1}", number))
+    return result
+
+
+@pytest.mark.corpora
+@pytest.mark.parametrize("case", ["fw-150-s21", "unionheavy-200-s32", "fw-400-s22", "iot-800-s13"])
+def test_lists_with_known_answers(corpora: Path, case: str) -> None:
+    """Dead rules, an equivalent list, a mutant and labelled flows, made by others' engines."""
+    folder = corpora / "policy-corpora" / "synthetic-oracle" / case
+    if not folder.is_dir():
+        pytest.skip(f"no corpus {case}")
+    known = json.loads((folder / "oracle.json").read_text(encoding="utf-8"))
+    first, equivalent, mutant = (FirstMatchList(tuple(csv_entries(folder / f"{name}.csv"))) for name in ("rules", "equivalent", "mutant"))
+    space = PacketSpace()
+    decided = decisions(space, first)
+    tcp_like = all(entry.boxes[0].protocol.pairs[0][1] < 256 for entry in first.entries)
+    assert tcp_like
+    dead = sorted(set(range(len(first.entries))) - decided.reached)
+    assert dead == sorted(known["dead_rules_zero_based"])
+    assert compare(first, equivalent).equal
+    assert not compare(first, mutant).equal

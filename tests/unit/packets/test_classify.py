@@ -1,0 +1,92 @@
+"""Classification of columns against the walk from the top and against labelled flows."""
+
+from __future__ import annotations
+
+import csv
+import random
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.classify import Classifier, classify, protocol_column
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import FIELDS, FirstMatchList
+from tests.unit.packets.small import PACKETS, first_match, passes, random_list
+from tests.unit.packets.test_anomalies import csv_entries
+
+np = pytest.importorskip("numpy")
+
+
+def halves(values: list[int], ipv6: list[bool]) -> tuple[object, object]:
+    """Write addresses as the flow store does: IPv4 mapped, unsigned halves minus 2^63."""
+    stored = [value if six else 0xFFFF << 32 | value for value, six in zip(values, ipv6)]
+    high = np.array([(value >> 64) - (1 << 63) for value in stored], dtype=np.int64)
+    low = np.array([(value & (1 << 64) - 1) - (1 << 63) for value in stored], dtype=np.int64)
+    return high, low
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_every_packet_of_a_small_world(seed: int) -> None:
+    choice = random.Random(seed)
+    source = random_list(choice, 8)
+    rows = [packet.values() for packet in PACKETS]
+    columns = {name: np.array([row[i] for row in rows]) for i, name in enumerate(FIELDS) if name not in ("source", "destination")}
+    six = [row[0] > 255 for row in rows]
+    for place, name in ((3, "destination"), (4, "source")):
+        columns[f"{name}_hi"], columns[f"{name}_lo"] = halves([row[place] for row in rows], six)
+    indices, permits = classify(source, columns)
+    assert indices.tolist() == [first_match(source, packet) for packet in PACKETS]
+    assert permits.tolist() == [passes(source, packet) for packet in PACKETS]
+    plain = protocol_column(columns["protocol"] % 256, columns["source_hi"], columns["source_lo"])
+    mapped = [row[0] if row[4] >> 32 != 0xFFFF else row[0] % 256 for row in rows]
+    assert plain.tolist() == mapped
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_plain_ipv4_columns(seed: int) -> None:
+    choice = random.Random(40 + seed)
+    source = random_list(choice, 8)
+    packets = [packet for packet in PACKETS if not packet.is_ipv6]
+    columns = {name: np.array([packet.values()[i] for packet in packets]) for i, name in enumerate(FIELDS)}
+    indices, permits = Classifier(source).classify(columns)
+    assert indices.tolist() == [first_match(source, packet) for packet in packets]
+    assert permits.dtype == bool
+    assert permits.tolist() == [passes(source, packet) for packet in packets]
+
+
+def test_impossible_rows_are_never_permitted() -> None:
+    columns = {"protocol": np.array([17]), "detail": np.array([9]), "source": np.array([1]), "destination": np.array([2])}
+    indices, permits = classify(FirstMatchList((), True), columns)
+    assert (indices.tolist(), permits.tolist()) == ([-1], [False])
+
+
+def test_no_rows() -> None:
+    empty = np.array([], dtype=np.int64)
+    indices, permits = classify(FirstMatchList(()), {"protocol": empty, "source": empty, "destination": empty})
+    assert (len(indices), len(permits)) == (0, 0)
+
+
+@pytest.mark.parametrize("columns", [{"protocol": [6]}, {"protocol": [6], "source": [1, 2], "destination": [1]}, {"source": [1], "destination": [2]}])
+def test_incomplete_columns_are_refused(columns: dict[str, list[int]]) -> None:
+    with pytest.raises(FindingError, match="SW1103"):
+        classify(FirstMatchList(()), {name: np.array(values) for name, values in columns.items()})
+
+
+@pytest.mark.corpora
+@pytest.mark.parametrize("case", ["fw-150-s21", "unionheavy-400-s34", "iot-800-s13", "fw-1000-s24"])
+def test_labelled_flows(corpora: Path, case: str) -> None:
+    folder = corpora / "policy-corpora" / "synthetic-oracle" / case
+    if not folder.is_dir():
+        pytest.skip(f"no corpus {case}")
+    source = FirstMatchList(tuple(csv_entries(folder / "rules.csv")))
+    with (folder / "flows.csv").open(encoding="utf-8") as stream:
+        rows = [{name: int(value or -1) for name, value in row.items()} for row in csv.DictReader(stream)]
+    rows = [row for row in rows if row["proto"] in (6, 17)]
+    assert len(rows) > 1000
+    columns = {name: np.array([row[short] for row in rows]) for name, short in (
+        ("protocol", "proto"), ("source", "src"), ("destination", "dst"), ("source_port", "sport"), ("destination_port", "dport"),
+    )}  # fmt: skip
+    columns["detail"] = np.array([(16 if row["est"] else 2) if row["proto"] == 6 else 0 for row in rows])
+    indices, permits = classify(source, columns)
+    assert indices.tolist() == [row["first_match_rule"] for row in rows]
+    assert permits.tolist() == [bool(row["permit"]) for row in rows]
