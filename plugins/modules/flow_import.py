@@ -11,8 +11,8 @@ module: flow_import
 short_description: Import captures of traffic and of flow exports
 version_added: 1.0.0
 description:
-  - Reads pcap and pcapng files of traffic, or of NetFlow v5, NetFlow v9 and IPFIX datagrams, puts the two directions of each conversation together,
-    decides which end is the client, and adds the connections to the flow store and its daily rollup.
+  - Reads pcap and pcapng files of traffic, or of NetFlow v5, NetFlow v9 and IPFIX datagrams, puts the two directions of each
+    conversation together, decides which end is the client, and adds the connections to the flow store and its daily rollup.
   - An input counts once, whatever its name, so that importing it again changes nothing.
   - Conversations that several taps or exporters saw are counted once in the rollup.
 author:

@@ -58,7 +58,7 @@ counts:
   description: Numbers of inputs, records, connections, rollup rows, flows, packets and bytes.
   returned: always
   type: dict
-  sample: {"inputs": 7, "records": 2167, "connections": 1099, "rollup_rows": 204, "flows": 341, "answered_flows": 210, "weak_flows": 0, "packets": 4000, "bytes": 900000}
+  sample: {"inputs": 7, "records": 2167, "connections": 1099, "rollup_rows": 204, "flows": 342}
 days:
   description: Flows and conversations of each day.
   returned: always

@@ -11,8 +11,8 @@ module: flow_listen
 short_description: Listen for flow exports for a bounded time
 version_added: 1.0.0
 description:
-  - Receives NetFlow v5, NetFlow v9 and IPFIX datagrams over UDP from the exporters that are allowed, for a time or a number of datagrams, and
-    imports them as M(segwright.microseg.flow_import) does.
+  - Receives NetFlow v5, NetFlow v9 and IPFIX datagrams over UDP from the exporters that are allowed, for a time or a number of
+    datagrams, and imports them as M(segwright.microseg.flow_import) does.
   - Templates are kept between runs, since some exporters send them every 10 to 15 minutes only.
   - Datagrams of a listener that was killed stay in C(flows/spool) below the data directory and can be imported.
 author:

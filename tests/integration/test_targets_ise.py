@@ -282,10 +282,16 @@ def test_a_change_between_check_and_write_is_not_overwritten(
 FAULTS = ["status:500", "status:503", "429", "drop_before", "drop_after_commit", "cut_json", "html200", "redirect"]
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize(
-    "match", ["POST ^/ers/config/sgacl", "POST ^/ers/config/downloadableacl", "POST ^/ers/config/egressmatrixcell"]
-)
+def creation_faults() -> list[Any]:
+    """Return every fault at every kind of create; a full run takes them all, others a sample."""
+    always = {("sgacl", fault) for fault in FAULTS[2:5]} | {("downloadableacl", "status:500"), ("egressmatrixcell", "drop_after_commit")}
+    pairs = [(kind, fault) for kind in ("sgacl", "downloadableacl", "egressmatrixcell") for fault in FAULTS]
+    return [
+        pytest.param(f"POST ^/ers/config/{kind}", fault, marks=() if (kind, fault) in always else pytest.mark.full) for kind, fault in pairs
+    ]
+
+
+@pytest.mark.parametrize(("match", "fault"), creation_faults())
 def test_a_fault_while_creating_leaves_no_doubt_and_can_be_resumed(
     target: IseTarget, control: ControlClient, journal: Journal, fault: str, match: str
 ) -> None:

@@ -16,6 +16,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model i
     Box,
 )
 
+_WHOLE, _LATER = IntervalSet.single(0), IntervalSet.single(1)
 _TCP = IntervalSet.of(TCP, IPV6 + TCP)
 # request type -> reply type: echo, timestamp, information and mask request; ICMPv6 echo
 _ANSWERS = {ICMP: {8: 0, 13: 14, 15: 16, 17: 18}, IPV6 + ICMPV6: {128: 129}}
@@ -25,32 +26,27 @@ def mirror_boxes(box: Box) -> list[Box]:
     """Return the boxes of the packets that answer those of a box.
 
     Ends and ports are swapped. TCP answers are established (ACK or RST set), whatever flags the opener had; ICMP requests are
-    answered by their reply type with any code 0 to 255 of the request; other ICMP messages have no answer; later fragments of
-    the answer are answered for by their own box (``fragment`` is kept).
+    answered by their reply type with the same code; other ICMP messages have no answer. Later fragments, which show neither
+    ports nor flags, are answered by later fragments.
     """
     swapped = box.replace(
         source=box.destination, destination=box.source, source_port=box.destination_port, destination_port=box.source_port
     )
-    messages = IntervalSet.of(*_ANSWERS)
     result = []
-    tcp = box.protocol.intersect(_TCP)
-    if tcp:
-        result.append(swapped.replace(protocol=tcp, detail=ESTABLISHED, fragment=IntervalSet.single(0)))
-        result.append(swapped.replace(protocol=tcp, fragment=IntervalSet.single(1)))
-    for protocol, answers in _ANSWERS.items():
-        if box.protocol.contains(protocol):
+    if box.fragment.contains(1):
+        result.append(swapped.replace(fragment=_LATER))
+    if box.fragment.contains(0):
+        whole = swapped.replace(fragment=_WHOLE)
+        result.append(whole.replace(protocol=box.protocol.intersect(_TCP), detail=ESTABLISHED))
+        for protocol, answers in _ANSWERS.items():
             pairs = []
             for request, reply in answers.items():
                 asked = box.detail.intersect(IntervalSet.of((request << 8, request << 8 | 255)))
                 pairs += [((reply << 8) + low % 256, (reply << 8) + high % 256) for low, high in asked.pairs]
-            result.append(swapped.replace(protocol=IntervalSet.single(protocol), detail=IntervalSet.of(*pairs)))
-    rest = box.protocol.subtract(_TCP).subtract(messages)
-    if rest:
-        result.append(swapped.replace(protocol=rest))
-    return [item.intersect(box.replace(
-        protocol=item.protocol, detail=item.detail, source=item.source, destination=item.destination,
-        source_port=item.source_port, destination_port=item.destination_port,
-    )) for item in result if not item.is_empty and item.fragment.overlaps(box.fragment)]  # fmt: skip
+            here = box.protocol.intersect(IntervalSet.single(protocol))
+            result.append(whole.replace(protocol=here, detail=IntervalSet.of(*pairs)))
+        result.append(whole.replace(protocol=box.protocol.subtract(_TCP).subtract(IntervalSet.of(*_ANSWERS))))
+    return [item for item in result if not item.is_empty]
 
 
 def replies(openers: PacketSet) -> PacketSet:

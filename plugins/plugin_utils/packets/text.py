@@ -148,6 +148,9 @@ def _family_dicts(box: Box, protocols: IntervalSet, base: int) -> list[dict[str,
 
 def _one(box: Box, protocol: str, number: int | None, base: int) -> dict[str, Any]:
     """Return the dict for one protocol; {} when no possible packet of it is in the box."""
+    if number is not None and number not in PORT_PROTOCOLS:
+        if not (box.source_port.contains(0) and box.destination_port.contains(0)):
+            return {}
     shown: dict[str, Any] = {
         "family": 6 if base else 4,
         "protocol": protocol,

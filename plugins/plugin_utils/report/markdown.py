@@ -63,12 +63,12 @@ def _cut_tables(rows: list[Mapping[str, Any]]) -> list[str]:
         if len(legitimate) > CUT_LIMIT:
             lines += [f"... and {len(legitimate) - CUT_LIMIT} more in the JSON result.", ""]
     if doubtful:
-        head = ("client", "why doubtful", "conversations", "servers", "services", "flows", "cut at")
+        grouped_head = ("client", "why doubtful", "conversations", "servers", "services", "flows", "cut at")
         groups = [
             [code(g.client), md(g.doubt), g.conversations, g.servers, code(g.service_text()), g.flows, code(g.point)]
             for g in doubtful[:CUT_LIMIT]
         ]
-        lines += [f"### Doubtful ({sum(g.conversations for g in doubtful)})", "", md_table(head, groups), ""]
+        lines += [f"### Doubtful ({sum(g.conversations for g in doubtful)})", "", md_table(grouped_head, groups), ""]
     return lines
 
 
@@ -146,8 +146,8 @@ def propose_markdown(result: Mapping[str, Any]) -> str:
             ]
             for r in review[:CUT_LIMIT]
         ]
-        head = ("client", "server", "service", "flows", "days", "why it is not a rule")
-        lines += [f"## Waiting for a person ({len(review)})", "", md_table(head, rows), ""]
+        review_head = ("client", "server", "service", "flows", "days", "why it is not a rule")
+        lines += [f"## Waiting for a person ({len(review)})", "", md_table(review_head, rows), ""]
         if len(review) > CUT_LIMIT:
             lines += [f"... and {len(review) - CUT_LIMIT} more in the JSON result.", ""]
     lines += _findings(result)

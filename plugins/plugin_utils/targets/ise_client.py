@@ -82,6 +82,7 @@ RESOURCES: Mapping[str, Resource] = {
     "profiler_profile": _resource(
         "ProfilerProfile", ("profilerprofile",), "profilerprofile", many=("profilerprofiles",)
     ),
+    "network_device": _resource("NetworkDevice", ("networkdevice",), "networkdevice", many=("networkdevices",)),
 }
 
 

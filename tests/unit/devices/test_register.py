@@ -31,6 +31,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.registe
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.steps import device_value, run_register_info
 
 PUMP, CT, SPARE = "02:00:5e:10:00:11", "02:00:5e:10:00:12", "02:00:5e:10:00:13"
+PUMP_ADDRESSES = ("192.0.2.11", "2001:db8::11")
 NOW = 1_795_392_000_000_000
 DAY = 86_400_000_000
 
@@ -212,7 +213,7 @@ def test_macs_in_any_spelling_are_one(text: str) -> None:
 
 def full_register() -> Register:
     return merge([
-        Observation(PUMP, {"hostname": "pump1", "sgt": 10, "served_ports": ["tcp/502", "tcp/80"]}, ("192.0.2.11", "2001:db8::11"), "ise", NOW, 0.95),
+        Observation(PUMP, {"hostname": "pump1", "sgt": 10, "served_ports": ["tcp/502", "tcp/80"]}, PUMP_ADDRESSES, "ise", NOW, 0.95),
         Observation(PUMP, {"hostname": "pump-1"}, ("192.0.2.11",), "acc1:lldp", NOW + 5, 0.8),
         Observation(CT, {"endpoint_profile": "CT"}, (AddressClaim("192.0.2.12", NOW - 7, NOW + 3),), "ise", NOW, 0.95),
         Observation(SPARE, {}, (AddressClaim("192.0.2.12", NOW - 1, NOW + 9),), "acc1:arp", NOW, 0.9),

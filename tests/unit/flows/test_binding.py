@@ -89,11 +89,29 @@ def rollup_of(rows: list[tuple[str, str, int, int]]) -> Any:
     made = []
     for client, server, first, last in rows:
         (client_hi, client_lo), (server_hi, server_lo) = address.columns_of(client), address.columns_of(server)
-        made.append({
-            "day": date(2026, 11, 23), "client_hi": client_hi, "client_lo": client_lo, "server_hi": server_hi, "server_lo": server_lo, "protocol": 6,
-            "server_port": 502, "class": "unicast", "flows": 1, "answered_flows": 1, "packets": 1, "bytes": 1, "first_us": first, "last_us": last, "hours": 1,
-            "minimum_client_port": 1, "maximum_client_port": 1, "method": 1, "confidence": 1.0, "weak_flows": 0,
-        })  # fmt: skip
+        numbers = dict.fromkeys(
+            (
+                "flows",
+                "answered_flows",
+                "packets",
+                "bytes",
+                "hours",
+                "minimum_client_port",
+                "maximum_client_port",
+                "method",
+            ),
+            1,
+        )
+        ends = {"client_hi": client_hi, "client_lo": client_lo, "server_hi": server_hi, "server_lo": server_lo}
+        service = {
+            "day": date(2026, 11, 23),
+            "protocol": 6,
+            "server_port": 502,
+            "class": "unicast",
+            "confidence": 1.0,
+            "weak_flows": 0,
+        }
+        made.append({**ends, **service, **numbers, "first_us": first, "last_us": last})
     return pa.Table.from_pylist(made, schema=arrow_schema(ROLLUP))
 
 

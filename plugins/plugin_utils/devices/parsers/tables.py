@@ -74,7 +74,8 @@ TRACKING_STATES = (
     "REACHABLE-EXPIRING",
 )
 TRACKING_FURNITURE = re.compile(
-    r"\ABinding Table has|\AvlanDB has|\A\S+ has \d+ entr|\ACodes:|\APreflevel|\A[0-9A-F]{4}:|Network Layer Address|\Aportdb has|\Amacdb has",
+    r"\ABinding Table has|\AvlanDB has|\A\S+ has \d+ entr|\ACodes:|\APreflevel"
+    r"|\A[0-9A-F]{4}:|Network Layer Address|\Aportdb has|\Amacdb has",
     re.IGNORECASE,
 )
 DECLARED = re.compile(r"\A(?:Binding Table|\S+) has (\d+) entr")

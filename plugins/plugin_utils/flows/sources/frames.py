@@ -35,8 +35,8 @@ FRAGMENT_MEMORY = 1 << 16
 class Packets:
     """Columns of packets that have a conversation.
 
-    ``flags`` is 0 outside TCP; ``place`` is the frame's number in the file; ``payload_at`` and ``end`` are positions of the transport header
-    and of the last octet captured in the frames' data; ``first_part`` is false for later fragments.
+    ``flags`` is 0 outside TCP; ``place`` is the frame's number in the file; ``payload_at`` and ``end`` are positions in the
+    frames' data of the transport header and behind the last octet captured; ``first_part`` is false for later fragments.
     """
 
     time_us: Any

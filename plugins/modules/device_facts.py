@@ -1,0 +1,147 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: device_facts
+short_description: Read facts of devices from ISE and switches into the register
+version_added: 1.0.0
+description:
+  - Reads endpoints and sessions from ISE, and MAC, ARP, device tracking, session, LLDP and DHCP snooping tables from IOS-XE switches.
+  - Puts what they say into the register, with source, time and confidence for every fact. What each host said is kept beside it for audits.
+  - Reads only. Hosts are read in one task by a pool of threads, so use it with C(run_once).
+  - Hosts that cannot be read are named in RV(failed_hosts) and in a warning; the facts of the others are kept.
+author:
+  - Segwright contributors (@segwright)
+options:
+  data_dir:
+    description:
+      - Directory where the loop keeps flows, register and results.
+    type: path
+    default: .microseg
+  targets:
+    description:
+      - Inventory names of the hosts to read. The hosts of the play that have a platform where not given.
+      - Address, port and credentials come from inventory variables. Switches with C(microseg_facts_transport=libssh), or whose connection is
+        C(ansible.netcommon.network_cli) over libssh, are read with ansible-pylibssh, others with netmiko.
+    type: list
+    elements: str
+  workers:
+    description:
+      - How many hosts are read at a time, 1 to 128.
+    type: int
+    default: 16
+  connect_timeout:
+    description:
+      - Seconds to wait for a connection, a login and each answer of ISE.
+    type: float
+    default: 30.0
+  command_timeout:
+    description:
+      - Seconds to wait for a show command. A command that takes longer costs its own facts only.
+    type: float
+    default: 60.0
+  strict:
+    description:
+      - Fail where any host cannot be read. Otherwise the task fails only where none can.
+    type: bool
+    default: false
+attributes:
+  check_mode:
+    support: full
+    description: Reads the hosts, says what would change in the register, and writes nothing.
+  diff_mode:
+    support: none
+    description: Shows the difference where there is one.
+requirements:
+  - ciscoisesdk
+  - defusedxml
+  - netmiko
+  - ansible-pylibssh (for hosts read over libssh)
+  - pyarrow
+"""
+
+EXAMPLES = r"""
+- name: Read ISE and the switches of the play
+  segwright.microseg.device_facts:
+    data_dir: .microseg
+  run_once: true
+  register: facts
+
+- name: Read two switches, and fail where one of them is not there
+  segwright.microseg.device_facts:
+    targets:
+      - sw-icu-1
+      - sw-icu-2
+    strict: true
+  run_once: true
+"""
+
+RETURN = r"""
+changed:
+  description: Whether the register says anything new - a device, a fact's value, an address. Being seen again only moves times.
+  returned: always
+  type: bool
+devices:
+  description: How many devices the register holds.
+  returned: when any host could be read
+  type: int
+  sample: 18
+new:
+  description: How many of them were not known before.
+  returned: when any host could be read
+  type: int
+  sample: 3
+new_devices:
+  description: Their ids, at most 100.
+  returned: when any host could be read
+  type: list
+  elements: str
+  sample: ["02:1a:10:00:00:11"]
+updated:
+  description: How many known devices have a fact or an address that says something else now.
+  returned: when any host could be read
+  type: int
+  sample: 0
+updated_devices:
+  description: Their ids, at most 100.
+  returned: when any host could be read
+  type: list
+  elements: str
+  sample: []
+conflicts:
+  description: Findings about sources that disagree, at most 100.
+  returned: when any host could be read
+  type: list
+  elements: dict
+hosts:
+  description: One entry for each host by name, with C(ok), C(platform), C(transport), C(software), C(seconds), C(observations), C(counts) and C(findings).
+  returned: when any host was asked
+  type: dict
+failed_hosts:
+  description: Hosts that could not be read.
+  returned: when any host was asked
+  type: list
+  elements: str
+  sample: []
+skipped_hosts:
+  description: Hosts of platforms that give no facts, such as firewalls.
+  returned: when any host was asked
+  type: list
+  elements: str
+  sample: [fw1]
+findings:
+  description: What could not be read or understood, with code, severity, message and hint.
+  returned: when any host was asked
+  type: list
+  elements: dict
+summary:
+  description: One sentence.
+  returned: when any host was asked
+  type: str
+  sample: "18 devices from 3 of 3 hosts: 18 new, 0 changed, 0 conflicts"
+"""

@@ -1,0 +1,265 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Device facts: read ISE and switches in a pool of threads, put what they say into the register."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base import codes as base_codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock import iso_now
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import write_json
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.redact import redact_text
+from ansible_collections.segwright.microseg.plugins.plugin_utils.devices import storage
+from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.model import AddressClaim, Observation, normal_mac
+from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.register import (
+    Device,
+    Register,
+    merge,
+    observations_of,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.connections import target_specs
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.fleet import run_hosts
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.facts import HostFacts
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_facts import read_ios_facts
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_facts import read_ise_facts
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.registry import ise_client
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
+
+MOST_WORKERS = 128
+SHOWN = 100
+PLATFORMS = ("ise", "ios")
+# Who saw a device itself, not only a MAC address on its way: such a device is never taken for a switch or router.
+OWN_SOURCES = ("ise:endpoint", "ise:session")
+
+
+@dataclass(frozen=True)
+class Read:
+    """One host's reading: its facts, or the findings for which there are none. ``seconds`` is wall time."""
+
+    name: str
+    platform: str
+    facts: HostFacts | None
+    findings: tuple[Finding, ...]
+    seconds: float
+
+    @property
+    def ok(self) -> bool:
+        """Return whether the host could be read at all."""
+        return self.facts is not None
+
+
+def run_device_facts(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
+    """Read the hosts of this run and update the register; in check mode read but write nothing.
+
+    Hosts that cannot be read are named and the others kept; failed where all of them cannot be read, or any with ``strict``.
+    """
+    hosts = run_hosts(values, variables)
+    specs, refused, skipped = _specs(variables.get("hostvars") or {}, hosts)
+    seconds = float(values.get("command_timeout") or 60)
+    timeout = float(values.get("connect_timeout") or 30)
+    if not 0 < seconds <= 3600 or not 0 < timeout <= 600:
+        raise FindingError(codes.BAD_ARGUMENT.at("command_timeout is above 0 and at most 3600, connect_timeout 600"))
+    workers = int(values.get("workers") or 16)
+    if not 1 <= workers <= MOST_WORKERS:
+        raise FindingError(codes.BAD_ARGUMENT.at(f"workers: {workers} is not between 1 and {MOST_WORKERS}"))
+    specs = [replace(spec, timeout=timeout) for spec in specs]
+    reads = [*refused, *read_hosts(specs, workers, seconds)]
+    return outcome(values, sorted(reads, key=lambda each: each.name), skipped)
+
+
+def _specs(hostvars: Mapping[str, Any], hosts: Sequence[str]) -> tuple[list[TargetSpec], list[Read], list[str]]:
+    """Return the specs of the hosts that give facts, the hosts whose description is faulty, and those that give none."""
+    specs, refused, skipped = [], [], []
+    for host in hosts:
+        try:
+            spec = TargetSpec.of(_transported(target_specs(hostvars, [host])[0]))
+            if spec.platform in PLATFORMS:
+                specs.append(spec)
+            else:
+                skipped.append(host)
+        except FindingError as error:
+            refused.append(Read(host, "", None, error.findings, 0.0))
+    return specs, refused, skipped
+
+
+def _transported(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {**values, "facts_transport": values.get("facts_transport") or values.get("transport")}
+
+
+def read_hosts(specs: Sequence[TargetSpec], workers: int, seconds: float) -> list[Read]:
+    """Return one reading for each spec, from at most ``workers`` sessions at a time."""
+    switches = {spec.address: spec.name for spec in specs if spec.platform == "ios"}
+    if not specs:
+        return []
+    with ThreadPoolExecutor(max_workers=min(workers, len(specs))) as pool:
+        return list(pool.map(lambda spec: read_host(spec, seconds, switches), specs))
+
+
+def read_host(spec: TargetSpec, seconds: float, switches: Mapping[str, str]) -> Read:
+    """Return one host's reading; nothing that goes wrong with one host reaches the others."""
+    began = time.monotonic()
+    facts: HostFacts | None = None
+    findings: tuple[Finding, ...]
+    try:
+        facts = _facts(spec, seconds, switches)
+        findings = facts.findings
+    except FindingError as error:
+        findings = tuple(error.findings)
+    except Exception as error:  # one host's surprise must not cost the others
+        text = redact_text(f"{spec.name}: {type(error).__name__}: {error}", spec.secrets)[:300]
+        findings = (base_codes.INTERNAL.at(text),)
+    return Read(spec.name, spec.platform, facts, findings, time.monotonic() - began)
+
+
+def _facts(spec: TargetSpec, seconds: float, switches: Mapping[str, str]) -> HostFacts:
+    if spec.platform == "ios":
+        return read_ios_facts(spec, seconds=seconds)
+    client = ise_client(spec)
+    try:
+        return read_ise_facts(client, spec.name, switches=switches)
+    finally:
+        client.close()
+
+
+def endpoint_observations(reads: Iterable[Read]) -> list[Observation]:
+    """Return the observations of all hosts without those of switches and routers that are neighbours of a switch.
+
+    A neighbour that has a session or is an endpoint of ISE stays: a workstation may call itself a bridge.
+    """
+    facts = [each.facts for each in reads if each.facts is not None]
+    everything = [each for one in facts for each in one.observations]
+    own = {_mac(each.mac) for each in everything if each.source in OWN_SOURCES or each.source.endswith(":session")}
+    left_out = {mac for one in facts for mac in one.infrastructure} - own
+    return [each for each in everything if _mac(each.mac) not in left_out]
+
+
+def outcome(values: Mapping[str, Any], reads: Sequence[Read], skipped: Sequence[str]) -> dict[str, Any]:
+    """Put what was read into the register and return the result."""
+    data_dir, check = values["data_dir"], bool(values["check_mode"])
+    failed = [each for each in reads if not each.ok]
+    observations = endpoint_observations(reads)
+    before = storage.read(data_dir)
+    if check:
+        after = merge([*observations_of(before), *observations])
+    elif observations:
+        after, _written = storage.update(data_dir, observations)
+        write_observations(data_dir, reads)
+    else:
+        after = before
+    new, changed = difference(before, after)
+    findings = [finding for each in reads for finding in each.findings]
+    result: dict[str, Any] = {
+        "changed": bool(new or changed),
+        "devices": len(after.devices),
+        "new": len(new),
+        "new_devices": new[:SHOWN],
+        "updated": len(changed),
+        "updated_devices": changed[:SHOWN],
+        "conflicts": [each.as_dict() for each in after.conflicts[:SHOWN]],
+        "hosts": {each.name: summary_of(each) for each in reads},
+        "failed_hosts": [each.name for each in failed],
+        "skipped_hosts": sorted(skipped),
+        "findings": [each.as_dict() for each in findings],
+    }
+    read = len(reads) - len(failed)
+    result["summary"] = (
+        f"{len(after.devices)} devices from {read} of {len(reads)} hosts:"
+        f" {len(new)} new, {len(changed)} changed, {len(after.conflicts)} conflicts"
+    )
+    if failed and (values.get("strict") or not read):
+        first = failed[0].findings[0]
+        shown = f"{first}" + (f" [{first.hint}]" if first.hint else "")
+        more = f" (and {len(failed) - 1} more hosts)" if len(failed) > 1 else ""
+        errors = [finding.as_dict() for each in failed for finding in each.findings]
+        result |= {"failed": True, "msg": f"facts could not be read: {shown}{more}", "errors": errors}
+    elif failed:
+        result["warnings"] = [f"no facts from {each.name}: {each.findings[0]}" for each in failed[:SHOWN]]
+    return result
+
+
+def summary_of(read: Read) -> dict[str, Any]:
+    """Return what a result says of one host."""
+    facts = read.facts
+    return {
+        "ok": read.ok,
+        "platform": read.platform,
+        "seconds": round(read.seconds, 2),
+        "transport": facts.transport if facts else "",
+        "software": facts.software if facts else "",
+        "observations": len(facts.observations) if facts else 0,
+        "counts": dict(facts.counts) if facts else {},
+        "findings": [each.as_dict() for each in read.findings],
+    }
+
+
+def difference(before: Register, after: Register) -> tuple[list[str], list[str]]:
+    """Return the ids of new devices and of those whose facts or addresses say something else; being seen again is no change."""
+    new = sorted(set(after.devices) - set(before.devices))
+    changed = [
+        name
+        for name in sorted(set(after.devices) & set(before.devices))
+        if _meaning(after.devices[name]) != _meaning(before.devices[name])
+    ]
+    return new, changed
+
+
+def _meaning(device: Device) -> tuple[Any, ...]:
+    facts = {name: fact.value for name, fact in device.facts.items()}
+    return facts, {(each.address, each.contested) for each in device.addresses}
+
+
+def write_observations(data_dir: str | Path, reads: Iterable[Read]) -> None:
+    """Write what each host said beside the register, for audits (docs/formats/register.md)."""
+    folder = storage.register_dir(data_dir) / "observations"
+    for each in reads:
+        if each.facts is None:
+            continue
+        document = {
+            "kind": "observations",
+            "schema_version": "1.0",
+            "generated_at": iso_now(),
+            "host": each.name,
+            "platform": each.platform,
+            "observations": [observation_value(one) for one in each.facts.observations],
+            "findings": [one.as_dict() for one in each.findings],
+        }
+        write_json(folder / f"{each.name}.json", document)
+
+
+def observation_value(observation: Observation) -> dict[str, Any]:
+    """Return an observation as plain values, times as RFC 3339 text."""
+    addresses = [
+        each if isinstance(each, AddressClaim) else AddressClaim(each, observation.time, observation.time)
+        for each in observation.addresses
+    ]
+    return {
+        "device": _mac(observation.mac),
+        "facts": dict(observation.facts),
+        "addresses": [
+            {
+                **asdict(each),
+                "since": storage.moment_text(observation.time if each.since is None else each.since),
+                "until": storage.moment_text(observation.time if each.until is None else each.until),
+            }
+            for each in addresses
+        ],
+        "source": observation.source,
+        "time": storage.moment_text(observation.time),
+        "confidence": observation.confidence,
+    }
+
+
+def _mac(text: str) -> str:
+    try:
+        return normal_mac(text)
+    except ValueError:
+        return text

@@ -1,0 +1,166 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How fast exports and captures are read, against other readers in the same run: CPU seconds, since the machine may be shared.
+
+NetFlow v9 is decoded here and by the `netflow` and `netflume` packages where these are installed; packets are read here and by tshark
+where it is. What is compared ends at the same point: records as columns here, records as objects there; tuples and lengths for packets.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import resource
+import shutil
+import struct
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import store
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.ingest import ingest
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources import listener, netflow
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.pcap import PacketCapture
+from tests.unit.flows import packets
+
+EXPORTER = "192.0.2.1"
+RECORDS_PER_DATAGRAM = 30
+# (element, length) as a switch exports them: addresses, ports, protocol, flags, counters, uptimes, interfaces.
+FIELDS = ((8, 4), (12, 4), (7, 2), (11, 2), (4, 1), (6, 1), (2, 4), (1, 4), (22, 4), (21, 4), (10, 2), (14, 2))
+RECORD = struct.Struct(">IIHHBBIIIIHH")
+START = 1_795_392_000
+
+
+def run(full: bool) -> dict[str, Any]:
+    """Return rates in records or packets per CPU second, and their ratios."""
+    made = {**exports(full), **captures(full)}
+    assert made["netflow_v9_records_per_cpu_second"] > 200_000, "the target is 200,000 records a second on one core"
+    return made
+
+
+def cpu_seconds(work: Callable[[], Any]) -> tuple[float, float, Any]:
+    """Return (CPU seconds with children, wall seconds, result) of a call."""
+    before, wall = os.times(), time.monotonic()
+    result = work()
+    after = os.times()
+    spent = sum(after[:4]) - sum(before[:4])
+    return max(spent, 1e-6), time.monotonic() - wall, result
+
+
+def datagrams(count: int) -> list[bytes]:
+    """Return v9 datagrams: a template first, then records of made-up clients and servers."""
+    template = struct.pack(">HH", 256, len(FIELDS)) + b"".join(struct.pack(">HH", *each) for each in FIELDS)
+    made = [struct.pack(">HHIIII", 9, 1, 1_000_000, START, 0, 7) + struct.pack(">HH", 0, 4 + len(template)) + template]
+    for sequence in range(1, count):
+        rows = []
+        for row in range(RECORDS_PER_DATAGRAM):
+            number = sequence * RECORDS_PER_DATAGRAM + row
+            client, server = 0x0A000000 + number % 20_000, 0x0AFF0000 + number % 200
+            rows.append(
+                RECORD.pack(
+                    client, server, 32768 + number % 28000, 502, 6, 27, 9, 900, 900_000 + row, 900_500 + row, 1, 2
+                )
+            )
+        body = b"".join(rows)
+        header = struct.pack(">HHIIII", 9, RECORDS_PER_DATAGRAM, 1_000_000, START, sequence, 7)
+        made.append(header + struct.pack(">HH", 256, 4 + len(body)) + body)
+    return made
+
+
+def exports(full: bool) -> dict[str, Any]:
+    """Measure decoding of NetFlow v9, and the whole way from a capture of exports to the rollup."""
+    ours_count, theirs_count = (60_000, 3_000) if full else (12_000, 600)
+    sent = datagrams(ours_count)
+    records = (ours_count - 1) * RECORDS_PER_DATAGRAM
+
+    def ours() -> int:
+        decoder, rows = netflow.Decoder(), 0
+        for each in sent:
+            decoder.feed(each, EXPORTER)
+            if decoder.pending >= 1 << 18:
+                rows += sum(table.num_rows for table in decoder.tables())
+        return rows + sum(table.num_rows for table in decoder.tables())
+
+    spent, wall, rows = cpu_seconds(ours)
+    assert rows == records
+    made: dict[str, Any] = {
+        "netflow_v9_records": records,
+        "netflow_v9_records_per_cpu_second": round(records / spent),
+        "netflow_v9_records_per_wall_second": round(records / wall),
+    }
+    few = sent[:theirs_count]
+    for name, reader in (("netflow", _netflow_package), ("netflume", _netflume_package)):
+        try:
+            package = importlib.import_module(name)
+        except ImportError:
+            made[f"{name}_package"] = "absent"
+            continue
+        spent, _wall, rows = cpu_seconds(lambda reader=reader, package=package: reader(package, few))
+        assert rows == (theirs_count - 1) * RECORDS_PER_DATAGRAM
+        made[f"{name}_package_records_per_cpu_second"] = round(rows / spent)
+        made[f"times_{name}_package"] = round(made["netflow_v9_records_per_cpu_second"] * spent / rows, 1)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "exports.pcap"
+        with path.open("wb") as stream:
+            stream.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 101))
+            for each in sent:
+                packet = listener.raw_packet(EXPORTER, 2055, "192.0.2.2", 2055, each)
+                stream.write(struct.pack("<IIII", START, 0, len(packet), len(packet)) + packet)
+        spent, wall, result = cpu_seconds(lambda: ingest([path], Path(folder) / "data"))
+        assert result.records == records
+        made["exports_to_rollup_records_per_cpu_second"] = round(records / spent)
+        made["exports_to_rollup_seconds"] = round(wall, 2)
+        made["exports_to_rollup_connections"] = result.connections
+    return made
+
+
+def _netflow_package(package: Any, sent: list[bytes]) -> int:
+    templates: dict[str, Any] = {"netflow": {}, "ipfix": {}}
+    return sum(len(package.parse_packet(each, templates).flows) for each in sent)
+
+
+def _netflume_package(package: Any, sent: list[bytes]) -> int:
+    templates = package.TemplateStore()
+    return sum(len(package.parse_message(each, EXPORTER, templates)[1]) for each in sent)
+
+
+def captures(full: bool) -> dict[str, Any]:
+    """Measure reading of packets against tshark, and the whole way to the rollup."""
+    sessions = 100_000 if full else 20_000
+    frames: list[tuple[float, bytes]] = []
+    for number in range(sessions):
+        client, server = f"10.{number % 250}.{number % 8}.{number % 200 + 1}", f"10.255.0.{number % 50 + 1}"
+        frames += packets.session(
+            START + number * 0.01, client, 32768 + number % 28000, server, (502, 104, 443)[number % 3], number
+        )
+    frames.sort(key=lambda each: each[0])
+    with tempfile.TemporaryDirectory() as folder:
+        path = packets.write(Path(folder) / "traffic.pcap", frames)
+        source = PacketCapture(path, "tap")
+        spent, wall, rows = cpu_seconds(lambda: sum(table.num_rows for table in source.tables()))
+        assert source.quality.packets == len(frames)
+        made: dict[str, Any] = {
+            "pcap_packets": len(frames),
+            "pcap_packets_per_cpu_second": round(len(frames) / spent),
+            "pcap_packets_per_wall_second": round(len(frames) / wall),
+            "pcap_records": rows,
+        }
+        if shutil.which("tshark"):
+            fields = ("ip.src", "ip.dst", "ip.proto", "tcp.srcport", "tcp.dstport", "tcp.flags", "ip.len")
+            command = ["tshark", "-n", "-r", str(path), "-T", "fields", *(x for each in fields for x in ("-e", each))]
+            spent, wall, done = cpu_seconds(lambda: subprocess.run(command, capture_output=True, check=True))
+            assert done.stdout.count(b"\n") == len(frames)
+            made["tshark_packets_per_cpu_second"] = round(len(frames) / spent)
+            made["times_tshark"] = round(made["pcap_packets_per_cpu_second"] * spent / len(frames), 1)
+        data_dir = Path(folder) / "data"
+        spent, wall, result = cpu_seconds(lambda: ingest([path], data_dir))
+        assert result.connections == sessions
+        made["pcap_to_rollup_packets_per_cpu_second"] = round(len(frames) / spent)
+        made["pcap_to_rollup_seconds"] = round(wall, 2)
+        made["rollup_rows"] = store.rollup(data_dir).num_rows
+    made["peak_resident_mib"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    return made
