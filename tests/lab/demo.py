@@ -15,6 +15,7 @@ import json
 import signal
 import subprocess
 import sys
+import textwrap
 import threading
 import time
 from collections import Counter
@@ -33,6 +34,7 @@ from .supervisor import Lab
 from .writes import WriteCounter
 
 INTERRUPTED = 130
+WIDTH = 120
 # Where the exception of a signal is lost (it may strike inside a destructor), the next step sees this.
 _STOPPING = threading.Event()
 _KEPT = "kept-by-demo"
@@ -122,10 +124,13 @@ def _lab_text(running: Any) -> str:
 def _say(name: str, seconds: float, text: str) -> None:
     if _STOPPING.is_set():
         raise KeyboardInterrupt
-    first, *more = text.splitlines() or [""]
-    print(f"  {name:<9} {seconds:6.1f} s  {first}", flush=True)
-    for line in more:
-        print(f"  {'':<9} {'':6}    {line}", flush=True)
+    _table_row(f"{name:<9} {seconds:6.1f} s  ", text)
+
+
+def _table_row(head: str, text: str) -> None:
+    lines = [piece for line in text.splitlines() for piece in textwrap.wrap(line, WIDTH - len(head) - 2)] or [""]
+    for number, line in enumerate(lines):
+        print(f"  {head if number == 0 else ' ' * len(head)}{line}".rstrip(), flush=True)
 
 
 class Demo:
@@ -153,9 +158,10 @@ class Demo:
         self._playbook("apply", self._applied)
         self._authorize()
         self._playbook("verify", self._verified)
-        self._probes()
+        # Probes leave half-open connections behind, which programs of the hospital count; so the hospital goes first.
         if "hospital" not in self.skipped:
             self._hospital()
+        self._probes()
         self._playbook("apply", self._again, shown="again")
         self._summary()
 
@@ -173,12 +179,11 @@ class Demo:
         _say(shown or name, run.seconds, tell(run))
 
     def _collected(self, _run: Run) -> str:
-        inputs = json.loads((self.site.data / "flows" / "inputs.json").read_text(encoding="utf-8"))
+        made = self.found["collect"] = self.site.result("collect")
         register = json.loads((self.site.data / "register" / "register.json").read_text(encoding="utf-8"))
-        sources = {fact["source"] for each in register["devices"] for fact in each["facts"].values()}
-        number = len(inputs.get("inputs", inputs))
-        text = f"{number} captures and flow exports; {len(register['devices'])} devices"
-        return f"{text} from {', '.join(sorted(str(each) for each in sources))}"
+        facts = [fact for each in register["devices"] for fact in each["facts"].values()]
+        sources = sorted({str(fact["source"]).partition(":")[0] for fact in facts})
+        return f"{made['summary']}\n{len(facts)} facts from {', '.join(sources)}"
 
     def _proposed(self, _run: Run) -> str:
         made = self.found["propose"] = self.site.result("propose")
@@ -266,11 +271,7 @@ class Demo:
         ]
         print(f"\nThe whole loop took {time.monotonic() - self.began:.0f} s.")
         for name, text in rows:
-            first, *more = text.splitlines()
-            print(f"  {name:<9} {first}")
-            for line in more:
-                print(f"  {'':<9} {line}")
-        sys.stdout.flush()
+            _table_row(f"{name:<9} ", text)
 
     def _learnt(self) -> str:
         made = self.found["propose"]

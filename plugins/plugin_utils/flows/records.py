@@ -88,5 +88,5 @@ def record_table(count: int, columns: dict[str, Any]) -> Any:
         elif isinstance(value, list):
             arrays.append(pa.array(value, type=column.type))
         else:
-            arrays.append(pa.array([value], type=column.type).take(pa.array(np.zeros(count, dtype=np.int32))))
+            arrays.append(pa.repeat(pa.scalar(value, type=column.type), count))
     return pa.Table.from_arrays(arrays, schema=schema)

@@ -62,80 +62,104 @@ def stitch(connection: Any, silences: Silences | None = None) -> None:
     )
     # A total order, so that ties give the same numbers on every run.
     order = "start_us, place, end_us, forward DESC, packets, bytes, said"
+    part = f"(PARTITION BY key_number ORDER BY {order} ROWS"
+    spell = f"(PARTITION BY key_number, spell ORDER BY {order} ROWS"
     connection.execute(
         f"""
-        CREATE TABLE sided AS
+        CREATE TABLE ended AS
         WITH canonical AS (
             SELECT *, (source_hi, source_lo, source_port) <= (target_hi, target_lo, target_port) AS forward FROM records
-        ), ended AS (
-            SELECT * EXCLUDE (source_hi, source_lo, source_port, target_hi, target_lo, target_port),
-                CASE WHEN forward THEN source_hi ELSE target_hi END AS a_hi,
-                CASE WHEN forward THEN source_lo ELSE target_lo END AS a_lo,
-                CASE WHEN forward THEN source_port ELSE target_port END AS a_port,
-                CASE WHEN forward THEN target_hi ELSE source_hi END AS b_hi,
-                CASE WHEN forward THEN target_lo ELSE source_lo END AS b_lo,
-                CASE WHEN forward THEN target_port ELSE source_port END AS b_port
-            FROM canonical
-        ), silent AS (
-            SELECT *, CASE WHEN start_us - max(end_us) OVER (PARTITION BY {KEY} ORDER BY {order}
-                ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) > {limit} THEN 1 ELSE 0 END AS after_silence
-            FROM ended
-        ), spoken AS (
-            SELECT *, sum(after_silence) OVER (PARTITION BY {KEY} ORDER BY {order} ROWS UNBOUNDED PRECEDING) AS spell FROM silent
-        ), shaken AS (
-            SELECT *, greatest(
-                sum(CASE WHEN forward THEN opens ELSE 0 END) OVER (PARTITION BY {KEY}, spell ORDER BY {order} ROWS UNBOUNDED PRECEDING),
-                sum(CASE WHEN forward THEN 0 ELSE opens END) OVER (PARTITION BY {KEY}, spell ORDER BY {order} ROWS UNBOUNDED PRECEDING)
-            ) AS shake FROM spoken
         )
-        SELECT *, dense_rank() OVER (ORDER BY {KEY}, spell, shake) AS number,
-            CAST(floor(start_us / 86400000000.0) AS BIGINT) AS day_number
-        FROM shaken
+        SELECT * EXCLUDE (source_hi, source_lo, source_port, target_hi, target_lo, target_port), {limit} AS silence,
+            CASE WHEN forward THEN source_hi ELSE target_hi END AS a_hi,
+            CASE WHEN forward THEN source_lo ELSE target_lo END AS a_lo,
+            CASE WHEN forward THEN source_port ELSE target_port END AS a_port,
+            CASE WHEN forward THEN target_hi ELSE source_hi END AS b_hi,
+            CASE WHEN forward THEN target_lo ELSE source_lo END AS b_lo,
+            CASE WHEN forward THEN target_port ELSE source_port END AS b_port
+        FROM canonical
+        """
+    )
+    # Most 5-tuples hold one conversation: no silence fits into their time, and at most one handshake begins them. They need no sorting.
+    connection.execute(
+        f"""
+        CREATE TABLE key_list AS
+        SELECT *, row_number() OVER () AS key_number FROM (
+            SELECT {KEY}, max(end_us) - min(start_us) <= min(silence)
+                AND coalesce(sum(opens) FILTER (forward), 0) <= 1 AND coalesce(sum(opens) FILTER (NOT forward), 0) <= 1
+                AND (sum(opens) = 0 OR arg_min(opens, (start_us, place)) = 1) AS single
+            FROM ended GROUP BY {KEY}
+        )
         """
     )
     connection.execute(
         f"""
-        CREATE TABLE wholes AS
-        SELECT number, {KEY},
-            min(start_us) AS start_us, max(end_us) AS end_us, max(step_us) AS step_us, max(origin) AS origin,
-            {
-            _both_sides(
-                "coalesce(sum(packets) FILTER ({side}), 0)::BIGINT AS {end}_packets",
-                "coalesce(sum(bytes) FILTER ({side}), 0)::BIGINT AS {end}_bytes",
-                "min(start_us) FILTER ({side}) AS {end}_start",
-                "arg_min(place, (start_us, place)) FILTER ({side}) AS {end}_place",
-                "coalesce(bit_or(flags) FILTER ({side}), 0) AS {end}_flags",
-                "coalesce(bool_or(pure_syn) FILTER ({side}), false) AS {end}_pure",
-                "coalesce(bool_or(syn_ack) FILTER ({side}), false) AS {end}_syn_ack",
-                "count(*) FILTER ({side} AND said = 1) AS {end}_opened",
-                "count(*) FILTER ({side} AND said = 2) AS {end}_answers",
-                "coalesce(bool_or(broadcast) FILTER ({side}), false) AS {end}_broadcasts",
-            )
-        }
-        FROM sided GROUP BY number, {KEY}
+        CREATE TABLE sided AS
+        WITH numbered AS (
+            SELECT ended.*, key_number, single FROM ended JOIN key_list USING ({KEY})
+        ), silent AS (
+            SELECT *, CASE WHEN start_us - max(end_us) OVER {part} BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) > silence
+                THEN 1 ELSE 0 END AS after_silence
+            FROM numbered WHERE NOT single
+        ), spoken AS (
+            SELECT *, sum(after_silence) OVER {part} UNBOUNDED PRECEDING) AS spell FROM silent
+        ), shaken AS (
+            SELECT *, greatest(
+                sum(CASE WHEN forward THEN opens ELSE 0 END) OVER {spell} UNBOUNDED PRECEDING),
+                sum(CASE WHEN forward THEN 0 ELSE opens END) OVER {spell} UNBOUNDED PRECEDING)
+            ) AS shake FROM spoken
+        ), both_kinds AS (
+            SELECT * EXCLUDE (after_silence, spell, shake),
+                (SELECT count(*) FROM key_list) + dense_rank() OVER (ORDER BY key_number, spell, shake) AS number
+            FROM shaken
+            UNION ALL
+            SELECT *, key_number AS number FROM numbered WHERE single
+        )
+        SELECT *, CAST(floor(start_us / 86400000000.0) AS BIGINT) AS day_number FROM both_kinds
         """
+    )
+    whole = _both_sides(
+        "coalesce(sum(packets) FILTER ({side}), 0)::BIGINT AS {end}_packets",
+        "coalesce(sum(bytes) FILTER ({side}), 0)::BIGINT AS {end}_bytes",
+        "min(start_us) FILTER ({side}) AS {end}_start",
+        "arg_min(place, (start_us, place)) FILTER ({side}) AS {end}_place",
+        "coalesce(bit_or(flags) FILTER ({side}), 0) AS {end}_flags",
+        "coalesce(bool_or(pure_syn) FILTER ({side}), false) AS {end}_pure",
+        "coalesce(bool_or(syn_ack) FILTER ({side}), false) AS {end}_syn_ack",
+        "count(*) FILTER ({side} AND said = 1) AS {end}_opened",
+        "count(*) FILTER ({side} AND said = 2) AS {end}_answers",
+        "coalesce(bool_or(broadcast) FILTER ({side}), false) AS {end}_broadcasts",
+    )
+    connection.execute(
+        f"""
+        CREATE TABLE wholes AS
+        WITH summed AS (
+            SELECT number, min(key_number) AS key_number, min(start_us) AS start_us, max(end_us) AS end_us, max(step_us) AS step_us,
+                max(origin) AS origin, {whole}
+            FROM sided GROUP BY number
+        )
+        SELECT summed.* EXCLUDE (key_number), {KEY} FROM summed JOIN key_list USING (key_number)
+        """
+    )
+    parts = _both_sides(
+        "coalesce(sum(packets) FILTER ({side}), 0)::BIGINT AS {end}_packets",
+        "coalesce(sum(bytes) FILTER ({side}), 0)::BIGINT AS {end}_bytes",
     )
     connection.execute(
         f"""
         CREATE TABLE parts AS
         SELECT number, day_number, min(start_us) AS start_us, max(end_us) AS end_us, max(sampling) AS sampling,
-            arg_min(source, (start_us, source)) AS source,
-            {
-            _both_sides(
-                "coalesce(sum(packets) FILTER ({side}), 0)::BIGINT AS {end}_packets",
-                "coalesce(sum(bytes) FILTER ({side}), 0)::BIGINT AS {end}_bytes",
-            )
-        }
+            arg_min(source, (start_us, source)) AS source, {parts}
         FROM sided GROUP BY number, day_number
         """
     )
-    connection.execute("DROP TABLE sided")
-    connection.execute("DROP TABLE records")
+    for table in ("sided", "ended", "key_list", "records"):
+        connection.execute(f"DROP TABLE {table}")
 
 
 def _both_sides(*expressions: str) -> str:
     made = []
-    for end, side in (("a", "WHERE forward"), ("b", "WHERE NOT forward")):
+    for end, side in (("a", "forward"), ("b", "NOT forward")):
         for expression in expressions:
             made.append(expression.format(end=end, side=side))
     return ",\n            ".join(made)

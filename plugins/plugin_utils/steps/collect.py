@@ -14,6 +14,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.devices import 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.results import result
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.arguments import commit_name, paths_of
 
+NEW_INPUT = ("imported", "new")
 FINDING_KEYS = ("code", "severity", "message", "file", "line", "hint")
 
 
@@ -28,6 +29,7 @@ def run_collect_report(values: dict[str, Any]) -> dict[str, Any]:
     register = storage.read(paths.data)
     counts = {
         "inputs": len(flows.get("inputs") or ()),
+        "new_inputs": sum(1 for each in flows.get("inputs") or () if each.get("status") in NEW_INPUT),
         "records": int(flows.get("records") or 0),
         "connections": int(flows.get("connections") or 0),
         "days": len(flows.get("days") or ()),
@@ -70,9 +72,9 @@ def _summary(
 ) -> str:
     parts = []
     if flows:
-        verb = "would be read" if check else "read"
-        parts.append(f"{counts['inputs']} inputs {verb}")
-        if not check:
+        new = f"{counts['new_inputs']} would be read" if check else f"{counts['new_inputs']} new"
+        parts.append(f"{counts['inputs']} inputs ({new})")
+        if counts["records"]:
             parts.append(f"{counts['records']} records, {counts['connections']} connections on {counts['days']} days")
     if devices:
         parts.append(

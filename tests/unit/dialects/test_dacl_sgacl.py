@@ -72,9 +72,8 @@ def test_an_empty_rendering_never_comes_out() -> None:
 def test_sgacl_end_permits_in_hardware() -> None:
     """facts/ise.md section 4: a packet that hits a cell but no entry is permitted."""
     open_end = registry.parse_one("sgacl", "permit tcp dst eq 443")
-    assert permitted(PacketSpace(), open_end.first_match()) == PacketSpace().everything or packet(
-        "udp 1.1.1.1:1 2.2.2.2:2"
-    ) in permitted(PacketSpace(), open_end.first_match())
+    space = PacketSpace()
+    assert permitted(space, open_end.first_match()) == space.everything
     closed = registry.parse_one("sgacl", registry.render("sgacl", "", open_end.aces, end="deny"))
     assert packet("udp 1.1.1.1:1 2.2.2.2:2") not in permitted(PacketSpace(), closed.first_match())
     assert closed.aces[-1].raw == "deny ip"

@@ -42,7 +42,6 @@ V5 = Template(
         )
     )
 )  # fmt: skip
-V5_TEMPLATE = 0
 HELD_OCTETS = 4 << 20
 GAP_LIMIT = 1 << 30
 
@@ -71,6 +70,7 @@ class Exporter:
 
 @dataclass
 class _Batch:
+    template: Template
     parts: list[bytes] = field(default_factory=list)
     counts: list[int] = field(default_factory=list)
     contexts: list[SetContext] = field(default_factory=list)
@@ -86,7 +86,7 @@ class Decoder:
     prefix: str = ""
     exporters: dict[str, Exporter] = field(default_factory=dict)
     pending: int = 0
-    _batches: dict[tuple[Domain, int, Template], _Batch] = field(default_factory=dict)
+    _batches: dict[tuple[Domain, int], _Batch] = field(default_factory=dict)
     _held: dict[tuple[Domain, int], list[tuple[bytes, SetContext]]] = field(default_factory=dict)
     _held_octets: int = 0
     _rates: dict[Domain, dict[int, int]] = field(default_factory=dict)
@@ -114,7 +114,8 @@ class Decoder:
     def tables(self) -> Iterator[Any]:
         """Yield Arrow tables of the records taken since the last call."""
         batches, self._batches, self.pending = self._batches, {}, 0
-        for (domain, _number, template), batch in batches.items():
+        for (domain, _identity), batch in batches.items():
+            template = batch.template
             own = self.exporters[domain[0]]
             rates = self._rates.get(domain, {})
             made, impossible = export_records.tables_of(
@@ -157,7 +158,7 @@ class Decoder:
         if sampling & 0x3FFF > 1:
             self._rates.setdefault(domain, {})[-1] = sampling & 0x3FFF
         context = SetContext(export_us, uptime, export_us // 1000 - uptime)
-        self._add((domain, V5_TEMPLATE, V5), datagram[24 : 24 + held * V5_RECORD], held, context)
+        self._add(domain, V5, datagram[24 : 24 + held * V5_RECORD], held, context)
         return held == count
 
     def _feed_v9(self, datagram: bytes, exporter: str, own: Exporter) -> bool:
@@ -223,7 +224,7 @@ class Decoder:
             own.option_records += count
             self._options(domain, template, data, count)
         elif count:
-            self._add((domain, number, template), data, count, context)
+            self._add(domain, template, data, count, context)
         return count
 
     def _release(self, domain: Domain, number: int, own: Exporter) -> None:
@@ -232,10 +233,11 @@ class Decoder:
             self._held_octets -= len(body)
             self._data(domain, number, body, own, context)
 
-    def _add(self, key: tuple[Domain, int, Template], data: bytes, count: int, context: SetContext) -> None:
-        batch = self._batches.get(key)
+    def _add(self, domain: Domain, template: Template, data: bytes, count: int, context: SetContext) -> None:
+        # By identity: a batch keeps its template alive, and hashing one takes longer than the rest of this.
+        batch = self._batches.get((domain, id(template)))
         if batch is None:
-            batch = self._batches[key] = _Batch()
+            batch = self._batches[domain, id(template)] = _Batch(template)
         batch.parts.append(data)
         batch.counts.append(count)
         batch.contexts.append(context)

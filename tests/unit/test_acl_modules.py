@@ -1,0 +1,173 @@
+"""acl_parse, acl_compare, acl_check and the filters: engine results, through Ansible itself, and their documentation."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.checks import (
+    check_result,
+    compare_result,
+    parse_result,
+)
+
+PLUGINS = "ansible_collections.segwright.microseg.plugins"
+MODULES = ("acl_parse", "acl_compare", "acl_check")
+DACL = """permit udp any any eq domain
+permit tcp any host 192.0.2.10 range 11000 11200
+permit tcp any host 192.0.2.10 eq 11112
+deny tcp any host 192.0.2.10 eq 11113
+deny ip any any"""
+
+
+def test_parse_result() -> None:
+    found = parse_result("dacl", "remark web\npermit tcp any host 192.0.2.1 eq 443 8443\npermit foo any any\n")
+    json.dumps(found)
+    assert found["round_trip"] is False
+    assert found["acls"][0]["entries"] == [{
+        "permit": True, "family": 4, "protocol": "tcp", "source": ["any"], "destination": ["192.0.2.1/32"],
+        "destination_ports": ["443", "8443"], "remarks": ["web"], "line": 2, "text": "permit tcp any host 192.0.2.1 eq 443 8443",
+    }]  # fmt: skip
+    assert found["opaque"] == [{"acl": "", "line": 3, "text": "permit foo any any", "reason": "protocol 'foo' is not understood"}]
+
+
+def test_compare_result() -> None:
+    first = {"platform": "dacl", "text": "permit tcp any host 10.0.0.1 eq 443"}
+    second = {"platform": "ios", "text": "ip access-list extended A\n permit tcp any host 10.0.0.1 range 440 443\n deny ip any any"}
+    found = compare_result(first, second)
+    assert (found["equal"], found["comparable"], found["only_in_first"], found["truncated"]) == (False, True, [], False)
+    (part,) = found["only_in_second"]
+    assert part["text"] == "tcp any -> 10.0.0.1/32 port 440-442"
+    assert part["witness"]["destination_port"] == 440
+    assert compare_result(first, first)["equal"] is True
+    table = {"platform": "nftables", "text": (
+        "table inet t {\n chain sw_forward {\n type filter hook forward priority filter; policy drop;\n"
+        " ct state established,related accept\n ip daddr 10.0.0.1 tcp dport 443 counter accept\n }\n}\n"
+    )}  # fmt: skip
+    stateful = compare_result(first, table)
+    assert (stateful["equal"], stateful["scope"]) == (True, "opening packets without later fragments")
+
+
+def test_nothing_is_claimed_of_opaque_lists() -> None:
+    found = compare_result({"platform": "dacl", "text": "permit foo any any"}, {"platform": "dacl", "text": "permit foo any any"})
+    assert (found["equal"], found["comparable"]) == (False, False)
+    assert [item["side"] for item in found["not_modelled"]] == ["first", "second"]
+    with pytest.raises(FindingError, match="SW1203"):
+        check_result("dacl", "permit foo any any")
+
+
+def test_check_result() -> None:
+    found = check_result("dacl", DACL, budget="ise_dacl")
+    json.dumps(found)
+    assert [(item["kind"], item["line"], item["covered_by"]) for item in found["anomalies"]] == [("dead", 3, [2]), ("contradicting", 4, [2])]
+    assert found["ok"] is False
+    assert found["counts"] == {"entries": 5, "bytes": len(DACL), "hardware_entries": 12, "tcp_operators": 1, "udp_operators": 0}
+    assert [item["code"] for item in found["errors"]] == ["SW1112"]
+    quiet = check_result("dacl", "permit udp any any eq domain\ndeny ip any any", removable=False)
+    assert (quiet["ok"], quiet["anomalies"]) == (True, [])
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_documentation_says_what_the_action_takes(name: str) -> None:
+    stub = importlib.import_module(f"{PLUGINS}.modules.{name}")
+    action = importlib.import_module(f"{PLUGINS}.action.{name}")
+    documented = yaml.safe_load(stub.DOCUMENTATION)
+    assert documented["module"] == name
+    assert yaml.safe_load(stub.EXAMPLES)
+    assert yaml.safe_load(stub.RETURN)
+    compare_options(documented["options"], action.ARGUMENTS)
+
+
+def compare_options(documented: dict[str, Any], taken: dict[str, Any]) -> None:
+    assert set(documented) == set(taken)
+    for name, spec in taken.items():
+        for key in ("type", "required", "default", "choices"):
+            assert documented[name].get(key) == spec.get(key), (name, key)
+        if "options" in spec:
+            compare_options(documented[name]["suboptions"], spec["options"])
+
+
+@pytest.mark.parametrize("name", ["to_dacl", "to_sgacl", "to_acl", "acl_diff"])
+def test_filters_are_documented(root: Path, name: str) -> None:
+    module = importlib.import_module(f"{PLUGINS}.filter.acl")
+    assert name in module.FilterModule().filters()
+    documented = yaml.safe_load((root / "plugins" / "filter" / f"{name}.yml").read_text(encoding="utf-8"))
+    assert documented["DOCUMENTATION"]["name"] == name
+    assert documented["RETURN"]["_value"]["type"]
+
+
+def filters() -> dict[str, Any]:
+    return importlib.import_module(f"{PLUGINS}.filter.acl").FilterModule().filters()
+
+
+def test_filters() -> None:
+    web = [{"action": "permit", "protocol": "tcp", "destination": "192.0.2.10", "destination_ports": 443, "label": "web"}]
+    assert filters()["to_dacl"](web) == "permit tcp any host 192.0.2.10 eq 443\ndeny ip any any"
+    assert filters()["to_sgacl"]([{"action": "permit", "protocol": "tcp", "source_ports": 443, "established": True}]) == (
+        "permit tcp src eq 443 established\ndeny ip"
+    )
+    assert filters()["to_acl"](web, "A", remarks=True, end="").splitlines() == [
+        "ip access-list extended A", " remark web", " 10 permit tcp any host 192.0.2.10 eq 443",
+    ]  # fmt: skip
+    assert filters()["acl_diff"]("permit ip any any", "permit ip any any", platform="dacl")["equal"]
+
+
+@pytest.mark.parametrize("call", [
+    lambda f: f["to_dacl"]("text"), lambda f: f["to_dacl"]([{"permit": True, "source": "10.0.0.1"}]),
+    lambda f: f["to_acl"]([], "bad name"), lambda f: f["to_acl"]([], "A", platform="junos"), lambda f: f["acl_diff"]("", ""),
+])  # fmt: skip
+def test_filters_fail_as_filters_do(call: Any) -> None:
+    from ansible.errors import AnsibleFilterError
+
+    with pytest.raises(AnsibleFilterError):
+        call(filters())
+
+
+PLAY = """
+- hosts: localhost
+  gather_facts: false
+  tasks:
+    - segwright.microseg.acl_parse: {platform: dacl, text: "permit tcp any any eq 443"}
+      register: parsed
+    - segwright.microseg.acl_compare:
+        first: {platform: dacl, text: "permit tcp any any eq 443"}
+        second: {platform: ios, text: "permit tcp any any eq 443"}
+      register: compared
+      check_mode: true
+    - segwright.microseg.acl_check: {platform: dacl, text: "permit tcp any any eq 443", budget: ise_dacl}
+      register: checked
+    - segwright.microseg.acl_parse: {platform: asa, text: "x"}
+      register: refused
+      ignore_errors: true
+    - ansible.builtin.assert:
+        that:
+          - parsed.round_trip and not parsed.changed
+          - compared.equal
+          - checked.ok
+          - refused is failed and refused.errors[0].code == 'SW1202'
+          - ([{'action': 'permit', 'protocol': 'udp'}] | segwright.microseg.to_dacl).startswith('permit udp any any')
+"""
+
+
+def test_through_ansible(root: Path, tmp_path: Path) -> None:
+    play = tmp_path / "play.yml"
+    play.write_text(PLAY, encoding="utf-8")
+    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(root / "collections"), "ANSIBLE_LOCALHOST_WARNING": "False"}
+    tool = Path(sys.executable).parent / "ansible-playbook"
+    if not tool.exists():
+        pytest.skip("no ansible-playbook beside this Python")
+    done = subprocess.run(
+        [str(tool), "-i", "localhost,", "-c", "local", str(play)], cwd=tmp_path, env=environment, capture_output=True, text=True,
+        check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
