@@ -16,6 +16,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "kind": {"type": "str", "choices": ["auto", "pcap", "export_pcap"], "default": "auto"},
     "exporter": {"type": "str"},
     "data_dir": {"type": "path", "default": ".microseg"},
+    "reorient": {"type": "bool", "default": False},
     "hints": {
         "type": "list",
         "elements": "dict",

@@ -41,6 +41,12 @@ options:
       - Directory where the loop keeps flows, register and results.
     type: path
     default: .microseg
+  reorient:
+    description:
+      - Whether to orient the whole store again afterwards, with what it knows by then. A conversation turns round only when the new
+        reason is stronger than its own.
+    type: bool
+    default: false
   hints:
     description:
       - Where servers listen, for conversations whose direction the telemetry does not show.
@@ -131,6 +137,11 @@ inputs:
       returned: when imported
       type: int
       sample: 152
+reoriented:
+  description: Connections of the store that have a surer direction now.
+  returned: when O(reorient=true)
+  type: int
+  sample: 0
 records:
   description: One-way records read from all new inputs.
   returned: always

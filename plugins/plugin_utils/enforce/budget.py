@@ -5,16 +5,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
-from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import registry
-from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_render import ace_lines
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import Ace
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce import codes
-from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.desired import DIALECTS, rendered
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.desired import rendered
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet, prefixes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
@@ -27,6 +25,9 @@ DEFAULT_BUDGETS: Mapping[str, Mapping[str, int]] = {
     "firewall": {"aces": 100000, "bytes": 16777216},
 }
 NEAR = 0.8
+ICMP = 1
+# An entry as its platform reads it: a Cisco line with or without its number, or an nftables rule.
+_ENTRY = re.compile(r"\s*(?:\d+ )?(?:permit|deny) |.* counter (?:accept|drop)\b")
 
 
 def size_of(listing: PointList) -> dict[str, int]:
@@ -37,13 +38,13 @@ def size_of(listing: PointList) -> dict[str, int]:
     (facts/devices.md section 4.2), none for a firewall; ``expanded_aces``: entries if every operator had to be expanded into
     aligned blocks of ports.
     """
-    size = len(rendered(listing).encode("utf-8"))
-    lines = registry.render_lines(DIALECTS[listing.kind], listing.aces)
-    if listing.kind == "firewall":
-        return {"aces": len(lines), "bytes": size, "l4_operators": 0, "expanded_aces": len(lines)}
-    operators = {term for _line, ace in lines for term in _operators(ace)}
-    expanded = {id(ace): _expanded(ace) for _line, ace in lines}
-    return {"aces": len(lines), "bytes": size, "l4_operators": len(operators), "expanded_aces": sum(expanded.values())}
+    text = rendered(listing)
+    aces = sum(1 for line in text.splitlines() if _ENTRY.match(line))
+    size = {"aces": aces, "bytes": len(text.encode("utf-8")), "l4_operators": 0, "expanded_aces": aces}
+    if listing.kind != "firewall":
+        size["l4_operators"] = len({term for ace in listing.aces for term in _operators(ace)})
+        size["expanded_aces"] = sum(_expanded(ace) for ace in listing.aces)
+    return size
 
 
 def _pieces(values: IntervalSet | None) -> list[tuple[int, int]]:
@@ -67,11 +68,21 @@ def _operators(ace: Ace) -> set[tuple[object, ...]]:
 
 def _expanded(ace: Ace) -> int:
     """Return the entries that one ACE needs without operators: addresses x ports x ports x messages."""
-    plain = replace(ace, source_ports=None, destination_ports=None)
-    count = len(ace_lines(plain, addresses=ace.source is not None or ace.destination is not None))
-    for values in (ace.source_ports, ace.destination_ports):
-        count *= sum(1 for _ in prefixes(_pieces(values), 16)) or 1
+    count = 1
+    for addresses in (ace.source, ace.destination):
+        if addresses is not None:
+            count *= sum(1 for _ in prefixes(addresses.pairs, 32))
+    for ports in (ace.source_ports, ace.destination_ports):
+        count *= sum(1 for _ in prefixes(_pieces(ports), 16)) or 1
+    if ace.protocol == ICMP and ace.detail is not None:
+        count *= sum(_messages(low, high) for low, high in ace.detail.pairs)
     return count
+
+
+def _messages(low: int, high: int) -> int:
+    """Return how many lines name the ICMP messages of a range: one for a whole type, else one for each code."""
+    kinds = range(low >> 8, (high >> 8) + 1)
+    return sum(1 if low <= k * 256 and k * 256 + 255 <= high else min(high, k * 256 + 255) - max(low, k * 256) + 1 for k in kinds)
 
 
 def budget_findings(site: Site, lists: Sequence[PointList]) -> list[Finding]:

@@ -9,7 +9,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.access import access_list, shared_ports
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.budget import budget_findings
-from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.desired import conflicts, desired_targets
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.desired import desired_targets
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.firewall import firewall_list
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.matrix import matrix_lists
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import Compiled, PointList
@@ -29,8 +29,9 @@ def compile_site(site: Site) -> Compiled:
         lists.extend(made)
         findings.extend(found)
     findings.extend(budget_findings(site, lists))
-    findings.extend(conflicts(site, lists))
-    return Compiled(tuple(lists), desired_targets(site, lists), tuple(sorted_findings(findings)))
+    targets, found = desired_targets(site, lists)
+    findings.extend(found)
+    return Compiled(tuple(lists), targets, tuple(sorted_findings(findings)))
 
 
 def assignments_of(site: Site, point: EnforcementPoint) -> list[Assignment]:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import lru_cache
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import registry
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import Ace
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject, DesiredTarget, PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.naming import owned_name
@@ -28,32 +30,34 @@ def ownership_mark(site: Site, what: str) -> str:
 
 def rendered(listing: PointList) -> str:
     """Return the text of a list in its platform's language."""
-    return registry.render(DIALECTS[listing.kind], listing.name, listing.aces)
+    return _text(DIALECTS[listing.kind], listing.name, listing.aces)
 
 
-def conflicts(site: Site, lists: Sequence[PointList]) -> list[Finding]:
-    """Return an error for each object that two lists of one host want with different contents."""
+@lru_cache(maxsize=4096)
+def _text(dialect: str, name: str, aces: tuple[Ace, ...]) -> str:
+    return registry.render(dialect, name, aces)
+
+
+def desired_targets(site: Site, lists: Sequence[PointList]) -> tuple[tuple[DesiredTarget, ...], list[Finding]]:
+    """Return what each host must hold, hosts and objects in a fixed order.
+
+    The findings are an error for each object that two lists of one host want with different contents.
+    """
+    objects: dict[tuple[str, str], dict[tuple[str, str], DesiredObject]] = defaultdict(dict)
+    wanted_by: dict[tuple[str, str, str], str] = {}
     findings = []
-    wanted: dict[tuple[str, str, str], tuple[str, DesiredObject]] = {}
     for listing in lists:
         for item in _objects_of(site, listing):
-            point, first = wanted.setdefault((listing.host, item.kind, item.name), (listing.point, item))
-            if first != item or first.body != item.body:
+            point = wanted_by.setdefault((listing.host, item.kind, item.name), listing.point)
+            first = objects[listing.host, listing.platform].setdefault((item.kind, item.name), item)
+            if first.body != item.body:
                 text = f"{listing.host}: {item.kind} {item.name} is wanted by {point} and, otherwise, by {listing.point}"
                 findings.append(codes.OBJECT_CONFLICT.at(text, site.points[listing.point].location))
-    return findings
-
-
-def desired_targets(site: Site, lists: Sequence[PointList]) -> tuple[DesiredTarget, ...]:
-    """Return what each host must hold, hosts and objects in a fixed order."""
-    objects: dict[tuple[str, str], dict[tuple[str, str], DesiredObject]] = defaultdict(dict)
-    for listing in lists:
-        for item in _objects_of(site, listing):
-            objects[listing.host, listing.platform][item.kind, item.name] = item
-    return tuple(
+    targets = tuple(
         DesiredTarget(host, platform, tuple(found[key] for key in sorted(found)))
         for (host, platform), found in sorted(objects.items())
     )
+    return targets, findings
 
 
 def _objects_of(site: Site, listing: PointList) -> list[DesiredObject]:

@@ -29,6 +29,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import STAGES, Assignment, EnforcementPoint, Rule, Site
 
 FAMILY = 4
+SHOWN = 5
 # Entries for policies and cells of a UADP 2.0 switch, each ASIC (facts/devices.md section 4.1).
 POLICIES_PER_ASIC = 256
 CELLS_PER_ASIC = 8192
@@ -65,14 +66,18 @@ def _rules_by_cell(site: Site, point: EnforcementPoint, names: Sequence[str]) ->
     findings: list[Finding] = []
     for client in names:
         for rule in site.segments[client].allow:
+            wider = []
             for server in [rule.to] if rule.to in site.segments else names:
                 if server not in names or not leads_to(site, rule, server, FAMILY):
                     continue
                 found[client, server].append(rule)
                 target = None if rule.to in site.segments else addresses_of_name(site, rule.to, FAMILY)
                 if target is not None and not target.covers(member_addresses(site, server, FAMILY)):
-                    text = f"rule {rule.id}: the cell {client} to {server} at {point.id} permits it to devices outside {rule.to} too"
-                    findings.append(codes.CELL_WIDER.at(text, rule.location))
+                    wider.append(server)
+            if wider:
+                shown = ", ".join(wider[:SHOWN]) + (f" and {len(wider) - SHOWN} more" if len(wider) > SHOWN else "")
+                text = f"rule {rule.id}: cells at {point.id} permit it to devices of {shown} that are not in {rule.to}"
+                findings.append(codes.CELL_WIDER.at(text, rule.location))
     return found, findings
 
 

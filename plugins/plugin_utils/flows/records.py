@@ -79,12 +79,8 @@ def record_table(count: int, columns: dict[str, Any]) -> Any:
     for column in schema:
         value = columns.get(column.name, DEFAULTS.get(column.name, ""))
         if isinstance(value, np.ndarray):
-            dtype = column.type.to_pandas_dtype()
-            arrays.append(
-                pa.array(
-                    value if pa.types.is_string(column.type) else value.astype(dtype, copy=False), type=column.type
-                )
-            )
+            kind = RECORDS[column.name]
+            arrays.append(pa.array(value if kind == "string" else value.astype(kind, copy=False), type=column.type))
         elif isinstance(value, list):
             arrays.append(pa.array(value, type=column.type))
         else:

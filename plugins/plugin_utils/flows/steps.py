@@ -16,6 +16,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock impo
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError, errors_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import address, binding, codes, ingest, store
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.ports import hints_of, port_name
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.reorientation import rebuild
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources import listener
 
 PROTOCOL_NAMES = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmpv6", 132: "sctp"}
@@ -49,7 +50,13 @@ def run_flow_import(values: dict[str, Any]) -> dict[str, Any]:
         exporter=values.get("exporter") or "",
         hints=values.get("hints"),
     )
-    return _result(made.changed, made.inputs, made.records, made.connections, made.findings, made.quality, made.days)
+    result = _result(made.changed, made.inputs, made.records, made.connections, made.findings, made.quality, made.days)
+    if values.get("reorient"):
+        turned, days = rebuild(values["data_dir"], values.get("hints"))
+        result["reoriented"] = turned
+        result["changed"] = result["changed"] or turned > 0
+        result["days"] = sorted({*result["days"], *(each.isoformat() for each in days)})
+    return result
 
 
 @_findings

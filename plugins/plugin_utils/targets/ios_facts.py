@@ -215,7 +215,7 @@ def read_ios_facts(
     neighbors = [each for each in reading.entries.get("lldp", ()) if is_infrastructure(each.capabilities)]
     uplinks = frozenset(each.interface for each in neighbors if each.interface)
     observations = [_demoted(each, uplinks) for each in reading.observations]
-    behind = _behind(observations, spec.name)
+    behind = {port: macs for port, macs in _behind(observations, spec.name).items() if port not in uplinks}
     described = reading.entries.get("descriptions", ())
     observations += observe.of_descriptions(described, behind, spec.name, micros(clock))
     return HostFacts(

@@ -23,7 +23,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ssh imp
 
 DEVICE_TYPE = "cisco_xe"
 SHOW_SECONDS = 180.0
-LINE_SECONDS = 30.0
+# A session that says nothing for so long, or for the spec's timeout if that is longer, is taken to be lost.
+LINE_SECONDS = 15.0
 SAVE_SECONDS = 90.0
 
 
@@ -60,7 +61,7 @@ class IosSession:
 
         def send() -> str:
             return str(
-                self._connection.send_config_set(list(lines), error_pattern=ERROR_PATTERN, read_timeout=LINE_SECONDS)
+                self._connection.send_config_set(list(lines), error_pattern=ERROR_PATTERN, read_timeout=max(LINE_SECONDS, self.spec.timeout))
             )
 
         try:

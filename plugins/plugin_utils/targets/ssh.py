@@ -21,7 +21,8 @@ paramiko = guarded("paramiko")
 
 ENABLE_SECONDS = 10.0
 # A line that begins so tells of an error; a caret alone marks the place in the line before it (facts/devices.md section 5.4).
-ERROR_PATTERN = r"(?m)^\s*%|^\s*\^\s*$"
+# A log message without a time stamp begins with a percent sign too, but has facility, level and mnemonic.
+ERROR_PATTERN = r"(?m)^\s*%(?![A-Z0-9_-]+-[0-7]-[A-Z0-9_]+:).*$|^\s*\^\s*$"
 
 
 def open_session(spec: TargetSpec, device_type: str) -> Any:
@@ -133,14 +134,14 @@ def guarded_call(call: Callable[[], str], spec: TargetSpec, what: str) -> str:
 def _refused_line(text: str, spec: TargetSpec) -> str:
     """Return the line and the device's message of netmiko's exception."""
     clean = redact_text(text, spec.secrets)
-    marks = [line.strip() for line in clean.splitlines() if line.strip().startswith("%")]
-    command_line = re.search(r"(?i)at command: (.*)", clean)
+    marks = re.findall(r"% ?[^%\n]+", clean.split("matched error:", maxsplit=1)[-1])
+    command_line = re.search(r"(?i)at command: (.*?)(?:, matched error|$)", clean)
     return f"{command_line[1].strip() if command_line else 'a line'}: {' '.join(marks) or 'refused'}"[:300]
 
 
 def close_session(connection: Any) -> None:
-    """Close a session; never raises."""
+    """Close a session at once; never raises. netmiko's own way asks a session that no longer answers to leave its modes first."""
     try:
-        connection.disconnect()
+        connection.paramiko_cleanup()
     except Exception:  # noqa: S110
         pass

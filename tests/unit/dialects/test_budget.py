@@ -46,7 +46,7 @@ def test_budgets() -> None:
     assert cost.entries == 60
     assert [(finding.code, finding.severity) for finding in findings] == [("SW1209", "warning")]
     _cost, findings = check_budget("dacl", [*many, *many], "ise_dacl")
-    assert {finding.severity for finding in findings} == {"error"}
+    assert [(finding.severity, finding.message.split()[:2]) for finding in findings][0] == ("error", ["120", "entries"])
     assert check_budget("dacl", many[:10], "ise_dacl")[1] == []
     ranges = [Ace(True, 6, destination_ports=IntervalSet.of((i * 100 + 1, i * 100 + 3))) for i in range(5)]
     assert check_budget("ios", ranges, "ie3x00")[1][0].severity == "error"

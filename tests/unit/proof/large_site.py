@@ -46,7 +46,7 @@ def large_site(segments: int, devices: int = 20, rules_each: int = 6, matrix: in
     zones = {f"zone-{n:03d}": Zone(f"zone-{n:03d}", (str(subnet),), 2, "owner") for n, subnet in enumerate(subnets)}
     return Site(
         "large", "UTC", zones, (), services,
-        {"data-centers": NetworkSet("data-centers", (str(subnets[0]), str(subnets[1])))}, made,
+        {"data-centers": NetworkSet("data-centers", ("172.16.0.0/24", "172.16.4.0/28"))}, made,
         guardrails=tuple(
             Guardrail(f"g{n}", choose.choice(["never", "never", "always"]), choose.choice(names), choose.choice(names), ("tcp-1",), "x")
             for n in range(20)

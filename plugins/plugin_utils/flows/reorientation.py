@@ -1,0 +1,122 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Orienting the store again with all that it knows by now: what was a guess may be proved by a later import.
+
+Only conversations of method 3 and weaker are looked at, and one changes only when the new method is stronger than its own
+(facts/flows.md section 5: rebuild nightly; later flips need a higher method).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import store
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.orientation import (
+    DIRECT,
+    orient,
+    prepare_evidence,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.ports import hints_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.rollup import refresh_locked
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.schema import CONNECTIONS
+
+SWAPPED = {
+    "client_hi": "server_hi",
+    "client_lo": "server_lo",
+    "client_port": "server_port",
+    "packets_out": "packets_in",
+    "bytes_out": "bytes_in",
+}
+
+
+def rebuild(data_dir: str | Path, hints: Sequence[Mapping[str, Any]] | None = None) -> tuple[int, list[date]]:
+    """Orient the whole store again; returns (connections that changed, days whose rollup was rebuilt)."""
+    operator_hints = hints_of(hints or ())
+    with store.writing(data_dir):
+        files = store.connection_files(data_dir)
+        if not files:
+            return 0, []
+        with store.connect(store.flows_dir(data_dir) / ".tmp") as connection:
+            _load(connection, [each for group in files.values() for each in group])
+            prepare_evidence(connection, operator_hints)
+            orient(connection)
+            changes = _changes(connection)
+            if not changes:
+                return 0, refresh_locked(data_dir)
+            days = sorted(day for day, group in files.items() if any(str(each) in changes for each in group))
+            document = store.read_inputs(data_dir)
+            document["stale_days"] = sorted({*document.get("stale_days", []), *(day.isoformat() for day in days)})
+            store.write_inputs(data_dir, document)
+            for path in sorted(changes):
+                _rewrite(connection, Path(path))
+        return sum(changes.values()), refresh_locked(data_dir)
+
+
+def _load(connection: Any, files: Sequence[Path]) -> None:
+    """Make ``stored`` and, of its unicast and peer rows, ``wholes``; a direction that is proved stands as the exporter's word."""
+    connection.execute(
+        """
+        CREATE TABLE stored AS
+        SELECT *, row_number() OVER () AS number, (client_hi, client_lo, client_port) <= (server_hi, server_lo, server_port) AS forward
+        FROM read_parquet($files, hive_partitioning = false, filename = true)
+        """,
+        {"files": [str(each) for each in files]},
+    )
+    ends = ", ".join(
+        f"CASE WHEN forward {turn} THEN client_{part} ELSE server_{part} END AS {end}_{part}"
+        for end, turn in (("a", ""), ("b", "IS FALSE"))
+        for part in ("hi", "lo", "port")
+    )
+    # Who spoke first is kept by a microsecond, so that peers keep their direction.
+    connection.execute(
+        f"""
+        CREATE TABLE wholes AS
+        SELECT number, exporter, protocol, {ends}, start_us, end_us, 0 AS step_us, 0 AS origin, 1 AS a_packets, 1 AS b_packets,
+            CASE WHEN forward THEN start_us ELSE start_us + 1 END AS a_start, 0 AS a_place,
+            CASE WHEN forward THEN start_us + 1 ELSE start_us END AS b_start, 0 AS b_place,
+            0 AS a_flags, 0 AS b_flags, false AS a_pure, false AS b_pure, false AS a_syn_ack, false AS b_syn_ack,
+            CASE WHEN method <= {DIRECT} AND forward THEN 1 ELSE 0 END AS a_opened, 0 AS a_answers,
+            CASE WHEN method <= {DIRECT} AND NOT forward THEN 1 ELSE 0 END AS b_opened, 0 AS b_answers,
+            false AS a_broadcasts, false AS b_broadcasts
+        FROM stored WHERE class IN ('unicast', 'peer')
+        """
+    )
+
+
+def _changes(connection: Any) -> dict[str, int]:
+    """Make ``changed`` and return how many rows of each file are in it."""
+    connection.execute(
+        f"""
+        CREATE TABLE changed AS
+        SELECT number, filename, o.a_is_client <> forward AS turns, o.method AS new_method, o.confidence AS new_confidence
+        FROM stored JOIN oriented o USING (number) WHERE stored.method > {DIRECT} AND o.method < stored.method
+        """
+    )
+    return dict(
+        connection.execute("SELECT filename, count(*) FROM changed GROUP BY filename ORDER BY filename").fetchall()
+    )
+
+
+def _rewrite(connection: Any, path: Path) -> None:
+    other = {**SWAPPED, **{value: key for key, value in SWAPPED.items()}}
+    picked = []
+    for name in CONNECTIONS:
+        if name in other:
+            picked.append(f"CASE WHEN turns THEN {other[name]} ELSE {name} END AS {name}")
+        elif name in ("method", "confidence"):
+            picked.append(f"coalesce(new_{name}, {name}) AS {name}")
+        elif name == "answered":
+            # Turned round, the end that was taken for the client is the server, and it has spoken if it sent anything.
+            picked.append("CASE WHEN turns THEN packets_out + bytes_out > 0 ELSE answered END AS answered")
+        else:
+            picked.append(f'"{name}"')
+    quoted = str(path).replace("'", "''")
+    query = (
+        f"SELECT {', '.join(picked)} FROM stored LEFT JOIN changed USING (number) WHERE stored.filename = '{quoted}'"
+        " ORDER BY start_us, client_hi, client_lo, server_hi, server_lo, protocol, server_port, client_port, exporter, end_us"
+    )
+    store.write_parquet(connection, query, path, "connections")

@@ -1,0 +1,235 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Device facts against the lab's ISE and switches: what gets into the register, and what happens where a host fails."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.device_facts import run_device_facts
+
+from tests.integration.conftest import LabTargets, Loop
+from tests.lab.credentials import ISE_PASSWORD, ISE_USER, SWITCH_ENABLE, SWITCH_PASSWORD, SWITCH_USER
+from tests.lab.description import load_hospital
+from tests.lab.places import CHECKOUT
+
+SECRETS = (ISE_PASSWORD, SWITCH_PASSWORD, SWITCH_ENABLE, "no-such-password")
+# The sample recording: 2026-11-23, 20:25 UTC.
+RECORDED = "2026-11-23T20:20:00"
+
+
+@pytest.fixture
+def lab(targets: LabTargets) -> Iterator[LabTargets]:
+    """The lab without faults, before and after."""
+    targets.ise("DELETE", "/faults")
+    targets.switches.call("clear_faults", device="*")
+    yield targets
+    targets.ise("DELETE", "/faults")
+    targets.switches.call("clear_faults", device="*")
+
+
+class Facts:
+    """Runs of the step against the lab; changes of host variables are given by host name."""
+
+    def __init__(self, lab: LabTargets, data: Path) -> None:
+        self.lab, self.data = lab, data
+
+    def hostvars(self) -> dict[str, dict[str, Any]]:
+        places = self.lab.places
+        hosts: dict[str, dict[str, Any]] = {
+            "ise1": {
+                "microseg_platform": "ise",
+                "ansible_host": places.ise[0],
+                "ansible_port": places.ise[1],
+                "ansible_user": ISE_USER,
+                "ansible_password": ISE_PASSWORD,
+                "microseg_ca_file": str(places.ise_ca),
+            },
+            "fw1": {"microseg_platform": "nftables", "ansible_user": "root"},
+        }
+        for number, transport in ((1, "netmiko"), (2, "libssh")):
+            address, port = places.switch(number)
+            hosts[f"acc{number}"] = {
+                "microseg_platform": "ios",
+                "ansible_host": address,
+                "ansible_port": port,
+                "ansible_user": SWITCH_USER,
+                "ansible_password": SWITCH_PASSWORD,
+                "ansible_become_password": SWITCH_ENABLE,
+                "microseg_known_hosts_file": str(places.known_hosts),
+                "microseg_facts_transport": transport,
+            }
+        return hosts
+
+    def run(self, *only: str, values: dict[str, Any] | None = None, **changed: dict[str, Any]) -> dict[str, Any]:
+        hostvars = self.hostvars()
+        for name, more in changed.items():
+            hostvars[name].update(more)
+        variables = {"hostvars": hostvars, "ansible_play_hosts": list(only) or sorted(hostvars)}
+        asked = {"data_dir": str(self.data), "check_mode": False, "diff_mode": False, **(values or {})}
+        made = run_device_facts(asked, variables)
+        for text in (json.dumps(made), *(path.read_text() for path in self.data.rglob("*.json"))):
+            assert not [secret for secret in SECRETS if secret in text]
+        return made
+
+    def register(self) -> dict[str, Any]:
+        document = json.loads((self.data / "register" / "register.json").read_text())
+        return {each["id"]: each for each in document["devices"]}
+
+
+@pytest.fixture
+def facts(lab: LabTargets, tmp_path: Path) -> Facts:
+    return Facts(lab, tmp_path / "data")
+
+
+def test_the_register_holds_every_device_with_its_name_place_and_addresses(facts: Facts) -> None:
+    hospital = load_hospital()
+    made = facts.run()
+    assert (made["devices"], made["new"], made["changed"], made["conflicts"]) == (len(hospital.hosts), 18, True, [])
+    assert made["findings"] == [] and made["failed_hosts"] == [] and made["skipped_hosts"] == ["fw1"]
+    assert {name: each["transport"] for name, each in made["hosts"].items()} == {
+        "acc1": "netmiko",
+        "acc2": "libssh",
+        "ise1": "https",
+    }
+    devices = facts.register()
+    assert set(devices) == {host.mac for host in hospital.hosts.values()}
+    for host in hospital.hosts.values():
+        values = {name: fact["value"] for name, fact in devices[host.mac]["facts"].items()}
+        wanted = {
+            "hostname": host.name,
+            "endpoint_profile": host.profile,
+            "switch": host.switch,
+            "interface": host.interface,
+        }
+        assert {name: values[name] for name in wanted} == wanted
+        held = [each for each in devices[host.mac]["addresses"] if each["address"] == host.address]
+        sure = [each for each in held if not each["source"].startswith("assumed")]
+        assert len(sure) == 1 and sure[0]["confidence"] >= 0.8
+        assert sure[0]["from"] < RECORDED
+    written = sorted(path.name for path in (facts.data / "register" / "observations").iterdir())
+    assert written == ["acc1.json", "acc2.json", "ise1.json"]
+
+
+def test_both_transports_say_the_same(facts: Facts) -> None:
+    def said(transport: str) -> list[Any]:
+        facts.run("acc2", acc2={"microseg_facts_transport": transport})
+        document = json.loads((facts.data / "register" / "observations" / "acc2.json").read_text())
+        return [(each["device"], each["source"], each["facts"], each["confidence"]) for each in document["observations"]]
+
+    assert said("netmiko") == said("libssh")
+
+
+def test_reading_again_changes_nothing_and_check_mode_writes_nothing(facts: Facts) -> None:
+    checked = facts.run(values={"check_mode": True})
+    assert (checked["changed"], checked["new"], checked["devices"]) == (True, 18, 18)
+    assert not facts.data.exists()
+    facts.run()
+    before = {path: path.read_bytes() for path in facts.data.rglob("*") if path.is_file()}
+    again = facts.run(values={"check_mode": True})
+    assert (again["changed"], again["new"], again["updated"]) == (False, 0, 0)
+    assert {path: path.read_bytes() for path in facts.data.rglob("*") if path.is_file()} == before
+    assert facts.run()["changed"] is False
+
+
+def test_a_device_that_moved_is_a_change(facts: Facts) -> None:
+    facts.run()
+    mac = "02:1a:10:00:00:11"
+    state = facts.lab.ise("GET", "/state")
+    try:
+        facts.lab.ise("PUT", f"/sessions/{mac}", {"ip": "100.64.10.99"})
+        made = facts.run("ise1")
+    finally:
+        facts.lab.ise("PUT", "/state", state)
+    assert (made["changed"], made["updated_devices"]) == (True, [mac])
+    assert "100.64.10.99" in {each["address"] for each in facts.register()[mac]["addresses"]}
+
+
+WRONG_KEY = "[{0}]:{1} ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGcF7CjClwVs3rzYkgpRbVxdqAXPHsh3e6UcGYppCVDA\n"
+
+
+@pytest.mark.parametrize("transport", ["netmiko", "libssh"])
+@pytest.mark.parametrize("fault", ["password", "enable", "unknown key", "other key", "port"])
+def test_a_switch_that_cannot_be_read_is_named_and_the_others_are_kept(
+    facts: Facts, tmp_path: Path, transport: str, fault: str
+) -> None:
+    known = tmp_path / "known_hosts"
+    known.write_text(WRONG_KEY.format(*facts.lab.places.switch(1)) if fault == "other key" else "")
+    change, code = {
+        "password": ({"ansible_password": "no-such-password"}, "SW4203"),
+        "enable": ({"ansible_become_password": "no-such-password"}, "SW4207"),
+        "unknown key": ({"microseg_known_hosts_file": str(known)}, "SW4205"),
+        "other key": ({"microseg_known_hosts_file": str(known)}, "SW4205"),
+        "port": ({"ansible_port": 2299}, "SW4202"),
+    }[fault]
+    before = facts.lab.switches.call("counters", device="acc1")["authentication_failures"]
+    made = facts.run(acc1={**change, "microseg_facts_transport": transport})
+    assert "failed" not in made
+    assert made["failed_hosts"] == ["acc1"]
+    assert [each for each in made["warnings"] if "acc1" in each and code in each]
+    assert made["hosts"]["acc2"]["ok"] and made["hosts"]["ise1"]["ok"]
+    assert made["devices"] == 18
+    tried = facts.lab.switches.call("counters", device="acc1")["authentication_failures"] - before
+    assert tried <= 1
+
+
+def test_strict_fails_on_one_host_and_everything_failing_always_does(facts: Facts) -> None:
+    made = facts.run(values={"strict": True}, acc1={"ansible_port": 2299})
+    assert made["failed"] is True and "SW4202" in made["msg"]
+    assert facts.register()
+    shut = {name: {"ansible_port": 2299} for name in ("acc1", "acc2", "ise1")}
+    other = Facts(facts.lab, facts.data.parent / "other")
+    made = other.run(**shut)
+    assert made["failed"] is True and made["failed_hosts"] == ["acc1", "acc2", "ise1"]
+    assert not other.data.exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"ansible_password": "no-such-password"}, "SW4203"),
+        ({"microseg_ca_file": ""}, "SW4206"),
+        ({"microseg_ca_file": "/nonexistent/ca.pem"}, "SW4200"),
+    ],
+)
+def test_an_ise_that_cannot_be_trusted_or_refuses_us_is_named(facts: Facts, change: dict[str, Any], code: str) -> None:
+    made = facts.run(ise1=change)
+    assert made["failed_hosts"] == ["ise1"]
+    assert code in made["warnings"][0]
+    assert made["devices"] == 18
+
+
+@pytest.mark.parametrize("host", ["acc1", "acc2"])
+def test_a_switch_that_falls_silent_costs_one_command(facts: Facts, host: str) -> None:
+    facts.lab.switches.call("fault", device=host, fault={"kind": "hang", "lines": 6, "times": 1})
+    made = facts.run(host, values={"command_timeout": 1.0})
+    assert made["hosts"][host]["ok"] and "failed" not in made
+    assert [each["code"] for each in made["findings"]] == ["SW4266"]
+    assert host in made["findings"][0]["message"]
+    assert made["hosts"][host]["observations"] > 20
+
+
+def test_the_playbook_obeys_limit_and_says_who_failed(loop: Loop, lab: LabTargets, tmp_path: Path) -> None:
+    site = loop.copy("collected", tmp_path)
+    inventory = yaml.safe_load((CHECKOUT / "inventory" / "lab" / "hosts.yml").read_text())
+    switches = inventory["all"]["children"]["microseg_targets"]["children"]["access_switches"]
+    switches["hosts"]["acc1"]["ansible_password"] = "no-such-password"
+    path = tmp_path / "hosts.yml"
+    path.write_text(yaml.safe_dump(inventory))
+    run = site.run("collect", "-i", str(path), "--limit", "acc1,acc2")
+    assert run.code == 0, run.tail()
+    made = site.result("collect")
+    assert sorted(made["hosts"]) == ["acc1", "acc2"] and made["failed_hosts"] == ["acc1"]
+    assert made["ok"] is True and [each["code"] for each in made["warnings"]] == ["SW4203"]
+    assert "no facts from acc1" in " ".join(run.output.split())
+    assert not [secret for secret in SECRETS if secret in run.output]
+    assert "Traceback" not in run.output
+    run = site.run("collect", "-i", str(path), "--limit", "acc1")
+    assert run.code != 0 and "SW4203" in run.output
+    assert site.result("collect")["ok"] is False
