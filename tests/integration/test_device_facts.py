@@ -14,10 +14,11 @@ import pytest
 import yaml
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.device_facts import run_device_facts
 
-from tests.integration.conftest import LabTargets, Loop
+from tests.integration.conftest import LabTargets
 from tests.lab.credentials import ISE_PASSWORD, ISE_USER, SWITCH_ENABLE, SWITCH_PASSWORD, SWITCH_USER
 from tests.lab.description import load_hospital
 from tests.lab.places import CHECKOUT
+from tests.lab.playbooks import Site
 
 SECRETS = (ISE_PASSWORD, SWITCH_PASSWORD, SWITCH_ENABLE, "no-such-password")
 # The sample recording: 2026-11-23, 20:25 UTC.
@@ -121,7 +122,9 @@ def test_both_transports_say_the_same(facts: Facts) -> None:
     def said(transport: str) -> list[Any]:
         facts.run("acc2", acc2={"microseg_facts_transport": transport})
         document = json.loads((facts.data / "register" / "observations" / "acc2.json").read_text())
-        return [(each["device"], each["source"], each["facts"], each["confidence"]) for each in document["observations"]]
+        return [
+            (each["device"], each["source"], each["facts"], each["confidence"]) for each in document["observations"]
+        ]
 
     assert said("netmiko") == said("libssh")
 
@@ -215,8 +218,9 @@ def test_a_switch_that_falls_silent_costs_one_command(facts: Facts, host: str) -
     assert made["hosts"][host]["observations"] > 20
 
 
-def test_the_playbook_obeys_limit_and_says_who_failed(loop: Loop, lab: LabTargets, tmp_path: Path) -> None:
-    site = loop.copy("collected", tmp_path)
+def test_the_playbook_obeys_limit_and_says_who_failed(lab: LabTargets, tmp_path: Path) -> None:
+    site = Site(lab.places, tmp_path / "work", tmp_path / "logs", sources=())
+    site.create()
     inventory = yaml.safe_load((CHECKOUT / "inventory" / "lab" / "hosts.yml").read_text())
     switches = inventory["all"]["children"]["microseg_targets"]["children"]["access_switches"]
     switches["hosts"]["acc1"]["ansible_password"] = "no-such-password"

@@ -14,7 +14,8 @@ _SECRET_KEYS = re.compile(
     r"pass(word|wd)?\Z|secret|token|api_?key|authorization\Z|private_?key|enc(oded)?_?auth|community\Z", re.I
 )
 _LINES = re.compile(
-    r"(?im)^(?P<head>.*?\b(?:password|secret|key-string|community|pac key|shared-secret|authorization: basic)\b(?: \d)?[ =:]+)(?P<value>\S.*)$"
+    r"(?im)^(?P<head>.*?\b(?:password|secret|key-string|community|pac key|shared-secret|authorization: basic)\b"
+    r"(?: \d)?[ =:]+)(?P<value>\S.*)$"
 )
 
 

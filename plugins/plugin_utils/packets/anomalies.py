@@ -82,6 +82,7 @@ def find_anomalies(source: FirstMatchList, *, removable: bool = True, space: Pac
 def dead_entries(source: FirstMatchList, decided: Decisions) -> list[Anomaly]:
     """Return the entries that decide no packet: dead, union_shadowed or contradicting."""
     result = []
+    hulls = _Hulls(source.entries)
     for index, entry in enumerate(source.entries):
         if index in decided.reached:
             continue
@@ -91,7 +92,7 @@ def dead_entries(source: FirstMatchList, decided: Decisions) -> list[Anomaly]:
         if opposite:
             kind, blamed = CONTRADICTING, opposite
         else:
-            single = _single_cover(source, index, packets, tuple(instead), decided.space)
+            single = _single_cover(source, index, packets, tuple(instead), hulls, decided.space)
             kind, blamed = (DEAD if len(single) <= 1 else UNION_SHADOWED), single
         witness = next(iter(instead.values())).witness() if instead else None
         if opposite:
@@ -101,12 +102,13 @@ def dead_entries(source: FirstMatchList, decided: Decisions) -> list[Anomaly]:
 
 
 def _single_cover(
-    source: FirstMatchList, index: int, packets: PacketSet, instead: tuple[int, ...], space: PacketSpace
+    source: FirstMatchList, index: int, packets: PacketSet, instead: tuple[int, ...], hulls: _Hulls, space: PacketSpace
 ) -> tuple[int, ...]:
     """Return the first earlier entry that covers all the packets alone, else the entries that decide them together."""
     if len(instead) <= 1:
         return instead
-    for other, earlier in enumerate(source.entries[:index]):
+    for other in hulls.around(index):
+        earlier = source.entries[other]
         if all(any(mine.covers(yours) for mine in earlier.boxes) for yours in source.entries[index].boxes):
             return (other,)
     for other in instead:
@@ -115,28 +117,55 @@ def _single_cover(
     return instead
 
 
+class _Hulls:
+    """The smallest ranges of addresses that hold each entry: a cheap first look before boxes are compared."""
+
+    def __init__(self, entries: Sequence[Entry]) -> None:
+        self._rows = [(index, *_hull(entry.boxes)) for index, entry in enumerate(entries) if _alive(entry.boxes)]
+        self._hull = {row[0]: row[1:] for row in self._rows}
+
+    def around(self, index: int) -> list[int]:
+        """Return the earlier entries whose ranges hold those of the entry."""
+        low, high, left, right = self._hull.get(index, (0, 0, 0, 0))
+        return [i for i, a, b, c, d in self._rows if i < index and a <= low and b >= high and c <= left and d >= right]
+
+    def near(self, index: int) -> list[int]:
+        """Return the other entries whose ranges overlap those of the entry, rising."""
+        low, high, left, right = self._hull.get(index, (0, 0, 0, 0))
+        return [i for i, a, b, c, d in self._rows if a <= high and b >= low and c <= right and d >= left and i != index]
+
+
+def _alive(boxes: Sequence[Box]) -> bool:
+    return any(not box.is_empty for box in boxes)
+
+
+def _hull(boxes: Sequence[Box]) -> tuple[int, int, int, int]:
+    full = [box for box in boxes if not box.is_empty]
+    return (
+        min(box.destination.pairs[0][0] for box in full), max(box.destination.pairs[-1][1] for box in full),
+        min(box.source.pairs[0][0] for box in full), max(box.source.pairs[-1][1] for box in full),
+    )  # fmt: skip
+
+
 def removable_entries(source: FirstMatchList, skip: Iterable[int], space: PacketSpace) -> list[Anomaly]:
     """Return the entries whose removal changes nothing, found from the bottom up, so that all may be removed together.
 
     ``skip`` are indices taken as removed already (the dead ones).
     """
     removed = set(skip)
+    hulls = _Hulls(source.entries)
     result = []
     for index in range(len(source.entries) - 1, -1, -1):
         if index in removed:
             continue
         entry = source.entries[index]
-        later = [
-            other for other in range(index + 1, len(source.entries))
-            if other not in removed and _touch(source.entries[other].boxes, entry.boxes)
-        ]  # fmt: skip
+        near = [other for other in hulls.near(index) if other not in removed]
+        near = [other for other in near if _touch(source.entries[other].boxes, entry.boxes)]
+        later = [other for other in near if other > index]
         # Cheap refusal: nothing below decides the same way, so the entry must matter.
         if source.default_permit != entry.permit and not any(source.entries[i].permit == entry.permit for i in later):
             continue
-        earlier = [
-            source.entries[other] for other in range(index)
-            if other not in removed and _touch(source.entries[other].boxes, entry.boxes)
-        ]  # fmt: skip
+        earlier = [source.entries[other] for other in near if other < index]
         own = space.from_boxes(entry.boxes) - space.from_boxes(box for item in earlier for box in item.boxes)
         below = FirstMatchList(tuple(source.entries[other] for other in later), source.default_permit)
         passed = permitted(space, below)

@@ -79,7 +79,8 @@ def _column(
             colour = COLOURS.get(segment["criticality"], "#5b6b7c") if segment else "#5b6b7c"
             note = f"{counted(segment['devices'], 'device')}, {segment['stage']}" if segment else "network set"
             parts.append(
-                f'<rect x="{x}" y="{y:g}" width="{BOX_WIDTH}" height="{BOX_HEIGHT}" rx="7" fill="#fff" stroke="{colour}" stroke-width="1.6"/>'
+                f'<rect x="{x}" y="{y:g}" width="{BOX_WIDTH}" height="{BOX_HEIGHT}" rx="7" fill="#fff" '
+                f'stroke="{colour}" stroke-width="1.6"/>'
                 f'<text x="{x + 10}" y="{y + 17:g}" font-size="12.5" font-weight="600" fill="#1d2733">{esc(name)}</text>'
                 f'<text x="{x + 10}" y="{y + 32:g}" font-size="11" fill="#5b6b7c">{esc(note)}</text>'
             )
@@ -95,7 +96,8 @@ def _arc(arc: Mapping[str, Any], start: float, end: float) -> str:
     x1, x2 = LEFT + BOX_WIDTH, RIGHT - 7
     middle = (x1 + x2) / 2
     return (
-        f'<path d="M{x1} {start:g}C{middle} {start:g} {middle} {end:g} {x2} {end:g}" fill="none" stroke="{colour}" stroke-opacity="0.55" stroke-width="1.6">'
+        f'<path d="M{x1} {start:g}C{middle} {start:g} {middle} {end:g} {x2} {end:g}" fill="none" stroke="{colour}" '
+        f'stroke-opacity="0.55" stroke-width="1.6">'
         f"<title>{esc(arc['client'])} to {esc(arc['to'])}: {esc(', '.join(arc['services']))}</title></path>"
         f'<path d="M{x2} {end - 4:g}l7 4l-7 4z" fill="{colour}"/>'
     )

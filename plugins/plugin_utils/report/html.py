@@ -13,17 +13,28 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.report.flow_map
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.text import counted, esc
 
 STYLE = """
-:root{--ink:#1d2733;--soft:#5b6b7c;--line:#d8dfe6;--ground:#f5f7f9;--card:#fff;--good:#1a7f4b;--bad:#b42318;--warn:#9a6700;--blue:#1f5fbf}
-*{box-sizing:border-box}body{margin:0;background:var(--ground);color:var(--ink);font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
-main{max-width:1180px;margin:0 auto;padding:24px}h1{font-size:26px;margin:0 0 4px}h2{font-size:18px;margin:32px 0 10px}p.sub{color:var(--soft);margin:0 0 18px}
-.cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(170px,1fr));gap:12px}.card{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:12px 14px}
-.card b{display:block;font-size:24px}.card span{color:var(--soft);font-size:13px}.panel{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:14px;overflow-x:auto}
-table{border-collapse:collapse;width:100%;font-size:13px}th,td{text-align:left;padding:6px 8px;border-bottom:1px solid var(--line);vertical-align:top}th{color:var(--soft);font-weight:600}
-table.matrix{width:auto}table.matrix th,table.matrix td{border:1px solid var(--line);text-align:center;min-width:74px}table.matrix th.row{text-align:right;white-space:nowrap}
-table.matrix th.col{height:128px;vertical-align:bottom;padding:6px 2px}table.matrix th.col div{writing-mode:vertical-rl;transform:rotate(180deg);margin:auto;white-space:nowrap}
-td.yes{background:#e4f4ea}td.self{background:#eef1f4}td.no{color:#b8c2cc}code,pre{font:12.5px/1.45 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
-pre{background:#f0f3f6;border-radius:6px;padding:10px;overflow-x:auto;margin:6px 0 12px}.good{color:var(--good)}.bad{color:var(--bad)}.warn{color:var(--warn)}
-.add{color:var(--good)}.del{color:var(--bad)}svg{max-width:100%;height:auto}details{margin:6px 0}summary{cursor:pointer}
+:root{--ink:#1d2733;--soft:#5b6b7c;--line:#d8dfe6;--ground:#f5f7f9;--card:#fff;--good:#1a7f4b;--bad:#b42318;
+--warn:#9a6700;--blue:#1f5fbf}
+*{box-sizing:border-box}
+body{margin:0;background:var(--ground);color:var(--ink);font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
+main{max-width:1180px;margin:0 auto;padding:24px}h1{font-size:26px;margin:0 0 4px}
+h2{font-size:18px;margin:32px 0 10px}p.sub{color:var(--soft);margin:0 0 18px}
+.cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(170px,1fr));gap:12px}
+.card{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:12px 14px}
+.card b{display:block;font-size:24px}.card span{color:var(--soft);font-size:13px}
+.panel{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:14px;overflow-x:auto}
+table{border-collapse:collapse;width:100%;font-size:13px}
+th,td{text-align:left;padding:6px 8px;border-bottom:1px solid var(--line);vertical-align:top}
+th{color:var(--soft);font-weight:600}table.matrix{width:auto}
+table.matrix th,table.matrix td{border:1px solid var(--line);text-align:center;min-width:74px}
+table.matrix th.row{text-align:right;white-space:nowrap}
+table.matrix th.col{height:128px;vertical-align:bottom;padding:6px 2px}
+table.matrix th.col div{writing-mode:vertical-rl;transform:rotate(180deg);margin:auto;white-space:nowrap}
+td.yes{background:#e4f4ea}td.self{background:#eef1f4}td.no{color:#b8c2cc}
+code,pre{font:12.5px/1.45 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
+pre{background:#f0f3f6;border-radius:6px;padding:10px;overflow-x:auto;margin:6px 0 12px}.good{color:var(--good)}
+.bad{color:var(--bad)}.warn{color:var(--warn)}.add{color:var(--good)}.del{color:var(--bad)}
+svg{max-width:100%;height:auto}details{margin:6px 0}summary{cursor:pointer}
 """
 
 

@@ -98,7 +98,8 @@ def validate_markdown(result: Mapping[str, Any]) -> str:
     if replay:
         lines += ["## Replay of recorded traffic", ""]
         lines += [
-            f"{counted(replay['recorded'], 'conversation')} recorded from {md(replay['from'])} to {md(replay['to'])}: {replay['permitted']} pass,"
+            f"{counted(replay['recorded'], 'conversation')} recorded from {md(replay['from'])} to {md(replay['to'])}:"
+            f" {replay['permitted']} pass,"
             f" {len(replay['cut'])} would be cut, {replay['not_covered']} are seen by no enforcement point.",
             "",
         ]

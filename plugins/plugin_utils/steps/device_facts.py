@@ -18,7 +18,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files impo
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.redact import redact_text
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices import storage
-from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.model import AddressClaim, Observation, normal_mac
+from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.model import (
+    AddressClaim,
+    Observation,
+    normal_mac,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.register import (
     Device,
     Register,

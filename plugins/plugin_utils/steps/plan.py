@@ -100,9 +100,5 @@ def _answer(values: Mapping[str, Any], plan: Plan, warnings: list[Finding], path
 
 def plan_diff(plan: Plan) -> list[dict[str, str]]:
     """Return the plan's steps as Ansible shows differences."""
-    return [
-        {
-            "prepared": f"{operation.target}: {operation.summary or f'{operation.action} {operation.kind} {operation.name}'}\n{operation.diff}\n"
-        }
-        for operation in plan.operations()
-    ]
+    steps = [(step, step.summary or f"{step.action} {step.kind} {step.name}") for step in plan.operations()]
+    return [{"prepared": f"{step.target}: {what}\n{step.diff}\n"} for step, what in steps]

@@ -105,7 +105,8 @@ def _workflow_findings(site: Site, replayed: Replay) -> list[Finding]:
         for item in replayed.legitimate_cuts():
             name = pairs.get((item.client_segment, item.server_segment))
             if name:
-                text = f"workflow {workflow.id} ({workflow.owner}): {item.client} to {item.server} would be cut although rule {name} stands for it"
+                who = f"workflow {workflow.id} ({workflow.owner})"
+                text = f"{who}: {item.client} to {item.server} would be cut although rule {name} stands for it"
                 findings.append(codes.WORKFLOW_CUT.at(text, workflow.location))
     return findings
 

@@ -19,7 +19,11 @@ from urllib.parse import quote
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded, require
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.names import HOST_NAME, IDENTIFIER
-from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.model import AddressClaim, Observation, normal_mac
+from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.model import (
+    AddressClaim,
+    Observation,
+    normal_mac,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.parsers.lines import INTERFACE, long_interface
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.facts import Clock, HostFacts, at_host, micros

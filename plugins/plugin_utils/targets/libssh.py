@@ -62,8 +62,12 @@ class LibsshShell:
         spec = self.spec
         where = f"{spec.name} ({spec.address} port {spec.service_port})"
         try:
-            self._socket = socket.create_connection((spec.address, spec.service_port), timeout=min(spec.timeout, CONNECT_SECONDS))
-            if not select.select([self._socket], [], [], min(spec.timeout, CONNECT_SECONDS))[0] or not self._socket.recv(4, socket.MSG_PEEK):
+            self._socket = socket.create_connection(
+                (spec.address, spec.service_port), timeout=min(spec.timeout, CONNECT_SECONDS)
+            )
+            if not select.select([self._socket], [], [], min(spec.timeout, CONNECT_SECONDS))[
+                0
+            ] or not self._socket.recv(4, socket.MSG_PEEK):
                 raise OSError("connected, but no SSH server introduced itself")
         except OSError as error:
             raise FindingError(codes.UNREACHABLE.at(f"{where}: {error.strerror or error}")) from None
@@ -139,10 +143,16 @@ class LibsshShell:
 
     def _enable(self) -> None:
         self._send("enable")
-        text = self._until(lambda text: bool(re.search(r"(?i)password: ?\Z", text) or PROMPT.search(text)), PROMPT_SECONDS, "enable")
+        text = self._until(
+            lambda text: bool(re.search(r"(?i)password: ?\Z", text) or PROMPT.search(text)), PROMPT_SECONDS, "enable"
+        )
         if not PROMPT.search(text):
             self._send(self.spec.enable_password)
-            text = self._until(lambda text: bool(re.search(r"(?i)password: ?\Z", text) or PROMPT.search(text)), PROMPT_SECONDS, "enable")
+            text = self._until(
+                lambda text: bool(re.search(r"(?i)password: ?\Z", text) or PROMPT.search(text)),
+                PROMPT_SECONDS,
+                "enable",
+            )
         found = PROMPT.search(text)
         if found is None or not found[1].endswith("#"):
             raise FindingError(codes.ENABLE_REFUSED.at(self.spec.name))
@@ -160,7 +170,9 @@ class LibsshShell:
         self._send(text)
         output = self._until_prompt(seconds, text)
         lines = output.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-        while lines and (not lines[0].strip() or lines[0].strip() == text or lines[0].strip() == f"{self.prompt}{text}"):
+        while lines and (
+            not lines[0].strip() or lines[0].strip() == text or lines[0].strip() == f"{self.prompt}{text}"
+        ):
             lines.pop(0)
         return "\n".join(lines[:-1])
 
@@ -196,14 +208,20 @@ class LibsshShell:
                 size, last = size + len(text), time.monotonic()
                 tail = (tail + text)[-200:]
                 if size > LARGEST_OUTPUT:
-                    raise FindingError(codes.SESSION_LOST.at(f"{self.spec.name}: during {what[:60]!r} (more than {LARGEST_OUTPUT} bytes)"))
+                    raise FindingError(
+                        codes.SESSION_LOST.at(
+                            f"{self.spec.name}: during {what[:60]!r} (more than {LARGEST_OUTPUT} bytes)"
+                        )
+                    )
                 if done(tail):
                     return "".join(pieces)
                 if MORE.search(tail):
                     tail = ""
                     self._channel.sendall(b" ")
             elif time.monotonic() - last > seconds:
-                raise FindingError(codes.SESSION_LOST.at(f"{self.spec.name}: during {what[:60]!r} (silent for {seconds:g} s)"))
+                raise FindingError(
+                    codes.SESSION_LOST.at(f"{self.spec.name}: during {what[:60]!r} (silent for {seconds:g} s)")
+                )
             elif self._socket is not None:
                 # What libssh has read but not decoded yet shows on no socket: the wait is short.
                 select.select([self._socket], [], [], PAUSE)
@@ -212,9 +230,13 @@ class LibsshShell:
         try:
             data = self._channel.read_nonblocking(65536)
             if not data and self._channel.is_eof:
-                raise FindingError(codes.SESSION_LOST.at(f"{self.spec.name}: during {what[:60]!r} (closed by the device)"))
+                raise FindingError(
+                    codes.SESSION_LOST.at(f"{self.spec.name}: during {what[:60]!r} (closed by the device)")
+                )
         except (pylibssh_errors.LibsshException, OSError) as error:
-            raise FindingError(codes.SESSION_LOST.at(f"{self.spec.name}: during {what[:60]!r} ({self._text(error)[:120]})")) from None
+            raise FindingError(
+                codes.SESSION_LOST.at(f"{self.spec.name}: during {what[:60]!r} ({self._text(error)[:120]})")
+            ) from None
         return bytes(data or b"")
 
     def _text(self, error: object) -> str:

@@ -25,8 +25,10 @@ def row(
     day: int = 0, device: str = "a", port: int = 104, method: int = 1, answered: int = 1, **more: object
 ) -> BoundRow:
     values: dict[str, object] = {
-        "day": FIRST + timedelta(days=day), "client_device": device, "client_address": "10.0.0.1", "server_device": "s", "server_address": "10.0.1.1",
-        "protocol": 6, "server_port": port, "kind": "unicast", "flows": 1, "answered": answered, "method": method, "confidence": 1.0, "first_us": 1, "last_us": 2,
+        "day": FIRST + timedelta(days=day), "client_device": device, "client_address": "10.0.0.1",
+        "server_device": "s", "server_address": "10.0.1.1",
+        "protocol": 6, "server_port": port, "kind": "unicast", "flows": 1,
+        "answered": answered, "method": method, "confidence": 1.0, "first_us": 1, "last_us": 2,
     }  # fmt: skip
     values.update(more)
     return BoundRow(**values)  # type: ignore[arg-type]
@@ -78,7 +80,8 @@ def test_udp_without_answer_is_no_hard_stop() -> None:
 def test_gather_keeps_scans_unknown_devices_and_bootstrap_out() -> None:
     rows = [
         row(), row(scan=True, port=22), row(client_device=""), row(server_device="", server_address="192.0.2.9"), row(protocol=17, port=67),
-        row(protocol=1, port=3 * 256 + 1), row(kind="broadcast"), row(server_device="", server_address="192.0.2.1", port=443), row(device="x"),
+        row(protocol=1, port=3 * 256 + 1), row(kind="broadcast"),
+        row(server_device="", server_address="192.0.2.1", port=443), row(device="x"),
     ]  # fmt: skip
     made = gather(rows, {"a": "pumps", "s": "servers"}, {"192.0.2.1": "vendor_cloud"})
     assert set(made.candidates) == {

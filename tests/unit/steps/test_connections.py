@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.connections import platform_of, target_specs
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.fleet import run_hosts
@@ -22,7 +23,10 @@ SWITCH = {
 
 def test_ansible_variables_of_a_switch_are_honoured() -> None:
     spec = target_specs({"sw": SWITCH}, ["sw"])[0]
-    found = {key: spec[key] for key in ("name", "platform", "host", "port", "username", "password", "enable_password", "transport")}
+    found = {
+        key: spec[key]
+        for key in ("name", "platform", "host", "port", "username", "password", "enable_password", "transport")
+    }
     assert found == {
         "name": "sw",
         "platform": "ios",
@@ -50,7 +54,12 @@ def test_network_cli_hosts_travel_over_libssh(more: dict[str, str], transport: s
 
 def test_ise_gets_a_url_and_verifies_unless_told_otherwise() -> None:
     spec = target_specs({"ise": {"microseg_platform": "ise", "ansible_host": "pan"}}, ["ise"])[0]
-    assert (spec["base_url"], spec["verify"], spec["version"], spec["port"]) == ("https://pan:443", True, "3.3_patch_1", 443)
+    assert (spec["base_url"], spec["verify"], spec["version"], spec["port"]) == (
+        "https://pan:443",
+        True,
+        "3.3_patch_1",
+        443,
+    )
 
 
 def test_the_platform_named_for_us_comes_before_the_network_os() -> None:
@@ -68,5 +77,5 @@ def test_the_hosts_of_a_run() -> None:
     variables = {"hostvars": {"sw": SWITCH, "plain": {}, "localhost": {}}, "ansible_play_batch": ["sw", "plain"]}
     assert run_hosts({}, variables) == ["sw"]
     assert run_hosts({"targets": ["sw", "plain"]}, variables) == ["sw", "plain"]
-    with pytest.raises(FindingError, match="SW4603.*nowhere"):
+    with pytest.raises(FindingError, match=r"SW4603.*nowhere"):
         run_hosts({"targets": ["nowhere"]}, variables)

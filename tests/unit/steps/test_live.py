@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Snapshot
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.impact import impact
@@ -23,14 +24,18 @@ def sound(root: Path) -> SoundSite:
     return sound_site(Paths.of(str(root / "policies"), "unused"), date(2026, 11, 23))
 
 
-def snapshots(sound: SoundSite, change: dict[str, Any] | None = None, without: tuple[str, ...] = ()) -> dict[str, Snapshot]:
+def snapshots(
+    sound: SoundSite, change: dict[str, Any] | None = None, without: tuple[str, ...] = ()
+) -> dict[str, Snapshot]:
     made = {}
     for target in sound.compiled.targets:
         objects = {f"{item.kind}/{item.name}": dict(item.body) for item in target.objects}
         for key, values in (change or {}).items():
             if key in objects:
                 objects[key] = {**objects[key], **values}
-        made[target.host] = Snapshot(target.host, target.platform, {k: v for k, v in objects.items() if k.split("/")[0] not in without})
+        made[target.host] = Snapshot(
+            target.host, target.platform, {k: v for k, v in objects.items() if k.split("/")[0] not in without}
+        )
     return made
 
 
@@ -54,7 +59,12 @@ def test_nothing_is_in_force_on_an_empty_network(sound: SoundSite) -> None:
 
 @pytest.mark.parametrize(
     ("without", "kind"),
-    [(("authorization_profile",), "dacl"), (("attachment",), "port_acl"), (("egress_matrix_cell",), "sgacl"), (("ruleset",), "firewall")],
+    [
+        (("authorization_profile",), "dacl"),
+        (("attachment",), "port_acl"),
+        (("egress_matrix_cell",), "sgacl"),
+        (("ruleset",), "firewall"),
+    ],
 )
 def test_a_list_that_nothing_hands_out_is_not_in_force(sound: SoundSite, without: tuple[str, ...], kind: str) -> None:
     live = lists_in_force(sound.compiled.lists, snapshots(sound, without=without))
@@ -63,10 +73,15 @@ def test_a_list_that_nothing_hands_out_is_not_in_force(sound: SoundSite, without
 
 
 def test_a_disabled_cell_is_not_in_force_and_a_monitored_one_stops_nothing(sound: SoundSite) -> None:
-    cells = [f"egress_matrix_cell/{o.name}" for t in sound.compiled.targets for o in t.objects if o.kind == "egress_matrix_cell"]
-    disabled = lists_in_force(sound.compiled.lists, snapshots(sound, dict.fromkeys(cells, {"status": "DISABLED"})))
+    cells = [
+        f"egress_matrix_cell/{o.name}"
+        for t in sound.compiled.targets
+        for o in t.objects
+        if o.kind == "egress_matrix_cell"
+    ]
+    disabled = lists_in_force(sound.compiled.lists, snapshots(sound, {cell: {"status": "DISABLED"} for cell in cells}))
     assert "sgacl" not in {item.kind for item in disabled}
-    monitored = lists_in_force(sound.compiled.lists, snapshots(sound, dict.fromkeys(cells, {"status": "MONITOR"})))
+    monitored = lists_in_force(sound.compiled.lists, snapshots(sound, {cell: {"status": "MONITOR"} for cell in cells}))
     assert {item.stage for item in monitored if item.kind == "sgacl"} == {"monitor"}
 
 

@@ -63,7 +63,9 @@ class FakeIse:
         self.asked: list[str] = []
         self.failures: list[Exception] = []
         self.sessions: dict[str, Any] = {MAC: xml(SESSION), OTHER: NotFound()}
-        self.active: bytes = f"{HEAD}<activeList>{row(MAC, '192.0.2.11')}{row(OTHER, '192.0.2.12')}</activeList>".encode()
+        self.active: bytes = (
+            f"{HEAD}<activeList>{row(MAC, '192.0.2.11')}{row(OTHER, '192.0.2.12')}</activeList>".encode()
+        )
         self.bodies = {
             "e1": {
                 "id": "e1",
@@ -74,7 +76,14 @@ class FakeIse:
                 "description": "bed 4, infusion pump",
                 "customAttributes": {"customAttributes": {"Host-Name": "pump1", "owner": "icu"}},
             },
-            "e2": {"id": "e2", "name": OTHER, "mac": OTHER, "profileId": "gone", "groupId": "g1", "description": "pump2"},
+            "e2": {
+                "id": "e2",
+                "name": OTHER,
+                "mac": OTHER,
+                "profileId": "gone",
+                "groupId": "g1",
+                "description": "pump2",
+            },
         }
 
     def list_items(self, kind: str, name_filter: str = "") -> list[dict[str, Any]]:
@@ -198,8 +207,12 @@ def test_a_refused_login_ends_the_reading_and_one_failing_half_does_not() -> Non
         read(client)
 
 
-BOMB = b"""<?xml version="1.0"?><!DOCTYPE activeList [<!ENTITY a "x"><!ENTITY b "&a;&a;">]><activeList>&b;</activeList>"""
-EXTERNAL = b"""<?xml version="1.0"?><!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><activeList>&x;</activeList>"""
+BOMB = (
+    b"""<?xml version="1.0"?><!DOCTYPE activeList [<!ENTITY a "x"><!ENTITY b "&a;&a;">]><activeList>&b;</activeList>"""
+)
+EXTERNAL = (
+    b"""<?xml version="1.0"?><!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><activeList>&x;</activeList>"""
+)
 
 
 @pytest.mark.parametrize("content", [BOMB, EXTERNAL, b"", b"no xml", b"<activeList><activeSession>", b"<other/>"])
