@@ -20,7 +20,7 @@ from typing import Any
 
 from . import control
 from .places import CHECKOUT, Places
-from .processes import spawn
+from .processes import LabError, ProcessMark, mark, spawn, stop_marks
 
 # What people write by hand. Zones' segment files, the membership lock and the evidence are learnt.
 BASE_DOCUMENTS = (
@@ -188,7 +188,8 @@ def ansible_environment(places: Places, more: dict[str, str] | None = None) -> d
 
 
 def end_group(child: subprocess.Popen[bytes]) -> None:
-    """End a child and its workers: ask, then insist."""
+    """End a child and everything it started: ask, then insist. Ansible's workers are sessions of their own."""
+    family = descendants(child.pid)
     for number, patience in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, number)
@@ -196,7 +197,25 @@ def end_group(child: subprocess.Popen[bytes]) -> None:
             child.wait(patience)
             break
     with contextlib.suppress(ProcessLookupError):
-        os.killpg(child.pid, signal.SIGKILL)  # workers that outlived their parent
+        os.killpg(child.pid, signal.SIGKILL)
+    stop_marks(family, patience=1.0)
+
+
+def descendants(pid: int) -> list[ProcessMark]:
+    """The living children of a process, their children, and so on, by what /proc says now."""
+    children: dict[int, list[int]] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            fields = path.read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+            children.setdefault(int(fields[1]), []).append(int(path.parent.name))
+    found: list[ProcessMark] = []
+    waiting = [pid]
+    while waiting:
+        for each in children.get(waiting.pop(), []):
+            waiting.append(each)
+            with contextlib.suppress(LabError):
+                found.append(mark("descendant", each))
+    return found
 
 
 def assign_sessions(places: Places, policy: Path) -> int:

@@ -205,7 +205,8 @@ def _scan_findings(scans: ScanReport, rows: Sequence[BoundRow], names: Mapping[s
         device = holders.get(address, "")
         text = (
             f"{names.get(device, device) or 'an unknown device'} ({address}) opened {scan.pairs} ports"
-            f" on {scan.servers} devices within five minutes from {iso_of_micros(scan.start_us)}, {scan.unanswered} of them without any data"
+            f" on {scan.servers} devices within five minutes from {iso_of_micros(scan.start_us)},"
+            f" {scan.unanswered} of them without any data"
         )
         findings.append(learn_codes.SCANNER.at(text))
     return findings
@@ -254,6 +255,7 @@ def _summary(made: Mapping[str, Any]) -> str:
     learnt = made["learnt"]
     return (
         f"{learnt['devices']} devices in {learnt['segments']} segments ({learnt['new segments']} new),"
-        f" {learnt['conversations']} conversations on {learnt['days']} days: {learnt['rules']} rules carried by evidence, {learnt['conversations left to people']} items for people,"
+        f" {learnt['conversations']} conversations on {learnt['days']} days: {learnt['rules']} rules carried by"
+        f" evidence, {learnt['conversations left to people']} items for people,"
         f" {learnt['scans']} scans; {len(made['files'])} files written"
     )
