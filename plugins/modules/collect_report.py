@@ -73,5 +73,5 @@ summary:
   description: One sentence.
   returned: always
   type: str
-  sample: "7 inputs (7 new); 2167 records, 1099 connections on 1 days; 18 devices (18 new, 0 changed, 0 conflicts) from 3 hosts"
+  sample: "7 inputs (7 new); 2167 records, 1099 connections on 1 days; 18 devices (18 new, 0 changed, 0 conflicts) from 3 of 3 hosts"
 """

@@ -26,8 +26,8 @@ options:
   targets:
     description:
       - Inventory names of the hosts to read. The hosts of the play that have a platform where not given.
-      - Address, port and credentials come from inventory variables. Switches with C(microseg_facts_transport=libssh), or whose connection is
-        C(ansible.netcommon.network_cli) over libssh, are read with ansible-pylibssh, others with netmiko.
+      - Address, port and credentials come from inventory variables. Switches with C(microseg_facts_transport=libssh), or whose
+        connection is C(ansible.netcommon.network_cli) over libssh, are read with ansible-pylibssh, others with netmiko.
     type: list
     elements: str
   workers:
@@ -119,7 +119,9 @@ conflicts:
   type: list
   elements: dict
 hosts:
-  description: One entry for each host by name, with C(ok), C(platform), C(transport), C(software), C(seconds), C(observations), C(counts) and C(findings).
+  description:
+    - One entry for each host by name, with C(ok), C(platform), C(transport), C(software), C(seconds), C(observations), C(counts) and
+      C(findings).
   returned: when any host was asked
   type: dict
 failed_hosts:

@@ -91,7 +91,7 @@ last:
   type: str
   sample: "2026-11-23T20:40:48Z"
 exporters:
-  description: What was seen of each exporter, with lost datagrams, missing templates and sampling.
+  description: What was seen of each exporter and tap, with lost datagrams, missing templates and sampling.
   returned: always
   type: dict
 classes:

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.device_facts import run_device_facts
 
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.device_facts import run_device_facts
 from tests.integration.conftest import LabTargets
 from tests.lab.credentials import ISE_PASSWORD, ISE_USER, SWITCH_ENABLE, SWITCH_PASSWORD, SWITCH_USER
 from tests.lab.description import load_hospital

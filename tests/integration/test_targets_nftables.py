@@ -25,6 +25,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.linux_s
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nftables import NftablesTarget
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
 
+from tests.lab.net.topology import FIREWALL
+
 if TYPE_CHECKING:
     from tests.integration.conftest import LabTargets
 
@@ -208,3 +210,19 @@ def test_a_large_ruleset_loads_quickly(targets: LabTargets, firewall: NftablesTa
     assert outcome.ok, outcome.findings
     print(f"1003 rules planned, loaded, proved and confirmed in {seconds:.1f} s")
     assert seconds < 60
+
+
+def test_connections_that_are_permitted_no_longer_are_dropped(
+    targets: LabTargets, firewall: NftablesTarget, journal: Journal
+) -> None:
+    if not firewall._connected().shell("command -v conntrack", root=True).ok:
+        pytest.skip("conntrack is not installed")
+    for port in (443, 22):
+        targets.lab.namespaces.run(FIREWALL, [
+            "conntrack", "-I", "-p", "tcp", "-s", "100.64.10.11", "-d", "100.64.40.10", "--sport", "40000", "--dport", str(port),
+            "--state", "ESTABLISHED", "--timeout", "600", "--status", "ASSURED",
+        ])  # fmt: skip
+    assert apply(firewall, wanted(), journal)[1].ok
+    left = targets.lab.namespaces.run(FIREWALL, ["conntrack", "-L"])
+    assert "dport=443" in left
+    assert "sport=40000 dport=22" not in left

@@ -145,7 +145,7 @@ class Demo:
     def run(self) -> None:
         """Carry the steps out; raises StepFailed."""
         if self.skipped:
-            reason = next(iter(self.skipped.values()))
+            reason = self.skipped.get("net") or next(iter(self.skipped.values()))
             print(f"  without {', '.join(self.skipped)}: {reason}", flush=True)
         self.site.create()
         print(f"  policy repository {_shown(self.site.policy)}, output of every step in {_shown(self.site.logs)}")

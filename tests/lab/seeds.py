@@ -9,7 +9,7 @@ else. Those must still be there, unchanged, after whatever the product does.
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 from .credentials import SWITCH_ENABLE, SWITCH_PASSWORD, SWITCH_USER
@@ -20,7 +20,7 @@ FOREIGN_DACL = "Corp-Printers-DACL"
 FOREIGN_SGACL = "Corp_Web_Only"
 FOREIGN_ACL = "MGMT-ACCESS"
 # Sessions are older than the sample recordings, so that every recorded flow falls into one.
-SESSIONS_SINCE = int(datetime(2026, 11, 1, 6, tzinfo=timezone.utc).timestamp())
+SESSIONS_SINCE = int(datetime(2026, 11, 1, 6, tzinfo=UTC).timestamp())
 
 _FOREIGN_DACL_LINES = [
     "remark printers of the office, kept by the desktop team",

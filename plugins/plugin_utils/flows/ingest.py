@@ -240,20 +240,23 @@ def _write(connection: Any, data_dir: str | Path) -> tuple[dict[str, int], list[
         FROM parts p JOIN wholes w USING (number) JOIN oriented o USING (number)
         """
     )
-    counts: dict[str, int] = {}
-    written = []
+    groups: dict[int, list[tuple[str, int]]] = {}
     for number, source, count in connection.execute(
         "SELECT day_number, source, count(*) FROM made GROUP BY ALL ORDER BY ALL"
     ).fetchall():
-        day = store.date_of(number)
-        path = store.day_folder(data_dir, "connections", day) / f"{source}.parquet"
-        query = (
-            f"SELECT * EXCLUDE (day_number) FROM made WHERE day_number = {int(number)} AND source = '{source}'"
-            " ORDER BY start_us, client_hi, client_lo, server_hi, server_lo, protocol, server_port, client_port, exporter, end_us"
-        )
-        store.write_parquet(connection, query, path, "connections")
-        counts[source] = counts.get(source, 0) + count
-        written.append(day)
+        groups.setdefault(number, []).append((source, count))
+    counts: dict[str, int] = {}
+    for number, sources in groups.items():
+        rows = connection.sql(
+            f"SELECT * EXCLUDE (day_number) FROM made WHERE day_number = {int(number)} ORDER BY source, start_us, client_hi, client_lo,"
+            " server_hi, server_lo, protocol, server_port, client_port, exporter, end_us"
+        ).to_arrow_table()
+        folder = store.day_folder(data_dir, "connections", store.date_of(number))
+        offset = 0
+        for source, count in sources:
+            store.write_table(rows.slice(offset, count), folder / f"{source}.parquet", "connections")
+            offset += count
+            counts[source] = counts.get(source, 0) + count
     spans = connection.execute(
         "SELECT DISTINCT unnest(generate_series(day_number, least(floor(end_us / 86400000000.0)::BIGINT, day_number + 400))) FROM made"
     ).fetchall()

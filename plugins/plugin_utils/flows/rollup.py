@@ -38,14 +38,14 @@ def refresh_locked(data_dir: str | Path, days: Iterable[date] = ()) -> list[date
     todo = sorted({*days, *(date.fromisoformat(each) for each in document.get("stale_days", []))})
     files = store.connection_files(data_dir)
     temporary = store.flows_dir(data_dir) / ".tmp"
-    for day in todo:
-        path = store.day_folder(data_dir, "rollup", day) / "rollup.parquet"
-        # A session of a coarse exporter may have begun on an earlier day and run into this one.
-        near = [each for other, group in files.items() if 0 <= (day - other).days <= LONGEST_DAYS for each in group]
-        with store.connect(temporary) as connection:
+    with store.connect(temporary) as connection:
+        for day in todo:
+            path = store.day_folder(data_dir, "rollup", day) / "rollup.parquet"
+            # A session of a coarse exporter may have begun on an earlier day and run into this one.
+            near = [each for other, group in files.items() if 0 <= (day - other).days <= LONGEST_DAYS for each in group]
             rows = build_day(connection, near, day, path) if near else 0
-        if not rows:
-            path.unlink(missing_ok=True)
+            if not rows:
+                path.unlink(missing_ok=True)
     if document.get("stale_days"):
         document["stale_days"] = []
         store.write_inputs(data_dir, document)
@@ -65,7 +65,7 @@ def build_day(connection: Any, files: list[Path], day: date, path: Path) -> int:
     try:
         connection.execute(
             f"""
-            CREATE TABLE seen AS
+            CREATE OR REPLACE TABLE seen AS
             WITH picked AS (
                 SELECT *, row_number() OVER (ORDER BY {order}) AS view, packets_out + packets_in AS total,
                     (client_hi, client_lo, client_port) <= (server_hi, server_lo, server_port) AS a_is_client
@@ -114,7 +114,7 @@ def _count_once(connection: Any) -> None:
     """Make ``counted``: the views that count, with what the views they stand for add."""
     connection.execute(
         f"""
-        CREATE TABLE repeated AS
+        CREATE OR REPLACE TABLE repeated AS
         SELECT s.view AS view, t.view AS other, (t.total, t.exporter, t.view) > (s.total, s.exporter, s.view) AS beaten, t.answered,
             t.method, t.confidence, t.class, t.a_is_client
         FROM seen s JOIN seen t USING ({TUPLE})
@@ -124,7 +124,7 @@ def _count_once(connection: Any) -> None:
     )
     connection.execute(
         """
-        CREATE TABLE counted AS
+        CREATE OR REPLACE TABLE counted AS
         WITH added AS (
             SELECT view, bool_or(beaten) AS beaten, bool_or(answered) AS answered, min(method) AS method,
                 arg_min(a_is_client, (method, other)) AS a_is_client, arg_min(confidence, (method, other)) AS confidence,

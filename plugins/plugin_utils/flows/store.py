@@ -145,15 +145,15 @@ def rollup(data_dir: str | Path, since: Moment | None = None, until: Moment | No
 
 
 def write_parquet(connection: Any, query: str, path: Path, kind: str) -> int:
-    """Write a query's rows as Parquet (zstd level 1) atomically; returns how many."""
+    """Write a query's rows as Parquet atomically; returns how many."""
+    return write_table(connection.sql(query).to_arrow_table(), path, kind)
+
+
+def write_table(rows: Any, path: Path, kind: str) -> int:
+    """Write an Arrow table of connections or rollup rows as Parquet (zstd level 1) atomically; returns the number of rows."""
     path.parent.mkdir(parents=True, exist_ok=True)
     columns = CONNECTIONS if kind == "connections" else ROLLUP
-    table = (
-        connection.sql(query)
-        .to_arrow_table()
-        .cast(arrow_schema(columns))
-        .replace_schema_metadata(arrow_schema(columns, kind).metadata)
-    )
+    table = rows.cast(arrow_schema(columns)).replace_schema_metadata(arrow_schema(columns, kind).metadata)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         parquet.write_table(table, temporary, compression="zstd", compression_level=1, row_group_size=1 << 19)

@@ -15,7 +15,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.desired
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.compare import compare
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import PacketSpace
-from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Box
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Box, Packet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.points import FAMILY_PROTOCOLS, first_match
 
@@ -43,23 +43,24 @@ def prove_rendering(lists: Sequence[PointList]) -> tuple[list[Equivalence], list
     return results, findings
 
 
-def text_difference(listing: PointList, text: str) -> str:
-    """Return how a text differs in meaning from a compiled list, with one packet; empty where it does not.
+def text_difference(listing: PointList, text: str) -> tuple[str, Packet | None]:
+    """Return how a text differs in meaning from a compiled list, with one packet that shows it; ("", None) where it does not.
 
-    The text is what a platform would read. Stateless lists are IPv4 lists, so only IPv4 packets count for them.
+    The text is what a platform would read. Stateless lists are IPv4 lists, so only IPv4 packets count for them. A text that is not
+    understood differs, without a packet.
     """
     try:
         parsed = _parsed(listing, text)
         space = PacketSpace()
         result = compare(first_match(listing), parsed.first_match(), space)
     except FindingError as error:
-        return str(error)
+        return str(error), None
     counted = space.everything if listing.stateful else space.from_box(Box(protocol=FAMILY_PROTOCOLS[4]))
     for side, packets in (("lost", result.only_in_first), ("added", result.only_in_second)):
         packet = (packets & counted).witness()
         if packet is not None:
-            return f"{side}: {packet.describe()}"
-    return ""
+            return f"{side}: {packet.describe()}", packet
+    return "", None
 
 
 def _parsed(listing: PointList, text: str) -> ParsedAcl:
@@ -75,4 +76,4 @@ def _difference(listing: PointList) -> str:
         text = rendered(listing)
     except FindingError as error:
         return str(error)
-    return text_difference(listing, text)
+    return text_difference(listing, text)[0]

@@ -65,18 +65,13 @@ class _Proof:
         return every_list_sets(self.space, self.site, self.lists)
 
     @cached_property
-    def stopped(self) -> tuple[PacketSet, PacketSet]:
-        """What any list stops, and what a stateless list stops."""
-        return self._stopped(self.sets)
-
-    @cached_property
-    def stopped_at_enforce(self) -> tuple[PacketSet, PacketSet] | None:
-        """The same with every assigned segment at stage enforce; None where all are there already."""
+    def sets_at_enforce(self) -> list[ListSets] | None:
+        """The sets with every assigned segment at stage enforce; None where all are there already."""
         if all(item.stage == "enforce" for item in self.site.assignments.values()):
             return None
         raised = {name: replace(item, stage="enforce") for name, item in self.site.assignments.items()}
         site = replace(self.site, assignments=raised)
-        return self._stopped(every_list_sets(self.space, site, compile_site(site).lists))
+        return every_list_sets(self.space, site, compile_site(site).lists)
 
     @cached_property
     def unassigned(self) -> dict[str, PacketSet]:
@@ -84,28 +79,28 @@ class _Proof:
         names = [n for n in self.site.segments if n not in self.site.assignments or not self.site.assignments[n].points]
         return {name: self._openers(name, ANY, (ANY,)) | self._openers(ANY, name, (ANY,)) for name in names}
 
-    def _stopped(self, sets: Sequence[ListSets]) -> tuple[PacketSet, PacketSet]:
-        return (
-            self.space.union(item.stops for item in sets),
-            self.space.union(item.stops for item in sets if not item.listing.stateful),
-        )
-
     def _openers(self, client: str, server: str, services: Sequence[str]) -> PacketSet:
         return self.space.from_boxes(conversation_boxes(self.site, client, server, services).forward)
 
-    def reaching(self, openers: PacketSet, stopped: tuple[PacketSet, PacketSet]) -> PacketSet:
+    def reaching(self, openers: PacketSet, sets: Sequence[ListSets]) -> PacketSet:
         """Return the openers that nothing stops: neither themselves nor, for TCP, the SYN-ACK on its way back.
 
         A UDP datagram and an ICMP message do their work without an answer, so only TCP counts as stopped by its reply.
         """
-        rest = openers - stopped[0]
-        answers = tcp_mirrored(self.space, rest, SYN_ACK) & stopped[1]
-        return rest - tcp_mirrored(self.space, answers, SYN_ONLY) if answers else rest
+        rest = openers
+        for item in sets:
+            rest = rest - ((rest & item.sees) - item.passes)
+        answers = tcp_mirrored(self.space, rest, SYN_ACK)
+        stopped = [(answers & item.sees) - item.passes for item in sets if not item.listing.stateful]
+        return rest - tcp_mirrored(self.space, self.space.union(stopped), SYN_ONLY)
 
     def permitting_rule(self, openers: PacketSet) -> tuple[str, PacketSet]:
         """Return the first rule that permits some of the openers and those it permits; ("", empty) where none does."""
+        wanted = openers.boxes()
         for rule in self.site.rules():
-            found = openers & self._openers(rule.client, rule.to, rule.services)
+            boxes = conversation_boxes(self.site, rule.client, rule.to, rule.services).forward
+            near = [box for box in boxes if any(box.overlaps(other) for other in wanted)]
+            found = openers & self.space.from_boxes(near)
             if found:
                 return rule.id, found
         return "", self.space.empty
@@ -150,7 +145,7 @@ def _never(proof: _Proof, guardrail: Guardrail) -> tuple[GuardrailResult, Findin
     )
     if not openers:
         return _empty(guardrail)
-    rest = proof.reaching(openers, proof.stopped)
+    rest = proof.reaching(openers, proof.sets)
     note = ""
     if ANY in guardrail.services and rest:
         without = rest - proof.space.from_box(_DHCP)
@@ -166,7 +161,7 @@ def _not_kept(proof: _Proof, guardrail: Guardrail, rest: PacketSet) -> tuple[Gua
     rule, found = proof.permitting_rule(rest)
     if rule:
         return _violated(proof, guardrail, found, f"rule {rule} permits")
-    later = rest if proof.stopped_at_enforce is None else proof.reaching(rest, proof.stopped_at_enforce)
+    later = rest if proof.sets_at_enforce is None else proof.reaching(rest, proof.sets_at_enforce)
     if not later:
         return _pending(guardrail, rest, "stops at stage enforce, and not yet,", codes.NEVER_UNENFORCED.remedy)
     missing = [name for name, packets in proof.unassigned.items() if later & packets]

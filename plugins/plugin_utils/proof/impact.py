@@ -12,7 +12,7 @@ from typing import Any
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.history import SeenConversation
-from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.possible import possibilities, works
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.possible import changes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.replay import PROTOCOL_NAMES, Names, conversation_of, doubt_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.verdict import Evaluator
 
@@ -100,12 +100,8 @@ def _row(names: Names, seen: SeenConversation, stopper: Evaluator) -> dict[str, 
 def _unseen(site: Site, old: Evaluator, new: Evaluator, known: set[tuple[str, str, int, int]]) -> tuple[int, int]:
     """Count the possibilities between segments that were never recorded and change."""
     cut = opened = 0
-    for client_segment, server_segment, found, conversations in possibilities(site):
-        was, will = works(old, conversations), works(new, conversations)
-        if was == will:
-            continue
-        for item, before, after in zip(found, was, will, strict=True):
-            if before != after and (client_segment, server_segment, item.protocol, item.port) not in known:
-                cut += before
-                opened += after
+    for change in changes(site, old, new):
+        ends = change.client_segment, change.server_segment
+        cut += sum((*ends, item.protocol, item.port) not in known for item in change.cut)
+        opened += sum((*ends, item.protocol, item.port) not in known for item in change.opened)
     return cut, opened

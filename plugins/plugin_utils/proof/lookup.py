@@ -72,6 +72,14 @@ class _Test:
                 return False
         return True
 
+    def holds(self, source: int, destination: int) -> bool:
+        """Return whether the addresses are within the limits."""
+        return all(_holds(pairs, destination if place == 3 else source) for place, pairs in self.limits if place in (3, 4))
+
+    def rest(self, values: Sequence[int]) -> bool:
+        """Return whether everything but the addresses is within the limits."""
+        return all(_holds(pairs, values[place]) for place, pairs in self.limits if place not in (3, 4))
+
 
 def _holds(pairs: tuple[tuple[int, int], ...], value: int) -> bool:
     place = bisect_right(pairs, (value, 1 << 129)) - 1
@@ -120,21 +128,46 @@ class Lookup:
                 return self.entries[test.entry]
         return None
 
-    def decide(self, packets: Sequence[Packet]) -> list[bool]:
-        """Return, for packets between the same two addresses, whether the list permits each."""
-        answers: list[bool] = [self.default_permit] * len(packets)
-        if not packets:
-            return answers
-        left = [(number, packet.values()) for number, packet in enumerate(packets)]
-        for place in self.candidates(packets[0].source, packets[0].destination):
-            test = self._tests[place]
-            rest = []
-            for number, values in left:
-                if test.matches(values):
-                    answers[number] = self.entries[test.entry].permit
-                else:
-                    rest.append((number, values))
-            left = rest
-            if not left:
-                break
-        return answers
+    def place_matches(self, place: int, source: int, destination: int) -> bool:
+        """Return whether the addresses of a test hold, whatever its other fields say."""
+        return self._tests[place].holds(source, destination)
+
+    def rest_matches(self, place: int, values: Sequence[int]) -> bool:
+        """Return whether everything but the addresses of a test holds for the values of a packet."""
+        return self._tests[place].rest(values)
+
+    def permits(self, place: int) -> bool:
+        """Return whether a test belongs to a permitting entry."""
+        return self.entries[self._tests[place].entry].permit
+
+
+class Masks:
+    """The packets of a fixed set (bit n: packet n, addresses left out) that a list permits between any two addresses."""
+
+    def __init__(self, lookup: Lookup, packets: Sequence[Packet]) -> None:
+        self._lookup = lookup
+        self._values = [packet.values() for packet in packets]
+        self._all = (1 << len(packets)) - 1
+        self._masks: dict[int, int] = {}
+
+    def _mask(self, place: int) -> int:
+        found = self._masks.get(place)
+        if found is None:
+            found = 0
+            for number, values in enumerate(self._values):
+                found |= self._lookup.rest_matches(place, values) << number
+            self._masks[place] = found
+        return found
+
+    def permitted(self, source: int, destination: int) -> int:
+        """Return the bits of the packets that pass from one address to the other."""
+        lookup, left, result = self._lookup, self._all, 0
+        for place in lookup.candidates(source, destination):
+            hit = self._mask(place) & left
+            if hit and lookup.place_matches(place, source, destination):
+                if lookup.permits(place):
+                    result |= hit
+                left &= ~hit
+                if not left:
+                    return result
+        return result | left if lookup.default_permit else result

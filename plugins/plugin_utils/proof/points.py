@@ -65,11 +65,6 @@ class ListSets:
     may_see: PacketSet
     passes: PacketSet
 
-    @property
-    def stops(self) -> PacketSet:
-        """Return the packets that the list surely sees and drops."""
-        return self.sees - self.passes
-
 
 def list_sets(space: PacketSpace, site: Site, listing: PointList) -> ListSets:
     """Return what a list sees and passes, as packet sets."""

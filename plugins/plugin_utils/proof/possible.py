@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Packet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.history import USUAL_CLIENT_PORT
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.lookup import Masks
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.points import enforces
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.verdict import Conversation, Evaluator
 
@@ -58,31 +58,66 @@ def samples(site: Site) -> Mapping[str, tuple[int, int]]:
     return found
 
 
-def works(evaluator: Evaluator, conversations: list[Conversation]) -> list[bool]:
-    """Return, for conversations between the same two addresses, whether opener and reply pass every list that sees them."""
-    answers = [True] * len(conversations)
-    if not conversations:
-        return answers
-    first = conversations[0]
-    forward: list[Packet] = [item.forward() for item in conversations]
-    replies = [(number, packet) for number, item in enumerate(conversations) if (packet := item.reply()) is not None]
-    for number in evaluator.seen_by(first.family, first.client, first.server):
-        if enforces(evaluator.lists[number]):
-            passed = evaluator.lookup(number).decide(forward)
-            answers = [was and now for was, now in zip(answers, passed, strict=True)]
-    for number in evaluator.seen_by(first.family, first.server, first.client, stateful=False):
-        if enforces(evaluator.lists[number]):
-            for (place, _packet), now in zip(replies, evaluator.lookup(number).decide([p for _n, p in replies]), strict=True):
-                answers[place] = answers[place] and now
-    return answers
+class Possible:
+    """What the lists of one state let segments open, all services of a family at once."""
+
+    def __init__(self, evaluator: Evaluator, family: int, found: Sequence[Opening]) -> None:
+        self._evaluator = evaluator
+        self._family = family
+        made = [item.between(family, 0, 1) for item in found]
+        self._forward = [item.forward() for item in made]
+        answers = [item.reply() for item in made]
+        self._replies = [packet or self._forward[number] for number, packet in enumerate(answers)]
+        self._silent = sum(1 << number for number, packet in enumerate(answers) if packet is None)
+        self._all = (1 << len(made)) - 1
+        self._masks: dict[tuple[int, bool], Masks] = {}
+
+    def _permitted(self, number: int, reply: bool, source: int, destination: int) -> int:
+        masks = self._masks.get((number, reply))
+        if masks is None:
+            masks = Masks(self._evaluator.lookup(number), self._replies if reply else self._forward)
+            self._masks[number, reply] = masks
+        return masks.permitted(source, destination)
+
+    def between(self, client: int, server: int) -> int:
+        """Return the openings that work (bit n: opening n): opener and reply pass every enforcing list that sees them."""
+        evaluator, works = self._evaluator, self._all
+        for number in evaluator.seen_by(self._family, client, server):
+            if enforces(evaluator.lists[number]):
+                works &= self._permitted(number, False, client, server)
+        if works & ~self._silent:
+            for number in evaluator.seen_by(self._family, server, client, stateful=False):
+                if enforces(evaluator.lists[number]):
+                    works &= self._silent | self._permitted(number, True, server, client)
+        return works
 
 
-def possibilities(site: Site) -> Iterator[tuple[str, str, list[Opening], list[Conversation]]]:
-    """Yield each pair of different segments with the openings of its family and the conversations that they mean."""
-    by_family = {family: openings(site, family) for family in (4, 6)}
+@dataclass(frozen=True)
+class Change:
+    """What changes between two segments: the openings that stop, and those that begin, to be possible."""
+
+    client_segment: str
+    server_segment: str
+    cut: tuple[Opening, ...]
+    opened: tuple[Opening, ...]
+
+
+def changes(site: Site, old: Evaluator, new: Evaluator) -> Iterator[Change]:
+    """Yield the pairs of different segments between which some opening changes, each judged for one pair of members."""
     ends = samples(site)
-    for client_segment, (family, client) in ends.items():
-        for server_segment, (other, server) in ends.items():
-            if client_segment != server_segment and family == other and client != server:
-                found = by_family[family]
-                yield client_segment, server_segment, found, [item.between(family, client, server) for item in found]
+    for family in (4, 6):
+        found = openings(site, family)
+        before, after = Possible(old, family, found), Possible(new, family, found)
+        own = {name: address for name, (version, address) in ends.items() if version == family}
+        for client_segment, client in own.items():
+            for server_segment, server in own.items():
+                if client == server:
+                    continue
+                was, will = before.between(client, server), after.between(client, server)
+                if was != will:
+                    cut, opened = _chosen(found, was & ~will), _chosen(found, will & ~was)
+                    yield Change(client_segment, server_segment, cut, opened)
+
+
+def _chosen(found: Sequence[Opening], bits: int) -> tuple[Opening, ...]:
+    return tuple(item for number, item in enumerate(found) if bits >> number & 1) if bits else ()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base import codes as base_codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import write_json
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices import storage
@@ -71,6 +72,7 @@ def _summary(
     check: bool,
 ) -> str:
     parts = []
+    lost = list(failed)
     if flows:
         new = f"{counts['new_inputs']} would be read" if check else f"{counts['new_inputs']} new"
         parts.append(f"{counts['inputs']} inputs ({new})")
@@ -79,11 +81,10 @@ def _summary(
     if devices:
         parts.append(
             f"{counts['devices']} devices ({counts['new_devices']} new, {counts['updated_devices']} changed,"
-            f" {counts['conflicts']} conflicts) from {counts['hosts']} hosts"
+            f" {counts['conflicts']} conflicts) from {counts['hosts'] - len(lost)} of {counts['hosts']} hosts"
         )
     if not parts:
         parts.append("nothing was asked for")
-    lost = list(failed)
     if lost:
         parts.append(f"no facts from {', '.join(lost)}")
     if counts["findings"]:
@@ -104,5 +105,5 @@ def _findings(made: Mapping[str, Any]) -> list[Finding]:
             finding = Finding(**values)
             found.setdefault((finding.code, finding.message, finding.file, finding.line), finding)
     if made.get("failed") and not found:
-        found[()] = Finding("SW0099", "error", str(made.get("msg", "a step failed"))[:400])
+        found[()] = base_codes.INTERNAL.at(str(made.get("msg", "a step failed"))[:400])
     return list(found.values())

@@ -68,16 +68,21 @@ def run_device_facts(values: dict[str, Any], variables: Mapping[str, Any]) -> di
     """
     hosts = run_hosts(values, variables)
     specs, refused, skipped = _specs(variables.get("hostvars") or {}, hosts)
-    seconds = float(values.get("command_timeout") or 60)
-    timeout = float(values.get("connect_timeout") or 30)
+    seconds = float(_given(values, "command_timeout", 60.0))
+    timeout = float(_given(values, "connect_timeout", 30.0))
     if not 0 < seconds <= 3600 or not 0 < timeout <= 600:
         raise FindingError(codes.BAD_ARGUMENT.at("command_timeout is above 0 and at most 3600, connect_timeout 600"))
-    workers = int(values.get("workers") or 16)
+    workers = int(_given(values, "workers", 16))
     if not 1 <= workers <= MOST_WORKERS:
         raise FindingError(codes.BAD_ARGUMENT.at(f"workers: {workers} is not between 1 and {MOST_WORKERS}"))
     specs = [replace(spec, timeout=timeout) for spec in specs]
     reads = [*refused, *read_hosts(specs, workers, seconds)]
     return outcome(values, sorted(reads, key=lambda each: each.name), skipped)
+
+
+def _given(values: Mapping[str, Any], name: str, default: Any) -> Any:
+    found = values.get(name)
+    return default if found is None else found
 
 
 def _specs(hostvars: Mapping[str, Any], hosts: Sequence[str]) -> tuple[list[TargetSpec], list[Read], list[str]]:

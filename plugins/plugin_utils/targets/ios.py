@@ -38,7 +38,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_dif
     list_text,
     live_objects,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_management import management_findings
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_management import exposed_interfaces, management_findings
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_session import IosSession
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
 
@@ -207,44 +207,46 @@ class IosTarget:
         return [codes.LEFT_BEHIND.at(text).with_severity("info")]
 
     def _guard_management(self, content: str, places: Places, fresh: str, state: IosState) -> None:
-        found = management_findings(content, places, self._connected(), state)
+        exposed = exposed_interfaces(self._connected(), state)
+        found = management_findings(content, places, self._connected(), exposed)
         if found:
             raise FindingError(
                 *found,
                 *self._clean_up([fresh], ", ".join(sorted({state.groups.get(place, "") for place in places} - {""}))),
             )
 
-    def _swap(self, fresh: str, places: Places, state: IosState) -> None:
+    def _swap(self, fresh: str, places: Places, state: IosState, anew: bool = True) -> None:
         """Overwrite the attachment lines one by one and confirm from a new connection; put the old ones back where that fails."""
         typed: list[str] = []
         for interface, direction in places:
             typed += [f"interface {interface}", f"ip access-group {fresh} {direction}"]
         try:
             self._connected().configure(typed)
-            self._confirm_places(fresh, places)
+            self._confirm_places(fresh, places, anew)
         except FindingError as error:
             raise FindingError(*error.findings, *self._swap_back(fresh, places, state)) from None
 
-    def _confirm_places(self, fresh: str, places: Places) -> None:
-        """Log in anew and see every place hold the version; the new session is the one that goes on."""
-        try:
-            session = self._open(self.spec)
-        except FindingError as error:
-            raise FindingError(
-                *error.findings, codes.NOT_CONFIRMED.at(f"{self.name}: no new connection with {fresh} in force")
-            ) from None
-        # The first session stays until the second one has answered.
-        found = session.state()
-        self._replace_session(session)
+    def _confirm_places(self, fresh: str, places: Places, anew: bool) -> None:
+        """See every place hold the version, where ``anew`` from a new login, whose session is the one that goes on."""
+        if anew:
+            try:
+                session = self._open(self.spec)
+            except FindingError as error:
+                text = f"{self.name}: no new connection with {fresh} in force"
+                raise FindingError(*error.findings, codes.NOT_CONFIRMED.at(text)) from None
+            # The first session stays until the second one has answered.
+            found = session.state()
+            self._replace_session(session)
+        else:
+            found = self._connected().state()
         wrong = [
             f"{interface} {direction}"
             for interface, direction in places
             if found.groups.get((interface, direction)) != fresh
         ]
         if wrong or fresh not in found.lists:
-            raise FindingError(
-                codes.NOT_CONFIRMED.at(f"{self.name}: {fresh} is not in force on {', '.join(wrong) or 'the device'}")
-            )
+            text = f"{self.name}: {fresh} is not in force on {', '.join(wrong) or 'the device'}"
+            raise FindingError(codes.NOT_CONFIRMED.at(text))
 
     def _swap_back(self, fresh: str, places: Places, state: IosState) -> list[Finding]:
         """Put back what was attached before and remove the new version; return what is in force now, as findings."""
@@ -381,10 +383,12 @@ class IosTarget:
                     f"{self.name}: list {wanted} does not exist or is empty; attached, it would permit everything"
                 )
             )
-        found = management_findings(list_text(wanted, state.lists[versions[0]]), [place], self._connected(), state)
+        exposed = exposed_interfaces(self._connected(), state)
+        found = management_findings(list_text(wanted, state.lists[versions[0]]), [place], self._connected(), exposed)
         if found:
             raise FindingError(*found)
-        self._swap(versions[0], [place], state)
+        # A port by which nobody manages the switch needs no login of its own; confirm() comes from a new connection anyway.
+        self._swap(versions[0], [place], state, anew=place[0] in exposed)
         return True, {"live": live}
 
     def _detach(self, operation: Operation, place: tuple[str, str], live: str) -> tuple[bool, dict[str, Any]]:

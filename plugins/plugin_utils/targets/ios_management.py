@@ -40,23 +40,29 @@ def management_interfaces(session: IosSession, state: IosState, client: str) -> 
     return found or set(state.routed)
 
 
+def management_client(session: IosSession) -> str:
+    """Return the address by which the device knows us: its own word counts more than ours, there may be translation between us."""
+    row = re.search(r"(?m)^\*.*?(\d+\.\d+\.\d+\.\d+)\s*$", session.show("show users"))
+    return row[1] if row else session.peer()
+
+
+def exposed_interfaces(session: IosSession, state: IosState) -> set[str]:
+    """Return the interfaces by which this session may reach the device."""
+    return management_interfaces(session, state, management_client(session))
+
+
 def management_findings(
-    content: str, places: list[tuple[str, str]], session: IosSession, state: IosState
+    content: str, places: list[tuple[str, str]], session: IosSession, exposed: set[str]
 ) -> list[Finding]:
-    """Return an error for each place where this list would cut the controller's own session to the device.
+    """Return an error for each exposed place where this list would cut the controller's own session to the device.
 
     Inbound: the first packet to port 22. Outbound: the answer to it.
     """
-    client, device = session.peer(), session.device()
-    if not client or ipaddress.ip_address(client).is_loopback:
-        users = session.show("show users")
-        row = re.search(r"(?m)^\*.*?(\d+\.\d+\.\d+\.\d+)\s*$", users)
-        client = row[1] if row else client
-    if not client or not device or ipaddress.ip_address(client).version != ipaddress.ip_address(device).version:
+    if not any(interface in exposed for interface, _direction in places):
         return []
-    if ipaddress.ip_address(client).version != 4:
+    client, device = management_client(session), session.device()
+    if not client or not device or {ipaddress.ip_address(each).version for each in (client, device)} != {4}:
         return []
-    exposed = management_interfaces(session, state, client)
     found = []
     passing = permitted(PacketSpace(), only_list("ios", content).first_match())
     for interface, direction in places:

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any, Protocol
 from urllib.parse import quote
 
@@ -80,10 +80,11 @@ def read_ise_facts(
     counts: dict[str, int] = {}
     failed: list[FindingError] = []
     with ThreadPoolExecutor(max_workers=READERS) as pool:
-        for part, read in (
-            ("endpoints", lambda: _endpoints(client, pool, most_details, findings, micros(clock))),
-            ("sessions", lambda: _sessions(client, pool, switches or {}, most_details, findings, clock)),
-        ):
+        parts: dict[str, Callable[[], tuple[list[Observation], int]]] = {
+            "endpoints": lambda: _endpoints(client, pool, most_details, findings, micros(clock)),
+            "sessions": lambda: _sessions(client, pool, switches or {}, most_details, findings, clock),
+        }
+        for part, read in parts.items():
             try:
                 found, counts[part] = read()
                 observations += found
@@ -331,7 +332,7 @@ def session_start(session: Mapping[str, str], at: int) -> int:
     except ValueError:
         return at
     if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone.utc)
+        moment = moment.replace(tzinfo=UTC)
     return min(at, max(0, int(moment.timestamp() * SECOND_US)))
 
 

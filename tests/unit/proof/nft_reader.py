@@ -50,15 +50,16 @@ def _verdict(rule: str, packet: dict[str, Any]) -> bool | None:
 
 
 def _matches(key: str, values: list[str], packet: dict[str, Any]) -> bool:
-    if key.startswith("ip6"):
-        return False  # the packets of these tests are IPv4
-    if key == "ip protocol":
+    version = ipaddress.ip_address(packet["source"]).version
+    if key.startswith("ip") and version != (6 if key.startswith("ip6") else 4):
+        return False
+    if key in ("ip protocol", "ip6 nexthdr"):
         return str(packet["protocol"]) in values
-    if key.startswith("ip "):
+    if key.startswith("ip"):
         address = ipaddress.ip_address(packet["source" if key.endswith("saddr") else "destination"])
         return any(_holds(value, address) for value in values)
     if key == "meta nfproto":
-        return values == ["ipv4"]
+        return values == [f"ipv{version}"]
     if key == "meta l4proto":
         return str(packet["protocol"]) in values
     word, what = key.split()

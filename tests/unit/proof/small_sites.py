@@ -288,9 +288,13 @@ def random_packet(world: World, choose: random.Random, opener: bool = False) -> 
 
 def as_dict(packet: Packet) -> dict[str, Any]:
     """The engine's whole packet in the form of this model."""
-    number = packet.protocol
+    number = packet.ip_protocol
+    kind = ipaddress.IPv6Address if packet.is_ipv6 else ipaddress.IPv4Address
+    ends = [str(kind(value)) for value in (packet.source, packet.destination)]
+    if packet.fragment:
+        return {"source": ends[0], "destination": ends[1], "protocol": number, "fragment_offset": 185}
     found: dict[str, Any] = {
-        "source": str(ipaddress.ip_address(packet.source)), "destination": str(ipaddress.ip_address(packet.destination)),
+        "source": ends[0], "destination": ends[1],
         "protocol": number, "source_port": packet.source_port, "destination_port": packet.destination_port,
     }  # fmt: skip
     if number == 6:

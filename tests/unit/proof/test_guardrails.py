@@ -14,10 +14,10 @@ import pytest
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.guardrails import GuardrailResult, prove_guardrails
-from tests.unit.proof.small_sites import PORTS, SERVICES, SUBNETS, World, as_dict, inside, opens, random_world
+from tests.unit.proof.small_sites import SERVICES, SUBNETS, World, as_dict, inside, opens, random_world
 
 # One port of every class that the services' edges make.
-CLASSES = sorted({*PORTS, 1, 60, 70, 90, 110, 200, 500, 2000, 6000, 20000, 65535})
+CLASSES = [1, 53, 60, 67, 68, 70, 80, 90, 102, 110, 123, 200, 443, 500, 2000, 5005, 6000, 8000, 20000, 47808, 65535]
 OUTCOMES = {"never": ("proved", "violated", "not enforced"), "always": ("proved", "violated")}
 
 
@@ -118,7 +118,7 @@ def check(world: World, statements: list[tuple[str, str, str, list[str]]], tally
 
 def test_outcomes_and_witnesses_agree_with_brute_force(full: bool) -> None:
     tally: dict[tuple[str, str], int] = {}
-    for seed in range(300 if full else 25):
+    for seed in range(300 if full else 16):
         choose = random.Random(seed)
         world = random_world(seed)
         ends = [*world.members, "half"]

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
+
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.model import AddressClaim
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.parsers.show import interfaces_description
@@ -320,7 +321,7 @@ def test_libssh_gives_up_on_silence_and_on_a_closed_channel(monkeypatch: pytest.
     channel = Channel([b"\r\nsw1#"], {**PAGING, b"show clock\r": [b"show clock\r\nhalf an ans"]})
     made = shell(channel)
     monkeypatch.setattr(libssh, "PAUSE", 0.0)
-    with pytest.raises(FindingError, match="silent for 0.05 s"):
+    with pytest.raises(FindingError, match=r"silent for 0\.05 s"):
         made.show("show clock", 0.05)
     channel.is_eof = True
     with pytest.raises(FindingError, match="closed by the device"):

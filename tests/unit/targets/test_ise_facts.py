@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.model import AddressClaim, Observation
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.register import merge

@@ -64,6 +64,11 @@ class PacketCapture:
             self.quality.records += table.num_rows
             yield table
         self.quality.damaged_at = capture.damaged_at
+        if self.quality.packets:
+            span = {"first_us": self.quality.first_us, "last_us": self.quality.last_us}
+            self.quality.exporters = {
+                self.exporter: {"packets": self.quality.packets, "records": self.quality.records, **span}
+            }
         self.quality.left_out = {name: count for name, count in sorted(decoder.left_out.items()) if count}
         self.findings.extend(left_out_findings(decoder.left_out, str(self.path)))
 

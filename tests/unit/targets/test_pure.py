@@ -1,0 +1,251 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The parts of targets that need no connection: canonical forms, configurations as devices print them, waits, specs."""
+
+from __future__ import annotations
+
+import email.utils
+import time
+from typing import Any
+
+import pytest
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Snapshot
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import objects_sha256
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import registry
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import ise_client, ise_objects
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.conntrack import (
+    Connection,
+    no_longer_permitted,
+    read_connections,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import (
+    base_name,
+    full_interface,
+    ours,
+    read_config,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_diff import ios_operations, live_objects
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_diff import ise_operations
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_wire import Answered, TokenBucket
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
+
+PERMIT, DENY = "92951ac0-8c01-11e6-996c-525400b48521", "92919850-8c01-11e6-996c-525400b48521"
+SGTS = {"s1": "A", "s2": "B"}
+SGACLS = {"l1": "One", "l2": "Two", PERMIT: "Permit IP", DENY: "Deny IP", "l3": "Deny_IP_Log"}
+
+
+@pytest.mark.parametrize(
+    ("sgacls", "rule", "expected"),
+    [
+        (["l1", DENY], "NONE", (["One"], "DENY_IP")),
+        (["l1", DENY], "DENY_IP", (["One"], "DENY_IP")),
+        (["l1"], "DENY_IP", (["One"], "DENY_IP")),
+        ([PERMIT], "NONE", ([], "PERMIT_IP")),
+        ([], "PERMIT_IP", ([], "PERMIT_IP")),
+        (["l2", "l1"], "NONE", (["Two", "One"], "NONE")),
+        (["l1", "l3"], "NONE", (["One", "Deny_IP_Log"], "NONE")),
+        (["gone"], "NONE", (["gone"], "NONE")),
+    ],
+)
+def test_a_cell_has_one_canonical_form(sgacls: list[str], rule: str, expected: tuple[list[str], str]) -> None:
+    wire = {"id": "c", "sourceSgtId": "s1", "destinationSgtId": "s2", "matrixCellStatus": "MONITOR", "defaultRule": rule, "sgacls": sgacls}
+    body = ise_objects.canonical_body("egress_matrix_cell", wire, SGTS, SGACLS)
+    assert (body["sgacls"], body["default_rule"]) == expected
+    assert (body["source"], body["destination"]) == ("A", "B")
+
+
+def test_ids_and_generations_are_not_part_of_the_hash() -> None:
+    first = ise_objects.canonical_body("sgacl", {"id": "1", "generationId": "0", "aclcontent": "deny  ip\r\n\r\n"}, {}, {})
+    second = ise_objects.canonical_body("sgacl", {"id": "2", "generationId": "7", "aclcontent": "deny ip"}, {}, {})
+    assert objects_sha256({"sgacl/x": first}) == objects_sha256({"sgacl/x": second})
+
+
+def test_what_a_cell_refers_to_must_exist() -> None:
+    body = {"source": "A", "destination": "C", "status": "ENABLED", "sgacls": ["Gone"], "default_rule": "NONE"}
+    with pytest.raises(FindingError) as error:
+        ise_objects.wire_fields("egress_matrix_cell", "A-C", body, {"A": "s1"}, {})
+    assert "C, Gone" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "body", "word"),
+    [
+        ("sgt", "SW_x", {"value": 1}, "value 1"),
+        ("sgt", "SW_x", {"value": 65520}, "value 65520"),
+        ("sgt", "SW x", {"value": 20}, "characters"),
+        ("sgt", "SW_x", {"value": 20, "description": "theirs"}, "does not begin"),
+        ("sgacl", "SW_x", {"ip_version": "IPV5", "content": "deny ip"}, "IPV5"),
+        ("sgacl", "SW_x", {"ip_version": "IPV4", "content": "permit tcp any any"}, "not understood"),
+        ("downloadable_acl", "SW_x", {"dacl_type": "IPV4", "content": "permit object-group x any"}, "not understood"),
+        ("egress_matrix_cell", "A-B", {"source": "A", "destination": "B", "status": "ON", "sgacls": [], "default_rule": "NONE"}, "'ON'"),
+        ("egress_matrix_cell", "A-B", {"source": "A", "destination": "B", "status": "ENABLED", "sgacls": ["Deny IP"], "default_rule": "NONE"}, "built-in"),
+        ("egress_matrix_cell", "ANY-ANY", {"source": "ANY", "destination": "ANY", "status": "ENABLED", "sgacls": [], "default_rule": "DENY_IP"}, "ANY"),
+    ],
+)  # fmt: skip
+def test_what_ise_would_not_check_is_checked_here(kind: str, name: str, body: dict[str, Any], word: str) -> None:
+    found = ise_objects.body_findings(DesiredObject(kind, name, {"description": "segwright:x", **body}))
+    assert any(word in finding.message for finding in found), found
+
+
+def test_an_sgacl_never_changes_its_ip_version() -> None:
+    item = DesiredObject("sgacl", "SW_x", {"ip_version": "IPV6", "content": "deny ip", "description": "segwright:x"})
+    live = {"sgacl/SW_x": {"ip_version": "IPV4", "content": "deny ip", "description": "segwright:x", "owned": True, "internal": {}}}
+    with pytest.raises(FindingError) as error:
+        ise_operations("ise1", [item], Snapshot("ise1", "ise", live), adopt=True)
+    assert [finding.code for finding in error.value.findings] == ["SW4241"]
+
+
+def test_a_description_alone_is_never_written() -> None:
+    item = DesiredObject("downloadable_acl", "SW_x", {"dacl_type": "IPV4", "content": "deny ip any any", "description": "segwright:new"})
+    live = {"downloadable_acl/SW_x": {**item.body, "description": "segwright:old", "owned": True, "internal": {}}}
+    assert ise_operations("ise1", [item], Snapshot("ise1", "ise", live), adopt=False) == ()
+
+
+def answered(status: int, retry_after: str | None = None) -> Answered:
+    return Answered(status, {} if retry_after is None else {"retry-after": retry_after}, "")
+
+
+@pytest.mark.parametrize(("text", "low", "high"), [("0.5", 0.4, 0.6), ("3", 3, 3), ("86400", 10, 10), ("-5", 0, 0.1), ("soon", 0.1, 0.3), (None, 0.1, 0.3)])
+def test_retry_after_is_bounded_whatever_it_says(text: str | None, low: float, high: float) -> None:
+    wait = ise_client._wait_after(answered(429, text), 1)
+    assert wait is not None
+    assert low <= wait <= high
+
+
+def test_retry_after_may_be_a_date() -> None:
+    wait = ise_client._wait_after(answered(503, email.utils.formatdate(time.time() + 5, usegmt=True)), 1)
+    assert wait is not None
+    assert 2 < wait <= 6
+
+
+@pytest.mark.parametrize(
+    ("verb", "status", "repeated"),
+    [("GET", 500, True), ("PUT", 500, False), ("DELETE", 500, False), ("POST", 500, False), ("POST", 503, False), ("PUT", 503, True),
+     ("POST", 429, True), ("GET", 400, False), ("GET", 403, False)],
+)  # fmt: skip
+def test_what_may_be_sent_again(verb: str, status: int, repeated: bool) -> None:
+    assert (ise_client._may_repeat(verb, status) and ise_client._wait_after(answered(status), 1) is not None) is repeated
+
+
+def test_the_bucket_keeps_the_rate() -> None:
+    now = [0.0]
+    bucket = TokenBucket(10.0, 5, lambda: now[0], lambda seconds: now.__setitem__(0, now[0] + seconds))
+    for _number in range(105):
+        bucket.take()
+    assert 9.9 <= now[0] <= 10.1
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('{"ERSResponse":{"messages":[{"title":"Cell Already Exsits"}]}}', "Cell Already Exsits"),
+        ('{"ERSResponse":{"messages":[{"code":"CRUD operation exception"}]}}', "CRUD operation exception"),
+        ('{"code":404,"message":"Matrix not found"}', "Matrix not found"),
+        ('{"error":{"message":"no"},"version":"1"}', "no"),
+        ("<html><body>nonce</body></html>", ""),
+        ("[]", ""),
+    ],
+)
+def test_errors_of_ise_in_all_their_forms(text: str, expected: str) -> None:
+    assert ise_client.error_text(text) == expected
+
+
+CONFIG = """Building configuration...
+
+Current configuration : 1058 bytes
+!
+hostname acc1
+!
+interface GigabitEthernet1/0/1
+ description icu
+ ip access-group SW_hvac__b in
+ ip access-group OTHER out
+!
+interface Vlan10
+ ip address 192.0.2.1 255.255.255.0
+!
+ip access-list extended OTHER
+ 10 permit ip any any
+ip access-list extended SW_hvac__a
+ 10 permit tcp any any eq 80
+ip access-list extended SW_hvac__b
+ 5 remark rule hvac-1
+ 5 permit tcp any host 192.0.2.9 eq www
+ 10 deny ip any any
+ip access-list extended SW_byhand
+ 10 permit ip any any
+!
+end
+"""
+
+
+def test_our_part_of_a_configuration() -> None:
+    state = read_config(CONFIG.replace("\n", "\r\n"))
+    assert state.groups == {("GigabitEthernet1/0/1", "in"): "SW_hvac__b", ("GigabitEthernet1/0/1", "out"): "OTHER"}
+    assert state.lists["SW_hvac__b"] == ("5 remark rule hvac-1", "5 permit tcp any host 192.0.2.9 eq www", "10 deny ip any any")
+    assert state.versions("SW_hvac") == ["SW_hvac__b", "SW_hvac__a"]  # the one in force first
+    assert state.free_name("SW_hvac") == "SW_hvac__c"
+    assert state.routed == {"Vlan10"}
+    assert (ours("SW_hvac__a"), ours("SW_byhand"), ours("OTHER__a")) == (True, False, False)
+    assert (base_name("SW_hvac__c"), base_name("OTHER__a")) == ("SW_hvac", "OTHER__a")
+    objects = live_objects(state, ())
+    assert set(objects) == {"access_list/SW_hvac", "attachment/GigabitEthernet1/0/1-in"}
+    assert "www" in objects["access_list/SW_hvac"]["content"]
+
+
+def test_a_list_of_our_prefix_that_we_did_not_build_is_not_ours() -> None:
+    item = DesiredObject("access_list", "SW_byhand", {"content": "ip access-list extended SW_byhand\n 10 deny ip any any\n"})
+    live = Snapshot("acc1", "ios", live_objects(read_config(CONFIG), [item]))
+    with pytest.raises(FindingError) as error:
+        ios_operations("acc1", [item], live, adopt=False)
+    assert [finding.code for finding in error.value.findings] == ["SW4220"]
+
+
+@pytest.mark.parametrize("name", ["Gi1/0/1", "gi 1/0/1", "GigabitEthernet1/0/1"])
+def test_interfaces_by_any_usual_name(name: str) -> None:
+    assert full_interface(name) == "GigabitEthernet1/0/1"
+
+
+@pytest.mark.parametrize("name", ["Gi1/0/1\nno ip routing", "Gi1/0/1; reload", "", "range Gi1/0/1 - 4", "Gi1/0/1 in"])
+def test_what_is_no_interface_is_never_typed(name: str) -> None:
+    with pytest.raises(FindingError):
+        full_interface(name)
+
+
+# Two entries as conntrack 1.4 prints them, one with a mark and a timeout, one unanswered; and one of a protocol without ports.
+CONNTRACK = """tcp      6 431999 ESTABLISHED src=192.0.2.5 dst=198.51.100.7 sport=40000 dport=22 src=198.51.100.7 dst=192.0.2.5 sport=22 dport=40000 [ASSURED] mark=0 use=1
+ipv4     2 udp      17 29 src=192.0.2.5 dst=198.51.100.7 sport=123 dport=123 [UNREPLIED] src=198.51.100.7 dst=192.0.2.5 sport=123 dport=123 mark=0 use=1
+icmp     1 29 src=192.0.2.5 dst=198.51.100.7 type=8 code=0 id=7 src=198.51.100.7 dst=192.0.2.5 type=0 code=0 id=7 mark=0 use=1
+tcp      6 300 ESTABLISHED src=192.0.2.5 dst=192.0.2.1 sport=40001 dport=22 src=192.0.2.1 dst=192.0.2.5 sport=22 dport=40001 [ASSURED] mark=0 use=1
+tcp      6 300 ESTABLISHED src=2001:db8::5 dst=2001:db8:1::7 sport=40001 dport=443 src=2001:db8:1::7 dst=2001:db8::5 sport=443 dport=40001 [ASSURED] use=1
+unknown  47 500 src=192.0.2.5 dst=198.51.100.7 srckey=0x0 dstkey=0x0
+garbage
+"""  # noqa: E501
+
+
+def test_connections_that_may_not_go_on() -> None:
+    found = read_connections(CONNTRACK)
+    assert len(found) == 5
+    assert found[0] == Connection("tcp", "192.0.2.5", "198.51.100.7", 40000, 22)
+    rules = registry.parse("ios", "ip access-list extended x\npermit udp any any eq 123\npermit icmp any any echo\ndeny ip any any")[0].first_match()
+    dropped = no_longer_permitted(found, rules, frozenset({"192.0.2.1"}))
+    assert [(each.client, each.server_port) for each in dropped] == [("192.0.2.5", 22), ("2001:db8::5", 443)]
+    assert dropped[0].words() == "-f ipv4 -p tcp -s 192.0.2.5 -d 198.51.100.7 --sport 40000 --dport 22"
+
+
+def test_a_spec_names_what_is_missing_and_hides_what_is_secret() -> None:
+    spec = TargetSpec.of({"name": "acc1", "platform": "ios", "username": "u", "password": "hunter2", "enable_password": "hunter3", "port": "2222", "verify": False})
+    assert (spec.service_port, spec.address, spec.secrets) == (2222, "acc1", ("hunter2", "hunter3"))
+    assert "hunter" not in repr(spec)
+    for values, code in (
+        ({"platform": "junos"}, "SW4201"), ({"platform": "ios"}, "SW4200"), ({"platform": "ios", "username": "u", "port": "x"}, "SW4200"),
+        ({"platform": "ios", "username": "u", "known_hosts_file": "/nonexistent"}, "SW4200"), ({"platform": "ios", "username": "u", "host": "a;b"}, "SW0009"),
+    ):  # fmt: skip
+        with pytest.raises(FindingError) as error:
+            TargetSpec.of({"name": "acc1", **values})
+        assert error.value.findings[0].code == code
+    assert TargetSpec.of({"name": "ise1", "platform": "ise", "host": "2001:db8::1", "port": 9060}).url == "https://[2001:db8::1]:9060"
