@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.plugins.action import ActionBase
+
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.action import run_action
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.objects import run_device_policy
 

@@ -42,8 +42,15 @@ interface Vlan10
 HEAD = ("! Last", "! NVRAM", "! No config", "Current configuration")
 
 
-def wanted(port: int = 443, ports: tuple[int, ...] = (1, 2), name: str = "SW_hvac", extra: str = "") -> list[DesiredTarget]:
-    lines = ["permit udp any eq 68 any eq 67", *([extra] if extra else []), f"permit tcp any host 10.0.0.1 eq {port}", "deny ip any any"]
+def wanted(
+    port: int = 443, ports: tuple[int, ...] = (1, 2), name: str = "SW_hvac", extra: str = ""
+) -> list[DesiredTarget]:
+    lines = [
+        "permit udp any eq 68 any eq 67",
+        *([extra] if extra else []),
+        f"permit tcp any host 10.0.0.1 eq {port}",
+        "deny ip any any",
+    ]
     text = "".join(f" {number * 10} {line}\n" for number, line in enumerate(lines, 1))
     objects = [DesiredObject("access_list", name, {"content": f"ip access-list extended {name}\n{text}"})]
     for number in ports:
@@ -128,7 +135,11 @@ def test_build_swap_confirm_and_back(switch: Switch, target: IosTarget, journal:
     before, targets = switch.running(), {"acc1": target}
     first, outcome = apply(target, wanted(), journal)
     assert outcome.ok, outcome.findings
-    assert [(step.action, step.effect) for step in first.operations()] == [("create", "none"), ("attach", "narrows"), ("attach", "narrows")]
+    assert [(step.action, step.effect) for step in first.operations()] == [
+        ("create", "none"),
+        ("attach", "narrows"),
+        ("attach", "narrows"),
+    ]
     assert switch.attached() == {"SW_hvac__a"}
     assert "SW_hvac__a" in switch.startup()
     assert verify_targets(targets, wanted()).ok
@@ -173,12 +184,16 @@ def test_a_list_is_equal_by_meaning(switch: Switch, target: IosTarget) -> None:
     drift = verify_targets({"acc1": target}, wanted(ports=(1,))).drift
     assert [(item["kind"], item["name"]) for item in drift] == [("access_list", "SW_hvac")]
     assert ":22" in drift[0]["witness"]
-    assert "15 permit tcp any any eq 22" in drift[0]["difference"] or "permit tcp any any eq 22" in drift[0]["difference"]
+    assert (
+        "15 permit tcp any any eq 22" in drift[0]["difference"] or "permit tcp any any eq 22" in drift[0]["difference"]
+    )
 
 
 @pytest.mark.parametrize("updating", [False, True])
 @pytest.mark.parametrize("regex", ["permit tcp any host 10.0.0.1", "deny ip any any", "ip access-group SW_"])
-def test_a_refused_line_leaves_what_was_in_force(switch: Switch, target: IosTarget, journal: Journal, regex: str, updating: bool) -> None:
+def test_a_refused_line_leaves_what_was_in_force(
+    switch: Switch, target: IosTarget, journal: Journal, regex: str, updating: bool
+) -> None:
     if updating:
         assert apply(target, wanted(), journal)[1].ok
     before, desired = switch.running(), wanted(8443)
@@ -195,7 +210,9 @@ def test_a_refused_line_leaves_what_was_in_force(switch: Switch, target: IosTarg
 
 
 @pytest.mark.parametrize("lines", [2, *(pytest.param(number, marks=pytest.mark.full) for number in (4, 6, 8)), 7, 10])
-def test_a_dropped_session_leaves_a_whole_list_in_force(switch: Switch, target: IosTarget, journal: Journal, lines: int) -> None:
+def test_a_dropped_session_leaves_a_whole_list_in_force(
+    switch: Switch, target: IosTarget, journal: Journal, lines: int
+) -> None:
     assert apply(target, wanted(), journal)[1].ok
     before, desired = switch.running(), wanted(8443)
     switch.fault(kind="drop_after_lines", lines=lines)
@@ -215,7 +232,9 @@ def test_a_dropped_session_leaves_a_whole_list_in_force(switch: Switch, target: 
     assert switch.running() == before
 
 
-def test_a_switch_that_cannot_be_reached_anew_is_told_about_exactly(switch: Switch, target: IosTarget, journal: Journal) -> None:
+def test_a_switch_that_cannot_be_reached_anew_is_told_about_exactly(
+    switch: Switch, target: IosTarget, journal: Journal
+) -> None:
     assert apply(target, wanted(), journal)[1].ok
     before = switch.running()
     desired = wanted(8443)
@@ -311,7 +330,9 @@ def test_a_change_since_the_plan_is_refused(switch: Switch, target: IosTarget, j
 
 def test_management_is_not_cut(switch: Switch, target: IosTarget, journal: Journal) -> None:
     body = {"interface": "Vlan10", "direction": "in", "access_list": "SW_hvac"}
-    desired = [DesiredTarget("acc1", "ios", (*wanted(ports=())[0].objects, DesiredObject("attachment", "Vlan10-in", body)))]
+    desired = [
+        DesiredTarget("acc1", "ios", (*wanted(ports=())[0].objects, DesiredObject("attachment", "Vlan10-in", body)))
+    ]
     outcome = apply(target, desired, journal)[1]
     assert "SW4263" in codes_of(outcome.findings)
     assert switch.attached() == set()
@@ -336,10 +357,14 @@ def test_pruning_detaches_and_removes(switch: Switch, target: IosTarget, journal
 
 
 def test_many_lines_are_typed_at_a_known_pace(switch: Switch, target: IosTarget, journal: Journal) -> None:
-    lines = "".join(f" {number * 10} permit tcp any host 10.{number // 200}.{number % 200}.1 eq 443\n" for number in range(1, 301))
+    lines = "".join(
+        f" {number * 10} permit tcp any host 10.{number // 200}.{number % 200}.1 eq 443\n" for number in range(1, 301)
+    )
     text = f"ip access-list extended SW_long\n{lines} 9999 deny ip any any\n"
     start = time.monotonic()
-    assert apply(target, [DesiredTarget("acc1", "ios", (DesiredObject("access_list", "SW_long", {"content": text}),))], journal)[1].ok
+    assert apply(
+        target, [DesiredTarget("acc1", "ios", (DesiredObject("access_list", "SW_long", {"content": text}),))], journal
+    )[1].ok
     seconds = time.monotonic() - start
     print(f"301 lines built, read back and proved in {seconds:.1f} s")
     assert seconds < 60

@@ -284,10 +284,14 @@ FAULTS = ["status:500", "status:503", "429", "drop_before", "drop_after_commit",
 
 def creation_faults() -> list[Any]:
     """Return every fault at every kind of create; a full run takes them all, others a sample."""
-    always = {("sgacl", fault) for fault in FAULTS[2:5]} | {("downloadableacl", "status:500"), ("egressmatrixcell", "drop_after_commit")}
+    always = {("sgacl", fault) for fault in FAULTS[2:5]} | {
+        ("downloadableacl", "status:500"),
+        ("egressmatrixcell", "drop_after_commit"),
+    }
     pairs = [(kind, fault) for kind in ("sgacl", "downloadableacl", "egressmatrixcell") for fault in FAULTS]
     return [
-        pytest.param(f"POST ^/ers/config/{kind}", fault, marks=() if (kind, fault) in always else pytest.mark.full) for kind, fault in pairs
+        pytest.param(f"POST ^/ers/config/{kind}", fault, marks=() if (kind, fault) in always else pytest.mark.full)
+        for kind, fault in pairs
     ]
 
 

@@ -24,7 +24,6 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.linux_session import LinuxSession
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nftables import NftablesTarget
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
-
 from tests.lab.net.topology import FIREWALL
 
 if TYPE_CHECKING:
@@ -105,7 +104,22 @@ def test_load_prove_and_back_byte_for_byte(targets: LabTargets, firewall: Nftabl
 
 def test_drift_names_the_rule(targets: LabTargets, firewall: NftablesTarget, journal: Journal) -> None:
     assert apply(firewall, wanted(), journal)[1].ok
-    targets.nft("insert", "rule", "inet", TABLE, "sw_forward", "position", "2", "ip", "saddr", "100.64.10.11", "tcp", "dport", "22", "accept")
+    targets.nft(
+        "insert",
+        "rule",
+        "inet",
+        TABLE,
+        "sw_forward",
+        "position",
+        "2",
+        "ip",
+        "saddr",
+        "100.64.10.11",
+        "tcp",
+        "dport",
+        "22",
+        "accept",
+    )
     found = verify_targets({"fw1": firewall}, wanted())
     if found.drift:
         assert ":22" in found.drift[0]["witness"]
@@ -113,7 +127,9 @@ def test_drift_names_the_rule(targets: LabTargets, firewall: NftablesTarget, jou
         assert "SW4221" in codes_of(found.findings)
 
 
-def test_a_plan_is_refused_when_the_table_moved(targets: LabTargets, firewall: NftablesTarget, journal: Journal) -> None:
+def test_a_plan_is_refused_when_the_table_moved(
+    targets: LabTargets, firewall: NftablesTarget, journal: Journal
+) -> None:
     assert apply(firewall, wanted(), journal)[1].ok
     chosen, desired = {"fw1": firewall}, wanted(8443)
     plan = build_plan(chosen, desired, snapshot_all(chosen, desired), policy_commit=COMMIT)
@@ -129,7 +145,9 @@ def test_a_plan_is_refused_when_the_table_moved(targets: LabTargets, firewall: N
     assert targets.ruleset() == before
 
 
-def test_a_ruleset_that_cuts_the_way_in_is_taken_back(targets: LabTargets, firewall: NftablesTarget, journal: Journal) -> None:
+def test_a_ruleset_that_cuts_the_way_in_is_taken_back(
+    targets: LabTargets, firewall: NftablesTarget, journal: Journal
+) -> None:
     assert apply(firewall, wanted(), journal)[1].ok
     before = targets.ruleset()
     calls = 0
@@ -151,7 +169,9 @@ def test_a_ruleset_that_cuts_the_way_in_is_taken_back(targets: LabTargets, firew
     target.close()
 
 
-def test_the_timer_takes_back_what_nobody_confirms(targets: LabTargets, firewall: NftablesTarget, journal: Journal) -> None:
+def test_the_timer_takes_back_what_nobody_confirms(
+    targets: LabTargets, firewall: NftablesTarget, journal: Journal
+) -> None:
     """Old session dead and no new one: only the timer is left, on the firewall itself."""
     assert apply(firewall, wanted(), journal)[1].ok
     before = targets.ruleset()
@@ -178,7 +198,9 @@ def test_the_timer_takes_back_what_nobody_confirms(targets: LabTargets, firewall
     target.close()
 
 
-def test_foreign_tables_are_refused_and_untouched(targets: LabTargets, firewall: NftablesTarget, journal: Journal) -> None:
+def test_foreign_tables_are_refused_and_untouched(
+    targets: LabTargets, firewall: NftablesTarget, journal: Journal
+) -> None:
     targets.nft("add", "table", "inet", TABLE)
     targets.nft("add", "chain", "inet", TABLE, "mine")
     before = targets.ruleset()
@@ -202,7 +224,10 @@ def test_a_wrong_host_key_ends_before_the_login(targets: LabTargets, tmp_path: P
 
 
 def test_a_large_ruleset_loads_quickly(targets: LabTargets, firewall: NftablesTarget, journal: Journal) -> None:
-    lines = "".join(f"permit tcp host 100.64.10.{number % 250} host 100.64.40.{number // 250} eq {1000 + number}\n" for number in range(1000))
+    lines = "".join(
+        f"permit tcp host 100.64.10.{number % 250} host 100.64.40.{number // 250} eq {1000 + number}\n"
+        for number in range(1000)
+    )
     desired = wanted(more=lines)
     start = time.monotonic()
     outcome = apply(firewall, desired, journal)[1]

@@ -59,15 +59,15 @@ def cost_of(platform: str, aces: Sequence[Ace], range_cost: int = 1) -> Cost:
         sides = {"source": ace.source_ports, "destination": ace.destination_ports}
         blocks = 1
         for side, ports in sides.items():
-            blocks *= 1 if ports is None else sum(1 for _ in prefixes(ports.pairs, 16))
+            blocks *= 1 if ports is None else sum(1 for _block in prefixes(ports.pairs, 16))
             for text, cost in _operators(ports, range_cost):
                 if ace.protocol in registers:
                     registers[ace.protocol][side, text] = cost
         width = 128 if ace.family == 6 else 32
         for addresses in (ace.source, ace.destination):
-            blocks *= 1 if addresses is None else sum(1 for _ in prefixes(addresses.pairs, width))
+            blocks *= 1 if addresses is None else sum(1 for _block in prefixes(addresses.pairs, width))
         if ace.detail is not None and ace.protocol != 6:
-            blocks *= sum(1 for _ in prefixes(ace.detail.pairs, 16))
+            blocks *= sum(1 for _block in prefixes(ace.detail.pairs, 16))
         hardware += blocks * (2 if ace.family == 6 else 1)
     size = sum(len(line.encode()) + 1 for line, _ace in lines)
     totals = {protocol: sum(found.values()) for protocol, found in registers.items()}

@@ -83,7 +83,7 @@ def parse_ace(words: list[str], family: int, *, addresses: bool = True) -> Ace:
         destination = _address(line, family)
         destination_ports = _ports(line, protocol)
     else:
-        for _ in range(2):
+        for _round in range(2):
             side = line.take_if("src", "dst")
             if side == "src" and source_ports is None:
                 source_ports = _required_ports(line, protocol, family)
@@ -271,7 +271,7 @@ def _flag_match(line: Words, every: bool) -> IntervalSet:
     while line.peek()[:1] in ("+", "-") and line.peek()[1:] in names.TCP_FLAGS:
         word = line.take()
         tests.append((names.TCP_FLAGS[word[1:]], word[0] == "+"))
-    if not tests or len({bit for bit, _ in tests}) != len(tests):
+    if not tests or len({bit for bit, _value in tests}) != len(tests):
         raise NotUnderstood("match-all and match-any need each flag at most once")
     check = all if every else any
     return _flags(lambda flags: check(bool(flags & bit) == value for bit, value in tests))

@@ -241,5 +241,6 @@ class _Reader:
             else:
                 self.drafts[-1].opaque.append(Opaque(number, text, "an entry outside of its list"))
                 return
-        assert self._current is not None
+        if self._current is None:  # an entry is accepted only after the header of its list
+            raise ValueError(f"line {number} is outside of a list")
         self._current.add(number, text)

@@ -38,7 +38,7 @@ def _messages(text: str) -> dict[str, Message]:
     result: dict[str, Message] = {}
     for item in text.split():
         name, numbers = item.split("=")
-        kind, _, code = numbers.partition("/")
+        kind, _slash, code = numbers.partition("/")
         result[name] = (int(kind), int(code) if code else None)
     return result
 

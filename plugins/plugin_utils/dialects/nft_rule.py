@@ -35,7 +35,7 @@ class RuleDraft:
 
     def match(self, subject: str, values: IntervalSet) -> None:
         """Add one match."""
-        head, _, tail = subject.partition(" ")
+        head, _blank, tail = subject.partition(" ")
         if subject == "meta nfproto":
             self._family({2: 4, 10: 6}.get(values.pairs[0][0], 0) if values.size == 1 else 0)
         elif subject in ("meta l4proto", "ip protocol", "ip6 nexthdr"):
@@ -124,7 +124,7 @@ def value_table(subject: str) -> dict[str, int]:
 
 def maximum(subject: str) -> int:
     """Return the highest value of a subject."""
-    head, _, tail = subject.partition(" ")
+    head, _blank, tail = subject.partition(" ")
     if tail in ("saddr", "daddr") and head in WIDTH:
         return (1 << WIDTH[head]) - 1
     return 65535 if tail in ("sport", "dport") else 63 if subject == "tcp flags" else 255

@@ -114,7 +114,8 @@ def _variants(ace: Ace) -> list[list[str]]:
 
 
 def _messages(ace: Ace) -> list[list[str]]:
-    assert ace.detail is not None
+    if ace.detail is None:
+        raise ValueError("an entry without messages has none to write")
     word = "icmpv6" if ace.family == 6 else "icmp"
     whole: list[str] = []
     result: list[list[str]] = []

@@ -71,9 +71,9 @@ def _expanded(ace: Ace) -> int:
     count = 1
     for addresses in (ace.source, ace.destination):
         if addresses is not None:
-            count *= sum(1 for _ in prefixes(addresses.pairs, 32))
+            count *= sum(1 for _block in prefixes(addresses.pairs, 32))
     for ports in (ace.source_ports, ace.destination_ports):
-        count *= sum(1 for _ in prefixes(_pieces(ports), 16)) or 1
+        count *= sum(1 for _block in prefixes(_pieces(ports), 16)) or 1
     if ace.protocol == ICMP and ace.detail is not None:
         count *= sum(_messages(low, high) for low, high in ace.detail.pairs)
     return count

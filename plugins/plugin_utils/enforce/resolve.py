@@ -52,11 +52,11 @@ class Match:
 
 
 def _answers(protocol: int, detail: IntervalSet | None) -> IntervalSet:
-    """Return the ICMP answers (type * 256 + code 0) to the requests in ``detail``; the two usual ones where any message is meant."""
-    if detail is None:
-        return IntervalSet.of(*(kind * 256 for kind in USUAL_ANSWERS[protocol]))
-    known = ICMP_ANSWERS[protocol].items()
-    return IntervalSet.of(*(answer * 256 for request, answer in known if detail.contains(request * 256)))
+    """Return the ICMP types (with any code) that answer the requests in ``detail``; the two usual ones where any message is meant."""
+    kinds: Iterable[int] = USUAL_ANSWERS[protocol]
+    if detail is not None:
+        kinds = [answer for request, answer in ICMP_ANSWERS[protocol].items() if detail.contains(request * 256)]
+    return IntervalSet.of(*((kind * 256, kind * 256 + 255) for kind in kinds))
 
 
 def addresses_of(prefixes: Iterable[str], family: int) -> IntervalSet:

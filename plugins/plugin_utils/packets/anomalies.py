@@ -88,15 +88,14 @@ def dead_entries(source: FirstMatchList, decided: Decisions) -> list[Anomaly]:
             continue
         packets = decided.space.from_boxes(entry.boxes)
         instead = decided.within(packets)
-        opposite = tuple(other for other in instead if source.entries[other].permit != entry.permit)
+        opposite = tuple(other for other in instead.indices if source.entries[other].permit != entry.permit)
         if opposite:
             kind, blamed = CONTRADICTING, opposite
         else:
-            single = _single_cover(source, index, packets, tuple(instead), hulls, decided.space)
+            single = _single_cover(source, index, packets, instead.indices, hulls, decided.space)
             kind, blamed = (DEAD if len(single) <= 1 else UNION_SHADOWED), single
-        witness = next(iter(instead.values())).witness() if instead else None
-        if opposite:
-            witness = instead[opposite[0]].witness()
+        shown = opposite or instead.indices
+        witness = instead.witness(shown[0]) if shown else None
         result.append(Anomaly(kind, index, entry, blamed, witness))
     return result
 
@@ -171,7 +170,7 @@ def removable_entries(source: FirstMatchList, skip: Iterable[int], space: Packet
         passed = permitted(space, below)
         if own and (own.is_subset_of(passed) if entry.permit else not own & passed):
             takers = Decisions(space, below).within(own)
-            covering = tuple(later[place] if place < len(later) else len(source.entries) for place in takers)
+            covering = tuple(later[place] if place < len(later) else len(source.entries) for place in takers.indices)
             if index == len(source.entries) - 1 and covering == (len(source.entries),):
                 continue  # the default written out: good practice, not a fault
             result.append(Anomaly(REMOVABLE, index, entry, covering, own.witness()))

@@ -93,7 +93,7 @@ def protocol_column(protocol: Any, high: Any, low: Any) -> Any:
 def _flattened(decided: Decisions) -> tuple[int, list[_Level | None]]:
     """Number the nodes level by level and return the root with the tables; nodes of one level have consecutive numbers."""
     nodes = decided.space.nodes
-    by_level: list[list[int]] = [[] for _ in FIELDS]
+    by_level: list[list[int]] = [[] for _field in FIELDS]
     for node in sorted(nodes.reachable(decided.root)):
         if node >= 0:
             by_level[nodes.level[node]].append(node)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cached_property
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets import nodes as nd
@@ -232,16 +233,25 @@ class Decisions:
         change = self.space.nodes.terminals_changed
         return PacketSet(self.space, change(self.root, lambda end: nd.MEMBER if end == wanted else nd.NOTHING))
 
-    def within(self, packets: PacketSet) -> dict[int, PacketSet]:
-        """Return, by rising index, the entries that decide some of the packets, each with those packets."""
+    def within(self, packets: PacketSet) -> Local:
+        """Return which entries decide the packets of a set."""
         nodes = self.space.nodes
         local = nodes.both(self.space.root_of(packets), self.root)
         ends = sorted((node for node in nodes.reachable(local) if node <= nd.FIRST_ENTRY), reverse=True)
-        found = {}
-        for end in ends:
-            root = nodes.terminals_changed(local, lambda other, end=end: nd.MEMBER if other == end else nd.NOTHING)  # type: ignore[misc]
-            found[nd.FIRST_ENTRY - end] = PacketSet(self.space, root)
-        return found
+        return Local(nodes, local, tuple(nd.FIRST_ENTRY - end for end in ends))
+
+
+@dataclass(frozen=True)
+class Local:
+    """The entries that decide some packets: ``indices`` rising, and a witness of each on demand."""
+
+    nodes: nd.Nodes
+    root: int
+    indices: tuple[int, ...]
+
+    def witness(self, index: int) -> Packet:
+        """Return one of the packets that the entry decides; ``index`` is one of ``indices``."""
+        return Packet(*ordinary_values(self.nodes, self.root, nd.FIRST_ENTRY - index))
 
 
 def leaf(nodes: nd.Nodes, root: int, packet: Packet) -> int:

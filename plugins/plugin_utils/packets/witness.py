@@ -22,15 +22,26 @@ _ORDINARY: dict[str, tuple[int, ...]] = {
 _FIELDS = tuple(FIELD_MAXIMUM)
 
 
-def ordinary_values(nodes: nd.Nodes, root: int) -> list[int]:
-    """Return field values of one packet of a non-empty set, level by level: every inner node leads to a member."""
+def ordinary_values(nodes: nd.Nodes, root: int, end: int = nd.MEMBER) -> list[int]:
+    """Return field values of one packet that leads from the root to the terminal; the root must lead there."""
+    known: dict[int, bool] = {}
+
+    def leads(node: int) -> bool:
+        """Return whether some packet leads from the node to the terminal; every inner node is looked at once."""
+        if node < 0:
+            return node == end
+        found = known.get(node)
+        if found is None:
+            found = known[node] = any(leads(child) for child in nodes.children[node])
+        return found
+
     values: list[int] = []
     node = root
     for level, field in enumerate(_FIELDS):
         if node < 0 or nodes.level[node] != level:
             values.append(_pick(field, [(0, FIELD_MAXIMUM[field])], values))
             continue
-        ranges = [(low, high) for low, high, child in nodes.ranges(node) if child != nd.NOTHING]
+        ranges = [(low, high) for low, high, child in nodes.ranges(node) if leads(child)]
         value = _pick(field, ranges, values)
         values.append(value)
         node = next(child for low, high, child in nodes.ranges(node) if low <= value <= high)

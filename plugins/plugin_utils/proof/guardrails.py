@@ -173,14 +173,16 @@ def _not_kept(proof: _Proof, guardrail: Guardrail, rest: PacketSet) -> tuple[Gua
 
 def _pending(guardrail: Guardrail, rest: PacketSet, why: str, hint: str) -> tuple[GuardrailResult, Finding]:
     packet = rest.witness()
-    assert packet is not None
+    if packet is None:
+        raise ValueError("a violation has a witness packet")
     text = f"guardrail {guardrail.id}: {why} {packet.describe()}"
     return _result(guardrail, "not enforced", packet), codes.NEVER_UNENFORCED.at(text, guardrail.location, hint)
 
 
 def _violated(proof: _Proof, guardrail: Guardrail, rest: PacketSet, why: str) -> tuple[GuardrailResult, Finding]:
     packet = rest.witness()
-    assert packet is not None
+    if packet is None:
+        raise ValueError("a violation has a witness packet")
     seen = [item.listing for item in proof.sets if packet in item.sees]
     text = f"guardrail {guardrail.id}: {why} {packet.describe()}"
     if not seen:

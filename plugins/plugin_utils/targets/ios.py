@@ -38,7 +38,10 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_dif
     list_text,
     live_objects,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_management import exposed_interfaces, management_findings
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_management import (
+    exposed_interfaces,
+    management_findings,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_session import IosSession
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
 

@@ -59,7 +59,7 @@ class IosState:
     def free_name(self, base: str) -> str:
         """Return a live name for the next version: one that is not attached, preferably absent."""
         names = [base + suffix for suffix in SUFFIXES]
-        used = {name for name in self.groups.values()}
+        used = set(self.groups.values())
         free = [name for name in names if name not in used]
         current = [name for name in self.versions(base) if name in used]
         if current and current[0] in names:  # go round: a, b, c, a

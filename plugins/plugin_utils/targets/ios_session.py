@@ -61,7 +61,9 @@ class IosSession:
 
         def send() -> str:
             return str(
-                self._connection.send_config_set(list(lines), error_pattern=ERROR_PATTERN, read_timeout=max(LINE_SECONDS, self.spec.timeout))
+                self._connection.send_config_set(
+                    list(lines), error_pattern=ERROR_PATTERN, read_timeout=max(LINE_SECONDS, self.spec.timeout)
+                )
             )
 
         try:

@@ -247,7 +247,7 @@ def answers(service: str, packet: dict[str, Any]) -> bool:
             continue
         if protocol == 1:
             wanted = {8: {0}}.get(kind, set()) if kind is not None else {0, 14}
-            if packet["icmp_type"] in wanted and packet["icmp_code"] == 0:
+            if packet["icmp_type"] in wanted:
                 return True
         elif protocol not in (6, 17):
             return True

@@ -52,14 +52,23 @@ SGACLS = {"l1": "One", "l2": "Two", PERMIT: "Permit IP", DENY: "Deny IP", "l3": 
     ],
 )
 def test_a_cell_has_one_canonical_form(sgacls: list[str], rule: str, expected: tuple[list[str], str]) -> None:
-    wire = {"id": "c", "sourceSgtId": "s1", "destinationSgtId": "s2", "matrixCellStatus": "MONITOR", "defaultRule": rule, "sgacls": sgacls}
+    wire = {
+        "id": "c",
+        "sourceSgtId": "s1",
+        "destinationSgtId": "s2",
+        "matrixCellStatus": "MONITOR",
+        "defaultRule": rule,
+        "sgacls": sgacls,
+    }
     body = ise_objects.canonical_body("egress_matrix_cell", wire, SGTS, SGACLS)
     assert (body["sgacls"], body["default_rule"]) == expected
     assert (body["source"], body["destination"]) == ("A", "B")
 
 
 def test_ids_and_generations_are_not_part_of_the_hash() -> None:
-    first = ise_objects.canonical_body("sgacl", {"id": "1", "generationId": "0", "aclcontent": "deny  ip\r\n\r\n"}, {}, {})
+    first = ise_objects.canonical_body(
+        "sgacl", {"id": "1", "generationId": "0", "aclcontent": "deny  ip\r\n\r\n"}, {}, {}
+    )
     second = ise_objects.canonical_body("sgacl", {"id": "2", "generationId": "7", "aclcontent": "deny ip"}, {}, {})
     assert objects_sha256({"sgacl/x": first}) == objects_sha256({"sgacl/x": second})
 
@@ -93,14 +102,24 @@ def test_what_ise_would_not_check_is_checked_here(kind: str, name: str, body: di
 
 def test_an_sgacl_never_changes_its_ip_version() -> None:
     item = DesiredObject("sgacl", "SW_x", {"ip_version": "IPV6", "content": "deny ip", "description": "segwright:x"})
-    live = {"sgacl/SW_x": {"ip_version": "IPV4", "content": "deny ip", "description": "segwright:x", "owned": True, "internal": {}}}
+    live = {
+        "sgacl/SW_x": {
+            "ip_version": "IPV4",
+            "content": "deny ip",
+            "description": "segwright:x",
+            "owned": True,
+            "internal": {},
+        }
+    }
     with pytest.raises(FindingError) as error:
         ise_operations("ise1", [item], Snapshot("ise1", "ise", live), adopt=True)
     assert [finding.code for finding in error.value.findings] == ["SW4241"]
 
 
 def test_a_description_alone_is_never_written() -> None:
-    item = DesiredObject("downloadable_acl", "SW_x", {"dacl_type": "IPV4", "content": "deny ip any any", "description": "segwright:new"})
+    item = DesiredObject(
+        "downloadable_acl", "SW_x", {"dacl_type": "IPV4", "content": "deny ip any any", "description": "segwright:new"}
+    )
     live = {"downloadable_acl/SW_x": {**item.body, "description": "segwright:old", "owned": True, "internal": {}}}
     assert ise_operations("ise1", [item], Snapshot("ise1", "ise", live), adopt=False) == ()
 
@@ -109,7 +128,10 @@ def answered(status: int, retry_after: str | None = None) -> Answered:
     return Answered(status, {} if retry_after is None else {"retry-after": retry_after}, "")
 
 
-@pytest.mark.parametrize(("text", "low", "high"), [("0.5", 0.4, 0.6), ("3", 3, 3), ("86400", 10, 10), ("-5", 0, 0.1), ("soon", 0.1, 0.3), (None, 0.1, 0.3)])
+@pytest.mark.parametrize(
+    ("text", "low", "high"),
+    [("0.5", 0.4, 0.6), ("3", 3, 3), ("86400", 10, 10), ("-5", 0, 0.1), ("soon", 0.1, 0.3), (None, 0.1, 0.3)],
+)
 def test_retry_after_is_bounded_whatever_it_says(text: str | None, low: float, high: float) -> None:
     wait = ise_client._wait_after(answered(429, text), 1)
     assert wait is not None
@@ -128,7 +150,9 @@ def test_retry_after_may_be_a_date() -> None:
      ("POST", 429, True), ("GET", 400, False), ("GET", 403, False)],
 )  # fmt: skip
 def test_what_may_be_sent_again(verb: str, status: int, repeated: bool) -> None:
-    assert (ise_client._may_repeat(verb, status) and ise_client._wait_after(answered(status), 1) is not None) is repeated
+    assert (
+        ise_client._may_repeat(verb, status) and ise_client._wait_after(answered(status), 1) is not None
+    ) is repeated
 
 
 def test_the_bucket_keeps_the_rate() -> None:
@@ -186,7 +210,11 @@ end
 def test_our_part_of_a_configuration() -> None:
     state = read_config(CONFIG.replace("\n", "\r\n"))
     assert state.groups == {("GigabitEthernet1/0/1", "in"): "SW_hvac__b", ("GigabitEthernet1/0/1", "out"): "OTHER"}
-    assert state.lists["SW_hvac__b"] == ("5 remark rule hvac-1", "5 permit tcp any host 192.0.2.9 eq www", "10 deny ip any any")
+    assert state.lists["SW_hvac__b"] == (
+        "5 remark rule hvac-1",
+        "5 permit tcp any host 192.0.2.9 eq www",
+        "10 deny ip any any",
+    )
     assert state.versions("SW_hvac") == ["SW_hvac__b", "SW_hvac__a"]  # the one in force first
     assert state.free_name("SW_hvac") == "SW_hvac__c"
     assert state.routed == {"Vlan10"}
@@ -198,7 +226,9 @@ def test_our_part_of_a_configuration() -> None:
 
 
 def test_a_list_of_our_prefix_that_we_did_not_build_is_not_ours() -> None:
-    item = DesiredObject("access_list", "SW_byhand", {"content": "ip access-list extended SW_byhand\n 10 deny ip any any\n"})
+    item = DesiredObject(
+        "access_list", "SW_byhand", {"content": "ip access-list extended SW_byhand\n 10 deny ip any any\n"}
+    )
     live = Snapshot("acc1", "ios", live_objects(read_config(CONFIG), [item]))
     with pytest.raises(FindingError) as error:
         ios_operations("acc1", [item], live, adopt=False)
@@ -231,14 +261,26 @@ def test_connections_that_may_not_go_on() -> None:
     found = read_connections(CONNTRACK)
     assert len(found) == 5
     assert found[0] == Connection("tcp", "192.0.2.5", "198.51.100.7", 40000, 22)
-    rules = registry.parse("ios", "ip access-list extended x\npermit udp any any eq 123\npermit icmp any any echo\ndeny ip any any")[0].first_match()
+    rules = registry.parse(
+        "ios", "ip access-list extended x\npermit udp any any eq 123\npermit icmp any any echo\ndeny ip any any"
+    )[0].first_match()
     dropped = no_longer_permitted(found, rules, frozenset({"192.0.2.1"}))
     assert [(each.client, each.server_port) for each in dropped] == [("192.0.2.5", 22), ("2001:db8::5", 443)]
     assert dropped[0].words() == "-f ipv4 -p tcp -s 192.0.2.5 -d 198.51.100.7 --sport 40000 --dport 22"
 
 
 def test_a_spec_names_what_is_missing_and_hides_what_is_secret() -> None:
-    spec = TargetSpec.of({"name": "acc1", "platform": "ios", "username": "u", "password": "hunter2", "enable_password": "hunter3", "port": "2222", "verify": False})
+    spec = TargetSpec.of(
+        {
+            "name": "acc1",
+            "platform": "ios",
+            "username": "u",
+            "password": "hunter2",
+            "enable_password": "hunter3",
+            "port": "2222",
+            "verify": False,
+        }
+    )
     assert (spec.service_port, spec.address, spec.secrets) == (2222, "acc1", ("hunter2", "hunter3"))
     assert "hunter" not in repr(spec)
     for values, code in (
@@ -248,4 +290,7 @@ def test_a_spec_names_what_is_missing_and_hides_what_is_secret() -> None:
         with pytest.raises(FindingError) as error:
             TargetSpec.of({"name": "acc1", **values})
         assert error.value.findings[0].code == code
-    assert TargetSpec.of({"name": "ise1", "platform": "ise", "host": "2001:db8::1", "port": 9060}).url == "https://[2001:db8::1]:9060"
+    assert (
+        TargetSpec.of({"name": "ise1", "platform": "ise", "host": "2001:db8::1", "port": 9060}).url
+        == "https://[2001:db8::1]:9060"
+    )
