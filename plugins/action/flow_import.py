@@ -16,6 +16,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "kind": {"type": "str", "choices": ["auto", "pcap", "export_pcap"], "default": "auto"},
     "exporter": {"type": "str"},
     "data_dir": {"type": "path", "default": ".microseg"},
+    "partial": {"type": "bool", "default": False},
     "reorient": {"type": "bool", "default": False},
     "hints": {
         "type": "list",

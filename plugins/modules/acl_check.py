@@ -11,7 +11,8 @@ module: acl_check
 short_description: Find entries without effect and hold an access list against a budget
 version_added: 1.0.0
 description:
-  - Finds entries that can never match, because one earlier entry or several together cover them, entries that earlier ones cancel, and entries whose removal changes nothing. Exact for all packets, each with a witness packet and the entries to blame.
+  - Finds entries that can never match, because one earlier entry or several together cover them, entries that earlier ones cancel,
+    and entries whose removal changes nothing. Exact for all packets, each with a witness packet and the entries to blame.
   - Counts entries, bytes, hardware entries and layer-4 operators, and compares them with a named platform budget.
 options:
   platform:

@@ -11,8 +11,10 @@ module: acl_compare
 short_description: Compare the meaning of two access lists
 version_added: 1.0.0
 description:
-  - Proves that two access lists permit the same packets, or tells exactly which packets only one of them permits, with a witness packet for each part.
-  - The two may be of different platforms. The answer holds for all packets in the fields that are modelled (protocol, TCP flags, ICMP messages, later fragments, addresses and ports).
+  - Proves that two access lists permit the same packets, or tells exactly which packets only one of them permits, with a witness
+    packet for each part.
+  - The two may be of different platforms. The answer holds for all packets in the fields that are modelled (protocol, TCP flags,
+    ICMP messages, later fragments, addresses and ports).
   - Where a line is not understood nothing is claimed and RV(comparable) is false.
 options:
   first:
@@ -87,7 +89,8 @@ only_in_first:
     witness:
       description: One of the packets.
       type: dict
-      sample: {"family": 4, "protocol": "tcp", "source": "10.0.0.2", "source_port": 49152, "destination": "192.0.2.1", "destination_port": 443, "tcp_flags": ["syn"]}
+      sample: {"family": 4, "protocol": "tcp", "source": "10.0.0.2", "source_port": 49152,
+        "destination": "192.0.2.1", "destination_port": 443, "tcp_flags": ["syn"]}
 only_in_second:
   description: Packets that only the second list permits; a change from first to second opens these. Same form as RV(only_in_first).
   returned: success

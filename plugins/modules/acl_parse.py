@@ -11,7 +11,8 @@ module: acl_parse
 short_description: Read access lists from text
 version_added: 1.0.0
 description:
-  - Reads the access lists in a configuration, in show output or in the content of an ISE object, and says of each whether it was understood whole.
+  - Reads the access lists in a configuration, in show output or in the content of an ISE object, and says of each whether it was
+    understood whole.
   - A line that is not understood is never guessed. It stands in RV(acls[].opaque) with the reason.
   - Connects to nothing.
 options:
@@ -66,7 +67,8 @@ acls:
       description: Entries in order. A key that restricts nothing is absent.
       type: list
       elements: dict
-      sample: [{"permit": true, "family": 4, "protocol": "tcp", "source": ["any"], "destination": ["192.0.2.1/32"], "destination_ports": ["443"], "line": 2}]
+      sample: [{"permit": true, "family": 4, "protocol": "tcp", "source": ["any"],
+        "destination": ["192.0.2.1/32"], "destination_ports": ["443"], "line": 2}]
     opaque:
       description: Lines that were not understood, with line, text and reason.
       type: list

@@ -12,9 +12,11 @@ short_description: Bring one access list of a switch or firewall to a wanted sta
 version_added: 1.0.0
 description:
   - On Cisco IOS-XE an extended IPv4 access list and where it is attached, on Linux one table of nftables.
-  - A list in force is never edited. On a switch the next version is built under another name, read back and proved, each attachment is overwritten in one step, a new connection confirms, and only then the old version goes.
+  - A list in force is never edited. On a switch the next version is built under another name, read back and proved, each
+    attachment is overwritten in one step, a new connection confirms, and only then the old version goes.
   - A ruleset is loaded in one transaction under a timer on the firewall that takes it back unless a new connection has proved it.
-  - Lists are compared by meaning for all packets, so an equal list is left alone. Lists that are not ours, and lists with lines that are not understood, are refused.
+  - Lists are compared by meaning for all packets, so an equal list is left alone. Lists that are not ours, and lists with lines
+    that are not understood, are refused.
 author:
   - Segwright contributors (@segwright)
 options:
@@ -33,7 +35,8 @@ options:
     default: merged
   name:
     description:
-      - Name of the list, beginning with C(SW_) on a switch; the device has it with C(__a), C(__b) or C(__c) behind it. Name of the table on a firewall.
+      - Name of the list, beginning with C(SW_) on a switch; the device has it with C(__a), C(__b) or C(__c) behind it. Name of
+        the table on a firewall.
     type: str
     required: true
   content:

@@ -41,6 +41,12 @@ options:
       - Directory where the loop keeps flows, register and results.
     type: path
     default: .microseg
+  partial:
+    description:
+      - Whether of a capture that is cut or damaged the part before the damage is imported, with a warning.
+      - Otherwise nothing of it is imported, and the task fails with the byte offset of the damage.
+    type: bool
+    default: false
   reorient:
     description:
       - Whether to orient the whole store again afterwards, with what it knows by then. A conversation turns round only when the new

@@ -11,7 +11,8 @@ module: ise_info
 short_description: Read SGTs, SGACLs, downloadable ACLs, authorization profiles and matrix cells from Cisco ISE
 version_added: 1.0.0
 description:
-  - Reads objects with their contents, side by side and within the documented rate of ISE, in one canonical form - names instead of ids, and one spelling for the default rule of a cell.
+  - Reads objects with their contents, side by side and within the documented rate of ISE, in one canonical form - names instead
+    of ids, and one spelling for the default rule of a cell.
   - Reads only. One failed login ends the task.
 author:
   - Segwright contributors (@segwright)

@@ -11,8 +11,10 @@ module: ise_policy
 short_description: Bring objects of Cisco ISE to a wanted state
 version_added: 1.0.0
 description:
-  - Creates and changes SGTs, SGACLs, downloadable ACLs, authorization profiles and egress matrix cells, in the order in which they depend on each other.
-  - Contents are compared by meaning for all packets, so nothing is written that is already there; each save of a downloadable ACL would rename it on every switch.
+  - Creates and changes SGTs, SGACLs, downloadable ACLs, authorization profiles and egress matrix cells, in the order in which
+    they depend on each other.
+  - Contents are compared by meaning for all packets, so nothing is written that is already there; each save of a downloadable ACL
+    would rename it on every switch.
   - Objects without the mark of this collection are not touched unless O(adopt=true). Nothing is ever deleted.
   - A list whose lines are not all understood is neither sent nor replaced.
 author:

@@ -11,7 +11,15 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.interva
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import FIELDS, Box, FirstMatchList
 
 # Bits of each field; destination and source hold IPv4 addresses.
-BITS = {"protocol": 9, "detail": 16, "fragment": 1, "destination": 32, "source": 32, "destination_port": 16, "source_port": 16}
+BITS = {
+    "protocol": 9,
+    "detail": 16,
+    "fragment": 1,
+    "destination": 32,
+    "source": 32,
+    "destination_port": 16,
+    "source_port": 16,
+}
 
 
 class BddLists:

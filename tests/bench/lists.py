@@ -35,7 +35,9 @@ def _entry(choice: random.Random, hosts: list[int], place: int) -> Entry:
     )
     if protocol in (6, 17):
         port = choice.choice([443, 80, 22, 53, 104, 502, 11112, choice.randrange(1024, 65000)])
-        box = box.replace(destination_port=IntervalSet.of((port, port + choice.choice([0, 0, 0, 10, 500]))), fragment=WHOLE)
+        box = box.replace(
+            destination_port=IntervalSet.of((port, port + choice.choice([0, 0, 0, 10, 500]))), fragment=WHOLE
+        )
         if protocol == 6 and choice.random() < 0.1:
             box = box.replace(detail=ESTABLISHED)
     return Entry(choice.random() >= 0.2, (box,), f"rule-{place}", place)
@@ -70,5 +72,7 @@ def rewritten(choice: random.Random, entries: list[Entry]) -> list[Entry]:
         if draw > 0.9:
             later.append((place, entry))
     for place, entry in later:  # a repetition below the original can never match
-        result.insert(choice.randrange(min(place + len(result) - len(entries) + 1, len(result)), len(result) + 1), entry)
+        result.insert(
+            choice.randrange(min(place + len(result) - len(entries) + 1, len(result)), len(result) + 1), entry
+        )
     return result

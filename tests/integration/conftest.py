@@ -73,7 +73,7 @@ class LabTargets:
 
         def plain(value: Any) -> Any:
             if isinstance(value, dict):
-                return {key: plain(item) for key, item in value.items() if key not in MOVING}
+                return {key: plain(item) for key, item in value.items() if key not in MOVING and key[0] != "_"}
             if isinstance(value, list):
                 return [plain(item) for item in value]
             return names.get(value, value) if isinstance(value, str) else value

@@ -47,7 +47,8 @@ def wanted(*, port: int = 443, status: str = "ENABLED", more: tuple[DesiredObjec
         DesiredObject("sgt", "SW_pumps", {"value": 1100, "description": f"{MARK}pumps"}),
         DesiredObject("sgt", "SW_servers", {"value": 1200, "description": f"{MARK}servers"}),
         DesiredObject(
-            "sgacl", "SW_pumps_servers", {"ip_version": "IPV4", "content": f"permit tcp dst eq {port}\ndeny ip", "description": f"{MARK}cell"}
+            "sgacl", "SW_pumps_servers",
+            {"ip_version": "IPV4", "content": f"permit tcp dst eq {port}\ndeny ip", "description": f"{MARK}cell"},
         ),
         DesiredObject(
             "sgacl", "SW_servers_pumps",
@@ -446,7 +447,8 @@ def test_prune_removes_leftovers_and_never_cascades(
     # Somebody's own cell on our SGT: the SGT stays.
     ids = {name: control.object("sgt", name)["id"] for name in ("Corp", "SW_pumps")}
     control.call("POST", "/objects/egressmatrixcell", {
-        "sourceSgtId": ids["Corp"], "destinationSgtId": ids["SW_pumps"], "matrixCellStatus": "ENABLED", "defaultRule": "DENY_IP", "sgacls": [],
+        "sourceSgtId": ids["Corp"], "destinationSgtId": ids["SW_pumps"], "matrixCellStatus": "ENABLED",
+        "defaultRule": "DENY_IP", "sgacls": [],
     })  # fmt: skip
     outcome = apply(target, smaller, journal, prune=True)[1]
     assert "SW4225" in codes_of(outcome.findings)

@@ -37,12 +37,17 @@ def test_parse_result() -> None:
         "permit": True, "family": 4, "protocol": "tcp", "source": ["any"], "destination": ["192.0.2.1/32"],
         "destination_ports": ["443", "8443"], "remarks": ["web"], "line": 2, "text": "permit tcp any host 192.0.2.1 eq 443 8443",
     }]  # fmt: skip
-    assert found["opaque"] == [{"acl": "", "line": 3, "text": "permit foo any any", "reason": "protocol 'foo' is not understood"}]
+    assert found["opaque"] == [
+        {"acl": "", "line": 3, "text": "permit foo any any", "reason": "protocol 'foo' is not understood"}
+    ]
 
 
 def test_compare_result() -> None:
     first = {"platform": "dacl", "text": "permit tcp any host 10.0.0.1 eq 443"}
-    second = {"platform": "ios", "text": "ip access-list extended A\n permit tcp any host 10.0.0.1 range 440 443\n deny ip any any"}
+    second = {
+        "platform": "ios",
+        "text": "ip access-list extended A\n permit tcp any host 10.0.0.1 range 440 443\n deny ip any any",
+    }
     found = compare_result(first, second)
     assert (found["equal"], found["comparable"], found["only_in_first"], found["truncated"]) == (False, True, [], False)
     (part,) = found["only_in_second"]
@@ -58,7 +63,9 @@ def test_compare_result() -> None:
 
 
 def test_nothing_is_claimed_of_opaque_lists() -> None:
-    found = compare_result({"platform": "dacl", "text": "permit foo any any"}, {"platform": "dacl", "text": "permit foo any any"})
+    found = compare_result(
+        {"platform": "dacl", "text": "permit foo any any"}, {"platform": "dacl", "text": "permit foo any any"}
+    )
     assert (found["equal"], found["comparable"]) == (False, False)
     assert [item["side"] for item in found["not_modelled"]] == ["first", "second"]
     with pytest.raises(FindingError, match="SW1203"):
@@ -68,7 +75,10 @@ def test_nothing_is_claimed_of_opaque_lists() -> None:
 def test_check_result() -> None:
     found = check_result("dacl", DACL, budget="ise_dacl")
     json.dumps(found)
-    assert [(item["kind"], item["line"], item["covered_by"]) for item in found["anomalies"]] == [("dead", 3, [2]), ("contradicting", 4, [2])]
+    assert [(item["kind"], item["line"], item["covered_by"]) for item in found["anomalies"]] == [
+        ("dead", 3, [2]),
+        ("contradicting", 4, [2]),
+    ]
     assert found["ok"] is False
     assert found["counts"] == {
         "entries": 5, "bytes": len(DACL.replace("domain", "53")), "tcp_operators": 1, "udp_operators": 0,
@@ -113,11 +123,13 @@ def filters() -> dict[str, Any]:
 
 
 def test_filters() -> None:
-    web = [{"action": "permit", "protocol": "tcp", "destination": "192.0.2.10", "destination_ports": 443, "label": "web"}]
+    web = [
+        {"action": "permit", "protocol": "tcp", "destination": "192.0.2.10", "destination_ports": 443, "label": "web"}
+    ]
     assert filters()["to_dacl"](web) == "permit tcp any host 192.0.2.10 eq 443\ndeny ip any any"
-    assert filters()["to_sgacl"]([{"action": "permit", "protocol": "tcp", "source_ports": 443, "established": True}]) == (
-        "permit tcp src eq 443 established\ndeny ip"
-    )
+    assert filters()["to_sgacl"](
+        [{"action": "permit", "protocol": "tcp", "source_ports": 443, "established": True}]
+    ) == ("permit tcp src eq 443 established\ndeny ip")
     assert filters()["to_acl"](web, "A", remarks=True, end="").splitlines() == [
         "ip access-list extended A", " remark web", " 10 permit tcp any host 192.0.2.10 eq 443",
     ]  # fmt: skip
@@ -165,7 +177,11 @@ PLAY = """
 def test_through_ansible(root: Path, tmp_path: Path) -> None:
     play = tmp_path / "play.yml"
     play.write_text(PLAY, encoding="utf-8")
-    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(root / "collections"), "ANSIBLE_LOCALHOST_WARNING": "False"}
+    environment = {
+        **os.environ,
+        "ANSIBLE_COLLECTIONS_PATH": str(root / "collections"),
+        "ANSIBLE_LOCALHOST_WARNING": "False",
+    }
     tool = Path(sys.executable).parent / "ansible-playbook"
     if not tool.exists():
         pytest.skip("no ansible-playbook beside this Python")

@@ -97,4 +97,5 @@ def _write(descriptor: int, value: dict[str, Any] | None) -> None:
 def _text(holder: dict[str, Any]) -> str:
     if not holder:
         return "an unknown run"
-    return f"{holder.get('user', '?')} on {holder.get('host', '?')}, process {holder.get('pid', '?')}, since {holder.get('since', '?')} ({holder.get('purpose', '')})"
+    user, host, pid, since = (str(holder.get(key, "?")) for key in ("user", "host", "pid", "since"))
+    return f"{user} on {host}, process {pid}, since {since} ({holder.get('purpose', '')})"

@@ -69,15 +69,12 @@ def list_difference(first: FirstMatchList, second: FirstMatchList) -> Meaning:
     if result.equal:
         return SAME
     lost, gained = result.only_in_first.witness(), result.only_in_second.witness()
-    parts = []
-    if lost is not None:
-        parts.append(
-            f"{lost.describe()} would pass no longer (decided by {deciding_line(second, lost)!r}, before by {deciding_line(first, lost)!r})"
-        )
-    if gained is not None:
-        parts.append(
-            f"{gained.describe()} would pass newly (decided by {deciding_line(second, gained)!r}, before by {deciding_line(first, gained)!r})"
-        )
+    parts = [
+        f"{packet.describe()} would pass {how} (decided by {deciding_line(second, packet)!r},"
+        f" before by {deciding_line(first, packet)!r})"
+        for packet, how in ((lost, "no longer"), (gained, "newly"))
+        if packet is not None
+    ]
     effect = "both" if lost is not None and gained is not None else ("narrows" if lost is not None else "widens")
     return Meaning(effect, "; ".join(parts), lost.describe() if lost else "", gained.describe() if gained else "")
 

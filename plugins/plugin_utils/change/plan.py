@@ -166,7 +166,8 @@ def build_plan(
     """Return the plan that takes every connected target from its snapshot to what the policy says.
 
     ``effect`` is what the change does to conversations (proof.impact), as plain values; ``created`` RFC 3339, now where
-    empty; ``pending`` names targets whose last change still waits for a push (change/pending.py). Raises FindingError where a target holds something in the way (objects that are not ours, lines not understood).
+    empty; ``pending`` names targets whose last change still waits for a push (change/pending.py). Raises FindingError where
+    a target holds something in the way (objects that are not ours, lines not understood).
     """
     parts: list[TargetPlan] = []
     failures: list[Finding] = []

@@ -9,7 +9,9 @@ step only where the object still holds what the step left.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -77,11 +79,13 @@ def rollback_plan(
     *,
     check_mode: bool = False,
     progress: Progress | None = None,
+    workers: int = 8,
 ) -> Outcome:
     """Undo an applied plan (empty id: the last one) and return what was done.
 
     Raises FindingError SW4033 where the journal has nothing to undo. A step that cannot be undone is a finding; the steps
-    of other targets, and of the same target where it only refused one object, are still undone.
+    of other targets, and of the same target where it only refused one object, are still undone. Phases are undone in
+    reverse, targets side by side within a phase, each target's steps in reverse.
     """
     entries = read_entries(journal.path) if journal.path.exists() else []
     chosen = plan_id or last_plan(entries)
@@ -93,7 +97,7 @@ def rollback_plan(
     real = [step for step in steps if step.operation.action != PUSH]
     if check_mode:
         return Outcome(chosen, (), tuple(step.operation for step in real), ())
-    return _Rollback(chosen, targets, journal, steps, progress).carry_out()
+    return _Rollback(chosen, targets, journal, steps, progress, workers).carry_out()
 
 
 class _Rollback:
@@ -104,18 +108,27 @@ class _Rollback:
         journal: Journal,
         steps: Sequence[Executed],
         progress: Progress | None,
+        workers: int,
     ) -> None:
         self.plan_id, self.targets, self.journal, self.progress = plan_id, targets, journal, progress
         self.pushes = {step.operation.target: step.operation for step in steps if step.operation.action == PUSH}
         self.steps = [step for step in steps if step.operation.action != PUSH]
+        self.workers = workers
         self.done: list[Step] = []
         self.findings: list[Finding] = []
         self.unreachable: set[str] = set()
+        self.guard = threading.Lock()
 
     def carry_out(self) -> Outcome:
         self.journal.append("rollback_started", plan_id=self.plan_id, steps=[step.operation.id for step in self.steps])
-        for number, step in enumerate(self.steps, 1):
-            self._undo(number, step)
+        for phase in sorted({step.operation.phase for step in self.steps}, reverse=True):
+            groups: dict[str, list[tuple[int, Executed]]] = {}
+            for number, step in enumerate(self.steps, 1):
+                if step.operation.phase == phase:
+                    groups.setdefault(step.operation.target, []).append((number, step))
+            with ThreadPoolExecutor(max_workers=max(1, min(self.workers, len(groups)))) as pool:
+                for future in [pool.submit(self._undo_all, group) for group in groups.values()]:
+                    future.result()
         self._push()
         completed = {(step.operation.target, step.operation.id) for step in self.done}
         remaining = [
@@ -126,43 +139,42 @@ class _Rollback:
         last = (self.journal.number, self.journal.last_sha256)
         return Outcome(self.plan_id, tuple(self.done), tuple(remaining), tuple(self.findings), last)
 
+    def _undo_all(self, steps: Iterable[tuple[int, Executed]]) -> None:
+        for number, step in steps:
+            self._undo(number, step)
+
     def _undo(self, number: int, step: Executed) -> None:
         operation = step.operation
         what = f"{operation.target}: {operation.action} {operation.kind} {operation.name}"
         target = self.targets.get(operation.target)
         if target is None or operation.target in self.unreachable:
             code = codes.NO_CONNECTION if target is None else codes.UNDO_SKIPPED
-            self.findings.append(code.at(what))
+            with self.guard:
+                self.findings.append(code.at(what))
             return
-        self.journal.append("undo_started", plan_id=self.plan_id, target=operation.target, operation=asdict(operation))
         try:
+            self._note("undo_started", operation, operation=asdict(operation))
             result = target.undo(operation, step.undo)
+            self._note("undo_done", operation, operation_id=operation.id, changed=result.changed, writes=result.writes)
         except Exception as error:
             found = list(error.findings) if isinstance(error, FindingError) else [unexpected(operation, error)]
-            self.findings.extend(found)
-            if not any(finding.code == codes.UNDO_REFUSED.number for finding in found):
-                self.unreachable.add(operation.target)
-                self.findings.append(codes.UNDO_FAILED.at(what))
-            self.journal.append(
-                "undo_failed",
-                plan_id=self.plan_id,
-                target=operation.target,
-                operation_id=operation.id,
-                findings=[item.as_dict() for item in found],
-            )
+            with self.guard:
+                self.findings.extend(found)
+                if not any(finding.code == codes.UNDO_REFUSED.number for finding in found):
+                    self.unreachable.add(operation.target)
+                    self.findings.append(codes.UNDO_FAILED.at(what))
+            findings = [item.as_dict() for item in found]
+            self._note("undo_failed", operation, operation_id=operation.id, findings=findings)
             self._say(number, operation, "failed")
             return
-        self.journal.append(
-            "undo_done",
-            plan_id=self.plan_id,
-            target=operation.target,
-            operation_id=operation.id,
-            changed=result.changed,
-            writes=result.writes,
-        )
-        self.findings.extend(result.findings)
-        self.done.append(Step(operation, result.changed, result.writes, result.findings))
+        with self.guard:
+            self.findings.extend(result.findings)
+            self.done.append(Step(operation, result.changed, result.writes, result.findings))
         self._say(number, operation, "undone")
+
+    def _note(self, event: str, step: Operation, **content: Any) -> None:
+        with self.guard:
+            self.journal.append(event, plan_id=self.plan_id, target=step.target, **content)
 
     def _push(self) -> None:
         """Push once more on each target whose pushed objects were brought back."""
@@ -188,4 +200,5 @@ class _Rollback:
 
     def _say(self, number: int, operation: Operation, state: str) -> None:
         if self.progress is not None:
-            self.progress(number, len(self.steps), operation.target, operation, state)
+            with self.guard:
+                self.progress(number, len(self.steps), operation.target, operation, state)

@@ -59,13 +59,21 @@ def compare_result(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[
     claimed. Where one list belongs to a stateful firewall later fragments are left out, since it never sees them
     (``scope``). At most 200 boxes a side are told (``truncated``).
     """
-    lists = [registry.parse_one(side["platform"], side["text"], str(side.get("name") or "")) for side in (first, second)]
+    lists = [
+        registry.parse_one(side["platform"], side["text"], str(side.get("name") or "")) for side in (first, second)
+    ]
     unknown = [
         {"side": side, "acl": item.name, **_opaque_dict(line)}
         for side, item in zip(("first", "second"), lists, strict=True)
         for line in item.opaque
     ]
-    empty: dict[str, Any] = {"changed": False, "only_in_first": [], "only_in_second": [], "truncated": False, "scope": "all packets"}
+    empty: dict[str, Any] = {
+        "changed": False,
+        "only_in_first": [],
+        "only_in_second": [],
+        "truncated": False,
+        "scope": "all packets",
+    }
     if unknown:
         return {**empty, "comparable": False, "equal": False, "not_modelled": unknown}
     space = PacketSpace()
@@ -89,7 +97,9 @@ def difference_dicts(packets: PacketSet, limit: int = BOX_LIMIT) -> list[dict[st
     for box in packets.boxes(limit):
         witness = packets.space.from_box(box) & packets
         packet = witness.witness()
-        result.append({"text": box_text(box), "boxes": box_dicts(box), "witness": packet_dict(packet) if packet else {}})
+        result.append(
+            {"text": box_text(box), "boxes": box_dicts(box), "witness": packet_dict(packet) if packet else {}}
+        )
     return result
 
 

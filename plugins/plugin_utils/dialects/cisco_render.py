@@ -42,7 +42,10 @@ def ace_lines(ace: Ace, *, addresses: bool = True, port_lists: bool = False, log
         sources, destinations = _addresses(ace, ace.source), _addresses(ace, ace.destination)
         columns = [[head], sources, sides[0], destinations, sides[1], tails]
     else:
-        words = [[f" {side}{port}" if port else "" for port in ports] for side, ports in zip(("src", "dst"), sides, strict=True)]
+        words = [
+            [f" {side}{port}" if port else "" for port in ports]
+            for side, ports in zip(("src", "dst"), sides, strict=True)
+        ]
         columns = [[head], *words, tails]
     count = prod(map(len, columns))
     if count > LINE_LIMIT:

@@ -31,7 +31,10 @@ _SHOW_HEADER = re.compile(
 )
 _CONFIG_HEADER = re.compile(r"(?P<kind>ip|ipv6|mac|arp) access-list (?P<rest>\S.*)\Z")
 _NUMBERED = re.compile(r"access-list (?P<name>\S+) (?P<rest>\S.*)\Z")
-_ACE = re.compile(r"(?:(?P<before>\d{1,10})\s+|sequence\s+(?P<ahead>\d{1,10})\s+)?(?P<body>(?:permit|deny|remark|evaluate|dynamic)\b.*)\Z")
+_ACE = re.compile(
+    r"(?:(?P<before>\d{1,10})\s+|sequence\s+(?P<ahead>\d{1,10})\s+)?(?P<body>(?:permit|deny|remark|evaluate|dynamic)\b.*)\Z",
+    re.IGNORECASE,
+)
 _COUNTER = re.compile(r"\s*\(\d+ (?:estimate )?match(?:es)?\)")
 _LOG_TAG = re.compile(r"(?<=\blog) \(tag = [^()\s]+\)")
 _AFTER = re.compile(r"\ssequence\s+(\d{1,10})\s*\Z")
@@ -74,7 +77,7 @@ class _Draft:
             self.opaque.append(Opaque(number, text, reason))
             return
         body = match["body"]
-        if body.startswith("remark"):
+        if body.lower().startswith("remark"):
             self.remarks.append(body[6:].strip())
             return
         try:
@@ -96,7 +99,11 @@ class _Draft:
         else:
             ace = parse_ace(words, _FAMILY[self.kind], addresses=not self.kind.startswith("sgacl"))
         return replace(
-            ace, remarks=tuple(self.remarks), line=number, raw=" ".join(words), sequence=int(sequence) if sequence else None
+            ace,
+            remarks=tuple(self.remarks),
+            line=number,
+            raw=" ".join(words),
+            sequence=int(sequence) if sequence else None,
         )
 
     def done(self) -> ParsedAcl:
@@ -165,7 +172,7 @@ class _Reader:
             self._entry(number, text)
         elif _NOISE.match(text):
             self._current = None
-        elif self._current is not None and indent > self._current.indent:
+        elif self._current is not None and (indent > self._current.indent or re.match(r"\d+\s", text)):
             self._current.opaque.append(Opaque(number, text, "a line inside the list that is not an entry"))
         else:
             self._current = None
@@ -214,7 +221,9 @@ class _Reader:
             kind, name = f"foreign: {family}", " ".join(words)
         known = next((draft for draft in self.drafts if draft.name == name and draft.kind == kind), None)
         if known is not None and family != "mac":
-            known.opaque.append(Opaque(number, f"{family} access-list {' '.join(words)}", "the list stands twice in the text"))
+            known.opaque.append(
+                Opaque(number, f"{family} access-list {' '.join(words)}", "the list stands twice in the text")
+            )
         self._open(name, kind, indent)
 
     def _numbered_line(self, number: int, text: str, name: str, rest: str) -> None:

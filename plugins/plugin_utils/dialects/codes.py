@@ -9,13 +9,20 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
 
 UNKNOWN_PLATFORM = Code("SW1201", "error", "a platform is not known", "see the choices of the option platform")
 NOT_SUPPORTED = Code("SW1202", "error", "a platform is not supported yet", "use another enforcement point for now")
-OPAQUE = Code("SW1203", "error", "a list has lines that are not understood", "rewrite the line named, or exclude the list")
-NOT_EXPRESSIBLE = Code("SW1204", "error", "a platform cannot express an entry", "split or widen the rule, or choose another point")
+OPAQUE = Code(
+    "SW1203", "error", "a list has lines that are not understood", "rewrite the line named, or exclude the list"
+)
+NOT_EXPRESSIBLE = Code(
+    "SW1204", "error", "a platform cannot express an entry", "split or widen the rule, or choose another point"
+)
 NO_LIST = Code("SW1205", "error", "a text holds no access list", "give the output of the command that shows the list")
 SEVERAL_LISTS = Code("SW1206", "error", "a text holds several lists where one is wanted", "name the list")
 TOO_LARGE = Code("SW1207", "error", "a text or list is too large", "split the list")
-NO_ROUND_TRIP = Code("SW1208", "error", "a rendered list does not read back to the same meaning", "please report it")
-OVER_BUDGET = Code("SW1209", "warning", "a list is larger than the platform's budget", "merge entries, use prefixes or groups")
-FOREIGN_RULESET = Code("SW1210", "error", "a ruleset has a form that this collection did not write", "use a table of its own")
+OVER_BUDGET = Code(
+    "SW1209", "warning", "a list is larger than the platform's budget", "merge entries, use prefixes or groups"
+)
+FOREIGN_RULESET = Code(
+    "SW1210", "error", "a ruleset has a form that this collection did not write", "use a table of its own"
+)
 BAD_ENTRY = Code("SW1211", "error", "an entry description cannot be read", "use the keys that acl_parse returns")
 UNKNOWN_BUDGET = Code("SW1212", "error", "a budget name is not known", "see the choices of the option budget")

@@ -39,7 +39,9 @@ def parse(text: str, name: str = "") -> list[ParsedAcl]:
             opaque.append(Opaque(number, row, str(reason)))
         remarks = []
     if not aces and not opaque:
-        opaque.append(Opaque(0, "", "an empty downloadable ACL: whether it permits or denies differs between platforms"))
+        opaque.append(
+            Opaque(0, "", "an empty downloadable ACL: whether it permits or denies differs between platforms")
+        )
     families = {ace.family for ace in aces}
     return [
         ParsedAcl(name, "dacl", tuple(aces), tuple(opaque), tuple(remarks), default_permit=False, empty_permits=False,

@@ -57,7 +57,12 @@ def ace_dict(ace: Ace) -> dict[str, Any]:
             result[name] = True
     if ace.remarks:
         result["remarks"] = list(ace.remarks)
-    for name, value in (("sequence", ace.sequence), ("line", ace.line or None), ("text", ace.raw), ("label", ace.label)):
+    for name, value in (
+        ("sequence", ace.sequence),
+        ("line", ace.line or None),
+        ("text", ace.raw),
+        ("label", ace.label),
+    ):
         if value:
             result[name] = value
     return result
@@ -173,7 +178,9 @@ def _detail(value: Mapping[str, Any], protocol: int | None, family: int) -> Inte
     items = _listed(value[given[0]]) or []
     if given[0] == "tcp_flags":
         bits = {name: bit for bit, name in FLAG_NAMES.items()}
-        return IntervalSet.of(*(0 if item == "none" else sum(bits[word] for word in set(item.split("+"))) for item in items))
+        return IntervalSet.of(
+            *(0 if item == "none" else sum(bits[word] for word in set(item.split("+"))) for item in items)
+        )
     if protocol != (58 if family == 6 else 1):
         raise ValueError("icmp stands with the protocol icmp only")
     return IntervalSet.of(*(_messages(item) for item in items))

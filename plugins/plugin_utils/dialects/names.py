@@ -14,7 +14,9 @@ def _table(text: str) -> dict[str, int]:
     return {name: int(number) for name, number in (item.split("=") for item in text.split())}
 
 
-PROTOCOLS = _table("ahp=51 eigrp=88 esp=50 gre=47 icmp=1 igmp=2 ipinip=4 nos=94 ospf=89 pcp=108 pim=103 sctp=132 tcp=6 udp=17")
+PROTOCOLS = _table(
+    "ahp=51 eigrp=88 esp=50 gre=47 icmp=1 igmp=2 ipinip=4 nos=94 ospf=89 pcp=108 pim=103 sctp=132 tcp=6 udp=17"
+)
 PROTOCOLS_IPV6 = _table("ahp=51 eigrp=88 esp=50 icmp=58 ospf=89 pcp=108 pim=103 sctp=132 tcp=6 udp=17")
 
 TCP_PORTS = _table(

@@ -30,5 +30,7 @@ ICMPV6_TYPES = _table(
     "nd-router-advert=134 nd-neighbor-solicit=135 nd-neighbor-advert=136 nd-redirect=137 router-renumbering=138 "
     "ind-neighbor-solicit=141 ind-neighbor-advert=142 mld2-listener-report=143"
 )
-ICMPV6_CODES = _table("no-route=0 admin-prohibited=1 addr-unreachable=3 port-unreachable=4 policy-fail=5 reject-route=6")
+ICMPV6_CODES = _table(
+    "no-route=0 admin-prohibited=1 addr-unreachable=3 port-unreachable=4 policy-fail=5 reject-route=6"
+)
 TCP_FLAGS = {"fin": 1, "syn": 2, "rst": 4, "psh": 8, "ack": 16, "urg": 32, "ecn": 64, "cwr": 128}

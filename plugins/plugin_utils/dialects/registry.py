@@ -94,10 +94,14 @@ def list_round_trip(platform: str, source: ParsedAcl) -> bool:
     """Return whether one list is understood whole and its rendering has the same meaning."""
     if source.opaque:
         return False
-    writer = {"extended": "ios", "standard": "ios", "ipv6": "ios_ipv6", "sgacl_ipv6": "sgacl"}.get(source.kind, source.kind)
+    writer = {"extended": "ios", "standard": "ios", "ipv6": "ios_ipv6", "sgacl_ipv6": "sgacl"}.get(
+        source.kind, source.kind
+    )
     try:
         if writer == "nftables":
-            text = nftables.render(source.name or "list", source.aces, policy="accept" if source.default_permit else "drop")
+            text = nftables.render(
+                source.name or "list", source.aces, policy="accept" if source.default_permit else "drop"
+            )
             again = parse("nftables", text)
         elif writer == "sgacl":
             family = source.aces[0].family if source.aces else 0

@@ -82,7 +82,10 @@ def _expanded(ace: Ace) -> int:
 def _messages(low: int, high: int) -> int:
     """Return how many lines name the ICMP messages of a range: one for a whole type, else one for each code."""
     kinds = range(low >> 8, (high >> 8) + 1)
-    return sum(1 if low <= k * 256 and k * 256 + 255 <= high else min(high, k * 256 + 255) - max(low, k * 256) + 1 for k in kinds)
+    return sum(
+        1 if low <= k * 256 and k * 256 + 255 <= high else min(high, k * 256 + 255) - max(low, k * 256) + 1
+        for k in kinds
+    )
 
 
 def budget_findings(site: Site, lists: Sequence[PointList]) -> list[Finding]:

@@ -13,7 +13,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import registry
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import Ace
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce import codes
-from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject, DesiredTarget, PointList
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import (
+    DesiredObject,
+    DesiredTarget,
+    PointList,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.naming import owned_name
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
 
@@ -51,7 +55,9 @@ def desired_targets(site: Site, lists: Sequence[PointList]) -> tuple[tuple[Desir
             point = wanted_by.setdefault((listing.host, item.kind, item.name), listing.point)
             first = objects[listing.host, listing.platform].setdefault((item.kind, item.name), item)
             if first.body != item.body:
-                text = f"{listing.host}: {item.kind} {item.name} is wanted by {point} and, otherwise, by {listing.point}"
+                text = (
+                    f"{listing.host}: {item.kind} {item.name} is wanted by {point} and, otherwise, by {listing.point}"
+                )
                 findings.append(codes.OBJECT_CONFLICT.at(text, site.points[listing.point].location))
     targets = tuple(
         DesiredTarget(host, platform, tuple(found[key] for key in sorted(found)))
@@ -87,7 +93,9 @@ def _cell(site: Site, listing: PointList) -> list[DesiredObject]:
     only_closing = len(listing.aces) == 1
     if not only_closing:
         mark = ownership_mark(site, f"cell {listing.segment} to {listing.peer}")
-        made.append(DesiredObject("sgacl", listing.name, {"ip_version": "IPV4", "content": content, "description": mark}))
+        made.append(
+            DesiredObject("sgacl", listing.name, {"ip_version": "IPV4", "content": content, "description": mark})
+        )
     cell = {
         "source": source,
         "destination": destination,

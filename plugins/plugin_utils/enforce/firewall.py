@@ -30,13 +30,20 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.sides import Sides, sides_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Assignment, EnforcementPoint, Rule, Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
+    Assignment,
+    EnforcementPoint,
+    Rule,
+    Site,
+)
 
 FAMILIES = (4, 6)
 SHOWN = 5
 
 
-def firewall_list(site: Site, point: EnforcementPoint, assignments: Sequence[Assignment]) -> tuple[PointList, list[Finding]]:
+def firewall_list(
+    site: Site, point: EnforcementPoint, assignments: Sequence[Assignment]
+) -> tuple[PointList, list[Finding]]:
     """Return the forwarding list of a firewall.
 
     Order: permits of the point's management flows, DHCP, every rule that concerns an assigned segment and whose packets cross the
@@ -105,7 +112,9 @@ class _Concern:
     everything: bool
 
     @classmethod
-    def of(cls, site: Site, point: EnforcementPoint, assignments: Sequence[Assignment], default_permit: bool) -> _Concern:
+    def of(
+        cls, site: Site, point: EnforcementPoint, assignments: Sequence[Assignment], default_permit: bool
+    ) -> _Concern:
         names = frozenset(a.segment for a in assignments)
         addresses = {
             family: IntervalSet.of(*(pair for name in names for pair in member_addresses(site, name, family).pairs))
@@ -130,7 +139,9 @@ def _add_rules(site: Site, point: EnforcementPoint, concern: _Concern, builder: 
     for rule in site.rules():
         all_ends = list(ends_of(site, rule.client, rule.to))
         if not all_ends:
-            findings.append(codes.EMPTY_END.at(f"rule {rule.id}: {rule.client} or {rule.to} has no address", rule.location))
+            findings.append(
+                codes.EMPTY_END.at(f"rule {rule.id}: {rule.client} or {rule.to} has no address", rule.location)
+            )
         wanted = [ends for ends in all_ends if concern.assigned(rule, ends)]
         crossing = [ends for ends in wanted if concern.crosses(ends)]
         if wanted and not crossing:
@@ -141,7 +152,9 @@ def _add_rules(site: Site, point: EnforcementPoint, concern: _Concern, builder: 
                 builder.add(ace, Origin("rule", rule.id, rule.location))
     if inside:
         more = f" and {len(inside) - SHOWN} more" if len(inside) > SHOWN else ""
-        text = f"{point.id} does not see {len(inside)} rules whose ends share a subnet: {', '.join(inside[:SHOWN])}{more}"
+        text = (
+            f"{point.id} does not see {len(inside)} rules whose ends share a subnet: {', '.join(inside[:SHOWN])}{more}"
+        )
         findings.append(codes.SAME_SUBNET.at(text, point.location))
     return findings
 

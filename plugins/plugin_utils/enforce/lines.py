@@ -30,7 +30,16 @@ class ListBuilder:
 
     def add(self, ace: Ace, origin: Origin) -> None:
         """Append an ACE under its label; a line that stands already is left out."""
-        key = (ace.permit, ace.family, ace.protocol, ace.source, ace.destination, ace.source_ports, ace.destination_ports, ace.detail)
+        key = (
+            ace.permit,
+            ace.family,
+            ace.protocol,
+            ace.source,
+            ace.destination,
+            ace.source_ports,
+            ace.destination_ports,
+            ace.detail,
+        )
         if key in self._seen:
             return
         self._seen.add(key)
@@ -43,7 +52,9 @@ def rule_label(role: str, rule: str) -> str:
     return rule if role == "rule" else f"{rule}~{role}"
 
 
-def forward_ace(family: int, match: Match, source: IntervalSet | None, destination: IntervalSet | None, label: str) -> Ace:
+def forward_ace(
+    family: int, match: Match, source: IntervalSet | None, destination: IntervalSet | None, label: str
+) -> Ace:
     """Return the line for packets from ``source`` to ``destination``."""
     return Ace(
         permit=True,
@@ -58,13 +69,21 @@ def forward_ace(family: int, match: Match, source: IntervalSet | None, destinati
     )
 
 
-def reply_aces(family: int, match: Match, source: IntervalSet | None, destination: IntervalSet | None, label: str) -> list[Ace]:
+def reply_aces(
+    family: int, match: Match, source: IntervalSet | None, destination: IntervalSet | None, label: str
+) -> list[Ace]:
     """Return the line for packets from server to client: peer, source port and, for TCP, ``established``; none where nothing answers."""
     answer = match.reply()
     return [] if answer is None else [forward_ace(family, answer, source, destination, label)]
 
 
-def closing_ace(family: int, permit: bool, label: str = "default", source: IntervalSet | None = None, destination: IntervalSet | None = None) -> Ace:
+def closing_ace(
+    family: int,
+    permit: bool,
+    label: str = "default",
+    source: IntervalSet | None = None,
+    destination: IntervalSet | None = None,
+) -> Ace:
     """Return ``permit|deny ip`` for any packet, or for the given ends."""
     return Ace(
         permit=permit,
@@ -87,7 +106,9 @@ def add_access_bootstrap(builder: ListBuilder, location: Location, serves_dhcp: 
     """
     dhcp = [("bootstrap-dhcp", Match(UDP, DHCP_SERVER, DHCP_CLIENT, None))]
     if serves_dhcp:
-        dhcp += [("bootstrap-dhcp-server", Match(UDP, ports, DHCP_SERVER, None)) for ports in (DHCP_CLIENT, DHCP_SERVER)]
+        dhcp += [
+            ("bootstrap-dhcp-server", Match(UDP, ports, DHCP_SERVER, None)) for ports in (DHCP_CLIENT, DHCP_SERVER)
+        ]
     for label, match in dhcp:
         builder.add(forward_ace(4, match, None, None, label), Origin("bootstrap", location=location))
     add_icmp_errors(builder, location)

@@ -26,7 +26,13 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve
     matches_of,
     member_addresses,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import STAGES, Assignment, EnforcementPoint, Rule, Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
+    STAGES,
+    Assignment,
+    EnforcementPoint,
+    Rule,
+    Site,
+)
 
 FAMILY = 4
 SHOWN = 5
@@ -35,7 +41,9 @@ POLICIES_PER_ASIC = 256
 CELLS_PER_ASIC = 8192
 
 
-def matrix_lists(site: Site, point: EnforcementPoint, assignments: Sequence[Assignment]) -> tuple[list[PointList], list[Finding]]:
+def matrix_lists(
+    site: Site, point: EnforcementPoint, assignments: Sequence[Assignment]
+) -> tuple[list[PointList], list[Finding]]:
     """Return one list per ordered pair of the assigned segments, its own cell included.
 
     A cell takes the weaker stage of its two segments, and always ends in an explicit line, because a packet that
@@ -56,7 +64,9 @@ def matrix_lists(site: Site, point: EnforcementPoint, assignments: Sequence[Assi
     return lists, findings + _size_findings(point, lists)
 
 
-def _rules_by_cell(site: Site, point: EnforcementPoint, names: Sequence[str]) -> tuple[dict[tuple[str, str], list[Rule]], list[Finding]]:
+def _rules_by_cell(
+    site: Site, point: EnforcementPoint, names: Sequence[str]
+) -> tuple[dict[tuple[str, str], list[Rule]], list[Finding]]:
     """Return the rules of each (client, server) pair.
 
     A rule to a network set belongs to every segment that has devices in it. A cell has no addresses, so it permits the rule for

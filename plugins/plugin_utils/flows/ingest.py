@@ -13,7 +13,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.t
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.stitching import Silences, create_records, stitch
 
 # A conversation is answered when its server sent anything but a refusal: a bare RST is none (facts/flows.md section 7, replied share).
+# What makes a capture a partial one.
+DAMAGE = frozenset((codes.CAPTURE_CUT.number, codes.CAPTURE_DAMAGED.number))
 ANSWERED = (
     "CASE WHEN a_is_client THEN w.b_packets + w.b_bytes ELSE w.a_packets + w.a_bytes END > 0 AND NOT (protocol = 6 AND"
     " CASE WHEN a_is_client THEN b_flags ELSE a_flags END & 4 = 4 AND CASE WHEN a_is_client THEN b_flags ELSE a_flags END & 11 = 0"
@@ -96,12 +98,14 @@ def ingest(
     exporter: str = "",
     hints: Sequence[Mapping[str, Any]] | None = None,
     silences: Silences | None = None,
+    partial: bool = True,
 ) -> IngestResult:
     """Read captures into the store and return what was done.
 
     ``paths`` are files, folders or patterns; ``kind`` is auto, pcap or export_pcap; ``exporter`` names the tap of pcap inputs (default:
     the hash of each) and the devices behind export datagrams (default: each one's address); ``hints`` say where servers listen
-    (``address``, ``protocol``, ``ports``). Files that cannot be read become findings and do not stop the others. Raises FindingError for
+    (``address``, ``protocol``, ``ports``). Files that cannot be read become findings and do not stop the others; without ``partial`` a
+    capture that is cut or damaged is such a file, with it the part before the damage counts. Raises FindingError for
     a hint that cannot be used, a store of a newer format or a store in use.
     """
     operator_hints = hints_of(hints or ())
@@ -114,7 +118,7 @@ def ingest(
                 sources.append((each, ExportCapture(each.path, templates, exporter, each.source)))
             else:
                 sources.append((each, PacketCapture(each.path, exporter or f"pcap-{each.source[:8]}", each.source)))
-        result = _count(data_dir, sources, operator_hints, silences, listed, findings)
+        result = _count(data_dir, sources, operator_hints, silences, listed, findings, partial)
         templates.write(store.flows_dir(data_dir) / "templates.json")
     return result
 
@@ -125,7 +129,7 @@ def count_source(
     """As ``ingest`` for one source that is no file, such as a listener. The caller holds no lock."""
     listed = [{"path": str(made.path), "sha256": made.sha256, "bytes": made.size, "kind": made.kind, "status": "new"}]
     with store.writing(data_dir):
-        return _count(data_dir, [(made, source)], hints_of(hints or ()), None, listed, [])
+        return _count(data_dir, [(made, source)], hints_of(hints or ()), None, listed, [], True)
 
 
 def _count(
@@ -135,6 +139,7 @@ def _count(
     silences: Silences | None,
     listed: list[dict[str, Any]],
     findings: list[Finding],
+    partial: bool,
 ) -> IngestResult:
     by_hash = {each["sha256"]: each for each in listed if each["status"] == "new"}
     if not sources:
@@ -146,7 +151,7 @@ def _count(
             create_records(connection)
             kept: list[tuple[inputs.Input, Source]] = []
             for made, source in sources:
-                if _load(connection, made, source, findings, by_hash[made.sha256]):
+                if _load(connection, made, source, findings, by_hash[made.sha256], partial):
                     kept.append((made, source))
             records = connection.execute("SELECT count(*) FROM records").fetchone()[0]
             stitch(connection, silences)
@@ -177,7 +182,14 @@ def _count(
     return IngestResult(listed, records, sum(counts.values()), sorted_findings(findings), quality, days)
 
 
-def _load(connection: Any, made: inputs.Input, source: Source, findings: list[Finding], entry: dict[str, Any]) -> bool:
+def _load(
+    connection: Any,
+    made: inputs.Input,
+    source: Source,
+    findings: list[Finding],
+    entry: dict[str, Any],
+    partial: bool,
+) -> bool:
     try:
         for table in source.tables():
             connection.register("batch", table)
@@ -188,10 +200,23 @@ def _load(connection: Any, made: inputs.Input, source: Source, findings: list[Fi
         entry["status"] = "failed"
         connection.execute("DELETE FROM records WHERE source = ?", [made.source])
         return False
+    if not partial and any(each.code in DAMAGE for each in source.findings):
+        findings.extend(_refused(each) for each in source.findings)
+        entry["status"] = "failed"
+        connection.execute("DELETE FROM records WHERE source = ?", [made.source])
+        return False
     findings.extend(source.findings)
     if not source.quality.records:
         findings.append(codes.INPUT_EMPTY.at("no flow found", Location(str(made.path))))
     return True
+
+
+def _refused(finding: Finding) -> Finding:
+    """Return the finding of a capture that is not imported because of it."""
+    if finding.code not in DAMAGE:
+        return finding
+    hint = "nothing of it was imported; copy the file again, or allow partial captures to keep what stands before"
+    return replace(finding, severity="error", hint=hint)
 
 
 def _remember(connection: Any, data_dir: str | Path) -> None:

@@ -49,6 +49,7 @@ def run_flow_import(values: dict[str, Any]) -> dict[str, Any]:
         kind=values["kind"],
         exporter=values.get("exporter") or "",
         hints=values.get("hints"),
+        partial=bool(values.get("partial")),
     )
     result = _result(made.changed, made.inputs, made.records, made.connections, made.findings, made.quality, made.days)
     if values.get("reorient"):

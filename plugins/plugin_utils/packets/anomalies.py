@@ -24,7 +24,12 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.text import packet_text
 
 DEAD, UNION_SHADOWED, CONTRADICTING, REMOVABLE = "dead", "union_shadowed", "contradicting", "removable"
-_CODES = {DEAD: codes.DEAD, UNION_SHADOWED: codes.UNION_SHADOWED, CONTRADICTING: codes.CONTRADICTING, REMOVABLE: codes.REMOVABLE}
+_CODES = {
+    DEAD: codes.DEAD,
+    UNION_SHADOWED: codes.UNION_SHADOWED,
+    CONTRADICTING: codes.CONTRADICTING,
+    REMOVABLE: codes.REMOVABLE,
+}
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,9 @@ class Anomaly:
             REMOVABLE: f"changes nothing: {others} would decide the same",
         }[self.kind]
         shown = f" (for example {packet_text(self.witness)})" if self.witness else ""
-        return _CODES[self.kind].at(f"{entry_name(source, self.index)} {text if others else 'matches no packet'}{shown}")
+        return _CODES[self.kind].at(
+            f"{entry_name(source, self.index)} {text if others else 'matches no packet'}{shown}"
+        )
 
 
 def entry_name(source: FirstMatchList, index: int) -> str:
@@ -66,7 +73,9 @@ def entry_name(source: FirstMatchList, index: int) -> str:
     return f"entry {entry.number or index + 1} ({entry.label})" if entry.label else f"entry {entry.number or index + 1}"
 
 
-def find_anomalies(source: FirstMatchList, *, removable: bool = True, space: PacketSpace | None = None) -> list[Anomaly]:
+def find_anomalies(
+    source: FirstMatchList, *, removable: bool = True, space: PacketSpace | None = None
+) -> list[Anomaly]:
     """Return all anomalies of a list in the order of its entries. Exact for all packets.
 
     ``removable`` False leaves the dearer search for removable entries out (quadratic in overlapping entries).

@@ -7,11 +7,18 @@ from __future__ import annotations
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Code
 
-BAD_PACKET = Code("SW1101", "error", "a packet description cannot be read", "give protocol, source, destination and ports")
-BAD_BOX = Code("SW1102", "error", "a packet box cannot be read", "use the form of docs/formats/boxes.md")
-BAD_COLUMNS = Code("SW1103", "error", "columns to classify are incomplete", "give protocol, source, destination and ports")
-DEAD = Code("SW1110", "warning", "an entry can never match", "remove the entry, or move it before the one that covers it")
-UNION_SHADOWED = Code("SW1111", "warning", "an entry can never match because several earlier ones cover it", "remove the entry")
+BAD_PACKET = Code(
+    "SW1101", "error", "a packet description cannot be read", "give protocol, source, destination and ports"
+)
+BAD_COLUMNS = Code(
+    "SW1103", "error", "columns to classify are incomplete", "give protocol, source, destination and ports"
+)
+DEAD = Code(
+    "SW1110", "warning", "an entry can never match", "remove the entry, or move it before the one that covers it"
+)
+UNION_SHADOWED = Code(
+    "SW1111", "warning", "an entry can never match because several earlier ones cover it", "remove the entry"
+)
 CONTRADICTING = Code(
     "SW1112", "error", "an entry is cancelled by earlier ones that decide the opposite", "decide which one is meant"
 )

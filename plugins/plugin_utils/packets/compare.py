@@ -16,9 +16,10 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Box, Entry, FirstMatchList
 
-# Below this many entries, or above this share of changed ones, both lists are built whole.
+# Below this many entries, or above this share or number of changed ones, both lists are built whole.
 LOCAL_FROM = 64
 LOCAL_SHARE = 0.2
+LOCAL_LIMIT = 100
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def compare(first: FirstMatchList, second: FirstMatchList, space: PacketSpace | 
     space = space or PacketSpace()
     if first.default_permit == second.default_permit and max(len(first.entries), len(second.entries)) >= LOCAL_FROM:
         changed = _changed_entries(first.entries, second.entries)
-        if len(changed) <= LOCAL_SHARE * max(len(first.entries), len(second.entries)):
+        if len(changed) <= min(LOCAL_LIMIT, LOCAL_SHARE * max(len(first.entries), len(second.entries))):
             return _compare_inside([box for entry in changed for box in entry.boxes], first, second, space)
     return _difference(permitted(space, first), permitted(space, second))
 
@@ -81,7 +82,9 @@ def _changed_entries(first: Sequence[Entry], second: Sequence[Entry]) -> list[En
     return changed
 
 
-def _compare_inside(suspects: Iterable[Box], first: FirstMatchList, second: FirstMatchList, space: PacketSpace) -> Comparison:
+def _compare_inside(
+    suspects: Iterable[Box], first: FirstMatchList, second: FirstMatchList, space: PacketSpace
+) -> Comparison:
     only_first, only_second = [], []
     for box in dict.fromkeys(suspects):
         region = space.from_box(box)

@@ -186,7 +186,11 @@ def make_packet(
 
 def field_values(box: Box) -> dict[str, Any]:
     """Return the restricted fields of a box as {name: [(low, high), ...]}."""
-    return {item.name: getattr(box, item.name).to_ranges() for item in fields(box) if getattr(box, item.name) != ALL[item.name]}
+    return {
+        item.name: getattr(box, item.name).to_ranges()
+        for item in fields(box)
+        if getattr(box, item.name) != ALL[item.name]
+    }
 
 
 def possible_boxes() -> tuple[Box, ...]:

@@ -30,7 +30,10 @@ def mirror_boxes(box: Box) -> list[Box]:
     ports nor flags, are answered by later fragments.
     """
     swapped = box.replace(
-        source=box.destination, destination=box.source, source_port=box.destination_port, destination_port=box.source_port
+        source=box.destination,
+        destination=box.source,
+        source_port=box.destination_port,
+        destination_port=box.source_port,
     )
     result = []
     if box.fragment.contains(1):

@@ -30,7 +30,10 @@ UNPRIVILEGED = IntervalSet.of((1024, 65535))
 _NO_OPENERS = {4: (0, 3, 11, 14, 16, 18), 6: (1, 2, 3, 129)}
 _MESSAGES = IntervalSet.of((0, 65535))
 # Who can be a client where any address is meant: no host sends from the networks 0 and 127, multicast or class E (RFC 1122).
-_NO_CLIENTS = {4: IntervalSet.of((0, 2**24 - 1), (127 << 24, (128 << 24) - 1), (224 << 24, 2**32 - 1)), 6: IntervalSet.of((0xFF << 120, 2**128 - 1), (0, 1))}
+_NO_CLIENTS = {
+    4: IntervalSet.of((0, 2**24 - 1), (127 << 24, (128 << 24) - 1), (224 << 24, 2**32 - 1)),
+    6: IntervalSet.of((0xFF << 120, 2**128 - 1), (0, 1)),
+}
 _CLIENTS = {family: TOP[family].subtract(excluded) for family, excluded in _NO_CLIENTS.items()}
 
 

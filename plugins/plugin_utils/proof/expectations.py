@@ -61,9 +61,13 @@ def _check(site: Site, evaluator: Evaluator, item: Expectation) -> tuple[Expecta
     pairs = [(c, s) for c in clients for s in servers if c[0] == s[0] and c != s]
     if not pairs:
         missing = item.client if not clients else item.server
-        lack = "has no address" if not clients or not servers else f"and {item.client} have no two addresses of one family"
+        lack = (
+            "has no address" if not clients or not servers else f"and {item.client} have no two addresses of one family"
+        )
         text = f"expectation {item.id}: {missing} {lack}"
-        return ExpectationResult(item.id, item.expect, False, 0, text), codes.EXPECTATION_UNKNOWN.at(text, item.location)
+        return ExpectationResult(item.id, item.expect, False, 0, text), codes.EXPECTATION_UNKNOWN.at(
+            text, item.location
+        )
     port = item.client_port if item.client_port is not None else USUAL_CLIENT_PORT
     for checked, ((family, client), (_family, server)) in enumerate(pairs, 1):
         conversation = Conversation(family, client, server, item.protocol, item.port, port)
@@ -71,7 +75,9 @@ def _check(site: Site, evaluator: Evaluator, item: Expectation) -> tuple[Expecta
         if verdict.permitted if item.expect == "permit" else verdict.blocked:
             continue
         text = f"expectation {item.id}: {conversation.forward().describe()} {_says(verdict)}"
-        return ExpectationResult(item.id, item.expect, False, checked, text), codes.EXPECTATION_FAILED.at(text, item.location)
+        return ExpectationResult(item.id, item.expect, False, checked, text), codes.EXPECTATION_FAILED.at(
+            text, item.location
+        )
     return ExpectationResult(item.id, item.expect, True, len(pairs)), None
 
 

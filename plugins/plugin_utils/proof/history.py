@@ -22,8 +22,8 @@ ANSWER_EXPECTED = (1, 6, 58)
 class SeenConversation:
     """What the daily rollup says about one conversation over a window.
 
-    ``suspect`` is empty, or ``scan`` where the client was scanning when it opened this, or ``unanswered`` where no
-    server ever answered a protocol in which one must. ``weak`` says that the direction is a guess. Times are microseconds since 1970 in UTC.
+    ``suspect`` is empty, or ``scan`` where the client was scanning when it opened this, or ``unanswered`` where no server ever
+    answered a protocol in which one must. ``weak`` says that the direction is a guess. Times are microseconds since 1970 in UTC.
     """
 
     family: int

@@ -13,7 +13,12 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.history import SeenConversation
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.possible import changes
-from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.replay import PROTOCOL_NAMES, Names, conversation_of, doubt_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.replay import (
+    PROTOCOL_NAMES,
+    Names,
+    conversation_of,
+    doubt_of,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.verdict import Evaluator
 
 
@@ -57,7 +62,9 @@ class Impact:
         return text
 
 
-def impact(site: Site, before: Sequence[PointList], after: Sequence[PointList], history: Sequence[SeenConversation]) -> Impact:
+def impact(
+    site: Site, before: Sequence[PointList], after: Sequence[PointList], history: Sequence[SeenConversation]
+) -> Impact:
     """Return the effect of replacing the lists ``before`` (what is in force now) by ``after``."""
     old, new, names = Evaluator(site, before), Evaluator(site, after), Names(site)
     cut: list[dict[str, Any]] = []

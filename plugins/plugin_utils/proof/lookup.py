@@ -74,7 +74,9 @@ class _Test:
 
     def holds(self, source: int, destination: int) -> bool:
         """Return whether the addresses are within the limits."""
-        return all(_holds(pairs, destination if place == 3 else source) for place, pairs in self.limits if place in (3, 4))
+        return all(
+            _holds(pairs, destination if place == 3 else source) for place, pairs in self.limits if place in (3, 4)
+        )
 
     def rest(self, values: Sequence[int]) -> bool:
         """Return whether everything but the addresses is within the limits."""
@@ -88,7 +90,9 @@ def _holds(pairs: tuple[tuple[int, int], ...], value: int) -> bool:
 
 def _test(number: int, box: Box) -> _Test:
     sets = box.sets()
-    return _Test(number, tuple((place, sets[place].pairs) for place in _FIRST_FIELDS if sets[place] != ALL[FIELDS[place]]))
+    return _Test(
+        number, tuple((place, sets[place].pairs) for place in _FIRST_FIELDS if sets[place] != ALL[FIELDS[place]])
+    )
 
 
 class Lookup:

@@ -16,7 +16,11 @@ from dataclasses import dataclass
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import addresses_of, member_addresses
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.sides import TOP, sides_of
-from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import PacketSet, PacketSpace, permitted
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import (
+    PacketSet,
+    PacketSpace,
+    permitted,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Box, Entry, FirstMatchList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import EnforcementPoint, Member, Site
@@ -94,7 +98,10 @@ def _visible_boxes(site: Site, listing: PointList, surely: bool) -> list[Box]:
 
 
 def _between_sides(site: Site, point: EnforcementPoint, surely: bool) -> list[Box]:
-    """Return whole packets whose ends lie on two sides of the firewall; multicast, which is delivered locally too, only if not ``surely``."""
+    """Return whole packets whose ends lie on two sides of the firewall.
+
+    Multicast is delivered on the sender's side too, so it is not ``surely`` seen.
+    """
     boxes = []
     for family, protocols in FAMILY_PROTOCOLS.items():
         sides = sides_of(site, point, family)

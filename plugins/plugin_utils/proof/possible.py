@@ -39,11 +39,19 @@ def openings(site: Site, family: int) -> list[Opening]:
         for match in service.matches:
             if match.protocol in ECHO:
                 if match.protocol == (1 if family == 4 else 58):
-                    kind = ECHO[match.protocol] if match.icmp_type is None else match.icmp_type * 256 + (match.icmp_code or 0)
+                    kind = (
+                        ECHO[match.protocol]
+                        if match.icmp_type is None
+                        else match.icmp_type * 256 + (match.icmp_code or 0)
+                    )
                     found.append(Opening(name, match.protocol, kind, 0))
                 continue
             port = match.ports[0][0] if match.ports else 0
-            pinned = match.client_ports[0][0] if match.client_ports else (port if service.symmetric and port else USUAL_CLIENT_PORT)
+            pinned = (
+                match.client_ports[0][0]
+                if match.client_ports
+                else (port if service.symmetric and port else USUAL_CLIENT_PORT)
+            )
             found.append(Opening(name, match.protocol, port, pinned))
     return found
 

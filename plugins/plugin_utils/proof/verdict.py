@@ -18,7 +18,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.sides i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Packet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.lookup import Lookup
-from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.points import enforces, filtered_members, first_match
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.points import (
+    enforces,
+    filtered_members,
+    first_match,
+)
 
 TCP, UDP = 6, 17
 PORT_PROTOCOLS = (TCP, UDP, 33, 132, 136)
@@ -221,4 +225,6 @@ class Evaluator:
         permit, label = (entry.permit, entry.label) if entry else (lookup.default_permit, "implicit end")
         origins: Mapping[str, Origin] = listing.origins
         origin = origins.get(label, Origin("default"))
-        return PointVerdict(listing.point, listing.name, listing.kind, direction, permit, enforces(listing), label, origin)
+        return PointVerdict(
+            listing.point, listing.name, listing.kind, direction, permit, enforces(listing), label, origin
+        )

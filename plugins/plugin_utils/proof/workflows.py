@@ -14,10 +14,17 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import PacketSpace
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Rule, Site, Workflow
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof import codes
-from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.conversations import UNPRIVILEGED, conversation_boxes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.conversations import (
+    UNPRIVILEGED,
+    conversation_boxes,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.intent import fits
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.points import ListSets, every_list_sets
-from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.replay import CutConversation, Replay, conversation_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.replay import (
+    CutConversation,
+    Replay,
+    conversation_of,
+)
 
 
 @dataclass(frozen=True)
@@ -79,7 +86,9 @@ def workflow_findings(site: Site, replayed: Replay) -> list[Finding]:
             for item in replayed.cut:
                 if name in rules and not item.conversation.suspect and _stands_for(site, rules[name], item):
                     text = f"workflow {workflow.id} ({workflow.owner}): {item.client} to {item.server} would be cut at {item.point}"
-                    findings.append(codes.WORKFLOW_CUT.at(f"{text} although rule {name} stands for it", workflow.location))
+                    findings.append(
+                        codes.WORKFLOW_CUT.at(f"{text} although rule {name} stands for it", workflow.location)
+                    )
     return findings
 
 

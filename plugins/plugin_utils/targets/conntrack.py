@@ -66,7 +66,7 @@ def read_connections(text: str) -> list[Connection]:
                     int(fields.get("dport", 0)),
                     int(fields.get("type", 8)),
                     int(fields.get("code", 0)),
-                )  # fmt: skip
+                )
             )
         except (KeyError, ValueError):
             continue

@@ -75,7 +75,10 @@ class IosTarget:
     # -- the protocol's writing side
 
     def execute(self, operation: Operation) -> OperationResult:
-        """Carry out one step; see the protocol. Whatever fails, the list that was in force stays in force, or the finding says otherwise."""
+        """Carry out one step; see the protocol.
+
+        Whatever fails, the list that was in force stays in force, or the finding says otherwise.
+        """
         session = self._connected()
         before = session.lines
         if operation.kind == ATTACHMENT:

@@ -40,7 +40,11 @@ _SHORT = {
 
 @dataclass(frozen=True)
 class IosState:
-    """``lists``: live name -> lines as shown, without indentation; ``groups``: (interface, direction) -> live list name; ``routed``: interfaces with an address."""
+    """What we know of a switch.
+
+    ``lists``: live name -> lines as shown, without indentation; ``groups``: (interface, direction) -> live list name;
+    ``routed``: interfaces with an address.
+    """
 
     lists: dict[str, tuple[str, ...]] = field(hash=False)
     groups: dict[tuple[str, str], str] = field(hash=False)

@@ -198,7 +198,8 @@ def _leftovers(target: str, wanted: set[str], live: Snapshot) -> list[Operation]
         summary = f"{action} {name}, which the policy no longer has"
         step = Operation(
             operation_id(target, kind, name, action, None), target, kind, name, action, body, None, summary,
-            text_diff(_shown(body), "", key), "widens" if kind == ATTACHMENT else "none", CLEAN, {PRUNE: True, "difference": "is not in the policy"},
+            text_diff(_shown(body), "", key), "widens" if kind == ATTACHMENT else "none", CLEAN,
+            {PRUNE: True, "difference": "is not in the policy"},
         )  # fmt: skip
         steps.append(step)
     return steps

@@ -272,7 +272,10 @@ class IseTarget:
             raise FindingError(codes.NO_ANSWER.at(text, hint="it was not sent again; plan and apply again")) from None
 
     def _delete(self, kind: str, name: str, identifier: str) -> None:
-        """Delete an object that nothing uses; references that ISE has just dropped may count for some seconds (facts/ise.md section 1.4)."""
+        """Delete an object that nothing uses.
+
+        References that ISE has just dropped may count for some seconds (facts/ise.md section 1.4).
+        """
         if kind == "sgt":
             users = [
                 item["name"]

@@ -174,7 +174,7 @@ def _leftovers(target: str, desired: Sequence[DesiredObject], live: Snapshot) ->
                 "both",
                 CLEAN,
                 {PRUNE: True, "difference": "is not in the policy"},
-            )  # fmt: skip
+            )
         )
     return steps
 

@@ -22,14 +22,17 @@ _ARM = """
 set -eu
 : > "$1/armed"
 if command -v setsid >/dev/null 2>&1; then run=setsid; else run=nohup; fi
-$run sh -c 'sleep "$2"; if mv "$1/armed" "$1/fired" 2>/dev/null; then nft -f "$1/revert.nft" && : > "$1/reverted"; fi; sleep 600; rm -rf "$1"' \
-  sh "$1" "$2" </dev/null >/dev/null 2>&1 &
+$run sh -c '
+  sleep "$2"
+  if mv "$1/armed" "$1/fired" 2>/dev/null; then nft -f "$1/revert.nft" && : > "$1/reverted"; fi
+  sleep 600
+  rm -rf "$1"
+' sh "$1" "$2" </dev/null >/dev/null 2>&1 &
 echo $!
 """
-_CALL_OFF = (
-    'mv "$1/armed" "$1/cancelled" && { kill -- "-$2" 2>/dev/null || kill "$2" 2>/dev/null || true; rm -rf "$1"; }'
-)
-_FIRE_NOW = 'mv "$1/armed" "$1/fired" && nft -f "$1/revert.nft" && { kill -- "-$2" 2>/dev/null || kill "$2" 2>/dev/null || true; rm -rf "$1"; }'
+_END = '{ kill -- "-$2" 2>/dev/null || kill "$2" 2>/dev/null || true; rm -rf "$1"; }'
+_CALL_OFF = f'mv "$1/armed" "$1/cancelled" && {_END}'
+_FIRE_NOW = f'mv "$1/armed" "$1/fired" && nft -f "$1/revert.nft" && {_END}'
 CONNECT_MARGIN = 15.0
 
 

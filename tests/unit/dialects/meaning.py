@@ -9,7 +9,18 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Packet, make_packet
 
 FLAGS = {"F": 1, "S": 2, "R": 4, "P": 8, "A": 16, "U": 32}
-PROTOCOLS = {"tcp": 6, "udp": 17, "icmp": 1, "icmp6": 58, "gre": 47, "esp": 50, "sctp": 132, "igmp": 2, "ospf": 89, "pim": 103}
+PROTOCOLS = {
+    "tcp": 6,
+    "udp": 17,
+    "icmp": 1,
+    "icmp6": 58,
+    "gre": 47,
+    "esp": 50,
+    "sctp": 132,
+    "igmp": 2,
+    "ospf": 89,
+    "pim": 103,
+}
 
 
 def packet(text: str) -> Packet:

@@ -12,7 +12,16 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.interva
 
 @pytest.mark.parametrize(
     ("low", "high", "blocks"),
-    [(1024, 65535, 6), (49152, 65535, 1), (32768, 60999, 7), (16384, 32767, 1), (5000, 5010, 3), (1, 1023, 10), (1, 65534, 30), (47808, 47823, 1)],
+    [
+        (1024, 65535, 6),
+        (49152, 65535, 1),
+        (32768, 60999, 7),
+        (16384, 32767, 1),
+        (5000, 5010, 3),
+        (1, 1023, 10),
+        (1, 65534, 30),
+        (47808, 47823, 1),
+    ],
 )
 def test_ranges_fall_into_blocks(low: int, high: int, blocks: int) -> None:
     """The figures of facts/devices.md section 4.2."""
@@ -46,7 +55,10 @@ def test_budgets() -> None:
     assert cost.entries == 60
     assert [(finding.code, finding.severity) for finding in findings] == [("SW1209", "warning")]
     _cost, findings = check_budget("dacl", [*many, *many], "ise_dacl")
-    assert [(finding.severity, finding.message.split()[:2]) for finding in findings][0] == ("error", ["120", "entries"])
+    assert next((finding.severity, finding.message.split()[:2]) for finding in findings) == (
+        "error",
+        ["120", "entries"],
+    )
     assert check_budget("dacl", many[:10], "ise_dacl")[1] == []
     ranges = [Ace(True, 6, destination_ports=IntervalSet.of((i * 100 + 1, i * 100 + 3))) for i in range(5)]
     assert check_budget("ios", ranges, "ie3x00")[1][0].severity == "error"

@@ -15,9 +15,12 @@ from tests.unit.dialects.meaning import packet
 
 
 def test_dacl_differs_in_spelling_only() -> None:
-    first = registry.parse_one("dacl", "permit udp any any eq domain\npermit tcp any host 192.0.2.1 eq www\ndeny ip any any")
+    first = registry.parse_one(
+        "dacl", "permit udp any any eq domain\npermit tcp any host 192.0.2.1 eq www\ndeny ip any any"
+    )
     second = registry.parse_one(
-        "dacl", "remark web and dns\r\n  PERMIT  udp any any  eq 53\r\n\r\npermit tcp any 192.0.2.1 0.0.0.0 eq 80 log\r\n"
+        "dacl",
+        "remark web and dns\r\n  PERMIT  udp any any  eq 53\r\n\r\npermit tcp any 192.0.2.1 0.0.0.0 eq 80 log\r\n",
     )
     assert (first.opaque, second.opaque) == ((), ())
     assert second.aces[0].remarks == ("web and dns",)
@@ -26,9 +29,16 @@ def test_dacl_differs_in_spelling_only() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["permit tcp host 10.0.0.1 any", "10 permit ip any any", "permit ip any any\nip access-list extended X", "", "remark nothing else",
-     "permit tcp any object-group X", "permit ip any any\npermit ipv6 any any\npermit tcp any any eq 443"],
-)  # fmt: skip
+    [
+        "permit tcp host 10.0.0.1 any",
+        "10 permit ip any any",
+        "permit ip any any\nip access-list extended X",
+        "",
+        "remark nothing else",
+        "permit tcp any object-group X",
+        "permit ip any any\npermit ipv6 any any\npermit tcp any any eq 443",
+    ],
+)
 def test_dacl_that_is_not_certain(text: str) -> None:
     (found,) = registry.parse("dacl", text)
     assert found.opaque
@@ -36,7 +46,10 @@ def test_dacl_that_is_not_certain(text: str) -> None:
 
 
 def test_dacl_families() -> None:
-    (mixed,) = registry.parse("dacl", "permit udp any host 10.0.0.1 eq 53\npermit udp any host 2001:db8::1 eq 53\ndeny ip any any\ndeny ipv6 any any")
+    (mixed,) = registry.parse(
+        "dacl",
+        "permit udp any host 10.0.0.1 eq 53\npermit udp any host 2001:db8::1 eq 53\ndeny ip any any\ndeny ipv6 any any",
+    )
     assert [ace.family for ace in mixed.aces] == [4, 6, 4, 6]
     (six,) = registry.parse("dacl", "permit tcp any any eq 443\ndeny ipv6 any any")
     assert [ace.family for ace in six.aces] == [6, 6]
@@ -47,11 +60,24 @@ def test_dacl_families() -> None:
 def test_dacl_text_is_what_the_field_writes() -> None:
     made = [
         Ace(True, 17, source_ports=IntervalSet.of(68), destination_ports=IntervalSet.of(67), label="dhcp"),
-        Ace(True, 6, destination=IntervalSet.from_prefix("10.2.0.0/24"), destination_ports=IntervalSet.of(104, (11112, 11113)), label="pacs"),
-        Ace(True, 6, destination=IntervalSet.from_prefix("10.2.0.9"), source_ports=IntervalSet.of(22), detail=ESTABLISHED, label="pacs~reply"),
+        Ace(
+            True,
+            6,
+            destination=IntervalSet.from_prefix("10.2.0.0/24"),
+            destination_ports=IntervalSet.of(104, (11112, 11113)),
+            label="pacs",
+        ),
+        Ace(
+            True,
+            6,
+            destination=IntervalSet.from_prefix("10.2.0.9"),
+            source_ports=IntervalSet.of(22),
+            detail=ESTABLISHED,
+            label="pacs~reply",
+        ),
         Ace(True, 1, detail=IntervalSet.of((768, 1023)), label="icmp"),
         Ace(False, label="default"),
-    ]  # fmt: skip
+    ]
     assert registry.render("dacl", "PUMPS", made).splitlines() == [
         "permit udp any eq 68 any eq 67",
         "permit tcp any 10.2.0.0 0.0.0.255 eq 104",
@@ -60,7 +86,14 @@ def test_dacl_text_is_what_the_field_writes() -> None:
         "permit icmp any any unreachable",
         "deny ip any any",
     ]
-    assert [ace.label for _line, ace in registry.render_lines("dacl", made)] == ["dhcp", "pacs", "pacs", "pacs~reply", "icmp", "default"]
+    assert [ace.label for _line, ace in registry.render_lines("dacl", made)] == [
+        "dhcp",
+        "pacs",
+        "pacs",
+        "pacs~reply",
+        "icmp",
+        "default",
+    ]
     assert registry.render("dacl", "PUMPS", made, remarks=True).splitlines()[0] == "remark dhcp"
 
 
@@ -110,12 +143,15 @@ sw#
 def test_sgacls_of_a_device() -> None:
     found = registry.parse("sgacl", SHOWN)
     assert [(item.name, len(item.aces), item.aces[0].family, item.opaque) for item in found] == [
-        ("permit_icmp", 1, 4, ()), ("icmp_echo-01", 1, 4, ()), ("v6_sgacl", 1, 6, ()),
-    ]  # fmt: skip
+        ("permit_icmp", 1, 4, ()),
+        ("icmp_echo-01", 1, 4, ()),
+        ("v6_sgacl", 1, 6, ()),
+    ]
     rbacls = registry.parse("sgacl", RBACL)
     assert [(item.name, [ace.raw for ace in item.aces], item.opaque) for item in rbacls] == [
-        ("TCP_51005-01", ["permit tcp dst eq 51005", "deny ip log"], ()), ("Deny IP-00", ["deny ip"], ()),
-    ]  # fmt: skip
+        ("TCP_51005-01", ["permit tcp dst eq 51005", "deny ip log"], ()),
+        ("Deny IP-00", ["deny ip"], ()),
+    ]
     assert registry.round_trip("sgacl", RBACL)
     strange = registry.parse("sgacl", RBACL.replace("deny ip log", "deny ip maybe"))
     assert strange[0].opaque[0].reason == "'maybe' is not understood"

@@ -50,7 +50,9 @@ def test_an_empty_list_permits_everything() -> None:
 def test_text_without_indentation_is_the_same() -> None:
     flat = "\n".join(line.strip() for line in SHOW.splitlines())
     first, second = registry.parse("ios", SHOW), registry.parse("ios", flat)
-    assert [[ace.meaning() for ace in item.aces] for item in first] == [[ace.meaning() for ace in item.aces] for item in second]
+    assert [[ace.meaning() for ace in item.aces] for item in first] == [
+        [ace.meaning() for ace in item.aces] for item in second
+    ]
 
 
 CONFIG = """
@@ -124,7 +126,10 @@ def test_bare_lines_are_one_list() -> None:
         ("ip access-list extended A\n permit tcp any any\n something else\n", "not an entry"),
         ("ip access-list extended A\n 20 permit tcp any any\n 10 deny ip any any\n", "sequence numbers"),
         ("ip access-list extended A\n 10 permit tcp any any\n 10 deny ip any any\n", "sequence numbers"),
-        ("ip access-list extended A\n permit tcp any any\nip access-list extended A\n permit ip any any\n", "stands twice"),
+        (
+            "ip access-list extended A\n permit tcp any any\nip access-list extended A\n permit ip any any\n",
+            "stands twice",
+        ),
         ("ip access-list extended A\n permit tcp any any\nno ip access-list extended A\n", "removed later"),
         ("Extended IP access list A\n10 permit tcp any any\nstrange words\n20 permit ip any any\n", "unknown line"),
         ("ip access-list extended A\n permit tcp any any\n!\n permit ip any any\n", "outside of its list"),
@@ -206,3 +211,10 @@ def test_no_line_of_real_outputs_is_lost(corpora: Path) -> None:
         expected = len(re.findall(r"(?m)^\s*(?:\d+ )?(?:permit|deny)\b", text))
         found = registry.parse("ios", text)
         assert sum(len(item.aces) + len(item.opaque) for item in found) == expected, path.name
+
+
+def test_case_and_numbers_without_indentation() -> None:
+    (loud,) = registry.parse("ios", "ip access-list extended A\nPermit TCP any any EQ 443\nDENY ip any any\n")
+    assert (len(loud.aces), loud.opaque) == (2, ())
+    (strange,) = registry.parse("ios", "Extended IP access list A\n10 permit tcp any any\n20 forbid ip any any\n")
+    assert [line.text for line in strange.opaque] == ["20 forbid ip any any"]

@@ -19,14 +19,31 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model i
 NET, HOSTS = IntervalSet.from_prefix("10.0.0.0/24"), IntervalSet.of(0x0A010001, (0x0A010003, 0x0A010009))
 ACES = [
     Ace(True, 6, 4, NET, HOSTS, None, IntervalSet.of(443, (5000, 5010)), label="r-1"),
-    Ace(True, 17, 6, IntervalSet.from_prefix("2001:db8::/32"), None, IntervalSet.of((1024, 65535)), IntervalSet.of(53), label='odd "name"\\'),
+    Ace(
+        True,
+        17,
+        6,
+        IntervalSet.from_prefix("2001:db8::/32"),
+        None,
+        IntervalSet.of((1024, 65535)),
+        IntervalSet.of(53),
+        label='odd "name"\\',
+    ),
     Ace(True, 1, 4, None, NET, detail=IntervalSet.of((2048, 2303), 772, (0, 255)), label="icmp"),
     Ace(True, 58, 6, detail=IntervalSet.of((512, 767), (256, 258)), label="icmp6"),
-    Ace(False, 6, 4, detail=ESTABLISHED), Ace(False, 6, 4, destination_ports=IntervalSet.of(22), detail=IntervalSet.of(2)),
-    Ace(False, 47, 4), Ace(False, 6, 6), Ace(True, 99, 4), Ace(True, 132, 4, destination_ports=IntervalSet.of(2905), log=True),
-    Ace(False, 58, 6), Ace(False, 1, 4), Ace(False, 89, 4), Ace(True, None, 4, IntervalSet.from_prefix("172.16.0.0/12")),
-    Ace(False, None, 4, label="default"), Ace(False, None, 6, label="default"),
-]  # fmt: skip
+    Ace(False, 6, 4, detail=ESTABLISHED),
+    Ace(False, 6, 4, destination_ports=IntervalSet.of(22), detail=IntervalSet.of(2)),
+    Ace(False, 47, 4),
+    Ace(False, 6, 6),
+    Ace(True, 99, 4),
+    Ace(True, 132, 4, destination_ports=IntervalSet.of(2905), log=True),
+    Ace(False, 58, 6),
+    Ace(False, 1, 4),
+    Ace(False, 89, 4),
+    Ace(True, None, 4, IntervalSet.from_prefix("172.16.0.0/12")),
+    Ace(False, None, 4, label="default"),
+    Ace(False, None, 6, label="default"),
+]
 TEXT = registry.render("nftables", "segwright", ACES)
 WANTED = first_match_list(ACES, fragments_like_ios=False)
 
@@ -45,7 +62,10 @@ def test_text_is_one_transaction_that_touches_one_table() -> None:
     assert rows[:3] == ["table inet segwright", "delete table inet segwright", "table inet segwright {"]
     assert "flush" not in TEXT
     assert rows[5:7] == ["\t\tct state established,related accept", "\t\tct state invalid drop"]
-    assert '\t\tip saddr 10.0.0.0/24 ip daddr { 10.1.0.1, 10.1.0.3-10.1.0.9 } tcp dport { 443, 5000-5010 } counter accept comment "r-1"' in rows
+    assert (
+        '\t\tip saddr 10.0.0.0/24 ip daddr { 10.1.0.1, 10.1.0.3-10.1.0.9 } tcp dport { 443, 5000-5010 } counter accept comment "r-1"'
+        in rows
+    )
 
 
 def test_policy_follows_the_last_entry() -> None:
@@ -60,7 +80,9 @@ def test_policy_follows_the_last_entry() -> None:
 def through_nft(text: str, *flags: str) -> str:
     """Load a ruleset into a fresh network namespace and return how nft lists it."""
     command = f"nft -f - && nft {' '.join(flags)} list table inet segwright"
-    done = subprocess.run(["unshare", "-n", "sh", "-c", command], input=text, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(
+        ["unshare", "-n", "sh", "-c", command], input=text, capture_output=True, text=True, check=False, timeout=60
+    )
     if done.returncode:
         if "not permitted" in done.stderr or "unshare" in done.stderr or "Could not process rule" in done.stderr:
             pytest.skip(f"no network namespace with nftables here: {done.stderr.strip()[:100]}")
@@ -69,7 +91,8 @@ def through_nft(text: str, *flags: str) -> str:
 
 
 needs_nft = pytest.mark.skipif(
-    shutil.which("nft") is None or shutil.which("unshare") is None or os.geteuid() != 0, reason="needs nft, unshare and root"
+    shutil.which("nft") is None or shutil.which("unshare") is None or os.geteuid() != 0,
+    reason="needs nft, unshare and root",
 )
 
 
@@ -88,7 +111,7 @@ def test_what_the_kernel_holds_means_the_same(flags: tuple[str, ...]) -> None:
         ("meta nfproto ipv4 tcp dport 22 accept", True),
         ("ip daddr != 10.0.0.0/8 accept", False),
         ("tcp dport 22 limit rate 5/second accept", False),
-        ("iifname \"eth0\" accept", False),
+        ('iifname "eth0" accept', False),
         ("ip saddr 10.0.0.1 reject", False),
         ("ip saddr 10.0.0.1 jump other", False),
         ("ip dscp ef accept", False),
@@ -136,7 +159,17 @@ def test_changed_text_is_opaque(text: str, reason: str) -> None:
         found.first_match()
 
 
-@pytest.mark.parametrize("text", ["", "flush ruleset\n", "{", '{"nftables": 5}', '{"nftables": [{"metainfo": {"json_schema_version": 2}}]}', "table inet a {\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "flush ruleset\n",
+        "{",
+        '{"nftables": 5}',
+        '{"nftables": [{"metainfo": {"json_schema_version": 2}}]}',
+        "table inet a {\n",
+    ],
+)
 def test_no_ruleset_at_all(text: str) -> None:
     with pytest.raises(FindingError, match="SW1210"):
         registry.parse("nftables", text)
@@ -144,7 +177,21 @@ def test_no_ruleset_at_all(text: str) -> None:
 
 def test_json_with_foreign_objects() -> None:
     head = [{"metainfo": {"json_schema_version": 1}}, {"table": {"family": "inet", "name": "t"}}]
-    chain = {"chain": {"family": "inet", "table": "t", "name": "sw_forward", "type": "filter", "hook": "forward", "prio": 0, "policy": "drop"}}
-    for extra in ({"set": {"family": "inet", "name": "s", "table": "t"}}, {"rule": {"table": "t", "chain": "else", "expr": []}}, chain):
+    chain = {
+        "chain": {
+            "family": "inet",
+            "table": "t",
+            "name": "sw_forward",
+            "type": "filter",
+            "hook": "forward",
+            "prio": 0,
+            "policy": "drop",
+        }
+    }
+    for extra in (
+        {"set": {"family": "inet", "name": "s", "table": "t"}},
+        {"rule": {"table": "t", "chain": "else", "expr": []}},
+        chain,
+    ):
         (found,) = registry.parse("nftables", json.dumps({"nftables": [*head, chain, extra]}))
         assert len(found.opaque) == 2  # the object, and the missing head of established connections

@@ -20,13 +20,20 @@ from tests.lab.evaluate import evaluate_acl
 
 SETTINGS = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 PORT = st.sampled_from([0, 1, 22, 53, 79, 80, 81, 443, 1023, 1024, 65534, 65535])
-PORTS = st.none() | st.lists(st.tuples(PORT, PORT).map(lambda pair: (min(pair), max(pair))), min_size=1, max_size=3).map(
-    lambda pairs: IntervalSet.of(*pairs)
+PORTS = st.none() | st.lists(
+    st.tuples(PORT, PORT).map(lambda pair: (min(pair), max(pair))), min_size=1, max_size=3
+).map(lambda pairs: IntervalSet.of(*pairs))
+FLAGS = st.sampled_from(
+    [None, ESTABLISHED, IntervalSet.of(2), IntervalSet.of((0, 3), 40), IntervalSet.of(*range(0, 64, 2))]
 )
-FLAGS = st.sampled_from([None, ESTABLISHED, IntervalSet.of(2), IntervalSet.of((0, 3), 40), IntervalSet.of(*range(0, 64, 2))])
-MESSAGES = st.sampled_from([
-    None, IntervalSet.of((8 << 8, 8 << 8 | 255)), IntervalSet.of(3 << 8 | 4), IntervalSet.of((11 << 8, 11 << 8 | 1), (0, 511)),
-])  # fmt: skip
+MESSAGES = st.sampled_from(
+    [
+        None,
+        IntervalSet.of((8 << 8, 8 << 8 | 255)),
+        IntervalSet.of(3 << 8 | 4),
+        IntervalSet.of((11 << 8, 11 << 8 | 1), (0, 511)),
+    ]
+)
 
 
 def addresses(family: int) -> st.SearchStrategy[IntervalSet | None]:
@@ -46,15 +53,23 @@ def aces(draw: st.DrawFn, family: int, sgacl: bool = False, any_source: bool = F
     elif protocol == (58 if family == 6 else 1):
         detail = draw(MESSAGES)
     return Ace(
-        permit=draw(st.booleans()), protocol=protocol, family=family,
-        source=None if sgacl or any_source else draw(addresses(family)), destination=None if sgacl else draw(addresses(family)),
+        permit=draw(st.booleans()),
+        protocol=protocol,
+        family=family,
+        source=None if sgacl or any_source else draw(addresses(family)),
+        destination=None if sgacl else draw(addresses(family)),
         source_ports=draw(PORTS) if ported and not fragments else None,
         destination_ports=draw(PORTS) if ported and not fragments else None,
-        detail=None if fragments else detail, fragments=fragments, log=draw(st.booleans()), label=draw(st.sampled_from(["", "r-1", "a?b\n"])),
-    )  # fmt: skip
+        detail=None if fragments else detail,
+        fragments=fragments,
+        log=draw(st.booleans()),
+        label=draw(st.sampled_from(["", "r-1", "a?b\n"])),
+    )
 
 
-def same(platform: str, made: list[Ace], text: str, like_ios: bool = True, default: bool = False, **options: object) -> None:
+def assert_same(
+    platform: str, made: list[Ace], text: str, like_ios: bool = True, default: bool = False, **options: object
+) -> None:
     (parsed,) = registry.parse(platform, text, **options)
     assert parsed.opaque == ()
     implicit = parsed.implicit
@@ -65,28 +80,28 @@ def same(platform: str, made: list[Ace], text: str, like_ios: bool = True, defau
 @given(st.lists(aces(4), min_size=1, max_size=5), st.booleans(), st.booleans(), st.booleans())
 @SETTINGS
 def test_ios(made: list[Ace], lists: bool, remarks: bool, numbers: bool) -> None:
-    same("ios", made, registry.render("ios", "L", made, port_lists=lists, remarks=remarks, numbers=numbers))
-    same("ios", made, registry.render("ios", "L", made, end=""))
+    assert_same("ios", made, registry.render("ios", "L", made, port_lists=lists, remarks=remarks, numbers=numbers))
+    assert_same("ios", made, registry.render("ios", "L", made, end=""))
 
 
 @given(st.lists(aces(6), min_size=1, max_size=5))
 @SETTINGS
 def test_ios_ipv6(made: list[Ace]) -> None:
-    same("ios_ipv6", made, registry.render("ios_ipv6", "L", made))
+    assert_same("ios_ipv6", made, registry.render("ios_ipv6", "L", made))
 
 
 @given(st.lists(aces(4, any_source=True), min_size=1, max_size=5), st.booleans())
 @SETTINGS
 def test_dacl(made: list[Ace], remarks: bool) -> None:
     text = registry.render("dacl", "", made, remarks=remarks)
-    same("dacl", made, text)
+    assert_same("dacl", made, text)
     assert registry.render("dacl", "", made, remarks=remarks) == text
 
 
 @given(st.lists(aces(4, sgacl=True), min_size=1, max_size=5))
 @SETTINGS
 def test_sgacl(made: list[Ace]) -> None:
-    same("sgacl", made, registry.render("sgacl", "", made), default=True, family=4)
+    assert_same("sgacl", made, registry.render("sgacl", "", made), default=True, family=4)
 
 
 @given(st.lists(aces(4) | aces(6), min_size=1, max_size=5), st.sampled_from(["accept", "drop"]))
@@ -116,9 +131,11 @@ def packet_fields(found: Packet) -> dict[str, object]:
     address = ipaddress.IPv6Address if found.is_ipv6 else ipaddress.IPv4Address
     names = {1: "fin", 2: "syn", 4: "rst", 8: "psh", 16: "ack", 32: "urg"}
     result: dict[str, object] = {
-        "protocol": found.ip_protocol, "source": str(address(found.source)), "destination": str(address(found.destination)),
+        "protocol": found.ip_protocol,
+        "source": str(address(found.source)),
+        "destination": str(address(found.destination)),
         "fragment_offset": found.fragment,
-    }  # fmt: skip
+    }
     if not found.fragment:
         result |= {"source_port": found.source_port, "destination_port": found.destination_port}
         result["tcp_flags"] = {name for bit, name in names.items() if found.ip_protocol == 6 and found.detail & bit}
@@ -138,9 +155,14 @@ def random_packet(choice: random.Random, family: int) -> Packet:
     elif number in (1, 58) and not fragment:
         detail = choice.choice([8 << 8, 3 << 8 | 4, 3 << 8, 11 << 8, 11 << 8 | 1, 11 << 8 | 2, 0, 300, 512])
     return Packet(
-        offset + number, detail, fragment, base + choice.randint(0, 42), base + choice.randint(0, 42),
-        choice.choice(ports) if ported else 0, choice.choice(ports) if ported else 0,
-    )  # fmt: skip
+        offset + number,
+        detail,
+        fragment,
+        base + choice.randint(0, 42),
+        base + choice.randint(0, 42),
+        choice.choice(ports) if ported else 0,
+        choice.choice(ports) if ported else 0,
+    )
 
 
 @given(st.lists(aces(4), min_size=1, max_size=5), st.integers(0, 10**6))
@@ -148,29 +170,29 @@ def random_packet(choice: random.Random, family: int) -> Packet:
 def test_the_labs_evaluator_agrees_on_ios(made: list[Ace], seed: int) -> None:
     """Another parser and another algorithm, on the text that we write."""
     lines = registry.render("ios", "L", made, port_lists=True).splitlines()[1:]
-    agree(made, lines, "ios", 4, seed, default=False)
+    assert_agreement(made, lines, "ios", 4, seed, default=False)
 
 
 @given(st.lists(aces(6), min_size=1, max_size=4), st.integers(0, 10**6))
 @SETTINGS
 def test_the_labs_evaluator_agrees_on_ipv6(made: list[Ace], seed: int) -> None:
     lines = [line for line, _ace in registry.render_lines("ios_ipv6", made)]
-    agree(made, lines, "ios", 6, seed, default=False)
+    assert_agreement(made, lines, "ios", 6, seed, default=False)
 
 
 @given(st.lists(aces(4, sgacl=True), min_size=1, max_size=4), st.integers(0, 10**6))
 @SETTINGS
 def test_the_labs_evaluator_agrees_on_sgacls(made: list[Ace], seed: int) -> None:
-    agree(made, registry.render("sgacl", "", made).splitlines(), "sgacl", 4, seed, default=True)
+    assert_agreement(made, registry.render("sgacl", "", made).splitlines(), "sgacl", 4, seed, default=True)
 
 
 @given(st.lists(aces(4, any_source=True), min_size=1, max_size=4), st.integers(0, 10**6))
 @SETTINGS
 def test_the_labs_evaluator_agrees_on_dacls(made: list[Ace], seed: int) -> None:
-    agree(made, registry.render("dacl", "", made).splitlines(), "dacl", 4, seed, default=False)
+    assert_agreement(made, registry.render("dacl", "", made).splitlines(), "dacl", 4, seed, default=False)
 
 
-def agree(made: list[Ace], lines: list[str], kind: str, family: int, seed: int, default: bool) -> None:
+def assert_agreement(made: list[Ace], lines: list[str], kind: str, family: int, seed: int, default: bool) -> None:
     choice = random.Random(seed)
     implicit = ()
     if family == 6:

@@ -14,7 +14,9 @@ SITE = World({}, [], {}, {}, {}).site()
 
 
 def point(subnets: list[str], addresses: list[str] | None = None) -> EnforcementPoint:
-    return EnforcementPoint("fw1", "firewall", "nftables", "fw1", {"subnets": subnets, **({"addresses": addresses} if addresses else {})})
+    return EnforcementPoint(
+        "fw1", "firewall", "nftables", "fw1", {"subnets": subnets, **({"addresses": addresses} if addresses else {})}
+    )
 
 
 def expected_side(address: str, subnets: list[str], own: list[str]) -> str | None:
@@ -29,7 +31,12 @@ def test_sides_are_those_of_the_longest_prefix() -> None:
     choose = random.Random(3)
     space = [str(a) for a in ipaddress.ip_network("10.0.0.0/26")]
     for _ in range(60):
-        subnets = sorted({str(ipaddress.ip_network(f"10.0.0.{choose.randint(0, 63)}/{choose.randint(27, 31)}", strict=False)) for _ in range(choose.randint(1, 4))})
+        subnets = sorted(
+            {
+                str(ipaddress.ip_network(f"10.0.0.{choose.randint(0, 63)}/{choose.randint(27, 31)}", strict=False))
+                for _ in range(choose.randint(1, 4))
+            }
+        )
         own = choose.sample(space, choose.randint(0, 2))
         sides = sides_of(SITE, point(subnets, own), 4)
         names: dict[int, str] = {}
@@ -44,7 +51,12 @@ def test_sides_are_those_of_the_longest_prefix() -> None:
             clients, servers = choose.sample(space, choose.randint(1, 4)), choose.sample(space, choose.randint(1, 4))
             pairs = [(expected_side(c, subnets, own), expected_side(s, subnets, own)) for c in clients for s in servers]
             crossing = any(c is not None and s is not None and c != s for c, s in pairs)
-            assert sides.separates(addresses_of(clients, 4), addresses_of(servers, 4)) == crossing, (subnets, own, clients, servers)
+            assert sides.separates(addresses_of(clients, 4), addresses_of(servers, 4)) == crossing, (
+                subnets,
+                own,
+                clients,
+                servers,
+            )
             one = choose.choice([(c, s) for c in clients for s in servers])
             ends = [int(ipaddress.ip_address(a)) for a in one]
             want_one = [expected_side(a, subnets, own) for a in one]

@@ -64,16 +64,17 @@ def test_packets_tuples_and_flags_are_those_of_tshark(corpora: Path, full: bool)
     compared = 0
     for path in captures(corpora, 1 if full else 6):
         theirs: Counter[Any] = Counter()
-        others = set()
+        portless = 0
         for row in tshark_rows(path):
             found = PLAIN.match(row["frame.protocols"])
             if not found:
+                portless += bool(row["ip.src"] or row["ipv6.src"])
                 continue
             version, protocol = found[1], found[2]
             ends = [row["ip.src"], row["ip.dst"]] if version == "ip" else [row["ipv6.src"], row["ipv6.dst"]]
             ports = [row[f"{protocol}.srcport"], row[f"{protocol}.dstport"]]
             if not all(ports):
-                others.add(tuple(ends))
+                portless += 1
                 continue
             flags = int(row["tcp.flags"] or "0", 16) & 0xFF if protocol == "tcp" else 0
             key = (
@@ -89,7 +90,7 @@ def test_packets_tuples_and_flags_are_those_of_tshark(corpora: Path, full: bool)
         assert not theirs - ours, f"{path.name}: packets that tshark sees are missing"
         extra = {key: count for key, count in (ours - theirs).items() if key[4] in (6, 17)}
         # What is left are later fragments, which tshark shows without ports when it does not put them together.
-        assert sum(extra.values()) <= len(others) * 200, path.name
+        assert sum(extra.values()) <= portless, path.name
         compared += sum(theirs.values())
     assert compared > (60_000 if full else 5_000)
 

@@ -6,11 +6,30 @@ import itertools
 import random
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
-from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import ALL, Box, Entry, FirstMatchList, Packet
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import (
+    ALL,
+    Box,
+    Entry,
+    FirstMatchList,
+    Packet,
+)
 
 # Every set below is a union of these pieces, so one value of each piece stands for all its values.
 PIECES: dict[str, list[tuple[int, int]]] = {
-    "protocol": [(0, 0), (1, 1), (2, 5), (6, 6), (7, 16), (17, 17), (18, 255), (256, 261), (262, 262), (263, 313), (314, 314), (315, 511)],
+    "protocol": [
+        (0, 0),
+        (1, 1),
+        (2, 5),
+        (6, 6),
+        (7, 16),
+        (17, 17),
+        (18, 255),
+        (256, 261),
+        (262, 262),
+        (263, 313),
+        (314, 314),
+        (315, 511),
+    ],
     "detail": [(0, 0), (1, 15), (16, 63), (64, 2047), (2048, 2048), (2049, 65535)],
     "fragment": [(0, 0), (1, 1)],
     "destination": [(0, 9), (10, 10), (11, 99), (100, (1 << 32) - 1), (1 << 32, (1 << 128) - 1)],
@@ -41,7 +60,9 @@ def possible(packet: Packet) -> bool:
 def all_packets() -> list[Packet]:
     """Return one possible packet of every combination of pieces."""
     values = [PROTOCOLS, *([low for low, _high in PIECES[name]] for name in list(PIECES)[1:])]
-    return [packet for packet in (Packet(*combination) for combination in itertools.product(*values)) if possible(packet)]
+    return [
+        packet for packet in (Packet(*combination) for combination in itertools.product(*values)) if possible(packet)
+    ]
 
 
 PACKETS = all_packets()
@@ -65,7 +86,12 @@ def random_box(choice: random.Random, whole: float = 0.5) -> Box:
 def random_list(choice: random.Random, length: int, whole: float = 0.5) -> FirstMatchList:
     """Return a random list; entries have one to three boxes."""
     entries = [
-        Entry(choice.random() < 0.5, tuple(random_box(choice, whole) for _ in range(choice.choice((1, 1, 1, 2, 3)))), f"e{place}", place)
+        Entry(
+            choice.random() < 0.5,
+            tuple(random_box(choice, whole) for _ in range(choice.choice((1, 1, 1, 2, 3)))),
+            f"e{place}",
+            place,
+        )
         for place in range(1, length + 1)
     ]
     return FirstMatchList(tuple(entries), choice.random() < 0.3)
@@ -74,7 +100,8 @@ def random_list(choice: random.Random, length: int, whole: float = 0.5) -> First
 def in_box(packet: Packet, box: Box) -> bool:
     """Compare values with interval ends, field by field."""
     return all(
-        any(low <= value <= high for low, high in values.pairs) for value, values in zip(packet.values(), box.sets(), strict=True)
+        any(low <= value <= high for low, high in values.pairs)
+        for value, values in zip(packet.values(), box.sets(), strict=True)
     )
 
 

@@ -19,7 +19,12 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.anomali
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.compare import compare
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import PacketSpace, decisions
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
-from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import ESTABLISHED, Box, Entry, FirstMatchList
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import (
+    ESTABLISHED,
+    Box,
+    Entry,
+    FirstMatchList,
+)
 from tests.unit.packets.small import PACKETS, first_match, in_box, passes, random_list
 
 
@@ -44,7 +49,8 @@ def test_dead_and_removable_by_brute_force(seed: int) -> None:
             assert item.witness is not None
             assert any(in_box(item.witness, box) for box in item.entry.boxes)
             alone = any(
-                all(any(in_box(p, box) for box in source.entries[other].boxes) for p in owned) for other in range(item.index)
+                all(any(in_box(p, box) for box in source.entries[other].boxes) for p in owned)
+                for other in range(item.index)
             )
             if item.kind == UNION_SHADOWED:
                 assert not alone
@@ -72,7 +78,12 @@ def test_kinds_and_findings() -> None:
         Entry(False, (Box(),), "end", 70),
     ))  # fmt: skip
     found = {item.index: item for item in find_anomalies(source)}
-    assert {index: item.kind for index, item in found.items()} == {2: UNION_SHADOWED, 3: DEAD, 4: CONTRADICTING, 5: REMOVABLE}
+    assert {index: item.kind for index, item in found.items()} == {
+        2: UNION_SHADOWED,
+        3: DEAD,
+        4: CONTRADICTING,
+        5: REMOVABLE,
+    }
     assert found[2].covering == (0, 1)
     assert found[3].covering == (0,)
     assert found[4].covering == (0, 1)
@@ -100,8 +111,16 @@ def csv_entries(path: Path) -> list[Entry]:
                 "destination_port": IntervalSet.of((int(row["dport_lo"]), int(row["dport_hi"]))),
             }
             established = (row["est_lo"], row["est_hi"])
-            detail = {("0", "1"): {}, ("1", "1"): {"detail": ESTABLISHED}, ("0", "0"): {"detail": IntervalSet.of((0, 63)).subtract(ESTABLISHED)}}
-            result.append(Entry(row["permit"] == "1", (Box(**sets, **ports, **detail[established]),), f"rule {number - 1}", number))
+            detail = {
+                ("0", "1"): {},
+                ("1", "1"): {"detail": ESTABLISHED},
+                ("0", "0"): {"detail": IntervalSet.of((0, 63)).subtract(ESTABLISHED)},
+            }
+            result.append(
+                Entry(
+                    row["permit"] == "1", (Box(**sets, **ports, **detail[established]),), f"rule {number - 1}", number
+                )
+            )
     return result
 
 
@@ -113,7 +132,9 @@ def test_lists_with_known_answers(corpora: Path, case: str) -> None:
     if not folder.is_dir():
         pytest.skip(f"no corpus {case}")
     known = json.loads((folder / "oracle.json").read_text(encoding="utf-8"))
-    first, equivalent, mutant = (FirstMatchList(tuple(csv_entries(folder / f"{name}.csv"))) for name in ("rules", "equivalent", "mutant"))
+    first, equivalent, mutant = (
+        FirstMatchList(tuple(csv_entries(folder / f"{name}.csv"))) for name in ("rules", "equivalent", "mutant")
+    )
     space = PacketSpace()
     decided = decisions(space, first)
     tcp_like = all(entry.boxes[0].protocol.pairs[0][1] < 256 for entry in first.entries)

@@ -9,7 +9,11 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
-from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.classify import Classifier, classify, protocol_column
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.classify import (
+    Classifier,
+    classify,
+    protocol_column,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import FIELDS, FirstMatchList
 from tests.unit.packets.small import PACKETS, first_match, passes, random_list
 from tests.unit.packets.test_anomalies import csv_entries
@@ -30,7 +34,11 @@ def test_every_packet_of_a_small_world(seed: int) -> None:
     choice = random.Random(seed)
     source = random_list(choice, 8)
     rows = [packet.values() for packet in PACKETS]
-    columns = {name: np.array([row[i] for row in rows]) for i, name in enumerate(FIELDS) if name not in ("source", "destination")}
+    columns = {
+        name: np.array([row[i] for row in rows])
+        for i, name in enumerate(FIELDS)
+        if name not in ("source", "destination")
+    }
     six = [row[0] > 255 for row in rows]
     for place, name in ((3, "destination"), (4, "source")):
         columns[f"{name}_hi"], columns[f"{name}_lo"] = halves([row[place] for row in rows], six)
@@ -55,7 +63,12 @@ def test_plain_ipv4_columns(seed: int) -> None:
 
 
 def test_impossible_rows_are_never_permitted() -> None:
-    columns = {"protocol": np.array([17]), "detail": np.array([9]), "source": np.array([1]), "destination": np.array([2])}
+    columns = {
+        "protocol": np.array([17]),
+        "detail": np.array([9]),
+        "source": np.array([1]),
+        "destination": np.array([2]),
+    }
     indices, permits = classify(FirstMatchList((), True), columns)
     assert (indices.tolist(), permits.tolist()) == ([-1], [False])
 
@@ -66,7 +79,10 @@ def test_no_rows() -> None:
     assert (len(indices), len(permits)) == (0, 0)
 
 
-@pytest.mark.parametrize("columns", [{"protocol": [6]}, {"protocol": [6], "source": [1, 2], "destination": [1]}, {"source": [1], "destination": [2]}])
+@pytest.mark.parametrize(
+    "columns",
+    [{"protocol": [6]}, {"protocol": [6], "source": [1, 2], "destination": [1]}, {"source": [1], "destination": [2]}],
+)
 def test_incomplete_columns_are_refused(columns: dict[str, list[int]]) -> None:
     with pytest.raises(FindingError, match="SW1103"):
         classify(FirstMatchList(()), {name: np.array(values) for name, values in columns.items()})

@@ -6,7 +6,11 @@ import random
 
 import pytest
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import PacketSpace, decisions, permitted
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import (
+    PacketSpace,
+    decisions,
+    permitted,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import (
     FIELDS,
@@ -25,9 +29,14 @@ def test_possible_boxes_are_disjoint_and_right() -> None:
     assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[i + 1 :])
     choice = random.Random(1)
     for _ in range(4000):
-        protocol, detail = choice.choice([6, 17, 1, 58, 132, 47, 262, 273, 314, 257]), choice.choice([0, 2, 63, 64, 2048])
+        protocol, detail = (
+            choice.choice([6, 17, 1, 58, 132, 47, 262, 273, 314, 257]),
+            choice.choice([0, 2, 63, 64, 2048]),
+        )
         ports = choice.choice([0, 80]), choice.choice([0, 5])
-        packet = Packet(protocol, detail, choice.randint(0, 1), choice.choice([1, 1 << 40]), choice.choice([2, 1 << 33]), *ports)
+        packet = Packet(
+            protocol, detail, choice.randint(0, 1), choice.choice([1, 1 << 40]), choice.choice([2, 1 << 33]), *ports
+        )
         assert any(in_box(packet, box) for box in boxes) == possible(packet), packet
 
 
@@ -80,7 +89,9 @@ def test_boxes_give_the_set_back(seed: int) -> None:
 
 def test_all_of_ipv4_is_one_box() -> None:
     space = PacketSpace()
-    everything = space.from_box(Box(protocol=IntervalSet.of((0, 255)), destination=IntervalSet.from_prefix("10.0.0.0/8")))
+    everything = space.from_box(
+        Box(protocol=IntervalSet.of((0, 255)), destination=IntervalSet.from_prefix("10.0.0.0/8"))
+    )
     assert len(everything.boxes()) == 1
     web = space.from_box(Box(protocol=IntervalSet.of(6), destination_port=IntervalSet.of(443)))
     assert [box.protocol for box in web.boxes()] == [IntervalSet.of(6)]
@@ -138,7 +149,9 @@ def test_projection_by_brute_force(seed: int) -> None:
 
 def test_values_of_a_field() -> None:
     space = PacketSpace()
-    found = space.from_box(Box(protocol=IntervalSet.of(6), destination=IntervalSet.of((5, 9)), destination_port=IntervalSet.of(80, 443)))
+    found = space.from_box(
+        Box(protocol=IntervalSet.of(6), destination=IntervalSet.of((5, 9)), destination_port=IntervalSet.of(80, 443))
+    )
     assert found.values("destination_port") == IntervalSet.of(80, 443)
     assert found.values("destination") == IntervalSet.of((5, 9))
     assert found.values("protocol") == IntervalSet.of(6)

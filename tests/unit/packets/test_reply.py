@@ -24,7 +24,11 @@ def test_the_mirror_of_every_opener_is_an_answer(seed: int) -> None:
     for packet in PACKETS:
         answered = packet.ip_protocol not in (1, 58) or packet.fragment or packet.detail >> 8 in (8, 128)
         if packet in openers and answered and packet.protocol not in (257, 58):
-            request = packet.protocol not in (1, 314) or packet.fragment or packet.detail >> 8 == (8 if packet.protocol == 1 else 128)
+            request = (
+                packet.protocol not in (1, 314)
+                or packet.fragment
+                or packet.detail >> 8 == (8 if packet.protocol == 1 else 128)
+            )
             if request:
                 assert packet.mirror() in answers, packet.describe()
 
@@ -53,7 +57,9 @@ def test_ping() -> None:
 def test_missing_replies_name_the_broken_conversation() -> None:
     """facts/devices.md section 6, rows 4 and 5: the server's list needs ``permit tcp any eq 443 host A established``."""
     space = PacketSpace()
-    openers = space.from_box(Box(protocol=TCP, destination=IntervalSet.of(2), source=IntervalSet.of(1), destination_port=IntervalSet.of(443)))
+    openers = space.from_box(
+        Box(protocol=TCP, destination=IntervalSet.of(2), source=IntervalSet.of(1), destination_port=IntervalSet.of(443))
+    )
     line = Box(protocol=TCP, detail=ESTABLISHED, destination=IntervalSet.of(1), source_port=IntervalSet.of(443))
     assert not missing_replies(openers & space.from_box(Box(fragment=IntervalSet.of(0))), space.from_box(line))
     assert missing_replies(openers, space.empty).witness() is not None

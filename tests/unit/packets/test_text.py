@@ -97,7 +97,10 @@ def box_of_dict(item: dict[str, Any]) -> list[Box]:
                 for text in texts:
                     if "-" in text:
                         low, high = text.split("-")
-                        pair = (int(IntervalSet.from_prefix(low).pairs[0][0]), int(IntervalSet.from_prefix(high).pairs[0][0]))
+                        pair = (
+                            int(IntervalSet.from_prefix(low).pairs[0][0]),
+                            int(IntervalSet.from_prefix(high).pairs[0][0]),
+                        )
                         values = values.union(IntervalSet.of(pair))
                     else:
                         values = values.union(IntervalSet.from_prefix(text))
@@ -110,7 +113,9 @@ def box_of_dict(item: dict[str, Any]) -> list[Box]:
             box = box.replace(detail=ESTABLISHED)
         if "tcp_flags" in item:
             bits = {"fin": 1, "syn": 2, "rst": 4, "psh": 8, "ack": 16, "urg": 32, "none": 0}
-            box = box.replace(detail=IntervalSet.of(*(sum(bits[word] for word in text.split("+")) for text in item["tcp_flags"])))
+            box = box.replace(
+                detail=IntervalSet.of(*(sum(bits[word] for word in text.split("+")) for text in item["tcp_flags"]))
+            )
         if "icmp" in item:
             pairs2 = []
             for text in item["icmp"]:

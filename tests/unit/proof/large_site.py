@@ -31,13 +31,24 @@ def large_site(segments: int, devices: int = 20, rules_each: int = 6, matrix: in
     hosts = [str(host) for subnet in subnets for host in list(subnet.hosts())[:52]]
     choose.shuffle(hosts)
     services = {f"tcp-{n}": Service(f"tcp-{n}", (ServiceMatch(6, ((1000 + 7 * n, 1000 + 7 * n),)),)) for n in range(30)}
-    services |= {f"udp-{n}": Service(f"udp-{n}", (ServiceMatch(17, ((3000 + 9 * n, 3000 + 9 * n + n % 3),)),)) for n in range(10)}
+    services |= {
+        f"udp-{n}": Service(f"udp-{n}", (ServiceMatch(17, ((3000 + 9 * n, 3000 + 9 * n + n % 3),)),)) for n in range(10)
+    }
     members, made, assignments = {}, {}, {}
     for number, name in enumerate(names):
         own = [hosts.pop() for _ in range(devices)]
-        members[name] = tuple(Member(f"02:00:00:{number // 256:02x}:{number % 256:02x}:{i:02x}", (a,)) for i, a in enumerate(own))
+        members[name] = tuple(
+            Member(f"02:00:00:{number // 256:02x}:{number % 256:02x}:{i:02x}", (a,)) for i, a in enumerate(own)
+        )
         rules = tuple(
-            Rule(f"{name}-{n}", name, "data-centers" if n == 0 else choose.choice(names), (choose.choice(sorted(services)),), "x", "manual")
+            Rule(
+                f"{name}-{n}",
+                name,
+                "data-centers" if n == 0 else choose.choice(names),
+                (choose.choice(sorted(services)),),
+                "x",
+                "manual",
+            )
             for n in range(rules_each)
         )
         made[name] = Segment(name, "zone-000", 100 + number, "owner", "high", allow=rules)
@@ -72,11 +83,26 @@ def history(site: Site, count: int, seed: int = 2) -> list[SeenConversation]:
         if len(found) % 2:
             rule = choose.choice(rules)
             match = site.services[rule.services[0]].matches[0]
-            client, server = choose.choice(site.members[rule.client]).addresses[0], choose.choice(site.members[rule.to]).addresses[0]
-            key = int(ipaddress.ip_address(client)), int(ipaddress.ip_address(server)), match.protocol, match.ports[0][0]
+            client, server = (
+                choose.choice(site.members[rule.client]).addresses[0],
+                choose.choice(site.members[rule.to]).addresses[0],
+            )
+            key = (
+                int(ipaddress.ip_address(client)),
+                int(ipaddress.ip_address(server)),
+                match.protocol,
+                match.ports[0][0],
+            )
         else:
             pair = choose.sample(everyone, 2)
-            key = int(ipaddress.ip_address(pair[0])), int(ipaddress.ip_address(pair[1])), choose.choice([6, 17]), choose.randint(1, 5000)
+            key = (
+                int(ipaddress.ip_address(pair[0])),
+                int(ipaddress.ip_address(pair[1])),
+                choose.choice([6, 17]),
+                choose.randint(1, 5000),
+            )
         if key[0] != key[1]:
-            found[key] = SeenConversation(4, *key, client_port=49152, flows=3, answered=3, days=2, first_us=1, last_us=2)
+            found[key] = SeenConversation(
+                4, *key, client_port=49152, flows=3, answered=3, days=2, first_us=1, last_us=2
+            )
     return list(found.values())

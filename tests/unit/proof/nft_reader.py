@@ -9,6 +9,10 @@ import ipaddress
 import re
 from typing import Any
 
+MATCH = re.compile(
+    r"(ip saddr|ip daddr|ip protocol|ip6 saddr|ip6 daddr|ip6 nexthdr|(?:tcp|udp) [sd]port|icmp type|icmp code|meta l4proto|meta nfproto)"
+    r" (\{[^}]*\}|\S+) "
+)
 PROTOCOLS = {"tcp": 6, "udp": 17, "icmp": 1}
 
 
@@ -41,7 +45,7 @@ def _verdict(rule: str, packet: dict[str, Any]) -> bool | None:
     while True:
         if rest in ("counter accept", "counter drop"):
             return (rest == "counter accept") if matched else None
-        found = re.match(r"(ip saddr|ip daddr|ip protocol|ip6 saddr|ip6 daddr|ip6 nexthdr|tcp sport|tcp dport|udp sport|udp dport|icmp type|icmp code|meta l4proto|meta nfproto) (\{[^}]*\}|\S+) ", rest)
+        found = MATCH.match(rest)
         if found is None:
             raise ValueError(rest)
         values = [value.strip() for value in found[2].strip("{}").split(",")]
@@ -65,7 +69,9 @@ def _matches(key: str, values: list[str], packet: dict[str, Any]) -> bool:
     word, what = key.split()
     if packet["protocol"] != PROTOCOLS[word]:
         return False
-    number = packet[{"sport": "source_port", "dport": "destination_port", "type": "icmp_type", "code": "icmp_code"}[what]]
+    number = packet[
+        {"sport": "source_port", "dport": "destination_port", "type": "icmp_type", "code": "icmp_code"}[what]
+    ]
     for value in values:
         low, _, high = value.partition("-")
         if int(low) <= number <= int(high or low):

@@ -65,12 +65,18 @@ class World:
         kinds = {"firewall": "nftables", "dacl": "ise", "sgacl": "ise", "port_acl": "ios"}
         hosts = {"firewall": "fw1", "dacl": "ise1", "sgacl": "ise1", "port_acl": "acc1"}
         services = {
-            name: Service(name, tuple(ServiceMatch(p, tuple(ports), tuple(cports), kind) for p, ports, cports, kind in m), sym)
+            name: Service(
+                name, tuple(ServiceMatch(p, tuple(ports), tuple(cports), kind) for p, ports, cports, kind in m), sym
+            )
             for name, (sym, m) in SERVICES.items()
         }
         segments = {
             name: Segment(
-                name, "north", 100 + number, "owner-" + name, self.criticality.get(name, "medium"),
+                name,
+                "north",
+                100 + number,
+                "owner-" + name,
+                self.criticality.get(name, "medium"),
                 allow=tuple(Rule(i, c, to, tuple(s), "because", "manual") for i, c, to, s in self.rules if c == name),
             )
             for number, name in enumerate(sorted(self.members))
@@ -93,7 +99,10 @@ class World:
             },
             assignments={name: Assignment(name, stage, tuple(points)) for name, (stage, points) in self.stages.items()},
             members={
-                name: tuple(Member(f"02:00:00:00:{n:02x}:{i:02x}", (a,), f"{name}{i}", switch, port) for i, (a, switch, port) in enumerate(found))
+                name: tuple(
+                    Member(f"02:00:00:00:{n:02x}:{i:02x}", (address,), f"{name}{i}", switch, port)
+                    for i, (address, switch, port) in enumerate(found)
+                )
                 for n, (name, found) in enumerate(sorted(self.members.items()))
             },
             defaults={"bootstrap": {"dhcp_servers": self.dhcp}} if self.dhcp else {},
@@ -117,7 +126,9 @@ class World:
     def permits(self, client: str, server: str, packet: dict[str, Any]) -> bool:
         """Whether a rule permits an opener between two addresses."""
         return any(
-            self.segment_of(client) == rule_client and self.covers(to, server) and any(opens(s, packet) for s in services)
+            self.segment_of(client) == rule_client
+            and self.covers(to, server)
+            and any(opens(s, packet) for s in services)
             for _id, rule_client, to, services in self.rules
         )
 
@@ -136,7 +147,11 @@ class World:
         for _id, client, to, services in self.rules:
             if client == segment and self.covers(to, peer) and any(opens(s, packet) for s in services):
                 return True
-            if self.touches(to, segment) and self.segment_of(peer) == client and any(answers(s, packet) for s in services):
+            if (
+                self.touches(to, segment)
+                and self.segment_of(peer) == client
+                and any(answers(s, packet) for s in services)
+            ):
                 return True
         return False
 
@@ -230,10 +245,9 @@ def opens(service: str, packet: dict[str, Any]) -> bool:
         if protocol == 1:
             if kind is None or packet["icmp_type"] == kind:
                 return True
-        elif protocol not in (6, 17):
-            return True
-        elif inside(packet["destination_port"], ports) and inside(
-            packet["source_port"], client_ports or (ports if symmetric else [])
+        elif protocol not in (6, 17) or (
+            inside(packet["destination_port"], ports)
+            and inside(packet["source_port"], client_ports or (ports if symmetric else []))
         ):
             return True
     return False
@@ -279,7 +293,11 @@ def random_packet(world: World, choose: random.Random, opener: bool = False) -> 
     if protocol in (6, 17):
         packet |= {"source_port": choose.choice(PORTS), "destination_port": choose.choice(PORTS)}
     if protocol == 6:
-        kinds = [{"syn"}] if opener else [{"syn"}, {"syn", "ack"}, {"ack"}, {"rst"}, {"fin", "ack"}, set(), {"fin", "psh", "urg"}]
+        kinds = (
+            [{"syn"}]
+            if opener
+            else [{"syn"}, {"syn", "ack"}, {"ack"}, {"rst"}, {"fin", "ack"}, set(), {"fin", "psh", "urg"}]
+        )
         packet["tcp_flags"] = choose.choice(kinds)
     if protocol == 1:
         packet |= {"icmp_type": choose.choice([0, 3, 5, 8, 11, 13, 14]), "icmp_code": choose.choice([0, 0, 1, 4])}
@@ -317,7 +335,9 @@ def as_packet(packet: dict[str, Any]) -> Packet:
     ends = [int(ipaddress.ip_address(packet[key])) for key in ("destination", "source")]
     if later:
         return Packet(protocol, 0, 1, ends[0], ends[1], 0, 0)
-    return Packet(protocol, detail, 0, ends[0], ends[1], packet.get("destination_port", 0), packet.get("source_port", 0))
+    return Packet(
+        protocol, detail, 0, ends[0], ends[1], packet.get("destination_port", 0), packet.get("source_port", 0)
+    )
 
 
 def random_world(seed: int) -> World:
@@ -341,7 +361,9 @@ def random_world(seed: int) -> World:
     networks = {
         "half": ["10.0.1.0/29", "10.0.2.8/29"],
         "overlapping": ["10.0.1.4/30", "10.0.1.0/28", "192.0.2.0/24"],
-        "leases": [choose.choice(members[choose.choice(names)])[0] + "/32"] if choose.random() < 0.7 and all(members.values()) else ["10.0.2.13/32"],
+        "leases": [choose.choice(members[choose.choice(names)])[0] + "/32"]
+        if choose.random() < 0.7 and all(members.values())
+        else ["10.0.2.13/32"],
     }
     rules = []
     for number in range(choose.randint(2, 7)):

@@ -12,7 +12,10 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.desired import rendered
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof import equivalence
-from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.equivalence import prove_rendering, text_difference
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.equivalence import (
+    prove_rendering,
+    text_difference,
+)
 from tests.unit.proof.small_sites import as_dict, random_packet, random_world
 from tests.unit.proof.test_guardrails import two
 from tests.unit.proof.test_random_sites import says
@@ -21,8 +24,8 @@ from tests.unit.proof.test_random_sites import says
 def mutants(listing: PointList, text: str, choose: random.Random) -> list[tuple[str, str]]:
     """The text with one thing changed: (what, text)."""
     found = []
-    numbers = [m for m in re.finditer(r"(?:eq|gt|lt|range|dport|sport) (\d+)", text)]
-    addresses = [m for m in re.finditer(r"(?:host|daddr|saddr) (\d+\.\d+\.\d+\.)(\d+)", text)]
+    numbers = list(re.finditer(r"(?:eq|gt|lt|range|dport|sport) (\d+)", text))
+    addresses = list(re.finditer(r"(?:host|daddr|saddr) (\d+\.\d+\.\d+\.)(\d+)", text))
     for kind, spots in (("port", numbers), ("address", addresses)):
         if spots:
             spot = choose.choice(spots)
@@ -37,7 +40,9 @@ def mutants(listing: PointList, text: str, choose: random.Random) -> list[tuple[
         place = choose.choice(entries)
         swaps = {"permit": "deny", "deny": "permit", "counter accept": "counter drop", "counter drop": "counter accept"}
         word = next(word for word in swaps if word in lines[place])
-        found.append(("action", "".join([*lines[:place], lines[place].replace(word, swaps[word], 1), *lines[place + 1 :]])))
+        found.append(
+            ("action", "".join([*lines[:place], lines[place].replace(word, swaps[word], 1), *lines[place + 1 :]]))
+        )
         found.append(("missing", "".join([*lines[:place], *lines[place + 1 :]])))
     if len(entries) > 1:
         first, second = sorted(choose.sample(entries, 2))
@@ -101,7 +106,12 @@ def test_a_wrong_rendering_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_entry_that_the_platform_cannot_say_is_an_error() -> None:
     listing = compile_site(two(points=("matrix",), rules=[("r", "a", "b", ["web"])]).site()).lists[1]
-    addressed = replace(listing, aces=tuple(replace(ace, destination=compile_site(two().site()).lists[0].aces[0].source) for ace in listing.aces))
+    addressed = replace(
+        listing,
+        aces=tuple(
+            replace(ace, destination=compile_site(two().site()).lists[0].aces[0].source) for ace in listing.aces
+        ),
+    )
     results, findings = prove_rendering([addressed])
     assert not results[0].equal
     assert findings[0].code == "SW3101"

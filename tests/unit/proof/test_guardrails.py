@@ -13,7 +13,10 @@ import pytest
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
-from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.guardrails import GuardrailResult, prove_guardrails
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.guardrails import (
+    GuardrailResult,
+    prove_guardrails,
+)
 from tests.unit.proof.small_sites import SERVICES, SUBNETS, World, as_dict, inside, opens, random_world
 
 # One port of every class that the services' edges make.
@@ -55,7 +58,11 @@ def usual(services: list[str], packet: dict[str, Any]) -> bool:
     for service in services:
         symmetric, matches = SERVICES[service]
         for protocol, ports, client_ports, _kind in matches:
-            if protocol == packet["protocol"] and (client_ports or symmetric) and inside(packet["destination_port"], ports):
+            if (
+                protocol == packet["protocol"]
+                and (client_ports or symmetric)
+                and inside(packet["destination_port"], ports)
+            ):
                 return True
     return False
 
@@ -73,7 +80,9 @@ def brute_never(world: World, client: str, server: str, services: list[str]) -> 
         return "empty"
     reaching = [p for p in found if not world.blocked(p)]
     if services == ["any"]:
-        reaching = [p for p in reaching if (p["protocol"], p.get("source_port"), p.get("destination_port")) != (17, 68, 67)]
+        reaching = [
+            p for p in reaching if (p["protocol"], p.get("source_port"), p.get("destination_port")) != (17, 68, 67)
+        ]
     if not reaching:
         return "proved"
     if any(world.permits(p["source"], p["destination"], p) for p in reaching):
@@ -81,7 +90,9 @@ def brute_never(world: World, client: str, server: str, services: list[str]) -> 
     raised = replace(world, stages={name: ("enforce", points) for name, (_stage, points) in world.stages.items()})
     later = [p for p in reaching if not raised.blocked(p)]
     unassigned = {name for name in world.members if name not in world.stages}
-    open_ends = [p for p in later if not {world.segment_of(p["source"]), world.segment_of(p["destination"])} & unassigned]
+    open_ends = [
+        p for p in later if not {world.segment_of(p["source"]), world.segment_of(p["destination"])} & unassigned
+    ]
     return "violated" if open_ends else "not enforced"
 
 
@@ -98,7 +109,9 @@ def in_world(world: World, result: GuardrailResult, statement: tuple[str, str, s
     return packet
 
 
-def check(world: World, statements: list[tuple[str, str, str, list[str]]], tally: dict[tuple[str, str], int], seed: object) -> None:
+def check(
+    world: World, statements: list[tuple[str, str, str, list[str]]], tally: dict[tuple[str, str], int], seed: object
+) -> None:
     world = replace(world, guardrails=statements)
     site = world.site()
     results, findings = prove_guardrails(site, compile_site(site).lists)
@@ -157,7 +170,9 @@ def two(stage: str = "enforce", points: tuple[str, ...] = ("fw1",), same_subnet:
     return World(**(values | more))
 
 
-def prove(world: World, must: str, services: list[str], client: str = "a", server: str = "b") -> tuple[GuardrailResult, list[Any]]:
+def prove(
+    world: World, must: str, services: list[str], client: str = "a", server: str = "b"
+) -> tuple[GuardrailResult, list[Any]]:
     world = replace(world, guardrails=[(must, client, server, services)])
     site = world.site()
     results, findings = prove_guardrails(site, compile_site(site).lists)
@@ -202,7 +217,10 @@ def test_a_one_way_datagram_through_a_reply_line_is_found() -> None:
     assert "udp" in result.witness
     assert "no enforcing list stops" in findings[0].message
     # A stateful point on the way closes the hole.
-    assert prove(two(points=("dacl", "fw1"), rules=[("r", "a", "b", ["names"])]), "never", ["any"], "b", "a")[0].outcome == "proved"
+    assert (
+        prove(two(points=("dacl", "fw1"), rules=[("r", "a", "b", ["names"])]), "never", ["any"], "b", "a")[0].outcome
+        == "proved"
+    )
 
 
 def test_traffic_inside_a_subnet_is_never_proved_by_a_firewall() -> None:
@@ -263,7 +281,10 @@ def test_a_port_list_proves_nothing_about_devices_elsewhere() -> None:
 def test_ipv4_lists_prove_nothing_about_ipv6() -> None:
     world = two(points=("dacl",), same_subnet=True, networks={"six": ["2001:db8::/64"]})
     site = world.site()
-    members = {name: tuple(replace(m, addresses=(*m.addresses, f"2001:db8::{n}")) for m in found) for n, (name, found) in enumerate(site.members.items(), 1)}
+    members = {
+        name: tuple(replace(m, addresses=(*m.addresses, f"2001:db8::{n}")) for m in found)
+        for n, (name, found) in enumerate(site.members.items(), 1)
+    }
     guarded = replace(world, guardrails=[("never", "a", "b", ["web"])]).site()
     guarded = replace(guarded, members=members)
     compiled = compile_site(guarded)
@@ -277,7 +298,9 @@ def test_a_firewall_says_nothing_about_multicast_and_broadcast() -> None:
     networks = {"groups": ["239.1.1.0/24"], "everybody": ["255.255.255.255/32"]}
     for server in networks:
         assert prove(two(networks=networks), "never", ["bacnet"], server=server)[0].outcome == "violated"
-        assert prove(two(networks=networks, points=("dacl",)), "never", ["bacnet"], server=server)[0].outcome == "proved"
+        assert (
+            prove(two(networks=networks, points=("dacl",)), "never", ["bacnet"], server=server)[0].outcome == "proved"
+        )
     # Routed multicast would meet the list, so a must-always fails there; the local broadcast would not.
     assert prove(two(networks=networks), "always", ["bacnet"], server="groups")[0].outcome == "violated"
     assert prove(two(networks=networks), "always", ["bacnet"], server="everybody")[0].outcome == "proved"
@@ -295,7 +318,8 @@ def test_an_always_covers_the_reply_of_a_ping() -> None:
     assert prove(world, "always", ["ping"])[0].outcome == "proved"
     site = replace(world, guardrails=[("always", "a", "b", ["ping"])]).site()
     lists = [
-        replace(item, aces=tuple(ace for ace in item.aces if ace.detail != IntervalSet.of((0, 255)))) for item in compile_site(site).lists
+        replace(item, aces=tuple(ace for ace in item.aces if ace.detail != IntervalSet.of((0, 255))))
+        for item in compile_site(site).lists
     ]
     results, _findings = prove_guardrails(site, lists)
     assert results[0].outcome == "violated"

@@ -95,7 +95,11 @@ def test_text_verdicts_and_sets_agree_with_the_model(full: bool) -> None:
                 want = expected(world, listing, packet)
                 assert says(listing, text, packet) == want, (seed, listing.point, text, packet)
                 passes = as_packet(packet) in sets.passes
-                assert passes == (want or (listing.kind == "sgacl" and listing.stage == "monitor")), (seed, listing.name, packet)
+                assert passes == (want or (listing.kind == "sgacl" and listing.stage == "monitor")), (
+                    seed,
+                    listing.name,
+                    packet,
+                )
                 counted["text"] += 1
                 counted["permitted"] += want
     assert counted["text"] > 2000
@@ -112,7 +116,11 @@ def test_later_fragments_in_text_and_sets(full: bool) -> None:
         choose = random.Random(seed)
         space = PacketSpace()
         for listing in compile_site(site).lists:
-            if listing.stateful or not world.members[listing.segment] or (listing.peer and not world.members[listing.peer]):
+            if (
+                listing.stateful
+                or not world.members[listing.segment]
+                or (listing.peer and not world.members[listing.peer])
+            ):
                 continue
             sets = list_sets(space, site, listing)
             for _ in range(8):
@@ -122,7 +130,11 @@ def test_later_fragments_in_text_and_sets(full: bool) -> None:
                     packet["destination"] = choose.choice(world.members[listing.peer])[0]
                 if listing.kind == "sgacl" and listing.stage == "monitor":
                     continue
-                assert says(listing, rendered(listing), packet) == (as_packet(packet) in sets.passes), (seed, listing.name, packet)
+                assert says(listing, rendered(listing), packet) == (as_packet(packet) in sets.passes), (
+                    seed,
+                    listing.name,
+                    packet,
+                )
                 compared += 1
     assert compared > 500
 
@@ -138,7 +150,9 @@ def test_conversations_agree_with_the_model(full: bool) -> None:
             packet = random_packet(world, choose, opener=True)
             opener = as_packet(packet)
             port = opener.destination_port if packet["protocol"] != 1 else opener.detail
-            conversation = Conversation(4, opener.source, opener.destination, packet["protocol"], port, opener.source_port)
+            conversation = Conversation(
+                4, opener.source, opener.destination, packet["protocol"], port, opener.source_port
+            )
             assert conversation.forward() == opener
             verdict = evaluator.verdict(conversation)
             want = (world.works(packet), world.blocked(packet))
@@ -149,7 +163,10 @@ def test_conversations_agree_with_the_model(full: bool) -> None:
 
 def namespaces_work() -> bool:
     try:
-        return subprocess.run(["unshare", "-Urn", "nft", "list", "tables"], capture_output=True, timeout=20).returncode == 0
+        return (
+            subprocess.run(["unshare", "-Urn", "nft", "list", "tables"], capture_output=True, timeout=20).returncode
+            == 0
+        )
     except (OSError, subprocess.TimeoutExpired):
         return False
 

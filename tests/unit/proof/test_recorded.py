@@ -12,12 +12,18 @@ import pytest
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Expectation
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.expectations import check_expectations
-from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.history import SeenConversation, seen_conversations
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.history import (
+    SeenConversation,
+    seen_conversations,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.impact import impact
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.possible import Possible, openings, samples
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.replay import replay, replay_findings
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.verdict import Conversation, Evaluator
-from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.workflows import prove_workflows, workflow_findings
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.workflows import (
+    prove_workflows,
+    workflow_findings,
+)
 from tests.unit.proof.large_site import history, large_site
 from tests.unit.proof.small_sites import World, as_packet, opens, random_packet, random_world
 from tests.unit.proof.test_guardrails import two
@@ -25,7 +31,14 @@ from tests.unit.proof.test_guardrails import two
 
 def seen(client: str, server: str, protocol: int = 6, port: int = 443, **more: Any) -> SeenConversation:
     ends = int(ipaddress.ip_address(client)), int(ipaddress.ip_address(server))
-    values: dict[str, Any] = {"client_port": 49152, "flows": 5, "answered": 5, "days": 2, "first_us": 1_000_000, "last_us": 9_000_000}
+    values: dict[str, Any] = {
+        "client_port": 49152,
+        "flows": 5,
+        "answered": 5,
+        "days": 2,
+        "first_us": 1_000_000,
+        "last_us": 9_000_000,
+    }
     return SeenConversation(4, *ends, protocol, port, **(values | more))
 
 
@@ -38,7 +51,14 @@ def recorded(world: World, choose: random.Random, count: int) -> tuple[list[Seen
         port = opener.detail if packet["protocol"] == 1 else opener.destination_port
         scan = "scan" if choose.random() < 0.2 else ""
         found.append(
-            seen(packet["source"], packet["destination"], packet["protocol"], port, client_port=opener.source_port, suspect=scan)
+            seen(
+                packet["source"],
+                packet["destination"],
+                packet["protocol"],
+                port,
+                client_port=opener.source_port,
+                suspect=scan,
+            )
         )
         packets.append(packet)
     return found, packets
@@ -48,7 +68,10 @@ def points_seeing(world: World, packet: dict[str, Any]) -> bool:
     """Whether any list sees opener or reply, by the model."""
     site = world.site()
     written = {n for _stage, points in world.stages.values() for n in points if _stage != "observe"}
-    for first, second, opener in ((packet["source"], packet["destination"], True), (packet["destination"], packet["source"], False)):
+    for first, second, opener in (
+        (packet["source"], packet["destination"], True),
+        (packet["destination"], packet["source"], False),
+    ):
         if not opener and packet["protocol"] == 1 and packet["icmp_type"] not in (8, 13):
             continue
         if opener and "fw1" in written and world.crosses(first, second):
@@ -75,7 +98,11 @@ def test_replay_counts_are_those_of_a_walk_by_the_model(full: bool) -> None:
         result = replay(site, compile_site(site).lists, conversations)
         covered = [points_seeing(world, packet) for packet in packets]
         works = [world.works(packet) for packet in packets]
-        want = [sum(c and w for c, w in zip(covered, works)), sum(c and not w for c, w in zip(covered, works)), covered.count(False)]
+        want = [
+            sum(c and w for c, w in zip(covered, works)),
+            sum(c and not w for c, w in zip(covered, works)),
+            covered.count(False),
+        ]
         assert [result.permitted, len(result.cut), result.not_covered] == want, seed
         assert result.recorded == 60
         used: dict[str, int] = {}
@@ -104,16 +131,33 @@ def test_doubt_and_severity_of_cuts() -> None:
         seen(b, stranger, port=84),
     ]
     result = replay(site, lists, conversations)
-    assert [item.doubt for item in result.cut] == ["", "scan", "unanswered", "weak direction", "unknown device", "unknown device"]
+    assert [item.doubt for item in result.cut] == [
+        "",
+        "scan",
+        "unanswered",
+        "weak direction",
+        "unknown device",
+        "unknown device",
+    ]
     assert [item.conversation.server_port for item in result.legitimate_cuts()] == [443]
     findings = replay_findings(result)
     # A device that keeps people alive: the sure cut is an error, the doubtful ones with answers are warnings.
-    assert [(f.code, f.severity) for f in findings] == [("SW3131", "error"), ("SW3130", "warning"), ("SW3130", "warning")]
+    assert [(f.code, f.severity) for f in findings] == [
+        ("SW3131", "error"),
+        ("SW3130", "warning"),
+        ("SW3130", "warning"),
+    ]
     assert "weak direction" in findings[1].message
     calm = replace(world, criticality={}).site()
     assert [f.code for f in replay_findings(replay(calm, lists, conversations))] == ["SW3130"]
     assert [f.code for f in replay_findings(replay(site, lists, []))] == ["SW3133"]
-    assert result.as_dict()["cut_by_doubt"] == {"none": 1, "scan": 1, "unanswered": 1, "unknown device": 2, "weak direction": 1}
+    assert result.as_dict()["cut_by_doubt"] == {
+        "none": 1,
+        "scan": 1,
+        "unanswered": 1,
+        "unknown device": 2,
+        "weak direction": 1,
+    }
 
 
 @pytest.mark.parametrize(
@@ -131,7 +175,8 @@ def test_doubt_and_severity_of_cuts() -> None:
 def test_what_makes_a_recording_suspect(protocol: int, answered: int, scan: bool, kind: str, want: str) -> None:
     half = 1 << 63
     row = {
-        "client_hi": -half, "client_lo": (0xFFFF << 32 | 0x0A000101) - half, "server_hi": -half, "server_lo": (0xFFFF << 32 | 0x0A000202) - half,
+        "client_hi": -half, "client_lo": (0xFFFF << 32 | 0x0A000101) - half,
+        "server_hi": -half, "server_lo": (0xFFFF << 32 | 0x0A000202) - half,
         "protocol": protocol, "server_port": 443, "class": kind, "flows": 3, "answered_flows": answered, "days": 1, "first_us": 1,
         "last_us": 2, "minimum_client_port": 0, "method": 9, "scan": scan,
     }  # fmt: skip
@@ -181,12 +226,17 @@ def test_openings_by_mask_are_the_single_verdicts(full: bool) -> None:
                     continue
                 bits = possible.between(client, server)
                 for number, item in enumerate(found):
-                    assert bool(bits >> number & 1) == evaluator.verdict(item.between(4, client, server)).permitted, (seed, item)
+                    assert bool(bits >> number & 1) == evaluator.verdict(item.between(4, client, server)).permitted, (
+                        seed,
+                        item,
+                    )
                     compared += 1
     assert compared > 3000
 
 
-def expectation(expect: str, protocol: int = 6, port: int = 443, client: str = "a", server: str = "b", **more: Any) -> Expectation:
+def expectation(
+    expect: str, protocol: int = 6, port: int = 443, client: str = "a", server: str = "b", **more: Any
+) -> Expectation:
     return Expectation(f"{expect}-{protocol}-{port}", client, server, protocol, port, expect, **more)
 
 
@@ -242,7 +292,9 @@ def test_a_workflow_is_proved_or_named() -> None:
 def test_a_recorded_cut_concerns_a_workflow_only_with_its_service() -> None:
     world = two(rules=[("r", "a", "b", ["web"])], workflows=[["r"]])
     site = world.site()
-    lists = [replace(item, aces=tuple(ace for ace in item.aces if ace.label != "r")) for item in compile_site(site).lists]
+    lists = [
+        replace(item, aces=tuple(ace for ace in item.aces if ace.label != "r")) for item in compile_site(site).lists
+    ]
     conversations = [seen("10.0.1.1", "10.0.2.2"), seen("10.0.1.1", "10.0.2.2", port=23), seen("10.0.2.2", "10.0.1.1")]
     result = replay(site, lists, conversations)
     assert len(result.cut) == 3
@@ -272,5 +324,8 @@ def test_a_larger_site_is_judged_whole(full: bool) -> None:
     # Every second conversation stands for a rule, and no rule is cut by what was compiled from it.
     assert result.permitted + result.not_covered >= len(conversations) // 2
     wanted = {(c.client, c.server, c.protocol, c.server_port) for c in conversations[1::2]}
-    cut = {(c.conversation.client, c.conversation.server, c.conversation.protocol, c.conversation.server_port) for c in result.cut}
+    cut = {
+        (c.conversation.client, c.conversation.server, c.conversation.protocol, c.conversation.server_port)
+        for c in result.cut
+    }
     assert not wanted & cut

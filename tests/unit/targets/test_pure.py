@@ -34,6 +34,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_wir
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
 
 PERMIT, DENY = "92951ac0-8c01-11e6-996c-525400b48521", "92919850-8c01-11e6-996c-525400b48521"
+CELL = {"source": "A", "destination": "B", "status": "ENABLED", "sgacls": [], "default_rule": "NONE"}
 SGTS = {"s1": "A", "s2": "B"}
 SGACLS = {"l1": "One", "l2": "Two", PERMIT: "Permit IP", DENY: "Deny IP", "l3": "Deny_IP_Log"}
 
@@ -90,9 +91,10 @@ def test_what_a_cell_refers_to_must_exist() -> None:
         ("sgacl", "SW_x", {"ip_version": "IPV5", "content": "deny ip"}, "IPV5"),
         ("sgacl", "SW_x", {"ip_version": "IPV4", "content": "permit tcp any any"}, "not understood"),
         ("downloadable_acl", "SW_x", {"dacl_type": "IPV4", "content": "permit object-group x any"}, "not understood"),
-        ("egress_matrix_cell", "A-B", {"source": "A", "destination": "B", "status": "ON", "sgacls": [], "default_rule": "NONE"}, "'ON'"),
-        ("egress_matrix_cell", "A-B", {"source": "A", "destination": "B", "status": "ENABLED", "sgacls": ["Deny IP"], "default_rule": "NONE"}, "built-in"),
-        ("egress_matrix_cell", "ANY-ANY", {"source": "ANY", "destination": "ANY", "status": "ENABLED", "sgacls": [], "default_rule": "DENY_IP"}, "ANY"),
+        ("egress_matrix_cell", "A-B", {**CELL, "status": "ON"}, "'ON'"),
+        ("egress_matrix_cell", "A-B", {**CELL, "sgacls": ["Deny IP"]}, "built-in"),
+        ("egress_matrix_cell", "ANY-ANY", {**CELL, "source": "ANY", "destination": "ANY"}, "ANY"),
+        ("egress_matrix_cell", "A-C", CELL, "SOURCE-DESTINATION"),
     ],
 )  # fmt: skip
 def test_what_ise_would_not_check_is_checked_here(kind: str, name: str, body: dict[str, Any], word: str) -> None:
@@ -285,7 +287,8 @@ def test_a_spec_names_what_is_missing_and_hides_what_is_secret() -> None:
     assert "hunter" not in repr(spec)
     for values, code in (
         ({"platform": "junos"}, "SW4201"), ({"platform": "ios"}, "SW4200"), ({"platform": "ios", "username": "u", "port": "x"}, "SW4200"),
-        ({"platform": "ios", "username": "u", "known_hosts_file": "/nonexistent"}, "SW4200"), ({"platform": "ios", "username": "u", "host": "a;b"}, "SW0009"),
+        ({"platform": "ios", "username": "u", "known_hosts_file": "/nonexistent"}, "SW4200"),
+        ({"platform": "ios", "username": "u", "host": "a;b"}, "SW0009"),
     ):  # fmt: skip
         with pytest.raises(FindingError) as error:
             TargetSpec.of({"name": "acc1", **values})
