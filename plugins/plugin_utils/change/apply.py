@@ -227,16 +227,22 @@ class _Run:
         self._say(step, "failed")
 
     def _confirm(self) -> None:
+        """Read every changed target back from a new connection, side by side."""
         objects = {item.host: item.objects for item in self.desired}
-        for name in sorted({step.operation.target for step in self.done}):
+        names = sorted({step.operation.target for step in self.done})
+
+        def confirm(name: str) -> tuple[Finding, ...]:
             try:
-                found = self.targets[name].confirm(objects.get(name, ()))
+                return self.targets[name].confirm(objects.get(name, ()))
             except FindingError as error:
-                found = error.findings
-            self.findings.extend(found)
-            if errors_of(found):
-                self.findings.append(codes.NOT_CONFIRMED.at(name))
-            self._note("target_confirmed", target=name, findings=[finding.as_dict() for finding in found])
+                return error.findings
+
+        with ThreadPoolExecutor(max_workers=max(1, min(self.workers, len(names)))) as pool:
+            for name, found in zip(names, pool.map(confirm, names), strict=True):
+                self.findings.extend(found)
+                if errors_of(found):
+                    self.findings.append(codes.NOT_CONFIRMED.at(name))
+                self._note("target_confirmed", target=name, findings=[finding.as_dict() for finding in found])
 
     def _note(self, event: str, **content: Any) -> None:
         with self.guard:
