@@ -236,6 +236,8 @@ class _Run:
                 return self.targets[name].confirm(objects.get(name, ()))
             except FindingError as error:
                 return error.findings
+            except Exception as error:
+                return (codes.TARGET_FAILED.at(f"{name}: confirming: unexpected {type(error).__name__}"),)
 
         with ThreadPoolExecutor(max_workers=max(1, min(self.workers, len(names)))) as pool:
             for name, found in zip(names, pool.map(confirm, names), strict=True):

@@ -31,6 +31,12 @@ NEVER_UNENFORCED = Code(
 GUARDRAIL_EMPTY = Code(
     "SW3113", "warning", "a guardrail covers no packet", "its ends have no addresses, or no service of its family"
 )
+ALWAYS_ENDS = Code(
+    "SW3114",
+    "warning",
+    "a must-always guardrail would not be kept at stage enforce",
+    "add the rule that the guardrail names before the stage is raised",
+)
 EXPECTATION_FAILED = Code("SW3120", "error", "an expectation is not met", "correct the rule or the expectation")
 EXPECTATION_UNKNOWN = Code(
     "SW3121",

@@ -121,21 +121,37 @@ def prove_guardrails(site: Site, lists: Sequence[PointList]) -> tuple[list[Guard
 
 
 def _always(proof: _Proof, guardrail: Guardrail) -> tuple[GuardrailResult, Finding | None]:
-    """Every opener from a usual client port (1024 and above) and its reply must pass every list that may see it."""
+    """Every opener from a usual client port (1024 and above) and its reply must pass every list that may see it.
+
+    Where it does now, but would not with every assigned segment at stage enforce, a warning says so.
+    """
     boxes = conversation_boxes(proof.site, guardrail.client, guardrail.server, guardrail.services, UNPRIVILEGED)
     forward, reply = proof.space.from_boxes(boxes.forward), proof.space.from_boxes(boxes.reply)
     if not forward:
         return _empty(guardrail)
-    for item in proof.sets:
+    found = _first_stop(proof.sets, forward, reply)
+    if found:
+        place, direction, packet = found
+        text = f"guardrail {guardrail.id}: list {place.name} at {place.point} stops ({direction}) {packet.describe()}"
+        return _result(guardrail, "violated", packet, place.point), codes.ALWAYS_VIOLATED.at(text, guardrail.location)
+    later = _first_stop(proof.sets_at_enforce or (), forward, reply)
+    if later is None:
+        return GuardrailResult(guardrail.id, "always", "proved"), None
+    place, direction, packet = later
+    note = f"only until stage enforce: list {place.name} at {place.point} will stop ({direction}) {packet.describe()}"
+    finding = codes.ALWAYS_ENDS.at(f"guardrail {guardrail.id} holds {note}", guardrail.location)
+    return GuardrailResult(guardrail.id, "always", "proved", note=note), finding
+
+
+def _first_stop(sets: Sequence[ListSets], forward: PacketSet, reply: PacketSet) -> tuple[PointList, str, Packet] | None:
+    """Return the first list that may stop an opener or a reply, which of the two, and one such packet."""
+    for item in sets:
         directions = [("forward", forward)] if item.listing.stateful else [("forward", forward), ("reply", reply)]
         for direction, packets in directions:
             packet = ((packets & item.may_see) - item.passes).witness()
             if packet is not None:
-                place = f"list {item.listing.name} at {item.listing.point}"
-                text = f"guardrail {guardrail.id}: {place} stops ({direction}) {packet.describe()}"
-                result = _result(guardrail, "violated", packet, item.listing.point)
-                return result, codes.ALWAYS_VIOLATED.at(text, guardrail.location)
-    return GuardrailResult(guardrail.id, "always", "proved"), None
+                return item.listing, direction, packet
+    return None
 
 
 def _never(proof: _Proof, guardrail: Guardrail) -> tuple[GuardrailResult, Finding | None]:

@@ -6,13 +6,12 @@
 from __future__ import annotations
 
 import ipaddress
-from collections import defaultdict
-from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import store
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.binding import bound_rollup
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import BoundRow
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.scan import Opened, ScanReport, find_scans
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.history import (
@@ -80,70 +79,37 @@ def recorded_history(data_dir: Path, days: int | None = None) -> list[SeenConver
     return seen_conversations({**row, "days": len(row["days"])} for row in merged.values())
 
 
-class Bindings:
-    """Who held an address at a moment: the register's intervals (facts/flows.md section 5: never a static map)."""
+def bound_rows(data_dir: Path, days: int | None = None) -> tuple[list[BoundRow], ScanReport]:
+    """Return the window's daily rollup rows bound to devices by time, and the scans.
 
-    def __init__(self, register: Mapping[str, Any]) -> None:
-        self._intervals: dict[str, list[tuple[int, int, str, float]]] = defaultdict(list)
-        for device in register.get("devices", ()):
-            for item in device.get("addresses", ()):
-                begin, end = _micros(item.get("from")), _micros(item.get("to"), open_end=True)
-                self._intervals[str(item["address"])].append(
-                    (begin, end, str(device["id"]), float(item.get("confidence", 0.5)))
-                )
-
-    def device_at(self, address: str, micros: int) -> str:
-        """Return the device that most surely held the address then, or empty text where none or several equally did."""
-        holders = [
-            (sure, device) for begin, end, device, sure in self._intervals.get(address, ()) if begin <= micros <= end
-        ]
-        best = max((sure for sure, _device in holders), default=0.0)
-        names = {device for sure, device in holders if sure == best}
-        return names.pop() if len(names) == 1 else ""
-
-
-def _micros(text: Any, open_end: bool = False) -> int:
-    if not text:
-        return 1 << 62 if open_end else 0
-    if isinstance(text, int):
-        return text
-    moment = datetime.fromisoformat(str(text).replace("Z", "+00:00"))
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return int(moment.timestamp() * 1_000_000)
-
-
-def bound_rows(
-    data_dir: Path, register: Mapping[str, Any], days: int | None = None
-) -> tuple[list[BoundRow], ScanReport]:
-    """Return the window's daily rollup rows bound to devices by time, and the scans."""
+    Binding is the flows room's interval join (facts/flows.md section 5: never a static map); an address that several devices held
+    at the time is bound to none.
+    """
     since = window(data_dir, days)
-    bindings = Bindings(register)
     report = scans_in(data_dir, since)
     rows = []
-    for row in store.rollup(data_dir, since).to_pylist():
+    for row in bound_rollup(data_dir, since).to_pylist():
         client = address_of(row["client_hi"], row["client_lo"])
         server = address_of(row["server_hi"], row["server_lo"])
-        client_text, server_text = address_text(*client), address_text(*server)
         rows.append(
             BoundRow(
-                row["day"],
-                bindings.device_at(client_text, row["last_us"]),
-                client_text,
-                bindings.device_at(server_text, row["last_us"]),
-                server_text,
-                row["protocol"],
-                row["server_port"],
-                row["class"],
-                row["flows"],
-                row["answered_flows"],
-                row["method"],
-                float(row["confidence"]),
-                row["first_us"],
-                row["last_us"],
-                row["minimum_client_port"] or 0,
-                row["maximum_client_port"] or 0,
-                (client, server, row["protocol"], row["server_port"]) in report.conversations,
+                day=row["day"],
+                client_device=row["client_device"],
+                client_address=address_text(*client),
+                server_device=row["server_device"],
+                server_address=address_text(*server),
+                protocol=row["protocol"],
+                server_port=row["server_port"],
+                kind=row["class"],
+                flows=row["flows"],
+                answered=row["answered_flows"],
+                method=row["method"],
+                confidence=float(row["confidence"]),
+                first_us=row["first_us"],
+                last_us=row["last_us"],
+                minimum_client_port=row["minimum_client_port"] or 0,
+                maximum_client_port=row["maximum_client_port"] or 0,
+                scan=(client, server, row["protocol"], row["server_port"]) in report.conversations,
             )
         )
     return rows, report

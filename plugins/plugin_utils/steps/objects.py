@@ -21,7 +21,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan imp
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.connections import target_specs
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import checked_name, full_interface
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import (
+    checked_name,
+    full_interface,
+    typed_lines,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise import IseTarget
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_diff import canonical_desired
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_objects import (
@@ -145,6 +149,7 @@ def device_objects(platform: str, values: Mapping[str, Any]) -> tuple[DesiredObj
         reason = understood("ios", text)
         if reason:
             raise FindingError(codes.BAD_ARGUMENT.at(f"list {name}: {reason}"))
+        typed_lines(text)
         made.append(DesiredObject("access_list", checked_name(name), {"content": text}))
     direction = str(values.get("direction") or "in")
     for given in values.get("interfaces") or ():

@@ -69,7 +69,7 @@ def run_propose(values: dict[str, Any]) -> dict[str, Any]:
     found: list[Finding] = [*(f for f in loaded.findings if f.code != NO_LOCK.number), *findings]
     segment_of = {d["device"]: name for name, entry in lock["segments"].items() for d in entry["devices"]}
     names = {str(device["id"]): _name_of(device) for device in register["devices"]}
-    rows, scans = bound_rows(paths.data, register, values.get("window_days"))
+    rows, scans = bound_rows(paths.data, values.get("window_days"))
     proposal = propose(site, segments, segment_of, _networks_of(site, rows), names, rows)
     found += [*proposal.findings, *_scan_findings(scans, rows, names), *_device_findings(register, segment_of, names)]
     changes = _write(paths, segments, proposal, lock, dry_run)

@@ -22,6 +22,9 @@ _LIST = re.compile(r"\Aip access-list extended (\S+)\s*\Z")
 _GROUP = re.compile(r"\A\s+ip access-group (\S+) (in|out)\s*\Z")
 _INTERFACE = re.compile(r"\Ainterface (\S.*?)\s*\Z")
 _SEQUENCE = re.compile(r"\A\s*(\d+)\s+(?=permit|deny|remark|evaluate)")
+_HEADER = re.compile(r"\A(?:ip access-list extended [A-Za-z][A-Za-z0-9_-]*|!)\Z")
+# Printable ASCII without the question mark, which asks for help in the middle of a line.
+_ENTRY = re.compile(r"\A(?:\d{1,10} )?(?:permit|deny|remark) [\x20-\x3e\x40-\x7e]{1,200}\Z")
 _SHORT = {
     "gi": "GigabitEthernet",
     "te": "TenGigabitEthernet",
@@ -146,6 +149,14 @@ def ace_lines(content: str) -> tuple[str, ...]:
 
 
 def typed_lines(content: str) -> tuple[str, ...]:
-    """Return the lines to type below the list's header: numbers and remarks kept, header and blanks removed."""
-    lines = (" ".join(line.split()) for line in content.replace("\r", "").splitlines())
-    return tuple(line for line in lines if line and not line.startswith(("ip access-list", "!")))
+    """Return the lines to type below the list's header: numbers and remarks kept, header and blanks removed.
+
+    The last guard before a command line: FindingError for a line that is no entry or remark, so that nothing else (``end``, a
+    command after it) is ever typed, and for characters that a terminal takes as keys.
+    """
+    lines = (" ".join(line.split(" ")).strip() for line in content.replace("\r", "").split("\n"))
+    wanted = tuple(" ".join(line.split()) for line in lines if line and not _HEADER.match(line))
+    for line in wanted:
+        if not _ENTRY.match(line):
+            raise FindingError(codes.BAD_BODY.at(f"{line[:80]!r} is not an entry of an access list"))
+    return wanted

@@ -114,6 +114,8 @@ class NftablesTarget:
             return [
                 codes.BAD_BODY.at(f"{self.name}: ruleset {table}: {reason or 'the text is about another table'}")
             ], None
+        # What is loaded as root is our own rendering of what was understood, never the text itself.
+        body["content"] = canonical_ruleset(table, body["content"])
         if present is None:
             return [], self._operation(
                 "create", table, None, body, f"create table inet {table}", "narrows", "is missing"

@@ -126,7 +126,14 @@ def check(
                 assert not world.blocked(packet), (seed, statement, packet)
             else:
                 assert world.stops(packet, True, True) or world.stops(packet, False, True), (seed, statement, packet)
-    assert len(findings) == sum(result.outcome != "proved" for result in results)
+    endings = [result for result in results if result.must == "always" and result.note]
+    assert len(findings) == sum(result.outcome != "proved" for result in results) + len(endings)
+    for statement, result in zip(statements, results):
+        if statement[0] == "always" and result.outcome == "proved":
+            raised = replace(
+                world, stages={name: ("enforce", points) for name, (_stage, points) in world.stages.items()}
+            )
+            assert bool(result.note) == (brute_always(raised, *statement[1:]) == "violated"), (seed, statement, result)
 
 
 def test_outcomes_and_witnesses_agree_with_brute_force(full: bool) -> None:
@@ -186,6 +193,15 @@ def test_dropping_a_rule_breaks_an_always() -> None:
         result, findings = prove(two(points=points), "always", ["web"])
         assert (result.outcome, result.point) == ("violated", points[0])
         assert findings[0].code == "SW3110"
+
+
+@pytest.mark.parametrize("point", ["fw1", "dacl", "acc1", "matrix"])
+def test_an_always_that_ends_with_the_stage_is_said_before(point: str) -> None:
+    result, findings = prove(two(stage="monitor", points=(point,)), "always", ["web"])
+    assert (result.outcome, findings[0].code, findings[0].severity) == ("proved", "SW3114", "warning")
+    assert point in result.note
+    kept = two(stage="monitor", points=(point,), rules=[("r", "a", "b", ["web"])])
+    assert prove(kept, "always", ["web"])[1] == []
 
 
 def test_widening_a_port_breaks_a_never() -> None:

@@ -27,10 +27,12 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_con
     full_interface,
     ours,
     read_config,
+    typed_lines,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_diff import ios_operations, live_objects
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_diff import ise_operations
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_wire import Answered, TokenBucket
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nftables import NftablesTarget
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
 
 PERMIT, DENY = "92951ac0-8c01-11e6-996c-525400b48521", "92919850-8c01-11e6-996c-525400b48521"
@@ -297,3 +299,49 @@ def test_a_spec_names_what_is_missing_and_hides_what_is_secret() -> None:
         TargetSpec.of({"name": "ise1", "platform": "ise", "host": "2001:db8::1", "port": 9060}).url
         == "https://[2001:db8::1]:9060"
     )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "permit ip any any\nend\nreload", "permit ip any any\n\x03", "exit", "10 permit ip any any ?", "no ip routing", "remark a\tb\x1bc",
+        "ip access-list extended other\n!reload x", "interface Vlan1", "do reload", "10 evaluate mirror", "remark \u00e9",
+    ],
+)  # fmt: skip
+def test_only_entries_are_ever_typed(text: str) -> None:
+    with pytest.raises(FindingError):
+        typed_lines(f"ip access-list extended SW_x\n{text}\n")
+
+
+def test_what_is_typed_keeps_numbers_and_remarks() -> None:
+    text = "ip access-list extended SW_x\r\n  5 remark  rule hvac-1\r\n!\n 5 permit tcp any  any eq www\n\n deny ip any any\n"
+    assert typed_lines(text) == ("5 remark rule hvac-1", "5 permit tcp any any eq www", "deny ip any any")
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "flush ruleset\n",
+        'include "/etc/passwd"\n',
+        "table ip other { }\n",
+        "define x = 1\n",
+        "delete table inet other\n",
+    ],
+)
+def test_only_our_own_rendering_of_a_ruleset_is_loaded(before: str) -> None:
+    aces = registry.parse("ios", "ip access-list extended x\npermit tcp any host 192.0.2.1 eq 443\ndeny ip any any")[
+        0
+    ].aces
+    content = registry.render("nftables", "segwright", aces)
+    target = NftablesTarget(TargetSpec.of({"name": "fw1", "platform": "nftables", "username": "root"}))
+    nothing = Snapshot("fw1", "nftables", {})
+    step = target.diff([DesiredObject("ruleset", "segwright", {"table": "segwright", "content": content})], nothing)[0]
+    assert step.after is not None
+    assert step.after["content"] == content
+    try:
+        steps = target.diff(
+            [DesiredObject("ruleset", "segwright", {"table": "segwright", "content": before + content})], nothing
+        )
+    except (FindingError, ValueError):
+        return
+    assert steps[0].after == step.after
