@@ -80,9 +80,9 @@ def validate_markdown(result: Mapping[str, Any]) -> str:
     lines += _findings(result)
     if result.get("guardrails"):
         rows = [
-            [code(g["id"]), md(g["must"]), md(g["outcome"]), code(g.get("witness", ""))] for g in result["guardrails"]
+            [code(g["id"]), md(g["must"]), md(g["outcome"]), code(g.get("witness", "")), md(g.get("note", ""))] for g in result["guardrails"]
         ]
-        lines += ["## Guardrails (all packets)", "", md_table(("guardrail", "must", "outcome", "witness"), rows), ""]
+        lines += ["## Guardrails (all packets)", "", md_table(("guardrail", "must", "outcome", "witness", "reach"), rows), ""]
     if result.get("equivalence"):
         equal = sum(1 for item in result["equivalence"] if item["equal"])
         lines += [

@@ -16,11 +16,14 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import Compiled
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.check import load_checked
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
-from ansible_collections.segwright.microseg.plugins.plugin_utils.proof import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.equivalence import prove_rendering
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.expectations import check_expectations
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.guardrails import prove_guardrails
-from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.replay import Replay, replay, replay_findings
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.replay import replay, replay_findings
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.workflows import (
+    prove_workflows,
+    workflow_findings,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.markdown import validate_markdown
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.results import result
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.arguments import commit_name, paths_of, today_of
@@ -50,18 +53,21 @@ def run_gate(paths: Paths, today: date, with_replay: bool) -> Gate:
     found += more
     guardrails, more = prove_guardrails(site, compiled.lists)
     found += more
+    workflows, more = prove_workflows(site, compiled.lists)
+    found += more
     expectations, more = check_expectations(site, compiled.lists)
     found += more
     content: dict[str, Any] = {
         "counts": _counts(site, compiled),
         "equivalence": [asdict(item) for item in equivalence],
-        "guardrails": [asdict(item) for item in guardrails],
+        "guardrails": [_without_packet(asdict(item)) for item in guardrails],
+        "workflows": [asdict(item) for item in workflows],
         "expectations": [asdict(item) for item in expectations],
     }
     if with_replay:
         replayed = replay(site, compiled.lists, recorded_history(paths.data))
         found += replay_findings(replayed)
-        found += _workflow_findings(site, replayed)
+        found += workflow_findings(site, replayed)
         content["replay"] = replayed.as_dict()
     return Gate(site, compiled, tuple(found), content)
 
@@ -96,19 +102,9 @@ def _counts(site: Site, compiled: Compiled) -> dict[str, int]:
     }
 
 
-def _workflow_findings(site: Site, replayed: Replay) -> list[Finding]:
-    """Return an error for each workflow whose recorded conversations the policy would cut."""
-    rules = {rule.id: rule for rule in site.rules()}
-    findings = []
-    for workflow in site.workflows:
-        pairs = {(rules[name].client, rules[name].to): name for name in workflow.rules if name in rules}
-        for item in replayed.legitimate_cuts():
-            name = pairs.get((item.client_segment, item.server_segment))
-            if name:
-                who = f"workflow {workflow.id} ({workflow.owner})"
-                text = f"{who}: {item.client} to {item.server} would be cut although rule {name} stands for it"
-                findings.append(codes.WORKFLOW_CUT.at(text, workflow.location))
-    return findings
+def _without_packet(values: dict[str, Any]) -> dict[str, Any]:
+    """Return a guardrail's result for people: its witness is text already."""
+    return {key: value for key, value in values.items() if key != "packet"}
 
 
 def _summary(made: dict[str, Any]) -> str:
@@ -117,10 +113,12 @@ def _summary(made: dict[str, Any]) -> str:
     equal = sum(1 for item in made["equivalence"] if item["equal"])
     proved = sum(1 for item in made["guardrails"] if item["outcome"] == "proved")
     met = sum(1 for item in made["expectations"] if item["met"])
+    kept = sum(1 for item in made["workflows"] if item["outcome"] == "proved")
     parts = [
         f"{made['counts']['rules']} rules in {made['counts']['segments']} segments",
         f"{equal} of {len(made['equivalence'])} rendered lists proved equal",
         f"{proved} of {len(made['guardrails'])} guardrails proved",
+        f"{kept} of {len(made['workflows'])} workflow rules proved",
         f"{met} of {len(made['expectations'])} expectations met",
     ]
     if "replay" in made:
