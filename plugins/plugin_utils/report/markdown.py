@@ -80,7 +80,8 @@ def validate_markdown(result: Mapping[str, Any]) -> str:
     lines += _findings(result)
     if result.get("guardrails"):
         rows = [
-            [code(g["id"]), md(g["must"]), md(g["outcome"]), code(g.get("witness", "")), md(g.get("note", ""))] for g in result["guardrails"]
+            [code(g["id"]), md(g["must"]), md(g["outcome"]), code(g.get("witness", "")), md(g.get("note", ""))]
+            for g in result["guardrails"]
         ]
         lines += ["## Guardrails (all packets)", "", md_table(("guardrail", "must", "outcome", "witness", "reach"), rows), ""]
     if result.get("equivalence"):
