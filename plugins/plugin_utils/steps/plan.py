@@ -12,6 +12,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files impo
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError, errors_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.commit import required_commit
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Snapshot
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending import pushes_pending
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import (
     Plan,
     build_plan,
@@ -52,6 +53,7 @@ def run_plan(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str, 
             members_sha256=members_sha256(paths),
             effect=effect_of(gate.site, gate.compiled, snapshots, paths),
             prune=bool(values.get("prune")),
+            pending=pushes_pending(paths.journal),
         )
         warnings = [*gate.findings, *left_out(targets, gate.compiled.targets)]
     _write(paths, plan, gate.site)
