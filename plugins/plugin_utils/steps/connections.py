@@ -51,13 +51,12 @@ def _spec(name: str, platform: str, variables: Mapping[str, Any]) -> dict[str, A
         "enable_password": str(variables.get("ansible_become_password") or ""),
         "private_key_file": str(variables.get("ansible_ssh_private_key_file") or ""),
         "known_hosts_file": str(variables.get("microseg_known_hosts_file") or ""),
-        "transport": str(variables.get("microseg_facts_transport") or _transport(variables)),
+        "facts_transport": str(variables.get("microseg_facts_transport") or _transport(variables)),
     }
     if platform == "ise":
         spec["base_url"] = str(variables.get("microseg_ise_url") or f"https://{host}:{port}")
         spec["ca_file"] = str(variables.get("microseg_ca_file") or "")
         spec["version"] = str(variables.get("microseg_ise_version") or "3.3_patch_1")
-        spec["verify"] = bool(variables.get("microseg_verify", True))
     return spec
 
 

@@ -90,7 +90,7 @@ def _specs(hostvars: Mapping[str, Any], hosts: Sequence[str]) -> tuple[list[Targ
     specs, refused, skipped = [], [], []
     for host in hosts:
         try:
-            spec = TargetSpec.of(_transported(target_specs(hostvars, [host])[0]))
+            spec = TargetSpec.of(target_specs(hostvars, [host])[0])
             if spec.platform in PLATFORMS:
                 specs.append(spec)
             else:
@@ -98,10 +98,6 @@ def _specs(hostvars: Mapping[str, Any], hosts: Sequence[str]) -> tuple[list[Targ
         except FindingError as error:
             refused.append(Read(host, "", None, error.findings, 0.0))
     return specs, refused, skipped
-
-
-def _transported(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {**values, "facts_transport": values.get("facts_transport") or values.get("transport")}
 
 
 def read_hosts(specs: Sequence[TargetSpec], workers: int, seconds: float) -> list[Read]:

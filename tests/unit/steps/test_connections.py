@@ -25,7 +25,7 @@ def test_ansible_variables_of_a_switch_are_honoured() -> None:
     spec = target_specs({"sw": SWITCH}, ["sw"])[0]
     found = {
         key: spec[key]
-        for key in ("name", "platform", "host", "port", "username", "password", "enable_password", "transport")
+        for key in ("name", "platform", "host", "port", "username", "password", "enable_password", "facts_transport")
     }
     assert found == {
         "name": "sw",
@@ -35,7 +35,7 @@ def test_ansible_variables_of_a_switch_are_honoured() -> None:
         "username": "u",
         "password": "p",
         "enable_password": "e",
-        "transport": "netmiko",
+        "facts_transport": "netmiko",
     }
 
 
@@ -49,17 +49,14 @@ def test_ansible_variables_of_a_switch_are_honoured() -> None:
     ],
 )
 def test_network_cli_hosts_travel_over_libssh(more: dict[str, str], transport: str) -> None:
-    assert target_specs({"sw": {**SWITCH, **more}}, ["sw"])[0]["transport"] == transport
+    assert target_specs({"sw": {**SWITCH, **more}}, ["sw"])[0]["facts_transport"] == transport
 
 
-def test_ise_gets_a_url_and_verifies_unless_told_otherwise() -> None:
+def test_ise_gets_a_url_and_nothing_that_could_turn_verification_off() -> None:
     spec = target_specs({"ise": {"microseg_platform": "ise", "ansible_host": "pan"}}, ["ise"])[0]
-    assert (spec["base_url"], spec["verify"], spec["version"], spec["port"]) == (
-        "https://pan:443",
-        True,
-        "3.3_patch_1",
-        443,
-    )
+    assert (spec["base_url"], spec["version"], spec["port"]) == ("https://pan:443", "3.3_patch_1", 443)
+    loose = {"microseg_platform": "ise", "ansible_host": "pan", "microseg_verify": False}
+    assert target_specs({"ise": loose}, ["ise"]) == [spec] and "verify" not in spec
 
 
 def test_the_platform_named_for_us_comes_before_the_network_os() -> None:
