@@ -61,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
     shell.add_argument("namespace")
     shell.add_argument("words", nargs=argparse.REMAINDER)
     demo = commands.add_parser("demo", help="the whole loop against the lab")
-    demo.add_argument("words", nargs=argparse.REMAINDER)
+    demo.add_argument("--keep", action="store_true", help="leave the lab up at the end")
     chosen = parser.parse_args(arguments)
     try:
         return _run(chosen)
@@ -104,7 +104,7 @@ def _run(chosen: argparse.Namespace) -> int:
         return _probe(places, chosen.json)
     if chosen.command == "shell":
         return _shell(places, chosen.namespace, chosen.words)
-    return _demo(places, chosen.words)
+    return _demo(places, ["--keep"] if chosen.keep else [])
 
 
 def environment(places: Places) -> dict[str, str]:
