@@ -22,7 +22,8 @@ from . import control
 from .places import CHECKOUT, Places
 from .processes import LabError, ProcessMark, mark, spawn, stop_marks
 
-# What people write by hand. Zones' segment files, the membership lock and the evidence are learnt.
+# What people write by hand; vendor access is one of it, an exception with a ticket and an end. The other zones' segment
+# files, the membership lock and the evidence are learnt.
 BASE_DOCUMENTS = (
     "site.yml",
     "services.yml",
@@ -32,6 +33,7 @@ BASE_DOCUMENTS = (
     "workflows.yml",
     "enforcement.yml",
     "classification.yml",
+    "vendor",
 )
 # The emulated switches ask for sessions and cells every half second.
 SWITCHES_POLL = 1.2
