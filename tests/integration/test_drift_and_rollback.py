@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable
 
 from tests.integration.conftest import LabTargets, Loop
-from tests.lab.playbooks import Site
+from tests.lab.playbooks import Site, withdraw_sessions
 
 At = Callable[[str], Site]
 
@@ -136,6 +136,27 @@ def test_rollback_brings_back_the_state_before(loop: Loop, targets: LabTargets, 
     for name in ("plan", "apply", "verify"):
         run = site.run(name)
         assert run.code == 0, run.tail()
+
+
+def test_rollback_goes_on_where_the_site_uses_an_object_and_ends_when_it_does_not(
+    loop: Loop, targets: LabTargets, at: At
+) -> None:
+    targets.restore(loop.moments["planned"])
+    before = targets.ruleset(), targets.ise_objects()
+    site = at("verified")
+    run = site.run("rollback")
+    assert run.code != 0
+    made = site.result("rollback")
+    used = {"SW_cameras", "SW_infusion_pumps", "SW_patient_monitors"}
+    assert {each["name"] for each in made["remaining"]} == used
+    assert {each["kind"] for each in made["remaining"]} == {"authorization_profile", "downloadable_acl"}
+    assert {each["code"] for each in made["errors"]} == {"SW4060"}
+    assert targets.ruleset() == before[0]
+    withdraw_sessions(targets.places)
+    run = site.run("rollback")
+    assert run.code == 0, run.tail()
+    assert site.result("rollback")["remaining"] == []
+    assert targets.ise_objects() == before[1]
 
 
 def test_rollback_of_a_later_change_brings_back_the_earlier_policy(targets: LabTargets, at: At) -> None:

@@ -182,7 +182,7 @@ class IseTarget:
             moved = body_difference(kind, operation.after, live)
             raise FindingError(change_codes.UNDO_REFUSED.at(f"{self.name}: {kind} {name}: {moved.text}"))
         if operation.before is None:
-            self._delete(kind, name, str((wire or {})["id"]))
+            self._undo_creation(kind, name, str((wire or {})["id"]))
         elif wire is None:
             self._create(kind, name, operation.before, old)
         else:
@@ -301,6 +301,18 @@ class IseTarget:
                     raise FindingError(*error.findings, codes.IN_USE.at(f"{self.name}: {kind} {name}")) from None
             self._sleep(2.0)
             waited += 2.0
+
+    def _undo_creation(self, kind: str, name: str, identifier: str) -> None:
+        """Delete what a step created. One object that others use by now must not keep the rest from being undone."""
+        try:
+            self._delete(kind, name, identifier)
+        except FindingError as error:
+            if all(finding.code != codes.IN_USE.number for finding in error.findings):
+                raise
+            reason = error.findings[0].message
+            hint = "take it out of what uses it (the site's authorization rules), then run rollback again"
+            text = f"{self.name}: {kind} {name} is in use and stays: {reason}"
+            raise FindingError(change_codes.UNDO_REFUSED.at(text, hint=hint)) from None
 
     def _read_back(self, kind: str, name: str, expected: Mapping[str, Any] | None) -> None:
         live = self._canonical(kind, self._find(kind, name))
