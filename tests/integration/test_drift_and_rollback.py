@@ -152,6 +152,9 @@ def test_rollback_goes_on_where_the_site_uses_an_object_and_ends_when_it_does_no
     assert {each["kind"] for each in made["remaining"]} == {"authorization_profile", "downloadable_acl"}
     assert {each["code"] for each in made["errors"]} == {"SW4060"}
     assert targets.ruleset() == before[0]
+    # What must stay for the time being no longer denies anything.
+    objects = targets.ise_objects()
+    assert {objects[f"downloadableacl/{name}"]["dacl"].strip() for name in used} == {"permit ip any any"}
     withdraw_sessions(targets.places)
     run = site.run("rollback")
     assert run.code == 0, run.tail()

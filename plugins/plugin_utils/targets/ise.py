@@ -39,6 +39,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_pus
 READERS = 8
 RELEASE_SECONDS = 20.0
 LOST_SECONDS = 3.0
+RELAXED_DACL = "permit ip any any"
 
 
 class IseTarget:
@@ -178,11 +179,11 @@ class IseTarget:
         old = result.get("wire") if isinstance(result.get("wire"), dict) else None
         if _equal(kind, live, operation.before) and (not old or wire is None or not _text_differs(old, wire)):
             return OperationResult(operation.id, False)
-        if not _equal(kind, live, operation.after) and not _equal(kind, live, operation.before):
+        if not any(_equal(kind, live, body) for body in (operation.after, operation.before, _relaxed(kind, operation))):
             moved = body_difference(kind, operation.after, live)
             raise FindingError(change_codes.UNDO_REFUSED.at(f"{self.name}: {kind} {name}: {moved.text}"))
         if operation.before is None:
-            self._undo_creation(kind, name, str((wire or {})["id"]))
+            self._undo_creation(operation, wire or {})
         elif wire is None:
             self._create(kind, name, operation.before, old)
         else:
@@ -302,14 +303,24 @@ class IseTarget:
             self._sleep(2.0)
             waited += 2.0
 
-    def _undo_creation(self, kind: str, name: str, identifier: str) -> None:
-        """Delete what a step created. One object that others use by now must not keep the rest from being undone."""
+    def _undo_creation(self, operation: Operation, wire: Mapping[str, Any]) -> None:
+        """Delete what a step created. One object that others use by now must not keep the rest from being undone.
+
+        A list that stays because a profile hands it out must not go on denying: it is relaxed to permit everything, which
+        sessions take at their next authentication. The way back is never blocked (a wrong deny can hurt someone).
+        """
+        kind, name = operation.kind, operation.name
         try:
-            self._delete(kind, name, identifier)
+            self._delete(kind, name, str(wire["id"]))
         except FindingError as error:
             if all(finding.code != codes.IN_USE.number for finding in error.findings):
                 raise
             reason = error.findings[0].message
+            relaxed = _relaxed(kind, operation)
+            if relaxed is not None:
+                self.client.update(kind, str(wire["id"]), merged_wire(wire, self._fields(kind, name, relaxed)))
+                self._read_back(kind, name, relaxed)
+                reason = f"it was relaxed to {RELAXED_DACL!r} for sessions to come; {reason}"
             hint = "take it out of what uses it (the site's authorization rules), then run rollback again"
             text = f"{self.name}: {kind} {name} is in use and stays: {reason}"
             raise FindingError(change_codes.UNDO_REFUSED.at(text, hint=hint)) from None
@@ -330,6 +341,13 @@ def _like(live: Mapping[str, Any] | None, wanted: Mapping[str, Any] | None) -> M
     if live is None or wanted is None:
         return live
     return {key: live.get(key) for key in wanted}
+
+
+def _relaxed(kind: str, operation: Operation) -> dict[str, Any] | None:
+    """Return the body of a list that a step created, made to permit everything; None for other steps and kinds."""
+    if kind != "downloadable_acl" or operation.before is not None or not operation.after:
+        return None
+    return {**operation.after, "content": RELAXED_DACL}
 
 
 def _equal(kind: str, live: Mapping[str, Any] | None, wanted: Mapping[str, Any] | None) -> bool:
