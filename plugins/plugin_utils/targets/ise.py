@@ -179,7 +179,9 @@ class IseTarget:
         old = result.get("wire") if isinstance(result.get("wire"), dict) else None
         if _equal(kind, live, operation.before) and (not old or wire is None or not _text_differs(old, wire)):
             return OperationResult(operation.id, False)
-        if not any(_equal(kind, live, body) for body in (operation.after, operation.before, _relaxed(kind, operation))):
+        relaxed = _relaxed(kind, operation)
+        known = [operation.after, operation.before, *([relaxed] if relaxed is not None else [])]
+        if not any(_equal(kind, live, body) for body in known):
             moved = body_difference(kind, operation.after, live)
             raise FindingError(change_codes.UNDO_REFUSED.at(f"{self.name}: {kind} {name}: {moved.text}"))
         if operation.before is None:
