@@ -30,8 +30,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.members 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Segment, Service, Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.naming import rule_id
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.ranges import is_wide
-
-PROTOCOL_NAMES = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmpv6"}
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.replay import PROTOCOL_NAMES
 
 
 @dataclass(frozen=True)
