@@ -26,7 +26,13 @@ def run(words: list[str], folder: Path, *more: str) -> subprocess.CompletedProce
     environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
     program = Path(sys.executable).parent / words[0]
     return subprocess.run(
-        [str(program), *words[1:], *more], cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
+        [str(program), *words[1:], *more],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
 
 

@@ -13,29 +13,55 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
 
 NO_DIRECTORY = Code("SW2001", "error", "a policy directory or file is absent", "give the directory that holds site.yml")
 UNKNOWN_KEY = Code(
-    "SW2002", "error", "a key is not known", "remove the key or correct its spelling; docs/policy/reference.md lists the keys"
+    "SW2002",
+    "error",
+    "a key is not known",
+    "remove the key or correct its spelling; docs/policy/reference.md lists the keys",
 )
-MISSING_KEY = Code("SW2003", "error", "a required key is absent", "add the key; docs/policy/reference.md says what it holds")
+MISSING_KEY = Code(
+    "SW2003", "error", "a required key is absent", "add the key; docs/policy/reference.md says what it holds"
+)
 WRONG_TYPE = Code("SW2004", "error", "a value has the wrong type", "docs/policy/reference.md says what the key holds")
 WRONG_VALUE = Code("SW2005", "error", "a value is not allowed", "docs/policy/reference.md lists the values")
-UNSAFE_TEXT = Code("SW2006", "error", "a text has invisible or control characters", "remove the character; a reviewer cannot see it")
-UNKNOWN_FILE = Code("SW2007", "warning", "a file is not read", "correct its name, or move it out of the policy directory")
-NO_LOCK = Code("SW2008", "warning", "there is no members.lock.json", "run propose, which resolves the members queries and writes the lock")
+UNSAFE_TEXT = Code(
+    "SW2006", "error", "a text has invisible or control characters", "remove the character; a reviewer cannot see it"
+)
+UNKNOWN_FILE = Code(
+    "SW2007", "warning", "a file is not read", "correct its name, or move it out of the policy directory"
+)
+NO_LOCK = Code(
+    "SW2008",
+    "warning",
+    "there is no members.lock.json",
+    "run propose, which resolves the members queries and writes the lock",
+)
 OUTSIDE = Code(
-    "SW2009", "error", "a file is no regular file below the policy directory", "put the file itself there instead of a link or device"
+    "SW2009",
+    "error",
+    "a file is no regular file below the policy directory",
+    "put the file itself there instead of a link or device",
 )
 TOO_MANY_FILES = Code(
-    "SW2010", "error", "a policy directory holds too many files", "give the directory that holds site.yml and nothing else"
+    "SW2010",
+    "error",
+    "a policy directory holds too many files",
+    "give the directory that holds site.yml and nothing else",
 )
 
 BAD_PREFIX = Code(
-    "SW2101", "error", "a prefix or address is not valid", "write CIDR notation without host bits, for example 100.64.10.0/24"
+    "SW2101",
+    "error",
+    "a prefix or address is not valid",
+    "write CIDR notation without host bits, for example 100.64.10.0/24",
 )
 ZONE_OVERLAP = Code("SW2102", "error", "two zones share addresses", "give each address to one zone only")
 UNKNOWN_ZONE = Code("SW2103", "error", "a zone is not defined", "add the zone to site.yml or correct its name")
 DUPLICATE_CONDUIT = Code("SW2104", "error", "a conduit stands twice", "keep one of the two")
 UNKNOWN_INFRASTRUCTURE = Code(
-    "SW2105", "error", "a default of site.yml names something undefined", "add it to networks.yml or as a segment, or correct its name"
+    "SW2105",
+    "error",
+    "a default of site.yml names something undefined",
+    "add it to networks.yml or as a segment, or correct its name",
 )
 NO_CONDUIT = Code(
     "SW2106",
@@ -44,15 +70,22 @@ NO_CONDUIT = Code(
     "add a conduit in the direction of the opener to site.yml, with its owner's approval",
 )
 BAD_TIME_ZONE = Code("SW2107", "error", "a time zone is not known", "use an IANA name like Europe/Vienna")
-UNUSED_CONDUIT = Code("SW2108", "info", "a conduit is used by no rule", "remove the conduit unless it is being prepared")
+UNUSED_CONDUIT = Code(
+    "SW2108", "info", "a conduit is used by no rule", "remove the conduit unless it is being prepared"
+)
 
 DUPLICATE_SEGMENT = Code("SW2201", "error", "a segment or name stands twice", "rename one of the two")
 SGT_RANGE = Code("SW2202", "error", "an SGT is out of range", "use a value from 3 to 65519")
 SGT_RESERVED = Code(
-    "SW2203", "error", "an SGT is reserved", "use a value from 3 to 65519; 0, 1, 2 and 65520 to 65535 have a meaning of their own"
+    "SW2203",
+    "error",
+    "an SGT is reserved",
+    "use a value from 3 to 65519; 0, 1, 2 and 65520 to 65535 have a meaning of their own",
 )
 SGT_SHARED = Code("SW2204", "error", "two segments have the same SGT", "give each segment its own SGT")
-WRONG_DIRECTORY = Code("SW2205", "error", "a segment's file stands in the wrong place", "a segment is kept in ZONE/SEGMENT.yml")
+WRONG_DIRECTORY = Code(
+    "SW2205", "error", "a segment's file stands in the wrong place", "a segment is kept in ZONE/SEGMENT.yml"
+)
 AMBIGUOUS_NAME = Code("SW2206", "error", "a name is ambiguous or reserved", "rename one of the two; any is reserved")
 MEMBER_OUTSIDE = Code(
     "SW2207",
@@ -60,7 +93,9 @@ MEMBER_OUTSIDE = Code(
     "a device's address lies outside its segment's zone",
     "correct the zone's subnets, the members query or the device's network",
 )
-DEVICE_TWICE = Code("SW2208", "error", "a device is in more than one segment", "make the members queries exclude each other")
+DEVICE_TWICE = Code(
+    "SW2208", "error", "a device is in more than one segment", "make the members queries exclude each other"
+)
 ADDRESS_TWICE = Code("SW2209", "error", "two devices hold the same address", "collect anew and write the lock again")
 UNPROTECTED = Code(
     "SW2210",
@@ -69,39 +104,77 @@ UNPROTECTED = Code(
     "name it in guardrails.yml (must: always) or put its rules into workflows.yml",
 )
 NO_OWNER = Code("SW2211", "error", "a segment has no owner", "name the team that answers for it")
-NO_DEVICES = Code("SW2212", "info", "a segment has no devices in the lock", "run propose to refresh the lock, or correct the members query")
-STALE_LOCK = Code("SW2213", "warning", "the lock names a segment that is not defined", "run propose to write the lock again")
-UNKNOWN_FACT = Code(
-    "SW2214", "warning", "a query uses a fact that collect does not gather", "use one of the facts in docs/policy/reference.md"
+NO_DEVICES = Code(
+    "SW2212",
+    "info",
+    "a segment has no devices in the lock",
+    "run propose to refresh the lock, or correct the members query",
 )
-SGT_SHIPPED = Code("SW2215", "warning", "Cisco ISE ships with another group of this SGT", "use a value above 255 or one from 16 to 254")
+STALE_LOCK = Code(
+    "SW2213", "warning", "the lock names a segment that is not defined", "run propose to write the lock again"
+)
+UNKNOWN_FACT = Code(
+    "SW2214",
+    "warning",
+    "a query uses a fact that collect does not gather",
+    "use one of the facts in docs/policy/reference.md",
+)
+SGT_SHIPPED = Code(
+    "SW2215", "warning", "Cisco ISE ships with another group of this SGT", "use a value above 255 or one from 16 to 254"
+)
 BAD_ADDRESS = Code("SW2216", "error", "an address in the lock is not valid", "run propose to write the lock again")
 
 DUPLICATE_RULE = Code("SW2301", "error", "a rule id stands twice", "give each rule its own id")
 UNKNOWN_TARGET = Code(
-    "SW2302", "error", "a rule names an end that is not defined", "add the segment or the network set, or correct its name"
+    "SW2302",
+    "error",
+    "a rule names an end that is not defined",
+    "add the segment or the network set, or correct its name",
 )
-UNKNOWN_SERVICE = Code("SW2303", "error", "a service is not defined", "add the service to services.yml or correct its name")
+UNKNOWN_SERVICE = Code(
+    "SW2303", "error", "a service is not defined", "add the service to services.yml or correct its name"
+)
 EMPTY_SERVICES = Code("SW2304", "error", "a rule has no services", "name at least one service, or remove the rule")
 EXPIRED = Code("SW2305", "error", "a rule has expired", "remove the rule, or have its new expiry approved")
 INCOMPLETE_EXCEPTION = Code(
-    "SW2306", "error", "an exception lacks its expiry or ticket", "give expires and ticket; an exception is for a limited time and approved"
+    "SW2306",
+    "error",
+    "an exception lacks its expiry or ticket",
+    "give expires and ticket; an exception is for a limited time and approved",
 )
 BAD_DATE = Code("SW2307", "error", "a date is not valid", "write YYYY-MM-DD")
-TOO_WIDE = Code("SW2308", "error", "a rule permits any service to any address", "name the services and the network that are needed")
+TOO_WIDE = Code(
+    "SW2308", "error", "a rule permits any service to any address", "name the services and the network that are needed"
+)
 REPEATED_PERMISSION = Code("SW2309", "info", "two rules permit the same", "remove the service from one of them")
 EXPIRES_SOON = Code("SW2310", "info", "a rule expires within 14 days", "ask its owner whether it is still needed")
-WIDE = Code("SW2311", "warning", "a rule permits every port or every address", "name the services and the network that are needed")
+WIDE = Code(
+    "SW2311",
+    "warning",
+    "a rule permits every port or every address",
+    "name the services and the network that are needed",
+)
 
-PORT_RANGE = Code("SW2401", "error", "a port is out of range", "use ports from 1 to 65535, and ranges that begin with the lower port")
+PORT_RANGE = Code(
+    "SW2401", "error", "a port is out of range", "use ports from 1 to 65535, and ranges that begin with the lower port"
+)
 SERVICE_FIELDS = Code(
-    "SW2402", "error", "a service mixes fields of different protocols", "ports belong to tcp and udp, icmp_type to icmp and icmpv6"
+    "SW2402",
+    "error",
+    "a service mixes fields of different protocols",
+    "ports belong to tcp and udp, icmp_type to icmp and icmpv6",
 )
 UNUSED_SERVICE = Code("SW2403", "info", "a service is used nowhere", "remove the service unless it is being prepared")
-UNUSED_NETWORK = Code("SW2404", "info", "a network set is used nowhere", "remove the network set unless it is being prepared")
-EMPTY_NETWORK = Code("SW2405", "error", "a network set or service holds nothing", "give it at least one entry, or remove it")
+UNUSED_NETWORK = Code(
+    "SW2404", "info", "a network set is used nowhere", "remove the network set unless it is being prepared"
+)
+EMPTY_NETWORK = Code(
+    "SW2405", "error", "a network set or service holds nothing", "give it at least one entry, or remove it"
+)
 
-UNKNOWN_POINT = Code("SW2501", "error", "an enforcement point is not defined", "add the point to enforcement.yml or correct its name")
+UNKNOWN_POINT = Code(
+    "SW2501", "error", "an enforcement point is not defined", "add the point to enforcement.yml or correct its name"
+)
 UNKNOWN_SEGMENT = Code("SW2502", "error", "a segment is not defined", "add the segment's file or correct the name")
 CANNOT_FILTER = Code(
     "SW2503",
@@ -109,7 +182,9 @@ CANNOT_FILTER = Code(
     "a point cannot filter a segment that is assigned to it",
     "assign the segment to a point on its way, or collect where its devices are attached",
 )
-NO_SGT = Code("SW2504", "error", "a segment at a matrix has no SGT", "give the segment an SGT, or enforce it at another point")
+NO_SGT = Code(
+    "SW2504", "error", "a segment at a matrix has no SGT", "give the segment an SGT, or enforce it at another point"
+)
 BAD_POINT = Code(
     "SW2505",
     "error",
@@ -124,11 +199,22 @@ NOTHING_ALLOWED = Code(
 )
 NOT_ASSIGNED = Code("SW2507", "info", "a segment is enforced nowhere", "assign it in enforcement.yml when it is ready")
 NO_MANAGEMENT = Code(
-    "SW2508", "warning", "a firewall has no management flows", "add management to the point, so that the way back is never cut"
+    "SW2508",
+    "warning",
+    "a firewall has no management flows",
+    "add management to the point, so that the way back is never cut",
 )
-RING = Code("SW2509", "error", "a ring is not consistent", "each ring needs an id of its own and each segment stands in one ring at most")
+RING = Code(
+    "SW2509",
+    "error",
+    "a ring is not consistent",
+    "each ring needs an id of its own and each segment stands in one ring at most",
+)
 UNKNOWN_MANAGEMENT = Code(
-    "SW2510", "error", "a management flow names something undefined", "add the network set or service, or correct its name"
+    "SW2510",
+    "error",
+    "a management flow names something undefined",
+    "add the network set or service, or correct its name",
 )
 PARTLY_FILTERED = Code(
     "SW2511",
@@ -139,7 +225,9 @@ PARTLY_FILTERED = Code(
 
 DUPLICATE_ID = Code("SW2601", "error", "an id stands twice", "give each guardrail, workflow and expectation its own id")
 GUARDRAIL_UNKNOWN = Code("SW2602", "error", "a guardrail names something undefined", "correct the name, or define it")
-CONTRADICTION = Code("SW2603", "error", "two guardrails contradict each other", "no policy can keep both; remove or narrow one of them")
+CONTRADICTION = Code(
+    "SW2603", "error", "two guardrails contradict each other", "no policy can keep both; remove or narrow one of them"
+)
 WORKFLOW_RULE = Code(
     "SW2604",
     "error",
@@ -147,6 +235,9 @@ WORKFLOW_RULE = Code(
     "restore the rule or correct its id; a workflow's rules can never be dropped",
 )
 EXPECTATION_END = Code(
-    "SW2605", "error", "an expectation names an unknown end", "use an address, a device of members.lock.json or a segment"
+    "SW2605",
+    "error",
+    "an expectation names an unknown end",
+    "use an address, a device of members.lock.json or a segment",
 )
 EXPECTATION_CLASH = Code("SW2606", "error", "two expectations contradict each other", "correct one of them")

@@ -83,7 +83,12 @@ def validate_markdown(result: Mapping[str, Any]) -> str:
             [code(g["id"]), md(g["must"]), md(g["outcome"]), code(g.get("witness", "")), md(g.get("note", ""))]
             for g in result["guardrails"]
         ]
-        lines += ["## Guardrails (all packets)", "", md_table(("guardrail", "must", "outcome", "witness", "reach"), rows), ""]
+        lines += [
+            "## Guardrails (all packets)",
+            "",
+            md_table(("guardrail", "must", "outcome", "witness", "reach"), rows),
+            "",
+        ]
     if result.get("equivalence"):
         equal = sum(1 for item in result["equivalence"] if item["equal"])
         lines += [

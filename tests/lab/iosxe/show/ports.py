@@ -117,7 +117,9 @@ def interfaces_description(cli: Cli) -> str:
         port = device.config.interfaces[name]
         up = port.up if is_logical(name) else _connected(device, port)
         status = "up" if up else "down" if port.up else "admin down"
-        lines.append(f"{short_name(name):<30} {status:<14} {'up' if up else 'down':<8} {port.value('description') or ''}")
+        lines.append(
+            f"{short_name(name):<30} {status:<14} {'up' if up else 'down':<8} {port.value('description') or ''}"
+        )
     return text(lines)
 
 
