@@ -13,8 +13,10 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.steps imp
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "paths": {"type": "list", "elements": "str", "required": True},
-    "kind": {"type": "str", "choices": ["auto", "pcap", "export_pcap"], "default": "auto"},
+    "kind": {"type": "str", "default": "auto"},
     "exporter": {"type": "str"},
+    "source_options": {"type": "dict"},
+    "source_plugins": {"type": "list", "elements": "str"},
     "data_dir": {"type": "path", "default": ".microseg"},
     "partial": {"type": "bool", "default": False},
     "reorient": {"type": "bool", "default": False},

@@ -20,16 +20,27 @@ author:
 options:
   paths:
     description:
-      - Files, folders or patterns. Of folders, the captures in and below them are read.
+      - Files, folders or patterns. Of folders, what is of a known kind in and below them is read.
     type: list
     elements: str
     required: true
   kind:
     description:
-      - What the files hold. With V(auto) a capture that consists of export datagrams is read as V(export_pcap).
+      - What the files hold. With V(auto) each file is recognised by its beginning; kinds of O(source_plugins) are tried first.
+      - V(export_pcap) is export datagrams (NetFlow v5, v9, IPFIX) in pcap and pcapng files.
+      - V(pcap) is packets in pcap and pcapng files.
     type: str
-    choices: [auto, pcap, export_pcap]
     default: auto
+  source_options:
+    description:
+      - Options of single kinds, by the names that C(docs/flow-sources.md) gives.
+    type: dict
+  source_plugins:
+    description:
+      - Python files, or folders of such, that each declare a further kind, as C(docs/flow-sources.md) shows.
+      - They run with the rights of the import; protect them as playbooks are protected.
+    type: list
+    elements: str
   exporter:
     description:
       - Name of the tap that made the captures. Files of one tap need one name, so that conversations go on from file to file.

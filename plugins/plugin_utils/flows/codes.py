@@ -9,7 +9,10 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
 
 INPUT_MISSING = Code("SW1401", "error", "an input does not exist", "check the path or the pattern")
 INPUT_KIND = Code(
-    "SW1402", "error", "an input is of no kind that is read here", "give a pcap or pcapng file, or name its kind"
+    "SW1402",
+    "error",
+    "an input is of no kind that is read here",
+    "name its kind, or see docs/flow-sources.md for what is read",
 )
 INPUT_EMPTY = Code("SW1403", "warning", "an input has no flow in it", "check that the capture or export saw IP traffic")
 CAPTURE_CUT = Code(
@@ -34,6 +37,9 @@ PACKETS_CUT = Code(
     "SW1407", "warning", "packets are cut before their ports", "record with a snapshot length of at least 96 bytes"
 )
 FRAGMENTS_LOST = Code("SW1408", "info", "fragments came without their first part", "their bytes are not counted")
+INPUT_LINES = Code(
+    "SW1409", "warning", "lines of an input cannot be read", "the others are kept; look at the line that is named"
+)
 EXPORT_DAMAGED = Code(
     "SW1411",
     "warning",
@@ -81,5 +87,8 @@ LISTEN_REFUSED = Code(
 LISTEN_BIND = Code("SW1442", "error", "the listening socket cannot be opened", "choose a free address and port")
 LISTEN_NOTHING = Code(
     "SW1443", "warning", "nothing was received", "check the exporter's destination address, port and path"
+)
+SOURCE_PLUGIN = Code(
+    "SW1451", "error", "a source module cannot be used", "give a Python file with a KIND, see docs/flow-sources.md"
 )
 LISTEN_LIMIT = Code("SW1444", "error", "listening has no bound", "give a time or a number of datagrams")

@@ -34,8 +34,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.orientati
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.ports import hints_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.records import Source
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.rollup import refresh_locked
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.export_pcap import ExportCapture
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.pcap import PacketCapture
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources import registry
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.kind import Kind, Opening
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.templates import Templates
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.stitching import Silences, create_records, stitch
 
@@ -67,21 +67,23 @@ class IngestResult:
 
 
 def survey(
-    paths: Iterable[str | Path], data_dir: str | Path, *, kind: str = "auto"
+    paths: Iterable[str | Path], data_dir: str | Path, *, kind: str = "auto", known: Sequence[Kind] = registry.BUILT_IN
 ) -> tuple[list[inputs.Input], list[dict[str, Any]], list[Finding]]:
     """Return what an import of the paths would read: new inputs, one mapping for each file, and findings. Writes nothing."""
-    known = store.read_inputs(data_dir)["inputs"]
-    files, findings = inputs.expand(paths)
+    counted = store.read_inputs(data_dir)["inputs"]
+    if kind != "auto":
+        registry.named(kind, known)
+    files, findings = inputs.expand(paths, known)
     new: dict[str, inputs.Input] = {}
     listed: list[dict[str, Any]] = []
     for path in files:
         try:
-            made = inputs.identify(path, kind)
+            made = inputs.identify(path, kind, known)
         except FindingError as error:
             findings.extend(error.findings)
             listed.append({"path": str(path), "status": "failed"})
             continue
-        status = "known" if made.source in known or made.source in new else "new"
+        status = "known" if made.source in counted or made.source in new else "new"
         listed.append(
             {"path": str(path), "sha256": made.sha256, "bytes": made.size, "kind": made.kind, "status": status}
         )
@@ -99,25 +101,23 @@ def ingest(
     hints: Sequence[Mapping[str, Any]] | None = None,
     silences: Silences | None = None,
     partial: bool = True,
+    known: Sequence[Kind] = registry.BUILT_IN,
+    options: Mapping[str, Any] | None = None,
 ) -> IngestResult:
-    """Read captures into the store and return what was done.
+    """Read inputs into the store and return what was done.
 
-    ``paths`` are files, folders or patterns; ``kind`` is auto, pcap or export_pcap; ``exporter`` names the tap of pcap inputs (default:
-    the hash of each) and the devices behind export datagrams (default: each one's address); ``hints`` say where servers listen
-    (``address``, ``protocol``, ``ports``). Files that cannot be read become findings and do not stop the others; without ``partial`` a
-    capture that is cut or damaged is such a file, with it the part before the damage counts. Raises FindingError for
-    a hint that cannot be used, a store of a newer format or a store in use.
+    ``paths`` are files, folders or patterns; ``kind`` is auto or the name of one of the ``known`` kinds, whose ``options`` each
+    documents; ``exporter`` names the tap of pcap inputs (default: the hash of each) and stands before the address of devices that
+    export; ``hints`` say where servers listen (``address``, ``protocol``, ``ports``). Files that cannot be read become findings and do
+    not stop the others; without ``partial`` a capture that is cut or damaged is such a file, with it the part before the damage counts.
+    Raises FindingError for a hint that cannot be used, a store of a newer format or a store in use.
     """
     operator_hints = hints_of(hints or ())
     with store.writing(data_dir):
-        new, listed, findings = survey(paths, data_dir, kind=kind)
+        new, listed, findings = survey(paths, data_dir, kind=kind, known=known)
         templates = Templates.read(store.flows_dir(data_dir) / "templates.json")
-        sources: list[tuple[inputs.Input, Source]] = []
-        for each in new:
-            if each.kind == "export_pcap":
-                sources.append((each, ExportCapture(each.path, templates, exporter, each.source)))
-            else:
-                sources.append((each, PacketCapture(each.path, exporter or f"pcap-{each.source[:8]}", each.source)))
+        opening = Opening(exporter, templates, options or {})
+        sources = [(each, registry.named(each.kind, known).open(each.path, each.source, opening)) for each in new]
         result = _count(data_dir, sources, operator_hints, silences, listed, findings, partial)
         templates.write(store.flows_dir(data_dir) / "templates.json")
     return result

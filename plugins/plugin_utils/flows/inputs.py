@@ -7,24 +7,23 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import sha256_of_file
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError, Location
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import codes
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.capture import MAGICS, SECTION
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.export_pcap import holds_exports
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources import registry
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.kind import HEAD, Kind
 
-KINDS = ("auto", "pcap", "export_pcap")
-SUFFIXES = (".pcap", ".pcapng", ".cap", ".dmp")
-MAGIC_NUMBERS = (*MAGICS, SECTION.to_bytes(4, "little"))
+# What collectors write while it is still growing: not taken from folders (nfcapd(1), Zeek's spool).
+GROWING = ("nfcapd.current", "nfpcapd.current")
 
 
 @dataclass(frozen=True)
 class Input:
-    """A file to read: its path, SHA-256, size in bytes and kind (``pcap`` or ``export_pcap``)."""
+    """A file to read: its path, SHA-256, size in bytes and kind (``sources/registry.py``)."""
 
     path: Path
     sha256: str
@@ -37,15 +36,15 @@ class Input:
         return self.sha256[:16]
 
 
-def expand(paths: Iterable[str | Path]) -> tuple[list[Path], list[Finding]]:
-    """Return the files that paths, folders (captures below them) and patterns name, in order, and a finding for each that names none."""
+def expand(paths: Iterable[str | Path], known: Sequence[Kind] = registry.BUILT_IN) -> tuple[list[Path], list[Finding]]:
+    """Return the files that paths, folders (what is of a kind below them) and patterns name, and a finding for each without."""
     found: dict[Path, None] = {}
     findings = []
     for each in paths:
         text = os.path.expanduser(str(each))
         path = Path(text)
         if path.is_dir():
-            files = sorted(item for item in path.rglob("*") if item.is_file() and _looks_like_capture(item))
+            files = sorted(item for item in path.rglob("*") if item.is_file() and _is_input(item, known))
         elif path.is_file():
             files = [path]
         elif glob.has_magic(text):
@@ -53,36 +52,41 @@ def expand(paths: Iterable[str | Path]) -> tuple[list[Path], list[Finding]]:
         else:
             files = []
         if not files:
-            findings.append(codes.INPUT_MISSING.at("no such file, or no capture below it", Location(str(each))))
+            findings.append(
+                codes.INPUT_MISSING.at("no such file, or nothing of a known kind below it", Location(str(each)))
+            )
         found.update(dict.fromkeys(files))
     return list(found), findings
 
 
-def identify(path: Path, kind: str = "auto") -> Input:
+def identify(path: Path, kind: str = "auto", known: Sequence[Kind] = registry.BUILT_IN) -> Input:
     """Return the input of a file; raises FindingError SW1402 where it is of no kind that is read, SW1401 where it cannot be read."""
-    if kind not in KINDS:
-        raise ValueError(f"unknown kind {kind!r}")
+    wanted = None if kind == "auto" else registry.named(kind, known)
     try:
-        with open(path, "rb") as stream:
-            magic = stream.read(4)
+        head = _head(path)
         size = path.stat().st_size
         digest = sha256_of_file(path)
     except OSError as error:
         raise FindingError(codes.INPUT_MISSING.at(error.strerror or "cannot be read", Location(str(path)))) from error
-    if magic not in MAGIC_NUMBERS and size:
-        raise FindingError(codes.INPUT_KIND.at("neither pcap nor pcapng", Location(str(path))))
-    if kind == "auto":
-        kind = "export_pcap" if holds_exports(path) else "pcap"
-    return Input(path, digest, size, kind)
+    wanted = wanted or registry.kind_of(path, head, known)
+    if wanted is None:
+        names = ", ".join(each.name for each in known)
+        raise FindingError(codes.INPUT_KIND.at(f"its first octets are of none of {names}", Location(str(path))))
+    return Input(path, digest, size, wanted.name)
 
 
-def _looks_like_capture(path: Path) -> bool:
-    if path.name.startswith("."):
+def _head(path: Path) -> bytes:
+    with open(path, "rb") as stream:
+        return stream.read(HEAD)
+
+
+def _is_input(path: Path, known: Sequence[Kind]) -> bool:
+    if path.name.startswith((".", *GROWING)):
         return False
-    if path.suffix.lower() in SUFFIXES:
-        return True
     try:
-        with open(path, "rb") as stream:
-            return stream.read(4) in MAGIC_NUMBERS
+        head = _head(path)
     except OSError:
         return False
+    return registry.kind_of(path, head, known) is not None or any(
+        path.name.lower().endswith(each.suffixes or ("\0",)) for each in known
+    )

@@ -17,7 +17,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import address, binding, codes, ingest, store
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.ports import hints_of, port_name
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.reorientation import rebuild
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources import listener
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources import listener, registry
 
 PROTOCOL_NAMES = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmpv6", 132: "sctp"}
 Engine = Callable[[dict[str, Any]], dict[str, Any]]
@@ -41,7 +41,12 @@ def run_flow_import(values: dict[str, Any]) -> dict[str, Any]:
     """Import captures; in check mode say what would be read."""
     if values["check_mode"]:
         hints_of(values.get("hints") or ())
-        new, listed, findings = ingest.survey(values["paths"], values["data_dir"], kind=values["kind"])
+        new, listed, findings = ingest.survey(
+            values["paths"],
+            values["data_dir"],
+            kind=values["kind"],
+            known=registry.kinds(values.get("source_plugins") or ()),
+        )
         return _result(bool(new), listed, 0, 0, findings, {}, [])
     made = ingest.ingest(
         values["paths"],
@@ -50,6 +55,8 @@ def run_flow_import(values: dict[str, Any]) -> dict[str, Any]:
         exporter=values.get("exporter") or "",
         hints=values.get("hints"),
         partial=bool(values.get("partial")),
+        known=registry.kinds(values.get("source_plugins") or ()),
+        options=values.get("source_options"),
     )
     result = _result(made.changed, made.inputs, made.records, made.connections, made.findings, made.quality, made.days)
     if values.get("reorient"):

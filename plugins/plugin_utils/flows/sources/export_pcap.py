@@ -19,7 +19,9 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.records i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.capture import Capture, Frames
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.frames import UDP, Packets
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.frames import Decoder as FrameDecoder
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.kind import Kind, Opening
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.netflow import Decoder
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.pcap import looks_like_capture
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.templates import Templates
 
 np = guarded("numpy")
@@ -157,3 +159,15 @@ def holds_exports(path: Path) -> bool:
     except FindingError:
         return False
     return good > 0 and good >= 9 * (other + left_out["not_udp"])
+
+
+def _open(path: Path, source: str, opening: Opening) -> ExportCapture:
+    return ExportCapture(path, opening.templates, opening.exporter, source)
+
+
+KIND = Kind(
+    "export_pcap",
+    "export datagrams (NetFlow v5, v9, IPFIX) in pcap and pcapng files",
+    lambda path, head: looks_like_capture(path, head) and holds_exports(path),
+    _open,
+)

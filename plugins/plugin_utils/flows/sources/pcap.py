@@ -26,8 +26,9 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.records i
     Quality,
     record_table,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.capture import Capture
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.capture import MAGICS, SECTION, Capture
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.frames import Decoder, Packets
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.kind import Kind, Opening
 
 np = guarded("numpy")
 
@@ -135,3 +136,21 @@ def _handshakes(flags: Any, sequence: Any, first_of_key: Any) -> Any:
         fresh[1:] = (key_number[1:] != key_number[:-1]) | (numbers[1:] != numbers[:-1])
         made[syns[fresh]] = True
     return made
+
+
+def looks_like_capture(_path: Path, head: bytes) -> bool:
+    """Return whether a file begins as a pcap or pcapng file does."""
+    return head[:4] in MAGICS or head[:4] == SECTION.to_bytes(4, "little")
+
+
+def _open(path: Path, source: str, opening: Opening) -> PacketCapture:
+    return PacketCapture(path, opening.exporter or f"pcap-{source[:8]}", source)
+
+
+KIND = Kind(
+    "pcap",
+    "packets in pcap and pcapng files",
+    looks_like_capture,
+    _open,
+    suffixes=(".pcap", ".pcapng", ".cap", ".dmp"),
+)
