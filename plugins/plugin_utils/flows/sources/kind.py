@@ -39,8 +39,8 @@ class Kind:
 
     ``sniff`` takes a path and the file's first ``HEAD`` octets and tells whether the file is of this kind; it raises nothing.
     ``open`` takes a path, the first 16 hex digits of the content's SHA-256, which records carry as ``source``, and an ``Opening``;
-    it returns a ``records.Source`` and may raise FindingError when that is iterated. ``summary`` is one line for the documentation. ``suffixes`` are
-    names' ends by which files in folders are taken although ``sniff`` does not know them (a capture without a single octet).
+    it returns a ``records.Source`` and may raise FindingError when that is iterated. ``summary`` is one line for the documentation.
+    ``suffixes`` are names' ends by which files in folders are taken although ``sniff`` does not know them (an empty capture).
     """
 
     name: str
