@@ -46,7 +46,8 @@ def content_names(root: Path) -> set[str]:
     names = {path.stem for path in (root / "plugins").glob("*/*.py")}
     names |= {path.stem for path in (root / "plugins").glob("*/*.yml")}
     names |= {path.stem for path in (root / "playbooks").glob("*.yml")}
-    return names | {path.name for path in (root / "roles").glob("*") if path.is_dir()} | {"all"}
+    # "plugins" is how Python names our code.
+    return names | {path.name for path in (root / "roles").glob("*") if path.is_dir()} | {"all", "plugins"}
 
 
 def line_of(text: str, position: int) -> int:
