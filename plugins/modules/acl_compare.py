@@ -96,6 +96,13 @@ only_in_second:
   returned: success
   type: list
   elements: dict
+not_modelled_packets:
+  description:
+    - Packets whose verdict depends, in one list and not likewise in the other, on what is not modelled (a time range, DSCP). Same form
+      as RV(only_in_first). Where there are any, RV(equal) is false.
+  returned: success
+  type: list
+  elements: dict
 truncated:
   description: Whether more than 200 parts differ, so that not all are told.
   returned: success

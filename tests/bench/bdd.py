@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import prefixes
-from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import FIELDS, Box, FirstMatchList
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Box, FirstMatchList
 
 # Bits of each field; destination and source hold IPv4 addresses.
 BITS = {
@@ -20,6 +20,7 @@ BITS = {
     "destination_port": 16,
     "source_port": 16,
 }
+TESTED = tuple(BITS)  # the lists compared see no tags
 
 
 class BddLists:
@@ -32,7 +33,7 @@ class BddLists:
         self.manager.add_vars(sum(BITS.values()))
         self.variables: dict[str, list[tuple[Any, Any]]] = {}
         at = 0
-        for name in FIELDS:
+        for name in TESTED:
             wanted = range(at, at + BITS[name])
             self.variables[name] = [(self.manager.var(i), self.manager.not_var(i)) for i in wanted]
             at += BITS[name]
@@ -41,7 +42,7 @@ class BddLists:
     def box(self, box: Box) -> Any:
         """Return the packets of a box."""
         result = self.true
-        for name, values in reversed(list(zip(FIELDS, box.sets(), strict=True))):
+        for name, values in reversed(list(zip(TESTED, box.sets(), strict=False))):
             width = BITS[name]
             top = (1 << width) - 1
             pairs = [(low, min(high, top)) for low, high in values.pairs if low <= top]

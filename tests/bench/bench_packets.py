@@ -98,7 +98,7 @@ def _classification(source: FirstMatchList, packets: int, seed: int) -> dict[str
         "destination_port": np.where(ported, generator.choice([443, 80, 22, 53, 104, 502, 11112, 4711], packets), 0),
     }
     build, classifier = timed(lambda: Classifier(source))
-    seconds, (indices, _permits) = timed(lambda: classifier.classify(columns))
+    seconds, (indices, *_rest) = timed(lambda: classifier.classify(columns))
     return {
         "classify_build_s": build,
         "classify_s": seconds,

@@ -44,8 +44,10 @@ def only_list(platform: str, text: str) -> ParsedAcl:
 
 
 def deciding_line(listing: FirstMatchList, packet: Packet) -> str:
-    """Return the entry that decides about a packet, as text, or how the list ends."""
+    """Return the entry that decides about a packet, as text, or how the list ends; entries with a condition are passed over."""
     for entry in listing.entries:
+        if entry.condition:
+            continue
         for box in entry.boxes:
             if all(value in values for value, values in zip(packet.values(), box.sets(), strict=True)):
                 return entry.label or f"entry {entry.number}"
@@ -64,10 +66,14 @@ def difference(platform: str, before: str, after: str) -> Meaning:
 
 
 def list_difference(first: FirstMatchList, second: FirstMatchList) -> Meaning:
-    """Return what replacing one first-match list by another changes."""
+    """Return what replacing one first-match list by another changes.
+
+    Where a verdict depends on what is not modelled (time ranges), the change counts as widening and narrowing at once.
+    """
     result = compare(first, second)
     if result.equal:
         return SAME
+    unknown = result.not_modelled.witness()
     lost, gained = result.only_in_first.witness(), result.only_in_second.witness()
     parts = [
         f"{packet.describe()} would pass {how} (decided by {deciding_line(second, packet)!r},"
@@ -75,7 +81,10 @@ def list_difference(first: FirstMatchList, second: FirstMatchList) -> Meaning:
         for packet, how in ((lost, "no longer"), (gained, "newly"))
         if packet is not None
     ]
-    effect = "both" if lost is not None and gained is not None else ("narrows" if lost is not None else "widens")
+    if unknown is not None:
+        parts.append(f"{unknown.describe()}: the verdict depends on a condition that is not modelled")
+    both = unknown is not None or (lost is not None and gained is not None)
+    effect = "both" if both else ("narrows" if lost is not None else "widens")
     return Meaning(effect, "; ".join(parts), lost.describe() if lost else "", gained.describe() if gained else "")
 
 

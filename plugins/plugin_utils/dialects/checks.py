@@ -56,8 +56,9 @@ def compare_result(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[
     """Return how two texts differ in meaning; each is ``{platform, text, name}``.
 
     ``comparable`` is False, and ``equal`` with it, when a line of either list is not understood (``not_modelled``): then nothing is
-    claimed. Where one list belongs to a stateful firewall later fragments are left out, since it never sees them
-    (``scope``). At most 200 boxes a side are told (``truncated``).
+    claimed. Packets whose verdict depends on a condition in one list, and not likewise in the other, are in
+    ``not_modelled_packets``; the lists are then not equal. Where one list belongs to a stateful firewall later fragments are left
+    out, since it never sees them (``scope``). At most 200 boxes a side are told (``truncated``).
     """
     lists = [
         registry.parse_one(side["platform"], side["text"], str(side.get("name") or "")) for side in (first, second)
@@ -71,6 +72,7 @@ def compare_result(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[
         "changed": False,
         "only_in_first": [],
         "only_in_second": [],
+        "not_modelled_packets": [],
         "truncated": False,
         "scope": "all packets",
     }
@@ -78,7 +80,7 @@ def compare_result(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[
         return {**empty, "comparable": False, "equal": False, "not_modelled": unknown}
     space = PacketSpace()
     found = compare(lists[0].first_match(), lists[1].first_match(), space)
-    sides = [found.only_in_first, found.only_in_second]
+    sides = [found.only_in_first, found.only_in_second, found.not_modelled]
     scope = "all packets"
     if any(item.kind == "nftables" for item in lists):
         whole = space.from_box(Box(fragment=IntervalSet.single(0)))
@@ -87,6 +89,7 @@ def compare_result(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[
     told = [difference_dicts(side) for side in sides]
     return {
         **empty, "comparable": True, "equal": not any(sides), "only_in_first": told[0], "only_in_second": told[1],
+        "not_modelled_packets": told[2],
         "truncated": any(len(side) >= BOX_LIMIT for side in told), "scope": scope, "not_modelled": [],
     }  # fmt: skip
 

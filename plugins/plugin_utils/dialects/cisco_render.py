@@ -29,6 +29,8 @@ def ace_lines(ace: Ace, *, addresses: bool = True, port_lists: bool = False, log
     ``addresses`` False writes the SGACL form. ``port_lists`` allows up to ten ports after ``eq`` (named IOS lists; not DACL,
     SGACL or Catalyst 4500). Raises FindingError SW1204 for what the syntax cannot say, SW1207 above 20,000 lines.
     """
+    if not ace.plain:
+        raise _cannot(ace, "the syntax has neither its conditions nor its groups")
     if addresses and ace.family not in (4, 6):
         raise _cannot(ace, "it has no address family")
     if not addresses and not (ace.source is None and ace.destination is None):

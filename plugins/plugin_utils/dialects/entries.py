@@ -26,6 +26,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.text im
 KEYS = frozenset({
     "permit", "action", "family", "protocol", "source", "destination", "source_ports", "destination_ports", "established",
     "tcp_flags", "icmp", "fragments", "log", "remarks", "sequence", "line", "text", "label",
+    "conditions", "source_groups", "destination_groups",
 })  # fmt: skip
 _ANY = ("any", "all", "")
 
@@ -52,6 +53,12 @@ def ace_dict(ace: Ace) -> dict[str, Any]:
             result["tcp_flags"] = ["+".join(flag_names(flags)) or "none" for flags in numbers]
     elif ace.detail is not None:
         result["icmp"] = icmp_text(ace.detail)
+    for name in ("source_group", "destination_group"):
+        values = getattr(ace, name)
+        if values is not None:
+            result[name + "s"] = [str(low) if low == high else f"{low}-{high}" for low, high in values.pairs]
+    if ace.conditions:
+        result["conditions"] = list(ace.conditions)
     for name in ("fragments", "log"):
         if getattr(ace, name):
             result[name] = True
@@ -104,6 +111,8 @@ def _ace(value: Mapping[str, Any], family: int | None) -> Ace:
         source_ports=_ports(value.get("source_ports")), destination_ports=_ports(value.get("destination_ports")),
         detail=_detail(value, protocol, chosen), fragments=value.get("fragments") is True, log=value.get("log") is True,
         remarks=tuple(str(item) for item in value.get("remarks") or ()), label=str(value.get("label") or ""),
+        source_group=_ports(value.get("source_groups")), destination_group=_ports(value.get("destination_groups")),
+        conditions=tuple(sorted({str(item) for item in value.get("conditions") or ()})),
     )  # fmt: skip
 
 

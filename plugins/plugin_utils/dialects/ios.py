@@ -58,7 +58,12 @@ def closing(aces: Sequence[Ace], family: int, end: str) -> list[Ace]:
 def catches_all(ace: Ace) -> bool:
     """Return whether an entry matches every packet of its family."""
     return (
-        ace.protocol is None and ace.source is None and ace.destination is None and not ace.fragments and not ace.layer4
+        ace.protocol is None
+        and ace.source is None
+        and ace.destination is None
+        and not ace.fragments
+        and not ace.layer4
+        and ace.plain
     )
 
 

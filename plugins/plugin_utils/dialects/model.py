@@ -36,7 +36,9 @@ class Ace:
     """One access control entry. None in a field means any.
 
     ``family``: 4, 6, or 0 for a list without addresses that counts for both. ``detail``: TCP flag numbers 0 to 63 or ICMP
-    type * 256 + code, as in ``packets.model``. ``line`` is the line in the text read (from 1; 0: generated), ``label`` the rule
+    type * 256 + code, as in ``packets.model``. ``conditions``: canonical texts of what the line demands besides and no field holds
+    ("time-range WORK", "dscp ef"), sorted and without doubles; all must hold. ``source_group``, ``destination_group``: security
+    group tags 0 to 65535. ``line`` is the line in the text read (from 1; 0: generated), ``label`` the rule
     that a generated line comes from.
     """
 
@@ -55,6 +57,9 @@ class Ace:
     line: int = 0
     raw: str = ""
     label: str = ""
+    source_group: IntervalSet | None = None
+    destination_group: IntervalSet | None = None
+    conditions: tuple[str, ...] = ()
 
     @property
     def established(self) -> bool:
@@ -70,8 +75,13 @@ class Ace:
         """Return what decides packets, without remarks, numbers and text: equal for equal lines."""
         return (
             self.permit, self.protocol, self.family, self.source, self.destination, self.source_ports,
-            self.destination_ports, self.detail, self.fragments,
+            self.destination_ports, self.detail, self.fragments, self.source_group, self.destination_group, self.conditions,
         )  # fmt: skip
+
+    @property
+    def plain(self) -> bool:
+        """Whether the entry has neither conditions nor groups, which few syntaxes can say."""
+        return not self.conditions and self.source_group is None and self.destination_group is None
 
     def to_boxes(self, fragments_like_ios: bool = True) -> tuple[Box, ...]:
         """Return the packets that the line matches.
@@ -114,6 +124,8 @@ class Ace:
         return box.replace(
             source=addresses if self.source is None else self.source.intersect(addresses),
             destination=addresses if self.destination is None else self.destination.intersect(addresses),
+            source_group=ALL["source_group"] if self.source_group is None else self.source_group,
+            destination_group=ALL["destination_group"] if self.destination_group is None else self.destination_group,
         )
 
 
@@ -172,7 +184,13 @@ def first_match_list(
 ) -> FirstMatchList:
     """Return the first-match list of entries; each is labelled with its rule, else its text, and numbered by sequence or place."""
     entries = [
-        Entry(ace.permit, ace.to_boxes(fragments_like_ios), ace.label or ace.raw or "entry", ace.sequence or place)
+        Entry(
+            ace.permit,
+            ace.to_boxes(fragments_like_ios),
+            ace.label or ace.raw or "entry",
+            ace.sequence or place,
+            " and ".join(ace.conditions),
+        )
         for place, ace in enumerate(aces, 1)
     ]
     entries += [Entry(ace.permit, ace.to_boxes(fragments_like_ios), ace.label or "implicit", 0) for ace in implicit]

@@ -81,6 +81,8 @@ def _cannot(ace: Ace, reason: str) -> FindingError:
 
 def _variants(ace: Ace) -> list[list[str]]:
     """Return the matches of each rule that the entry needs."""
+    if not ace.plain:
+        raise _cannot(ace, "the syntax has neither its conditions nor its groups")
     if ace.fragments:
         raise _cannot(ace, "connection tracking puts fragments together before the forward hook")
     if ace.family not in (0, 4, 6) or (ace.family == 0 and (ace.source or ace.destination or ace.protocol in (1, 58))):

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.compare import compare
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import (
     Decisions,
     PacketSet,
@@ -97,16 +98,22 @@ def dead_entries(source: FirstMatchList, decided: Decisions) -> list[Anomaly]:
             continue
         packets = decided.space.from_boxes(entry.boxes)
         instead = decided.within(packets)
-        opposite = tuple(other for other in instead.indices if source.entries[other].permit != entry.permit)
+        takers = tuple(other for other in instead.indices if _may_cover(source, other, index))
+        opposite = tuple(other for other in takers if source.entries[other].permit != entry.permit)
         if opposite:
             kind, blamed = CONTRADICTING, opposite
         else:
-            single = _single_cover(source, index, packets, instead.indices, hulls, decided.space)
+            single = _single_cover(source, index, packets, takers, hulls, decided.space)
             kind, blamed = (DEAD if len(single) <= 1 else UNION_SHADOWED), single
-        shown = opposite or instead.indices
+        shown = opposite or takers
         witness = instead.witness(shown[0]) if shown else None
         result.append(Anomaly(kind, index, entry, blamed, witness))
     return result
+
+
+def _may_cover(source: FirstMatchList, other: int, index: int) -> bool:
+    """Return whether an entry can make a later one dead: it always matches, or under the same condition."""
+    return other < index and source.entries[other].condition in ("", source.entries[index].condition)
 
 
 def _single_cover(
@@ -117,7 +124,9 @@ def _single_cover(
         return instead
     for other in hulls.around(index):
         earlier = source.entries[other]
-        if all(any(mine.covers(yours) for mine in earlier.boxes) for yours in source.entries[index].boxes):
+        if _may_cover(source, other, index) and all(
+            any(mine.covers(yours) for mine in earlier.boxes) for yours in source.entries[index].boxes
+        ):
             return (other,)
     for other in instead:
         if packets.is_subset_of(space.from_boxes(source.entries[other].boxes)):
@@ -173,6 +182,12 @@ def removable_entries(source: FirstMatchList, skip: Iterable[int], space: Packet
         # Cheap refusal: nothing below decides the same way, so the entry must matter.
         if source.default_permit != entry.permit and not any(source.entries[i].permit == entry.permit for i in later):
             continue
+        if entry.condition or any(source.entries[other].condition for other in near):
+            anomaly = _conditional_removable(source, index, near, space)
+            if anomaly:
+                result.append(anomaly)
+                removed.add(index)
+            continue
         earlier = [source.entries[other] for other in near if other < index]
         own = space.from_boxes(entry.boxes) - space.from_boxes(box for item in earlier for box in item.boxes)
         below = FirstMatchList(tuple(source.entries[other] for other in later), source.default_permit)
@@ -185,6 +200,23 @@ def removable_entries(source: FirstMatchList, skip: Iterable[int], space: Packet
             result.append(Anomaly(REMOVABLE, index, entry, covering, own.witness()))
             removed.add(index)
     return result
+
+
+def _conditional_removable(
+    source: FirstMatchList, index: int, near: Sequence[int], space: PacketSpace
+) -> Anomaly | None:
+    """Return the anomaly where conditions are about and the list means the same without the entry, whatever they say."""
+    entry = source.entries[index]
+    places = sorted([*near, index])
+    whole = FirstMatchList(tuple(source.entries[other] for other in places), source.default_permit)
+    rest = FirstMatchList(tuple(source.entries[other] for other in near), source.default_permit)
+    if not compare(whole, rest, space).equal:
+        return None
+    own = Decisions(space, whole).packets_of(places.index(index))
+    takers = Decisions(space, rest).within(own).indices
+    covering = tuple(near[place] if place < len(near) else len(source.entries) for place in takers)
+    later = tuple(other for other in covering if other > index)
+    return Anomaly(REMOVABLE, index, entry, later, own.witness())
 
 
 def _touch(first: Sequence[Box], second: Sequence[Box]) -> bool:

@@ -10,7 +10,7 @@ moves every packet on. Cost grows with the depth (seven), hardly with the number
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
@@ -36,6 +36,18 @@ class _Level:
     targets: Any
 
 
+class Classified(NamedTuple):
+    """Columns of verdicts. A row is surely permitted (``permits``), uncertain, or surely denied (neither).
+
+    ``entries`` (int32): the index of the deciding entry; ``len(entries)`` of the list: its default; -1: no possible packet; below -1:
+    a condition decides which of several entries matches, see ``Classifier.deciding``.
+    """
+
+    entries: Any
+    permits: Any
+    uncertain: Any
+
+
 class Classifier:
     """A list made ready to classify columns of packets. Build once, use for any number of columns."""
 
@@ -44,12 +56,23 @@ class Classifier:
         self.entries = len(source.entries)
         self._permits = np.array([entry.permit for entry in source.entries] + [source.default_permit], dtype=bool)
         self._root, self._levels = _flattened(decided)
+        self._chains = {}
+        for terminal in decided.space.nodes.reachable(decided.root):
+            if terminal <= nd.FIRST_CHAIN:
+                ends = decided.space.nodes.outcomes(terminal)
+                self._chains[terminal - nd.FIRST_CHAIN - 2] = tuple(nd.FIRST_ENTRY - end for end in ends)
 
-    def classify(self, columns: dict[str, Any]) -> tuple[Any, Any]:
-        """Return (entry index as int32, permit as bool) for every row; index ``entries`` is the list's default, -1 no packet.
+    def deciding(self, entry: int) -> tuple[int, ...]:
+        """Return the indices of the entries that may decide a row, in order, from its value in ``entries`` (() for -1)."""
+        if entry < -1:
+            return self._chains[entry]
+        return (entry,) if entry >= 0 else ()
+
+    def classify(self, columns: dict[str, Any]) -> Classified:
+        """Return the verdict on every row.
 
         ``columns``: integer arrays of one length. ``protocol`` is 0 to 511 (256 added for IPv6, see ``protocol_column``);
-        ``detail``, ``fragment``, ``source_port``, ``destination_port`` default to 0 where absent. Addresses are either
+        ``detail``, ``fragment``, ports and groups default to 0 where absent. Addresses are either
         ``source``, ``destination`` (IPv4 only, unsigned) or ``source_hi``, ``source_lo``, ``destination_hi``,
         ``destination_lo`` in the form of the flow store (signed halves, IPv4 mapped; docs/architecture.md). FindingError
         SW1103 when a column is missing or of another length.
@@ -59,8 +82,15 @@ class Classifier:
         for start in range(0, rows, CHUNK):
             part = {name: values[start : start + CHUNK] for name, values in columns.items()}
             indices[start : start + CHUNK] = self._chunk(part)
-        permits = self._permits[indices] & (indices >= 0)
-        return indices, permits
+        permits = self._permits[np.maximum(indices, 0)] & (indices >= 0)
+        uncertain = np.zeros(rows, dtype=bool)
+        for value, chosen in self._chains.items():
+            actions = {bool(self._permits[index]) for index in chosen}
+            if len(actions) > 1:
+                uncertain |= indices == value
+            elif True in actions:
+                permits |= indices == value
+        return Classified(indices, permits, uncertain)
 
     def _chunk(self, columns: dict[str, Any]) -> Any:
         rows = len(columns["protocol"])
@@ -79,8 +109,8 @@ class Classifier:
         return _indices(state)
 
 
-def classify(source: FirstMatchList, columns: dict[str, Any]) -> tuple[Any, Any]:
-    """Return (entry index, permit) for every row of the columns: see ``Classifier.classify``."""
+def classify(source: FirstMatchList, columns: dict[str, Any]) -> Classified:
+    """Return the verdict on every row of the columns: see ``Classifier.classify``."""
     return Classifier(source).classify(columns)
 
 
@@ -122,8 +152,9 @@ def _flattened(decided: Decisions) -> tuple[int, list[_Level | None]]:
 
 
 def _indices(state: Any) -> Any:
-    """Return entry indices of terminals; -1 for a row that is no possible packet."""
-    return np.where(state <= nd.FIRST_ENTRY, nd.FIRST_ENTRY - state, -1).astype(np.int32)
+    """Return entry indices of terminals; -1 for a row that is no possible packet, below that a number for each chain."""
+    indices = np.where(state <= nd.FIRST_ENTRY, nd.FIRST_ENTRY - state, -1)
+    return np.where(state <= nd.FIRST_CHAIN, state - (nd.FIRST_CHAIN + 2), indices).astype(np.int32)
 
 
 def _ranks(table: _Level, columns: dict[str, Any], field: str, at: Any) -> Any:

@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import (
     PacketSet,
     PacketSpace,
-    permitted,
+    Verdicts,
+    verdicts,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Box, Entry, FirstMatchList
 
@@ -24,15 +25,30 @@ LOCAL_LIMIT = 100
 
 @dataclass(frozen=True)
 class Comparison:
-    """How two lists differ: the packets that only one of them permits. Exact for all packets."""
+    """How two lists differ. Exact for all packets.
+
+    ``only_in_first``, ``only_in_second``: packets that one list surely permits and the other surely denies. ``not_modelled``: packets
+    whose verdict depends on a condition in one list and is not the same, or depends otherwise, in the other.
+    """
 
     only_in_first: PacketSet
     only_in_second: PacketSet
+    not_modelled: PacketSet
 
     @property
     def equal(self) -> bool:
-        """Whether both lists permit the same packets."""
-        return not self.only_in_first and not self.only_in_second
+        """Whether both lists permit the same packets, whatever the conditions say."""
+        return not self.only_in_first and not self.only_in_second and not self.not_modelled
+
+    @property
+    def maybe_permitted(self) -> PacketSet:
+        """What the second list permits, or may permit, and the first may deny."""
+        return self.only_in_second | self.not_modelled
+
+    @property
+    def maybe_denied(self) -> PacketSet:
+        """What the second list denies, or may deny, and the first may permit."""
+        return self.only_in_first | self.not_modelled
 
     @property
     def newly_permitted(self) -> PacketSet:
@@ -56,17 +72,26 @@ def compare(first: FirstMatchList, second: FirstMatchList, space: PacketSpace | 
         changed = _changed_entries(first.entries, second.entries)
         if len(changed) <= min(LOCAL_LIMIT, LOCAL_SHARE * max(len(first.entries), len(second.entries))):
             return _compare_inside([box for entry in changed for box in entry.boxes], first, second, space)
-    return _difference(permitted(space, first), permitted(space, second))
+    return _difference(verdicts(space, first), verdicts(space, second))
 
 
-def _difference(before: PacketSet, after: PacketSet) -> Comparison:
-    return Comparison(before - after, after - before)
+def _difference(before: Verdicts, after: Verdicts) -> Comparison:
+    a, b = before.permitted, after.permitted
+    open_ = before.uncertain | after.uncertain
+    if not open_:
+        return Comparison(a - b, b - a, open_)
+    space = open_.space
+    unlike = PacketSet(space, space.nodes.differing(before.root, after.root))
+    return Comparison(a - b - after.uncertain, b - a - before.uncertain, open_ & unlike)
 
 
 def _changed_entries(first: Sequence[Entry], second: Sequence[Entry]) -> list[Entry]:
     """Return the entries outside one common subsequence of the two lists (labels and numbers do not count)."""
-    known: dict[tuple[bool, tuple[Box, ...]], int] = {}
-    ids = [[known.setdefault((entry.permit, entry.boxes), len(known)) for entry in part] for part in (first, second)]
+    known: dict[tuple[bool, tuple[Box, ...], str], int] = {}
+    ids = [
+        [known.setdefault((entry.permit, entry.boxes, entry.condition), len(known)) for entry in part]
+        for part in (first, second)
+    ]
     start = 0
     while start < min(len(ids[0]), len(ids[1])) and ids[0][start] == ids[1][start]:
         start += 1
@@ -85,15 +110,18 @@ def _changed_entries(first: Sequence[Entry], second: Sequence[Entry]) -> list[En
 def _compare_inside(
     suspects: Iterable[Box], first: FirstMatchList, second: FirstMatchList, space: PacketSpace
 ) -> Comparison:
-    only_first, only_second = [], []
+    parts: list[Comparison] = []
     for box in dict.fromkeys(suspects):
         region = space.from_box(box)
-        found = _difference(
-            permitted(space, clipped_list(first, box)) & region, permitted(space, clipped_list(second, box)) & region
+        found = _difference(verdicts(space, clipped_list(first, box)), verdicts(space, clipped_list(second, box)))
+        parts.append(
+            Comparison(found.only_in_first & region, found.only_in_second & region, found.not_modelled & region)
         )
-        only_first.append(found.only_in_first)
-        only_second.append(found.only_in_second)
-    return Comparison(space.union(only_first), space.union(only_second))
+    return Comparison(
+        space.union(part.only_in_first for part in parts),
+        space.union(part.only_in_second for part in parts),
+        space.union(part.not_modelled for part in parts),
+    )
 
 
 def clipped_list(source: FirstMatchList, region: Box) -> FirstMatchList:
@@ -102,7 +130,7 @@ def clipped_list(source: FirstMatchList, region: Box) -> FirstMatchList:
     for entry in source.entries:
         boxes = tuple(box.intersect(region) for box in entry.boxes if box.overlaps(region))
         if boxes:
-            entries.append(Entry(entry.permit, boxes, entry.label, entry.number))
-            if any(box.covers(region) for box in entry.boxes):
+            entries.append(replace(entry, boxes=boxes))
+            if not entry.condition and any(box.covers(region) for box in entry.boxes):
                 break
     return FirstMatchList(tuple(entries), source.default_permit, source.name)

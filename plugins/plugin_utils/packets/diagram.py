@@ -19,11 +19,14 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.interva
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import (
     FIELDS,
     Box,
+    Entry,
     FirstMatchList,
     Packet,
     possible_boxes,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.witness import ordinary_values
+
+TAGS = FIELDS.index("destination_group")  # the level from which on only tags are tested
 
 
 class PacketSpace:
@@ -140,7 +143,7 @@ class PacketSet:
         return Packet(*ordinary_values(self.space.nodes, self.root))
 
     def count(self) -> int:
-        """Return how many packets the set has."""
+        """Return how many packets the set has; packets that differ only in their tags count once."""
         nodes = self.space.nodes
         memory: dict[int, int] = {}
 
@@ -148,11 +151,11 @@ class PacketSet:
             """Count in the fields from ``level`` on."""
             if node == nd.NOTHING:
                 return 0
-            here = nodes.level[node] if node >= 0 else nd.DEPTH
+            here = min(nodes.level[node], TAGS) if node >= 0 else TAGS
             skipped = 1
             for index in range(level, here):
                 skipped *= nd.MAXIMA[index] + 1
-            if node < 0:
+            if here == TAGS:
                 return skipped
             total = memory.get(node)
             if total is None:
@@ -196,12 +199,16 @@ class PacketSet:
 
 
 class Decisions:
-    """Which entry of a list decides each packet. Index ``len(entries)`` stands for the list's default."""
+    """Which entry of a list decides each packet. Index ``len(entries)`` stands for the list's default.
+
+    Where an entry with a condition may decide, a packet has several: those of the conditions in order, then the one that decides
+    where none of them holds.
+    """
 
     def __init__(self, space: PacketSpace, source: FirstMatchList) -> None:
         nodes = space.nodes
         parts = [
-            nodes.balanced([nodes.from_box(box, nd.FIRST_ENTRY - index) for box in entry.boxes])
+            nodes.balanced([nodes.from_box(box, _end(nodes, entry, nd.FIRST_ENTRY - index)) for box in entry.boxes])
             for index, entry in enumerate(source.entries)
         ]
         parts.append(nd.FIRST_ENTRY - len(source.entries))
@@ -210,35 +217,52 @@ class Decisions:
         self.root = space.clipped(nodes.balanced(parts))
 
     def entry_of(self, packet: Packet) -> int:
-        """Return the index of the deciding entry; ValueError for a packet that cannot exist."""
+        """Return the index of the deciding entry; ValueError where a condition decides, and for a packet that cannot exist."""
+        found = self.entries_of(packet)
+        if len(found) > 1:
+            raise ValueError(f"conditions decide which of the entries {', '.join(map(str, found))} matches")
+        return found[0]
+
+    def entries_of(self, packet: Packet) -> tuple[int, ...]:
+        """Return the indices of the entries that may decide the packet, in order; ValueError for one that cannot exist."""
         found = leaf(self.space.nodes, self.root, packet)
         if found == nd.NOTHING:
             raise ValueError(f"no such packet can exist: {packet}")
-        return nd.FIRST_ENTRY - found
+        return self._indices(found)
 
-    def permits(self, packet: Packet) -> bool:
-        """Return whether the list permits the packet."""
-        index = self.entry_of(packet)
+    def _indices(self, terminal: int) -> tuple[int, ...]:
+        return tuple(nd.FIRST_ENTRY - end for end in self.space.nodes.outcomes(terminal))
+
+    def permits(self, packet: Packet) -> bool | None:
+        """Return whether the list permits the packet; None where that depends on a condition."""
+        verdicts = {self.permit_of(index) for index in self.entries_of(packet)}
+        return verdicts.pop() if len(verdicts) == 1 else None
+
+    def permit_of(self, index: int) -> bool:
+        """Return the action of an entry, or of the default."""
         return self.source.entries[index].permit if index < len(self.source.entries) else self.source.default_permit
 
     @cached_property
     def reached(self) -> frozenset[int]:
-        """The indices that decide at least one packet."""
+        """The indices that decide at least one packet, for conditional entries: that may."""
         found = self.space.nodes.reachable(self.root)
-        return frozenset(nd.FIRST_ENTRY - node for node in found if node <= nd.FIRST_ENTRY)
+        return frozenset(index for node in found if node <= nd.FIRST_ENTRY for index in self._indices(node))
 
     def packets_of(self, index: int) -> PacketSet:
-        """Return the packets that the entry decides."""
+        """Return the packets that the entry decides, where conditions stand: may decide."""
         wanted = nd.FIRST_ENTRY - index
-        change = self.space.nodes.terminals_changed
-        return PacketSet(self.space, change(self.root, lambda end: nd.MEMBER if end == wanted else nd.NOTHING))
+        nodes = self.space.nodes
+        root = nodes.terminals_changed(
+            self.root, lambda end: nd.MEMBER if wanted in nodes.outcomes(end) else nd.NOTHING
+        )
+        return PacketSet(self.space, root)
 
     def within(self, packets: PacketSet) -> Local:
-        """Return which entries decide the packets of a set."""
+        """Return which entries decide, or with conditions may decide, the packets of a set."""
         nodes = self.space.nodes
         local = nodes.both(self.space.root_of(packets), self.root)
-        ends = sorted((node for node in nodes.reachable(local) if node <= nd.FIRST_ENTRY), reverse=True)
-        return Local(nodes, local, tuple(nd.FIRST_ENTRY - end for end in ends))
+        ends = [node for node in nodes.reachable(local) if node <= nd.FIRST_ENTRY]
+        return Local(nodes, local, tuple(sorted({index for end in ends for index in self._indices(end)})))
 
 
 @dataclass(frozen=True)
@@ -251,7 +275,8 @@ class Local:
 
     def witness(self, index: int) -> Packet:
         """Return one of the packets that the entry decides; ``index`` is one of ``indices``."""
-        return Packet(*ordinary_values(self.nodes, self.root, nd.FIRST_ENTRY - index))
+        wanted = nd.FIRST_ENTRY - index
+        return Packet(*ordinary_values(self.nodes, self.root, lambda end: wanted in self.nodes.outcomes(end)))
 
 
 def leaf(nodes: nd.Nodes, root: int, packet: Packet) -> int:
@@ -267,16 +292,48 @@ def leaf(nodes: nd.Nodes, root: int, packet: Packet) -> int:
     return node
 
 
-def permitted(space: PacketSpace, source: FirstMatchList) -> PacketSet:
-    """Return the packets that the list permits."""
+@dataclass(frozen=True)
+class Verdicts:
+    """What a list surely permits, and what depends on conditions that are not modelled; everything else it surely denies.
+
+    ``root`` is the diagram of both, with chains as terminals.
+    """
+
+    permitted: PacketSet
+    uncertain: PacketSet
+    root: int
+
+    @property
+    def maybe_permitted(self) -> PacketSet:
+        """The packets that are not surely denied."""
+        return self.permitted | self.uncertain
+
+
+def verdicts(space: PacketSpace, source: FirstMatchList) -> Verdicts:
+    """Return what the list permits, surely or under conditions."""
     nodes = space.nodes
     parts = []
     for entry in source.entries:
-        terminal = nd.MEMBER if entry.permit else nd.REFUSED
+        terminal = _end(nodes, entry, nd.MEMBER if entry.permit else nd.REFUSED)
         parts.append(nodes.balanced([nodes.from_box(box, terminal) for box in entry.boxes]))
     parts.append(nd.MEMBER if source.default_permit else nd.REFUSED)
-    root = nodes.terminals_changed(nodes.balanced(parts), lambda end: nd.MEMBER if end == nd.MEMBER else nd.NOTHING)
-    return PacketSet(space, space.clipped(root))
+    root = space.clipped(nodes.balanced(parts))
+    passed = nodes.terminals_changed(root, lambda end: nd.MEMBER if end == nd.MEMBER else nd.NOTHING)
+    if not source.is_conditional:
+        return Verdicts(PacketSet(space, passed), space.empty, root)
+    # Both outcomes occur in every chain that is left at the end of a list: others were simplified away.
+    open_ = nodes.terminals_changed(root, lambda end: nd.MEMBER if end <= nd.FIRST_CHAIN else nd.NOTHING)
+    return Verdicts(PacketSet(space, passed), PacketSet(space, open_), root)
+
+
+def _end(nodes: nd.Nodes, entry: Entry, outcome: int) -> int:
+    """Return the terminal of an entry: its outcome, or an open chain that waits for what follows."""
+    return nodes.chain([(entry.condition, outcome)]) if entry.condition else outcome
+
+
+def permitted(space: PacketSpace, source: FirstMatchList) -> PacketSet:
+    """Return the packets that the list surely permits. Not the same as not denied: see ``verdicts`` where lists have conditions."""
+    return verdicts(space, source).permitted
 
 
 def decisions(space: PacketSpace, source: FirstMatchList) -> Decisions:

@@ -188,4 +188,6 @@ FIELD_MAXIMUM: dict[str, int] = {
     "source": (1 << 128) - 1,
     "destination_port": 65535,
     "source_port": 65535,
+    "destination_group": 65535,
+    "source_group": 65535,
 }

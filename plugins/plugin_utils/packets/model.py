@@ -10,7 +10,9 @@ Fields, in the order of the diagram's levels:
   every other protocol: 0;
 - ``fragment``: 1 for a non-initial fragment, else 0;
 - ``destination``, ``source``: the address as an integer;
-- ``destination_port``, ``source_port``: 0 for protocols without ports.
+- ``destination_port``, ``source_port``: 0 for protocols without ports;
+- ``destination_group``, ``source_group``: security group tags; 0 is the unknown tag. A list at a point that sees no tags restricts
+  neither, and then no diagram tests them.
 
 A non-initial fragment carries no layer-4 header: its detail and ports are 0.
 """
@@ -51,6 +53,8 @@ class Box:
     source: IntervalSet = ALL["source"]
     destination_port: IntervalSet = ALL["destination_port"]
     source_port: IntervalSet = ALL["source_port"]
+    destination_group: IntervalSet = ALL["destination_group"]
+    source_group: IntervalSet = ALL["source_group"]
 
     def replace(self, **changes: IntervalSet) -> Box:
         """Return a box with some fields replaced."""
@@ -60,6 +64,7 @@ class Box:
         """Return the sets of the fields, in the order of ``FIELDS``."""
         return (
             self.protocol, self.detail, self.fragment, self.destination, self.source, self.destination_port, self.source_port,
+            self.destination_group, self.source_group,
         )  # fmt: skip
 
     def intersect(self, other: Box) -> Box:
@@ -91,6 +96,8 @@ class Packet:
     source: int
     destination_port: int
     source_port: int
+    destination_group: int = 0
+    source_group: int = 0
 
     @property
     def is_ipv6(self) -> bool:
@@ -106,6 +113,7 @@ class Packet:
         """Return the field values in the order of ``FIELDS``."""
         return (
             self.protocol, self.detail, self.fragment, self.destination, self.source, self.destination_port, self.source_port,
+            self.destination_group, self.source_group,
         )  # fmt: skip
 
     def mirror(self) -> Packet:
@@ -118,6 +126,7 @@ class Packet:
         return replace(
             self, detail=detail, destination=self.source, source=self.destination,
             destination_port=self.source_port, source_port=self.destination_port,
+            destination_group=self.source_group, source_group=self.destination_group,
         )  # fmt: skip
 
     def describe(self) -> str:
@@ -132,12 +141,18 @@ _ECHO_REPLIES = {(ICMP, 8): 0, (ICMP, 0): 8, (IPV6 + ICMPV6, 128): 129, (IPV6 + 
 
 @dataclass(frozen=True)
 class Entry:
-    """One entry of a list: an action for the union of some boxes. ``label`` says where it comes from."""
+    """One entry of a list: an action for the union of some boxes. ``label`` says where it comes from.
+
+    ``condition`` is the canonical text of what the entry demands besides and no field holds ("time-range WORK"); the boxes are
+    then the most it can match. The same text is taken for the same condition wherever it stands, so texts must name
+    what they depend on; different texts are taken to be independent.
+    """
 
     permit: bool
     boxes: tuple[Box, ...]
     label: str = ""
     number: int = 0
+    condition: str = ""
 
 
 @dataclass(frozen=True)
@@ -147,6 +162,11 @@ class FirstMatchList:
     entries: tuple[Entry, ...]
     default_permit: bool = False
     name: str = ""
+
+    @property
+    def is_conditional(self) -> bool:
+        """Whether some entry has a condition, so that some packets may have no certain verdict."""
+        return any(entry.condition for entry in self.entries)
 
 
 def make_packet(
@@ -159,6 +179,8 @@ def make_packet(
     flags: int = SYN,
     icmp: tuple[int, int] = (8, 0),
     fragment: bool = False,
+    destination_group: int = 0,
+    source_group: int = 0,
 ) -> Packet:
     """Return a packet from an IP protocol number (0 to 255) and written addresses; family from the addresses.
 
@@ -170,6 +192,8 @@ def make_packet(
         raise ValueError("source and destination are of different address families")
     if not 0 <= protocol <= 255 or not 0 <= destination_port <= 65535 or not 0 <= source_port <= 65535:
         raise ValueError("protocol or port out of range")
+    if not 0 <= destination_group <= 65535 or not 0 <= source_group <= 65535:
+        raise ValueError("group out of range")
     detail = 0
     if protocol == TCP:
         detail = flags & 63
@@ -180,7 +204,7 @@ def make_packet(
     ported = protocol in PORT_PROTOCOLS and not fragment
     return Packet(
         protocol + (IPV6 if server.version == 6 else 0), detail, int(fragment), int(server), int(client),
-        destination_port if ported else 0, source_port if ported else 0,
+        destination_port if ported else 0, source_port if ported else 0, destination_group, source_group,
     )  # fmt: skip
 
 

@@ -6,11 +6,17 @@
 A node tests one field: ``bounds`` are the inclusive upper ends of consecutive value ranges (the last is the field's maximum),
 ``children`` what each range leads to. Neighbours with the same child are merged, a node with one child is that child.
 Terminals are negative numbers, inner nodes count from 0.
+
+A terminal may be a *chain*: pairs (condition, outcome) tried in order, then a tail. An entry whose match depends on a condition that
+no field holds is an open chain (tail NOTHING), which ``first`` continues with what follows it. Chains are canonical for independent
+conditions: of a repeated condition the first counts, neighbours with the same outcome are sorted, conditions at the end whose
+outcome is the tail's are dropped. So lists that agree whatever the conditions say have the same diagram.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import FIELD_MAXIMUM, IntervalSet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Box
@@ -19,8 +25,12 @@ NOTHING = -1  # not in the set; in a list: no entry decided
 MEMBER = -2  # in the set; in a list: permitted
 REFUSED = -3  # in a list: denied
 FIRST_ENTRY = -10  # terminal of entry i is FIRST_ENTRY - i
+FIRST_CHAIN = -(1 << 40)  # chain k is FIRST_CHAIN - k
 DEPTH = len(FIELD_MAXIMUM)
 MAXIMA = tuple(FIELD_MAXIMUM.values())
+
+
+Chain = tuple[tuple[tuple[str, int], ...], int]
 
 
 class Nodes:
@@ -34,6 +44,9 @@ class Nodes:
         self._first: dict[tuple[int, int], int] = {}
         self._both: dict[tuple[int, int], int] = {}
         self._without: dict[tuple[int, int], int] = {}
+        self._differing: dict[tuple[int, int], int] = {}
+        self._chains: list[Chain] = []
+        self._chain_numbers: dict[Chain, int] = {}
 
     def node(self, level: int, bounds: Iterable[int], children: Iterable[int]) -> int:
         """Return the node for the ranges, merged and shared."""
@@ -89,10 +102,54 @@ class Nodes:
     def first(self, a: int, b: int) -> int:
         """Return what ``a`` decides, and where it decides nothing, what ``b`` does (union, for sets)."""
         if a < 0:
-            return b if a == NOTHING else a
-        if b == NOTHING or a == b:
+            if a == NOTHING:
+                return b
+            if a > FIRST_CHAIN or b == NOTHING or a == b or self.chain_of(a)[1] != NOTHING:
+                return a
+            if b < 0:
+                return self._continued(a, b)
+        elif b == NOTHING or a == b:
             return a
         return self._apply(a, b, self._first, self.first)
+
+    def chain(self, pairs: Iterable[tuple[str, int]], tail: int = NOTHING) -> int:
+        """Return the terminal of (condition, outcome) pairs and what holds where no condition does; outcomes are no chains."""
+        seen: dict[str, int] = {}
+        for condition, outcome in pairs:
+            seen.setdefault(condition, outcome)
+        kept = list(seen.items())
+        while kept and kept[-1][1] == tail:
+            kept.pop()
+        if not kept:
+            return tail
+        ordered = [pair for _outcome, run in groupby(kept, lambda pair: pair[1]) for pair in sorted(run)]
+        key = (tuple(ordered), tail)
+        found = self._chain_numbers.get(key)
+        if found is None:
+            found = self._chain_numbers[key] = FIRST_CHAIN - len(self._chains)
+            self._chains.append(key)
+        return found
+
+    def chain_of(self, terminal: int) -> Chain:
+        """Return the pairs and the tail of a terminal; one that is no chain has no pairs."""
+        return self._chains[FIRST_CHAIN - terminal] if terminal <= FIRST_CHAIN else ((), terminal)
+
+    def outcomes(self, terminal: int) -> tuple[int, ...]:
+        """Return every outcome that a terminal may have, in the order of its chain."""
+        pairs, tail = self.chain_of(terminal)
+        return tuple(dict.fromkeys((*(outcome for _condition, outcome in pairs), tail)))
+
+    def _continued(self, a: int, b: int) -> int:
+        pairs, tail = self.chain_of(b)
+        return self.chain((*self.chain_of(a)[0], *pairs), tail)
+
+    def differing(self, a: int, b: int) -> int:
+        """Return the set in which two diagrams have different terminals."""
+        if a == b:
+            return NOTHING
+        if a < 0 and b < 0:
+            return MEMBER
+        return self._apply(a, b, self._differing, self.differing)
 
     def both(self, a: int, b: int) -> int:
         """Return ``b`` where ``a`` is a member, NOTHING elsewhere (intersection, for sets). ``a`` is a set."""

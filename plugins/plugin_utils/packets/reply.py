@@ -34,6 +34,8 @@ def mirror_boxes(box: Box) -> list[Box]:
         destination=box.source,
         source_port=box.destination_port,
         destination_port=box.source_port,
+        source_group=box.destination_group,
+        destination_group=box.source_group,
     )
     result = []
     if box.fragment.contains(1):

@@ -6,7 +6,7 @@
 The dict of a box: ``family`` (4, 6 or 0 for both), ``protocol`` (name, number as text, or ``ip``), ``source``, ``destination``
 (lists of prefixes, ``["any"]``), ``source_ports``, ``destination_ports`` (lists such as ``["443", "5000-5010"]``; absent: any),
 ``established`` (true) or ``tcp_flags`` (list of flag sets), ``icmp`` (list of ``"type"`` or ``"type/code"``), ``fragments``
-(``"only"`` or ``"none"``; absent: both).
+(``"only"`` or ``"none"``; absent: both), ``source_groups``, ``destination_groups`` (security group tags as texts or ranges; absent: any).
 """
 
 from __future__ import annotations
@@ -64,6 +64,9 @@ def packet_dict(packet: Packet) -> dict[str, Any]:
             result["tcp_flags"] = flag_names(packet.detail)
     elif packet.protocol in (ICMP, IPV6 + ICMPV6):
         result["icmp_type"], result["icmp_code"] = packet.detail >> 8, packet.detail & 255
+    for name in ("source_group", "destination_group"):
+        if getattr(packet, name):
+            result[name] = getattr(packet, name)
     return result
 
 
@@ -81,6 +84,8 @@ def packet_text(packet: Packet) -> str:
         tail = f" type {shown['icmp_type']} code {shown['icmp_code']}"
     elif packet.fragment:
         tail = " later fragment"
+    if packet.source_group or packet.destination_group:
+        tail += f" groups {packet.source_group} > {packet.destination_group}"
     return f"{shown['protocol']} {left} > {right}{tail}"
 
 
@@ -98,6 +103,7 @@ def packet_from_dict(value: dict[str, Any]) -> Packet:
             number, value["source"], value["destination"], int(value.get("destination_port", 0)),
             int(value.get("source_port", 49152)), flags=flags,
             icmp=(int(value.get("icmp_type", 8)), int(value.get("icmp_code", 0))), fragment=bool(value.get("fragment", False)),
+            destination_group=int(value.get("destination_group", 0)), source_group=int(value.get("source_group", 0)),
         )  # fmt: skip
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise FindingError(codes.BAD_PACKET.at(f"not a packet: {error}")) from error
@@ -181,6 +187,10 @@ def _one(box: Box, protocol: str, number: int | None, base: int) -> dict[str, An
         shown["fragments"] = "only"
     elif box.fragment == IntervalSet.single(0):
         shown["fragments"] = "none"
+    for name in ("source_group", "destination_group"):
+        values = getattr(box, name)
+        if values != ALL[name]:
+            shown[name + "s"] = [_range(low, high) for low, high in values.pairs]
     return shown
 
 
@@ -236,6 +246,9 @@ def _line(item: dict[str, Any]) -> str:
         words.append("type " + _some(item["icmp"]))
     if "fragments" in item:
         words.append({"only": "later fragments only", "none": "without later fragments"}[item["fragments"]])
+    for name, word in (("source_groups", "from group"), ("destination_groups", "to group")):
+        if name in item:
+            words.append(f"{word} {_some(item[name])}")
     return " ".join(words)
 
 

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets import nodes as nd
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import FIELD_MAXIMUM
 
@@ -22,14 +24,19 @@ _ORDINARY: dict[str, tuple[int, ...]] = {
 _FIELDS = tuple(FIELD_MAXIMUM)
 
 
-def ordinary_values(nodes: nd.Nodes, root: int, end: int = nd.MEMBER) -> list[int]:
-    """Return field values of one packet that leads from the root to the terminal; the root must lead there."""
+def is_member(terminal: int) -> bool:
+    """Return whether a terminal of a set says that the packet is in it."""
+    return terminal == nd.MEMBER
+
+
+def ordinary_values(nodes: nd.Nodes, root: int, wanted: Callable[[int], bool] = is_member) -> list[int]:
+    """Return field values of one packet that leads from the root to a wanted terminal; the root must lead to one."""
     known: dict[int, bool] = {}
 
     def leads(node: int) -> bool:
-        """Return whether some packet leads from the node to the terminal; every inner node is looked at once."""
+        """Return whether some packet leads from the node to a wanted terminal; every inner node is looked at once."""
         if node < 0:
-            return node == end
+            return wanted(node)
         found = known.get(node)
         if found is None:
             found = known[node] = any(leads(child) for child in nodes.children[node])
@@ -49,7 +56,7 @@ def ordinary_values(nodes: nd.Nodes, root: int, end: int = nd.MEMBER) -> list[in
 
 
 def _pick(field: str, ranges: list[tuple[int, int]], before: list[int]) -> int:
-    wanted = _ORDINARY[field]
+    wanted = _ORDINARY.get(field, (0,))
     if field == "detail" and before[0] % 256 in (1, 58):
         wanted = (2048, 32768, *wanted)
     for value in wanted:

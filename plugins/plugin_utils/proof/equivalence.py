@@ -56,7 +56,10 @@ def text_difference(listing: PointList, text: str) -> tuple[str, Packet | None]:
     except FindingError as error:
         return str(error), None
     counted = space.everything if listing.stateful else space.from_box(Box(protocol=FAMILY_PROTOCOLS[4]))
-    for side, packets in (("lost", result.only_in_first), ("added", result.only_in_second)):
+    sides = (
+        ("lost", result.only_in_first), ("added", result.only_in_second), ("not modelled", result.not_modelled),
+    )  # fmt: skip
+    for side, packets in sides:
         packet = (packets & counted).witness()
         if packet is not None:
             return f"{side}: {packet.describe()}", packet

@@ -89,9 +89,9 @@ class _Proof:
         """
         rest = openers
         for item in sets:
-            rest = rest - ((rest & item.sees) - item.passes)
+            rest = rest - ((rest & item.sees) - item.may_pass)
         answers = tcp_mirrored(self.space, rest, SYN_ACK)
-        stopped = [(answers & item.sees) - item.passes for item in sets if not item.listing.stateful]
+        stopped = [(answers & item.sees) - item.may_pass for item in sets if not item.listing.stateful]
         return rest - tcp_mirrored(self.space, self.space.union(stopped), SYN_ONLY)
 
     def permitting_rule(self, openers: PacketSet) -> tuple[str, PacketSet]:

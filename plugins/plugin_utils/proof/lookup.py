@@ -24,7 +24,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model i
     Packet,
 )
 
-_FIRST_FIELDS = (0, 5, 6, 1, 2, 3, 4)  # what most often differs comes first
+_FIRST_FIELDS = (0, 5, 6, 1, 2, 3, 4, 7, 8)  # what most often differs comes first
 
 
 def _is_wide(values: IntervalSet) -> bool:
@@ -96,9 +96,11 @@ def _test(number: int, box: Box) -> _Test:
 
 
 class Lookup:
-    """The entries of one list, found by address."""
+    """The entries of one list, found by address. ValueError for a list with conditions: a walk cannot tell whether they hold."""
 
     def __init__(self, source: FirstMatchList) -> None:
+        if source.is_conditional:
+            raise ValueError(f"list {source.name or 'without a name'} depends on conditions that are not modelled")
         self.entries: tuple[Entry, ...] = source.entries
         self.default_permit = source.default_permit
         self._tests: list[_Test] = []

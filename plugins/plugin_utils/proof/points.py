@@ -19,7 +19,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.sides i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import (
     PacketSet,
     PacketSpace,
-    permitted,
+    verdicts,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Box, Entry, FirstMatchList
@@ -62,20 +62,26 @@ def filtered_members(site: Site, listing: PointList, surely: bool) -> list[Membe
 
 @dataclass(frozen=True)
 class ListSets:
-    """A list as sets of one space: the packets it surely sees, those it may see, and the packets it lets pass."""
+    """A list as sets of one space: the packets it surely sees, those it may see, those it surely lets pass, and may let pass.
+
+    The last two differ only where an entry has a condition that is not modelled.
+    """
 
     listing: PointList
     sees: PacketSet
     may_see: PacketSet
     passes: PacketSet
+    may_pass: PacketSet
 
 
 def list_sets(space: PacketSpace, site: Site, listing: PointList) -> ListSets:
     """Return what a list sees and passes, as packet sets."""
     sees = space.from_boxes(_visible_boxes(site, listing, surely=True))
     may_see = space.from_boxes(_visible_boxes(site, listing, surely=False))
-    passes = permitted(space, first_match(listing)) if enforces(listing) else space.everything
-    return ListSets(listing, sees, may_see, passes)
+    if not enforces(listing):
+        return ListSets(listing, sees, may_see, space.everything, space.everything)
+    found = verdicts(space, first_match(listing))
+    return ListSets(listing, sees, may_see, found.permitted, found.maybe_permitted)
 
 
 def every_list_sets(space: PacketSpace, site: Site, lists: Sequence[PointList]) -> list[ListSets]:

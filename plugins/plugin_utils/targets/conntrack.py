@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
-from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import PacketSpace, permitted
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import PacketSpace, verdicts
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import SYN, FirstMatchList, make_packet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.linux_session import LinuxSession
@@ -76,8 +76,8 @@ def read_connections(text: str) -> list[Connection]:
 def no_longer_permitted(
     connections: Iterable[Connection], rules: FirstMatchList, own: frozenset[str]
 ) -> list[Connection]:
-    """Return the forwarded connections whose first packet the rules would drop; those of the firewall itself are left alone."""
-    passing = permitted(PacketSpace(), rules)
+    """Return the forwarded connections whose first packet the rules surely drop; those of the firewall itself are left alone."""
+    passing = verdicts(PacketSpace(), rules).maybe_permitted
     dropped = []
     for connection in connections:
         if connection.client in own or connection.server in own:

@@ -74,7 +74,7 @@ def management_findings(
         if packet not in passing:
             found.append(
                 codes.MANAGEMENT_CUT.at(
-                    f"{session.spec.name}: {interface} {direction}: {packet.describe()} would be dropped"
+                    f"{session.spec.name}: {interface} {direction}: {packet.describe()} would be dropped, or might be"
                 )
             )
     return found

@@ -42,7 +42,8 @@ def test_every_packet_of_a_small_world(seed: int) -> None:
     six = [row[0] > 255 for row in rows]
     for place, name in ((3, "destination"), (4, "source")):
         columns[f"{name}_hi"], columns[f"{name}_lo"] = halves([row[place] for row in rows], six)
-    indices, permits = classify(source, columns)
+    indices, permits, uncertain = classify(source, columns)
+    assert not uncertain.any()
     assert indices.tolist() == [first_match(source, packet) for packet in PACKETS]
     assert permits.tolist() == [passes(source, packet) for packet in PACKETS]
     plain = protocol_column(columns["protocol"] % 256, columns["source_hi"], columns["source_lo"])
@@ -56,7 +57,7 @@ def test_plain_ipv4_columns(seed: int) -> None:
     source = random_list(choice, 8)
     packets = [packet for packet in PACKETS if not packet.is_ipv6]
     columns = {name: np.array([packet.values()[i] for packet in packets]) for i, name in enumerate(FIELDS)}
-    indices, permits = Classifier(source).classify(columns)
+    indices, permits, _uncertain = Classifier(source).classify(columns)
     assert indices.tolist() == [first_match(source, packet) for packet in packets]
     assert permits.dtype == bool
     assert permits.tolist() == [passes(source, packet) for packet in packets]
@@ -69,13 +70,15 @@ def test_impossible_rows_are_never_permitted() -> None:
         "source": np.array([1]),
         "destination": np.array([2]),
     }
-    indices, permits = classify(FirstMatchList((), True), columns)
+    indices, permits, _uncertain = classify(FirstMatchList((), True), columns)
     assert (indices.tolist(), permits.tolist()) == ([-1], [False])
 
 
 def test_no_rows() -> None:
     empty = np.array([], dtype=np.int64)
-    indices, permits = classify(FirstMatchList(()), {"protocol": empty, "source": empty, "destination": empty})
+    indices, permits, _uncertain = classify(
+        FirstMatchList(()), {"protocol": empty, "source": empty, "destination": empty}
+    )
     assert (len(indices), len(permits)) == (0, 0)
 
 
@@ -103,6 +106,6 @@ def test_labelled_flows(corpora: Path, case: str) -> None:
         ("protocol", "proto"), ("source", "src"), ("destination", "dst"), ("source_port", "sport"), ("destination_port", "dport"),
     )}  # fmt: skip
     columns["detail"] = np.array([(16 if row["est"] else 2) if row["proto"] == 6 else 0 for row in rows])
-    indices, permits = classify(source, columns)
+    indices, permits, _uncertain = classify(source, columns)
     assert indices.tolist() == [row["first_match_rule"] for row in rows]
     assert permits.tolist() == [bool(row["permit"]) for row in rows]

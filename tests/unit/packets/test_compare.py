@@ -72,6 +72,7 @@ def test_every_mutation_of_one_field_is_caught() -> None:
         protocol=IntervalSet.of(6), detail=ESTABLISHED, fragment=IntervalSet.of(0),
         source=IntervalSet.from_prefix("10.1.0.0/24"), destination=IntervalSet.from_prefix("10.2.0.0/28"),
         destination_port=IntervalSet.of((440, 450)), source_port=IntervalSet.of((1024, 65535)),
+        destination_group=IntervalSet.of(7), source_group=IntervalSet.of((9, 12)),
     )  # fmt: skip
     other = Entry(True, (Box(protocol=IntervalSet.of(17), destination=IntervalSet.from_prefix("10.9.0.0/16")),))
     for permit in (True, False):

@@ -40,6 +40,7 @@ def test_tcp_answers_are_established_only() -> None:
     back = Box(
         protocol=TCP, detail=ESTABLISHED, fragment=IntervalSet.of(0), source=IntervalSet.of(0x0A000002),
         destination=IntervalSet.of(0x0A000001), source_port=IntervalSet.of(443), destination_port=IntervalSet.of(50000),
+        source_group=IntervalSet.of(0), destination_group=IntervalSet.of(0),
     )  # fmt: skip
     assert answers == space.from_box(back)
     assert make_packet(6, "10.0.0.2", "10.0.0.1", 50000, 443) not in answers  # a new SYN is no answer
