@@ -82,7 +82,7 @@ def compare_result(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[
     found = compare(lists[0].first_match(), lists[1].first_match(), space)
     sides = [found.only_in_first, found.only_in_second, found.not_modelled]
     scope = "all packets"
-    if any(item.kind == "nftables" for item in lists):
+    if any(item.kind == "nftables" and item.attributes.get("stateful", True) for item in lists):
         whole = space.from_box(Box(fragment=IntervalSet.single(0)))
         sides = [side & whole for side in sides]
         scope = "opening packets without later fragments"

@@ -7,20 +7,32 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_ace import NotUnderstood
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import Ace, Opaque, ParsedAcl
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.nft_names import TCP_FLAGS
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.nft_rule import (
+    LATER_CHAIN,
+    STATELESS_CHAIN,
+    TO_LATER,
     RuleDraft,
+    masked_values,
     single_value,
     value_range,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
 
 HOOK = {"type": "filter", "hook": "forward", "prio": 0}
+
+_GOTOS: list[list[dict[str, Any]]] = [
+    [{"match": {"op": "!=", "left": left, "right": 0}}, {"goto": {"target": LATER_CHAIN}}]
+    for left in (
+        {"&": [{"payload": {"protocol": "ip", "field": "frag-off"}}, 0x1FFF]},
+        {"exthdr": {"name": "frag", "field": "frag-off"}},
+    )
+]
 
 
 @dataclass
@@ -34,6 +46,39 @@ class TableDraft:
     established: bool = False
     aces: list[Ace] = field(default_factory=list)
     opaque: list[Opaque] = field(default_factory=list)
+    later: list[Ace] = field(default_factory=list)
+    later_declared: bool = False
+    gotos: list[int] = field(default_factory=list)
+
+    @property
+    def stateful(self) -> bool:
+        """Whether the chain is the one with connection tracking, which every other chain name is held to be."""
+        return self.chain != STATELESS_CHAIN
+
+    def goto(self, place: int) -> None:
+        """Note rule ``TO_LATER[place]``; NotUnderstood where it does not stand where it is written."""
+        if self.stateful or self.aces or place != len(self.gotos):
+            raise NotUnderstood("a jump for later fragments that does not stand first")
+        self.gotos.append(place)
+
+    def add(self, ace: Ace, chain: str) -> None:
+        """Add an entry of the main chain or of the one for later fragments."""
+        if chain != LATER_CHAIN:
+            if not self.stateful and len(self.gotos) != len(TO_LATER):
+                raise NotUnderstood("a rule before later fragments are sent to their chain")
+            self.aces.append(ace)
+        elif ace.layer4:
+            raise NotUnderstood("a layer-4 match on later fragments, which have no such header")
+        else:
+            self.later.append(replace(ace, fragments=True))
+
+    def entries(self) -> tuple[Ace, ...]:
+        """Return the entries in an order that decides as both chains do: later fragments first, up to their end."""
+        if self.stateful:
+            return tuple(self.aces)
+        end = Ace(self.policy == "accept", None, 0, fragments=True, label="later fragments")
+        closed = bool(self.later) and self.later[-1].meaning()[1:] == end.meaning()[1:]
+        return (*self.later, *([] if closed else [end]), *self.aces)
 
     def refuse(self, line: int, text: str, reason: str) -> None:
         """Note something that was not understood."""
@@ -45,12 +90,14 @@ class TableDraft:
             self.refuse(0, f"table {self.family} {self.name}", "not a table of family inet")
         if not self.chain:
             self.refuse(0, f"table {self.name}", "no filter chain on the forward hook")
-        elif not self.established:
+        elif self.stateful and not self.established:
             self.refuse(0, f"chain {self.chain}", "the rule for established connections does not stand first")
+        elif self.stateful == self.later_declared or (not self.stateful and len(self.gotos) != len(TO_LATER)):
+            self.refuse(0, f"chain {LATER_CHAIN}", "later fragments are not sent to a chain of their own")
         return ParsedAcl(
-            name=self.name, kind="nftables", aces=tuple(self.aces), opaque=tuple(self.opaque),
+            name=self.name, kind="nftables", aces=self.entries(), opaque=tuple(self.opaque),
             default_permit=self.policy == "accept", empty_permits=self.policy == "accept", fragments_like_ios=False,
-            attributes={"table": self.name, "chain": self.chain, "policy": self.policy},
+            attributes={"table": self.name, "chain": self.chain, "policy": self.policy, "stateful": self.stateful},
         )  # fmt: skip
 
 
@@ -78,7 +125,9 @@ def _object(tables: dict[str, TableDraft], place: int, kind: str, body: Any) -> 
     if table is None:
         raise NotUnderstood(f"a {kind} without its table")
     shown = json.dumps(body, sort_keys=True)
-    if kind == "chain":
+    if kind == "chain" and body.get("name") == LATER_CHAIN and not set(HOOK) & set(body) and not table.later_declared:
+        table.later_declared = True
+    elif kind == "chain":
         if table.chain or any(body.get(key) != wanted for key, wanted in HOOK.items()):
             table.refuse(place, shown, "a chain that this collection did not write")
         else:
@@ -90,14 +139,23 @@ def _object(tables: dict[str, TableDraft], place: int, kind: str, body: Any) -> 
 
 
 def _rule(table: TableDraft, place: int, body: dict[str, Any], shown: str) -> None:
-    if not table.chain or body.get("chain") != table.chain:
+    chain = str(body.get("chain", ""))
+    later = chain == LATER_CHAIN and table.later_declared
+    if not later and (not table.chain or chain != table.chain):
         table.refuse(place, shown, "a rule of another chain")
         return
     try:
         statements = body.get("expr")
         if not isinstance(statements, list):
             raise NotUnderstood("a rule without statements")
+        if statements in _GOTOS:
+            if later:
+                raise NotUnderstood("a jump inside the chain for later fragments")
+            table.goto(_GOTOS.index(statements))
+            return
         tracked = _tracked(statements)
+        if tracked and (later or not table.stateful):
+            raise NotUnderstood("connection state in a stateless list")
         if tracked == ("established,related", "accept") and not table.aces:
             table.established = True
         elif tracked == ("invalid", "drop") and not table.aces:
@@ -108,7 +166,7 @@ def _rule(table: TableDraft, place: int, body: dict[str, Any], shown: str) -> No
             draft = RuleDraft(label=str(body.get("comment", "")))
             for statement in statements:
                 _statement(draft, statement)
-            table.aces.append(draft.ace(place, shown[:400]))
+            table.add(draft.ace(place, shown[:400], table.stateful and not later), chain)
     except (NotUnderstood, KeyError, TypeError, ValueError, AttributeError) as reason:
         table.refuse(place, shown, str(reason) or "not understood")
 
@@ -148,6 +206,10 @@ def _match(draft: RuleDraft, body: dict[str, Any]) -> None:
     left, operator, right = body["left"], body["op"], body["right"]
     if set(left) == {"&"} and operator == "==":
         field_part, mask = left["&"]
+        if field_part.get("payload", {}).get("field") in ("saddr", "daddr"):
+            subject = f"{field_part['payload']['protocol']} {field_part['payload']['field']}"
+            draft.match(subject, masked_values(subject, mask, right))
+            return
         if field_part != {"payload": {"protocol": "tcp", "field": "flags"}} or flag_value(mask) != 63:
             raise NotUnderstood("a mask that is not the six TCP flags")
         values = right["set"] if isinstance(right, dict) and "set" in right else [right]

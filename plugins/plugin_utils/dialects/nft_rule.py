@@ -16,10 +16,13 @@ from typing import Any
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import nft_names as words
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_ace import NotUnderstood
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import Ace
-from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet, from_wildcard
 
 PORT_PROTOCOLS = {"tcp": 6, "udp": 17, "dccp": 33, "sctp": 132, "udplite": 136}
 WIDTH = {"ip": 32, "ip6": 128}
+STATELESS_CHAIN, LATER_CHAIN = "sw_stateless", "sw_later"
+# The 13 offset bits of the IPv4 fragment field (RFC 791), the IPv6 fragment header's (RFC 8200 section 4.5).
+TO_LATER = (f"ip frag-off & {0x1FFF} != 0 goto {LATER_CHAIN}", f"frag frag-off != 0 goto {LATER_CHAIN}")
 
 
 @dataclass
@@ -81,7 +84,7 @@ class RuleDraft:
             raise NotUnderstood("two verdicts")
         self.permit = permit
 
-    def ace(self, line: int, raw: str) -> Ace:
+    def ace(self, line: int, raw: str, stateful: bool = True) -> Ace:
         """Return the entry; NotUnderstood for a rule without verdict or a family that matters but is not named."""
         if self.permit is None:
             raise NotUnderstood("no verdict: only accept and drop are written by this collection")
@@ -96,7 +99,7 @@ class RuleDraft:
                 if code is None
                 else IntervalSet.of(*((low | a, low | b) for a, b in code.pairs))
             )
-        if detail is not None and detail.size >= (64 if self.protocol == 6 else 65536):
+        if stateful and detail is not None and detail.size >= (64 if self.protocol == 6 else 65536):
             detail = None  # every flag set or message: no restriction on whole packets, and there are no fragments here
         if self.family == 0 and self.protocol in (1, 58):
             raise NotUnderstood("ICMP without an address family")
@@ -150,6 +153,17 @@ def single_value(subject: str, value: Any) -> tuple[int, int]:
     if not 0 <= number <= top:
         raise NotUnderstood(f"value {value!r} is out of range")
     return number, number
+
+
+def masked_values(subject: str, mask: Any, value: Any) -> IntervalSet:
+    """Return the addresses that give ``value`` under a mask, which may have holes; NotUnderstood above 4,096 intervals."""
+    care, wanted = single_value(subject, mask), single_value(subject, value)
+    if care[0] != care[1] or wanted[0] != wanted[1] or wanted[0] & ~care[0]:
+        raise NotUnderstood(f"mask {mask!r} and value {value!r} do not fit")
+    found = from_wildcard(wanted[0], maximum(subject) ^ care[0])
+    if found is None:
+        raise NotUnderstood(f"mask {mask!r} has too many holes")
+    return found
 
 
 def value_range(subject: str, low: Any, high: Any) -> tuple[int, int]:

@@ -11,7 +11,10 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import ParsedAcl
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.nft_json import TableDraft, flag_value
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.nft_rule import (
+    LATER_CHAIN,
+    TO_LATER,
     RuleDraft,
+    masked_values,
     single_value,
     value_range,
 )
@@ -34,6 +37,7 @@ def read(rows: list[str]) -> list[ParsedAcl]:
     """Return the list of every table in the lines; NotUnderstood when there is no table."""
     tables: list[TableDraft] = []
     depth = 0
+    later = False
     for number, row in enumerate(rows, 1):
         text = re.sub(r" # handle \d+\Z", "", row.strip())
         if not text or text.startswith("#"):
@@ -49,13 +53,16 @@ def read(rows: list[str]) -> list[ParsedAcl]:
             depth -= 1
         elif depth == 1:
             chain = _CHAIN.match(text)
-            if chain and not tables[-1].chain:
+            later = chain is not None and chain[1] == LATER_CHAIN and not tables[-1].later_declared
+            if later:
+                tables[-1].later_declared = True
+            elif chain and not tables[-1].chain:
                 tables[-1].chain = chain[1]
             else:
                 tables[-1].refuse(number, text, "not the one chain that this collection writes")
             depth += text.endswith("{")
         else:
-            _row(tables[-1], number, text)
+            _row(tables[-1], number, text, later)
             depth += text.endswith("{")
     if depth:
         raise NotUnderstood("the text ends inside a table")
@@ -64,17 +71,22 @@ def read(rows: list[str]) -> list[ParsedAcl]:
     return [table.done() for table in tables]
 
 
-def _row(table: TableDraft, number: int, text: str) -> None:
-    hook = _HOOK.match(text)
-    if hook and not table.policy:
-        table.policy = hook[1]
-    elif _ESTABLISHED.match(text) and not table.aces:
-        table.established = True
-    elif not _INVALID.match(text) or table.aces:
-        try:
-            table.aces.append(_Rule(text).draft().ace(number, text))
-        except NotUnderstood as reason:
-            table.refuse(number, text, str(reason))
+def _row(table: TableDraft, number: int, text: str, later: bool) -> None:
+    try:
+        if later:
+            table.add(_Rule(text).draft().ace(number, text, False), LATER_CHAIN)
+            return
+        hook = _HOOK.match(text)
+        if hook and not table.policy:
+            table.policy = hook[1]
+        elif text in TO_LATER:
+            table.goto(TO_LATER.index(text))
+        elif _ESTABLISHED.match(text) and not table.aces and table.stateful:
+            table.established = True
+        elif not _INVALID.match(text) or table.aces or not table.stateful:
+            table.add(_Rule(text).draft().ace(number, text, table.stateful), table.chain)
+    except NotUnderstood as reason:
+        table.refuse(number, text, str(reason))
     if not table.policy:
         table.refuse(number, text, "a rule before the chain's type and policy")
 
@@ -126,6 +138,11 @@ class _Rule:
         return draft
 
     def _values(self, subject: str) -> IntervalSet:
+        if self._peek() == "&" and subject.endswith("addr"):
+            self._take()
+            mask = self._take()
+            self._take("==")
+            return masked_values(subject, mask, self._take())
         if self._peek() != "{":
             return IntervalSet.of(self._value(subject, self._take()))
         self._take("{")

@@ -1,15 +1,20 @@
 # Copyright: (c) 2026, Segwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Our own nftables table: one stateful chain on the forward hook (facts/devices.md section 1.8).
+"""Our own nftables table: one chain on the forward hook (facts/devices.md section 1.8), in one of two forms.
 
-A list is about new connections: replies pass by ``ct state established,related accept``, which stands first. Connection tracking
-puts fragments together, so a layer-4 entry needs no rule for them. Only the form written here is read back; any other rule, chain,
-set or map makes the list opaque. Compare lists by meaning: nft reorders sets and prints names.
+*Stateful*, chain ``sw_forward``: the list is about new connections, since replies pass by ``ct state established,related accept``,
+which stands first. Connection tracking puts fragments together, so a layer-4 entry needs no rule for them.
+*Stateless*, chain ``sw_stateless``: every packet is decided alone. A later fragment has no layer-4 header, yet the kernel compares
+whatever bytes stand there (seen with nft 1.0.6 on Linux 6.18), so such fragments go to a chain ``sw_later`` of their own first,
+which holds the entries without ports, flags and messages.
+Only the forms written here are read back; any other rule, chain, set or map makes the list opaque. Compare lists by meaning: nft
+reorders sets and prints names.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import ipaddress
 import json
 from collections.abc import Sequence
@@ -22,6 +27,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_text import checked_lines
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.ios import catches_all
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import Ace, ParsedAcl
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.nft_rule import (
+    LATER_CHAIN,
+    STATELESS_CHAIN,
+    TO_LATER,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet, prefixes
 
 CHAIN = "sw_forward"  # prefixed: "forward" and "fwd" are words of the language
@@ -30,32 +40,68 @@ _PORT_WORDS = {6: "tcp", 17: "udp", 33: "dccp", 132: "sctp", 136: "udplite"}
 _FLAG_MASK = "(fin | syn | rst | psh | ack | urg)"
 
 
-def render(name: str, aces: Sequence[Ace], *, policy: str = "", replace: bool = True, counters: bool = True) -> str:
+def render(
+    name: str,
+    aces: Sequence[Ace],
+    *,
+    policy: str = "",
+    replace: bool = True,
+    counters: bool = True,
+    stateful: bool = True,
+) -> str:
     """Return a file for ``nft -f`` that makes the table ``inet NAME`` hold exactly this list, in one transaction.
 
     ``policy``: ``accept`` or ``drop``, what happens where no entry matches (default: drop, unless the last entry permits
-    everything). ``replace`` deletes an older table of the name first; no other table is touched. Raises ValueError for an unsafe
-    name, FindingError SW1204 for what the form cannot say.
+    everything of both families). ``replace`` deletes an older table of the name first; no other table is touched. ``stateful``
+    False writes the form without connection tracking. Raises ValueError for an unsafe name, FindingError SW1204 for what the
+    form cannot say.
     """
     safe_name(name, IDENTIFIER)
-    policy = policy or ("accept" if aces and aces[-1].permit and catches_all(aces[-1]) else "drop")
+    # A last entry of one family alone says nothing about the other, so the chain may not accept what is left.
+    open_end = bool(aces) and aces[-1].permit and aces[-1].family == 0 and catches_all(aces[-1])
+    policy = policy or ("accept" if open_end else "drop")
     if policy not in ("accept", "drop"):
         raise ValueError(f"unknown policy {policy!r}")
     head = [f"table inet {name}", f"delete table inet {name}"] if replace else []
-    rules = [line for line, _ace in lines(aces, counters)]
-    invalid = ["\t\tct state invalid drop"] if policy == "drop" else []
-    return "\n".join([
-        *head, f"table inet {name} {{", f"\tchain {CHAIN} {{",
-        f"\t\ttype filter hook forward priority filter; policy {policy};",
-        "\t\tct state established,related accept", *invalid, *(f"\t\t{rule}" for rule in rules), "\t}", "}", "",
-    ])  # fmt: skip
+    hook = f"type filter hook forward priority filter; policy {policy};"
+    if stateful:
+        tracked = ["ct state established,related accept"] + (["ct state invalid drop"] if policy == "drop" else [])
+        chains = _chain(CHAIN, [hook, *tracked, *(line for line, _ace in lines(aces, counters))])
+    else:
+        later, whole = ([line for line, _ace in part] for part in _stateless(aces, counters))
+        chains = [*_chain(LATER_CHAIN, later), *_chain(STATELESS_CHAIN, [hook, *TO_LATER, *whole])]
+    return "\n".join([*head, f"table inet {name} {{", *chains, "}", ""])
 
 
-def lines(aces: Sequence[Ace], counters: bool = True) -> list[tuple[str, Ace]]:
+def _chain(name: str, rules: Sequence[str]) -> list[str]:
+    return [f"\tchain {name} {{", *(f"\t\t{rule}" for rule in rules), "\t}"]
+
+
+def lines(aces: Sequence[Ace], counters: bool = True, stateful: bool = True) -> list[tuple[str, Ace]]:
     """Return each rule with the entry it comes from. Sets carry several prefixes and ports, so most entries are one rule."""
+    if stateful:
+        return _rules(aces, counters, True)
+    later, whole = _stateless(aces, counters)
+    return [*later, *whole]
+
+
+def _stateless(aces: Sequence[Ace], counters: bool) -> tuple[list[tuple[str, Ace]], list[tuple[str, Ace]]]:
+    """Return the rules for later fragments, up to one that decides all of them, and those for other packets."""
+    later: list[Ace] = []
+    for ace in aces:
+        if ace.fragments and ace.layer4:
+            raise _cannot(ace, "a later fragment has no layer-4 header to look at")
+        if not ace.layer4:
+            later.append(dataclasses.replace(ace, fragments=False))
+            if ace.family == 0 and catches_all(later[-1]):
+                break
+    return _rules(later, counters, False), _rules([ace for ace in aces if not ace.fragments], counters, False)
+
+
+def _rules(aces: Sequence[Ace], counters: bool, stateful: bool) -> list[tuple[str, Ace]]:
     result = []
     for ace in aces:
-        for matches in _variants(ace):
+        for matches in _variants(ace, stateful):
             words = list(matches)
             if ace.log:
                 words.append('log prefix "segwright: "')
@@ -79,7 +125,7 @@ def _cannot(ace: Ace, reason: str) -> FindingError:
     return FindingError(codes.NOT_EXPRESSIBLE.at(f"entry {ace.label or ace.raw or 'without label'}: {reason}"))
 
 
-def _variants(ace: Ace) -> list[list[str]]:
+def _variants(ace: Ace, stateful: bool) -> list[list[str]]:
     """Return the matches of each rule that the entry needs."""
     if not ace.plain:
         raise _cannot(ace, "the syntax has neither its conditions nor its groups")
@@ -100,9 +146,14 @@ def _variants(ace: Ace) -> list[list[str]]:
                 head.append(f"{word} {side} {_set([_range(low, high) for low, high in values.pairs], ace)}")
     elif ace.protocol in (1, 58) and ace.detail is None:
         # nft lists "meta nfproto ipv4 meta l4proto icmp" without the family, which would mean both when loaded again.
-        head += {(4, 1): ["ip protocol 1"], (6, 58): ["icmpv6 type 0-255"], (4, 58): ["ip protocol 58"]}.get(
-            (ace.family, ace.protocol), [f"ip6 nexthdr {ace.protocol}"]
-        )
+        # The same for IPv6, where a message type would leave later fragments out of a stateless list.
+        if ace.family == 4:
+            head.append(f"ip protocol {ace.protocol}")
+        elif stateful:
+            head.append("icmpv6 type 0-255" if ace.protocol == 58 else f"ip6 nexthdr {ace.protocol}")
+        else:
+            family = [] if head[0].startswith("ip6 ") else ["ip6 saddr ::/0"]
+            head = [*family, *(match for match in head if not match.startswith("meta")), f"meta l4proto {ace.protocol}"]
     elif ace.protocol is not None and (ace.detail is None or ace.protocol == 6):
         head.append(f"meta l4proto {ace.protocol}")
     if ace.detail is None:
@@ -139,6 +190,11 @@ def _addresses(ace: Ace) -> list[str]:
             continue
         if not values or values.pairs[-1][1] >> width:
             raise _cannot(ace, "its addresses are empty or of the other family")
+        masked = values.wildcard() if len(values.pairs) > 1 else None
+        if masked is not None:  # a mask with holes: one comparison instead of up to 4,096 ranges
+            wanted, mask = (_address(part, width) for part in (masked[0], ((1 << width) - 1) ^ masked[1]))
+            result.append(f"{word} {side} & {mask} == {wanted}")
+            continue
         texts = []
         for low, high in values.pairs:
             blocks = list(prefixes([(low, high)], width))
@@ -168,7 +224,8 @@ def _set(values: list[str], ace: Ace) -> str:
 def parse(text: str, name: str = "") -> list[ParsedAcl]:
     """Return the lists in our ruleset text, in ``nft -s list table inet NAME`` or in ``nft -j list table inet NAME``.
 
-    ``name`` limits the result to one table. The list's ``attributes``: ``table``, ``chain``, ``policy``. Raises FindingError
+    ``name`` limits the result to one table. The list's ``attributes``: ``table``, ``chain``,
+    ``policy``, ``stateful``. Raises FindingError
     SW1210 for text that is not a ruleset at all.
     """
     rows = checked_lines(text)

@@ -100,7 +100,10 @@ def list_round_trip(platform: str, source: ParsedAcl) -> bool:
     try:
         if writer == "nftables":
             text = nftables.render(
-                source.name or "list", source.aces, policy="accept" if source.default_permit else "drop"
+                source.name or "list",
+                source.aces,
+                policy="accept" if source.default_permit else "drop",
+                stateful=source.attributes.get("stateful", True),
             )
             again = parse("nftables", text)
         elif writer == "sgacl":

@@ -13,10 +13,12 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import registry
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import Ace, first_match_list
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.compare import compare
-from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet, from_wildcard
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import ESTABLISHED
 
 NET, HOSTS = IntervalSet.from_prefix("10.0.0.0/24"), IntervalSet.of(0x0A010001, (0x0A010003, 0x0A010009))
+HOLES = from_wildcard(0x0A000100, 0x00FF00FF) or IntervalSet.of()  # 10.0.1.0 0.255.0.255: a mask with a hole
+HOLES6 = from_wildcard(0x20010DB8 << 96, 0x3F << 64 | 7) or IntervalSet.of()
 ACES = [
     Ace(True, 6, 4, NET, HOSTS, None, IntervalSet.of(443, (5000, 5010)), label="r-1"),
     Ace(
@@ -41,6 +43,8 @@ ACES = [
     Ace(False, 1, 4),
     Ace(False, 89, 4),
     Ace(True, None, 4, IntervalSet.from_prefix("172.16.0.0/12")),
+    Ace(False, 6, 4, HOLES, None, None, IntervalSet.of(8080)),
+    Ace(True, None, 6, HOLES6),
     Ace(False, None, 4, label="default"),
     Ace(False, None, 6, label="default"),
 ]
@@ -51,7 +55,9 @@ WANTED = first_match_list(ACES, fragments_like_ios=False)
 def test_text_reads_back() -> None:
     (found,) = registry.parse("nftables", TEXT)
     assert found.opaque == ()
-    assert found.attributes == {"table": "segwright", "chain": "sw_forward", "policy": "drop"}
+    assert found.attributes == {
+        "table": "segwright", "chain": "sw_forward", "policy": "drop", "stateful": True,
+    }  # fmt: skip
     assert [ace.label for ace in found.aces if ace.label][:3] == ["r-1", "odd _name__", "icmp"]
     assert compare(WANTED, found.first_match()).equal
     assert registry.round_trip("nftables", TEXT)
@@ -61,6 +67,7 @@ def test_text_is_one_transaction_that_touches_one_table() -> None:
     rows = TEXT.splitlines()
     assert rows[:3] == ["table inet segwright", "delete table inet segwright", "table inet segwright {"]
     assert "flush" not in TEXT
+    assert "\t\tip saddr & 255.0.255.0 == 10.0.1.0 tcp dport 8080 counter drop" in rows
     assert rows[5:7] == ["\t\tct state established,related accept", "\t\tct state invalid drop"]
     assert (
         '\t\tip saddr 10.0.0.0/24 ip daddr { 10.1.0.1, 10.1.0.3-10.1.0.9 } tcp dport { 443, 5000-5010 } counter accept comment "r-1"'
@@ -69,12 +76,69 @@ def test_text_is_one_transaction_that_touches_one_table() -> None:
 
 
 def test_policy_follows_the_last_entry() -> None:
-    permissive = registry.render("nftables", "t", [Ace(True, 6, 4), Ace(True, None, 6)])
+    permissive = registry.render("nftables", "t", [Ace(True, 6, 4), Ace(True, None, 0)])
     assert "policy accept;" in permissive
     assert "invalid" not in permissive
     assert registry.parse("nftables", permissive)[0].default_permit
     assert "policy drop;" in registry.render("nftables", "t", [Ace(True, 6, 4)])
+    # All of IPv6 is not all: an accepting chain would let IPv4 through as well.
+    assert "policy drop;" in registry.render("nftables", "t", [Ace(True, 6, 4), Ace(True, None, 6)])
     assert "delete" not in registry.render("nftables", "t", [], replace=False)
+
+
+STATELESS_ACES = [
+    *(ace for ace in ACES if not ace.log),
+    Ace(True, 17, 4, NET, fragments=True, label="later"),
+    Ace(False, 6, 6, None, IntervalSet.from_prefix("2001:db8:1::/48"), fragments=True),
+    Ace(True, None, 0, fragments=True),
+    Ace(True, 58, 6),
+    Ace(True, 58, 6, fragments=True),
+    Ace(True, 1, 6, IntervalSet.from_prefix("2001:db8::/32")),
+    Ace(True, 6, 6, detail=IntervalSet.of((0, 63))),
+    Ace(True, 1, 4, detail=IntervalSet.of((0, 65535))),
+]
+STATELESS = registry.render("nftables", "segwright", STATELESS_ACES, stateful=False)
+STATELESS_WANTED = first_match_list(STATELESS_ACES, fragments_like_ios=False)
+
+
+def test_the_stateless_form_reads_back() -> None:
+    (found,) = registry.parse("nftables", STATELESS)
+    assert found.opaque == ()
+    assert found.attributes["stateful"] is False
+    assert "ct state" not in STATELESS
+    assert compare(STATELESS_WANTED, found.first_match()).equal
+    assert registry.round_trip("nftables", STATELESS)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("\t\tip saddr", "\t\tct state established,related accept\n\t\tip saddr"),
+        ("\t\tip saddr", "\t\tct state invalid drop\n\t\tip saddr"),
+        ("frag-off & 8191", "frag-off & 4095"),
+        ("frag-off & 8191 != 0", "frag-off & 8191 == 0"),
+        ("\t\tfrag frag-off != 0 goto sw_later\n", ""),
+        ("frag frag-off != 0 goto", "frag frag-off != 0 jump"),
+        ("\t\tfrag frag-off != 0 goto sw_later\n", "\t\tcounter accept\n\t\tfrag frag-off != 0 goto sw_later\n"),
+        ("sw_stateless", "sw_forward"),
+        ("chain sw_later", "chain other"),
+        ("\tchain sw_later {\n", "\tchain sw_later {\n\t\tmeta nfproto ipv4 tcp dport 22 accept\n"),
+        ("\tchain sw_later {\n", "\tchain sw_later {\n\t\tfrag frag-off != 0 goto sw_later\n"),
+    ],
+)
+def test_changed_stateless_text_is_opaque(before: str, after: str) -> None:
+    assert before in STATELESS
+    assert registry.parse("nftables", STATELESS.replace(before, after, 1))[0].opaque
+
+
+@pytest.mark.parametrize(
+    "ace", [Ace(True, 17, 4, destination_ports=IntervalSet.of(53), fragments=True), Ace(True, 1, 0, fragments=True)]
+)
+def test_what_the_stateless_form_cannot_say(ace: Ace) -> None:
+    with pytest.raises(FindingError, match="SW1204"):
+        registry.render("nftables", "t", [ace], stateful=False)
+    with pytest.raises(FindingError, match="SW1204"):
+        registry.render("nftables", "t", [ace])
 
 
 def through_nft(text: str, *flags: str) -> str:
@@ -102,6 +166,14 @@ def test_what_the_kernel_holds_means_the_same(flags: tuple[str, ...]) -> None:
     (found,) = registry.parse("nftables", through_nft(TEXT, *flags))
     assert found.opaque == ()
     assert compare(WANTED, found.first_match()).equal
+
+
+@needs_nft
+@pytest.mark.parametrize("flags", [("-j",), ("-s",), ("-j", "-n"), ("-s", "-n")])
+def test_what_the_kernel_holds_of_the_stateless_form(flags: tuple[str, ...]) -> None:
+    (found,) = registry.parse("nftables", through_nft(STATELESS, *flags))
+    assert found.opaque == ()
+    assert compare(STATELESS_WANTED, found.first_match()).equal
 
 
 @needs_nft
