@@ -191,6 +191,8 @@ def test_stateful_lists_decide_as_predicted(path: ForwardingPath, full: bool) ->
             counted[number in seen] += 1
         answered += len(seen_back & seen)
         refused += len(replies) - len(seen_back)
-    print(f"stateful: {counted[True]} openers passed, {counted[False]} did not; {answered} answers passed, {refused} did not")
+    print(
+        f"stateful: {counted[True]} openers passed, {counted[False]} did not; {answered} answers passed, {refused} did not"
+    )
     assert min(counted.values()) > 0.2 * sum(counted.values())
     assert min(answered, refused) > 50
