@@ -1,0 +1,121 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Steps that the Cisco NX-OS and ASA readers share: port operators, ICMP messages, prefixes, wildcards, counters of words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_ace import NotUnderstood, parse_ipv6
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.names import Message
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet, from_wildcard
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import PORTS
+
+OPERATORS = ("eq", "neq", "gt", "lt", "range")
+_NUMBER = re.compile(r"[0-9]{1,5}\Z")
+_LENGTH = re.compile(r"[0-9]{1,3}\Z")
+_NAME = re.compile(r"[!-~]{1,128}\Z")
+
+
+class Tokens:
+    """The words of a line, taken from left to right; names keep their case, everything else is compared in lower case."""
+
+    def __init__(self, words: Sequence[str], at: int = 0) -> None:
+        self._words = words
+        self.at = at
+
+    def peek(self, ahead: int = 0) -> str:
+        """Return the next word, or one further ahead, in lower case, "" beyond the end."""
+        return self._words[self.at + ahead].lower() if self.at + ahead < len(self._words) else ""
+
+    def take(self) -> str:
+        """Return the next word in lower case; NotUnderstood at the end."""
+        return self.take_name().lower()
+
+    def take_name(self) -> str:
+        """Return the next word as written; NotUnderstood at the end and for what no device takes as a name."""
+        if self.at >= len(self._words):
+            raise NotUnderstood("the line ends too early")
+        self.at += 1
+        if not _NAME.match(self._words[self.at - 1]):
+            raise NotUnderstood(f"{self._words[self.at - 1]!r} is not a word of printable ASCII")
+        return self._words[self.at - 1]
+
+    def take_if(self, *wanted: str) -> str:
+        """Return and consume the next word in lower case when it is one of those wanted, else ""."""
+        return self.take() if self.peek() in wanted and self.peek() else ""
+
+
+def port_number(word: str, table: Mapping[str, int]) -> int:
+    """Return the port that a word of the platform, or a number, names; NotUnderstood otherwise."""
+    if word in table:
+        return table[word]
+    if _NUMBER.match(word) and int(word) <= 65535:
+        return int(word)
+    raise NotUnderstood(f"port {word!r} is not understood")
+
+
+def port_set(line: Tokens, operator: str, table: Mapping[str, int]) -> IntervalSet:
+    """Return the ports of an operator with its one operand, two for ``range``; NotUnderstood where it matches nothing."""
+    first = port_number(line.take(), table)
+    if operator == "range":
+        last = port_number(line.take(), table)
+        if first > last:
+            raise NotUnderstood(f"range {first} {last} is reversed")
+        return IntervalSet.of((first, last))
+    if operator == "eq":
+        return IntervalSet.single(first)
+    if operator == "neq":
+        return PORTS.subtract(IntervalSet.single(first))
+    if operator == "gt":
+        if first == 65535:
+            raise NotUnderstood("gt 65535 matches nothing")
+        return IntervalSet.of((first + 1, 65535))
+    if first == 0:
+        raise NotUnderstood("lt 0 matches nothing")
+    return IntervalSet.of((0, first - 1))
+
+
+def message_set(kind: int, code: int | None) -> IntervalSet:
+    """Return the ICMP details (type * 256 + code) of a type, or of one code of it."""
+    return IntervalSet.of((kind << 8, kind << 8 | 255)) if code is None else IntervalSet.single(kind << 8 | code)
+
+
+def take_message(line: Tokens, table: Mapping[str, Message]) -> IntervalSet | None:
+    """Return the ICMP messages named next, as a word or as type and code; None when none is."""
+    word = line.peek()
+    if word in table:
+        line.take()
+        return message_set(*table[word])
+    if not _byte(word):
+        return None
+    kind = int(line.take())
+    return message_set(kind, int(line.take()) if _byte(line.peek()) else None)
+
+
+def _byte(word: str) -> bool:
+    return bool(_LENGTH.match(word)) and int(word) <= 255
+
+
+def ipv6_prefix(word: str) -> IntervalSet:
+    """Return the addresses of ``X:X::X/length``, host bits ignored as devices do; NotUnderstood otherwise."""
+    address, slash, length = word.partition("/")
+    if not slash or not _LENGTH.match(length) or int(length) > 128:
+        raise NotUnderstood(f"{word!r} is not an IPv6 prefix")
+    return masked(parse_ipv6(address), int(length), 128)
+
+
+def masked(value: int, length: int, width: int) -> IntervalSet:
+    """Return the addresses of a prefix; bits of the value beyond the length do not count."""
+    span = (1 << (width - length)) - 1
+    return IntervalSet.of((value & ~span, value | span))
+
+
+def ipv6_wildcard(address: str, mask: str) -> IntervalSet:
+    """Return the addresses of an IPv6 address with a wildcard mask; NotUnderstood above 4,096 pieces."""
+    found = from_wildcard(parse_ipv6(address), parse_ipv6(mask))
+    if found is None:
+        raise NotUnderstood(f"wildcard mask {mask} falls into more than 4,096 pieces")
+    return found

@@ -1,0 +1,263 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Access lists found in the text of a Cisco NX-OS device: show output or configuration (facts/devices.md sections 1.6 and 2.4).
+
+Prompts, echoed commands, counters, comments, CR LF and missing indentation are expected. A line inside a list that is not
+understood becomes an ``Opaque`` of that list, never nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_ace import NotUnderstood
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_match import Tokens, port_set
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_text import checked_lines
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import Ace, Opaque, ParsedAcl
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.nxos_ace import Groups, address_set, parse_ace
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
+
+_CONFIG = re.compile(r"(?P<kind>ip|ipv6|mac|arp|cts role-based) access-list (?P<name>\S+)\Z")
+_SHOWN = re.compile(r"(?P<kind>IP|IPv6|MAC|ARP) access list (?P<name>\S+)\Z", re.IGNORECASE)
+_GROUP = re.compile(
+    r"(?:object-group (?P<kind>ip address|ipv6 address|ip port)|(?P<shown>ipv4 address|ipv6 address|protocol port) object-group)"
+    r" (?P<name>\S+)\Z",
+    re.IGNORECASE,
+)
+_ACE = re.compile(r"(?:(?P<sequence>\d{1,10})\s+)?(?P<body>(?:permit|deny|remark)\b.*)\Z", re.IGNORECASE)
+_MEMBER = re.compile(r"(?:\d{1,10}\s+)?(?P<body>(?:host|eq|gt|lt|neq|range)\s.*|[0-9a-f]*[.:][0-9a-f.:]*\S*(?:\s\S+)?)\Z", re.IGNORECASE)
+_COUNTER = re.compile(r"\s*\[match=(\d+)\]\s*\Z")
+_STATE = re.compile(r"(?<=\stime-range\s)(\S+) \((?:in)?active\)")
+_REMOVED = re.compile(r"no (?:ip|ipv6) access-list (\S+)\Z")
+_NOISE = re.compile(r"[\w.:/@()-]+[#>]\s*(?:\S.*)?\Z|(?:show|sh|more|terminal|configure|end|exit)(?:\s|\Z)|--More--|resequence ")
+# First words of the rest of an entry: such a line outside a list is a wrapped one, whose entry was read too short.
+_CONTINUATION = re.compile(
+    r"(?:any|host|addrgroup|portgroup|eq|neq|gt|lt|range|established|fragments|log|dscp|precedence|ttl|time-range|packet-length|"
+    r"ack|fin|psh|rst|syn|urg|\d[\d./:]*)(?:\s|\Z)|\[match="
+)
+_FAMILY = {"ip": 4, "ipv6": 6}
+KINDS = {4: "nxos", 6: "nxos_ipv6"}
+# Rules that NX-OS adds in front of the implicit deny of an IPv6 list (Nexus 9000 NX-OS Security Configuration Guide, IP ACLs,
+# implicit rules): neighbour and router discovery.
+IMPLICIT_IPV6 = tuple(
+    Ace(True, 58, 6, detail=IntervalSet.of((kind << 8, kind << 8 | 255)), label=f"implicit permit {word}")
+    for word, kind in (("nd-na", 136), ("nd-ns", 135), ("router-advertisement", 134), ("router-solicitation", 133))
+)
+
+
+@dataclass
+class _Draft:
+    """A list while its lines are collected; entries are read when every group of the text is known."""
+
+    name: str
+    family: int  # 0: a kind that is not modelled
+    indent: int = 0
+    number: int = 0
+    kind: str = ""
+    lines: list[tuple[int, int | None, str]] = field(default_factory=list)  # line number, sequence, text from permit on
+    options: list[tuple[int, str]] = field(default_factory=list)
+    opaque: list[Opaque] = field(default_factory=list)
+
+    def done(self, groups: Groups) -> ParsedAcl:
+        """Return the list, its entries in the order of their sequence numbers as the device keeps them."""
+        numbered: list[tuple[int, int, str]] = []
+        seen: set[int] = set()
+        last = 0
+        for number, given, body in self.lines:
+            sequence = given if given is not None else last + 10
+            last = max(last, sequence)
+            if sequence in seen:
+                self.opaque.append(Opaque(number, body, f"the sequence number {sequence} stands twice in this list"))
+                continue
+            seen.add(sequence)
+            numbered.append((sequence, number, body))
+        numbered.sort(key=lambda item: item[0])
+        aces = self._options(())
+        remarks: list[str] = []
+        for sequence, number, body in numbered:
+            if body[:6].lower() == "remark":
+                remarks.append(body[6:].strip())
+                continue
+            try:
+                aces.append(self._ace(sequence, number, body, groups, remarks))
+            except NotUnderstood as reason:
+                self.opaque.append(Opaque(number, body, str(reason)))
+            remarks.clear()
+        if not self.lines and not self.opaque:
+            reason = "an empty list: whether it permits or denies differs between releases and points"
+            self.opaque.append(Opaque(self.number, self.name, reason))
+        attributes = {
+            name: True
+            for name, text in (("statistics", "statistics per-entry"), ("ignore_routable", "ignore routable"))
+            if any(option == text for _number, option in self.options)
+        }
+        return ParsedAcl(
+            name=self.name,
+            kind=KINDS.get(self.family, f"foreign: {self.kind}"),
+            aces=tuple(aces),
+            opaque=tuple(sorted(self.opaque, key=lambda item: item.line)),
+            trailing_remarks=tuple(remarks),
+            implicit=IMPLICIT_IPV6 if self.family == 6 else (),
+            attributes=attributes,
+        )
+
+    def _options(self, aces: tuple[Ace, ...]) -> list[Ace]:
+        """Return the entry that stands for ``fragments permit-all`` or ``deny-all``; the last of several counts.
+
+        The command references contradict each other on which later fragments the option decides (Nexus 7000 Security Command
+        Reference, ``fragments``: those without an explicit match; its keyword table and example: all but those that an entry with the
+        keyword ``fragments`` denies). So it is a condition in front of the list: no verdict on any later fragment is claimed.
+        """
+        found = [item for item in self.options if item[1].startswith("fragments ")]
+        if not found:
+            return list(aces)
+        number, text = found[-1]
+        return [Ace(text.endswith("permit-all"), family=self.family, fragments=True, conditions=(text,), line=number, raw=text)]
+
+    def _ace(self, sequence: int, number: int, body: str, groups: Groups, remarks: list[str]) -> Ace:
+        if not self.family:
+            raise NotUnderstood("a kind of list that is not modelled")
+        counter = _COUNTER.search(body)
+        text = _STATE.sub(r"\1", body[: counter.start()] if counter else body)
+        words = text.split()
+        ace = parse_ace(words, self.family, groups)
+        return replace(
+            ace, remarks=tuple(remarks), line=number, raw=" ".join(words), sequence=sequence,
+            matches=int(counter[1]) if counter else None,
+        )  # fmt: skip
+
+
+@dataclass
+class _GroupDraft:
+    """An object group while its members are read; None once one of them is not understood."""
+
+    kind: str
+    name: str
+    indent: int
+    found: IntervalSet | None = None
+    broken: bool = False
+
+    def add(self, body: str) -> None:
+        """Add the set of one member."""
+        line = Tokens(body.split())
+        try:
+            if self.kind == "ports":
+                more = port_set(line, line.take(), {})
+            else:
+                more = address_set(line.take(), line, 6 if self.kind == "ipv6" else 4)
+            if line.peek():
+                raise NotUnderstood("words are left over")
+        except NotUnderstood:
+            self.broken = True
+            return
+        self.found = more if self.found is None else self.found.union(more)
+
+
+def read_lists(text: str, family: int = 4) -> list[ParsedAcl]:
+    """Return every access list in the text, in order; lists of kinds that are not modelled have only opaque lines.
+
+    Text without any header is read as one list without a name, of the family. Raises FindingError SW1207 above 16 MB.
+    """
+    reader = _Reader(family)
+    for number, line in enumerate(checked_lines(text), 1):
+        reader.line(number, line)
+    groups = reader.groups()
+    return [draft.done(groups) for draft in reader.drafts]
+
+
+class _Reader:
+    """Follows the blocks of the text."""
+
+    def __init__(self, family: int) -> None:
+        self.drafts: list[_Draft] = []
+        self._family = family
+        self._current: _Draft | None = None
+        self._group: _GroupDraft | None = None
+        self._groups: list[_GroupDraft] = []
+        self._strange = False
+
+    def groups(self) -> Groups:
+        """Return the groups of the text; one that stands twice, is empty or has a bad member is None."""
+        result: dict[str, dict[str, IntervalSet | None]] = {"ipv4": {}, "ipv6": {}, "ports": {}}
+        for group in self._groups:
+            known = result[group.kind]
+            known[group.name] = None if group.broken or group.name in known else group.found
+        return Groups(**result)
+
+    def line(self, number: int, line: str) -> None:
+        """Read the next line."""
+        text = line.strip()
+        if not text or text.startswith("!"):
+            return
+        indent = len(line) - len(line.lstrip())
+        if self._header(number, text, indent):
+            return
+        if self._group is not None:
+            member = _MEMBER.match(text)
+            if member and (indent > self._group.indent or text[0].isdigit()):
+                self._group.add(member["body"])
+                return
+            if indent > self._group.indent and not _NOISE.match(text):
+                self._group.broken = self._group.broken or not text.startswith("description ")
+                return
+            self._group = None
+        entry = _ACE.match(text)
+        if entry:
+            self._entry(number, text, entry)
+        elif self._current is not None:
+            self._inside(number, text, indent, self._current)
+        elif not _NOISE.match(text):
+            self._strange = True
+
+    def _entry(self, number: int, text: str, entry: re.Match[str]) -> None:
+        if self._current is None:
+            if self.drafts:
+                self.drafts[-1].opaque.append(Opaque(number, text, "an entry outside of its list"))
+                return
+            if self._strange:
+                self._strange = False  # a command that was echoed over two lines, or a banner: nothing is lost before it
+            self._current = _Draft("", self._family, -1, number, "ip")
+            self.drafts.append(self._current)
+        self._current.lines.append((number, int(entry["sequence"]) if entry["sequence"] else None, entry["body"]))
+
+    def _inside(self, number: int, text: str, indent: int, draft: _Draft) -> None:
+        plain = re.sub(r"\A\d{1,10}\s+", "", text)
+        if plain in ("statistics per-entry", "ignore routable", "fragments deny-all", "fragments permit-all"):
+            draft.options.append((number, plain))
+        elif _NOISE.match(text):
+            self._current = None
+        elif indent > draft.indent or text[0].isdigit() or _CONTINUATION.match(text):
+            draft.opaque.append(Opaque(number, text, "a line inside the list that is not an entry"))
+        else:
+            self._current = None
+
+    def _header(self, number: int, text: str, indent: int) -> bool:
+        match = _CONFIG.match(text) or _SHOWN.match(text)
+        if match:
+            kind = match["kind"].lower()
+            family = _FAMILY.get(kind, 0)
+            known = [draft for draft in self.drafts if draft.name == match["name"] and draft.kind == kind]
+            if known:
+                known[0].opaque.append(Opaque(number, text, "the list stands twice in the text"))
+            self._current = _Draft(match["name"], family, indent, number, kind)
+            self.drafts.append(self._current)
+            self._group = None
+            return True
+        group = _GROUP.match(text)
+        if group:
+            word = (group["kind"] or group["shown"]).lower()
+            kind = "ports" if "port" in word else "ipv6" if word.startswith("ipv6") else "ipv4"
+            self._group = _GroupDraft(kind, group["name"], indent)
+            self._groups.append(self._group)
+            self._current = None
+            return True
+        removed = _REMOVED.match(text)
+        if removed:
+            for draft in self.drafts:
+                if draft.name == removed[1]:
+                    draft.opaque.append(Opaque(number, text, "the list is removed later in the same text"))
+            self._current = None
+            return True
+        return False
