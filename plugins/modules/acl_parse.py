@@ -18,7 +18,7 @@ description:
 options:
   platform:
     description:
-      - Syntax of the text. V(nxos) and V(asa) are not supported yet and fail with finding SW1202.
+      - Syntax of the text. V(asa) is not supported yet and fails with finding SW1202.
     type: str
     required: true
     choices: [dacl, sgacl, ios, ios_ipv6, nxos, asa, nftables]
@@ -61,7 +61,7 @@ acls:
       description: Name of the list, empty where the text has none.
       type: str
     kind:
-      description: Kind of the list, V(extended), V(standard), V(ipv6), V(dacl), V(sgacl), V(nftables), or V(foreign) and what it is.
+      description: Kind of the list, V(extended), V(standard), V(ipv6), V(dacl), V(sgacl), V(nxos), V(nxos_ipv6), V(nftables), or V(foreign) and what it is.
       type: str
     entries:
       description: Entries in order. A key that restricts nothing is absent.

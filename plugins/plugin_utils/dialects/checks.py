@@ -113,7 +113,7 @@ def check_result(platform: str, text: str, name: str = "", budget: str = "", rem
     """
     source = registry.parse_one(platform, text, name)
     listing = source.first_match()
-    writer = {"extended": "ios", "standard": "ios", "ipv6": "ios_ipv6"}.get(source.kind, platform)
+    writer = {"extended": "ios", "standard": "ios", "ipv6": "ios_ipv6", "nxos_ipv6": "nxos"}.get(source.kind, platform)
     found = find_anomalies(listing, removable=removable)
     findings = [item.finding(listing) for item in found]
     if budget:

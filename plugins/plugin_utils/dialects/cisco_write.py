@@ -25,7 +25,9 @@ def cannot(ace: Ace, reason: str) -> FindingError:
 
 def too_many(ace: Ace, count: int) -> FindingError:
     """Return the finding SW1207 for an entry that falls into too many lines."""
-    return FindingError(codes.TOO_LARGE.at(f"one entry needs {count} lines ({ace.label or ace.raw or 'without label'})"))
+    return FindingError(
+        codes.TOO_LARGE.at(f"one entry needs {count} lines ({ace.label or ace.raw or 'without label'})")
+    )
 
 
 def port_words(ace: Ace, values: IntervalSet | None) -> list[str]:

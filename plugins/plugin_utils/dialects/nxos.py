@@ -109,19 +109,19 @@ def lines(aces: Sequence[Ace], *, family: int | None = None, end: str = "deny") 
 
 def ace_lines(ace: Ace) -> list[str]:
     """Return the lines that together mean the entry, one port operand each; FindingError SW1204, SW1207 above 20,000 lines."""
-    if ace.conditions and ace.conditions[0] in ("fragments permit-all", "fragments deny-all"):
+    if ace.fragments and ace.conditions in (("fragments permit-all",), ("fragments deny-all",)):
         return [ace.conditions[0]]
     if ace.source_group is not None or ace.destination_group is not None:
         raise cannot(ace, "lists of this platform see no security group tags")
-    if ace.inactive:
-        raise cannot(ace, "this platform has no inactive entries")
     if ace.fragments and ace.layer4:
         raise cannot(ace, "later fragments have no ports or flags")
     placed = {text.rpartition(" ")[0]: text for text in ace.conditions if text.startswith(("source ", "destination "))}
-    rest = "".join(f" {text}" for text in ace.conditions if text not in placed.values())
+    rest = "".join(f" {text.removeprefix('igmp ')}" for text in _in_order(ace) if text not in placed.values())
     columns = [[f"{'permit' if ace.permit else 'deny'} {_protocol(ace)}"]]
     for side in ("source", "destination"):
-        addresses, ports = (ace.source, ace.source_ports) if side == "source" else (ace.destination, ace.destination_ports)
+        addresses, ports = (
+            (ace.source, ace.source_ports) if side == "source" else (ace.destination, ace.destination_ports)
+        )
         columns.append(_addresses(ace, addresses, placed.pop(f"{side} addrgroup", "")))
         columns.append(_ports(ace, ports, placed.pop(f"{side} portgroup", "")))
     columns.append([" fragments"] if ace.fragments else _details(ace))
@@ -133,10 +133,19 @@ def ace_lines(ace: Ace) -> list[str]:
     return ["".join(part) + rest + (" log" if ace.log else "") for part in product(*columns)]
 
 
+def _in_order(ace: Ace) -> list[str]:
+    """Return the conditions in the order of the command: what belongs to the protocol first."""
+    return sorted(ace.conditions, key=lambda text: (not text.startswith("igmp "), text))
+
+
 def _protocol(ace: Ace) -> str:
     if ace.protocol is None:
         return "ipv6" if ace.family == 6 else "ip"
-    known = {6: "tcp", 17: "udp", 132: "sctp", 58: "icmp"} if ace.family == 6 else {6: "tcp", 17: "udp", 1: "icmp", 2: "igmp"}
+    known = (
+        {6: "tcp", 17: "udp", 132: "sctp", 58: "icmp"}
+        if ace.family == 6
+        else {6: "tcp", 17: "udp", 1: "icmp", 2: "igmp"}
+    )
     if ace.protocol in (33, 132, 136) and ace.protocol not in known and (ace.source_ports or ace.destination_ports):
         raise cannot(ace, "this platform has no ports for the protocol")
     return known.get(ace.protocol, str(ace.protocol))

@@ -75,7 +75,7 @@ def parse_ace(words: list[str], family: int, groups: Groups) -> Ace:
     return Ace(
         permit=action == "permit", protocol=protocol, family=family, source=source, destination=destination,
         source_ports=source_ports, destination_ports=destination_ports, detail=detail, fragments=options.fragments,
-        log=options.log, conditions=tuple(conditions + sorted(options.conditions)),
+        log=options.log, conditions=tuple(sorted({*conditions, *options.conditions})),
     )  # fmt: skip
 
 
@@ -176,9 +176,7 @@ def _protocol(line: Tokens, family: int) -> int | None:
     raise NotUnderstood(f"protocol {word!r} is not understood")
 
 
-def _address(
-    line: Tokens, family: int, groups: Groups, side: str, conditions: list[str]
-) -> IntervalSet | None:
+def _address(line: Tokens, family: int, groups: Groups, side: str, conditions: list[str]) -> IntervalSet | None:
     word = line.take()
     if word == "any":
         return None
@@ -210,9 +208,7 @@ def whole(found: IntervalSet, family: int) -> IntervalSet | None:
     return None if found.size == 1 << (128 if family == 6 else 32) else found
 
 
-def _ports(
-    line: Tokens, protocol: int | None, groups: Groups, side: str, conditions: list[str]
-) -> IntervalSet | None:
+def _ports(line: Tokens, protocol: int | None, groups: Groups, side: str, conditions: list[str]) -> IntervalSet | None:
     operator = line.take_if(*OPERATORS, "portgroup")
     if not operator:
         return None

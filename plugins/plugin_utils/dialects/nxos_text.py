@@ -27,11 +27,15 @@ _GROUP = re.compile(
     re.IGNORECASE,
 )
 _ACE = re.compile(r"(?:(?P<sequence>\d{1,10})\s+)?(?P<body>(?:permit|deny|remark)\b.*)\Z", re.IGNORECASE)
-_MEMBER = re.compile(r"(?:\d{1,10}\s+)?(?P<body>(?:host|eq|gt|lt|neq|range)\s.*|[0-9a-f]*[.:][0-9a-f.:]*\S*(?:\s\S+)?)\Z", re.IGNORECASE)
+_MEMBER = re.compile(
+    r"(?:\d{1,10}\s+)?(?P<body>(?:host|eq|gt|lt|neq|range)\s.*|[0-9a-f]*[.:][0-9a-f.:]*\S*(?:\s\S+)?)\Z", re.IGNORECASE
+)
 _COUNTER = re.compile(r"\s*\[match=(\d+)\]\s*\Z")
 _STATE = re.compile(r"(?<=\stime-range\s)(\S+) \((?:in)?active\)")
 _REMOVED = re.compile(r"no (?:ip|ipv6) access-list (\S+)\Z")
-_NOISE = re.compile(r"[\w.:/@()-]+[#>]\s*(?:\S.*)?\Z|(?:show|sh|more|terminal|configure|end|exit)(?:\s|\Z)|--More--|resequence ")
+_NOISE = re.compile(
+    r"[\w.:/@()-]+[#>]\s*(?:\S.*)?\Z|(?:show|sh|more|terminal|configure|end|exit)(?:\s|\Z)|--More--|resequence "
+)
 # First words of the rest of an entry: such a line outside a list is a wrapped one, whose entry was read too short.
 _CONTINUATION = re.compile(
     r"(?:any|host|addrgroup|portgroup|eq|neq|gt|lt|range|established|fragments|log|dscp|precedence|ttl|time-range|packet-length|"
@@ -82,8 +86,8 @@ class _Draft:
                 continue
             try:
                 aces.append(self._ace(sequence, number, body, groups, remarks))
-            except NotUnderstood as reason:
-                self.opaque.append(Opaque(number, body, str(reason)))
+            except NotUnderstood as problem:
+                self.opaque.append(Opaque(number, body, str(problem)))
             remarks.clear()
         if not self.lines and not self.opaque:
             reason = "an empty list: whether it permits or denies differs between releases and points"
@@ -114,7 +118,16 @@ class _Draft:
         if not found:
             return list(aces)
         number, text = found[-1]
-        return [Ace(text.endswith("permit-all"), family=self.family, fragments=True, conditions=(text,), line=number, raw=text)]
+        return [
+            Ace(
+                text.endswith("permit-all"),
+                family=self.family,
+                fragments=True,
+                conditions=(text,),
+                line=number,
+                raw=text,
+            )
+        ]
 
     def _ace(self, sequence: int, number: int, body: str, groups: Groups, remarks: list[str]) -> Ace:
         if not self.family:
@@ -124,8 +137,7 @@ class _Draft:
         words = text.split()
         ace = parse_ace(words, self.family, groups)
         return replace(
-            ace, remarks=tuple(remarks), line=number, raw=" ".join(words), sequence=sequence,
-            matches=int(counter[1]) if counter else None,
+            ace, remarks=tuple(remarks), line=number, raw=" ".join(words), sequence=sequence
         )  # fmt: skip
 
 
@@ -217,7 +229,9 @@ class _Reader:
                 self.drafts[-1].opaque.append(Opaque(number, text, "an entry outside of its list"))
                 return
             if self._strange:
-                self._strange = False  # a command that was echoed over two lines, or a banner: nothing is lost before it
+                self._strange = (
+                    False  # a command that was echoed over two lines, or a banner: nothing is lost before it
+                )
             self._current = _Draft("", self._family, -1, number, "ip")
             self.drafts.append(self._current)
         self._current.lines.append((number, int(entry["sequence"]) if entry["sequence"] else None, entry["body"]))

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
-from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import codes, dacl, ios, nftables, sgacl
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import codes, dacl, ios, nftables, nxos, sgacl
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import Ace, ParsedAcl
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.compare import compare
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import PacketSpace
 
 PLATFORMS = ("dacl", "sgacl", "ios", "ios_ipv6", "nxos", "asa", "nftables")
-SUPPORTED = ("dacl", "sgacl", "ios", "ios_ipv6", "nftables")
+SUPPORTED = ("dacl", "sgacl", "ios", "ios_ipv6", "nxos", "nftables")
 
 
 def check_platform(platform: str) -> None:
@@ -38,6 +38,8 @@ def parse(platform: str, text: str, **options: Any) -> list[ParsedAcl]:
         return sgacl.parse(text, **options)
     if platform == "nftables":
         return nftables.parse(text, **options)
+    if platform == "nxos":
+        return nxos.parse(text)
     return ios.parse(text) if platform == "ios" else ios.parse_ipv6(text)
 
 
@@ -66,6 +68,8 @@ def render(platform: str, name: str, aces: Sequence[Ace], **options: Any) -> str
         return sgacl.render(name, aces, **options)
     if platform == "nftables":
         return nftables.render(name, aces, **options)
+    if platform == "nxos":
+        return nxos.render(name, aces, **options)
     return ios.render(name, aces, 6 if platform == "ios_ipv6" else 4, **options)
 
 
@@ -78,6 +82,8 @@ def render_lines(platform: str, aces: Sequence[Ace], **options: Any) -> list[tup
         return sgacl.lines(aces, **options)
     if platform == "nftables":
         return nftables.lines(aces, **options)
+    if platform == "nxos":
+        return nxos.lines(aces, **options)
     return ios.lines(aces, 6 if platform == "ios_ipv6" else 4, **options)
 
 
@@ -94,7 +100,7 @@ def list_round_trip(platform: str, source: ParsedAcl) -> bool:
     """Return whether one list is understood whole and its rendering has the same meaning."""
     if source.opaque:
         return False
-    writer = {"extended": "ios", "standard": "ios", "ipv6": "ios_ipv6", "sgacl_ipv6": "sgacl"}.get(
+    writer = {"extended": "ios", "standard": "ios", "ipv6": "ios_ipv6", "sgacl_ipv6": "sgacl", "nxos_ipv6": "nxos"}.get(
         source.kind, source.kind
     )
     try:
