@@ -61,7 +61,9 @@ acls:
       description: Name of the list, empty where the text has none.
       type: str
     kind:
-      description: Kind of the list, V(extended), V(standard), V(ipv6), V(dacl), V(sgacl), V(nxos), V(nxos_ipv6), V(nftables), or V(foreign) and what it is.
+      description:
+        - Kind of the list, V(extended), V(standard), V(ipv6), V(dacl), V(sgacl), V(nxos), V(nxos_ipv6), V(nftables), or
+          V(foreign) and what it is.
       type: str
     entries:
       description: Entries in order. A key that restricts nothing is absent.
