@@ -105,3 +105,6 @@ TEXT_LAYOUT = Code(
     "SW1463", "error", "the layout of a text input is not understood", "name the kind, its options or a mapping file"
 )
 ROWS_NO_IP = Code("SW1464", "info", "rows are not of IP", "they are left out; these are not flows of hosts")
+MAPPING_INVALID = Code(
+    "SW1465", "error", "a mapping file cannot be used", "see docs/formats/flow-mapping.md for the keys and an example"
+)

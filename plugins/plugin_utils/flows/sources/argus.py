@@ -123,7 +123,7 @@ class ArgusText(LogSource):
             bad |= mask
         state = rows.column("State")
         proto = np.where((proto == ICMP) & (source_hi != np.int64(-(1 << 63))), ICMP6, proto)
-        kind, code = _icmp_of(proto, source_port, target_port)
+        kind, code = _icmp_of(proto, source_port)
         source_port, target_port = icmp_ports(proto, kind, code, source_port, target_port)
         ported = (proto == TCP) | (proto == UDP) | (proto == ICMP) | (proto == ICMP6) | (proto == 132)
         made = {
@@ -176,12 +176,10 @@ def _ports(column: Any) -> tuple[Any, Any]:
     return made, made < 0
 
 
-def _icmp_of(proto: Any, source_port: Any, target_port: Any) -> tuple[Any, Any]:
-    """Return (type, code): Argus writes both in one 16-bit number, type in the low octet of the source port's."""
-    first = np.where(source_port > 255, source_port & 0xFF, source_port)
-    kind = np.where((proto == ICMP) | (proto == ICMP6), first, 0)
-    code = np.where(source_port > 255, source_port >> 8, np.minimum(target_port, 255))
-    return kind, np.clip(code, 0, 255)
+def _icmp_of(proto: Any, source_port: Any) -> tuple[Any, Any]:
+    """Return (type, code): Argus writes both as one number in the source port, the type in its low octet. The target's is an identifier."""
+    control = (proto == ICMP) | (proto == ICMP6)
+    return np.where(control, source_port & 0xFF, 0), np.where(control, source_port >> 8, 0)
 
 
 def is_argus(path: Path, head: bytes) -> bool:

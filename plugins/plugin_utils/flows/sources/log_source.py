@@ -121,8 +121,10 @@ def records_of(columns: dict[str, Any], place: int, **constants: Any) -> Any:
     made = {name: np.concatenate(pair) for name, pair in both.items()}
     made["opens"] = np.concatenate((opens, np.zeros(len(back), dtype=np.int8)))
     made["origin"] = FROM_EXPORTER
-    made["step_us"] = 1
     made.update(constants)
+    for name in ("sampling", "exporter"):
+        if name in columns:
+            made[name] = np.concatenate((columns[name], columns[name][back]))
     return record_table(count + len(back), made)
 
 
