@@ -92,14 +92,11 @@ SOURCE_PLUGIN = Code(
     "SW1451", "error", "a source module cannot be used", "give a Python file with a KIND, see docs/flow-sources.md"
 )
 LISTEN_LIMIT = Code("SW1444", "error", "listening has no bound", "give a time or a number of datagrams")
-LINES_REJECTED = Code(
-    "SW1461",
-    "warning",
-    "lines of a text input cannot be used",
-    "the other lines are kept; look at the line and at the mapping or the version of the tool that wrote it",
-)
 TEXT_CUT = Code(
-    "SW1462", "warning", "a compressed text input is cut or damaged", "the part before is kept; copy the file again if you can"
+    "SW1462",
+    "warning",
+    "a compressed text input is cut or damaged",
+    "the part before is kept; copy the file again if you can",
 )
 TEXT_LAYOUT = Code(
     "SW1463", "error", "the layout of a text input is not understood", "name the kind, its options or a mapping file"

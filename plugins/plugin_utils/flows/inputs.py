@@ -70,8 +70,7 @@ def identify(path: Path, kind: str = "auto", known: Sequence[Kind] = registry.BU
         raise FindingError(codes.INPUT_MISSING.at(error.strerror or "cannot be read", Location(str(path)))) from error
     wanted = wanted or registry.kind_of(path, head, known)
     if wanted is None:
-        names = ", ".join(each.name for each in known)
-        raise FindingError(codes.INPUT_KIND.at(f"its first octets are of none of {names}", Location(str(path))))
+        raise FindingError(codes.INPUT_KIND.at(registry.refusal(head, known), Location(str(path), 1 if head else 0)))
     return Input(path, digest, size, wanted.name)
 
 

@@ -52,7 +52,9 @@ np = guarded("numpy")
 
 NEEDED = ("StartTime", "Proto", "SrcAddr", "DstAddr", "Dir")
 # Protocols that are not over IP, and records about the sensor itself.
-NO_IP = frozenset("arp rarp llc man ipx ipx/spx eth lldp stp isis loop udt rtp-none".split())
+NO_IP = frozenset(
+    ["arp", "rarp", "llc", "man", "ipx", "ipx/spx", "eth", "lldp", "stp", "isis", "loop", "udt", "rtp-none"]
+)
 FORMATS = ("%Y/%m/%d %H:%M:%S.%f", "%Y/%m/%d %H:%M:%S", "%Y-%m-%d %H:%M:%S.%f", "%Y-%m-%dT%H:%M:%S.%f")
 STATES = {"S": SYN, "A": ACK, "P": PSH, "F": FIN, "R": RST}
 DAY_MINUTES = 1440
@@ -117,7 +119,11 @@ class ArgusText(LogSource):
             ("the source port is none", bad_sport, "Sport"),
             ("the target port is none", bad_tport, "Dport"),
             ("a counter is no whole number or beyond reason", bad_every | bad_octets | bad_own | bad_bytes, "TotPkts"),
-            ("the first end has more packets or octets than both", (own_packets > every) | (own_octets > octets), "SrcPkts"),
+            (
+                "the first end has more packets or octets than both",
+                (own_packets > every) | (own_octets > octets),
+                "SrcPkts",
+            ),
         ):
             self.rejects.mask(reason, mask & ~bad, rows.lines, rows.column(name))
             bad |= mask
@@ -189,17 +195,17 @@ def is_argus(path: Path, head: bytes) -> bool:
     return set(NEEDED) <= {each.strip() for each in re.split(r"[,\t]", title)}
 
 
-KIND = Kind(
-    "argus",
-    "Argus flows as text with a title line (binetflow), commas or tabs, plain or gzip",
-    is_argus,
-    lambda path, source, opening: _opened(path, source, opening),
-)
-
-
 def _opened(path: Path, source: str, opening: Opening) -> ArgusText:
     minutes = opening.options.get("utc_offset_minutes", 0)
     if isinstance(minutes, bool) or not isinstance(minutes, int) or abs(minutes) > DAY_MINUTES:
         text = f"utc_offset_minutes is {minutes!r}, not a whole number from -{DAY_MINUTES} to {DAY_MINUTES}"
         raise FindingError(codes.TEXT_LAYOUT.at(text, Location(str(path))))
     return ArgusText(path, opening.exporter, source, offset_us=minutes * 60_000_000)
+
+
+KIND = Kind(
+    "argus",
+    "Argus flows as text with a title line (binetflow), commas or tabs, plain or gzip",
+    is_argus,
+    _opened,
+)

@@ -25,7 +25,18 @@ WHOLE = r"^[0-9]{1,18}$"
 NUMBER = r"^-?[0-9]{1,17}(\.[0-9]{0,18})?([eE][-+]?[0-9]{1,2})?$"
 UNITS = {"s": 1_000_000.0, "ms": 1_000.0, "us": 1.0, "ns": 0.001}
 # IANA protocol numbers by the names that logs use, beside ports.PROTOCOLS.
-NAMES = {**PROTOCOLS, "igmp": 2, "ipip": 4, "ipv6-icmp": 58, "icmp6": 58, "ah": 51, "eigrp": 88, "ospf": 89, "pim": 103, "vrrp": 112}
+NAMES = {
+    **PROTOCOLS,
+    "igmp": 2,
+    "ipip": 4,
+    "ipv6-icmp": 58,
+    "icmp6": 58,
+    "ah": 51,
+    "eigrp": 88,
+    "ospf": 89,
+    "pim": 103,
+    "vrrp": 112,
+}
 
 
 def _texts(column: Any, made: Callable[[str], Any], missing: Any, dtype: Any) -> Any:
@@ -92,12 +103,14 @@ def iso_micros(column: Any, connection: Any, formats: tuple[str, ...] = ()) -> t
             # An offset without a colon, as Suricata writes it, is one too.
             plain = r"regexp_replace(text, '([+-][0-9]{2}):?([0-9]{2})$', '')"
             offset = r"nullif(regexp_extract(text, '[T ][0-9:.]+([+-][0-9]{2}:?[0-9]{2})$', 1), '')"
-            minutes = f"(substr(o, 2, 2)::INTEGER * 60 + right(o, 2)::INTEGER) * CASE WHEN o[1] = '-' THEN -1 ELSE 1 END"
+            minutes = "(substr(o, 2, 2)::INTEGER * 60 + right(o, 2)::INTEGER) * CASE WHEN o[1] = '-' THEN -1 ELSE 1 END"
             expression = (
                 f"epoch_us(try_cast(CASE WHEN o IS NULL THEN text ELSE {plain} END AS TIMESTAMP))"
                 f" - coalesce({minutes}, 0) * 60000000::BIGINT"
             )
-            made = connection.sql(f"SELECT {expression} AS us FROM (SELECT text, {offset} AS o FROM iso_rows)").to_arrow_table()
+            made = connection.sql(
+                f"SELECT {expression} AS us FROM (SELECT text, {offset} AS o FROM iso_rows)"
+            ).to_arrow_table()
         if formats:
             made = connection.sql(f"SELECT {expression} AS us FROM iso_rows").to_arrow_table()
     finally:

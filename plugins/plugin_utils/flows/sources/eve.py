@@ -40,7 +40,18 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.t
 
 np = guarded("numpy")
 
-COMMON = ("event_type", "timestamp", "src_ip", "src_port", "dest_ip", "dest_port", "proto", "icmp_type", "icmp_code", "app_proto")
+COMMON = (
+    "event_type",
+    "timestamp",
+    "src_ip",
+    "src_port",
+    "dest_ip",
+    "dest_port",
+    "proto",
+    "icmp_type",
+    "icmp_code",
+    "app_proto",
+)
 FLOW = (
     "flow/start", "flow/end", "flow/pkts_toserver", "flow/pkts_toclient", "flow/bytes_toserver", "flow/bytes_toclient",
     "netflow/start", "netflow/end", "netflow/pkts", "netflow/bytes", "tcp/tcp_flags", "tcp/tcp_flags_ts", "tcp/tcp_flags_tc",
@@ -96,7 +107,11 @@ class EveLog(LogSource):
             ("the event has no start time", bad_start, "flow/start"),
             ("an address is none", bad_source | bad_target, "src_ip"),
             ("a port is none", bad_sport | bad_tport, "src_port"),
-            ("a counter is no whole number or beyond reason", bad_packets | bad_octets | bad_rp | bad_ro, "flow/pkts_toserver"),
+            (
+                "a counter is no whole number or beyond reason",
+                bad_packets | bad_octets | bad_rp | bad_ro,
+                "flow/pkts_toserver",
+            ),
             ("the event ends before it starts", end < start, "flow/end"),
         ):
             self.rejects.mask(reason, mask & ~bad, rows.lines, rows.column(name))
@@ -137,13 +152,13 @@ def is_eve(path: Path, head: bytes) -> bool:
     return first.startswith(b"{") and b'"event_type"' in first and b'"timestamp"' in first
 
 
+def _opened(path: Path, source: str, opening: Opening) -> EveLog:
+    return EveLog(path, opening.exporter, source)
+
+
 KIND = Kind(
     "eve",
     "Suricata EVE JSON lines (flow, netflow and dns events), plain or gzip",
     is_eve,
-    lambda path, source, opening: _opened(path, source, opening),
+    _opened,
 )
-
-
-def _opened(path: Path, source: str, opening: Opening) -> EveLog:
-    return EveLog(path, opening.exporter, source)

@@ -42,6 +42,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.t
 
 np = guarded("numpy")
 pa = guarded("pyarrow")
+compute = guarded("pyarrow.compute")
 parquet = guarded("pyarrow.parquet")
 
 SAID = {"source_opened": OPENED, "target_opened": ANSWERED, "unknown": UNSAID}
@@ -60,7 +61,8 @@ class MappedTable(LogSource):
         connection = reader()
         for rows in self._parsed(connection):
             for name, allowed in self.mapping.only.items():
-                mask = convert.each(rows.column(name), lambda text, allowed=allowed: int(text in allowed)) == 1
+                texts = rows.column(name).fill_null("")
+                mask = compute.is_in(texts, value_set=pa.array(allowed, pa.string())).to_numpy(zero_copy_only=False)
                 self.leave_out("not_wanted", (~mask).sum())
                 rows = rows.keep(mask)
             if len(rows):
@@ -221,14 +223,6 @@ def _flags(text: str) -> int:
         return sum(letters[each] for each in set(bare.upper()) if each in letters) if len(bare) <= 16 else 0
 
 
-KIND = Kind(
-    "mapped",
-    "CSV, JSON lines or Parquet that a mapping file explains; named, never guessed, with source_options.mapping",
-    lambda path, head: False,
-    lambda path, source, opening: _opened(path, source, opening),
-)
-
-
 def _opened(path: Path, source: str, opening: Opening) -> MappedTable:
     named = opening.options.get("mapping")
     if not isinstance(named, str) or not named:
@@ -237,3 +231,11 @@ def _opened(path: Path, source: str, opening: Opening) -> MappedTable:
     mapping = load_mapping(Path(named).expanduser())
     exporter = opening.exporter or str(mapping.constants.get("exporter", ""))
     return MappedTable(path, exporter, source, mapping=mapping)
+
+
+KIND = Kind(
+    "mapped",
+    "CSV, JSON lines or Parquet that a mapping file explains; named, never guessed, with source_options.mapping",
+    lambda _path, _head: False,
+    _opened,
+)

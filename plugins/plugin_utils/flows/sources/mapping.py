@@ -141,6 +141,8 @@ def _mapping(check: _Check) -> FlowMapping:
     columns = {}
     for name, column in check.known_keys(values.get("columns", {}), COLUMNS, "columns").items():
         columns[name] = check.text(column, "columns", name)
+        if form == "json_lines" and set(columns[name]) & set('"\\*'):
+            check.wrong("a key with a quote, a backslash or an asterisk cannot be read", "columns", name)
     constants = _constants(check, values.get("constants", {}))
     for name in ("start", "source", "target"):
         if name not in columns:
@@ -205,5 +207,3 @@ def _constants(check: _Check, value: Any) -> dict[str, Any]:
             low, high = (1, 1 << 30) if name == "sampling" else (0, 65535)
             made[name] = check.number({name: each}, name, low, high, low, "constants")
     return made
-
-

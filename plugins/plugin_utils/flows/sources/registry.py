@@ -18,11 +18,18 @@ from pathlib import Path
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import sha256_of_file
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError, Location
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import codes
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources import export_pcap, pcap
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources import (
+    argus,
+    eve,
+    export_pcap,
+    mapped,
+    pcap,
+    zeek,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.kind import Kind
 
 # Tried in this order: what has a magic number first, then what is told from others by its content, the least certain last.
-BUILT_IN: tuple[Kind, ...] = (export_pcap.KIND, pcap.KIND)
+BUILT_IN: tuple[Kind, ...] = (export_pcap.KIND, pcap.KIND, zeek.KIND, eve.KIND, argus.KIND, mapped.KIND)
 NAME = re.compile(r"\A[a-z][a-z0-9_]{0,31}\Z")
 
 
@@ -44,6 +51,17 @@ def kind_of(path: Path, head: bytes, known: Sequence[Kind]) -> Kind | None:
     if head:
         return next((each for each in known if each.sniff(path, head)), None)
     return next((each for each in known if path.name.lower().endswith(each.suffixes or ("\0",))), None)
+
+
+def refusal(head: bytes, known: Sequence[Kind]) -> str:
+    """Return why a file that begins with the octets is of no kind."""
+    names = ", ".join(each.name for each in known)
+    log, fields = zeek.log_path(head)
+    if log:
+        return f"a Zeek log of {log!r}, which holds no connections"
+    if fields:
+        return f"a table of {', '.join(fields[:6])} ..., which is of none of {names}"
+    return f"its first octets are of none of {names}"
 
 
 def named(name: str, known: Sequence[Kind]) -> Kind:

@@ -73,7 +73,7 @@ class Rejects:
         for reason, (count, line, example) in sorted(self.reasons.items()):
             rest = f", as {example!r}" if example and example != "None" else ""
             text = f"{count} line{'s' if count != 1 else ''}: {reason}{rest}"
-            made.append(codes.LINES_REJECTED.at(text, Location(self.file, line)))
+            made.append(codes.INPUT_LINES.at(text, Location(self.file, line)))
         return made
 
 
@@ -273,7 +273,9 @@ def json_lines(piece: Piece, fields: Sequence[str], rejects: Rejects, connection
     texts = piece.data.split(b"\n")[:-1]
     lines = piece.first_line + np.arange(len(texts))
     full = np.fromiter((bool(each.strip()) for each in texts), dtype=bool, count=len(texts))
-    column = pa.array([each for each, kept in zip(texts, full, strict=True) if kept], type=pa.binary()).cast(pa.string())
+    column = pa.array([each for each, kept in zip(texts, full, strict=True) if kept], type=pa.binary()).cast(
+        pa.string()
+    )
     lines = lines[full]
     paths = ["$" + "".join(f'."{part}"' for part in name.split("/")) for name in fields]
     own = connection if connection is not None else reader()
@@ -296,4 +298,6 @@ def json_lines(piece: Piece, fields: Sequence[str], rejects: Rejects, connection
 def reader() -> Any:
     """Return a DuckDB connection for one source: one thread and little memory, rows in order."""
     require(duckdb)
-    return duckdb.connect(":memory:", config={"threads": 1, "memory_limit": "512MB", "preserve_insertion_order": "true"})
+    return duckdb.connect(
+        ":memory:", config={"threads": 1, "memory_limit": "512MB", "preserve_insertion_order": "true"}
+    )

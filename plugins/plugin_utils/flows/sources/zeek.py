@@ -49,16 +49,21 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.t
 
 np = guarded("numpy")
 
-CONN = (
-    "ts id.orig_h id.orig_p id.resp_h id.resp_p proto duration orig_bytes resp_bytes conn_state history orig_pkts orig_ip_bytes"
-    " resp_pkts resp_ip_bytes missed_bytes"
-).split()
+# fmt: off
+CONN = [
+    "ts", "id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p", "proto", "duration", "orig_bytes", "resp_bytes", "conn_state", "history",
+    "orig_pkts", "orig_ip_bytes", "resp_pkts", "resp_ip_bytes", "missed_bytes",
+]
+# fmt: on
 NEEDED = ("ts", "id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p", "proto")
 LETTERS = {"s": SYN, "h": SYN | ACK, "a": ACK, "d": ACK | PSH, "f": FIN | ACK, "r": RST}
 # States that Zeek gives only where it saw the originator's SYN or the responder's SYN and ACK (its conn/main.zeek).
-SEEN_OPENING = frozenset("S0 S1 SF REJ S2 S3 RSTO RSTR RSTOS0 RSTRH SH SHR".split())
+SEEN_OPENING = frozenset(["S0", "S1", "SF", "REJ", "S2", "S3", "RSTO", "RSTR", "RSTOS0", "RSTRH", "SH", "SHR"])
 # Messages that come in pairs: Zeek then puts the answer's type where the code would stand.
-PAIRED = {ICMP: (0, 8, 9, 10, 13, 14, 15, 16, 17, 18), ICMP6: (128, 129, 130, 131, 132, 133, 134, 135, 136, 139, 140, 144, 145)}
+PAIRED = {
+    ICMP: (0, 8, 9, 10, 13, 14, 15, 16, 17, 18),
+    ICMP6: (128, 129, 130, 131, 132, 133, 134, 135, 136, 139, 140, 144, 145),
+}
 HEADER_LINES = 64
 LONGEST_HISTORY = 256
 
@@ -265,7 +270,8 @@ def log_path(head: bytes) -> tuple[str, list[str]]:
             continue
         layout.take(stripped)
     if layout.fields:
-        return layout.path, layout.fields
+        # It becomes part of a message.
+        return re.sub(r"[^A-Za-z0-9_.-]", "?", layout.path)[:40], layout.fields
     if text.lstrip().startswith("{"):
         first = text.lstrip().split("\n", 1)[0]
         return "", re.findall(r'"([A-Za-z_][A-Za-z0-9_.]{0,63})"\s*:', first)
@@ -281,13 +287,13 @@ def is_connections(path: Path, head: bytes) -> bool:
     return set(NEEDED) <= set(fields) and "conn_state" in fields
 
 
+def _opened(path: Path, source: str, opening: Opening) -> ZeekConnections:
+    return ZeekConnections(path, opening.exporter, source)
+
+
 KIND = Kind(
     "zeek_conn",
     "Zeek conn.log, tab-separated or JSON lines, plain or gzip",
     is_connections,
-    lambda path, source, opening: _opened(path, source, opening),
+    _opened,
 )
-
-
-def _opened(path: Path, source: str, opening: Opening) -> ZeekConnections:
-    return ZeekConnections(path, opening.exporter, source)
