@@ -29,6 +29,7 @@ options:
       - What the files hold. With V(auto) each file is recognised by its beginning; kinds of O(source_plugins) are tried first.
       - V(export_pcap) is export datagrams (NetFlow v5, v9, IPFIX) in pcap and pcapng files.
       - V(pcap) is packets in pcap and pcapng files.
+      - V(nfcapd) is files of nfcapd and nfpcapd (nfdump 1.7; older ones where nfdump is installed).
       - V(zeek_conn) is Zeek conn.log, tab-separated or JSON lines, plain or gzip.
       - V(eve) is Suricata EVE JSON lines (flow, netflow and dns events), plain or gzip.
       - V(argus) is Argus flows as text with a title line (binetflow), commas or tabs, plain or gzip.

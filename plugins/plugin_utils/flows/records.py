@@ -6,7 +6,8 @@
 A record sums packets of one 5-tuple in one direction. ``pure_syn`` and ``syn_ack`` say that a packet with SYN alone, or with SYN and
 ACK, was seen; ``flags`` is the OR of all. ``said`` is 1 where the exporter says that the record's source opened the conversation, 2
 where its target did. ``opens`` is 1 where a handshake begins with this record. ``step_us`` is the step of the clock behind the
-times. ``origin`` is 0 for packets, 1 for an exporter's records, which carry active and inactive timeouts.
+times. ``origin`` is 0 for packets, 1 for an exporter's records, which carry active and inactive timeouts. ``event`` is the firewall
+event of information element 233 (IANA's registry): 1 created, 2 deleted, 3 denied, 4 alert, 5 update, 0 where none was told.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ np = guarded("numpy")
 pa = guarded("pyarrow")
 
 FROM_PACKETS, FROM_EXPORTER = 0, 1
+DENIED = 3
 SYN, ACK, RST = 2, 16, 4
 DAY_US = 86_400_000_000
 DEFAULTS: dict[str, Any] = {
@@ -36,6 +38,7 @@ DEFAULTS: dict[str, Any] = {
     "step_us": 1,
     "sampling": 1,
     "origin": FROM_PACKETS,
+    "event": 0,
 }
 
 
@@ -81,6 +84,8 @@ def record_table(count: int, columns: dict[str, Any]) -> Any:
         if isinstance(value, np.ndarray):
             kind = RECORDS[column.name]
             arrays.append(pa.array(value if kind == "string" else value.astype(kind, copy=False), type=column.type))
+        elif isinstance(value, pa.Array | pa.ChunkedArray):
+            arrays.append(value.cast(column.type))
         elif isinstance(value, list):
             arrays.append(pa.array(value, type=column.type))
         else:

@@ -83,6 +83,7 @@ RECORDS = {
     "sampling": "int32",
     "exporter": "string",
     "origin": "int8",
+    "event": "int8",
     "source": "string",
 }
 CLASSES = ("unicast", "peer", "multicast", "broadcast")

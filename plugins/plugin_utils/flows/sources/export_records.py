@@ -20,7 +20,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.records i
     SYN,
     record_table,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.frames import ICMP6_REPLIES, ICMP_REPLIES
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.frames import canonical_icmp
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.templates import REVERSE, Template
 
 np = guarded("numpy")
@@ -231,13 +231,8 @@ def _ports(columns: Columns, protocol: Any) -> tuple[Any, Any]:
             if value is not None:
                 whole = (value & 255) * 256 + (_or_zero(columns, columns.integer(code_element)) & 255)
                 kind = np.where(control & (whole > 0), whole, kind)
-        source_port, target_port = np.where(control, 0, source_port), np.where(control, kind, target_port)
-        for number, replies in ((1, ICMP_REPLIES), (58, ICMP6_REPLIES)):
-            for reply, request in replies.items():
-                answers = (protocol == number) & (kind >> 8 == reply)
-                source_port = np.where(answers, request * 256 + (kind & 255), source_port)
-                target_port = np.where(answers, 0, target_port)
-    return source_port, target_port
+        target_port = np.where(control, kind, target_port)
+    return canonical_icmp(protocol, source_port, target_port)
 
 
 def _counters(columns: Columns) -> tuple[Any, Any, Any, tuple[Any, Any] | None]:

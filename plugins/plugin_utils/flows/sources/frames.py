@@ -31,6 +31,24 @@ ICMP6_REPLIES = {129: 128}
 FRAGMENT_MEMORY = 1 << 16
 
 
+def canonical_icmp(protocol: Any, source_port: Any, target_port: Any) -> tuple[Any, Any]:
+    """Return (source port, target port) of one-way records where ICMP's stand as type * 256 + code in the target port.
+
+    Requests keep that, with 0 as source; replies have their request's on the source side, so that both have one key.
+    """
+    control = (protocol == ICMP) | (protocol == ICMP6)
+    if not control.any():
+        return source_port, target_port
+    kind = np.where(control, target_port, 0)
+    source_port = np.where(control, 0, source_port)
+    for number, replies in ((ICMP, ICMP_REPLIES), (ICMP6, ICMP6_REPLIES)):
+        for reply, request in replies.items():
+            answers = (protocol == number) & (kind >> 8 == reply)
+            source_port = np.where(answers, request * 256 + (kind & 255), source_port)
+            target_port = np.where(answers, 0, target_port)
+    return source_port, target_port
+
+
 @dataclass(frozen=True)
 class Packets:
     """Columns of packets that have a conversation.

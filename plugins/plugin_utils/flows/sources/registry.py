@@ -23,13 +23,14 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources i
     eve,
     export_pcap,
     mapped,
+    nfcapd,
     pcap,
     zeek,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.kind import Kind
 
 # Tried in this order: what has a magic number first, then what is told from others by its content, the least certain last.
-BUILT_IN: tuple[Kind, ...] = (export_pcap.KIND, pcap.KIND, zeek.KIND, eve.KIND, argus.KIND, mapped.KIND)
+BUILT_IN: tuple[Kind, ...] = (export_pcap.KIND, pcap.KIND, nfcapd.KIND, zeek.KIND, eve.KIND, argus.KIND, mapped.KIND)
 NAME = re.compile(r"\A[a-z][a-z0-9_]{0,31}\Z")
 
 

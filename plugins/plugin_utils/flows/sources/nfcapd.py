@@ -1,0 +1,325 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files of nfcapd to one-way records: those of nfdump 1.7 read here, older and LZO ones after nfdump has rewritten them.
+
+The collector has multiplied the counters of sampled records by the rate; here they are divided again, so that ``packets`` and ``bytes`` are
+what the exporter saw and ``sampling`` its rate, as for every other source. Counters of the other direction (outPackets, outBytes) give
+a second record. A record of a firewall event (NSEL) that denies has ``event`` 3.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import shutil
+import struct
+import subprocess
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError, Location
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import address, codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.records import (
+    ACK,
+    FROM_EXPORTER,
+    SYN,
+    Quality,
+    record_table,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources import nffile
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.frames import canonical_icmp
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.kind import Kind, Opening
+
+np = guarded("numpy")
+pa = guarded("pyarrow")
+
+GENERIC, IPV4, IPV6, MISC, COUNTERS, NSEL = 1, 2, 3, 4, 5, 19
+GENERIC_OCTETS, COUNTER_OCTETS, NSEL_OCTETS = 48, 24, 15
+SAMPLED, EVENT = 2, 1
+SIGN = 1 << 63
+LARGEST = (1 << 62) - 1
+CONVERT_SECONDS = 3600
+
+
+@dataclass
+class CollectorFile:
+    """Source over one file of nfcapd. ``prefix`` stands before each exporter's address where it is given."""
+
+    path: Path
+    exporter: str = ""
+    source: str = ""
+    findings: list[Finding] = field(default_factory=list)
+    quality: Quality = field(default_factory=lambda: Quality("nfcapd"))
+    _names: dict[int, str] = field(default_factory=dict)
+    _rates: dict[int, int] = field(default_factory=dict)
+    _seen: dict[str, Counter[str]] = field(default_factory=dict)
+    _left_out: Counter[str] = field(default_factory=Counter)
+
+    def tables(self) -> Iterator[Any]:
+        """Yield tables of one-way records; raises FindingError where the file cannot be read."""
+        with tempfile.TemporaryDirectory(prefix="microseg-nfcapd-") as folder:
+            opened = nffile.NfFile(self._readable(Path(folder)), self.findings)
+            for block in opened.blocks():
+                for kind, content in block.others:
+                    self._other(kind, content)
+                self._left_out["damaged"] += block.damaged
+                for layout in block.layouts:
+                    yield from self._tables(layout)
+        self.quality.damaged_at = opened.damaged_at
+        self.quality.left_out = {name: count for name, count in sorted(self._left_out.items()) if count}
+        self.quality.exporters = {name: dict(each) for name, each in sorted(self._seen.items())}
+        self.findings.extend(self._limits())
+
+    def _readable(self, folder: Path) -> Path:
+        """Return a file of layout 2 in a compression that is read here: the path itself, or what nfdump makes of it."""
+        with open(self.path, "rb") as stream:
+            head = stream.read(nffile.FILE_HEADER.size)
+        layout = int.from_bytes(head[2:4], "little")
+        if layout == 2 and (len(head) < 17 or head[16] != nffile.LZO):
+            return self.path
+        location = Location(str(self.path))
+        what = "a file of nfdump 1.6" if layout < 2 else "LZO compression" if layout == 2 else f"file layout {layout}"
+        tool = shutil.which("nfdump")
+        if tool is None or layout > 2:
+            raise FindingError(
+                codes.INPUT_KIND.at(
+                    f"{what} is not read here",
+                    location,
+                    hint="install nfdump 1.7 on this host, or rewrite it: nfdump -r OLD -y -w NEW",
+                )
+            )
+        made = folder / "rewritten"
+        done = subprocess.run(
+            [tool, "-r", str(self.path.resolve()), "-y", "-w", str(made)],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=CONVERT_SECONDS,
+        )
+        if done.returncode or not made.is_file():
+            words = " ".join((done.stderr or done.stdout).split())[:200].replace(str(made), "")
+            raise FindingError(codes.INPUT_KIND.at(f"nfdump cannot rewrite {what}: {words}", location))
+        return made
+
+    def _other(self, kind: int, content: bytes) -> None:
+        if kind == nffile.EXPORTER and len(content) >= 32:
+            high, low, family, sysid = struct.unpack_from("<QQHH", content, 8)
+            packed = low.to_bytes(8, "big")[4:] if family == 2 else high.to_bytes(8, "big") + low.to_bytes(8, "big")
+            self._names[sysid] = (f"{self.exporter}/" if self.exporter else "") + str(ipaddress.ip_address(packed))
+        elif kind == nffile.STATISTICS and len(content) >= 8:
+            for place in range(8, min(len(content), 8 + 24 * struct.unpack_from("<I", content, 4)[0]) - 23, 24):
+                sysid, lost, packets, _flows = struct.unpack_from("<IIQQ", content, place)
+                seen = self._counter(sysid)
+                seen["datagrams"] += packets
+                seen["gaps"] += lost
+        elif kind == nffile.SAMPLER and len(content) >= 24:
+            sysid, _algorithm, _id, interval, space = struct.unpack_from("<HHqII", content, 4)
+            self._rates[sysid] = max(1, (interval + space) // max(1, interval))
+        elif kind == nffile.OLD_SAMPLER and len(content) >= 16:
+            _id, interval, _mode, sysid = struct.unpack_from("<iIHH", content, 4)
+            self._rates.setdefault(sysid, max(1, interval))
+
+    def _counter(self, sysid: int) -> Counter[str]:
+        return self._seen.setdefault(self._name(sysid), Counter())
+
+    def _name(self, sysid: int) -> str:
+        return self._names.get(sysid) or (f"{self.exporter}/" if self.exporter else "") + f"collector-{sysid}"
+
+    def _tables(self, layout: nffile.Layout) -> Iterator[Any]:
+        count = len(layout.rows)
+        generic = layout.elements.get(GENERIC, (0, 0))
+        ends = _addresses(layout)
+        if generic[1] < GENERIC_OCTETS or ends is None:
+            self._left_out["no_addresses"] += count
+            return
+        flows = _fields(layout, generic[0])
+        forward = self._forward(layout, flows, ends)
+        made = [record_table(count, forward)]
+        out = layout.elements.get(COUNTERS, (0, 0))
+        if out[1] >= COUNTER_OCTETS:
+            made += _other_direction(layout, out[0], forward)
+        for table in made:
+            self.quality.records += table.num_rows
+            self.quality.covers(int(forward["start_us"].min()), int(forward["end_us"].max()))
+            yield table
+
+    def _forward(self, layout: nffile.Layout, flows: Any, ends: tuple[Any, Any, Any, Any]) -> dict[str, Any]:
+        flags = np.where(flows["protocol"] == 6, flows["flags"], 0).astype(np.int16)
+        protocol = flows["protocol"].astype(np.int16)
+        source_port, target_port = canonical_icmp(
+            protocol, flows["source_port"].astype(np.int32), flows["target_port"].astype(np.int32)
+        )
+        exporter, rates = self._exporters(layout, flows)
+        sampled = (flows["record_flags"] & SAMPLED) != 0
+        divide = np.where(sampled, rates, 1) if sampled.any() else 1
+        start = _micros(flows["first"])
+        event, said = 0, 0
+        nsel = layout.elements.get(NSEL, (0, 0))
+        if nsel[1] >= NSEL_OCTETS:
+            event = layout.rows[:, nsel[0] + 14].astype(np.int8)
+            said = np.where(event > 0, 1, 0).astype(np.int8)
+            start = np.where(start == 0, _micros(_whole(layout.rows, nsel[0])), start)
+        return {
+            "start_us": start,
+            "end_us": np.maximum(start, _micros(flows["last"])),
+            "protocol": protocol,
+            "packets": _signed(flows["packets"]) // divide,
+            "bytes": _signed(flows["bytes"]) // divide,
+            "flags": flags,
+            "pure_syn": (flags & (SYN | ACK)) == SYN,
+            "said": said,
+            "event": event,
+            "source_hi": ends[0],
+            "source_lo": ends[1],
+            "target_hi": ends[2],
+            "target_lo": ends[3],
+            "source_port": source_port,
+            "target_port": target_port,
+            "step_us": 1000,
+            "sampling": rates,
+            "origin": FROM_EXPORTER,
+            "exporter": exporter,
+            "source": self.source,
+        }
+
+    def _exporters(self, layout: nffile.Layout, flows: Any) -> tuple[Any, Any]:
+        """Return (name, sampling rate) of each record's exporter, as single values where there is one only."""
+        numbers = flows["exporter"]
+        if (numbers == numbers[0]).all():
+            sysid = int(numbers[0])
+            self._count(sysid, len(numbers))
+            return self._name(sysid), self._rates.get(sysid, 1)
+        known, index, counts = np.unique(numbers, return_inverse=True, return_counts=True)
+        for sysid, count in zip(known, counts, strict=True):
+            self._count(int(sysid), int(count))
+        names = pa.array([self._name(int(sysid)) for sysid in known])
+        rates = np.array([self._rates.get(int(sysid), 1) for sysid in known], dtype=np.int64)
+        return names.take(pa.array(index)), rates[index]
+
+    def _count(self, sysid: int, count: int) -> None:
+        seen = self._counter(sysid)
+        seen["records"] += count
+        if self._rates.get(sysid, 1) > 1:
+            seen["sampling"] = max(seen["sampling"], self._rates[sysid])
+
+    def _limits(self) -> list[Finding]:
+        made = []
+        location = Location(str(self.path))
+        for name, each in sorted(self._seen.items()):
+            if each["gaps"]:
+                text = f"exporter {name}: the collector saw {each['gaps']} gaps in its sequence numbers"
+                made.append(codes.EXPORT_GAP.at(text, location))
+            if each["sampling"] > 1:
+                made.append(
+                    codes.EXPORT_SAMPLED.at(f"exporter {name} samples one packet in {each['sampling']}", location)
+                )
+        if self._left_out["no_addresses"]:
+            text = f"{self._left_out['no_addresses']} records name no two hosts"
+            made.append(codes.EXPORT_FIELDS.at(text, location))
+        return made
+
+
+def _fields(layout: nffile.Layout, at: int) -> Any:
+    """Return the records' header and generic fields as a structured array over the rows."""
+    names = {
+        "exporter": ("<u2", 8),
+        "record_flags": ("u1", 10),
+        "first": ("<u8", at),
+        "last": ("<u8", at + 8),
+        "packets": ("<u8", at + 24),
+        "bytes": ("<u8", at + 32),
+        "source_port": ("<u2", at + 40),
+        "target_port": ("<u2", at + 42),
+        "protocol": ("u1", at + 44),
+        "flags": ("u1", at + 45),
+    }
+    rows = np.ascontiguousarray(layout.rows)
+    kind = np.dtype(
+        {
+            "names": list(names),
+            "formats": [each for each, _offset in names.values()],
+            "offsets": [offset for _each, offset in names.values()],
+            "itemsize": rows.shape[1],
+        }
+    )
+    return rows.view(kind).reshape(-1)
+
+
+def _whole(rows: Any, at: int, octets: int = 8) -> Any:
+    return np.ascontiguousarray(rows[:, at : at + octets]).view(f"<u{octets}").reshape(-1)
+
+
+def _addresses(layout: nffile.Layout) -> tuple[Any, Any, Any, Any] | None:
+    rows = layout.rows
+    at, length = layout.elements.get(IPV4, (0, 0))
+    if length >= 8:
+        return *address.columns_of_v4(_whole(rows, at, 4)), *address.columns_of_v4(_whole(rows, at + 4, 4))
+    at, length = layout.elements.get(IPV6, (0, 0))
+    if length >= 32:
+        return tuple((_whole(rows, at + place) ^ np.uint64(SIGN)).view(np.int64) for place in (0, 8, 16, 24))  # type: ignore[return-value]
+    return None
+
+
+def _signed(values: Any) -> Any:
+    return np.minimum(values, np.uint64(LARGEST)).astype(np.int64)
+
+
+def _micros(milliseconds: Any) -> Any:
+    return np.minimum(milliseconds, np.uint64(1 << 50)).astype(np.int64) * 1000
+
+
+def _other_direction(layout: nffile.Layout, at: int, forward: dict[str, Any]) -> list[Any]:
+    packets, octets = _signed(_whole(layout.rows, at + 8)), _signed(_whole(layout.rows, at + 16))
+    chosen = np.flatnonzero((packets > 0) | (octets > 0))
+    if not len(chosen):
+        return []
+    misc = layout.elements.get(MISC, (0, 0))
+    # revTcpFlags of the miscellaneous fields: what the exporter said of the other direction.
+    flags = layout.rows[:, misc[0] + 14].astype(np.int16) if misc[1] >= 16 else np.zeros(len(packets), dtype=np.int16)
+    flags = np.where(forward["protocol"] == 6, flags, 0)
+    said = forward["said"]
+    turned = {
+        **forward,
+        "packets": packets,
+        "bytes": octets,
+        "flags": flags,
+        "pure_syn": (flags & (SYN | ACK)) == SYN,
+        "said": np.where(said == 1, 2, 0) if isinstance(said, np.ndarray) else 0,
+        "source_hi": forward["target_hi"],
+        "source_lo": forward["target_lo"],
+        "target_hi": forward["source_hi"],
+        "target_lo": forward["source_lo"],
+        "source_port": forward["target_port"],
+        "target_port": forward["source_port"],
+    }
+    picked = {
+        name: value[chosen]
+        if isinstance(value, np.ndarray)
+        else value.take(pa.array(chosen))
+        if isinstance(value, pa.Array)
+        else value
+        for name, value in turned.items()
+    }
+    return [record_table(len(chosen), picked)]
+
+
+def looks_like_collector_file(_path: Path, head: bytes) -> bool:
+    """Return whether a file begins as one of nfcapd does."""
+    return head[:2] == nffile.MAGIC and 1 <= int.from_bytes(head[2:4], "little") <= 3
+
+
+def _open(path: Path, source: str, opening: Opening) -> CollectorFile:
+    return CollectorFile(path, opening.exporter, source)
+
+
+KIND = Kind(
+    "nfcapd",
+    "files of nfcapd and nfpcapd (nfdump 1.7; older ones where nfdump is installed)",
+    looks_like_collector_file,
+    _open,
+)

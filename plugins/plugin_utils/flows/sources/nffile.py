@@ -1,0 +1,239 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files of nfcapd 1.7: header, blocks, their compression, and the records of a block laid side by side by layout.
+
+File layout 2 with blocks of type 3 (nffileV2.h and nfxV3.h of nfdump 1.7.1): all numbers have the byte order of the machine that wrote,
+which the magic number shows; only little-endian files are read. What stands before damage is kept and the damage is located.
+"""
+
+from __future__ import annotations
+
+import bz2
+import mmap
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError, Location
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import codes
+
+np = guarded("numpy")
+pa = guarded("pyarrow")
+
+MAGIC = b"\x0c\xa5"
+# magic, layout, version of nfdump, time, compression, encryption, appendix blocks, creator, appendix offset, block size, blocks
+FILE_HEADER = struct.Struct("<HHIQBBHIQII")
+BLOCK_HEADER = struct.Struct("<IIHH")  # records, octets, type, flags
+RECORD_HEADER = struct.Struct("<HH")  # type, octets with this header
+NONE, LZO, BZ2, LZ4, ZSTD = range(5)
+UNCOMPRESSED, UNENCRYPTED = 1, 2
+RECORD_BLOCK = 3
+FLOW, EXPORTER, STATISTICS, OLD_SAMPLER, SAMPLER = 11, 7, 8, 9, 15
+FLOW_HEADER = 12
+# nfdump writes blocks of up to 5 MiB; a damaged header must not ask for more than some of them.
+BLOCK_SIZES = (5 << 20, 16 << 20, 64 << 20)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Flow records of one layout: ``rows`` has shape (n, octets), ``elements`` maps an extension to (start, length) of its content."""
+
+    rows: Any
+    elements: dict[int, tuple[int, int]]
+
+
+@dataclass
+class Block:
+    """What a block holds: flow records by layout, and all others as (type, content)."""
+
+    layouts: list[Layout] = field(default_factory=list)
+    others: list[tuple[int, bytes]] = field(default_factory=list)
+    damaged: int = 0
+    octets: int = 0
+
+
+@dataclass
+class NfFile:
+    """An open file; iterate ``blocks()`` once. ``findings`` and ``damaged_at`` are complete after that."""
+
+    path: Path
+    findings: list[Finding] = field(default_factory=list)
+    damaged_at: int = -1
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield the blocks of records; raises FindingError SW1401, SW1402 where the file cannot be read at all."""
+        location = Location(str(self.path))
+        try:
+            with open(self.path, "rb") as stream:
+                head = stream.read(FILE_HEADER.size)
+                if len(head) < FILE_HEADER.size:
+                    self._damage(codes.CAPTURE_CUT, len(head), "the file header is cut")
+                    return
+                (
+                    _magic,
+                    _layout,
+                    _version,
+                    _time,
+                    compression,
+                    encryption,
+                    _appendix,
+                    _creator,
+                    appendix_at,
+                    _size,
+                    count,
+                ) = FILE_HEADER.unpack(head)
+                if encryption:
+                    raise FindingError(codes.INPUT_KIND.at("the file is encrypted", location))
+                with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as view:
+                    yield from self._walk(view, compression, appendix_at, count)
+        except OSError as error:
+            raise FindingError(codes.INPUT_MISSING.at(error.strerror or "cannot be read", location)) from error
+
+    def _walk(self, view: mmap.mmap, compression: int, appendix_at: int, count: int) -> Iterator[Block]:
+        offset, size, seen = FILE_HEADER.size, len(view), 0
+        end = appendix_at if FILE_HEADER.size <= appendix_at <= size else size
+        while offset < end:
+            if offset + BLOCK_HEADER.size > end:
+                return self._damage(codes.CAPTURE_CUT, offset, "a block header is cut")
+            records, octets, kind, flags = BLOCK_HEADER.unpack_from(view, offset)
+            start = offset + BLOCK_HEADER.size
+            if start + octets > end:
+                return self._damage(codes.CAPTURE_CUT, offset, "the last block is cut")
+            if kind == RECORD_BLOCK:
+                try:
+                    data = decompressed(view[start : start + octets], NONE if flags & UNCOMPRESSED else compression)
+                except (ValueError, OSError, EOFError, pa.ArrowException) as error:
+                    return self._damage(codes.CAPTURE_DAMAGED, offset, f"a block cannot be decompressed ({error})")
+                block = block_of(data, records)
+                if (
+                    compression == LZ4
+                    and not flags & UNCOMPRESSED
+                    and not _reaches(view[start : start + octets], block.octets)
+                ):
+                    return self._damage(codes.CAPTURE_DAMAGED, offset, "a block is shorter than its records")
+                if block.damaged:
+                    self._damage(codes.CAPTURE_DAMAGED, offset, f"{block.damaged} records of a block cannot be read")
+                yield block
+            seen += 1
+            offset = start + octets
+        if seen < count:
+            self._damage(codes.CAPTURE_CUT, offset, f"{count - seen} blocks are missing")
+        return None
+
+    def _damage(self, code: Any, offset: int, text: str) -> None:
+        if self.damaged_at < 0:
+            self.damaged_at = offset
+            self.findings.append(code.at(f"{text} (byte {offset})", Location(str(self.path))))
+
+
+def decompressed(data: bytes, compression: int) -> Any:
+    """Return the octets of a block; behind its last record there may be others. Raises ValueError and what the codecs raise."""
+    if compression == NONE:
+        return data
+    if compression == BZ2:
+        return bz2.BZ2Decompressor().decompress(data, max_length=BLOCK_SIZES[-1])
+    if compression == ZSTD:
+        with pa.CompressedInputStream(pa.BufferReader(data), "zstd") as stream:
+            return stream.read(BLOCK_SIZES[-1])
+    if compression != LZ4:
+        raise ValueError(f"compression {compression} is not read here")
+    for size in BLOCK_SIZES:
+        try:
+            return pa.decompress(data, decompressed_size=size, codec="lz4_raw")
+        except (OSError, pa.ArrowException):
+            if size == BLOCK_SIZES[-1]:
+                raise
+    return b""
+
+
+def _reaches(data: bytes, octets: int) -> bool:
+    """Return whether a block of LZ4 holds that many octets: pyarrow does not tell where its output ends and what is left from before."""
+    try:
+        pa.decompress(data, decompressed_size=max(0, octets - 1), codec="lz4_raw")
+    except (OSError, pa.ArrowException):
+        return True
+    return octets == 0
+
+
+def block_of(data: Any, count: int) -> Block:
+    """Return what stands in a block's octets: ``count`` records, each with its type and length before it."""
+    octets = np.frombuffer(data, dtype=np.uint8)
+    made = Block()
+    starts: dict[tuple[int, int], list[Any]] = {}
+    offset, left, size = 0, count, len(octets)
+    while left and offset + 4 <= size:
+        kind, length = RECORD_HEADER.unpack_from(octets, offset)
+        if length < 4 or offset + length > size:
+            break
+        if kind != FLOW:
+            if length <= 1 << 12:
+                made.others.append((kind, octets[offset : offset + length].tobytes()))
+            offset, left = offset + length, left - 1
+            continue
+        run = _run(octets, offset, length, left)
+        starts.setdefault((length, int(octets[offset + 4]) if length >= FLOW_HEADER else 0), []).append((offset, run))
+        offset, left = offset + run * length, left - run
+    made.damaged, made.octets = left, offset
+    for (length, _elements), runs in starts.items():
+        if length < FLOW_HEADER:
+            made.damaged += sum(run for _offset, run in runs)
+            continue
+        parts = [octets[start : start + run * length].reshape(run, length) for start, run in runs]
+        _split(parts[0] if len(parts) == 1 else np.concatenate(parts), made)
+    return made
+
+
+def _run(octets: Any, offset: int, length: int, left: int) -> int:
+    """Return how many records from ``offset`` on have its type and length, at least 1."""
+    most, found = min(left, (len(octets) - offset) // length), 1
+    step = 8
+    # Looked at in growing stretches, so that files whose records vary cost no more than those where all are alike.
+    while found < most:
+        stretch = min(step, most - found)
+        start = offset + found * length
+        heads = octets[start : start + stretch * length].reshape(stretch, length)[:, :4]
+        same = (heads == octets[offset : offset + 4]).all(axis=1)
+        if not same.all():
+            return found + int(np.argmin(same))
+        found += stretch
+        step *= 8
+    return found
+
+
+def _split(rows: Any, made: Block) -> None:
+    """Add records of one length and number of elements, layout by layout."""
+    while len(rows):
+        elements, places = _elements(rows[0])
+        if elements is None:
+            # A chain that does not end with the record: those with the same chain go with it.
+            bad = (rows[:, places] == rows[0, places]).all(axis=1)
+            made.damaged += int(bad.sum())
+            rows = rows[~bad]
+            continue
+        alike = (rows[:, places] == rows[0, places]).all(axis=1)
+        if alike.all():
+            made.layouts.append(Layout(rows, elements))
+            return
+        made.layouts.append(Layout(rows[alike], elements))
+        rows = rows[~alike]
+
+
+def _elements(row: Any) -> tuple[dict[int, tuple[int, int]] | None, Any]:
+    """Return (elements of a record or None where their lengths do not fit, columns that hold their headers)."""
+    found: dict[int, tuple[int, int]] = {}
+    places = [4, 5]
+    offset = FLOW_HEADER
+    for _number in range(int(row[4]) | int(row[5]) << 8):
+        if offset + 4 > len(row):
+            return None, np.array(places)
+        places += range(offset, offset + 4)
+        kind, length = int(row[offset]) | int(row[offset + 1]) << 8, int(row[offset + 2]) | int(row[offset + 3]) << 8
+        if length < 4 or offset + length > len(row):
+            return None, np.array(places)
+        found.setdefault(kind, (offset + 4, length - 4))
+        offset += length
+    return found, np.array(places)
