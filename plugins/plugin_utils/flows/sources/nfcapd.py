@@ -261,7 +261,7 @@ def _addresses(layout: nffile.Layout) -> tuple[Any, Any, Any, Any] | None:
         return *address.columns_of_v4(_whole(rows, at, 4)), *address.columns_of_v4(_whole(rows, at + 4, 4))
     at, length = layout.elements.get(IPV6, (0, 0))
     if length >= 32:
-        return tuple((_whole(rows, at + place) ^ np.uint64(SIGN)).view(np.int64) for place in (0, 8, 16, 24))  # type: ignore[return-value]
+        return tuple((_whole(rows, at + place) ^ np.uint64(SIGN)).view(np.int64) for place in (0, 8, 16, 24))
     return None
 
 
