@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import product
@@ -13,35 +14,60 @@ from math import prod
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import codes, names
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_options import LAST, read_options
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_values import NotUnderstood
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import Ace
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet, prefixes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import ESTABLISHED, PORTS, TCP, UDP
 
 LINE_LIMIT = 20_000
 WILDCARD_FROM = 17  # prefixes; from here on a discontiguous wildcard mask is written where one says the same
+_SIDES = ("service", "source", "destination")
+_GROUP_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/-]{0,63}\Z")
+_WILDCARD = re.compile(r"[0-9.]{7,15} [0-9.]{7,15}\Z")
 _FLAGS = IntervalSet.of((0, 63))
 _MESSAGES = IntervalSet.of((0, 65535))
 
 
-def ace_lines(ace: Ace, *, addresses: bool = True, port_lists: bool = False, log: bool = True) -> list[str]:
+def ace_lines(
+    ace: Ace,
+    *,
+    addresses: bool = True,
+    port_lists: bool = False,
+    log: bool = True,
+    groups: bool = False,
+    conditions: bool = True,
+) -> list[str]:
     """Return the lines that together mean the entry, in a fixed order.
 
     ``addresses`` False writes the SGACL form. ``port_lists`` allows up to ten ports after ``eq`` (named IOS lists; not DACL,
-    SGACL or Catalyst 4500). Raises FindingError SW1204 for what the syntax cannot say, SW1207 above 20,000 lines.
+    SGACL or Catalyst 4500). ``groups`` writes object groups by name, else their content. ``conditions`` False refuses what
+    names an object of the device (object groups, time ranges). Raises FindingError SW1204 for what the syntax cannot say,
+    SW1207 above 20,000 lines.
     """
-    if not ace.plain:
-        raise _cannot(ace, "the syntax has neither its conditions nor its groups")
+    if ace.source_group is not None or ace.destination_group is not None:
+        raise _cannot(ace, "the syntax has no security group tags")
     if addresses and ace.family not in (4, 6):
         raise _cannot(ace, "it has no address family")
     if not addresses and not (ace.source is None and ace.destination is None):
         raise _cannot(ace, "a security group list has no addresses")
-    head = f"{'permit' if ace.permit else 'deny'} {_protocol(ace)}"
-    tails = [" fragments"] if ace.fragments else _details(ace)
+    said = references(ace, groups)
+    if said and not (conditions and addresses):
+        raise _cannot(ace, f"object groups ({', '.join(said.values())}) cannot stand in this kind of list")
+    before, after, flags = _condition_words(ace, conditions)
+    action = "permit" if ace.permit else "deny"
+    head = f"{action} {said['service']}" if "service" in said else f"{action} {_protocol(ace)}"
     if ace.fragments and ace.layer4:
         raise _cannot(ace, "later fragments have no ports or flags")
-    sides = [_ports(ace, ace.source_ports, port_lists), _ports(ace, ace.destination_ports, port_lists)]
+    tails = [" fragments"] if ace.fragments else [flags] if flags else _details(ace)
+    if "service" in said:
+        tails = [""]
+    sides = [_side_ports(ace, said, side, port_lists) for side in ("source", "destination")]
     if addresses:
-        sources, destinations = _addresses(ace, ace.source), _addresses(ace, ace.destination)
+        sources, destinations = (
+            [f" {said[side]}"] if side in said else _addresses(ace, values)
+            for side, values in (("source", ace.source), ("destination", ace.destination))
+        )
         columns = [[head], sources, sides[0], destinations, sides[1], tails]
     else:
         words = [
@@ -52,8 +78,77 @@ def ace_lines(ace: Ace, *, addresses: bool = True, port_lists: bool = False, log
     count = prod(map(len, columns))
     if count > LINE_LIMIT:
         raise FindingError(codes.TOO_LARGE.at(f"one entry needs {count} lines ({ace.label or ace.raw or head})"))
-    end = " log" if ace.log and log else ""
+    end = before + (" log" if ace.log and log else "") + after
     return ["".join(part) + end for part in product(*columns)]
+
+
+def references(ace: Ace, groups: bool) -> dict[str, str]:
+    """Return the words that stand for ``service``, ``source``, ``destination`` and their ``... ports``, where a group does.
+
+    Groups without definition are always named (they are conditions of the entry); resolved ones only with ``groups``.
+    """
+    found: dict[str, str] = {}
+    for text in ace.conditions:
+        side, _blank, rest = text.partition(" ")
+        word, _blank, name = rest.partition(" ")
+        if side in _SIDES and word in ("object-group", "addrgroup", "portgroup"):
+            if not _GROUP_NAME.match(name):
+                raise _cannot(ace, f"group name {name!r} is not safe to write")
+            found[f"{side} ports" if word == "portgroup" else side] = rest
+        elif side in _SIDES and _WILDCARD.match(rest):
+            found[side] = rest
+    if groups:
+        for side, name in ace.object_groups:
+            if not _GROUP_NAME.match(name):
+                raise _cannot(ace, f"group name {name!r} is not safe to write")
+            found.setdefault(side, f"object-group {name}")
+    return found
+
+
+def _condition_words(ace: Ace, objects: bool) -> tuple[str, str, str]:
+    """Return the words of the conditions before and after ``log``, and flag words; SW1204 for what IOS does not say."""
+    before = after = flags = ""
+    for text in ace.conditions:
+        side, _blank, rest = text.partition(" ")
+        if side in _SIDES and (
+            rest.split(" ")[0] in ("object-group", "addrgroup", "portgroup") or _WILDCARD.match(rest)
+        ):
+            continue
+        words = text.split()[1:] if side == "igmp" else text.split()
+        try:
+            low = [*(word.lower() for word in words), "", "", "", ""]
+            known = read_options(low, words, 0, ace.protocol, ace.family, None)
+        except NotUnderstood as error:
+            raise _cannot(ace, f"condition {text!r}: {error}") from error
+        if known.conditions != (text,) or known.log or known.fragments:
+            raise _cannot(ace, f"condition {text!r} is not one of this platform")
+        if known.detail is not None:
+            if known.detail != ace.detail:
+                raise _cannot(ace, f"condition {text!r} and the flags of the entry differ")
+            flags = f" {text}"
+        elif text.startswith(LAST):
+            if not objects:
+                raise _cannot(ace, f"{text!r} names an object of one device")
+            after += f" {text}"
+        else:
+            before += " " + " ".join(words)
+    return before, after, flags
+
+
+def _side_ports(ace: Ace, said: dict[str, str], side: str, lists: bool) -> list[str]:
+    ports = ace.source_ports if side == "source" else ace.destination_ports
+    if "service" in said:
+        return [""]
+    if f"{side} ports" in said:
+        return [f" {said[f'{side} ports']}"]
+    return _ports(ace, ports, lists)
+
+
+def service_words(ace: Ace) -> list[str]:
+    """Return the members of an object group of services that mean an entry's protocol, ports and messages."""
+    sides = [_ports(ace, ace.source_ports, False), _ports(ace, ace.destination_ports, False)]
+    sources = [f" source{port}" if port else "" for port in sides[0]]
+    return ["".join(part) for part in product([_protocol(ace)], sources, sides[1], _details(ace))]
 
 
 def _cannot(ace: Ace, reason: str) -> FindingError:

@@ -10,16 +10,17 @@ understood becomes an ``Opaque`` of that list, never nothing.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from dataclasses import dataclass, field
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_ace import (
+    Bound,
     NotUnderstood,
-    parse_ace,
+    parse_aces,
     parse_standard,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_groups import Groups, read_groups
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import Ace, Opaque, ParsedAcl
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
 
@@ -32,10 +33,11 @@ _SHOW_HEADER = re.compile(
 _CONFIG_HEADER = re.compile(r"(?P<kind>ip|ipv6|mac|arp) access-list (?P<rest>\S.*)\Z")
 _NUMBERED = re.compile(r"access-list (?P<name>\S+) (?P<rest>\S.*)\Z")
 _ACE = re.compile(
-    r"(?:(?P<before>\d{1,10})\s+|sequence\s+(?P<ahead>\d{1,10})\s+)?(?P<body>(?:permit|deny|remark|evaluate|dynamic)\b.*)\Z",
-    re.IGNORECASE,
+    r"(?:([0-9]{1,10})\s+|sequence\s+([0-9]{1,10})\s+)?((permit|deny|remark|evaluate|dynamic)\b.*)\Z", re.IGNORECASE
 )
-_COUNTER = re.compile(r"\s*\(\d+ (?:estimate )?match(?:es)?\)")
+_ACTIONS = frozenset(("permit", "deny"))
+_COUNTER = re.compile(r"\s*\(([0-9]+) (estimate )?match(?:es)?\)")
+FOREIGN = "a kind of list that is not modelled"
 _LOG_TAG = re.compile(r"(?<=\blog) \(tag = [^()\s]+\)")
 _AFTER = re.compile(r"\ssequence\s+(\d{1,10})\s*\Z")
 _NOISE = re.compile(
@@ -63,54 +65,58 @@ class _Draft:
 
     name: str
     kind: str
+    groups: Groups
     indent: int = 0
     marks: str = ""
     aces: list[Ace] = field(default_factory=list)
     opaque: list[Opaque] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
 
-    def add(self, number: int, text: str) -> None:
+    def __post_init__(self) -> None:
+        self.family = _FAMILY.get(self.kind)
+        self.addresses = not self.kind.startswith("sgacl")
+
+    def add(self, number: int, text: str, match: re.Match[str] | None = None) -> None:
         """Read one line that begins like an entry."""
-        match = _ACE.match(text)
-        if match is None or self.kind not in _FAMILY:
-            reason = "a kind of list that is not modelled" if match else "not an entry"
+        match = match or _ACE.match(text)
+        if match is None or self.family is None:
+            reason = FOREIGN if match else "not an entry"
             self.opaque.append(Opaque(number, text, reason))
             return
-        body = match["body"]
-        if body.lower().startswith("remark"):
+        before, ahead, body, action = match.groups()
+        if action == "remark" or (action not in _ACTIONS and action.lower() == "remark"):
             self.remarks.append(body[6:].strip())
             return
+        remarks: tuple[str, ...] = ()
+        if self.remarks:
+            remarks = tuple(self.remarks)
+            self.remarks.clear()
         try:
-            self.aces.append(self._ace(number, text, body, match["before"] or match["ahead"]))
+            self._ace(number, body, before or ahead, remarks)
         except NotUnderstood as reason:
             self.opaque.append(Opaque(number, text, str(reason)))
-        self.remarks.clear()
 
-    def _ace(self, number: int, text: str, body: str, sequence: str | None) -> Ace:
-        body = _LOG_TAG.sub("", _COUNTER.sub("", body))
-        after = _AFTER.search(body)
-        if after:
-            if sequence is not None:
-                raise NotUnderstood("two sequence numbers")
-            sequence, body = after[1], body[: after.start()]
+    def _ace(self, number: int, body: str, sequence: str | None, remarks: tuple[str, ...]) -> None:
+        matches = estimate = None
+        if ")" in body:
+            body, matches, estimate = _without_counters(_LOG_TAG.sub("", body))
+        if self.family == 6:
+            after = _AFTER.search(body)
+            if after:
+                if sequence is not None:
+                    raise NotUnderstood("two sequence numbers")
+                sequence, body = after[1], body[: after.start()]
         words = body.split()
+        bound = Bound(remarks, int(sequence) if sequence else None, number, " ".join(words), matches, estimate)
         if self.kind == "standard":
-            ace = parse_standard(words)
+            self.aces.append(parse_standard(words, bound))
         else:
-            ace = parse_ace(words, _FAMILY[self.kind], addresses=not self.kind.startswith("sgacl"))
-        return replace(
-            ace,
-            remarks=tuple(self.remarks),
-            line=number,
-            raw=" ".join(words),
-            sequence=int(sequence) if sequence else None,
-        )
+            self.aces += parse_aces(words, self.family or 4, self.addresses, self.groups, bound)
 
     def done(self) -> ParsedAcl:
         """Return the list; sequence numbers that fall or repeat make it opaque (the device would sort it)."""
-        numbers = [ace.sequence for ace in self.aces if ace.sequence is not None]
         opaque = list(self.opaque)
-        if self.kind != "standard" and any(b <= a for a, b in pairwise(numbers)):
+        if self.kind != "standard" and self._disordered():
             opaque.append(Opaque(self.aces[0].line, self.aces[0].raw, "sequence numbers fall or repeat in this list"))
         sgacl = self.kind.startswith("sgacl")
         return ParsedAcl(
@@ -125,6 +131,28 @@ class _Draft:
             attributes={"marks": self.marks} if self.marks else {},
         )
 
+    def _disordered(self) -> bool:
+        last, line = -1, 0
+        for ace in self.aces:
+            number = ace.sequence
+            if number is None or ace.line == line:
+                continue
+            if number <= last:
+                return True
+            last, line = number, ace.line
+        return False
+
+
+def _without_counters(body: str) -> tuple[str, int | None, int | None]:
+    """Return a line without its counters, and the two that devices print: matches and estimate matches."""
+    matches = estimate = None
+    for found in _COUNTER.finditer(body):
+        if found[2]:
+            estimate = int(found[1])
+        else:
+            matches = int(found[1])
+    return _COUNTER.sub("", body), matches, estimate
+
 
 def read_lists(text: str) -> list[ParsedAcl]:
     """Return every access list in the text, in order; lists of kinds that are not modelled have only opaque lines.
@@ -132,7 +160,7 @@ def read_lists(text: str) -> list[ParsedAcl]:
     Text without any header is read as one extended list without a name. Raises FindingError SW1207 above 16 MB.
     """
     lines = checked_lines(text)
-    reader = _Reader()
+    reader = _Reader(read_groups(lines) if "object" in text and "group" in text else Groups())
     for number, line in enumerate(lines, 1):
         reader.line(number, line)
     return [draft.done() for draft in reader.drafts]
@@ -151,7 +179,8 @@ def checked_lines(text: str) -> list[str]:
 class _Reader:
     """Follows the blocks of the text."""
 
-    def __init__(self) -> None:
+    def __init__(self, groups: Groups) -> None:
+        self._groups = groups
         self.drafts: list[_Draft] = []
         self._current: _Draft | None = None
         self._strange: list[tuple[int, str]] = []  # unknown lines since the last list ended
@@ -160,17 +189,22 @@ class _Reader:
     def line(self, number: int, line: str) -> None:
         """Read the next line."""
         text = line.strip()
-        indent = len(line) - len(line.lstrip())
+        match = _ACE.match(text)
+        if match is not None:
+            if self._current is not None:
+                self._current.add(number, text, match)
+            else:
+                self._entry(number, text)
+            return
         if not text:
             return
-        if text.startswith("!"):
+        if text[0] == "!":
             self._current = None
             return
+        indent = len(line) - len(line.lstrip())
         if self._header(number, text, indent):
             return
-        if _ACE.match(text):
-            self._entry(number, text)
-        elif _NOISE.match(text):
+        if _NOISE.match(text):
             self._current = None
         elif self._current is not None and (indent > self._current.indent or re.match(r"\d+\s", text)):
             self._current.opaque.append(Opaque(number, text, "a line inside the list that is not an entry"))
@@ -179,7 +213,7 @@ class _Reader:
             self._strange.append((number, text))
 
     def _open(self, name: str, kind: str, indent: int = 0, marks: str = "") -> _Draft:
-        draft = _Draft(name, kind, indent, marks)
+        draft = _Draft(name, kind, self._groups, indent, marks)
         self.drafts.append(draft)
         self._current = draft
         self._strange = []

@@ -75,6 +75,9 @@ def _ace(words: list[str], mixed: int) -> Ace:
     ace = parse_ace(words, family)
     if ace.source is not None:
         raise NotUnderstood("the source of a downloadable ACL is 'any'; the switch inserts the endpoint's address")
+    for text in ace.conditions:
+        if "group " in text or text.startswith("time-range "):
+            raise NotUnderstood(f"{text!r} is an object of one switch: it cannot stand in a downloadable ACL")
     return ace
 
 
@@ -96,7 +99,7 @@ def lines(aces: Sequence[Ace], end: str = "deny", remarks: bool = False) -> list
         if remarks and ace.label and ace.label != said:
             result.append((f"remark {remark_text(ace.label)}", ace))
             said = ace.label
-        result += [(line, ace) for line in ace_lines(ace, log=False)]
+        result += [(line, ace) for line in ace_lines(ace, log=False, conditions=False)]
     return result
 
 

@@ -26,7 +26,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.text im
 KEYS = frozenset({
     "permit", "action", "family", "protocol", "source", "destination", "source_ports", "destination_ports", "established",
     "tcp_flags", "icmp", "fragments", "log", "remarks", "sequence", "line", "text", "label",
-    "conditions", "source_groups", "destination_groups",
+    "conditions", "source_groups", "destination_groups", "object_groups", "matches", "estimate_matches",
 })  # fmt: skip
 _ANY = ("any", "all", "")
 
@@ -64,6 +64,11 @@ def ace_dict(ace: Ace) -> dict[str, Any]:
             result[name] = True
     if ace.remarks:
         result["remarks"] = list(ace.remarks)
+    if ace.object_groups:
+        result["object_groups"] = dict(ace.object_groups)
+    for name, count in (("matches", ace.matches), ("estimate_matches", ace.estimate_matches)):
+        if count is not None:
+            result[name] = count
     for name, value in (
         ("sequence", ace.sequence),
         ("line", ace.line or None),
@@ -113,6 +118,7 @@ def _ace(value: Mapping[str, Any], family: int | None) -> Ace:
         remarks=tuple(str(item) for item in value.get("remarks") or ()), label=str(value.get("label") or ""),
         source_group=_ports(value.get("source_groups")), destination_group=_ports(value.get("destination_groups")),
         conditions=tuple(sorted({str(item) for item in value.get("conditions") or ()})),
+        object_groups=tuple((str(side), str(name)) for side, name in (value.get("object_groups") or {}).items()),
     )  # fmt: skip
 
 

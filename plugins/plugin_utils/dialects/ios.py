@@ -12,6 +12,10 @@ from dataclasses import replace
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.names import safe_name
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_group_text import (
+    definitions,
+    is_service,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_render import ace_lines
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_text import IMPLICIT_IPV6, read_lists
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import Ace, ParsedAcl
@@ -32,17 +36,27 @@ def parse_ipv6(text: str) -> list[ParsedAcl]:
     return [item for item in found if item.kind == "ipv6" or item.kind == "foreign: IPv6 FQDN"]
 
 
-def lines(aces: Sequence[Ace], family: int, end: str = "deny", port_lists: bool = False) -> list[tuple[str, Ace]]:
+def lines(
+    aces: Sequence[Ace], family: int, end: str = "deny", port_lists: bool = False, groups: bool = False
+) -> list[tuple[str, Ace]]:
     """Return each line without its number, with the entry that it comes from.
 
     ``end``: ``deny`` writes the implicit end out unless the list already ends so (IPv6: neighbour discovery first, as the
-    platform's own end does), ``permit`` ends in permit, ``""`` adds nothing. Raises FindingError SW1204.
+    platform's own end does), ``permit`` ends in permit, ``""`` adds nothing. ``groups``: object groups by name (their
+    definitions: ``definitions``), and one line for all the services of a group. Raises FindingError SW1204.
     """
     for ace in aces:
         if ace.family != family:
             raise FindingError(codes.NOT_EXPRESSIBLE.at(f"entry {ace.label or ace.raw!r} is not of family {family}"))
     closed = [*aces, *closing(aces, family, end)]
-    return [(line, ace) for ace in closed for line in ace_lines(ace, port_lists=port_lists)]
+    result: list[tuple[str, Ace]] = []
+    told: tuple[int, str, tuple[tuple[str, str], ...]] | None = None
+    for ace in closed:
+        key = (ace.line, ace.raw, ace.object_groups) if groups and is_service(ace) else None
+        if key is None or key != told:
+            result += [(line, ace) for line in ace_lines(ace, port_lists=port_lists, groups=groups)]
+        told = key
+    return result
 
 
 def closing(aces: Sequence[Ace], family: int, end: str) -> list[Ace]:
@@ -78,17 +92,19 @@ def render(
     step: int = 10,
     remarks: bool = False,
     port_lists: bool = False,
+    groups: bool = False,
 ) -> str:
     """Return the configuration of a list: header, then entries numbered from ``start``.
 
+    ``groups`` writes object groups by name, with their definitions before the list.
     ``remarks`` writes a remark with the label (else the kept remarks) where it changes. The name must be a safe name (ValueError).
     """
     safe_name(name)
     header = f"ipv6 access-list {name}" if family == 6 else f"ip access-list extended {name}"
-    result = [header]
+    result = [*(definitions(aces, family) if groups else ()), header]
     number = start
     said: tuple[str, ...] = ()
-    for line, ace in lines(aces, family, end, port_lists):
+    for line, ace in lines(aces, family, end, port_lists, groups):
         if remarks:
             texts = (ace.label,) if ace.label else ace.remarks
             if texts and texts != said:

@@ -40,6 +40,10 @@ class Ace:
     ("time-range WORK", "dscp ef"), sorted and without doubles; all must hold. ``source_group``, ``destination_group``: security
     group tags 0 to 65535. ``line`` is the line in the text read (from 1; 0: generated), ``label`` the rule
     that a generated line comes from.
+
+    With conditions the packets of the fields are an upper bound (``destination object-group X`` of a group without definition: any).
+    ``object_groups``: (``source``, ``destination`` or ``service``, name) for each part that was written as an object group.
+    ``matches``, ``estimate_matches``: the counters that the device printed.
     """
 
     permit: bool
@@ -60,6 +64,9 @@ class Ace:
     source_group: IntervalSet | None = None
     destination_group: IntervalSet | None = None
     conditions: tuple[str, ...] = ()
+    object_groups: tuple[tuple[str, str], ...] = ()
+    matches: int | None = None
+    estimate_matches: int | None = None
 
     @property
     def established(self) -> bool:

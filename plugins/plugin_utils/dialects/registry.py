@@ -117,6 +117,8 @@ def list_round_trip(platform: str, source: ParsedAcl) -> bool:
             again = parse("sgacl", render("sgacl", "list", source.aces), family=family)
         elif writer == "dacl":
             again = parse("dacl", render("dacl", "list", source.aces, end=""))
+        elif writer in ("ios", "ios_ipv6"):
+            again = parse(writer, render(writer, "list", source.aces, end="", groups=True))
         else:
             again = parse(writer, render(writer, "list", source.aces, end=""))
     except FindingError:

@@ -94,7 +94,7 @@ def lines(aces: Sequence[Ace], end: str = "") -> list[tuple[str, Ace]]:
     """
     closed = list(aces)
     last = closed[-1] if closed else None
-    open_end = last is None or last.protocol is not None or last.fragments or last.layer4
+    open_end = last is None or last.protocol is not None or last.fragments or last.layer4 or bool(last.conditions)
     if end not in ("deny", "permit", ""):
         raise ValueError(f"unknown end {end!r}")
     if end and open_end:
@@ -104,7 +104,7 @@ def lines(aces: Sequence[Ace], end: str = "") -> list[tuple[str, Ace]]:
         if ace.family == 0 and ace.protocol == 58:
             raise FindingError(codes.NOT_EXPRESSIBLE.at("ICMPv6 needs a list of family IPv6"))
         plain = replace(ace, family=4) if ace.protocol is None and ace.family == 6 else ace
-        result += [(line, ace) for line in ace_lines(_worded(plain), addresses=False)]
+        result += [(line, ace) for line in ace_lines(_worded(plain), addresses=False, conditions=False)]
     return result
 
 

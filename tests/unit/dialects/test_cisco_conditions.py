@@ -1,0 +1,118 @@
+"""What is understood but not modelled: kept in the device's words, an upper bound for packets, printed back as it was."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import registry
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_ace import parse_ace
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_render import ace_lines
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.entries import ace_dict, ace_from_dict
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import Ace
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
+
+# line, family, conditions, what is written
+LINES = [
+    ("permit tcp any any dscp ef", 4, ("dscp ef",), "permit tcp any any dscp ef"),
+    ("permit tcp any any dscp 46", 4, ("dscp ef",), "permit tcp any any dscp ef"),
+    ("permit tcp any any dscp 45", 4, ("dscp 45",), "permit tcp any any dscp 45"),
+    ("deny esp any any precedence internet", 4, ("precedence internet",), "deny esp any any precedence internet"),
+    ("deny esp any any precedence 6", 4, ("precedence internet",), "deny esp any any precedence internet"),
+    ("deny esp any any tos normal", 4, ("tos normal",), "deny esp any any tos normal"),
+    ("permit ip any any ttl lt 5", 4, ("ttl lt 5",), "permit ip any any ttl lt 5"),
+    ("permit ip any any ttl range 1 3", 4, ("ttl range 1 3",), "permit ip any any ttl range 1 3"),
+    ("permit ip any any option record-route", 4, ("option record-route",), "permit ip any any option record-route"),
+    ("permit ip any any option 7 log", 4, ("option record-route",), "permit ip any any option record-route log"),
+    ("permit igmp any any host-report", 4, ("igmp host-report",), "permit igmp any any host-report"),
+    ("permit igmp any any 2 fragments", 4, ("igmp 2",), "permit igmp any any fragments 2"),
+    (
+        "permit tcp any any eq 443 time-range Work-Hours (inactive)", 4, ("time-range Work-Hours",),
+        "permit tcp any any eq 443 time-range Work-Hours",
+    ),
+    (
+        "permit ip any host 10.1.10.11 log time-range test2 (inactive)", 4, ("time-range test2",),
+        "permit ip any host 10.1.10.11 log time-range test2",
+    ),
+    (
+        "permit udp any any eq 161 time-range T dscp 0 log", 4, ("dscp default", "time-range T"),
+        "permit udp any any eq 161 dscp default log time-range T",
+    ),
+    ("permit tcp any any established psh", 4, ("established psh",), "permit tcp any any established psh"),
+    ("permit tcp any any ack syn log", 4, ("syn ack",), "permit tcp any any syn ack log"),
+    (
+        "permit esp object-group PEERS host 10.4.1.1", 4, ("source object-group PEERS",),
+        "permit esp object-group PEERS host 10.4.1.1",
+    ),
+    (
+        "deny object-group SVC any object-group DST log", 4,
+        ("destination object-group DST", "service object-group SVC"), "deny object-group SVC any object-group DST log",
+    ),
+    (
+        "permit tcp addrgroup A portgroup P any portgroup Q", 4,
+        ("destination portgroup Q", "source addrgroup A", "source portgroup P"),
+        "permit tcp addrgroup A portgroup P any portgroup Q",
+    ),
+    (
+        "permit ip 10.1.1.1 255.255.255.252 any", 4, ("source 0.0.0.1 255.255.255.252",),
+        "permit ip 0.0.0.1 255.255.255.252 any",
+    ),
+    ("permit tcp any any log auth routing", 6, ("auth", "routing"), "permit tcp any any auth routing log"),
+    ("permit ipv6 any any routing-type 0", 6, ("routing-type 0",), "permit ipv6 any any routing-type 0"),
+    ("permit ipv6 any any flow-label 1048575", 6, ("flow-label 1048575",), "permit ipv6 any any flow-label 1048575"),
+    ("deny ipv6 any any undetermined-transport", 6, ("undetermined-transport",), "deny ipv6 any any undetermined-transport"),
+    ("permit ipv6 any any mobility-type bind-update", 6, ("mobility-type bind-update",), "permit ipv6 any any mobility-type bind-update"),
+    ("permit ipv6 any any dest-option-type 5 hbh", 6, ("dest-option-type 5", "hbh"), "permit ipv6 any any dest-option-type 5 hbh"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("line", "family", "conditions", "written"), LINES)
+def test_conditions_are_kept_and_printed_back(
+    line: str, family: int, conditions: tuple[str, ...], written: str
+) -> None:
+    ace = parse_ace(line.split(), family)
+    assert ace.conditions == conditions
+    assert ace_lines(ace, port_lists=True) == [written]
+    again = parse_ace(written.split(), family)
+    assert (again.meaning(), again.log) == (ace.meaning(), ace.log)
+    copied = ace_from_dict(ace_dict(ace))
+    assert (copied.meaning(), copied.object_groups) == (ace.meaning(), ace.object_groups)
+
+
+def test_several_flag_words_match_at_most_what_any_of_them_matches() -> None:
+    ace = parse_ace(["permit", "tcp", "any", "any", "established", "psh"], 4)
+    assert ace.detail == IntervalSet.of(*(flags for flags in range(64) if flags & (16 | 4 | 8)))
+
+
+def test_a_group_without_definition_is_every_address_at_most() -> None:
+    ace = parse_ace(["permit", "tcp", "object-group", "A", "host", "10.0.0.1", "eq", "443"], 4)
+    assert (ace.source, ace.object_groups) == (None, (("source", "A"),))
+    service = parse_ace(["deny", "object-group", "S", "any", "host", "10.0.0.1"], 4)
+    assert (service.protocol, service.destination_ports) == (None, None)
+
+
+@pytest.mark.parametrize("platform", ["dacl", "sgacl", "nftables"])
+@pytest.mark.parametrize("condition", ["destination object-group X", "time-range T"])
+def test_objects_of_one_switch_do_not_leave_it(platform: str, condition: str) -> None:
+    """facts/devices.md section 1.1: object groups are not allowed in DACL bodies."""
+    with pytest.raises(FindingError, match="SW1204"):
+        registry.render(platform, "L", [Ace(True, 6, conditions=(condition,))])
+
+
+@pytest.mark.parametrize(
+    "condition", ["vlan 5", "time-range a b", "dscp ef log", "source object-group a\nb", "source object-group a?", "log", "syn", ""]
+)  # fmt: skip
+def test_conditions_of_other_syntaxes_are_refused(condition: str) -> None:
+    with pytest.raises(FindingError, match="SW1204"):
+        registry.render("ios", "L", [Ace(True, 6, conditions=(condition,))])
+
+
+@pytest.mark.parametrize("line", ["permit tcp any object-group X eq 80", "permit ip any any time-range T"])
+def test_a_dacl_with_objects_of_a_switch_is_opaque(line: str) -> None:
+    (found,) = registry.parse("dacl", line)
+    assert "downloadable" in found.opaque[0].reason
+
+
+def test_an_entry_with_a_condition_does_not_close_a_list() -> None:
+    text = registry.render("ios", "L", [Ace(False, conditions=("time-range T",))], numbers=False)
+    assert text.splitlines()[1:] == [" deny ip any any time-range T", " deny ip any any"]
