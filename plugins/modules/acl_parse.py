@@ -66,7 +66,14 @@ acls:
           V(foreign) and what it is.
       type: str
     entries:
-      description: Entries in order. A key that restricts nothing is absent.
+      description:
+        - Entries in order. A key that restricts nothing is absent.
+        - RV(ignore:conditions) are the words of the line that are understood but not modelled, such as C(time-range WORK),
+          C(dscp ef) or C(destination object-group X) for a group that the text does not define. The other keys are then an
+          upper bound, and comparisons answer that these packets are not modelled.
+        - RV(ignore:object_groups) names the groups that the line uses as C(source), C(destination) or C(service). Their content,
+          where the text defines it, is in the other keys; a line with a group of several services becomes several entries.
+        - RV(ignore:matches) and RV(ignore:estimate_matches) are the counters that the device printed.
       type: list
       elements: dict
       sample: [{"permit": true, "family": 4, "protocol": "tcp", "source": ["any"],

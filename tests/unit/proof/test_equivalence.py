@@ -88,7 +88,7 @@ def test_a_text_that_is_not_understood_is_not_equal() -> None:
     for listing in compile_site(world.site()).lists:
         text = rendered(listing)
         unknown = re.sub(r"permit|deny|counter accept", "allow", text, count=1)
-        for broken in (unknown, text + "\npermit tcp any any dscp ef\n", ""):
+        for broken in (unknown, text + "\npermit tcp any any no-such-word\n", ""):
             message, _packet = text_difference(listing, broken)
             assert message, (listing.kind, broken)
 
