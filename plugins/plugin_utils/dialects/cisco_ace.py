@@ -24,6 +24,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_
     Ports,
     host,
     parse_ipv4,
+    parse_ipv6,
+    parse_wildcard,
     prefix,
     read_ports,
     wildcard,
@@ -31,7 +33,9 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import Ace
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
 
-__all__ = ["Bound", "NotUnderstood", "parse_ace", "parse_aces", "parse_standard"]
+__all__ = [
+    "Bound", "NotUnderstood", "parse_ace", "parse_aces", "parse_ipv4", "parse_ipv6", "parse_standard", "parse_wildcard",
+]  # fmt: skip
 
 _NO_GROUPS = Groups()
 _NO_OPTIONS = Options()

@@ -77,6 +77,14 @@ def wildcard(address: str, mask: str) -> tuple[IntervalSet | None, str]:
     return found, ""
 
 
+def parse_wildcard(address: str, mask: str) -> IntervalSet | None:
+    """Return the addresses of an address and wildcard mask, None for all; NotUnderstood above 4,096 pieces."""
+    found, wide = wildcard(address, mask)
+    if wide:
+        raise NotUnderstood(f"wildcard mask {mask} falls into more than 4,096 pieces")
+    return found
+
+
 def subnet(address: str, mask: str) -> IntervalSet | None:
     """Return the addresses of an address and subnet mask or ``/length``, as object groups write them; None for all."""
     value = parse_ipv4(address)
