@@ -28,7 +28,8 @@ from tests.lab.processes import LabError
 from .random_aces import near, policy
 
 POLICIES, QUICK, PACKETS = 200, 15, 60
-TCP_NEW = {2, 34, 16, 24, 48, 56}  # SYN (URG), ACK (PSH, URG): what opens or picks up a connection
+PSH = 8  # not looked at by connection tracking
+TCP_NEW = {2, 34, 16, 48}  # SYN (URG), ACK (URG): what opens or picks up a connection
 REPLY_FLAGS = {2: 18, 34: 18}
 QUERIES = {8, 13, 15, 17}  # ICMP echo, timestamp, information and mask requests open a conversation
 UNTRACKED = {
@@ -107,7 +108,7 @@ def test_stateless_lists_decide_as_predicted(path: ForwardingPath, full: bool) -
 def opens(packet: Packet) -> bool:
     """Say whether connection tracking takes an unexpected packet for a new connection, by the kernel's tables, not by ours."""
     if packet.protocol == 6 or packet.protocol == 256 + 6:
-        return packet.detail in TCP_NEW
+        return packet.detail & ~PSH in TCP_NEW
     if packet.ip_protocol in (1, 58):
         kind = packet.detail >> 8
         return kind == 128 or kind in UNTRACKED if packet.is_ipv6 else kind in QUERIES
@@ -131,7 +132,7 @@ def reply_to(packet: Packet) -> Packet:
     """Return the answer to an opener, written here and not taken from the engine."""
     detail = packet.detail
     if packet.ip_protocol == 6:
-        detail = REPLY_FLAGS.get(packet.detail, 16)
+        detail = REPLY_FLAGS.get(packet.detail & ~PSH, 16)
     elif packet.ip_protocol in (1, 58):
         detail = (129 << 8 if packet.is_ipv6 else 0) | packet.detail & 255
     return Packet(
