@@ -3,8 +3,8 @@
     generate_docs.py            write them
     generate_docs.py --check    say what is out of date, exit 1
 
-In a Markdown file the part between `<!-- begin NAME -->` and `<!-- end NAME -->` is ours. Three files are ours as a whole:
-`meta/runtime.yml`, `meta/ee-requirements.txt` and `docs/findings.md`.
+In a Markdown file the part between `<!-- begin NAME -->` and `<!-- end NAME -->` is ours. Four files are ours as a whole:
+`meta/runtime.yml`, `meta/ee-requirements.txt`, `docs/findings.md` and `docs/platform-limits.md`.
 """
 
 from __future__ import annotations
@@ -167,6 +167,48 @@ def findings(root: Path) -> str:
     return text
 
 
+def constants(path: Path, *wanted: str) -> dict[str, Any]:
+    """Return the literal values of constants of a Python file, without importing it."""
+    found = {}
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id in wanted:
+            found[node.targets[0].id] = ast.literal_eval(node.value)
+    return found
+
+
+def platform_limits(root: Path) -> str:
+    """Return docs/platform-limits.md: every number of the data files, with its source."""
+    room = root / "plugins" / "plugin_utils" / "dialects"
+    words = constants(room / "platform_limits.py", "CONFIDENCE", "COMPARED", "COUNTED", "TOLD")
+    classes = {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in public(room / "limits", ".yml")}
+    text = (
+        "# Platform limits\n\nWhat `acl_check` holds a list against when it is given a `budget`. This page is written by"
+        " `tools/generate_docs.py` from the files\nof `plugins/plugin_utils/dialects/limits/`, one platform class a file."
+        " The figures are for planning: what a device has free decides.\n\n## How a list is counted\n\n"
+        "- One entry takes source addresses x destination addresses x source ports x destination ports x messages hardware"
+        " entries, each counted in\n  aligned power-of-two blocks: ports 5000-5010 are 3, 1024-65535 are 6, 1-65534 are 30."
+        " A wildcard mask with holes is one.\n- A range, `gt`, `lt` or `neq` takes an operator register as long as there is one"
+        " (`compact_entries`), else it falls into blocks\n  (`hardware_entries`). The same operator with the same operands counts"
+        " once a side. `eq` takes none.\n- An IPv6 entry counts as often as the class says, usually twice.\n- While a list is"
+        " replaced, old and new stand side by side: the column is `with_old` in the result.\n- A DACL is programmed for each"
+        " session: give `copies`.\n\n## How sure a number is\n\n"
+    )
+    text += table(("word", "meaning"), words["CONFIDENCE"].items()) + "\n\n## What the numbers count\n\n"
+    kinds = {"compared": words["COMPARED"], "rule of counting": words["COUNTED"], "for the reader": words["TOLD"]}
+    text += table(
+        ("figure", "use", "meaning"), ((f"`{k}`", use, m) for use, part in kinds.items() for k, m in part.items())
+    )
+    for name, value in classes.items():
+        rows = [
+            (f"`{kind}`", f"{item['value']:,}", item["confidence"], plain(item["source"]))
+            for kind, item in value["limits"].items()
+        ]
+        text += f"\n\n## {name}\n\n{value['title']}. For {', '.join(f'`{p}`' for p in value['platforms'])}."
+        text += f" {value['note']}" if value.get("note") else ""
+        text += "\n\n" + table(("figure", "limit", "confidence", "source"), rows)
+    return text + "\n"
+
+
 def with_part(text: str, name: str, part: str) -> str:
     """Return text with the part between the two markers of that name replaced; unchanged where there are none."""
     pattern = re.compile(rf"(<!-- begin {name} -->\n).*?(<!-- end {name} -->)", re.DOTALL)
@@ -179,6 +221,7 @@ def generated(root: Path) -> dict[Path, str]:
         root / "meta" / "runtime.yml": runtime(root),
         root / "meta" / "ee-requirements.txt": ee_requirements(root),
         root / "docs" / "findings.md": findings(root),
+        root / "docs" / "platform-limits.md": platform_limits(root),
     }
     readme = root / "README.md"
     if readme.is_file():

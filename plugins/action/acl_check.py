@@ -9,7 +9,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.action import run_action
-from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.budget import BUDGETS
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.budget import budget_names
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.checks import check_result
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.registry import PLATFORMS
 
@@ -17,15 +17,19 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "platform": {"type": "str", "required": True, "choices": list(PLATFORMS)},
     "text": {"type": "str", "required": True},
     "name": {"type": "str"},
-    "budget": {"type": "str", "choices": list(BUDGETS)},
+    "budget": {"type": "str", "choices": list(budget_names())},
+    "old_text": {"type": "str"},
+    "in_use": {"type": "int"},
+    "copies": {"type": "int", "default": 1},
     "removable": {"type": "bool", "default": True},
 }
 
 
 def _check(values: dict[str, Any]) -> dict[str, Any]:
     return check_result(
-        values["platform"], values["text"], values["name"] or "", values["budget"] or "", values["removable"]
-    )
+        values["platform"], values["text"], values["name"] or "", values["budget"] or "", values["removable"],
+        old_text=values["old_text"] or "", in_use=values["in_use"] or 0, copies=values["copies"],
+    )  # fmt: skip
 
 
 class ActionModule(ActionBase):

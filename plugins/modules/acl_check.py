@@ -13,7 +13,9 @@ version_added: 1.0.0
 description:
   - Finds entries that can never match, because one earlier entry or several together cover them, entries that earlier ones cancel,
     and entries whose removal changes nothing. Exact for all packets, each with a witness packet and the entries to blame.
-  - Counts entries, bytes, hardware entries and layer-4 operators, and compares them with a named platform budget.
+  - Counts entries, bytes, hardware entries and layer-4 operators, and tells the headroom on a named platform, also while the list that it
+    replaces is still there.
+  - Needs no device and no inventory; the text is what C(show running-config | section access-list) or C(show ip access-lists) printed.
 options:
   platform:
     description:
@@ -32,9 +34,30 @@ options:
     type: str
   budget:
     description:
-      - Platform budget to compare with. Planning values; what a device has free decides.
+      - Platform class to hold the list against. The numbers, with their sources and how sure each is, are in
+        C(docs/platform-limits.md) of the collection. Planning values; what a device has free decides.
+      - V(ise_dacl) and V(sgacl) are for the text in Cisco ISE, the names of switches for what the text takes there.
     type: str
-    choices: [ise_dacl, sgacl, catalyst_2960x_inline, catalyst_9300, catalyst_4500, ie3x00, wlc_9800_40, wlc_9800_80, small_business_350]
+    choices: [asa, catalyst_1300, catalyst_2960x, catalyst_2960x_inline, catalyst_3650, catalyst_3850, catalyst_4500, catalyst_9200,
+      catalyst_9300, catalyst_9400_9500, catalyst_9500h_9600, catalyst_9600_silicon_one, ie3x00, ie4000_5000, ise_dacl,
+      nexus_9300_ex, nexus_9300_fx, nexus_9300_gen1, nexus_9300_gx2, nexus_nfe2, nftables, port_acl, sgacl,
+      small_business_350, wlc_9800_40, wlc_9800_80]
+  old_text:
+    description:
+      - The list that this one replaces, of the same O(platform). Until the new one is in force both take room in the hardware.
+      - Without it the old list is taken to be as large as the new one.
+    type: str
+  in_use:
+    description:
+      - Hardware entries that everything else on the device takes, from its own output, for example
+        C(show platform hardware fed switch active fwd-asic resource tcam utilization) less the list that is replaced.
+      - Without it the figure of an idle device of the class counts, where one is known.
+    type: int
+  copies:
+    description:
+      - How often the list is programmed. A downloadable ACL is programmed for each session on the ASIC.
+    type: int
+    default: 1
   removable:
     description:
       - Whether to look for entries whose removal changes nothing, which takes longest.
@@ -52,7 +75,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Check a DACL
+- name: Does every line of this DACL do something, and does it fit?
   segwright.microseg.acl_check:
     platform: dacl
     text: |-
@@ -63,6 +86,44 @@ EXAMPLES = r"""
     budget: ise_dacl
   register: checked
   failed_when: not checked.ok
+
+- name: One list out of a whole configuration, pasted from the switch
+  segwright.microseg.acl_check:
+    platform: ios
+    name: PUMPS_IN
+    text: |
+      sw1#show running-config | section access-list
+      ip access-list standard MGMT
+       10 permit 10.0.0.0 0.0.0.255
+      ip access-list extended PUMPS_IN
+       10 permit udp any eq bootpc any eq bootps
+       20 permit tcp 10.20.0.0 0.0.0.255 host 192.0.2.10 eq 443 8443
+       30 permit tcp host 10.20.0.7 host 192.0.2.10 eq 443
+       40 deny ip any any
+  register: pumps
+
+- name: What is wrong, in words
+  ansible.builtin.debug:
+    msg: "{{ pumps.anomalies | map(attribute='reason') | list }}"
+
+- name: Will the new list fit beside the old one on a Catalyst 9300 that uses 3,900 of its 5,120 entries otherwise?
+  segwright.microseg.acl_check:
+    platform: ios
+    text: |
+      ip access-list extended PLC_IN
+       permit tcp any host 192.0.2.20 eq 502
+       permit udp any 192.0.2.0 0.0.0.255 range 1024 65535
+    old_text: |
+      ip access-list extended PLC_IN
+       permit ip any 192.0.2.0 0.0.0.255
+    budget: catalyst_9300
+    in_use: 3900
+  register: swap
+
+- name: Headroom
+  ansible.builtin.debug:
+    msg: "{{ item.figure }}: {{ item.used }} used, {{ item.free }} free, {{ item.with_old }} of {{ item.limit }} during the swap"
+  loop: "{{ swap.budget.figures }}"
 """
 
 RETURN = r"""
@@ -92,6 +153,10 @@ anomalies:
     text:
       description: The entry.
       type: str
+    reason:
+      description: What is wrong, in words that name the entries to blame and a packet.
+      type: str
+      sample: "entry 30 (30 permit tcp host 10.20.0.7 host 192.0.2.10 eq 443) is covered by entry 20 (...)"
     covered_by:
       description: Places of the entries that decide its packets instead.
       type: list
@@ -103,10 +168,54 @@ anomalies:
       description: One packet that shows it.
       type: dict
 counts:
-  description: Entries, bytes, hardware_entries, tcp_operators, udp_operators.
+  description: What the list costs.
   returned: success
   type: dict
-  sample: {"entries": 4, "bytes": 120, "hardware_entries": 9, "tcp_operators": 1, "udp_operators": 0}
+  contains:
+    entries:
+      description: Lines when written for the platform.
+      type: int
+    bytes:
+      description: Size of the text.
+      type: int
+    line_bytes:
+      description: Size of the longest line.
+      type: int
+    hardware_entries:
+      description: Entries in hardware, every range of ports in aligned blocks.
+      type: int
+    compact_entries:
+      description: The same where a register compares each range.
+      type: int
+    tcp_operators:
+      description: Registers for gt, lt, neq and range of TCP.
+      type: int
+    udp_operators:
+      description: The same of UDP.
+      type: int
+    radius_packets:
+      description: At least so many RADIUS packets carry a downloadable ACL; 0 for other lists.
+      type: int
+budget:
+  description: What the list takes of the class named by O(budget); empty without it.
+  returned: success
+  type: dict
+  contains:
+    name:
+      description: Name of the class.
+      type: str
+    title:
+      description: What it is.
+      type: str
+    note:
+      description: What to know beside the numbers.
+      type: str
+    figures:
+      description:
+        - One item for each limit, with C(figure), C(meaning), C(limit), C(used) by this list, C(in_use) by the rest, C(free), C(with_old)
+          while the old list is there as well (0 for limits of a single list), C(fits_with_old), C(confidence) and C(source).
+      type: list
+      elements: dict
 errors:
   description: Findings of severity error.
   returned: success

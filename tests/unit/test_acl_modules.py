@@ -83,6 +83,7 @@ def test_check_result() -> None:
     assert found["counts"] == {
         "entries": 5, "bytes": len(DACL.replace("domain", "53")), "tcp_operators": 1, "udp_operators": 0,
         "hardware_entries": 1 + 4 + 1 + 1 + 1,  # 11000-11007, 11008-11135, 11136-11199, 11200
+        "compact_entries": 5, "line_bytes": len(DACL.splitlines()[1]), "radius_packets": 1,
     }  # fmt: skip
     assert [item["code"] for item in found["errors"]] == ["SW1112"]
     quiet = check_result("dacl", "permit udp any any eq domain\ndeny ip any any", removable=False)

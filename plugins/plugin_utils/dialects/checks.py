@@ -106,19 +106,36 @@ def difference_dicts(packets: PacketSet, limit: int = BOX_LIMIT) -> list[dict[st
     return result
 
 
-def check_result(platform: str, text: str, name: str = "", budget: str = "", removable: bool = True) -> dict[str, Any]:
-    """Return anomalies of a list with their certificates, its cost, and findings against a named budget.
+def check_result(
+    platform: str,
+    text: str,
+    name: str = "",
+    budget: str = "",
+    removable: bool = True,
+    *,
+    old_text: str = "",
+    in_use: int = 0,
+    copies: int = 1,
+) -> dict[str, Any]:
+    """Return anomalies of a list with their certificates, its cost, and what it takes of a named budget.
 
-    Raises FindingError SW1203 for a list that is not understood whole.
+    ``old_text`` holds the list that it replaces, of the same platform (default: one just like it); ``in_use`` and ``copies``
+    are those of ``check_budget``. Raises FindingError SW1203 for a list that is not understood whole.
     """
     source = registry.parse_one(platform, text, name)
     listing = source.first_match()
     writer = {"extended": "ios", "standard": "ios", "ipv6": "ios_ipv6", "nxos_ipv6": "nxos"}.get(source.kind, platform)
     found = find_anomalies(listing, removable=removable)
     findings = [item.finding(listing) for item in found]
+    shares: dict[str, Any] = {}
     if budget:
-        cost, more = check_budget(writer, source.aces, budget)
-        findings += more
+        old = registry.parse_one(platform, old_text, name) if old_text else source
+        old.first_match()  # an old list that is not understood has no size either
+        checked = check_budget(
+            writer, source.aces, budget, list_name=source.name, old=old.aces, in_use=in_use, copies=copies
+        )
+        findings += checked.findings
+        cost, shares = checked.cost, checked.as_dict()
     else:
         cost = cost_of(writer, source.aces)
     anomalies = []
@@ -131,6 +148,7 @@ def check_result(platform: str, text: str, name: str = "", budget: str = "", rem
             "entry": item.index + 1,
             "line": ace.line,
             "text": ace.raw,
+            "reason": item.finding(listing).message,
             "covered_by": [index + 1 for index in item.covering if index < len(source.aces)],
             "by_default": any(index >= len(source.aces) for index in item.covering),
             "witness": packet_dict(item.witness) if item.witness else {},
@@ -141,6 +159,7 @@ def check_result(platform: str, text: str, name: str = "", budget: str = "", rem
         "ok": not errors_of(findings),
         "anomalies": anomalies,
         "counts": cost.as_dict(),
+        "budget": shares,
         "errors": [finding.as_dict() for finding in errors_of(findings)],
         "warnings_found": [finding.as_dict() for finding in findings if finding.severity != "error"],
     }

@@ -26,3 +26,15 @@ FOREIGN_RULESET = Code(
 )
 BAD_ENTRY = Code("SW1211", "error", "an entry description cannot be read", "use the keys that acl_parse returns")
 UNKNOWN_BUDGET = Code("SW1212", "error", "a budget name is not known", "see the choices of the option budget")
+BAD_LIMITS = Code(
+    "SW1240", "error", "a file of platform limits is wrong", "see docs/platform-limits.md for what a file holds"
+)
+NO_ROOM_TO_SWAP = Code(
+    "SW1241",
+    "warning",
+    "old and new list do not fit side by side",
+    "change the list in place in steps, or free entries first",
+)
+OTHER_BUDGET = Code(
+    "SW1242", "warning", "a budget is one of another kind of list", "name the class of the device that gets the list"
+)

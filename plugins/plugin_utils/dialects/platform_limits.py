@@ -49,9 +49,9 @@ COUNTED = {
     "range_cost": "registers that one range takes",
     "idle_entries": "hardware entries in use before the first list",
     "radius_packet_bytes": "bytes of one RADIUS packet",
-    "object_group_entries": "members that object groups of a list may have in a table of their own",
 }
 TOLD = {
+    "object_group_entries": "members that object groups of a list may have in a table of their own",
     "egress_hardware_entries": "hardware entries for lists in the direction out",
     "lists": "lists",
     "port_list": "ports after one eq or neq",
@@ -118,9 +118,7 @@ def read_limits(name: str, document: Document) -> PlatformLimits:
         raise _wrong(f"platforms are some of {', '.join(SYNTAXES)}", document.location("platforms"))
     if not isinstance(value["limits"], dict) or not value["limits"]:
         raise _wrong("limits are missing", document.location("limits"))
-    found = {
-        kind: _limit(kind, item, document.location("limits", kind)) for kind, item in value["limits"].items()
-    }
+    found = {kind: _limit(kind, item, document.location("limits", kind)) for kind, item in value["limits"].items()}
     return PlatformLimits(name, value["title"], tuple(platforms), found, value.get("note", ""))
 
 
