@@ -30,6 +30,10 @@ class Tokens:
         """Return the next word, or one further ahead, in lower case, "" beyond the end."""
         return self._words[self.at + ahead].lower() if self.at + ahead < len(self._words) else ""
 
+    def copy(self) -> Tokens:
+        """Return another reader at the same place, to look ahead with."""
+        return Tokens(self._words, self.at)
+
     def take(self) -> str:
         """Return the next word in lower case; NotUnderstood at the end."""
         return self.take_name().lower()

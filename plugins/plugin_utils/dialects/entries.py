@@ -26,7 +26,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.text im
 KEYS = frozenset({
     "permit", "action", "family", "protocol", "source", "destination", "source_ports", "destination_ports", "established",
     "tcp_flags", "icmp", "fragments", "log", "remarks", "sequence", "line", "text", "label",
-    "conditions", "source_groups", "destination_groups", "object_groups", "matches", "estimate_matches",
+    "conditions", "source_groups", "destination_groups", "inactive", "object_groups", "matches", "estimate_matches",
 })  # fmt: skip
 _ANY = ("any", "all", "")
 
@@ -59,7 +59,7 @@ def ace_dict(ace: Ace) -> dict[str, Any]:
             result[name + "s"] = [str(low) if low == high else f"{low}-{high}" for low, high in values.pairs]
     if ace.conditions:
         result["conditions"] = list(ace.conditions)
-    for name in ("fragments", "log"):
+    for name in ("fragments", "log", "inactive"):
         if getattr(ace, name):
             result[name] = True
     if ace.remarks:
@@ -117,7 +117,7 @@ def _ace(value: Mapping[str, Any], family: int | None) -> Ace:
         detail=_detail(value, protocol, chosen), fragments=value.get("fragments") is True, log=value.get("log") is True,
         remarks=tuple(str(item) for item in value.get("remarks") or ()), label=str(value.get("label") or ""),
         source_group=_ports(value.get("source_groups")), destination_group=_ports(value.get("destination_groups")),
-        conditions=tuple(sorted({str(item) for item in value.get("conditions") or ()})),
+        conditions=tuple(sorted({str(item) for item in value.get("conditions") or ()})), inactive=value.get("inactive") is True,
         object_groups=tuple((str(side), str(name)) for side, name in (value.get("object_groups") or {}).items()),
     )  # fmt: skip
 

@@ -38,7 +38,8 @@ class Ace:
     ``family``: 4, 6, or 0 for a list without addresses that counts for both. ``detail``: TCP flag numbers 0 to 63 or ICMP
     type * 256 + code, as in ``packets.model``. ``conditions``: canonical texts of what the line demands besides and no field holds
     ("time-range WORK", "dscp ef"), sorted and without doubles; all must hold. ``source_group``, ``destination_group``: security
-    group tags 0 to 65535. ``line`` is the line in the text read (from 1; 0: generated), ``label`` the rule
+    group tags 0 to 65535. ``inactive``: the device keeps
+    the line but it is not in force and matches nothing. ``line`` is the line in the text read (from 1; 0: generated), ``label`` the rule
     that a generated line comes from.
 
     With conditions the packets of the fields are an upper bound (``destination object-group X`` of a group without definition: any).
@@ -67,6 +68,7 @@ class Ace:
     object_groups: tuple[tuple[str, str], ...] = ()
     matches: int | None = None
     estimate_matches: int | None = None
+    inactive: bool = False
 
     @property
     def established(self) -> bool:
@@ -83,12 +85,15 @@ class Ace:
         return (
             self.permit, self.protocol, self.family, self.source, self.destination, self.source_ports,
             self.destination_ports, self.detail, self.fragments, self.source_group, self.destination_group, self.conditions,
+            self.inactive,
         )  # fmt: skip
 
     @property
     def plain(self) -> bool:
-        """Whether the entry has neither conditions nor groups, which few syntaxes can say."""
-        return not self.conditions and self.source_group is None and self.destination_group is None
+        """Whether the entry is in force and has neither conditions nor groups, which few syntaxes can say."""
+        return (
+            not self.inactive and not self.conditions and self.source_group is None and self.destination_group is None
+        )
 
     def to_boxes(self, fragments_like_ios: bool = True) -> tuple[Box, ...]:
         """Return the packets that the line matches.
@@ -96,6 +101,8 @@ class Ace:
         With the rule of IOS (facts/devices.md section 6.2) a permit line with layer-4 criteria also matches every non-initial
         fragment between its addresses, and such a deny line matches none. Without it a layer-4 line matches no such fragment.
         """
+        if self.inactive:
+            return ()
         boxes: list[Box] = []
         for family in (4, 6) if self.family == 0 else (self.family,):
             base = self._base(family)

@@ -9,13 +9,21 @@ from collections.abc import Sequence
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
-from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import codes, dacl, ios, nftables, nxos, sgacl
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import (
+    asa,
+    codes,
+    dacl,
+    ios,
+    nftables,
+    nxos,
+    sgacl,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import Ace, ParsedAcl
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.compare import compare
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import PacketSpace
 
 PLATFORMS = ("dacl", "sgacl", "ios", "ios_ipv6", "nxos", "asa", "nftables")
-SUPPORTED = ("dacl", "sgacl", "ios", "ios_ipv6", "nxos", "nftables")
+SUPPORTED = ("dacl", "sgacl", "ios", "ios_ipv6", "nxos", "asa", "nftables")
 
 
 def check_platform(platform: str) -> None:
@@ -40,6 +48,8 @@ def parse(platform: str, text: str, **options: Any) -> list[ParsedAcl]:
         return nftables.parse(text, **options)
     if platform == "nxos":
         return nxos.parse(text)
+    if platform == "asa":
+        return asa.parse(text)
     return ios.parse(text) if platform == "ios" else ios.parse_ipv6(text)
 
 
@@ -70,6 +80,8 @@ def render(platform: str, name: str, aces: Sequence[Ace], **options: Any) -> str
         return nftables.render(name, aces, **options)
     if platform == "nxos":
         return nxos.render(name, aces, **options)
+    if platform == "asa":
+        return asa.render(name, aces, **options)
     return ios.render(name, aces, 6 if platform == "ios_ipv6" else 4, **options)
 
 
@@ -84,6 +96,8 @@ def render_lines(platform: str, aces: Sequence[Ace], **options: Any) -> list[tup
         return nftables.lines(aces, **options)
     if platform == "nxos":
         return nxos.lines(aces, **options)
+    if platform == "asa":
+        return asa.lines(aces, **options)
     return ios.lines(aces, 6 if platform == "ios_ipv6" else 4, **options)
 
 
@@ -100,9 +114,15 @@ def list_round_trip(platform: str, source: ParsedAcl) -> bool:
     """Return whether one list is understood whole and its rendering has the same meaning."""
     if source.opaque:
         return False
-    writer = {"extended": "ios", "standard": "ios", "ipv6": "ios_ipv6", "sgacl_ipv6": "sgacl", "nxos_ipv6": "nxos"}.get(
-        source.kind, source.kind
-    )
+    writer = {
+        "extended": "ios",
+        "standard": "ios",
+        "ipv6": "ios_ipv6",
+        "sgacl_ipv6": "sgacl",
+        "nxos_ipv6": "nxos",
+        "asa_standard": "asa",
+        "asa_advanced": "asa",
+    }.get(source.kind, source.kind)
     try:
         if writer == "nftables":
             text = nftables.render(

@@ -1,0 +1,343 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Objects and object groups of a Cisco ASA configuration (facts/devices.md section 1.7): what a name stands for.
+
+A group is resolved through its groups. What cannot be resolved (a name that the text does not define, an FQDN, a member that
+is not understood, a circle) stays open as a condition in one canonical wording, so that only the packets it may match are not modelled.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import asa_names
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_ace import (
+    NotUnderstood,
+    parse_ipv4,
+    parse_ipv6,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_match import (
+    OPERATORS,
+    Tokens,
+    ipv6_prefix,
+    port_set,
+    take_message,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet, from_wildcard
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import ICMP, ICMPV6
+
+_DEPTH = 16
+_ALL_IPV4 = IntervalSet.of((0, 0xFFFFFFFF))
+NONE = IntervalSet()
+
+
+@dataclass(frozen=True)
+class Part:
+    """Addresses of one family (0: both) on one side of an entry, None for all; ``condition`` names what is open about them."""
+
+    family: int
+    values: IntervalSet | None = None
+    condition: str = ""
+
+
+@dataclass(frozen=True)
+class Service:
+    """A protocol (None: every one) with its ports or messages; ``condition`` names what is open about it."""
+
+    protocol: int | None = None
+    source_ports: IntervalSet | None = None
+    destination_ports: IntervalSet | None = None
+    detail: IntervalSet | None = None
+    condition: str = ""
+
+
+@dataclass
+class Block:
+    """One definition: its kind (``network``, ``service``, ``protocol``, ``icmp-type``, ``security`` or another), and its lines."""
+
+    kind: str
+    name: str
+    group: bool
+    protocols: tuple[int, ...] = ()
+    lines: list[str] = field(default_factory=list)
+    broken: bool = False
+
+
+@dataclass
+class Objects:
+    """Every definition of a text. ``any_family`` is 4 for releases before 9.0, where ``any`` was IPv4 only, else 0."""
+
+    objects: dict[str, Block] = field(default_factory=dict)
+    groups: dict[str, Block] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+    any_family: int = 0
+    _networks: dict[tuple[str, bool], tuple[Part, ...]] = field(default_factory=dict)
+    _services: dict[tuple[str, bool], tuple[Service, ...]] = field(default_factory=dict)
+
+    def kind(self, name: str, group: bool) -> str:
+        """Return the kind of an object or group, "" where the text does not define it."""
+        block = (self.groups if group else self.objects).get(name)
+        return block.kind if block else ""
+
+    def network(self, name: str, group: bool) -> tuple[Part, ...]:
+        """Return the addresses of a network object or group: one part a family, and one for each open member."""
+        key = (name, group)
+        if key not in self._networks:
+            self._networks[key] = _merged(self._network(name, group, ()))
+        return self._networks[key]
+
+    def _network(self, name: str, group: bool, above: tuple[str, ...]) -> list[Part]:
+        block = (self.groups if group else self.objects).get(name)
+        open_part = [Part(0, None, _label(name, group))]
+        if block is None or block.kind != "network" or block.broken or not block.lines:
+            return open_part
+        if name in above or len(above) >= _DEPTH:
+            raise NotUnderstood(f"object group {name!r} holds itself, or groups are nested too deep")
+        if not group and len(block.lines) > 1:
+            return open_part
+        result: list[Part] = []
+        for line in block.lines:
+            words = Tokens(line.split())
+            try:
+                result += self._network_member(words, block, (*above, name))
+                if words.peek():
+                    return open_part
+            except NotUnderstood as problem:
+                if "holds itself" in str(problem):
+                    raise
+                return open_part
+        return result
+
+    def _network_member(self, words: Tokens, block: Block, above: tuple[str, ...]) -> list[Part]:
+        word = words.take()
+        if block.group and word == "group-object":
+            return self._network(words.take_name(), True, above)
+        if block.group and word == "network-object" and words.take_if("object"):
+            return self._network(words.take_name(), False, above)
+        if block.group and word == "network-object":
+            return [self.address(words)]
+        if not block.group and word == "fqdn":
+            version = words.take_if("v4", "v6")
+            return [Part({"v4": 4, "v6": 6}.get(version, 0), None, f"fqdn {words.take()}")]
+        if not block.group and word in ("host", "range", "subnet"):
+            words.at -= 0 if word == "subnet" else 1
+            return [self.address(words)]
+        raise NotUnderstood(f"{word!r} is not understood")
+
+    def address(self, words: Tokens) -> Part:
+        """Return what ``host A``, ``A MASK``, ``range A B`` or ``X:X::X/length`` names; a name is looked up."""
+        word = words.take_name()
+        if word.lower() == "host":
+            return self._host(words.take_name())
+        if word.lower() == "range":
+            low, high = (self._value(words.take_name()) for _end in range(2))
+            if low[0] != high[0] or low[1] > high[1]:
+                raise NotUnderstood("a range with ends that do not fit")
+            return Part(low[0], IntervalSet.of((low[1], high[1])))
+        if "/" in word:
+            return Part(6, ipv6_prefix(word))
+        known = word if word[0].isdigit() and "." in word and word not in self.names else self.names.get(word)
+        mask = words.take()
+        loose = parse_ipv4(mask) ^ 0xFFFFFFFF
+        if known is None:
+            return Part(4, None, f"{word} {mask}")
+        found = from_wildcard(parse_ipv4(known), loose)
+        if found is None:
+            raise NotUnderstood(f"mask {mask} falls into more than 4,096 pieces")
+        return Part(4, None if found == _ALL_IPV4 else found)
+
+    def _host(self, word: str) -> Part:
+        try:
+            family, value = self._value(word)
+        except NotUnderstood:
+            if re.match(r"[0-9.:]+\Z", word):
+                raise
+            return Part(0, None, f"host {word}")
+        return Part(family, IntervalSet.single(value))
+
+    def _value(self, word: str) -> tuple[int, int]:
+        word = self.names.get(word, word)
+        return (6, parse_ipv6(word)) if ":" in word else (4, parse_ipv4(word))
+
+    def services(self, name: str, group: bool) -> tuple[Service, ...]:
+        """Return the services of a service object, service group or protocol group; an open one has a condition."""
+        key = (name, group)
+        if key not in self._services:
+            self._services[key] = tuple(dict.fromkeys(self._service(name, group, ())))
+        return self._services[key]
+
+    def _service(self, name: str, group: bool, above: tuple[str, ...]) -> list[Service]:
+        block = (self.groups if group else self.objects).get(name)
+        open_service = [Service(condition=_label(name, group))]
+        if block is None or block.broken or not block.lines or block.kind not in ("service", "protocol"):
+            return open_service
+        if block.protocols or (not group and len(block.lines) > 1):
+            return open_service  # a group of ports is no service
+        if name in above or len(above) >= _DEPTH:
+            raise NotUnderstood(f"object group {name!r} holds itself, or groups are nested too deep")
+        result: list[Service] = []
+        for line in block.lines:
+            words = Tokens(line.split())
+            try:
+                result += self._service_member(words, block, (*above, name))
+                if words.peek():
+                    return open_service
+            except NotUnderstood as problem:
+                if "holds itself" in str(problem):
+                    raise
+                return open_service
+        return result
+
+    def _service_member(self, words: Tokens, block: Block, above: tuple[str, ...]) -> list[Service]:
+        word = words.take()
+        if block.group and word == "group-object":
+            return self._service(words.take_name(), True, above)
+        if block.kind == "protocol" and word == "protocol-object":
+            return [Service(protocol) for protocol in protocol_numbers(words.take())]
+        if block.kind == "service" and block.group and word == "service-object" and words.take_if("object"):
+            return self._service(words.take_name(), False, above)
+        if block.kind == "service" and word == ("service-object" if block.group else "service"):
+            return service_words(words)
+        raise NotUnderstood(f"{word!r} is not understood")
+
+    def ports(self, name: str, above: tuple[str, ...] = ()) -> tuple[tuple[int, ...], IntervalSet] | None:
+        """Return (protocols, ports) of a group of ports, None where it is not resolved."""
+        block = self.groups.get(name)
+        if (
+            block is None
+            or block.broken
+            or not block.lines
+            or not block.protocols
+            or name in above
+            or len(above) >= _DEPTH
+        ):
+            return None
+        result = NONE
+        table = asa_names.port_names(set(block.protocols))
+        for line in block.lines:
+            words = Tokens(line.split())
+            word = words.take()
+            try:
+                if word == "group-object":
+                    inner = self.ports(words.take_name(), (*above, name))
+                    if inner is None or not set(block.protocols) <= set(inner[0]):
+                        return None
+                    result = result.union(inner[1])
+                elif word == "port-object" and words.peek() in ("eq", "range"):
+                    result = result.union(port_set(words, words.take(), table))
+                else:
+                    return None
+            except NotUnderstood:
+                return None
+            if words.peek():
+                return None
+        return block.protocols, result
+
+    def messages(self, name: str, ipv6: bool, above: tuple[str, ...] = ()) -> IntervalSet | None:
+        """Return the messages of an ICMP type group, None where it is not resolved."""
+        block = self.groups.get(name)
+        if (
+            block is None
+            or block.kind != "icmp-type"
+            or block.broken
+            or not block.lines
+            or name in above
+            or len(above) >= _DEPTH
+        ):
+            return None
+        result = NONE
+        for line in block.lines:
+            words = Tokens(line.split())
+            word = words.take()
+            try:
+                found = None
+                if word == "group-object":
+                    found = self.messages(words.take_name(), ipv6, (*above, name))
+                elif word == "icmp-object":
+                    found = take_message(words, asa_names.ICMPV6_MESSAGES if ipv6 else asa_names.ICMP_MESSAGES)
+            except NotUnderstood:
+                return None
+            if found is None or words.peek():
+                return None
+            result = result.union(found)
+        return result
+
+    def tags(self, name: str, above: tuple[str, ...] = ()) -> IntervalSet | None:
+        """Return the security group tags of a security group, None where it is not resolved (a member by name)."""
+        block = self.groups.get(name)
+        if (
+            block is None
+            or block.kind != "security"
+            or block.broken
+            or not block.lines
+            or name in above
+            or len(above) >= _DEPTH
+        ):
+            return None
+        result = NONE
+        for line in block.lines:
+            match = re.match(r"(?:security-group tag (\d{1,5})|group-object (\S+))\Z", line)
+            found = None
+            if match and match[1] and int(match[1]) <= 65535:
+                found = IntervalSet.single(int(match[1]))
+            elif match and match[2]:
+                found = self.tags(match[2], (*above, name))
+            if found is None:
+                return None
+            result = result.union(found)
+        return result
+
+
+def _label(name: str, group: bool) -> str:
+    return f"{'object-group' if group else 'object'} {name}"
+
+
+def _merged(parts: list[Part]) -> tuple[Part, ...]:
+    """Return the parts with the known addresses of each family in one."""
+    result: list[Part] = []
+    for family in (4, 6):
+        known = [part.values for part in parts if part.family == family and not part.condition]
+        if any(values is None for values in known):
+            result.append(Part(family))
+        elif known:
+            result.append(Part(family, IntervalSet.of(*(pair for values in known if values for pair in values.pairs))))
+    return (*result, *dict.fromkeys(part for part in parts if part.condition))
+
+
+def protocol_numbers(word: str) -> tuple[int | None, ...]:
+    """Return the protocols that a word names, None for every one; NotUnderstood otherwise."""
+    if word == "ip":
+        return (None,)
+    if word == "tcp-udp":
+        return (6, 17)
+    if word in asa_names.PROTOCOLS:
+        return (asa_names.PROTOCOLS[word],)
+    if re.match(r"[0-9]{1,3}\Z", word) and int(word) <= 255:
+        return (int(word),)
+    raise NotUnderstood(f"protocol {word!r} is not understood")
+
+
+def service_words(words: Tokens) -> list[Service]:
+    """Return what ``tcp source eq 1 destination eq 2``, ``icmp echo`` or ``ospf`` names, for objects and group members."""
+    protocols = protocol_numbers(words.take())
+    numbers = {number for number in protocols if number is not None}
+    if numbers & {ICMP, ICMPV6}:
+        table = asa_names.ICMPV6_MESSAGES if ICMPV6 in numbers else asa_names.ICMP_MESSAGES
+        return [Service(protocols[0], detail=take_message(words, table))]
+    sides: list[IntervalSet | None] = [None, None]
+    if numbers and numbers <= set(asa_names.PORT_NAMES):
+        names = asa_names.port_names(numbers)
+        if words.take_if("source"):
+            sides[0] = port_set(words, _operator(words), names)
+        if words.take_if("destination") or words.peek() in OPERATORS:
+            sides[1] = port_set(words, _operator(words), names)
+    return [Service(protocol, sides[0], sides[1]) for protocol in protocols]
+
+
+def _operator(words: Tokens) -> str:
+    word = words.take()
+    if word not in OPERATORS:
+        raise NotUnderstood(f"{word!r} is not an operator")
+    return word
