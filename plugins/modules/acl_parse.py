@@ -18,7 +18,9 @@ description:
 options:
   platform:
     description:
-      - Syntax of the text. V(asa) is not supported yet and fails with finding SW1202.
+      - Syntax of the text. V(nxos) is for IPv4 and IPv6 lists of NX-OS, V(asa) for lists of ASA and FTD.
+      - Object groups, service objects and names that the text defines are resolved; definitions may stand before or behind the list.
+        A name that it does not define is a condition of the entry.
     type: str
     required: true
     choices: [dacl, sgacl, ios, ios_ipv6, nxos, asa, nftables]
@@ -45,6 +47,24 @@ EXAMPLES = r"""
     text: "{{ lookup('ansible.builtin.file', 'show_ip_access_lists.txt') }}"
   register: lists
 
+- name: Read the running configuration of a firewall, its object groups resolved
+  segwright.microseg.acl_parse:
+    platform: asa
+    text: "{{ lookup('ansible.builtin.file', 'firewall.cfg') }}"
+  register: firewall
+
+- name: Read the lists of a Nexus switch with their object groups
+  segwright.microseg.acl_parse:
+    platform: nxos
+    text: |
+      object-group ip port WEB
+        10 eq 80
+        20 eq 443
+      ip access-list PUMPS
+        statistics per-entry
+        10 permit tcp 192.0.2.0/24 any portgroup WEB
+  register: nexus
+
 - name: Stop where a line is not understood
   ansible.builtin.assert:
     that: lists.round_trip
@@ -62,8 +82,8 @@ acls:
       type: str
     kind:
       description:
-        - Kind of the list, V(extended), V(standard), V(ipv6), V(dacl), V(sgacl), V(nxos), V(nxos_ipv6), V(nftables), or
-          V(foreign) and what it is.
+        - Kind of the list, V(extended), V(standard), V(ipv6), V(dacl), V(sgacl), V(nxos), V(nxos_ipv6), V(asa),
+          V(asa_standard), V(asa_advanced), V(nftables), or V(foreign) and what it is.
       type: str
     entries:
       description:

@@ -161,7 +161,9 @@ PLAY = """
       check_mode: true
     - segwright.microseg.acl_check: {platform: dacl, text: "permit tcp any any eq 443", budget: ise_dacl}
       register: checked
-    - segwright.microseg.acl_parse: {platform: asa, text: "x"}
+    - segwright.microseg.acl_parse: {platform: asa, text: "access-list A extended permit tcp any any eq https"}
+      register: firewall
+    - segwright.microseg.acl_check: {platform: asa, text: "x"}
       register: refused
       ignore_errors: true
     - ansible.builtin.assert:
@@ -169,7 +171,8 @@ PLAY = """
           - parsed.round_trip and not parsed.changed
           - compared.equal
           - checked.ok
-          - refused is failed and refused.errors[0].code == 'SW1202'
+          - refused is failed and refused.errors[0].code == 'SW1205'
+          - firewall.round_trip and firewall.acls[0].entries[0].destination_ports == ['443']
           - >-
             ([{'action':'permit', 'protocol':'udp'}] | segwright.microseg.to_dacl).startswith('permit udp any any')
 """

@@ -10,19 +10,24 @@ is compared without later fragments.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import product
 from math import prod
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.names import safe_name
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import asa_names
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.asa_ace import parse_extended
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.asa_objects import Objects
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.asa_text import read_lists
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_values import NotUnderstood
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_write import (
     LINE_LIMIT,
     blocks,
     cannot,
     message_words,
     port_words,
+    safe_conditions,
     too_many,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.ios import catches_all, remark_text
@@ -31,6 +36,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.interva
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import ICMP, ICMPV6, TCP
 
 WILDCARD_FROM = 17  # prefixes; from here on addresses that are a discontiguous mask are refused: this platform has none
+_FQDN = re.compile(r"fqdn [a-z0-9][a-z0-9_.-]{0,50}\Z")
 _MESSAGES = IntervalSet.of((0, 65535))
 _FLAGS = IntervalSet.of((0, 63))
 
@@ -99,7 +105,28 @@ def ace_lines(ace: Ace) -> list[str]:
     count = prod(map(len, columns))
     if count > LINE_LIMIT:
         raise too_many(ace, count)
-    return ["".join(part) + (" log" if ace.log else "") + tail for part in product(*columns)]
+    result = ["".join(part) + (" log" if ace.log else "") + tail for part in product(*columns)]
+    if ace.conditions:
+        _read_back(ace, result)
+    return result
+
+
+def _read_back(ace: Ace, written: list[str]) -> None:
+    """Raise FindingError SW1204 unless lines with conditions read back to just these: texts may come from anywhere."""
+    safe_conditions(ace)
+    wanted = set()
+    for text in ace.conditions:
+        side, _blank, name = text.partition(" ")
+        if name.startswith("fqdn ") and not _FQDN.match(name):
+            raise cannot(ace, f"condition {text!r} is not safe to write")
+        wanted.add(f"{side} object {_fqdn_name(name, ace)}" if name.startswith("fqdn ") else text)
+    for line in written:
+        try:
+            again = parse_extended(line.split(), Objects())
+        except NotUnderstood as problem:
+            raise cannot(ace, f"its conditions cannot be said: {problem}") from problem
+        if [(item.log, item.inactive, set(item.conditions)) for item in again] != [(ace.log, ace.inactive, wanted)]:
+            raise cannot(ace, f"conditions {', '.join(ace.conditions)} are not those of this platform")
 
 
 class _Conditions:

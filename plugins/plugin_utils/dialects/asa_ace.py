@@ -22,13 +22,13 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.asa_ob
     Service,
     protocol_numbers,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_ace import NotUnderstood
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_match import (
     OPERATORS,
     Tokens,
     port_set,
     take_message,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_values import NotUnderstood
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import Ace
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import ICMP, ICMPV6

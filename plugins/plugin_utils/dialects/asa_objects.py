@@ -13,17 +13,17 @@ import re
 from dataclasses import dataclass, field
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import asa_names
-from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_ace import (
-    NotUnderstood,
-    parse_ipv4,
-    parse_ipv6,
-)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_match import (
     OPERATORS,
     Tokens,
     ipv6_prefix,
     port_set,
     take_message,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_values import (
+    NotUnderstood,
+    parse_ipv4,
+    parse_ipv6,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet, from_wildcard
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import ICMP, ICMPV6

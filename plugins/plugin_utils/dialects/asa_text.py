@@ -16,8 +16,8 @@ from itertools import groupby
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.asa_ace import parse_extended, parse_standard
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.asa_objects import Block, Objects
-from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_ace import NotUnderstood
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_text import checked_lines
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_values import NotUnderstood
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import Ace, Opaque, ParsedAcl
 
 _LINE = re.compile(r"access-list (?P<name>\S+) (?:line (?P<number>\d{1,7}) )?(?P<rest>\S.*)\Z")
@@ -25,7 +25,9 @@ _HEADER = re.compile(
     r"access-list (?P<name>\S+?); (?P<elements>\d+) elements?(?:; name hash: 0x[0-9a-f]+)?(?: \(dynamic\))?\Z"
 )
 _SETTING = re.compile(r"access-list (?:cached ACL log flows|alert-interval \d+\Z|deny-flow-max \d+\Z)")
-_HITS = re.compile(r"(?P<hits>\s*\(hitcnt=\d+\))?(?P<state>\s*\(inactive\))?(?P<hash>\s*0x[0-9a-f]{1,8})?\s*\Z")
+_HITS = re.compile(
+    r"(?P<hits>\s*\(hitcnt=(?P<count>\d+)\))?(?P<state>\s*\(inactive\))?(?P<hash>\s*0x[0-9a-f]{1,8})?\s*\Z"
+)
 _BLOCK = re.compile(
     r"(?P<word>object|object-group) (?P<kind>[a-z-]+) (?P<name>\S+)(?: (?P<protocol>tcp|udp|tcp-udp))?\Z", re.IGNORECASE
 )
@@ -58,6 +60,7 @@ class _Row:
     text: str
     shown: bool
     waiting: bool = False  # marked "(inactive)" by the device
+    matches: int | None = None
 
 
 @dataclass
@@ -135,7 +138,7 @@ class _Draft:
     def _entries(self, row: _Row, inside: list[_Row], objects: Objects) -> Iterator[Ace]:
         for item in inside or [row]:
             for ace in _aces(item, objects):
-                yield replace(ace, line=item.line, raw=item.text, sequence=item.position)
+                yield replace(ace, line=item.line, raw=item.text, sequence=item.position, matches=item.matches)
             both = re.search(r"\bany any\b", item.text) and " icmp" not in item.text
             self._counted += 1
             self._double += 1 if both else 0
@@ -291,4 +294,5 @@ class _Reader:
         shown = bool(tail and (tail["hits"] or tail["hash"]) and position is not None)
         body = words[1][: tail.start()] if tail and shown else words[1]
         waiting = bool(tail and shown and tail["state"])
-        draft.rows.append(_Row(number, position, words[0], " ".join(body.split()), shown, waiting))
+        matches = int(tail["count"]) if tail and shown and tail["count"] else None
+        draft.rows.append(_Row(number, position, words[0], " ".join(body.split()), shown, waiting, matches))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_ace import NotUnderstood, parse_ipv6
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_values import NotUnderstood, parse_ipv6
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.names import Message
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet, from_wildcard
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import PORTS

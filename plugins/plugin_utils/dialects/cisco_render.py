@@ -47,6 +47,8 @@ def ace_lines(
     """
     if ace.source_group is not None or ace.destination_group is not None:
         raise _cannot(ace, "the syntax has no security group tags")
+    if ace.inactive:
+        raise _cannot(ace, "the syntax has no inactive entries")
     if addresses and ace.family not in (4, 6):
         raise _cannot(ace, "it has no address family")
     if not addresses and not (ace.source is None and ace.destination is None):

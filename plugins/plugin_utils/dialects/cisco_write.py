@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterator
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
@@ -16,6 +17,9 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.interva
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import PORT_PROTOCOLS, PORTS
 
 LINE_LIMIT = 20_000
+_SAFE = re.compile(
+    r"[!->@-~]{1,255}(?: [!->@-~]{1,255}){0,7}\Z"
+)  # no blanks or lines of its own, no "?" that asks for help
 
 
 def cannot(ace: Ace, reason: str) -> FindingError:
@@ -28,6 +32,13 @@ def too_many(ace: Ace, count: int) -> FindingError:
     return FindingError(
         codes.TOO_LARGE.at(f"one entry needs {count} lines ({ace.label or ace.raw or 'without label'})")
     )
+
+
+def safe_conditions(ace: Ace) -> None:
+    """Raise FindingError SW1204 for a condition with characters that may do more on a command line than stand there."""
+    for text in ace.conditions:
+        if not _SAFE.match(text):
+            raise cannot(ace, f"condition {text!r} is not safe to write")
 
 
 def port_words(ace: Ace, values: IntervalSet | None) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Code
 
 UNKNOWN_PLATFORM = Code("SW1201", "error", "a platform is not known", "see the choices of the option platform")
-NOT_SUPPORTED = Code("SW1202", "error", "a platform is not supported yet", "use another enforcement point for now")
+# SW1202 (a platform is not supported yet) is retired: every platform is read and written. The number is not used again.
 OPAQUE = Code(
     "SW1203", "error", "a list has lines that are not understood", "rewrite the line named, or exclude the list"
 )

@@ -13,16 +13,19 @@ from math import prod
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.names import safe_name
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import codes, names
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_values import NotUnderstood
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_write import (
     LINE_LIMIT,
     blocks,
     cannot,
     message_words,
     port_words,
+    safe_conditions,
     too_many,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.ios import catches_all, remark_text
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import Ace, ParsedAcl
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.nxos_ace import Groups, parse_ace
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.nxos_text import IMPLICIT_IPV6, read_lists
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import ESTABLISHED, ICMP, ICMPV6, TCP
@@ -113,6 +116,8 @@ def ace_lines(ace: Ace) -> list[str]:
         return [ace.conditions[0]]
     if ace.source_group is not None or ace.destination_group is not None:
         raise cannot(ace, "lists of this platform see no security group tags")
+    if ace.inactive:
+        raise cannot(ace, "lists of this platform have no inactive entries")
     if ace.fragments and ace.layer4:
         raise cannot(ace, "later fragments have no ports or flags")
     placed = {text.rpartition(" ")[0]: text for text in ace.conditions if text.startswith(("source ", "destination "))}
@@ -130,7 +135,22 @@ def ace_lines(ace: Ace) -> list[str]:
     count = prod(map(len, columns))
     if count > LINE_LIMIT:
         raise too_many(ace, count)
-    return ["".join(part) + rest + (" log" if ace.log else "") for part in product(*columns)]
+    result = ["".join(part) + rest + (" log" if ace.log else "") for part in product(*columns)]
+    if ace.conditions:
+        _read_back(ace, result)
+    return result
+
+
+def _read_back(ace: Ace, written: list[str]) -> None:
+    """Raise FindingError SW1204 unless lines with conditions read back to just these: texts may come from anywhere."""
+    safe_conditions(ace)
+    for line in written:
+        try:
+            again = parse_ace(line.split(), ace.family, Groups())
+        except NotUnderstood as problem:
+            raise cannot(ace, f"its conditions cannot be said: {problem}") from problem
+        if again.conditions != ace.conditions or again.log != ace.log or again.fragments != ace.fragments:
+            raise cannot(ace, f"conditions {', '.join(ace.conditions)} are not those of this platform")
 
 
 def _in_order(ace: Ace) -> list[str]:

@@ -14,12 +14,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import names, nxos_names
-from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_ace import (
-    NotUnderstood,
-    parse_ipv4,
-    parse_ipv6,
-    parse_wildcard,
-)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_match import (
     OPERATORS,
     Tokens,
@@ -28,6 +22,12 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_
     masked,
     port_set,
     take_message,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_values import (
+    NotUnderstood,
+    parse_ipv4,
+    parse_ipv6,
+    parse_wildcard,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import Ace
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet

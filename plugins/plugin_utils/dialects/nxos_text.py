@@ -12,9 +12,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_ace import NotUnderstood
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_match import Tokens, port_set
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_text import checked_lines
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_values import NotUnderstood
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import Ace, Opaque, ParsedAcl
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.nxos_ace import Groups, address_set, parse_ace
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
@@ -137,7 +137,8 @@ class _Draft:
         words = text.split()
         ace = parse_ace(words, self.family, groups)
         return replace(
-            ace, remarks=tuple(remarks), line=number, raw=" ".join(words), sequence=sequence
+            ace, remarks=tuple(remarks), line=number, raw=" ".join(words), sequence=sequence,
+            matches=int(counter[1]) if counter else None,
         )  # fmt: skip
 
 

@@ -23,21 +23,18 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.compare
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import PacketSpace
 
 PLATFORMS = ("dacl", "sgacl", "ios", "ios_ipv6", "nxos", "asa", "nftables")
-SUPPORTED = ("dacl", "sgacl", "ios", "ios_ipv6", "nxos", "asa", "nftables")
 
 
 def check_platform(platform: str) -> None:
-    """Raise FindingError SW1201 for a name that is not known, SW1202 for a platform that is not supported yet."""
+    """Raise FindingError SW1201 for a name that is not known."""
     if platform not in PLATFORMS:
         raise FindingError(codes.UNKNOWN_PLATFORM.at(f"platform {platform!r} is not one of {', '.join(PLATFORMS)}"))
-    if platform not in SUPPORTED:
-        raise FindingError(codes.NOT_SUPPORTED.at(f"platform {platform!r} is not supported yet"))
 
 
 def parse(platform: str, text: str, **options: Any) -> list[ParsedAcl]:
     """Return the lists in a text of the platform. Never guesses: what is not understood is in ``opaque`` of its list.
 
-    Options: ``family`` (sgacl: 4, 6 or 0 for both), ``name`` (dacl, sgacl). Raises FindingError SW1201, SW1202, SW1207.
+    Options: ``family`` (sgacl: 4, 6 or 0 for both), ``name`` (dacl, sgacl). Raises FindingError SW1201, SW1207.
     """
     check_platform(platform)
     if platform == "dacl":
@@ -69,7 +66,7 @@ def parse_one(platform: str, text: str, name: str = "") -> ParsedAcl:
 def render(platform: str, name: str, aces: Sequence[Ace], **options: Any) -> str:
     """Return the text of a list. Options: see ``render`` of the dialect (``end``, ``remarks``, ``numbers``, ...).
 
-    Raises FindingError SW1201, SW1202, SW1204 (an entry cannot be said), SW1207, and ValueError for an unsafe name.
+    Raises FindingError SW1201, SW1204 (an entry cannot be said), SW1207, and ValueError for an unsafe name.
     """
     check_platform(platform)
     if platform == "dacl":

@@ -154,8 +154,6 @@ def test_limits_and_names() -> None:
         registry.parse("ios", "x\n" * 400_001)
     with pytest.raises(FindingError, match="SW1201"):
         registry.parse("junos", "")
-    with pytest.raises(FindingError, match="SW1202"):
-        registry.render("asa", "A", ())
     with pytest.raises(FindingError, match="SW1205"):
         registry.parse_one("ios", "hostname sw")
     with pytest.raises(FindingError, match="SW1206"):
