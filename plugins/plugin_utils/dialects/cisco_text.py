@@ -68,6 +68,7 @@ class _Draft:
     groups: Groups
     indent: int = 0
     marks: str = ""
+    line: int = 0
     aces: list[Ace] = field(default_factory=list)
     opaque: list[Opaque] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
@@ -116,6 +117,8 @@ class _Draft:
     def done(self) -> ParsedAcl:
         """Return the list; sequence numbers that fall or repeat make it opaque (the device would sort it)."""
         opaque = list(self.opaque)
+        if self.family is None and not opaque:
+            opaque.append(Opaque(self.line, self.name, FOREIGN))  # never an empty list, which would permit everything
         if self.kind != "standard" and self._disordered():
             opaque.append(Opaque(self.aces[0].line, self.aces[0].raw, "sequence numbers fall or repeat in this list"))
         sgacl = self.kind.startswith("sgacl")
@@ -185,6 +188,7 @@ class _Reader:
         self._current: _Draft | None = None
         self._strange: list[tuple[int, str]] = []  # unknown lines since the last list ended
         self._numbered: dict[str, _Draft] = {}
+        self._configured: dict[tuple[str, str], _Draft] = {}
 
     def line(self, number: int, line: str) -> None:
         """Read the next line."""
@@ -212,8 +216,8 @@ class _Reader:
             self._current = None
             self._strange.append((number, text))
 
-    def _open(self, name: str, kind: str, indent: int = 0, marks: str = "") -> _Draft:
-        draft = _Draft(name, kind, self._groups, indent, marks)
+    def _open(self, number: int, name: str, kind: str, indent: int = 0, marks: str = "") -> _Draft:
+        draft = _Draft(name, kind, self._groups, indent, marks, number)
         self.drafts.append(draft)
         self._current = draft
         self._strange = []
@@ -223,7 +227,7 @@ class _Reader:
         shown = _SHOW_HEADER.match(text)
         if shown and shown["kind"] not in ("ip", "ipv6", "mac", "arp", "no ip", "no ipv6") and not _NOISE.match(text):
             kind = _SHOWN_KINDS.get(shown["kind"])
-            self._open(shown["name"], kind or f"foreign: {shown['kind']}", indent, shown["marks"].strip())
+            self._open(number, shown["name"], kind or f"foreign: {shown['kind']}", indent, shown["marks"].strip())
             return True
         config = _CONFIG_HEADER.match(text)
         if config:
@@ -235,9 +239,10 @@ class _Reader:
             return True
         removed = re.match(r"no (?:ip(?:v6)? )?access-list (?:(?:extended|standard|role-based) )?(\S+)", text)
         if removed:
-            for draft in self.drafts:
-                if draft.name == removed[1]:
-                    draft.opaque.append(Opaque(number, text, "the list is removed later in the same text"))
+            for key in [key for key in self._configured if key[1] == removed[1]]:
+                draft = self._configured.pop(key)
+                draft.opaque.append(Opaque(number, text, "the list is removed later in the same text"))
+            self._numbered.pop(removed[1], None)
             self._current = None
             return True
         return False
@@ -253,12 +258,16 @@ class _Reader:
             kind, name = kinds.get((family, words[0]), f"foreign: {family} {words[0]}"), words[1]
         else:
             kind, name = f"foreign: {family}", " ".join(words)
-        known = next((draft for draft in self.drafts if draft.name == name and draft.kind == kind), None)
-        if known is not None and family != "mac":
-            known.opaque.append(
-                Opaque(number, f"{family} access-list {' '.join(words)}", "the list stands twice in the text")
-            )
-        self._open(name, kind, indent)
+        self._open(number, name, kind, indent)
+        self._keep(number, f"{family} access-list {' '.join(words)}")
+
+    def _keep(self, number: int, text: str) -> None:
+        """Remember the list just opened by a configuration; one that stands there already makes both uncertain."""
+        draft = self.drafts[-1]
+        known = self._configured.setdefault((draft.kind, draft.name), draft)
+        if known is not draft:
+            for item in (known, draft):
+                item.opaque.append(Opaque(number, text, "the list stands twice in the text"))
 
     def _numbered_line(self, number: int, text: str, name: str, rest: str) -> None:
         value = int(name) if re.match(r"\d{1,4}\Z", name) else 0
@@ -267,14 +276,15 @@ class _Reader:
         draft = self._numbered.get(name)
         if draft is None:
             kind = "standard" if standard else "extended" if extended else "foreign: access-list"
-            draft = self._numbered[name] = self._open(name, kind)
+            draft = self._numbered[name] = self._open(number, name, kind)
+            self._keep(number, text)
         self._current = None
         draft.add(number, rest)
 
     def _entry(self, number: int, text: str) -> None:
         if self._current is None:
             if not self.drafts:
-                self._open("", "extended", -1)
+                self._open(number, "", "extended", -1)
             elif self._strange:
                 last = self.drafts[-1]
                 last.opaque += [Opaque(at, line, "an unknown line between entries") for at, line in self._strange]
