@@ -6,6 +6,7 @@ processes share the machine. Peer: ntc-templates where it is installed, on ``sho
 
 from __future__ import annotations
 
+import importlib
 import random
 import time
 from collections.abc import Callable
@@ -68,7 +69,7 @@ def ios(count: int) -> dict[str, Any]:
 def _peer(rows: list[str]) -> dict[str, Any]:
     """Return the peer's CPU seconds for the same entries in ``show ip access-lists`` form, beside ours; nothing where absent."""
     try:
-        from ntc_templates.parse import parse_output
+        parse_output = importlib.import_module("ntc_templates.parse").parse_output  # netmiko brings it along
     except ImportError:
         return {"peer": "ntc-templates is not installed"}
     # Without what the template raises on though it is legal (facts/devices.md section 2.3; established after a range).

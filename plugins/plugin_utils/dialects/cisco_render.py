@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator
 from functools import lru_cache
 from itertools import product
 from math import prod
@@ -269,13 +268,15 @@ def _flag_words(values: IntervalSet) -> list[str]:
     return result
 
 
-def _message_words(values: IntervalSet, ipv6: bool) -> Iterator[str]:
+@lru_cache(maxsize=4096)
+def _message_words(values: IntervalSet, ipv6: bool) -> tuple[str, ...]:
     spoken = names.message_words(ipv6)
-    for kind in range(256):
-        here = values.intersect(IntervalSet.of((kind << 8, kind << 8 | 255)))
-        if here.size == 256:
-            yield spoken.get((kind, None), str(kind))
-        else:
-            for low, high in here.pairs:
-                for detail in range(low, high + 1):
-                    yield spoken.get((kind, detail & 255), f"{kind} {detail & 255}")
+    result = []
+    for low, high in values.pairs:
+        for kind in range(low >> 8, (high >> 8) + 1):
+            first, last = max(low, kind << 8), min(high, kind << 8 | 255)
+            if last - first == 255:
+                result.append(spoken.get((kind, None), str(kind)))
+            else:
+                result += [spoken.get((kind, code & 255), f"{kind} {code & 255}") for code in range(first, last + 1)]
+    return tuple(result)
