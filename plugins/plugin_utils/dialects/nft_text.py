@@ -95,9 +95,12 @@ class _Rule:
     """Reads the words of one rule."""
 
     def __init__(self, text: str) -> None:
-        self._words = _TOKEN.findall(text)
-        if "".join(self._words) != re.sub(r"\s+(?=(?:[^\"]*\"[^\"]*\")*[^\"]*\Z)", "", text):
+        found = list(_TOKEN.finditer(text))
+        ends = [0, *(match.end() for match in found)]
+        starts = [*(match.start() for match in found), len(text)]
+        if any(text[end:start].strip() for end, start in zip(ends, starts, strict=True)):
             raise NotUnderstood("characters that are not part of a rule")
+        self._words = [match[0] for match in found]
         self._at = 0
 
     def _peek(self) -> str:
