@@ -22,8 +22,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_text import checked_lines, read_lists
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import Ace, Opaque, ParsedAcl
 
-_HEADER = re.compile(r"(?im)^\s*(?:(?:IPv6 )?Role-based (?:IP )?access list|ip(?:v6)? access-list role-based)\s")
-_RBACL = re.compile(r"(?im)^\s*RBACL ACEs:")
+_HEADER = re.compile(r"(?i)\s*(?:(?:IPv6 )?Role-based (?:IP )?access list|ip(?:v6)? access-list role-based)\s")
+_RBACL = re.compile(r"(?i)\s*RBACL ACEs:")
 _FAMILY = {"ipv4": 4, "ipv6": 6, "ip_agnostic": 0, "ipv4 & ipv6": 0, "ipv4/ipv6": 0}
 
 
@@ -32,11 +32,12 @@ def parse(text: str, name: str = "", family: int = 0) -> list[ParsedAcl]:
 
     ``family`` (4, 6, 0 for both) counts where the text does not say it: it is the ``ipVersion`` of the ISE object.
     """
-    if _RBACL.search(text):
+    given = checked_lines(text)
+    if any(_RBACL.match(row) for row in given):
         return _rbacls(text)
-    if _HEADER.search(text):
+    if any(_HEADER.match(row) for row in given):
         return [replace(item, kind="sgacl") for item in read_lists(text) if item.kind.startswith("sgacl")]
-    rows = [(number, line.strip()) for number, line in enumerate(checked_lines(text), 1)]
+    rows = [(number, line.strip()) for number, line in enumerate(given, 1)]
     return [_list(name, rows, family)]
 
 

@@ -51,3 +51,10 @@ def test_a_long_line_of_nftables_is_read_once() -> None:
     rule = "\t\tct state established,related accept " * 2000
     text = f"table inet t {{\n\tchain sw_forward {{\n\t\ttype filter hook forward priority filter; policy drop;\n{rule}\n\t}}\n}}\n"
     assert registry.parse("nftables", text)[0].opaque
+
+
+def test_empty_lines_are_no_search_of_their_own() -> None:
+    text = "\t\n" * 49_000
+    for platform in registry.SUPPORTED:
+        if platform != "nftables":
+            assert all(not item.aces for item in registry.parse(platform, text))
