@@ -48,6 +48,20 @@ options:
       - Port of the server.
     type: int
     default: 0
+  kind:
+    description:
+      - V(flows) is conversations of the rollup.
+      - V(denies) is packets that devices logged as denied, summed for each source, target, service and entry, most packets first.
+        O(_terms) are then the sources, O(server) and O(port) the targets.
+    type: str
+    choices: [flows, denies]
+    default: flows
+  unanswered:
+    description:
+      - Whether TCP opens that nobody answered stand among the denials, as platform V(flow). What dropped them, if anything did, is
+        not known.
+    type: bool
+    default: false
   bind:
     description:
       - Whether to add the devices that held the addresses then.
@@ -63,6 +77,10 @@ EXAMPLES = r"""
 - name: Who opened Modbus to the building controllers
   ansible.builtin.debug:
     msg: "{{ query('segwright.microseg.flows', server='192.0.2.0/24', protocol='tcp', port=502) }}"
+
+- name: What the switches refused to the pumps
+  ansible.builtin.debug:
+    msg: "{{ query('segwright.microseg.flows', '192.0.2.64/26', kind='denies') }}"
 """
 
 RETURN = r"""
@@ -70,6 +88,8 @@ _raw:
   description:
     - Rows with client, server, protocol, server_port, service, class, flows, answered_flows, packets, bytes,
       first, last, method and confidence.
+    - Of O(kind=denies) rows with source, target, protocol, target_port, service, packets, messages, first, last, platform, point,
+      list, entry and, where the message has them, source_sgt and target_sgt.
   type: list
   elements: dict
 """
@@ -80,6 +100,7 @@ from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.denied import deny_rows
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.steps import flow_rows
 
 
@@ -89,9 +110,13 @@ class LookupModule(LookupBase):
     def run(self, terms: list[str], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[dict[str, Any]]:
         """Return the rows of each client in turn."""
         self.set_options(var_options=variables, direct=kwargs)
-        names = ("data_dir", "since", "until", "server", "protocol", "port", "bind")
+        names = ("data_dir", "since", "until", "server", "protocol", "port")
         options = {name: self.get_option(name) for name in names}
         try:
+            if self.get_option("kind") == "denies":
+                options["unanswered"] = self.get_option("unanswered")
+                return [row for term in terms or [""] for row in deny_rows(client=term, **options)]
+            options["bind"] = self.get_option("bind")
             return [row for term in terms or [""] for row in flow_rows(client=term, **options)]
         except (FindingError, ValueError) as error:
             raise AnsibleError(f"flows: {error}") from error

@@ -109,6 +109,13 @@ top_talkers:
   returned: always
   type: list
   elements: dict
+denies:
+  description: Denied packets that devices logged, by platform, point (the device) and list. The lookup P(segwright.microseg.flows#lookup)
+    with O(segwright.microseg.flows#lookup:kind=denies) has who was refused what.
+  returned: always
+  type: list
+  elements: dict
+  sample: [{"platform": "ios", "point": "sw1", "list": "PUMPS_IN", "messages": 12, "packets": 40}]
 inputs:
   description: Inputs that count, with their quality.
   returned: always

@@ -105,3 +105,9 @@ ROWS_NO_IP = Code("SW1464", "info", "rows are not of IP", "they are left out; th
 MAPPING_INVALID = Code(
     "SW1465", "error", "a mapping file cannot be used", "see docs/formats/flow-mapping.md for the keys and an example"
 )
+DENIES_LOST = Code(
+    "SW1466",
+    "warning",
+    "a device logged fewer denials than there were",
+    "raise the device's logging rate; absence proves nothing",
+)

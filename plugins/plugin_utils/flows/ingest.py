@@ -25,7 +25,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
     Location,
     sorted_findings,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import codes, inputs, store
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import codes, inputs, kept, store
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.orientation import (
     DIRECT,
     orient,
@@ -149,10 +149,10 @@ def _count(
     try:
         with store.connect(scratch) as connection:
             create_records(connection)
-            kept: list[tuple[inputs.Input, Source]] = []
+            whole: list[tuple[inputs.Input, Source]] = []
             for made, source in sources:
                 if _load(connection, made, source, findings, by_hash[made.sha256], partial):
-                    kept.append((made, source))
+                    whole.append((made, source))
             records = connection.execute("SELECT count(*) FROM records").fetchone()[0]
             stitch(connection, silences)
             prepare_evidence(connection, hints)
@@ -162,9 +162,12 @@ def _count(
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     document = store.read_inputs(data_dir)
-    for made, source in kept:
+    for made, source in whole:
         entry = by_hash[made.sha256]
-        entry.update(status="imported", records=source.quality.records, connections=counts.get(made.source, 0))
+        beside = _write_beside(data_dir, made, source)
+        entry.update(
+            status="imported", records=source.quality.records, connections=counts.get(made.source, 0), **beside
+        )
         document["inputs"][made.source] = {
             "sha256": made.sha256,
             "name": made.path.name,
@@ -173,12 +176,13 @@ def _count(
             "imported_at": iso_now(),
             "records": source.quality.records,
             "connections": counts.get(made.source, 0),
+            **beside,
             "quality": source.quality.as_dict(),
         }
     document["stale_days"] = sorted({*document.get("stale_days", []), *(each.isoformat() for each in days)})
     store.write_inputs(data_dir, document)
     refresh_locked(data_dir)
-    quality = {made.source: source.quality.as_dict() for made, source in kept}
+    quality = {made.source: source.quality.as_dict() for made, source in whole}
     return IngestResult(listed, records, sum(counts.values()), sorted_findings(findings), quality, days)
 
 
@@ -206,9 +210,19 @@ def _load(
         connection.execute("DELETE FROM records WHERE source = ?", [made.source])
         return False
     findings.extend(source.findings)
-    if not source.quality.records:
+    if not source.quality.records and not any(getattr(source, kind, None) for kind in kept.KINDS):
         findings.append(codes.INPUT_EMPTY.at("no flow found", Location(str(made.path))))
     return True
+
+
+def _write_beside(data_dir: str | Path, made: inputs.Input, source: Source) -> dict[str, int]:
+    """Write what an input holds beside flows; returns how many rows of each kind."""
+    counts = {}
+    for kind in kept.KINDS:
+        tables = getattr(source, kind, None)
+        if tables:
+            counts[kind] = kept.write(data_dir, kind, made.source, tables)
+    return counts
 
 
 def _refused(finding: Finding) -> Finding:
@@ -293,6 +307,7 @@ def _scratch(folder: Path) -> Path:
     base = folder / ".tmp"
     shutil.rmtree(base, ignore_errors=True)
     base.mkdir(parents=True, exist_ok=True)
-    for left in (folder / "connections").glob("day=*/.*.tmp"):
-        left.unlink(missing_ok=True)
+    for room in ("connections", *kept.KINDS):
+        for left in (folder / room).glob("day=*/.*.tmp"):
+            left.unlink(missing_ok=True)
     return Path(tempfile.mkdtemp(dir=base))

@@ -14,7 +14,14 @@ from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock import iso_of_micros
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError, errors_of
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import address, binding, codes, ingest, store
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import (
+    address,
+    binding,
+    codes,
+    denied,
+    ingest,
+    store,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.ports import hints_of, port_name
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.reorientation import rebuild
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources import listener, registry
@@ -173,6 +180,7 @@ def run_flow_info(values: dict[str, Any]) -> dict[str, Any]:
         "classes": classes,
         "methods": {str(number): count for number, count in methods.items()},
         "top_talkers": [plain_row(row) for row in busiest],
+        "denies": denied.summary(data_dir, values.get("since") or "", values.get("until") or ""),
     }
 
 

@@ -20,6 +20,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources import (
     argus,
+    deny_log,
     eve,
     export_pcap,
     mapped,
@@ -30,7 +31,16 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.kind import Kind
 
 # Tried in this order: what has a magic number first, then what is told from others by its content, the least certain last.
-BUILT_IN: tuple[Kind, ...] = (export_pcap.KIND, pcap.KIND, nfcapd.KIND, zeek.KIND, eve.KIND, argus.KIND, mapped.KIND)
+BUILT_IN: tuple[Kind, ...] = (
+    export_pcap.KIND,
+    pcap.KIND,
+    nfcapd.KIND,
+    zeek.KIND,
+    eve.KIND,
+    argus.KIND,
+    deny_log.KIND,
+    mapped.KIND,
+)
 NAME = re.compile(r"\A[a-z][a-z0-9_]{0,31}\Z")
 
 

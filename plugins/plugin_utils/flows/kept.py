@@ -1,0 +1,159 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What inputs hold beside flows (denied packets, DNS answers): one Parquet file for each kind, day and input.
+
+As with connections, a file counts only when its input stands in ``inputs.json``, so an input counts once, whole or not at all.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError, Location
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import codes, store
+
+np = guarded("numpy")
+pa = guarded("pyarrow")
+parquet = guarded("pyarrow.parquet")
+
+DAY_US = 86_400_000_000
+MAJOR = 1
+SCHEMA_VERSION = "1.0"
+# Kind -> its columns (name -> Arrow type by name); ``time_us`` says the day. docs/formats/denies.md, docs/formats/names.md.
+DENIES = {
+    "time_us": "int64",
+    "source_hi": "int64",
+    "source_lo": "int64",
+    "source_port": "int32",
+    "target_hi": "int64",
+    "target_lo": "int64",
+    "target_port": "int32",
+    "protocol": "int16",
+    "packets": "int64",
+    "point": "string",
+    "platform": "string",
+    "list": "string",
+    "entry": "string",
+    "interface": "string",
+    "source_sgt": "int32",
+    "target_sgt": "int32",
+    "message": "string",
+    "input": "string",
+}
+NAMES = {
+    "time_us": "int64",
+    "address_hi": "int64",
+    "address_lo": "int64",
+    "name": "string",
+    "client_hi": "int64",
+    "client_lo": "int64",
+    "ttl": "int64",
+    "via": "string",
+    "exporter": "string",
+    "input": "string",
+}
+KINDS: dict[str, dict[str, str]] = {"denies": DENIES, "names": NAMES}
+
+
+def schema(kind: str, *, metadata: bool = False) -> Any:
+    """Return the Arrow schema of a kind."""
+    fields = [pa.field(name, getattr(pa, each)()) for name, each in KINDS[kind].items()]
+    return pa.schema(fields, metadata={"kind": kind, "schema_version": SCHEMA_VERSION} if metadata else None)
+
+
+def table_of(kind: str, rows: Sequence[Mapping[str, Any]]) -> Any:
+    """Return an Arrow table of a kind from mappings."""
+    return pa.Table.from_pylist(list(rows), schema=schema(kind))
+
+
+def write(data_dir: str | Path, kind: str, input_name: str, tables: Sequence[Any]) -> int:
+    """Write the rows of one input, by day; returns how many. What an earlier, killed import left of the input is replaced."""
+    rows = pa.concat_tables([each.cast(schema(kind)) for each in tables]) if tables else schema(kind).empty_table()
+    rows = rows.set_column(
+        rows.schema.get_field_index("input"), "input", pa.array([input_name] * rows.num_rows, pa.string())
+    )
+    rows = rows.sort_by([(name, "ascending") for name in KINDS[kind]])
+    days = np.floor_divide(rows.column("time_us").to_numpy(), DAY_US)
+    written = set()
+    for number in np.unique(days):
+        part = rows.filter(pa.array(days == number)).replace_schema_metadata(schema(kind, metadata=True).metadata)
+        path = store.day_folder(data_dir, kind, store.date_of(int(number))) / f"{input_name}.parquet"
+        _write(part, path)
+        written.add(path)
+    for left in (store.flows_dir(data_dir) / kind).glob(f"day=*/{input_name}.parquet"):
+        if left not in written:
+            left.unlink(missing_ok=True)
+    return rows.num_rows
+
+
+def _write(table: Any, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        parquet.write_table(table, temporary, compression="zstd", compression_level=1)
+        with open(temporary, "rb") as stream:
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def files(
+    data_dir: str | Path, kind: str, since: store.Moment | None = None, until: store.Moment | None = None
+) -> list[Path]:
+    """Return the files of a kind that count and whose day touches the window, in order."""
+    first, last = store.micros_of(since), store.micros_of(until)
+    folder = store.flows_dir(data_dir) / kind
+    counted = store.read_inputs(data_dir)["inputs"]
+    made = []
+    for day in sorted(folder.glob("day=*")) if folder.is_dir() else ():
+        try:
+            start = store.day_number(date.fromisoformat(day.name.removeprefix("day="))) * DAY_US
+        except ValueError:
+            continue
+        if (first is None or start + DAY_US > first) and (last is None or start < last):
+            made.extend(each for each in sorted(day.glob("*.parquet")) if each.stem in counted)
+    return made
+
+
+def read(data_dir: str | Path, kind: str, since: store.Moment | None = None, until: store.Moment | None = None) -> Any:
+    """Return an Arrow table of a kind from ``since`` up to, not including, ``until``, ordered by all its columns.
+
+    Raises FindingError SW1421 for a newer format, SW1422 for a damaged file.
+    """
+    found = files(data_dir, kind, since, until)
+    wanted = schema(kind)
+    if not found:
+        return wanted.empty_table()
+    for path in found:
+        _check(path, kind)
+    first, last = store.micros_of(since), store.micros_of(until)
+    columns = ", ".join(f'"{name}"' for name in KINDS[kind])
+    condition = (
+        f"time_us >= {first if first is not None else -(1 << 62)} AND time_us < {last if last is not None else 1 << 62}"
+    )
+    with store.connect() as connection:
+        query = f"SELECT {columns} FROM read_parquet($files, hive_partitioning = false) WHERE {condition} ORDER BY ALL"
+        return connection.sql(query, params={"files": [str(each) for each in found]}).to_arrow_table().cast(wanted)
+
+
+def _check(path: Path, kind: str) -> None:
+    location = Location(str(path))
+    try:
+        metadata = parquet.read_schema(path).metadata or {}
+    except (OSError, pa.ArrowException) as error:
+        raise FindingError(codes.STORE_DAMAGED.at(f"not a Parquet file ({type(error).__name__})", location)) from error
+    version = metadata.get(b"schema_version", b"").decode("ascii", "replace")
+    major = version.split(".", maxsplit=1)[0]
+    if metadata.get(b"kind", b"").decode("ascii", "replace") != kind or not major.isdigit():
+        raise FindingError(codes.STORE_DAMAGED.at(f"not a file of {kind}", location))
+    if int(major) > MAJOR:
+        raise FindingError(
+            codes.STORE_FORMAT.at(f"schema version {version}; this version reads up to major {MAJOR}", location)
+        )
