@@ -23,11 +23,8 @@ MOST_ROWS = 10_000
 NAMES = {number: name for name, number in PROTOCOLS.items()}
 
 
-def from_records(records: Any, denied: int) -> Any:
-    """Return denials of the records that an exporter marked as such (``event`` equal to ``denied``), as NSEL's flow-denied events are."""
-    import pyarrow.compute as compute
-
-    rows = records.filter(compute.equal(records.column("event"), denied))
+def from_records(rows: Any) -> Any:
+    """Return the denials that records of an exporter's flow-denied events are (NSEL)."""
     made = [
         {
             "time_us": row["start_us"],

@@ -25,19 +25,22 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
     Location,
     sorted_findings,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import codes, inputs, kept, store
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import codes, denied, inputs, kept, store
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.orientation import (
     DIRECT,
     orient,
     prepare_evidence,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.ports import hints_of
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.records import Source
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.records import DENIED, Source
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.rollup import refresh_locked
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources import registry
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.kind import Kind, Opening
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.templates import Templates
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.stitching import Silences, create_records, stitch
+
+compute = guarded("pyarrow.compute")
 
 # A conversation is answered when its server sent anything but a refusal: a bare RST is none (facts/flows.md section 7, replied share).
 # What makes a capture a partial one.
@@ -196,6 +199,7 @@ def _load(
 ) -> bool:
     try:
         for table in source.tables():
+            table = _without_denied(table, source)
             connection.register("batch", table)
             connection.execute("INSERT INTO records SELECT * FROM batch")
             connection.unregister("batch")
@@ -213,6 +217,15 @@ def _load(
     if not source.quality.records and not any(getattr(source, kind, None) for kind in kept.KINDS):
         findings.append(codes.INPUT_EMPTY.at("no flow found", Location(str(made.path))))
     return True
+
+
+def _without_denied(table: Any, source: Source) -> Any:
+    """Return the records that are flows; what an exporter says it denied goes to the source's denials (facts/flows.md section 3, NSEL)."""
+    refused = compute.equal(table.column("event"), DENIED)
+    if not compute.any(refused).as_py():
+        return table
+    source.denies = [*getattr(source, "denies", ()), denied.from_records(table.filter(refused))]  # type: ignore[attr-defined]
+    return table.filter(compute.invert(refused))
 
 
 def _write_beside(data_dir: str | Path, made: inputs.Input, source: Source) -> dict[str, int]:

@@ -111,7 +111,7 @@ def files(
     first, last = store.micros_of(since), store.micros_of(until)
     folder = store.flows_dir(data_dir) / kind
     counted = store.read_inputs(data_dir)["inputs"]
-    made = []
+    made: list[Path] = []
     for day in sorted(folder.glob("day=*")) if folder.is_dir() else ():
         try:
             start = store.day_number(date.fromisoformat(day.name.removeprefix("day="))) * DAY_US

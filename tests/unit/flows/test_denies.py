@@ -198,3 +198,32 @@ def test_opens_without_an_answer_stand_beside_denials_on_request(tmp_path: Path)
         502,
         3,
     )
+
+
+def test_denied_events_of_an_export_are_denials_and_no_connections(tmp_path: Path) -> None:
+    from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import inputs, records
+
+    class Export:
+        def __init__(self) -> None:
+            self.findings: list[Any] = []
+            self.quality = records.Quality("nsel")
+
+        def tables(self) -> Any:
+            columns = {"start_us": [5, 6], "end_us": [5, 6], "protocol": 6, "source_port": 40000, "target_port": 502, "packets": [0, 3],
+                       "bytes": 0, "event": [records.DENIED, 1], "exporter": "fw1", "source": "ab" * 8}  # fmt: skip
+            for end, host in (("source", "10.0.0.1"), ("target", "10.0.0.2")):
+                columns[f"{end}_hi"], columns[f"{end}_lo"] = address.columns_of(host)
+            self.quality.records = 2
+            yield records.record_table(2, columns)
+
+    made = inputs.Input(tmp_path / "x", "ab" * 32, 1, "nsel")
+    result = ingest.count_source(tmp_path / "data", made, Export())
+    assert (result.connections, result.inputs[0]["denies"]) == (1, 1)
+    (row,) = denied.deny_rows(tmp_path / "data")
+    assert (row["platform"], row["point"], row["source"], row["target_port"], row["packets"]) == (
+        "nsel",
+        "fw1",
+        "10.0.0.1",
+        502,
+        1,
+    )

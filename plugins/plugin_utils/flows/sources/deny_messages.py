@@ -193,7 +193,12 @@ def _ios(found: re.Match[str]) -> Deny | str:
     name, slash, sequence = match["list"].rpartition("/")
     # An IPv6 list is named with the sequence of its entry.
     listed, entry = (name, sequence) if slash and sequence.isdigit() else (match["list"], match["tag"] or "")
-    common = {"list": listed, "entry": entry, "interface": match["interface"] or "", "packets": _count(match["count"])}
+    common: dict[str, Any] = {
+        "list": listed,
+        "entry": entry,
+        "interface": match["interface"] or "",
+        "packets": _count(match["count"]),
+    }
     if flow is None:
         return Deny("ios", found["tag"], source, None, 0, **common)
     protocol = _protocol(flow["protocol"], source)
