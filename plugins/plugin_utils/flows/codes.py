@@ -40,6 +40,18 @@ FRAGMENTS_LOST = Code("SW1408", "info", "fragments came without their first part
 INPUT_LINES = Code(
     "SW1409", "warning", "lines of an input cannot be read", "the others are kept; look at the line that is named"
 )
+CAPTURE_TUNNELS = Code(
+    "SW1410",
+    "info",
+    "packets carry other packets",
+    "the outer conversation is kept; record inside the tunnel to learn what it carries",
+)
+CAPTURE_DROPPED = Code(
+    "SW1417",
+    "warning",
+    "an interface dropped packets of a capture",
+    "traffic of that time may be missing; record less or faster",
+)
 EXPORT_DAMAGED = Code(
     "SW1411",
     "warning",

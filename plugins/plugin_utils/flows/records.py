@@ -44,7 +44,14 @@ DEFAULTS: dict[str, Any] = {
 
 @dataclass
 class Quality:
-    """What limits the claims that may rest on one input (facts/flows.md section 0, point 10)."""
+    """What limits the claims that may rest on one input (facts/flows.md section 0, point 10).
+
+    ``left_out`` counts what gave no record, by reason; ``damaged_at`` is the first damaged octet or -1. ``exporters`` has counters of
+    each exporter: ``datagrams``, ``records``, ``sampling`` (one packet in so many), ``lost`` (by sequence numbers), ``gaps`` and
+    ``gap_us`` (how often and how long), ``undecoded_sets`` (templates that never came), ``skew_us`` (its clock against the
+    collector's), ``first_us``, ``last_us``. ``interfaces`` has the same for a capture's interfaces, or ``exporter#index`` for those of an
+    exporter: ``records``, ``in``, ``out``, ``sampling``, ``dropped``. ``tunnels`` counts packets that carry others, by kind.
+    """
 
     kind: str = ""
     packets: int = 0
@@ -54,6 +61,8 @@ class Quality:
     first_us: int = 0
     last_us: int = 0
     exporters: dict[str, dict[str, int]] = field(default_factory=dict)
+    tunnels: dict[str, int] = field(default_factory=dict)
+    interfaces: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for inputs.json and results."""

@@ -4,7 +4,8 @@
 """Capture files: pcap and pcapng containers to batches of frames.
 
 A file that is cut or damaged yields what stands before the damage and a finding with the byte offset. Formats:
-draft-ietf-opsawg-pcap and draft-ietf-opsawg-pcapng. Nothing of a frame is looked at here.
+draft-ietf-opsawg-pcap and draft-ietf-opsawg-pcapng. Nothing of a frame is looked at here. Only lengths are followed one by one; all else of
+the headers is read a batch at a time.
 """
 
 from __future__ import annotations
@@ -34,12 +35,18 @@ MAGICS = {
     b"\xa1\xb2\x3c\x4d": (">", 1_000_000_000),
 }
 SECTION = 0x0A0D0D0A
+ENHANCED, SIMPLE, OLD_PACKET, INTERFACE, STATISTICS = 6, 3, 2, 1, 5
+MOST_INTERFACES = 4096
+PADDING = 128
 BYTE_ORDER = {b"\x4d\x3c\x2b\x1a": "<", b"\x1a\x2b\x3c\x4d": ">"}
 
 
 @dataclass(frozen=True)
 class Frames:
-    """Some frames of one link type: positions in ``data`` (all octets of the file) and times in microseconds since 1970 UTC."""
+    """Some frames of one link type: positions in ``data`` (all octets of the file) and times in microseconds since 1970 UTC.
+
+    ``data`` has at least ``PADDING`` octets behind the last frame, so that a header may be read past a frame's end.
+    """
 
     data: Any
     link: int
@@ -51,13 +58,27 @@ class Frames:
 
 
 @dataclass
+class Interface:
+    """An interface of a capture: link type, ticks a second, seconds to add, snapshot length; frames seen and those it dropped."""
+
+    link: int
+    units: int = 1_000_000
+    shift: int = 0
+    snap: int = 0
+    name: str = ""
+    frames: int = 0
+    dropped: int = 0
+
+
+@dataclass
 class Capture:
-    """An open capture file; iterate ``frames()`` once. ``findings`` and ``damaged_at`` are complete after that."""
+    """An open capture file; iterate ``frames()`` once. Everything else is complete after that."""
 
     path: Path
     findings: list[Finding] = field(default_factory=list)
     frame_count: int = 0
     damaged_at: int = -1
+    interfaces: list[Interface] = field(default_factory=list)
 
     def frames(self, batch: int = BATCH) -> Iterator[Frames]:
         """Yield batches of frames in file order; raises FindingError SW1402 where the file is no capture."""
@@ -77,62 +98,111 @@ class Capture:
     def _batches(self, view: mmap.mmap, batch: int) -> Iterator[Frames]:
         magic = view[:4]
         if magic in MAGICS:
-            walk = self._classic(view, *MAGICS[magic])
+            yield from self._classic(view, *MAGICS[magic], batch)
         elif magic == struct.pack("<I", SECTION):
-            walk = self._blocks(view)
+            yield from self._blocks(view, batch)
         else:
             raise FindingError(codes.INPUT_KIND.at("neither pcap nor pcapng", Location(str(self.path))))
-        # A copy per batch of what it covers: arrays over the map itself would keep it from closing.
-        links: dict[int, list[tuple[int, int, int, int, int]]] = {}
-        held = 0
-        for link, *row in walk:
-            links.setdefault(link, []).append((*row, self.frame_count))  # type: ignore[arg-type]
-            self.frame_count += 1
-            held += 1
-            if held >= batch:
-                yield from _made(view, links)
-                links, held = {}, 0
-        yield from _made(view, links)
 
     def _damage(self, code: Any, offset: int, text: str) -> None:
-        self.damaged_at = offset
-        self.findings.append(code.at(f"{text} (byte {offset})", Location(str(self.path))))
+        if self.damaged_at < 0:
+            self.damaged_at = offset
+            self.findings.append(code.at(f"{text} (byte {offset})", Location(str(self.path))))
 
-    def _classic(self, view: mmap.mmap, order: str, unit: int) -> Iterator[tuple[int, int, int, int, int]]:
+    def _numbered(self, count: int) -> Any:
+        self.frame_count += count
+        return np.arange(self.frame_count - count, self.frame_count, dtype=np.int64)
+
+    # -- pcap -------------------------------------------------------------------------------------------------------
+
+    def _classic(self, view: mmap.mmap, order: str, unit: int, batch: int) -> Iterator[Frames]:
         size = len(view)
         if size < 24:
             self._damage(codes.CAPTURE_CUT, size, "the file header is cut")
             return
         link = struct.unpack_from(order + "I", view, 20)[0] & 0x0FFFFFFF
-        header = struct.Struct(order + "IIII").unpack_from
-        offset = 24
-        divisor = unit // 1_000_000
-        while offset + 16 <= size:
-            seconds, fraction, captured, length = header(view, offset)
-            if captured > LARGEST_FRAME or fraction >= unit or (captured > length > 0 and captured > length + 4096):
-                self._damage(codes.CAPTURE_DAMAGED, offset, "a packet header is impossible")
-                return
-            start = offset + 16
-            if start + captured > size:
-                self._damage(codes.CAPTURE_CUT, offset, "the last packet is cut")
-                return
-            yield link, start, captured, length, seconds * 1_000_000 + fraction // divisor
-            offset = start + captured
-        if offset != size:
-            self._damage(codes.CAPTURE_CUT, offset, "the last packet header is cut")
+        own = Interface(link)
+        self.interfaces.append(own)
+        captured_at = struct.Struct(order + "I").unpack_from
+        offset, last, ended = 24, size - 16, False
+        while not ended:
+            places: list[int] = []
+            append = places.append
+            for _number in range(batch):
+                if offset > last:
+                    ended = True
+                    break
+                after = offset + 16 + captured_at(view, offset + 8)[0]
+                if after > size:
+                    ended = True
+                    break
+                append(offset)
+                offset = after
+            if places:
+                first = places[0]
+                data = _octets(view, first, offset)
+                at = np.array(places, dtype=np.int64) - first
+                heads = window(
+                    data, at, [("seconds", "u4"), ("fraction", "u4"), ("captured", "u4"), ("length", "u4")], order
+                )
+                captured, length = heads["captured"].astype(np.int64), heads["length"].astype(np.int64)
+                bad = (
+                    (captured > LARGEST_FRAME)
+                    | (heads["fraction"] >= unit)
+                    | ((length > 0) & (captured > length + 4096))
+                )
+                good = int(np.argmax(bad)) if bad.any() else len(places)
+                time = heads["seconds"].astype(np.int64) * 1_000_000 + heads["fraction"] // (unit // 1_000_000)
+                own.frames += good
+                if good:
+                    yield Frames(
+                        data, link, at[:good] + 16, captured[:good], length[:good], time[:good], self._numbered(good)
+                    )
+                if good < len(places):
+                    self._damage(codes.CAPTURE_DAMAGED, places[good], "a packet header is impossible")
+                    return
+        if offset > last:
+            if offset != size:
+                self._damage(codes.CAPTURE_CUT, offset, "the last packet header is cut")
+            return
+        _seconds, fraction, captured, length = struct.unpack_from(order + "IIII", view, offset)
+        impossible = (
+            captured > LARGEST_FRAME or fraction >= unit or (captured > length > 0 and captured > length + 4096)
+        )
+        if impossible:
+            self._damage(codes.CAPTURE_DAMAGED, offset, "a packet header is impossible")
+        else:
+            self._damage(codes.CAPTURE_CUT, offset, "the last packet is cut")
 
-    def _blocks(self, view: mmap.mmap) -> Iterator[tuple[int, int, int, int, int]]:
+    # -- pcapng -----------------------------------------------------------------------------------------------------
+
+    def _blocks(self, view: mmap.mmap, batch: int) -> Iterator[Frames]:
         size, offset, order = len(view), 0, "<"
-        interfaces: list[tuple[int, int, int, int]] = []
+        head = struct.Struct("<II").unpack_from
+        interfaces: list[Interface] = []
+        places: list[int] = []
         while offset + 12 <= size:
-            kind = struct.unpack_from(order + "I", view, offset)[0]
+            kind, length = head(view, offset)
+            if kind == ENHANCED and 32 <= length <= LARGEST_BLOCK and not length & 3 and offset + length <= size:
+                places.append(offset)
+                offset += length
+                if len(places) >= batch:
+                    yield from self._enhanced(view, places, offset, order, interfaces)
+                    places = []
+                continue
+            if places:
+                yield from self._enhanced(view, places, offset, order, interfaces)
+                places = []
+            if self.damaged_at >= 0:
+                return
             if kind == SECTION:
                 found = BYTE_ORDER.get(view[offset + 8 : offset + 12])
                 if found is None:
                     self._damage(codes.CAPTURE_DAMAGED, offset, "a section has no byte order")
                     return
                 order, interfaces = found, []
-            length = struct.unpack_from(order + "I", view, offset + 4)[0]
+                head = struct.Struct(order + "II").unpack_from
+                length = head(view, offset)[1]
             if length < 12 or length % 4 or length > LARGEST_BLOCK:
                 self._damage(codes.CAPTURE_DAMAGED, offset, "a block length is impossible")
                 return
@@ -143,72 +213,132 @@ class Capture:
                 self._damage(codes.CAPTURE_DAMAGED, offset, "a block's two lengths differ")
                 return
             try:
-                row = _block_row(view, order, kind, offset, length, interfaces)
+                yield from self._other_block(view, order, kind, offset, length, interfaces)
             except (struct.error, ValueError, IndexError) as error:
                 self._damage(codes.CAPTURE_DAMAGED, offset, f"a block cannot be read ({error})")
                 return
-            if row is not None:
-                yield row
             offset += length
+        if places:
+            yield from self._enhanced(view, places, offset, order, interfaces)
         if offset != size:
             self._damage(codes.CAPTURE_CUT, offset, "the last block header is cut")
 
+    def _enhanced(
+        self, view: mmap.mmap, places: list[int], end: int, order: str, interfaces: list[Interface]
+    ) -> Iterator[Frames]:
+        """Yield the frames of enhanced packet blocks up to the first that is impossible."""
+        first = places[0]
+        data = _octets(view, first, end)
+        at = np.array(places, dtype=np.int64) - first
+        names = ("kind", "size", "interface", "high", "low", "captured", "length")
+        heads = window(data, at, [(name, "u4") for name in names], order)
+        size, captured = heads["size"].astype(np.int64), heads["captured"].astype(np.int64)
+        trailer = window(data, at + size - 4, [("size", "u4")], order)["size"]
+        number = heads["interface"].astype(np.int64)
+        bad = (trailer != heads["size"]) | (captured + 32 > size) | (number >= len(interfaces))
+        ticks = (heads["high"].astype(np.uint64) << np.uint64(32)) | heads["low"].astype(np.uint64)
+        time = np.zeros(len(at), dtype=np.int64)
+        used = [int(each) for each in np.unique(number) if each < len(interfaces)]
+        for each in used:
+            mine = number == each
+            time[mine] = _micros(ticks[mine], interfaces[each])
+        bad |= (time < 0) | (time >= LATEST_SECOND * 1_000_000)
+        good = int(np.argmax(bad)) if bad.any() else len(places)
+        place = self._numbered(good)
+        length = heads["length"].astype(np.int64)
+        for link in sorted({interfaces[each].link for each in used}):
+            mine = np.isin(number[:good], [each for each in used if interfaces[each].link == link])
+            rows = np.flatnonzero(mine)
+            if len(rows):
+                yield Frames(data, link, at[rows] + 28, captured[rows], length[rows], time[rows], place[rows])
+        for each in used:
+            interfaces[each].frames += int((number[:good] == each).sum())
+        if good < len(places):
+            self._damage(codes.CAPTURE_DAMAGED, places[good], "a packet block is impossible")
 
-def _block_row(
-    view: mmap.mmap, order: str, kind: int, offset: int, length: int, interfaces: list[tuple[int, int, int, int]]
-) -> tuple[int, int, int, int, int] | None:
-    body, end = offset + 8, offset + length - 4
-    if kind == 1:
-        link, _reserved, snap = struct.unpack_from(order + "HHI", view, body)
-        units, shift = _interface_options(view, order, body + 8, end)
-        interfaces.append((link, units, shift, snap))
-        return None
-    if kind == 6:
-        number, high, low, captured, wire = struct.unpack_from(order + "IIIII", view, body)
-        start = body + 20
-    elif kind == 2:
-        number, _drops, high, low, captured, wire = struct.unpack_from(order + "HHIIII", view, body)
-        start = body + 20
-    elif kind == 3:
-        number, high, low = 0, 0, 0
-        wire = struct.unpack_from(order + "I", view, body)[0]
-        snap = interfaces[0][3]
-        start = body + 4
-        captured = min(wire, end - start, snap or wire)
-    else:
-        return None
-    if start + captured > end:
-        raise ValueError("the packet is longer than its block")
-    link, units, shift, _snap = interfaces[number]
-    ticks = (high << 32) | low
-    micros = ticks * 1_000_000 // units + shift * 1_000_000
-    if not 0 <= micros < LATEST_SECOND * 1_000_000:
-        raise ValueError("the time is impossible")
-    return link, start, captured, wire, micros
+    def _other_block(
+        self, view: mmap.mmap, order: str, kind: int, offset: int, length: int, interfaces: list[Interface]
+    ) -> Iterator[Frames]:
+        body, end = offset + 8, offset + length - 4
+        if kind == INTERFACE:
+            if len(self.interfaces) >= MOST_INTERFACES:
+                raise ValueError("too many interfaces")
+            link, _reserved, snap = struct.unpack_from(order + "HHI", view, body)
+            interfaces.append(_interface(view, order, body + 8, end, Interface(link, snap=snap)))
+            self.interfaces.append(interfaces[-1])
+            return
+        if kind == STATISTICS:
+            number = struct.unpack_from(order + "I", view, body)[0]
+            for code, value, size in _options(view, order, body + 12, end):
+                if code == 5 and size == 8 and number < len(interfaces):
+                    interfaces[number].dropped = min(struct.unpack_from(order + "Q", view, value)[0], 1 << 62)
+            return
+        if kind == OLD_PACKET:
+            number, _drops, high, low, captured, wire = struct.unpack_from(order + "HHIIII", view, body)
+            start = body + 20
+        elif kind == SIMPLE:
+            number, high, low = 0, 0, 0
+            wire = struct.unpack_from(order + "I", view, body)[0]
+            start = body + 4
+            captured = min(wire, end - start, interfaces[0].snap or wire)
+        else:
+            return
+        if start + captured > end:
+            raise ValueError("the packet is longer than its block")
+        own = interfaces[number]
+        micros = int(_micros(np.array([(high << 32) | low], dtype=np.uint64), own)[0])
+        if not 0 <= micros < LATEST_SECOND * 1_000_000:
+            raise ValueError("the time is impossible")
+        own.frames += 1
+        at, kept, length, time = np.array([[0], [captured], [wire], [micros]], dtype=np.int64)
+        yield Frames(_octets(view, start, start + captured), own.link, at, kept, length, time, self._numbered(1))
 
 
-def _interface_options(view: mmap.mmap, order: str, offset: int, end: int) -> tuple[int, int]:
-    units, shift = 1_000_000, 0
+def window(data: Any, at: Any, fields: list[tuple[str, str]], order: str = ">") -> Any:
+    """Return a structured array of what stands at positions of ``data``, one element for each; none may end behind it."""
+    kind = np.dtype([(name, each if each[0] == "V" else order + each) for name, each in fields])
+    cells = np.ndarray((len(data) - kind.itemsize + 1,), dtype=f"V{kind.itemsize}", buffer=data, strides=(1,))
+    return cells[at].view(kind)
+
+
+def _octets(view: mmap.mmap, first: int, last: int) -> Any:
+    # A copy of what a batch covers: arrays over the map itself would keep it from closing.
+    return np.frombuffer(view[first:last] + bytes(PADDING), dtype=np.uint8)
+
+
+def _micros(ticks: Any, interface: Interface) -> Any:
+    """Return microseconds of an interface's ticks; -1 where they lie beyond any date."""
+    units, shift = interface.units, interface.shift
+    if units == 1_000_000 or (units > 1_000_000 and units % 1_000_000 == 0):
+        whole = np.minimum(ticks // np.uint64(units // 1_000_000), np.uint64(1 << 62)).astype(np.int64)
+        return whole + shift * 1_000_000
+    made = (min(int(each) * 1_000_000 // units, 1 << 62) + shift * 1_000_000 for each in ticks)
+    return np.array([each if 0 <= each < 1 << 62 else -1 for each in made], dtype=np.int64)
+
+
+def _options(view: mmap.mmap, order: str, offset: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """Yield (code, position, length) of a block's options."""
     while offset + 4 <= end:
         code, length = struct.unpack_from(order + "HH", view, offset)
         value = offset + 4
         if code == 0 or value + length > end:
             break
+        yield code, value, length
+        offset = value + length + (-length) % 4
+
+
+def _interface(view: mmap.mmap, order: str, offset: int, end: int, made: Interface) -> Interface:
+    for code, value, length in _options(view, order, offset, end):
+        if code == 2:
+            text = view[value : value + min(length, 64)].decode("utf-8", "replace")
+            made.name = "".join(each for each in text if each.isprintable())
         if code == 9 and length >= 1:
             exponent = view[value]
-            units = 2 ** (exponent & 0x7F) if exponent & 0x80 else 10**exponent
-            if exponent & 0x7F > 64:
+            if exponent & 0x7F > 63 or (not exponent & 0x80 and exponent > 19):
                 raise ValueError("the time resolution is impossible")
+            made.units = 2 ** (exponent & 0x7F) if exponent & 0x80 else 10**exponent
         if code == 14 and length == 8:
-            shift = struct.unpack_from(order + "q", view, value)[0]
-        offset = value + length + (-length) % 4
-    return units, shift
-
-
-def _made(view: mmap.mmap, links: dict[int, list[tuple[int, int, int, int, int]]]) -> Iterator[Frames]:
-    for link, rows in links.items():
-        table = np.array(rows, dtype=np.int64)
-        first = int(table[0, 0])
-        last = int(table[-1, 0] + table[-1, 1])
-        data = np.frombuffer(view[first:last] + bytes(64), dtype=np.uint8)
-        yield Frames(data, link, table[:, 0] - first, table[:, 1], table[:, 2], table[:, 3], table[:, 4])
+            made.shift = struct.unpack_from(order + "q", view, value)[0]
+            if abs(made.shift) > LATEST_SECOND:
+                raise ValueError("the time offset is impossible")
+    return made

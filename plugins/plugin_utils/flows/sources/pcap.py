@@ -31,6 +31,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.f
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.kind import Kind, Opening
 
 np = guarded("numpy")
+pa = guarded("pyarrow")
 
 SILENCE_US = 300_000_000
 REASONS = {
@@ -65,6 +66,8 @@ class PacketCapture:
             self.quality.records += table.num_rows
             yield table
         self.quality.damaged_at = capture.damaged_at
+        self.quality.tunnels = {name: count for name, count in sorted(decoder.tunnels.items()) if count}
+        self._look_at_interfaces(capture)
         if self.quality.packets:
             span = {"first_us": self.quality.first_us, "last_us": self.quality.last_us}
             self.quality.exporters = {
@@ -72,6 +75,22 @@ class PacketCapture:
             }
         self.quality.left_out = {name: count for name, count in sorted(decoder.left_out.items()) if count}
         self.findings.extend(left_out_findings(decoder.left_out, str(self.path)))
+
+    def _look_at_interfaces(self, capture: Capture) -> None:
+        for number, each in enumerate(capture.interfaces):
+            if len(capture.interfaces) == 1 and not each.dropped:
+                break
+            name = f"{number} {each.name}".strip()
+            counters = {"link_type": each.link, "packets": each.frames, "dropped": each.dropped}
+            self.quality.interfaces[name] = {key: value for key, value in counters.items() if value}
+            if each.dropped:
+                text = f"interface {name} dropped {each.dropped} packets"
+                self.findings.append(codes.CAPTURE_DROPPED.at(text, Location(str(self.path))))
+        if self.quality.tunnels:
+            text = ", ".join(f"{count} {name}" for name, count in self.quality.tunnels.items())
+            self.findings.append(
+                codes.CAPTURE_TUNNELS.at(f"packets that carry others: {text}", Location(str(self.path)))
+            )
 
 
 def left_out_findings(left_out: Counter[str], file: str) -> list[Finding]:
@@ -85,10 +104,9 @@ def left_out_findings(left_out: Counter[str], file: str) -> list[Finding]:
 
 def one_way(packets: Packets, **constants: str) -> tuple[int, dict[str, Any]]:
     """Return (count, columns) of one-way records of a batch of packets."""
-    ports = (packets.protocol << 32) | (packets.source_port << 16) | packets.target_port
-    keys = [packets.source_hi, packets.target_hi, packets.source_lo, packets.target_lo, ports]
+    keys = (packets.source_hi, packets.target_hi, packets.source_lo, packets.target_lo, _ports(packets))
     varying = [key for key in keys if len(key) > 1 and (key != key[0]).any()]
-    order = np.lexsort((packets.place, packets.time_us, *varying))
+    order = _by_key_and_time(packets, varying)
     time = packets.time_us[order]
     begins = np.zeros(len(order), dtype=bool)
     begins[0] = True
@@ -123,6 +141,31 @@ def one_way(packets: Packets, **constants: str) -> tuple[int, dict[str, Any]]:
     for name in ("source_hi", "source_lo", "target_hi", "target_lo", "protocol", "source_port", "target_port"):
         columns[name] = getattr(packets, name)[chosen]
     return len(starts), columns
+
+
+def _ports(packets: Packets) -> Any:
+    return (packets.protocol << 32) | (packets.source_port << 16) | packets.target_port
+
+
+def _by_key_and_time(packets: Packets, keys: list[Any]) -> Any:
+    """Return an order in which equal keys stand together, by time and place within each.
+
+    Keys are numbered by a hash of their columns, which takes a fifth of the time of sorting by each. Should two keys ever share a hash,
+    their packets stand mixed and give more records than they need, which stitching puts together again.
+    """
+    count = len(packets.time_us)
+    time, place = packets.time_us, packets.place
+    sorted_already = bool((time[1:] >= time[:-1]).all() and (place[1:] >= place[:-1]).all())
+    earliest = None if sorted_already else np.lexsort((place, time))
+    mixed = np.zeros(count, dtype=np.uint64)
+    for key in keys:
+        column = key if earliest is None else key[earliest]
+        mixed = (mixed ^ column.view(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
+        mixed ^= mixed >> np.uint64(29)
+    number = pa.array(mixed).dictionary_encode().indices.to_numpy().astype(np.int64)
+    bits = max(1, (count - 1).bit_length())
+    order = np.sort((number << bits) | np.arange(count, dtype=np.int64)) & ((1 << bits) - 1)
+    return order if earliest is None else earliest[order]
 
 
 def _handshakes(flags: Any, sequence: Any, first_of_key: Any) -> Any:
