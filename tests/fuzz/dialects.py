@@ -61,7 +61,7 @@ class Report:
 
 def renderings(choice: random.Random) -> Iterator[tuple[str, str]]:
     """Yield (platform, text) of random lists in every syntax that can be written."""
-    for platform in registry.SUPPORTED:
+    for platform in registry.PLATFORMS:
         for _ in range(6):
             aces = _fitting(choice, platform)
             for options in ({}, {"stateful": False}) if platform == "nftables" else ({},):
@@ -216,7 +216,7 @@ def run(seconds: float, seed: int = 1, corpus: list[str] | None = None, cases: i
     while (cases is not None and count < cases) or (cases is None and time.monotonic() - began < seconds):
         count += 1
         own, text = choice.choice(seeds)
-        platform = own if own and choice.random() < 0.9 else choice.choice(registry.SUPPORTED)
+        platform = own if own and choice.random() < 0.9 else choice.choice(registry.PLATFORMS)
         changed = mutated(choice, text, others)
         wrong = judge(platform, changed, report, measure=count % 40 == 0)
         if not wrong and report.slowest > SECONDS and cases is None and len(changed) <= LIMIT:

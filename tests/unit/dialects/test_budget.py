@@ -17,7 +17,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.platfo
     platform_limits,
     read_limits,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.registry import SUPPORTED
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.registry import PLATFORMS
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet, from_wildcard
 
 
@@ -144,7 +144,7 @@ def test_every_class_is_read(name: str) -> None:
     assert found.title
     assert found.value("no such", 7) == 7
     for platform in found.platforms:
-        if platform in SUPPORTED and platform != "sgacl":
+        if platform in PLATFORMS and platform != "sgacl":
             family = 6 if platform == "ios_ipv6" else 4
             assert check_budget(platform, [Ace(True, 6, family)], name).findings == ()
 

@@ -24,9 +24,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.text im
 from .brute import Rules, Seen, decide, packets_around, read
 from .random_aces import entry
 
-PLATFORMS = [
-    platform for platform in ("dacl", "sgacl", "ios", "ios_ipv6", "nxos", "nftables") if platform in registry.SUPPORTED
-]
+PLATFORMS = ["dacl", "sgacl", "ios", "ios_ipv6", "nxos", "nftables"]
 FULL, QUICK = 4000, 120
 OTHERS: dict[str, tuple[str, ...]] = {
     "permit": ("deny",), "deny": ("permit",), "accept": ("drop",), "drop": ("accept",),

@@ -18,7 +18,7 @@ def test_parsers_raise_nothing_but_findings(full: bool) -> None:
     corpus = corpus_texts(directory, 400 if full else 40) if directory.is_dir() else []
     report = run(0, seed=20262, corpus=corpus, cases=20_000 if full else 400)
     assert [(platform, wrong, text[:300]) for platform, wrong, text in report.failures] == []
-    assert set(report.cases) == set(registry.SUPPORTED)
+    assert set(report.cases) == set(registry.PLATFORMS)
     assert sum(report.understood.values()) > 0
     assert sum(report.refused.values()) > 0
 
@@ -55,6 +55,6 @@ def test_a_long_line_of_nftables_is_read_once() -> None:
 
 def test_empty_lines_are_no_search_of_their_own() -> None:
     text = "\t\n" * 49_000
-    for platform in registry.SUPPORTED:
+    for platform in registry.PLATFORMS:
         if platform != "nftables":
             assert all(not item.aces for item in registry.parse(platform, text))
