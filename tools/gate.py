@@ -21,6 +21,7 @@ from stages import Context, Counts, Failure, Skip, Stage, pytest_counts, run_sta
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = Path(os.environ.get("VENV") or ROOT / ".venv").absolute()
+VENV_SPARK = Path(os.environ.get("VENV_SPARK") or ROOT / ".venv-spark").absolute()
 VENV_311 = Path(os.environ.get("VENV_311") or ROOT / ".venv-3.11").absolute()
 COLLECTION = "segwright.microseg"
 PACKAGE = "ansible_collections.segwright.microseg.plugins.plugin_utils"
@@ -29,7 +30,7 @@ FULL = os.environ.get("SEGWRIGHT_FULL") == "1"
 ARTIFACT = {
     "CHANGELOG.md", "CHANGELOG.rst", "CODE_OF_CONDUCT.md", "CONTRIBUTING.md", "FILES.json", "LICENSE", "MANIFEST.json",
     "README.md", "changelogs", "docs", "execution-environment.yml", "extensions", "meta", "playbooks", "plugins",
-    "requirements-dev.txt", "requirements-lab.txt", "requirements.txt", "roles", "tests",
+    "requirements-dev.txt", "requirements-lab.txt", "requirements-spark.txt", "requirements.txt", "roles", "tests",
 }  # fmt: skip
 
 
@@ -159,6 +160,18 @@ def unit_lowest(context: Context) -> Counts:
     # The tools of the tests are not what is being measured: only what is missing is added, nothing is moved.
     context.check([*install, "hypothesis", "oxidd", "pytest-xdist", "--requirement", "requirements-lab.txt"])
     return pytest(context, lowest, "tests/unit", workers=True)
+
+
+def spark(context: Context) -> Counts:
+    """The operations on Spark, in this process and on a master with a worker, against those on DuckDB."""
+    if not shutil.which("java") and not os.environ.get("JAVA_HOME"):
+        raise Skip("no Java here; the flow engine on Spark needs a JDK 17")
+    if not tool("python", VENV_SPARK).exists():
+        context.check([tool("python"), "-m", "venv", VENV_SPARK])
+    install = [tool("uv"), "pip", "install", "--quiet", "--python", tool("python", VENV_SPARK)]
+    if context.call([*install, "pytest", "--requirement", "requirements-spark.txt"]) != 0:
+        raise Skip("the packages of requirements-spark.txt cannot be had here")
+    return pytest(context, VENV_SPARK, "tests/spark")
 
 
 # ---------------------------------------------------------------- the artifact
@@ -387,6 +400,7 @@ STAGES = [
     Stage("unit", unit, ("venv",), "unit tests, among them the rules of the house"),
     Stage("unit-3.11", unit_311, ("venv-3.11",), "the same with Python 3.11 and ansible-core 2.19"),
     Stage("unit-lowest", unit_lowest, ("venv",), "the same with the lower bounds of requirements.txt (full)"),
+    Stage("spark", spark, ("venv",), "flow operations on Spark give what DuckDB gives (where Java is)"),
     Stage("artifact", artifact, ("venv",), "build, install into an empty place, look inside; execution environment"),
     Stage("docs", docs, ("venv",), "links, generated parts, module documentation"),
     Stage("ansible-lint", ansible_lint, ("venv",), "production profile"),

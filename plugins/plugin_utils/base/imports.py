@@ -21,6 +21,8 @@ PACKAGES = {
     "ruamel.yaml": "ruamel.yaml",
     "pylibsshext": "ansible-pylibssh",
     "ansible": "ansible-core",
+    "ibis": "ibis-framework",
+    "pyspark.sql": "pyspark",
 }
 
 

@@ -87,6 +87,31 @@ STORE_FORMAT = Code(
 )
 STORE_DAMAGED = Code("SW1422", "error", "a file of the store cannot be read", "remove it and import its inputs again")
 STORE_BUSY = Code("SW1423", "error", "another process is writing to the store", "wait until it has ended")
+ENGINE_UNKNOWN = Code(
+    "SW1491",
+    "error",
+    "a flow engine is not known",
+    "set microseg_flow_engine to duckdb, spark-local or spark://HOST:PORT",
+)
+ENGINE_JAVA = Code(
+    "SW1492",
+    "error",
+    "Spark needs Java and there is none",
+    "install a JDK, for example: apt-get install openjdk-17-jre-headless",
+)
+ENGINE_FAILED = Code(
+    "SW1493",
+    "error",
+    "the flow engine failed",
+    "check that the Spark master and its workers run and read the same paths",
+)
+LATE_ROWS = Code(
+    "SW1494",
+    "warning",
+    "flows of days that are past their retention were left out",
+    "import sooner, or raise microseg_flow_retention_days",
+)
+RETENTION_INVALID = Code("SW1495", "error", "the retention is not a number of days", "give 1 or more, or 0 to keep all")
 HINT_INVALID = Code(
     "SW1431", "error", "a direction hint cannot be used", "give address or network, protocol and ports of a server"
 )

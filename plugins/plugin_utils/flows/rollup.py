@@ -1,29 +1,39 @@
 # Copyright: (c) 2026, Segwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The daily rollup: one row per day, client, server, protocol, server port and class, with each conversation counted once.
+"""Building the daily rollup: which days, from which files, and the short ways through a large day.
 
-Several exporters, or several taps, see the same conversation. Of views of one 5-tuple by different exporters that lie within five
-minutes of each other the one with most packets counts; the others only add that an answer was seen and a surer direction. Exporters are
-never added up (facts/flows.md section 5, stitching). The same holds for one exporter in two inputs where the very first microsecond is
-the same: a capture that was copied while it grew. Bytes are multiplied by the sampling rate, counts are not.
+What is counted stands in ``operations/daily.py``, for every engine. Here the same answer is got for less on DuckDB: what the footers of
+the files prove to be constant is left out of the grouping, files that end before the day are not opened, and only conversations that a
+second observer may have seen go through the comparison of views (measured: README.md).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError, Location
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import codes, store
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.schema import CONNECTIONS
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.daily import counted, plain, summed
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.engine import quoted
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.queries import CONVERSATION as KEY
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.queries import DAY_US
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.schema import ROLLUP
 
-SLACK_US = 300_000_000
-WEAK_METHOD = 9
+pa = guarded("pyarrow")
+parquet = guarded("pyarrow.parquet")
+
 LONGEST_DAYS = 400
-TUPLE = "protocol, a_hi, a_lo, a_port, b_hi, b_lo, b_port"
+# Alike for the two directions of a 5-tuple; what it lets through is compared in full.
+LIKELY_SAME = (
+    "xor(client_lo, server_lo) + ((client_port + server_port)::BIGINT << 34) + client_port::BIGINT * server_port"
+    " + protocol"
+)
 
 
 def refresh(data_dir: str | Path, days: Iterable[date] = ()) -> list[date]:
@@ -36,13 +46,22 @@ def refresh_locked(data_dir: str | Path, days: Iterable[date] = ()) -> list[date
     """As ``refresh``, for a caller that holds the lock."""
     document = store.read_inputs(data_dir)
     todo = sorted({*days, *(date.fromisoformat(each) for each in document.get("stale_days", []))})
-    files = store.connection_files(data_dir)
+    files = store.connection_files(data_dir) if todo else {}
+    read: dict[Path, Footer] = {}
     temporary = store.flows_dir(data_dir) / ".tmp"
     with store.connect(temporary) as connection:
         for day in todo:
             path = store.day_folder(data_dir, "rollup", day) / "rollup.parquet"
             # A session of a coarse exporter may have begun on an earlier day and run into this one.
-            near = [each for other, group in files.items() if 0 <= (day - other).days <= LONGEST_DAYS for each in group]
+            for other, group in files.items():
+                if 0 <= (day - other).days <= LONGEST_DAYS:
+                    read.update({each: read_footer(each) for each in group if each not in read})
+            near = [
+                read[each]
+                for other, group in files.items()
+                if 0 <= (day - other).days <= LONGEST_DAYS
+                for each in group
+            ]
             rows = build_day(connection, near, day, path) if near else 0
             if not rows:
                 path.unlink(missing_ok=True)
@@ -52,90 +71,117 @@ def refresh_locked(data_dir: str | Path, days: Iterable[date] = ()) -> list[date
     return todo
 
 
-def build_day(connection: Any, files: list[Path], day: date, path: Path) -> int:
-    """Write the rollup of one day from connection files; returns the number of rows."""
-    first = store.day_number(day) * 86_400_000_000
-    last = first + 86_400_000_000
-    order = ", ".join(f'"{name}"' for name in CONNECTIONS)
-    ends = ", ".join(
-        f"CASE WHEN a_is_client {turn} THEN client_{part} ELSE server_{part} END AS {end}_{part}"
-        for end, turn in (("a", ""), ("b", "IS FALSE"))
-        for part in ("hi", "lo", "port")
-    )
+@dataclass(frozen=True)
+class Footer:
+    """What a connection file says of itself: rows, and the least and greatest value of columns that have any."""
+
+    path: Path
+    rows: int
+    ranges: Mapping[str, tuple[Any, Any]]
+
+    def only(self, column: str) -> Any:
+        """Return the column's one value, or None where it has several or says nothing."""
+        low, high = self.ranges.get(column, (None, None))
+        return low if low == high else None
+
+
+def read_footer(path: Path) -> Footer:
+    """Read a file's footer; raises FindingError SW1422 where it is damaged."""
     try:
-        connection.execute(
-            f"""
-            CREATE OR REPLACE TABLE seen AS
-            WITH picked AS (
-                SELECT *, row_number() OVER (ORDER BY {order}) AS view, packets_out + packets_in AS total,
-                    (client_hi, client_lo, client_port) <= (server_hi, server_lo, server_port) AS a_is_client
-                FROM read_parquet($files, hive_partitioning = false) WHERE start_us < {last} AND end_us >= {first}
-            )
-            SELECT *, {ends} FROM picked
-            """,
-            {"files": [str(each) for each in files]},
+        metadata = parquet.read_metadata(path)
+    except (OSError, pa.ArrowException) as error:
+        raise FindingError(
+            codes.STORE_DAMAGED.at(f"not a Parquet file ({type(error).__name__})", Location(str(path)))
+        ) from error
+    ranges: dict[str, tuple[Any, Any]] = {}
+    silent: set[str] = set()
+    for group in range(metadata.num_row_groups):
+        for number in range(metadata.num_columns):
+            column = metadata.row_group(group).column(number)
+            name, facts = column.path_in_schema, column.statistics
+            if facts is None or not facts.has_min_max:
+                silent.add(name)
+                continue
+            low, high = ranges.get(name, (facts.min, facts.max))
+            ranges[name] = (min(low, facts.min), max(high, facts.max))
+    return Footer(path, metadata.num_rows, {name: pair for name, pair in ranges.items() if name not in silent})
+
+
+def build_day(connection: Any, footers: Sequence[Footer], day: date, path: Path) -> int:
+    """Write the rollup of one day from connection files; returns the number of rows."""
+    number = store.day_number(day)
+    first = number * DAY_US
+    last = first + DAY_US
+    near = [each for each in footers if each.rows and _within(each, first, last)]
+    if not near:
+        return 0
+    listed = ", ".join(quoted(str(each.path)) for each in near)
+    rows = f"read_parquet([{listed}], hive_partitioning = false)"
+    if any(
+        each.ranges.get("start_us", (0, last))[1] >= last or each.ranges.get("start_us", (0, 0))[0] < first
+        for each in near
+    ):
+        rows = f"(SELECT * FROM {rows} WHERE start_us < {last} AND end_us >= {first}) AS near"
+    constant = {
+        name: values.pop()
+        for name in ("client_hi", "server_hi", "class")
+        if len(values := {each.only(name) for each in near}) == 1 and None not in values
+    }
+    keys = [name for name in KEY if name not in constant]
+    fixed = ", ".join(
+        f"{quoted(value) if isinstance(value, str) else value} AS {name}" for name, value in constant.items()
+    )
+    columns = ", ".join(f'"{name}"' for name in ROLLUP if name != "day")
+    try:
+        once = _each_once(connection, near, rows)
+        return store.write_parquet(
+            connection,
+            f"SELECT DATE '{day.isoformat()}' AS day, {columns} FROM ("
+            f"{summed(f'({once}) AS once', number, key=', '.join(keys), fixed=fixed)}) AS summed ORDER BY {', '.join(keys)}",
+            path,
+            "rollup",
         )
     except (store.duckdb.IOException, store.duckdb.InvalidInputException) as error:
         raise FindingError(
             codes.STORE_DAMAGED.at(f"connections of {day} cannot be read ({type(error).__name__})")
         ) from error
-    _count_once(connection)
-    # The view's own direction, or the surer one of the views that it stands for.
-    swap = "(best_a_is_client <> a_is_client)"
-    query = f"""
-        WITH turned AS (
-            SELECT start_us, end_us, protocol, sampling, best_method AS method, best_confidence AS confidence, best_class AS class,
-                CASE WHEN {swap} THEN server_hi ELSE client_hi END AS client_hi,
-                CASE WHEN {swap} THEN server_lo ELSE client_lo END AS client_lo,
-                CASE WHEN {swap} THEN client_hi ELSE server_hi END AS server_hi,
-                CASE WHEN {swap} THEN client_lo ELSE server_lo END AS server_lo,
-                CASE WHEN {swap} THEN server_port ELSE client_port END AS client_port,
-                CASE WHEN {swap} THEN client_port ELSE server_port END AS server_port,
-                any_answer AS answered, total AS packets, (bytes_out + bytes_in) * sampling AS bytes,
-                start_us >= {first} AS begins
-            FROM counted
-        )
-        SELECT DATE '{day.isoformat()}' AS day, client_hi, client_lo, server_hi, server_lo, protocol, server_port, class,
-            count(*) AS flows, count(*) FILTER (WHERE answered) AS answered_flows,
-            coalesce(sum(packets) FILTER (WHERE begins), 0)::BIGINT AS packets,
-            coalesce(sum(bytes) FILTER (WHERE begins), 0)::BIGINT AS bytes,
-            min(greatest(start_us, {first})) AS first_us, max(least(end_us, {last - 1})) AS last_us,
-            bit_or((1 << (((least(end_us, {last - 1}) - {first}) // 3600000000) + 1)::INTEGER)
-                 - (1 << ((greatest(start_us, {first}) - {first}) // 3600000000)::INTEGER))::INTEGER AS hours,
-            min(client_port) AS minimum_client_port, max(client_port) AS maximum_client_port,
-            min(method) AS method, max(confidence) AS confidence, count(*) FILTER (WHERE method = {WEAK_METHOD}) AS weak_flows
-        FROM turned GROUP BY ALL
-        ORDER BY client_hi, client_lo, server_hi, server_lo, protocol, server_port, class
-        """
-    return store.write_parquet(connection, query, path, "rollup")
 
 
-def _count_once(connection: Any) -> None:
-    """Make ``counted``: the views that count, with what the views they stand for add."""
+def _within(footer: Footer, first: int, last: int) -> bool:
+    starts, ends = footer.ranges.get("start_us"), footer.ranges.get("end_us")
+    return (starts is None or starts[0] < last) and (ends is None or ends[1] >= first)
+
+
+def _each_once(connection: Any, near: Sequence[Footer], rows: str) -> str:
+    """Return the query of the day's conversations, each once, by the shortest way that the footers allow."""
+    exporters = [each.only("exporter") for each in near]
+    starts = [each.ranges.get("start_us") for each in near]
+    if None in starts or _overlap(near, exporters):
+        return counted(rows)
+    if len(set(exporters)) == 1 and None not in exporters:
+        return plain(rows)
+    most = connection.execute(
+        f"SELECT exporter FROM {rows} GROUP BY exporter ORDER BY count(*) DESC, exporter LIMIT 1"
+    ).fetchone()
+    if most is None:
+        return plain(rows)
     connection.execute(
-        f"""
-        CREATE OR REPLACE TABLE repeated AS
-        SELECT s.view AS view, t.view AS other, (t.total, t.exporter, t.view) > (s.total, s.exporter, s.view) AS beaten, t.answered,
-            t.method, t.confidence, t.class, t.a_is_client
-        FROM seen s JOIN seen t USING ({TUPLE})
-        WHERE (s.exporter <> t.exporter AND s.start_us <= t.end_us + {SLACK_US} AND t.start_us <= s.end_us + {SLACK_US})
-            OR (s.source <> t.source AND s.start_us = t.start_us)
-        """
+        f"CREATE OR REPLACE TEMP TABLE others AS SELECT DISTINCT {LIKELY_SAME} AS mark FROM {rows} WHERE exporter <> {quoted(most[0])}"
     )
-    connection.execute(
-        """
-        CREATE OR REPLACE TABLE counted AS
-        WITH added AS (
-            SELECT view, bool_or(beaten) AS beaten, bool_or(answered) AS answered, min(method) AS method,
-                arg_min(a_is_client, (method, other)) AS a_is_client, arg_min(confidence, (method, other)) AS confidence,
-                arg_min(class, (method, other)) AS class
-            FROM repeated GROUP BY view
-        )
-        SELECT s.*, s.answered OR coalesce(r.answered, false) AS any_answer,
-            CASE WHEN r.method < s.method THEN r.method ELSE s.method END AS best_method,
-            CASE WHEN r.method < s.method THEN r.confidence ELSE s.confidence END AS best_confidence,
-            CASE WHEN r.method < s.method THEN r.class ELSE s.class END AS best_class,
-            CASE WHEN r.method < s.method THEN r.a_is_client ELSE s.a_is_client END AS best_a_is_client
-        FROM seen s LEFT JOIN added r USING (view) WHERE NOT coalesce(r.beaten, false)
-        """
-    )
+    mark = f"{LIKELY_SAME} IN (SELECT mark FROM others)"
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE doubtful AS SELECT * FROM {rows} WHERE {mark}")
+    alone = plain(f"(SELECT * FROM {rows} WHERE NOT ({mark})) AS alone")
+    return f"{alone} UNION ALL SELECT * FROM ({counted('doubtful')}) AS several"
+
+
+def _overlap(near: Sequence[Footer], exporters: Sequence[Any]) -> bool:
+    """Return whether one exporter may have told the same start in two files: a capture that was copied while it grew."""
+    spans = sorted((*each.ranges["start_us"], str(exporter)) for each, exporter in zip(near, exporters, strict=True))
+    latest: dict[str, int] = {}
+    several = "None" in (str(each) for each in exporters)
+    for low, high, exporter in spans:
+        place = "" if several else exporter
+        if low <= latest.get(place, low - 1):
+            return True
+        latest[place] = max(high, latest.get(place, high))
+    return False

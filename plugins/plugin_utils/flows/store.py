@@ -45,10 +45,10 @@ def flows_dir(data_dir: str | Path) -> Path:
     return Path(data_dir) / "flows"
 
 
-def connect(temporary: Path | None = None) -> Any:
-    """Return an in-memory DuckDB connection in UTC that spills to ``temporary`` where given."""
+def connect(temporary: Path | None = None, memory_limit: str = "") -> Any:
+    """Return an in-memory DuckDB connection that holds at most ``memory_limit`` and spills the rest to ``temporary`` where given."""
     require(duckdb, pa)
-    settings: dict[str, Any] = {"memory_limit": MEMORY_LIMIT, "preserve_insertion_order": "false"}
+    settings: dict[str, Any] = {"memory_limit": memory_limit or MEMORY_LIMIT, "preserve_insertion_order": "false"}
     if temporary is not None:
         settings["temp_directory"] = str(temporary)
     return duckdb.connect(":memory:", config=settings)
@@ -116,7 +116,7 @@ def connections(
     if unknown:
         raise ValueError(f"connections have no column {unknown[0]!r}")
     first, last = micros_of(since), micros_of(until)
-    files = [each for day, group in connection_files(data_dir).items() if _touches(day, first, last) for each in group]
+    files = window_files(data_dir, first, last)
     picked = ", ".join(f'"{name}"' for name in wanted)
     condition = f"start_us >= {first if first is not None else -(1 << 62)} AND start_us < {last if last is not None else 1 << 62}"
     order = "start_us, client_hi, client_lo, server_hi, server_lo, protocol, server_port, client_port, exporter, end_us"
@@ -124,11 +124,13 @@ def connections(
     return _read(files, query, {name: CONNECTIONS[name] for name in wanted}, "connections")
 
 
-def rollup(data_dir: str | Path, since: Moment | None = None, until: Moment | None = None) -> Any:
-    """Return an Arrow table of the daily rollup for the days from ``since`` up to, not including, ``until`` (see ``connections``).
+def window_files(data_dir: str | Path, first: int | None, last: int | None) -> list[Path]:
+    """Return the connection files of the days that a window of microseconds touches."""
+    return [each for day, group in connection_files(data_dir).items() if _touches(day, first, last) for each in group]
 
-    Days that an interrupted import left stale are rebuilt first.
-    """
+
+def rollup_files(data_dir: str | Path, since: Moment | None = None, until: Moment | None = None) -> list[Path]:
+    """Return the rollup files of a window in order; days that an interrupted import left stale are rebuilt first."""
     if read_inputs(data_dir).get("stale_days"):
         from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.rollup import refresh
 
@@ -140,6 +142,15 @@ def rollup(data_dir: str | Path, since: Moment | None = None, until: Moment | No
         day = _day_of(day_folder)
         if day is not None and _touches(day, first, last) and (day_folder / "rollup.parquet").exists():
             files.append(day_folder / "rollup.parquet")
+    return files
+
+
+def rollup(data_dir: str | Path, since: Moment | None = None, until: Moment | None = None) -> Any:
+    """Return an Arrow table of the daily rollup for the days from ``since`` up to, not including, ``until`` (see ``connections``).
+
+    Days that an interrupted import left stale are rebuilt first.
+    """
+    files = rollup_files(data_dir, since, until)
     order = "day, client_hi, client_lo, server_hi, server_lo, protocol, server_port, class"
     return _read(files, f"SELECT {', '.join(_quoted(ROLLUP))} FROM {{}} ORDER BY {order}", ROLLUP, "rollup")
 

@@ -1,0 +1,127 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The daily rollup as a query in the common dialect: each conversation of a day counted once, whoever saw it.
+
+Of views of one 5-tuple by different exporters that lie within five minutes of each other the one with most packets counts; the others
+only add that an answer was seen and a surer direction. Exporters are never added up (facts/flows.md section 5, stitching). The same holds
+for one exporter in two inputs where the very first microsecond is the same: a capture that was copied while it grew. Bytes are multiplied
+by the sampling rate, counts are not.
+"""
+
+from __future__ import annotations
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.queries import (
+    DAY_US,
+    HOUR_US,
+    SLACK_US,
+    WEAK_METHOD,
+    Question,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.schema import ROLLUP
+
+TUPLE = ("protocol", "a_hi", "a_lo", "a_port", "b_hi", "b_lo", "b_port")
+# Of two views that are alike in all of this it does not matter which one counts.
+RANK = (
+    "total DESC, exporter DESC, start_us, end_us, a_is_client, method, answered, packets_out, bytes_out, bytes_in, sampling, class,"
+    " confidence, source"
+)
+FORWARD = (
+    "(client_hi < server_hi OR (client_hi = server_hi AND (client_lo < server_lo"
+    " OR (client_lo = server_lo AND client_port <= server_port))))"
+)
+# What the grouping needs of a view; the directions are settled by then.
+COUNTED = (
+    "start_us", "end_us", "client_hi", "client_lo", "server_hi", "server_lo", "protocol", "client_port", "server_port", "class", "answered",
+    "method", "confidence", "packets", "bytes",
+)  # fmt: skip
+
+
+def plain(rows: str) -> str:
+    """Return the query of connections nobody else saw, as they are counted."""
+    given = {"packets": "packets_out + packets_in AS packets", "bytes": "(bytes_out + bytes_in) * sampling AS bytes"}
+    return f"SELECT {', '.join(given.get(name, name) for name in COUNTED)} FROM {rows}"
+
+
+def counted(rows: str) -> str:
+    """Return the query of connections that may be views of the same conversations, each conversation once."""
+    ends = ", ".join(
+        f"CASE WHEN a_is_client{turn} THEN client_{part} ELSE server_{part} END AS {end}_{part}"
+        for end, turn in (("a", ""), ("b", " IS FALSE"))
+        for part in ("hi", "lo", "port")
+    )
+    same = " AND ".join(f"s.{name} = t.{name}" for name in TUPLE)
+    best = "r.method < s.method"
+    turned = f"({best} AND r.a_is_client <> s.a_is_client)"
+
+    def either(name: str, other: str) -> str:
+        return f"CASE WHEN {turned} THEN s.{other} ELSE s.{name} END AS {name}"
+
+    made = {
+        "answered": "(s.answered OR coalesce(r.answered, false)) AS answered",
+        "packets": "s.total AS packets",
+        "bytes": "(s.bytes_out + s.bytes_in) * s.sampling AS bytes",
+        "client_hi": either("client_hi", "server_hi"),
+        "client_lo": either("client_lo", "server_lo"),
+        "client_port": either("client_port", "server_port"),
+        "server_hi": either("server_hi", "client_hi"),
+        "server_lo": either("server_lo", "client_lo"),
+        "server_port": either("server_port", "client_port"),
+        **{
+            name: f"CASE WHEN {best} THEN r.{name} ELSE s.{name} END AS {name}"
+            for name in ("method", "confidence", "class")
+        },
+    }
+    return f"""
+        WITH turned AS (
+            SELECT *, packets_out + packets_in AS total, {FORWARD} AS a_is_client FROM {rows}
+        ), ended AS (
+            SELECT *, {ends} FROM turned
+        ), seen AS (
+            SELECT *, row_number() OVER (PARTITION BY {", ".join(TUPLE)} ORDER BY {RANK}) AS rank FROM ended
+        ), repeated AS (
+            SELECT {", ".join(f"s.{name}" for name in TUPLE)}, s.rank, t.rank AS other, t.answered, t.method, t.confidence, t.class,
+                t.a_is_client
+            FROM seen s JOIN seen t ON {same} AND s.rank <> t.rank
+            WHERE (s.exporter <> t.exporter AND s.start_us <= t.end_us + {SLACK_US} AND t.start_us <= s.end_us + {SLACK_US})
+                OR (s.source <> t.source AND s.start_us = t.start_us)
+        ), added AS (
+            SELECT {", ".join(TUPLE)}, rank, min(other) < rank AS beaten, max(CASE WHEN answered THEN 1 ELSE 0 END) = 1 AS answered,
+                min(method) AS method, arg_min(a_is_client, method * 1000000 + other) AS a_is_client,
+                arg_min(confidence, method * 1000000 + other) AS confidence, arg_min(class, method * 1000000 + other) AS class
+            FROM repeated GROUP BY {", ".join(TUPLE)}, rank
+        )
+        SELECT {", ".join(made.get(name, f"s.{name}") for name in COUNTED)}
+        FROM seen s LEFT JOIN added r ON {same.replace("t.", "r.")} AND s.rank = r.rank
+        WHERE coalesce(r.beaten, false) = false"""
+
+
+def summed(rows: str, day: int, *, key: str = "", fixed: str = "") -> str:
+    """Return the rollup query of a day (days since 1970) over ``rows`` as ``plain`` and ``counted`` give them.
+
+    ``key`` narrows the columns to group by, where the others are known to have one value, which ``fixed`` then names.
+    """
+    first = int(day) * DAY_US
+    last = first + DAY_US
+    keys = key or "client_hi, client_lo, server_hi, server_lo, protocol, server_port, class"
+    begins = f"start_us >= {first}"
+    end_hour = f"(least(end_us, {last - 1}) - {first}) // {HOUR_US}"
+    first_hour = f"(greatest(start_us, {first}) - {first}) // {HOUR_US}"
+    return f"""
+        SELECT {keys}{", " + fixed if fixed else ""}, count(*) AS flows, count(*) FILTER (WHERE answered) AS answered_flows,
+            sum(CASE WHEN {begins} THEN packets ELSE 0 END)::BIGINT AS packets,
+            sum(CASE WHEN {begins} THEN bytes ELSE 0 END)::BIGINT AS bytes,
+            min(greatest(start_us, {first})) AS first_us, max(least(end_us, {last - 1})) AS last_us,
+            bit_or((1 << ({end_hour} + 1)::INTEGER) - (1 << ({first_hour})::INTEGER)) AS hours,
+            min(client_port) AS minimum_client_port, max(client_port) AS maximum_client_port, min(method) AS method,
+            max(confidence) AS confidence, count(*) FILTER (WHERE method = {WEAK_METHOD}) AS weak_flows
+        FROM {rows} GROUP BY {keys}"""
+
+
+def of_day(day: int, rows: str = "connections") -> Question:
+    """Return the rollup of a day (days since 1970) of ``rows``, without the column ``day``, which is the file's name."""
+    first = int(day) * DAY_US
+    near = f"(SELECT * FROM {rows} WHERE start_us < {first + DAY_US} AND end_us >= {first})"
+    columns = {name: kind for name, kind in ROLLUP.items() if name != "day"}
+    order = "client_hi, client_lo, server_hi, server_lo, protocol, server_port, class"
+    return Question(summed(f"({counted(near + ' AS near')}) AS counted", day), columns, order)

@@ -1,0 +1,182 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The only gate to the data of the flow store: a window of days opened once, and the operations on it.
+
+    with FlowGate(data_dir, since="2026-11-01") as gate:
+        gate.bind(intervals, members, networks)
+        edges = gate.evidence()
+
+Every answer is an Arrow table in a stable order, the same from each engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
+from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.intervals import read_intervals
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import store
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations import queries
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.daily import of_day
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.engine import Engine, engine_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.schema import CONNECTIONS, ROLLUP
+
+pa = guarded("pyarrow")
+
+MEMBERS = ("device", "segment")
+NETWORKS = ("first_hi", "first_lo", "last_hi", "last_lo", "segment")
+
+
+class FlowGate:
+    """The store's days from ``since`` up to, not including, ``until``. ``engine`` is a setting (see ``engine_of``) or an engine."""
+
+    def __init__(
+        self,
+        data_dir: str | Path,
+        since: store.Moment | None = None,
+        until: store.Moment | None = None,
+        engine: str | Engine = "",
+    ) -> None:
+        self.data_dir = Path(data_dir)
+        self.since, self.until = store.micros_of(since), store.micros_of(until)
+        scratch = store.flows_dir(data_dir) / ".tmp"
+        self.engine = engine_of(engine, scratch) if isinstance(engine, str) else engine
+        self._ready: set[str] = set()
+
+    def __enter__(self) -> FlowGate:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.engine.__exit__(kind, error, trace)
+
+    # ------------------------------------------------------------ loading
+
+    def daily(self) -> None:
+        """Make the relation ``daily``: the rollup of the window's days; days that are stale are rebuilt first."""
+        if self._once("daily"):
+            files = store.rollup_files(self.data_dir, self.since, self.until)
+            self.engine.files("daily", files, ROLLUP)
+
+    def connections(self) -> None:
+        """Make the relation ``connections``: what began within the window, in every exporter's view."""
+        if self._once("connections"):
+            files = store.window_files(self.data_dir, self.since, self.until)
+            self.engine.files("stored", files, CONNECTIONS)
+            first = self.since if self.since is not None else -(1 << 62)
+            last = self.until if self.until is not None else 1 << 62
+            self.engine.define(
+                "connections", f"SELECT * FROM stored WHERE start_us >= {int(first)} AND start_us < {int(last)}"
+            )
+
+    def bind(self, intervals: Any = None, members: Any = None, networks: Any = None) -> None:
+        """Make the relation ``bound``: ``daily`` and who held both ends then.
+
+        ``intervals`` as ``read_intervals`` returns them (default: the register of the data directory), ``members`` maps devices to
+        segments, ``networks`` names ranges that no device holds. Nothing of it is stored: a late binding counts from the next question on.
+        """
+        self.daily()
+        texts = ("device", "segment", "source")
+        empty = {name: pa.string() if name in texts else pa.int64() for name in (*MEMBERS, *NETWORKS)}
+        self.engine.table("intervals", read_intervals(self.data_dir) if intervals is None else intervals)
+        for name, table, columns in (("members", members, MEMBERS), ("networks", networks, NETWORKS)):
+            schema = pa.schema([(each, empty[each]) for each in columns])
+            self.engine.table(name, schema.empty_table() if table is None else table.select(list(columns)).cast(schema))
+        self.engine.define("holders", queries.HOLDERS, keep=True)
+        for end in ("client", "server"):
+            self.engine.define(f"across_{end}", queries.across(end, "daily"), keep=True)
+        self.engine.define("places", queries.places("daily"), keep=True)
+        self.engine.define("bound", queries.bound("daily"))
+        self._ready.add("bound")
+
+    # ------------------------------------------------------------ questions
+
+    def conversations(self) -> Any:
+        """Return one row for each conversation of the window."""
+        self.daily()
+        return self.ask(queries.conversations())
+
+    def distinct(self) -> Any:
+        """Return distinct client, server, protocol and port of the connections, each exporter's view counted."""
+        self.connections()
+        return self.ask(queries.distinct())
+
+    def evidence(self) -> Any:
+        """Return what was seen for each pair of segments, protocol and port."""
+        self._bound()
+        return self.ask(queries.evidence())
+
+    def unmatched(self, rules: Any) -> Any:
+        """Return recorded edges between segments that no rule permits. ``rules``: see ``queries``."""
+        self._edges(rules)
+        return self.ask(queries.unmatched())
+
+    def unused(self, rules: Any) -> Any:
+        """Return the rules that nothing recorded needs."""
+        self._edges(rules)
+        return self.ask(queries.unused())
+
+    def appeared(self, boundary: store.Moment) -> Any:
+        """Return conversations first seen on or after a day of the window."""
+        self.daily()
+        moment = store.micros_of(boundary)
+        if moment is None:
+            raise ValueError("a boundary is needed")
+        return self.ask(queries.appeared(moment // queries.DAY_US))
+
+    def scans(self) -> Any:
+        """Return who scanned, by five minutes."""
+        self.connections()
+        return self.ask(queries.scans())
+
+    def degrees(self) -> Any:
+        """Return how many clients each server endpoint has."""
+        self.daily()
+        return self.ask(queries.degrees())
+
+    def named(self, names: Any) -> Any:
+        """Return conversations by the name that the server's address had then."""
+        self.daily()
+        self.engine.table("names", names)
+        return self.ask(queries.named())
+
+    def bindings(self) -> Any:
+        """Return flows by day and by what is known of both ends."""
+        self._bound()
+        return self.ask(queries.bindings())
+
+    def daily_of(self, day: int) -> Any:
+        """Return the rollup of a day (days since 1970), made anew from the connections; without the column ``day``."""
+        self.connections()
+        return self.ask(of_day(day))
+
+    def ask(self, question: queries.Question, limit: int = 0) -> Any:
+        """Return the answer of a question over the relations made so far."""
+        return self.engine.rows(question.text(limit), question.columns)
+
+    # ------------------------------------------------------------ inside
+
+    def _edges(self, rules: Any) -> None:
+        self._bound()
+        self.engine.table("rules", rules)
+        if self._once("edges"):
+            self.engine.define("edges", queries.EDGES, keep=True)
+
+    def _bound(self) -> None:
+        if "bound" not in self._ready:
+            self.bind()
+
+    def _once(self, name: str) -> bool:
+        fresh = name not in self._ready
+        self._ready.add(name)
+        return fresh
+
+
+def settings_of(values: Mapping[str, Any]) -> str:
+    """Return the engine setting among an action's arguments; empty for the engine of this process."""
+    return str(values.get("engine") or "")

@@ -1,0 +1,71 @@
+"""One small made-up store and every operation on it, for any engine: what the tests of engines compare."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import store
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.engine import Engine
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.gate import FlowGate
+from tests.bench import flow_data
+
+SMALL = flow_data.Shape(
+    records=24_000,
+    days=9,
+    devices=400,
+    groups=8,
+    edges=1_600,
+    outside=60,
+    rules_per_group=12,
+    lease_share=0.3,
+    monthly=10,
+)
+NAMES = ("conversations", "distinct", "evidence", "scans", "degrees", "bindings")
+
+
+def made(folder: Path, shape: flow_data.Shape = SMALL) -> flow_data.Site:
+    """Write the store of a made-up site, rollup and all, and return the site."""
+    site = flow_data.Site(shape)
+    flow_data.write_store(site, folder)
+    store.rollup_files(folder)
+    return site
+
+
+def names_of(site: flow_data.Site) -> Any:
+    """Return names that outside addresses had, two of them one after the other."""
+    first = store.day_number(flow_data.FIRST_DAY) * flow_data.DAY_US
+    rows = []
+    for number in range(0, site.shape.outside, 2):
+        address = flow_data.OUTSIDE + number + flow_data.V4_LO
+        middle = first + 4 * flow_data.DAY_US
+        rows += [
+            (flow_data.V4_HI, address, f"host-{number}.example.net", first, middle),
+            (flow_data.V4_HI, address, f"other-{number}.example.net", middle, first + 400 * flow_data.DAY_US),
+        ]
+    columns = ("address_hi", "address_lo", "name", "from_us", "to_us")
+    return pa.table(dict(zip(columns, map(list, zip(*rows, strict=True)), strict=True)))
+
+
+def answers(
+    site: flow_data.Site, data_dir: Path, engine: str | Engine, chosen: Collection[str] | None = None
+) -> Iterator[tuple[str, Any]]:
+    """Yield each operation's name and answer; ``chosen`` narrows."""
+    with FlowGate(data_dir, engine=engine) as gate:
+        gate.bind(site.intervals(), site.members(), site.networks())
+        rules = site.rule_table()
+        first = store.day_number(flow_data.FIRST_DAY)
+        asked: dict[str, Callable[[], Any]] = {name: getattr(gate, name) for name in NAMES}
+        asked["unmatched"] = lambda: gate.unmatched(rules)
+        asked["unused"] = lambda: gate.unused(rules)
+        asked["appeared"] = lambda: gate.appeared(flow_data.FIRST_DAY + timedelta(days=site.shape.days - 2))
+        asked["named"] = lambda: gate.named(names_of(site))
+        for number in (0, site.shape.days // 2):
+            asked[f"daily {number}"] = lambda number=number: gate.daily_of(first + number)
+        for name, question in asked.items():
+            if chosen is None or name in chosen:
+                yield name, question()

@@ -1,0 +1,248 @@
+"""The operations against plain Python over the same rows, and their answers from one engine to the next."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import store
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.engine import engine_of, row_hash
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.gate import FlowGate
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.scan import Opened, find_scans
+from tests.bench import flow_data
+from tests.unit.flows import operations
+
+SLACK = 300_000_000
+CONVERSATION = ("client_hi", "client_lo", "server_hi", "server_lo", "protocol", "server_port", "class")
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[flow_data.Site, Path, dict[str, Any]]:
+    folder = tmp_path_factory.mktemp("store")
+    site = operations.made(folder)
+    return site, folder, dict(operations.answers(site, folder, "duckdb"))
+
+
+def seen_once(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows that count, by looking at each pair of views of a 5-tuple."""
+    views: dict[Any, list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        ends = sorted(
+            [
+                (row["client_hi"], row["client_lo"], row["client_port"]),
+                (row["server_hi"], row["server_lo"], row["server_port"]),
+            ]
+        )
+        views[row["protocol"], ends[0], ends[1]].append(row)
+    kept = []
+    for group in views.values():
+        for row in group:
+            near = [
+                o
+                for o in group
+                if o["exporter"] != row["exporter"]
+                and o["start_us"] <= row["end_us"] + SLACK
+                and row["start_us"] <= o["end_us"] + SLACK
+            ]
+            own = row["packets_out"] + row["packets_in"], row["exporter"]
+            if all((o["packets_out"] + o["packets_in"], o["exporter"]) <= own for o in near):
+                kept.append({**row, "answered": row["answered"] or any(o["answered"] for o in near)})
+    return kept
+
+
+def test_the_rollup_is_what_pairwise_comparison_gives(built: Any) -> None:
+    _site, folder, _answers = built
+    rollup = store.rollup(folder).to_pylist()
+    expected: dict[Any, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+    total = 0
+    for day in store.connection_files(folder):
+        since = store.day_number(day) * 86_400_000_000
+        # What ran over midnight counts on both days; its packets on the first.
+        rows = store.connections(folder, None, since + 86_400_000_000).to_pylist()
+        for row in seen_once([r for r in rows if r["end_us"] >= since]):
+            sums = expected[(day, *(row[name] for name in CONVERSATION))]
+            sums[0] += 1
+            sums[1] += row["answered"]
+            if row["start_us"] >= since:
+                sums[2] += row["packets_out"] + row["packets_in"]
+                sums[3] += row["bytes_out"] + row["bytes_in"]
+            total += 1
+    got = {
+        (row["day"], *(row[name] for name in CONVERSATION)): [
+            row["flows"],
+            row["answered_flows"],
+            row["packets"],
+            row["bytes"],
+        ]
+        for row in rollup
+    }
+    assert got == dict(expected)
+    assert total > 20_000
+
+
+def test_the_short_way_to_the_rollup_and_the_common_dialect_agree(built: Any) -> None:
+    _site, folder, answers = built
+    for number in (0, operations.SMALL.days // 2):
+        day = list(store.connection_files(folder))[number]
+        columns = list(answers[f"daily {number}"].column_names)
+        short = store.rollup(folder, day).to_pylist()
+        short = [{name: row[name] for name in columns} for row in short if row["day"] == day]
+        assert answers[f"daily {number}"].to_pylist() == short
+
+
+def test_binding_and_the_rules_are_what_looking_at_each_row_gives(built: Any) -> None:
+    site, folder, answers = built
+    holders: dict[Any, list[Any]] = defaultdict(list)
+    for each in site.intervals().to_pylist():
+        holders[each["address_hi"], each["address_lo"]].append(each)
+    segment = {row["device"]: row["segment"] for row in site.members().to_pylist()}
+    network = site.networks().to_pylist()[0]
+    rules = defaultdict(list)
+    for rule in site.rule_table().to_pylist():
+        rules[rule["client_segment"], rule["server_segment"], rule["protocol"]].append(rule)
+
+    def side(row: dict[str, Any], end: str) -> tuple[str, str, str]:
+        high, low = row[f"{end}_hi"], row[f"{end}_lo"]
+        devices = {
+            h["device"] for h in holders[high, low] if h["from_us"] <= row["last_us"] and h["to_us"] > row["first_us"]
+        }
+        outside = network["segment"] if network["first_lo"] <= low <= network["last_lo"] else ""
+        if not devices:
+            return "", "unknown", outside
+        if len(devices) > 1:
+            return "", "ambiguous", outside
+        device = devices.pop()
+        return device, "bound", segment[device]
+
+    states: dict[Any, int] = defaultdict(int)
+    missed: dict[Any, int] = defaultdict(int)
+    needed = set()
+    for row in store.rollup(folder).to_pylist():
+        client, server = side(row, "client"), side(row, "server")
+        states[row["day"], client[1], server[1]] += row["flows"]
+        hits = [
+            rule["rule"]
+            for rule in rules[client[2], server[2], row["protocol"]]
+            if rule["first_port"] <= row["server_port"] <= rule["last_port"]
+        ]
+        needed.update(hits)
+        if not hits:
+            missed[client[2], server[2], row["protocol"], row["server_port"], client[1], server[1]] += row["flows"]
+    assert {tuple(list(row.values())[:3]): row["flows"] for row in answers["bindings"].to_pylist()} == dict(states)
+    assert {tuple(list(row.values())[:6]): row["flows"] for row in answers["unmatched"].to_pylist()} == dict(missed)
+    assert {"unknown", "ambiguous", "bound"} == {state for _day, *pair in states for state in pair}
+    every = {rule["rule"] for rule in site.rule_table().to_pylist()}
+    assert {row["rule"] for row in answers["unused"].to_pylist()} == every - needed
+
+
+def test_names_hold_for_their_time_and_servers_are_counted(built: Any) -> None:
+    site, folder, answers = built
+    names = operations.names_of(site).to_pylist()
+    flows: dict[Any, int] = defaultdict(int)
+    clients: dict[Any, set[Any]] = defaultdict(set)
+    for row in store.rollup(folder).to_pylist():
+        clients[row["server_hi"], row["server_lo"], row["protocol"], row["server_port"]].add(
+            (row["client_hi"], row["client_lo"])
+        )
+        for each in names:
+            if (
+                each["address_lo"] == row["server_lo"]
+                and each["from_us"] <= row["last_us"]
+                and each["to_us"] > row["first_us"]
+            ):
+                flows[row["client_hi"], row["client_lo"], each["name"], row["protocol"], row["server_port"]] += row[
+                    "flows"
+                ]
+    assert {tuple(list(row.values())[:5]): row["flows"] for row in answers["named"].to_pylist()} == dict(flows)
+    assert flows
+    assert {tuple(list(row.values())[:4]): row["clients"] for row in answers["degrees"].to_pylist()} == {
+        key: len(each) for key, each in clients.items()
+    }
+
+
+def test_drift_is_what_was_not_seen_before(built: Any) -> None:
+    _site, folder, answers = built
+    days = list(store.connection_files(folder))
+    boundary = store.day_number(days[-2]) * 86_400_000_000
+    before, after = set(), set()
+    for row in store.rollup(folder).to_pylist():
+        (before if row["first_us"] < boundary else after).add(tuple(row[name] for name in CONVERSATION))
+    assert {tuple(row[name] for name in CONVERSATION) for row in answers["appeared"].to_pylist()} == after - before
+
+
+def test_scans_are_those_that_learning_finds(tmp_path: Path) -> None:
+    shape = flow_data.Shape(
+        records=600, days=1, devices=200, groups=4, edges=100, outside=8, rules_per_group=4, monthly=2, twice=0
+    )
+    site = flow_data.Site(shape)
+    table = site.connections(0).to_pylist()
+    base = table[0]
+    for number in range(30):  # wide
+        table.append(
+            {**base, "client_lo": base["client_lo"] + 900, "server_lo": base["server_lo"] + number, "answered": False}
+        )
+    for number in range(18):  # deep, one port answered and with data
+        table.append(
+            {
+                **base,
+                "client_lo": base["client_lo"] + 901,
+                "server_port": 1000 + number,
+                "answered": number == 3,
+                "packets_in": 1,
+            }
+        )
+    for number in range(40):  # wide and answered with data: a busy poller
+        table.append(
+            {**base, "client_lo": base["client_lo"] + 902, "server_lo": base["server_lo"] + number, "bytes_in": 10_000}
+        )
+    rows = pa.Table.from_pylist(table, schema=site.connections(0).schema)
+    source = flow_data.source_of(0)
+    flow_data.write_store(site, tmp_path)
+    store.write_table(
+        rows, store.day_folder(tmp_path, "connections", flow_data.FIRST_DAY) / f"{source}.parquet", "connections"
+    )
+    with FlowGate(tmp_path) as gate:
+        found = {
+            (row["client_hi"], row["client_lo"], row["since_us"]): row["pairs"] for row in gate.scans().to_pylist()
+        }
+    opened = [
+        Opened(
+            row["start_us"], (row["client_hi"], row["client_lo"]), (row["server_hi"], row["server_lo"]), row["protocol"],
+            row["server_port"], row["answered"], row["packets_out"] + row["packets_in"], row["bytes_out"] + row["bytes_in"],
+        )
+        for row in table
+    ]  # fmt: skip
+    expected = {(*scan.client, scan.start_us): scan.pairs for scan in find_scans(opened).scans}
+    assert found == expected
+    assert len(found) == 2
+
+
+def test_an_empty_store_answers_with_no_rows(tmp_path: Path) -> None:
+    with FlowGate(tmp_path) as gate:
+        for name in operations.NAMES:
+            assert getattr(gate, name)().num_rows == 0
+
+
+def test_hashes_tell_rows_and_not_their_order() -> None:
+    one = pa.table({"a": [1, 2, None], "b": ["x", None, "z"]})
+    assert row_hash(one) == row_hash(pa.concat_tables([one.slice(2), one.slice(0, 2)]))
+    assert row_hash(one) != row_hash(pa.table({"a": [1, 2, 0], "b": ["x", None, "z"]}))
+
+
+def test_an_engine_that_is_not_there_names_itself() -> None:
+    with pytest.raises(FindingError, match="SW1491"):
+        engine_of("sparkle")
+    if not engine_has_spark():
+        with pytest.raises(FindingError, match=r"'(ibis-framework|pyspark)' is needed"):
+            engine_of("spark-local")
+
+
+def engine_has_spark() -> bool:
+    from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations import spark
+
+    return bool(spark.ibis) and bool(spark.pyspark_sql)
