@@ -29,7 +29,7 @@ def packet(text: str) -> Packet:
     number = PROTOCOLS[words[0]] if words[0] in PROTOCOLS else int(words[0])
     ends: list[tuple[str, int]] = []
     for word in words[1:3]:
-        address, separator, port = word.rpartition("#" if "::" in word else ":")
+        address, separator, port = word.rpartition("#" if word.count(":") > 1 else ":")
         ends.append((address, int(port)) if separator else (word, 0))
     more: dict[str, Any] = {}
     tail = words[3] if len(words) > 3 else ""
