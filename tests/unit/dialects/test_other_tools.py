@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import registry
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import ParsedAcl
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.anomalies import REMOVABLE, find_anomalies
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import (
     PacketSet,
     PacketSpace,
@@ -134,3 +136,91 @@ def test_every_sample_with_a_cisco_target_is_compared(corpora: Path) -> None:
     with pytest.raises(NotExpressibleError, match="option"):
         list_of(filters_of('header {\n target:: cisco a\n}\nterm x {\n option:: established\n action:: accept\n}\n', {})[0],
                 Definitions("networks: {}\nservices: {}\n"), 4)  # fmt: skip
+
+
+def unreachable(acl: ParsedAcl) -> list[tuple[str, tuple[str, ...], bool]]:
+    """Return our answer in the columns of Batfish: unreachable line, blocking lines, different action."""
+    found = []
+    for item in find_anomalies(acl.first_match()):
+        if item.kind != REMOVABLE and item.index < len(acl.aces):
+            blocking = tuple(acl.aces[index].raw for index in item.covering)
+            found.append((acl.aces[item.index].raw, blocking, item.kind == "contradicting"))
+    return found
+
+
+# What Batfish answers to filterLineReachability on the network "example" (its tests/basic, commit a1bb5696): all of it.
+EXAMPLE_ANSWER = {
+    ("as2dept1", "RESTRICT_HOST_TRAFFIC_OUT"): [
+        ("deny ip 1.128.0.0 0.0.255.255 2.128.0.0 0.0.255.255", ("permit ip any 2.128.0.0 0.0.255.255",), True)
+    ],
+    ("as2dept1", "RESTRICT_HOST_TRAFFIC_IN"): [("permit icmp any any", ("deny ip any any",), True)],
+}  # fmt: skip
+# Where our answer says more, and why. Batfish asks only which lines are never reached.
+MORE = {
+    ("as2dept1", "RESTRICT_HOST_TRAFFIC_IN", "deny ip any any"): "removable: after it comes only what it cancels, then the implicit deny",
+}  # fmt: skip
+
+
+@pytest.mark.corpora
+def test_unreachable_lines_of_the_example_network_are_those_of_batfish(corpora: Path) -> None:
+    configs = corpora / "policy-corpora" / "batfish-configs" / "networks" / "example" / "live" / "configs"
+    ours, more, lists = {}, set(), 0
+    for path in sorted(configs.glob("*.cfg")):
+        for acl in registry.parse("ios", path.read_text(encoding="utf-8")):
+            lists += 1
+            found = unreachable(acl)
+            if found:
+                ours[path.stem, acl.name] = found
+            more |= {
+                (path.stem, acl.name, acl.aces[item.index].raw)
+                for item in find_anomalies(acl.first_match()) if item.kind == REMOVABLE
+            }  # fmt: skip
+    assert lists >= 25
+    assert ours == EXAMPLE_ANSWER
+    assert more == set(MORE)
+
+
+# The cases of Batfish's own test of the question (FilterLineReachabilityTest, commit 28e7cca8) as IOS text, with its answers:
+# (name, lines, {unreachable line: (blocking lines, different action)}).
+BATFISH_CASES = [
+    ("icmp type", ["permit ip host 1.2.3.4 any", "permit icmp host 1.2.3.4 any echo"], {1: ((0,), False)}),
+    ("wildcards", ["permit ip 1.2.3.4 0.0.0.3 any", "permit ip host 1.2.3.4 any", "permit ip 1.2.3.0 0.0.0.15 any"], {1: ((0,), False)}),
+    ("several cover", ["permit ip host 1.0.0.0 any", "permit ip host 1.0.0.1 any", "permit ip 1.0.0.0 0.0.0.1 any"],
+     {2: ((0, 1), False)}),
+    ("other action", ["deny ip 1.0.0.0 0.0.0.255 any", "permit ip 1.0.0.0 0.0.0.255 any", "permit ip host 1.0.0.0 any",
+     "permit ip host 1.2.3.4 any"], {1: ((0,), True), 2: ((0,), True)}),
+]  # fmt: skip
+# The rest of them, one by one, and the other answer that the corpora hold.
+NOT_COMPARED = {
+    "testIndependentlyUnmatchableLines, line 2": "an empty match: no line of an access list can say it (the other lines are above)",
+    "testCycleAppearsOnce": "lists that refer to lists: the syntaxes here have none",
+    "testCircularReferences": "the same",
+    "testUndefinedReference": "the same; a missing object group makes a line opaque",
+    "testIndirection": "the same",
+    "testOriginalAclNotMutated": "the same; about Batfish's own data",
+    "testWithSrcInterfaceReference": "a match on the interface: not a word of these lists",
+    "testfilters.ref": "iptables of two hosts, which is not a syntax of this collection",
+}
+
+
+@pytest.mark.parametrize(("name", "lines", "wanted"), BATFISH_CASES)
+def test_cases_of_batfish(name: str, lines: list[str], wanted: dict[int, tuple[tuple[int, ...], bool]]) -> None:
+    (acl,) = registry.parse("ios", "ip access-list extended A\n" + "\n".join(f" {line}" for line in lines))
+    answer = [(lines[index], tuple(lines[other] for other in by), differs) for index, (by, differs) in wanted.items()]
+    assert unreachable(acl) == answer
+    # NX-OS says the same of the same lines.
+    (nexus,) = registry.parse("nxos", "ip access-list A\n" + "\n".join(f"  {line}" for line in lines))
+    assert [(place, differs) for place, (_by, differs) in wanted.items()] == [
+        (item.index, item.kind == "contradicting") for item in find_anomalies(nexus.first_match()) if item.kind != REMOVABLE
+    ]  # fmt: skip
+
+
+def test_a_line_whose_later_fragments_still_pass_is_not_unreachable() -> None:
+    """Where we say less: a deny line with ports stops no later fragment, so a permit line after it is still reached."""
+    text = "ip access-list extended A\n deny tcp any host 10.0.0.1 eq 80\n permit tcp any host 10.0.0.1 eq 80\n"
+    (acl,) = registry.parse("ios", text)
+    assert unreachable(acl) == []
+    space = PacketSpace()
+    passes = permitted(space, acl.first_match())
+    assert passes
+    assert passes.is_subset_of(space.from_box(Box(fragment=IntervalSet.of(1))))
