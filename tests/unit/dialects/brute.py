@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.lab import evaluate
+from tests.lab.ace_names import ICMP4
 
 Pair = tuple[int, int]
 TOP = {4: (1 << 32) - 1, 6: (1 << 128) - 1}
@@ -101,6 +102,8 @@ def read(platform: str, text: str) -> Rules:
     rows = [row.strip() for row in text.splitlines()]
     if platform == "nftables":
         return _nftables(rows)
+    if platform == "asa":
+        return Rules(tuple(_asa(row.split()) for row in rows if row), like_ios=False)
     family = 6 if platform == "ios_ipv6" else 4
     body = [row for row in rows if re.match(r"(?:sequence \d+ |\d+ )?(?:permit|deny) ", row)]
     if len(body) != sum(1 for row in rows if row and not re.match(r"(?:ip|ipv6) access-list ", row)):
@@ -131,6 +134,71 @@ def _cisco(ace: Any, family: int) -> Line:
         ace.permit, family, ace.protocol, (ace.source,) if ace.source else None, (ace.destination,) if ace.destination else None,
         ace.source_ports, ace.destination_ports, flags, (ace.icmp,) if ace.icmp else None, ace.fragments,
     )  # fmt: skip
+
+
+# ICMPv6 messages that the ASA writes out (RFC 4443, RFC 4861); others are numbers.
+ASA_ICMP6 = {
+    "unreachable": 1, "packet-too-big": 2, "time-exceeded": 3, "parameter-problem": 4, "echo": 128, "echo-reply": 129,
+    "membership-query": 130, "membership-report": 131, "membership-reduction": 132, "router-solicitation": 133,
+    "router-advertisement": 134, "neighbor-solicitation": 135, "neighbor-advertisement": 136, "neighbor-redirect": 137,
+}  # fmt: skip
+
+
+def _asa(words: list[str]) -> Line:
+    """Read one line of an ASA list: subnet masks, both families in one list, one port an operator."""
+    if words[0] != "access-list" or words[2] != "extended" or words[3] not in ("permit", "deny"):
+        raise ValueError(" ".join(words))
+    names = {
+        "ip": None,
+        "tcp": 6,
+        "udp": 17,
+        "icmp": 1,
+        "icmp6": 58,
+        "sctp": 132,
+        "gre": 47,
+        "esp": 50,
+        "igmp": 2,
+        "ospf": 89,
+    }
+    protocol = int(words[4]) if words[4].isdigit() else names[words[4]]
+    rest = words[5:]
+    families: set[int] = {4} if words[4] == "icmp" else {6} if words[4] == "icmp6" else set()
+    found: dict[str, Any] = {}
+    for side in ("source", "destination"):
+        word = rest.pop(0)
+        if word in ("any4", "any6"):
+            families.add(int(word[-1]))
+        elif word != "any":
+            text = rest.pop(0) if word == "host" else word if ":" in word else f"{word}/{rest.pop(0)}"
+            network = ipaddress.ip_network(text)
+            families.add(network.version)
+            found[side] = ((int(network.network_address), int(network.netmask)),)
+        if rest and rest[0] in ("eq", "neq", "gt", "lt", "range"):
+            found[f"{side}_ports"], rest = _asa_ports(rest)
+    if rest:
+        table = ICMP4 if protocol == 1 else {word: (kind, None) for word, kind in ASA_ICMP6.items()}
+        if protocol not in (1, 58) or len(rest) > 2 or (len(rest) == 2 and not rest[0].isdigit()):
+            raise ValueError(" ".join(words))
+        found["messages"] = (
+            table[rest[0]] if rest[0] in table else (int(rest[0]), int(rest[1]) if rest[1:] else None),
+        )
+    if len(families) > 1:
+        raise ValueError("two families in one line")
+    return Line(words[3] == "permit", min(families, default=0), protocol, **found)
+
+
+def _asa_ports(rest: list[str]) -> tuple[tuple[Pair, ...], list[str]]:
+    operator, first, *rest = rest
+    port = int(first)
+    if operator == "range":
+        return ((port, int(rest[0])),), rest[1:]
+    ranges = {
+        "eq": ((port, port),),
+        "gt": ((port + 1, 65535),),
+        "lt": ((0, port - 1),),
+        "neq": ((0, port - 1), (port + 1, 65535)),
+    }
+    return tuple(pair for pair in ranges[operator] if pair[0] <= pair[1]), rest
 
 
 def _nftables(rows: list[str]) -> Rules:
