@@ -174,6 +174,8 @@ def _port_protocols(services: Sequence[Service]) -> set[int] | None:
 
 
 def _take_ports(line: Tokens, services: Sequence[Service]) -> IntervalSet | None:
+    if line.peek() == "range" and (_IPV4.match(line.peek(1)) or ":" in line.peek(1)):
+        return None  # the range of addresses of a network object, as the device shows it
     operator = line.take_if(*OPERATORS)
     if not operator:
         return None
