@@ -88,7 +88,8 @@ def _measure_file(family: Family, source: Source, path: Path, row: Row, seen: se
     lines = dict(enumerate(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), 1))
     claimed: set[int] = set()
     for item in registry.parse(source.dialect, text):
-        entries = {ace.line: ace for ace in item.aces}
+        # an option of the whole list is an entry that no line says
+        entries = {ace.line: ace for ace in item.aces if not ace.raw.startswith("fragments ")}
         unread = {line.line: line for line in item.opaque if line.line in counted and line.line not in entries}
         row.uncounted += [f"{path.name}:{line}" for line in entries if line not in counted]
         claimed |= entries.keys() | unread.keys()
@@ -143,9 +144,9 @@ def _line(command: str, rows: list[Row]) -> str:
 
 def families() -> list[Family]:
     """Return the platforms of the table."""
-    from tests.corpora import cisco_ios
+    from tests.corpora import cisco_ios, cisco_nxos_asa
 
-    return [*cisco_ios.FAMILIES]
+    return [*cisco_ios.FAMILIES, *cisco_nxos_asa.FAMILIES]
 
 
 def main() -> None:

@@ -6,7 +6,14 @@ from __future__ import annotations
 def entry_lines(text: str, dialect: str) -> set[int]:
     """Return the numbers of the lines (from 1) that are entries of an access list of the platform."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    return {number for number, line in enumerate(lines, 1) if COUNTERS[dialect](line.split())}
+    found = {number for number, line in enumerate(lines, 1) if COUNTERS[dialect](line.split())}
+    return found - headings(lines) if dialect == "asa" else found
+
+
+def headings(lines: list[str]) -> set[int]:
+    """Return the rules of ``show access-list`` that only head the indented lines below them, which say what they stand for."""
+    below = [line[:1].isspace() and line.split()[:1] == ["access-list"] for line in lines]
+    return {number for number, inside in enumerate(below) if inside and number > 0 and not below[number - 1]}
 
 
 def ios(words: list[str]) -> bool:
@@ -21,4 +28,18 @@ def ios(words: list[str]) -> bool:
     return words[:1] == ["permit"] or words[:1] == ["deny"]
 
 
-COUNTERS = {"ios": ios, "ios_ipv6": ios, "sgacl": ios}
+def nxos(words: list[str]) -> bool:
+    """Return whether the words of a line are an entry of NX-OS: ``[10] permit``."""
+    words = words[1:] if words and words[0].isdigit() else words
+    return words[:1] == ["permit"] or words[:1] == ["deny"]
+
+
+def asa(words: list[str]) -> bool:
+    """Return whether the words of a line are an entry of ASA: ``access-list A [line 1] [extended] permit``."""
+    if words[:1] != ["access-list"] or len(words) < 4:
+        return False
+    words = words[4:] if words[2] == "line" else words[2:]
+    return words[0] in ("permit", "deny") or (words[0] != "remark" and words[1] in ("permit", "deny"))
+
+
+COUNTERS = {"ios": ios, "ios_ipv6": ios, "sgacl": ios, "nxos": nxos, "asa": asa}

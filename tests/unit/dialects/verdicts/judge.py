@@ -1,6 +1,6 @@
 """A second opinion on NX-OS and ASA lines: reads raw words with plain string operations and shares no code with the collection.
 
-It judged the verdicts of ``nxos.yml`` and ``asa.yml`` (``python judge.py CORPORA`` writes the parts of them that it makes) and knows only
+It judged the verdicts of ``nxos.yaml`` and ``asa.yaml`` (``python judge.py CORPORA`` writes the parts of them that it makes) and knows only
 the forms that stand in those files. Numbers of words are from the IANA registries, RFC 792 and the Cisco guides, typed
 independently. It is slow and strict: a word that it does not know ends it with KeyError.
 """
@@ -36,7 +36,17 @@ MESSAGES = {
 }  # fmt: skip
 PROTOCOLS = {"tcp": 6, "udp": 17, "icmp": 1, "igmp": 2, "gre": 47, "esp": 50}
 FLAGS = {"fin": "F", "syn": "S", "rst": "R", "psh": "P", "ack": "A", "urg": "U"}
-OPEN = {"dscp", "precedence", "ttl", "packet-length", "http-method", "tcp-flags-mask", "tcp-option-length", "nve", "time-range"}
+OPEN = {
+    "dscp",
+    "precedence",
+    "ttl",
+    "packet-length",
+    "http-method",
+    "tcp-flags-mask",
+    "tcp-option-length",
+    "nve",
+    "time-range",
+}
 V4 = re.compile(r"\d+\.\d+\.\d+\.\d+$")
 
 
@@ -145,7 +155,9 @@ def matches(line: str, text: str, dialect: str) -> bool | None:
     message = None
     while rest:
         word = rest.pop(0)
-        if word in ("log", "informational", "interval", "300", "default", "disable", "alerts", "debugging") and (dialect == "asa" or word == "log"):
+        if word in ("log", "informational", "interval", "300", "default", "disable", "alerts", "debugging") and (
+            dialect == "asa" or word == "log"
+        ):
             continue
         if word == "inactive":
             return False
@@ -166,7 +178,11 @@ def matches(line: str, text: str, dialect: str) -> bool | None:
                 return False
         elif name == "icmp":
             layer4 = True
-            message = MESSAGES[word] if word in MESSAGES else (int(word), int(rest.pop(0)) if rest and rest[0].isdigit() else -1)
+            message = (
+                MESSAGES[word]
+                if word in MESSAGES
+                else (int(word), int(rest.pop(0)) if rest and rest[0].isdigit() else -1)
+            )
         else:
             raise KeyError(word)
     if fragments != sent["frag"] and fragments:
@@ -213,9 +229,15 @@ def sample(line: str, dialect: str, turn: int) -> str:
             low, high = found[0], found[1]
             value = (low, high, low + (high - low) // 3)[turn % 3]
         else:
-            value = (0x34140007 + turn if side else 0x2D210005 + turn) if version == 4 else (0x20010DB8 << 96) + 77 + turn + side
+            value = (
+                (0x34140007 + turn if side else 0x2D210005 + turn)
+                if version == 4
+                else (0x20010DB8 << 96) + 77 + turn + side
+            )
         wanted, rest = ports(rest)
-        port = 40000 + turn if wanted is None else (min(wanted), max(wanted), sorted(wanted)[len(wanted) // 2])[turn % 3]
+        port = (
+            40000 + turn if wanted is None else (min(wanted), max(wanted), sorted(wanted)[len(wanted) // 2])[turn % 3]
+        )
         ends.append((str(ipaddress.IPv4Address(value) if version == 4 else ipaddress.IPv6Address(value)), port))
     mark = "#" if version == 6 else ":"
     if name in ("ip", "ipv6"):
@@ -232,7 +254,9 @@ def sample(line: str, dialect: str, turn: int) -> str:
     if name not in ("tcp", "udp"):
         return f"{name} {ends[0][0]} {ends[1][0]}" + (" frag" if "fragments" in rest else "")
     flags = [letter for word, letter in FLAGS.items() if word in rest]
-    tail = "" if name == "udp" else " " + (("A", "R", "SA")[turn % 3] if "established" in rest else "".join(flags) or "S")
+    tail = (
+        "" if name == "udp" else " " + (("A", "R", "SA")[turn % 3] if "established" in rest else "".join(flags) or "S")
+    )
     return f"{name} {ends[0][0]}{mark}{ends[0][1]} {ends[1][0]}{mark}{ends[1][1]}{tail}"
 
 
@@ -248,7 +272,11 @@ def near_miss(text: str, turn: int) -> str:
         kind, _slash, code = words[3].partition("/")
         words[3] = f"{(int(kind) + 1) % 256}/{code}"
     else:
-        head, mark, port = re.match(r"([^#]*?)((?:[:#]\d+)?)$", words[2]).groups() + ("",) if "#" in words[2] or words[2].count(":") < 2 else (words[2], "", "")
+        head, mark, port = (
+            re.match(r"([^#]*?)((?:[:#]\d+)?)$", words[2]).groups() + ("",)
+            if "#" in words[2] or words[2].count(":") < 2
+            else (words[2], "", "")
+        )
         words[2] = str(ipaddress.ip_address(head) + 1) + mark
     return " ".join(words)
 
@@ -263,7 +291,9 @@ def entries(path: Path, name: str, dialect: str) -> list[tuple[int, str]]:
             if words[:2] == ["access-list", name] and ("permit" in words or "deny" in words) and "remark" not in words:
                 start = next(i for i, word in enumerate(words) if word in ("permit", "deny"))
                 text = re.sub(r" \(hitcnt=\d+\)| \(inactive\)| 0x[0-9a-f]+$", "", " ".join(words[start:]))
-                if "object" not in words and "object-group" not in words:  # a heading: the lines below it say what it stands for
+                if (
+                    "object" not in words and "object-group" not in words
+                ):  # a heading: the lines below it say what it stands for
                     result.append((number, text))
             continue
         if len(words) in (3, 4) and words[0].lower() in ("ip", "ipv6", "mac") and words[1] in ("access", "access-list"):
@@ -279,7 +309,8 @@ SOURCES = {
     "nxos": [
         ("policy-corpora/batfish-configs/vendor/cisco_nxos/grammar/testconfigs/nxos_ip_access_list", {
             "acl_icmp": "only", "acl_tcp_destination_ports_named": "only", "acl_udp_destination_ports_named": "only",
-            "acl_tcp_flags": "only", "acl_tcp_established": "list", "acl_common_ip_options_log": "list", "acl_l4_fragments_semantics": "list",
+            "acl_tcp_flags": "only", "acl_tcp_established": "list", "acl_common_ip_options_log": "list",
+                "acl_l4_fragments_semantics": "list",
             "acl_common_ip_options_dscp": "open", "acl_common_ip_options_precedence": "open", "acl_common_ip_options_ttl": "open3",
             "acl_common_ip_options_packet_length": "open", "acl_igmp": "open", "acl_tcp_http_method": "open", "acl_tcp_flags_mask": "open3",
             "acl_tcp_option_length": "open3", "acl_udp_vxlan": "open3",
@@ -296,8 +327,12 @@ SOURCES = {
         ("device-outputs/cisco_asa/show_access-list/ntc-4.txt", {"test_acl": "list"}),
         ("device-outputs/cisco_asa/show_access-list/ntc-3.txt", {"third-acl": "list"}),
         ("device-outputs/cisco_asa/show_access-list/ntc-numeric.txt", {"acl-out": "list"}),
-        ("device-outputs/cisco_asa/running-config/batfish-asa-filters.txt", {"FILTER_IN": "list", "FILTER_IN4": "list", "FILTER_OUT": "list"}),
-        ("device-outputs/cisco_asa/running-config/batfish-asa-security-level-permit-tracing.txt", {"FILTER_OUT": "list", "FILTER_IN": "list"}),
+        ("device-outputs/cisco_asa/running-config/batfish-asa-filters.txt", {
+            "FILTER_IN": "list", "FILTER_IN4": "list", "FILTER_OUT": "list",
+        }),
+        ("device-outputs/cisco_asa/running-config/batfish-asa-security-level-permit-tracing.txt", {
+            "FILTER_OUT": "list", "FILTER_IN": "list",
+        }),
         ("policy-corpora/batfish-configs/grammar/cisco_asa/testconfigs/aclAsa", {"acl": "list"}),
         ("policy-corpora/batfish-configs/grammar/cisco_asa/testconfigs/asa-filters-global", {"FILTER_GLOBAL": "list"}),
         ("policy-corpora/aerleon-samples/sample_multitarget.pol/rendered/sample_multitarget.asa", {"asa_in": "list", "asa_out": "list"}),
@@ -319,7 +354,11 @@ def judged(corpora: Path, dialects: tuple[str, ...]) -> list[str]:
                     if how.startswith("open"):
                         found = [sample(line, dialect, i) for i in range(3 if how == "open3" else 1)]
                     if how == "list" and len(lines) < 4:
-                        found += [sample(line, dialect, turn + 1), sample(line, dialect, turn + 2), near_miss(sample(line, dialect, turn + 1), turn + 2)]
+                        found += [
+                            sample(line, dialect, turn + 1),
+                            sample(line, dialect, turn + 2),
+                            near_miss(sample(line, dialect, turn + 1), turn + 2),
+                        ]
                     for text in found:
                         only = number if how == "only" or how.startswith("open") else 0
                         action, place = verdict([(number, line)] if only else lines, text, dialect)
