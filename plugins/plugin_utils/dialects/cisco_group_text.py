@@ -15,9 +15,22 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet, prefixes
 
 
-def is_service(ace: Ace) -> bool:
-    """Return whether an entry is one service of a resolved object group."""
-    return any(side == "service" for side, _name in ace.object_groups) and "service" not in references(ace, False)
+def runs(aces: Sequence[Ace]) -> list[list[Ace]]:
+    """Return the entries in order, those together that are the services of one line with a resolved object group."""
+    result: list[list[Ace]] = []
+    last: tuple[object, ...] | None = None
+    for ace in aces:
+        key = None
+        if any(side == "service" for side, _name in ace.object_groups) and "service" not in references(ace, False):
+            key = (
+                ace.line, ace.raw, ace.object_groups, ace.permit, ace.source, ace.destination, ace.log, ace.conditions,
+            )  # fmt: skip
+        if key is not None and key == last:
+            result[-1].append(ace)
+        else:
+            result.append([ace])
+        last = key
+    return result
 
 
 def definitions(aces: Sequence[Ace], family: int) -> list[str]:
@@ -27,21 +40,17 @@ def definitions(aces: Sequence[Ace], family: int) -> list[str]:
     """
     networks: dict[str, list[str]] = {}
     services: dict[str, list[str]] = {}
-    runs: dict[tuple[int, str, str], list[str]] = {}
-    for ace in aces:
+    for run in runs(aces):
+        ace = run[0]
         unknown = references(ace, False)
         references(ace, True)  # refuses names that are not safe to write
         for side, name in ace.object_groups:
             if side in unknown:
                 continue
             if side == "service":
-                run = runs.setdefault((ace.line, ace.raw, name), [])
-                run += service_words(ace)
+                _keep(services, name, list(dict.fromkeys(word for each in run for word in service_words(each))))
             else:
-                members = _members(ace.source if side == "source" else ace.destination, family)
-                _keep(networks, name, members)
-    for (_line, _raw, name), words in runs.items():
-        _keep(services, name, list(dict.fromkeys(words)))
+                _keep(networks, name, _members(ace.source if side == "source" else ace.destination, family))
     both = set(networks) & set(services)
     if both:
         raise FindingError(codes.NOT_EXPRESSIBLE.at(f"object group {min(both)} is of two kinds"))

@@ -11,7 +11,7 @@ guessed: the entry that uses it gets a condition and matches at most what it wou
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -31,6 +31,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.interva
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import TCP, UDP
 
 DEPTH = 64
+MOST_ENTRIES = 100_000  # that groups of services may add to one text; what comes after keeps the group as a condition
 _HEADER = re.compile(
     r"(?:object-group (?P<kind>(?:v6-)?(?:network|service)) (?P<name>\S+)"
     r"|(?P<shown>(?:V6-)?(?:Network|Service)) object group (?P<named>\S+))\Z"
@@ -68,6 +69,8 @@ class Groups:
         self._groups = dict(groups or {})
         self._networks: dict[tuple[str, int], tuple[IntervalSet | None, tuple[str, ...]]] = {}
         self._services: dict[tuple[str, int], tuple[tuple[Service, ...], tuple[str, ...]]] = {}
+        self._resolved: dict[tuple[str, str], IntervalSet | list[Service] | NotUnderstood] = {}
+        self._entries = 0
 
     def has_service(self, name: str) -> bool:
         """Return whether the text defines a service group of that name (some outputs print it without ``object-group``)."""
@@ -94,6 +97,9 @@ class Groups:
                 self._services[key] = (tuple(dict.fromkeys(found)), ())
             except NotUnderstood:
                 self._services[key] = ((), (f"service object-group {name}",))
+        self._entries += len(self._services[key][0])
+        if self._entries > MOST_ENTRIES:
+            return (), (f"service object-group {name}",)
         return self._services[key]
 
     def reason(self, name: str) -> str:
@@ -125,6 +131,29 @@ class Groups:
         return rows
 
     def _network(self, name: str, kind: str, path: tuple[str, ...]) -> IntervalSet:
+        found = self._once(name, kind, lambda: self._read_network(name, kind, path))
+        return found if isinstance(found, IntervalSet) else IntervalSet()
+
+    def _service(self, name: str, kind: str, family: int, path: tuple[str, ...]) -> list[Service]:
+        found = self._once(name, kind, lambda: self._read_service(name, kind, family, path))
+        return found if isinstance(found, list) else []
+
+    def _once(
+        self, name: str, kind: str, work: Callable[[], IntervalSet | list[Service]]
+    ) -> IntervalSet | list[Service]:
+        """Return what a group holds, worked out once: groups that name each other many times would take for ever."""
+        key = (name, kind)
+        if key not in self._resolved:
+            try:
+                self._resolved[key] = work()
+            except NotUnderstood as reason:
+                self._resolved[key] = reason
+        found = self._resolved[key]
+        if isinstance(found, NotUnderstood):
+            raise NotUnderstood(str(found))
+        return found
+
+    def _read_network(self, name: str, kind: str, path: tuple[str, ...]) -> IntervalSet:
         pairs: list[tuple[int, int]] = []
         top = (1 << (128 if kind.startswith("v6") else 32)) - 1
         for row in self._rows(name, kind, path):
@@ -136,7 +165,7 @@ class Groups:
             pairs += ((0, top),) if found is None else found.pairs
         return IntervalSet.of(*pairs)
 
-    def _service(self, name: str, kind: str, family: int, path: tuple[str, ...]) -> list[Service]:
+    def _read_service(self, name: str, kind: str, family: int, path: tuple[str, ...]) -> list[Service]:
         result: list[Service] = []
         for row in self._rows(name, kind, path):
             words = row.split()
@@ -144,7 +173,7 @@ class Groups:
                 result += self._service(words[1], kind, family, (*path, name))
             else:
                 result += _services(tuple(word.lower() for word in words), family)
-        return result
+        return list(dict.fromkeys(result))
 
 
 @lru_cache(maxsize=4096)

@@ -100,6 +100,7 @@ class _Draft:
     def _ace(self, number: int, body: str, sequence: str | None, remarks: tuple[str, ...]) -> None:
         matches = estimate = None
         if ")" in body:
+            body = " ".join(body.split())  # a run of blanks would make the patterns below slow
             body, matches, estimate = _without_counters(_LOG_TAG.sub("", body))
         if self.family == 6:
             after = _AFTER.search(body)

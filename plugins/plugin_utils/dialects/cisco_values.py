@@ -151,7 +151,6 @@ def port_set(operator: str, first: str, second: str, protocol: int) -> IntervalS
     return IntervalSet(((0, value - 1),))
 
 
-@lru_cache(maxsize=MEMO)
 def is_port(word: str, protocol: int) -> bool:
     """Return whether a word could be a port of the protocol."""
     return bool(_NUMBER.match(word)) or word in names.PORT_NAMES.get(protocol, {})

@@ -14,7 +14,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.names impo
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_group_text import (
     definitions,
-    is_service,
+    runs,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_render import ace_lines
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_text import IMPLICIT_IPV6, read_lists
@@ -49,14 +49,8 @@ def lines(
         if ace.family != family:
             raise FindingError(codes.NOT_EXPRESSIBLE.at(f"entry {ace.label or ace.raw!r} is not of family {family}"))
     closed = [*aces, *closing(aces, family, end)]
-    result: list[tuple[str, Ace]] = []
-    told: tuple[int, str, tuple[tuple[str, str], ...]] | None = None
-    for ace in closed:
-        key = (ace.line, ace.raw, ace.object_groups) if groups and is_service(ace) else None
-        if key is None or key != told:
-            result += [(line, ace) for line in ace_lines(ace, port_lists=port_lists, groups=groups)]
-        told = key
-    return result
+    lists = runs(closed) if groups else [[ace] for ace in closed]
+    return [(line, run[0]) for run in lists for line in ace_lines(run[0], port_lists=port_lists, groups=groups)]
 
 
 def closing(aces: Sequence[Ace], family: int, end: str) -> list[Ace]:

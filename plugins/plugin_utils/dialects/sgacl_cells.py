@@ -24,6 +24,7 @@ _NAME = re.compile(r"[^\s()]+(?: IP[-\w]*)?\Z")  # the built-in lists are called
 _TAIL = re.compile(r"RBACL Monitor All for (?:Dynamic|Configured) Policies : (?:TRUE|FALSE)\Z")
 _NOISE = re.compile(r"[\w.:/@()-]+[#>]|Load for five secs|Time source is|show\s|sh\s")
 UNKNOWN = 0
+LONGEST = 400  # characters of a header; longer lines are not understood, so that no match takes long
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def read_cells(text: str) -> tuple[list[Cell], list[Opaque]]:
         row = line.strip()
         if not row:
             continue
-        found = _CELL.match(row)
+        found = _CELL.match(row) if len(row) <= LONGEST else None
         if found:
             close()
             header, start = found, number

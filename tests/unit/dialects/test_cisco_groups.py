@@ -8,6 +8,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import registry
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_groups import read_groups
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_values import parse_ipv4
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.entries import ace_dict, ace_from_dict
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.compare import compare
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
 from tests.unit.dialects.meaning import matched
@@ -156,3 +157,32 @@ def test_one_name_with_two_contents_is_not_written() -> None:
     second = registry.parse("ios", "object-group network G\n host 10.0.0.2\n" + USE)[0].aces[0]
     with pytest.raises(FindingError, match=r"SW1204.*another content"):
         registry.render("ios", "A", [first, second], groups=True)
+
+
+def test_groups_that_name_each_other_many_times_take_no_time() -> None:
+    rows = ["object-group network G0", " host 10.0.0.1", "object-group service S0", " tcp eq 443"]
+    for place in range(1, 60):
+        rows += [f"object-group network G{place}", *([f" group-object G{place - 1}"] * 9)]
+        rows += [f"object-group service S{place}", *([f" group-object S{place - 1}"] * 9)]
+    rows += ["ip access-list extended A", " permit object-group S59 object-group G59 any"]
+    (found,) = registry.parse("ios", "\n".join(rows))
+    assert [(ace.protocol, ace.source) for ace in found.aces] == [(6, IntervalSet.single(parse_ipv4("10.0.0.1")))]
+
+
+def test_groups_of_services_do_not_blow_a_text_up() -> None:
+    rows = ["object-group service S", *(f" tcp eq {port}" for port in range(1, 2001)), "ip access-list extended A"]
+    rows += [f" permit object-group S host 10.0.{place >> 8}.{place & 255} any" for place in range(1000)]
+    (found,) = registry.parse("ios", "\n".join(rows))
+    assert len(found.aces) == 50 * 2000 + 950
+    assert found.aces[-1].conditions == ("service object-group S",)
+
+
+def test_two_lines_with_one_service_group_stay_two_lines() -> None:
+    text = (
+        "object-group service S\n tcp eq 443\n udp eq 53\nip access-list extended A\n permit object-group S host 10.0.0.1 any\n"
+        " permit object-group S host 10.0.0.2 any\n"
+    )
+    (found,) = registry.parse("ios", text)
+    copies = [ace_from_dict(ace_dict(ace)) for ace in found.aces]
+    written = registry.render("ios", "A", copies, groups=True, end="", numbers=False)
+    assert [ace.meaning() for ace in registry.parse("ios", written)[0].aces] == [ace.meaning() for ace in found.aces]

@@ -172,3 +172,49 @@ def test_case_and_numbers_without_indentation() -> None:
     assert (len(loud.aces), loud.opaque) == (2, ())
     (strange,) = registry.parse("ios", "Extended IP access list A\n10 permit tcp any any\n20 forbid ip any any\n")
     assert [line.text for line in strange.opaque] == ["20 forbid ip any any"]
+
+
+def test_output_as_it_comes_over_the_line() -> None:
+    """facts/devices.md section 2.4: an echoed command that wraps, time stamps, tabs, no indentation, padding, no last newline."""
+    text = (
+        "core-switch-with-a-long-name.hospital.example#show ip access-lists PUMPS-AND-MONI\r\nTORS\r\n"
+        "Load for five secs: 1%/0%; one minute: 2%; five minutes: 2%\r\n"
+        "Time source is NTP, 18:12:32.965 EST Mon Oct 17 2016\r\n\r\n"
+        "Extended IP access list PUMPS-AND-MONITORS (downloaded)\r\n\t10 permit tcp any any eq www   (3 matches)\t\r\n"
+        "20 deny   udp any any (1 match)  (5 estimate matches)\r\n\r\n"
+        "core-switch-with-a-long-name.hospital.example#"
+    )
+    (found,) = registry.parse("ios", text)
+    assert (found.name, found.opaque, found.attributes) == ("PUMPS-AND-MONITORS", (), {"marks": "(downloaded)"})
+    assert [(ace.sequence, ace.matches, ace.estimate_matches, ace.line) for ace in found.aces] == [
+        (10, 3, None, 7),
+        (20, 1, 5, 8),
+    ]
+
+
+def test_a_line_that_the_terminal_wrapped_is_opaque() -> None:
+    (found,) = registry.parse(
+        "ios", "Extended IP access list A\n    10 permit tcp any any\n eq 443\n    20 deny ip any any\n"
+    )
+    assert [line.text for line in found.opaque] == ["eq 443"]
+
+
+def test_a_remark_is_no_header() -> None:
+    (found,) = registry.parse("ios", "ip access-list extended A\n remark see access-list B\n permit ip any any\n")
+    assert (found.name, found.aces[0].remarks, found.opaque) == ("A", ("see access-list B",), ())
+
+
+def test_a_list_that_is_removed_and_written_again_is_the_second_one() -> None:
+    text = (
+        "no ip access-list extended A\nip access-list extended A\n permit tcp any any\n!\n"
+        "no ip access-list extended A\nip access-list extended A\n permit udp any any\n"
+    )
+    first, second = registry.parse("ios", text)
+    assert "removed later" in first.opaque[0].reason
+    assert (second.opaque, second.aces[0].protocol) == ((), 17)
+
+
+def test_long_runs_of_blanks_take_no_time() -> None:
+    """A pattern with a free run of blanks would look at each of them from each of them."""
+    text = "ip access-list extended A\n permit ip any any" + " " * 100_000 + "x)\n"
+    assert registry.parse("ios", text)[0].opaque
