@@ -27,7 +27,7 @@ options:
   kind:
     description:
       - What the files hold. With V(auto) each file is recognised by its beginning; kinds of O(source_plugins) are tried first.
-      - V(export_pcap) is export datagrams (NetFlow v5, v9, IPFIX) in pcap and pcapng files.
+      - V(export_pcap) is export datagrams (NetFlow v5, v9, IPFIX, sFlow v5) in pcap and pcapng files.
       - V(pcap) is packets in pcap and pcapng files.
       - V(nfcapd) is files of nfcapd and nfpcapd (nfdump 1.7; older ones where nfdump is installed).
       - V(zeek_conn) is Zeek conn.log, tab-separated or JSON lines, plain or gzip.

@@ -79,6 +79,12 @@ EXPORT_TIME = Code(
     "export records carry impossible times",
     "the datagram's own time is used; check the exporter's clock",
 )
+EXPORT_CLOCK = Code(
+    "SW1418",
+    "warning",
+    "an exporter's clock is off",
+    "set its clock by NTP; addresses may be bound to the wrong device until then",
+)
 EXPORT_FIELDS = Code(
     "SW1416", "info", "export records have no addresses", "they are left out; these are not flows of hosts"
 )

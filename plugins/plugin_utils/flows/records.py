@@ -49,8 +49,10 @@ class Quality:
     ``left_out`` counts what gave no record, by reason; ``damaged_at`` is the first damaged octet or -1. ``exporters`` has counters of
     each exporter: ``datagrams``, ``records``, ``sampling`` (one packet in so many), ``lost`` (by sequence numbers), ``gaps`` and
     ``gap_us`` (how often and how long), ``undecoded_sets`` (templates that never came), ``skew_us`` (its clock against the
-    collector's), ``first_us``, ``last_us``. ``interfaces`` has the same for a capture's interfaces, or ``exporter#index`` for those of an
-    exporter: ``records``, ``in``, ``out``, ``sampling``, ``dropped``. ``tunnels`` counts packets that carry others, by kind.
+    collector's), ``first_us``, ``last_us``. ``interfaces`` has the same for a capture's interfaces, or ``exporter#index`` for those
+    of an exporter: ``records``, ``packets``, ``sampling``, ``dropped``, ``lost``. ``tunnels`` counts packets that carry others, by
+    kind. ``gaps`` are the times, from and to in microseconds, in which an exporter lost something (the first thousand of each):
+    absence proves nothing there.
     """
 
     kind: str = ""
@@ -63,6 +65,7 @@ class Quality:
     exporters: dict[str, dict[str, int]] = field(default_factory=dict)
     tunnels: dict[str, int] = field(default_factory=dict)
     interfaces: dict[str, dict[str, int]] = field(default_factory=dict)
+    gaps: dict[str, list[list[int]]] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for inputs.json and results."""

@@ -73,7 +73,7 @@ def test_what_is_heard_is_imported_and_others_are_refused(tmp_path: Path) -> Non
     assert result["received"]["sources"] == {"127.0.0.1": 20}
     assert result["received"]["refused"] == {"127.0.0.2": 1}
     assert (result["records"], result["connections"]) == (600, 600)
-    assert [each["code"] for each in result["warnings_found"]] == ["SW1441"]
+    assert [each["code"] for each in result["warnings_found"]] == ["SW1441", "SW1418"]
     row = store.rollup(tmp_path).to_pylist()[0]
     assert (row["flows"], row["packets"], row["bytes"], row["server_port"], row["method"]) == (
         600,

@@ -25,6 +25,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import co
 np = guarded("numpy")
 
 BATCH = 1 << 18
+BATCH_OCTETS = 1 << 26
 LARGEST_FRAME = 1 << 20
 LARGEST_BLOCK = 1 << 26
 LATEST_SECOND = 253_402_300_800 - 86_400  # 9999-12-31
@@ -128,7 +129,10 @@ class Capture:
         while not ended:
             places: list[int] = []
             append = places.append
+            most = offset + BATCH_OCTETS
             for _number in range(batch):
+                if offset > most:
+                    break
                 if offset > last:
                     ended = True
                     break
@@ -186,7 +190,7 @@ class Capture:
             if kind == ENHANCED and 32 <= length <= LARGEST_BLOCK and not length & 3 and offset + length <= size:
                 places.append(offset)
                 offset += length
-                if len(places) >= batch:
+                if len(places) >= batch or offset - places[0] > BATCH_OCTETS:
                     yield from self._enhanced(view, places, offset, order, interfaces)
                     places = []
                 continue

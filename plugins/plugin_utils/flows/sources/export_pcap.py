@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Segwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Captures of export datagrams (NetFlow v5, v9, IPFIX over UDP) to one-way records."""
+"""Captures of export datagrams (NetFlow v5, v9, IPFIX, sFlow v5 over UDP) to one-way records."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import address, codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.records import Quality
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.capture import Capture, Frames
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.capture import Capture, Frames, window
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.frames import UDP, Packets
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.frames import Decoder as FrameDecoder
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.kind import Kind, Opening
@@ -28,6 +28,8 @@ np = guarded("numpy")
 
 LOOKED_AT = 200
 FLUSH_RECORDS = 1 << 18
+FRAMES_AT_ONCE = 1 << 13
+SKEW_US = 5_000_000
 
 
 @dataclass
@@ -47,16 +49,18 @@ class ExportCapture:
         prefix = f"{self.exporter}/" if self.exporter else ""
         decoder = Decoder(self.templates, self.source, prefix)
         left_out: Counter[str] = Counter()
-        for exporter, payload in datagrams(capture, left_out):
-            decoder.feed(payload, exporter)
-            self.quality.packets += 1
+        frame_decoder = FrameDecoder(left_out)
+        for frames in capture.frames(FRAMES_AT_ONCE):
+            raw, starts, ends, exporters, times = positions(frames, frame_decoder.packets(frames), left_out)
+            decoder.feed_many(raw, frames.data, starts, ends, exporters, times)
+            self.quality.packets += len(starts)
             if decoder.pending >= FLUSH_RECORDS:
                 yield from self._counted(decoder)
         decoder.finish()
         yield from self._counted(decoder)
         self.quality.damaged_at = capture.damaged_at
         self.quality.left_out = {name: count for name, count in sorted(left_out.items()) if count}
-        self.quality.exporters = {name: each.as_dict() for name, each in sorted(decoder.exporters.items())}
+        note_exporters(self.quality, decoder)
         self.findings.extend(export_findings(decoder, str(self.path)))
 
     def _counted(self, decoder: Decoder) -> Iterator[Any]:
@@ -66,6 +70,23 @@ class ExportCapture:
                 int(table.column("start_us").to_numpy().min()), int(table.column("end_us").to_numpy().max())
             )
             yield table
+
+
+def note_exporters(quality: Quality, decoder: Decoder) -> None:
+    """Put into a quality what a decoder saw of exporters, their interfaces and gaps."""
+    quality.exporters = {name: each.as_dict() for name, each in sorted(decoder.exporters.items())}
+    quality.gaps = {name: [list(each) for each in sorted(spans)] for name, spans in sorted(decoder.gaps.items())}
+    interfaces = {f"{name}#{index}": {"records": count} for (name, index), count in sorted(decoder.interfaces.items())}
+    for (name, index), each in sorted(decoder.sflow.interfaces.items()):
+        interfaces[f"{name}#{index}"] = each.as_dict()
+    quality.interfaces = interfaces
+    for name, count in decoder.sflow.counter_samples.items():
+        quality.exporters[name]["counter_samples"] = count
+    for name, count in decoder.sflow.left_out.items():
+        if count:
+            quality.left_out[name] = quality.left_out.get(name, 0) + count
+    if decoder.crowded:
+        quality.left_out["too_many_exporters"] = decoder.crowded
 
 
 def export_findings(decoder: Decoder, place: str) -> list[Finding]:
@@ -90,11 +111,39 @@ def export_findings(decoder: Decoder, place: str) -> list[Finding]:
                 f"exporter {name}: {each.impossible_times} records with impossible times",
             ),
             (each.no_addresses, codes.EXPORT_FIELDS, f"exporter {name}: {each.no_addresses} records name no two hosts"),
+            (
+                abs(each.skew_us) > SKEW_US,
+                codes.EXPORT_CLOCK,
+                f"exporter {name}: its clock differs by {each.skew_us / 1e6:.0f} s from that of the collector",
+            ),
             (each.sampling > 1, codes.EXPORT_SAMPLED, f"exporter {name} samples one packet in {each.sampling}"),
         ):
             if count:
                 made.append(code.at(text, Location(place)))
     return made
+
+
+def positions(frames: Frames, packets: Packets, left_out: Counter[str]) -> tuple[bytes, Any, Any, list[str], Any]:
+    """Return (octets, starts and ends in them, source addresses, times) of the payloads of a batch's UDP packets."""
+    udp = (packets.protocol == UDP) & packets.first_part
+    rows = np.flatnonzero(udp)
+    left_out["not_udp"] += len(udp) - len(rows)
+    raw = frames.data.tobytes()
+    at, end = packets.payload_at[rows], packets.end[rows]
+    said = window(frames.data, at + 4, [("octets", "u2")])["octets"].astype(np.int64)
+    length = np.where(at + 8 <= end, said, 0)
+    cut = (length < 8) | (at + length > end)
+    left_out["cut"] += int(cut.sum())
+    ends = np.where(length >= 8, np.minimum(end, at + length), end)
+    high, low = packets.source_hi[rows], packets.source_lo[rows]
+    known: dict[tuple[int, int], str] = {}
+    names = []
+    for pair in zip(high.tolist(), low.tolist(), strict=True):
+        name = known.get(pair)
+        if name is None:
+            name = known[pair] = address.text_of(*pair)
+        names.append(name)
+    return raw, at + 8, np.maximum(at + 8, ends), names, packets.time_us[rows]
 
 
 def datagrams(capture: Capture, left_out: Counter[str]) -> Iterator[tuple[str, bytes]]:
@@ -107,27 +156,21 @@ def datagrams(capture: Capture, left_out: Counter[str]) -> Iterator[tuple[str, b
 
 def payloads(frames: Frames, packets: Packets, left_out: Counter[str]) -> Iterator[tuple[str, bytes]]:
     """Yield (source address, payload) of a batch's UDP packets."""
-    known: dict[tuple[int, int], str] = {}
-    raw = frames.data.tobytes()
-    udp = (packets.protocol == UDP) & packets.first_part
-    left_out["not_udp"] += int((~udp).sum())
-    for i in np.flatnonzero(udp):
-        start, end = int(packets.payload_at[i]), int(packets.end[i])
-        length = struct.unpack_from(">H", raw, start + 4)[0] if start + 8 <= end else 0
-        if length < 8 or start + length > end:
-            left_out["cut"] += 1
-        pair = (int(packets.source_hi[i]), int(packets.source_lo[i]))
-        name = known.get(pair)
-        if name is None:
-            name = known[pair] = address.text_of(*pair)
-        yield name, raw[start + 8 : min(end, start + length) if length >= 8 else end]
+    raw, starts, ends, names, _times = positions(frames, packets, left_out)
+    for name, start, end in zip(names, starts.tolist(), ends.tolist(), strict=True):
+        yield name, raw[start:end]
 
 
 def looks_like_export(payload: bytes) -> bool:
-    """Return whether a payload begins as a NetFlow v5, v9 or IPFIX datagram does, judged by fields that must agree with its length."""
+    """Return whether a payload begins as a datagram of NetFlow, IPFIX or sFlow does, judged by fields that must agree with its length."""
     if len(payload) < 20:
         return False
     version, count = struct.unpack_from(">HH", payload)
+    if version == 0 and count == 5 and len(payload) >= 28:
+        # sFlow: version 5 in four octets, kind of the agent's address, its address, part, sequence, uptime, number of samples.
+        kind = int.from_bytes(payload[4:8], "big")
+        at = 8 + {1: 4, 2: 16}.get(kind, 1 << 16) + 12
+        return kind in (1, 2) and 1 <= int.from_bytes(payload[at : at + 4], "big") <= 256
     if version == 5:
         return 1 <= count <= 30 and len(payload) == 24 + 48 * count
     if version == 10:
@@ -167,7 +210,7 @@ def _open(path: Path, source: str, opening: Opening) -> ExportCapture:
 
 KIND = Kind(
     "export_pcap",
-    "export datagrams (NetFlow v5, v9, IPFIX) in pcap and pcapng files",
+    "export datagrams (NetFlow v5, v9, IPFIX, sFlow v5) in pcap and pcapng files",
     lambda path, head: looks_like_capture(path, head) and holds_exports(path),
     _open,
 )

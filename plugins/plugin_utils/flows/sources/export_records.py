@@ -9,7 +9,7 @@ reverse elements (RFC 5103) give a second record for the other direction.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
@@ -34,6 +34,10 @@ ICMP_V4, ICMP_V6 = 32, 139
 ICMP_PARTS = ((176, 177), (178, 179))
 SAMPLING, SAMPLER, PACKET_INTERVAL, PACKET_SPACE = (34, 50), (48, 302), 305, 306
 SYSTEM_INIT = 160
+# IANA's firewallEvent and the number that ASA used before version 8.4.
+FIREWALL_EVENT = (233, 40005)
+INPUT = (10, 252)
+MOST_INPUTS = 4096
 # (start, end) elements with the unit in microseconds, most exact first. 154 to 157 are NTP times (RFC 5905).
 TIMES = ((156, 157, "ntp", 1), (154, 155, "ntp", 1), (152, 153, "ms", 1000), (150, 151, "s", 1_000_000))
 UPTIME_START, UPTIME_END = 22, 21
@@ -44,13 +48,22 @@ LATEST_AHEAD_US = 86_400_000_000
 LARGEST = (1 << 62) - 1
 
 
-@dataclass(frozen=True)
+@dataclass
 class SetContext:
-    """What a datagram says for its records: its time and the device's uptime (milliseconds, -1 where unknown)."""
+    """What datagrams say for their records, one value each: times of export in microseconds, uptimes and starts in milliseconds.
 
-    export_us: int
-    uptime_ms: int
-    init_ms: int
+    An uptime is -1 and a start 0 where it is not known.
+    """
+
+    export_us: list[int] = field(default_factory=list)
+    uptime_ms: list[int] = field(default_factory=list)
+    init_ms: list[int] = field(default_factory=list)
+
+    def append(self, values: tuple[int, int, int]) -> None:
+        """Add what one datagram says."""
+        self.export_us.append(values[0])
+        self.uptime_ms.append(values[1])
+        self.init_ms.append(values[2])
 
 
 class Columns:
@@ -132,34 +145,42 @@ def tables_of(
     template: Template,
     data: bytes,
     count: int,
-    contexts: list[SetContext],
+    contexts: SetContext,
     counts: list[int],
     rates: dict[int, int],
     exporter: str,
     source: str,
-) -> tuple[list[Any], int]:
-    """Return (Arrow tables of records, records with impossible times); no table where the records name no hosts.
+) -> tuple[list[Any], int, dict[int, int]]:
+    """Return (Arrow tables of records, records with impossible times, records by input interface).
+
+    There is no table where the records name no hosts.
 
     ``contexts`` and ``counts`` say which datagram each run of records came in; ``rates`` are sampling rates by sampler (-1: any).
     """
     columns = Columns(template, data, count)
     ends = addresses(columns)
     if ends is None or not count:
-        return [], 0
+        return [], 0, {}
     repeat = np.array(counts, dtype=np.int64)
-    export = np.repeat(np.array([each.export_us for each in contexts], dtype=np.int64), repeat)
+    export = np.repeat(np.array(contexts.export_us, dtype=np.int64), repeat)
     start, end, step, impossible = _times(columns, contexts, repeat, export)
     protocol = _or_zero(columns, columns.integer(*PROTOCOL)) & 255
     flags = _or_zero(columns, columns.integer(*FLAGS)) & 255
     flags = np.where(protocol == 6, flags, 0)
     source_port, target_port = _ports(columns, protocol)
     said, packets, octets, reverse = _counters(columns)
+    event = columns.integer(*FIREWALL_EVENT)
+    if event is not None:
+        # The source of a firewall's event opened the connection, also where it was denied and has no counters.
+        event &= 127
+        said = np.where((event > 0) & (said == 0), 1, said)
     common: dict[str, Any] = {
         "protocol": protocol,
         "end_us": end,
         "step_us": step,
         "sampling": _sampling(columns, rates),
         "origin": FROM_EXPORTER,
+        "event": 0 if event is None else event,
         "exporter": exporter,
         "source": source,
     }
@@ -181,7 +202,19 @@ def tables_of(
     made = [record_table(count, forward)]
     if reverse is not None:
         made += _reverse(columns, forward, reverse)
-    return made, impossible
+    return made, impossible, _inputs(columns)
+
+
+def _inputs(columns: Columns) -> dict[int, int]:
+    """Return the number of records by input interface."""
+    numbers = columns.integer(*INPUT)
+    if numbers is None:
+        return {}
+    if int(numbers.max()) < 1 << 16:
+        counts = np.bincount(numbers)
+        return {int(each): int(counts[each]) for each in np.flatnonzero(counts)[:MOST_INPUTS]}
+    values, sums = np.unique(numbers, return_counts=True)
+    return dict(zip(values[:MOST_INPUTS].tolist(), sums[:MOST_INPUTS].tolist(), strict=True))
 
 
 def _reverse(columns: Columns, forward: dict[str, Any], reverse: tuple[Any, Any]) -> list[Any]:
@@ -280,7 +313,7 @@ def _sampling(columns: Columns, rates: dict[int, int]) -> Any:
     return np.clip(made, 1, (1 << 31) - 1)
 
 
-def _times(columns: Columns, contexts: list[SetContext], repeat: Any, export: Any) -> tuple[Any, Any, int, int]:
+def _times(columns: Columns, contexts: SetContext, repeat: Any, export: Any) -> tuple[Any, Any, int, int]:
     """Return (start, end, clock step, number of impossible times) in microseconds since 1970 UTC."""
     start, end, step = _raw_times(columns, contexts, repeat)
     impossible = 0
@@ -295,7 +328,7 @@ def _times(columns: Columns, contexts: list[SetContext], repeat: Any, export: An
     return start, np.maximum(start, end), step, impossible
 
 
-def _raw_times(columns: Columns, contexts: list[SetContext], repeat: Any) -> tuple[Any, Any, int]:
+def _raw_times(columns: Columns, contexts: SetContext, repeat: Any) -> tuple[Any, Any, int]:
     for first, last, unit, step in TIMES:
         if columns.has(first, last):
             return _absolute(columns, first, unit), _absolute(columns, last, unit), step
@@ -304,8 +337,8 @@ def _raw_times(columns: Columns, contexts: list[SetContext], repeat: Any) -> tup
         if init is not None:
             base, uptime = init, None
         else:
-            base = np.repeat(np.array([each.init_ms for each in contexts], dtype=np.int64), repeat)
-            uptime = np.repeat(np.array([each.uptime_ms for each in contexts], dtype=np.int64), repeat)
+            base = np.repeat(np.array(contexts.init_ms, dtype=np.int64), repeat)
+            uptime = np.repeat(np.array(contexts.uptime_ms, dtype=np.int64), repeat)
         made: list[Any] = []
         for element in (UPTIME_START, UPTIME_END):
             value = columns.integer(element)

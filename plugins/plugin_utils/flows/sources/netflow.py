@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Segwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""NetFlow v5, v9 and IPFIX datagrams to one-way records.
+"""NetFlow v5, v9, IPFIX and sFlow datagrams to one-way records.
 
 Datagrams are only taken apart into sets; records of one template are decoded together, as arrays, when ``tables`` is called. Data whose
 template has not come yet waits in a bounded buffer. Sequence numbers are watched per exporter: v5 counts records, v9 datagrams, IPFIX
@@ -11,13 +11,14 @@ data records (RFC 3954 section 5.1, RFC 7011 section 3.1).
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources import export_records
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources import export_records, runs
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.export_records import SetContext
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.sflow import Sflow
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.templates import (
     SCOPE,
     Domain,
@@ -43,6 +44,9 @@ V5 = Template(
     )
 )  # fmt: skip
 HELD_OCTETS = 4 << 20
+MOST_DOMAINS = 1 << 16
+MOST_INTERFACES = 4096
+MOST_GAPS = 1000
 GAP_LIMIT = 1 << 30
 
 
@@ -60,6 +64,9 @@ class Exporter:
     restarts: int = 0
     impossible_times: int = 0
     sampling: int = 1
+    gaps: int = 0
+    gap_us: int = 0
+    skew_us: int = 0
     first_us: int = 0
     last_us: int = 0
 
@@ -68,12 +75,16 @@ class Exporter:
         return {name: value for name, value in vars(self).items() if value}
 
 
+# What a datagram says for its records: its time in microseconds, the device's uptime in milliseconds or -1, when it started.
+Context = tuple[int, int, int]
+
+
 @dataclass
 class _Batch:
     template: Template
     parts: list[bytes] = field(default_factory=list)
     counts: list[int] = field(default_factory=list)
-    contexts: list[SetContext] = field(default_factory=list)
+    contexts: SetContext = field(default_factory=SetContext)
     total: int = 0
 
 
@@ -86,19 +97,39 @@ class Decoder:
     prefix: str = ""
     exporters: dict[str, Exporter] = field(default_factory=dict)
     pending: int = 0
+    sflow: Sflow = field(default_factory=Sflow)
+    interfaces: dict[tuple[str, int], int] = field(default_factory=dict)
+    gaps: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
+    crowded: int = 0
+    _last_us: dict[Domain, int] = field(default_factory=dict)
+    _skews: dict[str, int] = field(default_factory=dict)
     _batches: dict[tuple[Domain, int], _Batch] = field(default_factory=dict)
-    _held: dict[tuple[Domain, int], list[tuple[bytes, SetContext]]] = field(default_factory=dict)
+    _held: dict[tuple[Domain, int], list[tuple[bytes, Context]]] = field(default_factory=dict)
     _held_octets: int = 0
     _rates: dict[Domain, dict[int, int]] = field(default_factory=dict)
     _init_ms: dict[Domain, int] = field(default_factory=dict)
     _before: dict[Domain, tuple[int, tuple[int, ...]]] = field(default_factory=dict)
+    _received_us: int = 0
 
-    def feed(self, datagram: bytes, exporter: str) -> bool:
-        """Take one datagram; returns whether it was whole. What stands before damage is kept. Never raises for its content."""
-        own = self.exporters.get(exporter)
+    def feed_many(
+        self, raw: bytes, data: Any, starts: Any, ends: Any, exporters: Sequence[str], received_us: Any
+    ) -> None:
+        """Take datagrams at positions of ``raw`` in order; ``data`` holds the same octets as an array with room behind the last.
+
+        Those of v9 and IPFIX that are one data set of a known template are taken together, all others one by one.
+        """
+        runs.feed_many(self, raw, data, starts, ends, exporters, received_us)
+
+    def feed(self, datagram: bytes, exporter: str, received_us: int = 0) -> bool:
+        """Take one datagram; returns whether it was whole. What stands before damage is kept. Never raises for its content.
+
+        ``received_us`` is when it came, in microseconds since 1970 UTC, or 0 where that is not known.
+        """
+        own = self._exporter(exporter)
         if own is None:
-            own = self.exporters[exporter] = Exporter()
+            return False
         own.datagrams += 1
+        self._received_us = received_us
         version = int.from_bytes(datagram[:2], "big")
         whole = False
         if version == 9 and len(datagram) >= 20:
@@ -107,6 +138,8 @@ class Decoder:
             whole = self._feed_ipfix(datagram, exporter, own)
         elif version == 5 and len(datagram) >= 24:
             whole = self._feed_v5(datagram, exporter, own)
+        elif datagram[:4] == b"\0\0\0\5":
+            whole = self._feed_sflow(datagram, exporter, own)
         if not whole:
             own.damaged += 1
         return whole
@@ -114,11 +147,16 @@ class Decoder:
     def tables(self) -> Iterator[Any]:
         """Yield Arrow tables of the records taken since the last call."""
         batches, self._batches, self.pending = self._batches, {}, 0
+        for exporter, table in self.sflow.tables(self.prefix, self.source):
+            own = self.exporters[exporter]
+            own.records += table.num_rows
+            own.sampling = max(own.sampling, int(np.max(table.column("sampling").to_numpy())))
+            yield table
         for (domain, _identity), batch in batches.items():
             template = batch.template
             own = self.exporters[domain[0]]
             rates = self._rates.get(domain, {})
-            made, impossible = export_records.tables_of(
+            made, impossible, inputs = export_records.tables_of(
                 template,
                 b"".join(batch.parts),
                 batch.total,
@@ -129,6 +167,7 @@ class Decoder:
                 self.source,
             )
             own.impossible_times += impossible
+            self._count_interfaces(domain[0], inputs)
             if not made:
                 own.no_addresses += batch.total
                 continue
@@ -144,6 +183,21 @@ class Decoder:
         self._held.clear()
         self._held_octets = 0
 
+    def _exporter(self, exporter: str) -> Exporter | None:
+        own = self.exporters.get(exporter)
+        if own is None:
+            if len(self.exporters) >= MOST_DOMAINS:
+                self.crowded += 1
+                return None
+            own = self.exporters[exporter] = Exporter()
+        return own
+
+    def _count_interfaces(self, exporter: str, inputs: dict[int, int]) -> None:
+        for number, count in inputs.items():
+            key = (exporter, number)
+            if key in self.interfaces or len(self.interfaces) < MOST_INTERFACES:
+                self.interfaces[key] = self.interfaces.get(key, 0) + count
+
     # -- versions ---------------------------------------------------------------------------------------------------
 
     def _feed_v5(self, datagram: bytes, exporter: str, own: Exporter) -> bool:
@@ -153,39 +207,49 @@ class Decoder:
         domain = (exporter, 5, (kind << 8) | engine)
         held = min(count, (len(datagram) - 24) // V5_RECORD)
         export_us = seconds * 1_000_000 + min(nanoseconds, 999_999_999) // 1000
-        self._seen(own, export_us)
-        self._sequence(domain, own, sequence, (count,))
+        self._seen(own, exporter, export_us)
+        self._sequence(domain, own, sequence, (count,), export_us)
         if sampling & 0x3FFF > 1:
             self._rates.setdefault(domain, {})[-1] = sampling & 0x3FFF
-        context = SetContext(export_us, uptime, export_us // 1000 - uptime)
+        context = (export_us, uptime, export_us // 1000 - uptime)
         self._add(domain, V5, datagram[24 : 24 + held * V5_RECORD], held, context)
         return held == count
 
     def _feed_v9(self, datagram: bytes, exporter: str, own: Exporter) -> bool:
         _version, _count, uptime, seconds, sequence, source_id = V9_HEADER.unpack_from(datagram)
         domain = (exporter, 9, source_id)
-        self._seen(own, seconds * 1_000_000)
-        self._sequence(domain, own, sequence, (1,))
-        context = SetContext(seconds * 1_000_000, uptime, seconds * 1000 - uptime)
+        self._seen(own, exporter, seconds * 1_000_000)
+        self._sequence(domain, own, sequence, (1,), seconds * 1_000_000)
+        context = (seconds * 1_000_000, uptime, seconds * 1000 - uptime)
         whole, _records = self._sets(datagram, 20, len(datagram), domain, own, context)
         return whole
 
     def _feed_ipfix(self, datagram: bytes, exporter: str, own: Exporter) -> bool:
         _version, length, seconds, sequence, number = IPFIX_HEADER.unpack_from(datagram)
         domain = (exporter, 10, number)
-        self._seen(own, seconds * 1_000_000)
-        context = SetContext(seconds * 1_000_000, -1, self._init_ms.get(domain, 0))
+        self._seen(own, exporter, seconds * 1_000_000)
+        context = (seconds * 1_000_000, -1, self._init_ms.get(domain, 0))
         end = min(length, len(datagram))
         options = own.option_records
         whole, records = self._sets(datagram, 16, end, domain, own, context)
         if records < 0:
             self._before.pop(domain, None)
         else:
-            self._sequence(domain, own, sequence, (records, records - (own.option_records - options)))
+            self._sequence(
+                domain, own, sequence, (records, records - (own.option_records - options)), seconds * 1_000_000
+            )
         return whole and length <= len(datagram)
 
+    def _feed_sflow(self, datagram: bytes, exporter: str, own: Exporter) -> bool:
+        whole, part, sequence = self.sflow.feed(datagram, exporter, self._received_us)
+        self._seen(own, exporter, self._received_us)
+        if sequence >= 0:
+            self._sequence((exporter, 5, -1 - part), own, sequence, (1,), self._received_us)
+        self.pending = max(self.pending, self.sflow.pending)
+        return whole
+
     def _sets(
-        self, datagram: bytes, offset: int, end: int, domain: Domain, own: Exporter, context: SetContext
+        self, datagram: bytes, offset: int, end: int, domain: Domain, own: Exporter, context: Context
     ) -> tuple[bool, int]:
         """Take the sets of a datagram; returns (whole, number of data records or -1 where some could not be counted)."""
         version, records, uncounted = domain[1], 0, False
@@ -210,7 +274,7 @@ class Decoder:
                     return False, -1
         return True, -1 if uncounted else records
 
-    def _data(self, domain: Domain, number: int, body: bytes, own: Exporter, context: SetContext) -> int:
+    def _data(self, domain: Domain, number: int, body: bytes, own: Exporter, context: Context) -> int:
         template = self.templates.get(domain, number)
         if template is None:
             if self._held_octets + len(body) <= HELD_OCTETS:
@@ -227,13 +291,50 @@ class Decoder:
             self._add(domain, template, data, count, context)
         return count
 
+    def last_sequence(self, domain: Domain) -> tuple[int, tuple[int, ...]] | None:
+        """Return the last sequence number of a domain and what its datagram may have added to it."""
+        return self._before.get(domain)
+
+    def started(self, domain: Domain) -> int:
+        """Return when a domain's device started, in milliseconds since 1970 UTC, or 0."""
+        return self._init_ms.get(domain, 0)
+
+    def took(
+        self, domain: Domain, count: int, export_us: Any, received_us: Any, sequence: int, steps: tuple[int, ...]
+    ) -> None:
+        """Note datagrams of a domain that came in order."""
+        own = self.exporters[domain[0]]
+        own.datagrams += count
+        least, last = int(np.argmin(received_us - export_us)), int(np.argmax(export_us))
+        for row in {0, least, last, len(export_us) - 1}:
+            self._received_us = int(received_us[row])
+            self._seen(own, domain[0], int(export_us[row]))
+        own.first_us = min(own.first_us, int(export_us.min()))
+        self._before[domain] = (sequence, steps)
+        self._last_us[domain] = int(export_us[-1])
+
+    def add_many(self, domain: Domain, template: Template, parts: list[bytes], counts: Any, contexts: Any) -> None:
+        """Take the records of data sets of one template; ``contexts`` has times of export, uptimes and starts."""
+        batch = self._batches.get((domain, id(template)))
+        if batch is None:
+            batch = self._batches[domain, id(template)] = _Batch(template)
+        batch.parts += parts
+        batch.counts += counts.tolist()
+        for own, more in zip(
+            (batch.contexts.export_us, batch.contexts.uptime_ms, batch.contexts.init_ms), contexts, strict=True
+        ):
+            own += more
+        total = int(counts.sum())
+        batch.total += total
+        self.pending += total
+
     def _release(self, domain: Domain, number: int, own: Exporter) -> None:
         waiting = self._held.pop((domain, number), None)
         for body, context in waiting or ():
             self._held_octets -= len(body)
             self._data(domain, number, body, own, context)
 
-    def _add(self, domain: Domain, template: Template, data: bytes, count: int, context: SetContext) -> None:
+    def _add(self, domain: Domain, template: Template, data: bytes, count: int, context: Context) -> None:
         # By identity: a batch keeps its template alive, and hashing one takes longer than the rest of this.
         batch = self._batches.get((domain, id(template)))
         if batch is None:
@@ -258,20 +359,35 @@ class Decoder:
                 rate = (values[305] + values.get(306, 0)) // values[305]
             if rate:
                 sampler = values.get(302, values.get(48, -1))
+                if domain not in self._rates and len(self._rates) >= MOST_DOMAINS:
+                    continue
                 own = self._rates.setdefault(domain, {})
                 if len(own) < 4096:
                     own[sampler] = min(rate, (1 << 31) - 1)
-            if values.get(160):
+            if values.get(160) and (domain in self._init_ms or len(self._init_ms) < MOST_DOMAINS):
                 self._init_ms[domain] = min(values[160], 1 << 50)
 
     # -- watching ---------------------------------------------------------------------------------------------------
 
-    @staticmethod
-    def _seen(own: Exporter, export_us: int) -> None:
+    def _seen(self, own: Exporter, exporter: str, export_us: int) -> None:
         own.first_us = min(own.first_us or export_us, export_us)
         own.last_us = max(own.last_us, export_us)
+        if self._received_us:
+            # The least delay seen is nearest to what the two clocks differ by.
+            own.skew_us = self._skews[exporter] = min(self._skews.get(exporter, 1 << 62), self._received_us - export_us)
 
-    def _sequence(self, domain: Domain, own: Exporter, sequence: int, steps: tuple[int, ...]) -> None:
+    def _lost(self, domain: Domain, own: Exporter, count: int, export_us: int) -> None:
+        own.lost += count
+        own.gaps += 1
+        before = self._last_us.get(domain, export_us)
+        own.gap_us += max(0, export_us - before)
+        listed = self.gaps.setdefault(domain[0], [])
+        if len(listed) < MOST_GAPS:
+            listed.append((min(before, export_us), export_us))
+
+    def _sequence(
+        self, domain: Domain, own: Exporter, sequence: int, steps: tuple[int, ...], export_us: int = 0
+    ) -> None:
         """Compare a sequence number with the one before. ``steps`` are what this datagram may add to it, all records first.
 
         Some exporters count a datagram's own records into its number, and some leave option records out; each of these is accepted.
@@ -286,6 +402,9 @@ class Decoder:
                 return
             if gap >= GAP_LIMIT:
                 own.restarts += 1
-            elif gap not in allowed:
-                own.lost += max(0, gap - max(allowed))
+            elif gap not in allowed and gap > max(allowed):
+                self._lost(domain, own, gap - max(allowed), export_us)
+        elif len(self._before) >= MOST_DOMAINS:
+            return
         self._before[domain] = (sequence, steps)
+        self._last_us[domain] = export_us

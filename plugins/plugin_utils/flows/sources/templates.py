@@ -27,6 +27,8 @@ SCOPE = -1  # stands for the enterprise number of scope fields, which v9 numbers
 MOST_FIELDS = 1024
 MOST_TEMPLATES = 2048
 MOST_EXPORTERS = 100_000
+# Fields of all templates together: some 100 MiB.
+MOST_FIELDS_IN_ALL = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -173,6 +175,7 @@ class Templates:
 
     known: dict[Domain, dict[int, Template]] = field(default_factory=dict)
     changed: bool = False
+    field_count: int = 0
 
     def get(self, domain: Domain, number: int) -> Template | None:
         """Return a template or None."""
@@ -184,10 +187,17 @@ class Templates:
             return False
         own = self.known.setdefault(domain, {})
         if template is None:
-            self.changed |= own.pop(number, None) is not None
+            gone = own.pop(number, None)
+            self.field_count -= len(gone.fields) if gone else 0
+            self.changed |= gone is not None
             return False
         if own.get(number) == template or (number not in own and len(own) >= MOST_TEMPLATES):
             return False
+        before = own.get(number)
+        added = len(template.fields) - (len(before.fields) if before else 0)
+        if self.field_count + added > MOST_FIELDS_IN_ALL:
+            return False
+        self.field_count += added
         own[number] = template
         self.changed = True
         return True
@@ -206,6 +216,7 @@ class Templates:
                 for number, value in each["templates"].items():
                     fields = tuple(Field(int(a), int(b), int(c)) for a, b, c in value["fields"])
                     own[int(number)] = Template(fields, bool(value["options"]))
+                    made.field_count += len(fields)
         except (FindingError, KeyError, TypeError, ValueError, AttributeError):
             return cls()
         return made
