@@ -25,6 +25,7 @@ DIRECT = 2
 LISTENER_DAYS = 90
 MINIMUM_DEGREE = 3
 EPHEMERAL = 32768
+FTP_DATA = 20
 # RFC 5771, RFC 919, RFC 4291 section 2.7 as ranges of the address columns.
 GROUPS_V4 = range_of("224.0.0.0/4")
 GROUPS_V6 = range_of("ff00::/8")
@@ -165,6 +166,11 @@ def _evidence(connection: Any) -> None:
 
 
 def _decide(connection: Any) -> None:
+    # Active FTP: the server dials from this port (RFC 959 section 3.2), to many clients, so its degree would mislead.
+    ftp = (
+        f"protocol = 6 AND (a_port = {FTP_DATA}) <> (b_port = {FTP_DATA})"
+        f" AND greatest(a_port, b_port) >= 1024 AND coalesce(a_rank, 99) = coalesce(b_rank, 99)"
+    )
     confidence = (
         "CASE method " + " ".join(f"WHEN {number} THEN {value}" for number, value in enumerate(CONFIDENCE)) + " END"
     )
@@ -198,6 +204,7 @@ def _decide(connection: Any) -> None:
                      WHEN a_proved <> b_proved THEN 3
                      WHEN a_hint <> b_hint THEN 4
                      WHEN a_port = b_port THEN 8
+                     WHEN {ftp} THEN 6
                      WHEN (a_degree >= {MINIMUM_DEGREE} AND a_degree >= 2 * b_degree)
                         OR (b_degree >= {MINIMUM_DEGREE} AND b_degree >= 2 * a_degree) THEN 5
                      WHEN coalesce(a_rank, 99) <> coalesce(b_rank, 99) THEN 6
@@ -207,6 +214,7 @@ def _decide(connection: Any) -> None:
                      WHEN a_proved <> b_proved THEN b_proved
                      WHEN a_hint <> b_hint THEN b_hint
                      WHEN a_port = b_port THEN a_first
+                     WHEN {ftp} THEN a_port = {FTP_DATA}
                      WHEN a_degree >= {MINIMUM_DEGREE} AND a_degree >= 2 * b_degree THEN false
                      WHEN b_degree >= {MINIMUM_DEGREE} AND b_degree >= 2 * a_degree THEN true
                      WHEN coalesce(a_rank, 99) <> coalesce(b_rank, 99) THEN coalesce(b_rank, 99) < coalesce(a_rank, 99)
