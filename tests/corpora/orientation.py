@@ -170,10 +170,9 @@ def main() -> None:
             total = each["right"] + each["wrong"]
             share = 100 * each["right"] / total if total else 0.0
             dns = f"{each['dns_right']}/{each['dns_wrong']}"
-            print(
-                f"{group:6}{variant:10}{each['right']:7}{each['wrong']:7}{share:8.2f}{STATED[group, variant]:8.1f}{each['flagged']:21}{dns:>18}",
-                {name: count for name, count in sorted(each.items()) if name.startswith("wrong_method")},
-            )
+            wrong = {name: count for name, count in sorted(each.items()) if name.startswith("wrong_method")}
+            counts = f"{each['right']:7}{each['wrong']:7}{share:8.2f}{STATED[group, variant]:8.1f}{each['flagged']:21}"
+            print(f"{group:6}{variant:10}{counts}{dns:>18}", wrong or "")
 
 
 if __name__ == "__main__":
