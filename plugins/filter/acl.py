@@ -32,9 +32,9 @@ def _said(make: Callable[[], Any]) -> Any:
         raise AnsibleFilterError(str(error)) from error
 
 
-def to_dacl(value: Any, end: str = "deny", remarks: bool = False) -> str:
+def to_dacl(value: Any, end: str = "deny") -> str:
     """Return the content of a downloadable ACL."""
-    return _said(lambda: registry.render("dacl", "", _entries(value, 4), end=end, remarks=remarks))
+    return _said(lambda: registry.render("dacl", "", _entries(value, 4), end=end))
 
 
 def to_sgacl(value: Any, end: str = "deny") -> str:

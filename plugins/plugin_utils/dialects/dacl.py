@@ -17,7 +17,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_ace import NotUnderstood, parse_ace
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_render import ace_lines
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_text import checked_lines
-from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.ios import closing, remark_text
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.ios import closing
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import Ace, Opaque, ParsedAcl
 
 
@@ -81,14 +81,13 @@ def _ace(words: list[str], mixed: int) -> Ace:
     return ace
 
 
-def lines(aces: Sequence[Ace], end: str = "deny", remarks: bool = False) -> list[tuple[str, Ace]]:
+def lines(aces: Sequence[Ace], end: str = "deny") -> list[tuple[str, Ace]]:
     """Return each line with the entry it comes from; entries must have source any (FindingError SW1204).
 
     ``end``: as in ``ios.lines``; one closing entry for each family in the list, IPv4 where the list is empty. For IPv6 the
     neighbour discovery entries are written before a closing deny.
     """
     result: list[tuple[str, Ace]] = []
-    said = ""
     families = sorted({ace.family for ace in aces}) or [4]
     closed = list(aces)
     for family in families:
@@ -96,13 +95,13 @@ def lines(aces: Sequence[Ace], end: str = "deny", remarks: bool = False) -> list
     for ace in closed:
         if ace.source is not None:
             raise FindingError(codes.NOT_EXPRESSIBLE.at(f"entry {ace.label or ace.raw!r}: a DACL has source any only"))
-        if remarks and ace.label and ace.label != said:
-            result.append((f"remark {remark_text(ace.label)}", ace))
-            said = ace.label
         result += [(line, ace) for line in ace_lines(ace, log=False, conditions=False)]
     return result
 
 
-def render(name: str, aces: Sequence[Ace], *, end: str = "deny", remarks: bool = False) -> str:
-    """Return the DACL text: one entry a line, LF between them, none at the end. ``log`` is dropped: switches may reject it."""
-    return "\n".join(line for line, _ace in lines(aces, end, remarks))
+def render(name: str, aces: Sequence[Ace], *, end: str = "deny") -> str:
+    """Return the DACL text: one entry a line, LF between them, none at the end.
+
+    ``log`` and remarks are dropped: a switch may reject the whole list for them (facts/devices.md section 1.4).
+    """
+    return "\n".join(line for line, _ace in lines(aces, end))

@@ -90,12 +90,12 @@ def test_ios_ipv6(made: list[Ace]) -> None:
     assert_same("ios_ipv6", made, registry.render("ios_ipv6", "L", made))
 
 
-@given(st.lists(aces(4, any_source=True), min_size=1, max_size=5), st.booleans())
+@given(st.lists(aces(4, any_source=True), min_size=1, max_size=5))
 @SETTINGS
-def test_dacl(made: list[Ace], remarks: bool) -> None:
-    text = registry.render("dacl", "", made, remarks=remarks)
+def test_dacl(made: list[Ace]) -> None:
+    text = registry.render("dacl", "", made)
     assert_same("dacl", made, text)
-    assert registry.render("dacl", "", made, remarks=remarks) == text
+    assert registry.render("dacl", "", made) == text
 
 
 @given(st.lists(aces(4, sgacl=True), min_size=1, max_size=5))

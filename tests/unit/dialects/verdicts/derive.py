@@ -471,7 +471,23 @@ def verdicts(corpora: Path, path: str, name: str, kind: str, wanted: int, forms:
             forms.update(decided.forms | {"permit" if decided.permit else "deny"})
             verdict = "not modelled" if decided.maybe else "permit" if decided.permit else "deny"
             result[text] = {"packet": text, "verdict": verdict, "line": decided.number}
-    return list(result.values())
+    decided_lines = {row["line"] for row in result.values()}
+    rows = list(result.values())
+    for line in lines:
+        if line.number in decided_lines or line.refused:
+            continue
+        # Earlier lines take every packet of this one, so it is judged alone.
+        for packet in packets(choice, line)[:6]:
+            matches = line.decides(packet)
+            rows.append(
+                {
+                    "packet": text_of(packet, v6),
+                    "verdict": "in the line" if matches else "not in the line",
+                    "line": line.number,
+                }
+            )
+            forms.update(line.forms if matches else ())
+    return rows
 
 
 def main(corpora: Path) -> None:
@@ -486,6 +502,7 @@ def main(corpora: Path) -> None:
         rows = [
             f"# {count} verdicts from the raw text of public access lists; how: derive.py in this folder. Line 0 is the implicit end.",
             "# Packets: tests/unit/dialects/meaning.py. 'not modelled': the line has a condition that no packet field holds.",
+            "# 'in the line' and 'not in the line': of a line that decides nothing, since earlier lines take all its packets.",
             "forms: " + yaml.safe_dump(dict(sorted(forms.items())), default_flow_style=True, width=10**6).strip(),
             "lists:",
         ]
