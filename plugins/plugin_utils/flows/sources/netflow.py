@@ -176,6 +176,11 @@ class Decoder:
                 own.sampling = max(own.sampling, int(np.max(table.column("sampling").to_numpy())))
                 yield table
 
+    @property
+    def held_octets(self) -> int:
+        """Return the octets of data that waits for its template."""
+        return self._held_octets
+
     def finish(self) -> None:
         """Count the sets whose template never came, and forget them."""
         for (domain, _number), waiting in self._held.items():
