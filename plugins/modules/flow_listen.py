@@ -11,7 +11,7 @@ module: flow_listen
 short_description: Listen for flow exports for a bounded time
 version_added: 1.0.0
 description:
-  - Receives NetFlow v5, NetFlow v9 and IPFIX datagrams over UDP from the exporters that are allowed, for a time or a number of
+  - Receives NetFlow v5, NetFlow v9, IPFIX and sFlow v5 datagrams over UDP from the exporters that are allowed, for a time or a number of
     datagrams, and imports them as M(segwright.microseg.flow_import) does.
   - Templates are kept between runs, since some exporters send them every 10 to 15 minutes only.
   - Datagrams of a listener that was killed stay in C(flows/spool) below the data directory and can be imported.
@@ -115,6 +115,11 @@ received:
       returned: always
       type: int
       sample: 1689600
+    lost:
+      description: Datagrams that the system dropped since the receive buffer was full.
+      returned: always
+      type: int
+      sample: 0
     sources:
       description: Datagrams by allowed source.
       returned: always

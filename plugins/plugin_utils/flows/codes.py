@@ -131,6 +131,15 @@ LISTEN_BIND = Code("SW1442", "error", "the listening socket cannot be opened", "
 LISTEN_NOTHING = Code(
     "SW1443", "warning", "nothing was received", "check the exporter's destination address, port and path"
 )
+LISTEN_LOST = Code(
+    "SW1445",
+    "warning",
+    "the system dropped datagrams before they were read",
+    "raise net.core.rmem_max, or run the listener as a user that may pass it",
+)
+LISTEN_FULL = Code(
+    "SW1446", "warning", "listening ended since its spool is full", "listen for shorter times, more often"
+)
 SOURCE_PLUGIN = Code(
     "SW1451", "error", "a source module cannot be used", "give a Python file with a KIND, see docs/flow-sources.md"
 )

@@ -87,7 +87,7 @@ def run_flow_listen(values: dict[str, Any]) -> dict[str, Any]:
     if values["check_mode"]:
         return {
             **_result(True, [], 0, 0, [], {}, []),
-            "received": {"datagrams": 0, "bytes": 0, "sources": {}, "refused": {}},
+            "received": {"datagrams": 0, "bytes": 0, "lost": 0, "sources": {}, "refused": {}},
         }
     spool = store.flows_dir(values["data_dir"]) / "spool"
     spool.mkdir(parents=True, exist_ok=True)
@@ -117,6 +117,7 @@ def run_flow_listen(values: dict[str, Any]) -> dict[str, Any]:
     result["received"] = {
         "datagrams": received.datagrams,
         "bytes": received.octets,
+        "lost": received.lost,
         "sources": dict(sorted(received.sources.items())),
         "refused": dict(sorted(received.refused.items())),
     }

@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import codes
@@ -27,6 +28,10 @@ LONGEST_SECONDS = 86_400
 POLL_SECONDS = 0.25
 RAW_IP = 101
 MOST_REFUSED = 1000
+MOST_PEERS = 65_536
+RECORD = struct.Struct("<IIII")
+# SO_MEMINFO of Linux: nine numbers, the last of them what was dropped.
+MEMORY_INFORMATION = 55
 # SO_RCVBUFFORCE of Linux; only the root user may pass the system's limit with it.
 FORCE = 33
 
@@ -35,10 +40,11 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 @dataclass(frozen=True)
 class Bounds:
-    """When to stop: after so many seconds (0 for none, at most a day) or so many datagrams (0 for none), whichever comes first."""
+    """When to stop: after so many seconds (0 for none, at most a day), datagrams (0 for none) or octets, whichever comes first."""
 
     seconds: float = 0
     datagrams: int = 0
+    octets: int = 8 << 30
 
     def check(self) -> None:
         """Raise FindingError SW1444 where nothing bounds the listening."""
@@ -54,6 +60,7 @@ class Received:
 
     datagrams: int = 0
     octets: int = 0
+    lost: int = 0
     sources: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
     findings: list[Finding] = field(default_factory=list)
@@ -95,40 +102,102 @@ def listen(
     bounds.check()
     made = Received()
     own = sock.getsockname()
-    known: dict[str, bool] = {}
+    peers: dict[tuple[str, int], _Peer] = {}
     end = time.monotonic() + bounds.seconds if bounds.seconds > 0 else float("inf")
-    sock.settimeout(POLL_SECONDS)
+    # One system call for each datagram: Python's own timeouts ask first whether there is one.
+    sock.settimeout(None)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", 0, int(POLL_SECONDS * 1_000_000)))
+    drops = _dropped(sock)
+    buffer = bytearray(LARGEST_DATAGRAM)
+    view = memoryview(buffer)
+    receive, pack = sock.recvfrom_into, RECORD.pack
     with open(path, "wb", buffering=1 << 20) as stream:
         stream.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, LARGEST_DATAGRAM + 48, RAW_IP))
-        while time.monotonic() < end and not 0 < bounds.datagrams <= made.datagrams:
+        write, octets = stream.write, 0
+        while not 0 < bounds.datagrams <= made.datagrams and octets < bounds.octets:
             try:
-                payload, peer = sock.recvfrom(LARGEST_DATAGRAM)
-            except TimeoutError:
+                size, address = receive(buffer)
+            except (BlockingIOError, InterruptedError):
                 stream.flush()
+                if time.monotonic() >= end:
+                    break
                 continue
-            source = peer[0].split("%", maxsplit=1)[0]
-            good = known.get(source)
-            if good is None:
-                address = ipaddress.ip_address(source)
-                good = any(address in network for network in allowed)
-                if len(known) < MOST_REFUSED:
-                    known[source] = good
-            if not good:
-                if len(made.refused) < MOST_REFUSED or source in made.refused:
-                    made.refused[source] += 1
+            if time.monotonic() >= end:
+                break
+            peer = peers.get(address)
+            if peer is None:
+                peer = _peer(address, own, allowed)
+                if len(peers) < MOST_PEERS:
+                    peers[address] = peer
+            if not peer.allowed:
+                if len(made.refused) < MOST_REFUSED or peer.name in made.refused:
+                    made.refused[peer.name] += 1
+                else:
+                    made.refused["others"] += 1
                 continue
-            packet = raw_packet(source, peer[1], own[0], own[1], payload)
             seconds, fraction = divmod(int(clock() * 1_000_000), 1_000_000)
-            stream.write(struct.pack("<IIII", seconds, fraction, len(packet), len(packet)))
-            stream.write(packet)
+            packet = peer.overhead + size
+            write(pack(seconds, fraction, packet, packet))
+            write(peer.header(size))
+            write(view[:size])
             made.datagrams += 1
-            made.octets += len(payload)
-            made.sources[source] += 1
+            octets += packet + 16
+            made.octets += size
+            peer.datagrams += 1
+            if peer.datagrams == 1 and address not in peers:
+                made.sources[peer.name] += 1
+    for peer in peers.values():
+        if peer.datagrams:
+            made.sources[peer.name] += peer.datagrams
+    made.lost = max(0, _dropped(sock) - drops)
     for source, count in sorted(made.refused.items())[:20]:
         made.findings.append(codes.LISTEN_REFUSED.at(f"{count} datagrams from {source} were refused"))
+    if made.lost:
+        made.findings.append(
+            codes.LISTEN_LOST.at(f"the system dropped {made.lost} datagrams since its buffer was full")
+        )
+    if octets >= bounds.octets:
+        made.findings.append(codes.LISTEN_FULL.at(f"listening ended after {octets} octets"))
     if not made.datagrams:
         made.findings.append(codes.LISTEN_NOTHING.at("no datagram came from an allowed source"))
     return made
+
+
+@dataclass
+class _Peer:
+    """A sender: whether it is allowed, and what stands before its datagrams in the capture."""
+
+    name: str
+    allowed: bool
+    overhead: int = 28
+    before: bytes = b""
+    after: bytes = b""
+    datagrams: int = 0
+
+    def header(self, size: int) -> bytes:
+        """Return the IP and UDP headers of a datagram."""
+        length = min(8 + size, 65_535)
+        whole = min(length + 20, 65_535) if self.overhead == 28 else length
+        return self.before + whole.to_bytes(2, "big") + self.after + length.to_bytes(2, "big") + b"\0\0"
+
+
+def _peer(address: tuple[Any, ...], own: tuple[Any, ...], allowed: Sequence[Network]) -> _Peer:
+    name = str(address[0]).split("%", maxsplit=1)[0]
+    source = ipaddress.ip_address(name)
+    if not any(source in network for network in allowed):
+        return _Peer(name, allowed=False)
+    packet = raw_packet(name, address[1], str(own[0]), own[1], b"")
+    split = 2 if source.version == 4 else 4
+    return _Peer(name, True, len(packet), packet[:split], packet[split + 2 : -4])
+
+
+def _dropped(sock: socket.socket) -> int:
+    """Return how many datagrams the system has dropped at a socket, 0 where it does not tell (Linux before 4.12)."""
+    try:
+        values = sock.getsockopt(socket.SOL_SOCKET, MEMORY_INFORMATION, 36)
+    except OSError:
+        return 0
+    return int(struct.unpack("@9I", values)[8]) if len(values) >= 36 else 0
 
 
 def raw_packet(source: str, source_port: int, target: str, target_port: int, payload: bytes) -> bytes:
