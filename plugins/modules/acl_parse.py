@@ -102,6 +102,9 @@ acls:
       description: Lines that were not understood, with line, text and reason.
       type: list
       elements: dict
+    marks:
+      description: What the device prints behind the name, such as C((per-user)) or C((downloaded)); empty where nothing stands there.
+      type: str
     trailing_remarks:
       description: Remarks after the last entry.
       type: list

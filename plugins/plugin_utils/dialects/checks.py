@@ -39,6 +39,7 @@ def _acl_dict(platform: str, source: ParsedAcl) -> dict[str, Any]:
     return {
         "name": source.name,
         "kind": source.kind,
+        "marks": str(source.attributes.get("marks", "")),
         "entries": [ace_dict(ace) for ace in source.aces],
         "opaque": [_opaque_dict(line) for line in source.opaque],
         "trailing_remarks": list(source.trailing_remarks),

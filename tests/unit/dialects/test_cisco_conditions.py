@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import random
+from dataclasses import replace
+
 import pytest
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import registry
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_ace import parse_ace
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_options import flag_words
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_render import ace_lines
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.entries import ace_dict, ace_from_dict
-from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import Ace
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import Ace, first_match_list
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.compare import compare
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
+from tests.unit.dialects.random_aces import entry
 
 # line, family, conditions, what is written
 LINES = [
@@ -116,3 +122,69 @@ def test_a_dacl_with_objects_of_a_switch_is_opaque(line: str) -> None:
 def test_an_entry_with_a_condition_does_not_close_a_list() -> None:
     text = registry.render("ios", "L", [Ace(False, conditions=("time-range T",))], numbers=False)
     assert text.splitlines()[1:] == [" deny ip any any time-range T", " deny ip any any"]
+
+
+CONDITIONS = {
+    4: [
+        "time-range T",
+        "dscp ef",
+        "dscp 45",
+        "precedence critical",
+        "tos min-delay",
+        "ttl gt 4",
+        "ttl range 2 9",
+        "option security",
+    ],
+    6: [
+        "time-range T",
+        "dscp af41",
+        "routing",
+        "hbh",
+        "routing-type 3",
+        "flow-label 77",
+        "dest-option-type 9",
+        "mobility",
+    ],
+}
+SIDES = ["source object-group A", "destination object-group B", "source addrgroup C", "destination addrgroup D"]
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_random_lists_with_conditions_print_back(family: int, full: bool) -> None:
+    """Written, read and compared for all packets; a list that lacks one of the conditions is never equal."""
+    choice = random.Random(family)
+    platform = {4: "ios", 6: "ios_ipv6"}[family]
+    for _ in range(600 if full else 60):
+        aces = []
+        for _ in range(choice.randint(1, 6)):
+            ace = entry(choice, fragments=True, family=family)
+            said = choice.sample(CONDITIONS[family], choice.choice((0, 0, 1, 1, 2)))
+            said = list({text.split()[0]: text for text in said}.values())
+            if choice.random() < 0.3:
+                side = choice.choice(SIDES)
+                ace = replace(ace, **{side.split()[0]: None})
+                said.append(side)
+            if ace.protocol == 6 and ace.detail is None and not ace.fragments and choice.random() < 0.3:
+                ace = replace(ace, detail=flag_words(("syn", "ack")))
+                said.append("syn ack")
+            aces.append(replace(ace, conditions=tuple(sorted(said)), sequence=None))
+        text = registry.render(platform, "L", aces, end="", port_lists=choice.random() < 0.5)
+        (again,) = registry.parse(platform, text)
+        assert again.opaque == ()
+        wanted = first_match_list(aces, implicit=again.implicit)
+        assert compare(wanted, again.first_match()).equal, text
+        assert {ace.conditions for ace in again.aces} == {ace.conditions for ace in aces}
+
+
+def test_a_changed_condition_is_never_equal() -> None:
+    text = "ip access-list extended A\n permit tcp any any eq 22 time-range NIGHT\n deny ip any any\n"
+    first = registry.parse("ios", text)[0].first_match()
+    for other in (
+        text.replace("NIGHT", "DAY"),
+        text.replace(" time-range NIGHT", ""),
+        text.replace("NIGHT", "NIGHT dscp ef"),
+    ):
+        found = compare(first, registry.parse("ios", other)[0].first_match())
+        assert not found.equal
+        assert found.not_modelled, other
+        assert not (found.only_in_first or found.only_in_second)
