@@ -48,10 +48,12 @@ def to_acl(value: Any, name: str, platform: str = "ios", **options: Any) -> str:
     return _said(lambda: registry.render(platform, name, _entries(value, family), **options))
 
 
-def acl_diff(value: str, other: str, platform: str = "ios", other_platform: str = "") -> dict[str, Any]:
+def acl_diff(
+    value: str, other: str, platform: str = "ios", other_platform: str = "", name: str = "", other_name: str = ""
+) -> dict[str, Any]:
     """Return how two texts differ in meaning."""
-    first = {"platform": platform, "text": value}
-    second = {"platform": other_platform or platform, "text": other}
+    first = {"platform": platform, "text": value, "name": name}
+    second = {"platform": other_platform or platform, "text": other, "name": other_name or name}
     return _said(lambda: compare_result(first, second))
 
 

@@ -30,7 +30,7 @@ options:
     required: true
   name:
     description:
-      - Which list, where the text holds several.
+      - Which list, where the text holds several. A name that the text does not hold is an error.
     type: str
   budget:
     description:

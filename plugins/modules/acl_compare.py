@@ -36,7 +36,7 @@ options:
         required: true
       name:
         description:
-          - Which list, where the text holds several.
+          - Which list, where the text holds several. A name that the text does not hold is an error.
         type: str
   second:
     description:
@@ -56,12 +56,54 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Does the DACL in ISE mean what the switch enforces
+- name: Does the switch enforce what the DACL in ISE says?
   segwright.microseg.acl_compare:
-    first: {platform: dacl, text: "{{ dacl_content }}"}
-    second: {platform: ios, text: "{{ show_output }}", name: xACSACLx-IP-PUMPS-69692867}
+    first:
+      platform: dacl
+      text: |-
+        permit udp any eq bootpc any eq bootps
+        permit tcp any 192.0.2.0 0.0.0.1 eq 443
+        deny ip any any
+    second:
+      platform: ios
+      name: xACSACLx-IP-PUMPS-69692867
+      text: |
+        sw1#show ip access-lists xACSACLx-IP-PUMPS-69692867
+        Extended IP access list xACSACLx-IP-PUMPS-69692867
+            1 permit udp any eq bootpc any eq bootps
+            2 permit tcp any host 192.0.2.0 eq 443
+            3 permit tcp any host 192.0.2.1 eq 443
+            4 deny ip any any
   register: difference
   failed_when: not difference.equal
+
+- name: What does this change cut off, and what does it open?
+  segwright.microseg.acl_compare:
+    first:
+      platform: ios
+      text: |
+        ip access-list extended PLC_IN
+         permit tcp any host 192.0.2.20 eq 502
+         permit udp any any eq ntp
+    second:
+      platform: ios
+      text: |
+        ip access-list extended PLC_IN
+         permit tcp any 192.0.2.20 0.0.0.1 eq 502
+  register: change
+
+- name: In words
+  ansible.builtin.debug:
+    msg:
+      cut_off: "{{ change.only_in_first | map(attribute='text') | list }}"
+      opened: "{{ change.only_in_second | map(attribute='text') | list }}"
+
+- name: The same list moves from a Catalyst to a Nexus
+  segwright.microseg.acl_compare:
+    first: {platform: ios, text: "ip access-list extended A\n permit tcp 10.1.0.0 0.0.255.255 any eq 443 8443"}
+    second: {platform: nxos, text: "ip access-list A\n  permit tcp 10.1.0.0/16 any eq 443\n  permit tcp 10.1.0.0/16 any eq 8443"}
+  register: moved
+  failed_when: not moved.equal
 """
 
 RETURN = r"""

@@ -26,7 +26,7 @@ options:
     choices: [dacl, sgacl, ios, ios_ipv6, nxos, asa, nftables]
   text:
     description:
-      - The text. Prompts, counters, padding and CR LF do no harm.
+      - The text. Prompts, counters, padding and CR LF do no harm. Headers of another platform than O(platform) are an error (SW1243).
     type: str
     required: true
 attributes:
@@ -41,33 +41,36 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Read what a switch shows
+- name: Read what a switch shows, pasted as it came
   segwright.microseg.acl_parse:
     platform: ios
-    text: "{{ lookup('ansible.builtin.file', 'show_ip_access_lists.txt') }}"
-  register: lists
-
-- name: Read the running configuration of a firewall, its object groups resolved
-  segwright.microseg.acl_parse:
-    platform: asa
-    text: "{{ lookup('ansible.builtin.file', 'firewall.cfg') }}"
-  register: firewall
-
-- name: Read the lists of a Nexus switch with their object groups
-  segwright.microseg.acl_parse:
-    platform: nxos
     text: |
-      object-group ip port WEB
-        10 eq 80
-        20 eq 443
-      ip access-list PUMPS
-        statistics per-entry
-        10 permit tcp 192.0.2.0/24 any portgroup WEB
-  register: nexus
+      sw1#show ip access-lists
+      Extended IP access list PUMPS_IN
+          10 permit udp any eq bootpc any eq bootps (212 matches)
+          20 permit tcp 10.20.0.0 0.0.0.255 host 192.0.2.10 eq 443 (1841 matches)
+          30 deny ip any any log (17 matches)
+      sw1#
+  register: lists
 
 - name: Stop where a line is not understood
   ansible.builtin.assert:
     that: lists.round_trip
+    fail_msg: "{{ lists.opaque }}"
+
+- name: Which servers does the list name?
+  ansible.builtin.debug:
+    msg: "{{ lists.acls[0].entries | selectattr('permit') | map(attribute='destination') | flatten | unique }}"
+
+- name: The content of a downloadable ACL, an ASA list and a Nexus list read the same way
+  segwright.microseg.acl_parse:
+    platform: "{{ item.platform }}"
+    text: "{{ item.text }}"
+  loop:
+    - {platform: dacl, text: "permit tcp any host 192.0.2.10 eq 443\ndeny ip any any"}
+    - {platform: asa, text: "access-list OUTSIDE_IN extended permit tcp any host 192.0.2.10 eq https"}
+    - {platform: nxos, text: "ip access-list PUMPS\n  10 permit tcp 10.20.0.0/24 192.0.2.10/32 eq 443"}
+  loop_control: {label: "{{ item.platform }}"}
 """
 
 RETURN = r"""

@@ -181,6 +181,13 @@ PLAY = """
 def test_through_ansible(root: Path, tmp_path: Path) -> None:
     play = tmp_path / "play.yml"
     play.write_text(PLAY, encoding="utf-8")
+    done = ansible_playbook(root, tmp_path, play)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def ansible_playbook(root: Path, tmp_path: Path, play: Path) -> subprocess.CompletedProcess[str]:
+    """Run a play against the local host."""
     environment = {
         **os.environ,
         "ANSIBLE_COLLECTIONS_PATH": str(root / "collections"),
@@ -189,9 +196,91 @@ def test_through_ansible(root: Path, tmp_path: Path) -> None:
     tool = Path(sys.executable).parent / "ansible-playbook"
     if not tool.exists():
         pytest.skip("no ansible-playbook beside this Python")
-    done = subprocess.run(
+    return subprocess.run(
         [str(tool), "-i", "localhost,", "-c", "local", str(play)], cwd=tmp_path, env=environment, capture_output=True, text=True,
         check=False, timeout=120,
     )  # fmt: skip
+
+
+FILTERS = ("to_dacl", "to_sgacl", "to_acl", "acl_diff")
+
+
+def examples(root: Path) -> list[dict[str, Any]]:
+    """Return the tasks of all examples of the modules and filters on access lists."""
+    tasks: list[dict[str, Any]] = []
+    for name in MODULES:
+        tasks += yaml.safe_load(importlib.import_module(f"{PLUGINS}.modules.{name}").EXAMPLES)
+    for name in FILTERS:
+        text = yaml.safe_load((root / "plugins" / "filter" / f"{name}.yml").read_text(encoding="utf-8"))["EXAMPLES"]
+        tasks += yaml.safe_load(text)
+    return tasks
+
+
+def test_every_example_runs_as_it_stands(root: Path, tmp_path: Path) -> None:
+    tasks = examples(root)
+    assert len(tasks) > 14
+    play = tmp_path / "examples.yml"
+    play.write_text(yaml.safe_dump([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]), encoding="utf-8")
+    done = ansible_playbook(root, tmp_path, play)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Traceback" not in done.stdout + done.stderr
+    # What the comments beside the examples promise.
+    for promised in (
+        "remark DHCP\\npermit udp any eq 68 any eq 67", "permit tcp src eq 443 established\\ndeny ip",
+        "is covered by entry 20", "udp any -> any port 123", "tcp any -> 192.0.2.21/32 port 502",
+    ):  # fmt: skip
+        assert promised in done.stdout, (promised, done.stdout)
+
+
+MIXED = """sw1#show running-config | section access-list
+ip access-list standard MGMT
+ 10 permit 10.0.0.0 0.0.0.255
+ip access-list extended PUMPS_IN
+ 10 permit tcp any host 192.0.2.10 eq 443
+ 20 permit tcp host 10.20.0.7 host 192.0.2.10 eq 443
+access-list 101 permit tcp any any eq www
+sw1#
+"""
+NEXUS = "ip access-list PUMPS\n  10 permit tcp 10.20.0.0/24 192.0.2.10/32 eq 443\n"
+FIREWALL = "access-list OUT extended permit tcp any host 192.0.2.10 eq https\n"
+
+
+@pytest.mark.parametrize(
+    ("platform", "text", "name", "code", "said"),
+    [
+        ("ios", MIXED, "", "SW1206", "MGMT, PUMPS_IN, 101"),
+        ("ios", MIXED, "PUMPS_OUT", "SW1205", "holds MGMT, PUMPS_IN, 101"),
+        ("ios", "ip access-list extended A\n permit ip any any", "B", "SW1205", "holds A"),
+        ("ios", "", "", "SW1205", "empty"),
+        ("dacl", " \r\n\r\n", "", "SW1205", "empty"),
+        ("asa", MIXED, "101", "SW1243", "those of ios"),
+        ("dacl", MIXED, "PUMPS_IN", "SW1243", "those of ios"),
+        ("nxos", MIXED, "MGMT", "SW1243", "those of ios"),
+        ("ios", NEXUS, "", "SW1243", "those of nxos"),
+        ("ios", FIREWALL, "", "SW1243", "those of asa"),
+        ("nftables", FIREWALL, "", "SW1243", "those of asa"),
+        ("ios", "table inet seg {\n}\n", "", "SW1243", "those of nftables"),
+    ],
+)
+def test_what_a_stranger_pastes_wrongly_is_said(platform: str, text: str, name: str, code: str, said: str) -> None:
+    with pytest.raises(FindingError, match=code) as caught:
+        check_result(platform, text, name)
+    assert said in str(caught.value)
+    with pytest.raises(FindingError, match=code):
+        compare_result(
+            {"platform": platform, "text": text, "name": name}, {"platform": "dacl", "text": "deny ip any any"}
+        )
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
+def test_line_ends_of_any_kind(ends: str) -> None:
+    found = check_result("ios", MIXED.replace("\n", ends), "PUMPS_IN")
+    assert [(item["kind"], item["line"]) for item in found["anomalies"]] == [("dead", 6)]
+    assert "is covered by entry 10" in found["anomalies"][0]["reason"]
+
+
+def test_an_explicit_ipv6_deny_is_not_removable() -> None:
+    """The platform permits neighbour discovery before its own deny, but not before one that is written out."""
+    text = "ipv6 access-list V6\n permit tcp any host 2001:db8::1 eq 443 sequence 10\n deny ipv6 any any sequence 20\n"
+    assert check_result("ios_ipv6", text)["anomalies"] == []
+    twice = text.replace(" deny", " permit tcp any host 2001:db8::1 eq 443 sequence 15\n deny")
+    assert [(item["kind"], item["entry"]) for item in check_result("ios_ipv6", twice)["anomalies"]] == [("dead", 2)]

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import errors_of
@@ -13,11 +14,16 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.budget import check_budget, cost_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.entries import ace_dict
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import Opaque, ParsedAcl
-from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.anomalies import find_anomalies
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.recognize import check_text
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.anomalies import (
+    REMOVABLE,
+    Anomaly,
+    find_anomalies,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.compare import compare
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import PacketSet, PacketSpace
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
-from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Box
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Box, FirstMatchList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.text import box_dicts, box_text, packet_dict
 
 BOX_LIMIT = 200
@@ -25,6 +31,7 @@ BOX_LIMIT = 200
 
 def parse_result(platform: str, text: str) -> dict[str, Any]:
     """Return ``acls`` (name, kind, entries, opaque, ends) and ``round_trip``: all lists understood and rendered to the same."""
+    check_text(platform, text)
     found = registry.parse(platform, text)
     acls = [_acl_dict(platform, item) for item in found]
     return {
@@ -53,6 +60,13 @@ def _opaque_dict(line: Opaque) -> dict[str, Any]:
     return {"line": line.line, "text": line.text, "reason": line.reason}
 
 
+def _one(platform: str, text: str, name: str) -> ParsedAcl:
+    """Return the list meant; what a person pastes is looked at before it is read."""
+    registry.check_platform(platform)
+    check_text(platform, text)
+    return registry.parse_one(platform, text, name)
+
+
 def compare_result(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
     """Return how two texts differ in meaning; each is ``{platform, text, name}``.
 
@@ -61,9 +75,7 @@ def compare_result(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[
     ``not_modelled_packets``; the lists are then not equal. Where one list belongs to a stateful firewall later fragments are left
     out, since it never sees them (``scope``). At most 200 boxes a side are told (``truncated``).
     """
-    lists = [
-        registry.parse_one(side["platform"], side["text"], str(side.get("name") or "")) for side in (first, second)
-    ]
+    lists = [_one(side["platform"], side["text"], str(side.get("name") or "")) for side in (first, second)]
     unknown = [
         {"side": side, "acl": item.name, **_opaque_dict(line)}
         for side, item in zip(("first", "second"), lists, strict=True)
@@ -112,6 +124,26 @@ def difference_dicts(packets: PacketSet, limit: int = BOX_LIMIT) -> list[dict[st
     return result
 
 
+def _without_kept(source: ParsedAcl, listing: FirstMatchList, found: list[Anomaly]) -> list[Anomaly]:
+    """Leave out entries that seem removable only because what they cover is an implicit entry, which nobody can remove.
+
+    An explicit ``deny ipv6 any any`` covers the neighbour discovery that the platform permits before its own deny: without it
+    these packets would pass.
+    """
+    if not source.implicit:
+        return found
+    gone, kept, space = set[int](), [], PacketSpace()
+    for item in sorted(found, key=lambda each: -each.index):
+        if item.kind == REMOVABLE:
+            rest = [entry for place, entry in enumerate(listing.entries) if place not in gone | {item.index}]
+            if not compare(listing, replace(listing, entries=tuple(rest)), space).equal:
+                continue
+        if item.index < len(source.aces):
+            gone.add(item.index)
+        kept.append(item)
+    return sorted(kept, key=lambda each: each.index)
+
+
 def check_result(
     platform: str,
     text: str,
@@ -128,14 +160,14 @@ def check_result(
     ``old_text`` holds the list that it replaces, of the same platform (default: one just like it); ``in_use`` and ``copies``
     are those of ``check_budget``. Raises FindingError SW1203 for a list that is not understood whole.
     """
-    source = registry.parse_one(platform, text, name)
+    source = _one(platform, text, name)
     listing = source.first_match()
     writer = {"extended": "ios", "standard": "ios", "ipv6": "ios_ipv6", "nxos_ipv6": "nxos"}.get(source.kind, platform)
-    found = find_anomalies(listing, removable=removable)
+    found = _without_kept(source, listing, find_anomalies(listing, removable=removable))
     findings = [item.finding(listing) for item in found]
     shares: dict[str, Any] = {}
     if budget:
-        old = registry.parse_one(platform, old_text, name) if old_text else source
+        old = _one(platform, old_text, name) if old_text else source
         old.first_match()  # an old list that is not understood has no size either
         checked = check_budget(
             writer, source.aces, budget, list_name=source.name, old=old.aces, in_use=in_use, copies=copies

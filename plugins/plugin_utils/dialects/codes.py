@@ -38,3 +38,6 @@ NO_ROOM_TO_SWAP = Code(
 OTHER_BUDGET = Code(
     "SW1242", "warning", "a budget is one of another kind of list", "name the class of the device that gets the list"
 )
+OTHER_PLATFORM = Code(
+    "SW1243", "error", "a text is one of another platform", "set the platform that the text comes from"
+)

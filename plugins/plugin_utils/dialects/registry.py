@@ -51,14 +51,20 @@ def parse(platform: str, text: str, **options: Any) -> list[ParsedAcl]:
 
 
 def parse_one(platform: str, text: str, name: str = "") -> ParsedAcl:
-    """Return the one list in a text, or the one of that name; FindingError SW1205 for none, SW1206 for several."""
+    """Return the one list in a text, or the one of that name; FindingError SW1205 for none, SW1206 for several.
+
+    A list without a name (the content of an ISE object, entries alone) is the one meant, whatever ``name`` says.
+    """
     found = parse(platform, text)
-    if name and len(found) > 1:
-        found = [item for item in found if item.name == name]
+    shown = ", ".join(item.name for item in found[:10]) + (", ..." if len(found) > 10 else "")
+    if name and any(item.name for item in found):
+        named = [item for item in found if item.name == name]
+        if not named:
+            raise FindingError(codes.NO_LIST.at(f"no {platform} access list {name} in the text, which holds {shown}"))
+        found = named
     if not found:
         raise FindingError(codes.NO_LIST.at(f"no {platform} access list{' ' + name if name else ''} in the text"))
     if len(found) > 1:
-        shown = ", ".join(item.name for item in found[:10])
         raise FindingError(codes.SEVERAL_LISTS.at(f"{len(found)} lists in the text: {shown}"))
     return found[0]
 
