@@ -225,7 +225,7 @@ def test_every_example_runs_as_it_stands(root: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     # What the comments beside the examples promise.
     for promised in (
-        "remark DHCP\\npermit udp any eq 68 any eq 67", "permit tcp src eq 443 established\\ndeny ip",
+        "permit udp any eq 68 any eq 67\\npermit tcp any host", "permit tcp src eq 443 established\\ndeny ip",
         "is covered by entry 20", "udp any -> any port 123", "tcp any -> 192.0.2.21/32 port 502",
     ):  # fmt: skip
         assert promised in done.stdout, (promised, done.stdout)

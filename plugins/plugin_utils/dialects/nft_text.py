@@ -207,4 +207,4 @@ class _Rule:
 
     def _flag(self) -> int:
         word = self._take()
-        return int(word, 0) if re.match(r"(?:0x[0-9a-f]+|\d+)\Z", word) else flag_value(word)
+        return int(word, 0) if re.match(r"(?:0x[0-9a-f]{1,4}|0|[1-9]\d{0,3})\Z", word, re.ASCII) else flag_value(word)

@@ -221,6 +221,7 @@ def test_foreign_rules_are_opaque_in_every_listing(rule: str, understood: bool) 
         (TEXT.replace("hook forward", "hook input"), "chain"),
         (TEXT.replace("counter accept", "counter continue"), "continue"),
         (TEXT.replace("table inet segwright {", "table ip segwright {"), "inet"),
+        (TEXT.replace("| psh |", "| 010 |"), "flags '010'"),
         (TEXT.replace("tcp dport { 443,", "tcp dport { https,"), "https"),
     ],
 )
