@@ -158,13 +158,14 @@ def _without_counters(body: str) -> tuple[str, int | None, int | None]:
     return _COUNTER.sub("", body), matches, estimate
 
 
-def read_lists(text: str) -> list[ParsedAcl]:
+def read_lists(text: str, bare: str = "extended") -> list[ParsedAcl]:
     """Return every access list in the text, in order; lists of kinds that are not modelled have only opaque lines.
 
-    Text without any header is read as one extended list without a name. Raises FindingError SW1207 above 16 MB.
+    Text without any header is read as one list without a name, of kind ``bare`` (``extended`` or ``ipv6``). Raises FindingError
+    SW1207 above 16 MB.
     """
     lines = checked_lines(text)
-    reader = _Reader(read_groups(lines) if "object" in text and "group" in text else Groups())
+    reader = _Reader(read_groups(lines) if "object" in text and "group" in text else Groups(), bare)
     for number, line in enumerate(lines, 1):
         reader.line(number, line)
     return [draft.done() for draft in reader.drafts]
@@ -183,8 +184,9 @@ def checked_lines(text: str) -> list[str]:
 class _Reader:
     """Follows the blocks of the text."""
 
-    def __init__(self, groups: Groups) -> None:
+    def __init__(self, groups: Groups, bare: str) -> None:
         self._groups = groups
+        self._bare = bare
         self.drafts: list[_Draft] = []
         self._current: _Draft | None = None
         self._strange: list[tuple[int, str]] = []  # unknown lines since the last list ended
@@ -285,7 +287,7 @@ class _Reader:
     def _entry(self, number: int, text: str) -> None:
         if self._current is None:
             if not self.drafts:
-                self._open(number, "", "extended", -1)
+                self._open(number, "", self._bare, -1)
             elif self._strange:
                 last = self.drafts[-1]
                 last.opaque += [Opaque(at, line, "an unknown line between entries") for at, line in self._strange]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.names import safe_name
@@ -30,9 +29,7 @@ def parse(text: str) -> list[ParsedAcl]:
 
 def parse_ipv6(text: str) -> list[ParsedAcl]:
     """Return the IPv6 lists in the text; text without a header is one IPv6 list without a name."""
-    found = read_lists(text)
-    if len(found) == 1 and not found[0].name and found[0].kind == "extended":
-        found = [replace(item, name="") for item in read_lists("ipv6 access-list _\n" + text)]
+    found = read_lists(text, "ipv6")
     return [item for item in found if item.kind == "ipv6" or item.kind == "foreign: IPv6 FQDN"]
 
 

@@ -115,6 +115,7 @@ def test_bare_lines_are_one_list() -> None:
     assert (only.name, len(only.aces), only.opaque) == ("", 2, ())
     (six,) = registry.parse("ios_ipv6", "permit tcp any any eq 443\ndeny ipv6 any any\n")
     assert (six.kind, len(six.aces), six.opaque) == ("ipv6", 2, ())
+    assert [ace.line for ace in six.aces] == [1, 2]
 
 
 @pytest.mark.parametrize(
