@@ -36,6 +36,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.interva
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import ICMP, ICMPV6, TCP
 
 WILDCARD_FROM = 17  # prefixes; from here on addresses that are a discontiguous mask are refused: this platform has none
+_SPOKEN, _SPOKEN_IPV6 = tuple(asa_names.SPOKEN.items()), tuple(asa_names.SPOKEN_IPV6.items())
 _FQDN = re.compile(r"fqdn [a-z0-9][a-z0-9_.-]{0,50}\Z")
 _MESSAGES = IntervalSet.of((0, 65535))
 _FLAGS = IntervalSet.of((0, 63))
@@ -231,7 +232,7 @@ class _Conditions:
             raise cannot(ace, "a stateful firewall tests no TCP flags")
         if ace.protocol not in (ICMP, ICMPV6) or not ace.detail.intersect(everything):
             raise cannot(ace, "its protocol has no messages, or it matches none")
-        spoken = asa_names.SPOKEN if ace.protocol == ICMP else asa_names.SPOKEN_IPV6
+        spoken = _SPOKEN if ace.protocol == ICMP else _SPOKEN_IPV6
         return [" " + words for words in message_words(ace.detail, spoken)]
 
     def tail(self) -> str:

@@ -13,7 +13,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
+from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import asa_names
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.asa_objects import (
@@ -34,6 +36,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.interva
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import ICMP, ICMPV6
 
 LINE_LIMIT = 20_000
+_PLAIN = frozenset(Service(protocol) for protocol in asa_names.PORT_NAMES)
 _IPV4 = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}\Z")
 _STARTS = (
     "any",
@@ -48,6 +51,8 @@ _STARTS = (
     "object-group-security",
     "ifc",
 )
+_ANY = {family: (Part(family),) for family in (0, 4, 6)}
+_BEFORE = frozenset(("ifc", "user", "user-group", "object-group-user", "security-group", "object-group-security"))
 _FQDN = re.compile(r"[A-Za-z0-9_.-]{1,255}\Z")
 
 
@@ -61,11 +66,11 @@ class _Side:
     conditions: tuple[str, ...] = ()
 
 
-def parse_extended(words: Sequence[str], objects: Objects, advanced: bool = False) -> list[Ace]:
+def parse_extended(words: Sequence[str], objects: Objects, advanced: bool = False, **more: Any) -> list[Ace]:
     """Return the entries that the words from ``permit`` or ``deny`` on make. Raises NotUnderstood.
 
     ``advanced`` reads the form of FTD: ``trust`` passes, ``permit`` hands the packet to inspection, whose verdict is a condition.
-    The results have no line or remarks yet.
+    ``more``: line, remarks and what else each entry is to have.
     """
     line = Tokens(words)
     action = line.take()
@@ -80,14 +85,15 @@ def parse_extended(words: Sequence[str], objects: Objects, advanced: bool = Fals
     destination.parts = _address(line, objects)
     services = _destination(line, services, destination, objects)
     tail = _Tail()
-    tail.read(line, advanced)
+    if line.peek():
+        tail.read(line, advanced)
     conditions = [*source.conditions, *destination.conditions, *tail.conditions]
     if advanced and action == "permit":
         conditions.append("inspection")
-    return _expand(action != "deny", services, source, destination, tail, conditions, objects)
+    return _expand(action != "deny", services, source, destination, tail, conditions, more)
 
 
-def parse_standard(words: Sequence[str], objects: Objects) -> list[Ace]:
+def parse_standard(words: Sequence[str], objects: Objects, **more: Any) -> list[Ace]:
     """Return the entry of a standard list, which looks at the destination only (ASA command reference, ``access-list standard``)."""
     line = Tokens(words)
     action = line.take()
@@ -100,18 +106,25 @@ def parse_standard(words: Sequence[str], objects: Objects) -> list[Ace]:
     if line.peek() or part.family == 6:
         raise NotUnderstood("not an entry of a standard list")
     conditions = (f"destination {part.condition}",) if part.condition else ()
-    return [Ace(action == "permit", family=4, destination=part.values, conditions=conditions)]
+    return [Ace(action == "permit", family=4, destination=part.values, conditions=conditions, **more)]
 
 
 def _services(line: Tokens, objects: Objects) -> tuple[Service, ...]:
     word = line.take()
     if word in ("object", "object-group"):
         return objects.services(line.take_name(), word == "object-group")
+    return _plain(word)
+
+
+@lru_cache(maxsize=512)
+def _plain(word: str) -> tuple[Service, ...]:
     return tuple(Service(protocol) for protocol in protocol_numbers(word))
 
 
 def _before(line: Tokens, side: _Side, objects: Objects, name: str) -> None:
     """Read what may stand before the addresses: interface (FTD), user, security group."""
+    if line.peek() not in _BEFORE:
+        return
     if line.take_if("ifc"):
         side.conditions += (f"{name} ifc {line.take_name()}",)
     if name == "source" and line.peek() in ("user", "user-group", "object-group-user"):
@@ -138,9 +151,12 @@ def _before(line: Tokens, side: _Side, objects: Objects, name: str) -> None:
 
 def _address(line: Tokens, objects: Objects) -> tuple[Part, ...]:
     word = line.peek()
-    if word in ("any", "any4", "any6"):
+    if word == "any":
         line.take()
-        return (Part({"any": objects.any_family, "any4": 4, "any6": 6}[word]),)
+        return _ANY[objects.any_family]
+    if word in ("any4", "any6"):
+        line.take()
+        return _ANY[int(word[3])]
     if word in ("object", "object-group"):
         line.take()
         return objects.network(line.take_name(), word == "object-group")
@@ -157,24 +173,26 @@ def _address(line: Tokens, objects: Objects) -> tuple[Part, ...]:
     if not word:
         raise NotUnderstood("the line ends too early")
     part = objects.address(line)
-    shown = re.match(r"\(([a-z0-9_.-]{1,255})\)\Z", line.peek())
+    shown = re.match(r"\(([a-z0-9_.-]{1,255})\)\Z", line.peek()) if line.peek()[:1] == "(" else None
     if shown and part.values is not None and not part.condition:
         line.take()  # what a name resolved to when the device printed the list
         return (Part(part.family, part.values, f"fqdn {shown[1]}"),)
     return (part,)
 
 
-def _port_protocols(services: Sequence[Service]) -> set[int] | None:
+def _port_protocols(services: Sequence[Service]) -> frozenset[int] | None:
     """Return the protocols whose ports an operator may test; None where a service already has ports or a protocol has none."""
+    if len(services) == 1 and services[0] in _PLAIN:
+        return frozenset((services[0].protocol or 0,))
     numbers = {service.protocol for service in services}
     plain = all(service.source_ports is service.destination_ports is service.detail is None for service in services)
     if not plain or any(service.condition for service in services) or not numbers <= set(asa_names.PORT_NAMES):
         return None
-    return {number for number in numbers if number is not None}
+    return frozenset(number for number in numbers if number is not None)
 
 
 def _take_ports(line: Tokens, services: Sequence[Service]) -> IntervalSet | None:
-    if line.peek() == "range" and (_IPV4.match(line.peek(1)) or ":" in line.peek(1)):
+    if line.peek() == "range" and (_IPV4.match(line.after()) or ":" in line.after()):
         return None  # the range of addresses of a network object, as the device shows it
     operator = line.take_if(*OPERATORS)
     if not operator:
@@ -295,8 +313,24 @@ def _expand(
     destination: _Side,
     tail: _Tail,
     conditions: list[str],
-    objects: Objects,
+    more: dict[str, Any],
 ) -> list[Ace]:
+    if len(services) == len(source.parts) == len(destination.parts) == 1 and not conditions:
+        service, first, second = services[0], source.parts[0], destination.parts[0]
+        family = first.family or second.family
+        same = not first.family or not second.family or first.family == second.family
+        if (
+            same
+            and service.protocol not in (ICMP, ICMPV6)
+            and not (first.condition or second.condition or service.condition)
+        ):
+            return [Ace(
+                permit=permit, protocol=service.protocol, family=family, source=first.values, destination=second.values,
+                source_ports=source.ports if service.source_ports is None else service.source_ports,
+                destination_ports=destination.ports if service.destination_ports is None else service.destination_ports,
+                detail=service.detail, log=tail.log, source_group=source.group, destination_group=destination.group,
+                inactive=tail.inactive, **more,
+            )]  # fmt: skip
     result: list[Ace] = []
     if len(services) * len(source.parts) * len(destination.parts) > LINE_LIMIT:
         raise NotUnderstood(f"the entry falls into more than {LINE_LIMIT} parts")
@@ -310,15 +344,19 @@ def _expand(
                 continue
             family = needed
         texts = set(conditions)
-        texts |= {f"source {first.condition}"} if first.condition else set()
-        texts |= {f"destination {second.condition}"} if second.condition else set()
-        texts |= {f"service {service.condition}"} if service.condition else set()
+        for word, text in (
+            ("source", first.condition),
+            ("destination", second.condition),
+            ("service", service.condition),
+        ):
+            if text:
+                texts.add(f"{word} {text}")
         result.append(Ace(
             permit=permit, protocol=service.protocol, family=family, source=first.values, destination=second.values,
             source_ports=source.ports if service.source_ports is None else service.source_ports,
             destination_ports=destination.ports if service.destination_ports is None else service.destination_ports,
             detail=service.detail, log=tail.log, source_group=source.group, destination_group=destination.group,
-            conditions=tuple(sorted(texts)), inactive=tail.inactive,
+            conditions=tuple(sorted(texts)) if texts else (), inactive=tail.inactive, **more,
         ))  # fmt: skip
     if not result:
         raise NotUnderstood("source and destination are of different address families")

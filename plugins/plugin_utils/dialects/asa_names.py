@@ -10,6 +10,8 @@ wrong one would make it a lie.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.names import Message
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.nxos_names import table
 
@@ -35,7 +37,8 @@ UDP_PORTS = table(
 PORT_NAMES: dict[int, dict[str, int]] = {6: TCP_PORTS, 17: UDP_PORTS, 132: {}}
 
 
-def port_names(protocols: set[int]) -> dict[str, int]:
+@lru_cache(maxsize=16)
+def port_names(protocols: frozenset[int]) -> dict[str, int]:
     """Return the port words that mean the same number for each of the protocols."""
     tables = [PORT_NAMES[protocol] for protocol in sorted(protocols)]
     return {word: port for word, port in tables[0].items() if all(other.get(word) == port for other in tables[1:])}

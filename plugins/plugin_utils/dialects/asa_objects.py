@@ -29,7 +29,6 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.interva
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import ICMP, ICMPV6
 
 _DEPTH = 16
-_ALL_IPV4 = IntervalSet.of((0, 0xFFFFFFFF))
 NONE = IntervalSet()
 
 
@@ -73,6 +72,8 @@ class Objects:
     groups: dict[str, Block] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
     any_family: int = 0
+    _members: dict[tuple[str, bool], list[Part]] = field(default_factory=dict)
+    _inner: dict[tuple[str, bool], list[Service]] = field(default_factory=dict)
     _networks: dict[tuple[str, bool], tuple[Part, ...]] = field(default_factory=dict)
     _services: dict[tuple[str, bool], tuple[Service, ...]] = field(default_factory=dict)
 
@@ -85,10 +86,17 @@ class Objects:
         """Return the addresses of a network object or group: one part a family, and one for each open member."""
         key = (name, group)
         if key not in self._networks:
-            self._networks[key] = _merged(self._network(name, group, ()))
+            self._networks[key] = tuple(self._network(name, group, ()))
         return self._networks[key]
 
     def _network(self, name: str, group: bool, above: tuple[str, ...]) -> list[Part]:
+        """Return the members of a group, its groups resolved; each group is resolved once, however many hold it."""
+        key = (name, group)
+        if key not in self._members:
+            self._members[key] = list(_merged(self._network_once(name, group, above)))
+        return self._members[key]
+
+    def _network_once(self, name: str, group: bool, above: tuple[str, ...]) -> list[Part]:
         block = (self.groups if group else self.objects).get(name)
         open_part = [Part(0, None, _label(name, group))]
         if block is None or block.kind != "network" or block.broken or not block.lines:
@@ -129,26 +137,37 @@ class Objects:
     def address(self, words: Tokens) -> Part:
         """Return what ``host A``, ``A MASK``, ``range A B`` or ``X:X::X/length`` names; a name is looked up."""
         word = words.take_name()
-        if word.lower() == "host":
+        low = word.lower()
+        if low == "host":
             return self._host(words.take_name())
-        if word.lower() == "range":
-            low, high = (self._value(words.take_name()) for _end in range(2))
-            if low[0] != high[0] or low[1] > high[1]:
+        if low == "range":
+            first, last = (self._value(words.take_name()) for _end in range(2))
+            if first[0] != last[0] or first[1] > last[1]:
                 raise NotUnderstood("a range with ends that do not fit")
-            return Part(low[0], IntervalSet.of((low[1], high[1])))
+            return Part(first[0], IntervalSet.of((first[1], last[1])))
         if "/" in word:
             return Part(6, ipv6_prefix(word))
-        known = word if word[0].isdigit() and "." in word and word not in self.names else self.names.get(word)
-        mask = words.take()
+        return self._masked(word, words.take())
+
+    def _masked(self, word: str, mask: str) -> Part:
         loose = parse_ipv4(mask) ^ 0xFFFFFFFF
-        if known is None:
+        known = self.names.get(word, word)
+        if known is word and not (word[0].isdigit() and "." in word):
             return Part(4, None, f"{word} {mask}")
-        found = from_wildcard(parse_ipv4(known), loose)
+        value = parse_ipv4(known)
+        if loose == 0xFFFFFFFF:
+            return Part(4)
+        if not loose & (loose + 1):
+            return Part(4, IntervalSet(((value & ~loose, value | loose),)))
+        found = from_wildcard(value, loose)
         if found is None:
             raise NotUnderstood(f"mask {mask} falls into more than 4,096 pieces")
-        return Part(4, None if found == _ALL_IPV4 else found)
+        return Part(4, found)
 
     def _host(self, word: str) -> Part:
+        if word not in self.names and word[0].isdigit() and "." in word:
+            value = parse_ipv4(word)
+            return Part(4, IntervalSet(((value, value),)))
         try:
             family, value = self._value(word)
         except NotUnderstood:
@@ -165,10 +184,17 @@ class Objects:
         """Return the services of a service object, service group or protocol group; an open one has a condition."""
         key = (name, group)
         if key not in self._services:
-            self._services[key] = tuple(dict.fromkeys(self._service(name, group, ())))
+            self._services[key] = tuple(self._service(name, group, ()))
         return self._services[key]
 
     def _service(self, name: str, group: bool, above: tuple[str, ...]) -> list[Service]:
+        """Return the services of a group, its groups resolved; each group is resolved once, however many hold it."""
+        key = (name, group)
+        if key not in self._inner:
+            self._inner[key] = list(dict.fromkeys(self._service_once(name, group, above)))
+        return self._inner[key]
+
+    def _service_once(self, name: str, group: bool, above: tuple[str, ...]) -> list[Service]:
         block = (self.groups if group else self.objects).get(name)
         open_service = [Service(condition=_label(name, group))]
         if block is None or block.broken or not block.lines or block.kind not in ("service", "protocol"):
@@ -215,7 +241,7 @@ class Objects:
         ):
             return None
         result = NONE
-        table = asa_names.port_names(set(block.protocols))
+        table = asa_names.port_names(frozenset(block.protocols))
         for line in block.lines:
             words = Tokens(line.split())
             word = words.take()
@@ -322,7 +348,7 @@ def protocol_numbers(word: str) -> tuple[int | None, ...]:
 def service_words(words: Tokens) -> list[Service]:
     """Return what ``tcp source eq 1 destination eq 2``, ``icmp echo`` or ``ospf`` names, for objects and group members."""
     protocols = protocol_numbers(words.take())
-    numbers = {number for number in protocols if number is not None}
+    numbers = frozenset(number for number in protocols if number is not None)
     if numbers & {ICMP, ICMPV6}:
         table = asa_names.ICMPV6_MESSAGES if ICMPV6 in numbers else asa_names.ICMP_MESSAGES
         return [Service(protocols[0], detail=take_message(words, table))]

@@ -11,23 +11,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import groupby
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.asa_ace import parse_extended, parse_standard
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.asa_objects import Block, Objects
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_match import printable
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_text import checked_lines
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_values import NotUnderstood
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import Ace, Opaque, ParsedAcl
 
-_LINE = re.compile(r"access-list (?P<name>\S+) (?:line (?P<number>\d{1,7}) )?(?P<rest>\S.*)\Z")
 _HEADER = re.compile(
     r"access-list (?P<name>\S+?); (?P<elements>\d+) elements?(?:; name hash: 0x[0-9a-f]+)?(?: \(dynamic\))?\Z"
 )
 _SETTING = re.compile(r"access-list (?:cached ACL log flows|alert-interval \d+\Z|deny-flow-max \d+\Z)")
-_HITS = re.compile(
-    r"(?P<hits>\s*\(hitcnt=(?P<count>\d+)\))?(?P<state>\s*\(inactive\))?(?P<hash>\s*0x[0-9a-f]{1,8})?\s*\Z"
-)
+_HASH = re.compile(r"0x[0-9a-f]{1,8}\Z")
+_COUNT = re.compile(r"\(hitcnt=(\d{1,20})\)\Z")
 _BLOCK = re.compile(
     r"(?P<word>object|object-group) (?P<kind>[a-z-]+) (?P<name>\S+)(?: (?P<protocol>tcp|udp|tcp-udp))?\Z", re.IGNORECASE
 )
@@ -58,7 +57,8 @@ class _Row:
     position: int | None
     kind: str
     text: str
-    shown: bool
+    words: tuple[str, ...] = ()
+    shown: bool = False
     waiting: bool = False  # marked "(inactive)" by the device
     matches: int | None = None
 
@@ -85,7 +85,7 @@ class _Draft:
                 remarks.append(row.text)
                 continue
             try:
-                aces += [replace(ace, remarks=tuple(remarks)) for ace in self._entries(row, inside, objects)]
+                aces += self._entries(row, inside, objects, tuple(remarks))
             except NotUnderstood as problem:
                 self.opaque.append(Opaque(row.line, row.text, str(problem)))
             remarks.clear()
@@ -135,24 +135,26 @@ class _Draft:
                 Opaque(self.rows[0].line, self.rows[0].text, "line numbers have gaps: lines are missing")
             )
 
-    def _entries(self, row: _Row, inside: list[_Row], objects: Objects) -> Iterator[Ace]:
+    def _entries(self, row: _Row, inside: list[_Row], objects: Objects, remarks: tuple[str, ...]) -> Iterator[Ace]:
         for item in inside or [row]:
-            for ace in _aces(item, objects):
-                yield replace(ace, line=item.line, raw=item.text, sequence=item.position, matches=item.matches)
-            both = re.search(r"\bany any\b", item.text) and " icmp" not in item.text
+            yield from _aces(item, objects, remarks)
+            if not item.shown:
+                continue
+            both = " any any" in item.text and " icmp" not in item.text
             self._counted += 1
             self._double += 1 if both else 0
 
 
-def _aces(row: _Row, objects: Objects) -> list[Ace]:
-    words = row.text.split()
+def _aces(row: _Row, objects: Objects, remarks: tuple[str, ...]) -> list[Ace]:
+    words = row.words
+    printable(row.text)
+    more = {"remarks": remarks, "line": row.line, "raw": row.text, "sequence": row.position, "matches": row.matches}
     if row.kind in ("webtype", "ethertype"):
         raise NotUnderstood("a kind of list that is not modelled")
     if row.kind == "standard":
-        return parse_standard(words, objects)
-    found = parse_extended(words, objects, row.kind == "advanced")
-    certain = not any(ace.inactive or ace.conditions for ace in found)
-    if row.waiting and certain:
+        return parse_standard(words, objects, **more)
+    found = parse_extended(words, objects, row.kind == "advanced", **more)
+    if row.waiting and not any(ace.inactive or ace.conditions for ace in found):
         raise NotUnderstood("the device shows the line as inactive, and nothing in it says why")
     return found
 
@@ -263,10 +265,13 @@ class _Reader:
             }
 
     def _draft(self, name: str, number: int) -> _Draft:
-        return self.drafts.setdefault(name, _Draft(name, number))
+        draft = self.drafts.get(name)
+        if draft is None:
+            draft = self.drafts[name] = _Draft(name, number)
+        return draft
 
     def _list(self, number: int, text: str) -> None:
-        header = _HEADER.match(text)
+        header = _HEADER.match(text) if ";" in text else None
         if header:
             draft = self._draft(header["name"], number)
             if draft.elements is not None or draft.rows:
@@ -275,24 +280,37 @@ class _Reader:
             return
         if _SETTING.match(text):
             return
-        match = _LINE.match(text)
-        if match is None:
-            return
-        draft = self._draft(match["name"], number)
+        words = text.split()
+        draft = self._draft(words[1].rstrip(";"), number)
         self._last = draft
-        words = match["rest"].split(maxsplit=1)
-        position = int(match["number"]) if match["number"] else None
-        if words[0] in ("permit", "deny"):
-            words = ["extended", match["rest"]]
-        if words[0] not in _KINDS or len(words) < 2:
-            draft.opaque.append(Opaque(number, text, f"{words[0]!r} is not understood"))
+        position, at = None, 2
+        if words[2:3] == ["line"] and len(words) > 3 and words[3].isdecimal() and len(words[3]) <= 7:
+            position, at = int(words[3]), 4
+        kind = words[at] if len(words) > at else ""
+        if kind in ("permit", "deny"):
+            kind = "extended"
+        else:
+            at += 1
+        if kind not in _KINDS or len(words) <= at or words[1].endswith(";"):
+            draft.opaque.append(Opaque(number, text, f"{kind!r} is not understood"))
             return
-        if words[0] == "remark":
-            draft.rows.append(_Row(number, position, "remark", words[1].strip(), False))
+        if kind == "remark":
+            draft.rows.append(_Row(number, position, kind, text.split(maxsplit=at)[at], ()))
             return
-        tail = _HITS.search(words[1])
-        shown = bool(tail and (tail["hits"] or tail["hash"]) and position is not None)
-        body = words[1][: tail.start()] if tail and shown else words[1]
-        waiting = bool(tail and shown and tail["state"])
-        matches = int(tail["count"]) if tail and shown and tail["count"] else None
-        draft.rows.append(_Row(number, position, words[0], " ".join(body.split()), shown, waiting, matches))
+        body, waiting, matches = _without_counters(words[at:]) if position is not None else (words[at:], False, None)
+        shown = len(body) < len(words) - at
+        draft.rows.append(_Row(number, position, kind, " ".join(body), tuple(body), shown, waiting, matches))
+
+
+def _without_counters(words: list[str]) -> tuple[list[str], bool, int | None]:
+    """Return the words before ``(hitcnt=7) (inactive) 0x1b9a5a1c``, whether the line is marked inactive, and its count."""
+    end = len(words)
+    if _HASH.match(words[end - 1]):
+        end -= 1
+    waiting = end > 0 and words[end - 1] == "(inactive)"
+    if waiting:
+        end -= 1
+    count = _COUNT.match(words[end - 1]) if end else None
+    if count:
+        end -= 1
+    return words[:end], waiting, int(count[1]) if count else None

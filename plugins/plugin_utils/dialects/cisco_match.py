@@ -16,40 +16,57 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model i
 OPERATORS = ("eq", "neq", "gt", "lt", "range")
 _NUMBER = re.compile(r"[0-9]{1,5}\Z")
 _LENGTH = re.compile(r"[0-9]{1,3}\Z")
-_NAME = re.compile(r"[!-~]{1,128}\Z")
 
 
 class Tokens:
     """The words of a line, taken from left to right; names keep their case, everything else is compared in lower case."""
 
-    def __init__(self, words: Sequence[str], at: int = 0) -> None:
+    __slots__ = ("_low", "_words", "at")
+
+    def __init__(self, words: Sequence[str], at: int = 0, low: list[str] | None = None) -> None:
         self._words = words
+        self._low = [*map(str.lower, words), "", ""] if low is None else low  # "" stands for the end
         self.at = at
 
-    def peek(self, ahead: int = 0) -> str:
-        """Return the next word, or one further ahead, in lower case, "" beyond the end."""
-        return self._words[self.at + ahead].lower() if self.at + ahead < len(self._words) else ""
+    def peek(self) -> str:
+        """Return the next word in lower case, "" at the end."""
+        return self._low[self.at]
+
+    def after(self) -> str:
+        """Return the word after the next in lower case, "" beyond the end."""
+        return self._low[self.at + 1]
 
     def copy(self) -> Tokens:
         """Return another reader at the same place, to look ahead with."""
-        return Tokens(self._words, self.at)
+        return Tokens(self._words, self.at, self._low)
 
     def take(self) -> str:
         """Return the next word in lower case; NotUnderstood at the end."""
-        return self.take_name().lower()
-
-    def take_name(self) -> str:
-        """Return the next word as written; NotUnderstood at the end and for what no device takes as a name."""
-        if self.at >= len(self._words):
+        word = self._low[self.at]
+        if not word:
             raise NotUnderstood("the line ends too early")
         self.at += 1
-        if not _NAME.match(self._words[self.at - 1]):
-            raise NotUnderstood(f"{self._words[self.at - 1]!r} is not a word of printable ASCII")
+        return word
+
+    def take_name(self) -> str:
+        """Return the next word as written; NotUnderstood at the end."""
+        self.take()
         return self._words[self.at - 1]
 
     def take_if(self, *wanted: str) -> str:
         """Return and consume the next word in lower case when it is one of those wanted, else ""."""
-        return self.take() if self.peek() in wanted and self.peek() else ""
+        word = self._low[self.at]
+        if not word or word not in wanted:
+            return ""
+        self.at += 1
+        return word
+
+
+def printable(text: str) -> str:
+    """Return a line whose characters a device can have printed; NotUnderstood for others, which may hide what a line says."""
+    if not (text.isascii() and text.isprintable()):
+        raise NotUnderstood("it has characters that are not printable ASCII")
+    return text
 
 
 def port_number(word: str, table: Mapping[str, int]) -> int:
@@ -68,9 +85,9 @@ def port_set(line: Tokens, operator: str, table: Mapping[str, int]) -> IntervalS
         last = port_number(line.take(), table)
         if first > last:
             raise NotUnderstood(f"range {first} {last} is reversed")
-        return IntervalSet.of((first, last))
+        return IntervalSet(((first, last),))
     if operator == "eq":
-        return IntervalSet.single(first)
+        return IntervalSet(((first, first),))
     if operator == "neq":
         return PORTS.subtract(IntervalSet.single(first))
     if operator == "gt":
@@ -84,7 +101,8 @@ def port_set(line: Tokens, operator: str, table: Mapping[str, int]) -> IntervalS
 
 def message_set(kind: int, code: int | None) -> IntervalSet:
     """Return the ICMP details (type * 256 + code) of a type, or of one code of it."""
-    return IntervalSet.of((kind << 8, kind << 8 | 255)) if code is None else IntervalSet.single(kind << 8 | code)
+    low, high = (kind << 8, kind << 8 | 255) if code is None else (kind << 8 | code, kind << 8 | code)
+    return IntervalSet(((low, high),))
 
 
 def take_message(line: Tokens, table: Mapping[str, Message]) -> IntervalSet | None:
@@ -114,7 +132,7 @@ def ipv6_prefix(word: str) -> IntervalSet:
 def masked(value: int, length: int, width: int) -> IntervalSet:
     """Return the addresses of a prefix; bits of the value beyond the length do not count."""
     span = (1 << (width - length)) - 1
-    return IntervalSet.of((value & ~span, value | span))
+    return IntervalSet(((value & ~span, value | span),))
 
 
 def ipv6_wildcard(address: str, mask: str) -> IntervalSet:

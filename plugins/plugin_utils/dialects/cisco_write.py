@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
-from collections.abc import Iterator
+import socket
+from functools import lru_cache
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import codes
@@ -49,9 +49,14 @@ def port_words(ace: Ace, values: IntervalSet | None) -> list[str]:
         raise cannot(ace, "its protocol has no ports")
     if not values or values.pairs[-1][1] > 65535:
         raise cannot(ace, "its ports are empty or out of range")
+    return list(_port_words(values))
+
+
+@lru_cache(maxsize=65_536)
+def _port_words(values: IntervalSet) -> tuple[str, ...]:
     missing = PORTS.subtract(values)
     if missing.size == 1 and len(values.pairs) == 2:
-        return [f" neq {missing.pairs[0][0]}"]
+        return (f" neq {missing.pairs[0][0]}",)
     result = []
     for low, high in values.pairs:
         if low == high:
@@ -62,24 +67,37 @@ def port_words(ace: Ace, values: IntervalSet | None) -> list[str]:
             result.append(f" gt {low - 1}")
         else:
             result.append(f" range {low} {high}")
-    return result
+    return tuple(result)
 
 
-def message_words(values: IntervalSet, words: dict[Message, str]) -> Iterator[str]:
-    """Yield the ICMP messages of a set as a word, a type, or a type and a code."""
+Words = tuple[tuple[Message, str], ...]
+
+
+@lru_cache(maxsize=4096)
+def message_words(values: IntervalSet, words: Words) -> tuple[str, ...]:
+    """Return the ICMP messages of a set, each as a word of the table, a type, or a type and a code."""
+    table = dict(words)
+    result = []
     for kind in range(256):
         here = values.intersect(IntervalSet.of((kind << 8, kind << 8 | 255)))
         if here.size == 256:
-            yield words.get((kind, None), str(kind))
+            result.append(table.get((kind, None), str(kind)))
             continue
         for low, high in here.pairs:
-            for detail in range(low, high + 1):
-                yield words.get((kind, detail & 255), f"{kind} {detail & 255}")
+            result += [table.get((kind, detail & 255), f"{kind} {detail & 255}") for detail in range(low, high + 1)]
+    return tuple(result)
 
 
-def blocks(ace: Ace, values: IntervalSet, width: int) -> list[tuple[str, int]]:
+def blocks(ace: Ace, values: IntervalSet, width: int) -> tuple[tuple[str, int], ...]:
     """Return (address, prefix length) of the blocks of a set of addresses; FindingError SW1204 where it is empty."""
     if not values or values.pairs[-1][1] >> width:
         raise cannot(ace, "its addresses are empty or of the other family")
-    kind = ipaddress.IPv6Address if width == 128 else ipaddress.IPv4Address
-    return [(str(kind(value)), length) for value, length in prefixes(values.pairs, width)]
+    return _blocks(values.pairs, width)
+
+
+@lru_cache(maxsize=65_536)
+def _blocks(pairs: tuple[tuple[int, int], ...], width: int) -> tuple[tuple[str, int], ...]:
+    kind = socket.AF_INET6 if width == 128 else socket.AF_INET
+    return tuple(
+        (socket.inet_ntop(kind, value.to_bytes(width // 8, "big")), length) for value, length in prefixes(pairs, width)
+    )

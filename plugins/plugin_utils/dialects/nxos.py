@@ -33,6 +33,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model i
 WILDCARD_FROM = 17  # prefixes; from here on a discontiguous wildcard mask is written where one says the same
 _FLAGS = IntervalSet.of((0, 63))
 _MESSAGES = IntervalSet.of((0, 65535))
+_MESSAGE_WORDS = {family: tuple(names.message_words(family == 6).items()) for family in (4, 6)}
 _FLAG_FORMS: tuple[tuple[str, IntervalSet], ...] = (
     ("established", ESTABLISHED),
     *((word, IntervalSet.of(*(flags for flags in range(64) if flags & bit))) for word, bit in names.TCP_FLAGS.items()),
@@ -210,7 +211,7 @@ def _details(ace: Ace) -> list[str]:
             return [""]
         raise cannot(ace, "all flags or messages but no later fragments")
     if ace.protocol == icmp:
-        return [" " + words for words in message_words(values, names.message_words(ace.family == 6))]
+        return [" " + words for words in message_words(values, _MESSAGE_WORDS[ace.family])]
     inside = [(word, form) for word, form in _FLAG_FORMS if values.covers(form)]
     chosen: list[str] = []
     left = values

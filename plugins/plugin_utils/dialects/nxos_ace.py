@@ -12,6 +12,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import names, nxos_names
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_match import (
@@ -24,6 +26,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_
     take_message,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_values import (
+    MEMO,
     NotUnderstood,
     parse_ipv4,
     parse_ipv6,
@@ -35,6 +38,9 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model i
 
 _NUMBER = re.compile(r"[0-9]{1,8}\Z")
 IGMP = 2
+_FLAG_SETS = {
+    word: IntervalSet.of(*(value for value in range(64) if value & bit)) for word, bit in names.TCP_FLAGS.items()
+}
 
 
 @dataclass(frozen=True)
@@ -46,11 +52,11 @@ class Groups:
     ports: Mapping[str, IntervalSet | None] = field(default_factory=dict)
 
 
-def parse_ace(words: list[str], family: int, groups: Groups) -> Ace:
+def parse_ace(words: list[str], family: int, groups: Groups, **more: Any) -> Ace:
     """Return the entry that the words from ``permit`` or ``deny`` on make; family 4 or 6. Raises NotUnderstood.
 
-    A group that the text does not define leaves its side open and adds a condition (``source addrgroup NAME``). The result has no
-    line, sequence or remarks yet.
+    A group that the text does not define leaves its side open and adds a condition (``source addrgroup NAME``). ``more``: line,
+    sequence, remarks and what else the entry is to have.
     """
     line = Tokens(words)
     action = line.take()
@@ -67,6 +73,11 @@ def parse_ace(words: list[str], family: int, groups: Groups) -> Ace:
         detail = take_message(line, names.ICMPV6_MESSAGES if family == 6 else names.ICMP_MESSAGES)
     elif protocol == IGMP and (line.peek() in nxos_names.IGMP_WORDS or _NUMBER.match(line.peek())):
         conditions.append(f"igmp {line.take()}")
+    if not line.peek() and not conditions:
+        return Ace(
+            permit=action == "permit", protocol=protocol, family=family, source=source, destination=destination,
+            source_ports=source_ports, destination_ports=destination_ports, detail=detail, **more,
+        )  # fmt: skip
     options = _Options(line, protocol)
     options.read()
     detail = options.detail if options.detail is not None else detail
@@ -75,7 +86,7 @@ def parse_ace(words: list[str], family: int, groups: Groups) -> Ace:
     return Ace(
         permit=action == "permit", protocol=protocol, family=family, source=source, destination=destination,
         source_ports=source_ports, destination_ports=destination_ports, detail=detail, fragments=options.fragments,
-        log=options.log, conditions=tuple(sorted({*conditions, *options.conditions})),
+        log=options.log, conditions=tuple(sorted({*conditions, *options.conditions})), **more,
     )  # fmt: skip
 
 
@@ -115,8 +126,7 @@ class _Options:
         if not flags and not masked_flags:
             return
         if len(flags) == 1 and not masked_flags and self.detail is None:
-            bit = names.TCP_FLAGS[flags[0]]
-            self.detail = IntervalSet.of(*(value for value in range(64) if value & bit))
+            self.detail = _FLAG_SETS[flags[0]]
             return
         if not flags:
             raise NotUnderstood("tcp-flags-mask without a flag")
@@ -186,7 +196,14 @@ def _address(line: Tokens, family: int, groups: Groups, side: str, conditions: l
         if found is None:
             conditions.append(f"{side} addrgroup {name}")
         return found
-    return whole(address_set(word, line, family), family)
+    second = line.take() if word == "host" or "/" not in word else ""
+    return _literal(word, second, family)
+
+
+@lru_cache(maxsize=MEMO)
+def _literal(word: str, second: str, family: int) -> IntervalSet | None:
+    """Return the addresses of an address as written, None for all."""
+    return whole(address_set(word, Tokens([second]), family), family)
 
 
 def address_set(word: str, line: Tokens, family: int) -> IntervalSet:

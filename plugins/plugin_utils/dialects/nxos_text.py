@@ -10,9 +10,13 @@ understood becomes an ``Opaque`` of that list, never nothing.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_match import Tokens, port_set
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_match import (
+    Tokens,
+    port_set,
+    printable,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_text import checked_lines
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_values import NotUnderstood
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import Ace, Opaque, ParsedAcl
@@ -132,12 +136,13 @@ class _Draft:
     def _ace(self, sequence: int, number: int, body: str, groups: Groups, remarks: list[str]) -> Ace:
         if not self.family:
             raise NotUnderstood("a kind of list that is not modelled")
-        counter = _COUNTER.search(body)
-        text = _STATE.sub(r"\1", body[: counter.start()] if counter else body)
-        words = text.split()
-        ace = parse_ace(words, self.family, groups)
-        return replace(
-            ace, remarks=tuple(remarks), line=number, raw=" ".join(words), sequence=sequence,
+        counter = _COUNTER.search(body) if body.endswith("]") else None
+        text = body[: counter.start()] if counter else body
+        if text.endswith("active)"):
+            text = _STATE.sub(r"\1", text)
+        words = printable(text).split()
+        return parse_ace(
+            words, self.family, groups, remarks=tuple(remarks), line=number, raw=" ".join(words), sequence=sequence,
             matches=int(counter[1]) if counter else None,
         )  # fmt: skip
 

@@ -386,3 +386,38 @@ def test_corpora_of_asa(corpora: Path) -> None:
     (parsed,) = registry.parse("asa", text)
     assert (len(parsed.aces), parsed.opaque) == (87, ())
     assert registry.round_trip("asa", text)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "access-list  A   extended permit ip any any eq",
+        "access-list A",
+        "access-list A;",
+        "access-list A line x extended permit ip any any",
+    ],
+)
+def test_no_line_of_a_list_is_passed_over(line: str) -> None:
+    (parsed,) = registry.parse("asa", f"access-list A extended permit tcp any any\n{line}\n")
+    assert [item.line for item in parsed.opaque] == [2]
+
+
+def test_padding_between_words_is_harmless() -> None:
+    (parsed,) = registry.parse("asa", "access-list   A  extended   permit  tcp any any\n")
+    assert parsed.aces[0].raw == "permit tcp any any" and not parsed.opaque
+
+
+def test_groups_that_hold_a_group_many_times_stay_small() -> None:
+    """Each group is resolved once, and an entry with too many parts is refused, not expanded."""
+    text = "object-group network D0\n network-object host 10.0.0.1\n network-object object GONE\n"
+    text += "".join(
+        f"object-group network D{i}\n group-object D{i - 1}\n group-object D{i - 1}\n" for i in range(1, 15)
+    )
+    (parsed,) = registry.parse("asa", f"{text}access-list A extended permit ip object-group D14 any\n")
+    assert len(parsed.aces) == 2
+    wide = "object-group service S\n" + "".join(
+        f" service-object tcp destination eq {port}\n" for port in range(1, 2000)
+    )
+    wide += "object-group network N\n" + "".join(f" network-object object G{i}\n" for i in range(20))
+    (parsed,) = registry.parse("asa", f"{wide}access-list A extended permit object-group S object-group N any\n")
+    assert "falls into more than" in parsed.opaque[0].reason
