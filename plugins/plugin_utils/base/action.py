@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base import codes, progress
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.redact import redact_text
 
@@ -40,6 +40,8 @@ def run_action(
         str(arguments[name]) for name, spec in argument_spec.items() if spec.get("no_log") and arguments.get(name)
     ]
     values = {**arguments, "check_mode": bool(action._task.check_mode), "diff_mode": bool(action._task.diff)}
+    display = getattr(action, "_display", None)
+    shown = progress.SHOW.set(display.display if display is not None else None)
     try:
         return engine(values)
     except FindingError as error:
@@ -48,6 +50,8 @@ def run_action(
         place = _place(error)
         text = redact_text(f"{type(error).__name__} in {place}: {error}", secrets)
         return failure([codes.INTERNAL.at(text)])
+    finally:
+        progress.SHOW.reset(shown)
 
 
 def _place(error: BaseException) -> str:

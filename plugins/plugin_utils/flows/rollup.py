@@ -18,8 +18,14 @@ from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError, Location
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.progress import Progress
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import codes, store
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.daily import counted, plain, summed
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.daily import (
+    counted,
+    observers,
+    plain,
+    summed,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.engine import quoted
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.queries import CONVERSATION as KEY
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.queries import DAY_US
@@ -45,10 +51,12 @@ def refresh(data_dir: str | Path, days: Iterable[date] = ()) -> list[date]:
 def refresh_locked(data_dir: str | Path, days: Iterable[date] = ()) -> list[date]:
     """As ``refresh``, for a caller that holds the lock."""
     document = store.read_inputs(data_dir)
-    todo = sorted({*days, *(date.fromisoformat(each) for each in document.get("stale_days", []))})
+    expired = store.expired_days(data_dir)
+    todo = sorted({*days, *(date.fromisoformat(each) for each in document.get("stale_days", []))} - expired)
     files = store.connection_files(data_dir) if todo else {}
     read: dict[Path, Footer] = {}
     temporary = store.flows_dir(data_dir) / ".tmp"
+    ahead = Progress("daily rollup", len(todo), "days")
     with store.connect(temporary) as connection:
         for day in todo:
             path = store.day_folder(data_dir, "rollup", day) / "rollup.parquet"
@@ -65,6 +73,8 @@ def refresh_locked(data_dir: str | Path, days: Iterable[date] = ()) -> list[date
             rows = build_day(connection, near, day, path) if near else 0
             if not rows:
                 path.unlink(missing_ok=True)
+                path.with_name("observers.parquet").unlink(missing_ok=True)
+            ahead.step()
     if document.get("stale_days"):
         document["stale_days"] = []
         store.write_inputs(data_dir, document)
@@ -133,14 +143,18 @@ def build_day(connection: Any, footers: Sequence[Footer], day: date, path: Path)
     )
     columns = ", ".join(f'"{name}"' for name in ROLLUP if name != "day")
     try:
-        once = _each_once(connection, near, rows)
-        return store.write_parquet(
+        once, several = _each_once(connection, near, rows)
+        made = store.write_parquet(
             connection,
             f"SELECT DATE '{day.isoformat()}' AS day, {columns} FROM ("
             f"{summed(f'({once}) AS once', number, key=', '.join(keys), fixed=fixed)}) AS summed ORDER BY {', '.join(keys)}",
             path,
             "rollup",
         )
+        store.write_parquet(
+            connection, observers(rows, several, day.isoformat()), path.with_name("observers.parquet"), "observers"
+        )
+        return made
     except (store.duckdb.IOException, store.duckdb.InvalidInputException) as error:
         raise FindingError(
             codes.STORE_DAMAGED.at(f"connections of {day} cannot be read ({type(error).__name__})")
@@ -152,26 +166,26 @@ def _within(footer: Footer, first: int, last: int) -> bool:
     return (starts is None or starts[0] < last) and (ends is None or ends[1] >= first)
 
 
-def _each_once(connection: Any, near: Sequence[Footer], rows: str) -> str:
-    """Return the query of the day's conversations, each once, by the shortest way that the footers allow."""
+def _each_once(connection: Any, near: Sequence[Footer], rows: str) -> tuple[str, str]:
+    """Return the query of the day's conversations, each once, by the shortest way that the footers allow, and the rows compared."""
     exporters = [each.only("exporter") for each in near]
     starts = [each.ranges.get("start_us") for each in near]
     if None in starts or _overlap(near, exporters):
-        return counted(rows)
+        return counted(rows), rows
     if len(set(exporters)) == 1 and None not in exporters:
-        return plain(rows)
+        return plain(rows), ""
     most = connection.execute(
         f"SELECT exporter FROM {rows} GROUP BY exporter ORDER BY count(*) DESC, exporter LIMIT 1"
     ).fetchone()
     if most is None:
-        return plain(rows)
+        return plain(rows), ""
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE others AS SELECT DISTINCT {LIKELY_SAME} AS mark FROM {rows} WHERE exporter <> {quoted(most[0])}"
     )
     mark = f"{LIKELY_SAME} IN (SELECT mark FROM others)"
     connection.execute(f"CREATE OR REPLACE TEMP TABLE doubtful AS SELECT * FROM {rows} WHERE {mark}")
     alone = plain(f"(SELECT * FROM {rows} WHERE NOT ({mark})) AS alone")
-    return f"{alone} UNION ALL SELECT * FROM ({counted('doubtful')}) AS several"
+    return f"{alone} UNION ALL SELECT * FROM ({counted('doubtful')}) AS several", "doubtful"
 
 
 def _overlap(near: Sequence[Footer], exporters: Sequence[Any]) -> bool:

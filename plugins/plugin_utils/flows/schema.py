@@ -59,6 +59,16 @@ ROLLUP = {
     "confidence": "float",
     "weak_flows": "int64",
 }
+# What each exporter saw of a day, for judging it (quality.py).
+OBSERVERS = {
+    "day": "date32",
+    "exporter": "string",
+    "flows": "int64",
+    "long_flows": "int64",
+    "one_sided_flows": "int64",
+    "pairs": "int64",
+    "later_us": "int64",
+}
 # One-way records, before stitching. Never stored.
 RECORDS = {
     "start_us": "int64",

@@ -25,6 +25,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import co
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.schema import (
     CONNECTIONS,
     MAJOR,
+    OBSERVERS,
     ROLLUP,
     SCHEMA_VERSION,
     arrow_schema,
@@ -37,6 +38,7 @@ parquet = guarded("pyarrow.parquet")
 MEMORY_LIMIT = "2GB"
 DAY_FOLDER = re.compile(r"\Aday=(\d{4}-\d{2}-\d{2})\Z")
 UNIX_DAY = date(1970, 1, 1)
+COLUMNS = {"connections": CONNECTIONS, "rollup": ROLLUP, "observers": OBSERVERS}
 Moment = date | datetime | str | int
 
 
@@ -129,8 +131,13 @@ def window_files(data_dir: str | Path, first: int | None, last: int | None) -> l
     return [each for day, group in connection_files(data_dir).items() if _touches(day, first, last) for each in group]
 
 
-def rollup_files(data_dir: str | Path, since: Moment | None = None, until: Moment | None = None) -> list[Path]:
-    """Return the rollup files of a window in order; days that an interrupted import left stale are rebuilt first."""
+def rollup_files(
+    data_dir: str | Path, since: Moment | None = None, until: Moment | None = None, kind: str = "rollup"
+) -> list[Path]:
+    """Return the rollup files of a window in order; days that an interrupted import left stale are rebuilt first.
+
+    ``kind`` ``observers`` gives the files beside them that say what each exporter saw.
+    """
     if read_inputs(data_dir).get("stale_days"):
         from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.rollup import refresh
 
@@ -140,8 +147,8 @@ def rollup_files(data_dir: str | Path, since: Moment | None = None, until: Momen
     files = []
     for day_folder in sorted(folder.glob("day=*")) if folder.is_dir() else ():
         day = _day_of(day_folder)
-        if day is not None and _touches(day, first, last) and (day_folder / "rollup.parquet").exists():
-            files.append(day_folder / "rollup.parquet")
+        if day is not None and _touches(day, first, last) and (day_folder / f"{kind}.parquet").exists():
+            files.append(day_folder / f"{kind}.parquet")
     return files
 
 
@@ -155,6 +162,19 @@ def rollup(data_dir: str | Path, since: Moment | None = None, until: Moment | No
     return _read(files, f"SELECT {', '.join(_quoted(ROLLUP))} FROM {{}} ORDER BY {order}", ROLLUP, "rollup")
 
 
+def observers(data_dir: str | Path, since: Moment | None = None, until: Moment | None = None) -> Any:
+    """Return an Arrow table of what each exporter saw on each day of a window (docs/formats/rollup.md)."""
+    files = rollup_files(data_dir, since, until, "observers")
+    return _read(
+        files, f"SELECT {', '.join(_quoted(OBSERVERS))} FROM {{}} ORDER BY day, exporter", OBSERVERS, "observers"
+    )
+
+
+def expired_days(data_dir: str | Path) -> set[date]:
+    """Return the days whose connections are past their retention: their rollup stands as it is."""
+    return {date.fromisoformat(each) for each in read_inputs(data_dir).get("expired_days", [])}
+
+
 def write_parquet(connection: Any, query: str, path: Path, kind: str) -> int:
     """Write a query's rows as Parquet atomically; returns how many."""
     return write_table(connection.sql(query).to_arrow_table(), path, kind)
@@ -163,7 +183,7 @@ def write_parquet(connection: Any, query: str, path: Path, kind: str) -> int:
 def write_table(rows: Any, path: Path, kind: str) -> int:
     """Write an Arrow table of connections or rollup rows as Parquet (zstd level 1) atomically; returns the number of rows."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    columns = CONNECTIONS if kind == "connections" else ROLLUP
+    columns = COLUMNS[kind]
     table = rows.cast(arrow_schema(columns)).replace_schema_metadata(arrow_schema(columns, kind).metadata)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:

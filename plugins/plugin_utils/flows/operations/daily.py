@@ -96,6 +96,33 @@ def counted(rows: str) -> str:
         WHERE coalesce(r.beaten, false) = false"""
 
 
+def observers(rows: str, several: str, day: str) -> str:
+    """Return the query of what each exporter saw: conversations, longer TCP ones, those seen from one side, and how late its clock is.
+
+    ``several`` holds the rows that more than one exporter may have seen (empty: none). ``pairs`` are views of one 5-tuple by another
+    exporter within five minutes, ``later_us`` by how much this exporter's began later, summed.
+    """
+    longer = "protocol = 6 AND packets_out + packets_in > 3"
+    seen = f"""
+        SELECT exporter, count(*) AS flows, sum(CASE WHEN {longer} THEN 1 ELSE 0 END)::BIGINT AS long_flows,
+            sum(CASE WHEN {longer} AND (packets_out = 0 OR packets_in = 0) THEN 1 ELSE 0 END)::BIGINT AS one_sided_flows
+        FROM {rows} GROUP BY exporter"""
+    if not several:
+        return f"SELECT DATE '{day}' AS day, *, 0 AS pairs, 0 AS later_us FROM ({seen}) AS seen ORDER BY exporter"
+    low = "protocol, least(client_port, server_port) AS low, greatest(client_port, server_port) AS high, exporter, start_us, end_us"
+    view = f"SELECT xor(client_lo, server_lo) AS ends, xor(client_hi, server_hi) AS nets, {low} FROM {several}"
+    return f"""
+        WITH views AS ({view}), paired AS (
+            SELECT s.exporter AS exporter, count(*) AS pairs, sum(s.start_us - t.start_us)::BIGINT AS later_us
+            FROM views s JOIN views t ON s.ends = t.ends AND s.nets = t.nets AND s.protocol = t.protocol AND s.low = t.low
+                AND s.high = t.high
+            WHERE s.exporter <> t.exporter AND s.start_us <= t.end_us + {SLACK_US} AND t.start_us <= s.end_us + {SLACK_US}
+            GROUP BY s.exporter
+        )
+        SELECT DATE '{day}' AS day, seen.*, coalesce(pairs, 0) AS pairs, coalesce(later_us, 0) AS later_us
+        FROM ({seen}) AS seen LEFT JOIN paired ON paired.exporter = seen.exporter ORDER BY seen.exporter"""
+
+
 def summed(rows: str, day: int, *, key: str = "", fixed: str = "") -> str:
     """Return the rollup query of a day (days since 1970) over ``rows`` as ``plain`` and ``counted`` give them.
 

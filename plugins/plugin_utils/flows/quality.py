@@ -1,0 +1,104 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Telemetry quality: what each exporter's records allow later steps to claim, as a ceiling with its reasons.
+
+Two things are put together: what the decoders noted of an input (sampling, losses, missing templates, impossible times; ``inputs.json``),
+and what only the store can tell (``observers.parquet`` of each day): conversations of which just one side is seen, those that another
+exporter saw too, and how far its clock is from the other's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+# Of TCP conversations with four packets and more one way, how many may lack the other way before no silence counts as one.
+ONE_SIDED_SHARE = 0.2
+FEW_CONVERSATIONS = 20
+LOST_SHARE = 0.001
+SKEW_US = 1_000_000
+CEILINGS = {
+    "sampled": 0.7,
+    "lost": 0.9,
+    "templates": 0.9,
+    "one_sided": 0.8,
+    "skew": 0.95,
+    "times": 0.9,
+}
+
+
+@dataclass(frozen=True)
+class Ceiling:
+    """What may be claimed from one exporter's records.
+
+    ``ceiling`` (0 to 1) bounds the confidence of what rests on it. ``absence`` says that what was not seen did not happen;
+    ``silence`` that an opener without an answer in the records had none; ``order`` that its times compare with other exporters'.
+    """
+
+    exporter: str
+    ceiling: float
+    absence: bool
+    silence: bool
+    order: bool
+    reasons: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values for results."""
+        return {
+            "ceiling": self.ceiling,
+            "absence": self.absence,
+            "silence": self.silence,
+            "order": self.order,
+            "reasons": list(self.reasons),
+        }
+
+
+def observed(rows: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
+    """Sum the daily rows of ``observers.parquet`` by exporter."""
+    made: dict[str, dict[str, int]] = {}
+    for row in rows:
+        own = made.setdefault(str(row["exporter"]), {})
+        for name, value in row.items():
+            if name not in ("day", "exporter"):
+                own[name] = own.get(name, 0) + int(value or 0)
+    return dict(sorted(made.items()))
+
+
+def ceiling_of(exporter: str, noted: Mapping[str, int], seen: Mapping[str, int]) -> Ceiling:
+    """Return the ceiling of one exporter from the decoders' counters and the store's sums (either may be empty)."""
+    reasons: dict[str, str] = {}
+    sampling = int(noted.get("sampling", 1) or 1)
+    if sampling > 1:
+        reasons["sampled"] = f"one packet in {sampling} is looked at"
+    datagrams, lost = int(noted.get("datagrams", 0)), int(noted.get("lost", 0))
+    if lost and lost > LOST_SHARE * (datagrams + lost):
+        reasons["lost"] = f"{lost} of {datagrams + lost} export datagrams were lost"
+    if noted.get("undecoded_sets"):
+        reasons["templates"] = f"{noted['undecoded_sets']} data sets came without their template"
+    if noted.get("impossible_times"):
+        reasons["times"] = f"{noted['impossible_times']} records had impossible times"
+    long, one_sided = int(seen.get("long_flows", 0)), int(seen.get("one_sided_flows", 0))
+    if long >= FEW_CONVERSATIONS and one_sided > ONE_SIDED_SHARE * long:
+        reasons["one_sided"] = f"{one_sided} of {long} longer TCP conversations are seen from one side only"
+    skew = mean_skew(seen)
+    if skew is not None and abs(skew) > SKEW_US:
+        reasons["skew"] = f"its clock is {skew / 1e6:+.1f} s from that of the others"
+    ceiling = 1.0
+    for reason in reasons:
+        ceiling = min(ceiling, CEILINGS[reason])
+    return Ceiling(
+        exporter,
+        ceiling,
+        not {"sampled", "lost", "templates"} & set(reasons),
+        not {"sampled", "lost", "templates", "one_sided"} & set(reasons),
+        not {"skew", "times"} & set(reasons),
+        tuple(reasons.values()),
+    )
+
+
+def mean_skew(seen: Mapping[str, int]) -> int | None:
+    """Return by how many microseconds an exporter's starts are later than others' of the same conversations; None where too few."""
+    pairs = int(seen.get("pairs", 0))
+    return None if pairs < FEW_CONVERSATIONS else int(seen["later_us"]) // pairs
