@@ -20,6 +20,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "data_dir": {"type": "path", "default": ".microseg"},
     "partial": {"type": "bool", "default": False},
     "reorient": {"type": "bool", "default": False},
+    "retention_days": {"type": "int", "default": 0},
     "hints": {
         "type": "list",
         "elements": "dict",

@@ -16,6 +16,23 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "since": {"type": "str"},
     "until": {"type": "str"},
     "top": {"type": "int", "default": 10},
+    "client": {"type": "str"},
+    "server": {"type": "str"},
+    "address": {"type": "str"},
+    "protocol": {"type": "str"},
+    "service": {"type": "str"},
+    "device": {"type": "str"},
+    "client_device": {"type": "str"},
+    "server_device": {"type": "str"},
+    "segment": {"type": "str"},
+    "client_segment": {"type": "str"},
+    "server_segment": {"type": "str"},
+    "binding": {"type": "str", "choices": ["bound", "assumed", "unknown", "ambiguous"]},
+    "order": {"type": "str", "default": "time", "choices": ["time", "bytes", "flows", "last"]},
+    "limit": {"type": "int", "default": 0},
+    "bindings": {"type": "bool", "default": False},
+    "policy_dir": {"type": "path", "default": "policies"},
+    "engine": {"type": "str"},
 }
 
 

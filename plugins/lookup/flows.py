@@ -67,6 +67,67 @@ options:
       - Whether to add the devices that held the addresses then.
     type: bool
     default: false
+  address:
+    description:
+      - Address or network at either end.
+    type: str
+    default: ""
+  service:
+    description:
+      - Name of a port of the list, as V(modbus), or protocol and port, as V(tcp/502) or V(udp/5000-5100).
+    type: str
+    default: ""
+  device:
+    description:
+      - Device at either end, by its id in the register.
+    type: str
+    default: ""
+  client_device:
+    description:
+      - Device that opened.
+    type: str
+    default: ""
+  server_device:
+    description:
+      - Device that was opened to.
+    type: str
+    default: ""
+  segment:
+    description:
+      - Segment at either end, after the membership lock of O(policy_dir).
+    type: str
+    default: ""
+  client_segment:
+    description:
+      - Segment of the client.
+    type: str
+    default: ""
+  server_segment:
+    description:
+      - Segment of the server.
+    type: str
+    default: ""
+  order:
+    description:
+      - What the rows are ordered by before their stable order of day, addresses and port.
+    type: str
+    choices: [time, bytes, flows, last]
+    default: time
+  limit:
+    description:
+      - The most rows to return for each term; V(0) for all.
+    type: int
+    default: 0
+  policy_dir:
+    description:
+      - Directory of the policy, whose membership lock names the segments.
+    type: path
+    default: policies
+  engine:
+    description:
+      - Engine that answers; V(duckdb) in this process where not given, V(spark-local), or V(spark://HOST:PORT).
+    type: str
+    default: ""
 requirements:
   - duckdb
   - pyarrow
@@ -116,7 +177,11 @@ class LookupModule(LookupBase):
             if self.get_option("kind") == "denies":
                 options["unanswered"] = self.get_option("unanswered")
                 return [row for term in terms or [""] for row in deny_rows(client=term, **options)]
-            options["bind"] = self.get_option("bind")
+            for name in ("bind", "limit", "order", "policy_dir", "engine", "address", "service", "device", "segment"):
+                options[name] = self.get_option(name)
+            for side in ("client", "server"):
+                options[f"{side}_device"] = self.get_option(f"{side}_device")
+                options[f"{side}_segment"] = self.get_option(f"{side}_segment")
             return [row for term in terms or [""] for row in flow_rows(client=term, **options)]
         except (FindingError, ValueError) as error:
             raise AnsibleError(f"flows: {error}") from error

@@ -71,6 +71,13 @@ options:
         reason is stronger than its own.
     type: bool
     default: false
+  retention_days:
+    description:
+      - For how many days, counted back from the newest, to keep connections. Older ones are removed once their rollup is complete, which
+        is kept for good.
+      - V(0) keeps all. Check mode says what would go.
+    type: int
+    default: 0
   hints:
     description:
       - Where servers listen, for conversations whose direction the telemetry does not show.
@@ -125,6 +132,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+expired:
+  description: Days whose connections are past O(retention_days), with the files and bytes that went, or in check mode would go.
+  returned: always
+  type: dict
+  sample: {"days": ["2026-10-01"], "files": 24, "bytes": 61203456}
 inputs:
   description: One entry for each file that was found.
   returned: always

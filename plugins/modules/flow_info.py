@@ -33,6 +33,81 @@ options:
       - How many of the conversations with most bytes to return.
     type: int
     default: 10
+  client:
+    description:
+      - Address or network of the clients of the rows to return.
+    type: str
+  server:
+    description:
+      - Address or network of the servers of the rows to return.
+    type: str
+  address:
+    description:
+      - Address or network at either end.
+    type: str
+  protocol:
+    description:
+      - Name or number of the protocol.
+    type: str
+  service:
+    description:
+      - Name of a port of the list, as V(modbus), or protocol and port, as V(tcp/502) or V(udp/5000-5100).
+    type: str
+  device:
+    description:
+      - Device at either end, by its id in the register.
+    type: str
+  client_device:
+    description:
+      - Device that opened.
+    type: str
+  server_device:
+    description:
+      - Device that was opened to.
+    type: str
+  segment:
+    description:
+      - Segment at either end, after the membership lock of O(policy_dir).
+    type: str
+  client_segment:
+    description:
+      - Segment of the client.
+    type: str
+  server_segment:
+    description:
+      - Segment of the server.
+    type: str
+  binding:
+    description:
+      - What is known of either end.
+    type: str
+    choices: [bound, assumed, unknown, ambiguous]
+  order:
+    description:
+      - What the rows are ordered by before their stable order of day, addresses and port; V(bytes), V(flows) and V(last) with the
+        most first.
+    type: str
+    choices: [time, bytes, flows, last]
+    default: time
+  limit:
+    description:
+      - How many rows to return. V(0) returns none.
+    type: int
+    default: 0
+  bindings:
+    description:
+      - Whether to count flows by day and by what is known of both ends.
+    type: bool
+    default: false
+  policy_dir:
+    description:
+      - Directory of the policy, whose membership lock names the segments.
+    type: path
+    default: policies
+  engine:
+    description:
+      - Engine that answers; V(duckdb) in this process where not given, V(spark-local), or V(spark://HOST:PORT).
+    type: str
 attributes:
   check_mode:
     support: full
@@ -51,6 +126,19 @@ EXAMPLES = r"""
   segwright.microseg.flow_info:
     data_dir: .microseg
     top: 5
+
+- name: Who opened Modbus to the device, the most first
+  segwright.microseg.flow_info:
+    data_dir: .microseg
+    server_device: "02:00:00:00:20:01"
+    service: modbus
+    order: bytes
+    limit: 20
+
+- name: How much traffic no device answers for
+  segwright.microseg.flow_info:
+    data_dir: .microseg
+    bindings: true
 """
 
 RETURN = r"""
@@ -91,9 +179,29 @@ last:
   type: str
   sample: "2026-11-23T20:40:48Z"
 exporters:
-  description: What was seen of each exporter and tap, with lost datagrams, missing templates and sampling.
+  description:
+    - What was seen of each exporter and tap, with lost datagrams, missing templates and sampling, conversations seen from one side
+      (C(one_sided_flows) of C(long_flows)), views that another exporter had too (C(pairs)) and by how much its starts are later in sum
+      (C(later_us)).
+    - C(ceiling) bounds the confidence of what rests on it, C(absence), C(silence) and C(order) say whether what was not seen did not
+      happen, whether an opener without an answer had none, and whether its times compare with other exporters'. C(reasons) says why.
   returned: always
   type: dict
+rows:
+  description: Rows that were asked for, at most O(limit).
+  returned: always
+  type: list
+  elements: dict
+bindings:
+  description: Flows by day and by what is known of client and server, where O(bindings=true).
+  returned: always
+  type: list
+  elements: dict
+expired_days:
+  description: Days whose connections are past their retention; their rollup is kept.
+  returned: always
+  type: list
+  elements: str
 classes:
   description: Flows by class (unicast, peer, multicast, broadcast).
   returned: always

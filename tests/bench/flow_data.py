@@ -9,6 +9,7 @@ percent of random noise, and a second exporter that sees a part of the traffic a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -286,14 +287,20 @@ def source_of(day: int) -> str:
     return f"{day + 1:016x}"
 
 
-def write_store(site: Site, data_dir: Path) -> int:
-    """Write the site's connections as a flow store without rollup; returns the number of bytes of the connection files."""
+def write_store(site: Site, data_dir: Path, also: Callable[[int, Any], Any] | None = None) -> int:
+    """Write the site's connections as a flow store without rollup; returns the number of bytes of the connection files.
+
+    ``also`` is given each day's number and table.
+    """
     octets = 0
     document = store.read_inputs(data_dir)
     for day in range(site.shape.days):
         moment = FIRST_DAY + timedelta(days=day)
         path = store.day_folder(data_dir, "connections", moment) / f"{source_of(day)}.parquet"
-        rows = store.write_table(site.connections(day), path, "connections")
+        table = site.connections(day)
+        if also is not None:
+            also(day, table)
+        rows = store.write_table(table, path, "connections")
         octets += path.stat().st_size
         document["inputs"][source_of(day)] = {
             "sha256": source_of(day).ljust(64, "0"), "name": f"made-{day}", "bytes": 0, "kind": "made", "imported_at": "", "records": rows,

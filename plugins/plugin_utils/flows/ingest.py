@@ -161,7 +161,9 @@ def _count(
             prepare_evidence(connection, hints)
             _remember(connection, data_dir)
             orient(connection)
-            counts, days = _write(connection, data_dir)
+            counts, days, late = _write(connection, data_dir)
+            if late:
+                findings.append(codes.LATE_ROWS.at(f"{late} conversations", Location(str(store.flows_dir(data_dir)))))
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     document = store.read_inputs(data_dir)
@@ -274,7 +276,8 @@ def _remember(connection: Any, data_dir: str | Path) -> None:
         raise FindingError(codes.STORE_DAMAGED.at(f"the rollup cannot be read ({type(error).__name__})")) from error
 
 
-def _write(connection: Any, data_dir: str | Path) -> tuple[dict[str, int], list[date]]:
+def _write(connection: Any, data_dir: str | Path) -> tuple[dict[str, int], list[date], int]:
+    """Write the connection files; returns connections by source, days touched, and how many came too late for their day."""
     connection.execute(
         f"""
         CREATE TABLE made AS
@@ -292,6 +295,12 @@ def _write(connection: Any, data_dir: str | Path) -> tuple[dict[str, int], list[
         FROM parts p JOIN wholes w USING (number) JOIN oriented o USING (number)
         """
     )
+    # A day whose other connections are gone cannot be counted anew.
+    late = 0
+    for day in sorted(store.expired_days(data_dir)):
+        number = store.day_number(day)
+        late += connection.execute("SELECT count(*) FROM made WHERE day_number = ?", [number]).fetchone()[0]
+        connection.execute("DELETE FROM made WHERE day_number = ?", [number])
     groups: dict[int, list[tuple[str, int]]] = {}
     for number, source, count in connection.execute(
         "SELECT day_number, source, count(*) FROM made GROUP BY ALL ORDER BY ALL"
@@ -312,7 +321,7 @@ def _write(connection: Any, data_dir: str | Path) -> tuple[dict[str, int], list[
     spans = connection.execute(
         "SELECT DISTINCT unnest(generate_series(day_number, least(floor(end_us / 86400000000.0)::BIGINT, day_number + 400))) FROM made"
     ).fetchall()
-    return counts, sorted({store.date_of(row[0]) for row in spans})
+    return counts, sorted({store.date_of(row[0]) for row in spans}), late
 
 
 def _scratch(folder: Path) -> Path:
@@ -320,7 +329,12 @@ def _scratch(folder: Path) -> Path:
     base = folder / ".tmp"
     shutil.rmtree(base, ignore_errors=True)
     base.mkdir(parents=True, exist_ok=True)
+    # What a killed import wrote under an input that never came to count would be taken for the next import's.
+    counted = store.read_inputs(folder.parent)["inputs"]
     for room in ("connections", *kept.KINDS):
-        for left in (folder / room).glob("day=*/.*.tmp"):
-            left.unlink(missing_ok=True)
+        for left in (folder / room).glob("day=*/*"):
+            if left.suffix == ".tmp" or left.stem not in counted:
+                left.unlink(missing_ok=True)
+    for left in (folder / "rollup").glob("day=*/.*.tmp"):
+        left.unlink(missing_ok=True)
     return Path(tempfile.mkdtemp(dir=base))

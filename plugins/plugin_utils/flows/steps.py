@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from functools import wraps
 from pathlib import Path
@@ -16,17 +17,26 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock impo
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError, errors_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import (
     address,
-    binding,
     codes,
     denied,
     ingest,
     store,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations import queries
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.gate import FlowGate
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.ports import hints_of, port_name
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.quality import ceiling_of, observed
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.reorientation import rebuild
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.retention import Expiry, due, expire
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.search import ORDERS, Search, members_of, search
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources import listener, registry
 
 PROTOCOL_NAMES = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmpv6", 132: "sctp"}
+# What a question to the rollup may name, beside order and limit.
+ASKED = (
+    "client", "server", "address", "protocol", "service", "device", "client_device", "server_device", "segment", "client_segment",
+    "server_segment", "binding",
+)  # fmt: skip
 Engine = Callable[[dict[str, Any]], dict[str, Any]]
 
 
@@ -54,7 +64,9 @@ def run_flow_import(values: dict[str, Any]) -> dict[str, Any]:
             kind=values["kind"],
             known=registry.kinds(values.get("source_plugins") or ()),
         )
-        return _result(bool(new), listed, 0, 0, findings, {}, [])
+        result = _result(bool(new), listed, 0, 0, findings, {}, [])
+        gone = due(values["data_dir"], int(values.get("retention_days") or 0))
+        return {**result, "changed": result["changed"] or bool(gone.files), "expired": _expired(gone)}
     made = ingest.ingest(
         values["paths"],
         values["data_dir"],
@@ -71,7 +83,8 @@ def run_flow_import(values: dict[str, Any]) -> dict[str, Any]:
         result["reoriented"] = turned
         result["changed"] = result["changed"] or turned > 0
         result["days"] = sorted({*result["days"], *(each.isoformat() for each in days)})
-    return result
+    gone = expire(values["data_dir"], int(values.get("retention_days") or 0))
+    return {**result, "changed": result["changed"] or bool(gone.files), "expired": _expired(gone)}
 
 
 @_findings
@@ -129,55 +142,52 @@ def run_flow_info(values: dict[str, Any]) -> dict[str, Any]:
     """Return what the store holds: inputs, days, exporters, quality and the busiest conversations."""
     data_dir, top = values["data_dir"], int(values.get("top", 10))
     document = store.read_inputs(data_dir)
-    table = store.rollup(data_dir, values.get("since") or None, values.get("until") or None)
-    with store.connect() as connection:
-        connection.register("daily", table)
-        totals = connection.execute(
-            "SELECT count(*), coalesce(sum(flows), 0)::BIGINT, coalesce(sum(answered_flows), 0)::BIGINT,"
-            " coalesce(sum(weak_flows), 0)::BIGINT,"
-            " coalesce(sum(packets), 0)::BIGINT, coalesce(sum(bytes), 0)::BIGINT, min(first_us), max(last_us) FROM daily"
-        ).fetchone()
-        classes = dict(
-            connection.execute("SELECT class, sum(flows)::BIGINT FROM daily GROUP BY class ORDER BY class").fetchall()
-        )
-        methods = dict(
-            connection.execute(
-                "SELECT method, sum(flows)::BIGINT FROM daily GROUP BY method ORDER BY method"
-            ).fetchall()
-        )
-        busiest = (
-            connection.sql(
-                "SELECT client_hi, client_lo, server_hi, server_lo, protocol, server_port, class, sum(flows)::BIGINT AS flows,"
-                " sum(answered_flows)::BIGINT AS answered_flows, sum(packets)::BIGINT AS packets, sum(bytes)::BIGINT AS bytes,"
-                " count(DISTINCT day) AS days, min(first_us) AS first_us, max(last_us) AS last_us, min(method) AS method,"
-                " max(confidence) AS confidence FROM daily"
-                " GROUP BY client_hi, client_lo, server_hi, server_lo, protocol, server_port, class"
-                f" ORDER BY bytes DESC, client_hi, client_lo, server_hi, server_lo, protocol, server_port, class LIMIT {max(0, top)}"
-            )
-            .to_arrow_table()
-            .to_pylist()
-        )
-        days = [{"day": day.isoformat(), "flows": flows, "conversations": rows} for day, flows, rows in connection.execute(
-            "SELECT day, sum(flows)::BIGINT, count(*) FROM daily GROUP BY day ORDER BY day"
-        ).fetchall()]  # fmt: skip
+    since, until = values.get("since") or None, values.get("until") or None
+    fields: dict[str, Any] = {name: values.get(name) or "" for name in ASKED}
+    asked = Search(**fields)
+    asked = replace(asked, order=values.get("order") or "time", limit=int(values.get("limit") or 0))
+    condition = asked.condition()
+    with FlowGate(data_dir, since, until, values.get("engine") or "") as gate:
+        gate.daily()
+        totals = gate.ask(queries.totals()).to_pylist()[0]
+        classes = {row["class"]: row["flows"] for row in gate.ask(queries.flows_by("class")).to_pylist()}
+        methods = {row["method"]: row["flows"] for row in gate.ask(queries.flows_by("method")).to_pylist()}
+        busiest = gate.ask(queries.busiest(), top).to_pylist() if top > 0 else []
+        days = [
+            {"day": row["day"].isoformat(), "flows": row["flows"], "conversations": row["rollup_rows"]}
+            for row in gate.ask(queries.flows_by("day")).to_pylist()
+        ]
+        rows: list[dict[str, Any]] = []
+        bindings: list[dict[str, Any]] = []
+        if values.get("bindings") or asked.who:
+            gate.bind(members=members_of(values.get("policy_dir") or ""))
+        if values.get("bindings"):
+            bindings = [{**row, "day": row["day"].isoformat()} for row in gate.bindings().to_pylist()]
+        if asked.limit:
+            found = gate.search(condition, who=asked.who, order=ORDERS[asked.order], limit=asked.limit)
+            rows = [plain_row(row) for row in found.to_pylist()]
+    seen = observed(store.observers(data_dir, since, until).to_pylist())
+    exporters = _exporters(document)
+    for name in sorted({*exporters, *seen}):
+        noted, own = exporters.get(name, {}), seen.get(name, {})
+        exporters[name] = {**noted, **own, **ceiling_of(name, noted, own).as_dict()}
+    exporters = dict(sorted(exporters.items()))
     return {
         "changed": False,
         "inputs": [document["inputs"][name] for name in sorted(document["inputs"])],
         "days": days,
-        "exporters": _exporters(document),
+        "exporters": exporters,
+        "rows": rows,
+        "bindings": bindings,
+        "expired_days": sorted(document.get("expired_days", [])),
         "counts": {
             "inputs": len(document["inputs"]),
             "records": sum(each["records"] for each in document["inputs"].values()),
             "connections": sum(each["connections"] for each in document["inputs"].values()),
-            "rollup_rows": totals[0],
-            "flows": totals[1],
-            "answered_flows": totals[2],
-            "weak_flows": totals[3],
-            "packets": totals[4],
-            "bytes": totals[5],
+            **{name: totals[name] for name in queries.COUNTS if not name.endswith("_us")},
         },
-        "first": iso_of_micros(totals[6]) if totals[6] is not None else "",
-        "last": iso_of_micros(totals[7]) if totals[7] is not None else "",
+        "first": iso_of_micros(totals["first_us"]) if totals["first_us"] is not None else "",
+        "last": iso_of_micros(totals["last_us"]) if totals["last_us"] is not None else "",
         "classes": classes,
         "methods": {str(number): count for number, count in methods.items()},
         "top_talkers": [plain_row(row) for row in busiest],
@@ -189,40 +199,27 @@ def flow_rows(
     data_dir: str | Path,
     since: str = "",
     until: str = "",
-    client: str = "",
-    server: str = "",
-    protocol: str = "",
-    port: int = 0,
     bind: bool = False,
+    policy_dir: str = "",
+    engine: str = "",
+    limit: int = 0,
+    **asked: Any,
 ) -> list[dict[str, Any]]:
-    """Return rollup rows as plain values, filtered by client and server (address or network), protocol and server port.
+    """Return rollup rows as plain values; ``asked`` are fields of ``search.Search``.
 
-    With ``bind`` each row has the devices too. Raises FindingError and ValueError.
+    With ``bind``, or where a device or segment is asked for, each row has devices, bindings and segments too. Raises FindingError and
+    ValueError.
     """
-    table = (
-        binding.bound_rollup(data_dir, since or None, until or None)
-        if bind
-        else store.rollup(data_dir, since or None, until or None)
+    found = search(
+        data_dir,
+        Search(**asked, limit=limit),
+        since or None,
+        until or None,
+        policy_dir=policy_dir,
+        who=bind,
+        engine=engine,
     )
-    conditions = ["true"]
-    if client:
-        conditions.append(address.range_sql(client, "client"))
-    if server:
-        conditions.append(address.range_sql(server, "server"))
-    if protocol:
-        names = {name: number for number, name in PROTOCOL_NAMES.items()}
-        conditions.append(f"protocol = {names[protocol] if protocol in names else int(protocol)}")
-    if port:
-        conditions.append(f"server_port = {int(port)}")
-    order = "day, client_hi, client_lo, server_hi, server_lo, protocol, server_port, class"
-    with store.connect() as connection:
-        connection.register("daily", table)
-        rows = (
-            connection.sql(f"SELECT * FROM daily WHERE {' AND '.join(conditions)} ORDER BY {order}")
-            .to_arrow_table()
-            .to_pylist()
-        )
-    return [plain_row(row) for row in rows]
+    return [plain_row(row) for row in found.to_pylist()]
 
 
 def plain_row(row: dict[str, Any]) -> dict[str, Any]:
@@ -243,9 +240,9 @@ def plain_row(row: dict[str, Any]) -> dict[str, Any]:
     return made
 
 
-def _exporters(document: dict[str, Any]) -> dict[str, dict[str, int]]:
+def _exporters(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Return what is known of each exporter over all inputs: counters are summed, sampling is the largest."""
-    made: dict[str, dict[str, int]] = {}
+    made: dict[str, dict[str, Any]] = {}
     for each in document["inputs"].values():
         for name, counters in each.get("quality", {}).get("exporters", {}).items():
             own = made.setdefault(name, {})
@@ -257,6 +254,10 @@ def _exporters(document: dict[str, Any]) -> dict[str, dict[str, int]]:
                 else:
                     own[key] = own.get(key, 0) + value
     return dict(sorted(made.items()))
+
+
+def _expired(gone: Expiry) -> dict[str, Any]:
+    return {"days": [each.isoformat() for each in gone.days], "files": len(gone.files), "bytes": gone.bytes}
 
 
 def _result(

@@ -119,23 +119,42 @@ def test_binding_and_the_rules_are_what_looking_at_each_row_gives(built: Any) ->
         device = devices.pop()
         return device, "bound", segment[device]
 
+    pieces: dict[Any, list[dict[str, Any]]] = defaultdict(list)
+    for row in store.connections(folder).to_pylist():
+        key = row["start_us"] // 86_400_000_000, *(row[name] for name in CONVERSATION)
+        pieces[key].append({**row, "first_us": row["start_us"], "last_us": row["end_us"], "flows": 1})
+
+    def split(row: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return the connections of the exporter with most packets."""
+        exporters: dict[str, int] = defaultdict(int)
+        mine = pieces[row["first_us"] // 86_400_000_000, *(row[name] for name in CONVERSATION)]
+        for each in mine:
+            exporters[each["exporter"]] += each["packets_out"] + each["packets_in"]
+        best = min(exporters, key=lambda name: (-exporters[name], name))
+        return [{**each, "day": row["day"]} for each in mine if each["exporter"] == best]
+
     states: dict[Any, int] = defaultdict(int)
     missed: dict[Any, int] = defaultdict(int)
     needed = set()
-    for row in store.rollup(folder).to_pylist():
-        client, server = side(row, "client"), side(row, "server")
-        states[row["day"], client[1], server[1]] += row["flows"]
-        hits = [
-            rule["rule"]
-            for rule in rules[client[2], server[2], row["protocol"]]
-            if rule["first_port"] <= row["server_port"] <= rule["last_port"]
-        ]
-        needed.update(hits)
-        if not hits:
-            missed[client[2], server[2], row["protocol"], row["server_port"], client[1], server[1]] += row["flows"]
+    handed_over = 0
+    for whole in store.rollup(folder).to_pylist():
+        doubtful = "ambiguous" in (side(whole, "client")[1], side(whole, "server")[1])
+        handed_over += doubtful
+        for row in split(whole) if doubtful else [whole]:
+            client, server = side(row, "client"), side(row, "server")
+            states[row["day"], client[1], server[1]] += row["flows"]
+            hits = [
+                rule["rule"]
+                for rule in rules[client[2], server[2], row["protocol"]]
+                if rule["first_port"] <= row["server_port"] <= rule["last_port"]
+            ]
+            needed.update(hits)
+            if not hits:
+                missed[client[2], server[2], row["protocol"], row["server_port"], client[1], server[1]] += row["flows"]
+    assert handed_over > 10
     assert {tuple(list(row.values())[:3]): row["flows"] for row in answers["bindings"].to_pylist()} == dict(states)
     assert {tuple(list(row.values())[:6]): row["flows"] for row in answers["unmatched"].to_pylist()} == dict(missed)
-    assert {"unknown", "ambiguous", "bound"} == {state for _day, *pair in states for state in pair}
+    assert {"unknown", "bound"} <= {state for _day, *pair in states for state in pair}
     every = {rule["rule"] for rule in site.rule_table().to_pylist()}
     assert {row["rule"] for row in answers["unused"].to_pylist()} == every - needed
 

@@ -12,6 +12,7 @@ Every answer is an Arrow table in a stable order, the same from each engine.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -43,7 +44,8 @@ class FlowGate:
     ) -> None:
         self.data_dir = Path(data_dir)
         self.since, self.until = store.micros_of(since), store.micros_of(until)
-        scratch = store.flows_dir(data_dir) / ".tmp"
+        # Not the folder of imports, which clear theirs. DuckDB makes it when it spills and removes it at the end.
+        scratch = store.flows_dir(data_dir) / f".spill-{os.getpid()}"
         self.engine = engine_of(engine, scratch) if isinstance(engine, str) else engine
         self._ready: set[str] = set()
 
@@ -77,6 +79,7 @@ class FlowGate:
     def bind(self, intervals: Any = None, members: Any = None, networks: Any = None) -> None:
         """Make the relation ``bound``: ``daily`` and who held both ends then.
 
+        A row whose address changed hands within its time is split by its connections, as long as they are kept; then it stays ambiguous.
         ``intervals`` as ``read_intervals`` returns them (default: the register of the data directory), ``members`` maps devices to
         segments, ``networks`` names ranges that no device holds. Nothing of it is stored: a late binding counts from the next question on.
         """
@@ -91,8 +94,36 @@ class FlowGate:
         for end in ("client", "server"):
             self.engine.define(f"across_{end}", queries.across(end, "daily"), keep=True)
         self.engine.define("places", queries.places("daily"), keep=True)
-        self.engine.define("bound", queries.bound("daily"))
+        self.engine.define("bound_days", queries.bound("daily"))
+        self.engine.define("doubtful", queries.DOUBTFUL, keep=True)
+        counted = self.engine.rows("SELECT count(*) AS n FROM doubtful", {"n": "int64"}).column("n")[0].as_py()
+        if not counted:
+            self.engine.define("bound", "SELECT * FROM bound_days")
+        else:
+            self.connections()
+            self.engine.define("pieces", queries.PIECES, keep=True)
+            for end in ("client", "server"):
+                self.engine.define(f"across_{end}_piece", queries.across(end, "pieces"), keep=True)
+            self.engine.define("bound_pieces", queries.bound("pieces", "_piece"))
+            self.engine.define("bound", queries.split())
         self._ready.add("bound")
+
+    def bound_rows(self) -> Any:
+        """Return the daily rows and who held both ends; a row whose address changed hands within its time is split by its connections."""
+        self._bound()
+        return self.search(who=True)
+
+    def search(self, conditions: str = "true", *, who: bool = False, order: str = "", limit: int = 0) -> Any:
+        """Return daily rows that meet an SQL condition of this package's own making, in a stable order and not more than ``limit``.
+
+        ``who`` adds devices, bindings and segments, which the condition may then name. ``order`` stands before the stable order.
+        """
+        self.daily()
+        if who:
+            self._bound()
+        stable = f"day, {queries.KEY}" + (f", {queries.WHO}" if who else "")
+        question = queries.search(conditions, "bound" if who else "daily", f"{order}, {stable}" if order else stable)
+        return self.ask(question, limit)
 
     # ------------------------------------------------------------ questions
 

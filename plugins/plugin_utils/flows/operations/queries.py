@@ -112,8 +112,9 @@ def across(end: str, rows: str) -> str:
         GROUP BY r.{end}_hi, r.{end}_lo, r.first_us, r.last_us"""
 
 
-def bound(rows: str = "daily") -> str:
-    """Return the query of ``rows`` and who held both ends then; needs ``holders``, ``across_client``, ``across_server`` and ``places``.
+def bound(rows: str = "daily", suffix: str = "") -> str:
+    """Return the query of ``rows`` and who held both ends then; needs ``holders``, ``places`` and, with the suffix, ``across_client`` and
+    ``across_server`` of the rows.
 
     ``client_binding`` and ``server_binding``: ``bound``, ``assumed`` (before it was first or after it was last seen, nobody else claimed
     the address), ``unknown`` or ``ambiguous``. Nobody is guessed: the device is empty unless it is the only one. Groups are no devices.
@@ -135,10 +136,65 @@ def bound(rows: str = "daily") -> str:
         joins.append(f"""
             LEFT JOIN holders {one} ON {one}.hi = r.{end}_hi AND {one}.lo = r.{end}_lo
                 AND {one}.from_us <= r.first_us AND {one}.to_us > r.last_us
-            LEFT JOIN across_{end} {many} ON {many}.hi = r.{end}_hi AND {many}.lo = r.{end}_lo
+            LEFT JOIN across_{end}{suffix} {many} ON {many}.hi = r.{end}_hi AND {many}.lo = r.{end}_lo
                 AND {many}.first_us = r.first_us AND {many}.last_us = r.last_us
             LEFT JOIN places {place} ON {place}.hi = r.{end}_hi AND {place}.lo = r.{end}_lo""")
     return f"SELECT r.*, {', '.join(picked)} FROM {rows} r{''.join(joins)}"
+
+
+DOUBTFUL = f"""
+    SELECT day, {KEY}, first_us - first_us % {DAY_US} AS day_us
+    FROM bound_days WHERE client_binding = 'ambiguous' OR server_binding = 'ambiguous'"""
+_D_KEY = ", ".join(f'd."{name}"' for name in CONVERSATION)
+_SAME_KEY = " AND ".join(f'c."{name}" = d."{name}"' for name in CONVERSATION)
+# The connections behind a row whose address changed hands within its time, each with its own time; of several exporters the one with
+# most packets speaks.
+PIECES = f"""
+    WITH seen AS (
+        SELECT d.day, {_D_KEY}, c.exporter, c.start_us AS first_us, c.end_us AS last_us, c.answered,
+            c.packets_out + c.packets_in AS packets,
+            (c.bytes_out + c.bytes_in) * c.sampling AS bytes, c.client_port, c.method, c.confidence
+        FROM connections c JOIN doubtful d ON {_SAME_KEY} AND c.start_us - c.start_us % {DAY_US} = d.day_us
+    ), totals AS (
+        SELECT day, {KEY}, exporter, sum(packets) AS total FROM seen GROUP BY day, {KEY}, exporter
+    ), ranked AS (
+        SELECT *, row_number() OVER (PARTITION BY day, {KEY} ORDER BY total DESC, exporter) AS place FROM totals
+    )
+    SELECT c.* FROM seen c JOIN ranked d ON {_SAME_KEY} AND c.day = d.day AND c.exporter = d.exporter WHERE d.place = 1"""
+WHO = "client_device, server_device, client_binding, server_binding, client_segment, server_segment"
+
+
+def split() -> str:
+    """Return the query of ``bound_days`` with the doubtful rows replaced by rows made of ``bound_pieces``, where there are any."""
+    numbers = [name for name in ROLLUP if name not in ("day", *CONVERSATION)]
+    made = {
+        "flows": "count(*)",
+        "answered_flows": "count(*) FILTER (WHERE answered)",
+        "packets": "sum(packets)::BIGINT",
+        "bytes": "sum(bytes)::BIGINT",
+        "first_us": "min(first_us)",
+        "last_us": "max(last_us)",
+        "hours": f"bit_or((1 << ((first_us % {DAY_US}) // {HOUR_US})::INTEGER)::INTEGER)",
+        "minimum_client_port": "min(client_port)",
+        "maximum_client_port": "max(client_port)",
+        "method": "min(method)",
+        "confidence": "max(confidence)",
+        "weak_flows": f"count(*) FILTER (WHERE method = {WEAK_METHOD})",
+    }
+    summed = ", ".join(f"{made[name]} AS {name}" for name in numbers)
+    same = " AND ".join(f'p."{name}" = b."{name}"' for name in ("day", *CONVERSATION))
+    return f"""
+        SELECT day, {KEY}, {", ".join(numbers)}, {WHO} FROM bound_days b
+        WHERE NOT EXISTS (SELECT 1 FROM pieces p WHERE {same})
+        UNION ALL
+        SELECT day, {KEY}, {summed}, {WHO} FROM bound_pieces GROUP BY day, {KEY}, {WHO}"""
+
+
+def search(conditions: str, rows: str, order: str) -> Question:
+    """Return rows of ``daily`` or ``bound`` that meet a condition."""
+    columns = dict(ROLLUP) | (dict.fromkeys(WHO.split(", "), "string") if rows != "daily" else {})
+    picked = ", ".join(f'"{name}"' for name in columns)
+    return Question(f"SELECT {picked} FROM {rows} WHERE {conditions}", columns, order)
 
 
 def evidence() -> Question:
@@ -292,3 +348,35 @@ def bindings() -> Question:
     query = f"SELECT {key}, count(*) AS rollup_rows, sum(flows) AS flows, sum(bytes) AS bytes FROM bound GROUP BY {key}"
     columns = {"day": "date32", "client_binding": "string", "server_binding": "string"}
     return Question(query, columns | dict.fromkeys(("rollup_rows", "flows", "bytes"), "int64"), key)
+
+
+COUNTS = {
+    "rollup_rows": "count(*)",
+    "flows": "coalesce(sum(flows), 0)::BIGINT",
+    "answered_flows": "coalesce(sum(answered_flows), 0)::BIGINT",
+    "weak_flows": "coalesce(sum(weak_flows), 0)::BIGINT",
+    "packets": "coalesce(sum(packets), 0)::BIGINT",
+    "bytes": "coalesce(sum(bytes), 0)::BIGINT",
+    "first_us": "min(first_us)",
+    "last_us": "max(last_us)",
+}
+
+
+def totals() -> Question:
+    """One row of sums over ``daily``."""
+    picked = ", ".join(f"{text} AS {name}" for name, text in COUNTS.items())
+    return Question(f"SELECT {picked} FROM daily", dict.fromkeys(COUNTS, "int64"))
+
+
+def flows_by(column: str) -> Question:
+    """Flows and rows of ``daily`` by one of its columns."""
+    if column not in ROLLUP:
+        raise ValueError(f"the rollup has no column {column!r}")
+    query = f'SELECT "{column}", sum(flows)::BIGINT AS flows, count(*) AS rollup_rows FROM daily GROUP BY "{column}"'
+    return Question(query, {column: ROLLUP[column], "flows": "int64", "rollup_rows": "int64"}, f'"{column}"')
+
+
+def busiest() -> Question:
+    """Conversations of ``daily`` by bytes, the most first."""
+    asked = conversations()
+    return Question(asked.query, asked.columns, f"bytes DESC, {KEY}")
