@@ -211,7 +211,7 @@ def test_rows_by_device_segment_service_and_time(site: Path) -> None:
         {"protocol": "no such"},
         {"client": "no such"},
     ):
-        with pytest.raises(ValueError, match="order|limit|service|protocol|no such"):
+        with pytest.raises(ValueError, match=r"order|limit|service|protocol|no such"):
             flow_rows(site, **wrong)
     assert "o''clock" in Search(device="o'clock").condition()
 
