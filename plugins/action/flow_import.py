@@ -17,6 +17,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "exporter": {"type": "str"},
     "source_options": {"type": "dict"},
     "source_plugins": {"type": "list", "elements": "str"},
+    "threat_lists": {"type": "list", "elements": "str"},
     "data_dir": {"type": "path", "default": ".microseg"},
     "partial": {"type": "bool", "default": False},
     "reorient": {"type": "bool", "default": False},

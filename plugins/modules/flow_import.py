@@ -54,6 +54,13 @@ options:
       - Where it is not given, each capture of traffic is a tap of its own.
       - For export datagrams it stands before the address of each exporter.
     type: str
+  threat_lists:
+    description:
+      - Files that name addresses or networks no rule may be learnt for, each with a date. STIX 2.1 bundles, or CSV with the columns
+        C(address), C(valid_from), and where known C(valid_until), C(source) and C(reason).
+      - They take the place of those that the store has. Conversations with them are flagged and never evidence.
+    type: list
+    elements: str
   data_dir:
     description:
       - Directory where the loop keeps flows, register and results.
@@ -168,11 +175,20 @@ inputs:
       returned: when imported
       type: int
       sample: 287
+    denies:
+      description: Messages and events about denied packets.
+      returned: when imported and there are any
+      type: int
+      sample: 12
     connections:
       description: Connections written.
       returned: when imported
       type: int
       sample: 152
+threats:
+  description: How many indicators the threat lists hold, and each list with its hash and when it was read.
+  returned: when O(threat_lists) is given
+  type: dict
 reoriented:
   description: Connections of the store that have a surer direction now.
   returned: when O(reorient=true)

@@ -163,3 +163,12 @@ DENIES_LOST = Code(
     "a device logged fewer denials than there were",
     "raise the device's logging rate; absence proves nothing",
 )
+THREATS_INVALID = Code(
+    "SW1471", "error", "a threat list cannot be used", "give a STIX 2.1 bundle, or CSV with address and valid_from"
+)
+THREATS_LEFT_OUT = Code(
+    "SW1472",
+    "info",
+    "indicators of a threat list are left out",
+    "only plain addresses and networks with a date are looked at",
+)

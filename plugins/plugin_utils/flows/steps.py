@@ -21,6 +21,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import (
     denied,
     ingest,
     store,
+    threats,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations import queries
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.gate import FlowGate
@@ -58,6 +59,8 @@ def run_flow_import(values: dict[str, Any]) -> dict[str, Any]:
     """Import captures; in check mode say what would be read."""
     if values["check_mode"]:
         hints_of(values.get("hints") or ())
+        for each in values.get("threat_lists") or ():
+            threats.read_threats(Path(each).expanduser())
         new, listed, findings = ingest.survey(
             values["paths"],
             values["data_dir"],
@@ -78,6 +81,12 @@ def run_flow_import(values: dict[str, Any]) -> dict[str, Any]:
         options=values.get("source_options"),
     )
     result = _result(made.changed, made.inputs, made.records, made.connections, made.findings, made.quality, made.days)
+    if values.get("threat_lists"):
+        before = threats.known_threats(values["data_dir"])
+        count, lists, found = threats.import_threats(values["data_dir"], values["threat_lists"])
+        result["threats"] = {"indicators": count, "lists": lists}
+        result["changed"] = result["changed"] or before != threats.known_threats(values["data_dir"])
+        result["warnings_found"] += [each.as_dict() for each in found]
     if values.get("reorient"):
         turned, days = rebuild(values["data_dir"], values.get("hints"))
         result["reoriented"] = turned

@@ -34,7 +34,16 @@ class BoundRow:
     last_us: int
     minimum_client_port: int = 0
     maximum_client_port: int = 0
-    scan: bool = False
+    noise: str = ""
+
+
+# What flows flags is never evidence.
+NOISE = {
+    "scan": "part of a scan",
+    "probe": "a single packet without an answer",
+    "backscatter": "answers to packets that nobody here sent",
+    "threat": "an end stands on a threat list",
+}
 
 
 @dataclass(frozen=True)
@@ -132,8 +141,8 @@ def is_bootstrap(row: BoundRow) -> bool:
 
 
 def _target(row: BoundRow, segment_of: Mapping[str, str], network_of: Mapping[str, str]) -> tuple[str, str]:
-    if row.scan:
-        return "part of a scan", ""
+    if row.noise:
+        return NOISE.get(row.noise, row.noise), ""
     if row.kind in ("multicast", "broadcast"):
         return f"{row.kind} traffic is not addressed to a device", ""
     if not row.client_device:

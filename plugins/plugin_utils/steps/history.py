@@ -6,21 +6,21 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterable
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import store
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.binding import bound_rollup
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.noise import Noise, noise_in
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.threats import known_threats
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import BoundRow
-from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.scan import Opened, ScanReport, find_scans
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.history import (
     SeenConversation,
     address_of,
     seen_conversations,
 )
-
-UNICAST = ("unicast", "peer")
 
 
 def window(data_dir: Path, days: int | None) -> date | None:
@@ -31,27 +31,9 @@ def window(data_dir: Path, days: int | None) -> date | None:
     return max(stored) - timedelta(days=days - 1)
 
 
-def scans_in(data_dir: Path, since: date | None = None) -> ScanReport:
-    """Return who scanned, from the connections of the store."""
-    names = ["start_us", "client_hi", "client_lo", "server_hi", "server_lo", "protocol", "server_port", "answered"]
-    table = store.connections(
-        data_dir, since, columns=[*names, "packets_out", "bytes_out", "packets_in", "bytes_in", "class"]
-    )
-    opened = (
-        Opened(
-            row["start_us"],
-            address_of(row["client_hi"], row["client_lo"]),
-            address_of(row["server_hi"], row["server_lo"]),
-            row["protocol"],
-            row["server_port"],
-            row["answered"],
-            row["packets_out"] + row["packets_in"],
-            row["bytes_out"] + row["bytes_in"],
-        )
-        for row in table.to_pylist()
-        if row["class"] in UNICAST
-    )
-    return find_scans(opened)
+def noise_of(data_dir: Path, since: date | None = None, declared: Iterable[str] = ()) -> Noise:
+    """Return what is noise in the store; ``declared`` are networks of scanners that the site knows."""
+    return noise_in(data_dir, since, declared=declared, threats=known_threats(data_dir))
 
 
 def recorded_history(data_dir: Path, days: int | None = None) -> list[SeenConversation]:
@@ -59,7 +41,7 @@ def recorded_history(data_dir: Path, days: int | None = None) -> list[SeenConver
     since = window(data_dir, days)
     if not store.stored_days(data_dir):
         return []
-    scans = scans_in(data_dir, since).conversations
+    scans = noise_of(data_dir, since).of("scan")
     merged: dict[tuple[Any, ...], dict[str, Any]] = {}
     for row in store.rollup(data_dir, since).to_pylist():
         key = tuple(
@@ -79,14 +61,14 @@ def recorded_history(data_dir: Path, days: int | None = None) -> list[SeenConver
     return seen_conversations({**row, "days": len(row["days"])} for row in merged.values())
 
 
-def bound_rows(data_dir: Path, days: int | None = None) -> tuple[list[BoundRow], ScanReport]:
-    """Return the window's daily rollup rows bound to devices by time, and the scans.
+def bound_rows(data_dir: Path, days: int | None = None, declared: Iterable[str] = ()) -> tuple[list[BoundRow], Noise]:
+    """Return the window's daily rollup rows bound to devices by time, and the noise among them.
 
     Binding is the flows room's interval join (facts/flows.md section 5: never a static map); an address that several devices held
     at the time is bound to none.
     """
     since = window(data_dir, days)
-    report = scans_in(data_dir, since)
+    report = noise_of(data_dir, since, declared)
     rows = []
     for row in bound_rollup(data_dir, since).to_pylist():
         client = address_of(row["client_hi"], row["client_lo"])
@@ -109,7 +91,7 @@ def bound_rows(data_dir: Path, days: int | None = None) -> tuple[list[BoundRow],
                 last_us=row["last_us"],
                 minimum_client_port=row["minimum_client_port"] or 0,
                 maximum_client_port=row["maximum_client_port"] or 0,
-                scan=(client, server, row["protocol"], row["server_port"]) in report.conversations,
+                noise=report.reasons.get((client, server, row["protocol"], row["server_port"]), ""),
             )
         )
     return rows, report

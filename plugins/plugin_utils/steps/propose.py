@@ -19,6 +19,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files impo
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError, errors_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import addresses_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.noise import Noise
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn import codes as learn_codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import BoundRow
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.propose import (
@@ -27,7 +28,6 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.propose i
     propose,
     proposed_segments,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.scan import ScanReport
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.codes import NO_LOCK
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.loader import load_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.members import (
@@ -69,7 +69,7 @@ def run_propose(values: dict[str, Any]) -> dict[str, Any]:
     found: list[Finding] = [*(f for f in loaded.findings if f.code != NO_LOCK.number), *findings]
     segment_of = {d["device"]: name for name, entry in lock["segments"].items() for d in entry["devices"]}
     names = {str(device["id"]): _name_of(device) for device in register["devices"]}
-    rows, scans = bound_rows(paths.data, values.get("window_days"))
+    rows, scans = bound_rows(paths.data, values.get("window_days"), _declared_scanners(site))
     proposal = propose(site, segments, segment_of, _networks_of(site, rows), names, rows)
     found += [*proposal.findings, *_scan_findings(scans, rows, names), *_device_findings(register, segment_of, names)]
     changes = _write(paths, segments, proposal, lock, dry_run)
@@ -197,7 +197,12 @@ def _networks_of(site: Site, rows: Sequence[BoundRow]) -> dict[str, str]:
     return found
 
 
-def _scan_findings(scans: ScanReport, rows: Sequence[BoundRow], names: Mapping[str, str]) -> list[Finding]:
+def _declared_scanners(site: Site) -> tuple[str, ...]:
+    declared = site.networks.get(site.learning.get("declared_scanners", ""))
+    return declared.prefixes if declared else ()
+
+
+def _scan_findings(scans: Noise, rows: Sequence[BoundRow], names: Mapping[str, str]) -> list[Finding]:
     holders = {row.client_address: row.client_device for row in rows}
     findings = []
     for scan in scans.scans:
@@ -228,7 +233,7 @@ def _content(
     new: Sequence[str],
     proposal: Proposal,
     rows: Sequence[BoundRow],
-    scans: ScanReport,
+    scans: Noise,
     changes: Mapping[str, Any],
 ) -> dict[str, Any]:
     conversations = {(r.client_address, r.server_address, r.protocol, r.server_port) for r in rows}

@@ -13,9 +13,9 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import store
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.engine import engine_of, row_hash
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.gate import FlowGate
-from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.scan import Opened, find_scans
 from tests.bench import flow_data
 from tests.unit.flows import operations
+from tests.unit.flows.scan_reference import Opened, find_scans
 
 SLACK = 300_000_000
 CONVERSATION = ("client_hi", "client_lo", "server_hi", "server_lo", "protocol", "server_port", "class")

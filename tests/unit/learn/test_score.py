@@ -79,7 +79,8 @@ def test_udp_without_answer_is_no_hard_stop() -> None:
 
 def test_gather_keeps_scans_unknown_devices_and_bootstrap_out() -> None:
     rows = [
-        row(), row(scan=True, port=22), row(client_device=""), row(server_device="", server_address="192.0.2.9"), row(protocol=17, port=67),
+        row(), row(noise="scan", port=22), row(client_device=""), row(server_device="", server_address="192.0.2.9"),
+        row(protocol=17, port=67),
         row(protocol=1, port=3 * 256 + 1), row(kind="broadcast"),
         row(server_device="", server_address="192.0.2.1", port=443), row(device="x"),
     ]  # fmt: skip

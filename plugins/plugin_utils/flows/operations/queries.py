@@ -13,15 +13,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.noise import (
+    SCAN_BIN_US,
+    SCAN_PAIRS,
+    SCAN_PORTS,
+    SCAN_SERVERS,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.schema import CONNECTIONS, ROLLUP
 
 DAY_US = 86_400_000_000
 HOUR_US = 3_600_000_000
 SLACK_US = 300_000_000
 WEAK_METHOD = 9
-# facts/flows.md section 7: per client and five minutes.
-SCAN_BIN_US = 300_000_000
-SCAN_SERVERS, SCAN_PORTS, SCAN_PAIRS = 25, 15, 40
 CONVERSATION = ("client_hi", "client_lo", "server_hi", "server_lo", "protocol", "server_port", "class")
 KEY = ", ".join(f'"{name}"' for name in CONVERSATION)
 KEY_TYPES = {name: ROLLUP[name] for name in CONVERSATION}

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Segwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which clients were scanning, and which of their conversations belong to the scan.
+"""A plain reference for flows/noise.py: which clients were scanning, and which of their conversations belong to the scan.
 
 Thresholds of facts/flows.md section 7: per client and five minutes, at least 25 servers on one port, or 15 ports on one server, with
 more than half unanswered; here also at least 40 different (server, port) pairs, which catches a scan that is both narrow
