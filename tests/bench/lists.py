@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import random
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import Ace
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet, from_wildcard
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import (
     ESTABLISHED,
     IPV4_ADDRESSES,
@@ -76,3 +77,100 @@ def rewritten(choice: random.Random, entries: list[Entry]) -> list[Entry]:
             choice.randrange(min(place + len(result) - len(entries) + 1, len(result)), len(result) + 1), entry
         )
     return result
+
+
+def firewall_entries(choice: random.Random, length: int) -> list[Entry]:
+    """Return the hard set: 25 percent any source, 20 percent any destination, many ranges that overlap and are no prefixes."""
+    result = []
+    for place in range(1, length):
+        protocol = choice.choices([6, 17, 1, None], [60, 25, 5, 10])[0]
+        box = Box(
+            protocol=IPV4_PROTOCOLS if protocol is None else IntervalSet.of(protocol),
+            source=_overlapping(choice, 0.25),
+            destination=_overlapping(choice, 0.2),
+        )
+        if protocol in (6, 17):
+            box = box.replace(destination_port=_overlapping_ports(choice), fragment=WHOLE)
+            if choice.random() < 0.1:
+                box = box.replace(source_port=IntervalSet.of((1024, 65535)))
+            if protocol == 6 and choice.random() < 0.1:
+                box = box.replace(detail=ESTABLISHED)
+        result.append(Entry(choice.random() >= 0.3, (box,), f"rule-{place}", place))
+    return [*result, Entry(False, (Box(protocol=IPV4_PROTOCOLS),), "end", length)]
+
+
+def _overlapping(choice: random.Random, any_share: float) -> IntervalSet:
+    draw = choice.random()
+    if draw < any_share:
+        return IPV4_ADDRESSES
+    address = (10 << 24) + choice.randrange(1 << 16)
+    if draw < any_share + 0.2:
+        return IntervalSet.of(address)
+    if draw < any_share + 0.45:
+        size = 1 << choice.choice([4, 6, 8, 10, 12])
+        low = address // size * size
+        return IntervalSet.of((low, low + size - 1))
+    return IntervalSet.of((address, address + choice.randrange(1, 1 << choice.choice([6, 8, 10, 12]))))
+
+
+def _overlapping_ports(choice: random.Random) -> IntervalSet:
+    draw = choice.random()
+    if draw < 0.5:
+        return IntervalSet.of(choice.choice([443, 80, 22, 53, 104, 502, 11112, choice.randrange(1024, 65000)]))
+    low = choice.choice([0, 1, 1024, choice.randrange(1024, 60000)])
+    return IntervalSet.of((low, min(65535, low + choice.choice([100, 1000, 1023, 20000, 64511]))))
+
+
+def wildcard_entries(choice: random.Random, length: int) -> list[Entry]:
+    """Return a set of which two thirds of the addresses have discontiguous wildcard masks of 4 to 64 pieces."""
+    result = []
+    for place in range(1, length):
+        protocol = choice.choices([6, 17, None], [70, 20, 10])[0]
+        box = Box(
+            protocol=IPV4_PROTOCOLS if protocol is None else IntervalSet.of(protocol),
+            source=_wildcard(choice),
+            destination=_wildcard(choice),
+        )
+        if protocol is not None:
+            box = box.replace(destination_port=IntervalSet.of(choice.choice([443, 80, 22, 53, 502])), fragment=WHOLE)
+        result.append(Entry(choice.random() >= 0.2, (box,), f"rule-{place}", place))
+    return [*result, Entry(False, (Box(protocol=IPV4_PROTOCOLS),), "end", length)]
+
+
+def _wildcard(choice: random.Random) -> IntervalSet:
+    address = (10 << 24) + choice.randrange(1 << 16)
+    if choice.random() < 0.33:
+        return IntervalSet.of(address)
+    loose = sum(1 << bit for bit in choice.sample(range(8, 16), choice.randint(2, 6)))
+    found = from_wildcard(address & ~15 | choice.choice([0, 0, 5]), loose | choice.choice([0, 15, 255]))
+    if found is None:
+        raise ValueError("at most 64 pieces were meant")
+    return found
+
+
+def intent_terms(choice: random.Random, length: int) -> list[Ace]:
+    """Return terms with one to five prefixes on each side and up to three ports: about six lines each once rendered."""
+    result = []
+    for place in range(1, length + 1):
+        protocol = choice.choices([6, 17, 1, None], [70, 20, 4, 6])[0]
+        ports = None
+        if protocol in (6, 17):
+            few = choice.sample([443, 80, 22, 53, 104, 502, 2575, 11112, 47808], choice.choice([1, 1, 1, 1, 2]))
+            ports = IntervalSet.of(*few)
+        result.append(
+            Ace(
+                choice.random() >= 0.1, protocol, 4, _group(choice), _group(choice), None, ports, label=f"term-{place}"
+            )
+        )
+    return result
+
+
+def _group(choice: random.Random) -> IntervalSet | None:
+    if choice.random() < 0.05:
+        return None
+    blocks = []
+    for _ in range(choice.choices([1, 2, 3, 4, 5], [45, 25, 14, 9, 7])[0]):
+        size = 1 << choice.choice([0, 0, 0, 4, 6, 8])
+        low = ((10 << 24) + choice.randrange(1 << 18)) // size * size
+        blocks.append((low, low + size - 1))
+    return IntervalSet.of(*blocks)

@@ -14,12 +14,15 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets import nodes as nd
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.building import (
+    action_diagram,
+    entry_diagram,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.enumeration import boxes_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import (
     FIELDS,
     Box,
-    Entry,
     FirstMatchList,
     Packet,
     possible_boxes,
@@ -206,15 +209,9 @@ class Decisions:
     """
 
     def __init__(self, space: PacketSpace, source: FirstMatchList) -> None:
-        nodes = space.nodes
-        parts = [
-            nodes.balanced([nodes.from_box(box, _end(nodes, entry, nd.FIRST_ENTRY - index)) for box in entry.boxes])
-            for index, entry in enumerate(source.entries)
-        ]
-        parts.append(nd.FIRST_ENTRY - len(source.entries))
         self.space = space
         self.source = source
-        self.root = space.clipped(nodes.balanced(parts))
+        self.root = space.clipped(entry_diagram(space.nodes, source))
 
     def entry_of(self, packet: Packet) -> int:
         """Return the index of the deciding entry; ValueError where a condition decides, and for a packet that cannot exist."""
@@ -312,23 +309,13 @@ class Verdicts:
 def verdicts(space: PacketSpace, source: FirstMatchList) -> Verdicts:
     """Return what the list permits, surely or under conditions."""
     nodes = space.nodes
-    parts = []
-    for entry in source.entries:
-        terminal = _end(nodes, entry, nd.MEMBER if entry.permit else nd.REFUSED)
-        parts.append(nodes.balanced([nodes.from_box(box, terminal) for box in entry.boxes]))
-    parts.append(nd.MEMBER if source.default_permit else nd.REFUSED)
-    root = space.clipped(nodes.balanced(parts))
+    root = space.clipped(action_diagram(nodes, source))
     passed = nodes.terminals_changed(root, lambda end: nd.MEMBER if end == nd.MEMBER else nd.NOTHING)
     if not source.is_conditional:
         return Verdicts(PacketSet(space, passed), space.empty, root)
     # Both outcomes occur in every chain that is left at the end of a list: others were simplified away.
     open_ = nodes.terminals_changed(root, lambda end: nd.MEMBER if end <= nd.FIRST_CHAIN else nd.NOTHING)
     return Verdicts(PacketSet(space, passed), PacketSet(space, open_), root)
-
-
-def _end(nodes: nd.Nodes, entry: Entry, outcome: int) -> int:
-    """Return the terminal of an entry: its outcome, or an open chain that waits for what follows."""
-    return nodes.chain([(entry.condition, outcome)]) if entry.condition else outcome
 
 
 def permitted(space: PacketSpace, source: FirstMatchList) -> PacketSet:
