@@ -61,6 +61,12 @@ class IntervalSet:
     def intersect(self, other: IntervalSet) -> IntervalSet:
         """Return the values in both sets."""
         first, second = self.pairs, other.pairs
+        if not first or not second:
+            return IntervalSet()
+        if len(second) == 1 and second[0][0] <= first[0][0] and first[-1][1] <= second[0][1]:
+            return self
+        if len(first) == 1 and first[0][0] <= second[0][0] and second[-1][1] <= first[0][1]:
+            return other
         result: list[Pair] = []
         i = j = 0
         while i < len(first) and j < len(second):
