@@ -158,9 +158,7 @@ def intent_terms(choice: random.Random, length: int) -> list[Ace]:
             few = choice.sample([443, 80, 22, 53, 104, 502, 2575, 11112, 47808], choice.choice([1, 1, 1, 1, 2]))
             ports = IntervalSet.of(*few)
         result.append(
-            Ace(
-                choice.random() >= 0.1, protocol, 4, _group(choice), _group(choice), None, ports, label=f"term-{place}"
-            )
+            Ace(choice.random() >= 0.1, protocol, 4, _group(choice), _group(choice), None, ports, label=f"term-{place}")
         )
     return result
 

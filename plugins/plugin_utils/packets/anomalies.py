@@ -10,18 +10,22 @@ Pairwise checks miss entries covered by several others together; here an entry i
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets import nodes as nd
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.compare import compare
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.dead import dead_indices
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import (
     Decisions,
-    PacketSet,
+    Local,
     PacketSpace,
     permitted,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Box, Entry, FirstMatchList, Packet
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.removable import RemovableSearch
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.sampling import Rows
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.text import packet_text
 
 DEAD, UNION_SHADOWED, CONTRADICTING, REMOVABLE = "dead", "union_shadowed", "contradicting", "removable"
@@ -31,6 +35,7 @@ _CODES = {
     CONTRADICTING: codes.CONTRADICTING,
     REMOVABLE: codes.REMOVABLE,
 }
+LOCAL_SHARE = 0.25  # of dead to live entries, below which certificates come from small diagrams
 
 
 @dataclass(frozen=True)
@@ -79,36 +84,90 @@ def find_anomalies(
 ) -> list[Anomaly]:
     """Return all anomalies of a list in the order of its entries. Exact for all packets.
 
-    ``removable`` False leaves the dearer search for removable entries out (quadratic in overlapping entries).
+    ``removable`` False leaves the dearer search for removable entries out.
     """
     space = space or PacketSpace()
-    decided = Decisions(space, source)
-    found = dead_entries(source, decided)
+    rows = None if source.is_conditional else Rows(source)
+    found = dead_entries(source, space, rows)
     if removable:
-        found += removable_entries(source, {item.index for item in found}, space)
+        dead = {item.index for item in found}
+        if rows is None:
+            found += removable_entries(source, dead, space)
+        else:
+            found += [
+                Anomaly(REMOVABLE, item.index, source.entries[item.index], item.covering, item.witness)
+                for item in RemovableSearch(source, dead, rows).find()
+            ]
     return sorted(found, key=lambda item: item.index)
 
 
-def dead_entries(source: FirstMatchList, decided: Decisions) -> list[Anomaly]:
-    """Return the entries that decide no packet: dead, union_shadowed or contradicting."""
+def dead_entries(source: FirstMatchList, space: PacketSpace, rows: Rows | None = None) -> list[Anomaly]:
+    """Return the entries that decide no packet: dead, union_shadowed or contradicting. ``rows``: those of the list, if made."""
+    dead = dead_indices(source, rows, space)
+    if not dead:
+        return []
+    gone = set(dead)
+    live = replace(
+        source,
+        entries=tuple(
+            replace(entry, boxes=()) if index in gone and not entry.condition else entry
+            for index, entry in enumerate(source.entries)
+        ),
+    )
+    local = rows is not None and len(dead) < LOCAL_SHARE * (len(source.entries) - len(dead))
+    takers: _Takers | _LocalTakers = (
+        _LocalTakers(rows, gone) if rows and local else _Takers(Decisions(space, live), rows)
+    )
     result = []
-    hulls = _Hulls(source.entries)
-    for index, entry in enumerate(source.entries):
-        if index in decided.reached:
-            continue
-        packets = decided.space.from_boxes(entry.boxes)
-        instead = decided.within(packets)
-        takers = tuple(other for other in instead.indices if _may_cover(source, other, index))
-        opposite = tuple(other for other in takers if source.entries[other].permit != entry.permit)
+    for index in dead:
+        entry = source.entries[index]
+        instead = takers.of(index, entry)
+        covers = tuple(other for other in instead.indices if _may_cover(source, other, index))
+        opposite = tuple(other for other in covers if source.entries[other].permit != entry.permit)
         if opposite:
             kind, blamed = CONTRADICTING, opposite
         else:
-            single = _single_cover(source, index, packets, takers, hulls, decided.space)
+            single = _single_cover(source, index, covers, rows, space)
             kind, blamed = (DEAD if len(single) <= 1 else UNION_SHADOWED), single
-        shown = opposite or takers
+        shown = opposite or covers
         witness = instead.witness(shown[0]) if shown else None
         result.append(Anomaly(kind, index, entry, blamed, witness))
     return result
+
+
+class _Takers:
+    """Who decides the packets of dead entries, by the diagram of the whole list."""
+
+    def __init__(self, decided: Decisions, rows: Rows | None) -> None:
+        self._decided = decided
+        self._rows = rows
+
+    def of(self, index: int, entry: Entry) -> Local:
+        if self._rows is not None:
+            return self._decided.within_boxes(self._rows.boxes[self._rows.begin[index] : self._rows.begin[index + 1]])
+        return self._decided.within(self._decided.space.from_boxes(entry.boxes))
+
+
+class _LocalTakers:
+    """The same by small diagrams of what meets an entry: better where few entries of a long list are dead."""
+
+    def __init__(self, rows: Rows, gone: set[int]) -> None:
+        self._rows = rows
+        self._live = rows.rows_of(index for index in range(len(rows.begin) - 1) if index not in gone)
+
+    def of(self, index: int, entry: Entry) -> Local:
+        rows, nodes = self._rows, nd.Nodes()
+        roots = []
+        for row in range(rows.begin[index], rows.begin[index + 1]):
+            met = rows.overlapping(row, self._live[: rows.begin[index]]).tolist()
+            parts = [
+                nodes.from_box(rows.boxes[other].intersect(rows.boxes[row]), nd.FIRST_ENTRY - int(rows.entry[other]))
+                for other in met
+            ]
+            roots.append(nodes.balanced(parts))
+        root = nodes.balanced(roots)
+        ends = [node for node in nodes.reachable(root) if node <= nd.FIRST_ENTRY]
+        return Local(nodes, root, tuple(sorted(nd.FIRST_ENTRY - end for end in ends)))
 
 
 def _may_cover(source: FirstMatchList, other: int, index: int) -> bool:
@@ -117,17 +176,20 @@ def _may_cover(source: FirstMatchList, other: int, index: int) -> bool:
 
 
 def _single_cover(
-    source: FirstMatchList, index: int, packets: PacketSet, instead: tuple[int, ...], hulls: _Hulls, space: PacketSpace
+    source: FirstMatchList, index: int, instead: tuple[int, ...], rows: Rows | None, space: PacketSpace
 ) -> tuple[int, ...]:
     """Return the first earlier entry that covers all the packets alone, else the entries that decide them together."""
     if len(instead) <= 1:
         return instead
-    for other in hulls.around(index):
-        earlier = source.entries[other]
-        if _may_cover(source, other, index) and all(
-            any(mine.covers(yours) for mine in earlier.boxes) for yours in source.entries[index].boxes
-        ):
-            return (other,)
+    if rows is not None:
+        before = rows.rows_of(instead)
+        shared: set[int] | None = None
+        for row in range(rows.begin[index], rows.begin[index + 1]):
+            covers = {int(rows.entry[other]) for other in rows.covering(row, rows.overlapping(row, before))}
+            shared = covers if shared is None else shared & covers
+        if shared:
+            return (min(shared),)
+    packets = space.from_boxes(source.entries[index].boxes)
     for other in instead:
         if packets.is_subset_of(space.from_boxes(source.entries[other].boxes)):
             return (other,)
@@ -140,11 +202,6 @@ class _Hulls:
     def __init__(self, entries: Sequence[Entry]) -> None:
         self._rows = [(index, *_hull(entry.boxes)) for index, entry in enumerate(entries) if _alive(entry.boxes)]
         self._hull = {row[0]: row[1:] for row in self._rows}
-
-    def around(self, index: int) -> list[int]:
-        """Return the earlier entries whose ranges hold those of the entry."""
-        low, high, left, right = self._hull.get(index, (0, 0, 0, 0))
-        return [i for i, a, b, c, d in self._rows if i < index and a <= low and b >= high and c <= left and d >= right]
 
     def near(self, index: int) -> list[int]:
         """Return the other entries whose ranges overlap those of the entry, rising."""
@@ -167,7 +224,8 @@ def _hull(boxes: Sequence[Box]) -> tuple[int, int, int, int]:
 def removable_entries(source: FirstMatchList, skip: Iterable[int], space: PacketSpace) -> list[Anomaly]:
     """Return the entries whose removal changes nothing, found from the bottom up, so that all may be removed together.
 
-    ``skip`` are indices taken as removed already (the dead ones).
+    ``skip`` are indices taken as removed already (the dead ones). The slow way by set algebra, quadratic in overlapping entries, for
+    lists with conditions; ``RemovableSearch`` gives the same answer for all others.
     """
     removed = set(skip)
     hulls = _Hulls(source.entries)

@@ -68,8 +68,7 @@ def _settled(rows: Rows, alive: Any, open_rows: Any, useful: Any, space: PacketS
 
 def _is_covered(rows: Rows, row: int, index: int, useful: Any, space: PacketSpace) -> bool:
     """Return whether earlier entries hold every packet of a row."""
-    before = int(np.searchsorted(rows.entry, index))
-    among = rows.overlapping(row, useful[:before])
+    among = rows.overlapping(row, useful[: rows.begin[index]])
     if rows.covering(row, among):
         return True
     return not leftover(space, rows.boxes[row], [rows.boxes[other] for other in among.tolist()])

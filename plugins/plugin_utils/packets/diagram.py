@@ -261,19 +261,38 @@ class Decisions:
         ends = [node for node in nodes.reachable(local) if node <= nd.FIRST_ENTRY]
         return Local(nodes, local, tuple(sorted({index for end in ends for index in self._indices(end)})))
 
+    def within_boxes(self, boxes: Iterable[Box]) -> Local:
+        """Return the same for the packets of boxes that hold possible packets only, without building their diagram."""
+        chosen = tuple(boxes)
+        nodes = self.space.nodes
+        ends = {end for box in chosen for end in nodes.ends_within(self.root, box.sets())}
+        found = {index for end in ends if end <= nd.FIRST_ENTRY for index in self._indices(end)}
+        return Local(nodes, self.root, tuple(sorted(found)), chosen)
+
 
 @dataclass(frozen=True)
 class Local:
-    """The entries that decide some packets: ``indices`` rising, and a witness of each on demand."""
+    """The entries that decide some packets: ``indices`` rising, and a witness of each on demand.
+
+    ``boxes``: the packets are those of the diagram inside them; none: all that it decides.
+    """
 
     nodes: nd.Nodes
     root: int
     indices: tuple[int, ...]
+    boxes: tuple[Box, ...] = ()
 
     def witness(self, index: int) -> Packet:
         """Return one of the packets that the entry decides; ``index`` is one of ``indices``."""
         wanted = nd.FIRST_ENTRY - index
-        return Packet(*ordinary_values(self.nodes, self.root, lambda end: wanted in self.nodes.outcomes(end)))
+
+        def is_wanted(end: int) -> bool:
+            return wanted in self.nodes.outcomes(end)
+
+        for box in self.boxes:
+            if any(is_wanted(end) for end in self.nodes.ends_within(self.root, box.sets())):
+                return Packet(*ordinary_values(self.nodes, self.root, is_wanted, box.sets()))
+        return Packet(*ordinary_values(self.nodes, self.root, is_wanted))
 
 
 def leaf(nodes: nd.Nodes, root: int, packet: Packet) -> int:

@@ -15,7 +15,8 @@ outcome is the tail's are dropped. So lists that agree whatever the conditions s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import FIELD_MAXIMUM, IntervalSet
@@ -296,6 +297,31 @@ class Nodes:
         for bound, child in zip(self.bounds[node], self.children[node], strict=True):
             yield low, bound, child
             low = bound + 1
+
+    def ranges_within(self, node: int, values: IntervalSet) -> Iterator[tuple[int, int, int]]:
+        """Yield (low, high, child) of an inner node inside a set of values."""
+        bounds, children = self.bounds[node], self.children[node]
+        for low, high in values.pairs:
+            place = bisect_left(bounds, low)
+            while low <= high:
+                yield low, min(high, bounds[place]), children[place]
+                low = bounds[place] + 1
+                place += 1
+
+    def ends_within(self, root: int, sets: Sequence[IntervalSet]) -> set[int]:
+        """Return the terminals that packets of a box lead to; much cheaper than the diagram of the intersection."""
+        seen = {root}
+        stack = [root]
+        while stack:
+            node = stack.pop()
+            if node >= 0:
+                bounds, children = self.bounds[node], self.children[node]
+                for low, high in sets[self.level[node]].pairs:
+                    first = bisect_left(bounds, low)
+                    new = set(children[first : bisect_left(bounds, high, first) + 1]) - seen
+                    seen |= new
+                    stack += new
+        return {node for node in seen if node < 0}
 
     def balanced(self, parts: list[int]) -> int:
         """Return ``first`` over the parts in order, as a balanced tree (3 to 7 times faster, facts/policy.md section 5 b1)."""

@@ -48,7 +48,7 @@ class RemovableSearch:
         self._gone = gone
         self.kept = ~gone[self.rows.entry]
         self.permit = np.array([entry.permit for entry in source.entries] or [False], dtype=bool)[self.rows.entry]
-        self._begin = np.searchsorted(self.rows.entry, np.arange(len(source.entries) + 1))
+        self._begin = self.rows.begin
         self._mask = bit_mask(self.kept, self.rows.words)
         self._generator = np.random.default_rng(1)
         self._nodes = nd.Nodes()

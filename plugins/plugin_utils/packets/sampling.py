@@ -11,6 +11,7 @@ What samples show is certain (a packet that an entry decides proves it alive); w
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Iterable
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
@@ -31,7 +32,8 @@ _POSSIBLE = possible_boxes()
 class Rows:
     """The boxes of a list, clipped to possible packets, in the order of the entries.
 
-    ``entry``: the entry of each row; ``low``, ``high``: first and last cell of each row, by field (columns: rows); ``single``: rows
+    ``entry``: the entry of each row; ``begin``: the first row of each entry, then the number of rows;
+    ``low``, ``high``: first and last cell of each row, by field (columns: rows); ``single``: rows
     whose every field is one interval, so that ``low`` and ``high`` say all about them.
     """
 
@@ -43,6 +45,7 @@ class Rows:
                 found += [(index, part) for part in parts if not part.is_empty]
         self.boxes = [box for _index, box in found]
         self.entry = np.array([index for index, _box in found], dtype=np.int64)
+        self.begin = np.searchsorted(self.entry, np.arange(len(source.entries) + 1)).tolist()
         self.count = len(found)
         self.words = (self.count + 63) // 64
         sets = [box.sets() for box in self.boxes]
@@ -79,6 +82,13 @@ class Rows:
         np.bitwise_xor.accumulate(bits, axis=0, out=bits)
         self.starts.append(starts)
         self._bits.append(bits if len(starts) > 2 or not bits[0].all() else None)
+
+    def rows_of(self, entries: Iterable[int]) -> Any:
+        """Return a boolean mask of the rows of some entries."""
+        chosen = np.zeros(self.count, dtype=bool)
+        for index in entries:
+            chosen[self.begin[index] : self.begin[index + 1]] = True
+        return chosen
 
     def matching(self, points: Any) -> Any:
         """Return the bit set of the rows that match each point (points: cells, one column per point)."""
@@ -123,9 +133,7 @@ class Rows:
         """Return the rows that hold every packet of a row."""
         low, high = self.low[:, row : row + 1], self.high[:, row : row + 1]
         held = ((self.low[:, among] <= low) & (self.high[:, among] >= high)).all(axis=0)
-        return [
-            int(other) for other in among[held] if self.single[other] or self.boxes[other].covers(self.boxes[row])
-        ]
+        return [int(other) for other in among[held] if self.single[other] or self.boxes[other].covers(self.boxes[row])]
 
     def packet(self, point: Any) -> Packet:
         """Return a packet of a point: the lowest value of each cell."""

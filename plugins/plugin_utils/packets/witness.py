@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets import nodes as nd
-from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import FIELD_MAXIMUM
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import FIELD_MAXIMUM, IntervalSet
 
 # Tried in this order before the smallest value is taken. An opening SYN shows more than an ACK, a client port more than 0.
 _COMMON_PORTS = (443, 80, 22, 53, 502, 104, 2575, 11112, 47808, 161, 123, 3389, 445, 8443, 8080, 1024, 49152)
@@ -22,6 +22,7 @@ _ORDINARY: dict[str, tuple[int, ...]] = {
     "source_port": (49152, 50000, 32768, 1024, *_COMMON_PORTS),
 }
 _FIELDS = tuple(FIELD_MAXIMUM)
+_ANYWHERE = tuple(IntervalSet.everything(name) for name in _FIELDS)
 
 
 def is_member(terminal: int) -> bool:
@@ -29,8 +30,14 @@ def is_member(terminal: int) -> bool:
     return terminal == nd.MEMBER
 
 
-def ordinary_values(nodes: nd.Nodes, root: int, wanted: Callable[[int], bool] = is_member) -> list[int]:
-    """Return field values of one packet that leads from the root to a wanted terminal; the root must lead to one."""
+def ordinary_values(
+    nodes: nd.Nodes, root: int, wanted: Callable[[int], bool] = is_member, sets: Sequence[IntervalSet] | None = None
+) -> list[int]:
+    """Return field values of one packet that leads from the root to a wanted terminal; the root must lead to one.
+
+    ``sets``: the fields of a box in which to stay.
+    """
+    inside = sets or _ANYWHERE
     known: dict[int, bool] = {}
 
     def leads(node: int) -> bool:
@@ -39,23 +46,25 @@ def ordinary_values(nodes: nd.Nodes, root: int, wanted: Callable[[int], bool] = 
             return wanted(node)
         found = known.get(node)
         if found is None:
-            found = known[node] = any(leads(child) for child in nodes.children[node])
+            found = known[node] = any(
+                leads(child) for _low, _high, child in nodes.ranges_within(node, inside[nodes.level[node]])
+            )
         return found
 
     values: list[int] = []
     node = root
     for level, field in enumerate(_FIELDS):
         if node < 0 or nodes.level[node] != level:
-            values.append(_pick(field, [(0, FIELD_MAXIMUM[field])], values))
+            values.append(_pick(field, inside[level].pairs, values))
             continue
-        ranges = [(low, high) for low, high, child in nodes.ranges(node) if leads(child)]
+        ranges = [(low, high) for low, high, child in nodes.ranges_within(node, inside[level]) if leads(child)]
         value = _pick(field, ranges, values)
         values.append(value)
         node = next(child for low, high, child in nodes.ranges(node) if low <= value <= high)
     return values
 
 
-def _pick(field: str, ranges: list[tuple[int, int]], before: list[int]) -> int:
+def _pick(field: str, ranges: Sequence[tuple[int, int]], before: list[int]) -> int:
     wanted = _ORDINARY.get(field, (0,))
     if field == "detail" and before[0] % 256 in (1, 58):
         wanted = (2048, 32768, *wanted)
