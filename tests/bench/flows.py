@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How fast exports and captures are read, against other readers in the same run: CPU seconds, since the machine may be shared.
 
-NetFlow v9 is decoded here and by the `netflow` and `netflume` packages where these are installed; packets are read here and by tshark
-where it is. What is compared ends at the same point: records as columns here, records as objects there; tuples and lengths for packets.
+NetFlow v9 is decoded here and by the `netflow` and `netflume` packages where these are installed; packets are read here and by tshark and
+softflowd where they are, files of nfcapd here and by nfdump. What is compared ends at the same point: records as columns here, records
+as objects or text there; tuples and lengths for packets; conversations for softflowd.
 """
 
 from __future__ import annotations
@@ -15,16 +16,26 @@ import resource
 import shutil
 import struct
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import store
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.ingest import ingest
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources import listener, netflow
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources import (
+    export_pcap,
+    listener,
+    netflow,
+    nfcapd,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.pcap import PacketCapture
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.templates import Templates
 from tests.unit.flows import packets
 
 EXPORTER = "192.0.2.1"
@@ -37,7 +48,15 @@ START = 1_795_392_000
 
 def run(full: bool) -> dict[str, Any]:
     """Return rates in records or packets per CPU second, and their ratios."""
-    made = {**exports(full), **captures(full)}
+    made = {**exports(full), **captures(full), **loopback(full), **collector_files(full)}
+    package = made.get("netflow_package_records_per_cpu_second")
+    if package:
+        made["loopback_to_columns_times_netflow_package"] = round(
+            made["loopback_to_columns_records_per_cpu_second"] / package, 1
+        )
+        made["loopback_to_parquet_times_netflow_package"] = round(
+            made["loopback_to_parquet_records_per_cpu_second"] / package, 1
+        )
     assert made["netflow_v9_records_per_cpu_second"] > 200_000, "the target is 200,000 records a second on one core"
     return made
 
@@ -128,6 +147,117 @@ def _netflume_package(package: Any, sent: list[bytes]) -> int:
     return sum(len(package.parse_message(each, EXPORTER, templates)[1]) for each in sent)
 
 
+FIXED = {
+    "kind": 11, "size": 104, "elements": 4, "exporter": 1, "kind2": 2, "size2": 12, "kind1": 1, "size1": 52, "kind4": 4, "size4": 20,
+    "kind12": 12, "size12": 8, "protocol": 6, "tcp": 27,
+}  # fmt: skip
+SENDER = """
+import socket, sys, time
+sys.path[:0] = [{root!r}, {root!r} + "/collections"]
+from tests.bench.flows import datagrams
+sent = datagrams({count})
+sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sender.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 << 20)
+start = time.monotonic()
+done, late = 0, 0.0
+while done < len(sent):
+    due = min(len(sent), int((time.monotonic() - start) * {rate}) + 1)
+    for each in sent[done:due]:
+        sender.sendto(each, ("127.0.0.1", {port}))
+    done = due
+    time.sleep(0.001)
+print(time.monotonic() - start)
+"""
+
+
+def loopback(full: bool) -> dict[str, Any]:
+    """Measure the listener at 500,000 records a second offered over loopback, then its import to oriented Parquet and rollup."""
+    seconds = 20 if full else 3
+    count = seconds * 500_000 // RECORDS_PER_DATAGRAM
+    records = (count - 1) * RECORDS_PER_DATAGRAM
+    root = str(Path(__file__).resolve().parents[2])
+    with tempfile.TemporaryDirectory() as folder, listener.open_socket("127.0.0.1", 0) as sock:
+        script = SENDER.format(root=root, count=count, rate=500_000 / RECORDS_PER_DATAGRAM, port=sock.getsockname()[1])
+        path = Path(folder) / "heard.pcap"
+        sender = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+        allowed, bounds = (
+            listener.networks_of(["127.0.0.1"]),
+            listener.Bounds(seconds=seconds * 10 + 60, datagrams=count),
+        )
+        listening, _wall, received = cpu_seconds(lambda: listener.listen(sock, path, allowed, bounds))
+        took = float(sender.communicate()[0])
+        decoding, _wall, rows = cpu_seconds(
+            lambda: sum(table.num_rows for table in export_pcap.ExportCapture(path, Templates()).tables())
+        )
+        storing, _wall, result = cpu_seconds(lambda: ingest([path], Path(folder) / "data"))
+    assert rows == result.records == received.datagrams * RECORDS_PER_DATAGRAM - RECORDS_PER_DATAGRAM
+    return {
+        "loopback_offered_records_per_second": round(records / took),
+        "loopback_datagrams_sent": count,
+        "loopback_datagrams_lost": count - received.datagrams,
+        "loopback_listening_records_per_cpu_second": round(rows / listening),
+        "loopback_to_columns_records_per_cpu_second": round(rows / (listening + decoding)),
+        "loopback_to_parquet_records_per_cpu_second": round(rows / (listening + storing)),
+    }
+
+
+def collector_files(full: bool) -> dict[str, Any]:
+    """Measure reading a file of nfcapd, importing it, and nfdump's own text of it."""
+    count = 4_000_000 if full else 400_000
+    with tempfile.TemporaryDirectory() as folder:
+        path = collector_file(Path(folder) / "nfcapd.202611230000", count)
+        source = nfcapd.CollectorFile(path)
+        spent, _wall, rows = cpu_seconds(lambda: sum(table.num_rows for table in source.tables()))
+        assert rows == count
+        made: dict[str, Any] = {"nfcapd_records": count, "nfcapd_read_records_per_cpu_second": round(count / spent)}
+        spent, wall, result = cpu_seconds(lambda: ingest([path], Path(folder) / "data"))
+        assert result.records == count
+        made["nfcapd_import_records_per_cpu_second"] = round(count / spent)
+        made["nfcapd_import_wall_seconds"] = round(wall, 2)
+        if shutil.which("nfdump"):
+            command = ["nfdump", "-r", str(path), "-q", "-o", "csv"]
+            theirs, _wall, _done = cpu_seconds(lambda: subprocess.run(command, stdout=subprocess.DEVNULL, check=True))
+            made["nfdump_csv_records_per_cpu_second"] = round(count / theirs)
+            made["nfcapd_read_times_nfdump_csv"] = round(made["nfcapd_read_records_per_cpu_second"] * theirs / count, 1)
+            made["nfcapd_import_times_nfdump_csv"] = round(theirs / spent, 1)
+    return made
+
+
+def collector_file(path: Path, count: int) -> Path:
+    """Write a file of nfcapd (LZ4) of both directions of made-up connections over a day."""
+    names = (
+        ("kind", "u2"), ("size", "u2"), ("elements", "u2"), ("engine", "u2"), ("exporter", "u2"), ("flags", "u1"), ("version", "u1"),
+        ("kind2", "u2"), ("size2", "u2"), ("source", "u4"), ("target", "u4"), ("kind1", "u2"), ("size1", "u2"), ("first", "u8"),
+        ("last", "u8"), ("received", "u8"), ("packets", "u8"), ("bytes", "u8"), ("source_port", "u2"), ("target_port", "u2"),
+        ("protocol", "u1"), ("tcp", "u1"), ("forward", "u1"), ("service", "u1"), ("kind4", "u2"), ("size4", "u2"), ("input", "u4"),
+        ("output", "u4"), ("masks", "u8"), ("kind12", "u2"), ("size12", "u2"), ("router", "u4"),
+    )  # fmt: skip
+    rng = np.random.default_rng(1)
+    blocks = []
+    for start in range(0, count, 50_000):
+        size = min(50_000, count - start)
+        rows = np.zeros(size, dtype=np.dtype([(name, "<" + kind) for name, kind in names]))
+        for name, value in FIXED.items():
+            rows[name] = value
+        pair, reply = (start + np.arange(size)) // 2, np.arange(size) % 2 == 1
+        client = 0x0A000000 + (pair * 7919) % 20_000
+        server = 0x0AFF0000 + (pair * 104_729) % 2_000
+        port = np.array([443, 502, 104, 80, 2575])[server % 5]
+        own = 32_768 + (pair * 31) % 28_000
+        rows["source"], rows["target"] = np.where(reply, server, client), np.where(reply, client, server)
+        rows["source_port"], rows["target_port"] = np.where(reply, port, own), np.where(reply, own, port)
+        rows["packets"] = rng.integers(1, 50, size)
+        rows["bytes"] = rows["packets"] * 200
+        rows["first"] = START * 1000 + pair * 86_400_000 // max(1, count // 2) + reply
+        rows["last"] = rows["first"] + 200
+        data = pa.compress(rows.tobytes(), codec="lz4_raw", asbytes=True)
+        blocks.append(struct.pack("<IIHH", size, len(data), 3, 0) + data)
+    body = b"".join(blocks)
+    header = struct.pack("<HHIQBBHIQII", 0xA50C, 2, 0x1070100, START, 3, 0, 0, 1, 40 + len(body), 0, len(blocks))
+    path.write_bytes(header + body)
+    return path
+
+
 def captures(full: bool) -> dict[str, Any]:
     """Measure reading of packets against tshark, and the whole way to the rollup."""
     sessions = 100_000 if full else 20_000
@@ -156,6 +286,28 @@ def captures(full: bool) -> dict[str, Any]:
             assert done.stdout.count(b"\n") == len(frames)
             made["tshark_packets_per_cpu_second"] = round(len(frames) / spent)
             made["times_tshark"] = round(made["pcap_packets_per_cpu_second"] * spent / len(frames), 1)
+        tool = shutil.which("softflowd", path="/usr/sbin:/usr/bin:/sbin:/bin")
+        if tool:
+            with listener.open_socket("127.0.0.1", 0) as sock:
+                target = f"127.0.0.1:{sock.getsockname()[1]}"
+                command = [
+                    tool,
+                    "-r",
+                    str(path),
+                    "-n",
+                    target,
+                    "-v",
+                    "9",
+                    "-d",
+                    "-p",
+                    str(Path(folder) / "pid"),
+                    "-c",
+                    "none",
+                    "-m",
+                    "1000000",
+                ]
+                spent, wall, done = cpu_seconds(lambda: subprocess.run(command, capture_output=True, check=True))
+            made["softflowd_packets_per_cpu_second"] = round(len(frames) / spent)
         data_dir = Path(folder) / "data"
         spent, wall, result = cpu_seconds(lambda: ingest([path], data_dir))
         assert result.connections == sessions

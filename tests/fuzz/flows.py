@@ -35,7 +35,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.k
 from tests.conftest import corpora_directory
 from tests.unit.flows import packets, test_nfcapd, test_sflow
 
-SECONDS, GROWTH, ADDRESS_SPACE = 2.0, 512 << 20, 6 << 30
+SECONDS, GROWTH, ADDRESS_SPACE = 2.0, 512 << 20, 16 << 30
 LARGEST_SEED = 60_000
 INTERESTING = (0, 1, 2, 3, 4, 5, 9, 10, 255, 256, 257, 1023, 0x7FFF, 0x8000, 0xFFFF, 0x10000, 0x7FFFFFFF, 0xFFFFFFFF)
 Seed = tuple[str, bytes, dict[str, Any]]
