@@ -17,6 +17,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import Opaque, ParsedAcl
 from tests.conftest import corpora_directory
 from tests.corpora.count import entry_lines
+from tests.corpora.verdicts import check
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "acl-dialects.md"
 BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
@@ -43,7 +44,7 @@ class Family:
 
 @dataclass
 class Row:
-    """Figures of one command: entry lines (equal lists once), how they were read, and lists that are opaque as a whole."""
+    """Figures of one command: entry lines (equal lists once), how they were read, and verdicts on them (packets, right or wrong)."""
 
     platform: str
     command: str
@@ -55,6 +56,8 @@ class Row:
     excluded: Counter[str] = field(default_factory=Counter)
     opaque: list[str] = field(default_factory=list)
     uncounted: list[str] = field(default_factory=list)
+    verdicts: int = 0
+    wrong: int = 0
 
 
 def files_of(source: Source, corpora: Path) -> list[Path]:
@@ -72,10 +75,14 @@ def measure(family: Family, corpora: Path) -> list[Row]:
     """Return a row for each source of a platform that has files; equal lists of a platform count once."""
     rows = []
     seen: set[tuple[str, ...]] = set()
+    outcome = check(family.platform, corpora)
     for source in family.sources:
         row = Row(family.platform, source.command)
         for path in files_of(source, corpora):
             row.files += 1
+            file = str(path.relative_to(corpora))
+            row.verdicts += outcome.checked[file]
+            row.wrong += outcome.wrong[file]
             _measure_file(family, source, path, row, seen)
         if row.files:
             rows.append(row)
@@ -115,7 +122,7 @@ def table(rows: Iterable[Row]) -> str:
     rows = list(rows)
     head = (
         "| platform | command or source | files | lists | entry lines | understood | of these with a condition | excluded | "
-        "opaque | understood of the rest |\n|---|---|---|---|---|---|---|---|---|---|\n"
+        "opaque | understood of the rest | verdicts | wrong |\n|---|---|---|---|---|---|---|---|---|---|---|---|\n"
     )
     result = [head]
     for platform in dict.fromkeys(row.platform for row in rows):
@@ -138,6 +145,7 @@ def _line(command: str, rows: list[Row]) -> str:
     figures = [
         rows[0].platform, command, sum(row.files for row in rows), sum(row.lists for row in rows), entries, understood,
         sum(row.conditional for row in rows), excluded, sum(len(row.opaque) for row in rows), share,
+        sum(row.verdicts for row in rows), sum(row.wrong for row in rows),
     ]  # fmt: skip
     return "| " + " | ".join(map(str, figures)) + " |\n"
 

@@ -19,7 +19,9 @@ IGMP = 2
 _STATES = ("(active)", "(inactive)")
 _BYTE = re.compile(r"[0-9]{1,3}\Z")
 _NUMBER = re.compile(r"[0-9]{1,7}\Z")
-_NAME = re.compile(r"[^\s()?]+\Z")
+_NAME = re.compile(
+    r"[!-'*->@-~]{1,128}\Z"
+)  # printable, without the parentheses of a state and the "?" that asks for help
 # Word -> names of its values, greatest number; IPv4 and IPv6.
 _VALUES: dict[str, tuple[dict[str, int], int]] = {
     "dscp": (names.DSCPS, 63),

@@ -106,7 +106,7 @@ def test_objects_of_one_switch_do_not_leave_it(platform: str, condition: str) ->
 
 
 @pytest.mark.parametrize(
-    "condition", ["vlan 5", "time-range a b", "dscp ef log", "source object-group a\nb", "source object-group a?", "log", "syn", ""]
+    "condition", ["vlan 5", "time-range a b", "dscp ef log", "source object-group a\nb", "source object-group a?", "time-range a\x1ab", "time-range a?", "time-range (a", "log", "syn", ""]
 )  # fmt: skip
 def test_conditions_of_other_syntaxes_are_refused(condition: str) -> None:
     with pytest.raises(FindingError, match="SW1204"):
