@@ -105,9 +105,13 @@ def test_objects_of_one_switch_do_not_leave_it(platform: str, condition: str) ->
         registry.render(platform, "L", [Ace(True, 6, conditions=(condition,))])
 
 
-@pytest.mark.parametrize(
-    "condition", ["vlan 5", "time-range a b", "dscp ef log", "source object-group a\nb", "source object-group a?", "time-range a\x1ab", "time-range a?", "time-range (a", "log", "syn", ""]
-)  # fmt: skip
+FOREIGN = [
+    "vlan 5", "time-range a b", "dscp ef log", "source object-group a\nb", "source object-group a?", "time-range a\x1ab",
+    "time-range a?", "time-range (a", "log", "syn", "",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("condition", FOREIGN)
 def test_conditions_of_other_syntaxes_are_refused(condition: str) -> None:
     with pytest.raises(FindingError, match="SW1204"):
         registry.render("ios", "L", [Ace(True, 6, conditions=(condition,))])

@@ -394,6 +394,8 @@ def packets(choice: random.Random, line: Line) -> list[dict]:
     source_ports, not_source_ports = near(line.source_port)
     destination_ports, not_destination_ports = near(line.destination_port)
     kinds = [line.message or (8, 0), (3, 4), (11, 0), (0, 0), (3, 13)]
+    if line.message and line.message[1] is not None:
+        kinds += [(line.message[0], line.message[1] + 1)] * 2  # the same type with the next code
     messages = [(kind, choice.choice([0, 1, 4]) if code is None else code) for kind, code in kinds]
     protocols = [line.protocol if line.protocol is not None else choice.choice([6, 17, 47])]
     if line.services:
