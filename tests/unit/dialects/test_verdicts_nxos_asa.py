@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -24,6 +26,28 @@ WHOLE_LIST = ("of the 888 elements", "gaps: lines are missing", "is not an IPv6 
 @lru_cache(maxsize=4)
 def blocks(platform: str) -> list[dict[str, Any]]:
     return list(yaml.safe_load((FOLDER / f"{platform}.yaml").read_text(encoding="utf-8")))
+
+
+KEYWORDS = {
+    "nxos": "any host addrgroup portgroup eq neq gt lt range established fragments log dscp precedence ttl packet-length http-method "
+    "tcp-option-length tcp-flags-mask nve time-range ip ipv6 tcp udp icmp igmp ack fin psh rst syn urg permit deny",
+    "asa": "any any4 any6 host object object-group eq neq gt lt range log disable alerts informational default interval inactive ip "
+    "time-range tcp udp icmp icmp6 sctp gre permit deny security-group user object-group-security interface fqdn standard extended",
+}
+SHAPES = {
+    "IPv4 prefix": r"\d\.\d+/\d+", "IPv6 prefix": r":\S*/\d+", "address and mask": r"\d+(?:\.\d+){3} \d+(?:\.\d+){3}",
+    "counter": r"\[match=|hitcnt=", "port by name": r" (?:eq|lt|gt|neq|range) [a-z]", "protocol by number": r"(?:permit|deny) \d+ ",
+    "source ports": r" (?:eq|gt|lt|neq|range) (?:\S+ ){1,2}(?:any|host|\d+\.|addrgroup|object)",
+    "message by number": r"icmp .*[a-z0-9.] \d+(?: \(hitcnt.*)?$", "message with code": r"icmp .*[a-z0-9.] \d+ \d+(?: \(hitcnt.*)?$",
+    "message by name": r"icmp .* (?:[a-z]+-[a-z-]+|echo|unreachable|traceroute|redirect)(?: \(hitcnt.*)?$",
+}  # fmt: skip
+
+
+def forms(platform: str, line: str) -> set[str]:
+    """Return the syntax forms of a raw line."""
+    return {word for word in line.split() if word in KEYWORDS[platform].split()} | {
+        name for name, shape in SHAPES.items() if re.search(shape, line)
+    }
 
 
 def in_entry(ace: Ace, found: Packet, parsed: ParsedAcl) -> bool:
@@ -62,7 +86,8 @@ def judge(parsed: ParsedAcl, cases: list[list[Any]]) -> list[str]:
 @pytest.mark.parametrize("platform", ["nxos", "asa"])
 def test_verdicts(platform: str, corpora: Path) -> None:
     wrong: list[str] = []
-    count = 0
+    seen: set[tuple[Any, ...]] = set()
+    counted: Counter[str] = Counter()
     for block in blocks(platform):
         text = (
             block["text"]
@@ -72,9 +97,16 @@ def test_verdicts(platform: str, corpora: Path) -> None:
         (parsed,) = [item for item in registry.parse(platform, text) if item.name == block["list"]]
         assert all(any(reason in line.reason for reason in WHOLE_LIST) for line in parsed.opaque), parsed.opaque
         wrong += judge(parsed, block["verdicts"])
-        count += len(block["verdicts"])
+        lines = text.split("\n")
+        for packet_text, _action, line, *only in block["verdicts"]:
+            case = (block.get("file"), block["list"], packet_text, *only)
+            assert case not in seen, case
+            seen.add(case)
+            place = only[0] if only else line
+            counted.update(forms(platform, lines[place - 1]) if place > 0 else ["end"] if place == 0 else [])
     assert not wrong, "\n".join(wrong)
-    assert count >= 300
+    assert len(seen) >= 300
+    assert {form: count for form, count in counted.items() if count < 3} == {}, "each form at least three times"
 
 
 @pytest.mark.parametrize("platform", ["nxos", "asa"])

@@ -310,7 +310,6 @@ SOURCES = {
         ("policy-corpora/batfish-configs/vendor/cisco_nxos/grammar/testconfigs/nxos_ip_access_list", {
             "acl_icmp": "only", "acl_tcp_destination_ports_named": "only", "acl_udp_destination_ports_named": "only",
             "acl_tcp_flags": "only", "acl_tcp_established": "list", "acl_common_ip_options_log": "list",
-                "acl_l4_fragments_semantics": "list",
             "acl_common_ip_options_dscp": "open", "acl_common_ip_options_precedence": "open", "acl_common_ip_options_ttl": "open3",
             "acl_common_ip_options_packet_length": "open", "acl_igmp": "open", "acl_tcp_http_method": "open", "acl_tcp_flags_mask": "open3",
             "acl_tcp_option_length": "open3", "acl_udp_vxlan": "open3",
