@@ -90,6 +90,11 @@ class _Draft:
                 self.opaque.append(Opaque(row.line, row.text, str(problem)))
             remarks.clear()
         self._positions()
+        if self.elements is not None or any(row.shown for row in self.rows):
+            reason = "a line of show output without its count and hash: it may be cut off or wrapped"
+            self.opaque += [
+                Opaque(row.line, row.text, reason) for row in self.rows if row.kind != "remark" and not row.shown
+            ]
         if self.elements is not None and not self._counted <= self.elements <= self._counted + self._double:
             reason = f"the text holds {self._counted} of the {self.elements} elements that the device counted"
             self.opaque.append(Opaque(self.line, self.name, reason))

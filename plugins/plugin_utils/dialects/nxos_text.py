@@ -194,7 +194,6 @@ class _Reader:
         self._current: _Draft | None = None
         self._group: _GroupDraft | None = None
         self._groups: list[_GroupDraft] = []
-        self._strange = False
 
     def groups(self) -> Groups:
         """Return the groups of the text; one that stands twice, is empty or has a bad member is None."""
@@ -214,7 +213,7 @@ class _Reader:
             return
         if self._group is not None:
             member = _MEMBER.match(text)
-            if member and (indent > self._group.indent or text[0].isdigit()):
+            if member:
                 self._group.add(member["body"])
                 return
             if indent > self._group.indent and not _NOISE.match(text):
@@ -226,18 +225,12 @@ class _Reader:
             self._entry(number, text, entry)
         elif self._current is not None:
             self._inside(number, text, indent, self._current)
-        elif not _NOISE.match(text):
-            self._strange = True
 
     def _entry(self, number: int, text: str, entry: re.Match[str]) -> None:
         if self._current is None:
             if self.drafts:
                 self.drafts[-1].opaque.append(Opaque(number, text, "an entry outside of its list"))
                 return
-            if self._strange:
-                self._strange = (
-                    False  # a command that was echoed over two lines, or a banner: nothing is lost before it
-                )
             self._current = _Draft("", self._family, -1, number, "ip")
             self.drafts.append(self._current)
         self._current.lines.append((number, int(entry["sequence"]) if entry["sequence"] else None, entry["body"]))

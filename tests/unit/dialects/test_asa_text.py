@@ -286,6 +286,13 @@ def test_what_was_cut_off_is_noticed() -> None:
     assert "0 of the 3 elements" in brief.opaque[0].reason
 
 
+def test_a_wrapped_address_is_noticed() -> None:
+    text = "access-list A line 1 extended permit ip host 10.10.10.2 any (hitcnt=0) 0x1b9a5a1c\n"
+    wrapped = text + "access-list A line 2 extended permit ip any host 10.10.10.2\n0 (hitcnt=0) 0x1b9a5a1d\n"
+    (parsed,) = registry.parse("asa", wrapped)
+    assert {item.line for item in parsed.opaque} == {2, 3}
+
+
 def test_attachment_and_remarks() -> None:
     text = (
         "access-group IN in interface outside\naccess-list IN remark first\naccess-list IN extended permit ip any any\n"

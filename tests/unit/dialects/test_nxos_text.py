@@ -328,3 +328,12 @@ def test_corpora_of_nxos(corpora: Path) -> None:
     assert [(item.kind, len(item.aces)) for item in found] == [
         ("nxos", 1), ("nxos", 3), ("nxos", 0), ("nxos_ipv6", 3), ("nxos_ipv6", 1), ("foreign: mac", 0), ("nxos", 3),
     ]  # fmt: skip
+
+
+def test_groups_without_indentation_lose_no_member() -> None:
+    flat = "\n".join(line.strip() for line in GROUPS.splitlines()) + "\n"
+    flat = flat.replace("20 10.0.6.0/24", "10.0.6.0/24").replace("20 range", "range")
+    assert (
+        one("permit tcp addrgroup SRC any portgroup WEB", flat).meaning()
+        == one("permit tcp addrgroup SRC any portgroup WEB", GROUPS).meaning()
+    )
