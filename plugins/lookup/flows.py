@@ -53,8 +53,10 @@ options:
       - V(flows) is conversations of the rollup.
       - V(denies) is packets that devices logged as denied, summed for each source, target, service and entry, most packets first.
         O(_terms) are then the sources, O(server) and O(port) the targets.
+      - V(names) is names that DNS answers gave to addresses, with the time for which each held. O(_terms) are then who asked, O(server)
+        the named addresses.
     type: str
-    choices: [flows, denies]
+    choices: [flows, denies, names]
     default: flows
   unanswered:
     description:
@@ -151,6 +153,7 @@ _raw:
       first, last, method and confidence.
     - Of O(kind=denies) rows with source, target, protocol, target_port, service, packets, messages, first, last, platform, point,
       list, entry and, where the message has them, source_sgt and target_sgt.
+    - Of O(kind=names) rows with address, name, client, from, to, ttl and source.
   type: list
   elements: dict
 """

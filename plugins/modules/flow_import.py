@@ -31,6 +31,7 @@ options:
       - V(pcap) is packets in pcap and pcapng files.
       - V(nfcapd) is files of nfcapd and nfpcapd (nfdump 1.7; older ones where nfdump is installed).
       - V(zeek_conn) is Zeek conn.log, tab-separated or JSON lines, plain or gzip.
+      - V(zeek_dns) is Zeek dns.log, tab-separated or JSON lines, to names of addresses, plain or gzip.
       - V(eve) is Suricata EVE JSON lines (flow, netflow and dns events), plain or gzip.
       - V(argus) is Argus flows as text with a title line (binetflow), commas or tabs, plain or gzip.
       - V(deny_log) is syslog with access-list, SGACL-hit and ASA denials, and the kernel's packet log, to denied packets, plain

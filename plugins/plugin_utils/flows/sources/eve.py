@@ -10,13 +10,20 @@ middle is left to the rules (facts/flows.md section 1: mid-stream direction; sec
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import address, kept
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources import columns as convert
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.dns import (
+    LONGEST_TTL,
+    MOST_RECORDS,
+    clean_name,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.kind import Kind, Opening
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.log_source import (
     ICMP,
@@ -56,6 +63,7 @@ FLOW = (
     "flow/start", "flow/end", "flow/pkts_toserver", "flow/pkts_toclient", "flow/bytes_toserver", "flow/bytes_toclient",
     "netflow/start", "netflow/end", "netflow/pkts", "netflow/bytes", "tcp/tcp_flags", "tcp/tcp_flags_ts", "tcp/tcp_flags_tc",
 )  # fmt: skip
+DNS = ("dns/type", "dns/rrname", "dns/rrtype", "dns/rdata", "dns/ttl", "dns/rcode", "dns/answers", "dns/queries")
 UNKNOWN_PROTOCOLS = frozenset(("failed", "unknown", ""))
 
 
@@ -68,13 +76,47 @@ class EveLog(LogSource):
     def _rows(self) -> Iterator[dict[str, Any]]:
         connection = reader()
         for piece in pieces(self.path, self.rejects, self.findings):
-            rows = json_lines(piece, (*COMMON, *FLOW), self.rejects, connection)
+            rows = json_lines(piece, (*COMMON, *FLOW, *DNS), self.rejects, connection)
             kinds = rows.column("event_type")
             flow = convert.each(kinds, lambda text: int(text in ("flow", "netflow"))) == 1
-            self.leave_out("other_events", (~flow & convert.valid(kinds)).sum())
+            others = convert.each(kinds, lambda text: int(text not in ("flow", "netflow", "dns"))) == 1
+            self.leave_out("other_events", (others & convert.valid(kinds)).sum())
             self.rejects.mask("no event_type", ~convert.valid(kinds), rows.lines)
+            dns = convert.each(kinds, lambda text: int(text == "dns")) == 1
+            if dns.any():
+                self._answers(rows.keep(dns), connection)
             if flow.any():
                 yield self._columns(rows.keep(flow), connection)
+
+    def _answers(self, rows: Rows, connection: Any) -> None:
+        """Keep the addresses of DNS answers, in the forms of Suricata 4 (one event an answer) to 8 (queries and answers as lists)."""
+        moments, bad = convert.iso_micros(rows.column("timestamp"), connection)
+        texts = {name: rows.column(name).to_pylist() for name in (*DNS, "src_ip", "src_port", "dest_ip")}
+        made = []
+        for i in np.flatnonzero(~bad):
+            row = {name: values[i] for name, values in texts.items()}
+            if row["dns/type"] not in ("answer", "response") or row["dns/rcode"] not in (None, "NOERROR"):
+                continue
+            queries, answers = _listed(row["dns/queries"]), _listed(row["dns/answers"])
+            asked = clean_name(row["dns/rrname"] or (str(queries[0].get("rrname", "")) if queries else ""))
+            # An answer travels from port 53 to the client; some versions log the pair as the query went.
+            client = row["dest_ip"] if row["src_port"] == "53" else row["src_ip"]
+            if not answers and row["dns/rdata"]:
+                answers = [{"rdata": row["dns/rdata"], "ttl": row["dns/ttl"]}]
+            try:
+                hi, lo = address.columns_of(client or "")
+            except ValueError:
+                continue
+            for each in answers if asked else ():
+                try:
+                    named = address.columns_of(str(each.get("rdata", "")))
+                    ttl = max(0, min(LONGEST_TTL, int(each.get("ttl") or 0)))
+                except (ValueError, TypeError):
+                    continue
+                made.append({"time_us": int(moments[i]), "address_hi": named[0], "address_lo": named[1], "name": asked, "client_hi": hi,
+                             "client_lo": lo, "ttl": ttl, "via": "eve", "exporter": self.exporter or f"eve-{self.source[:8]}"})  # fmt: skip
+        if made:
+            self.names.append(kept.table_of("names", made))
 
     def _columns(self, rows: Rows, connection: Any) -> dict[str, Any]:
         two_way = convert.each(rows.column("event_type"), lambda text: int(text == "flow")) == 1
@@ -136,6 +178,14 @@ class EveLog(LogSource):
         }  # fmt: skip
         good = ~bad
         return made if good.all() else {name: value[good] for name, value in made.items()}
+
+
+def _listed(text: str | None) -> list[dict[str, Any]]:
+    try:
+        made = json.loads(text) if text else []
+    except (ValueError, RecursionError):
+        return []
+    return [each for each in made if isinstance(each, dict)][:MOST_RECORDS] if isinstance(made, list) else []
 
 
 def _hex(text: str) -> int:

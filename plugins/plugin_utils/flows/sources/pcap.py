@@ -17,7 +17,7 @@ from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, Location
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import codes, kept
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.records import (
     ACK,
     DAY_US,
@@ -27,6 +27,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.records i
     record_table,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.capture import MAGICS, SECTION, Capture
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.dns import names_in
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.frames import Decoder, Packets
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.kind import Kind, Opening
 
@@ -51,6 +52,7 @@ class PacketCapture:
     source: str = ""
     findings: list[Finding] = field(default_factory=list)
     quality: Quality = field(default_factory=lambda: Quality("pcap"))
+    names: list[Any] = field(default_factory=list)
 
     def tables(self) -> Iterator[Any]:
         """Yield tables of one-way records; raises FindingError where the file is no capture."""
@@ -64,6 +66,9 @@ class PacketCapture:
             self.quality.covers(int(packets.time_us.min()), int(packets.time_us.max()))
             table = record_table(*one_way(packets, exporter=self.exporter, source=self.source))
             self.quality.records += table.num_rows
+            named = names_in(frames, packets, self.exporter)
+            if named:
+                self.names.append(kept.table_of("names", named))
             yield table
         self.quality.damaged_at = capture.damaged_at
         self.quality.tunnels = {name: count for name, count in sorted(decoder.tunnels.items()) if count}

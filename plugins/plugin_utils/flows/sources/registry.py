@@ -27,6 +27,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources i
     nfcapd,
     pcap,
     zeek,
+    zeek_dns,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.kind import Kind
 
@@ -36,6 +37,7 @@ BUILT_IN: tuple[Kind, ...] = (
     pcap.KIND,
     nfcapd.KIND,
     zeek.KIND,
+    zeek_dns.KIND,
     eve.KIND,
     argus.KIND,
     deny_log.KIND,
