@@ -167,6 +167,13 @@ anomalies:
     witness:
       description: One packet that shows it.
       type: dict
+not_modelled:
+  description:
+    - Entries with a condition that no packet field holds, such as a time range or DSCP, with C(entry), C(line), C(text) and C(conditions).
+      They are never blamed for an anomaly of another entry, since they may not match.
+  returned: success
+  type: list
+  elements: dict
 counts:
   description: What the list costs.
   returned: success

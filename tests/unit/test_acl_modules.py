@@ -284,3 +284,11 @@ def test_an_explicit_ipv6_deny_is_not_removable() -> None:
     assert check_result("ios_ipv6", text)["anomalies"] == []
     twice = text.replace(" deny", " permit tcp any host 2001:db8::1 eq 443 sequence 15\n deny")
     assert [(item["kind"], item["entry"]) for item in check_result("ios_ipv6", twice)["anomalies"]] == [("dead", 2)]
+
+
+def test_an_entry_with_a_condition_is_named_and_blamed_for_nothing() -> None:
+    text = "ip access-list extended A\n permit tcp any any eq 443 time-range WORK\n permit tcp any host 10.0.0.1 eq 443\n deny ip any any\n"
+    found = check_result("ios", text)
+    assert found["anomalies"] == []
+    assert [(item["entry"], item["conditions"]) for item in found["not_modelled"]] == [(1, ["time-range WORK"])]
+    assert check_result("ios", text.replace(" time-range WORK", ""))["anomalies"][0]["kind"] == "dead"

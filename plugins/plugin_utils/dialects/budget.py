@@ -170,7 +170,9 @@ def _count(found: dict[Register, int], protocol: int = -1, family: int = -1) -> 
 
 def cost_of(platform: str, aces: Sequence[Ace], range_cost: int = 1, ipv6_factor: int = 2) -> Cost:
     """Return what the entries cost when rendered for the platform, without an added end."""
-    options: dict[str, Any] = {} if platform == "nftables" else {"end": ""}
+    options: dict[str, Any] = {"end": ""}
+    if platform == "nftables":  # only the stateless form has entries for later fragments
+        options = {"stateful": not any(ace.fragments for ace in aces)}
     lines = [line for line, _ace in render_lines(platform, aces, **options)]
     found = _registers_of(aces, range_cost)
     sizes = [len(line.encode()) for line in lines]

@@ -27,6 +27,10 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.text import box_dicts, box_text, packet_dict
 
 BOX_LIMIT = 200
+# The syntax that a list is written in, where its kind says more than the platform of the text.
+_WRITERS = {
+    "extended": "ios", "standard": "ios", "ipv6": "ios_ipv6", "sgacl": "sgacl", "sgacl_ipv6": "sgacl", "nxos_ipv6": "nxos",
+}  # fmt: skip
 
 
 def parse_result(platform: str, text: str) -> dict[str, Any]:
@@ -128,8 +132,14 @@ def _without_kept(source: ParsedAcl, listing: FirstMatchList, found: list[Anomal
     """Leave out entries that seem removable only because what they cover is an implicit entry, which nobody can remove.
 
     An explicit ``deny ipv6 any any`` covers the neighbour discovery that the platform permits before its own deny: without it
-    these packets would pass.
+    these packets would pass. The default written out as the last entry is good practice and no fault either.
     """
+    last = len(source.aces) - 1
+    found = [
+        item
+        for item in found
+        if item.kind != REMOVABLE or item.index != last or any(index <= last for index in item.covering)
+    ]
     if not source.implicit:
         return found
     gone, kept, space = set[int](), [], PacketSpace()
@@ -162,7 +172,7 @@ def check_result(
     """
     source = _one(platform, text, name)
     listing = source.first_match()
-    writer = {"extended": "ios", "standard": "ios", "ipv6": "ios_ipv6", "nxos_ipv6": "nxos"}.get(source.kind, platform)
+    writer = _WRITERS.get(source.kind, platform)
     found = _without_kept(source, listing, find_anomalies(listing, removable=removable))
     findings = [item.finding(listing) for item in found]
     shares: dict[str, Any] = {}
@@ -196,6 +206,11 @@ def check_result(
         "name": source.name,
         "ok": not errors_of(findings),
         "anomalies": anomalies,
+        "not_modelled": [
+            {"entry": place, "line": ace.line, "text": ace.raw, "conditions": list(ace.conditions)}
+            for place, ace in enumerate(source.aces, 1)
+            if ace.conditions
+        ],
         "counts": cost.as_dict(),
         "budget": shares,
         "errors": [finding.as_dict() for finding in errors_of(findings)],

@@ -12,12 +12,13 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.budget
     check_budget,
     cost_of,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.checks import check_result
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import Ace
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.platform_limits import (
     platform_limits,
     read_limits,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.registry import PLATFORMS
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.registry import PLATFORMS, render
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet, from_wildcard
 
 
@@ -175,3 +176,11 @@ def test_a_wrong_file_is_named_with_its_line(before: str, after: str, line: int)
     with pytest.raises(FindingError, match="SW1240") as caught:
         read_limits("t", parse_yaml(GOOD.replace(before, after, 1), "t.yml"))
     assert caught.value.findings[0].line == line
+
+
+def test_the_cost_is_that_of_the_syntax_of_the_list() -> None:
+    """A role-based list on a switch has no addresses; a stateless table has entries for later fragments."""
+    role = check_result("ios", "ip access-list role-based X\n permit tcp dst eq 443\n deny ip\n")
+    assert role["counts"]["bytes"] == len("permit tcp dst eq 443\ndeny ip")
+    text = render("nftables", "t", [Ace(True, 17, 4, fragments=True), Ace(False, None, 0)], stateful=False)
+    assert check_result("nftables", text, budget="nftables")["counts"]["entries"] == 3

@@ -169,7 +169,10 @@ def test_every_changed_field_is_reported_or_proved_harmless(platform: str, full:
                 counted["reported"] += 1
                 told = check_witness(difference.only_in_first, rules, rules_after, shown)
                 told += check_witness(difference.only_in_second, rules_after, rules, shown)
-                assert told
+                assert (
+                    told or difference.not_modelled
+                )  # a mask of too many pieces: reported, but not as certain packets
+                counted["not certain"] += not told
                 continue
             focus = list({*rules.lines} ^ {*rules_after.lines}) or [*rules.lines]
             pieces = packets_around(focus, (rules, rules_after), choice, 20_000 if full else 2_000)

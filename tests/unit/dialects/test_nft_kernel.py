@@ -21,7 +21,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Packet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.text import packet_text
-from tests.lab.net.features import why_not
+from tests.lab.net.features import probe_features
 from tests.lab.net.forwarding import SERVER, ForwardingPath, layer4, marked, packets
 from tests.lab.processes import LabError
 
@@ -48,9 +48,10 @@ UNTRACKED = {
 @pytest.fixture(scope="module")
 def path() -> Iterator[ForwardingPath]:
     """Return a router between two namespaces, or skip with the kernel's reason."""
-    missing = why_not()
+    missing = [each for each in probe_features() if not each.present and not each.name.startswith("ssh")]
     if missing:
-        pytest.skip(f"no network namespaces with nftables here: {missing}")
+        said = "; ".join(f"{each.name}: {each.reason}" for each in missing)
+        pytest.skip(f"no network namespaces with nftables here: {said}")
     try:
         with ForwardingPath() as found:
             yield found
