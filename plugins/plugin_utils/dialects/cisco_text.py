@@ -37,6 +37,10 @@ _ACE = re.compile(
 )
 _ACTIONS = frozenset(("permit", "deny"))
 _COUNTER = re.compile(r"\s*\(([0-9]+) (estimate )?match(?:es)?\)")
+_ACTION = re.compile(r"\b(?:permit|deny)\b", re.IGNORECASE)
+_MORE = re.compile(
+    r"[ \t]*--More--[ \t\x08]*"
+)  # a pager's prompt, erased with backspaces, before the next line of text
 FOREIGN = "a kind of list that is not modelled"
 _LOG_TAG = re.compile(r"(?<=\blog) \(tag = [^()\s]+\)")
 _AFTER = re.compile(r"\ssequence\s+(\d{1,10})\s*\Z")
@@ -69,6 +73,7 @@ class _Draft:
     indent: int = 0
     marks: str = ""
     line: int = 0
+    flat: bool | None = None  # its entries stand no deeper than its header; None before the first one
     aces: list[Ace] = field(default_factory=list)
     opaque: list[Opaque] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
@@ -175,6 +180,8 @@ def checked_lines(text: str) -> list[str]:
     """Return the lines of a text with tabs as blanks and without CR; FindingError SW1207 when it is too large."""
     if len(text) > SIZE_LIMIT:
         raise FindingError(codes.TOO_LARGE.at(f"the text is larger than {SIZE_LIMIT} characters"))
+    if "--More--" in text:
+        text = _MORE.sub("", text)
     lines = text.replace("\r\n", "\n").replace("\r", "\n").expandtabs(4).split("\n")
     if len(lines) > LINE_LIMIT:
         raise FindingError(codes.TOO_LARGE.at(f"the text has more than {LINE_LIMIT} lines"))
@@ -199,6 +206,8 @@ class _Reader:
         match = _ACE.match(text)
         if match is not None:
             if self._current is not None:
+                if self._current.flat is None:
+                    self._current.flat = len(line) - len(line.lstrip()) <= self._current.indent
                 self._current.add(number, text, match)
             else:
                 self._entry(number, text)
@@ -213,7 +222,9 @@ class _Reader:
             return
         if _NOISE.match(text):
             self._current = None
-        elif self._current is not None and (indent > self._current.indent or re.match(r"\d+\s", text)):
+        elif self._current is not None and (
+            indent > self._current.indent or re.match(r"\d+\s", text) or (self._current.flat and _ACTION.search(text))
+        ):
             self._current.opaque.append(Opaque(number, text, "a line inside the list that is not an entry"))
         else:
             self._current = None

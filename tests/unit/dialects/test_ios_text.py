@@ -219,3 +219,17 @@ def test_long_runs_of_blanks_take_no_time() -> None:
     """A pattern with a free run of blanks would look at each of them from each of them."""
     text = "ip access-list extended A\n permit ip any any" + " " * 100_000 + "x)\n"
     assert registry.parse("ios", text)[0].opaque
+
+
+def test_a_pager_loses_no_entry() -> None:
+    for pager in (" --More-- \x08\x08\x08\x08\x08\x08\x08\x08\x08        \x08\x08\x08\x08", "--More--\r         \r"):
+        text = f"Extended IP access list A\n    10 permit tcp any any eq 22\n{pager}    20 deny ip any any\n"
+        (found,) = registry.parse("ios", text)
+        assert ([ace.sequence for ace in found.aces], found.opaque) == ([10, 20], ())
+
+
+def test_a_damaged_last_line_without_indentation_is_opaque() -> None:
+    (found,) = registry.parse("ios", "Extended IP access list A\n10 permit tcp any any\n2O deny ip any any\n")
+    assert [line.text for line in found.opaque] == ["2O deny ip any any"]
+    (found,) = registry.parse("ios", "ip access-list extended A\n 10 permit tcp any any\nroute-map R permit 10\n")
+    assert found.opaque == ()
