@@ -183,9 +183,11 @@ def _each_once(connection: Any, near: Sequence[Footer], rows: str) -> tuple[str,
         f"CREATE OR REPLACE TEMP TABLE others AS SELECT DISTINCT {LIKELY_SAME} AS mark FROM {rows} WHERE exporter <> {quoted(most[0])}"
     )
     mark = f"{LIKELY_SAME} IN (SELECT mark FROM others)"
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE doubtful AS SELECT * FROM {rows} WHERE {mark}")
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE doubtful AS SELECT *, row_number() OVER () AS number FROM {rows} WHERE {mark}"
+    )
     alone = plain(f"(SELECT * FROM {rows} WHERE NOT ({mark})) AS alone")
-    return f"{alone} UNION ALL SELECT * FROM ({counted('doubtful')}) AS several", "doubtful"
+    return f"{alone} UNION ALL SELECT * FROM ({counted('doubtful', 'number')}) AS several", "doubtful"
 
 
 def _overlap(near: Sequence[Footer], exporters: Sequence[Any]) -> bool:

@@ -113,6 +113,7 @@ def run_flow_listen(values: dict[str, Any]) -> dict[str, Any]:
         }
     spool = store.flows_dir(values["data_dir"]) / "spool"
     spool.mkdir(parents=True, exist_ok=True)
+    _recover(spool, values)
     path = spool / f"listen-{os.getpid()}-{values['port']}.pcap"
     with listener.open_socket(values["address"], values["port"]) as sock:
         received = listener.listen(sock, path, allowed, bounds)
@@ -144,6 +145,17 @@ def run_flow_listen(values: dict[str, Any]) -> dict[str, Any]:
         "refused": dict(sorted(received.refused.items())),
     }
     return result
+
+
+def _recover(spool: Path, values: dict[str, Any]) -> None:
+    """Import what listeners that were killed had written; a spool whose process is at work is left to it."""
+    for path in sorted(spool.glob("listen-*.pcap")):
+        owner = path.stem.split("-")[1]
+        if owner.isdigit() and Path(f"/proc/{owner}").exists() and int(owner) != os.getpid():
+            continue
+        if path.stat().st_size:
+            ingest.ingest([path], values["data_dir"], kind="export_pcap", exporter=values.get("exporter") or "")
+        path.unlink(missing_ok=True)
 
 
 @_findings

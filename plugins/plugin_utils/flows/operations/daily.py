@@ -21,11 +21,14 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operation
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.schema import ROLLUP
 
 TUPLE = ("protocol", "a_hi", "a_lo", "a_port", "b_hi", "b_lo", "b_port")
-# Of two views that are alike in all of this it does not matter which one counts.
-RANK = (
-    "total DESC, exporter DESC, start_us, end_us, a_is_client, method, answered, packets_out, bytes_out, bytes_in, sampling, class,"
-    " confidence, source"
-)
+# Which of two views counts: the larger of the first two, then the smaller of the rest; alike in all of it they are the same row.
+MORE = ("total", "exporter")
+LESS = (
+    "start_us", "end_us", "a_is_client", "method", "answered", "packets_out", "bytes_out", "bytes_in", "sampling", "class", "confidence",
+    "source",
+)  # fmt: skip
+RANK = ", ".join([*(f"{name} DESC" for name in MORE), *LESS])
+CLASS_CODES = ("unicast", "peer", "multicast", "broadcast")
 FORWARD = (
     "(client_hi < server_hi OR (client_hi = server_hi AND (client_lo < server_lo"
     " OR (client_lo = server_lo AND client_port <= server_port))))"
@@ -43,16 +46,31 @@ def plain(rows: str) -> str:
     return f"SELECT {', '.join(given.get(name, name) for name in COUNTED)} FROM {rows}"
 
 
-def counted(rows: str) -> str:
-    """Return the query of connections that may be views of the same conversations, each conversation once."""
+def _beats(names: tuple[str, ...] = (*MORE, *LESS)) -> str:
+    """Return the condition that view t counts rather than view s, column by column."""
+    name, rest = names[0], names[1:]
+    first = f"t.{name} {'>' if name in MORE else '<'} s.{name}"
+    return f"({first} OR (t.{name} = s.{name} AND {_beats(rest)}))" if rest else f"({first})"
+
+
+def counted(rows: str, number: str = "") -> str:
+    """Return the query of connections that may be views of the same conversations, each conversation once.
+
+    ``number`` names a column that tells the rows apart, where they have one; it saves the ranking that stands in for it.
+    """
     ends = ", ".join(
         f"CASE WHEN a_is_client{turn} THEN client_{part} ELSE server_{part} END AS {end}_{part}"
         for end, turn in (("a", ""), ("b", " IS FALSE"))
         for part in ("hi", "lo", "port")
     )
+    own = (number,) if number else (*TUPLE, "rank")
+    rank = "" if number else f", row_number() OVER (PARTITION BY {', '.join(TUPLE)} ORDER BY {RANK}) AS rank"
     same = " AND ".join(f"s.{name} = t.{name}" for name in TUPLE)
-    best = "r.method < s.method"
-    turned = f"({best} AND r.a_is_client <> s.a_is_client)"
+    unlike, beats = (f"s.{number} <> t.{number}", _beats()) if number else ("s.rank <> t.rank", "t.rank < s.rank")
+    best = "r.code < s.method * 8"
+    turned = f"({best} AND (r.code % 8 < 4) <> s.a_is_client)"
+    classes = " ".join(f"WHEN {code} THEN '{name}'" for code, name in enumerate(CLASS_CODES))
+    code_of = " ".join(f"WHEN '{name}' THEN {code}" for code, name in enumerate(CLASS_CODES))
 
     def either(name: str, other: str) -> str:
         return f"CASE WHEN {turned} THEN s.{other} ELSE s.{name} END AS {name}"
@@ -67,10 +85,9 @@ def counted(rows: str) -> str:
         "server_hi": either("server_hi", "client_hi"),
         "server_lo": either("server_lo", "client_lo"),
         "server_port": either("server_port", "client_port"),
-        **{
-            name: f"CASE WHEN {best} THEN r.{name} ELSE s.{name} END AS {name}"
-            for name in ("method", "confidence", "class")
-        },
+        "method": f"CASE WHEN {best} THEN (r.code // 8)::SMALLINT ELSE s.method END AS method",
+        "class": f"CASE WHEN {best} THEN CASE r.code % 4 {classes} END ELSE s.class END AS class",
+        "confidence": f"CASE WHEN {best} THEN r.confidence ELSE s.confidence END AS confidence",
     }
     return f"""
         WITH turned AS (
@@ -78,22 +95,21 @@ def counted(rows: str) -> str:
         ), ended AS (
             SELECT *, {ends} FROM turned
         ), seen AS (
-            SELECT *, row_number() OVER (PARTITION BY {", ".join(TUPLE)} ORDER BY {RANK}) AS rank FROM ended
+            SELECT *{rank} FROM ended
         ), repeated AS (
-            SELECT {", ".join(f"s.{name}" for name in TUPLE)}, s.rank, t.rank AS other, t.answered, t.method, t.confidence, t.class,
-                t.a_is_client
-            FROM seen s JOIN seen t ON {same} AND s.rank <> t.rank
-            WHERE (s.exporter <> t.exporter AND s.start_us <= t.end_us + {SLACK_US} AND t.start_us <= s.end_us + {SLACK_US})
-                OR (s.source <> t.source AND s.start_us = t.start_us)
+            SELECT {", ".join(f"s.{name}" for name in own)}, {beats} AS beaten, t.answered, t.confidence,
+                (t.method * 2 + CASE WHEN t.a_is_client THEN 0 ELSE 1 END)::INTEGER * 4 + CASE t.class {code_of} ELSE 0 END AS code
+            FROM seen s JOIN seen t ON {same}
+            WHERE {unlike} AND ((s.exporter <> t.exporter AND s.start_us <= t.end_us + {SLACK_US} AND t.start_us <= s.end_us + {SLACK_US})
+                OR (s.source <> t.source AND s.start_us = t.start_us))
         ), added AS (
-            SELECT {", ".join(TUPLE)}, rank, min(other) < rank AS beaten, max(CASE WHEN answered THEN 1 ELSE 0 END) = 1 AS answered,
-                min(method) AS method, arg_min(a_is_client, method * 1000000 + other) AS a_is_client,
-                arg_min(confidence, method * 1000000 + other) AS confidence, arg_min(class, method * 1000000 + other) AS class
-            FROM repeated GROUP BY {", ".join(TUPLE)}, rank
+            SELECT {", ".join(own)}, max(CASE WHEN beaten THEN 1 ELSE 0 END) AS beaten,
+                max(CASE WHEN answered THEN 1 ELSE 0 END) = 1 AS answered, min(code) AS code, arg_min(confidence, code) AS confidence
+            FROM repeated GROUP BY {", ".join(own)}
         )
         SELECT {", ".join(made.get(name, f"s.{name}") for name in COUNTED)}
-        FROM seen s LEFT JOIN added r ON {same.replace("t.", "r.")} AND s.rank = r.rank
-        WHERE coalesce(r.beaten, false) = false"""
+        FROM seen s LEFT JOIN added r ON {" AND ".join(f"s.{name} = r.{name}" for name in own)}
+        WHERE coalesce(r.beaten, 0) = 0"""
 
 
 def observers(rows: str, several: str, day: str) -> str:
