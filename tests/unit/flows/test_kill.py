@@ -31,7 +31,8 @@ print("done", flush=True)
 LISTEN = """
 import sys
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.steps import run_flow_listen
-values = {"data_dir": sys.argv[1], "address": "127.0.0.1", "port": int(sys.argv[2]), "sources": ["127.0.0.1"], "seconds": float(sys.argv[3]),
+values = {"data_dir": sys.argv[1], "address": "127.0.0.1", "port": int(sys.argv[2]), "sources": ["127.0.0.1"],
+    "seconds": float(sys.argv[3]),
     "datagrams": int(sys.argv[4]), "check_mode": False, "diff_mode": False}
 print("ready", flush=True)
 print(run_flow_listen(values)["records"], flush=True)
