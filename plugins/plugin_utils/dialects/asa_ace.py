@@ -35,7 +35,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import ICMP, ICMPV6
 
-LINE_LIMIT = 20_000
+LINE_LIMIT = 100_000
 _PLAIN = frozenset(Service(protocol) for protocol in asa_names.PORT_NAMES)
 _IPV4 = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}\Z")
 _STARTS = (
@@ -90,7 +90,7 @@ def parse_extended(words: Sequence[str], objects: Objects, advanced: bool = Fals
     conditions = [*source.conditions, *destination.conditions, *tail.conditions]
     if advanced and action == "permit":
         conditions.append("inspection")
-    return _expand(action != "deny", services, source, destination, tail, conditions, more)
+    return _expand(action != "deny", services, source, destination, tail, conditions, objects, more)
 
 
 def parse_standard(words: Sequence[str], objects: Objects, **more: Any) -> list[Ace]:
@@ -313,6 +313,7 @@ def _expand(
     destination: _Side,
     tail: _Tail,
     conditions: list[str],
+    objects: Objects,
     more: dict[str, Any],
 ) -> list[Ace]:
     if len(services) == len(source.parts) == len(destination.parts) == 1 and not conditions:
@@ -332,8 +333,9 @@ def _expand(
                 inactive=tail.inactive, **more,
             )]  # fmt: skip
     result: list[Ace] = []
-    if len(services) * len(source.parts) * len(destination.parts) > LINE_LIMIT:
-        raise NotUnderstood(f"the entry falls into more than {LINE_LIMIT} parts")
+    objects.expanded += len(services) * len(source.parts) * len(destination.parts) - 1
+    if objects.expanded > LINE_LIMIT:
+        raise NotUnderstood(f"the entries of this text fall into more than {LINE_LIMIT} parts beyond one a line")
     for service, first, second in product(services, source.parts, destination.parts):
         if first.family and second.family and first.family != second.family:
             continue

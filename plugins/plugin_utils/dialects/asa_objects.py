@@ -29,7 +29,6 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.interva
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import ICMP, ICMPV6
 
 _DEPTH = 16
-NONE = IntervalSet()
 
 
 @dataclass(frozen=True)
@@ -74,6 +73,8 @@ class Objects:
     any_family: int = 0
     _members: dict[tuple[str, bool], list[Part]] = field(default_factory=dict)
     _inner: dict[tuple[str, bool], list[Service]] = field(default_factory=dict)
+    _sets: dict[tuple[str, str], IntervalSet | None] = field(default_factory=dict)
+    expanded: int = 0  # parts of entries beyond the first, over the whole text
     _networks: dict[tuple[str, bool], tuple[Part, ...]] = field(default_factory=dict)
     _services: dict[tuple[str, bool], tuple[Service, ...]] = field(default_factory=dict)
 
@@ -228,92 +229,67 @@ class Objects:
             return service_words(words)
         raise NotUnderstood(f"{word!r} is not understood")
 
-    def ports(self, name: str, above: tuple[str, ...] = ()) -> tuple[tuple[int, ...], IntervalSet] | None:
+    def ports(self, name: str) -> tuple[tuple[int, ...], IntervalSet] | None:
         """Return (protocols, ports) of a group of ports, None where it is not resolved."""
         block = self.groups.get(name)
-        if (
-            block is None
-            or block.broken
-            or not block.lines
-            or not block.protocols
-            or name in above
-            or len(above) >= _DEPTH
-        ):
-            return None
-        result = NONE
-        table = asa_names.port_names(frozenset(block.protocols))
-        for line in block.lines:
-            words = Tokens(line.split())
-            word = words.take()
-            try:
-                if word == "group-object":
-                    inner = self.ports(words.take_name(), (*above, name))
-                    if inner is None or not set(block.protocols) <= set(inner[0]):
-                        return None
-                    result = result.union(inner[1])
-                elif word == "port-object" and words.peek() in ("eq", "range"):
-                    result = result.union(port_set(words, words.take(), table))
-                else:
-                    return None
-            except NotUnderstood:
-                return None
-            if words.peek():
-                return None
-        return block.protocols, result
+        found = self._set(name, "ports", 0)
+        return (block.protocols, found) if block is not None and found is not None else None
 
-    def messages(self, name: str, ipv6: bool, above: tuple[str, ...] = ()) -> IntervalSet | None:
+    def messages(self, name: str, ipv6: bool) -> IntervalSet | None:
         """Return the messages of an ICMP type group, None where it is not resolved."""
+        return self._set(name, "icmp6" if ipv6 else "icmp", 0)
+
+    def tags(self, name: str) -> IntervalSet | None:
+        """Return the security group tags of a security group, None where it is not resolved (a member by name)."""
+        return self._set(name, "tags", 0)
+
+    def _set(self, name: str, what: str, depth: int) -> IntervalSet | None:
+        """Return the union of the members of a group; each group is resolved once, and a circle is not resolved."""
+        key = (name, what)
+        if key not in self._sets:
+            self._sets[key] = None  # what a member of it that leads back here finds
+            self._sets[key] = self._set_once(name, what, depth)
+        return self._sets[key]
+
+    def _set_once(self, name: str, what: str, depth: int) -> IntervalSet | None:
         block = self.groups.get(name)
+        kind = {"ports": "service", "tags": "security"}.get(what, "icmp-type")
         if (
             block is None
-            or block.kind != "icmp-type"
+            or block.kind != kind
             or block.broken
-            or not block.lines
-            or name in above
-            or len(above) >= _DEPTH
+            or depth >= _DEPTH
+            or (what == "ports" and not block.protocols)
         ):
             return None
-        result = NONE
+        pairs: list[tuple[int, int]] = []
         for line in block.lines:
             words = Tokens(line.split())
-            word = words.take()
             try:
-                found = None
-                if word == "group-object":
-                    found = self.messages(words.take_name(), ipv6, (*above, name))
-                elif word == "icmp-object":
-                    found = take_message(words, asa_names.ICMPV6_MESSAGES if ipv6 else asa_names.ICMP_MESSAGES)
+                found = self._set_member(words, block, what, depth)
             except NotUnderstood:
                 return None
             if found is None or words.peek():
                 return None
-            result = result.union(found)
-        return result
+            pairs += found.pairs
+        return IntervalSet.of(*pairs) if pairs else None
 
-    def tags(self, name: str, above: tuple[str, ...] = ()) -> IntervalSet | None:
-        """Return the security group tags of a security group, None where it is not resolved (a member by name)."""
-        block = self.groups.get(name)
-        if (
-            block is None
-            or block.kind != "security"
-            or block.broken
-            or not block.lines
-            or name in above
-            or len(above) >= _DEPTH
-        ):
-            return None
-        result = NONE
-        for line in block.lines:
-            match = re.match(r"(?:security-group tag (\d{1,5})|group-object (\S+))\Z", line)
-            found = None
-            if match and match[1] and int(match[1]) <= 65535:
-                found = IntervalSet.single(int(match[1]))
-            elif match and match[2]:
-                found = self.tags(match[2], (*above, name))
-            if found is None:
+    def _set_member(self, words: Tokens, block: Block, what: str, depth: int) -> IntervalSet | None:
+        word = words.take()
+        if word == "group-object":
+            name = words.take_name()
+            inner = self.groups.get(name)
+            if what == "ports" and inner is not None and not set(block.protocols) <= set(inner.protocols):
                 return None
-            result = result.union(found)
-        return result
+            return self._set(name, what, depth + 1)
+        if what == "ports" and word == "port-object" and words.peek() in ("eq", "range"):
+            return port_set(words, words.take(), asa_names.port_names(frozenset(block.protocols)))
+        if what == "tags" and word == "security-group" and words.take_if("tag"):
+            tag = words.take()
+            return IntervalSet.single(int(tag)) if re.match(r"[0-9]{1,5}\Z", tag) and int(tag) <= 65535 else None
+        if what in ("icmp", "icmp6") and word == "icmp-object":
+            return take_message(words, asa_names.ICMPV6_MESSAGES if what == "icmp6" else asa_names.ICMP_MESSAGES)
+        return None
 
 
 def _label(name: str, group: bool) -> str:

@@ -254,20 +254,20 @@ class _Reader:
 
     def _gone(self, number: int, text: str, what: str, words: list[str]) -> None:
         if what == "access-list":
-            for draft in self.drafts.values():
-                if draft.rows and (not words or words[0] == draft.name):
+            for name in words[:1] or list(self.drafts):
+                draft = self.drafts.get(name)
+                if draft is not None and draft.rows:
                     draft.opaque.append(
                         Opaque(number, text, "the list, or a line of it, is removed later in the same text")
                     )
             return
         for table in (self.objects.objects, self.objects.groups):
-            for name, block in table.items():
-                if not words or name in words:
-                    block.broken = True
+            for name in words or list(table):
+                if name in table:
+                    table[name].broken = True
         if what == "name":
-            self.objects.names = {
-                name: value for name, value in self.objects.names.items() if words and name not in words
-            }
+            for name in words or list(self.objects.names):
+                self.objects.names.pop(name, None)
 
     def _draft(self, name: str, number: int) -> _Draft:
         draft = self.drafts.get(name)

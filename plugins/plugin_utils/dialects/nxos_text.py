@@ -154,7 +154,7 @@ class _GroupDraft:
     kind: str
     name: str
     indent: int
-    found: IntervalSet | None = None
+    pairs: list[tuple[int, int]] = field(default_factory=list)
     broken: bool = False
 
     def add(self, body: str) -> None:
@@ -170,7 +170,7 @@ class _GroupDraft:
         except NotUnderstood:
             self.broken = True
             return
-        self.found = more if self.found is None else self.found.union(more)
+        self.pairs += more.pairs
 
 
 def read_lists(text: str, family: int = 4) -> list[ParsedAcl]:
@@ -191,6 +191,7 @@ class _Reader:
     def __init__(self, family: int) -> None:
         self.drafts: list[_Draft] = []
         self._family = family
+        self._named: dict[str, dict[str, _Draft]] = {}  # the first list of a name and kind
         self._current: _Draft | None = None
         self._group: _GroupDraft | None = None
         self._groups: list[_GroupDraft] = []
@@ -200,7 +201,8 @@ class _Reader:
         result: dict[str, dict[str, IntervalSet | None]] = {"ipv4": {}, "ipv6": {}, "ports": {}}
         for group in self._groups:
             known = result[group.kind]
-            known[group.name] = None if group.broken or group.name in known else group.found
+            certain = bool(group.pairs) and not group.broken and group.name not in known
+            known[group.name] = IntervalSet.of(*group.pairs) if certain else None
         return Groups(**result)
 
     def line(self, number: int, line: str) -> None:
@@ -251,10 +253,11 @@ class _Reader:
         if match:
             kind = match["kind"].lower()
             family = _FAMILY.get(kind, 0)
-            known = [draft for draft in self.drafts if draft.name == match["name"] and draft.kind == kind]
-            if known:
-                known[0].opaque.append(Opaque(number, text, "the list stands twice in the text"))
+            known = self._named.setdefault(match["name"], {})
+            if kind in known:
+                known[kind].opaque.append(Opaque(number, text, "the list stands twice in the text"))
             self._current = _Draft(match["name"], family, indent, number, kind)
+            known.setdefault(kind, self._current)
             self.drafts.append(self._current)
             self._group = None
             return True
@@ -268,9 +271,8 @@ class _Reader:
             return True
         removed = _REMOVED.match(text)
         if removed:
-            for draft in self.drafts:
-                if draft.name == removed[1]:
-                    draft.opaque.append(Opaque(number, text, "the list is removed later in the same text"))
+            for draft in self._named.pop(removed[1], {}).values():
+                draft.opaque.append(Opaque(number, text, "the list is removed later in the same text"))
             self._current = None
             return True
         return False

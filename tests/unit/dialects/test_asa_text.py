@@ -423,8 +423,27 @@ def test_groups_that_hold_a_group_many_times_stay_small() -> None:
     (parsed,) = registry.parse("asa", f"{text}access-list A extended permit ip object-group D14 any\n")
     assert len(parsed.aces) == 2
     wide = "object-group service S\n" + "".join(
-        f" service-object tcp destination eq {port}\n" for port in range(1, 2000)
+        f" service-object tcp destination eq {port}\n" for port in range(1, 6000)
     )
     wide += "object-group network N\n" + "".join(f" network-object object G{i}\n" for i in range(20))
     (parsed,) = registry.parse("asa", f"{wide}access-list A extended permit object-group S object-group N any\n")
-    assert "falls into more than" in parsed.opaque[0].reason
+    assert "fall into more than" in parsed.opaque[0].reason
+
+
+@pytest.mark.parametrize(
+    ("kind", "member", "entry"),
+    [
+        ("service {} tcp", "port-object eq 5", "permit tcp any any object-group P0"),
+        ("icmp-type {}", "icmp-object echo", "permit icmp any any object-group P0"),
+        ("security {}", "security-group tag 5", "permit tcp object-group-security P0 any any"),
+        ("network {}", "network-object host 10.0.0.1", "permit ip object-group P0 any"),
+        ("service {}", "service-object tcp", "permit object-group P0 any any"),
+        ("protocol {}", "protocol-object tcp", "permit object-group P0 any any"),
+    ],
+)
+def test_each_group_is_resolved_once(kind: str, member: str, entry: str) -> None:
+    """Fourteen levels that each hold the next six times: 6^14 ways, one result."""
+    groups = [f"object-group {kind.format(f'P{i}')}\n" + f" group-object P{i + 1}\n" * 6 for i in range(14)]
+    text = "".join([*groups, f"object-group {kind.format('P14')}\n {member}\n", f"access-list A extended {entry}\n"])
+    (parsed,) = registry.parse("asa", text)
+    assert [ace.conditions for ace in parsed.aces] == [()] and not parsed.opaque
