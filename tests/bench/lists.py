@@ -66,7 +66,8 @@ def rewritten(choice: random.Random, entries: list[Entry]) -> list[Entry]:
         low, high = box.source.pairs[0]
         if draw < 0.12 and high > low:
             middle = (low + high) // 2
-            parts = [IntervalSet.of((low, middle)), IntervalSet.of((middle + 1, high))]
+            half = IntervalSet.of((low, middle))
+            parts = [half, box.source.subtract(half)]
             result += [Entry(entry.permit, (box.replace(source=part),), entry.label) for part in parts]
         else:
             result.append(entry)
@@ -148,8 +149,13 @@ def _wildcard(choice: random.Random) -> IntervalSet:
     return found
 
 
-def intent_terms(choice: random.Random, length: int) -> list[Ace]:
-    """Return terms with one to five prefixes on each side and up to three ports: about six lines each once rendered."""
+def intent_terms(choice: random.Random, length: int, named: int = 0) -> list[Ace]:
+    """Return terms with one to five prefixes on each side and up to two ports: about six lines each once rendered.
+
+    ``named``: how many groups the terms share, as rules of a policy do, and then no term is from any to any; 0: each term has its own
+    prefixes, and one in 400 is from any to any.
+    """
+    groups = [_group(choice) for _ in range(named)]
     result = []
     for place in range(1, length + 1):
         protocol = choice.choices([6, 17, 1, None], [70, 20, 4, 6])[0]
@@ -157,17 +163,16 @@ def intent_terms(choice: random.Random, length: int) -> list[Ace]:
         if protocol in (6, 17):
             few = choice.sample([443, 80, 22, 53, 104, 502, 2575, 11112, 47808], choice.choice([1, 1, 1, 1, 2]))
             ports = IntervalSet.of(*few)
-        result.append(
-            Ace(choice.random() >= 0.1, protocol, 4, _group(choice), _group(choice), None, ports, label=f"term-{place}")
-        )
+        ends = [None if choice.random() < 0.05 else choice.choice(groups) if groups else _group(choice) for _ in "sd"]
+        if groups and ends == [None, None]:
+            ends[0] = groups[0]
+        result.append(Ace(choice.random() >= 0.1, protocol, 4, *ends, None, ports, label=f"term-{place}"))
     return result
 
 
-def _group(choice: random.Random) -> IntervalSet | None:
-    if choice.random() < 0.05:
-        return None
+def _group(choice: random.Random) -> IntervalSet:
     blocks = []
-    for _ in range(choice.choices([1, 2, 3, 4, 5], [45, 25, 14, 9, 7])[0]):
+    for _ in range(choice.choices([1, 2, 3, 4, 5], [37, 26, 17, 11, 9])[0]):
         size = 1 << choice.choice([0, 0, 0, 4, 6, 8])
         low = ((10 << 24) + choice.randrange(1 << 18)) // size * size
         blocks.append((low, low + size - 1))
