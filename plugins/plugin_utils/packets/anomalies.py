@@ -265,6 +265,8 @@ def _conditional_removable(
 ) -> Anomaly | None:
     """Return the anomaly where conditions are about and the list means the same without the entry, whatever they say."""
     entry = source.entries[index]
+    if index == len(source.entries) - 1 and not entry.condition and entry.permit == source.default_permit:
+        return None  # the default written out: good practice, not a fault
     places = sorted([*near, index])
     whole = FirstMatchList(tuple(source.entries[other] for other in places), source.default_permit)
     rest = FirstMatchList(tuple(source.entries[other] for other in near), source.default_permit)

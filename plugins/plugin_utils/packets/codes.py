@@ -23,3 +23,9 @@ CONTRADICTING = Code(
     "SW1112", "error", "an entry is cancelled by earlier ones that decide the opposite", "decide which one is meant"
 )
 REMOVABLE = Code("SW1113", "info", "an entry changes nothing", "remove the entry to save space")
+REPLY_GAP = Code(
+    "SW1120",
+    "error",
+    "a list without state drops answers of conversations that it accepts",
+    "permit the answers, ends swapped",
+)

@@ -67,6 +67,12 @@ class RemovableSearch:
             found.append(item)
         return found
 
+    def alone(self) -> list[int]:
+        """Return the entries of which each could go alone; together they often cannot, since two may stand in for each other."""
+        return [
+            index for index in range(len(self.source.entries)) if not self._gone[index] and self._changes_nothing(index)
+        ]
+
     def _remove(self, index: int) -> None:
         self._gone[index] = True
         begin, end = self._begin[index], self._begin[index + 1]

@@ -16,7 +16,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.classif
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import FIELDS, FirstMatchList
 from tests.unit.packets.small import PACKETS, first_match, passes, random_list
-from tests.unit.packets.test_anomalies import csv_entries
+from tests.unit.packets.test_anomalies import CASES, csv_entries
 
 np = pytest.importorskip("numpy")
 
@@ -92,7 +92,7 @@ def test_incomplete_columns_are_refused(columns: dict[str, list[int]]) -> None:
 
 
 @pytest.mark.corpora
-@pytest.mark.parametrize("case", ["fw-150-s21", "unionheavy-400-s34", "iot-800-s13", "fw-1000-s24"])
+@pytest.mark.parametrize("case", CASES)
 def test_labelled_flows(corpora: Path, case: str) -> None:
     folder = corpora / "policy-corpora" / "synthetic-oracle" / case
     if not folder.is_dir():
