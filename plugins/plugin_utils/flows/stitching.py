@@ -61,7 +61,7 @@ def stitch(connection: Any, silences: Silences | None = None) -> None:
         f" ELSE {limits.packets_other} END * 1000000::BIGINT"
     )
     # A total order, so that ties give the same numbers on every run.
-    order = "start_us, place, end_us, forward DESC, packets, bytes, said"
+    order = "start_us, place, end_us, forward DESC, packets, bytes, said, source"
     part = f"(PARTITION BY key_number ORDER BY {order} ROWS"
     spell = f"(PARTITION BY key_number, spell ORDER BY {order} ROWS"
     connection.execute(
@@ -80,14 +80,31 @@ def stitch(connection: Any, silences: Silences | None = None) -> None:
         FROM canonical
         """
     )
-    # Most 5-tuples hold one conversation: no silence fits into their time, and at most one handshake begins them. They need no sorting.
+    shortcuts = _Shortcuts.of(connection)
+    whole = _both_sides(
+        "coalesce(sum(packets) FILTER ({side}), 0)::BIGINT AS {end}_packets",
+        "coalesce(sum(bytes) FILTER ({side}), 0)::BIGINT AS {end}_bytes",
+        "min(start_us) FILTER ({side}) AS {end}_start",
+        f"{shortcuts.place} FILTER ({{side}}) AS {{end}}_place",
+        "coalesce(bit_or(flags) FILTER ({side}), 0) AS {end}_flags",
+        "coalesce(bool_or(pure_syn) FILTER ({side}), false) AS {end}_pure",
+        "coalesce(bool_or(syn_ack) FILTER ({side}), false) AS {end}_syn_ack",
+        "count(*) FILTER ({side} AND said = 1) AS {end}_opened",
+        "count(*) FILTER ({side} AND said = 2) AS {end}_answers",
+        "coalesce(bool_or(broadcast) FILTER ({side}), false) AS {end}_broadcasts",
+    )
+    summed = (
+        f"min(start_us) AS start_us, max(end_us) AS end_us, max(step_us) AS step_us, max(origin) AS origin, {whole}"
+    )
+    # Most 5-tuples hold one conversation: no silence fits into their time, and at most one handshake begins them. They need no sorting,
+    # and most of them lie within one day: then this one grouping says all of them.
     connection.execute(
         f"""
-        CREATE TABLE key_list AS
-        SELECT *, row_number() OVER () AS key_number FROM (
-            SELECT {KEY}, max(end_us) - min(start_us) <= min(silence)
-                AND coalesce(sum(opens) FILTER (forward), 0) <= 1 AND coalesce(sum(opens) FILTER (NOT forward), 0) <= 1
-                AND (sum(opens) = 0 OR arg_min(opens, (start_us, place)) = 1) AS single
+        CREATE TABLE keyed AS
+        SELECT row_number() OVER () AS number, * FROM (
+            SELECT {KEY}, max(end_us) - min(start_us) <= min(silence) AND {shortcuts.one_handshake} AS single,
+                {_day("min(start_us)")} AS first_day, {_day("max(start_us)")} AS last_day, max(sampling) AS sampling,
+                {shortcuts.source} AS source, {summed}
             FROM ended GROUP BY {KEY}
         )
         """
@@ -95,8 +112,10 @@ def stitch(connection: Any, silences: Silences | None = None) -> None:
     connection.execute(
         f"""
         CREATE TABLE sided AS
-        WITH numbered AS (
-            SELECT ended.*, key_number, single FROM ended JOIN key_list USING ({KEY})
+        WITH long AS (
+            SELECT * FROM keyed WHERE NOT single OR first_day != last_day
+        ), numbered AS (
+            SELECT ended.*, number AS key_number, single FROM ended JOIN long USING ({KEY})
         ), silent AS (
             SELECT *, CASE WHEN start_us - max(end_us) OVER {part} BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) > silence
                 THEN 1 ELSE 0 END AS after_silence
@@ -110,51 +129,70 @@ def stitch(connection: Any, silences: Silences | None = None) -> None:
             ) AS shake FROM spoken
         ), both_kinds AS (
             SELECT * EXCLUDE (after_silence, spell, shake),
-                (SELECT count(*) FROM key_list) + dense_rank() OVER (ORDER BY key_number, spell, shake) AS number
+                (SELECT count(*) FROM keyed) + dense_rank() OVER (ORDER BY key_number, spell, shake) AS number
             FROM shaken
             UNION ALL
             SELECT *, key_number AS number FROM numbered WHERE single
         )
-        SELECT *, CAST(floor(start_us / 86400000000.0) AS BIGINT) AS day_number FROM both_kinds
+        SELECT *, {_day("start_us")} AS day_number FROM both_kinds
         """
     )
-    whole = _both_sides(
-        "coalesce(sum(packets) FILTER ({side}), 0)::BIGINT AS {end}_packets",
-        "coalesce(sum(bytes) FILTER ({side}), 0)::BIGINT AS {end}_bytes",
-        "min(start_us) FILTER ({side}) AS {end}_start",
-        "arg_min(place, (start_us, place)) FILTER ({side}) AS {end}_place",
-        "coalesce(bit_or(flags) FILTER ({side}), 0) AS {end}_flags",
-        "coalesce(bool_or(pure_syn) FILTER ({side}), false) AS {end}_pure",
-        "coalesce(bool_or(syn_ack) FILTER ({side}), false) AS {end}_syn_ack",
-        "count(*) FILTER ({side} AND said = 1) AS {end}_opened",
-        "count(*) FILTER ({side} AND said = 2) AS {end}_answers",
-        "coalesce(bool_or(broadcast) FILTER ({side}), false) AS {end}_broadcasts",
-    )
+    known = "first_day, last_day, single, sampling, source"
     connection.execute(
         f"""
         CREATE TABLE wholes AS
-        WITH summed AS (
-            SELECT number, min(key_number) AS key_number, min(start_us) AS start_us, max(end_us) AS end_us, max(step_us) AS step_us,
-                max(origin) AS origin, {whole}
-            FROM sided GROUP BY number
-        )
-        SELECT summed.* EXCLUDE (key_number), {KEY} FROM summed JOIN key_list USING (key_number)
+        SELECT * EXCLUDE ({known}) FROM keyed WHERE single
+        UNION ALL BY NAME
+        SELECT again.* EXCLUDE (key_number), {", ".join(f"keyed.{name}" for name in KEY.split(", "))} FROM (
+            SELECT number, min(key_number) AS key_number, {summed} FROM sided WHERE NOT single GROUP BY number
+        ) again JOIN keyed ON keyed.number = key_number
         """
     )
-    parts = _both_sides(
-        "coalesce(sum(packets) FILTER ({side}), 0)::BIGINT AS {end}_packets",
-        "coalesce(sum(bytes) FILTER ({side}), 0)::BIGINT AS {end}_bytes",
-    )
+    sums = ("packets", "bytes")
+    parts = _both_sides(*(f"coalesce(sum({name}) FILTER ({{side}}), 0)::BIGINT AS {{end}}_{name}" for name in sums))
+    kept = ", ".join(f"{end}_{name}" for end in "ab" for name in sums)
     connection.execute(
         f"""
         CREATE TABLE parts AS
+        SELECT number, first_day AS day_number, start_us, end_us, sampling, source, {kept} FROM keyed
+        WHERE single AND first_day = last_day
+        UNION ALL BY NAME
         SELECT number, day_number, min(start_us) AS start_us, max(end_us) AS end_us, max(sampling) AS sampling,
-            arg_min(source, (start_us, source)) AS source, {parts}
+            {shortcuts.source} AS source, {parts}
         FROM sided GROUP BY number, day_number
         """
     )
-    for table in ("sided", "ended", "key_list", "records"):
+    for table in ("sided", "ended", "keyed", "records"):
         connection.execute(f"DROP TABLE {table}")
+
+
+@dataclass(frozen=True)
+class _Shortcuts:
+    """Expressions that say the same in less time where the records allow: exports have no places and no handshakes, one input one hash."""
+
+    place: str
+    source: str
+    one_handshake: str
+
+    @classmethod
+    def of(cls, connection: Any) -> _Shortcuts:
+        """Return what the records allow."""
+        least, most, opens, first, last = connection.execute(
+            "SELECT min(place), max(place), max(opens), min(source), max(source) FROM ended"
+        ).fetchone()
+        return cls(
+            "min(place)" if least == most else "arg_min(place, (start_us, place))",
+            "min(source)" if first == last else "arg_min(source, (start_us, source))",
+            "true"
+            if not opens
+            else "coalesce(sum(opens) FILTER (forward), 0) <= 1 AND coalesce(sum(opens) FILTER (NOT forward), 0) <= 1"
+            " AND (sum(opens) = 0 OR arg_min(opens, (start_us, place)) = 1)",
+        )
+
+
+def _day(moment: str) -> str:
+    """Return an SQL expression: the days since 1970-01-01 of microseconds."""
+    return f"CAST(floor({moment} / 86400000000.0) AS BIGINT)"
 
 
 def _both_sides(*expressions: str) -> str:
