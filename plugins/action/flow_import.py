@@ -12,7 +12,22 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.action imp
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.steps import run_flow_import
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
-    "paths": {"type": "list", "elements": "str", "required": True},
+    "paths": {"type": "list", "elements": "str"},
+    "collectors": {
+        "type": "list",
+        "elements": "dict",
+        "options": {
+            "host": {"type": "str", "required": True},
+            "user": {"type": "str", "required": True},
+            "path": {"type": "str", "required": True},
+            "pattern": {"type": "str", "default": "*"},
+            "port": {"type": "int", "default": 22},
+            "private_key_file": {"type": "path"},
+            "known_hosts_file": {"type": "path"},
+            "settle": {"type": "int", "default": 120},
+            "name": {"type": "str"},
+        },
+    },
     "kind": {"type": "str", "default": "auto"},
     "exporter": {"type": "str"},
     "source_options": {"type": "dict"},

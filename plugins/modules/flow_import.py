@@ -23,7 +23,57 @@ options:
       - Files, folders or patterns. Of folders, what is of a known kind in and below them is read.
     type: list
     elements: str
-    required: true
+  collectors:
+    description:
+      - Hosts whose rotated flow files are fetched over SSH and imported, each file once. Host keys must be known; nothing is written there.
+      - Taken is a file that is complete, that is one with a marker C(NAME.done) beside it, one that a later file of its series follows (the
+        same name but for digits), or one that has not changed for O(collectors[].settle) seconds. A fetch that was cut goes on where it
+        ended, and a file counts only when its SHA-256 is the host's.
+    type: list
+    elements: dict
+    suboptions:
+      host:
+        description:
+          - Name or address.
+        type: str
+        required: true
+      user:
+        description:
+          - Who logs in, with a key.
+        type: str
+        required: true
+      path:
+        description:
+          - Folder with the files; those of folders below it are not looked at.
+        type: str
+        required: true
+      pattern:
+        description:
+          - Pattern of the files' names.
+        type: str
+        default: "*"
+      port:
+        description:
+          - Port of the SSH server.
+        type: int
+        default: 22
+      private_key_file:
+        description:
+          - Key to log in with; otherwise the agent's and those of C(~/.ssh).
+        type: path
+      known_hosts_file:
+        description:
+          - File with the host's key; otherwise C(~/.ssh/known_hosts).
+        type: path
+      settle:
+        description:
+          - Seconds after its last change at which a file counts as complete.
+        type: int
+        default: 120
+      name:
+        description:
+          - Name under which is kept what was fetched; otherwise made of host, port and path.
+        type: str
   kind:
     description:
       - What the files hold. With V(auto) each file is recognised by its beginning; kinds of O(source_plugins) are tried first.

@@ -172,3 +172,18 @@ THREATS_LEFT_OUT = Code(
     "indicators of a threat list are left out",
     "only plain addresses and networks with a date are looked at",
 )
+COLLECTOR_INVALID = Code(
+    "SW1481",
+    "error",
+    "a collector host is not described well",
+    "give host, user and path, and where needed port, pattern and key",
+)
+COLLECTOR_UNREACHABLE = Code(
+    "SW1482",
+    "error",
+    "a collector host cannot be read",
+    "check its address, its key in the known hosts, the login and the folder; nothing was imported from it",
+)
+COLLECTOR_FILE = Code(
+    "SW1483", "warning", "a file of a collector was left out", "it is tried again with the next import"
+)

@@ -30,7 +30,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.quality i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.reorientation import rebuild
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.retention import Expiry, due, expire
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.search import ORDERS, Search, members_of, search
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources import listener, registry
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources import collector, listener, registry
 
 PROTOCOL_NAMES = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmpv6", 132: "sctp"}
 # What a question to the rollup may name, beside order and limit.
@@ -61,8 +61,10 @@ def run_flow_import(values: dict[str, Any]) -> dict[str, Any]:
         hints_of(values.get("hints") or ())
         for each in values.get("threat_lists") or ():
             threats.read_threats(Path(each).expanduser())
+        for each in values.get("collectors") or ():
+            collector.collector_of(each)
         new, listed, findings = ingest.survey(
-            values["paths"],
+            values.get("paths") or (),
             values["data_dir"],
             kind=values["kind"],
             known=registry.kinds(values.get("source_plugins") or ()),
@@ -70,8 +72,9 @@ def run_flow_import(values: dict[str, Any]) -> dict[str, Any]:
         result = _result(bool(new), listed, 0, 0, findings, {}, [])
         gone = due(values["data_dir"], int(values.get("retention_days") or 0))
         return {**result, "changed": result["changed"] or bool(gone.files), "expired": _expired(gone)}
+    pulled, found = _pulled(values)
     made = ingest.ingest(
-        values["paths"],
+        [*(values.get("paths") or ()), *(path for _collector, paths in pulled for path in paths)],
         values["data_dir"],
         kind=values["kind"],
         exporter=values.get("exporter") or "",
@@ -80,7 +83,12 @@ def run_flow_import(values: dict[str, Any]) -> dict[str, Any]:
         known=registry.kinds(values.get("source_plugins") or ()),
         options=values.get("source_options"),
     )
-    result = _result(made.changed, made.inputs, made.records, made.connections, made.findings, made.quality, made.days)
+    failed = {each["path"] for each in made.inputs if each["status"] == "failed"}
+    spool = store.flows_dir(values["data_dir"]) / "collectors"
+    for host, paths in pulled:
+        collector.settled(host, spool, [path for path in paths if str(path) not in failed])
+    found = [*made.findings, *found]
+    result = _result(made.changed, made.inputs, made.records, made.connections, found, made.quality, made.days)
     if values.get("threat_lists"):
         before = threats.known_threats(values["data_dir"])
         count, lists, found = threats.import_threats(values["data_dir"], values["threat_lists"])
@@ -94,6 +102,22 @@ def run_flow_import(values: dict[str, Any]) -> dict[str, Any]:
         result["days"] = sorted({*result["days"], *(each.isoformat() for each in days)})
     gone = expire(values["data_dir"], int(values.get("retention_days") or 0))
     return {**result, "changed": result["changed"] or bool(gone.files), "expired": _expired(gone)}
+
+
+def _pulled(values: dict[str, Any]) -> tuple[list[tuple[collector.Collector, list[Path]]], list[Finding]]:
+    """Fetch what is new on each collector; one that cannot be read is a finding and does not stop the others."""
+    spool = store.flows_dir(values["data_dir"]) / "collectors"
+    pulled: list[tuple[collector.Collector, list[Path]]] = []
+    found: list[Finding] = []
+    for host in [collector.collector_of(each) for each in values.get("collectors") or ()]:
+        try:
+            paths, remarks = collector.pull(host, spool)
+        except FindingError as error:
+            found.extend(error.findings)
+            continue
+        pulled.append((host, paths))
+        found.extend(remarks)
+    return pulled, found
 
 
 @_findings

@@ -1,0 +1,254 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rotated flow files of a collector host, pulled over SSH with ansible-pylibssh: host keys checked, resumable, only complete files.
+
+A file is complete when a marker stands beside it (``NAME.done``), when a later one of its series exists (the same name but for digits), or
+when it has not changed for ``settle`` seconds by the host's own clock. It is fetched in blocks into ``NAME.part``, goes on where an
+earlier run ended, and is taken only when its SHA-256 is the host's. The host needs find, tail, head, sha256sum and date; nothing is
+written there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import os
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import read_document, write_json
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded, require
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import codes
+
+pylibssh_session = guarded("pylibsshext.session")
+pylibssh_errors = guarded("pylibsshext.errors")
+
+BLOCK = 16 << 20
+SETTLE_SECONDS = 120
+MOST_FILES = 100_000
+TIMEOUT_SECONDS = 30
+MARKER = ".done"
+HOST = re.compile(r"\A[A-Za-z0-9](?:[A-Za-z0-9.:_-]{0,253})\Z")
+USER = re.compile(r"\A[A-Za-z_][A-Za-z0-9_.@-]{0,63}\Z")
+FOLDER = re.compile(r"\A/[^\0\n\r]{0,1000}\Z")
+PATTERN = re.compile(r"\A[A-Za-z0-9_.,:@+=*?\[\]!-]{1,200}\Z")
+FILE = re.compile(r"\A[A-Za-z0-9_.,:@+=-]{1,200}\Z")
+KEYS = ("host", "port", "user", "path", "pattern", "private_key_file", "known_hosts_file", "settle", "name")
+
+
+@dataclass(frozen=True)
+class Collector:
+    """Where rotated files lie: host, folder, pattern of names, and how to log in. ``settle`` in seconds."""
+
+    host: str
+    user: str
+    path: str
+    pattern: str = "*"
+    port: int = 22
+    private_key_file: str = ""
+    known_hosts_file: str = ""
+    settle: int = SETTLE_SECONDS
+    name: str = ""
+
+    @property
+    def folder(self) -> str:
+        """Return the name of its folder in the store."""
+        text = self.name or f"{self.host}-{self.port}-{self.path}"
+        return (
+            f"{re.sub(r'[^A-Za-z0-9.-]+', '-', text).strip('-.')[:80]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+        )
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file of a collector: name, size in bytes, seconds since it changed."""
+
+    name: str
+    size: int
+    age: float
+
+
+def collector_of(values: Mapping[str, Any]) -> Collector:
+    """Return the collector of a mapping as users write it; raises FindingError SW1481."""
+
+    def wrong(text: str) -> FindingError:
+        return FindingError(codes.COLLECTOR_INVALID.at(f"collector {str(values.get('host'))[:60]!r}: {text}"))
+
+    unknown = sorted(set(values) - set(KEYS))
+    if unknown:
+        raise wrong(f"unknown key {str(unknown[0])[:40]!r}")
+    given = {name: value for name, value in values.items() if value is not None}
+    for name, rule in (("host", HOST), ("user", USER), ("path", FOLDER), ("pattern", PATTERN)):
+        value = given.get(name, "*" if name == "pattern" else None)
+        if not isinstance(value, str) or not rule.match(value):
+            raise wrong(f"{name} is {str(value)[:60]!r}")
+    for name, low, high in (("port", 1, 65535), ("settle", 0, 86_400)):
+        value = given.get(name, 22 if name == "port" else SETTLE_SECONDS)
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise wrong(f"{name} is {str(value)[:60]!r}")
+    return Collector(**given)
+
+
+def complete(files: Sequence[RemoteFile], settle: float) -> list[RemoteFile]:
+    """Return the files that nobody writes to any more, by the rule of this module, ordered by name."""
+    names = {each.name for each in files}
+    series: dict[str, list[str]] = {}
+    for each in files:
+        series.setdefault(re.sub(r"[0-9]+", "0", each.name), []).append(each.name)
+    newest = {max(group) for group in series.values()}
+    made = []
+    for each in files:
+        if each.name.endswith(MARKER) or each.name.startswith(".") or ".current" in each.name:
+            continue
+        if f"{each.name}{MARKER}" in names or (each.name not in newest) or each.age >= settle:
+            made.append(each)
+    return sorted(made, key=lambda each: each.name)
+
+
+class Pull:
+    """One login at a collector. ``findings`` has what went wrong with single files."""
+
+    def __init__(self, collector: Collector, folder: Path) -> None:
+        require(pylibssh_session, pylibssh_errors)
+        self.collector, self.folder = collector, folder / collector.folder
+        self.findings: list[Finding] = []
+        self._session: Any = None
+        self._where = f"{collector.user}@{collector.host} port {collector.port}"
+
+    def __enter__(self) -> Pull:
+        self._session = pylibssh_session.Session()
+        # It warns of every file of known hosts that does not exist.
+        logging.getLogger("ansible-pylibssh").setLevel(logging.CRITICAL + 1)
+        each = self.collector
+        arguments: dict[str, Any] = {
+            "host": each.host,
+            "port": each.port,
+            "user": each.user,
+            "timeout": TIMEOUT_SECONDS,
+            "host_key_checking": True,
+            "look_for_keys": not each.private_key_file,
+        }
+        try:
+            if each.private_key_file:
+                arguments["private_key"] = Path(each.private_key_file).expanduser().read_bytes()
+            if each.known_hosts_file:
+                arguments["knownhosts"] = str(Path(each.known_hosts_file).expanduser())
+            self._session.connect(**arguments)
+        except (pylibssh_errors.LibsshException, OSError) as error:
+            self.__exit__()
+            text = " ".join(str(error).split())[:160]
+            raise FindingError(codes.COLLECTOR_UNREACHABLE.at(f"{self._where}: {text}")) from None
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        with contextlib.suppress(Exception):
+            self._session.close()
+        self._session = None
+
+    def listing(self) -> list[RemoteFile]:
+        """Return the files of the folder that the pattern names and that a marker may belong to."""
+        path, pattern = shlex.quote(self.collector.path), shlex.quote(self.collector.pattern)
+        marker = shlex.quote(self.collector.pattern + MARKER)
+        found = f"find . -maxdepth 1 -type f \\( -name {pattern} -o -name {marker} \\) -printf '%s %T@ %f\\n'"
+        command = f"cd -- {path} && test -r . && date +%s && {found} | head -n {MOST_FILES}"
+        lines = self._run(command).decode("utf-8", "replace").splitlines()
+        made = []
+        for line in lines[1:]:
+            size, _space, rest = line.partition(" ")
+            changed, _space, name = rest.partition(" ")
+            if not FILE.match(name):
+                self.findings.append(
+                    codes.COLLECTOR_FILE.at(f"{self._where}: a name that is not fit for a file here: {name[:60]!r}")
+                )
+                continue
+            made.append(RemoteFile(name, int(size), int(lines[0]) - float(changed)))
+        return made
+
+    def fetch(self, file: RemoteFile) -> Path | None:
+        """Return the local copy of a file, fetched or gone on with; None with a finding where it is not what the host has."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        final, part = self.folder / file.name, self.folder / f".{file.name}.part"
+        remote = shlex.quote(f"{self.collector.path.rstrip('/')}/{file.name}")
+        for _attempt in range(2):
+            digest, have = hashlib.sha256(), 0
+            with open(part, "ab+") as stream:
+                stream.seek(0)
+                while block := stream.read(BLOCK):
+                    digest.update(block)
+                    have += len(block)
+                while have < file.size:
+                    block = self._run(f"tail -c +{have + 1} -- {remote} | head -c {min(BLOCK, file.size - have)}")
+                    if not block:
+                        break
+                    stream.write(block)
+                    stream.flush()
+                    digest.update(block)
+                    have += len(block)
+                os.fsync(stream.fileno())
+            said = self._run(f"sha256sum -- {remote}").split(b" ", 1)[0].lstrip(b"\\").decode("ascii", "replace")
+            if have == file.size and digest.hexdigest() == said:
+                os.replace(part, final)
+                return final
+            # What an earlier run left is not the beginning of this file, or it has changed meanwhile: once more from its beginning.
+            part.unlink(missing_ok=True)
+        self.findings.append(codes.COLLECTOR_FILE.at(f"{self._where}: {file.name} changes while it is read"))
+        return None
+
+    def _run(self, command: str) -> bytes:
+        channel = None
+        try:
+            channel = self._session.new_channel()
+            done = channel.exec_command(command)
+            if done.returncode:
+                text = " ".join(bytes(done.stderr or b"").decode("utf-8", "replace").split())[:160]
+                raise FindingError(codes.COLLECTOR_UNREACHABLE.at(f"{self._where}: {text or 'the command failed'}"))
+            return bytes(done.stdout or b"")
+        except (pylibssh_errors.LibsshException, OSError) as error:
+            text = " ".join(str(error).split())[:160]
+            raise FindingError(codes.COLLECTOR_UNREACHABLE.at(f"{self._where}: {text}")) from None
+        finally:
+            if channel is not None:
+                with contextlib.suppress(Exception):
+                    channel.close()
+
+
+def pull(collector: Collector, spool: Path) -> tuple[list[Path], list[Finding]]:
+    """Return (local copies of complete files that were not fetched before, findings). ``settled`` marks them once they are imported."""
+    known = _known(spool, collector)
+    with Pull(collector, spool) as session:
+        made = []
+        for file in complete(session.listing(), collector.settle):
+            if known.get(file.name) == file.size:
+                continue
+            path = session.fetch(file)
+            if path is not None:
+                made.append(path)
+        return made, session.findings
+
+
+def settled(collector: Collector, spool: Path, paths: Sequence[Path]) -> None:
+    """Remember that files are in the store, and remove the copies."""
+    known = _known(spool, collector)
+    known.update({path.name: path.stat().st_size for path in paths})
+    document = {
+        "kind": "flow-collector",
+        "schema_version": "1.0",
+        "host": collector.host,
+        "path": collector.path,
+        "files": known,
+    }
+    write_json(spool / f"{collector.folder}.json", document)
+    for path in paths:
+        path.unlink(missing_ok=True)
+
+
+def _known(spool: Path, collector: Collector) -> dict[str, int]:
+    path = spool / f"{collector.folder}.json"
+    return dict(read_document(path, "flow-collector", 1)["files"]) if path.exists() else {}

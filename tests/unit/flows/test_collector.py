@@ -1,0 +1,143 @@
+"""Files of a collector host: which are complete, and a real OpenSSH server they are fetched from, cut off and gone on with."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import steps, store
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources import collector
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.collector import RemoteFile, complete
+
+ZEEK = "#path\tconn\n#fields\tts\tid.orig_h\tid.orig_p\tid.resp_h\tid.resp_p\tproto\tconn_state\torig_pkts\tresp_pkts\n"
+
+
+def row(number: int) -> str:
+    return f"{1_700_000_000 + number}.5\t10.0.0.1\t{2000 + number}\t10.0.0.2\t502\ttcp\tSF\t3\t2\n"
+
+
+def test_only_complete_files_are_taken() -> None:
+    files = [
+        RemoteFile("conn.01.log", 1, 5), RemoteFile("conn.02.log", 1, 5), RemoteFile("conn.03.log", 1, 5), RemoteFile("dns.1.log", 1, 500),
+        RemoteFile("eve.json", 1, 5), RemoteFile("x.log", 1, 5), RemoteFile("x.log.done", 0, 5), RemoteFile("nfcapd.current.77", 1, 900),
+        RemoteFile(".hidden", 1, 900),
+    ]  # fmt: skip
+    assert [each.name for each in complete(files, 120)] == ["conn.01.log", "conn.02.log", "dns.1.log", "x.log"]
+    assert [each.name for each in complete(files, 600)] == ["conn.01.log", "conn.02.log", "x.log"]
+    assert "conn.03.log" in [each.name for each in complete(files, 0)]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"host": "-oProxyCommand=x"}, {"user": "a b"}, {"path": "relative"}, {"pattern": "$(id)"}, {"port": 0}, {"settle": -1},
+     {"password": "x"}, {"path": "/a\nb"}, {"host": None}],
+)  # fmt: skip
+def test_what_could_reach_a_shell_is_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(FindingError, match="SW1481"):
+        collector.collector_of({"host": "c1", "user": "flows", "path": "/var/flows", **change})
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[dict[str, Any]]:
+    sshd = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/sbin")
+    if not sshd or os.geteuid() != 0:
+        pytest.skip("needs OpenSSH's server and root")
+    Path("/run/sshd").mkdir(exist_ok=True)
+    base = tmp_path / "ssh"
+    base.mkdir(mode=0o700)
+    for name in ("host", "client", "other"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(base / name)], check=True)
+    shutil.copy(base / "client.pub", base / "authorized")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    (base / "config").write_text(
+        f"ListenAddress 127.0.0.1\nPort {port}\nHostKey {base}/host\nAuthorizedKeysFile {base}/authorized\nPidFile none\nUsePAM no\n"
+        "PasswordAuthentication no\nStrictModes no\nPermitRootLogin prohibit-password\n"
+    )
+    key = (base / "host.pub").read_text().split()[:2]
+    (base / "known").write_text(f"[127.0.0.1]:{port} {' '.join(key)}\n")
+    process = subprocess.Popen([sshd, "-D", "-e", "-f", str(base / "config")], stderr=subprocess.DEVNULL)
+    try:
+        for _try in range(100):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.05)
+        remote = tmp_path / "remote files"
+        remote.mkdir()
+        yield {"host": "127.0.0.1", "port": port, "user": "root", "path": str(remote), "private_key_file": str(base / "client"),
+               "known_hosts_file": str(base / "known"), "pattern": "*.log"}  # fmt: skip
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def imported(tmp_path: Path, *collectors: dict[str, Any]) -> dict[str, Any]:
+    values = {
+        "check_mode": False,
+        "kind": "auto",
+        "data_dir": str(tmp_path / "data"),
+        "paths": [],
+        "collectors": list(collectors),
+    }
+    return steps.run_flow_import(values)
+
+
+def test_rotated_files_are_fetched_once_and_a_cut_fetch_goes_on(
+    server: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collector, "BLOCK", 1 << 12)
+    remote = Path(server["path"])
+    (remote / "conn.01.log").write_text(ZEEK + "".join(row(i) for i in range(400)))
+    (remote / "conn.02.log").write_text(ZEEK + row(500))
+    (remote / "notes.txt").write_text("not asked for")
+    # An earlier run had fetched a part of the first file, and of the second something else.
+    host = collector.collector_of(server)
+    spool = store.flows_dir(tmp_path / "data") / "collectors" / host.folder
+    spool.mkdir(parents=True)
+    (spool / ".conn.01.log.part").write_bytes((remote / "conn.01.log").read_bytes()[:9000])
+    commands: list[str] = []
+    run = collector.Pull._run
+    monkeypatch.setattr(collector.Pull, "_run", lambda self, command: (commands.append(command), run(self, command))[1])
+    result = imported(tmp_path, server)
+    assert not result["errors"], result["errors"]
+    assert [(Path(each["path"]).name, each["connections"]) for each in result["inputs"]] == [("conn.01.log", 400)]
+    assert next(each for each in commands if each.startswith("tail")).startswith("tail -c +9001 ")
+    assert not list(spool.iterdir())
+    # Nothing new: nothing is fetched. The second file is still written to, until a third follows.
+    commands.clear()
+    assert not imported(tmp_path, server)["changed"] and not [each for each in commands if each.startswith("tail")]
+    (remote / "conn.03.log").write_text(ZEEK)
+    (spool / ".conn.02.log.part").write_bytes(b"something else, longer than the file" * 100)
+    result = imported(tmp_path, server)
+    assert [(Path(each["path"]).name, each["connections"]) for each in result["inputs"]] == [("conn.02.log", 1)]
+    assert store.connections(tmp_path / "data").num_rows == 401
+
+
+def test_an_unknown_host_key_or_login_is_refused_and_other_inputs_are_read(
+    server: dict[str, Any], tmp_path: Path
+) -> None:
+    base = Path(server["known_hosts_file"]).parent
+    (Path(server["path"]) / "conn.01.log").write_text(ZEEK + row(1))
+    (base / "strange").write_text(
+        f"[127.0.0.1]:{server['port']} {' '.join((base / 'other.pub').read_text().split()[:2])}\n"
+    )
+    (base / "empty").write_text("")
+    for change in ({"known_hosts_file": str(base / "strange")}, {"known_hosts_file": str(base / "empty")},
+                   {"private_key_file": str(base / "other")}, {"path": "/nonexistent"}, {"port": 1}):  # fmt: skip
+        result = imported(tmp_path, {**server, **change, "settle": 0})
+        assert [each["code"] for each in result["errors"]] == ["SW1482"], change
+        assert result["inputs"] == []
+    result = imported(tmp_path, {**server, "path": "/nonexistent"}, {**server, "settle": 0})
+    assert [each["code"] for each in result["errors"]] == ["SW1482"]
+    assert [each["status"] for each in result["inputs"]] == ["imported"]
