@@ -37,7 +37,7 @@ _ACE = re.compile(
 )
 _ACTIONS = frozenset(("permit", "deny"))
 _COUNTER = re.compile(r"\s*\(([0-9]+) (estimate )?match(?:es)?\)")
-_ACTION = re.compile(r"\b(?:permit|deny)\b", re.IGNORECASE)
+_ACTION = re.compile(r"\b(?:permit|deny)\b|(?:no|default)\s+(?:[0-9]|sequence|remark)", re.IGNORECASE)
 _MORE = re.compile(
     r"[ \t]*--More--[ \t\x08]*"
 )  # a pager's prompt, erased with backspaces, before the next line of text
@@ -265,6 +265,7 @@ class _Reader:
         kinds = {("ip", "extended"): "extended", ("ip", "standard"): "standard", ("ip", "role-based"): "sgacl",
                  ("ipv6", "role-based"): "sgacl_ipv6"}  # fmt: skip
         if words[0] in ("resequence", "logging", "log-update", "persistent", "helper", "match-local-traffic"):
+            self._current = None
             return
         if family == "ipv6" and len(words) == 1:
             kind, name = "ipv6", words[0]

@@ -231,5 +231,7 @@ def test_a_pager_loses_no_entry() -> None:
 def test_a_damaged_last_line_without_indentation_is_opaque() -> None:
     (found,) = registry.parse("ios", "Extended IP access list A\n10 permit tcp any any\n2O deny ip any any\n")
     assert [line.text for line in found.opaque] == ["2O deny ip any any"]
+    (found,) = registry.parse("ios", "ip access-list extended A\n10 permit tcp any any\nno 10\n")
+    assert [line.text for line in found.opaque] == ["no 10"]
     (found,) = registry.parse("ios", "ip access-list extended A\n 10 permit tcp any any\nroute-map R permit 10\n")
     assert found.opaque == ()
