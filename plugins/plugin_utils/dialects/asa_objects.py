@@ -25,7 +25,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_
     parse_ipv4,
     parse_ipv6,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet, from_wildcard
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import ICMP, ICMPV6
 
 _DEPTH = 16
@@ -156,14 +156,11 @@ class Objects:
         if known is word and not (word[0].isdigit() and "." in word):
             return Part(4, None, f"{word} {mask}")
         value = parse_ipv4(known)
-        if loose == 0xFFFFFFFF:
-            return Part(4)
-        if not loose & (loose + 1):
-            return Part(4, IntervalSet(((value & ~loose, value | loose),)))
-        found = from_wildcard(value, loose)
-        if found is None:
-            raise NotUnderstood(f"mask {mask} falls into more than 4,096 pieces")
-        return Part(4, found)
+        if loose & (loose + 1) or (loose == 0xFFFFFFFF and value):
+            raise NotUnderstood(
+                f"{word} {mask}: not an address and its subnet mask; a wildcard mask is of another platform"
+            )
+        return Part(4, IntervalSet(((value & ~loose, value | loose),)) if loose != 0xFFFFFFFF else None)
 
     def _host(self, word: str) -> Part:
         if word not in self.names and word[0].isdigit() and "." in word:

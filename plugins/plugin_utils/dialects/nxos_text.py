@@ -24,6 +24,9 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.nxos_a
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
 
 _CONFIG = re.compile(r"(?P<kind>ip|ipv6|mac|arp|cts role-based) access-list (?P<name>\S+)\Z")
+_FOREIGN = re.compile(
+    r"(?:ip|ipv6|mac|arp) access-list \S+ \S|access-list \S+ |[A-Za-z-]+ (?:IP|MAC|IPv6) access list \S"
+)
 _SHOWN = re.compile(r"(?P<kind>IP|IPv6|MAC|ARP) access list (?P<name>\S+)\Z", re.IGNORECASE)
 _GROUP = re.compile(
     r"(?:object-group (?P<kind>ip address|ipv6 address|ip port)|(?P<shown>ipv4 address|ipv6 address|protocol port) object-group)"
@@ -258,6 +261,12 @@ class _Reader:
                 known[kind].opaque.append(Opaque(number, text, "the list stands twice in the text"))
             self._current = _Draft(match["name"], family, indent, number, kind)
             known.setdefault(kind, self._current)
+            self.drafts.append(self._current)
+            self._group = None
+            return True
+        if _FOREIGN.match(text):
+            self._current = _Draft(text.rsplit(maxsplit=1)[-1], 0, indent, number, " ".join(text.split()[:-1]))
+            self._current.opaque.append(Opaque(number, text, "a header of another platform"))
             self.drafts.append(self._current)
             self._group = None
             return True

@@ -239,6 +239,9 @@ def test_prompts_echo_padding_and_line_ends() -> None:
         ("ip access-list A\n10 permit tcp 10.100.100.0/24 eq 8443 10.200.200.0/24\nestablished\n", "not an entry"),
         ("ip access-list A\n  10 permit ip any any\ninterface Ethernet1/1\n  20 permit ip any any\n", "outside of its list"),
         ("mac access-list M\n  permit any any\n", "not modelled"),
+        ("ip access-list extended A\n permit ip 10.0.0.0 0.0.0.255 any\n", "another platform"),
+        ("Extended IP access list A\n    10 permit ip any any\n", "another platform"),
+        ("access-list 101 permit ip any any\n", "another platform"),
         ("IP access list A\n  10 permit ip any any redirect Ethernet1/1\n", "'redirect'"),
     ],
 )  # fmt: skip
