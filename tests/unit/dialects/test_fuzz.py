@@ -58,3 +58,10 @@ def test_empty_lines_are_no_search_of_their_own() -> None:
     for platform in registry.PLATFORMS:
         if platform != "nftables":
             assert all(not item.aces for item in registry.parse(platform, text))
+
+
+def test_a_list_that_stands_many_times_or_is_removed_many_times_is_noted_once_each() -> None:
+    found = registry.parse("nxos", "ip access-list X\n" * 3000 + "no ip access-list X\n" * 2000)
+    assert len(found) == 3000
+    assert all(item.opaque for item in found)
+    assert sum(len(item.opaque) for item in found) < 10_000
