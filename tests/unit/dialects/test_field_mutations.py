@@ -66,6 +66,8 @@ def small_list(choice: random.Random, platform: str) -> list[Ace]:
 
 def variants(choice: random.Random, word: str, platform: str) -> list[str]:
     """Return other words in place of one word of an entry."""
+    if word.startswith("any") and platform != "asa":
+        return []
     if word in OTHERS:
         return list(OTHERS[word])
     if re.fullmatch(r"\d+", word):
