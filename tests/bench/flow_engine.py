@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import rollup, store
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.footers import read_footer
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.gate import FlowGate
 from tests.bench import flow_data, nfcapd_write
 
@@ -41,7 +42,7 @@ def run(full: bool) -> dict[str, Any]:
         name: round(large[name] / small[name] / times, 2)
         for name in ("distinct_cpu_seconds", "rollup_cpu_seconds", "replay_cpu_seconds", "decode_cpu_seconds")
     }
-    if "times_nfdump" in large:
+    if full and "times_nfdump" in large:
         assert large["times_nfdump"] >= 3, "the target is a third of nfdump's CPU seconds"
     return made
 
@@ -139,7 +140,7 @@ def daily(records: int, folder: Path) -> dict[str, Any]:
     made, days = _timed("rollup", lambda: rollup.refresh(folder))
     paths = store.rollup_files(folder)
     octets = sum(path.stat().st_size for path in paths)
-    rows = sum(rollup.read_footer(path).rows for path in paths)
+    rows = sum(read_footer(path).rows for path in paths)
     made |= {"rollup_days": len(days), "rollup_rows": rows, "rollup_mib": round(octets / 2**20, 1)}
     return {**made, **_peak("rollup"), "rollup_bytes_per_record": round(octets / records, 2)}
 

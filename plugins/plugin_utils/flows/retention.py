@@ -15,7 +15,8 @@ from pathlib import Path
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import codes, store
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.rollup import read_footer, refresh_locked
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.footers import read_footer
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.rollup import refresh_locked
 
 DAY_US = 86_400_000_000
 

@@ -10,16 +10,15 @@ second observer may have seen go through the comparison of views (measured: READ
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError, Location
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.progress import Progress
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import codes, store
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.footers import Footer, constants, read_footer
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.daily import (
     counted,
     observers,
@@ -30,9 +29,6 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operation
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.queries import CONVERSATION as KEY
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.queries import DAY_US
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.schema import ROLLUP
-
-pa = guarded("pyarrow")
-parquet = guarded("pyarrow.parquet")
 
 LONGEST_DAYS = 400
 # Alike for the two directions of a 5-tuple; what it lets through is compared in full.
@@ -81,42 +77,6 @@ def refresh_locked(data_dir: str | Path, days: Iterable[date] = ()) -> list[date
     return todo
 
 
-@dataclass(frozen=True)
-class Footer:
-    """What a connection file says of itself: rows, and the least and greatest value of columns that have any."""
-
-    path: Path
-    rows: int
-    ranges: Mapping[str, tuple[Any, Any]]
-
-    def only(self, column: str) -> Any:
-        """Return the column's one value, or None where it has several or says nothing."""
-        low, high = self.ranges.get(column, (None, None))
-        return low if low == high else None
-
-
-def read_footer(path: Path) -> Footer:
-    """Read a file's footer; raises FindingError SW1422 where it is damaged."""
-    try:
-        metadata = parquet.read_metadata(path)
-    except (OSError, pa.ArrowException) as error:
-        raise FindingError(
-            codes.STORE_DAMAGED.at(f"not a Parquet file ({type(error).__name__})", Location(str(path)))
-        ) from error
-    ranges: dict[str, tuple[Any, Any]] = {}
-    silent: set[str] = set()
-    for group in range(metadata.num_row_groups):
-        for number in range(metadata.num_columns):
-            column = metadata.row_group(group).column(number)
-            name, facts = column.path_in_schema, column.statistics
-            if facts is None or not facts.has_min_max:
-                silent.add(name)
-                continue
-            low, high = ranges.get(name, (facts.min, facts.max))
-            ranges[name] = (min(low, facts.min), max(high, facts.max))
-    return Footer(path, metadata.num_rows, {name: pair for name, pair in ranges.items() if name not in silent})
-
-
 def build_day(connection: Any, footers: Sequence[Footer], day: date, path: Path) -> int:
     """Write the rollup of one day from connection files; returns the number of rows."""
     number = store.day_number(day)
@@ -132,11 +92,7 @@ def build_day(connection: Any, footers: Sequence[Footer], day: date, path: Path)
         for each in near
     ):
         rows = f"(SELECT * FROM {rows} WHERE start_us < {last} AND end_us >= {first}) AS near"
-    constant = {
-        name: values.pop()
-        for name in ("client_hi", "server_hi", "class")
-        if len(values := {each.only(name) for each in near}) == 1 and None not in values
-    }
+    constant = constants(near, ("client_hi", "server_hi", "class"))
     keys = [name for name in KEY if name not in constant]
     fixed = ", ".join(
         f"{quoted(value) if isinstance(value, str) else value} AS {name}" for name, value in constant.items()

@@ -21,6 +21,7 @@ from typing import Any
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.intervals import read_intervals
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import store
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.footers import constants, read_footer
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations import queries
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.daily import of_day
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.engine import Engine, engine_of
@@ -135,7 +136,8 @@ class FlowGate:
     def distinct(self) -> Any:
         """Return distinct client, server, protocol and port of the connections, each exporter's view counted."""
         self.connections()
-        return self.ask(queries.distinct())
+        files = store.window_files(self.data_dir, self.since, self.until)
+        return self.ask(queries.distinct(constants([read_footer(each) for each in files], ("client_hi", "server_hi"))))
 
     def evidence(self) -> Any:
         """Return what was seen for each pair of segments, protocol and port."""

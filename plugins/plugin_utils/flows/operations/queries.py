@@ -11,6 +11,7 @@ first_port, last_port); ``names`` (address_hi, address_lo, name, from_us, to_us)
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.noise import (
@@ -76,15 +77,26 @@ def conversations() -> Question:
     return Question(query, {**KEY_TYPES, **SUMS}, KEY)
 
 
-def distinct() -> Question:
-    """Distinct client, server, protocol and port of ``connections``, every exporter's view counted: what ``nfdump -A`` gives."""
-    key = "client_hi, client_lo, server_hi, server_lo, protocol, server_port"
+def distinct(constant: Mapping[str, int] | None = None) -> Question:
+    """Distinct client, server, protocol and port of ``connections``, every exporter's view counted: what ``nfdump -A`` gives.
+
+    ``constant`` names columns of one value, which then need no grouping: where all is IPv4, the upper halves of the addresses.
+    """
+    key = ("client_hi", "client_lo", "server_hi", "server_lo", "protocol", "server_port")
+    fixed = {
+        name: f"CAST({int(value)} AS BIGINT) AS {name}"
+        for name, value in (constant or {}).items()
+        if name.endswith("_hi")
+    }
+    grouped = ", ".join(name for name in key if name not in fixed)
     query = f"""
-        SELECT {key}, min(start_us) AS first_us, max(end_us) AS last_us, count(*) AS views, sum(packets_out + packets_in) AS packets,
-            sum(bytes_out + bytes_in) AS bytes
-        FROM connections GROUP BY {key}"""
-    columns = {name: CONNECTIONS[name] for name in key.split(", ")}
-    return Question(query, columns | dict.fromkeys(("first_us", "last_us", "views", "packets", "bytes"), "int64"), key)
+        SELECT {", ".join(fixed.get(name, name) for name in key)}, min(start_us) AS first_us, max(end_us) AS last_us, count(*) AS views,
+            sum(packets_out + packets_in) AS packets, sum(bytes_out + bytes_in) AS bytes
+        FROM connections GROUP BY {grouped}"""
+    columns = {name: CONNECTIONS[name] for name in key}
+    return Question(
+        query, columns | dict.fromkeys(("first_us", "last_us", "views", "packets", "bytes"), "int64"), ", ".join(key)
+    )
 
 
 # Who held an address when, with the segment of the device; the intervals of one address do not overlap.
