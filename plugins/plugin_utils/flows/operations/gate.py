@@ -97,11 +97,13 @@ class FlowGate:
         self.engine.define("places", queries.places("daily"), keep=True)
         self.engine.define("bound_days", queries.bound("daily"))
         self.engine.define("doubtful", queries.DOUBTFUL, keep=True)
-        counted = self.engine.rows("SELECT count(*) AS n FROM doubtful", {"n": "int64"}).column("n")[0].as_py()
-        if not counted:
+        days = self.engine.rows("SELECT DISTINCT day FROM doubtful ORDER BY day", {"day": "date32"}).column("day")
+        if not len(days):
             self.engine.define("bound", "SELECT * FROM bound_days")
         else:
-            self.connections()
+            # Only the days on which an address changed hands are read row by row.
+            files = store.connection_files(self.data_dir, days.to_pylist())
+            self.engine.files("handed_over", [path for group in files.values() for path in group], CONNECTIONS)
             self.engine.define("pieces", queries.PIECES, keep=True)
             for end in ("client", "server"):
                 self.engine.define(f"across_{end}_piece", queries.across(end, "pieces"), keep=True)

@@ -169,7 +169,7 @@ PIECES = f"""
         SELECT d.day, {_D_KEY}, c.exporter, c.start_us AS first_us, c.end_us AS last_us, c.answered,
             c.packets_out + c.packets_in AS packets,
             (c.bytes_out + c.bytes_in) * c.sampling AS bytes, c.client_port, c.method, c.confidence
-        FROM connections c JOIN doubtful d ON {_SAME_KEY} AND c.start_us - c.start_us % {DAY_US} = d.day_us
+        FROM handed_over c JOIN doubtful d ON {_SAME_KEY} AND c.start_us - c.start_us % {DAY_US} = d.day_us
     ), totals AS (
         SELECT day, {KEY}, exporter, sum(packets) AS total FROM seen GROUP BY day, {KEY}, exporter
     ), ranked AS (
