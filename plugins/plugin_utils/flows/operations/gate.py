@@ -105,6 +105,7 @@ class FlowGate:
             files = store.connection_files(self.data_dir, days.to_pylist())
             self.engine.files("handed_over", [path for group in files.values() for path in group], CONNECTIONS)
             self.engine.define("pieces", queries.PIECES, keep=True)
+            self.engine.define("pieces_of", f"SELECT DISTINCT day, {queries.KEY} FROM pieces", keep=True)
             for end in ("client", "server"):
                 self.engine.define(f"across_{end}_piece", queries.across(end, "pieces"), keep=True)
             self.engine.define("bound_pieces", queries.bound("pieces", "_piece"))

@@ -157,9 +157,15 @@ def bound(rows: str = "daily", suffix: str = "") -> str:
     return f"SELECT r.*, {', '.join(picked)} FROM {rows} r{''.join(joins)}"
 
 
-DOUBTFUL = f"""
-    SELECT day, {KEY}, first_us - first_us % {DAY_US} AS day_us
-    FROM bound_days WHERE client_binding = 'ambiguous' OR server_binding = 'ambiguous'"""
+_R_KEY = ", ".join(f'r."{name}"' for name in CONVERSATION)
+# Rows within whose time an address changed hands. One that two devices claim at once stays ambiguous however it is split.
+DOUBTFUL = " UNION ".join(
+    f"""
+    SELECT r.day, {_R_KEY}, r.first_us - r.first_us % {DAY_US} AS day_us
+    FROM daily r JOIN across_{end} x ON x.hi = r.{end}_hi AND x.lo = r.{end}_lo AND x.first_us = r.first_us AND x.last_us = r.last_us
+    WHERE x.device <> x.other"""
+    for end in ("client", "server")
+)
 _D_KEY = ", ".join(f'd."{name}"' for name in CONVERSATION)
 _SAME_KEY = " AND ".join(f'c."{name}" = d."{name}"' for name in CONVERSATION)
 # The connections behind a row whose address changed hands within its time, each with its own time; of several exporters the one with
@@ -200,7 +206,7 @@ def split() -> str:
     same = " AND ".join(f'p."{name}" = b."{name}"' for name in ("day", *CONVERSATION))
     return f"""
         SELECT day, {KEY}, {", ".join(numbers)}, {WHO} FROM bound_days b
-        WHERE NOT EXISTS (SELECT 1 FROM pieces p WHERE {same})
+        WHERE NOT EXISTS (SELECT 1 FROM pieces_of p WHERE {same})
         UNION ALL
         SELECT day, {KEY}, {summed}, {WHO} FROM bound_pieces GROUP BY day, {KEY}, {WHO}"""
 
