@@ -240,10 +240,11 @@ def collector_file(path: Path, count: int) -> Path:
         for name, value in FIXED.items():
             rows[name] = value
         pair, reply = (start + np.arange(size)) // 2, np.arange(size) % 2 == 1
-        client = 0x0A000000 + (pair * 7919) % 20_000
+        client = 0x0A000000 + pair % 20_000
         server = 0x0AFF0000 + (pair * 104_729) % 2_000
         port = np.array([443, 502, 104, 80, 2575])[server % 5]
-        own = 32_768 + (pair * 31) % 28_000
+        # No 5-tuple comes twice, as when ports are drawn at random.
+        own = 32_768 + (pair // 20_000 * 31 + pair % 20_000) % 28_000
         rows["source"], rows["target"] = np.where(reply, server, client), np.where(reply, client, server)
         rows["source_port"], rows["target_port"] = np.where(reply, port, own), np.where(reply, own, port)
         rows["packets"] = rng.integers(1, 50, size)
