@@ -286,7 +286,7 @@ def plain_row(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _exporters(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return what is known of each exporter over all inputs: counters are summed, sampling is the largest."""
+    """Return what is known of each exporter over all inputs: counters are summed, sampling and skew are the largest."""
     made: dict[str, dict[str, Any]] = {}
     for each in document["inputs"].values():
         for name, counters in each.get("quality", {}).get("exporters", {}).items():
@@ -296,6 +296,8 @@ def _exporters(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
                     own[key] = max(own.get(key, 0), value)
                 elif key == "first_us":
                     own[key] = min(own.get(key, value), value)
+                elif key == "skew_us":
+                    own[key] = max(own.get(key, 0), value, key=abs)
                 else:
                     own[key] = own.get(key, 0) + value
     return dict(sorted(made.items()))

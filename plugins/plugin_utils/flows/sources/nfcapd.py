@@ -117,6 +117,8 @@ class CollectorFile:
                 seen = self._counter(sysid)
                 seen["datagrams"] += packets
                 seen["gaps"] += lost
+                # Each gap is one datagram at least; the collector does not say how many.
+                seen["lost"] += lost
         elif kind == nffile.SAMPLER and len(content) >= 24:
             sysid, _algorithm, _id, interval, space = struct.unpack_from("<HHqII", content, 4)
             self._rates[sysid] = max(1, (interval + space) // max(1, interval))
