@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
+from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import (
     PacketSet,
@@ -87,11 +88,18 @@ def _difference(before: Verdicts, after: Verdicts) -> Comparison:
 
 def _changed_entries(first: Sequence[Entry], second: Sequence[Entry]) -> list[Entry]:
     """Return the entries outside one common subsequence of the two lists (labels and numbers do not count)."""
-    known: dict[tuple[bool, tuple[Box, ...], str], int] = {}
-    ids = [
-        [known.setdefault((entry.permit, entry.boxes, entry.condition), len(known)) for entry in part]
-        for part in (first, second)
-    ]
+    known: dict[Any, int] = {}
+    seen: dict[int, int] = {}  # the same object needs no second look; both lists keep theirs alive
+    ids: list[list[int]] = []
+    for part in (first, second):
+        numbers = []
+        for entry in part:
+            number = seen.get(id(entry))
+            if number is None:
+                key = (entry.permit, entry.condition, tuple([tuple([s.pairs for s in b.sets()]) for b in entry.boxes]))
+                number = seen[id(entry)] = known.setdefault(key, len(known))
+            numbers.append(number)
+        ids.append(numbers)
     start = 0
     while start < min(len(ids[0]), len(ids[1])) and ids[0][start] == ids[1][start]:
         start += 1
@@ -111,9 +119,11 @@ def _compare_inside(
     suspects: Iterable[Box], first: FirstMatchList, second: FirstMatchList, space: PacketSpace
 ) -> Comparison:
     parts: list[Comparison] = []
+    near = _Near(first), _Near(second)
     for box in dict.fromkeys(suspects):
         region = space.from_box(box)
-        found = _difference(verdicts(space, clipped_list(first, box)), verdicts(space, clipped_list(second, box)))
+        lists = [clipped_list(item.around(box), box) for item in near]
+        found = _difference(verdicts(space, lists[0]), verdicts(space, lists[1]))
         parts.append(
             Comparison(found.only_in_first & region, found.only_in_second & region, found.not_modelled & region)
         )
@@ -122,6 +132,43 @@ def _compare_inside(
         space.union(part.only_in_second for part in parts),
         space.union(part.not_modelled for part in parts),
     )
+
+
+class _Near:
+    """A list with the ranges of addresses that hold each entry: a cheap first look before boxes are compared."""
+
+    def __init__(self, source: FirstMatchList) -> None:
+        self._source = source
+        self._hulls = [_hull(entry.boxes) for entry in source.entries]
+
+    def around(self, box: Box) -> FirstMatchList:
+        """Return the list without the entries whose addresses miss those of the box."""
+        if box.is_empty:
+            return replace(self._source, entries=())
+        low, high, left, right = _hull((box,))
+        entries = self._source.entries
+        near = [
+            entries[i]
+            for i, (a, b, c, d) in enumerate(self._hulls)
+            if a <= high and b >= low and c <= right and d >= left
+        ]
+        return replace(self._source, entries=tuple(near))
+
+
+def _hull(boxes: Sequence[Box]) -> tuple[int, int, int, int]:
+    if len(boxes) == 1:
+        one, two = boxes[0].destination.pairs, boxes[0].source.pairs
+        return (one[0][0], one[-1][1], two[0][0], two[-1][1]) if one and two else _NOWHERE
+    hulls = [_hull((box,)) for box in boxes]
+    if not hulls:
+        return _NOWHERE
+    return (
+        min(hull[0] for hull in hulls), max(hull[1] for hull in hulls), min(hull[2] for hull in hulls),
+        max(hull[3] for hull in hulls),
+    )  # fmt: skip
+
+
+_NOWHERE = (1 << 129, -1, 1 << 129, -1)
 
 
 def clipped_list(source: FirstMatchList, region: Box) -> FirstMatchList:

@@ -13,6 +13,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.packets import 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import FIELD_MAXIMUM, IntervalSet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Box
 
+RAW_BOXES = 2000  # so many boxes of a diagram are looked at, at least, before they are joined and cut
 _EITHER = -4  # an impossible packet: counts as inside or outside, whatever joins more
 _MAXIMA = tuple(FIELD_MAXIMUM.values())
 
@@ -101,8 +102,31 @@ class _Joined:
 
 def boxes_of(nodes: nd.Nodes, root: int, possible: int, limit: int | None = None) -> list[Box]:
     """Return disjoint boxes that hold exactly the set ``root`` on the possible packets, in a fixed order, at most ``limit``."""
-    if root == nd.NOTHING:
+    if root == nd.NOTHING or limit == 0:
         return []
+    raw = _raw_boxes(nodes, root, possible, None if limit is None else max(RAW_BOXES, 8 * limit))
+    return united(raw)[:limit]
+
+
+def united(boxes: list[Box]) -> list[Box]:
+    """Return boxes with the same union, joined while two differ in one field only; disjoint ones stay disjoint."""
+    rows = [box.sets() for box in boxes]
+    left = 0
+    while len(rows) != left:
+        left = len(rows)
+        for field in range(len(FIELD_MAXIMUM)):
+            groups: dict[tuple[IntervalSet, ...], list[IntervalSet]] = {}
+            for row in rows:
+                groups.setdefault(row[:field] + row[field + 1 :], []).append(row[field])
+            rows = [
+                (*rest[:field], IntervalSet.of(*(pair for values in found for pair in values.pairs)), *rest[field:])
+                for rest, found in groups.items()
+            ]
+    return [Box(*row) for row in rows]
+
+
+def _raw_boxes(nodes: nd.Nodes, root: int, possible: int, limit: int | None) -> list[Box]:
+    """Return the boxes as the diagram has them, at most ``limit``."""
     joiner = _Joined(nodes)
     top = joiner.joined(joiner.marked(root, possible))
     result: list[Box] = []
@@ -128,6 +152,5 @@ def boxes_of(nodes: nd.Nodes, root: int, possible: int, limit: int | None = None
         chosen[here] = whole[here]
         return True
 
-    if limit is None or limit > 0:
-        walk(top, 0)
+    walk(top, 0)
     return result

@@ -87,6 +87,22 @@ def test_boxes_give_the_set_back(seed: int) -> None:
     assert part == boxes[:3]
 
 
+def test_boxes_that_differ_in_one_field_are_joined() -> None:
+    space = PacketSpace()
+    web, mail, names = (
+        Box(protocol=IntervalSet.of(6), fragment=IntervalSet.of(0), destination_port=IntervalSet.of(port))
+        for port in (80, 25, 53)
+    )
+    near, far = IntervalSet.from_prefix("10.1.0.0/16"), IntervalSet.from_prefix("10.9.0.0/16")
+    wanted = [
+        web.replace(destination=near.union(far), source=near), mail.replace(destination=near, source=far),
+        names.replace(destination=far, source=IntervalSet.of(7)),
+    ]  # fmt: skip
+    found = space.from_boxes(wanted).boxes()
+    assert len(found) == 3  # the web is told once, though the diagram has it below each of the two networks
+    assert space.from_boxes(found) == space.from_boxes(wanted)
+
+
 def test_all_of_ipv4_is_one_box() -> None:
     space = PacketSpace()
     everything = space.from_box(
