@@ -36,7 +36,9 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.interva
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import ICMP, ICMPV6
 
 LINE_LIMIT = 100_000
-_PLAIN = frozenset(Service(protocol) for protocol in asa_names.PORT_NAMES)
+# One tuple for each protocol, so that the common case is told by identity.
+_ONE = {protocol: (Service(protocol),) for protocol in (None, *range(256))}
+_PORTED = {id(_ONE[protocol]): frozenset((protocol,)) for protocol in asa_names.PORT_NAMES}
 _IPV4 = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}\Z")
 _STARTS = (
     "any",
@@ -56,7 +58,7 @@ _BEFORE = frozenset(("ifc", "user", "user-group", "object-group-user", "security
 _FQDN = re.compile(r"[A-Za-z0-9_.-]{1,255}\Z")
 
 
-@dataclass
+@dataclass(slots=True)
 class _Side:
     """One side of an entry: addresses, ports, and what stands before the addresses."""
 
@@ -118,7 +120,8 @@ def _services(line: Tokens, objects: Objects) -> tuple[Service, ...]:
 
 @lru_cache(maxsize=512)
 def _plain(word: str) -> tuple[Service, ...]:
-    return tuple(Service(protocol) for protocol in protocol_numbers(word))
+    numbers = protocol_numbers(word)
+    return _ONE[numbers[0]] if len(numbers) == 1 else tuple(Service(protocol) for protocol in numbers)
 
 
 def _before(line: Tokens, side: _Side, objects: Objects, name: str) -> None:
@@ -182,8 +185,9 @@ def _address(line: Tokens, objects: Objects) -> tuple[Part, ...]:
 
 def _port_protocols(services: Sequence[Service]) -> frozenset[int] | None:
     """Return the protocols whose ports an operator may test; None where a service already has ports or a protocol has none."""
-    if len(services) == 1 and services[0] in _PLAIN:
-        return frozenset((services[0].protocol or 0,))
+    known = _PORTED.get(id(services))
+    if known is not None:
+        return known
     numbers = {service.protocol for service in services}
     plain = all(service.source_ports is service.destination_ports is service.detail is None for service in services)
     if not plain or any(service.condition for service in services) or not numbers <= set(asa_names.PORT_NAMES):
@@ -247,6 +251,8 @@ def _source_ports(line: Tokens, services: Sequence[Service], side: _Side, object
 
 def _destination(line: Tokens, services: tuple[Service, ...], side: _Side, objects: Objects) -> tuple[Service, ...]:
     """Read the destination ports or the ICMP messages; return the services with the messages."""
+    if not line.peek():
+        return services
     icmp = [service for service in services if service.protocol in (ICMP, ICMPV6) and not service.condition]
     if len(icmp) == len(services) == 1 and icmp[0].detail is None:
         ipv6 = icmp[0].protocol == ICMPV6

@@ -49,7 +49,7 @@ _PROTOCOLS = {"tcp": (6,), "udp": (17,), "tcp-udp": (6, 17)}
 _KINDS = ("extended", "standard", "webtype", "ethertype", "advanced", "remark")
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class _Row:
     """One line of a list: its place in the text, its position in the list, its kind, its words, and what the device added."""
 
@@ -153,7 +153,7 @@ class _Draft:
 def _aces(row: _Row, objects: Objects, remarks: tuple[str, ...]) -> list[Ace]:
     words = row.words
     printable(row.text)
-    more = {"remarks": remarks, "line": row.line, "raw": row.text, "sequence": row.position, "matches": row.matches}
+    more = {"line": row.line, "raw": row.text, "sequence": row.position, "matches": row.matches, "remarks": remarks}
     if row.kind in ("webtype", "ethertype"):
         raise NotUnderstood("a kind of list that is not modelled")
     if row.kind == "standard":
