@@ -265,7 +265,7 @@ def test_a_wrong_enable_secret_ends_quickly(switch: Switch) -> None:
         target.snapshot(())
     assert codes_of(error.value.findings) == {"SW4207"}
     assert "not-the-secret" not in str(error.value)
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 30
 
 
 def test_a_wrong_password_is_tried_once(switch: Switch) -> None:

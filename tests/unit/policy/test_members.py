@@ -55,9 +55,9 @@ def test_pattern_is_no_regular_expression() -> None:
 
 
 def test_hostile_pattern_takes_no_time() -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     assert not glob_matches("*a" * 64 + "b", "a" * 20_000)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 @pytest.mark.parametrize(
