@@ -130,6 +130,8 @@ options:
       - Engine that answers; V(duckdb) in this process where not given, V(spark-local), or V(spark://HOST:PORT).
     type: str
     default: ""
+    vars:
+      - name: microseg_flow_engine
 requirements:
   - duckdb
   - pyarrow

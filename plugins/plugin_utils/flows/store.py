@@ -251,7 +251,7 @@ def _read(files: Sequence[Path], query: str, columns: dict[str, str], kind: str)
     if not files:
         return schema.empty_table()
     for path in files:
-        _check(path, kind)
+        check_file(path, kind)
     with connect() as connection:
         names = {"files": [str(each) for each in files]}
         return (
@@ -261,7 +261,8 @@ def _read(files: Sequence[Path], query: str, columns: dict[str, str], kind: str)
         )
 
 
-def _check(path: Path, kind: str) -> None:
+def check_file(path: Path, kind: str) -> None:
+    """Raise FindingError SW1421 where a file of the store has a newer format, SW1422 where it is damaged or of another kind."""
     location = Location(str(path))
     try:
         metadata = parquet.read_schema(path).metadata or {}

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
@@ -245,6 +246,20 @@ def test_an_empty_store_answers_with_no_rows(tmp_path: Path) -> None:
     with FlowGate(tmp_path) as gate:
         for name in operations.NAMES:
             assert getattr(gate, name)().num_rows == 0
+
+
+def test_files_of_a_newer_format_and_damaged_ones_are_refused_by_name(tmp_path: Path) -> None:
+    operations.made(
+        tmp_path, flow_data.Shape(records=300, days=1, devices=40, groups=2, edges=40, outside=4, rules_per_group=4)
+    )
+    path = store.rollup_files(tmp_path)[0]
+    table = pq.read_table(path)
+    pq.write_table(table.replace_schema_metadata({"kind": "rollup", "schema_version": "2.0"}), path)
+    with FlowGate(tmp_path) as gate, pytest.raises(FindingError, match="SW1421"):
+        gate.conversations()
+    path.write_bytes(path.read_bytes()[:-20])
+    with FlowGate(tmp_path) as gate, pytest.raises(FindingError, match="SW1422"):
+        gate.conversations()
 
 
 def test_hashes_tell_rows_and_not_their_order() -> None:

@@ -13,7 +13,7 @@ Every answer is an Arrow table in a stable order, the same from each engine.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -25,7 +25,6 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.footers i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations import queries
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.daily import of_day
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.engine import Engine, engine_of
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.schema import CONNECTIONS, ROLLUP
 
 pa = guarded("pyarrow")
 
@@ -64,13 +63,13 @@ class FlowGate:
         """Make the relation ``daily``: the rollup of the window's days; days that are stale are rebuilt first."""
         if self._once("daily"):
             files = store.rollup_files(self.data_dir, self.since, self.until)
-            self.engine.files("daily", files, ROLLUP)
+            self._files("daily", files, "rollup")
 
     def connections(self) -> None:
         """Make the relation ``connections``: what began within the window, in every exporter's view."""
         if self._once("connections"):
             files = store.window_files(self.data_dir, self.since, self.until)
-            self.engine.files("stored", files, CONNECTIONS)
+            self._files("stored", files, "connections")
             first = self.since if self.since is not None else -(1 << 62)
             last = self.until if self.until is not None else 1 << 62
             self.engine.define(
@@ -103,7 +102,7 @@ class FlowGate:
         else:
             # Only the days on which an address changed hands are read row by row.
             files = store.connection_files(self.data_dir, days.to_pylist())
-            self.engine.files("handed_over", [path for group in files.values() for path in group], CONNECTIONS)
+            self._files("handed_over", [path for group in files.values() for path in group], "connections")
             self.engine.define("pieces", queries.PIECES, keep=True)
             self.engine.define("pieces_of", f"SELECT DISTINCT day, {queries.KEY} FROM pieces", keep=True)
             for end in ("client", "server"):
@@ -197,6 +196,11 @@ class FlowGate:
 
     # ------------------------------------------------------------ inside
 
+    def _files(self, name: str, files: Sequence[Path], kind: str) -> None:
+        for path in files:
+            store.check_file(path, kind)
+        self.engine.files(name, files, store.COLUMNS[kind])
+
     def _edges(self, rules: Any) -> None:
         self._bound()
         self.engine.table("rules", rules)
@@ -211,8 +215,3 @@ class FlowGate:
         fresh = name not in self._ready
         self._ready.add(name)
         return fresh
-
-
-def settings_of(values: Mapping[str, Any]) -> str:
-    """Return the engine setting among an action's arguments; empty for the engine of this process."""
-    return str(values.get("engine") or "")
