@@ -15,6 +15,7 @@ import random
 import resource
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -105,7 +106,8 @@ def local_edits(first: FirstMatchList, second: FirstMatchList) -> float:
 
 def with_peer(found: dict[str, Any], first: FirstMatchList, second: FirstMatchList) -> dict[str, Any]:
     """Add what the other engine takes for the same two lists."""
-    found |= _peer(first, second)
+    with ProcessPoolExecutor(1) as pool:  # its memory must not count as ours
+        found |= pool.submit(_peer, first, second).result()
     if "oxidd_both" in found:
         found["times_oxidd"] = round(found["oxidd_both"] / max(0.001, found["both"]), 2)
     return found
