@@ -33,6 +33,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources i
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.kind import HEAD, Opening
 from tests.conftest import corpora_directory
+from tests.fuzz.flow_text import text_seeds
 from tests.unit.flows import packets, test_nfcapd, test_sflow
 
 SECONDS, GROWTH, ADDRESS_SPACE = 2.0, 512 << 20, 16 << 30
@@ -205,7 +206,7 @@ def run(seconds: float, seed: int = 1, corpora: Path | None = None, most: int = 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         groups = datagram_seeds(corpora)
-        files = [*made_seeds(folder), *corpus_seeds(corpora)]
+        files = [*made_seeds(folder), *text_seeds(folder), *corpus_seeds(corpora)]
         kinds = sorted({kind for kind, _data, _options in files})
         path = folder / "case"
         start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
