@@ -55,8 +55,9 @@ options:
         O(_terms) are then the sources, O(server) and O(port) the targets.
       - V(names) is names that DNS answers gave to addresses, with the time for which each held. O(_terms) are then who asked, O(server)
         the named addresses.
+      - V(related) is conversations on ports that a control session between the same hosts agreed on (FTP, RPC, SIP, TFTP, DICOM, SSDP).
     type: str
-    choices: [flows, denies, names]
+    choices: [flows, denies, names, related]
     default: flows
   unanswered:
     description:
@@ -155,6 +156,7 @@ _raw:
       first, last, method and confidence.
     - Of O(kind=denies) rows with source, target, protocol, target_port, service, packets, messages, first, last, platform, point,
       list, entry and, where the message has them, source_sgt and target_sgt.
+    - Of O(kind=related) rows with client, server, protocol, server_port and control, the protocol of the control session.
     - Of O(kind=names) rows with address, name, client, from, to, ttl and source.
   type: list
   elements: dict
@@ -167,6 +169,7 @@ from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.denied import deny_rows
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.related import related_rows
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.steps import flow_rows
 
 

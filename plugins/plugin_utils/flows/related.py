@@ -1,0 +1,132 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Related conversations: opened on ports that a control session between the same two hosts agreed on shortly before.
+
+FTP data (active: the server dials back from port 20, RFC 959; passive: the client dials a dynamic port), services behind SunRPC's
+port mapper and DCE-RPC's end point mapper (OPC classic among them), RTP behind SIP, TFTP's transfer ports (RFC 1350 section 4), DICOM
+C-MOVE (the archive dials back), and answers to SSDP searches. Their ports are dynamic: a rule for one port would miss the next. So they
+are marked with the control protocol; DHCP and other bootstrap traffic is told apart by ``bootstrap``.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import address, store
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.ports import known_ports
+
+pa = guarded("pyarrow")
+
+# How long after the control session a related one may begin; while the session lasts it may at any time.
+AFTER_US = 300_000_000
+FIRST_DYNAMIC = 1024
+KEY = "client_hi, client_lo, server_hi, server_lo, protocol, server_port"
+Pair = tuple[tuple[int, int], tuple[int, int], int, int]
+
+
+@dataclass(frozen=True)
+class Control:
+    """A protocol whose sessions lead to others: transport and port of the control session, transport of the related ones (0: both), whether
+    the control session's server may open them (back) and its client (on)."""
+
+    name: str
+    protocol: int
+    port: int
+    transport: int
+    back: bool
+    on: bool
+
+
+CONTROLS = (
+    Control("ftp", 6, 21, 6, True, True),
+    Control("sunrpc", 6, 111, 0, False, True),
+    Control("sunrpc", 17, 111, 0, False, True),
+    Control("dce-rpc", 6, 135, 6, True, True),
+    Control("sip", 17, 5060, 17, True, True),
+    Control("sip", 6, 5060, 17, True, True),
+    Control("tftp", 17, 69, 17, True, False),
+    Control("dicom", 6, 104, 6, True, False),
+    Control("dicom", 6, 11112, 6, True, False),
+    Control("ssdp", 17, 1900, 17, True, False),
+)
+# DHCPv4 and v6, TFTP boot, LLMNR and mDNS excluded: only what a device needs before it has a policy of its own.
+BOOTSTRAP = {(17, 67): "dhcp", (17, 68): "dhcp", (17, 546): "dhcpv6", (17, 547): "dhcpv6", (17, 4011): "pxe"}
+NEIGHBOURS = range(133, 138)
+
+
+def related_in(
+    data_dir: str | Path, since: store.Moment | None = None, until: store.Moment | None = None
+) -> dict[Pair, str]:
+    """Return the control protocol of each (client, server, protocol, server port) of a window all of whose connections are related."""
+    ends = ["client_hi", "client_lo", "server_hi", "server_lo", "protocol", "client_port", "server_port"]
+    return find_related(store.connections(data_dir, since, until, columns=["start_us", "end_us", *ends, "class"]))
+
+
+def find_related(connections: Any) -> dict[Pair, str]:
+    """As ``related_in`` for a table of connections."""
+    controls = pa.Table.from_pylist([vars(each) for each in CONTROLS])
+    with store.connect() as connection:
+        connection.register("given", connections)
+        connection.register("controls", controls)
+        # A port of the list is a service of its own, whatever else the two hosts talk about.
+        listed = [{"protocol": each.protocol, "port": each.port} for each in known_ports()]
+        connection.register("listed", pa.Table.from_pylist(listed))
+        rows = connection.execute(
+            f"""
+            WITH seen AS (SELECT *, row_number() OVER () AS number FROM given WHERE class IN ('unicast', 'peer', 'multicast')),
+            sessions AS (
+                SELECT s.client_hi, s.client_lo, s.server_hi, s.server_lo, s.start_us, s.end_us + {AFTER_US} AS until_us, c.name,
+                    c.transport, c.back, c.on, s.client_port, s.class
+                FROM seen s JOIN controls c ON s.protocol = c.protocol AND s.server_port = c.port
+            ), found AS (
+                SELECT d.number, min(s.name) AS name
+                FROM seen d JOIN sessions s ON d.start_us >= s.start_us AND d.start_us <= s.until_us
+                    AND (s.transport = 0 OR d.protocol = s.transport) AND d.protocol IN (6, 17)
+                    AND d.server_port >= {FIRST_DYNAMIC} AND d.class <> 'multicast'
+                    AND ((s.on AND (d.client_hi, d.client_lo) = (s.client_hi, s.client_lo)
+                            AND (d.server_hi, d.server_lo) = (s.server_hi, s.server_lo))
+                        OR (s.back AND (d.client_hi, d.client_lo) = (s.server_hi, s.server_lo)
+                            AND (d.server_hi, d.server_lo) = (s.client_hi, s.client_lo))
+                        OR (s.class = 'multicast'
+                            AND (d.server_hi, d.server_lo, d.server_port) = (s.client_hi, s.client_lo, s.client_port)))
+                WHERE NOT EXISTS (SELECT 1 FROM listed l WHERE l.protocol = d.protocol AND l.port = d.server_port)
+                GROUP BY d.number
+            )
+            SELECT {KEY}, min(name) FROM seen LEFT JOIN found USING (number) GROUP BY ALL HAVING count(*) = count(name)
+            """
+        ).fetchall()
+    return {(address.int_of(row[0], row[1]), address.int_of(row[2], row[3]), row[4], row[5]): row[6] for row in rows}
+
+
+def related_rows(
+    data_dir: str | Path, since: str = "", until: str = "", client: str = "", server: str = ""
+) -> list[dict[str, Any]]:
+    """Return related conversations as plain values, in order; ``client`` and ``server`` are addresses or networks."""
+    found = related_in(data_dir, since or None, until or None)
+    wanted = [ipaddress.ip_network(each, strict=False) if each else None for each in (client, server)]
+    made = []
+    for pair, control in sorted(found.items()):
+        ends = [address.address_of(*address.columns_of_int(*each)) for each in pair[:2]]
+        if all(network is None or end in network for network, end in zip(wanted, ends, strict=True)):
+            made.append(
+                {
+                    "client": str(ends[0]),
+                    "server": str(ends[1]),
+                    "protocol": pair[2],
+                    "server_port": pair[3],
+                    "control": control,
+                }
+            )
+    return made
+
+
+def bootstrap(protocol: int, server_port: int) -> str:
+    """Return the name of the bootstrap protocol of a conversation (DHCP, neighbour discovery), or empty text."""
+    if protocol == 58 and server_port // 256 in NEIGHBOURS:
+        return "neighbour-discovery"
+    return BOOTSTRAP.get((protocol, server_port), "")
