@@ -169,6 +169,7 @@ from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.denied import deny_rows
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.names import name_rows
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.related import related_rows
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.steps import flow_rows
 
@@ -185,6 +186,10 @@ class LookupModule(LookupBase):
             if self.get_option("kind") == "denies":
                 options["unanswered"] = self.get_option("unanswered")
                 return [row for term in terms or [""] for row in deny_rows(client=term, **options)]
+            for kind, rows_of in (("names", name_rows), ("related", related_rows)):
+                if self.get_option("kind") == kind:
+                    wanted = {name: options[name] for name in ("data_dir", "since", "until", "server")}
+                    return [row for term in terms or [""] for row in rows_of(client=term, **wanted)]
             for name in ("bind", "limit", "order", "policy_dir", "engine", "address", "service", "device", "segment"):
                 options[name] = self.get_option(name)
             for side in ("client", "server"):

@@ -79,6 +79,10 @@ def test_a_play_imports_shows_and_looks_up(root: Path, tmp_path: Path) -> None:
             "ansible.builtin.set_fact": {
                 "found": {
                     "rows": f"{{{{ query('segwright.microseg.flows', '192.0.2.11', data_dir='{data_dir}', bind=true) }}}}",
+                    "beside": [
+                        f"{{{{ query('segwright.microseg.flows', data_dir='{data_dir}', kind='{kind}') }}}}"
+                        for kind in ("denies", "names", "related")
+                    ],
                     "profile": f"{{{{ lookup('segwright.microseg.device', '{PUMP}', data_dir='{data_dir}', fact='endpoint_profile') }}}}",
                 }
             },
@@ -102,5 +106,6 @@ def test_a_play_imports_shows_and_looks_up(root: Path, tmp_path: Path) -> None:
     assert results["refused"]["errors"][0]["code"] == "SW1431"
     assert results["unbounded"]["errors"][0]["code"] == "SW1444"
     found = results["looked_up"]["ansible_facts"]["found"]
+    assert found["beside"] == [[], [], []], "what is asked for is no conversation"
     assert found["profile"] == "Infusion-Pump"
     assert [(row["client_device"], row["service"]) for row in found["rows"]] == [(PUMP, "modbus")]
