@@ -46,7 +46,7 @@ def text_seeds(folder: Path) -> Iterator[Seed]:
         other = folder / f"{form}.yml"
         other.write_text(
             f'kind: flow-mapping\nschema_version: "1.0"\nformat: {form}\ncolumns: {{start: t, source: a, target: b,'
-            " protocol: p, bytes: n/m}}\n"
+            " protocol: p, bytes: n/m}\n"
             "time: {unit: ms}\n",
             encoding="utf-8",
         )
