@@ -311,6 +311,23 @@ def test_mapped_json_and_parquet_say_the_same(tmp_path: Path) -> None:
     assert [{**row, "source": ""} for row in first] == [{**row, "source": ""} for row in second]
 
 
+def test_a_parquet_file_with_octets_that_are_no_text_is_read_as_far_as_it_is(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    texts = pa.array([b"10.4.0.1", b"10.4\xe6\x81", None], pa.binary())
+    broken = pa.StringArray.from_buffers(3, texts.buffers()[1], texts.buffers()[2], texts.buffers()[0])
+    pq.write_table(pa.table({"t": [1, 2, 3], "a": broken, "b": ["10.4.0.9"] * 3, "p": [6] * 3}), tmp_path / "x.parquet")
+    mapping = tmp_path / "m.yml"
+    mapping.write_text(
+        'kind: flow-mapping\nschema_version: "1.0"\nformat: parquet\ncolumns: {start: t, source: a, target: b, protocol: p}\n'
+        "time: {unit: s}\n"
+    )
+    content = (tmp_path / "x.parquet").read_bytes()
+    result, rows = imported(tmp_path, "z.parquet", content, kind="mapped", options={"mapping": str(mapping)})
+    assert len(rows) == 1 and codes_of(result) == [("SW1409", 2)]
+
+
 @pytest.mark.parametrize(
     ("change", "line"),
     [

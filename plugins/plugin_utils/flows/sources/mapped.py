@@ -210,7 +210,12 @@ def _as_text(column: Any) -> Any:
     """Return an Arrow column as text; times as ISO 8601 in UTC."""
     if pa.types.is_timestamp(column.type):
         column = column.cast(pa.timestamp("us"), safe=False)
-    return column.cast(pa.string())
+    # A damaged file may hold octets that are no UTF-8 as text, which only shows when they are looked at.
+    octets = column.cast(pa.string()).cast(pa.binary())
+    try:
+        return octets.cast(pa.string())
+    except pa.ArrowInvalid:
+        return pa.array([each and each.decode("utf-8", "replace") for each in octets.to_pylist()], pa.string())
 
 
 def _flags(text: str) -> int:
