@@ -7,14 +7,6 @@ from tests.corpora.acl_table import Family, Source
 
 # Lists that the platform shows and no packet field can hold, and words that IOS does not accept: opaque on purpose.
 FOREIGN_WORDS = ("net-group", "port-group", "icmpv6", "router", "mldv2")
-FORMS = {
-    "FQDN list: the device resolves names": lambda item, _line, _text: "FQDN" in item.kind,
-    "MAC list": lambda item, _line, text: "mac" in item.kind.lower() or "access-list 700" in text or "access-list 1199" in text,
-    "reflexive entries of a running device": lambda _item, _line, text: "(time left" in text,
-    "port words that IOS does not have (ssh, http)": lambda _item, line, _text: "'ssh'" in line.reason or "'http'" in line.reason,
-    "syntax of ASA, NX-OS, IOS-XR or EOS in an IOS file": lambda item, line, text: _foreign(item, line, text),
-    "an option that stands twice, which IOS refuses": lambda _item, line, _text: "stands twice" in line.reason,
-}  # fmt: skip
 
 
 def _foreign(item: ParsedAcl, line: Opaque, text: str) -> bool:
@@ -27,6 +19,15 @@ def _foreign(item: ParsedAcl, line: Opaque, text: str) -> bool:
         or any("/" in word and "." in word for word in words)
     )
 
+
+FORMS = {
+    "FQDN list: the device resolves names": lambda item, _line, _text: "FQDN" in item.kind,
+    "MAC list": lambda item, _line, text: "mac" in item.kind.lower() or "access-list 700" in text or "access-list 1199" in text,
+    "reflexive entries of a running device": lambda _item, _line, text: "(time left" in text,
+    "port words that IOS does not have (ssh, http)": lambda _item, line, _text: "'ssh'" in line.reason or "'http'" in line.reason,
+    "syntax of ASA, NX-OS, IOS-XR or EOS in an IOS file": _foreign,
+    "an option that stands twice, which IOS refuses": lambda _item, line, _text: "stands twice" in line.reason,
+}  # fmt: skip
 
 FAMILIES = (
     Family(

@@ -62,7 +62,7 @@ class Report:
 def renderings(choice: random.Random) -> Iterator[tuple[str, str]]:
     """Yield (platform, text) of random lists in every syntax that can be written."""
     for platform in registry.PLATFORMS:
-        for _ in range(6):
+        for _turn in range(6):
             aces = _fitting(choice, platform)
             for options in ({}, {"stateful": False}) if platform == "nftables" else ({},):
                 try:
@@ -76,7 +76,7 @@ def _fitting(choice: random.Random, platform: str) -> list[Ace]:
     if platform in ("nftables", "asa"):
         return [ace for ace in policy(choice) if ace.family]
     family = 6 if platform == "ios_ipv6" else 4
-    aces = [entry(choice, family=family) for _ in range(8)]
+    aces = [entry(choice, family=family) for _turn in range(8)]
     if platform == "dacl":
         return [Ace(a.permit, a.protocol, 4, None, a.destination, a.source_ports, a.destination_ports) for a in aces]
     if platform == "sgacl":
@@ -178,7 +178,7 @@ def judge(platform: str, text: str, report: Report, measure: bool = False) -> st
 
 def too_slow(platform: str, text: str) -> bool:
     """Say whether parsing takes more than a second of processor time twice in a row."""
-    for _ in range(2):
+    for _turn in range(2):
         started = time.process_time()
         try:
             registry.parse(platform, text)

@@ -23,7 +23,7 @@ ODD = "\x00\t\r\x0b\x0c\x1b\x7f\x85\xa0\u200b\u2028\u0661\u00b2\ud83d\ude00\ufef
 
 def mutated(choice: random.Random, text: str, others: list[str]) -> str:
     """Return the text after one to six mutations, at most 100,000 characters long."""
-    for _ in range(choice.choice((1, 1, 2, 3, 6))):
+    for _turn in range(choice.choice((1, 1, 2, 3, 6))):
         text = choice.choice(MUTATIONS)(choice, text, others)[:LIMIT]
     return text
 

@@ -57,7 +57,7 @@ def cluster(tmp_path: Path) -> Iterator[str]:
         "SPARK_LOCAL_IP": "127.0.0.1",
         "PYSPARK_PYTHON": sys.executable,
         # What bin/load-spark-env.sh would find out.
-        "SPARK_SCALA_VERSION": next(home.glob("jars/spark-core_*.jar")).name.split("_")[1].split("-")[0],
+        "SPARK_SCALA_VERSION": sorted(home.glob("jars/spark-core_*.jar"))[0].name.split("_")[1].split("-")[0],
     }
     java = ["java", "-Xmx1g", "-cp", f"{home}/jars/*"]
     master = ["org.apache.spark.deploy.master.Master", "--host", "127.0.0.1", "--port", str(port), "--webui-port", "0"]

@@ -135,7 +135,7 @@ def _mapping(check: _Check) -> FlowMapping:
     values = check.known_keys(check.document.value, KEYS)
     if values.get("kind") != "flow-mapping":
         check.wrong("kind is not flow-mapping", "kind")
-    if str(values.get("schema_version", "")).split(".")[0] != MAJOR:
+    if str(values.get("schema_version", "")).partition(".")[0] != MAJOR:
         check.wrong(f"schema_version {str(values.get('schema_version'))[:20]!r} is not {MAJOR}.x", "schema_version")
     form = check.choice(values, "format", FORMATS, "csv")
     columns = {}

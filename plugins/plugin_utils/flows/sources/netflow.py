@@ -311,7 +311,7 @@ class Decoder:
         own = self.exporters[domain[0]]
         own.datagrams += count
         least, last = int(np.argmin(received_us - export_us)), int(np.argmax(export_us))
-        for row in {0, least, last, len(export_us) - 1}:
+        for row in sorted({0, least, last, len(export_us) - 1}):
             self._received_us = int(received_us[row])
             self._seen(own, domain[0], int(export_us[row]))
         own.first_us = min(own.first_us, int(export_us.min()))
