@@ -27,8 +27,8 @@ options:
     description:
       - Hosts whose rotated flow files are fetched over SSH and imported, each file once. Host keys must be known; nothing is written there.
       - Taken is a file that is complete, that is one with a marker C(NAME.done) beside it, one that a later file of its series follows (the
-        same name but for digits), or one that has not changed for O(collectors[].settle) seconds. A fetch that was cut goes on where it
-        ended, and a file counts only when its SHA-256 is the host's.
+        same name but for the last number or time in it, and not changed before it), or one that has not changed for O(collectors[].settle)
+        seconds. A fetch that was cut goes on where it ended, and a file counts only when its SHA-256 is the host's.
     type: list
     elements: dict
     suboptions:

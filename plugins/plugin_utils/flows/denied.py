@@ -22,6 +22,14 @@ KEY = (
 MOST_ROWS = 10_000
 NAMES = {number: name for name, number in PROTOCOLS.items()}
 
+# A log that has grown since it was imported, or that two hosts keep, is two inputs: a message stands for as often as the one that has it
+# most says. Messages that are alike in all that is kept, in one file, are several.
+_SAME = ", ".join(f'"{name}"' for name in kept.DENIES if name not in ("input", "packets"))
+ONCE = (
+    f"SELECT {_SAME}, max(times) AS times, max(said) AS packets FROM ("
+    f"SELECT {_SAME}, input, count(*) AS times, sum(packets)::BIGINT AS said FROM logged GROUP BY ALL) GROUP BY ALL"
+)
+
 
 def from_records(rows: Any) -> Any:
     """Return the denials that records of an exporter's flow-denied events are (NSEL)."""
@@ -73,16 +81,18 @@ def deny_rows(
     key = ", ".join(f'"{name}"' for name in KEY)
     with store.connect() as connection:
         connection.register("logged", kept.read(data_dir, "denies", since or None, until or None))
-        connection.register("daily", store.rollup(data_dir, since or None, until or None))
-        both = f"SELECT {key}, packets, time_us AS first_us, time_us AS last_us FROM logged"
+        both = f"SELECT {key}, packets, times, time_us AS first_us, time_us AS last_us FROM ({ONCE})"
         if unanswered:
+            connection.register("daily", store.rollup(data_dir, since or None, until or None))
             both += (
                 " UNION ALL SELECT client_hi, client_lo, server_hi, server_lo, protocol, server_port, 'flow', '', '', '', -1, -1,"
-                " flows - answered_flows, first_us, last_us FROM daily WHERE class = 'unicast' AND protocol = 6 AND answered_flows < flows"
+                " flows - answered_flows, flows - answered_flows, first_us, last_us"
+                " FROM daily WHERE class = 'unicast' AND protocol = 6 AND answered_flows < flows"
             )
         rows = (
             connection.sql(
-                f"SELECT {key}, sum(packets)::BIGINT AS packets, count(*) AS messages, min(first_us) AS first_us, max(last_us) AS last_us"
+                f"SELECT {key}, sum(packets)::BIGINT AS packets, sum(times)::BIGINT AS messages,"
+                " min(first_us) AS first_us, max(last_us) AS last_us"
                 f" FROM ({both}) WHERE {' AND '.join(conditions)} GROUP BY ALL ORDER BY packets DESC, {key} LIMIT {max(0, int(limit))}"
             )
             .to_arrow_table()
@@ -96,7 +106,8 @@ def summary(data_dir: str | Path, since: str = "", until: str = "") -> list[dict
     with store.connect() as connection:
         connection.register("logged", kept.read(data_dir, "denies", since or None, until or None))
         rows = connection.sql(
-            "SELECT platform, point, list, count(*) AS messages, sum(packets)::BIGINT AS packets FROM logged GROUP BY ALL ORDER BY ALL"
+            "SELECT platform, point, list, sum(times)::BIGINT AS messages, sum(packets)::BIGINT AS packets"
+            f" FROM ({ONCE}) GROUP BY ALL ORDER BY ALL"
         ).to_arrow_table()
     return rows.to_pylist()
 

@@ -34,7 +34,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.orientati
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.ports import hints_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.records import DENIED, Source
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.rollup import refresh_locked
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.rollup import refresh_locked, spans
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources import registry
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.kind import Kind, Opening
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.templates import Templates
@@ -329,10 +329,8 @@ def _write(connection: Any, data_dir: str | Path) -> tuple[dict[str, int], list[
             store.write_table(rows.slice(offset, count), folder / f"{source}.parquet", "connections")
             offset += count
             counts[source] = counts.get(source, 0) + count
-    spans = connection.execute(
-        "SELECT DISTINCT unnest(generate_series(day_number, least(floor(end_us / 86400000000.0)::BIGINT, day_number + 400))) FROM made"
-    ).fetchall()
-    return counts, sorted({store.date_of(row[0]) for row in spans}), late
+    touched = connection.execute(f"SELECT DISTINCT {spans('start_us', 'end_us')} FROM made").fetchall()
+    return counts, sorted({store.date_of(row[0]) for row in touched}), late
 
 
 def _scratch(folder: Path) -> Path:

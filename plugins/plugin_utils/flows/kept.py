@@ -14,9 +14,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError, Location
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import codes, store
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import store
 
 np = guarded("numpy")
 pa = guarded("pyarrow")
@@ -132,7 +131,7 @@ def read(data_dir: str | Path, kind: str, since: store.Moment | None = None, unt
     if not found:
         return wanted.empty_table()
     for path in found:
-        _check(path, kind)
+        store.check_file(path, kind, MAJOR)
     first, last = store.micros_of(since), store.micros_of(until)
     columns = ", ".join(f'"{name}"' for name in KINDS[kind])
     condition = (
@@ -141,19 +140,3 @@ def read(data_dir: str | Path, kind: str, since: store.Moment | None = None, unt
     with store.connect() as connection:
         query = f"SELECT {columns} FROM read_parquet($files, hive_partitioning = false) WHERE {condition} ORDER BY ALL"
         return connection.sql(query, params={"files": [str(each) for each in found]}).to_arrow_table().cast(wanted)
-
-
-def _check(path: Path, kind: str) -> None:
-    location = Location(str(path))
-    try:
-        metadata = parquet.read_schema(path).metadata or {}
-    except (OSError, pa.ArrowException) as error:
-        raise FindingError(codes.STORE_DAMAGED.at(f"not a Parquet file ({type(error).__name__})", location)) from error
-    version = metadata.get(b"schema_version", b"").decode("ascii", "replace")
-    major = version.split(".", maxsplit=1)[0]
-    if metadata.get(b"kind", b"").decode("ascii", "replace") != kind or not major.isdigit():
-        raise FindingError(codes.STORE_DAMAGED.at(f"not a file of {kind}", location))
-    if int(major) > MAJOR:
-        raise FindingError(
-            codes.STORE_FORMAT.at(f"schema version {version}; this version reads up to major {MAJOR}", location)
-        )

@@ -21,7 +21,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.orientati
     prepare_evidence,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.ports import hints_of
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.rollup import refresh_locked
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.rollup import refresh_locked, spans
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.schema import CONNECTIONS
 
 SWAPPED = {
@@ -47,7 +47,7 @@ def rebuild(data_dir: str | Path, hints: Sequence[Mapping[str, Any]] | None = No
             changes = _changes(connection)
             if not changes:
                 return 0, refresh_locked(data_dir)
-            days = sorted(day for day, group in files.items() if any(str(each) in changes for each in group))
+            days = _days(connection)
             document = store.read_inputs(data_dir)
             document["stale_days"] = sorted({*document.get("stale_days", []), *(day.isoformat() for day in days)})
             store.write_inputs(data_dir, document)
@@ -99,6 +99,14 @@ def _changes(connection: Any) -> dict[str, int]:
     return dict(
         connection.execute("SELECT filename, count(*) FROM changed GROUP BY filename ORDER BY filename").fetchall()
     )
+
+
+def _days(connection: Any) -> list[date]:
+    """Return the days that changed rows lie in; a coarse exporter's may have begun on an earlier day and run into the next."""
+    rows = connection.execute(
+        f"SELECT DISTINCT {spans('start_us', 'end_us')} FROM changed JOIN stored USING (number)"
+    ).fetchall()
+    return sorted({store.date_of(row[0]) for row in rows})
 
 
 def _rewrite(connection: Any, path: Path) -> None:

@@ -38,6 +38,12 @@ LIKELY_SAME = (
 )
 
 
+def spans(start: str, end: str) -> str:
+    """Return an SQL expression: the numbers of the days that rows from ``start`` to ``end`` (microseconds) lie in, one row each."""
+    first, last = (f"floor({each} / 86400000000.0)::BIGINT" for each in (start, end))
+    return f"unnest(generate_series({first}, least({last}, {first} + {LONGEST_DAYS})))"
+
+
 def refresh(data_dir: str | Path, days: Iterable[date] = ()) -> list[date]:
     """Rebuild the rollup of the given days and of those that are marked stale; returns the days rebuilt. Takes the write lock."""
     with store.writing(data_dir):

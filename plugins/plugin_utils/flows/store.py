@@ -50,10 +50,16 @@ def flows_dir(data_dir: str | Path) -> Path:
 def connect(temporary: Path | None = None, memory_limit: str = "") -> Any:
     """Return an in-memory DuckDB connection that holds at most ``memory_limit`` and spills the rest to ``temporary`` where given."""
     require(duckdb, pa)
-    settings: dict[str, Any] = {"memory_limit": memory_limit or MEMORY_LIMIT, "preserve_insertion_order": "false"}
+    settings: dict[str, Any] = {
+        "memory_limit": memory_limit or MEMORY_LIMIT,
+        "preserve_insertion_order": "false",
+    }
     if temporary is not None:
         settings["temp_directory"] = str(temporary)
-    return duckdb.connect(":memory:", config=settings)
+    connection = duckdb.connect(":memory:", config=settings)
+    # DuckDB draws one itself where Python runs no script; how far work has come is told by base/progress.py.
+    connection.execute("SET enable_progress_bar = false")
+    return connection
 
 
 @contextmanager
@@ -261,7 +267,7 @@ def _read(files: Sequence[Path], query: str, columns: dict[str, str], kind: str)
         )
 
 
-def check_file(path: Path, kind: str) -> None:
+def check_file(path: Path, kind: str, newest: int = MAJOR) -> None:
     """Raise FindingError SW1421 where a file of the store has a newer format, SW1422 where it is damaged or of another kind."""
     location = Location(str(path))
     try:
@@ -272,7 +278,7 @@ def check_file(path: Path, kind: str) -> None:
     major = version.split(".", maxsplit=1)[0]
     if metadata.get(b"kind", b"").decode("ascii", "replace") != kind or not major.isdigit():
         raise FindingError(codes.STORE_DAMAGED.at(f"not a file of {kind}", location))
-    if int(major) > MAJOR:
+    if int(major) > newest:
         raise FindingError(
-            codes.STORE_FORMAT.at(f"schema version {version}; this version reads up to major {MAJOR}", location)
+            codes.STORE_FORMAT.at(f"schema version {version}; this version reads up to major {newest}", location)
         )

@@ -36,6 +36,64 @@ def test_only_complete_files_are_taken() -> None:
     assert "conn.03.log" in [each.name for each in complete(files, 0)]
 
 
+def test_a_file_still_written_to_is_not_taken_for_a_rotated_one() -> None:
+    # The tenth after the ninth, hosts with digits in their names, addresses before times, a name used again after the clocks went back.
+    files = [
+        RemoteFile("f.9", 1, 60), RemoteFile("f.10", 1, 1), RemoteFile("r1-f.202611260000", 1, 2), RemoteFile("r2-f.202611260000", 1, 1),
+        RemoteFile("r1-f.202611252355", 1, 60), RemoteFile("10.0.0.1-f.202611260000", 1, 2), RemoteFile("10.0.0.2-f.202611260000", 1, 2),
+        RemoteFile("g.202610250200", 1, 1), RemoteFile("g.202610250255", 1, 60), RemoteFile("eve.json.1", 1, 5),
+        RemoteFile("eve.json.2", 1, 60), RemoteFile("c.2026-11-25-23:00:00-00:00:00.log", 1, 60),
+        RemoteFile("c.2026-11-26-00:00:00-01:00:00.log", 1, 1),
+    ]  # fmt: skip
+    assert [each.name for each in complete(files, 120)] == [
+        "c.2026-11-25-23:00:00-00:00:00.log",
+        "f.9",
+        "r1-f.202611252355",
+    ]
+
+
+class Answers(collector.Pull):
+    """A host that answers as told."""
+
+    def __init__(self, answers: list[Any], folder: Path) -> None:
+        super().__init__(collector.collector_of({"host": "c1", "user": "flows", "path": "/var/flows"}), folder)
+        self.answers = answers
+
+    def _run(self, command: str) -> bytes:
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+@pytest.mark.parametrize("answer", [b"", b"now\n", b"1\n12 13", b"1\nx 1.0 a.log\n", b"1\n1 - a.log\n", b"\xff\n"])
+def test_a_host_whose_listing_is_not_understood_is_a_finding(answer: bytes, tmp_path: Path) -> None:
+    session = Answers([answer], tmp_path)
+    if answer == b"1\n12 13":
+        assert session.listing() == [] and [each.code for each in session.findings] == ["SW1483"]
+    else:
+        with pytest.raises(FindingError, match="SW1482"):
+            session.listing()
+
+
+def test_names_that_leave_the_folder_and_files_beyond_the_most_are_findings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collector, "MOST_FILES", 3)
+    session = Answers([b"9\n1 1.0 ../a.log\n1 1.0 b.log\n1 1.0 ..\n"], tmp_path)
+    assert [each.name for each in complete(session.listing(), 0)] == ["b.log"]
+    assert [("more than 3" in each.message, "not fit" in each.message) for each in session.findings] == [
+        (True, False),
+        (False, True),
+    ]
+
+
+def test_a_file_that_went_meanwhile_does_not_stop_the_others(tmp_path: Path) -> None:
+    session = Answers([b"", collector._CommandFailed("c1", "No such file")], tmp_path)
+    assert session.fetch(RemoteFile("a.log", 3, 900)) is None
+    assert [(each.code, "a.log: No such file" in each.message) for each in session.findings] == [("SW1483", True)]
+
+
 @pytest.mark.parametrize(
     "change",
     [{"host": "-oProxyCommand=x"}, {"user": "a b"}, {"path": "relative"}, {"pattern": "$(id)"}, {"port": 0}, {"settle": -1},
@@ -122,6 +180,33 @@ def test_rotated_files_are_fetched_once_and_a_cut_fetch_goes_on(
     result = imported(tmp_path, server)
     assert [(Path(each["path"]).name, each["connections"]) for each in result["inputs"]] == [("conn.02.log", 1)]
     assert store.connections(tmp_path / "data").num_rows == 401
+
+
+def test_what_came_before_the_connection_was_lost_is_imported(
+    server: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in (1, 2, 3):
+        (Path(server["path"]) / f"conn.0{number}.log").write_text(ZEEK + row(number))
+    run, lost = collector.Pull._run, FindingError(collector.codes.COLLECTOR_UNREACHABLE.at("lost"))
+
+    def cut(self: collector.Pull, command: str) -> bytes:
+        if command.startswith("sha256sum") and "conn.02" in command:
+            raise lost
+        return run(self, command)
+
+    monkeypatch.setattr(collector.Pull, "_run", cut)
+    result = imported(tmp_path, {**server, "settle": 0})
+    assert [each["code"] for each in result["errors"]] == ["SW1482"]
+    assert [(Path(each["path"]).name, each["status"]) for each in result["inputs"]] == [("conn.01.log", "imported")]
+    # An import that was killed before it began: the copy is there, and is only compared.
+    spool = store.flows_dir(tmp_path / "data") / "collectors" / collector.collector_of(server).folder
+    os.replace(spool / ".conn.02.log.part", spool / "conn.02.log")
+    commands: list[str] = []
+    monkeypatch.setattr(collector.Pull, "_run", lambda self, command: (commands.append(command), run(self, command))[1])
+    result = imported(tmp_path, {**server, "settle": 0})
+    assert not result["errors"] and store.connections(tmp_path / "data").num_rows == 3
+    assert not [each for each in commands if each.startswith("tail") and "conn.02" in each]
+    assert not list(spool.iterdir())
 
 
 def test_an_unknown_host_key_or_login_is_refused_and_other_inputs_are_read(

@@ -182,6 +182,30 @@ def test_a_log_is_imported_once_and_bad_lines_are_located(tmp_path: Path) -> Non
     assert kept.read(data, "denies").num_rows == 0
 
 
+def test_a_log_that_has_grown_counts_each_message_once(tmp_path: Path) -> None:
+    line = "2024-06-18T10:00:0{}Z sw1 kernel: drop IN=e0 OUT= SRC=10.0.0.{} DST=10.0.0.9 PROTO=TCP SPT=5000 DPT=502\n"
+    texts = [line.format(1, 1) * 2, line.format(1, 1) * 2 + line.format(2, 2), line.format(3, 3)]
+    for number, text in enumerate(texts):
+        path = tmp_path / f"log{number}"
+        path.write_text(text)
+        ingest.ingest([path], tmp_path / "data")
+    assert kept.read(tmp_path / "data", "denies").num_rows == 6
+    rows = denied.deny_rows(tmp_path / "data")
+    assert [(row["source"], row["packets"], row["messages"]) for row in rows] == [
+        ("10.0.0.1", 2, 2),
+        ("10.0.0.2", 1, 1),
+        ("10.0.0.3", 1, 1),
+    ]
+    assert [(row["messages"], row["packets"]) for row in denied.summary(tmp_path / "data")] == [(4, 4)]
+
+
+def test_only_the_beginning_of_a_long_line_is_searched() -> None:
+    denying = re.compile(deny_messages.DENYING_PREFIX)
+    tail = "IN=e0 OUT= SRC=10.0.0.1 DST=10.0.0.9 PROTO=TCP SPT=5000 DPT=502"
+    assert isinstance(deny_messages.parse("x " * 3000 + "drop " + tail, denying), deny_messages.Deny)
+    assert deny_messages.parse("x " * 5000 + "drop " + tail, denying) is None
+
+
 def test_opens_without_an_answer_stand_beside_denials_on_request(tmp_path: Path) -> None:
     log = tmp_path / "conn.log"
     fields = "ts\tid.orig_h\tid.orig_p\tid.resp_h\tid.resp_p\tproto\tconn_state\thistory\torig_pkts\tresp_pkts\n"

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -250,3 +253,15 @@ def test_the_newest_day_counts_and_not_the_clock(tmp_path: Path) -> None:
     days = store.stored_days(tmp_path)
     assert due(tmp_path, 4).days == ()
     assert due(tmp_path, 3).days == (days[-1] - timedelta(days=3),)
+
+
+def test_the_database_draws_no_progress_of_its_own() -> None:
+    code = (
+        "import sys; from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import store\n"
+        "with store.connect() as made: print(made.execute(\"SELECT current_setting('enable_progress_bar')\").fetchone()[0])"
+    )
+    path = os.pathsep.join(sys.path)
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": path}
+    )
+    assert run.stdout.strip() == "False"

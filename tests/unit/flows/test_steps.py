@@ -115,6 +115,25 @@ def test_what_a_later_import_proves_turns_earlier_guesses_round(tmp_path: Path) 
     assert rebuild(tmp_path / "d") == (0, [])
 
 
+def test_a_guess_that_runs_over_midnight_is_turned_round_on_both_days(tmp_path: Path) -> None:
+    (tmp_path / "m.yml").write_text(
+        'kind: flow-mapping\nschema_version: "1.0"\nformat: csv\ncolumns: {start: s, end: e, source: a, target: b, protocol: p,'
+        " source_port: c, target_port: d}\ntime: {unit: s}\n"
+    )
+    (tmp_path / "t.csv").write_text(
+        f"s,e,a,b,p,c,d\n{DAY + 86_000},{DAY + 87_000},192.0.2.10,192.0.2.20,tcp,1500,7777\n"
+    )
+    ingest([tmp_path / "t.csv"], tmp_path / "d", kind="mapped", options={"mapping": str(tmp_path / "m.yml")})
+    before = [(row["day"], row["client"], row["server_port"]) for row in flow_rows(tmp_path / "d")]
+    assert before == [("2026-11-23", "192.0.2.20", 1500), ("2026-11-24", "192.0.2.20", 1500)]
+    proof = packets.write(tmp_path / "proof.pcap", packets.session(DAY + 5, "192.0.2.11", 5001, "192.0.2.20", 7777))
+    ingest([proof], tmp_path / "d")
+    turned, days = rebuild(tmp_path / "d")
+    assert (turned, [each.isoformat() for each in days]) == (1, ["2026-11-23", "2026-11-24"])
+    after = [(row["day"], row["client"], row["server_port"]) for row in flow_rows(tmp_path / "d", client="192.0.2.10")]
+    assert after == [("2026-11-23", "192.0.2.10", 7777), ("2026-11-24", "192.0.2.10", 7777)]
+
+
 def test_orienting_the_recorded_hospital_again_changes_nothing_that_is_right(root: Path, tmp_path: Path) -> None:
     source = root / "samples" / "hospital"
     if not (source / "ground-truth.json").exists():

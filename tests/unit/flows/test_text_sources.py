@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -402,3 +403,34 @@ def test_public_flow_logs_give_a_connection_for_each_row(corpora: Path, tmp_path
         sum(any(f"\t{each}\t" in line for each in ("arp", "llc", "man")) for line in lines) if kind == "argus" else 0
     )
     assert len(lines) - no_ip - (kind == "argus") == expected
+
+
+def test_gzip_members_without_number_are_fed_in_small_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each member copies what is left of its block: octets copied, not time, are counted here."""
+    copied = 0
+
+    class Counting:
+        def __init__(self, wbits: int) -> None:
+            self.real = zlib.decompressobj(wbits=wbits)
+
+        def decompress(self, data: bytes, most: int) -> bytes:
+            nonlocal copied
+            made = self.real.decompress(data, most)
+            copied += len(self.real.unused_data)
+            return made
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.real, name)
+
+    class Library:
+        error, decompressobj = zlib.error, Counting
+
+    monkeypatch.setattr(text, "zlib", Library)
+    empty = gzip.compress(b"")
+    path = tmp_path / "many.gz"
+    path.write_bytes(empty * 20_000 + gzip.compress(b"one\ntwo\n") + empty)
+    findings: list[Any] = []
+    found = list(text.pieces(path, text.Rejects("x"), findings))
+    assert [(each.first_line, each.data) for each in found] == [(1, b"one\ntwo\n")]
+    assert findings == []
+    assert copied < 20_000 * (1 << 16)

@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Rotated flow files of a collector host, pulled over SSH with ansible-pylibssh: host keys checked, resumable, only complete files.
 
-A file is complete when a marker stands beside it (``NAME.done``), when a later one of its series exists (the same name but for digits), or
-when it has not changed for ``settle`` seconds by the host's own clock. It is fetched in blocks into ``NAME.part``, goes on where an
+A file is complete when a marker stands beside it (``NAME.done``), when a later one of its series exists (the same name but for the last
+number or time in it, that one greater, and not changed before it), or when it has not changed for ``settle`` seconds by the host's own
+clock. It is fetched in blocks into ``NAME.part``, goes on where an
 earlier run ended, and is taken only when its SHA-256 is the host's. The host needs find, tail, head, sha256sum and date; nothing is
 written there.
 """
@@ -40,6 +41,8 @@ USER = re.compile(r"\A[A-Za-z_][A-Za-z0-9_.@-]{0,63}\Z")
 FOLDER = re.compile(r"\A/[^\0\n\r]{0,1000}\Z")
 PATTERN = re.compile(r"\A[A-Za-z0-9_.,:@+=*?\[\]!-]{1,200}\Z")
 FILE = re.compile(r"\A[A-Za-z0-9_.,:@+=-]{1,200}\Z")
+# The number or time that rotation counts by. Digits beside a letter or a dot more to the left belong to the name: r1-flows.202611250000.
+ROTATED = re.compile(r"(?<![A-Za-z0-9])[0-9][0-9:T_-]*(?![A-Za-z0-9])")
 KEYS = ("host", "port", "user", "path", "pattern", "private_key_file", "known_hosts_file", "settle", "name")
 
 
@@ -99,17 +102,41 @@ def collector_of(values: Mapping[str, Any]) -> Collector:
 def complete(files: Sequence[RemoteFile], settle: float) -> list[RemoteFile]:
     """Return the files that nobody writes to any more, by the rule of this module, ordered by name."""
     names = {each.name for each in files}
-    series: dict[str, list[str]] = {}
-    for each in files:
-        series.setdefault(re.sub(r"[0-9]+", "0", each.name), []).append(each.name)
-    newest = {max(group) for group in series.values()}
+    followed = _followed(files)
     made = []
     for each in files:
         if each.name.endswith(MARKER) or each.name.startswith(".") or ".current" in each.name:
             continue
-        if f"{each.name}{MARKER}" in names or (each.name not in newest) or each.age >= settle:
+        if f"{each.name}{MARKER}" in names or each.name in followed or each.age >= settle:
             made.append(each)
     return sorted(made, key=lambda each: each.name)
+
+
+def _followed(files: Sequence[RemoteFile]) -> set[str]:
+    """Return the names after which another of their series was begun."""
+    series: dict[tuple[str, str], dict[tuple[int, ...], list[RemoteFile]]] = {}
+    for each in files:
+        found = list(ROTATED.finditer(each.name))
+        if found:
+            start, end = found[-1].span()
+            number = tuple(int(digits) for digits in re.findall("[0-9]+", each.name[start:end]))
+            group = series.setdefault((each.name[:start], each.name[end:]), {})
+            group.setdefault(number, []).append(each)
+    made: set[str] = set()
+    for group in series.values():
+        youngest = float("inf")
+        for number in sorted(group, reverse=True):
+            made.update(each.name for each in group[number] if youngest <= each.age)
+            youngest = min(youngest, *(each.age for each in group[number]))
+    return made
+
+
+class _CommandFailed(FindingError):
+    """The host ran a command, and it failed: the login itself stands."""
+
+    def __init__(self, where: str, text: str) -> None:
+        self.text = text or "the command failed"
+        super().__init__(codes.COLLECTOR_UNREACHABLE.at(f"{where}: {self.text}"))
 
 
 class Pull:
@@ -159,8 +186,18 @@ class Pull:
         found = f"find . -maxdepth 1 -type f \\( -name {pattern} -o -name {marker} \\) -printf '%s %T@ %f\\n'"
         command = f"cd -- {path} && test -r . && date +%s && {found} | head -n {MOST_FILES}"
         lines = self._run(command).decode("utf-8", "replace").splitlines()
+        if len(lines) > MOST_FILES:
+            text = f"more than {MOST_FILES} files; those beyond are not seen until some are removed there"
+            self.findings.append(codes.COLLECTOR_FILE.at(f"{self._where}: {text}"))
+        try:
+            return self._files(int(lines[0]), lines[1:])
+        except (ValueError, IndexError):
+            text = "what find and date say there is not understood"
+            raise FindingError(codes.COLLECTOR_UNREACHABLE.at(f"{self._where}: {text}")) from None
+
+    def _files(self, now: int, lines: Sequence[str]) -> list[RemoteFile]:
         made = []
-        for line in lines[1:]:
+        for line in lines:
             size, _space, rest = line.partition(" ")
             changed, _space, name = rest.partition(" ")
             if not FILE.match(name):
@@ -168,13 +205,27 @@ class Pull:
                     codes.COLLECTOR_FILE.at(f"{self._where}: a name that is not fit for a file here: {name[:60]!r}")
                 )
                 continue
-            made.append(RemoteFile(name, int(size), int(lines[0]) - float(changed)))
+            made.append(RemoteFile(name, int(size), now - float(changed)))
         return made
 
     def fetch(self, file: RemoteFile) -> Path | None:
-        """Return the local copy of a file, fetched or gone on with; None with a finding where it is not what the host has."""
+        """Return the local copy of a file, fetched or gone on with; None with a finding where it is not what the host has.
+
+        Raises FindingError SW1482 where the connection is lost.
+        """
+        try:
+            return self._fetched(file)
+        except _CommandFailed as error:
+            # Removed there since it was listed, or not readable: the others are fetched all the same.
+            self.findings.append(codes.COLLECTOR_FILE.at(f"{self._where}: {file.name}: {error.text}"))
+            return None
+
+    def _fetched(self, file: RemoteFile) -> Path | None:
         self.folder.mkdir(parents=True, exist_ok=True)
         final, part = self.folder / file.name, self.folder / f".{file.name}.part"
+        if final.exists():
+            # Fetched by an earlier run that did not come to its import.
+            os.replace(final, part)
         remote = shlex.quote(f"{self.collector.path.rstrip('/')}/{file.name}")
         for _attempt in range(2):
             digest, have = hashlib.sha256(), 0
@@ -208,7 +259,7 @@ class Pull:
             done = channel.exec_command(command)
             if done.returncode:
                 text = " ".join(bytes(done.stderr or b"").decode("utf-8", "replace").split())[:160]
-                raise FindingError(codes.COLLECTOR_UNREACHABLE.at(f"{self._where}: {text or 'the command failed'}"))
+                raise _CommandFailed(self._where, text)
             return bytes(done.stdout or b"")
         except (pylibssh_errors.LibsshException, OSError) as error:
             text = " ".join(str(error).split())[:160]
@@ -220,14 +271,21 @@ class Pull:
 
 
 def pull(collector: Collector, spool: Path) -> tuple[list[Path], list[Finding]]:
-    """Return (local copies of complete files that were not fetched before, findings). ``settled`` marks them once they are imported."""
+    """Return (local copies of complete files that were not fetched before, findings). ``settled`` marks them once they are imported.
+
+    Where the connection is lost, what was fetched until then is returned with the finding.
+    """
     known = _known(spool, collector)
     with Pull(collector, spool) as session:
         made = []
         for file in complete(session.listing(), collector.settle):
             if known.get(file.name) == file.size:
                 continue
-            path = session.fetch(file)
+            try:
+                path = session.fetch(file)
+            except FindingError as error:
+                session.findings.extend(error.findings)
+                break
             if path is not None:
                 made.append(path)
         return made, session.findings

@@ -22,6 +22,8 @@ ICMP, ICMP6 = 1, 58
 # What a prefix of a log rule has to hold to mean that the packet was dropped; an import's option replaces it.
 DENYING_PREFIX = r"(?i)den(y|ied)|drop|reject|block"
 LARGEST_COUNT = 1 << 40
+# Syslog messages have at most 8 KiB with any common daemon; further on nothing is looked for.
+LOOKED_AT = 8192
 
 ADDRESS = r"(?P<{0}>[0-9A-Fa-f:.]{{2,45}})"
 SOURCE, TARGET = ADDRESS.format("source"), ADDRESS.format("target")
@@ -134,7 +136,7 @@ def parse(line: str, denying: re.Pattern[str]) -> Deny | str | None:
         if found:
             return _guarded(_asa, found) if found["number"] in ASA else None
     if " OUT=" in line and "SRC=" in line:
-        found = KERNEL.search(line)
+        found = KERNEL.search(line, 0, LOOKED_AT)
         if found:
             return _kernel(found, denying)
     return None

@@ -25,6 +25,8 @@ csv = guarded("pyarrow.csv")
 duckdb = guarded("duckdb")
 
 PIECE = 8 << 20
+# Fed to the inflater at a time: a file of empty gzip members copies what is left of it for each.
+FED = 1 << 16
 LONGEST_LINE = 1 << 20
 GZIP = b"\x1f\x8b"
 LONGEST_EXAMPLE = 120
@@ -175,15 +177,30 @@ def _blocks(path: Path, findings: list[Finding]) -> Iterator[bytes]:
                     yield block
                     block = stream.read(PIECE)
                 return
-            yield from _inflated(stream, block, path, findings)
+            stream.seek(0)
+            yield from _gathered(_inflated(stream, path, findings))
     except OSError as error:
         raise FindingError(codes.INPUT_MISSING.at(error.strerror or "cannot be read", Location(str(path)))) from error
 
 
-def _inflated(stream: Any, block: bytes, path: Path, findings: list[Finding]) -> Iterator[bytes]:
+def _gathered(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield small blocks as ones of at least a piece, the last aside."""
+    held, size = [], 0
+    for block in blocks:
+        held.append(block)
+        size += len(block)
+        if size >= PIECE:
+            yield b"".join(held)
+            held, size = [], 0
+    if held:
+        yield b"".join(held)
+
+
+def _inflated(stream: Any, path: Path, findings: list[Finding]) -> Iterator[bytes]:
     """Yield the inflated octets of all gzip members, at most a piece at a time."""
-    inflater, read = zlib.decompressobj(wbits=31), len(block)
-    data = block
+    inflater = zlib.decompressobj(wbits=31)
+    data = stream.read(FED)
+    read = len(data)
     while data:
         try:
             made = inflater.decompress(data, PIECE)
@@ -194,14 +211,14 @@ def _inflated(stream: Any, block: bytes, path: Path, findings: list[Finding]) ->
         if made:
             yield made
         if inflater.eof:
-            data = inflater.unused_data or stream.read(PIECE)
+            data = inflater.unused_data or stream.read(FED)
             read += 0 if inflater.unused_data else len(data)
             if data:
                 inflater = zlib.decompressobj(wbits=31)
             continue
         data = inflater.unconsumed_tail
         if not data:
-            data = stream.read(PIECE)
+            data = stream.read(FED)
             read += len(data)
     if not inflater.eof:
         findings.append(codes.TEXT_CUT.at("the gzip data ends early", Location(str(path))))
@@ -298,6 +315,8 @@ def json_lines(piece: Piece, fields: Sequence[str], rejects: Rejects, connection
 def reader() -> Any:
     """Return a DuckDB connection for one source: one thread and little memory, rows in order."""
     require(duckdb)
-    return duckdb.connect(
+    made = duckdb.connect(
         ":memory:", config={"threads": 1, "memory_limit": "512MB", "preserve_insertion_order": "true"}
     )
+    made.execute("SET enable_progress_bar = false")
+    return made
