@@ -20,6 +20,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_text import checked_lines
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_values import NotUnderstood
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import Ace, Opaque, ParsedAcl
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.terminal import Prompts, left_out
 
 _HEADER = re.compile(
     r"access-list (?P<name>\S+?); (?P<elements>\d+) elements?(?:; name hash: 0x[0-9a-f]+)?(?: \(dynamic\))?\Z"
@@ -181,6 +182,7 @@ class _Reader:
         self._block: Block | None = None
         self._last: _Draft | None = None
         self._length = 0
+        self._prompts = Prompts()
         self._attached: dict[str, list[str]] = {}
 
     def lists(self) -> list[ParsedAcl]:
@@ -208,6 +210,11 @@ class _Reader:
         ):
             last.opaque.append(Opaque(number, text, "it may be the rest of the line before"))
             return
+        hole = left_out(number, text) if last is not None else None
+        if hole and last is not None:
+            last.opaque.append(hole)
+            return
+        self._prompts.line(number, text, self.drafts.values())
         self._other(number, text)
 
     def _inside(self, line: str, text: str) -> bool:

@@ -16,6 +16,7 @@ from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_values import loose_words
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import Ace
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.nftables import comment_text
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.platform_limits import (
@@ -113,8 +114,8 @@ def hardware_blocks(ace: Ace, ipv6_factor: int = 2, registers_for_ranges: bool =
         if ports is not None:
             blocks *= _operands(ports) if registers_for_ranges else sum(1 for _block in prefixes(ports.pairs, 16))
     width = 128 if ace.family == 6 else 32
-    for addresses in (ace.source, ace.destination):
-        if addresses is not None:
+    for side, addresses in (("source", ace.source), ("destination", ace.destination)):
+        if addresses is not None and not loose_words(ace.conditions, side):  # a mask of any kind is one entry
             blocks *= _address_blocks(addresses, width)
     if ace.detail is not None and ace.protocol != TCP:
         blocks *= sum(1 for _block in prefixes(ace.detail.pairs, 16))

@@ -14,7 +14,11 @@ from math import prod
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import codes, names
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_options import LAST, read_options
-from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_values import NotUnderstood
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_values import (
+    NotUnderstood,
+    loose_words,
+    wildcard,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import Ace
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet, prefixes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import ESTABLISHED, PORTS, TCP, UDP
@@ -23,7 +27,6 @@ LINE_LIMIT = 20_000
 WILDCARD_FROM = 17  # prefixes; from here on a discontiguous wildcard mask is written where one says the same
 _SIDES = ("service", "source", "destination")
 _GROUP_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/-]{0,63}\Z")
-_WILDCARD = re.compile(r"[0-9.]{7,15} [0-9.]{7,15}\Z")
 _FLAGS = IntervalSet.of((0, 63))
 _MESSAGES = IntervalSet.of((0, 65535))
 
@@ -95,8 +98,13 @@ def references(ace: Ace, groups: bool) -> dict[str, str]:
         if side in _SIDES and word in ("object-group", "addrgroup", "portgroup"):
             if not _GROUP_NAME.match(name):
                 raise _cannot(ace, f"group name {name!r} is not safe to write")
-            found[f"{side} ports" if word == "portgroup" else side] = rest
-        elif side in _SIDES and _WILDCARD.match(rest):
+            place = f"{side} ports" if word == "portgroup" else side
+            if not _is_open(ace, place):
+                raise _cannot(ace, f"{rest!r} stands beside values, which the line could not say")
+            found[place] = rest
+        elif loose_words((text,), side):
+            if side == "service" or getattr(ace, side) not in (None, _hull(ace, rest)):
+                raise _cannot(ace, f"{rest!r} stands beside other addresses, which the line could not say")
             found[side] = rest
     if groups:
         for side, name in ace.object_groups:
@@ -106,13 +114,31 @@ def references(ace: Ace, groups: bool) -> dict[str, str]:
     return found
 
 
+def _is_open(ace: Ace, place: str) -> bool:
+    """Return whether an entry says nothing itself where words of a condition are to stand."""
+    if place == "service":
+        return ace.protocol is None and not ace.layer4
+    return getattr(ace, place.replace(" ", "_")) is None
+
+
+def _hull(ace: Ace, words: str) -> IntervalSet | None:
+    """Return the addresses that an address and mask are known to lie in; SW1204 for a mask that is no condition."""
+    try:
+        hull, said = wildcard(*words.split())
+    except NotUnderstood as error:
+        raise _cannot(ace, f"condition {words!r}: {error}") from error
+    if said != words:
+        raise _cannot(ace, f"{words!r} is not a condition")
+    return hull
+
+
 def _condition_words(ace: Ace, objects: bool) -> tuple[str, str, str]:
     """Return the words of the conditions before and after ``log``, and flag words; SW1204 for what IOS does not say."""
     before = after = flags = ""
     for text in ace.conditions:
         side, _blank, rest = text.partition(" ")
         if side in _SIDES and (
-            rest.split(" ")[0] in ("object-group", "addrgroup", "portgroup") or _WILDCARD.match(rest)
+            rest.split(" ")[0] in ("object-group", "addrgroup", "portgroup") or loose_words((text,), side)
         ):
             continue
         words = text.split()[1:] if side == "igmp" else text.split()

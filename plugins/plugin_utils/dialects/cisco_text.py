@@ -21,7 +21,19 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_
     parse_standard,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_groups import Groups, read_groups
-from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import Ace, Opaque, ParsedAcl
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import (
+    Ace,
+    Opaque,
+    ParsedAcl,
+    first_match_list,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.terminal import (
+    REMOVAL,
+    Prompts,
+    left_out,
+    without_pager,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.compare import compare
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
 
 SIZE_LIMIT = 16 * 1024 * 1024
@@ -37,10 +49,15 @@ _ACE = re.compile(
 )
 _ACTIONS = frozenset(("permit", "deny"))
 _COUNTER = re.compile(r"\s*\(([0-9]+) (estimate )?match(?:es)?\)")
-_ACTION = re.compile(r"\b(?:permit|deny)\b|(?:no|default)\s+(?:[0-9]|sequence|remark)", re.IGNORECASE)
-_MORE = re.compile(
-    r"[ \t]*--More--[ \t\x08]*"
-)  # a pager's prompt, erased with backspaces, before the next line of text
+_ACTION = re.compile(r"\b(?:permit|deny)\b", re.IGNORECASE)
+# First words of the rest of an entry, see ``_Draft.is_rest``.
+_CONTINUATION = re.compile(
+    r"(?:any|host|addrgroup|eq|neq|gt|lt|range|established|fragments|log|log-input|dscp|precedence|tos|ttl|match-a(?:ll|ny)|sequence|"
+    r"[0-9a-f]*[0-9:.][0-9a-f:./]*|[-+].*)(?:\s|\Z)|\([0-9]+ (?:estimate )?match|\((?:in)?active\)",
+    re.IGNORECASE,
+)
+_COMMAND = re.compile(r"(?:object-group|time-range)\s", re.IGNORECASE)  # begins a line of a configuration too
+_WIDTH = 70  # a line shorter than this was not wrapped: the narrowest terminal in use has 80 columns
 FOREIGN = "a kind of list that is not modelled"
 _LOG_TAG = re.compile(r"(?<=\blog) \(tag = [^()\s]+\)")
 _AFTER = re.compile(r"\ssequence\s+(\d{1,10})\s*\Z")
@@ -120,12 +137,23 @@ class _Draft:
         else:
             self.aces += parse_aces(words, self.family or 4, self.addresses, self.groups, bound)
 
+    def is_rest(self, entry: str, text: str) -> bool:
+        """Return whether a line may be the rest of the entry before it, which a terminal wrapped: it begins like one, or completes it."""
+        if _COMMAND.match(text) and len(entry) < _WIDTH:
+            return False
+        return bool(_CONTINUATION.match(text)) or any(self._understands(f"{entry}{gap}{text}") for gap in (" ", ""))
+
+    def _understands(self, text: str) -> bool:
+        trial = _Draft(self.name, self.kind, self.groups)
+        trial.add(0, text)
+        return bool(trial.aces) and not trial.opaque
+
     def done(self) -> ParsedAcl:
         """Return the list; sequence numbers that fall or repeat make it opaque (the device would sort it)."""
         opaque = list(self.opaque)
         if self.family is None and not opaque:
             opaque.append(Opaque(self.line, self.name, FOREIGN))  # never an empty list, which would permit everything
-        if self.kind != "standard" and self._disordered():
+        if self._disordered() and not (self.kind == "standard" and self._order_is_idle()):
             opaque.append(Opaque(self.aces[0].line, self.aces[0].raw, "sequence numbers fall or repeat in this list"))
         sgacl = self.kind.startswith("sgacl")
         return ParsedAcl(
@@ -139,6 +167,14 @@ class _Draft:
             implicit=IMPLICIT_IPV6 if self.kind == "ipv6" else (),
             attributes={"marks": self.marks} if self.marks else {},
         )
+
+    def _order_is_idle(self) -> bool:
+        """Return whether the entries mean the same in the order of their numbers: show output has hosts of standard lists in another."""
+        numbers = [ace.sequence for ace in self.aces]
+        if None in numbers or len(set(numbers)) != len(numbers):
+            return False
+        kept = sorted(self.aces, key=lambda ace: ace.sequence or 0)
+        return compare(first_match_list(self.aces), first_match_list(kept)).equal
 
     def _disordered(self) -> bool:
         last, line = -1, 0
@@ -180,8 +216,7 @@ def checked_lines(text: str) -> list[str]:
     """Return the lines of a text with tabs as blanks and without CR; FindingError SW1207 when it is too large."""
     if len(text) > SIZE_LIMIT:
         raise FindingError(codes.TOO_LARGE.at(f"the text is larger than {SIZE_LIMIT} characters"))
-    if "--More--" in text:
-        text = _MORE.sub("", text)
+    text = without_pager(text)
     lines = text.replace("\r\n", "\n").replace("\r", "\n").expandtabs(4).split("\n")
     if len(lines) > LINE_LIMIT:
         raise FindingError(codes.TOO_LARGE.at(f"the text has more than {LINE_LIMIT} lines"))
@@ -197,6 +232,8 @@ class _Reader:
         self.drafts: list[_Draft] = []
         self._current: _Draft | None = None
         self._strange: list[tuple[int, str]] = []  # unknown lines since the last list ended
+        self._last: tuple[_Draft | None, str] | None = None  # the entry that is the line before, and its list
+        self._prompts = Prompts()
         self._numbered: dict[str, _Draft] = {}
         self._configured: dict[tuple[str, str], _Draft] = {}
 
@@ -211,7 +248,9 @@ class _Reader:
                 self._current.add(number, text, match)
             else:
                 self._entry(number, text)
+            self._last = None if (match[4] or "").lower() == "remark" else (self._current, text)
             return
+        last, self._last = self._last, None
         if not text:
             return
         if text[0] == "!":
@@ -222,8 +261,16 @@ class _Reader:
             return
         if _NOISE.match(text):
             self._current = None
+            self._prompts.line(number, text, self.drafts)
+        elif last and last[0] and last[0].is_rest(last[1], text):
+            last[0].opaque.append(Opaque(number, text, "it may be the rest of the line before"))
+        elif self.drafts and (hole := left_out(number, text)):
+            self.drafts[-1].opaque.append(hole)
         elif self._current is not None and (
-            indent > self._current.indent or re.match(r"\d+\s", text) or (self._current.flat and _ACTION.search(text))
+            indent > self._current.indent
+            or re.match(r"\d+\s", text)
+            or REMOVAL.match(text)
+            or (self._current.flat and _ACTION.search(text))
         ):
             self._current.opaque.append(Opaque(number, text, "a line inside the list that is not an entry"))
         else:
@@ -295,6 +342,7 @@ class _Reader:
             self._keep(number, text)
         self._current = None
         draft.add(number, rest)
+        self._last = None if rest.lower().startswith("remark") else (draft, rest)
 
     def _entry(self, number: int, text: str) -> None:
         if self._current is None:

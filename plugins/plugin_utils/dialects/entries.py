@@ -114,12 +114,24 @@ def _ace(value: Mapping[str, Any], family: int | None) -> Ace:
     return Ace(
         permit=permit, protocol=protocol, family=chosen, source=source, destination=destination,
         source_ports=_ports(value.get("source_ports")), destination_ports=_ports(value.get("destination_ports")),
-        detail=_detail(value, protocol, chosen), fragments=value.get("fragments") is True, log=value.get("log") is True,
-        remarks=tuple(str(item) for item in value.get("remarks") or ()), label=str(value.get("label") or ""),
+        detail=_detail(value, protocol, chosen), fragments=_truth(value, "fragments"), log=_truth(value, "log"),
+        remarks=_texts(value.get("remarks")), label=str(value.get("label") or ""),
         source_group=_ports(value.get("source_groups")), destination_group=_ports(value.get("destination_groups")),
-        conditions=tuple(sorted({str(item) for item in value.get("conditions") or ()})), inactive=value.get("inactive") is True,
+        conditions=tuple(sorted(set(_texts(value.get("conditions"))))), inactive=_truth(value, "inactive"),
         object_groups=tuple((str(side), str(name)) for side, name in (value.get("object_groups") or {}).items()),
     )  # fmt: skip
+
+
+def _truth(value: Mapping[str, Any], name: str) -> bool:
+    """Return true or false; a text such as "no" is neither, and is refused, since it would count as the other one."""
+    found = value.get(name)
+    if found is not None and not isinstance(found, bool):
+        raise ValueError(f"{name} is not true or false")
+    return found is True
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    return tuple(str(item) for item in ((value,) if isinstance(value, str) else value or ()))
 
 
 def _listed(value: Any) -> list[str] | None:
@@ -183,7 +195,7 @@ def _ports(value: Any) -> IntervalSet | None:
 
 
 def _detail(value: Mapping[str, Any], protocol: int | None, family: int) -> IntervalSet | None:
-    given = [name for name in ("established", "tcp_flags", "icmp") if value.get(name)]
+    given = [name for name in ("tcp_flags", "icmp") if value.get(name)] + ["established"] * _truth(value, "established")
     if not given:
         return None
     if len(given) > 1 or (protocol != TCP) == (given[0] != "icmp"):

@@ -21,6 +21,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_values import NotUnderstood
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import Ace, Opaque, ParsedAcl
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.nxos_ace import Groups, address_set, parse_ace
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.terminal import REMOVAL, Prompts, left_out
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
 
 _CONFIG = re.compile(r"(?P<kind>ip|ipv6|mac|arp|cts role-based) access-list (?P<name>\S+)\Z")
@@ -196,6 +197,7 @@ class _Reader:
         self._family = family
         self._named: dict[str, dict[str, _Draft]] = {}  # the first list of a name and kind
         self._current: _Draft | None = None
+        self._prompts = Prompts()
         self._group: _GroupDraft | None = None
         self._groups: list[_GroupDraft] = []
 
@@ -216,6 +218,7 @@ class _Reader:
         indent = len(line) - len(line.lstrip())
         if self._header(number, text, indent):
             return
+        self._prompts.line(number, text, self.drafts)
         if self._group is not None:
             member = _MEMBER.match(text)
             if member:
@@ -246,7 +249,9 @@ class _Reader:
             draft.options.append((number, plain))
         elif _NOISE.match(text):
             self._current = None
-        elif indent > draft.indent or text[0].isdigit() or _CONTINUATION.match(text):
+        elif hole := left_out(number, text):
+            draft.opaque.append(hole)
+        elif indent > draft.indent or text[0].isdigit() or _CONTINUATION.match(text) or REMOVAL.match(text):
             draft.opaque.append(Opaque(number, text, "a line inside the list that is not an entry"))
         else:
             self._current = None

@@ -172,15 +172,14 @@ def from_wildcard(value: int, mask: int, limit: int = 4096) -> IntervalSet | Non
     return IntervalSet(_canonical((start, start + span) for start in starts))
 
 
-def loose_wildcard(field: str, value: int, mask: int) -> tuple[IntervalSet, str]:
-    """Return, for a mask that ``from_wildcard`` refuses, the narrowest interval that holds it and the text of the condition that is left.
+def wildcard_hull(value: int, mask: int) -> IntervalSet:
+    """Return the narrowest interval that holds the values of ``from_wildcard``: what is known where that refuses.
 
-    The two go to ``Entry.boxes`` and ``Entry.condition``: lists with the same mask compare equal, and where masks differ the answer is
-    "not modelled" for packets of that interval only. The text is the same for all ways to write one mask. ``field``: ``source`` or
-    ``destination``.
+    With the mask as ``Entry.condition`` lists with the same mask compare equal, and where masks differ the answer is "not modelled"
+    for packets of this interval only.
     """
     base = value & ~mask
-    return IntervalSet(((base, base | mask),)), f"{field} matches {base:#x} wildcard {mask:#x}"
+    return IntervalSet(((base, base | mask),))
 
 
 def prefixes(pairs: Iterable[Pair], width: int) -> Iterator[Pair]:

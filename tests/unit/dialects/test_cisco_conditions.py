@@ -9,6 +9,7 @@ import pytest
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import registry
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.budget import hardware_blocks
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_ace import parse_ace
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_options import flag_words
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_render import ace_lines
@@ -115,6 +116,37 @@ FOREIGN = [
 def test_conditions_of_other_syntaxes_are_refused(condition: str) -> None:
     with pytest.raises(FindingError, match="SW1204"):
         registry.render("ios", "L", [Ace(True, 6, conditions=(condition,))])
+
+
+BESIDE = [
+    Ace(True, source=IntervalSet.from_prefix("10.0.0.0/24"), conditions=("source object-group X",)),
+    Ace(True, source=IntervalSet.from_prefix("10.0.0.0/24"), conditions=("source 0.0.0.1 255.255.255.252",)),
+    Ace(True, 6, source_ports=IntervalSet.of(80), conditions=("source portgroup X",)),
+    Ace(True, 6, destination_ports=IntervalSet.of(80), conditions=("service object-group X",)),
+    Ace(True, 6, conditions=("service object-group X",)),
+    Ace(True, conditions=("source 10.0.0.0 0.0.0.255",)),
+    Ace(True, conditions=("source 999.0.0.1 255.255.255.252",)),
+    Ace(True, conditions=("service 0.0.0.1 255.255.255.252",)),
+]
+
+
+@pytest.mark.parametrize("ace", BESIDE)
+def test_values_beside_a_condition_that_takes_their_place_are_never_dropped(ace: Ace) -> None:
+    with pytest.raises(FindingError, match="SW1204"):
+        registry.render("ios", "L", [ace])
+
+
+def test_a_mask_of_too_many_pieces_says_nothing_about_addresses_outside_its_range() -> None:
+    """10.x.y.5 for all x and y: at most 10.0.0.5 to 10.255.255.5, in extended and standard lists."""
+    text = "ip access-list extended A\n permit ip any 10.0.0.5 0.255.255.0\nip access-list standard B\n permit 10.9.9.5 0.255.255.0\n"
+    extended, standard = registry.parse("ios", text)
+    hull = IntervalSet.of((0x0A000005, 0x0AFFFF05))
+    assert (extended.aces[0].destination, extended.aces[0].conditions) == (hull, ("destination 10.0.0.5 0.255.255.0",))
+    assert (standard.aces[0].source, standard.aces[0].conditions) == (hull, ("source 10.0.0.5 0.255.255.0",))
+    assert registry.round_trip("ios", text)
+    found = compare(extended.first_match(), first_match_list(()))
+    assert found.not_modelled.values("destination") == hull
+    assert hardware_blocks(extended.aces[0]) == 1
 
 
 @pytest.mark.parametrize("line", ["permit tcp any object-group X eq 80", "permit ip any any time-range T"])

@@ -84,3 +84,16 @@ def test_read(value: dict[str, Any], ace: Ace) -> None:
 def test_refused(value: Any) -> None:
     with pytest.raises(FindingError, match="SW1211"):
         ace_from_dict(value)
+
+
+@pytest.mark.parametrize("name", ["fragments", "established", "inactive", "log"])
+@pytest.mark.parametrize("value", ["true", "no", "yes", 1, 0, []])
+def test_a_text_is_no_truth_value(name: str, value: object) -> None:
+    """``fragments: "true"`` that counted as false would permit every packet; ``established: "no"`` counted as true."""
+    with pytest.raises(FindingError, match=f"SW1211.*{name} is not true or false"):
+        ace_from_dict({"permit": True, "protocol": "tcp", name: value})
+
+
+def test_one_remark_is_one_remark() -> None:
+    ace = ace_from_dict({"permit": True, "remarks": "pumps", "conditions": "time-range NIGHT"})
+    assert (ace.remarks, ace.conditions) == (("pumps",), ("time-range NIGHT",))
