@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import registry
+from tests.bench import at_most
 
 FULL, QUICK = 59_901, 10_000
 IOS_BUDGET_S = 1.5  # for 59,901 lines
@@ -59,7 +60,6 @@ def ios(count: int) -> dict[str, Any]:
     text = "\n".join(["Building configuration...", "!", "ip access-list extended BIG", *rows, "!", "end", ""])
     seconds, found = cpu_seconds(lambda: registry.parse("ios", text))
     assert [(len(item.aces), item.opaque) for item in found] == [(count, ())]
-    assert seconds <= IOS_BUDGET_S * max(count / FULL, 0.2), f"{count} lines took {seconds} CPU seconds"
     written, again = cpu_seconds(lambda: registry.render("ios", "BIG", found[0].aces, end="", port_lists=True), 1)
     assert [ace.meaning() for ace in registry.parse("ios", again)[0].aces] == [ace.meaning() for ace in found[0].aces]
     result = {"lines": count, "parse_cpu_s": seconds, "render_cpu_s": written, "budget_s": IOS_BUDGET_S}
@@ -132,6 +132,15 @@ def _read_and_write(platform: str, text: str, count: int) -> dict[str, Any]:
 
 
 def run(full: bool) -> dict[str, Any]:
-    """Return the figures of every platform; AssertionError above a budget or where a line is lost."""
+    """Return the figures of every platform; AssertionError where a line is lost."""
     count = FULL if full else QUICK
-    return {"ios": ios(count), "nxos": nxos(count), "asa": asa(count)}
+    made: dict[str, Any] = {"ios": ios(count), "nxos": nxos(count), "asa": asa(count)}
+    made["targets"] = [
+        at_most(
+            f"{platform} parse_cpu_s of {count} lines",
+            made[platform]["parse_cpu_s"],
+            round(IOS_BUDGET_S * count / FULL, 2),
+        )
+        for platform in ("ios", "nxos", "asa")
+    ]
+    return made
