@@ -7,11 +7,12 @@ import struct
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import store
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.ingest import ingest
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources import listener, netflow
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources import export_pcap, listener, netflow
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.templates import Templates
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.steps import flow_rows
 
@@ -232,3 +233,51 @@ def test_two_exporters_are_not_added_up_and_each_may_see_one_direction_only(tmp_
     ingest([path], tmp_path / "d")
     (one,) = flow_rows(tmp_path / "d")
     assert (one["client"], one["flows"], one["answered_flows"], one["method"]) == ("192.0.2.10", 1, 1, 1)
+
+
+def test_empty_sets_that_wait_for_a_template_take_no_more_than_their_share() -> None:
+    decoder = netflow.Decoder()
+    sets = [data(300 + i % 60_000, b"") for i in range(16_000)]
+    for number in range(10):
+        decoder.feed(ipfix(number, *sets), ME)
+    waiting = sum(len(each) for each in decoder._held.values())
+    assert 0 < waiting <= netflow.HELD_OCTETS // netflow.HELD_EACH
+    assert decoder.held_octets <= netflow.HELD_OCTETS
+    # They go with their template, and nothing stays reserved.
+    for number in range(300, 16_300):
+        decoder.feed(ipfix(11, template(number, PLAIN)), ME)
+    assert decoder.held_octets == sum(len(each) * netflow.HELD_EACH for each in decoder._held.values()), (
+        "what waits is what is counted"
+    )
+    decoder.finish()
+    assert decoder.held_octets == 0
+    assert decoder.exporters[ME].undecoded_sets > 10 * 16_000 - waiting - 1
+
+
+def test_a_capture_of_tiny_records_is_decoded_in_small_portions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export_pcap, "OCTETS_AT_ONCE", 50_000)
+    monkeypatch.setattr(export_pcap, "FLUSH_RECORDS", 5_000)
+    tiny = ((8, 4), (12, 4))
+    body = struct.pack(">II", v4("10.0.0.1"), v4("10.0.0.2")) * 1_000
+    sent = [ipfix(0, template(300, tiny))] + [ipfix(number * 1_000, data(300, body)) for number in range(60)]
+    path = tmp_path / "tiny.pcap"
+    with path.open("wb") as stream:
+        stream.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65_535, 101))
+        for each in sent:
+            packet = listener.raw_packet(ME, 2055, OTHER, 2055, each)
+            stream.write(struct.pack("<IIII", DAY, 0, len(packet), len(packet)) + packet)
+    source = export_pcap.ExportCapture(path, Templates())
+    sizes = [table.num_rows for table in source.tables()]
+    assert sum(sizes) == source.quality.records == 60_000
+    assert source.quality.packets == len(sent) and source.quality.exporters[ME].get("lost", 0) == 0
+    assert max(sizes) <= 5_000 + 50_000 // 8
+
+
+@pytest.mark.parametrize("octets", [[], [0], [9], [4, 4, 4], [20, 1, 1], [0, 0, 25, 0, 3], [10, 10, 10]])
+def test_stretches_cover_every_datagram_once(octets: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(export_pcap, "OCTETS_AT_ONCE", 10)
+    made = list(export_pcap.stretches(np.array(octets, dtype=np.int64)))
+    assert [i for part in made for i in range(part.start, part.stop)] == list(range(len(octets)))
+    assert all(sum(octets[part][1:]) <= 10 for part in made)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 from collections import Counter
 from collections.abc import Iterator
@@ -29,6 +30,8 @@ np = guarded("numpy")
 LOOKED_AT = 200
 FLUSH_RECORDS = 1 << 18
 FRAMES_AT_ONCE = 1 << 13
+# Records may have as few as 8 octets: what is fed between two looks at how many are pending makes a million at most.
+OCTETS_AT_ONCE = 8 << 20
 SKEW_US = 5_000_000
 
 
@@ -52,10 +55,11 @@ class ExportCapture:
         frame_decoder = FrameDecoder(left_out)
         for frames in capture.frames(FRAMES_AT_ONCE):
             raw, starts, ends, exporters, times = positions(frames, frame_decoder.packets(frames), left_out)
-            decoder.feed_many(raw, frames.data, starts, ends, exporters, times)
             self.quality.packets += len(starts)
-            if decoder.pending >= FLUSH_RECORDS:
-                yield from self._counted(decoder)
+            for part in stretches(ends - starts):
+                decoder.feed_many(raw, frames.data, starts[part], ends[part], exporters[part], times[part])
+                if decoder.pending >= FLUSH_RECORDS:
+                    yield from self._counted(decoder)
         decoder.finish()
         yield from self._counted(decoder)
         self.quality.damaged_at = capture.damaged_at
@@ -70,6 +74,14 @@ class ExportCapture:
                 int(table.column("start_us").to_numpy().min()), int(table.column("end_us").to_numpy().max())
             )
             yield table
+
+
+def stretches(octets: Any) -> Iterator[slice]:
+    """Yield slices over datagrams of so many octets each, of at most ``OCTETS_AT_ONCE`` and one datagram together."""
+    group = np.cumsum(octets) // OCTETS_AT_ONCE
+    edges = np.flatnonzero(np.diff(group, prepend=-1, append=-1)) if len(group) else []
+    for first, last in itertools.pairwise(edges):
+        yield slice(int(first), int(last))
 
 
 def note_exporters(quality: Quality, decoder: Decoder) -> None:

@@ -44,6 +44,8 @@ V5 = Template(
     )
 )  # fmt: skip
 HELD_OCTETS = 4 << 20
+# What a set that waits costs beside its octets: sets may be empty.
+HELD_EACH = 128
 MOST_DOMAINS = 1 << 16
 MOST_INTERFACES = 4096
 MOST_GAPS = 1000
@@ -178,7 +180,7 @@ class Decoder:
 
     @property
     def held_octets(self) -> int:
-        """Return the octets of data that waits for its template."""
+        """Return the octets of data that waits for its template, and of keeping it."""
         return self._held_octets
 
     def finish(self) -> None:
@@ -282,9 +284,9 @@ class Decoder:
     def _data(self, domain: Domain, number: int, body: bytes, own: Exporter, context: Context) -> int:
         template = self.templates.get(domain, number)
         if template is None:
-            if self._held_octets + len(body) <= HELD_OCTETS:
+            if self._held_octets + HELD_EACH + len(body) <= HELD_OCTETS:
                 self._held.setdefault((domain, number), []).append((body, context))
-                self._held_octets += len(body)
+                self._held_octets += HELD_EACH + len(body)
             else:
                 own.undecoded_sets += 1
             return -1
@@ -336,7 +338,7 @@ class Decoder:
     def _release(self, domain: Domain, number: int, own: Exporter) -> None:
         waiting = self._held.pop((domain, number), None)
         for body, context in waiting or ():
-            self._held_octets -= len(body)
+            self._held_octets -= HELD_EACH + len(body)
             self._data(domain, number, body, own, context)
 
     def _add(self, domain: Domain, template: Template, data: bytes, count: int, context: Context) -> None:
