@@ -107,7 +107,11 @@ def dissector(path: Path, name: str) -> str:
 
 def tshark_records(path: Path) -> list[dict[str, str]]:
     """Return the fields of each record of export datagrams as tshark shows them, each once."""
-    text = output("tshark", "-n", "-r", str(path), "-d", dissector(path, "cflow"), "-V")
+    return records_in(output("tshark", "-n", "-r", str(path), "-d", dissector(path, "cflow"), "-V"))
+
+
+def records_in(text: str) -> list[dict[str, str]]:
+    """As ``tshark_records`` for what tshark prints."""
     places = [found.start() for found in RECORD.finditer(text)]
     made = []
     for start, stop in itertools.pairwise([*places, len(text)] if places else []):

@@ -44,29 +44,34 @@ def decoded(datagrams: list[bytes]) -> tuple[netflow.Exporter, list[Any]]:
     return decoder.exporters[EXPORTER], tables
 
 
-def as_capture(path: Path, datagrams: list[bytes]) -> Path:
-    with path.open("wb") as stream:
-        stream.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 101))
-        for each in datagrams:
-            packet = listener.raw_packet(EXPORTER, 2055, "192.0.2.2", 2055, each)
-            stream.write(struct.pack("<IIII", 0, 0, len(packet), len(packet)) + packet)
-    return path
-
-
-def tshark(path: Path, *options: str) -> str:
+@pytest.fixture(scope="module")
+def shown(corpora: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Return what tshark prints of each vendor group. It is run once, over all of them, each from an address of its own."""
     if shutil.which("tshark") is None:
         pytest.skip("tshark is not installed")
-    command = ["tshark", "-r", str(path), "-d", "udp.port==2055,cflow", *options]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    path = tmp_path_factory.mktemp("vendors") / "all.pcap"
+    owners = []
+    with path.open("wb") as stream:
+        stream.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 101))
+        for number, (name, datagrams) in enumerate(groups(corpora), 1):
+            for each in datagrams:
+                packet = listener.raw_packet(f"192.0.2.{number}", 2055, "198.51.100.2", 2055, each)
+                stream.write(struct.pack("<IIII", 0, 0, len(packet), len(packet)) + packet)
+                owners.append(name)
+    text = flow_table.output("tshark", "-n", "-r", str(path), "-d", "udp.port==2055,cflow", "-V")
+    made: dict[str, str] = {}
+    frames = re.split(r"^Frame [0-9]+: ", text, flags=re.MULTILINE)[1:]
+    for name, frame in zip(owners, frames, strict=True):
+        made[name] = made.get(name, "") + frame
+    return made
 
 
-def test_every_vendor_group_gives_as_many_records_as_tshark(corpora: Path, tmp_path: Path) -> None:
+def test_every_vendor_group_gives_as_many_records_as_tshark(corpora: Path, shown: dict[str, str]) -> None:
     faults, total = [], 0
     for name, datagrams in groups(corpora):
         own, _tables = decoded(datagrams)
         ours = own.records + own.option_records + own.no_addresses
-        text = tshark(as_capture(tmp_path / f"{name}.pcap", datagrams), "-V")
-        theirs = len(re.findall(r"^ +(?:Flow|pdu) \d+(?: |/|$)", text, re.MULTILINE))
+        theirs = len(re.findall(r"^ +(?:Flow|pdu) \d+(?: |/|$)", shown[name], re.MULTILINE))
         total += ours
         if ours != theirs:
             faults.append(f"{name}: {ours} here, {theirs} by tshark")
@@ -74,11 +79,11 @@ def test_every_vendor_group_gives_as_many_records_as_tshark(corpora: Path, tmp_p
     assert total >= 400
 
 
-def test_vendor_records_are_those_of_tshark_field_by_field(corpora: Path, tmp_path: Path) -> None:
+def test_vendor_records_are_those_of_tshark_field_by_field(corpora: Path, shown: dict[str, str]) -> None:
     compared = 0
     for name, datagrams in groups(corpora):
         _own, tables = decoded(datagrams)
-        theirs = flow_table.tshark_records(as_capture(tmp_path / f"{name}.pcap", datagrams))
+        theirs = flow_table.records_in(shown[name])
         named = [each for each in theirs if "SrcAddr" in each and "DstAddr" in each]
         missing = flow_table.unmatched(theirs, [row for table in tables for row in table.to_pylist()])
         assert not missing, (name, len(missing), missing[0])

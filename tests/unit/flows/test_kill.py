@@ -92,7 +92,7 @@ def test_imports_killed_at_random_moments(tmp_path: Path, root: Path, full: bool
     expected = store.connections(tmp_path / "whole").to_pylist(), store.rollup(tmp_path / "whole").to_pylist()
     files = whole_files(tmp_path / "whole")
     caught = 0
-    for turn in range(50 if full else 6):
+    for turn in range(50 if full else 4):
         data_dir = tmp_path / f"killed-{turn}"
         process = start(root, IMPORT, data_dir, *captures)
         time.sleep(rng.uniform(0, span))
@@ -107,14 +107,14 @@ def test_imports_killed_at_random_moments(tmp_path: Path, root: Path, full: bool
         assert store.rollup(data_dir).to_pylist() == expected[1]
         assert whole_files(data_dir) == files
         assert all(each["connections"] for each in store.read_inputs(data_dir)["inputs"].values())
-    assert caught >= 3
+    assert caught >= (20 if full else 1)
 
 
 def test_listeners_killed_at_random_moments(tmp_path: Path, root: Path, full: bool) -> None:
     """What the killed listener had written to its spool counts with the next start, once; what it had not is gone and not half there."""
     rng = random.Random(12)
     sent = exports.datagrams(400)
-    for _turn in range(10 if full else 2):
+    for _turn in range(10 if full else 1):
         data_dir = tmp_path / f"listen-{_turn}"
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             probe.bind(("127.0.0.1", 0))

@@ -21,7 +21,7 @@ FLOOR = {**orientation.STATED, **{("IoT", each): 98.8 for each in orientation.VA
 def test_accuracy_by_kind_of_network(corpora: Path, full: bool, group: str, variant: str) -> None:
     if not full and variant in ("missed", "sampled"):
         pytest.skip("in make full; the quick run looks at a part of the captures with and without flags")
-    made = orientation.measure(corpora, group, variant, 1 if full else {"OT": 2}.get(group, 8))
+    made = orientation.measure(corpora, group, variant, 1 if full else {"OT": 6}.get(group, 8))
     total = made["right"] + made["wrong"]
     assert total > (25 if variant == "sampled" else 20)
     # What is wrong and not marked as a guess could become a rule.

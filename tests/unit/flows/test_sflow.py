@@ -112,7 +112,7 @@ def test_damaged_datagrams_never_raise(full: bool) -> None:
         sample(fields4("192.0.2.1", "192.0.2.2", (1, 2), 2, 9), expanded=True),
         sample(raw(FRAME[14:], 9, 11)),
     )
-    for _round in range(20_000 if full else 1_500):
+    for _round in range(20_000 if full else 500):
         data = bytearray(whole)
         for _flip in range(rng.choice((0, 1, 3, 20))):
             data[rng.randrange(len(data))] = rng.randrange(256)
@@ -121,7 +121,7 @@ def test_damaged_datagrams_never_raise(full: bool) -> None:
 
 
 @pytest.mark.corpora
-def test_samples_of_real_agents_are_those_of_tshark(corpora: Path) -> None:
+def test_samples_of_real_agents_are_those_of_tshark(corpora: Path, full: bool) -> None:
     if shutil.which("tshark") is None:
         pytest.skip("tshark is not installed")
     files = sorted((corpora / "flow-data" / "exporters").glob("*sflow*/*.pcap"))
@@ -129,7 +129,7 @@ def test_samples_of_real_agents_are_those_of_tshark(corpora: Path) -> None:
     if not files:
         pytest.skip("no sFlow in the corpora")
     seen = 0
-    for path in files:
+    for path in files if full else files[::3]:
         names = ("ip.src", "ip.dst", "ipv6.src", "ipv6.dst")
         options = [part for name in names for part in ("-e", name)]
         command = ["tshark", "-r", str(path), "-d", "udp.port==6343,sflow", "-T", "fields", *options]
@@ -150,7 +150,7 @@ def test_samples_of_real_agents_are_those_of_tshark(corpora: Path) -> None:
             # Sampled IPv4 fields have no address of their own in tshark's list.
             assert all(end in theirs for end in ends) or "ipv4-data" in path.name, (path.name, ends)
         seen += len(rows)
-    assert seen >= 12
+    assert seen >= (12 if full else 4)
 
 
 def v9(sequence: int, number: int, count: int, domain: int = 1, padding: int = 0) -> bytes:
