@@ -38,6 +38,7 @@ _HEADER = re.compile(
 )
 _ANY_HEADER = re.compile(r"object-group\s|[\w -]*object group\s")
 _END = re.compile(r"!|exit\Z|end\Z|(?:ip|ipv6|mac) access-list\s|access-list\s|[\w.-]+[#>]|[A-Z][\w -]* access list\s")
+_REMOVED = re.compile(r"(?:[\w.:/@-]+\(config[\w-]*\)#\s*)?no object-group\s+\S+\s+(?P<name>\S+)\Z", re.IGNORECASE)
 _NETWORK_WORDS = frozenset(("host", "any", "range", "group-object", "description"))
 _SERVICE_WORDS = frozenset(("group-object", "description", "tcp-udp"))
 
@@ -257,8 +258,14 @@ def read_groups(lines: Iterable[str]) -> Groups:
         if not text:
             continue
         indent = len(line) - len(line.lstrip())
+        removed = _REMOVED.match(text)
         header = _HEADER.match(" ".join(text.split()))
-        if header:
+        if removed:
+            current = found.get(removed["name"])
+            if current is not None:
+                current.broken = current.broken or f"line {number} removes it"
+            current = None
+        elif header:
             kind = (header["kind"] or header["shown"]).lower()
             name = header["name"] or header["named"]
             current = _Group(kind, number, indent)

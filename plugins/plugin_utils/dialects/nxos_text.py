@@ -41,6 +41,10 @@ _MEMBER = re.compile(
 _COUNTER = re.compile(r"\s*\[match=(\d+)\]\s*\Z")
 _STATE = re.compile(r"(?<=\stime-range\s)(\S+) \((?:in)?active\)")
 _REMOVED = re.compile(r"no (?:ip|ipv6) access-list (\S+)\Z")
+_GROUP_REMOVED = re.compile(
+    r"(?:[\w.:/@-]+\(config[\w-]*\)#\s*)?no object-group\s+(?:ip address|ipv6 address|ip port)\s+(?P<name>\S+)\Z",
+    re.IGNORECASE,
+)
 _NOISE = re.compile(
     r"[\w.:/@()-]+[#>]\s*(?:\S.*)?\Z|(?:show|sh|more|terminal|configure|end|exit)(?:\s|\Z)|--More--|resequence "
 )
@@ -282,6 +286,12 @@ class _Reader:
             self._group = _GroupDraft(kind, group["name"], indent)
             self._groups.append(self._group)
             self._current = None
+            return True
+        gone = _GROUP_REMOVED.match(text)
+        if gone:
+            for group_draft in self._groups:
+                group_draft.broken = group_draft.broken or group_draft.name == gone["name"]
+            self._group = self._current = None
             return True
         removed = _REMOVED.match(text)
         if removed:

@@ -17,6 +17,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports im
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets import nodes as nd
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import Decisions, PacketSpace
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import FIELD_MAXIMUM
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import FIELDS, IPV6, FirstMatchList
 
 np = guarded("numpy")
@@ -24,6 +25,7 @@ np = guarded("numpy")
 CHUNK = 1_000_000
 _HALF = (1 << 64) - 1
 _WIDE = ("destination", "source")
+_HIGHEST_IPV4 = (1 << 32) - 1
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class Classifier:
         ``detail``, ``fragment``, ports and groups default to 0 where absent. Addresses are either
         ``source``, ``destination`` (IPv4 only, unsigned) or ``source_hi``, ``source_lo``, ``destination_hi``,
         ``destination_lo`` in the form of the flow store (signed halves, IPv4 mapped; docs/architecture.md). FindingError
-        SW1103 when a column is missing or of another length.
+        SW1103 when a column is missing, of another length, or holds a value that its field cannot have.
         """
         rows = _checked(columns)
         indices = np.empty(rows, dtype=np.int32)
@@ -201,4 +203,9 @@ def _checked(columns: dict[str, Any]) -> int:
     lengths = {len(values) for values in columns.values()}
     if len(lengths) != 1:
         raise FindingError(codes.BAD_COLUMNS.at("columns differ in length"))
-    return lengths.pop()
+    rows = lengths.pop()
+    for name in [name for name in FIELDS if name in columns and rows]:
+        most = _HIGHEST_IPV4 if name in _WIDE else FIELD_MAXIMUM[name]
+        if int(columns[name].min()) < 0 or int(columns[name].max()) > most:
+            raise FindingError(codes.BAD_COLUMNS.at(f"column {name} has values that are not from 0 to {most}"))
+    return rows

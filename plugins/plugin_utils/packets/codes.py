@@ -11,7 +11,10 @@ BAD_PACKET = Code(
     "SW1101", "error", "a packet description cannot be read", "give protocol, source, destination and ports"
 )
 BAD_COLUMNS = Code(
-    "SW1103", "error", "columns to classify are incomplete", "give protocol, source, destination and ports"
+    "SW1103",
+    "error",
+    "columns to classify are incomplete or out of range",
+    "give protocol, source, destination and ports",
 )
 DEAD = Code(
     "SW1110", "warning", "an entry can never match", "remove the entry, or move it before the one that covers it"

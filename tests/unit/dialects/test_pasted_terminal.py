@@ -121,3 +121,20 @@ def test_the_order_of_a_standard_list_is_that_of_its_numbers(rows: list[str], ce
     """Devices show hosts of standard lists out of order; where that would change a verdict, the text is not what they do."""
     text = "Standard IP access list S\n" + "".join(f"    {row}\n" for row in rows)
     assert (opaque("ios", text) == []) is certain
+
+
+@pytest.mark.parametrize("prompt", ["", "sw1(config)#"])
+def test_a_group_that_is_removed_again_is_not_certain(prompt: str) -> None:
+    ios = (
+        "object-group network G\n host 192.0.2.1\n"
+        f"{prompt}no object-group network G\nip access-list extended A\n permit ip object-group G any\n"
+    )
+    nxos = (
+        "object-group ip address G\n  10 host 192.0.2.1\n"
+        f"{prompt}no object-group ip address G\nip access-list A\n  10 permit ip addrgroup G any\n"
+    )
+    for platform, text, condition in (("ios", ios, "source object-group G"), ("nxos", nxos, "source addrgroup G")):
+        (found,) = registry.parse(platform, text)
+        assert (found.opaque, found.aces[0].source, found.aces[0].conditions) == ((), None, (condition,))
+    again = "object-group network G\n host 192.0.2.1\nip access-list extended A\n permit ip object-group G any\n"
+    assert registry.parse("ios", "no object-group network G\n" + again)[0].aces[0].conditions == ()

@@ -116,11 +116,16 @@ def test_anomalies_and_their_certificates(full: bool, monkeypatch: pytest.Monkey
             assert (index in needless) == (same and not written_out), (seed, index)
             if same and not written_out:
                 removed.add(index)
+        actions = [*(entry.permit for entry in source.entries), source.default_permit]
         for item in found.values():
             cover = disjunction(masks[other] for other in item.covering if other < len(masks))
             if item.kind == REMOVABLE:
                 assert any(owned[way][item.index] for way in range(len(WAYS)))
-                assert len(source.entries) in item.covering or item.covering
+                assert item.covering, seed
+                if not source.is_conditional:  # who takes over decides likewise, and takes every packet of the entry
+                    takers = [actions[other] for other in item.covering]
+                    assert set(takers) == {item.entry.permit}, (seed, item.index)
+                    assert len(masks) in item.covering or not owned[0][item.index] & ~cover, (seed, item.index)
             elif masks[item.index]:
                 assert item.witness is not None
                 if item.kind == CONTRADICTING:

@@ -91,6 +91,17 @@ def test_incomplete_columns_are_refused(columns: dict[str, list[int]]) -> None:
         classify(FirstMatchList(()), {name: np.array(values) for name, values in columns.items()})
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("protocol", 512), ("protocol", -1), ("destination_port", 65536), ("source_port", -1), ("detail", 65536), ("source", 1 << 32)],
+)  # fmt: skip
+def test_values_that_no_packet_can_have_are_refused(name: str, value: int) -> None:
+    """Such a value would be looked up in the table of the next node and get its verdict."""
+    columns = {"protocol": [6, 6], "source": [1, 1], "destination": [2, 2], name: [0, value]}
+    with pytest.raises(FindingError, match=f"SW1103.*{name}"):
+        classify(FirstMatchList(()), {key: np.array(values) for key, values in columns.items()})
+
+
 @pytest.mark.corpora
 @pytest.mark.parametrize("case", CASES)
 def test_labelled_flows(corpora: Path, case: str) -> None:
