@@ -14,6 +14,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.budget import check_budget, cost_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.entries import ace_dict
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import Opaque, ParsedAcl
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.named_objects import told_apart
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.recognize import check_text
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.anomalies import (
     REMOVABLE,
@@ -76,7 +77,8 @@ def compare_result(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[
 
     ``comparable`` is False, and ``equal`` with it, when a line of either list is not understood (``not_modelled``): then nothing is
     claimed. Packets whose verdict depends on a condition in one list, and not likewise in the other, are in
-    ``not_modelled_packets``; the lists are then not equal. Where one list belongs to a stateful firewall later fragments are left
+    ``not_modelled_packets``; the lists are then not equal. A time range or group that the texts define
+    differently is not likewise. Where one list belongs to a stateful firewall later fragments are left
     out, since it never sees them (``scope``). At most 200 boxes a side are told (``truncated``).
     """
     lists = [_one(side["platform"], side["text"], str(side.get("name") or "")) for side in (first, second)]
@@ -96,7 +98,8 @@ def compare_result(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[
     if unknown:
         return {**empty, "comparable": False, "equal": False, "not_modelled": unknown}
     space = PacketSpace()
-    found = compare(lists[0].first_match(), lists[1].first_match(), space)
+    other = told_apart(lists[0], lists[1], (first["text"], second["text"]))
+    found = compare(lists[0].first_match(), other.first_match(), space)
     sides = [found.only_in_first, found.only_in_second, found.not_modelled]
     scope = "all packets"
     if any(_reassembles(item) for item in lists):
