@@ -297,10 +297,34 @@ def test_lists_and_places_of_others_are_refused(switch: Switch, target: IosTarge
     with pytest.raises(FindingError) as error:
         target.diff(wanted(name="MGMT")[0].objects, target.snapshot(()))
     assert codes_of(error.value.findings) == {"SW4226"}
-    switch.type("ip access-list extended SW_hvac__a", "permit tcp any any eq 80 time-range WORK", "deny ip any any")
+
+
+def test_a_list_that_is_not_understood_is_refused(
+    switch: Switch, target: IosTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    switch.type("ip access-list extended SW_hvac__a", "permit tcp any any eq 80", "deny ip any any")
+    plain = switch.device.running_text
+    entry = " 10 permit tcp any any eq www"
+    assert entry in plain()
+    monkeypatch.setattr(switch.device, "running_text", lambda: plain().replace(entry, f"{entry}\n 15 evaluate MIRROR"))
     with pytest.raises(FindingError) as error:
         target.diff(wanted()[0].objects, target.snapshot(wanted()[0].objects))
     assert codes_of(error.value.findings) == {"SW4221"}
+    assert "evaluate MIRROR" in str(error.value)
+
+
+def test_a_condition_that_is_not_modelled_is_drift_and_comes_back(
+    switch: Switch, target: IosTarget, journal: Journal
+) -> None:
+    assert apply(target, wanted(), journal)[1].ok
+    switch.type("ip access-list extended SW_hvac__a", "15 permit tcp any any eq 8080 time-range WORK")
+    before = switch.running()
+    plan, outcome = apply(target, wanted(), journal)
+    assert {step.effect for step in plan.operations()} == {"both"}
+    assert outcome.ok
+    assert "time-range" not in switch.running()
+    assert rollback_plan(plan.plan_id, {"acc1": target}, journal).ok
+    assert switch.running() == before
 
 
 def test_adopting_a_place_and_giving_it_back(switch: Switch, journal: Journal) -> None:
