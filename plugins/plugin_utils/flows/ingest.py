@@ -26,6 +26,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
     sorted_findings,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.progress import Progress
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import codes, denied, inputs, kept, store
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.orientation import (
     DIRECT,
@@ -153,10 +154,13 @@ def _count(
     try:
         with store.connect(scratch) as connection:
             create_records(connection)
-            whole: list[tuple[inputs.Input, Source]] = []
+            whole: list[tuple[inputs.Input, Source, dict[str, int]]] = []
+            ahead = Progress("import", sum(made.size for made, _source in sources) / 1e6, "MB")
             for made, source in sources:
                 if _load(connection, made, source, findings, by_hash[made.sha256], partial):
-                    whole.append((made, source))
+                    # At once, so that memory holds what stands beside the flows of one input only.
+                    whole.append((made, source, _write_beside(data_dir, made, source)))
+                ahead.step(made.size / 1e6)
             records = connection.execute("SELECT count(*) FROM records").fetchone()[0]
             stitch(connection, silences)
             prepare_evidence(connection, hints)
@@ -168,9 +172,8 @@ def _count(
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     document = store.read_inputs(data_dir)
-    for made, source in whole:
+    for made, source, beside in whole:
         entry = by_hash[made.sha256]
-        beside = _write_beside(data_dir, made, source)
         entry.update(
             status="imported", records=source.quality.records, connections=counts.get(made.source, 0), **beside
         )
@@ -188,7 +191,7 @@ def _count(
     document["stale_days"] = sorted({*document.get("stale_days", []), *(each.isoformat() for each in days)})
     store.write_inputs(data_dir, document)
     refresh_locked(data_dir)
-    quality = {made.source: source.quality.as_dict() for made, source in whole}
+    quality = {made.source: source.quality.as_dict() for made, source, _beside in whole}
     return IngestResult(listed, records, sum(counts.values()), sorted_findings(findings), quality, days)
 
 
@@ -240,6 +243,7 @@ def _write_beside(data_dir: str | Path, made: inputs.Input, source: Source) -> d
         tables = getattr(source, kind, None)
         if tables:
             counts[kind] = kept.write(data_dir, kind, made.source, tables)
+            tables.clear()
     return counts
 
 

@@ -89,35 +89,40 @@ def noise_in(
         "exporter",
     ]
     counters = ["packets_out", "bytes_out", "packets_in", "bytes_in", "class", "client_port"]
-    table = store.connections(data_dir, since, until, columns=[*names, *counters])
-    return find_noise(table, declared=declared, threats=threats)
+    with store.window_connections(data_dir, since, until, [*names, *counters]) as connection:
+        return _noise(connection, declared, threats)
 
 
 def find_noise(connections: Any, *, declared: Iterable[str] = (), threats: Iterable[Threat] = ()) -> Noise:
     """As ``noise_in`` for a table of connections."""
     with store.connect() as connection:
         connection.register("given", connections)
-        known = " OR ".join(address.range_sql(each, "client") for each in declared) or "false"
-        connection.execute(
-            f"""
-            CREATE TABLE seen AS
-            SELECT *, packets_out + packets_in AS total, bytes_out + bytes_in AS octets, ({known}) AS declared,
-                start_us // {SCAN_BIN_US} AS bin, start_us // 86400000000 AS day
-            FROM given WHERE class IN ('unicast', 'peer')
-            """
-        )
-        scans = _scans(connection)
-        _scanned(connection)
-        reasons: dict[Pair, str] = {}
-        # The gravest reason stands.
-        for reason, query in (
-            ("probe", _probes()),
-            ("backscatter", _backscatter()),
-            ("scan", f"SELECT {KEY} FROM scanned"),
-        ):
-            for row in connection.execute(query).fetchall():
-                reasons[_pair(row)] = reason
-        _mark_threats(connection, threats, reasons)
+        return _noise(connection, declared, threats)
+
+
+def _noise(connection: Any, declared: Iterable[str], threats: Iterable[Threat]) -> Noise:
+    """Return the noise of the relation ``given``."""
+    known = " OR ".join(address.range_sql(each, "client") for each in declared) or "false"
+    connection.execute(
+        f"""
+        CREATE TABLE seen AS
+        SELECT *, packets_out + packets_in AS total, bytes_out + bytes_in AS octets, ({known}) AS declared,
+            start_us // {SCAN_BIN_US} AS bin, start_us // 86400000000 AS day
+        FROM given WHERE class IN ('unicast', 'peer')
+        """
+    )
+    scans = _scans(connection)
+    _scanned(connection)
+    reasons: dict[Pair, str] = {}
+    # The gravest reason stands.
+    for reason, query in (
+        ("probe", _probes()),
+        ("backscatter", _backscatter()),
+        ("scan", f"SELECT {KEY} FROM scanned"),
+    ):
+        for row in connection.execute(query).fetchall():
+            reasons[_pair(row)] = reason
+    _mark_threats(connection, threats, reasons)
     return Noise(scans, reasons)
 
 

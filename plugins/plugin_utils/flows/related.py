@@ -26,6 +26,14 @@ pa = guarded("pyarrow")
 AFTER_US = 300_000_000
 FIRST_DYNAMIC = 1024
 KEY = "client_hi, client_lo, server_hi, server_lo, protocol, server_port"
+# When, and how the ends of a related conversation (d) lie to those of its control session (s). One join for each: with OR between them
+# every conversation would be compared with every session of its time.
+DURING = "d.start_us >= s.start_us AND d.start_us <= s.until_us AND (s.transport = 0 OR d.protocol = s.transport)"
+ENDS = (
+    "s.on AND d.client_hi = s.client_hi AND d.client_lo = s.client_lo AND d.server_hi = s.server_hi AND d.server_lo = s.server_lo",
+    "s.back AND d.client_hi = s.server_hi AND d.client_lo = s.server_lo AND d.server_hi = s.client_hi AND d.server_lo = s.client_lo",
+    "s.class = 'multicast' AND d.server_hi = s.client_hi AND d.server_lo = s.client_lo AND d.server_port = s.client_port",
+)
 Pair = tuple[tuple[int, int], tuple[int, int], int, int]
 
 
@@ -64,42 +72,44 @@ def related_in(
 ) -> dict[Pair, str]:
     """Return the control protocol of each (client, server, protocol, server port) of a window all of whose connections are related."""
     ends = ["client_hi", "client_lo", "server_hi", "server_lo", "protocol", "client_port", "server_port"]
-    return find_related(store.connections(data_dir, since, until, columns=["start_us", "end_us", *ends, "class"]))
+    columns = ["start_us", "end_us", *ends, "class"]
+    with store.window_connections(data_dir, since, until, columns) as connection:
+        return _related(connection)
 
 
 def find_related(connections: Any) -> dict[Pair, str]:
     """As ``related_in`` for a table of connections."""
-    controls = pa.Table.from_pylist([vars(each) for each in CONTROLS])
     with store.connect() as connection:
         connection.register("given", connections)
-        connection.register("controls", controls)
-        # A port of the list is a service of its own, whatever else the two hosts talk about.
-        listed = [{"protocol": each.protocol, "port": each.port} for each in known_ports()]
-        connection.register("listed", pa.Table.from_pylist(listed))
-        rows = connection.execute(
-            f"""
-            WITH seen AS (SELECT *, row_number() OVER () AS number FROM given WHERE class IN ('unicast', 'peer', 'multicast')),
-            sessions AS (
-                SELECT s.client_hi, s.client_lo, s.server_hi, s.server_lo, s.start_us, s.end_us + {AFTER_US} AS until_us, c.name,
-                    c.transport, c.back, c.on, s.client_port, s.class
-                FROM seen s JOIN controls c ON s.protocol = c.protocol AND s.server_port = c.port
-            ), found AS (
-                SELECT d.number, min(s.name) AS name
-                FROM seen d JOIN sessions s ON d.start_us >= s.start_us AND d.start_us <= s.until_us
-                    AND (s.transport = 0 OR d.protocol = s.transport) AND d.protocol IN (6, 17)
-                    AND d.server_port >= {FIRST_DYNAMIC} AND d.class <> 'multicast'
-                    AND ((s.on AND (d.client_hi, d.client_lo) = (s.client_hi, s.client_lo)
-                            AND (d.server_hi, d.server_lo) = (s.server_hi, s.server_lo))
-                        OR (s.back AND (d.client_hi, d.client_lo) = (s.server_hi, s.server_lo)
-                            AND (d.server_hi, d.server_lo) = (s.client_hi, s.client_lo))
-                        OR (s.class = 'multicast'
-                            AND (d.server_hi, d.server_lo, d.server_port) = (s.client_hi, s.client_lo, s.client_port)))
-                WHERE NOT EXISTS (SELECT 1 FROM listed l WHERE l.protocol = d.protocol AND l.port = d.server_port)
-                GROUP BY d.number
-            )
-            SELECT {KEY}, min(name) FROM seen LEFT JOIN found USING (number) GROUP BY ALL HAVING count(*) = count(name)
-            """
-        ).fetchall()
+        return _related(connection)
+
+
+def _related(connection: Any) -> dict[Pair, str]:
+    """Return the related conversations of the relation ``given``."""
+    controls = pa.Table.from_pylist([vars(each) for each in CONTROLS])
+    connection.register("controls", controls)
+    # A port of the list is a service of its own, whatever else the two hosts talk about.
+    listed = [{"protocol": each.protocol, "port": each.port} for each in known_ports()]
+    connection.register("listed", pa.Table.from_pylist(listed))
+    rows = connection.execute(
+        f"""
+        WITH seen AS MATERIALIZED (
+            SELECT *, row_number() OVER () AS number FROM given WHERE class IN ('unicast', 'peer', 'multicast')
+        ), sessions AS (
+            SELECT s.client_hi, s.client_lo, s.server_hi, s.server_lo, s.start_us, s.end_us + {AFTER_US} AS until_us, c.name,
+                c.transport, c.back, c.on, s.client_port, s.class
+            FROM seen s JOIN controls c ON s.protocol = c.protocol AND s.server_port = c.port
+        ), dynamic AS (
+            SELECT * FROM seen WHERE protocol IN (6, 17) AND server_port >= {FIRST_DYNAMIC} AND class <> 'multicast'
+                AND NOT EXISTS (SELECT 1 FROM listed l WHERE l.protocol = seen.protocol AND l.port = seen.server_port)
+        ), found AS (
+            SELECT number, min(name) AS name FROM (
+                {" UNION ALL ".join(f"SELECT d.number, s.name FROM dynamic d JOIN sessions s ON {ends} AND {DURING}" for ends in ENDS)}
+            ) AS met GROUP BY number
+        )
+        SELECT {KEY}, min(name) FROM seen LEFT JOIN found USING (number) GROUP BY ALL HAVING count(*) = count(name)
+        """
+    ).fetchall()
     return {(address.int_of(row[0], row[1]), address.int_of(row[2], row[3]), row[4], row[5]): row[6] for row in rows}
 
 

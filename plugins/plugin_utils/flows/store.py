@@ -132,6 +132,40 @@ def connections(
     return _read(files, query, {name: CONNECTIONS[name] for name in wanted}, "connections")
 
 
+@contextmanager
+def window_connections(
+    data_dir: str | Path, since: Moment | None, until: Moment | None, columns: Sequence[str]
+) -> Iterator[Any]:
+    """Yield a DuckDB connection with the relation ``given``: columns of the connections of a window, read as they are needed.
+
+    Raises FindingError SW1421 for a newer format, SW1422 for a damaged file.
+    """
+    first, last = micros_of(since), micros_of(until)
+    files = window_files(data_dir, first, last)
+    for path in files:
+        check_file(path, "connections")
+    with connect(spill_folder(data_dir)) as connection:
+        if files:
+            # A view takes no parameters.
+            listed = ", ".join("'" + str(each).replace("'", "''") + "'" for each in files)
+            picked = ", ".join(f'"{name}"' for name in columns)
+            connection.execute(
+                f"CREATE VIEW given AS SELECT {picked} FROM read_parquet([{listed}], hive_partitioning = false) WHERE start_us >="
+                f" {first if first is not None else -(1 << 62)} AND start_us < {last if last is not None else 1 << 62}"
+            )
+        else:
+            connection.register("given", arrow_schema({name: CONNECTIONS[name] for name in columns}).empty_table())
+        yield connection
+
+
+def spill_folder(data_dir: str | Path) -> Path:
+    """Return where a question's rows go that do not fit into memory: not the folder of imports, which clear theirs.
+
+    DuckDB makes it when it spills and removes it at the end.
+    """
+    return flows_dir(data_dir) / f".spill-{os.getpid()}"
+
+
 def window_files(data_dir: str | Path, first: int | None, last: int | None) -> list[Path]:
     """Return the connection files of the days that a window of microseconds touches."""
     return [each for day, group in connection_files(data_dir).items() if _touches(day, first, last) for each in group]

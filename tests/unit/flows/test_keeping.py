@@ -265,3 +265,17 @@ def test_the_database_draws_no_progress_of_its_own() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": path}
     )
     assert run.stdout.strip() == "False"
+
+
+def test_an_import_says_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "EVERY_SECONDS", 0.0)
+    said: list[str] = []
+    token = progress.SHOW.set(said.append)
+    try:
+        ingest(days_of_traffic(tmp_path), tmp_path / "d")
+    finally:
+        progress.SHOW.reset(token)
+    lines = [each for each in said if each.startswith("import: ")]
+    assert len(lines) == len(list(tmp_path.glob("*.pcap"))) > 2
+    assert lines[-1].split(": ")[1].split(" of ")[0] == lines[-1].split(" of ")[1].split(" ")[0]
+    assert any(each.startswith("daily rollup: ") for each in said)

@@ -14,9 +14,10 @@ import pyarrow as pa
 import pytest
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import address, noise, threats
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import address, noise, related, store, threats
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.ingest import ingest
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.schema import CONNECTIONS, arrow_schema
-from tests.unit.flows import scan_reference
+from tests.unit.flows import packets, scan_reference
 from tests.unit.flows.scan_reference import Opened
 
 MINUTE = 60_000_000
@@ -221,3 +222,27 @@ def test_a_list_that_is_none_is_refused_and_the_store_keeps_what_it_has(tmp_path
     with pytest.raises(FindingError):
         threats.import_threats(tmp_path / "data", [path])
     assert threats.known_threats(tmp_path / "data") == []
+
+
+def test_a_store_gives_what_its_table_gives(tmp_path: Path) -> None:
+    frames = []
+    for number in range(60):
+        probe = packets.tcp("192.0.2.66", 50_000 + number, f"198.51.100.{number + 1}", 502, packets.SYN)
+        frames.append((1_795_392_000 + number, packets.frame(probe)))
+    frames += packets.session(1_795_392_100, "192.0.2.10", 40_000, "192.0.2.20", 21)
+    frames += packets.session(1_795_392_101, "192.0.2.20", 20, "192.0.2.10", 40_001)
+    frames += packets.session(1_795_392_000 + 90_000, "192.0.2.10", 40_000, "192.0.2.20", 502)
+    data = tmp_path / "it's"
+    assert noise.noise_in(data) == noise.Noise() and related.related_in(data) == {}
+    ingest([packets.write(tmp_path / "a.pcap", frames)], data)
+    for window in ((None, None), ("2026-11-23", "2026-11-24"), ("2026-11-24", None)):
+        rows = store.connections(data, *window)
+        assert noise.noise_in(data, *window) == noise.find_noise(rows)
+        assert related.related_in(data, *window) == related.find_related(rows)
+    assert len(noise.noise_in(data).of("scan")) >= 60 - 1
+    assert list(related.related_in(data).values()) == ["ftp"]
+    assert not noise.noise_in(data, "2026-11-24").reasons
+    path = store.connection_files(data)[min(store.connection_files(data))][0]
+    path.write_bytes(b"PAR1")
+    with pytest.raises(FindingError, match="SW1422"):
+        noise.noise_in(data)

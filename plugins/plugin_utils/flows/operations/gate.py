@@ -12,7 +12,6 @@ Every answer is an Arrow table in a stable order, the same from each engine.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -44,9 +43,7 @@ class FlowGate:
     ) -> None:
         self.data_dir = Path(data_dir)
         self.since, self.until = store.micros_of(since), store.micros_of(until)
-        # Not the folder of imports, which clear theirs. DuckDB makes it when it spills and removes it at the end.
-        scratch = store.flows_dir(data_dir) / f".spill-{os.getpid()}"
-        self.engine = engine_of(engine, scratch) if isinstance(engine, str) else engine
+        self.engine = engine_of(engine, store.spill_folder(data_dir)) if isinstance(engine, str) else engine
         self._ready: set[str] = set()
 
     def __enter__(self) -> FlowGate:
