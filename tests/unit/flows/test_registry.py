@@ -53,6 +53,15 @@ def test_the_example_of_the_documentation_imports(tmp_path: Path) -> None:
     assert not run_flow_import({**values, "source_plugins": [str(folder)]})["changed"]
 
 
+def test_a_module_may_have_data_classes_with_annotations_as_text(tmp_path: Path) -> None:
+    head = "from __future__ import annotations\nfrom dataclasses import dataclass, field\n"
+    body = (
+        "\n\n@dataclass\nclass Held:\n    rows: list[int] = field(default_factory=list)\n\nassert Held().rows == []\n"
+    )
+    (tmp_path / "x.py").write_text(head + example().replace("from __future__ import annotations\n", "") + body, "utf-8")
+    assert next(each.name for each in registry.kinds([tmp_path])) == "gateway_lines"
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [

@@ -12,6 +12,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -106,10 +107,13 @@ def _loaded(path: Path) -> Kind:
     location = Location(str(path))
     try:
         # Named by its content, so that two modules of one file name do not meet.
-        spec = importlib.util.spec_from_file_location(f"microseg_flow_source_{sha256_of_file(path)[:16]}", path)
+        name = f"microseg_flow_source_{sha256_of_file(path)[:16]}"
+        spec = importlib.util.spec_from_file_location(name, path)
         if spec is None or spec.loader is None:
             raise FindingError(codes.SOURCE_PLUGIN.at("not a Python file", location))
         module = importlib.util.module_from_spec(spec)
+        # Data classes look their own module up there.
+        sys.modules[name] = module
         spec.loader.exec_module(module)
     except FindingError:
         raise
