@@ -216,7 +216,7 @@ def checked_lines(text: str) -> list[str]:
     """Return the lines of a text with tabs as blanks and without CR; FindingError SW1207 when it is too large."""
     if len(text) > SIZE_LIMIT:
         raise FindingError(codes.TOO_LARGE.at(f"the text is larger than {SIZE_LIMIT} characters"))
-    text = without_pager(text)
+    text = without_pager(text.removeprefix("\ufeff"))
     lines = text.replace("\r\n", "\n").replace("\r", "\n").expandtabs(4).split("\n")
     if len(lines) > LINE_LIMIT:
         raise FindingError(codes.TOO_LARGE.at(f"the text has more than {LINE_LIMIT} lines"))
@@ -285,6 +285,8 @@ class _Reader:
         return draft
 
     def _header(self, number: int, text: str, indent: int) -> bool:
+        if "  " in text:
+            text = " ".join(text.split())
         shown = _SHOW_HEADER.match(text)
         if shown and shown["kind"] not in ("ip", "ipv6", "mac", "arp", "no ip", "no ipv6") and not _NOISE.match(text):
             kind = _SHOWN_KINDS.get(shown["kind"])
@@ -347,7 +349,11 @@ class _Reader:
     def _entry(self, number: int, text: str) -> None:
         if self._current is None:
             if not self.drafts:
+                strange = self._strange
                 self._open(number, "", self._bare, -1)
+                if strange:
+                    reason = "an unknown line before the first entry: it may be a header that says what list this is"
+                    self.drafts[-1].opaque += [Opaque(at, line, reason) for at, line in strange[-1:]]
             elif self._strange:
                 last = self.drafts[-1]
                 last.opaque += [Opaque(at, line, "an unknown line between entries") for at, line in self._strange]

@@ -202,6 +202,7 @@ class _Reader:
         self._named: dict[str, dict[str, _Draft]] = {}  # the first list of a name and kind
         self._current: _Draft | None = None
         self._prompts = Prompts()
+        self._before: tuple[int, str] | None = None  # the last unknown line outside of a list
         self._group: _GroupDraft | None = None
         self._groups: list[_GroupDraft] = []
 
@@ -237,6 +238,8 @@ class _Reader:
             self._entry(number, text, entry)
         elif self._current is not None:
             self._inside(number, text, indent, self._current)
+        elif not _NOISE.match(text):
+            self._before = (number, text)
 
     def _entry(self, number: int, text: str, entry: re.Match[str]) -> None:
         if self._current is None:
@@ -245,6 +248,9 @@ class _Reader:
                 return
             self._current = _Draft("", self._family, -1, number, "ip")
             self.drafts.append(self._current)
+            if self._before:
+                reason = "an unknown line before the first entry: it may be a header that says what list this is"
+                self._current.opaque.append(Opaque(*self._before, reason))
         self._current.lines.append((number, int(entry["sequence"]) if entry["sequence"] else None, entry["body"]))
 
     def _inside(self, number: int, text: str, indent: int, draft: _Draft) -> None:
@@ -261,6 +267,8 @@ class _Reader:
             self._current = None
 
     def _header(self, number: int, text: str, indent: int) -> bool:
+        if "  " in text:
+            text = " ".join(text.split())
         match = _CONFIG.match(text) or _SHOWN.match(text)
         if match:
             kind = match["kind"].lower()

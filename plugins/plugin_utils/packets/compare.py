@@ -42,16 +42,6 @@ class Comparison:
         return not self.only_in_first and not self.only_in_second and not self.not_modelled
 
     @property
-    def maybe_permitted(self) -> PacketSet:
-        """What the second list permits, or may permit, and the first may deny."""
-        return self.only_in_second | self.not_modelled
-
-    @property
-    def maybe_denied(self) -> PacketSet:
-        """What the second list denies, or may deny, and the first may permit."""
-        return self.only_in_first | self.not_modelled
-
-    @property
     def newly_permitted(self) -> PacketSet:
         """Where the first list is the state before and the second the state after: what the change opens."""
         return self.only_in_second

@@ -20,8 +20,7 @@ A non-initial fragment carries no layer-4 header: its detail and ports are 0.
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import FIELD_MAXIMUM, IntervalSet
 
@@ -206,15 +205,6 @@ def make_packet(
         protocol + (IPV6 if server.version == 6 else 0), detail, int(fragment), int(server), int(client),
         destination_port if ported else 0, source_port if ported else 0, destination_group, source_group,
     )  # fmt: skip
-
-
-def field_values(box: Box) -> dict[str, Any]:
-    """Return the restricted fields of a box as {name: [(low, high), ...]}."""
-    return {
-        item.name: getattr(box, item.name).to_ranges()
-        for item in fields(box)
-        if getattr(box, item.name) != ALL[item.name]
-    }
 
 
 def possible_boxes() -> tuple[Box, ...]:

@@ -232,6 +232,8 @@ def box_text(box: Box) -> str:
 
 def _line(item: dict[str, Any]) -> str:
     protocol = {4: "ipv4", 6: "ipv6", 0: "ip"}[item["family"]] if item["protocol"] == "ip" else item["protocol"]
+    if item["family"] and item["source"] == item["destination"] == ["any"] and not protocol.startswith(("ip", "icmp")):
+        protocol = f"ipv{item['family']} {protocol}"  # no address says of which family the packets are
     words = [protocol, _some(item["source"])]
     if "source_ports" in item:
         words.append("port " + _some(item["source_ports"]))

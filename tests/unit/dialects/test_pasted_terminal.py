@@ -138,3 +138,17 @@ def test_a_group_that_is_removed_again_is_not_certain(prompt: str) -> None:
         assert (found.opaque, found.aces[0].source, found.aces[0].conditions) == ((), None, (condition,))
     again = "object-group network G\n host 192.0.2.1\nip access-list extended A\n permit ip object-group G any\n"
     assert registry.parse("ios", "no object-group network G\n" + again)[0].aces[0].conditions == ()
+
+
+@pytest.mark.parametrize("platform", ["ios", "nxos"])
+@pytest.mark.parametrize("line", ["acl ipv6 X", "some unknown header", "interface Vlan7"])
+def test_entries_under_an_unknown_header_are_not_taken_for_a_list_without_one(platform: str, line: str) -> None:
+    assert opaque(platform, f"{line}\n permit tcp any any eq 443\n") == [line]
+    assert opaque(platform, "sw1#show access-lists\n permit tcp any any eq 443\n") == []
+
+
+def test_blanks_and_a_byte_order_mark_in_front_of_a_header() -> None:
+    (ipv6,) = registry.parse("ios", "\ufeffipv6  access-list   V\n permit tcp any any eq 443\n")
+    assert (ipv6.name, ipv6.kind, ipv6.opaque) == ("V", "ipv6", ())
+    (nxos,) = registry.parse("nxos", "\ufeffipv6   access-list V\n  10 permit tcp any any eq 443\n")
+    assert (nxos.name, nxos.kind, nxos.opaque) == ("V", "nxos_ipv6", ())

@@ -69,6 +69,10 @@ def test_box_in_words() -> None:
     }]  # fmt: skip
     assert box_text(Box()) == "ip any -> any"
     assert box_text(Box(protocol=IPV4_PROTOCOLS)) == "ipv4 any -> any"
+    assert box_text(Box(protocol=IntervalSet.of(6))) == "ipv4 tcp any -> any"
+    assert box_text(Box(protocol=IntervalSet.of(256 + 6))) == "ipv6 tcp any -> any"
+    assert box_text(Box(protocol=IntervalSet.of(6, 256 + 6))) == "tcp any -> any"
+    assert box_text(Box(protocol=IntervalSet.of(6), source=IntervalSet.of(1))) == "tcp 0.0.0.1/32 -> any"
     messages = Box(protocol=IntervalSet.of(1), detail=IntervalSet.of((3 * 256, 3 * 256 + 255), 11 * 256))
     assert box_dicts(messages)[0]["icmp"] == ["3", "11/0"]
 
