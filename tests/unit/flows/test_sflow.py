@@ -117,7 +117,8 @@ def test_damaged_datagrams_never_raise(full: bool) -> None:
         for _flip in range(rng.choice((0, 1, 3, 20))):
             data[rng.randrange(len(data))] = rng.randrange(256)
         _decoder, rows = decoded(bytes(data[: rng.randrange(len(data) + 1)]) if rng.random() < 0.5 else bytes(data))
-        assert len(rows) <= 3
+        is_version5 = data[:2] == b"\0\x05"  # a changed byte made it NetFlow version 5, whose records take 48 bytes
+        assert len(rows) <= (len(data) // 48 if is_version5 else 3)
 
 
 @pytest.mark.corpora
