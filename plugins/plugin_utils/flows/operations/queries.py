@@ -29,21 +29,7 @@ WEAK_METHOD = 9
 CONVERSATION = ("client_hi", "client_lo", "server_hi", "server_lo", "protocol", "server_port", "class")
 KEY = ", ".join(f'"{name}"' for name in CONVERSATION)
 KEY_TYPES = {name: ROLLUP[name] for name in CONVERSATION}
-SUMS = {
-    "days": "int64",
-    "flows": "int64",
-    "answered_flows": "int64",
-    "packets": "int64",
-    "bytes": "int64",
-    "first_us": "int64",
-    "last_us": "int64",
-    "hours": "int32",
-    "minimum_client_port": "int32",
-    "maximum_client_port": "int32",
-    "method": "int16",
-    "confidence": "float",
-    "weak_flows": "int64",
-}
+SUMS = {"days": "int64", **{name: kind for name, kind in ROLLUP.items() if name not in ("day", *CONVERSATION)}}
 BINDING = {
     "client_device": "string",
     "server_device": "string",
