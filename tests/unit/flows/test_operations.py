@@ -253,7 +253,7 @@ def test_files_of_a_newer_format_and_damaged_ones_are_refused_by_name(tmp_path: 
         tmp_path, flow_data.Shape(records=300, days=1, devices=40, groups=2, edges=40, outside=4, rules_per_group=4)
     )
     path = store.rollup_files(tmp_path)[0]
-    table = pq.read_table(path)
+    table = pq.read_table(path, partitioning=None)
     pq.write_table(table.replace_schema_metadata({"kind": "rollup", "schema_version": "2.0"}), path)
     with FlowGate(tmp_path) as gate, pytest.raises(FindingError, match="SW1421"):
         gate.conversations()
