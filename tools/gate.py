@@ -17,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # started isolated, so that no PYTHONPATH interferes
 
-from stages import Context, Counts, Failure, Skip, Stage, pytest_counts, run_stages, with_needs
+from stages import LAST, Context, Counts, Failure, Skip, Stage, pytest_counts, run_stages, with_needs
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = Path(os.environ.get("VENV") or ROOT / ".venv").absolute()
@@ -389,6 +389,7 @@ def tree(context: Context) -> None:
         raise Failure("the run changed the checkout")
 
 
+# The lab serves one run at a time, and mostly waits: its stages have a lane of their own beside the others.
 STAGES = [
     Stage("venv", venv, (), "the environment from the tested lock (newest Python of 3.13, 3.12, 3.11)"),
     Stage("venv-3.11", venv_311, ("venv",), "a second one with Python 3.11 and ansible-core 2.19"),
@@ -406,14 +407,14 @@ STAGES = [
     Stage("ansible-lint", ansible_lint, ("venv",), "production profile"),
     Stage("core-2.19", core_219, ("venv-3.11",), "every playbook parses with ansible-core 2.19, validate runs"),
     Stage("bare", bare, ("artifact",), "the artifact without all that is not needed at run time"),
-    Stage("runner", runner, ("venv",), "ansible-runner with AWX's collection path"),
-    Stage("integration", integration, ("venv", "packages"), "the loop against the lab"),
-    Stage("demo", demo, ("venv", "packages"), "make demo"),
+    Stage("runner", runner, ("venv",), "ansible-runner with AWX's collection path", "lab"),
+    Stage("integration", integration, ("venv", "packages"), "the loop against the lab", "lab"),
+    Stage("demo", demo, ("venv", "packages"), "make demo", "lab"),
     Stage("sanity", sanity, ("artifact",), "ansible-test sanity on the artifact, no exceptions"),
     Stage("sanity-2.19", sanity_219, ("artifact", "venv-3.11"), "the same with ansible-core 2.19 (full)"),
     Stage("importer", importer, ("artifact",), "galaxy-importer on the artifact"),
-    Stage("deprecations", deprecations, (), "no deprecation warning in any output of this run"),
-    Stage("tree", tree, (), "the run left the checkout as it was (CI)"),
+    Stage("deprecations", deprecations, (), "no deprecation warning in any output of this run", LAST),
+    Stage("tree", tree, (), "the run left the checkout as it was (CI)", LAST),
 ]
 GROUPS = {
     "lint": ("ruff", "mypy", "yamllint", "ansible-lint"),

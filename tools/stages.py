@@ -9,14 +9,16 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
+import threading
 import time
+import traceback
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 STAGE_SECONDS = 1500
+LAST = "last"
 
 
 class Skip(Exception):
@@ -46,12 +48,17 @@ class Counts:
 
 @dataclass(frozen=True)
 class Stage:
-    """One named step: its function, the stages that must have passed before it, and what it is for."""
+    """One named step: its function, the stages that must have passed before it, and what it is for.
+
+    Stages of one ``lane`` run one after the other in their order, lanes beside each other. Those of the lane LAST
+    wait until all others are done.
+    """
 
     name: str
     run: Callable[[Context], Counts | None]
     needs: tuple[str, ...] = ()
     title: str = ""
+    lane: str = ""
 
 
 @dataclass
@@ -61,6 +68,36 @@ class Result:
     seconds: float
     counts: Counts
     remark: str = ""
+
+
+class Board:
+    """What the lanes of one run know of each other: what runs, what is done, and whether to stop."""
+
+    def __init__(self) -> None:
+        self.running: set[subprocess.Popen[bytes]] = set()
+        self.stopping = threading.Event()
+        self.changed = threading.Condition()
+        self.done: set[str] = set()
+
+    def finish(self, name: str) -> None:
+        """Say that a stage has its result."""
+        with self.changed:
+            self.done.add(name)
+            self.changed.notify_all()
+
+    def await_stages(self, names: set[str]) -> bool:
+        """Wait for the results of other stages; return False where the run is stopped instead."""
+        with self.changed:
+            self.changed.wait_for(lambda: names <= self.done or self.stopping.is_set())
+        return not self.stopping.is_set()
+
+    def stop(self) -> None:
+        """End what runs in other lanes, and let none of them begin anything more."""
+        self.stopping.set()
+        with self.changed:
+            self.changed.notify_all()
+        for process in list(self.running):
+            end_group(process)
 
 
 @dataclass
@@ -73,6 +110,7 @@ class Context:
     environment: dict[str, str]
     log: Path = Path(os.devnull)
     results: list[Result] = field(default_factory=list)
+    board: Board = field(default_factory=Board)
 
     def call(
         self,
@@ -95,7 +133,10 @@ class Context:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+            self.board.running.add(process)
             try:
+                if self.board.stopping.is_set():
+                    end_group(process)
                 return process.wait(seconds)
             except subprocess.TimeoutExpired:
                 end_group(process)
@@ -103,6 +144,8 @@ class Context:
             except BaseException:
                 end_group(process)
                 raise
+            finally:
+                self.board.running.discard(process)
 
     def check(
         self, command: Sequence[str | Path], cwd: Path | None = None, extra: Mapping[str, str] | None = None
@@ -172,6 +215,7 @@ def with_needs(chosen: Iterable[str], stages: Sequence[Stage]) -> list[Stage]:
 
 def run_stage(stage: Stage, context: Context) -> Result:
     """Run one stage and say how it went. A stage whose need was not met is skipped with that reason."""
+    context = replace(context)  # its log is its own
     context.log = context.output / "logs" / f"{stage.name}.log"
     context.log.parent.mkdir(parents=True, exist_ok=True)
     context.log.write_text("", encoding="utf-8")
@@ -195,27 +239,66 @@ def run_stage(stage: Stage, context: Context) -> Result:
         status, remark, counts = "skipped", str(skip), Counts(skipped=1)
     except (Failure, OSError, subprocess.SubprocessError) as failure:
         status, remark, counts = "FAILED", str(failure), Counts(failed=1)
+    except Exception as fault:  # a lane must come to its end, or the others would wait for it
+        context.note(traceback.format_exc())
+        status, remark, counts = "FAILED", f"{type(fault).__name__}: {fault}", Counts(failed=1)
     return Result(stage.name, status, time.monotonic() - started, counts, remark)
 
 
+def run_lane(stages: Sequence[Stage], every: set[str], context: Context, total: Counts) -> None:
+    """Run the stages of one lane in order, each when what it needs from other lanes has its result."""
+    for stage in stages:
+        if not context.board.await_stages(every & set(stage.needs)):
+            return
+        print(f"stage {stage.name} begins", flush=True)
+        result = run_stage(stage, context)
+        if context.board.stopping.is_set():
+            return
+        with context.board.changed:
+            context.results.append(result)
+            total.add(result.counts)
+            remark = f" ({result.remark})" if result.remark else ""
+            print(f"stage {stage.name} ... {result.status} {result.seconds:.1f} s{remark}", flush=True)
+            if result.status == "FAILED":
+                log = context.output / "logs" / f"{stage.name}.log"
+                print(f"----- output of {stage.name} -----")
+                print(log.read_text(encoding="utf-8", errors="replace").rstrip())
+                print(f"----- end of {stage.name} -----", flush=True)
+        context.board.finish(stage.name)
+
+
 def run_stages(stages: Sequence[Stage], context: Context) -> Counts:
-    """Run stages in order, printing a line for each; then a table and the closing line. Return the sum of counts."""
+    """Run stages, printing a line for each when it begins and when it ends; then a table and the closing line. Return the sum of counts.
+
+    Where no stage names a lane, they run one after the other in their order.
+    """
     total = Counts()
     started = time.monotonic()
-    for stage in stages:
-        sys.stdout.write(f"stage {stage.name} ... ")
-        sys.stdout.flush()
-        result = run_stage(stage, context)
-        context.results.append(result)
-        total.add(result.counts)
-        print(f"{result.status} {result.seconds:.1f} s{f' ({result.remark})' if result.remark else ''}", flush=True)
-        if result.status == "FAILED":
-            print(f"----- output of {stage.name} -----")
-            print(context.log.read_text(encoding="utf-8", errors="replace").rstrip())
-            print(f"----- end of {stage.name} -----", flush=True)
-    width = max((len(result.stage) for result in context.results), default=5)
+    every = {stage.name for stage in stages}
+    others = sorted({stage.lane for stage in stages} - {"", LAST})
+    lanes = [
+        threading.Thread(
+            target=run_lane, args=([stage for stage in stages if stage.lane == lane], every, context, total)
+        )
+        for lane in others
+    ]
+    try:
+        for thread in lanes:
+            thread.start()
+        run_lane([stage for stage in stages if not stage.lane], every, context, total)
+        for thread in lanes:
+            thread.join()
+        run_lane([stage for stage in stages if stage.lane == LAST], every, context, total)
+    except BaseException:
+        context.board.stop()
+        for thread in lanes:
+            thread.join()
+        raise
+    order = [stage.name for stage in stages]
+    results = sorted(context.results, key=lambda result: order.index(result.stage))
+    width = max((len(result.stage) for result in results), default=5)
     print(f"\n{'stage':<{width}}  {'result':<7}  {'seconds':>7}  remark")
-    for result in context.results:
+    for result in results:
         print(f"{result.stage:<{width}}  {result.status:<7}  {result.seconds:>7.1f}  {result.remark}")
     print(f"{'all':<{width}}  {'':<7}  {time.monotonic() - started:>7.1f}  logs in {context.output / 'logs'}\n")
     return total

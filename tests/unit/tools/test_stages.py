@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -51,6 +52,56 @@ def test_lines_counts_and_reasons(context: Context, capsys: pytest.CaptureFixtur
     assert "stage none ... skipped" in said  # tests that were all skipped prove nothing
     assert "(needs bad: failed)" in said
     assert "(needs absent: no such thing here)" in said
+
+
+def test_lanes_run_beside_each_other_and_wait_for_what_they_need(context: Context) -> None:
+    order: list[str] = []
+    met = threading.Barrier(2, timeout=20)  # broken, and so a failure, unless both lanes are inside at once
+
+    def step(name: str, meet: bool = False) -> Stage:
+        def run(_context: Context) -> None:
+            if meet:
+                met.wait()
+            order.append(name)
+
+        lane = {"l": "lab", "z": "last"}.get(name[0], "")
+        return Stage(name, run, {"l1": ("a",), "b": ("a",)}.get(name, ()), lane=lane)
+
+    stages = [step("l1", True), step("z"), step("l2"), step("a"), step("b", True), step("c")]
+    total = run_stages(stages, context)
+    assert str(total) == "6 passed, 0 failed, 0 skipped"
+    assert order[0] == "a" and order[-1] == "z"
+    assert order.index("l1") < order.index("l2") and order.index("b") < order.index("c")
+
+
+def test_a_fault_of_a_stage_is_a_failure_and_ends_no_lane(context: Context, capsys: pytest.CaptureFixture[str]) -> None:
+    def broken(_context: Context) -> None:
+        raise ZeroDivisionError("a stage's own fault")
+
+    total = run_stages([Stage("x", broken, lane="lab"), Stage("y", passes, lane="lab")], context)
+    assert str(total) == "1 passed, 1 failed, 0 skipped"
+    assert "ZeroDivisionError: a stage's own fault" in capsys.readouterr().out
+
+
+def test_an_interrupt_ends_what_runs_in_every_lane(context: Context) -> None:
+    begun = threading.Event()
+
+    def long(inner: Context) -> None:
+        begun.set()
+        inner.call(["sleep", "60"])
+
+    def interrupted(_context: Context) -> None:
+        assert begun.wait(20)
+        while not context.board.running:
+            time.sleep(0.01)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_stages(
+            [Stage("long", long, lane="lab"), Stage("after", passes, lane="lab"), Stage("i", interrupted)], context
+        )
+    assert not context.board.running
+    assert not context.results
 
 
 def test_needs_are_run_first_and_once() -> None:
