@@ -5,45 +5,21 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 from pathlib import Path
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import sha256_of, sha256_of_file
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError, Location
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.git import run_git
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes
 
-TIMEOUT_SECONDS = 60
 DIRTY = "dirty:"
 _COMMIT = re.compile(r"\A[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 
 
-def _checkout_of(directory: Path) -> Path:
-    """Return the nearest folder at or above the directory that is a git checkout, or the directory itself."""
-    for folder in (directory, *directory.parents):
-        if (folder / ".git").exists():
-            return folder
-    return directory
-
-
 def _git(directory: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run git on a checkout whoever owns it: execution environments run as another user than the checkout's.
-
-    No hook, pager or file system monitor that the repository's configuration names is started.
-    """
-    here = directory.resolve()
-    settings = (f"safe.directory={_checkout_of(here)}", "core.fsmonitor=false", "core.hooksPath=/dev/null")
-    options = [word for setting in settings for word in ("-c", setting)]
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
-    environment.update({"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"})
-    command = ["git", *options, "--no-pager", "-C", str(here), *words]
-    try:
-        return subprocess.run(
-            command, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False, env=environment
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise FindingError(codes.GIT_FAILED.at(f"{type(error).__name__}: {error}", Location(str(directory)))) from error
+    return run_git(directory, words, codes.GIT_FAILED)
 
 
 def commit_of(policy_dir: str | Path) -> tuple[str, bool]:
