@@ -15,6 +15,7 @@ import importlib
 import pkgutil
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
@@ -58,5 +59,6 @@ def load_checked(directory: str | Path, today: date) -> LoadResult:
     loaded = load_site(directory)
     if loaded.site is None:
         return loaded
-    found = (*loaded.findings, *check_site(loaded.site, today))
-    return LoadResult(loaded.site, tuple(sorted_findings(found)), loaded.classification)
+    site = replace(loaded.site, as_of=today)
+    found = (*loaded.findings, *check_site(site, today))
+    return LoadResult(site, tuple(sorted_findings(found)), loaded.classification)

@@ -10,13 +10,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Location
 
 STAGES = ("observe", "monitor", "enforce")
-CRITICALITIES = ("life_support", "high", "medium", "low")
+# What a wrong deny would do, worst first. The first two may hurt somebody: no flag silences an error about them.
+CRITICALITIES = ("life_support", "process_critical", "high", "medium", "low")
+NEVER_DROPPED = ("life_support", "process_critical")
 ANY = "any"
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+# Where rules come from; the last three are made by the loader and by postures, never written in a segment file.
+ORIGINS = ("learned", "manual", "mud", "template", "exception", "posture")
+EXCEPTION_KINDS = ("exception", "vendor_access")
+POSTURE_KINDS = ("isolate", "relax")
+# For Situation.open_windows: every window is open, or none is.
+ALL_OPEN = frozenset({"*"})
+NONE_OPEN: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -42,13 +53,29 @@ class Service:
 
 
 @dataclass(frozen=True)
+class ResolvedName:
+    """A host name with the addresses it had on a day (YYYY-MM-DD); lists use the addresses and never resolve."""
+
+    name: str
+    addresses: tuple[str, ...]
+    resolved: str
+    location: Location = Location()
+
+
+@dataclass(frozen=True)
 class NetworkSet:
-    """A named set of addresses: prefixes in CIDR notation (IPv4 and IPv6)."""
+    """A named set of addresses: ``prefixes`` in CIDR notation (IPv4 and IPv6) is all of it.
+
+    ``ranges`` (FIRST-LAST, as written) and the addresses of ``names`` are in ``prefixes`` as well, exactly.
+    """
 
     name: str
     prefixes: tuple[str, ...]
     description: str = ""
     location: Location = Location()
+    ranges: tuple[str, ...] = ()
+    names: tuple[ResolvedName, ...] = ()
+    owner: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,7 +92,10 @@ class Zone:
 
 @dataclass(frozen=True)
 class Conduit:
-    """The allowed path between two zones, in the direction of the opener."""
+    """The allowed path between two zones, in the direction of the opener.
+
+    ``security_level_target`` is the SL-T of IEC 62443-3-2 (1 to 4), 0 where none is stated.
+    """
 
     id: str
     client: str
@@ -73,6 +103,48 @@ class Conduit:
     owner: str
     description: str = ""
     location: Location = Location()
+    security_level_target: int = 0
+
+
+@dataclass(frozen=True)
+class Window:
+    """A recurring time of the week in the site's time zone. ``days`` are the days on which it begins.
+
+    ``start`` and ``end`` are HH:MM, the end not included; an end at or before the start runs over midnight. 24:00 is the
+    end of the day.
+    """
+
+    days: tuple[str, ...]
+    start: str
+    end: str
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """A rule holds only while all given parts hold: within one of the windows, while the posture is pulled."""
+
+    windows: tuple[Window, ...] = ()
+    posture: str = ""
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What lists are compiled for. The default is normal operation.
+
+    ``day``: which exceptions and expiries hold (None: the day for which the site was loaded). ``open_windows``: ids of rules
+    and exceptions whose window is open, or ALL_OPEN. ``postures``: ids of those that are pulled, in order of precedence.
+    """
+
+    day: date | None = None
+    open_windows: frozenset[str] = ALL_OPEN
+    postures: tuple[str, ...] = ()
+
+    def is_open(self, rule: str) -> bool:
+        """Return whether the window of a rule or exception, by its id, is open."""
+        return self.open_windows == ALL_OPEN or rule in self.open_windows
+
+
+NORMAL = Situation()
 
 
 @dataclass(frozen=True)
@@ -80,6 +152,7 @@ class Rule:
     """One directed permission: devices of the client segment may open the services on ``to``.
 
     ``to`` names a segment or a network set. ``evidence`` holds bands only; counts live in evidence/<segment>.json.
+    ``devices`` are ids of the client segment's devices for which it holds, () for all of them.
     """
 
     id: str
@@ -92,6 +165,82 @@ class Rule:
     expires: str = ""
     ticket: str = ""
     evidence: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    location: Location = Location()
+    conditions: Conditions | None = None
+    devices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class AccessException:
+    """A permission for a limited time: an exception, or a vendor's access. Holds from ``valid_from`` through ``expires``.
+
+    ``client`` names a segment, ``to`` a segment or network set, ``devices`` ids or names of the client's devices (() for
+    all). The days are YYYY-MM-DD in the site's time zone.
+    """
+
+    id: str
+    kind: str
+    who: str
+    client: str
+    to: str
+    services: tuple[str, ...]
+    valid_from: str
+    expires: str
+    ticket: str
+    owner: str
+    reason: str
+    devices: tuple[str, ...] = ()
+    conditions: Conditions | None = None
+    location: Location = Location()
+
+
+@dataclass(frozen=True)
+class Suspension:
+    """A workflow that an isolation stops, with the consent of the workflow's owner; both days are YYYY-MM-DD.
+
+    After ``expires`` the consent is void.
+    """
+
+    workflow: str
+    consent_owner: str
+    consent_date: str
+    expires: str
+    location: Location = Location()
+
+
+@dataclass(frozen=True)
+class Posture:
+    """A prepared emergency state. Exactly one of ``segment`` and ``device`` is given.
+
+    ``isolate`` takes away every permission from and to it but those of ``keeps`` (rule and workflow ids). ``relax`` lets the
+    rules hold whose condition it is and, with ``opens`` ``all``, makes the segment's lists forward everything. An
+    isolated device gets the tag ``sgt`` where one is given. ``ask_after_minutes``: when a relaxation asks whether it is still
+    needed; 0 for an isolation, which never lapses by itself.
+    """
+
+    id: str
+    kind: str
+    owner: str
+    reason: str
+    segment: str = ""
+    device: str = ""
+    keeps: tuple[str, ...] = ()
+    suspends: tuple[Suspension, ...] = ()
+    opens: str = "rules"
+    sgt: int | None = None
+    ask_after_minutes: int = 0
+    location: Location = Location()
+
+
+@dataclass(frozen=True)
+class Template:
+    """A named list of rules with parameters, as written. ``{NAME}`` in a text of a rule stands for a parameter's value."""
+
+    name: str
+    parameters: tuple[str, ...]
+    allow: tuple[Mapping[str, Any], ...] = field(hash=False)
+    description: str = ""
+    owner: str = ""
     location: Location = Location()
 
 
@@ -209,7 +358,10 @@ class Member:
 
 @dataclass(frozen=True)
 class Site:
-    """A whole policy directory. Mappings are keyed by name and ordered by it."""
+    """A whole policy directory. Mappings are keyed by name and ordered by it.
+
+    ``as_of`` is the day for which it was loaded: it decides what has expired where a Situation names no day.
+    """
 
     name: str
     time_zone: str
@@ -231,6 +383,10 @@ class Site:
     rings: tuple[Ring, ...] = ()
     location: Location = Location()
     defaults_location: Location = Location()
+    exceptions: tuple[AccessException, ...] = ()
+    postures: Mapping[str, Posture] = field(default_factory=dict, hash=False)
+    templates: Mapping[str, Template] = field(default_factory=dict, hash=False)
+    as_of: date | None = None
 
     def rules(self) -> tuple[Rule, ...]:
         """Return every rule of every segment, by segment name and position."""

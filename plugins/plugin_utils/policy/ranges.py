@@ -113,3 +113,39 @@ def is_wide(service: Service) -> bool:
             if not match.ports or sum(high - low + 1 for low, high in match.ports) > 60_000:
                 return True
     return False
+
+
+def merged(ranges: Iterable[Range]) -> list[Range]:
+    """Return ranges sorted, those that touch or overlap joined."""
+    made: list[Range] = []
+    for family, low, high in sorted(ranges):
+        if made and made[-1][0] == family and low <= made[-1][2] + 1:
+            made[-1] = (family, made[-1][1], max(made[-1][2], high))
+        else:
+            made.append((family, low, high))
+    return made
+
+
+def without(ranges: Iterable[Range], away: Iterable[Range]) -> list[Range]:
+    """Return the addresses of the first that are not in the second."""
+    made: list[Range] = []
+    gone = merged(away)
+    for family, low, high in merged(ranges):
+        for other, first, last in gone:
+            if other != family or last < low or first > high:
+                continue
+            if first > low:
+                made.append((family, low, first - 1))
+            low = last + 1
+        if low <= high:
+            made.append((family, low, high))
+    return made
+
+
+def prefixes_of(ranges: Iterable[Range]) -> list[str]:
+    """Return the fewest prefixes that hold exactly the addresses of the ranges."""
+    made: list[str] = []
+    for family, low, high in merged(ranges):
+        kind = ipaddress.IPv4Address if family == 4 else ipaddress.IPv6Address
+        made.extend(str(network) for network in ipaddress.summarize_address_range(kind(low), kind(high)))
+    return made

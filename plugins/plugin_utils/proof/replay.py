@@ -186,7 +186,7 @@ def doubt_of(names: Names, seen: SeenConversation) -> str:
 
 def _criticality(site: Site, *segments: str) -> str:
     found = [site.segments[name].criticality for name in segments if name in site.segments]
-    order = ("life_support", "high", "medium", "low")
+    order = ("life_support", "process_critical", "high", "medium", "low")
     return min(found, key=order.index) if found else ""
 
 
@@ -199,7 +199,7 @@ def replay_findings(result: Replay) -> list[Finding]:
         return [codes.REPLAY_NO_HISTORY.at("the store has no recorded conversation")]
     findings = []
     for item in result.cut:
-        critical = item.criticality == "life_support"
+        critical = item.criticality in ("life_support", "process_critical")
         if item.doubt and not (critical and not item.conversation.suspect):
             continue
         code = codes.REPLAY_CUT_CRITICAL if critical and not item.doubt else codes.REPLAY_CUT

@@ -12,7 +12,13 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.report.text imp
 
 BOX_WIDTH, BOX_HEIGHT, GAP, ZONE_GAP, TOP = 210, 40, 10, 34, 40
 LEFT, RIGHT, WIDTH = 20, 850, 1080
-COLOURS = {"life_support": "#b42318", "high": "#b45309", "medium": "#1f5fbf", "low": "#5b6b7c"}
+COLOURS = {
+    "life_support": "#b42318",
+    "process_critical": "#b42318",
+    "high": "#b45309",
+    "medium": "#1f5fbf",
+    "low": "#5b6b7c",
+}
 ARCS = ("#1f5fbf", "#1a7f4b", "#8a3ffc", "#b45309", "#0e7490", "#9f1853", "#5b6b7c")
 
 

@@ -1,0 +1,293 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which rules hold in a situation: the one place that knows the precedence.
+
+Isolation > relaxation > exception > rule > default deny. Permissions only add up, so precedence comes down to this: an
+isolation takes away what the others give, but never what the posture keeps; a relaxation opens what nothing permits, but
+not for who is isolated; what no rule permits is denied. Bootstrap and management lines are no rules and are never taken away.
+
+The result is a site as any other, so that compilers and proofs need to know nothing of exceptions, windows and postures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
+    ANY,
+    NORMAL,
+    AccessException,
+    Assignment,
+    Conditions,
+    Member,
+    NetworkSet,
+    Posture,
+    Rule,
+    Segment,
+    Site,
+    Situation,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.ranges import (
+    Range,
+    overlap,
+    prefixes_of,
+    ranges_of,
+    without,
+)
+
+EVERYWHERE = ("0.0.0.0/0", "::/0")
+NAME_LENGTH = 32
+ID_LENGTH = 63
+
+
+def effective_rules(site: Site, situation: Situation = NORMAL) -> tuple[Rule, ...]:
+    """Return the rules that hold in the situation, by client segment; exceptions come before a segment's own rules.
+
+    Rules made narrower by an isolation name network sets of ``effective_site``: compile that, not the site itself.
+    """
+    return effective_site(site, situation).rules()
+
+
+def effective_site(site: Site, situation: Situation = NORMAL) -> Site:
+    """Return the site as it is in the situation: only rules that hold, stages and membership as the postures make them.
+
+    The site itself comes back where nothing changes. The answer holds no exceptions and no conditions any more. Raises
+    KeyError for a posture that the site does not have.
+    """
+    day = situation.day or site.as_of
+    pulled = [site.postures[name] for name in situation.postures]
+    segments = _segments_in_force(site, situation, day)
+    made = site
+    if segments is not None or site.exceptions:
+        made = replace(site, segments=segments or site.segments, exceptions=())
+    for posture in reversed(pulled):
+        if posture.kind == "relax":
+            made = _relaxed(made, posture)
+    for posture in pulled:
+        if posture.kind == "isolate":
+            made = _isolated(made, posture)
+    return made
+
+
+def holds(conditions: Conditions | None, rule: str, situation: Situation) -> bool:
+    """Return whether the conditions of a rule or exception, by its id, are fulfilled."""
+    if conditions is None:
+        return True
+    if conditions.windows and not situation.is_open(rule):
+        return False
+    return not conditions.posture or conditions.posture in situation.postures
+
+
+def in_force(item: Rule | AccessException, day: date | None) -> bool:
+    """Return whether a rule or exception holds on the day, from its first through its last; without a day it does.
+
+    Days are YYYY-MM-DD, which sorts as text.
+    """
+    if day is None:
+        return True
+    today = day.isoformat()
+    if isinstance(item, AccessException) and today < item.valid_from:
+        return False
+    return not item.expires or today <= item.expires
+
+
+def rule_of(exception: AccessException, members: Iterable[Member] = ()) -> Rule:
+    """Return the rule of an exception; its devices are resolved to ids among the client segment's members."""
+    by_name = {name.lower(): member.device for member in members for name in (member.name, member.device) if name}
+    devices = tuple(dict.fromkeys(by_name.get(name.lower(), name) for name in exception.devices))
+    return Rule(
+        exception.id,
+        exception.client,
+        exception.to,
+        exception.services,
+        exception.reason,
+        "exception",
+        exception.owner,
+        exception.expires,
+        exception.ticket,
+        location=exception.location,
+        conditions=exception.conditions,
+        devices=devices,
+    )
+
+
+def _segments_in_force(site: Site, situation: Situation, day: date | None) -> dict[str, Segment] | None:
+    """Return the segments with the rules that hold, or None where every segment stays what it is."""
+    granted: dict[str, list[Rule]] = {}
+    for item in site.exceptions:
+        if in_force(item, day) and holds(item.conditions, item.id, situation):
+            granted.setdefault(item.client, []).append(
+                replace(rule_of(item, site.members.get(item.client, ())), conditions=None)
+            )
+    changed: dict[str, Segment] = {}
+    for name, segment in site.segments.items():
+        plain = not any(item.conditions or item.expires for item in segment.allow)
+        if plain and name not in granted:
+            continue
+        kept = [
+            replace(item, conditions=None) if item.conditions else item
+            for item in segment.allow
+            if in_force(item, day) and holds(item.conditions, item.id, situation)
+        ]
+        allow = (*granted.get(name, ()), *kept)
+        if allow != segment.allow:
+            changed[name] = replace(segment, allow=allow)
+    return {**site.segments, **changed} if changed else None
+
+
+def _staged(site: Site, segment: str, stage: str) -> Mapping[str, Assignment]:
+    assignment = site.assignments.get(segment)
+    if assignment is None or not assignment.points:
+        return site.assignments
+    return {**site.assignments, segment: replace(assignment, stage=stage)}
+
+
+def _relaxed(site: Site, posture: Posture) -> Site:
+    """Return the site with a relaxation: rules that are conditional on it hold already; ``all`` forwards and counts."""
+    assignment = site.assignments.get(posture.segment)
+    if posture.opens != "all" or assignment is None or assignment.stage != "enforce":
+        return site
+    return replace(site, assignments=_staged(site, posture.segment, "monitor"))
+
+
+@dataclass
+class _Narrowing:
+    """Rules' ends without the addresses of what is isolated; each network set is made narrower once."""
+
+    site: Site
+    posture: Posture
+    away: list[Range]
+    made: dict[str, NetworkSet] = field(default_factory=dict)
+
+    def end(self, name: str) -> str:
+        """Return the end's own name, the name of a narrower network set, or nothing where no address is left."""
+        if name in self.site.segments:
+            return name
+        if name in self.made:
+            return self.made[name].name if self.made[name].prefixes else ""
+        network = self.site.networks.get(name)
+        prefixes = EVERYWHERE if name == ANY else network.prefixes if network else ()
+        own = ranges_of(prefixes)
+        if not overlap(own, self.away):
+            return name
+        left = tuple(prefixes_of(without(own, self.away)))
+        place = network.location if network else self.posture.location
+        made = NetworkSet(self._name(name), left, f"{name} without what {self.posture.id} isolates", place)
+        self.made[name] = made
+        return made.name if left else ""
+
+    def _name(self, name: str) -> str:
+        taken = {*self.site.networks, *self.site.segments, *(item.name for item in self.made.values())}
+        stem, number = f"{name[:14]}_not_{self.posture.id[:8]}", 0
+        while (found := f"{stem}{number or ''}"[:NAME_LENGTH]) in taken:
+            number += 1
+        return found
+
+    def rule(self, item: Rule) -> Rule | None:
+        """Return a rule with its narrower end, None where nothing is left of it."""
+        to = self.end(item.to)
+        return None if not to else item if to == item.to else replace(item, to=to)
+
+
+def _isolated(site: Site, posture: Posture) -> Site:
+    return _isolated_device(site, posture) if posture.device else _isolated_segment(site, posture)
+
+
+def kept_rules(site: Site, posture: Posture) -> frozenset[str]:
+    """Return the ids of the rules that go on while the posture is pulled: those it names, and those of its workflows."""
+    workflows = {item.id: item.rules for item in site.workflows}
+    return frozenset(rule for name in posture.keeps for rule in (name, *workflows.get(name, ())))
+
+
+def _isolated_segment(site: Site, posture: Posture) -> Site:
+    name = posture.segment
+    if name not in site.segments:
+        return site
+    kept = kept_rules(site, posture)
+    away = ranges_of(address for member in site.members.get(name, ()) for address in member.addresses)
+    narrow = _Narrowing(site, posture, away)
+    segments = {}
+    for other, segment in site.segments.items():
+        allow = tuple(
+            found
+            for item in segment.allow
+            if (found := item if item.id in kept else None if name in (other, item.to) else narrow.rule(item))
+        )
+        segments[other] = segment if allow == segment.allow else replace(segment, allow=allow)
+    return replace(
+        site,
+        segments=segments,
+        networks=_with(site.networks, narrow),
+        assignments=_staged(site, name, "enforce"),
+    )
+
+
+def _with(networks: Mapping[str, NetworkSet], narrow: _Narrowing) -> Mapping[str, NetworkSet]:
+    made = {item.name: item for item in narrow.made.values() if item.prefixes}
+    return dict(sorted({**networks, **made}.items())) if made else networks
+
+
+def find_device(site: Site, name: str) -> tuple[str, Member] | None:
+    """Return the segment and the entry of a device by its id or name, as the lock has it; None where it is in none."""
+    wanted = name.lower()
+    for segment, members in site.members.items():
+        for member in members:
+            if wanted in (member.device, member.name.lower()):
+                return segment, member
+    return None
+
+
+def _isolated_device(site: Site, posture: Posture) -> Site:
+    """Return the site with the device in a segment of its own, called as the posture, at the points of its old one.
+
+    Kept rules hold for it under the id RULE-POSTURE; for the rest of its segment nothing changes.
+    """
+    found = find_device(site, posture.device)
+    if found is None or found[0] not in site.segments:
+        return site
+    old, member = found
+    kept = kept_rules(site, posture)
+    narrow = _Narrowing(site, posture, ranges_of(member.addresses))
+    segments: dict[str, Segment] = {}
+    own: list[Rule] = []
+    for name, segment in site.segments.items():
+        allow: list[Rule] = []
+        for item in segment.allow:
+            narrowed = item if item.id in kept else narrow.rule(item)
+            if narrowed is not None:
+                allow.append(narrowed)
+            if item.id not in kept:
+                continue
+            copy = replace(item, id=f"{item.id[: ID_LENGTH - len(posture.id) - 1]}-{posture.id}", origin="posture")
+            if name == old and (not item.devices or member.device in item.devices):
+                own.append(replace(copy, client=posture.id, devices=()))
+            if item.to == old:
+                allow.append(replace(copy, to=posture.id))
+        made = tuple(allow)
+        segments[name] = segment if made == segment.allow else replace(segment, allow=made)
+    before = site.segments[old]
+    segments[posture.id] = Segment(
+        posture.id,
+        before.zone,
+        posture.sgt,
+        posture.owner,
+        before.criticality,
+        {},
+        tuple(own),
+        posture.reason,
+        posture.location,
+    )
+    rest = tuple(item for item in site.members[old] if item.device != member.device)
+    assignments = dict(site.assignments)
+    if old in assignments and assignments[old].points:
+        assignments[posture.id] = Assignment(posture.id, "enforce", assignments[old].points, posture.location)
+    return replace(
+        site,
+        segments=dict(sorted(segments.items())),
+        networks=_with(site.networks, narrow),
+        members=dict(sorted({**site.members, old: rest, posture.id: (member,)}.items())),
+        assignments=dict(sorted(assignments.items())),
+    )
