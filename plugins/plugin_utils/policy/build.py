@@ -32,6 +32,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model im
     Segment,
     Service,
     ServiceMatch,
+    SwitchHardware,
     Workflow,
     Zone,
 )
@@ -216,11 +217,34 @@ class Builder:
             keys = ("points", name)
             for option in ("subnets", "addresses"):
                 self._prefixes(item.get(option, ()), f"point {name}", document, *keys, option)
+            for number, gateway in enumerate(item.get("gateways", ())):
+                self._prefixes(gateway["subnets"], f"point {name}", document, *keys, "gateways", number, "subnets")
             options = {key: value for key, value in item.items() if key not in POINT_FIELDS}
             made[name] = EnforcementPoint(
                 name, item["kind"], item["platform"], item["host"], options, document.location(*keys)
             )
         return made
+
+    def switches(self, document: Document) -> dict[str, SwitchHardware]:
+        """Return the switches whose hardware enforcement.yml names."""
+        return {
+            host: SwitchHardware(
+                host,
+                item["hardware"],
+                item.get("in_use", 0),
+                item.get("sessions", 0),
+                document.location("switches", host),
+            )
+            for host, item in sorted(document.value.get("switches", {}).items())
+        }
+
+    def paths(self, document: Document) -> Mapping[str, Any]:
+        """Return what enforcement.yml says about ways, as written."""
+        found: Mapping[str, Any] = document.value.get("paths", {})
+        for number, network in enumerate(found.get("wireless", ())):
+            keys = ("paths", "wireless", number, "subnets")
+            self._prefixes(network["subnets"], f"wireless network {number + 1}", document, *keys)
+        return found
 
     def assignments(self, document: Document) -> dict[str, Assignment]:
         """Return stage and points of each segment that enforcement.yml names."""

@@ -223,6 +223,19 @@ PARTLY_FILTERED = Code(
     "add a point for the other switch, or collect where the devices are attached",
 )
 
+UNKNOWN_PATH_END = Code(
+    "SW2512",
+    "error",
+    "a way names something undefined",
+    "define the segment, network set or zone, or correct its name",
+)
+UNKNOWN_HARDWARE = Code(
+    "SW2513",
+    "error",
+    "a switch has hardware that is not known",
+    "take a platform class that acl_check knows; the nearest smaller one where yours is absent",
+)
+
 DUPLICATE_ID = Code("SW2601", "error", "an id stands twice", "give each guardrail, workflow and expectation its own id")
 GUARDRAIL_UNKNOWN = Code("SW2602", "error", "a guardrail names something undefined", "correct the name, or define it")
 CONTRADICTION = Code(

@@ -234,6 +234,9 @@ def _assemble(documents: _Documents) -> tuple[Site | None, tuple[ClassificationR
         rings=builder.rings(enforcement) if enforcement else (),
         location=head.location("name"),
         defaults_location=head.location("defaults"),
+        switches=builder.switches(enforcement) if enforcement else {},
+        paths=builder.paths(enforcement) if enforcement else {},
+        paths_location=enforcement.location("paths") if enforcement else Location(),
     )
     classification = builder.classification(top["classification"]) if "classification" in top else ()
     documents.findings.extend(builder.findings)

@@ -309,7 +309,8 @@ class EnforcementPoint:
     """A place that filters.
 
     ``kind``: ``firewall`` (stateful, sees new connections between subnets), ``dacl`` (stateless, packets from the
-    endpoint only), ``sgacl`` (stateless, one list per cell), ``port_acl`` (stateless, packets from the endpoint only).
+    endpoint only), ``sgacl`` (stateless, one list per cell), ``port_acl`` (stateless, packets from the endpoint only),
+    ``router_acl`` (stateless, packets routed from and to the subnets of routed interfaces).
     ``host`` is the inventory name of the device that is written to. ``options`` keeps kind-specific keys as written.
     """
 
@@ -328,6 +329,19 @@ class Assignment:
     segment: str
     stage: str
     points: tuple[str, ...]
+    location: Location = Location()
+
+
+@dataclass(frozen=True)
+class SwitchHardware:
+    """A switch by its inventory name: platform class (dialects/limits), hardware entries in use for everything else (0: those of an idle
+    switch), and the most sessions of one segment on one ASIC (0: the devices that the lock places there are counted).
+    """
+
+    host: str
+    hardware: str
+    in_use: int = 0
+    sessions: int = 0
     location: Location = Location()
 
 
@@ -361,6 +375,8 @@ class Site:
     """A whole policy directory. Mappings are keyed by name and ordered by it.
 
     ``as_of`` is the day for which it was loaded: it decides what has expired where a Situation names no day.
+    ``paths`` is the key of enforcement.yml as written: what points and membership do not say about the way of a conversation
+    (``enforce/paths.py``).
     """
 
     name: str
@@ -387,6 +403,9 @@ class Site:
     postures: Mapping[str, Posture] = field(default_factory=dict, hash=False)
     templates: Mapping[str, Template] = field(default_factory=dict, hash=False)
     as_of: date | None = None
+    switches: Mapping[str, SwitchHardware] = field(default_factory=dict, hash=False)
+    paths: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    paths_location: Location = Location()
 
     def rules(self) -> tuple[Rule, ...]:
         """Return every rule of every segment, by segment name and position."""

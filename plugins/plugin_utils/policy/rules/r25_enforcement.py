@@ -15,6 +15,9 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.names impo
     INTERFACE,
     name_finding,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.platform_limits import (
+    names as hardware_classes,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
     ANY,
@@ -31,12 +34,19 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.ranges i
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.ruling import Context, rule
 
-PLATFORMS = {"firewall": "nftables", "dacl": "ise", "sgacl": "ise", "port_acl": "ios"}
+PLATFORMS = {
+    "firewall": ("nftables", "asa"),
+    "dacl": ("ise",),
+    "sgacl": ("ise",),
+    "port_acl": ("ios", "nxos"),
+    "router_acl": ("ios", "nxos"),
+}
 OPTIONS = {
     "firewall": {"table", "zones", "subnets", "addresses", "default", "management"},
-    "dacl": set[str](),
-    "sgacl": set[str](),
+    "dacl": {"switches"},
+    "sgacl": {"switches", "tags"},
     "port_acl": {"interfaces"},
+    "router_acl": {"gateways", "addresses", "management"},
 }
 
 
@@ -59,7 +69,11 @@ def names_of_points(site: Site, _context: Context) -> Iterator[Finding]:
         if "table" in point.options:
             named.append((point.options["table"], ACL_NAME, f"point {ascii(name)[1:-1]}: table"))
         named += [
-            (port, INTERFACE, f"point {ascii(name)[1:-1]}: interface") for port in point.options.get("interfaces", ())
+            (port, INTERFACE, f"point {ascii(name)[1:-1]}: interface")
+            for port in (
+                *point.options.get("interfaces", ()),
+                *(gateway["interface"] for gateway in point.options.get("gateways", ())),
+            )
         ]
         for text, pattern, what in named:
             finding = name_finding(text, pattern, what, point.location)
@@ -92,7 +106,7 @@ def assigned_segments_are_defined(site: Site, _context: Context) -> Iterator[Fin
 @rule(codes.CANNOT_FILTER)
 def points_see_their_segments(site: Site, _context: Context) -> Iterator[Finding]:
     """A firewall stands at the segment's zone, and a port list has ports of the segment's devices."""
-    for assignment, point in _assigned(site, "firewall"):
+    for assignment, point in _assigned(site, "firewall", "router_acl"):
         zone = site.zones.get(site.segments[assignment.segment].zone)
         spans = _subnets(site, point)
         if zone is not None and spans and not overlap(ranges_of(zone.subnets), spans):
@@ -111,6 +125,8 @@ def _attached(member: Member, point: EnforcementPoint) -> bool:
 
 
 def _subnets(site: Site, point: EnforcementPoint) -> list[tuple[int, int, int]]:
+    if point.kind == "router_acl":
+        return ranges_of(prefix for gateway in point.options.get("gateways", ()) for prefix in gateway["subnets"])
     if point.options.get("subnets"):
         return ranges_of(point.options["subnets"])
     zones = point.options.get("zones") or sorted(site.zones)
@@ -150,11 +166,16 @@ def points_are_consistent(site: Site, _context: Context) -> Iterator[Finding]:
         if point.kind not in PLATFORMS:
             yield codes.BAD_POINT.at(f"point {name}: kind {point.kind!a} is not known", point.location)
             continue
-        if point.platform != PLATFORMS[point.kind]:
-            text = f"point {name}: a {point.kind} is written to {PLATFORMS[point.kind]}, not to {point.platform}"
+        if point.platform not in PLATFORMS[point.kind]:
+            text = f"point {name}: a {point.kind} is written to {' or '.join(PLATFORMS[point.kind])}, not to {point.platform}"
             yield codes.BAD_POINT.at(text, point.location)
         for option in sorted(set(point.options) - OPTIONS[point.kind]):
             yield codes.BAD_POINT.at(f"point {name}: {option} does not belong to a {point.kind}", point.location)
+        if "table" in point.options and point.platform == "asa":
+            yield codes.BAD_POINT.at(f"point {name}: table does not belong to platform asa", point.location)
+        if point.kind == "router_acl" and not point.options.get("gateways"):
+            yield codes.BAD_POINT.at(f"point {name}: a router_acl needs gateways", point.location)
+        yield from _gateway_faults(name, point)
         for zone in point.options.get("zones", ()):
             if zone not in site.zones:
                 yield codes.UNKNOWN_ZONE.at(f"point {name}: zone {zone} is not defined", point.location)
@@ -163,6 +184,39 @@ def points_are_consistent(site: Site, _context: Context) -> Iterator[Finding]:
         if first != name:
             text = f"points {first} and {name} write the same objects of {point.host}"
             yield codes.BAD_POINT.at(text, point.location)
+
+
+def _gateway_faults(name: str, point: EnforcementPoint) -> Iterator[Finding]:
+    """An interface stands once, and no address has two gateways at one point."""
+    seen: list[tuple[str, list[tuple[int, int, int]]]] = []
+    for gateway in point.options.get("gateways", ()):
+        spans = ranges_of(gateway["subnets"])
+        for interface, others in seen:
+            if interface == gateway["interface"]:
+                yield codes.BAD_POINT.at(f"point {name}: interface {interface} stands twice", point.location)
+            elif overlap(spans, others):
+                text = f"point {name}: subnets of {interface} and {gateway['interface']} overlap"
+                yield codes.BAD_POINT.at(text, point.location)
+        seen.append((gateway["interface"], spans))
+
+
+@rule(codes.UNKNOWN_POINT, codes.UNKNOWN_PATH_END, codes.UNKNOWN_HARDWARE)
+def paths_are_defined(site: Site, _context: Context) -> Iterator[Finding]:
+    """Ways name points and ends that exist, and switches a platform class that is known."""
+    for name in site.paths.get("outside", ()):
+        if name not in site.points:
+            yield codes.UNKNOWN_POINT.at(f"paths: point {name} is not defined", site.paths_location)
+    for route in site.paths.get("routes", ()):
+        for name in route["points"]:
+            if name not in site.points:
+                yield codes.UNKNOWN_POINT.at(f"paths: point {name} is not defined", site.paths_location)
+        for end in (route["client"], route["server"]):
+            if not is_end(site, end):
+                yield codes.UNKNOWN_PATH_END.at(f"paths: {end} is not defined", site.paths_location)
+    for host, switch in sorted(site.switches.items()):
+        if switch.hardware not in hardware_classes():
+            text = f"switch {host}: hardware {switch.hardware} is not one of {', '.join(hardware_classes())}"
+            yield codes.UNKNOWN_HARDWARE.at(text, switch.location)
 
 
 @rule(codes.NOTHING_ALLOWED)
@@ -191,8 +245,8 @@ def segments_are_assigned(site: Site, _context: Context) -> Iterator[Finding]:
 
 @rule(codes.NO_MANAGEMENT)
 def firewalls_stay_manageable(site: Site, _context: Context) -> Iterator[Finding]:
-    """A firewall that is written to has management flows."""
-    used = {point.id for _assignment, point in _assigned(site, "firewall")}
+    """A firewall or gateway that is written to has management flows."""
+    used = {point.id for _assignment, point in _assigned(site, "firewall", "router_acl")}
     for name in sorted(used):
         if not site.points[name].options.get("management"):
             yield codes.NO_MANAGEMENT.at(f"point {name} has no management flows", site.points[name].location)
