@@ -16,6 +16,7 @@ from itertools import groupby
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.asa_ace import parse_extended, parse_standard
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.asa_objects import Block, Objects
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.asa_plain import plain_ace
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_match import printable
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_text import checked_lines
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_values import NotUnderstood
@@ -89,7 +90,7 @@ class _Draft:
                 if row.shown:
                     aces += self._entries(row, inside, objects, tuple(remarks))
                 else:
-                    aces += _aces(row, objects, tuple(remarks) if remarks else ())
+                    aces += _configured(row, objects, tuple(remarks) if remarks else ())
             except NotUnderstood as problem:
                 self.opaque.append(Opaque(row.line, row.text, str(problem)))
             remarks.clear()
@@ -158,9 +159,25 @@ class _Draft:
             self._double += 1 if both else 0
 
 
+def _configured(row: _Row, objects: Objects, remarks: tuple[str, ...]) -> list[Ace]:
+    """Return the entries of a line of a configuration: nearly all are plain, and no name stands in for an address."""
+    if row.kind == "extended" and row.position is None and not objects.names:
+        words = printable(row.text).split()
+        plain = plain_ace([word.lower() for word in words], objects.any_family, row.line, " ".join(words), remarks)
+        if plain is not None:
+            return [plain]
+    return _aces(row, objects, remarks)
+
+
 def _aces(row: _Row, objects: Objects, remarks: tuple[str, ...]) -> list[Ace]:
     words = printable(row.text).split()
-    more = {"line": row.line, "raw": " ".join(words), "sequence": row.position, "matches": row.matches, "remarks": remarks}
+    more = {
+        "line": row.line,
+        "raw": " ".join(words),
+        "sequence": row.position,
+        "matches": row.matches,
+        "remarks": remarks,
+    }
     if row.kind in ("webtype", "ethertype"):
         raise NotUnderstood("a kind of list that is not modelled")
     if row.kind == "standard":
