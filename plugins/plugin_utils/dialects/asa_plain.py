@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The plain lines of a Cisco ASA access list, which most of a long configuration is: digits only, no object, no name, no option.
 
-For speed. Every other wording, and every line with a fault, is left to ``asa_ace``, which knows the whole grammar and says the reason; a test
-holds both against each other.
+For speed. Every other wording, and every line with a fault, is left to ``asa_ace``, which knows the whole grammar and says the
+reason; a test holds both against each other.
 """
 
 from __future__ import annotations

@@ -11,33 +11,64 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.asa_te
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_values import NotUnderstood
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import Ace
 
-WORDS = (
-    "permit deny ip tcp udp icmp icmp6 6 any any4 any6 host 10.0.0.1 192.168.1.300 10.0.0.0 255.255.255.0 0.0.0.255 "
-    "0.0.0.0 eq neq gt lt range 80 443 0 65535 70000 www domain echo unreachable 8 log inactive object A ::1 1.2.3.4/5 255.255.255.255"
-).split()
+WORDS = [
+    *(
+        "permit",
+        "deny",
+        "ip",
+        "tcp",
+        "udp",
+        "icmp",
+        "icmp6",
+        "6",
+        "any",
+        "any4",
+        "any6",
+        "host",
+        "10.0.0.1",
+        "192.168.1.300",
+    ),
+    *(
+        "10.0.0.0",
+        "255.255.255.0",
+        "0.0.0.255",
+        "0.0.0.0",
+        "eq",
+        "neq",
+        "gt",
+        "lt",
+        "range",
+        "80",
+        "443",
+        "0",
+        "65535",
+        "70000",
+    ),
+    *(
+        "www",
+        "domain",
+        "echo",
+        "unreachable",
+        "8",
+        "log",
+        "inactive",
+        "object",
+        "A",
+        "::1",
+        "1.2.3.4/5",
+        "255.255.255.255",
+    ),
+]
 ADDRESSES = (
-    "any",
-    "host 10.0.0.1",
-    "10.0.0.0 255.255.255.0",
-    "10.0.0.1 255.0.0.0",
-    "0.0.0.0 0.0.0.0",
-    "1.2.3.4 0.0.0.0",
-    "any4",
+    *("any", "any", "host 10.0.0.1", "10.0.0.0 255.255.255.0", "10.0.0.1 255.0.0.0", "0.0.0.0 0.0.0.0"),
+    *("1.2.3.4 0.0.0.0", "any4", "host ::1"),
 )
 PORTS = (
-    "",
-    "",
-    "eq 443",
-    "eq www",
-    "neq 1",
-    "gt 1023",
-    "lt 0",
-    "range 5 9",
-    "range 9 5",
-    "eq domain",
-    "eq snmp",
+    *("", "", "", "", "eq 443", "eq www", "neq 1", "gt 1023", "lt 0", "range 5 9", "range 9 5", "eq domain", "eq snmp"),
     "range ftp-data ftp",
 )
+PROTOCOLS = ("ip", "tcp", "tcp", "udp", "udp", "icmp", "6", "icmp6")
+TAILS = ("", "", "", "", "", "", "echo", "unreachable", "log", "3 4", "inactive", "extra")
 
 
 def whole(words: list[str], any_family: int) -> list[Ace]:
@@ -65,10 +96,10 @@ def test_both_readers_agree_on_random_lines() -> None:
             words = [choice.choice(WORDS) for _ in range(choice.randrange(1, 9))]
         else:
             sides = [f"{choice.choice(ADDRESSES)} {choice.choice(PORTS)}" for _ in range(2)]
-            tail = choice.choice(("", "", "", "echo", "unreachable", "log", "3 4", "inactive", "extra"))
-            words = f"{choice.choice(('permit', 'deny', 'PERMIT'))} {choice.choice(WORDS[2:8])} {' '.join(sides)} {tail}".split()
+            head = f"{choice.choice(('permit', 'deny', 'PERMIT'))} {choice.choice(PROTOCOLS)}"
+            words = f"{head} {' '.join(sides)} {choice.choice(TAILS)}".split()
         read += check(words, choice.choice((0, 4)))
-    assert read > 1000
+    assert read > 400
 
 
 def test_a_name_for_an_address_is_always_looked_up() -> None:
