@@ -38,6 +38,10 @@ parquet = guarded("pyarrow.parquet")
 MEMORY_LIMIT = "2GB"
 DAY_FOLDER = re.compile(r"\Aday=(\d{4}-\d{2}-\d{2})\Z")
 UNIX_DAY = date(1970, 1, 1)
+# Columns of nearly as many values as rows: differences take a quarter less CPU to write and to read than dictionaries, and less room
+# (2 million made-up rows of 30 days: written in 0.57 CPU seconds for 0.76, eight columns read in 0.09 for 0.13, 18.9 bytes a row for 20.3).
+# DuckDB and Spark read this encoding; Spark's vectorized reader does not know BYTE_STREAM_SPLIT, which is cheaper by another tenth.
+DELTAS = ("start_us", "end_us", "client_port", "bytes_out", "bytes_in", "first_us", "last_us", "bytes")
 COLUMNS = {"connections": CONNECTIONS, "rollup": ROLLUP, "observers": OBSERVERS}
 Moment = date | datetime | str | int
 
@@ -227,7 +231,15 @@ def write_table(rows: Any, path: Path, kind: str) -> int:
     table = rows.cast(arrow_schema(columns)).replace_schema_metadata(arrow_schema(columns, kind).metadata)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        parquet.write_table(table, temporary, compression="zstd", compression_level=1, row_group_size=1 << 19)
+        parquet.write_table(
+            table,
+            temporary,
+            compression="zstd",
+            compression_level=1,
+            row_group_size=1 << 19,
+            use_dictionary=[name for name in columns if name not in DELTAS],
+            column_encoding={name: "DELTA_BINARY_PACKED" for name in columns if name in DELTAS},
+        )
         with open(temporary, "rb") as stream:
             os.fsync(stream.fileno())
         os.replace(temporary, path)
