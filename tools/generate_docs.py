@@ -3,13 +3,14 @@
     generate_docs.py            write them
     generate_docs.py --check    say what is out of date, exit 1
 
-In a Markdown file the part between `<!-- begin NAME -->` and `<!-- end NAME -->` is ours. Four files are ours as a whole:
-`meta/runtime.yml`, `meta/ee-requirements.txt`, `docs/findings.md` and `docs/platform-limits.md`.
+In a Markdown file the part between `<!-- begin NAME -->` and `<!-- end NAME -->` is ours. Five files are ours as a whole:
+`meta/runtime.yml`, `meta/ee-requirements.txt`, `docs/findings.md`, `docs/platform-limits.md` and `docs/policy/reference.md`.
 """
 
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 import sys
 from collections.abc import Iterable, Sequence
@@ -176,6 +177,13 @@ def constants(path: Path, *wanted: str) -> dict[str, Any]:
     return found
 
 
+def policy_reference(root: Path) -> str:
+    """Return docs/policy/reference.md, which the policy room makes from its schemas."""
+    sys.path.insert(0, str(root / "collections"))
+    module = importlib.import_module(f"ansible_collections.{NAMESPACE}.plugins.plugin_utils.policy.reference")
+    return str(module.reference())
+
+
 def platform_limits(root: Path) -> str:
     """Return docs/platform-limits.md: every number of the data files, with its source."""
     room = root / "plugins" / "plugin_utils" / "dialects"
@@ -222,6 +230,7 @@ def generated(root: Path) -> dict[Path, str]:
         root / "meta" / "ee-requirements.txt": ee_requirements(root),
         root / "docs" / "findings.md": findings(root),
         root / "docs" / "platform-limits.md": platform_limits(root),
+        root / "docs" / "policy" / "reference.md": policy_reference(root),
     }
     readme = root / "README.md"
     if readme.is_file():

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Code, FindingError, Location
 
 TIMEOUT_SECONDS = 60
+COPY_LIMIT_BYTES = 512 * 1024 * 1024
 
 
 def checkout_of(directory: Path) -> Path:
@@ -23,6 +26,72 @@ def checkout_of(directory: Path) -> Path:
     return directory
 
 
+@contextmanager
+def committed_copy(directory: str | Path, commit: str, failure: Code) -> Iterator[Path]:
+    """Give a temporary copy of a directory as it stands in a commit (a full hash), gone afterwards.
+
+    Read object by object, so that neither filters nor ``export-ignore`` of the commit's own attributes change or hide
+    anything. Links become links that lead nowhere outside being read: readers of policy directories follow none. Raises
+    FindingError of kind ``failure`` where the commit or the directory in it does not exist, or is larger than COPY_LIMIT_BYTES.
+    """
+    place = Location(str(directory))
+    listing = run_git(
+        directory, ["ls-tree", "-r", "-z", "-l", "--full-tree", f"{commit}:{prefix_of(directory)}"], failure
+    )
+    if listing.returncode != 0:
+        raise FindingError(failure.at(f"{commit[:12]}: {listing.stderr.strip()[:200]}", place))
+    entries = []
+    total = 0
+    for line in filter(None, listing.stdout.split("\0")):
+        head, _tab, name = line.partition("\t")
+        mode, kind, object_id, size = head.split()
+        if kind == "blob":
+            total += int(size)
+            entries.append((mode, object_id, name))
+    if total > COPY_LIMIT_BYTES:
+        raise FindingError(failure.at(f"{commit[:12]} holds more than {COPY_LIMIT_BYTES >> 20} MiB", place))
+    contents = _objects(directory, [item[1] for item in entries], failure)
+    with tempfile.TemporaryDirectory(prefix="segwright-commit-") as made:
+        root = Path(made) / "policy"
+        root.mkdir()
+        for (mode, _object_id, name), content in zip(entries, contents, strict=True):
+            target = root / name
+            if ".." in Path(name).parts or not target.is_relative_to(root):
+                raise FindingError(failure.at(f"{commit[:12]} holds a path that leads outside", place))
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if mode == "120000":
+                target.symlink_to("/nonexistent/link-in-a-commit")
+            else:
+                target.write_bytes(content)
+        yield root
+
+
+def prefix_of(directory: str | Path) -> str:
+    """Return the path of a directory below its checkout, empty for the checkout itself."""
+    resolved = Path(directory).resolve()
+    prefix = resolved.relative_to(checkout_of(resolved)).as_posix()
+    return "" if prefix == "." else prefix
+
+
+def _objects(directory: str | Path, names: Sequence[str], failure: Code) -> list[bytes]:
+    """Return the content of objects, in order, with one run of git."""
+    if not names:
+        return []
+    text = "".join(f"{name}\n" for name in names)
+    done = run_git(directory, ["cat-file", "--batch", "--buffer"], failure, given=text.encode("ascii"), seconds=300)
+    found, at = [], 0
+    data = done.stdout.encode("utf-8", "surrogateescape")
+    for name in names:
+        end = data.index(b"\n", at)
+        words = data[at:end].split()
+        if len(words) != 3 or words[0].decode("ascii") != name:
+            raise FindingError(failure.at(f"object {name[:12]} cannot be read", Location(str(directory))))
+        size = int(words[2])
+        found.append(data[end + 1 : end + 1 + size])
+        at = end + 2 + size
+    return found
+
+
 def run_git(
     directory: str | Path,
     words: Sequence[str],
@@ -30,12 +99,14 @@ def run_git(
     settings: Mapping[str, str] | None = None,
     environment: Mapping[str, str] | None = None,
     seconds: int = TIMEOUT_SECONDS,
+    given: bytes = b"",
 ) -> subprocess.CompletedProcess[str]:
     """Run git on a checkout whoever owns it (execution environments run as another user than the checkout's).
 
     No hook, pager, file system monitor or signature program that the repository's configuration names is started:
     settings given here win over it. ``settings`` are configuration values by key, ``environment`` is added to the
-    process's own without its GIT variables. Raises FindingError of kind ``failure`` where git is missing or does not end in ``seconds``.
+    process's own without its GIT variables, ``given`` (ASCII) is what git reads. Raises FindingError of kind ``failure``
+    where git is missing or does not end in ``seconds``.
     """
     here = Path(directory).resolve()
     fixed = {
@@ -52,18 +123,19 @@ def run_git(
     }
     options = [word for key, value in fixed.items() for word in ("-c", f"{key}={value}")]
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
-    inherited.update({"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C", **(environment or {})})
+    inherited.update({"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"})
+    inherited.update({"GIT_NO_REPLACE_OBJECTS": "1", **(environment or {})})  # a replaced object is not what was signed
     command = ["git", *options, "--no-pager", "-C", str(here), *words]
     try:
         return subprocess.run(
             command,
             capture_output=True,
-            text=True,
-            errors="replace",
+            encoding="utf-8",
+            errors="surrogateescape",
             timeout=seconds,
             check=False,
             env=inherited,
-            stdin=subprocess.DEVNULL,
+            input=given.decode("ascii"),
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise FindingError(failure.at(f"{type(error).__name__}: {error}", Location(str(directory)))) from error

@@ -104,3 +104,64 @@ UNDO_SKIPPED = Code(
     "a step is not undone because its target failed before",
     "run rollback again when the target can be reached",
 )
+
+NOT_APPROVED = Code(
+    "SW4070",
+    "error",
+    "the change lacks an approval",
+    "have the people named approve the commit or this plan, then apply",
+)
+NO_KEYS = Code(
+    "SW4071", "error", "signatures cannot be checked", "name a readable file of trusted keys outside the checkout"
+)
+BAD_SIGNATURE = Code(
+    "SW4072", "error", "a file is not signed by whom it names", "sign it anew with the approver's own key"
+)
+UNSIGNED_COMMIT = Code(
+    "SW4073",
+    "error",
+    "a commit is not signed by a known person",
+    "commit it again, signed with a key that is trusted here",
+)
+NOT_PROTECTED = Code(
+    "SW4074", "error", "the commit is not on the protected branch", "merge it first; only merged policy is applied"
+)
+OWN_APPROVAL = Code(
+    "SW4075", "warning", "an approval by an author of the change does not count", "let somebody else approve"
+)
+STALE_APPROVAL = Code(
+    "SW4076",
+    "warning",
+    "an approval is for another plan or other content",
+    "a new plan or a changed commit has to be approved anew",
+)
+FORGED_MERGE = Code(
+    "SW4077",
+    "error",
+    "a merge by the forge holds what neither side had",
+    "the forge's key is trusted for plain merges only; merge anew without edits",
+)
+NO_APPROVAL_POLICY = Code(
+    "SW4078", "info", "nothing says who has to approve", "write approvers.yml, so that apply checks who approved what"
+)
+UNKNOWN_TEAM = Code(
+    "SW4079", "error", "an owner has no people who could approve", "give the team its people in approvers.yml"
+)
+BAD_APPROVAL = Code("SW4080", "error", "an approval cannot be read", "see docs/change/approval.md for what it holds")
+FIRST_APPROVAL = Code(
+    "SW4081", "info", "no approved commit came before", "the approval covers the whole policy; look at all of it"
+)
+
+OUTSIDE_WINDOW = Code("SW4090", "error", "no change window is open", "apply within the window; rollback needs none")
+WINDOW_CLOSED = Code(
+    "SW4091",
+    "error",
+    "the change window closed before the change was complete",
+    "every mix of old and new that was reached is safe; apply again in the next window to go on",
+)
+CLOCK_BACK = Code(
+    "SW4092",
+    "error",
+    "the controller's clock is behind the journal",
+    "set the clock; windows and expiry cannot be judged",
+)

@@ -254,3 +254,20 @@ EXPECTATION_END = Code(
     "use an address, a device of members.lock.json or a segment",
 )
 EXPECTATION_CLASH = Code("SW2606", "error", "two expectations contradict each other", "correct one of them")
+
+OWNER_WITHOUT_PEOPLE = Code(
+    "SW2901", "error", "an owner has no people who could approve", "give the team its people in approvers.yml"
+)
+UNKNOWN_CALENDAR_ZONE = Code(
+    "SW2902", "error", "the calendar names a zone that does not exist", "use a zone of site.yml, or all"
+)
+EMPTY_TIME = Code("SW2903", "error", "a window or freeze holds no time", "let it begin before it ends")
+ZONE_WITHOUT_WINDOW = Code(
+    "SW2904", "warning", "no change window will ever open for a zone", "give the zone a window in calendar.yml"
+)
+TOO_FEW_PEOPLE = Code(
+    "SW2905",
+    "error",
+    "more approvers are asked for than there are",
+    "name more people in approvers.yml, or ask for fewer",
+)

@@ -34,13 +34,27 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.yaml_io im
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.build import Builder, ClassificationRule
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.change_documents import (
+    approvers_of,
+    calendar_of,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Expectation, Member, Segment, Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.schema import schema_findings, shown
 
 T = TypeVar("T")
 
 LOCK = "members.lock.json"
-TOP_LEVEL = ("site", "services", "networks", "guardrails", "workflows", "enforcement", "classification")
+TOP_LEVEL = (
+    "site",
+    "services",
+    "networks",
+    "guardrails",
+    "workflows",
+    "enforcement",
+    "classification",
+    "approvers",
+    "calendar",
+)
 # Not read here: evidence is learning's, rules/ is kept free for rules that a site installs on the controller (never from
 # the policy directory: code in a repository that many may write to would run in the gate).
 IGNORED_DIRECTORIES = ("evidence", "rules")
@@ -224,6 +238,8 @@ def _assemble(documents: _Documents) -> tuple[Site | None, tuple[ClassificationR
         guardrails=builder.guardrails(top["guardrails"]) if "guardrails" in top else (),
         expectations=_expectations(documents, builder),
         workflows=builder.workflows(top["workflows"]) if "workflows" in top else (),
+        approvers=approvers_of(top["approvers"]) if "approvers" in top else None,
+        calendar=calendar_of(top["calendar"]) if "calendar" in top else None,
         points=builder.points(enforcement) if enforcement else {},
         assignments=builder.assignments(enforcement) if enforcement else {},
         members=members,

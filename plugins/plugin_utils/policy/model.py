@@ -11,9 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Location
+
+if TYPE_CHECKING:
+    from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.change_documents import Approvers, Calendar
 
 STAGES = ("observe", "monitor", "enforce")
 # What a wrong deny would do, worst first. The first two may hurt somebody: no flag silences an error about them.
@@ -406,6 +409,8 @@ class Site:
     switches: Mapping[str, SwitchHardware] = field(default_factory=dict, hash=False)
     paths: Mapping[str, Any] = field(default_factory=dict, hash=False)
     paths_location: Location = Location()
+    approvers: Approvers | None = None
+    calendar: Calendar | None = None
 
     def rules(self) -> tuple[Rule, ...]:
         """Return every rule of every segment, by segment name and position."""

@@ -29,6 +29,8 @@ FILES = {
     "enforcement": "enforcement.yml",
     "segment": "ZONE/SEGMENT.yml",
     "classification": "classification.yml",
+    "approvers": "approvers.yml",
+    "calendar": "calendar.yml",
     "members.lock": "members.lock.json",
 }
 SHARED = "query"
@@ -40,6 +42,7 @@ TOPICS = {
     "24": "Services and network sets",
     "25": "Enforcement",
     "26": "Guardrails, expectations and workflows",
+    "29": "Approvers and calendar",
 }
 
 

@@ -38,6 +38,8 @@ SCHEMAS = (
     "enforcement",
     "segment",
     "classification",
+    "approvers",
+    "calendar",
     "members.lock",
 )
 _COMMENT = re.compile(r"\A(?P<code>SW[0-9]{4})(?:: (?P<text>.*))?\Z", re.DOTALL)

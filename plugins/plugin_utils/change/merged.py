@@ -1,0 +1,191 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What was merged since the last approved commit, read out of git with every signature checked.
+
+Each commit must carry the signature of a person; the key of a forge counts only on a merge that git itself would have
+made of its two parents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError, Location
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.git import checkout_of, run_git
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.approval import (
+    Approval,
+    ApprovalPolicy,
+    ChangeStep,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.signatures import (
+    SignedCommit,
+    TrustedKeys,
+    signed_commits,
+)
+
+# (paths relative to the policy directory, commit before or empty, commit after) -> (owning teams, highest criticality)
+Ownership = Callable[[tuple[str, ...], str, str], tuple[frozenset[str], str]]
+
+
+@dataclass(frozen=True)
+class Merged:
+    """The steps since the last approved commit, oldest first, approvals that stand in commits, and what is wrong."""
+
+    steps: tuple[ChangeStep, ...]
+    approvals: tuple[Approval, ...]
+    findings: tuple[Finding, ...]
+    content: str
+
+
+def merged_changes(
+    policy_dir: str | Path, base: str, head: str, keys: TrustedKeys, policy: ApprovalPolicy, ownership: Ownership
+) -> Merged:
+    """Return what happened to the policy directory from ``base`` (empty: from nothing) to ``head``, both full hashes.
+
+    An approval in git is a commit that its approver signed, with the trailer ``Approved-by: <approver>``; it approves the
+    content of the policy directory as of that commit. Raises FindingError SW4003, SW4071.
+    """
+    reader = _Reader(Path(policy_dir))
+    commits = signed_commits(policy_dir, [head, *([f"^{base}"] if base else [])], keys)
+    by_id = {item.commit: item for item in commits}
+    findings = [finding for item in commits for finding in _signature_findings(reader, item, policy)]
+    steps = []
+    place = head
+    while place in by_id:
+        item = by_id[place]
+        before = item.parents[0] if item.parents else ""
+        paths = reader.changed_paths(before, place)
+        if paths:
+            brought = _brought(item, by_id)
+            authors = {name for one in brought for name in _people(one, reader, policy)}
+            # What was approved on the branch is what was merged only where nobody edited the merge.
+            same = item.parents[1:2] if reader.is_plain_merge(item) else ()
+            contents = {reader.content(one) for one in (place, *same)}
+            teams, criticality = ownership(paths, before, place)
+            steps.append(ChangeStep(place, frozenset(authors), frozenset(contents), teams, criticality, paths))
+        place = before
+    approvals = [
+        Approval(item.signer, f"commit {item.commit[:12]}", content=reader.content(item.commit))
+        for item in commits
+        if item.signer and item.signer in item.approved_by and item.signer not in policy.forges
+    ]
+    return Merged(tuple(reversed(steps)), tuple(approvals), tuple(findings), reader.content(head))
+
+
+def protected_findings(policy_dir: str | Path, commit: str, branch: str) -> list[Finding]:
+    """Return a finding where a commit is not on the protected branch (a ref such as origin/main)."""
+    place = Location(str(policy_dir))
+    if not branch or branch.startswith("-"):
+        return [codes.NOT_PROTECTED.at("no protected branch is named", place)]
+    ref = run_git(policy_dir, ["rev-parse", "--verify", "--quiet", f"{branch}^{{commit}}"], codes.GIT_FAILED)
+    if ref.returncode != 0:
+        return [codes.NOT_PROTECTED.at(f"there is no {branch} here", place, "fetch it, or name the right branch")]
+    tip = ref.stdout.strip()
+    done = run_git(policy_dir, ["merge-base", "--is-ancestor", commit, tip], codes.GIT_FAILED)
+    if done.returncode == 0:
+        return []
+    return [codes.NOT_PROTECTED.at(f"{commit[:12]} is not on {branch} ({tip[:12]})", place)]
+
+
+class _Reader:
+    """Trees and differences of the policy directory's part of a checkout."""
+
+    def __init__(self, policy_dir: Path) -> None:
+        self.policy_dir = policy_dir
+        resolved = policy_dir.resolve()
+        self.prefix = resolved.relative_to(checkout_of(resolved)).as_posix()
+        self._contents: dict[str, str] = {}
+
+    def _git(self, *words: str) -> str:
+        done = run_git(self.policy_dir, words, codes.GIT_FAILED)
+        if done.returncode != 0:
+            raise FindingError(
+                codes.GIT_FAILED.at(done.stderr.strip()[:300] or words[0], Location(str(self.policy_dir)))
+            )
+        return done.stdout
+
+    def content(self, commit: str) -> str:
+        """Return the hash of the policy directory's tree in a commit, empty where it is absent."""
+        if commit not in self._contents:
+            where = f"{commit}^{{tree}}" if self.prefix == "." else f"{commit}:{self.prefix}"
+            done = run_git(self.policy_dir, ["rev-parse", "--verify", "--quiet", where], codes.GIT_FAILED)
+            self._contents[commit] = done.stdout.strip() if done.returncode == 0 else ""
+        return self._contents[commit]
+
+    def changed_paths(self, before: str, after: str) -> tuple[str, ...]:
+        """Return the files of the policy directory that differ, relative to it; without ``before`` all that there are."""
+        options = ["-z", "-r", "--name-only"]
+        if before:
+            text = self._git("diff-tree", *options, "--no-renames", "--relative", before, after)
+        else:
+            text = self._git("ls-tree", *options, after)
+        return tuple(sorted(filter(None, text.split("\0"))))
+
+    def is_plain_merge(self, item: SignedCommit) -> bool:
+        """Return whether a merge holds exactly what git makes of its two parents."""
+        if len(item.parents) != 2:
+            return False
+        done = run_git(self.policy_dir, ["merge-tree", "--write-tree", *item.parents], codes.GIT_FAILED)
+        return done.returncode == 0 and done.stdout.split("\n", 1)[0].strip() == item.tree
+
+    def brings_nothing(self, item: SignedCommit) -> bool:
+        """Return whether a commit leaves the content of its only parent, or is a plain merge, so that nobody wrote anything in it."""
+        if len(item.parents) == 1:
+            return self.content(item.commit) == self.content(item.parents[0])
+        return self.is_plain_merge(item)
+
+
+def _signature_findings(reader: _Reader, item: SignedCommit, policy: ApprovalPolicy) -> list[Finding]:
+    if item.fault:
+        return [codes.UNSIGNED_COMMIT.at(f"commit {item.commit[:12]} by {item.author} {item.fault}")]
+    if item.signer not in policy.forges:
+        return []
+    if len(item.parents) < 2:
+        text = f"commit {item.commit[:12]} by {item.author} carries only the forge's key ({item.signer})"
+        return [
+            codes.UNSIGNED_COMMIT.at(text, hint="merge with a merge commit, so that the people's own signatures stay")
+        ]
+    if not reader.is_plain_merge(item):
+        return [codes.FORGED_MERGE.at(f"merge {item.commit[:12]} signed by {item.signer}")]
+    return []
+
+
+def _people(item: SignedCommit, reader: _Reader, policy: ApprovalPolicy) -> Iterable[str]:
+    """Return who wrote something in a commit: whoever signed it, and whom it names as author. An empty commit was written by nobody."""
+    if reader.brings_nothing(item):
+        return ()
+    return {item.author, item.signer} - {"", *policy.forges}
+
+
+def _brought(item: SignedCommit, by_id: dict[str, SignedCommit]) -> list[SignedCommit]:
+    """Return a commit on the protected branch and, where it is a merge, all commits that it brought along."""
+    found, queue, seen = [item], list(item.parents[1:]), {item.commit}
+    mainline = set()
+    place = item.parents[0] if item.parents else ""
+    while place in by_id:
+        mainline.add(place)
+        place = by_id[place].parents[0] if by_id[place].parents else ""
+    reached = _reachable(item.parents[:1], by_id)
+    while queue:
+        name = queue.pop()
+        if name in seen or name not in by_id or name in mainline or name in reached:
+            continue
+        seen.add(name)
+        found.append(by_id[name])
+        queue.extend(by_id[name].parents)
+    return found
+
+
+def _reachable(starts: Iterable[str], by_id: dict[str, SignedCommit]) -> set[str]:
+    seen: set[str] = set()
+    queue = [name for name in starts if name in by_id]
+    while queue:
+        name = queue.pop()
+        if name not in seen:
+            seen.add(name)
+            queue.extend(parent for parent in by_id[name].parents if parent in by_id)
+    return seen

@@ -1,0 +1,166 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who signed what: commits by git and detached files by ssh-keygen, against keys that the controller trusts.
+
+The trusted keys never come from the checkout: what is judged must not bring its own judge. SSH keys stand in an
+allowed-signers file (ssh-keygen(1), ALLOWED SIGNERS), GPG keys in a keyring of public keys.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError, Location
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.git import run_git
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes
+
+TIMEOUT_SECONDS = 60
+APPROVAL_NAMESPACE = "segwright-approval"
+REVIEW_NAMESPACE = "segwright-review"
+_PRINCIPAL = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9._+@-]{0,254}\Z")
+_COMMIT = re.compile(r"\A[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
+_MAIL = re.compile(r"<([^<>\s]+)>\s*\Z")
+_FIELDS = ("%H", "%T", "%P", "%ae", "%ce", "%G?", "%GS", "%GF", "%(trailers:key=Approved-by,valueonly,separator=%x1f)")
+_FAULTS = {
+    "N": "is not signed",
+    "B": "has a signature that does not fit its content",
+    "E": "has a signature that cannot be checked with the trusted keys",
+    "X": "has a signature that has expired",
+    "Y": "is signed with a key that had expired",
+    "R": "is signed with a key that was revoked",
+}
+
+
+@dataclass(frozen=True)
+class TrustedKeys:
+    """Where the keys of people lie: an allowed-signers file for SSH, a file of exported public keys for GPG, or both."""
+
+    allowed_signers: str = ""
+    gpg_keys: str = ""
+
+
+@dataclass(frozen=True)
+class SignedCommit:
+    """A commit and who signed it. ``signer`` is a principal (SSH) or mail address (GPG), empty where ``fault`` says why not."""
+
+    commit: str
+    tree: str
+    parents: tuple[str, ...]
+    author: str
+    committer: str
+    signer: str
+    fingerprint: str
+    fault: str
+    approved_by: tuple[str, ...] = ()
+
+
+def signed_commits(checkout: str | Path, revisions: Sequence[str], keys: TrustedKeys) -> list[SignedCommit]:
+    """Return the commits of a revision range (words for ``git log``), newest first, each with its signature checked.
+
+    An SSH signature counts only where its key has a principal in the allowed-signers file, valid at the commit's time
+    (git log(1), ``%G?``); a GPG signature where its key is in the given file and neither expired nor revoked. Raises
+    FindingError SW4071 where a file of keys cannot be read, SW4003 where git fails.
+    """
+    place = Location(str(checkout))
+    with _gpg_home(keys) as home:
+        settings = {"gpg.ssh.allowedSignersFile": _key_file(keys.allowed_signers) or os.devnull}
+        words = ["log", "-z", f"--format={'%x1e'.join(_FIELDS)}", *revisions, "--"]
+        done = run_git(checkout, words, codes.GIT_FAILED, settings, {"GNUPGHOME": home}, seconds=300)
+    if done.returncode != 0:
+        raise FindingError(codes.GIT_FAILED.at(done.stderr.strip()[:300] or "git log failed", place))
+    return [_signed(record.split("\x1e")) for record in done.stdout.split("\0") if record.strip()]
+
+
+def _signed(values: Sequence[str]) -> SignedCommit:
+    commit, tree, parents, author, committer, status, signer, fingerprint, trailers = (
+        value.strip() for value in values
+    )
+    ssh = fingerprint.startswith("SHA256:")
+    fault = _FAULTS.get(status, "" if status in ("G", "U") else "has no signature that git can judge")
+    if not fault and (not signer or (ssh and status != "G")):
+        fault = "is signed with a key that nobody here is known by"
+    principal = "" if fault else signer if ssh else _mail_of(signer)
+    if not fault and not principal:
+        fault = "is signed with a key without a mail address"
+    approvers = tuple(_mail_of(name) or name.strip() for name in trailers.split("\x1f") if name.strip())
+    people = (author.lower(), committer.lower(), principal.lower())
+    return SignedCommit(
+        commit, tree, tuple(parents.split()), *people, fingerprint, fault, tuple(a.lower() for a in approvers)
+    )
+
+
+def _mail_of(name: str) -> str:
+    found = _MAIL.search(name)
+    return found.group(1) if found else ""
+
+
+def _key_file(path: str) -> str:
+    """Return the absolute path of a readable file of keys, empty where none is named; FindingError SW4071 otherwise."""
+    if not path:
+        return ""
+    place = Path(path).expanduser()
+    if not place.is_file() or not os.access(place, os.R_OK):
+        raise FindingError(codes.NO_KEYS.at("the file of trusted keys is absent or not readable", Location(path)))
+    return str(place.resolve())
+
+
+@contextmanager
+def _gpg_home(keys: TrustedKeys) -> Iterator[str]:
+    """Give a GPG home that holds the trusted keys and nothing else, so that no key of this account is taken for one."""
+    with tempfile.TemporaryDirectory(prefix="segwright-keys-") as home:
+        source = _key_file(keys.gpg_keys)
+        if source:
+            command = ["gpg", "--batch", "--no-tty", "--quiet", "--homedir", home, "--no-autostart", "--import", source]
+            done = _run(command, b"", source)
+            if done.returncode != 0:
+                raise FindingError(codes.NO_KEYS.at("gpg cannot import the trusted keys", Location(keys.gpg_keys)))
+        yield home
+
+
+def verified_file(path: str | Path, principal: str, namespace: str, keys: TrustedKeys) -> bytes:
+    """Return the content of a file whose detached SSH signature (``PATH.sig``) is the principal's.
+
+    The bytes that were verified are those that are returned. Raises FindingError SW4072 where there is no such signature
+    (ssh-keygen(1), ``-Y verify``), SW4071 where there is no allowed-signers file.
+    """
+    place = Location(str(path))
+    signers = _key_file(keys.allowed_signers)
+    if not signers:
+        raise FindingError(codes.NO_KEYS.at("no allowed-signers file is set", place))
+    if not _PRINCIPAL.match(principal):
+        raise FindingError(
+            codes.BAD_SIGNATURE.at("the approver is not named by a principal such as a mail address", place)
+        )
+    try:
+        content = Path(path).read_bytes()
+        signature = Path(f"{path}.sig").read_bytes()
+    except OSError as error:
+        raise FindingError(codes.BAD_SIGNATURE.at(f"{error.strerror}: the file or its .sig", place)) from error
+    with tempfile.NamedTemporaryFile(prefix="segwright-sig-") as copy:
+        copy.write(signature)
+        copy.flush()
+        command = ["ssh-keygen", "-Y", "verify", "-f", signers, "-I", principal, "-n", namespace, "-s", copy.name]
+        done = _run(command, content, str(path))
+    if done.returncode != 0:
+        raise FindingError(codes.BAD_SIGNATURE.at(f"it is not signed by {principal} for {namespace}", place))
+    return content
+
+
+def _run(command: Sequence[str], given: bytes, about: str) -> subprocess.CompletedProcess[bytes]:
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "GNUPG", "SSH_"))}
+    environment["LC_ALL"] = "C"
+    try:
+        return subprocess.run(
+            command, input=given, capture_output=True, timeout=TIMEOUT_SECONDS, check=False, env=environment
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        text = f"{command[0]}: {type(error).__name__}"
+        raise FindingError(codes.NO_KEYS.at(text, Location(about), "install openssh-client or gnupg")) from error

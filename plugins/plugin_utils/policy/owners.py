@@ -1,0 +1,75 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which teams own which file of a policy directory, and how critical what it describes is: one answer for CODEOWNERS and for apply."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import CRITICALITIES, Site
+
+LOCK = "members.lock.json"
+LEAST_CRITICAL = CRITICALITIES[-1]
+
+
+def site_team(site: Site) -> str:
+    """Return the team for what belongs to no zone, empty where approvers.yml names none."""
+    return site.approvers.site if site.approvers else ""
+
+
+def segment_teams(site: Site, name: str) -> frozenset[str]:
+    """Return the owners of a segment: its own and its zone's."""
+    segment = site.segments[name]
+    zone = site.zones.get(segment.zone)
+    return frozenset((segment.owner, *((zone.owner,) if zone else ())))
+
+
+def ownership(site: Site, path: str, moved_segments: Iterable[str] = ()) -> tuple[frozenset[str], str]:
+    """Return (owning teams, highest criticality) of a file, its path relative to the policy directory.
+
+    Segment and evidence files belong to the owners of segment and zone, everything else to the site's team. The lock belongs
+    to the owners of the segments whose members moved (``moved_segments``), and to the site's team where none is known.
+    """
+    if path == LOCK:
+        named = [name for name in moved_segments if name in site.segments]
+    else:
+        named = [name for name, segment in site.segments.items() if _describes(site, path, name, segment.zone)]
+    if not named:
+        team = site_team(site)
+        return frozenset((team,) if team else ()), _worst(site, site.segments if path != LOCK else ())
+    teams = frozenset(team for name in named for team in segment_teams(site, name))
+    return teams, _worst(site, named)
+
+
+def _describes(site: Site, path: str, name: str, zone: str) -> bool:
+    segment = site.segments[name]
+    return path in (segment.location.file, f"{zone}/{name}.yml", f"evidence/{name}.json")
+
+
+def _worst(site: Site, names: Iterable[str]) -> str:
+    found = [CRITICALITIES.index(site.segments[name].criticality) for name in names]
+    return CRITICALITIES[min(found)] if found else LEAST_CRITICAL
+
+
+def codeowners(site: Site, prefix: str = "policies") -> str:
+    """Return a CODEOWNERS file (GitHub, GitLab, Gitea) for a policy directory at ``prefix`` of its repository; the last match counts.
+
+    Raises KeyError where the site has no approvers.yml or an owner has no team in it.
+    """
+    if site.approvers is None:
+        raise KeyError("approvers.yml")
+    root = "/" + prefix.strip("./") if prefix.strip("./") else ""
+    lines = [
+        "# Made from approvers.yml and the owners of zones and segments; made anew with every change of them.",
+        f"{root}/ {_people(site, (site.approvers.site,))}",
+    ]
+    for name, segment in sorted(site.segments.items(), key=lambda item: (item[1].zone, item[0])):
+        who = _people(site, sorted(segment_teams(site, name)))
+        lines += [f"{root}/{segment.zone}/{name}.yml {who}", f"{root}/evidence/{name}.json {who}"]
+    return "\n".join(lines) + "\n"
+
+
+def _people(site: Site, teams: Iterable[str]) -> str:
+    assert site.approvers is not None
+    return " ".join(dict.fromkeys(person for team in teams for person in site.approvers.teams[team]))
