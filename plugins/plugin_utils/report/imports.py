@@ -1,0 +1,57 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Markdown of imports and of conformance with a MUD file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.report.text import (
+    code,
+    finding_rows,
+    md,
+    md_table,
+)
+
+FINDING_HEAD = ("code", "where", "what", "what to do")
+ROW_LIMIT = 100
+
+
+def import_markdown(result: Mapping[str, Any]) -> str:
+    """Return the report of an import, for the pull request that brings it."""
+    lines = [f"# Import of {md(result['source'])} into {code(result['segment'])}", "", md(result["summary"]) + ".", ""]
+    mud = result.get("mud")
+    if mud:
+        lines += [f"MUD URL {code(mud['url'])}, last updated {md(mud['last_update'] or 'at no stated time')}.", ""]
+    if result["rules"]:
+        lines += ["## New rules", "", *(f"- {code(rule)}" for rule in result["rules"][:ROW_LIMIT]), ""]
+    if result["permitted_already"]:
+        names = ", ".join(code(rule) for rule in result["permitted_already"][:ROW_LIMIT])
+        lines += [f"Permitted already: {names}.", ""]
+    if result.get("unbound"):
+        rows = [(code(peer), count) for peer, count in sorted(result["unbound"].items())]
+        lines += ["## Peers that nobody has named", "", md_table(("peer", "entries"), rows), ""]
+    if result.get("difference"):
+        lines += _difference(result["difference"])
+    for key, title in (("gate", "What the gate would refuse"), ("errors", "Errors"), ("warnings", "Remarks")):
+        found = result.get(key) or []
+        if found:
+            lines += [f"## {title} ({len(found)})", "", md_table(FINDING_HEAD, finding_rows(found[:ROW_LIMIT])), ""]
+    return "\n".join(lines)
+
+
+def _difference(difference: Mapping[str, Any]) -> list[str]:
+    lines = ["## The imported policy, compiled, against the list", ""]
+    if difference["equal"]:
+        return [*lines, "No packet is treated differently.", ""]
+    for key, title in (
+        ("only_in_list", "Permitted by the list, not by the policy"),
+        ("only_in_policy", "Permitted by the policy, not by the list"),
+        ("not_modelled", "Depends on what is not modelled"),
+    ):
+        boxes = difference[key]
+        if boxes:
+            lines += [f"{title}:", "", *(f"- {code(box['text'])}" for box in boxes[:ROW_LIMIT]), ""]
+    return lines

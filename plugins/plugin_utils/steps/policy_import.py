@@ -1,0 +1,139 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Import: what a maker or a device says, as rules for review. Writes policy files and its reports, and no target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import read_text, write_atomic, write_json
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError, errors_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.json_io import SIZE_LIMIT_BYTES
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.loader import load_site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.mud import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.mud.binding import Resolution, bind
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.mud.pairing import permissions_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.mud.reader import read_mud
+from ansible_collections.segwright.microseg.plugins.plugin_utils.report.imports import import_markdown
+from ansible_collections.segwright.microseg.plugins.plugin_utils.report.results import result
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.arguments import commit_name, paths_of, today_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.imported_files import Written, write_import
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
+
+MUD = "mud"
+
+
+def run_import(values: dict[str, Any]) -> dict[str, Any]:
+    """Import a MUD file, write what is proposed and return the result; in check mode only say what would be written."""
+    paths = paths_of(values)
+    return import_mud(values, paths, loaded_site(paths))
+
+
+def loaded_site(paths: Paths) -> Site:
+    """Return the site of the policy directory; FindingError where its documents cannot be read."""
+    loaded = load_site(paths.policy)
+    if loaded.site is None:
+        raise FindingError(*errors_of(loaded.findings))
+    return loaded.site
+
+
+def known_segment(site: Site, name: str) -> str:
+    """Return the name of a segment of the site; FindingError SW2824 for another name."""
+    if name not in site.segments:
+        raise FindingError(codes.NO_SEGMENT.at(f"segment {ascii(name)[:60]} is not defined"))
+    return name
+
+
+def source_text(values: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the text to import and its name for findings: ``content``, or the file ``src``."""
+    if values.get("content"):
+        return str(values["content"]), "content"
+    source = Path(str(values["src"])).expanduser()
+    return read_text(source, SIZE_LIMIT_BYTES), source.name
+
+
+def import_mud(values: dict[str, Any], paths: Paths, site: Site) -> dict[str, Any]:
+    """Import a MUD file into the segment's file, and into those of segments that open to it."""
+    segment = known_segment(site, values["segment"])
+    text, name = source_text(values)
+    mud = read_mud(text, name)
+    permissions, findings = permissions_of(mud)
+    made = bind(site, segment, mud, permissions, values.get("bindings") or {}, _resolutions(values))
+    found = [*mud.findings, *findings, *made.findings]
+    if values.get("strict") and errors_of(found):
+        raise FindingError(*errors_of(found))
+    written = write_import(
+        paths.policy, site, made.rules, made.services, made.networks, today_of(values), values["check_mode"]
+    )
+    content = {
+        "format": MUD,
+        "source": name,
+        "segment": segment,
+        "mud": {
+            "url": mud.url,
+            "manufacturer": mud.authority,
+            "model": mud.model_name,
+            "systeminfo": mud.systeminfo,
+            "last_update": mud.last_update,
+        },
+        "counts": {
+            "entries": len(mud.entries),
+            "conversations": len(permissions),
+            "rules": sum(len(rules) for rules in made.rules.values()),
+            "new rules": len(written.added),
+            "peers not named": len(made.unbound),
+        },
+        "bound": made.bound,
+        "unbound": made.unbound,
+    }
+    return imported(values, paths, found, written, content)
+
+
+def _resolutions(values: Mapping[str, Any]) -> dict[str, Resolution]:
+    found = {}
+    day = str(values.get("resolved_on") or today_of(values).isoformat())
+    for host, addresses in (values.get("resolved") or {}).items():
+        listed = [addresses] if isinstance(addresses, str) else list(addresses)
+        found[str(host)] = Resolution(tuple(str(address) for address in listed), day)
+    return found
+
+
+def imported(
+    values: Mapping[str, Any], paths: Paths, found: list[Any], written: Written, content: dict[str, Any]
+) -> dict[str, Any]:
+    """Write import.json and import.md and return the action's result."""
+    content |= {
+        "rules": sorted(written.added),
+        "permitted_already": sorted(written.covered),
+        "files": sorted(written.files),
+        "gate": [finding.as_dict() for finding in written.gate],
+    }
+    made = result("import", found, commit_name(paths.policy), **content)
+    made["summary"] = _summary(made)
+    if not values["check_mode"]:
+        write_json(paths.output / "import.json", made)
+        write_atomic(paths.output / "import.md", import_markdown(made))
+    answer: dict[str, Any] = {
+        "changed": bool(written.files),
+        "summary": made["summary"],
+        "counts": made["counts"],
+        "files": made["files"],
+        "rules": made["rules"],
+        "gate": made["gate"],
+        "findings": [*made["errors"], *made["warnings"]],
+        "report": str(paths.output / "import.md"),
+    }
+    answer |= {key: made[key] for key in ("bound", "unbound", "difference", "not_imported") if key in made}
+    if values["diff_mode"]:
+        answer["diff"] = written.diff()
+    return answer
+
+
+def _summary(made: Mapping[str, Any]) -> str:
+    counts = ", ".join(f"{value} {key}" for key, value in made["counts"].items())
+    gate = f"; the gate would refuse with {len(made['gate'])} new errors" if made["gate"] else ""
+    return f"{made['source']}: {counts}; {len(made['files'])} files{gate}"
