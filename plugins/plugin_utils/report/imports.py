@@ -55,3 +55,58 @@ def _difference(difference: Mapping[str, Any]) -> list[str]:
         if boxes:
             lines += [f"{title}:", "", *(f"- {code(box['text'])}" for box in boxes[:ROW_LIMIT]), ""]
     return lines
+
+
+def conformance_markdown(result: Mapping[str, Any]) -> str:
+    """Return the report of a MUD file against traffic and policy."""
+    lines = [
+        f"# {md(result['source'])} and segment {code(result['segment'])}",
+        "",
+        md(result["summary"]) + ".",
+        "",
+        "What is declared and what is allowed are compared for all packets; what was seen is what was recorded, no more.",
+        "",
+        f"## Declared by the maker ({len(result['declared'])})",
+        "",
+    ]
+    rows = [
+        (code(item["entry"]), md(", ".join(item["peers"])), md(item["opener"]), _service(item), item["seen"], item["allowed"])
+        for item in result["declared"][:ROW_LIMIT]
+    ]  # fmt: skip
+    lines += [md_table(("entry", "peer", "opened by", "service", "flows seen", "allowed"), rows), ""]
+    odd = [row for row in result["seen"] if not (row["declared"] and row["allowed"])]
+    if odd:
+        lines += [f"## Seen, and not both declared and allowed ({len(odd)})", ""]
+        head = ("client", "server", "service", "flows", "days", "declared", "allowed", "doubt")
+        body = [
+            (
+                code(row["client"]), code(row["server"]), code(f"{row['protocol']}/{row['port']}"), row["flows"],
+                row["days"], _yes(row["declared"]), _yes(row["allowed"]), md(row["doubt"]),
+            )
+            for row in odd[:ROW_LIMIT]
+        ]  # fmt: skip
+        lines += [md_table(head, body), ""]
+    for key, title in (
+        ("declared_not_allowed", "Declared, and denied by the policy"),
+        ("allowed_not_declared", "Allowed by the policy, and not declared"),
+    ):
+        boxes = result[key]
+        if boxes:
+            lines += [f"## {title} ({len(boxes)})", "", *(f"- {code(box['text'])}" for box in boxes[:ROW_LIMIT]), ""]
+    if result.get("unbound"):
+        names = [(code(peer), count) for peer, count in sorted(result["unbound"].items())]
+        lines += ["## Peers that nobody has named: not compared", "", md_table(("peer", "entries"), names), ""]
+    found = [*result["errors"], *result["warnings"]]
+    if found:
+        lines += [f"## Remarks ({len(found)})", "", md_table(FINDING_HEAD, finding_rows(found[:ROW_LIMIT])), ""]
+    return "\n".join(lines)
+
+
+def _service(item: Mapping[str, Any]) -> str:
+    ports = ", ".join(f"{low}" if low == high else f"{low}-{high}" for low, high in item["ports"])
+    protocol = "any" if item["protocol"] is None else item["protocol"]
+    return code(f"{protocol}/{ports or 'any'}")
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"

@@ -20,6 +20,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.mud.pair
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.mud.reader import read_mud
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.imports import import_markdown
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.results import result
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps import codes as step_codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.arguments import commit_name, paths_of, today_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.imported_files import Written, write_import
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
@@ -52,6 +53,8 @@ def source_text(values: Mapping[str, Any]) -> tuple[str, str]:
     """Return the text to import and its name for findings: ``content``, or the file ``src``."""
     if values.get("content"):
         return str(values["content"]), "content"
+    if not values.get("src"):
+        raise FindingError(step_codes.BAD_ARGUMENT.at("one of src and content is needed"))
     source = Path(str(values["src"])).expanduser()
     return read_text(source, SIZE_LIMIT_BYTES), source.name
 
@@ -62,7 +65,7 @@ def import_mud(values: dict[str, Any], paths: Paths, site: Site) -> dict[str, An
     text, name = source_text(values)
     mud = read_mud(text, name)
     permissions, findings = permissions_of(mud)
-    made = bind(site, segment, mud, permissions, values.get("bindings") or {}, _resolutions(values))
+    made = bind(site, segment, mud, permissions, values.get("bindings") or {}, resolutions(values))
     found = [*mud.findings, *findings, *made.findings]
     if values.get("strict") and errors_of(found):
         raise FindingError(*errors_of(found))
@@ -93,7 +96,8 @@ def import_mud(values: dict[str, Any], paths: Paths, site: Site) -> dict[str, An
     return imported(values, paths, found, written, content)
 
 
-def _resolutions(values: Mapping[str, Any]) -> dict[str, Resolution]:
+def resolutions(values: Mapping[str, Any]) -> dict[str, Resolution]:
+    """Return the addresses that the arguments give for host names."""
     found = {}
     day = str(values.get("resolved_on") or today_of(values).isoformat())
     for host, addresses in (values.get("resolved") or {}).items():

@@ -18,6 +18,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.catalogue import (
     Catalogue,
     Traffic,
+    collapsed,
     usable_ports,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
@@ -48,9 +49,20 @@ class Resolution:
     day: str
 
 
+@dataclass(frozen=True)
+class BoundPermission:
+    """A permission whose peers are known here: names of segments and network sets."""
+
+    permission: Permission
+    names: tuple[str, ...]
+
+
 @dataclass
 class BoundRules:
-    """What an import proposes: rules by client segment as the files have them, and the new names they need."""
+    """What an import proposes: rules by client segment as the files have them, and the new names they need.
+
+    ``permissions`` are those whose peers are known, whether or not a rule can say them.
+    """
 
     rules: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     services: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -58,6 +70,7 @@ class BoundRules:
     bound: dict[str, list[str]] = field(default_factory=dict)
     unbound: dict[str, int] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
+    permissions: list[BoundPermission] = field(default_factory=list)
 
     def add(self, client: str, rule: dict[str, Any]) -> None:
         """Add a rule unless one of its id is there, which then permits the same."""
@@ -101,6 +114,7 @@ class _Binder:
             names = self._peers(permission)
             if not names:
                 continue
+            self.made.permissions.append(BoundPermission(permission, names))
             service = self._service(permission)
             for name in names:
                 self._rule(permission, name, service)
@@ -126,7 +140,7 @@ class _Binder:
     def _peers(self, permission: Permission) -> tuple[str, ...]:
         """Return the site's names of a permission's peers; empty where that cannot be said, with a finding."""
         peers = permission.peers
-        groups = [peer for peer in peers if peer.kind == "address" and _is_group(peer.value)]
+        groups = [peer for peer in peers if peer.kind == "address" and is_group(peer.value)]
         if groups and {peer.kind for peer in peers} <= {"address", "local_networks"} and len(groups) == 1:
             # A group or broadcast address is no member of a local network: the condition says only how far it goes.
             self.used.add("local-networks")
@@ -170,12 +184,15 @@ class _Binder:
 
     def _host(self, host: str) -> tuple[str, ...]:
         for name, network in sorted(self.site.networks.items()):
-            names = {item.name.rstrip(".").lower() for item in getattr(network, "names", ())}
-            if names == {host}:
+            if {item.name.rstrip(".").lower() for item in network.names} == {host}:
                 return (name,)
         known = self.resolutions.get(host)
         if known is None:
             return ()
+        wanted = collapsed(known.addresses)
+        for name, network in sorted(self.site.networks.items()):
+            if not network.names and collapsed(network.prefixes) == wanted:
+                return (name,)
         return (self.catalogue.host_name(host, known.addresses, known.day, f"Named by {self._source()}"),)
 
     def _source(self) -> str:
@@ -217,6 +234,7 @@ def _key(text: str) -> str:
     return f"{kind} {value.strip().lower() if kind in ('manufacturer', 'dns') else value.strip()}".rstrip()
 
 
-def _is_group(prefix: str) -> bool:
+def is_group(prefix: str) -> bool:
+    """Return whether a prefix is of multicast groups, or the limited broadcast."""
     network = ipaddress.ip_network(prefix)
     return network.is_multicast or (network.version == 4 and prefix == "255.255.255.255/32")

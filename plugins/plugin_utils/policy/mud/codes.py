@@ -130,3 +130,33 @@ WIDER = Code(
 NO_SEGMENT = Code(
     "SW2824", "error", "the segment to import into or export from is not defined", "name a segment of the policy"
 )
+OPENER_LOST = Code(
+    "SW2825",
+    "warning",
+    "a MUD file cannot say who opens this",
+    "the exported entry lets either end begin; for TCP the direction is kept",
+)
+NOT_DECLARED = Code(
+    "SW2826",
+    "warning",
+    "the devices do what their maker does not declare",
+    "ask the maker, or look at the device: a changed firmware, a misuse or an intruder looks like this",
+)
+DECLARED_DENIED = Code(
+    "SW2827",
+    "warning",
+    "the policy denies what the maker declares and the devices do",
+    "add the rule, or have its owner confirm that the device is fine without it",
+)
+NEVER_DECLARED = Code(
+    "SW2828",
+    "info",
+    "the policy permits what the maker does not declare",
+    "narrow the rule, unless the site needs it for reasons of its own",
+)
+NO_ADDRESSES = Code(
+    "SW2829",
+    "warning",
+    "the segment has no devices with addresses, so nothing can be compared",
+    "run propose to refresh members.lock.json",
+)

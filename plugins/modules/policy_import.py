@@ -1,0 +1,150 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: policy_import
+short_description: Import a MUD file as rules for review
+version_added: 1.0.0
+description:
+  - Reads a manufacturer usage description (RFC 8520) and adds what it declares to the policy directory as rules of origin V(mud), with the
+    services and network sets that they need. Rules that stand are never changed or removed.
+  - What no rule can say is a finding with the line in the file, never dropped silently. A MUD file is a claim of whoever wrote it.
+    Its signature is not checked here.
+  - The changed documents are checked in a copy first. RV(gate) has the errors that the gate would find then.
+options:
+  policy_dir:
+    description:
+      - Directory with the policy documents.
+    type: path
+    default: policies
+  data_dir:
+    description:
+      - Directory where the loop keeps flows, register and results.
+    type: path
+    default: .microseg
+  output_dir:
+    description:
+      - Directory for reports. V(out) below O(data_dir) where not given.
+    type: path
+  format:
+    description:
+      - What the text is.
+    type: str
+    required: true
+    choices: [mud]
+  segment:
+    description:
+      - Segment whose devices the text is about.
+    type: str
+    required: true
+  src:
+    description:
+      - File that holds the text. Either this or O(content).
+    type: path
+  content:
+    description:
+      - The text itself. Either this or O(src).
+    type: str
+  bindings:
+    description:
+      - Who plays the roles of the MUD file on this site. Keys name a peer as the findings do, V(my-controller), V(local-networks),
+        V(same-manufacturer), V(controller URI), V(manufacturer HOST), V(model URL), V(dns HOST) or V(any); values are
+        lists of segments and network sets.
+      - A peer without a binding is a finding, and nothing is imported for it. Without a binding the controllers for names and time
+        are the site's infrastructure, and V(same-manufacturer) is the segment itself.
+    type: dict
+  resolved:
+    description:
+      - Addresses of host names, as lists by name. Nothing is resolved here, since a list must not change by itself.
+    type: dict
+  resolved_on:
+    description:
+      - The day of O(resolved), as V(YYYY-MM-DD). Today where not given.
+    type: str
+  today:
+    description:
+      - The date, as V(YYYY-MM-DD), at which expiry is judged. Today where not given.
+    type: str
+attributes:
+  check_mode:
+    support: full
+    description: Says what would be written and writes nothing.
+  diff_mode:
+    support: full
+    description: Shows the changed policy files.
+requirements:
+  - pyyaml
+  - ruamel.yaml
+  - jsonschema
+  - duckdb
+  - pyarrow
+  - numpy
+author:
+  - Segwright contributors (@segwright)
+"""
+
+EXAMPLES = r"""
+- name: Import what the pump's maker declares
+  segwright.microseg.policy_import:
+    format: mud
+    segment: infusion_pumps
+    src: pump.mud.json
+    bindings:
+      my-controller: [pump_servers]
+      local-networks: [pump_servers]
+    resolved:
+      update.pump.example: [192.0.2.80]
+  register: imported
+
+- name: Nobody who plays a role is left out
+  ansible.builtin.assert:
+    that: imported.unbound == {}
+"""
+
+RETURN = r"""
+bound:
+  description: The segments and network sets by the peer of the file that they stand for.
+  returned: success
+  type: dict
+counts:
+  description: Entries, conversations and rules.
+  returned: success
+  type: dict
+files:
+  description: Changed files of the policy directory.
+  returned: success
+  type: list
+  elements: str
+findings:
+  description: What could not be imported and what a reviewer should know, each with its line.
+  returned: success
+  type: list
+  elements: dict
+gate:
+  description: Errors that the documents have with the import and did not have before, for example a conduit that is missing.
+  returned: success
+  type: list
+  elements: dict
+report:
+  description: Path of import.md; import.json lies beside it.
+  returned: success
+  type: str
+rules:
+  description: Ids of the new rules.
+  returned: success
+  type: list
+  elements: str
+summary:
+  description: One sentence.
+  returned: success
+  type: str
+unbound:
+  description: Peers that no binding names, with the number of their entries.
+  returned: success
+  type: dict
+"""
