@@ -108,7 +108,15 @@ def text_diff(before: str, after: str, name: str = "") -> str:
 
 
 # Which dialect the ``content`` of an object is written in (enforce/model.py).
-DIALECTS = {"downloadable_acl": "dacl", "sgacl": "sgacl", "access_list": "ios", "ruleset": "nftables"}
+DIALECTS = {
+    "downloadable_acl": "dacl",
+    "sgacl": "sgacl",
+    "access_list": "ios",
+    "ipv6_access_list": "ios_ipv6",
+    "nxos_access_list": "nxos",
+    "asa_access_list": "asa",
+    "ruleset": "nftables",
+}
 # What says who an object belongs to, not what it does; writing only that would rename a DACL on every switch for nothing.
 NOT_MEANING = frozenset(("owned", "internal", "description"))
 

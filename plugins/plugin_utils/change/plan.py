@@ -26,6 +26,9 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredTarget
 
 KIND = "plan"
+# What the compiler renders and no target writes yet.
+NO_TARGET = frozenset({"nxos", "asa"})
+UNWRITTEN = frozenset({"ipv6_access_list", "ipv6_attachment"})
 PRUNE = "prune"
 _HASH = re.compile(r"\A[0-9a-f]{64}\Z")
 
@@ -197,12 +200,19 @@ def build_plan(
 
 
 def left_out(targets: Mapping[str, Target], desired: Sequence[DesiredTarget]) -> list[Finding]:
-    """Return a warning for each target of the policy that this run does not connect to."""
-    return [
-        codes.NOT_PLANNED.at(f"{item.host} ({item.platform}) is not among the targets of this run")
-        for item in desired
-        if item.host not in targets
-    ]
+    """Return a warning for each target of the policy that this run does not connect to, and for what no target can write yet."""
+    found = []
+    for item in desired:
+        kinds = sorted({part.kind for part in item.objects} & UNWRITTEN)
+        if item.platform in NO_TARGET:
+            text = f"{item.host}: nothing writes to platform {item.platform} yet; policy_render has its lists"
+            found.append(codes.NOT_WRITTEN.at(text))
+        elif item.host not in targets:
+            found.append(codes.NOT_PLANNED.at(f"{item.host} ({item.platform}) is not among the targets of this run"))
+        elif kinds:
+            text = f"{item.host}: nothing writes {', '.join(kinds)} yet; policy_render has their texts"
+            found.append(codes.NOT_WRITTEN.at(text))
+    return found
 
 
 def _with_id(plan: Plan) -> Plan:

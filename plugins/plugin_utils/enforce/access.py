@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.index import SiteIndex
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.lines import (
     ListBuilder,
     add_access_bootstrap,
@@ -17,61 +18,81 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.lines i
     reply_aces,
     rule_label,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.management import add_management
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import Origin, PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.naming import owned_name
-from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import (
-    addresses_of_name,
-    dhcp_servers,
-    matches_of,
-    member_addresses,
-    rules_from,
-    rules_to,
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
+    Assignment,
+    EnforcementPoint,
+    Rule,
+    Site,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Assignment, EnforcementPoint, Site
 
-FAMILY = 4
+GROUPS = {4: IntervalSet.of((0xE0000000, 0xEFFFFFFF)), 6: IntervalSet.of((0xFF << 120, (1 << 128) - 1))}
 
 
-def access_list(site: Site, point: EnforcementPoint, assignment: Assignment) -> tuple[PointList, list[Finding]]:
-    """Return the list for one segment at an access point, and what cannot be expressed.
+def access_lists(
+    index: SiteIndex, point: EnforcementPoint, assignment: Assignment
+) -> tuple[list[PointList], list[Finding]]:
+    """Return the lists for one segment at an access point, and what cannot be expressed: IPv4, and IPv6 where it has such addresses.
 
     The source of every line is ``any``: the switch puts the endpoint's address in its place for a DACL
-    (facts/ise.md section 3), and a port carries only its own endpoint for a port ACL.
+    (facts/ise.md section 3), and a port carries only its own endpoint for a port ACL. A rule for some devices only names them in a
+    port ACL; a DACL is the same for all devices of the segment and permits it to all of them, which a finding says.
     """
-    segment = assignment.segment
-    builder = ListBuilder()
-    findings = _ipv6_findings(site, point, assignment)
-    serves_dhcp = member_addresses(site, segment, FAMILY).overlaps(dhcp_servers(site))
-    add_access_bootstrap(builder, point.location, serves_dhcp)
-    for rule in rules_from(site, segment):
-        destination = addresses_of_name(site, rule.to, FAMILY)
-        if destination is not None and not destination:
-            findings.append(codes.EMPTY_END.at(f"rule {rule.id}: {rule.to} has no IPv4 address", rule.location))
-            continue
-        for _service, match in matches_of(site, rule.services, FAMILY):
-            label = rule_label("rule", rule.id)
-            builder.add(forward_ace(FAMILY, match, None, destination, label), Origin("rule", rule.id, rule.location))
-    for rule in rules_to(site, segment, FAMILY):
-        clients = member_addresses(site, rule.client, FAMILY)
-        if not clients:
-            findings.append(codes.EMPTY_END.at(f"rule {rule.id}: {rule.client} has no IPv4 address", rule.location))
-            continue
-        for _service, match in matches_of(site, rule.services, FAMILY):
-            label = rule_label("reply", rule.id)
-            for ace in reply_aces(FAMILY, match, None, clients, label):
-                builder.add(ace, Origin("reply", rule.id, rule.location))
-    permit_rest = assignment.stage != "enforce"
-    builder.add(closing_ace(FAMILY, permit_rest), Origin("default", location=assignment.location))
+    lists: list[PointList] = []
+    findings: list[Finding] = []
     interfaces: tuple[str, ...] = ()
     if point.kind == "port_acl":
-        interfaces, more = _interfaces(site, point, assignment)
-        findings.extend(more)
+        interfaces, findings = _interfaces(index.site, point, assignment)
+    for family in (4, 6):
+        if family == 4 or index.members(assignment.segment, 6):
+            listing, found = _access_list(index, point, assignment, family, interfaces)
+            lists.append(listing)
+            findings += found
+    return lists, findings
+
+
+def list_name(segment: str, family: int) -> str:
+    """Return the name of a segment's list of one family."""
+    return owned_name(segment) if family == 4 else owned_name(segment, "v6")
+
+
+def _access_list(
+    index: SiteIndex, point: EnforcementPoint, assignment: Assignment, family: int, interfaces: tuple[str, ...]
+) -> tuple[PointList, list[Finding]]:
+    segment = assignment.segment
+    own = index.members(segment, family)
+    builder = ListBuilder()
+    findings: list[Finding] = []
+    rules = index.site.segments[segment].allow
+    groups = any(_to_groups(index, rule, family) for rule in rules)
+    add_access_bootstrap(builder, point.location, family == 4 and own.overlaps(index.dhcp), family, groups)
+    add_management(builder, index, family, own)
+    for rule in rules:
+        findings += _forward(index, point, rule, family, builder)
+    for rule in index.rules_to(segment, family):
+        clients = index.clients(rule, family)
+        if not clients:
+            if index.clients(rule, 10 - family) and index.members(segment, 10 - family):
+                continue  # the rule is one of the other family
+            findings.append(
+                codes.EMPTY_END.at(f"rule {rule.id}: {rule.client} has no IPv{family} address", rule.location)
+            )
+            continue
+        label, origin = rule_label("reply", rule.id), Origin("reply", rule.id, rule.location)
+        for match in index.matches(rule.services, family):
+            for ace in reply_aces(family, match, None, clients, label):
+                builder.add(ace, origin)
+    permit_rest = assignment.stage != "enforce"
+    builder.add(closing_ace(family, permit_rest), Origin("default", location=assignment.location))
     listing = PointList(
         point=point.id,
         kind=point.kind,
         platform=point.platform,
         host=point.host,
-        name=owned_name(segment),
+        name=list_name(segment, family),
         stage=assignment.stage,
         aces=tuple(builder.aces),
         default_permit=permit_rest,
@@ -79,15 +100,38 @@ def access_list(site: Site, point: EnforcementPoint, assignment: Assignment) -> 
         segment=segment,
         interfaces=interfaces,
         origins=builder.origins,
+        family=family,
     )
     return listing, findings
 
 
-def _ipv6_findings(site: Site, point: EnforcementPoint, assignment: Assignment) -> list[Finding]:
-    if not member_addresses(site, assignment.segment, 6):
-        return []
-    text = f"segment {assignment.segment} has IPv6 addresses, and the list at {point.id} filters IPv4 only"
-    return [codes.IPV6_NOT_FILTERED.at(text, assignment.location)]
+def _forward(index: SiteIndex, point: EnforcementPoint, rule: Rule, family: int, builder: ListBuilder) -> list[Finding]:
+    """Add the lines of a rule of the segment's own devices."""
+    destination = index.addresses(rule.to, family)
+    if destination is not None and not destination:
+        if index.addresses(rule.to, 10 - family) and index.members(rule.client, 10 - family):
+            return []  # the rule is one of the other family
+        return [codes.EMPTY_END.at(f"rule {rule.id}: {rule.to} has no IPv{family} address", rule.location)]
+    source = None
+    findings = []
+    if rule.devices:
+        if point.kind == "port_acl":
+            source = index.clients(rule, family)
+            if not source:
+                return []
+        else:
+            text = f"rule {rule.id}: the list at {point.id} permits it to all devices of {rule.client}, not only to those it names"
+            findings.append(codes.WIDER_DEVICES.at(text, rule.location))
+    label, origin = rule_label("rule", rule.id), Origin("rule", rule.id, rule.location)
+    for match in index.matches(rule.services, family):
+        builder.add(forward_ace(family, match, source, destination, label), origin)
+    return findings
+
+
+def _to_groups(index: SiteIndex, rule: Rule, family: int) -> bool:
+    """Return whether a rule names multicast addresses; ``any`` does not mean them alone."""
+    addresses = index.addresses(rule.to, family)
+    return addresses is not None and addresses.overlaps(GROUPS[family])
 
 
 def _interfaces(site: Site, point: EnforcementPoint, assignment: Assignment) -> tuple[tuple[str, ...], list[Finding]]:
@@ -116,7 +160,7 @@ def shared_ports(site: Site, point: EnforcementPoint, lists: Sequence[PointList]
     findings = []
     wanted: dict[str, str] = {}
     for listing in lists:
-        for interface in listing.interfaces:
+        for interface in listing.interfaces if listing.family == 4 else ():
             first = wanted.setdefault(interface, listing.segment)
             if first != listing.segment:
                 text = f"{point.host} {interface}: the lists of {first} and of {listing.segment} are both for this port"

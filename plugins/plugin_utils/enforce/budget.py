@@ -18,10 +18,18 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
 
 # The limits of dialects/limits that a list of each kind is held against, where the policy says nothing else.
-CLASSES: Mapping[str, str] = {"dacl": "ise_dacl", "sgacl": "sgacl", "port_acl": "port_acl", "firewall": "nftables"}
+CLASSES: Mapping[str, str] = {
+    "dacl": "ise_dacl",
+    "sgacl": "sgacl",
+    "port_acl": "port_acl",
+    "router_acl": "port_acl",
+    "firewall": "nftables",
+}
 NEAR = 0.8
 # An entry as its platform reads it: a Cisco line with or without its number, or an nftables rule.
-_ENTRY = re.compile(r"\s*(?:\d+ )?(?:permit|deny) |.* counter (?:accept|drop)\b")
+_ENTRY = re.compile(
+    r"\s*(?:sequence )?(?:\d+ )?(?:permit|deny) |.* counter (?:accept|drop)\b|access-list \S+ extended (?:permit|deny) "
+)
 
 
 def size_of(listing: PointList) -> dict[str, int]:

@@ -29,7 +29,7 @@ UNSUPPORTED_POINT = Code(
     "SW3005",
     "error",
     "an enforcement point has a kind or platform that is not supported",
-    "use firewall, dacl, sgacl or port_acl",
+    "use firewall, dacl, sgacl, port_acl or router_acl",
 )
 NO_INTERFACES = Code(
     "SW3006",
@@ -58,12 +58,48 @@ MATRIX_TOO_LARGE = Code(
 IPV6_NOT_FILTERED = Code(
     "SW3011",
     "warning",
-    "a list for IPv4 does not filter IPv6",
-    "enforce the segment at a firewall too, or turn IPv6 off on its devices",
+    "the cells of a matrix do not filter IPv6",
+    "many switches pass IPv6 whatever a cell says: give the segment a DACL or port ACL, which have IPv6 lists, or a firewall",
 )
 CELL_WIDER = Code(
     "SW3012",
     "warning",
     "a cell permits more than a rule",
     "make a segment of the addresses, or enforce the rule at a point that sees addresses",
+)
+UNKNOWN_PATH = Code(
+    "SW3013",
+    "warning",
+    "it is not known which points a conversation crosses",
+    "say it in enforcement.yml (tags, paths.outside, paths.routes), or collect where the devices are attached",
+)
+GROUP_ANSWERS = Code(
+    "SW3014",
+    "info",
+    "answers to a rule for multicast or broadcast have no lines",
+    "where devices answer, write a rule from their segment back, or one to them by name",
+)
+INBOUND_NOT_SEEN = Code(
+    "SW3015",
+    "info",
+    "a list on the port sees nothing of what is sent to the device",
+    "add a firewall, a router_acl or a matrix for the segment where strangers must not reach its devices",
+)
+UNTAGGED = Code(
+    "SW3016",
+    "info",
+    "a matrix does not judge conversations without two tags",
+    "assign the server's segment to the matrix, or enforce the client at a point that sees addresses",
+)
+WIDER_DEVICES = Code(
+    "SW3017",
+    "warning",
+    "a list permits a rule to more devices than it names",
+    "make a segment of the devices, or enforce the rule at a firewall, router_acl or port_acl, which see addresses",
+)
+MEMBERS_ELSEWHERE = Code(
+    "SW3018",
+    "warning",
+    "a gateway does not see some devices of a segment that is assigned to it",
+    "add the interface of their subnet to the point, or assign another point",
 )

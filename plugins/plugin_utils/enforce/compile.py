@@ -7,29 +7,42 @@ from __future__ import annotations
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, sorted_findings
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce import codes
-from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.access import access_list, shared_ports
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.access import access_lists, shared_ports
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.blind import blind_findings
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.budget import budget_findings
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.desired import desired_targets
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.firewall import firewall_list
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.gateway import gateway_lists
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.index import SiteIndex
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.matrix import matrix_lists
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import Compiled, PointList
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Assignment, EnforcementPoint, Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.effective import effective_site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
+    NORMAL,
+    Assignment,
+    EnforcementPoint,
+    Site,
+    Situation,
+)
 
 
-def compile_site(site: Site) -> Compiled:
-    """Return the lists and desired objects of every enforcement point of a valid site.
+def compile_site(site: Site, situation: Situation = NORMAL) -> Compiled:
+    """Return the lists and desired objects of every enforcement point of a valid site, in a situation (default: normal operation).
 
-    Segments at stage ``observe`` get no list. The result depends on the site alone: the same documents and membership
-    give the same text, byte for byte.
+    Segments at stage ``observe`` get no list. The result depends on site and situation alone: the same documents and membership
+    give the same text, byte for byte. A posture may move devices and change stages: who asks about the lists asks with
+    ``policy.effective.effective_site(site, situation)``.
     """
+    index = SiteIndex(effective_site(site, situation))
     lists: list[PointList] = []
     findings: list[Finding] = []
-    for point_id in sorted(site.points):
-        made, found = point_lists(site, site.points[point_id])
+    for point_id in sorted(index.site.points):
+        made, found = point_lists(index, index.site.points[point_id])
         lists.extend(made)
         findings.extend(found)
-    findings.extend(budget_findings(site, lists))
-    targets, found = desired_targets(site, lists)
+    findings.extend(blind_findings(index))
+    findings.extend(budget_findings(index.site, lists))
+    targets, found = desired_targets(index.site, lists)
     findings.extend(found)
     return Compiled(tuple(lists), targets, tuple(sorted_findings(findings)))
 
@@ -39,18 +52,20 @@ def assignments_of(site: Site, point: EnforcementPoint) -> list[Assignment]:
     return [a for _name, a in sorted(site.assignments.items()) if point.id in a.points and a.stage != "observe"]
 
 
-def point_lists(site: Site, point: EnforcementPoint) -> tuple[list[PointList], list[Finding]]:
+def point_lists(index: SiteIndex, point: EnforcementPoint) -> tuple[list[PointList], list[Finding]]:
     """Return the lists of one enforcement point; none where no segment is assigned to it."""
-    assignments = assignments_of(site, point)
+    assignments = assignments_of(index.site, point)
     if not assignments:
         return [], []
     if point.kind == "firewall":
-        listing, findings = firewall_list(site, point, assignments)
+        listing, findings = firewall_list(index, point, assignments)
         return [listing], findings
     if point.kind == "sgacl":
-        return matrix_lists(site, point, assignments)
+        return matrix_lists(index, point, assignments)
+    if point.kind == "router_acl":
+        return gateway_lists(index, point, assignments)
     if point.kind in ("dacl", "port_acl"):
-        made = [access_list(site, point, assignment) for assignment in assignments]
-        lists = [listing for listing, _found in made]
-        return lists, [f for _listing, found in made for f in found] + shared_ports(site, point, lists)
+        made = [access_lists(index, point, assignment) for assignment in assignments]
+        lists = [listing for found, _findings in made for listing in found]
+        return lists, [f for _lists, found in made for f in found] + shared_ports(index.site, point, lists)
     return [], [codes.UNSUPPORTED_POINT.at(f"point {point.id}: kind {point.kind!r}", point.location)]

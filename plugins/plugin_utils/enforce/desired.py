@@ -13,16 +13,23 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import registry
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import Ace
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.access import list_name
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import (
     DesiredObject,
     DesiredTarget,
     PointList,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.naming import owned_name
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import member_addresses
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
 
-# The dialect in which each kind of list is written.
-DIALECTS = {"dacl": "dacl", "sgacl": "sgacl", "port_acl": "ios", "firewall": "nftables"}
+# How a list of NX-OS is attached, by kind of point and family.
+NXOS_COMMANDS = {
+    ("port_acl", 4): "ip port access-group",
+    ("port_acl", 6): "ipv6 port traffic-filter",
+    ("router_acl", 4): "ip access-group",
+    ("router_acl", 6): "ipv6 traffic-filter",
+}
 OWNERSHIP = "segwright:"
 CELL_STATUS = {"monitor": "MONITOR", "enforce": "ENABLED"}
 
@@ -32,9 +39,22 @@ def ownership_mark(site: Site, what: str) -> str:
     return f"{OWNERSHIP}{site.name} {what}"
 
 
+def dialect_of(listing: PointList) -> str:
+    """Return the dialect in which a list is written, as ``dialects.registry`` names it."""
+    if listing.kind in ("dacl", "sgacl"):
+        return listing.kind
+    return "ios_ipv6" if listing.platform == "ios" and listing.family == 6 else listing.platform
+
+
+def object_kinds(listing: PointList) -> tuple[str, str]:
+    """Return the kinds of objects that a list on interfaces becomes: the list, and where it is attached."""
+    prefix = "nxos_" if listing.platform == "nxos" else "ipv6_" if listing.family == 6 else ""
+    return f"{prefix}access_list", f"{prefix}attachment"
+
+
 def rendered(listing: PointList) -> str:
     """Return the text of a list in its platform's language."""
-    return _text(DIALECTS[listing.kind], listing.name, listing.aces)
+    return _text(dialect_of(listing), listing.name, listing.aces)
 
 
 @lru_cache(maxsize=4096)
@@ -71,19 +91,27 @@ def _objects_of(site: Site, listing: PointList) -> list[DesiredObject]:
         return _dacl(site, listing)
     if listing.kind == "sgacl":
         return _cell(site, listing)
-    if listing.kind == "port_acl":
-        return _port_acl(listing)
+    if listing.kind in ("port_acl", "router_acl"):
+        return _on_interfaces(listing)
+    if listing.platform == "asa":
+        return [
+            DesiredObject("asa_access_list", listing.name, {"content": rendered(listing)}),
+            DesiredObject("asa_attachment", "global", {"access_list": listing.name}),
+        ]
     return [DesiredObject("ruleset", listing.name, {"table": listing.name, "content": rendered(listing)})]
 
 
 def _dacl(site: Site, listing: PointList) -> list[DesiredObject]:
+    """Return the list of one family, and with the IPv4 list the profile that hands out both."""
     mark = ownership_mark(site, f"segment {listing.segment}")
-    acl = {"dacl_type": "IPV4", "content": rendered(listing), "description": mark}
-    profile = {"dacl_name": listing.name, "description": mark}
-    return [
-        DesiredObject("downloadable_acl", listing.name, acl),
-        DesiredObject("authorization_profile", listing.name, profile),
-    ]
+    acl = {"dacl_type": f"IPV{listing.family}", "content": rendered(listing), "description": mark}
+    made = [DesiredObject("downloadable_acl", listing.name, acl)]
+    if listing.family == 4:
+        profile = {"dacl_name": listing.name, "description": mark}
+        if member_addresses(site, listing.segment, 6):
+            profile["ipv6_dacl_name"] = list_name(listing.segment, 6)
+        made.append(DesiredObject("authorization_profile", listing.name, profile))
+    return made
 
 
 def _cell(site: Site, listing: PointList) -> list[DesiredObject]:
@@ -113,9 +141,14 @@ def _sgt(site: Site, segment: str) -> DesiredObject:
     return DesiredObject("sgt", owned_name(segment), body)
 
 
-def _port_acl(listing: PointList) -> list[DesiredObject]:
-    made = [DesiredObject("access_list", listing.name, {"content": rendered(listing)})]
+def _on_interfaces(listing: PointList) -> list[DesiredObject]:
+    lists, attachments = object_kinds(listing)
+    made = [DesiredObject(lists, listing.name, {"content": rendered(listing)})]
     for interface in listing.interfaces:
-        body = {"interface": interface, "direction": "in", "access_list": listing.name}
-        made.append(DesiredObject("attachment", f"{interface}-in", body))
+        body = {"interface": interface, "direction": listing.direction, "access_list": listing.name}
+        name = f"{interface}-{listing.direction}"
+        if listing.platform == "nxos":
+            body["command"] = NXOS_COMMANDS[listing.kind, listing.family]
+            name = f"{name}-ipv{listing.family}"
+        made.append(DesiredObject(attachments, name, body))
     return made

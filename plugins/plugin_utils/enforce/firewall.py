@@ -5,29 +5,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.index import FAMILIES, SiteIndex
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.lines import (
     DHCP_CLIENT,
     DHCP_SERVER,
     UDP,
     ListBuilder,
+    add_icmp_errors,
     closing_ace,
     forward_ace,
+    reply_aces,
     rule_label,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.management import management_flows
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import Origin, PointList
-from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import (
-    Ends,
-    Match,
-    dhcp_servers,
-    ends_of,
-    matches_of,
-    member_addresses,
-)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.naming import owned_name
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import ICMP_PROTOCOLS, Ends, Match
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.sides import Sides, sides_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
@@ -37,44 +35,50 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model im
     Site,
 )
 
-FAMILIES = (4, 6)
 SHOWN = 5
 
 
 def firewall_list(
-    site: Site, point: EnforcementPoint, assignments: Sequence[Assignment]
+    index: SiteIndex, point: EnforcementPoint, assignments: Sequence[Assignment]
 ) -> tuple[PointList, list[Finding]]:
     """Return the forwarding list of a firewall.
 
-    Order: permits of the point's management flows, DHCP, every rule that concerns an assigned segment and whose packets cross the
+    Order: permits of all management flows that cross it, DHCP, every rule that concerns an assigned segment and whose packets cross the
     point; then for segments at stage ``enforce`` a deny of everything else from them and to them; then a permit for the other
     assigned segments; then the point's default (``permit`` unless its option ``default`` is ``deny`` and a segment is enforced).
+    An ASA does not track ICMP unless it inspects it, so its list has the answers and errors as well.
     """
+    site = index.site
     enforced = [a for a in assignments if a.stage == "enforce"]
     default_permit = point.options.get("default", "permit") != "deny" or not enforced
     builder = ListBuilder()
-    _add_management(site, point, builder)
-    _add_dhcp(site, point, builder)
-    findings = _add_rules(site, point, _Concern.of(site, point, assignments, default_permit), builder)
+    concern = _Concern.of(index, point, assignments, default_permit)
+    _add_management(index, point, concern, builder)
+    _add_dhcp(index, point, builder)
+    if point.platform == "asa":
+        for family in FAMILIES:
+            add_icmp_errors(builder, point.location, family)
+    findings = _add_rules(index, point, concern, builder)
     others = [a for a in assignments if a.stage != "enforce"]
     if not default_permit:
         others += _observed(site, point)
     for permit, group in ((False, enforced), (True, others)):
         for assignment in group:
-            _add_segment_default(site, assignment, permit, builder)
-    for family in FAMILIES:
+            _add_segment_default(index, assignment, permit, builder)
+    for family in (0,) if point.platform == "asa" else FAMILIES:
         builder.add(closing_ace(family, default_permit), Origin("default", location=point.location))
     listing = PointList(
         point=point.id,
         kind="firewall",
         platform=point.platform,
         host=point.host,
-        name=str(point.options.get("table", "segwright")),
+        name=owned_name("forward") if point.platform == "asa" else str(point.options.get("table", "segwright")),
         stage="enforce" if enforced else "monitor",
         aces=tuple(builder.aces),
         default_permit=default_permit,
         stateful=True,
         origins=builder.origins,
+        family=0,
     )
     return listing, findings
 
@@ -84,21 +88,24 @@ def _observed(site: Site, point: EnforcementPoint) -> list[Assignment]:
     return [a for _name, a in sorted(site.assignments.items()) if point.id in a.points and a.stage == "observe"]
 
 
-def _add_management(site: Site, point: EnforcementPoint, builder: ListBuilder) -> None:
-    for number, flow in enumerate(point.options.get("management", ())):
-        label = f"management-{number + 1}"
-        for ends in ends_of(site, flow["client"], flow["server"]):
-            for _service, match in matches_of(site, flow["services"], ends.family):
-                ace = forward_ace(ends.family, match, ends.client, ends.server, label)
-                builder.add(ace, Origin("management", location=point.location))
+def _add_management(index: SiteIndex, point: EnforcementPoint, concern: _Concern, builder: ListBuilder) -> None:
+    """Add the point's own management flows, and those of other points that cross it."""
+    for family in FAMILIES:
+        for flow in management_flows(index, family):
+            own = flow.point.id == point.id
+            if not own and not concern.sides[family].separates(flow.client, flow.server):
+                continue
+            label = flow.label if own else f"{flow.label}-{flow.point.id}"
+            for match in flow.matches:
+                ace = forward_ace(family, match, flow.client, flow.server, label)
+                builder.add(ace, Origin("management", location=flow.point.location))
 
 
-def _add_dhcp(site: Site, point: EnforcementPoint, builder: ListBuilder) -> None:
+def _add_dhcp(index: SiteIndex, point: EnforcementPoint, builder: ListBuilder) -> None:
     """Pass unicast renewals, and what a relay behind the firewall forwards (it may speak from either port; RFC 2131 section 4.1)."""
-    servers = dhcp_servers(site)
-    if servers:
+    if index.dhcp:
         match = Match(UDP, DHCP_SERVER, DHCP_SERVER.union(DHCP_CLIENT), None)
-        ace = forward_ace(4, match, None, servers, "bootstrap-dhcp")
+        ace = forward_ace(4, match, None, index.dhcp, "bootstrap-dhcp")
         builder.add(ace, Origin("bootstrap", location=point.location))
 
 
@@ -106,21 +113,24 @@ def _add_dhcp(site: Site, point: EnforcementPoint, builder: ListBuilder) -> None
 class _Concern:
     """Which rules belong into a firewall's list."""
 
+    index: SiteIndex
     sides: dict[int, Sides]
     segments: frozenset[str]
     addresses: dict[int, IntervalSet]
     everything: bool
+    known: dict[tuple[int, str], frozenset[int]]
 
     @classmethod
     def of(
-        cls, site: Site, point: EnforcementPoint, assignments: Sequence[Assignment], default_permit: bool
+        cls, index: SiteIndex, point: EnforcementPoint, assignments: Sequence[Assignment], default_permit: bool
     ) -> _Concern:
         names = frozenset(a.segment for a in assignments)
         addresses = {
-            family: IntervalSet.of(*(pair for name in names for pair in member_addresses(site, name, family).pairs))
+            family: IntervalSet.of(*(pair for name in names for pair in index.members(name, family).pairs))
             for family in FAMILIES
         }
-        return cls({f: sides_of(site, point, f) for f in FAMILIES}, names, addresses, not default_permit)
+        sides = {f: sides_of(index.site, point, f) for f in FAMILIES}
+        return cls(index, sides, names, addresses, not default_permit, {})
 
     def assigned(self, rule: Rule, ends: Ends) -> bool:
         """Return whether a line for the rule can change what happens: without an assigned end the default passes it anyway."""
@@ -129,27 +139,45 @@ class _Concern:
         assigned = self.addresses[ends.family]
         return bool(assigned) and (ends.server is None or ends.server.overlaps(assigned))
 
-    def crosses(self, ends: Ends) -> bool:
-        return self.sides[ends.family].separates(ends.client, ends.server)
+    def crosses(self, rule: Rule, ends: Ends) -> bool:
+        """Return whether some packet of the rule crosses the firewall."""
+        first = (
+            frozenset(self.sides[ends.family].of(ends.client)) if rule.devices else self._of(ends.family, rule.client)
+        )
+        second = self._of(ends.family, rule.to)
+        return bool(first and second) and not (len(first) == 1 and first == second)
+
+    def _of(self, family: int, name: str) -> frozenset[int]:
+        found = self.known.get((family, name))
+        if found is None:
+            addresses = self.index.addresses(name, family)
+            found = self.known[family, name] = frozenset(self.sides[family].of(addresses))
+        return found
 
 
-def _add_rules(site: Site, point: EnforcementPoint, concern: _Concern, builder: ListBuilder) -> list[Finding]:
+def _ends(index: SiteIndex, rule: Rule) -> Iterator[Ends]:
+    """Yield client and server addresses of a rule, by family, where both sides have some."""
+    for family in FAMILIES:
+        client, server = index.clients(rule, family), index.addresses(rule.to, family)
+        if client and (server is None or server):
+            yield Ends(family, client, server)
+
+
+def _add_rules(index: SiteIndex, point: EnforcementPoint, concern: _Concern, builder: ListBuilder) -> list[Finding]:
     findings: list[Finding] = []
     inside: list[str] = []
-    for rule in site.rules():
-        all_ends = list(ends_of(site, rule.client, rule.to))
+    for rule in index.rules:
+        all_ends = list(_ends(index, rule))
         if not all_ends:
             findings.append(
                 codes.EMPTY_END.at(f"rule {rule.id}: {rule.client} or {rule.to} has no address", rule.location)
             )
         wanted = [ends for ends in all_ends if concern.assigned(rule, ends)]
-        crossing = [ends for ends in wanted if concern.crosses(ends)]
+        crossing = [ends for ends in wanted if concern.crosses(rule, ends)]
         if wanted and not crossing:
             inside.append(rule.id)
         for ends in crossing:
-            for _service, match in matches_of(site, rule.services, ends.family):
-                ace = forward_ace(ends.family, match, ends.client, ends.server, rule_label("rule", rule.id))
-                builder.add(ace, Origin("rule", rule.id, rule.location))
+            _add_rule(index, point, rule, ends, builder)
     if inside:
         more = f" and {len(inside) - SHOWN} more" if len(inside) > SHOWN else ""
         text = (
@@ -159,9 +187,18 @@ def _add_rules(site: Site, point: EnforcementPoint, concern: _Concern, builder: 
     return findings
 
 
-def _add_segment_default(site: Site, assignment: Assignment, permit: bool, builder: ListBuilder) -> None:
+def _add_rule(index: SiteIndex, point: EnforcementPoint, rule: Rule, ends: Ends, builder: ListBuilder) -> None:
+    for match in index.matches(rule.services, ends.family):
+        ace = forward_ace(ends.family, match, ends.client, ends.server, rule_label("rule", rule.id))
+        builder.add(ace, Origin("rule", rule.id, rule.location))
+        if point.platform == "asa" and match.protocol in ICMP_PROTOCOLS.values():
+            for answer in reply_aces(ends.family, match, ends.server, ends.client, rule_label("reply", rule.id)):
+                builder.add(answer, Origin("reply", rule.id, rule.location))
+
+
+def _add_segment_default(index: SiteIndex, assignment: Assignment, permit: bool, builder: ListBuilder) -> None:
     for family in FAMILIES:
-        own = member_addresses(site, assignment.segment, family)
+        own = index.members(assignment.segment, family)
         if not own:
             continue
         origin = Origin("default", location=assignment.location)

@@ -16,6 +16,13 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.interva
 UDP = 17
 DHCP_CLIENT = IntervalSet.of((68, 68))
 DHCP_SERVER = IntervalSet.of((67, 67))
+IGMP, ICMPV6 = 2, 58
+DHCPV6_CLIENT, DHCPV6_SERVER = IntervalSet.of((546, 546)), IntervalSet.of((547, 547))
+IPV6_ERRORS = (1, 2, 3, 4)  # unreachable, packet too big, time exceeded, parameter problem
+# Solicitation and advertisement of neighbours, router solicitation; MLD reports and done (RFC 4861, RFC 2710, RFC 3810).
+IPV6_NEEDS = (
+    ("bootstrap-neighbours", (133, 135, 136)), ("bootstrap-listeners", (131, 132, 143)), ("icmp-errors", IPV6_ERRORS),
+)  # fmt: skip
 ICMP_UNREACHABLE = IntervalSet.of((3 * 256, 3 * 256 + 255))
 ICMP_TIME_EXCEEDED = IntervalSet.of((11 * 256, 11 * 256 + 255))
 
@@ -98,12 +105,18 @@ def closing_ace(
     )
 
 
-def add_access_bootstrap(builder: ListBuilder, location: Location, serves_dhcp: bool = False) -> None:
+def add_access_bootstrap(
+    builder: ListBuilder, location: Location, serves_dhcp: bool = False, family: int = 4, groups: bool = False
+) -> None:
     """Add what every access port must pass: DHCP of a client without an address, and ICMP errors (section 6.3).
 
+    IPv6: neighbour discovery (its sources are ``::`` while an address is tried, RFC 4862), listener reports (RFC 3810) and DHCPv6.
     ``serves_dhcp`` adds the answers of a lease server: to clients, and to relays, which listen on the server's port (RFC 2131
-    section 4.1).
+    section 4.1). ``groups`` adds IGMP, without which a switch stops group traffic to the port.
     """
+    if family == 6:
+        _add_ipv6_bootstrap(builder, location)
+        return
     dhcp = [("bootstrap-dhcp", Match(UDP, DHCP_SERVER, DHCP_CLIENT, None))]
     if serves_dhcp:
         dhcp += [
@@ -111,11 +124,30 @@ def add_access_bootstrap(builder: ListBuilder, location: Location, serves_dhcp: 
         ]
     for label, match in dhcp:
         builder.add(forward_ace(4, match, None, None, label), Origin("bootstrap", location=location))
+    if groups:
+        builder.add(
+            forward_ace(4, Match(IGMP, None, None, None), None, None, "bootstrap-igmp"),
+            Origin("bootstrap", location=location),
+        )
     add_icmp_errors(builder, location)
 
 
-def add_icmp_errors(builder: ListBuilder, location: Location) -> None:
-    """Add the ICMP errors without which path MTU discovery and quick refusals fail (section 6.2)."""
+def _add_ipv6_bootstrap(builder: ListBuilder, location: Location) -> None:
+    for label, kinds in IPV6_NEEDS:
+        detail = IntervalSet.of(*((kind * 256, kind * 256 + 255) for kind in kinds))
+        origin = Origin("icmp" if label.startswith("icmp") else "bootstrap", location=location)
+        builder.add(forward_ace(6, Match(ICMPV6, None, None, detail), None, None, label), origin)
+    match = Match(UDP, DHCPV6_SERVER, DHCPV6_CLIENT, None)
+    builder.add(forward_ace(6, match, None, None, "bootstrap-dhcp"), Origin("bootstrap", location=location))
+
+
+def add_icmp_errors(builder: ListBuilder, location: Location, family: int = 4) -> None:
+    """Add the ICMP errors without which path MTU discovery and quick refusals fail (section 6.2); IPv6: RFC 4890 section 4.3.1."""
+    if family == 6:
+        detail = IntervalSet.of(*((kind * 256, kind * 256 + 255) for kind in IPV6_ERRORS))
+        ace = forward_ace(6, Match(ICMPV6, None, None, detail), None, None, "icmp-errors")
+        builder.add(ace, Origin("icmp", location=location))
+        return
     for label, detail in (("icmp-unreachable", ICMP_UNREACHABLE), ("icmp-time-exceeded", ICMP_TIME_EXCEEDED)):
         match = Match(1, None, None, detail)
         builder.add(forward_ace(4, match, None, None, label), Origin("icmp", location=location))

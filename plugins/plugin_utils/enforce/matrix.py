@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.index import SiteIndex
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.lines import (
     ListBuilder,
     add_icmp_errors,
@@ -18,20 +19,15 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.lines i
     reply_aces,
     rule_label,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.management import Flow, management_flows
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import Origin, PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.naming import owned_name
-from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import (
-    addresses_of_name,
-    leads_to,
-    matches_of,
-    member_addresses,
-)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
     STAGES,
     Assignment,
     EnforcementPoint,
     Rule,
-    Site,
 )
 
 FAMILY = 4
@@ -42,7 +38,7 @@ CELLS_PER_ASIC = 8192
 
 
 def matrix_lists(
-    site: Site, point: EnforcementPoint, assignments: Sequence[Assignment]
+    index: SiteIndex, point: EnforcementPoint, assignments: Sequence[Assignment]
 ) -> tuple[list[PointList], list[Finding]]:
     """Return one list per ordered pair of the assigned segments, its own cell included.
 
@@ -51,43 +47,63 @@ def matrix_lists(
     by the ANY-ANY cell. The number of cells is the square of the number of segments.
     """
     by_name = {assignment.segment: assignment for assignment in assignments}
-    rules, findings = _rules_by_cell(site, point, sorted(by_name))
+    rules, findings = _rules_by_cell(index, point, sorted(by_name))
     for name, assignment in sorted(by_name.items()):
-        if member_addresses(site, name, 6):
+        if index.members(name, 6):
             text = f"segment {name} has IPv6 addresses, and the cells of {point.id} filter IPv4 only"
             findings.append(codes.IPV6_NOT_FILTERED.at(text, assignment.location))
+    managed = _management_cells(index, sorted(by_name))
     lists: list[PointList] = []
     for source in sorted(by_name):
         for destination in sorted(by_name):
             stage = min(by_name[source].stage, by_name[destination].stage, key=STAGES.index)
-            lists.append(_cell(site, point, (source, destination), rules, stage))
+            lists.append(_cell(index, point, (source, destination), rules, managed, stage))
     return lists, findings + _size_findings(point, lists)
 
 
 def _rules_by_cell(
-    site: Site, point: EnforcementPoint, names: Sequence[str]
+    index: SiteIndex, point: EnforcementPoint, names: Sequence[str]
 ) -> tuple[dict[tuple[str, str], list[Rule]], list[Finding]]:
     """Return the rules of each (client, server) pair.
 
     A rule to a network set belongs to every segment that has devices in it. A cell has no addresses, so it permits the rule for
     all devices of that segment; cutting the rule's own devices would be worse, and a finding says so.
     """
+    site = index.site
     found: dict[tuple[str, str], list[Rule]] = defaultdict(list)
     findings: list[Finding] = []
+    known = set(names)
+    untagged: list[str] = []
     for client in names:
         for rule in site.segments[client].allow:
             wider = []
-            for server in [rule.to] if rule.to in site.segments else names:
-                if server not in names or not leads_to(site, rule, server, FAMILY):
+            target = index.addresses(rule.to, FAMILY)
+            servers = [rule.to] if rule.to in site.segments else index.touched(rule.to, FAMILY)
+            if not all(server in known for server in servers) or (
+                rule.to not in site.segments and _beyond(index, rule)
+            ):
+                untagged.append(rule.id)
+            for server in servers:
+                if server not in known:
                     continue
                 found[client, server].append(rule)
-                target = None if rule.to in site.segments else addresses_of_name(site, rule.to, FAMILY)
-                if target is not None and not target.covers(member_addresses(site, server, FAMILY)):
+                if (
+                    rule.to not in site.segments
+                    and target is not None
+                    and not target.covers(index.members(server, FAMILY))
+                ):
                     wider.append(server)
             if wider:
                 shown = ", ".join(wider[:SHOWN]) + (f" and {len(wider) - SHOWN} more" if len(wider) > SHOWN else "")
                 text = f"rule {rule.id}: cells at {point.id} permit it to devices of {shown} that are not in {rule.to}"
                 findings.append(codes.CELL_WIDER.at(text, rule.location))
+            if rule.devices:
+                text = f"rule {rule.id}: cells at {point.id} permit it to all devices of {client}, not only to those it names"
+                findings.append(codes.WIDER_DEVICES.at(text, rule.location))
+    if untagged:
+        more = f" and {len(untagged) - SHOWN} more" if len(untagged) > SHOWN else ""
+        text = f"{point.id} does not judge {len(untagged)} rules, in part or whole, whose server is in no cell: "
+        findings.append(codes.UNTAGGED.at(text + ", ".join(untagged[:SHOWN]) + more, point.location))
     return found, findings
 
 
@@ -103,20 +119,56 @@ def _size_findings(point: EnforcementPoint, lists: Sequence[PointList]) -> list[
     return findings
 
 
+def _beyond(index: SiteIndex, rule: Rule) -> bool:
+    """Return whether a network set holds more addresses than those of devices: what is there has no tag that the lock knows."""
+    target = index.addresses(rule.to, FAMILY)
+    if target is None:
+        return True
+    inside = [index.members(name, FAMILY) for name in index.touched(rule.to, FAMILY)]
+    return bool(target.subtract(IntervalSet.of(*(pair for part in inside for pair in part.pairs))))
+
+
+def _management_cells(index: SiteIndex, names: Sequence[str]) -> dict[tuple[str, str], list[Flow]]:
+    """Return the management conversations of each (client, server) pair of segments."""
+    found: dict[tuple[str, str], list[Flow]] = defaultdict(list)
+    for flow in management_flows(index, FAMILY):
+        ends = [
+            [n for n in names if side is None or side.overlaps(index.members(n, FAMILY))]
+            for side in (flow.client, flow.server)
+        ]
+        for client in ends[0]:
+            for server in ends[1]:
+                found[client, server].append(flow)
+    return found
+
+
 def _cell(
-    site: Site, point: EnforcementPoint, pair: tuple[str, str], rules: dict[tuple[str, str], list[Rule]], stage: str
+    index: SiteIndex,
+    point: EnforcementPoint,
+    pair: tuple[str, str],
+    rules: dict[tuple[str, str], list[Rule]],
+    managed: dict[tuple[str, str], list[Flow]],
+    stage: str,
 ) -> PointList:
     source, destination = pair
     builder = ListBuilder()
+    for flow in managed.get((source, destination), ()):
+        for match in flow.matches:
+            origin = Origin("management", location=flow.point.location)
+            builder.add(forward_ace(FAMILY, match, None, None, f"{flow.label}-{flow.point.id}"), origin)
+    for flow in managed.get((destination, source), ()):
+        for match in flow.matches:
+            for ace in reply_aces(FAMILY, match, None, None, f"{flow.label}-{flow.point.id}"):
+                builder.add(ace, Origin("management", location=flow.point.location))
     for rule in rules.get((source, destination), ()):
-        for _service, match in matches_of(site, rule.services, FAMILY):
+        for match in index.matches(rule.services, FAMILY):
             ace = forward_ace(FAMILY, match, None, None, rule_label("rule", rule.id))
             builder.add(ace, Origin("rule", rule.id, rule.location))
     for rule in rules.get((destination, source), ()):
-        for _service, match in matches_of(site, rule.services, FAMILY):
+        for match in index.matches(rule.services, FAMILY):
             for ace in reply_aces(FAMILY, match, None, None, rule_label("reply", rule.id)):
                 builder.add(ace, Origin("reply", rule.id, rule.location))
-    if (source, destination) in rules or (destination, source) in rules:
+    if builder.aces or (source, destination) in rules or (destination, source) in rules:
         add_icmp_errors(builder, point.location)
     # A MONITOR cell forwards whatever its list says; the list itself is the one that will be enforced.
     builder.add(closing_ace(FAMILY, permit=False), Origin("default", location=point.location))

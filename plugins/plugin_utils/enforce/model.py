@@ -28,8 +28,9 @@ class PointList:
 
     ``name`` is the name of the list on its platform. ``segment`` is the filtered segment (DACL, port ACL), or the
     source of a cell, ``peer`` the destination of a cell. ``aces`` always end in an explicit decision. Each ACE's
-    ``label`` is a key of ``origins``. ``interfaces`` are where a port ACL is attached. ``stateful`` points judge the
-    first packet of a connection; their replies need no line.
+    ``label`` is a key of ``origins``. ``interfaces`` are where a port or router ACL is attached, ``direction`` (``in``, ``out``) for which
+    packets. ``family``: 4 or 6, 0 for a firewall's list, which holds both. ``stateful`` points judge the first packet of a connection;
+    their replies need no line.
     """
 
     point: str
@@ -45,6 +46,8 @@ class PointList:
     peer: str = ""
     interfaces: tuple[str, ...] = ()
     origins: Mapping[str, Origin] = field(default_factory=dict, hash=False)
+    family: int = 4
+    direction: str = "in"
 
 
 @dataclass(frozen=True)
@@ -56,11 +59,17 @@ class DesiredObject:
     ise
         ``sgt`` {value, description}; ``sgacl`` {ip_version, content, description};
         ``downloadable_acl`` {dacl_type, content, description};
-        ``authorization_profile`` {dacl_name, description};
+        ``authorization_profile`` {dacl_name, description}, and ``ipv6_dacl_name`` where the segment has an IPv6 list;
         ``egress_matrix_cell`` {source, destination, status, sgacls, default_rule, description} named SOURCE-DESTINATION
     ios
         ``access_list`` {content} (the block ``ip access-list extended NAME`` with numbered entries);
-        ``attachment`` {interface, direction, access_list} named INTERFACE-DIRECTION
+        ``attachment`` {interface, direction, access_list} named INTERFACE-DIRECTION;
+        ``ipv6_access_list`` and ``ipv6_attachment`` (``ipv6 traffic-filter``), the same for IPv6
+    nxos
+        ``nxos_access_list`` {content}; ``nxos_attachment`` {interface, direction, access_list, command} named
+        INTERFACE-DIRECTION-FAMILY, where command is ``ip port access-group``, ``ip access-group`` or ``ipv6 traffic-filter``
+    asa
+        ``asa_access_list`` {content}; ``asa_attachment`` {access_list} named global
     nftables
         ``ruleset`` {table, content}
 

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import ESTABLISHED
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import ANY, Rule, Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import ANY, Site
 
 TCP = 6
 ICMP_PROTOCOLS = {4: 1, 6: 58}
@@ -129,22 +129,3 @@ def dhcp_servers(site: Site) -> IntervalSet:
     """Return the IPv4 addresses of the site's lease servers (``defaults.bootstrap.dhcp_servers``), empty where none is named."""
     name = site.defaults.get("bootstrap", {}).get("dhcp_servers", "")
     return (addresses_of_name(site, name, 4) if name else None) or IntervalSet()
-
-
-def rules_from(site: Site, segment: str) -> list[Rule]:
-    """Return the rules in which the segment's devices are clients, in file order."""
-    return list(site.segments[segment].allow)
-
-
-def leads_to(site: Site, rule: Rule, segment: str, family: int) -> bool:
-    """Return whether the rule's server side takes in devices of the segment: by name, or by addresses of a network set."""
-    if rule.to in site.segments:
-        return rule.to == segment
-    own = member_addresses(site, segment, family)
-    target = addresses_of_name(site, rule.to, family)
-    return bool(own) and (target is None or target.overlaps(own))
-
-
-def rules_to(site: Site, segment: str, family: int) -> list[Rule]:
-    """Return the rules whose server side takes in devices of the segment, by client segment and file order."""
-    return [rule for rule in site.rules() if leads_to(site, rule, segment, family)]

@@ -13,6 +13,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import addresses_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import EnforcementPoint, Site
@@ -39,6 +40,21 @@ def point_subnets(site: Site, point: EnforcementPoint) -> tuple[str, ...]:
 def own_addresses(point: EnforcementPoint, family: int) -> IntervalSet:
     """Return the firewall's own addresses (option ``addresses``): what it sends or receives itself is not forwarded."""
     return addresses_of(point.options.get("addresses", ()), family)
+
+
+def groups_of(family: int) -> IntervalSet:
+    """Return the multicast addresses of a family, and the limited broadcast."""
+    broadcast = IntervalSet.of(0xFFFFFFFF) if family == 4 else IntervalSet()
+    return addresses_of(_GROUPS[family], family).union(broadcast)
+
+
+def gateway_addresses(site: Site, listing: PointList) -> tuple[IntervalSet, IntervalSet]:
+    """Return the subnets behind the interface of a router ACL's list, and the router's own addresses, in the list's family."""
+    point = site.points[listing.point]
+    for gateway in point.options.get("gateways", ()):
+        if gateway["interface"] in listing.interfaces:
+            return addresses_of(gateway["subnets"], listing.family), own_addresses(point, listing.family)
+    return IntervalSet(), IntervalSet()
 
 
 @dataclass(frozen=True)

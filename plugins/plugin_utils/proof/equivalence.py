@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import registry
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import ParsedAcl
-from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.desired import DIALECTS, rendered
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.desired import dialect_of, rendered
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.compare import compare
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import PacketSpace
@@ -46,7 +46,7 @@ def prove_rendering(lists: Sequence[PointList]) -> tuple[list[Equivalence], list
 def text_difference(listing: PointList, text: str) -> tuple[str, Packet | None]:
     """Return how a text differs in meaning from a compiled list, with one packet that shows it; ("", None) where it does not.
 
-    The text is what a platform would read. Stateless lists are IPv4 lists, so only IPv4 packets count for them. A text that is not
+    The text is what a platform would read. A stateless list is of one family, so only its packets count. A text that is not
     understood differs, without a packet.
     """
     try:
@@ -55,7 +55,7 @@ def text_difference(listing: PointList, text: str) -> tuple[str, Packet | None]:
         result = compare(first_match(listing), parsed.first_match(), space)
     except FindingError as error:
         return str(error), None
-    counted = space.everything if listing.stateful else space.from_box(Box(protocol=FAMILY_PROTOCOLS[4]))
+    counted = space.everything if listing.stateful else space.from_box(Box(protocol=FAMILY_PROTOCOLS[listing.family]))
     sides = (
         ("lost", result.only_in_first), ("added", result.only_in_second), ("not modelled", result.not_modelled),
     )  # fmt: skip
@@ -68,7 +68,7 @@ def text_difference(listing: PointList, text: str) -> tuple[str, Packet | None]:
 
 def _parsed(listing: PointList, text: str) -> ParsedAcl:
     options = {"family": 4} if listing.kind == "sgacl" else {}
-    parsed = registry.parse(DIALECTS[listing.kind], text, **options)
+    parsed = registry.parse(dialect_of(listing), text, **options)
     if len(parsed) != 1:
         raise FindingError(codes.NOT_EQUIVALENT.at(f"the text holds {len(parsed)} lists"))
     return parsed[0]

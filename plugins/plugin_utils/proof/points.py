@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Lists as packet sets: what each list sees and what it lets pass.
 
-A stateless list on an access port sees IPv4 packets from its endpoints; a matrix cell sees IPv4 packets from the members of its
-source to those of its destination; a firewall sees openers between different subnets. What a list does not see it neither
-stops nor proves anything about.
+A stateless list on an access port sees packets of its family from its endpoints; a matrix cell sees IPv4 packets from the members of
+its source to those of its destination; a list at a gateway sees packets of its family that leave a subnet or are routed to it; a
+firewall sees openers between different subnets. What a list does not see it neither stops nor proves anything about.
 """
 
 from __future__ import annotations
@@ -15,7 +15,12 @@ from dataclasses import dataclass
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import addresses_of, member_addresses
-from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.sides import TOP, sides_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.sides import (
+    TOP,
+    gateway_addresses,
+    groups_of,
+    sides_of,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import (
     PacketSet,
     PacketSpace,
@@ -92,15 +97,34 @@ def every_list_sets(space: PacketSpace, site: Site, lists: Sequence[PointList]) 
 def _visible_boxes(site: Site, listing: PointList, surely: bool) -> list[Box]:
     if listing.kind == "firewall":
         return _between_sides(site, site.points[listing.point], surely)
+    if listing.kind == "router_acl":
+        return _routed(site, listing, surely)
+    family = listing.family
     members = filtered_members(site, listing, surely)
-    source = addresses_of((text for member in members for text in member.addresses), 4)
+    source = addresses_of((text for member in members for text in member.addresses), family)
     if not source:
         return []
-    box = Box(protocol=FAMILY_PROTOCOLS[4], source=source)
+    box = Box(protocol=FAMILY_PROTOCOLS[family], source=source)
     if listing.kind == "sgacl":
-        destination = member_addresses(site, listing.peer, 4)
+        destination = member_addresses(site, listing.peer, family)
         return [box.replace(destination=destination)] if destination else []
     return [box]
+
+
+def _routed(site: Site, listing: PointList, surely: bool) -> list[Box]:
+    """Return packets between a subnet and everything else, in the list's direction.
+
+    What the gateway sends itself passes no list of its own; group addresses are delivered on the sender's subnet too, so they are
+    not ``surely`` routed.
+    """
+    subnet, own = gateway_addresses(site, listing)
+    rest = TOP[listing.family].subtract(subnet)
+    box = Box(protocol=FAMILY_PROTOCOLS[listing.family])
+    if listing.direction == "in":
+        if surely:
+            rest = rest.subtract(groups_of(listing.family))
+        return [box.replace(source=subnet, destination=rest)]
+    return [box.replace(source=rest.subtract(own), destination=subnet)]
 
 
 def _between_sides(site: Site, point: EnforcementPoint, surely: bool) -> list[Box]:

@@ -14,7 +14,12 @@ from dataclasses import dataclass
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import Origin, PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import ICMP_ANSWERS, addresses_of
-from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.sides import Sides, sides_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.sides import (
+    Sides,
+    gateway_addresses,
+    sides_of,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Packet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.lookup import Lookup
@@ -71,6 +76,14 @@ class Conversation:
             destination_port=destination_port if has_ports else 0,
             source_port=source_port if has_ports else 0,
         )
+
+
+def _routes(direction: str, subnet: IntervalSet, own: IntervalSet, source: int, destination: int) -> bool:
+    """Return whether a packet passes an interface's list: it leaves the subnet, or it is routed to it from elsewhere."""
+    inside, outside = (source, destination) if direction == "in" else (destination, source)
+    return (
+        subnet.contains(inside) and not subnet.contains(outside) and not (direction == "out" and own.contains(source))
+    )
 
 
 def is_group(family: int, address: int) -> bool:
@@ -153,7 +166,10 @@ class Evaluator:
         self._firewalls: list[int] = []
         self._sides: dict[tuple[str, int], Sides] = {}
         self._segments: dict[tuple[int, int], set[str]] = defaultdict(set)
-        self._from: dict[int, list[int]] = defaultdict(list)  # IPv4 address to the access lists that filter it
+        self._from: dict[tuple[int, int], list[int]] = defaultdict(
+            list
+        )  # family, address to the access lists that filter it
+        self._routed: list[tuple[int, PointList, IntervalSet, IntervalSet]] = []
         self._cells: dict[tuple[str, str], list[int]] = defaultdict(list)
         for segment, members in site.members.items():
             for member in members:
@@ -168,11 +184,13 @@ class Evaluator:
             self._firewalls.append(number)
         elif listing.kind == "sgacl":
             self._cells[listing.segment, listing.peer].append(number)
+        elif listing.kind == "router_acl":
+            self._routed.append((number, listing, *gateway_addresses(self.site, listing)))
         else:
             for member in filtered_members(self.site, listing, surely=True):
-                for low, high in addresses_of(member.addresses, 4).pairs:
+                for low, high in addresses_of(member.addresses, listing.family).pairs:
                     for address in range(low, high + 1):
-                        self._from[address].append(number)
+                        self._from[listing.family, address].append(number)
 
     def segments_of(self, family: int, address: int) -> set[str]:
         """Return the segments that hold a device with the address."""
@@ -194,9 +212,12 @@ class Evaluator:
             for number in self._firewalls:
                 if self._sides_of(self.lists[number].point, family).crosses(source, destination):
                     yield number
+        yield from self._from.get((family, source), ())
+        for number, listing, subnet, own in self._routed:
+            if listing.family == family and _routes(listing.direction, subnet, own, source, destination):
+                yield number
         if family != 4:
             return
-        yield from self._from.get(source, ())
         for client in self._segments.get((4, source), ()) if self._cells else ():
             for server in self._segments.get((4, destination), ()):
                 yield from self._cells.get((client, server), ())

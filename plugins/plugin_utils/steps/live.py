@@ -12,6 +12,7 @@ from typing import Any
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Snapshot
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import registry
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import Ace
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.desired import dialect_of, object_kinds
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.lines import closing_ace
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.naming import owned_name
@@ -37,18 +38,25 @@ def lists_in_force(compiled: Sequence[PointList], snapshots: Mapping[str, Snapsh
 def _live_list(listing: PointList, objects: Mapping[str, Any]) -> PointList | None:
     if listing.kind == "dacl":
         profile, acl = (
-            objects.get(f"authorization_profile/{listing.name}"),
+            objects.get(f"authorization_profile/{owned_name(listing.segment)}"),
             objects.get(f"downloadable_acl/{listing.name}"),
         )
-        if not profile or not acl or profile.get("dacl_name") != listing.name:
+        handed = "ipv6_dacl_name" if listing.family == 6 else "dacl_name"
+        if not profile or not acl or profile.get(handed) != listing.name:
             return None
         return _with_text(listing, "dacl", acl["content"], "enforce")
-    if listing.kind == "port_acl":
+    if listing.kind in ("port_acl", "router_acl"):
+        lists, attachments = object_kinds(listing)
         attached = [
-            o for key, o in objects.items() if key.startswith("attachment/") and o.get("access_list") == listing.name
+            o
+            for key, o in objects.items()
+            if key.startswith(f"{attachments}/") and o.get("access_list") == listing.name
         ]
-        acl = objects.get(f"access_list/{listing.name}")
-        return _with_text(listing, "ios", acl["content"], "enforce") if attached and acl else None
+        acl = objects.get(f"{lists}/{listing.name}")
+        return _with_text(listing, dialect_of(listing), acl["content"], "enforce") if attached and acl else None
+    if listing.kind == "firewall" and listing.platform == "asa":
+        acl = objects.get(f"asa_access_list/{listing.name}")
+        return _with_text(listing, "asa", acl["content"], "enforce") if acl else None
     if listing.kind == "firewall":
         ruleset = objects.get(f"ruleset/{listing.name}")
         return (

@@ -76,7 +76,8 @@ def ios_operations(
     findings: list[Finding] = []
     steps: list[Operation] = []
     wanted: set[str] = set()
-    for item in sorted(desired, key=lambda item: (item.kind != LIST, item.name)):
+    known = [item for item in desired if item.kind in (LIST, ATTACHMENT)]  # the plan names the others as not written
+    for item in sorted(known, key=lambda item: (item.kind != LIST, item.name)):
         name, body = _desired(item)
         key = f"{item.kind}/{name}"
         wanted.add(key)

@@ -64,6 +64,8 @@ def canonical_body(
         body["content"] = canonical_content(str(wire.get("dacl") or ""))
     elif kind == "authorization_profile":
         body["dacl_name"] = str(wire.get("daclName") or "")
+        if wire.get("ipv6DaclName"):
+            body["ipv6_dacl_name"] = str(wire["ipv6DaclName"])
     else:
         body.update(_canonical_cell(wire, sgts, sgacls))
     return body
@@ -102,7 +104,8 @@ def wire_fields(
     if kind == "downloadable_acl":
         return {**fields, "name": name, "daclType": body["dacl_type"], "dacl": body["content"]}
     if kind == "authorization_profile":
-        return {**fields, "name": name, "daclName": body["dacl_name"]}
+        named = {"ipv6DaclName": body["ipv6_dacl_name"]} if body.get("ipv6_dacl_name") else {}
+        return {**fields, "name": name, "daclName": body["dacl_name"], **named}
     fixed = {value: key for key, value in FIXED_SGTS.items()}
     ids = [sgts.get(body[end]) or fixed.get(body[end]) for end in ("source", "destination")]
     lists = [sgacls.get(each) for each in body["sgacls"]]
@@ -126,6 +129,8 @@ def wire_fields(
 def merged_wire(wire: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return the whole body of a PUT: what the object has now, with our fields over it."""
     kept = {key: value for key, value in wire.items() if key not in SERVER_FIELDS}
+    if "daclName" in fields:
+        kept.pop("ipv6DaclName", None)  # an IPv6 list that the policy no longer wants goes with the rest of the profile
     return {**kept, **fields}
 
 

@@ -294,20 +294,22 @@ def test_a_port_list_proves_nothing_about_devices_elsewhere() -> None:
     assert "10.0.1.5" in result.witness
 
 
-def test_ipv4_lists_prove_nothing_about_ipv6() -> None:
-    world = two(points=("dacl",), same_subnet=True, networks={"six": ["2001:db8::/64"]})
-    site = world.site()
-    members = {
-        name: tuple(replace(m, addresses=(*m.addresses, f"2001:db8::{n}")) for m in found)
-        for n, (name, found) in enumerate(site.members.items(), 1)
-    }
-    guarded = replace(world, guardrails=[("never", "a", "b", ["web"])]).site()
-    guarded = replace(guarded, members=members)
-    compiled = compile_site(guarded)
-    result, _findings = prove_guardrails(guarded, compiled.lists)
-    assert result[0].outcome == "violated"
-    assert "2001:db8::" in result[0].witness
-    assert {f.code for f in compiled.findings} == {"SW3011"}
+def test_a_dacl_has_a_list_for_each_family_and_a_matrix_has_not() -> None:
+    for point, outcome in (("dacl", "proved"), ("matrix", "violated")):
+        world = two(points=(point,), same_subnet=True, networks={"six": ["2001:db8::/64"]})
+        site = world.site()
+        members = {
+            name: tuple(replace(m, addresses=(*m.addresses, f"2001:db8::{n}")) for m in found)
+            for n, (name, found) in enumerate(site.members.items(), 1)
+        }
+        guarded = replace(world, guardrails=[("never", "a", "b", ["web"])]).site()
+        guarded = replace(guarded, members=members)
+        compiled = compile_site(guarded)
+        result, _findings = prove_guardrails(guarded, compiled.lists)
+        assert result[0].outcome == outcome
+        if outcome == "violated":
+            assert "2001:db8::" in result[0].witness
+            assert "SW3011" in {f.code for f in compiled.findings}
 
 
 def test_a_firewall_says_nothing_about_multicast_and_broadcast() -> None:

@@ -1,0 +1,87 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the points of a site cannot see, said once for the whole site (facts/devices.md section 6.1, compiler rules 1 and 4)."""
+
+from __future__ import annotations
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.access import GROUPS
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.index import FAMILIES, SiteIndex
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import addresses_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
+
+ACCESS = ("dacl", "port_acl")
+SHOWN = 5
+
+
+def blind_findings(index: SiteIndex) -> list[Finding]:
+    """Return what no list can do: packets to a device at its own port, answers to groups, ways that are not known."""
+    return [*_inbound(index.site), *_group_answers(index), *_unknown_paths(index)]
+
+
+def _inbound(site: Site) -> list[Finding]:
+    """Return the enforced segments that have lists on their ports only."""
+    found = []
+    for name, assignment in sorted(site.assignments.items()):
+        kinds = {site.points[p].kind for p in assignment.points if p in site.points}
+        if assignment.stage == "enforce" and kinds and kinds <= set(ACCESS):
+            text = f"segment {name}: packets to its devices are not filtered, only their answers are"
+            found.append(codes.INBOUND_NOT_SEEN.at(text, assignment.location))
+    return found
+
+
+def _group_answers(index: SiteIndex) -> list[Finding]:
+    """Return the rules to multicast or broadcast addresses: nobody is named who would answer."""
+    found = []
+    single = _broadcasts(index.site)
+    for rule in index.rules:
+        assignment = index.site.assignments.get(rule.client)
+        if assignment is None or assignment.stage == "observe" or rule.to in index.site.segments:
+            continue
+        for family in FAMILIES:
+            addresses = index.addresses(rule.to, family)
+            if addresses is not None and (addresses.overlaps(GROUPS[family]) or single & set(addresses.pairs)):
+                text = f"rule {rule.id}: {rule.to} has multicast or broadcast addresses; whoever answers has no reply line for it"
+                found.append(codes.GROUP_ANSWERS.at(text, rule.location))
+                break
+    return found
+
+
+def _broadcasts(site: Site) -> set[tuple[int, int]]:
+    """Return the limited broadcast and the last address of each IPv4 subnet of the zones, as ranges of one."""
+    last = [pairs[-1] for z in site.zones.values() for p in z.subnets if (pairs := addresses_of([p], 4).pairs)]
+    return {(high, high) for low, high in last if high - low > 1} | {(0xFFFFFFFF, 0xFFFFFFFF)}
+
+
+def _unknown_paths(index: SiteIndex) -> list[Finding]:
+    """Return matrices that do not say how tags travel, and ends that are in no zone and that no point or path tells of."""
+    site = index.site
+    used = {name for a in site.assignments.values() if a.stage != "observe" for name in a.points}
+    found = [
+        codes.UNKNOWN_PATH.at(f"point {name} does not say how tags travel (tags: inline, sxp or none)", point.location)
+        for name, point in sorted(site.points.items())
+        if point.kind == "sgacl" and name in used and "tags" not in point.options
+    ]
+    if site.paths.get("outside") or any(p.kind == "firewall" for p in site.points.values()):
+        return found
+    zones = {f: addresses_of((p for z in site.zones.values() for p in z.subnets), f) for f in FAMILIES}
+    routed = {route["server"] for route in site.paths.get("routes", ())}
+    places: dict[str, list[str]] = {}
+    for rule in index.rules:
+        if rule.to in site.segments or rule.to in routed or rule.to not in site.networks:
+            continue
+        for family in FAMILIES:
+            addresses = index.addresses(rule.to, family)
+            if addresses and addresses.subtract(zones[family]).subtract(GROUPS[family]).subtract(
+                IntervalSet.of(0xFFFFFFFF)
+            ):
+                places.setdefault(rule.to, []).append(rule.id)
+    for name, rules in sorted(places.items()):
+        text = (
+            f"network set {name} is in no zone, and nothing says how it is reached (rules {', '.join(rules[:SHOWN])})"
+        )
+        found.append(codes.UNKNOWN_PATH.at(text, site.networks[name].location))
+    return found
