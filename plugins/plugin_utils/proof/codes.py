@@ -58,3 +58,57 @@ REPLAY_CUT_CRITICAL = Code(
 )
 WORKFLOW_CUT = Code("SW3132", "error", "a workflow would be cut", "restore the rules that the workflow names")
 REPLAY_NO_HISTORY = Code("SW3133", "warning", "there is no recorded traffic to replay", "run collect first")
+RULE_CUT = Code(
+    "SW3140",
+    "error",
+    "a rule's conversations would not pass every enforcement point on their way",
+    "look at the list and the witness packet; a rule that cannot work must be changed or removed",
+)
+CRITICAL_CUT = Code(
+    "SW3141",
+    "error",
+    "a life-critical workflow could be dropped; no setting silences this",
+    "restore the rule, or suspend the workflow in the posture with its owner's consent and an expiry",
+)
+LATER_CUT = Code(
+    "SW3142",
+    "warning",
+    "a rule or expectation holds now, but not at a later stage",
+    "correct the rule before the segments are raised to the stage named",
+)
+POSTURE_CUT = Code(
+    "SW3143",
+    "error",
+    "a posture would cut a workflow that it does not suspend",
+    "name the rule under keeps, or suspend the workflow with its owner's consent and an expiry",
+)
+PATH_UNKNOWN = Code(
+    "SW3144",
+    "warning",
+    "it is not known which enforcement points a conversation crosses",
+    "collect device facts, or state the path in enforcement.yml; every list that may see the packets is counted until then",
+)
+MIX_CUTS = Code(
+    "SW3150",
+    "warning",
+    "what works before and after a rollout would be cut while only a part of it is in force",
+    "move the devices in a commit of its own, and change the lists in another",
+)
+MIX_CUTS_WORKFLOW = Code(
+    "SW3151",
+    "error",
+    "a workflow would be cut while only a part of a rollout is in force",
+    "move the devices in a commit of its own, and change the lists in another",
+)
+MIX_OPENS = Code(
+    "SW3152",
+    "error",
+    "a must-never would be open while only a part of a rollout is in force",
+    "split the change: first tighten, and in a later commit remove what stopped it until then",
+)
+MIX_INTERRUPTS = Code(
+    "SW3153",
+    "error",
+    "a workflow that moves to other addresses would be interrupted while only a part of a rollout is in force",
+    "split the change: first permit the new addresses beside the old ones, then remove the old",
+)

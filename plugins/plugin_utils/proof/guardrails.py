@@ -27,7 +27,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.conversat
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.points import ListSets, every_list_sets
 
 DHCP_NOTE = "apart from DHCP requests (udp 68 to 67), which every access port passes"
-_DHCP = Box(
+DHCP_REQUESTS = Box(
     protocol=IntervalSet.single(17),
     fragment=IntervalSet.single(0),
     source_port=IntervalSet.single(68),
@@ -164,7 +164,7 @@ def _never(proof: _Proof, guardrail: Guardrail) -> tuple[GuardrailResult, Findin
     rest = proof.reaching(openers, proof.sets)
     note = ""
     if ANY in guardrail.services and rest:
-        without = rest - proof.space.from_box(_DHCP)
+        without = rest - proof.space.from_box(DHCP_REQUESTS)
         note = DHCP_NOTE if without != rest else ""
         rest = without
     if not rest:

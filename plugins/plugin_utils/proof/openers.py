@@ -1,0 +1,81 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sets of openers, the first packet of each conversation: their answers, and which of them one list stops.
+
+An answer belongs to exactly one opener (ends swapped; TCP: SYN to SYN and ACK; ICMP: request to reply), so what a list does to
+answers can be told as what it does to their openers. That makes the lists of a path independent of each other: a conversation
+works where no list stops it, and a mix of old and new lists is judged list by list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import ICMP_ANSWERS
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import PacketSet
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Box
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.conversations import SYN_ACK, SYN_ONLY, WHOLE
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.points import ListSets
+
+_TCP = IntervalSet.of(6, 256 + 6)
+_ICMP = {number: IntervalSet.single(number if number == 1 else 256 + number) for number in ICMP_ANSWERS}
+_WITH_TYPES = IntervalSet.of(1, 256 + 58)
+_REQUESTS = {number: {answer: request for request, answer in pairs.items()} for number, pairs in ICMP_ANSWERS.items()}
+
+
+def answers_of(openers: PacketSet) -> PacketSet:
+    """Return the first answers to a set of openers; ICMP messages without an answer have none."""
+    return _swapped(openers, SYN_ACK, ICMP_ANSWERS)
+
+
+def openers_of(answers: PacketSet) -> PacketSet:
+    """Return the openers to which a set of first answers belongs."""
+    return _swapped(answers, SYN_ONLY, _REQUESTS)
+
+
+def tcp_only(packets: PacketSet) -> PacketSet:
+    """Return the TCP packets of a set."""
+    return packets & packets.space.from_box(Box(protocol=_TCP, fragment=WHOLE))
+
+
+def stopped(openers: PacketSet, item: ListSets, *, surely: bool, silent_works: bool = False) -> PacketSet:
+    """Return the openers that one list stops: themselves, or their answers on the way back.
+
+    ``surely``: what it certainly sees and certainly stops; otherwise all that it may. ``silent_works``: a UDP datagram or ICMP message
+    has done its work when it arrives, so that only for TCP a stopped answer counts. Stateful points pass answers with their opener.
+    """
+    sees, passes = (item.sees, item.may_pass) if surely else (item.may_see, item.passes)
+    found = (openers & sees) - passes
+    if item.listing.stateful:
+        return found
+    asked = tcp_only(openers) if silent_works else openers
+    back = (answers_of(asked - found) & sees) - passes
+    return found | (openers_of(back) & openers) if back else found
+
+
+def _swapped(packets: PacketSet, flags: IntervalSet, kinds: dict[int, dict[int, int]]) -> PacketSet:
+    return packets.space.from_boxes(box for each in packets.boxes() for box in _swapped_boxes(each, flags, kinds))
+
+
+def _swapped_boxes(box: Box, flags: IntervalSet, kinds: dict[int, dict[int, int]]) -> Iterable[Box]:
+    turned = box.replace(
+        source=box.destination, destination=box.source, source_port=box.destination_port,
+        destination_port=box.source_port, source_group=box.destination_group, destination_group=box.source_group,
+    )  # fmt: skip
+    tcp = box.protocol.intersect(_TCP)
+    if tcp:
+        yield turned.replace(protocol=tcp, detail=flags)
+    for number, pairs in kinds.items():
+        here = box.protocol.intersect(_ICMP[number])
+        if here:
+            for kind, other in pairs.items():
+                codes = box.detail.intersect(IntervalSet.of((kind << 8, kind << 8 | 255)))
+                moved = IntervalSet.of(
+                    *((other << 8 | low & 255, other << 8 | high & 255) for low, high in codes.pairs)
+                )
+                yield turned.replace(protocol=here, detail=moved)
+    rest = box.protocol.subtract(_TCP).subtract(_WITH_TYPES)
+    if rest:
+        yield turned.replace(protocol=rest)

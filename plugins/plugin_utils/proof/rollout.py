@@ -1,0 +1,463 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every mix of old and new lists that a rollout passes through, and the order of steps that keeps each of them safe.
+
+A conversation works where no list on its way stops it, and lists are swapped one by one, so a mix is a choice of the old or the new
+version for each list, and who is behind which list (the membership) may be old or new as well. With n changed lists there are 2^n mixes;
+none is enumerated, because a stop is a matter of one list:
+
+- *kept*: what passes before and after passes in every mix exactly if no version of a list stops it under either membership.
+- *never*: what a must-never covers is open in some mix of a step exactly where no earlier step's new list, no later step's old list, and
+  no list of the step in both its versions stops it.
+- *moves*: a workflow rule whose addresses change (a server moved) works in every mix exactly if no list that still stops the new
+  conversations can be old while another that already stops the old ones is new.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import islice
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, Location
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import PacketSet, PacketSpace
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Packet
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import ANY, Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.conversations import (
+    UNPRIVILEGED,
+    conversation_boxes,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.guardrails import DHCP_REQUESTS
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.openers import stopped
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.points import ListSets, list_sets
+
+Key = tuple[str, str]  # enforcement point and name of the list there
+WIDEN, REPLACE, NARROW = "widen", "replace", "narrow"
+WORDS = {
+    WIDEN: "only add permits",
+    REPLACE: "replace lists that gain and lose",
+    NARROW: "only tighten",
+}
+SEARCHED = 4096  # orders of single lists that are tried before giving up
+SHOWN = 10
+
+
+@dataclass(frozen=True)
+class State:
+    """One end of a rollout: the lists in force and the membership they stand on."""
+
+    site: Site
+    lists: tuple[PointList, ...]
+
+
+@dataclass(frozen=True)
+class RolloutStep:
+    """Lists that may be swapped side by side and in any order; the next step begins when all of them are confirmed."""
+
+    what: str
+    lists: tuple[Key, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values for results and reports."""
+        return {"what": self.what, "lists": [{"point": point, "name": name} for point, name in self.lists]}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is not safe in some mix: the finding, the lists that have a part in it, and one packet that shows it where there is one."""
+
+    finding: Finding
+    lists: frozenset[Key]
+    packet: Packet | None = None
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """The order of steps and what was proved of every mix it passes through.
+
+    ``safe``: no mix cuts what passes at both ends, interrupts a workflow or opens what a must-never forbids at both ends. ``kept`` counts
+    the rules proved to go on in every mix; ``guardrails`` the must-never statements proved closed in every mix.
+    """
+
+    steps: tuple[RolloutStep, ...]
+    safe: bool
+    kept: int
+    guardrails: int
+    mixes: int
+    problems: tuple[Problem, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values for results and reports."""
+        return {
+            "steps": [step.as_dict() for step in self.steps],
+            "safe": self.safe,
+            "kept_rules": self.kept,
+            "guardrails": self.guardrails,
+            "mixes": self.mixes,
+            "problems": [problem.finding.message for problem in self.problems],
+            "reach": "all packets of rules and must-never statements, in every mix of old and new lists within each step",
+        }
+
+
+@dataclass
+class _Change:
+    """One list that changes: its sets in the old and new version, each under the old and the new membership."""
+
+    key: Key
+    old: list[ListSets]
+    new: list[ListSets]
+    effect: str = ""
+
+    def stops(self, openers: PacketSet, version: str, *, surely: bool, silent: bool = False) -> PacketSet:
+        """Return what a version stops: surely, whatever the membership; else under either."""
+        found = [
+            stopped(openers, item, surely=surely, silent_works=silent)
+            for item in (self.old if version == "old" else self.new)
+        ]
+        if not found:
+            return openers.space.empty
+        result = found[0]
+        for more in found[1:]:
+            result = result & more if surely else result | more
+        return result
+
+
+def order_of_rollout(
+    before: State, after: State, phases: Mapping[Key, int] | None = None
+) -> tuple[Rollout, list[Finding]]:
+    """Return the order of steps from one state to another, and a finding for each way in which a mix would not be safe.
+
+    The order is: lists that only add permits, then those that gain and lose, then those that only tighten; where a must-never would be
+    open in between, single lists are put in another order if one exists. ``phases`` gives the order that a plan will follow; then that
+    order is proved and no other looked for.
+    """
+    proof = _Proof(before, after)
+    steps = _phased(proof, phases) if phases is not None else _by_effect(proof)
+    problems = proof.problems(steps)
+    if problems and phases is None:
+        other = _searched(proof, {key for problem in problems for key in problem.lists})
+        if other is not None:
+            steps, problems = other, []
+    kept, cut = proof.kept()
+    found = (*cut, *problems)
+    mixes = 2 ** sum(len(step.lists) for step in steps)
+    made = Rollout(tuple(steps), not found, kept, len(proof.nevers), mixes, found)
+    return made, [problem.finding for problem in found]
+
+
+def _by_effect(proof: _Proof) -> list[RolloutStep]:
+    made = []
+    for effect in (WIDEN, REPLACE, NARROW):
+        keys = tuple(change.key for change in proof.changes if change.effect == effect)
+        if keys:
+            made.append(RolloutStep(WORDS[effect], keys))
+    return made
+
+
+def _phased(proof: _Proof, phases: Mapping[Key, int]) -> list[RolloutStep]:
+    groups: dict[int, list[_Change]] = {}
+    for change in proof.changes:
+        if change.effect:
+            groups.setdefault(phases.get(change.key, 2), []).append(change)
+    made = []
+    for _phase, changes in sorted(groups.items()):
+        effects = {change.effect for change in changes}
+        word = WORDS[effects.pop()] if len(effects) == 1 else WORDS[REPLACE]
+        made.append(RolloutStep(word, tuple(change.key for change in changes)))
+    return made
+
+
+def _searched(proof: _Proof, involved: set[Key]) -> list[RolloutStep] | None:
+    """Return an order in which no mix is unsafe, or None where none was found within ``SEARCHED`` tries.
+
+    The lists involved in a problem are swapped one at a time, depth first, remembering which sets of swapped lists led nowhere; the
+    others keep their places before and after them.
+    """
+    first = [c.key for c in proof.changes if c.effect == WIDEN and c.key not in involved]
+    middle = [c.key for c in proof.changes if c.effect == REPLACE and c.key not in involved]
+    last = [c.key for c in proof.changes if c.effect == NARROW and c.key not in involved]
+    wanted = [c.key for c in proof.changes if c.effect and c.key in involved]
+    dead: set[frozenset[Key]] = set()
+    tries = 0
+
+    def walk(done: tuple[Key, ...]) -> tuple[Key, ...] | None:
+        nonlocal tries
+        if len(done) == len(wanted):
+            return done
+        if frozenset(done) in dead or tries >= SEARCHED:
+            return None
+        for key in wanted:
+            if key in done:
+                continue
+            tries += 1
+            rest = [other for other in wanted if other not in (*done, key)]
+            steps = [
+                RolloutStep("", (*first, *done)),
+                RolloutStep("", (key,)),
+                RolloutStep("", (*rest, *middle, *last)),
+            ]
+            if proof.is_safe_at(steps, 1):
+                found = walk((*done, key))
+                if found is not None:
+                    return found
+        dead.add(frozenset(done))
+        return None
+
+    found = walk(())
+    if found is None:
+        return None
+    by_key = {c.key: c for c in proof.changes}
+    made = [RolloutStep(WORDS[WIDEN], tuple(first))] if first else []
+    made += [RolloutStep(WORDS[by_key[key].effect], (key,)) for key in found]
+    made += [RolloutStep(WORDS[REPLACE], tuple(middle))] if middle else []
+    made += [RolloutStep(WORDS[NARROW], tuple(last))] if last else []
+    return made if not proof.problems(made) else None
+
+
+@dataclass(frozen=True)
+class _Never:
+    """Openers that a must-never forbids and that the lists that change stop at both ends of the rollout."""
+
+    id: str
+    location: Location
+    openers: PacketSet
+
+
+@dataclass(frozen=True)
+class _Move:
+    """A workflow rule whose conversations differ before and after, each set passing at its own end."""
+
+    workflow: str
+    rule: str
+    location: Location
+    old: PacketSet
+    new: PacketSet
+
+
+@dataclass
+class _Proof:
+    before: State
+    after: State
+    space: PacketSpace = field(default_factory=PacketSpace)
+    _cache: dict[tuple[str, str, str], PacketSet] = field(default_factory=dict)
+
+    @cached_property
+    def changes(self) -> list[_Change]:
+        """The lists that differ, and with another membership all lists, each in both versions under both memberships."""
+        old = {(item.point, item.name): item for item in self.before.lists}
+        new = {(item.point, item.name): item for item in self.after.lists}
+        moved = self.before.site.members != self.after.site.members
+        made = []
+        for key in sorted(old.keys() | new.keys()):
+            if not moved and key in old and key in new and _same(old[key], new[key]):
+                continue
+            sites = [self.before.site, self.after.site] if moved else [self.after.site]
+            change = _Change(
+                key,
+                [list_sets(self.space, site, old[key]) for site in sites if key in old and _knows(site, old[key])],
+                [list_sets(self.space, site, new[key]) for site in sites if key in new and _knows(site, new[key])],
+            )
+            change.effect = _effect(change)
+            made.append(change)
+        return made
+
+    @cached_property
+    def steady(self) -> list[ListSets]:
+        """The lists that no step touches."""
+        changed = {change.key for change in self.changes}
+        return [
+            list_sets(self.space, self.after.site, item)
+            for item in self.after.lists
+            if (item.point, item.name) not in changed
+        ]
+
+    def _openers(self, site: Site, client: str, server: str, services: Sequence[str], ports: Any = None) -> PacketSet:
+        return self.space.from_boxes(conversation_boxes(site, client, server, services, ports).forward)
+
+    def _passing(self, openers: PacketSet, version: str) -> PacketSet:
+        """Return the openers that surely work at one end of the rollout, with that end's own membership."""
+        rest = openers
+        for item in self.steady:
+            rest = rest - stopped(rest, item, surely=False)
+        for change in self.changes:
+            found = change.old[:1] if version == "old" else change.new[-1:]
+            for item in found:
+                rest = rest - stopped(rest, item, surely=False)
+        return rest
+
+    @cached_property
+    def nevers(self) -> list[_Never]:
+        """What must-never statements forbid, as far as the lists that change stop it at both ends."""
+        made = []
+        dhcp = self.space.from_boxes((DHCP_REQUESTS,))
+        for item in self.after.site.guardrails:
+            if item.must != "never":
+                continue
+            openers = self._openers(self.after.site, item.client, item.server, item.services)
+            if ANY in item.services:
+                openers = openers - dhcp
+            for version in ("old", "new"):
+                closed = self.space.union(
+                    change.stops(openers, version, surely=True, silent=True) for change in self.changes
+                )
+                openers = openers & closed
+            made.append(_Never(item.id, item.location, openers))
+        return made
+
+    @cached_property
+    def moves(self) -> list[_Move]:
+        """The rules of workflows whose conversations change."""
+        old_rules = {rule.id: rule for rule in self.before.site.rules()}
+        new_rules = {rule.id: rule for rule in self.after.site.rules()}
+        made = []
+        for workflow in self.after.site.workflows:
+            for name in workflow.rules:
+                if name not in old_rules or name not in new_rules:
+                    continue
+                old, new = (
+                    self._openers(state.site, rule.client, rule.to, rule.services, UNPRIVILEGED)
+                    for state, rule in ((self.before, old_rules[name]), (self.after, new_rules[name]))
+                )
+                gone, come = old - new, new - old
+                gone, come = self._passing(gone, "old"), self._passing(come, "new")
+                if gone and come:
+                    made.append(_Move(workflow.id, name, workflow.location, gone, come))
+        return made
+
+    def kept(self) -> tuple[int, list[Problem]]:
+        """Return how many rules keep all they have in every mix, and a problem for each that does not."""
+        critical = {name: workflow for workflow in self.after.site.workflows for name in workflow.rules}
+        known = {rule.id for rule in self.before.site.rules()}
+        count, made = 0, []
+        moved = self.before.site.members != self.after.site.members
+        for rule in self.after.site.rules():
+            if rule.id not in known:
+                continue
+            if not moved:
+                # Each list is passed in its old version (the state before) and in its new one (the state after): no third one exists.
+                count += 1
+                continue
+            openers = self._openers(self.after.site, rule.client, rule.to, rule.services, UNPRIVILEGED)
+            openers = self._passing(self._passing(openers, "old"), "new")
+            found = self._cut_in_a_mix(openers)
+            if found is None:
+                count += 1
+                continue
+            key, packet = found
+            workflow = critical.get(rule.id)
+            code = codes.MIX_CUTS_WORKFLOW if workflow else codes.MIX_CUTS
+            name = f"workflow {workflow.id} ({workflow.owner}): rule {rule.id}" if workflow else f"rule {rule.id}"
+            text = f"{name} works before and after, but list {key[1]} at {key[0]} would stop {packet.describe()}"
+            text += " while only a part is rolled out"
+            place = workflow.location if workflow else rule.location
+            made.append(Problem(code.at(text, place), frozenset({key}), packet))
+        return count, made
+
+    def _cut_in_a_mix(self, openers: PacketSet) -> tuple[Key, Packet] | None:
+        for change in self.changes:
+            for version in ("old", "new"):
+                packet = change.stops(openers, version, surely=False).witness()
+                if packet is not None:
+                    return change.key, packet
+        return None
+
+    def problems(self, steps: Sequence[RolloutStep]) -> list[Problem]:
+        """Return what is not safe in some mix of an order of steps."""
+        leaks = [problem for place in range(len(steps)) for problem in self._leaks(steps, place)]
+        return [*leaks, *self._interruptions(steps)]
+
+    def is_safe_at(self, steps: Sequence[RolloutStep], place: int) -> bool:
+        """Return whether no mix within one step is unsafe."""
+        return not self._leaks(steps, place) and not self._interruptions(steps, place)
+
+    def _stops(self, never: _Never, change: _Change, version: str) -> PacketSet:
+        name = (never.id, "|".join(change.key), version)
+        if name not in self._cache:
+            self._cache[name] = change.stops(never.openers, version, surely=True, silent=True)
+        return self._cache[name]
+
+    def _leaks(self, steps: Sequence[RolloutStep], place: int) -> list[Problem]:
+        at = {key: number for number, step in enumerate(steps) for key in step.lists}
+        made = []
+        for never in self.nevers:
+            if not never.openers:
+                continue
+            rest, part = never.openers, set[Key]()
+            for change in self.changes:
+                old, new = (self._stops(never, change, version) for version in ("old", "new"))
+                if old != new:
+                    part.add(change.key)
+                number = at.get(change.key, place)
+                rest = rest - (new if number < place else old if number > place else old & new)
+            for sets in self.steady if rest else ():
+                rest = rest - stopped(rest, sets, surely=True, silent_works=True)
+            packet = rest.witness()
+            if packet is not None:
+                text = (
+                    f"guardrail {never.id} holds before and after, but in step {place + 1} of {len(steps)} some mix of old and new"
+                    f" lists would let pass {packet.describe()}"
+                )
+                made.append(Problem(codes.MIX_OPENS.at(text, never.location), frozenset(part), packet))
+        return made
+
+    def _interruptions(self, steps: Sequence[RolloutStep], place: int | None = None) -> list[Problem]:
+        """Find a list that may be new and stop the old conversations of a workflow while another is old and stops the new ones."""
+        by_key = {change.key: change for change in self.changes}
+        placed = [(number, key) for number, step in enumerate(steps) for key in step.lists]
+        made = []
+        for move in self.moves:
+            closes = {key for _n, key in placed if by_key[key].stops(move.old, "new", surely=False)}
+            opens = {key for _n, key in placed if by_key[key].stops(move.new, "old", surely=False)}
+            pairs = (
+                (first, second)
+                for number, first in placed
+                for later, second in placed
+                if first in closes and second in opens and first != second and number <= later
+                and (place is None or number == place or later == place)
+            )  # fmt: skip
+            found = next(islice(pairs, 1), None)
+            if found is not None:
+                text = (
+                    f"workflow {move.workflow}: rule {move.rule} changes its addresses, and while list {found[0][1]} at {found[0][0]} is"
+                    f" new and {found[1][1]} at {found[1][0]} still old neither the old nor the new conversations pass"
+                )
+                made.append(Problem(codes.MIX_INTERRUPTS.at(text, move.location), frozenset(closes | opens)))
+        return made
+
+
+def _knows(site: Site, listing: PointList) -> bool:
+    return listing.point in site.points
+
+
+def _same(one: PointList, two: PointList) -> bool:
+    """Return whether two versions of a list do the same: labels and places of rules do not count."""
+    if (one.kind, one.stage, one.default_permit, one.interfaces) != (
+        two.kind,
+        two.stage,
+        two.default_permit,
+        two.interfaces,
+    ):
+        return False
+    return len(one.aces) == len(two.aces) and all(
+        replace(a, label="", raw="") == replace(b, label="", raw="") for a, b in zip(one.aces, two.aces, strict=True)
+    )
+
+
+def _effect(change: _Change) -> str:
+    """Return whether the new version only passes more, only less, or both; empty where it is the same; an absent list passes all."""
+    gains = loses = False
+    if not change.old or not change.new:
+        return NARROW if change.new else WIDEN
+    if _same(change.old[0].listing, change.new[0].listing):
+        return ""
+    for old, new in zip(change.old, change.new, strict=False):
+        seen = old.may_see | new.may_see
+        was = (seen - old.may_see) | (seen & old.may_pass)
+        will = (seen - new.may_see) | (seen & new.may_pass)
+        gains, loses = gains or bool(will - was), loses or bool(was - will)
+    return REPLACE if gains and loses else WIDEN if gains else NARROW if loses else WIDEN
