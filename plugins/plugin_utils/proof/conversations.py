@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import (
     ICMP_PROTOCOLS,
     Match,
+    addresses_of,
     ends_of,
     matches_of,
 )
@@ -18,7 +19,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.sides i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import PacketSet, PacketSpace
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Box
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import ANY, Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import ANY, Rule, Site
 
 WHOLE = IntervalSet.of((0, 0))
 SYN_ONLY = IntervalSet.of((2, 2))
@@ -50,19 +51,34 @@ class ConversationBoxes:
         return tuple(box for box in self.replies if box is not None)
 
 
+def rule_boxes(site: Site, rule: Rule, client_ports: IntervalSet | None = None) -> ConversationBoxes:
+    """Return openers and replies of a rule, of the devices for which it holds; see ``conversation_boxes``."""
+    return conversation_boxes(site, rule.client, rule.to, rule.services, client_ports, rule.devices)
+
+
 def conversation_boxes(
-    site: Site, client: str, server: str, services: Iterable[str], client_ports: IntervalSet | None = None
+    site: Site,
+    client: str,
+    server: str,
+    services: Iterable[str],
+    client_ports: IntervalSet | None = None,
+    devices: Collection[str] = (),
 ) -> ConversationBoxes:
     """Return openers and their first replies for the named ends and services.
 
     TCP openers carry SYN alone and replies SYN and ACK. ``client_ports`` is used where a service does not pin the client's port.
     ``any`` as a service is everything that can open a conversation: each TCP SYN, each packet of another protocol, but no ICMP
     answers and errors. ICMP errors and messages without an answer have no reply. ``any`` as a client is every unicast address.
+    ``devices`` are ids of the client segment's devices that alone count, () for all of them.
     """
     forward: list[Box] = []
     replies: list[Box | None] = []
     names = list(services)
     for ends in ends_of(site, client, server):
+        if devices:
+            ends = replace(ends, client=_addresses_of_devices(site, client, devices, ends.family))
+            if not ends.client:
+                continue
         offset = 0 if ends.family == 4 else 256
         if ANY in names:
             found = _any_boxes(ends.family, client_ports)
@@ -74,6 +90,11 @@ def conversation_boxes(
             forward.append(_ends_box(out, client_set, ends.server))
             replies.append(None if back is None else _ends_box(back, ends.server, client_set))
     return ConversationBoxes(tuple(forward), tuple(replies))
+
+
+def _addresses_of_devices(site: Site, segment: str, devices: Collection[str], family: int) -> IntervalSet:
+    members = site.members.get(segment, ())
+    return addresses_of((text for member in members if member.device in devices for text in member.addresses), family)
 
 
 def _any_boxes(family: int, client_ports: IntervalSet | None) -> list[tuple[Box, Box | None]]:

@@ -19,15 +19,15 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve
     addresses_of_name,
     member_addresses,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import PacketSpace
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import PacketSpace, verdicts
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Packet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Rule, Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.conversations import (
     UNPRIVILEGED,
     ConversationBoxes,
-    conversation_boxes,
+    rule_boxes,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.points import enforces, list_sets
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.points import enforces, first_match, may_see
 
 ACCESS = ("dacl", "port_acl")
 SPACE_LISTS = 64  # lists proved in one space of packets before a new one is begun: nodes are never freed
@@ -72,6 +72,18 @@ class EndToEnd:
         return next((cut for cut in self.cuts if cut.rule == rule), None)
 
 
+@dataclass(frozen=True)
+class Needed:
+    """Rules whose conversations have to pass, with the site that says what their names mean.
+
+    That is another site than the one whose lists are proved where a posture moves a device into a segment of its own: the workflow's
+    conversations stay what they are in normal operation.
+    """
+
+    site: Site
+    rules: tuple[Rule, ...]
+
+
 @dataclass
 class Proved:
     """What earlier proofs found, so that a list that is the same in another situation is not proved again."""
@@ -81,15 +93,15 @@ class Proved:
 
 
 def prove_rules(
-    site: Site, lists: Sequence[PointList], rules: Iterable[Rule] | None = None, known: Proved | None = None
+    site: Site, lists: Sequence[PointList], needed: Needed | None = None, known: Proved | None = None
 ) -> EndToEnd:
-    """Return for each rule (default: all of the site) whether its conversations pass every list that may see them.
+    """Return for each rule that is needed (default: all of the site) whether its conversations pass every list that may see them.
 
     Openers come from client ports 1024 and above where the service does not pin them. A list is counted wherever it *may* see the
     packets, which is more than the lists on the way: what is proved holds whatever path the network takes. ``known`` carries results
     from one situation to the next.
     """
-    needs = _Needs(site, list(site.rules()) if rules is None else list(rules))
+    needs = _Needs(site, needed or Needed(site, site.rules()))
     cuts: list[Cut] = []
     space = PacketSpace()
     for number, listing in enumerate(item for item in lists if enforces(item)):
@@ -115,32 +127,30 @@ def prove_rules(
 def _cuts_at(
     space: PacketSpace, site: Site, listing: PointList, needs: _Needs, forward: Sequence[Rule], reply: Sequence[Rule]
 ) -> Iterable[Cut]:
-    item = list_sets(space, site, listing)
-    may_stop = item.may_see - item.passes
-    if not may_stop:
-        return
+    passes = verdicts(space, first_match(listing)).permitted
     boxes = [box for rule in forward for box in needs.boxes(rule).forward]
     boxes += [box for rule in reply for box in needs.boxes(rule).reply]
-    if not space.from_boxes(boxes) & may_stop:
+    stopped = space.from_boxes(boxes) - passes
+    if not stopped or not (stopped := stopped & may_see(space, site, listing)):
         return
     for direction, rules in (("forward", forward), ("reply", reply)):
         for rule in rules:
             own = needs.boxes(rule)
-            packet = (space.from_boxes(own.forward if direction == "forward" else own.reply) & may_stop).witness()
+            packet = (space.from_boxes(own.forward if direction == "forward" else own.reply) & stopped).witness()
             if packet is not None:
                 yield Cut(rule.id, listing.point, listing.name, direction, packet)
 
 
 class _Needs:
-    """The rules of a site, found by the segments that hold their clients and servers."""
+    """The rules that are needed, found by the segments that hold their clients and servers where the lists are."""
 
-    def __init__(self, site: Site, rules: list[Rule]) -> None:
-        self.site, self.rules = site, rules
+    def __init__(self, site: Site, needed: Needed) -> None:
+        self.site, self.needed, self.rules = site, needed, needed.rules
         self._boxes: dict[str, ConversationBoxes] = {}
-        self._sharing = _segments_by_shared_address(site)
-        self._holders: dict[str, frozenset[str]] = {}
-        self._from: Mapping[str, list[int]] = self._placed((rule.client for rule in rules))
-        self._to: Mapping[str, list[int]] = self._placed((rule.to for rule in rules))
+        self._names: dict[str, frozenset[str]] = {}
+        self._holders = _holders(site)
+        self._from: Mapping[str, list[int]] = self._placed(rule.client for rule in self.rules)
+        self._to: Mapping[str, list[int]] = self._placed(rule.to for rule in self.rules)
 
     def _placed(self, names: Iterable[str]) -> dict[str, list[int]]:
         found: dict[str, list[int]] = defaultdict(list)
@@ -151,30 +161,31 @@ class _Needs:
 
     def _segments(self, name: str) -> frozenset[str]:
         """Return the segments with devices among the addresses of a name."""
-        found = self._holders.get(name)
+        found = self._names.get(name)
         if found is None:
-            if name in self.site.segments:
-                found = frozenset({name, *self._sharing.get(name, ())})
+            own = self.needed.site
+            if name in own.segments:
+                texts = (text for member in own.members.get(name, ()) for text in member.addresses)
+                found = frozenset(segment for text in texts for segment in self._holders.get(text, ()))
             else:
-                sets = {family: addresses_of_name(self.site, name, family) for family in (4, 6)}
+                sets = {family: addresses_of_name(own, name, family) for family in (4, 6)}
                 found = frozenset(
                     segment
                     for segment in self.site.segments
                     for family, target in sets.items()
                     if target is None or target.overlaps(member_addresses(self.site, segment, family))
                 )
-            self._holders[name] = found
+            self._names[name] = found
         return found
 
     def boxes(self, rule: Rule) -> ConversationBoxes:
         """Return the openers and answers of a rule."""
         found = self._boxes.get(rule.id)
         if found is None:
-            found = conversation_boxes(self.site, rule.client, rule.to, rule.services, UNPRIVILEGED)
-            self._boxes[rule.id] = found
+            found = self._boxes[rule.id] = rule_boxes(self.needed.site, rule, UNPRIVILEGED)
         return found
 
-    def at(self, listing: PointList) -> tuple[list[Rule], list[Rule]]:
+    def at(self, listing: PointList) -> tuple[Sequence[Rule], Sequence[Rule]]:
         """Return the rules whose openers, and those whose answers, a list may see."""
         if listing.kind in ACCESS:
             return self._chosen(self._from.get(listing.segment, ())), self._chosen(self._to.get(listing.segment, ()))
@@ -184,28 +195,26 @@ class _Needs:
                 self._chosen(sorted(set(self._from.get(first, ())) & set(self._to.get(second, ())))),
                 self._chosen(sorted(set(self._to.get(first, ())) & set(self._from.get(second, ())))),
             )
-        return self.rules, [] if listing.stateful else self.rules
+        return self.rules, () if listing.stateful else self.rules
 
     def _chosen(self, numbers: Iterable[int]) -> list[Rule]:
         return [self.rules[number] for number in numbers]
 
     def state(self, listing: PointList, forward: Sequence[Rule], reply: Sequence[Rule]) -> tuple[Any, ...]:
-        """Return what the proof of one list depends on within one membership and one set of services and networks."""
+        """Return what the proof of one list depends on, within one set of zones and services."""
         return (
             listing.kind, listing.stage, listing.default_permit, listing.interfaces, listing.aces,
-            tuple(rule.id for rule in forward), tuple(rule.id for rule in reply),
+            self.site.members.get(listing.segment), self.site.members.get(listing.peer),
+            [(rule.id, rule.client, rule.to, rule.services, rule.devices) for rule in (*forward, *reply)], len(forward),
+            self.needed.site.members if self.needed.site.members != self.site.members else None, self.needed.site.networks,
         )  # fmt: skip
 
 
-def _segments_by_shared_address(site: Site) -> dict[str, set[str]]:
-    """Return, for segments that share an address with others, those others."""
-    holders: dict[str, str] = {}
-    shared: dict[str, set[str]] = defaultdict(set)
+def _holders(site: Site) -> dict[str, set[str]]:
+    """Return the segments of each address of the membership, by its text."""
+    found: dict[str, set[str]] = defaultdict(set)
     for segment, members in site.members.items():
         for member in members:
             for address in member.addresses:
-                first = holders.setdefault(address, segment)
-                if first != segment:
-                    shared[first].add(segment)
-                    shared[segment].add(first)
-    return shared
+                found[address].add(segment)
+    return found

@@ -89,6 +89,11 @@ def list_sets(space: PacketSpace, site: Site, listing: PointList) -> ListSets:
     return ListSets(listing, sees, may_see, found.permitted, found.maybe_permitted)
 
 
+def may_see(space: PacketSpace, site: Site, listing: PointList) -> PacketSet:
+    """Return the packets that a list may see."""
+    return space.from_boxes(_visible_boxes(site, listing, surely=False))
+
+
 def every_list_sets(space: PacketSpace, site: Site, lists: Sequence[PointList]) -> list[ListSets]:
     """Return the sets of every list."""
     return [list_sets(space, site, listing) for listing in lists]

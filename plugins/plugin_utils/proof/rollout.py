@@ -31,6 +31,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.proof import co
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.conversations import (
     UNPRIVILEGED,
     conversation_boxes,
+    rule_boxes,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.guardrails import DHCP_REQUESTS
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.openers import stopped
@@ -276,9 +277,6 @@ class _Proof:
             if (item.point, item.name) not in changed
         ]
 
-    def _openers(self, site: Site, client: str, server: str, services: Sequence[str], ports: Any = None) -> PacketSet:
-        return self.space.from_boxes(conversation_boxes(site, client, server, services, ports).forward)
-
     def _passing(self, openers: PacketSet, version: str) -> PacketSet:
         """Return the openers that surely work at one end of the rollout, with that end's own membership."""
         rest = openers
@@ -298,7 +296,9 @@ class _Proof:
         for item in self.after.site.guardrails:
             if item.must != "never":
                 continue
-            openers = self._openers(self.after.site, item.client, item.server, item.services)
+            openers = self.space.from_boxes(
+                conversation_boxes(self.after.site, item.client, item.server, item.services).forward
+            )
             if ANY in item.services:
                 openers = openers - dhcp
             for version in ("old", "new"):
@@ -320,7 +320,7 @@ class _Proof:
                 if name not in old_rules or name not in new_rules:
                     continue
                 old, new = (
-                    self._openers(state.site, rule.client, rule.to, rule.services, UNPRIVILEGED)
+                    self.space.from_boxes(rule_boxes(state.site, rule, UNPRIVILEGED).forward)
                     for state, rule in ((self.before, old_rules[name]), (self.after, new_rules[name]))
                 )
                 gone, come = old - new, new - old
@@ -342,7 +342,7 @@ class _Proof:
                 # Each list is passed in its old version (the state before) and in its new one (the state after): no third one exists.
                 count += 1
                 continue
-            openers = self._openers(self.after.site, rule.client, rule.to, rule.services, UNPRIVILEGED)
+            openers = self.space.from_boxes(rule_boxes(self.after.site, rule, UNPRIVILEGED).forward)
             openers = self._passing(self._passing(openers, "old"), "new")
             found = self._cut_in_a_mix(openers)
             if found is None:

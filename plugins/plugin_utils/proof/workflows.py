@@ -11,15 +11,10 @@ from dataclasses import dataclass
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import addresses_of_name, matches_of
-from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import PacketSpace
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Rule, Site, Workflow
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import NEVER_DROPPED, Rule, Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof import codes
-from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.conversations import (
-    UNPRIVILEGED,
-    conversation_boxes,
-)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.endtoend import EndToEnd, Needed, prove_rules
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.intent import fits
-from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.points import ListSets, every_list_sets
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.replay import (
     CutConversation,
     Replay,
@@ -38,43 +33,40 @@ class WorkflowResult:
     witness: str = ""
 
 
+def workflow_results(site: Site, found: EndToEnd) -> list[WorkflowResult]:
+    """Return the outcome of every rule of every workflow, from what was proved of all rules."""
+    proved, empty = set(found.proved), set(found.empty)
+    results = []
+    for workflow in site.workflows:
+        for name in workflow.rules:
+            cut = found.cut_of(name)
+            if cut is not None:
+                results.append(WorkflowResult(workflow.id, name, "cut", cut.point, cut.witness))
+            else:
+                outcome = "proved" if name in proved else "empty" if name in empty else "missing"
+                results.append(WorkflowResult(workflow.id, name, outcome))
+    return results
+
+
 def prove_workflows(site: Site, lists: Sequence[PointList]) -> tuple[list[WorkflowResult], list[Finding]]:
     """Return, for each rule of each workflow, whether all its openers (client ports from 1024) and replies pass every list.
 
     A rule that is gone, has no addresses or is stopped somewhere is an error: a workflow can never be dropped silently.
     """
-    space = PacketSpace()
-    sets = every_list_sets(space, site, lists) if site.workflows else []
-    rules = {rule.id: rule for rule in site.rules()}
-    results: list[WorkflowResult] = []
-    findings: list[Finding] = []
-    for workflow in site.workflows:
-        for name in workflow.rules:
-            result = _prove(space, site, sets, workflow, rules.get(name), name)
-            results.append(result)
-            if result.outcome != "proved":
-                why = {"missing": "does not exist", "empty": "has no addresses on one side"}.get(result.outcome)
-                why = why or f"is stopped at {result.point}: {result.witness}"
-                text = f"workflow {workflow.id} ({workflow.owner}): rule {name} {why}"
-                findings.append(codes.WORKFLOW_CUT.at(text, workflow.location))
+    wanted = {name for workflow in site.workflows for name in workflow.rules}
+    rules = tuple(rule for rule in site.rules() if rule.id in wanted)
+    results = workflow_results(site, prove_rules(site, lists, Needed(site, rules)))
+    workflows = {workflow.id: workflow for workflow in site.workflows}
+    findings = []
+    for item in results:
+        if item.outcome != "proved":
+            workflow = workflows[item.workflow]
+            why = {"missing": "does not exist", "empty": "has no addresses on one side"}.get(item.outcome)
+            why = why or f"is stopped at {item.point}: {item.witness}"
+            code = codes.CRITICAL_CUT if workflow.criticality in NEVER_DROPPED else codes.WORKFLOW_CUT
+            text = f"workflow {workflow.id} ({workflow.owner}): rule {item.rule} {why}"
+            findings.append(code.at(text, workflow.location))
     return results, findings
-
-
-def _prove(
-    space: PacketSpace, site: Site, sets: Sequence[ListSets], workflow: Workflow, rule: Rule | None, name: str
-) -> WorkflowResult:
-    if rule is None:
-        return WorkflowResult(workflow.id, name, "missing")
-    boxes = conversation_boxes(site, rule.client, rule.to, rule.services, UNPRIVILEGED)
-    forward, reply = space.from_boxes(boxes.forward), space.from_boxes(boxes.reply)
-    if not forward:
-        return WorkflowResult(workflow.id, name, "empty")
-    for item in sets:
-        for packets in (forward,) if item.listing.stateful else (forward, reply):
-            packet = ((packets & item.may_see) - item.passes).witness()
-            if packet is not None:
-                return WorkflowResult(workflow.id, name, "cut", item.listing.point, packet.describe())
-    return WorkflowResult(workflow.id, name, "proved")
 
 
 def workflow_findings(site: Site, replayed: Replay) -> list[Finding]:

@@ -15,14 +15,17 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import Compiled
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.check import load_checked
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.effective import effective_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.equivalence import prove_rendering
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.expectations import check_expectations
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.guardrails import prove_guardrails
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.replay import replay, replay_findings
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.situations import prove_situations
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.ways import known_ways
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.workflows import (
-    prove_workflows,
     workflow_findings,
+    workflow_results,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.markdown import validate_markdown
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.results import result
@@ -51,17 +54,27 @@ def run_gate(paths: Paths, today: date, with_replay: bool) -> Gate:
     found: list[Finding] = [*findings, *compiled.findings]
     equivalence, more = prove_rendering(compiled.lists)
     found += more
-    guardrails, more = prove_guardrails(site, compiled.lists)
+    now = effective_site(site)
+    guardrails, more = prove_guardrails(now, compiled.lists)
     found += more
-    workflows, more = prove_workflows(site, compiled.lists)
+    situations, present, more = prove_situations(site, compiled.lists, today)
     found += more
-    expectations, more = check_expectations(site, compiled.lists)
+    ways, more = known_ways(now)
+    found += more
+    expectations, more = check_expectations(now, compiled.lists)
     found += more
     content: dict[str, Any] = {
         "counts": _counts(site, compiled),
         "equivalence": [asdict(item) for item in equivalence],
         "guardrails": [_without_packet(asdict(item)) for item in guardrails],
-        "workflows": [asdict(item) for item in workflows],
+        "workflows": [asdict(item) for item in workflow_results(now, present)],
+        "end_to_end": {
+            "proved": len(present.proved),
+            "empty": list(present.empty),
+            "cuts": [item.as_dict() for item in present.cuts],
+            "ways": ways.as_dict(),
+        },
+        "situations": [item.as_dict() for item in situations],
         "expectations": [asdict(item) for item in expectations],
     }
     if with_replay:

@@ -1,0 +1,278 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every situation that a policy has lists for, and what has to pass in each: stages to come, windows, postures.
+
+A posture stands alone in its situation, and all of them are pulled together in one more. Where a workflow is suspended with its
+owner's consent it may stop; else whatever it needs in normal operation has to pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Code, Finding
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.effective import effective_site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
+    NEVER_DROPPED,
+    NONE_OPEN,
+    NORMAL,
+    Posture,
+    Rule,
+    Site,
+    Situation,
+    Workflow,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.endtoend import (
+    EndToEnd,
+    Needed,
+    Proved,
+    prove_rules,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.expectations import check_expectations
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.guardrails import prove_guardrails
+
+SHOWN_RULES = 5
+NOW, STAGE, WINDOWS, POSTURE = "now", "stage", "windows", "posture"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One situation with its site and lists. ``kind``: ``now``, ``stage``, ``windows`` or ``posture``."""
+
+    name: str
+    kind: str
+    site: Site
+    lists: tuple[PointList, ...]
+    postures: tuple[Posture, ...] = ()
+
+
+@dataclass(frozen=True)
+class SettingResult:
+    """What was proved in one situation: rules that pass, rules that were cut, workflow rules that pass, and what is suspended."""
+
+    name: str
+    kind: str
+    rules: int
+    proved: int
+    workflow_rules: int
+    workflow_rules_proved: int
+    suspended: tuple[str, ...]
+    expectations: int
+    expectations_met: int
+    guardrails: int
+    guardrails_kept: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values for results and reports."""
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "rules": self.rules,
+            "proved": self.proved,
+            "workflow_rules": self.workflow_rules,
+            "workflow_rules_proved": self.workflow_rules_proved,
+            "suspended": list(self.suspended),
+            "expectations": self.expectations,
+            "expectations_met": self.expectations_met,
+            "guardrails": self.guardrails,
+            "guardrails_kept": self.guardrails_kept,
+        }
+
+
+def settings_of(site: Site, lists: tuple[PointList, ...]) -> Iterator[Setting]:
+    """Yield the situations of a site, the present one (whose lists are given) first.
+
+    Stages: after each ring, in order, with the segments of all rings so far at stage enforce; and with every assigned segment there.
+    Windows: all closed (the present one has all open). Postures: each alone, and all together.
+    """
+    yield Setting("now", NOW, effective_site(site), lists)
+    done: set[str] = set()
+    for ring in site.rings:
+        done |= set(ring.segments)
+        made = _raised(site, done)
+        if made is not None:
+            yield _compiled(f"stage enforce through ring {ring.id}", STAGE, made)
+    made = _raised(site, set(site.assignments))
+    if made is not None and not set(site.assignments) <= done:
+        yield _compiled("stage enforce everywhere", STAGE, made)
+    conditions = [*(rule.conditions for rule in site.rules()), *(item.conditions for item in site.exceptions)]
+    if any(item and item.windows for item in conditions):
+        yield _compiled("all windows closed", WINDOWS, effective_site(site, Situation(open_windows=NONE_OPEN)))
+    for posture in site.postures.values():
+        pulled = effective_site(site, Situation(postures=(posture.id,)))
+        yield replace(_compiled(f"posture {posture.id}", POSTURE, pulled), postures=(posture,))
+    if len(site.postures) > 1:
+        everything = effective_site(site, Situation(postures=tuple(site.postures)))
+        yield replace(_compiled("all postures", POSTURE, everything), postures=tuple(site.postures.values()))
+
+
+def _raised(site: Site, segments: Iterable[str]) -> Site | None:
+    """Return the site with some segments at stage enforce; None where they are there already."""
+    names = {name for name in segments if name in site.assignments and site.assignments[name].stage != "enforce"}
+    if not names:
+        return None
+    raised = {n: replace(a, stage="enforce") if n in names else a for n, a in site.assignments.items()}
+    return effective_site(replace(site, assignments=raised))
+
+
+def _compiled(name: str, kind: str, site: Site) -> Setting:
+    return Setting(name, kind, site, compile_site(site).lists)
+
+
+def prove_situations(
+    site: Site, lists: tuple[PointList, ...], today: date | None = None
+) -> tuple[list[SettingResult], EndToEnd, list[Finding]]:
+    """Return what was proved in each situation, the end-to-end result of the present one, and every finding.
+
+    ``today`` decides whether the consent to a suspension still holds (default: the day for which the site was loaded).
+    """
+    known = Proved()
+    results: list[SettingResult] = []
+    findings: list[Finding] = []
+    present: EndToEnd | None = None
+    for setting in settings_of(site, lists):
+        result, made, found = _prove(site, setting, known, today or site.as_of)
+        present = present or made
+        results.append(result)
+        findings += found
+    if present is None:
+        raise ValueError("there is always the present situation")
+    return results, present, findings
+
+
+def _prove(
+    site: Site, setting: Setting, known: Proved, today: date | None
+) -> tuple[SettingResult, EndToEnd, list[Finding]]:
+    own = setting.site.rules()
+    found = prove_rules(setting.site, setting.lists, known=known)
+    findings = list(_rule_findings(setting, own, found))
+    suspended, notes = _suspended(site, setting, today)
+    wanted, more = _workflow_needs(site, setting, suspended)
+    findings += more
+    checked = found
+    if setting.kind == POSTURE and wanted:
+        checked = prove_rules(setting.site, setting.lists, Needed(effective_site(site), tuple(wanted)))
+    findings += _workflow_findings(site, setting, checked, suspended, notes)
+    met = wanted_met = kept = 0
+    if setting.kind != POSTURE:
+        outcome, expected = check_expectations(setting.site, setting.lists)
+        met, wanted_met = sum(item.met for item in outcome), len(outcome)
+        if setting.kind != NOW:
+            findings += [_later(setting, item) for item in expected if _is_permit(site, item)]
+    guarded, broken = prove_guardrails(setting.site, setting.lists) if setting.kind in (POSTURE, WINDOWS) else ([], [])
+    kept = sum(item.outcome == "proved" for item in guarded)
+    findings += [_in_posture(setting, item) for item in broken if item.severity == "error"]
+    names = {rule.id for rule in wanted}
+    passing = len(names & set(checked.proved))
+    result = SettingResult(
+        setting.name, setting.kind, len(own), len(found.proved), len(names), passing, tuple(sorted(suspended)), wanted_met, met,
+        len(guarded), kept,
+    )  # fmt: skip
+    return result, found, findings
+
+
+def _is_permit(site: Site, finding: Finding) -> bool:
+    return any(
+        item.expect == "permit" and (item.location.file, item.location.line) == (finding.file, finding.line)
+        for item in site.expectations
+    )
+
+
+def _later(setting: Setting, finding: Finding) -> Finding:
+    return replace(
+        finding, code=codes.LATER_CUT.number, severity="warning", message=f"{setting.name}: {finding.message}",
+        hint=codes.LATER_CUT.remedy,
+    )  # fmt: skip
+
+
+def _in_posture(setting: Setting, finding: Finding) -> Finding:
+    """Say a guardrail's error of another situation: what a posture does on purpose is a warning, a closed window is none."""
+    severity = "warning" if setting.kind == POSTURE else "error"
+    return replace(finding, severity=severity, message=f"{setting.name}: {finding.message}")
+
+
+def _rule_findings(setting: Setting, rules: Iterable[Rule], found: EndToEnd) -> Iterator[Finding]:
+    """Yield a finding for each rule of the situation that is cut: an error now and in postures, a warning at a stage to come."""
+    by_id = {rule.id: rule for rule in rules}
+    for rule in dict.fromkeys(cut.rule for cut in found.cuts):
+        cut = found.cut_of(rule)
+        if cut is None:
+            continue
+        code: Code = codes.LATER_CUT if setting.kind == STAGE else codes.RULE_CUT
+        where = "" if setting.kind == NOW else f"{setting.name}: "
+        text = f"{where}rule {rule} is stopped ({cut.direction}) by list {cut.list_name} at {cut.point}: {cut.witness}"
+        yield code.at(text, by_id[rule].location)
+
+
+def _suspended(site: Site, setting: Setting, today: date | None) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the workflows that the postures suspend with a consent that counts, and why a consent does not count."""
+    owners = {workflow.id: workflow.owner for workflow in site.workflows}
+    good: dict[str, str] = {}
+    bad: dict[str, str] = {}
+    for posture in setting.postures:
+        for item in posture.suspends:
+            if item.workflow not in owners:
+                continue
+            if item.consent_owner != owners[item.workflow]:
+                bad[item.workflow] = f"the consent is {item.consent_owner or 'nobody'}'s and not its owner's"
+            elif not item.expires or (today is not None and item.expires < today.isoformat()):
+                bad[item.workflow] = f"the owner's consent ended on {item.expires or 'no stated day'}"
+            else:
+                good[item.workflow] = posture.id
+    return good, bad
+
+
+def _workflow_needs(site: Site, setting: Setting, suspended: dict[str, str]) -> tuple[list[Rule], list[Finding]]:
+    """Return the rules of all workflows that have to pass in the situation, and an error for each that does not exist."""
+    normal = {rule.id: rule for rule in effective_site(site, NORMAL).rules()}
+    every = {rule.id: rule for rule in site.rules()}
+    wanted: dict[str, Rule] = {}
+    findings = []
+    for workflow in site.workflows:
+        for name in workflow.rules:
+            rule = normal.get(name)
+            if rule is None:
+                if setting.kind == NOW:
+                    why = "does not hold today" if name in every else "does not exist"
+                    text = f"workflow {workflow.id} ({workflow.owner}): rule {name} {why}"
+                    findings.append(_code_of(workflow, codes.WORKFLOW_CUT).at(text, workflow.location))
+                continue
+            conditions = every[name].conditions if name in every else None
+            closed = setting.kind == WINDOWS and conditions is not None and bool(conditions.windows)
+            if workflow.id in suspended or closed:
+                continue
+            wanted[name] = rule
+    return list(wanted.values()), findings
+
+
+def _code_of(workflow: Workflow, usual: Code) -> Code:
+    return codes.CRITICAL_CUT if workflow.criticality in NEVER_DROPPED else usual
+
+
+def _workflow_findings(
+    site: Site, setting: Setting, found: EndToEnd, suspended: dict[str, str], notes: dict[str, str]
+) -> Iterator[Finding]:
+    empty = set(found.empty)
+    usual = codes.POSTURE_CUT if setting.kind == POSTURE else codes.WORKFLOW_CUT
+    where = "" if setting.kind == NOW else f"{setting.name}: "
+    for workflow in site.workflows:
+        if workflow.id in suspended:
+            continue
+        for name in workflow.rules:
+            cut = found.cut_of(name)
+            why = ""
+            if cut is not None:
+                why = f"is stopped ({cut.direction}) by list {cut.list_name} at {cut.point}: {cut.witness}"
+            elif name in empty:
+                why = "has no addresses on one side"
+            if why:
+                note = f" ({notes[workflow.id]})" if workflow.id in notes else ""
+                text = f"{where}workflow {workflow.id} ({workflow.owner}): rule {name} {why}{note}"
+                yield _code_of(workflow, usual).at(text, workflow.location)

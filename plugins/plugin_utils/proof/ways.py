@@ -1,0 +1,129 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether it is known which enforcement points the conversations of each rule cross; what is not known is a finding.
+
+The proofs do not need it: they count every list that may see a packet. Who reads "proved" must know all the same that a point the
+documents do not place could stand on the way.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.paths import Paths
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Member, Rule, Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof import codes
+
+SHOWN = 5
+PREFIXES = 4  # of a network set, one address each of this many prefixes stands for it
+
+End = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class WaysResult:
+    """How many rules have a known way, and for each reason the rules whose way is not known. ``pairs``: ends that were asked about."""
+
+    known: int
+    unknown: dict[str, tuple[str, ...]]
+    pairs: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values for results and reports."""
+        return {
+            "known_rules": self.known,
+            "unknown": {why: list(rules) for why, rules in sorted(self.unknown.items())},
+            "pairs": self.pairs,
+        }
+
+
+def known_ways(site: Site) -> tuple[WaysResult, list[Finding]]:
+    """Return for which rules the way is known, and one finding for each reason why it is not for others.
+
+    Devices of one segment at one switch and in one zone stand for each other; the end ``any`` is nobody in particular and is not asked.
+    """
+    paths = Paths(site)
+    ends = _Ends(site)
+    asked: dict[tuple[End, End], str] = {}
+    unknown: dict[str, dict[str, None]] = defaultdict(dict)
+    rules = site.rules()
+    bad = set()
+    for rule in rules:
+        for one, client in ends.of(rule.client, rule):
+            for two, server in ends.of(rule.to, None):
+                if one[-1] != two[-1] or client == server:
+                    continue
+                why = asked.get((one, two))
+                if why is None:
+                    found = paths.of(client, server)
+                    why = asked[one, two] = "" if found.known else found.why
+                if why:
+                    unknown[why][rule.id] = None
+                    bad.add(rule.id)
+    workflows = {name: workflow.id for workflow in site.workflows for name in workflow.rules}
+    by_id = {rule.id: rule for rule in rules}
+    findings = []
+    for why, named in sorted(unknown.items()):
+        shown = ", ".join(list(named)[:SHOWN]) + (f" and {len(named) - SHOWN} more" if len(named) > SHOWN else "")
+        needed = sorted({workflows[name] for name in named if name in workflows})
+        text = f"the way is not known for rules {shown}: {why}" + (
+            f" (workflows {', '.join(needed)})" if needed else ""
+        )
+        findings.append(codes.PATH_UNKNOWN.at(text, by_id[next(iter(named))].location))
+    result = WaysResult(len(rules) - len(bad), {why: tuple(named) for why, named in unknown.items()}, len(asked))
+    return result, findings
+
+
+class _Ends:
+    """The ends of rules, one for each kind of place that a segment's devices or a network's addresses have."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        networks = [(ipaddress.ip_network(p), name) for name, zone in site.zones.items() for p in zone.subnets]
+        self._zones = sorted(networks, key=lambda item: -item[0].prefixlen)
+        self._zone_of: dict[Any, str] = {}
+        self._known: dict[str, list[tuple[End, Member | str]]] = {}
+
+    def of(self, name: str, rule: Rule | None) -> list[tuple[End, Member | str]]:
+        """Return what stands for a name: keys that tell places apart, and a device or address at each. The key ends in the family."""
+        if rule is not None and rule.devices:
+            return list(self._devices(name, rule.devices))
+        found = self._known.get(name)
+        if found is None:
+            made = self._devices(name, ()) if name in self._site.segments else self._addresses(name)
+            found = self._known[name] = list(made)
+        return found
+
+    def _devices(self, segment: str, devices: tuple[str, ...]) -> Iterator[tuple[End, Member | str]]:
+        found: dict[End, Member | str] = {}
+        for member in self._site.members.get(segment, ()):
+            if not member.addresses or (devices and member.device not in devices):
+                continue
+            address = ipaddress.ip_address(member.addresses[0])
+            key = (segment, member.switch, bool(member.interface), self._zone(address), address.version)
+            found.setdefault(key, member)
+        yield from found.items()
+
+    def _addresses(self, name: str) -> Iterator[tuple[End, Member | str]]:
+        if name.startswith("zone:"):
+            prefixes: tuple[str, ...] = self._site.zones[name.removeprefix("zone:")].subnets
+        elif name in self._site.networks:
+            prefixes = self._site.networks[name].prefixes
+        else:
+            return
+        for text in prefixes[:PREFIXES]:
+            network = ipaddress.ip_network(text, strict=False)
+            address = network[1] if network.num_addresses > 2 else network[0]
+            yield (name, text, address.version), str(address)
+
+    def _zone(self, address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
+        found = self._zone_of.get(address)
+        if found is None:
+            found = self._zone_of[address] = next((name for network, name in self._zones if address in network), "")
+        return found

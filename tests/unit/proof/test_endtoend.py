@@ -1,0 +1,179 @@
+"""End to end: every rule passes every list on its way, in every stage, window and posture; who takes a rule away is named."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from datetime import date
+
+import pytest
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
+    Conditions,
+    Posture,
+    Ring,
+    Site,
+    Suspension,
+    Window,
+    Workflow,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.endtoend import Proved, prove_rules
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.situations import prove_situations
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.ways import known_ways
+from tests.unit.proof.small_sites import World, as_dict, opens, random_packet, random_world
+
+POINTS = {"dacl": ("dacl", {}), "fw1": ("firewall", {"zones": ["north", "south", "east"]})}
+MEMBERS = {
+    "a": [("10.0.1.1", "acc1", "GigabitEthernet1/0/1")],
+    "b": [("10.0.2.2", "", "")],
+    "c": [("10.0.3.3", "", "")],
+}
+TODAY = date(2026, 11, 26)
+
+
+def site_of(rules: list, stage: str = "enforce", points: dict | None = None, **more) -> Site:
+    points = points or POINTS
+    stages = {name: (stage, sorted(points)) for name in MEMBERS}
+    return World(MEMBERS, rules, {"all": ["10.0.2.0/24", "10.0.3.0/24"]}, stages, points, **more).site()
+
+
+def proved(site: Site) -> tuple[list, list]:
+    results, _present, findings = prove_situations(site, compile_site(site).lists, TODAY)
+    return results, findings
+
+
+def test_rules_of_random_sites_pass_as_the_model_says(full: bool) -> None:
+    """A rule is proved exactly if the model lets all its conversations work; with a line less a list is named, with a packet."""
+    cut = agreed = 0
+    for seed in range(400 if full else 20):
+        world = random_world(seed)
+        site = world.site()
+        lists = list(compile_site(site).lists)
+        choose = random.Random(seed)
+        assert prove_rules(site, lists).cuts == (), seed
+        victims = [n for n, item in enumerate(lists) if any(ace.label.startswith("r") for ace in item.aces)]
+        if not victims:
+            continue
+        place = choose.choice(victims)
+        victim = lists[place]
+        line = choose.choice([ace for ace in victim.aces if ace.label.startswith("r")])
+        lists[place] = replace(victim, aces=tuple(ace for ace in victim.aces if ace is not line))
+        found = prove_rules(site, lists)
+        assert all((item.point, item.list_name) == (victim.point, victim.name) for item in found.cuts), seed
+        for item in found.cuts:
+            packet = as_dict(item.packet)
+            forward = item.direction == "forward"
+            client, server = (
+                packet["source" if forward else "destination"],
+                packet["destination" if forward else "source"],
+            )
+            rule = next(rule for rule in world.rules if rule[0] == item.rule)
+            assert world.segment_of(client) == rule[1] and world.covers(rule[2], server), seed
+            cut += 1
+        for _ in range(20):
+            packet = random_packet(world, choose, opener=True)
+            for name, client, to, services in world.rules:
+                mine = world.segment_of(packet["source"]) == client and world.covers(to, packet["destination"])
+                if name in found.proved and mine and any(opens(s, packet) for s in services):
+                    agreed += world.works(packet, cautious=False)
+    assert cut > 5 and agreed > 5
+
+
+def test_removing_any_rule_that_a_workflow_needs_fails_by_name() -> None:
+    rules = [("r", "a", "b", ["web"]), ("s", "b", "c", ["names"]), ("t", "a", "all", ["ping"])]
+    for missing in ("r", "s", "t"):
+        site = site_of([rule for rule in rules if rule[0] != missing], workflows=[["r", "s", "t"]])
+        _results, findings = proved(site)
+        assert [(item.code, item.severity) for item in findings] == [("SW3132", "error")]
+        assert f"rule {missing} does not exist" in findings[0].message and "workflow w0 (owner)" in findings[0].message
+        critical = replace(site, workflows=(replace(site.workflows[0], criticality="life_support"),))
+        assert [item.code for item in proved(critical)[1]] == ["SW3141"]
+
+
+def test_stages_to_come_are_proved_ring_by_ring() -> None:
+    site = site_of([("r", "a", "b", ["web"])], stage="monitor", workflows=[["r"]])
+    site = replace(site, rings=(Ring("first", ("a",)), Ring("second", ("b", "c"))))
+    results, findings = proved(site)
+    names = [item.name for item in results]
+    assert names == ["now", "stage enforce through ring first", "stage enforce through ring second"]
+    assert findings == []
+    assert all(item.workflow_rules_proved == item.workflow_rules == 1 for item in results)
+    rings = replace(site, rings=(Ring("first", ("a",)),))
+    assert [item.name for item in proved(rings)[0]][-1] == "stage enforce everywhere"
+
+
+def test_a_window_opens_and_closes_and_both_are_proved() -> None:
+    site = site_of([("r", "a", "b", ["web"]), ("s", "b", "c", ["names"])], workflows=[["r", "s"]])
+    window = Conditions((Window(("mon",), "08:00", "09:00"),))
+    rules = tuple(replace(rule, conditions=window) for rule in site.segments["a"].allow)
+    site = replace(site, segments={**site.segments, "a": replace(site.segments["a"], allow=rules)})
+    results, findings = proved(site)
+    assert [(item.name, item.rules, item.workflow_rules) for item in results] == [
+        ("now", 2, 2),
+        ("all windows closed", 1, 1),
+    ]
+    assert findings == []
+
+
+def isolating(**more) -> Posture:
+    return Posture("isolate-b", "isolate", "security", "worm", segment="b", **more)
+
+
+@pytest.mark.parametrize(
+    ("posture", "code", "why"),
+    [
+        (isolating(), "SW3143", "is stopped"),
+        (isolating(keeps=("r",)), "", ""),
+        (isolating(keeps=("w0",)), "", ""),
+        (isolating(suspends=(Suspension("w0", "owner", "2026-11-01", "2026-12-31"),)), "", ""),
+        (isolating(suspends=(Suspension("w0", "owner", "2026-11-01", "2026-11-25"),)), "SW3143", "consent ended on 2026-11-25"),
+        (isolating(suspends=(Suspension("w0", "someone", "2026-11-01", "2026-12-31"),)), "SW3143", "not its owner's"),
+    ],
+)  # fmt: skip
+def test_an_isolation_keeps_a_workflow_or_names_it_with_its_owners_consent(
+    posture: Posture, code: str, why: str
+) -> None:
+    site = replace(site_of([("r", "a", "b", ["web"])], workflows=[["r"]]), postures={posture.id: posture})
+    results, findings = proved(site)
+    assert [item.name for item in results] == ["now", "posture isolate-b"]
+    assert [item.code for item in findings] == ([code] if code else [])
+    assert all(why in item.message and "workflow w0" in item.message for item in findings)
+    critical = replace(site, workflows=(Workflow("w0", "w0", "owner", "process_critical", ("r",)),))
+    assert [item.code for item in proved(critical)[1]] == (["SW3141"] if code else [])
+
+
+def test_a_device_taken_out_of_its_segment_is_seen_although_the_rule_still_stands() -> None:
+    members = {**MEMBERS, "b": [("10.0.2.2", "", ""), ("10.0.2.3", "", "")]}
+    stages = {name: ("enforce", sorted(POINTS)) for name in members}
+    site = World(members, [("r", "a", "b", ["web"])], {}, stages, POINTS, workflows=[["r"]]).site()
+    device = site.members["b"][1].device
+    posture = Posture("isolate_one", "isolate", "security", "worm", device=device)
+    results, findings = proved(replace(site, postures={posture.id: posture}))
+    assert [item.code for item in findings] == ["SW3143"]
+    assert "10.0.2.3" in findings[0].message
+    kept = replace(posture, keeps=("r",))
+    results, findings = proved(replace(site, postures={posture.id: kept}))
+    assert findings == [] and results[-1].workflow_rules_proved == 1
+
+
+def test_a_list_that_is_the_same_is_not_proved_again() -> None:
+    site = site_of([("r", "a", "b", ["web"])])
+    lists = compile_site(site).lists
+    known = Proved()
+    first = prove_rules(site, lists, known=known)
+    assert prove_rules(site, lists, known=known) == first
+    broken = tuple(replace(item, aces=item.aces[-1:]) for item in lists)
+    assert prove_rules(site, broken, known=known).cuts != ()
+
+
+def test_an_unknown_way_is_a_finding_with_its_reason() -> None:
+    site = site_of(
+        [("r", "a", "b", ["web"])], points={"acc1": ("port_acl", {}), "fw1": POINTS["fw1"]}, workflows=[["r"]]
+    )
+    result, findings = known_ways(site)
+    assert result.known == 0
+    assert [item.code for item in findings] == ["SW3144"]
+    assert "the port of 10.0.2.2 is not known" in findings[0].message and "workflows w0" in findings[0].message
+    result, findings = known_ways(site_of([("r", "a", "b", ["web"])]))
+    assert (result.known, result.unknown, findings) == (1, {}, [])
