@@ -405,6 +405,7 @@ class Site:
     exceptions: tuple[AccessException, ...] = ()
     postures: Mapping[str, Posture] = field(default_factory=dict, hash=False)
     templates: Mapping[str, Template] = field(default_factory=dict, hash=False)
+    used_templates: frozenset[str] = frozenset()
     as_of: date | None = None
     switches: Mapping[str, SwitchHardware] = field(default_factory=dict, hash=False)
     paths: Mapping[str, Any] = field(default_factory=dict, hash=False)

@@ -31,6 +31,10 @@ FILES = {
     "classification": "classification.yml",
     "approvers": "approvers.yml",
     "calendar": "calendar.yml",
+    "exceptions": "exceptions.yml",
+    "postures": "postures.yml",
+    "templates": "templates.yml",
+    "rules": "rules/*.yml",
     "members.lock": "members.lock.json",
 }
 SHARED = "query"
@@ -43,6 +47,7 @@ TOPICS = {
     "25": "Enforcement",
     "26": "Guardrails, expectations and workflows",
     "29": "Approvers and calendar",
+    "27": "Exceptions, conditions, postures and templates",
 }
 
 
