@@ -5,7 +5,7 @@
 
 SW20xx files and schema, SW21xx site, zones and conduits, SW22xx segments and identity, SW23xx rules, SW24xx services and
 networks, SW25xx enforcement, SW26xx guardrails, expectations and workflows, SW27xx exceptions, conditions, postures and
-templates. SW29xx is kept free for the rules of a site's own (``site_rules.py``).
+templates. SW29xx approvers and calendar. SW9001 to SW9999 are the numbers of a site's own rules (``site_rules.py``).
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ BAD_SITE_RULE = Code(
     "SW2011",
     "error",
     "a rule of the site's own is not usable",
-    "docs/policy/reference.md lists the fields of each kind; numbers are SW2901 to SW2999 and stand once",
+    "docs/policy/reference.md lists the fields of each kind; numbers are SW9001 to SW9999 and stand once",
 )
 
 BAD_PREFIX = Code(

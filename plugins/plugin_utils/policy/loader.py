@@ -34,16 +34,16 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.yaml_io im
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.build import Builder, ClassificationRule
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.change_documents import (
-    approvers_of,
-    calendar_of,
-)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.build_access import (
     exceptions_of,
     posture_findings,
     postures_of,
     template_findings,
     templates_of,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.change_documents import (
+    approvers_of,
+    calendar_of,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
     Expectation,

@@ -5,7 +5,7 @@
 
 A statement says which parts it is about, which of them by a query over their fields (the language of ``members``), and what
 has to hold for them by another. It is data: no code of a policy directory is run, and a rule can add findings but neither
-silence nor weaken one. Numbers are SW2901 to SW2999.
+silence nor weaken one. Numbers are SW9001 to SW9999.
 """
 
 from __future__ import annotations
