@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import prefixes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.masks import MaskedSet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Box, FirstMatchList
 
 # Bits of each field; destination and source hold IPv4 addresses.
@@ -44,6 +45,9 @@ class BddLists:
         result = self.true
         for name, values in reversed(list(zip(TESTED, box.sets(), strict=False))):
             width = BITS[name]
+            if isinstance(values, MaskedSet):
+                result = self._masked(name, values) & result
+                continue
             top = (1 << width) - 1
             pairs = [(low, min(high, top)) for low, high in values.pairs if low <= top]
             if pairs == [(0, top)]:
@@ -57,6 +61,16 @@ class BddLists:
                 here = here | block
             result = here & result
         return result
+
+    def _masked(self, name: str, values: MaskedSet) -> Any:
+        """Return the addresses of a mask, bit by bit; the ranges in which they lie are not looked at."""
+        width = BITS[name]
+        found = self.true
+        for place in range(width - 1, -1, -1):
+            bit = 1 << (width - 1 - place)
+            if values.care & bit:
+                found = self.variables[name][place][0 if values.value & bit else 1] & found
+        return found
 
     def permitted(self, source: FirstMatchList) -> Any:
         """Return what a list permits, by a balanced tree of (permitted, decided) pairs."""

@@ -191,7 +191,7 @@ class _Conditions:
             return [f" {named}"]
         everything = {0: " any", 4: " any4", 6: " any6"}[ace.family]
         width = 128 if ace.family == 6 else 32
-        if values is None or (ace.family and values.pairs[:1] == ((0, (1 << width) - 1),)):
+        if values is None or (ace.family and not values.masked and values.pairs[:1] == ((0, (1 << width) - 1),)):
             return [everything]
         if ace.family == 0:
             raise cannot(ace, "addresses without an address family")

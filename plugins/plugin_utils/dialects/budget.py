@@ -16,7 +16,6 @@ from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import codes
-from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_values import loose_words
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import Ace
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.nftables import comment_text
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.platform_limits import (
@@ -27,6 +26,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.platfo
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.registry import render_lines
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet, prefixes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.masks import MaskedSet
 
 WARN_SHARE = 0.8  # headroom for the old list beside the new one, and for what other features take
 TCP, UDP = 6, 17
@@ -114,8 +114,8 @@ def hardware_blocks(ace: Ace, ipv6_factor: int = 2, registers_for_ranges: bool =
         if ports is not None:
             blocks *= _operands(ports) if registers_for_ranges else sum(1 for _block in prefixes(ports.pairs, 16))
     width = 128 if ace.family == 6 else 32
-    for side, addresses in (("source", ace.source), ("destination", ace.destination)):
-        if addresses is not None and not loose_words(ace.conditions, side):  # a mask of any kind is one entry
+    for addresses in (ace.source, ace.destination):
+        if addresses is not None:
             blocks *= _address_blocks(addresses, width)
     if ace.detail is not None and ace.protocol != TCP:
         blocks *= sum(1 for _block in prefixes(ace.detail.pairs, 16))
@@ -124,6 +124,8 @@ def hardware_blocks(ace: Ace, ipv6_factor: int = 2, registers_for_ranges: bool =
 
 def _address_blocks(addresses: IntervalSet, width: int) -> int:
     """Return the value and mask pairs of a set: one for a wildcard mask even with holes, since a TCAM compares any bits."""
+    if isinstance(addresses, MaskedSet):
+        return 1 if addresses.wildcard() is not None else sum(1 for _block in prefixes(addresses.within, width))
     if len(addresses.pairs) > 1 and addresses.wildcard() is not None:
         return 1
     return sum(1 for _block in prefixes(addresses.pairs, width))

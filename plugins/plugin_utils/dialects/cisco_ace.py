@@ -25,7 +25,6 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_
     host,
     parse_ipv4,
     parse_ipv6,
-    parse_wildcard,
     prefix,
     read_ports,
     wildcard,
@@ -34,7 +33,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
 
 __all__ = [
-    "Bound", "NotUnderstood", "parse_ace", "parse_aces", "parse_ipv4", "parse_ipv6", "parse_standard", "parse_wildcard",
+    "Bound", "NotUnderstood", "parse_ace", "parse_aces", "parse_ipv4", "parse_ipv6", "parse_standard",
 ]  # fmt: skip
 
 _NO_GROUPS = Groups()
@@ -108,9 +107,7 @@ def parse_aces(
             source, more, used, at = _group(low, words, at, family, groups, used, "source")
             conditions += more
         else:
-            source, wide, at = _address(low, at, family)
-            if wide:
-                conditions += (f"source {wide}",)
+            source, at = _address(low, at, family)
         source_ports, more, at = read_ports(low, words, at, protocol)
         if more:
             conditions += (f"source {more[0]}",)
@@ -120,9 +117,7 @@ def parse_aces(
             destination, more, used, at = _group(low, words, at, family, groups, used, "destination")
             conditions += more
         else:
-            destination, wide, at = _address(low, at, family)
-            if wide:
-                conditions += (f"destination {wide}",)
+            destination, at = _address(low, at, family)
         destination_ports, more, at = read_ports(low, words, at, protocol)
         if more:
             conditions += (f"destination {more[0]}",)
@@ -199,19 +194,18 @@ def _group(
     return found, tuple(f"{side} {text}" for text in conditions), (*used, (side, name)), at + 2
 
 
-def _address(low: list[str], at: int, family: int) -> tuple[Addresses, str, int]:
-    """Return the addresses, the text of a wildcard mask that falls into too many pieces to model, and the place after them."""
+def _address(low: list[str], at: int, family: int) -> tuple[Addresses, int]:
+    """Return the addresses and the place after them."""
     word = low[at]
     if word == "host":
         if low[at + 1] == "dynamic":
             raise NotUnderstood("a name that the device resolves: its addresses are not in the text")
-        return host(low[at + 1], family), "", at + 2
+        return host(low[at + 1], family), at + 2
     if not word:
         raise NotUnderstood("the line ends too early")
     if family == 6:
-        return prefix(word), "", at + 1
-    found, wide = wildcard(word, low[at + 1])
-    return found, wide, at + 2
+        return prefix(word), at + 1
+    return wildcard(word, low[at + 1]), at + 2
 
 
 def _sides(low: list[str], words: Sequence[str], at: int, protocol: int | None) -> tuple[Ports, Ports, int]:
@@ -237,19 +231,17 @@ def parse_standard(words: Sequence[str], bound: Bound = _NOTHING) -> Ace:
     if not low or low[0] not in ("permit", "deny"):
         raise NotUnderstood(f"{low[:1]} is not permit or deny")
     source: Addresses
-    wide = ""
     if rest == ["any"]:
         source = None
     elif len(rest) == 1 or (len(rest) == 2 and rest[0] == "host"):
         source = IntervalSet.single(parse_ipv4(rest[-1]))
     elif len(rest) == 2:
-        source, wide = wildcard(rest[0], rest[1])
+        source = wildcard(rest[0], rest[1])
     elif len(rest) == 4 and rest[1:3] == ["wildcard", "bits"]:
-        source, wide = wildcard(rest[0], rest[3])
+        source = wildcard(rest[0], rest[3])
     else:
         raise NotUnderstood("not an entry of a standard list")
     return Ace(
         permit=low[0] == "permit", source=source, log=log, remarks=bound.remarks, sequence=bound.sequence, line=bound.line,
         raw=bound.raw, matches=bound.matches, estimate_matches=bound.estimate_matches,
-        conditions=(f"source {wide}",) if wide else (),
     )  # fmt: skip

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_values import NotUnderstood, parse_ipv6
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.names import Message
-from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet, from_wildcard
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.masks import wildcard_set
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import PORTS
 
 OPERATORS = ("eq", "neq", "gt", "lt", "range")
@@ -136,8 +137,5 @@ def masked(value: int, length: int, width: int) -> IntervalSet:
 
 
 def ipv6_wildcard(address: str, mask: str) -> IntervalSet:
-    """Return the addresses of an IPv6 address with a wildcard mask; NotUnderstood above 4,096 pieces."""
-    found = from_wildcard(parse_ipv6(address), parse_ipv6(mask))
-    if found is None:
-        raise NotUnderstood(f"wildcard mask {mask} falls into more than 4,096 pieces")
-    return found
+    """Return the addresses of an IPv6 address with a wildcard mask, whatever its holes."""
+    return wildcard_set(parse_ipv6(address), parse_ipv6(mask))

@@ -14,11 +14,7 @@ from math import prod
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import codes, names
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_options import LAST, read_options
-from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_values import (
-    NotUnderstood,
-    loose_words,
-    wildcard,
-)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_values import NotUnderstood
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import Ace
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet, prefixes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import ESTABLISHED, PORTS, TCP, UDP
@@ -102,10 +98,6 @@ def references(ace: Ace, groups: bool) -> dict[str, str]:
             if not _is_open(ace, place):
                 raise _cannot(ace, f"{rest!r} stands beside values, which the line could not say")
             found[place] = rest
-        elif loose_words((text,), side):
-            if side == "service" or getattr(ace, side) not in (None, _hull(ace, rest)):
-                raise _cannot(ace, f"{rest!r} stands beside other addresses, which the line could not say")
-            found[side] = rest
     if groups:
         for side, name in ace.object_groups:
             if not _GROUP_NAME.match(name):
@@ -121,25 +113,12 @@ def _is_open(ace: Ace, place: str) -> bool:
     return getattr(ace, place.replace(" ", "_")) is None
 
 
-def _hull(ace: Ace, words: str) -> IntervalSet | None:
-    """Return the addresses that an address and mask are known to lie in; SW1204 for a mask that is no condition."""
-    try:
-        hull, said = wildcard(*words.split())
-    except NotUnderstood as error:
-        raise _cannot(ace, f"condition {words!r}: {error}") from error
-    if said != words:
-        raise _cannot(ace, f"{words!r} is not a condition")
-    return hull
-
-
 def _condition_words(ace: Ace, objects: bool) -> tuple[str, str, str]:
     """Return the words of the conditions before and after ``log``, and flag words; SW1204 for what IOS does not say."""
     before = after = flags = ""
     for text in ace.conditions:
         side, _blank, rest = text.partition(" ")
-        if side in _SIDES and (
-            rest.split(" ")[0] in ("object-group", "addrgroup", "portgroup") or loose_words((text,), side)
-        ):
+        if side in _SIDES and rest.split(" ")[0] in ("object-group", "addrgroup", "portgroup"):
             continue
         words = text.split()[1:] if side == "igmp" else text.split()
         try:
@@ -193,10 +172,15 @@ def _protocol(ace: Ace) -> str:
 
 def _addresses(ace: Ace, values: IntervalSet | None) -> list[str]:
     width = 128 if ace.family == 6 else 32
-    if values is None or (values.pairs and values.pairs[0] == (0, (1 << width) - 1)):
+    if values is None or (values and values.hull == (0, (1 << width) - 1) and values.size == 1 << width):
         return [" any"]
-    if not values or values.pairs[-1][1] >> width:
+    if not values or values.hull[1] >> width:
         raise _cannot(ace, "its addresses are empty or of the other family")
+    if values.masked:
+        tested = values.wildcard()
+        if tested is None or width == 128:
+            raise _cannot(ace, "its addresses fall into more than 4,096 ranges that no mask of this platform says")
+        return [f" {ipaddress.IPv4Address(tested[0])} {ipaddress.IPv4Address(tested[1])}"]
     blocks = list(prefixes(values.pairs, width))
     if width == 32 and len(blocks) >= WILDCARD_FROM:
         masked = values.wildcard()

@@ -8,15 +8,12 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import names
-from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import (
-    IntervalSet,
-    from_wildcard,
-    wildcard_hull,
-)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.masks import wildcard_set
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import PORTS, TCP, UDP
 
 SCTP = 132
@@ -24,7 +21,6 @@ MEMO = 65_536
 MOST_PORTS = 10  # after one eq or neq (facts/devices.md section 1.1)
 _OPERATORS = frozenset(("eq", "neq", "gt", "lt", "range", "portgroup"))
 _NUMBER = re.compile(r"[0-9]{1,5}\Z")
-_LOOSE = re.compile(r"[0-9.]{7,15} [0-9.]{7,15}\Z")
 Ports = IntervalSet | None
 
 
@@ -69,34 +65,14 @@ def prefix(word: str) -> IntervalSet | None:
 
 
 @lru_cache(maxsize=MEMO)
-def wildcard(address: str, mask: str) -> tuple[IntervalSet | None, str]:
-    """Return the addresses of an address and wildcard mask (None: all), and ""; above 4,096 pieces the narrowest range and the words."""
+def wildcard(address: str, mask: str) -> IntervalSet | None:
+    """Return the addresses of an address and wildcard mask, whatever its holes; None for all."""
     value, loose = parse_ipv4(address), parse_ipv4(mask)
     if loose == 0xFFFFFFFF:
-        return None, ""
+        return None
     if loose & (loose + 1) == 0:
-        return IntervalSet(((value & ~loose, value | loose),)), ""
-    found = from_wildcard(value, loose)
-    if found is None:
-        return wildcard_hull(value, loose), f"{ipaddress.IPv4Address(value & ~loose)} {ipaddress.IPv4Address(loose)}"
-    return found, ""
-
-
-def loose_words(conditions: Iterable[str], side: str) -> str:
-    """Return the address and mask of the condition that ``wildcard`` left for a side (``source``, ``destination``), "" for none."""
-    for text in conditions:
-        start, _blank, rest = text.partition(" ")
-        if start == side and _LOOSE.match(rest):
-            return rest
-    return ""
-
-
-def parse_wildcard(address: str, mask: str) -> IntervalSet | None:
-    """Return the addresses of an address and wildcard mask, None for all; NotUnderstood above 4,096 pieces."""
-    found, wide = wildcard(address, mask)
-    if wide:
-        raise NotUnderstood(f"wildcard mask {mask} falls into more than 4,096 pieces")
-    return found
+        return IntervalSet(((value & ~loose, value | loose),))
+    return wildcard_set(value, loose)
 
 
 def subnet(address: str, mask: str) -> IntervalSet | None:

@@ -90,8 +90,10 @@ def message_words(values: IntervalSet, words: Words) -> tuple[str, ...]:
 
 def blocks(ace: Ace, values: IntervalSet, width: int) -> tuple[tuple[str, int], ...]:
     """Return (address, prefix length) of the blocks of a set of addresses; FindingError SW1204 where it is empty."""
-    if not values or values.pairs[-1][1] >> width:
+    if not values or values.hull[1] >> width:
         raise cannot(ace, "its addresses are empty or of the other family")
+    if values.masked:
+        raise cannot(ace, "its addresses fall into more than 4,096 ranges")
     return _blocks(values.pairs, width)
 
 

@@ -16,7 +16,8 @@ from typing import Any
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import nft_names as words
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_ace import NotUnderstood
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import Ace
-from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet, from_wildcard
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.masks import wildcard_set
 
 PORT_PROTOCOLS = {"tcp": 6, "udp": 17, "dccp": 33, "sctp": 132, "udplite": 136}
 WIDTH = {"ip": 32, "ip6": 128}
@@ -156,14 +157,11 @@ def single_value(subject: str, value: Any) -> tuple[int, int]:
 
 
 def masked_values(subject: str, mask: Any, value: Any) -> IntervalSet:
-    """Return the addresses that give ``value`` under a mask, which may have holes; NotUnderstood above 4,096 intervals."""
+    """Return the addresses that give ``value`` under a mask, which may have holes; NotUnderstood where they do not fit."""
     care, wanted = single_value(subject, mask), single_value(subject, value)
     if care[0] != care[1] or wanted[0] != wanted[1] or wanted[0] & ~care[0]:
         raise NotUnderstood(f"mask {mask!r} and value {value!r} do not fit")
-    found = from_wildcard(wanted[0], maximum(subject) ^ care[0])
-    if found is None:
-        raise NotUnderstood(f"mask {mask!r} has too many holes")
-    return found
+    return wildcard_set(wanted[0], maximum(subject) ^ care[0])
 
 
 def value_range(subject: str, low: Any, high: Any) -> tuple[int, int]:

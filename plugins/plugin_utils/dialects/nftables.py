@@ -186,15 +186,17 @@ def _addresses(ace: Ace) -> list[str]:
     word, width = ("ip6", 128) if ace.family == 6 else ("ip", 32)
     result = []
     for side, values in (("saddr", ace.source), ("daddr", ace.destination)):
-        if values is None or values.pairs[:1] == ((0, (1 << width) - 1),):
+        if values is None or (not values.masked and values.pairs[:1] == ((0, (1 << width) - 1),)):
             continue
-        if not values or values.pairs[-1][1] >> width:
+        if not values or values.hull[1] >> width:
             raise _cannot(ace, "its addresses are empty or of the other family")
-        masked = values.wildcard() if len(values.pairs) > 1 else None
+        masked = values.wildcard() if values.masked or len(values.pairs) > 1 else None
         if masked is not None:  # a mask with holes: one comparison instead of up to 4,096 ranges
             wanted, mask = (_address(part, width) for part in (masked[0], ((1 << width) - 1) ^ masked[1]))
             result.append(f"{word} {side} & {mask} == {wanted}")
             continue
+        if values.masked:
+            raise _cannot(ace, "its addresses fall into more than 4,096 ranges that no mask says")
         texts = []
         for low, high in values.pairs:
             blocks = list(prefixes([(low, high)], width))

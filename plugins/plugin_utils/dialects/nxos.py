@@ -182,8 +182,14 @@ def _addresses(ace: Ace, values: IntervalSet | None, group: str) -> list[str]:
     width = 128 if ace.family == 6 else 32
     if group:
         return _group(ace, group, values)
-    if values is None or values.pairs[:1] == ((0, (1 << width) - 1),):
+    if values is None or (not values.masked and values.pairs[:1] == ((0, (1 << width) - 1),)):
         return [" any"]
+    if values.masked and values.hull[1] >> width == 0:
+        tested = values.wildcard()
+        if tested is None:
+            raise cannot(ace, "its addresses fall into more than 4,096 ranges that no mask says")
+        address = ipaddress.IPv6Address if width == 128 else ipaddress.IPv4Address
+        return [f" {address(tested[0])} {address(tested[1])}"]
     found = blocks(ace, values, width)
     if width == 32 and len(found) >= WILDCARD_FROM:
         masked = values.wildcard()

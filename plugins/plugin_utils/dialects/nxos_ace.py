@@ -30,7 +30,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_
     NotUnderstood,
     parse_ipv4,
     parse_ipv6,
-    parse_wildcard,
+    wildcard,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import Ace
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
@@ -217,7 +217,7 @@ def address_set(word: str, line: Tokens, family: int) -> IntervalSet:
         if not re.match(r"[0-9]{1,2}\Z", length) or int(length) > 32:
             raise NotUnderstood(f"{word!r} is not an IPv4 prefix")
         return masked(parse_ipv4(address), int(length), 32)
-    return parse_wildcard(word, line.take()) or IntervalSet.of((0, 0xFFFFFFFF))
+    return wildcard(word, line.take()) or IntervalSet.of((0, 0xFFFFFFFF))
 
 
 def whole(found: IntervalSet, family: int) -> IntervalSet | None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_match import (
     Tokens,
     port_set,
@@ -162,7 +163,7 @@ class _GroupDraft:
     kind: str
     name: str
     indent: int
-    pairs: list[tuple[int, int]] = field(default_factory=list)
+    members: list[IntervalSet] = field(default_factory=list)
     broken: bool = False
 
     def add(self, body: str) -> None:
@@ -178,7 +179,19 @@ class _GroupDraft:
         except NotUnderstood:
             self.broken = True
             return
-        self.pairs += more.pairs
+        self.members.append(more)
+
+    def whole(self) -> IntervalSet | None:
+        """Return the union of the members; None where there is none, one is not understood, or no single set can say it."""
+        if self.broken or not self.members:
+            return None
+        found = IntervalSet.of(*(pair for each in self.members if not each.masked for pair in each.pairs))
+        try:
+            for each in self.members:
+                found = found.union(each) if each.masked else found
+        except FindingError:  # a mask with very many holes beside other addresses
+            return None
+        return found
 
 
 def read_lists(text: str, family: int = 4) -> list[ParsedAcl]:
@@ -211,8 +224,7 @@ class _Reader:
         result: dict[str, dict[str, IntervalSet | None]] = {"ipv4": {}, "ipv6": {}, "ports": {}}
         for group in self._groups:
             known = result[group.kind]
-            certain = bool(group.pairs) and not group.broken and group.name not in known
-            known[group.name] = IntervalSet.of(*group.pairs) if certain else None
+            known[group.name] = None if group.name in known else group.whole()
         return Groups(**result)
 
     def line(self, number: int, line: str) -> None:

@@ -23,6 +23,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram
     PacketSpace,
     permitted,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.layout import layout_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Box, Entry, FirstMatchList, Packet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.removable import RemovableSearch
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.sampling import Rows
@@ -153,10 +154,11 @@ class _LocalTakers:
 
     def __init__(self, rows: Rows, gone: set[int]) -> None:
         self._rows = rows
+        self._layout = layout_of(rows.boxes)
         self._live = rows.rows_of(index for index in range(len(rows.begin) - 1) if index not in gone)
 
     def of(self, index: int, entry: Entry) -> Local:
-        rows, nodes = self._rows, nd.Nodes()
+        rows, nodes = self._rows, nd.Nodes(self._layout)
         roots = []
         for row in range(rows.begin[index], rows.begin[index + 1]):
             met = rows.overlapping(row, self._live[: rows.begin[index]]).tolist()
@@ -216,8 +218,8 @@ def _alive(boxes: Sequence[Box]) -> bool:
 def _hull(boxes: Sequence[Box]) -> tuple[int, int, int, int]:
     full = [box for box in boxes if not box.is_empty]
     return (
-        min(box.destination.pairs[0][0] for box in full), max(box.destination.pairs[-1][1] for box in full),
-        min(box.source.pairs[0][0] for box in full), max(box.source.pairs[-1][1] for box in full),
+        min(box.destination.hull[0] for box in full), max(box.destination.hull[1] for box in full),
+        min(box.source.hull[0] for box in full), max(box.source.hull[1] for box in full),
     )  # fmt: skip
 
 

@@ -75,7 +75,7 @@ def live_boxes(entries: Sequence[Entry]) -> Iterator[tuple[tuple[bool, str], Seq
                 continue
             kept.append(box)
             if inside and not entry.condition:
-                top = box.source.pairs == box.destination.pairs == (_TOP,)
+                top = box.source.key == box.destination.key == (_TOP,)
                 wider.append((top, rest))
         wide += wider
         yield (entry.permit, entry.condition), kept
@@ -85,7 +85,7 @@ _TOP = (0, (1 << 128) - 1)
 
 
 def _within_ipv4(box: Box) -> bool:
-    return all(not values.pairs or values.pairs[-1][1] >> 32 == 0 for values in (box.source, box.destination))
+    return all(not values or values.hull[1] >> 32 == 0 for values in (box.source, box.destination))
 
 
 def _rest(box: Box) -> _Rest:

@@ -18,6 +18,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.packets import 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets import nodes as nd
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import Decisions, PacketSpace
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import FIELD_MAXIMUM
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.layout import Level
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import FIELDS, IPV6, FirstMatchList
 
 np = guarded("numpy")
@@ -30,8 +31,9 @@ _HIGHEST_IPV4 = (1 << 32) - 1
 
 @dataclass(frozen=True)
 class _Level:
-    """Bounds that occur at one level (``high``, ``low``: their 64-bit halves), and the keys and targets of its nodes."""
+    """What one level tests, bounds that occur there (``high``, ``low``: their 64-bit halves), keys and targets of its nodes."""
 
+    tested: Level
     high: Any
     low: Any
     keys: Any
@@ -97,15 +99,14 @@ class Classifier:
     def _chunk(self, columns: dict[str, Any]) -> Any:
         rows = len(columns["protocol"])
         state = np.full(rows, self._root, dtype=np.int64)  # >= 0: a node of some level, < 0: a terminal
-        for level, field in enumerate(FIELDS):
-            table = self._levels[level]
+        for table in self._levels:
             if table is None:
                 continue
             here = (state >= table.keys[0] >> 32) & (state <= table.keys[-1] >> 32)
             at = np.flatnonzero(here)
             if not len(at):
                 continue
-            ranks = _ranks(table, columns, field, at)
+            ranks = _ranks(table, columns, at)
             found = np.searchsorted(table.keys, state[at] << 32 | ranks)
             state[at] = table.targets[found]
         return _indices(state)
@@ -125,7 +126,7 @@ def protocol_column(protocol: Any, high: Any, low: Any) -> Any:
 def _flattened(decided: Decisions) -> tuple[int, list[_Level | None]]:
     """Number the nodes level by level and return the root with the tables; nodes of one level have consecutive numbers."""
     nodes = decided.space.nodes
-    by_level: list[list[int]] = [[] for _field in FIELDS]
+    by_level: list[list[int]] = [[] for _level in nodes.layout.levels]
     for node in sorted(nodes.reachable(decided.root)):
         if node >= 0:
             by_level[nodes.level[node]].append(node)
@@ -134,7 +135,7 @@ def _flattened(decided: Decisions) -> tuple[int, list[_Level | None]]:
         for node in group:
             numbers[node] = len(numbers)
     levels: list[_Level | None] = []
-    for group in by_level:
+    for tested, group in zip(nodes.layout.levels, by_level, strict=True):
         if not group:
             levels.append(None)
             continue
@@ -146,6 +147,7 @@ def _flattened(decided: Decisions) -> tuple[int, list[_Level | None]]:
                 keys.append(numbers[node] << 32 | rank[bound])
                 targets.append(numbers[child] if child >= 0 else child)
         levels.append(_Level(
+            tested,
             np.array([bound >> 64 for bound in bounds], dtype=np.uint64), np.array([bound & _HALF for bound in bounds], dtype=np.uint64),
             np.array(keys, dtype=np.int64), np.array(targets, dtype=np.int64),
         ))  # fmt: skip
@@ -159,20 +161,34 @@ def _indices(state: Any) -> Any:
     return np.where(state <= nd.FIRST_CHAIN, state - (nd.FIRST_CHAIN + 2), indices).astype(np.int32)
 
 
-def _ranks(table: _Level, columns: dict[str, Any], field: str, at: Any) -> Any:
-    """Return, for the rows, the rank of the first bound that is not below the field's value."""
+def _ranks(table: _Level, columns: dict[str, Any], at: Any) -> Any:
+    """Return, for the rows, the rank of the first bound that is not below what the level tests."""
+    field = FIELDS[table.tested.field]
     if field in _WIDE and f"{field}_hi" in columns:
         high, low = _unsigned(columns[f"{field}_hi"][at]), _unsigned(columns[f"{field}_lo"][at])
         four = columns["protocol"][at] < IPV6
         high = np.where(four, np.uint64(0), high)
         low = np.where(four, low & np.uint64(0xFFFFFFFF), low)
-        return _wide_ranks(table, high, low)
+        return _wide_ranks(table, *_piece(table.tested, high, low))
     values = columns.get(field)
     if values is None:
         return np.zeros(len(at), dtype=np.int64)
+    values = values[at].astype(np.uint64)
+    if table.tested.maximum != FIELD_MAXIMUM[field]:
+        _high, values = _piece(table.tested, np.zeros_like(values), values)
     # Values of a plain column lie below 2^64, so only bounds without a high half can be at or above them in order.
     narrow = table.low[: int(np.searchsorted(table.high, np.uint64(1)))]
-    return np.searchsorted(narrow, values[at].astype(np.uint64))
+    return np.searchsorted(narrow, values)
+
+
+def _piece(tested: Level, high: Any, low: Any) -> tuple[Any, Any]:
+    """Return the halves of what a level tests of values in halves."""
+    if tested.shift >= 64:
+        high, low = np.zeros_like(high), high >> np.uint64(tested.shift - 64)
+    elif tested.shift:
+        low = low >> np.uint64(tested.shift) | high << np.uint64(64 - tested.shift)
+        high = high >> np.uint64(tested.shift)
+    return high & np.uint64(tested.maximum >> 64), low & np.uint64(tested.maximum & _HALF)
 
 
 def _wide_ranks(table: _Level, high: Any, low: Any) -> Any:

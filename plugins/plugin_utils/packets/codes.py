@@ -16,6 +16,12 @@ BAD_COLUMNS = Code(
     "columns to classify are incomplete or out of range",
     "give protocol, source, destination and ports",
 )
+TOO_MANY_INTERVALS = Code(
+    "SW1104",
+    "error",
+    "addresses by a mask with holes would have to be told as too many ranges",
+    "write the mask as an entry of its own, or use prefixes",
+)
 DEAD = Code(
     "SW1110", "warning", "an entry can never match", "remove the entry, or move it before the one that covers it"
 )

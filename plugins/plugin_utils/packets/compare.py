@@ -59,6 +59,7 @@ def compare(first: FirstMatchList, second: FirstMatchList, space: PacketSpace | 
     matches none of those is decided by the same common entry in both (facts/policy.md section 6 items 7 and 8).
     """
     space = space or PacketSpace()
+    space.make_room_for(first, second)
     if first.default_permit == second.default_permit and max(len(first.entries), len(second.entries)) >= LOCAL_FROM:
         changed = _changed_entries(first.entries, second.entries)
         if len(changed) <= min(LOCAL_LIMIT, LOCAL_SHARE * max(len(first.entries), len(second.entries))):
@@ -72,7 +73,7 @@ def _difference(before: Verdicts, after: Verdicts) -> Comparison:
     if not open_:
         return Comparison(a - b, b - a, open_)
     space = open_.space
-    unlike = PacketSet(space, space.nodes.differing(before.root, after.root))
+    unlike = PacketSet(space, space.nodes.differing(before.diagram.root, after.diagram.root))
     return Comparison(a - b - after.uncertain, b - a - before.uncertain, open_ & unlike)
 
 
@@ -86,7 +87,7 @@ def _changed_entries(first: Sequence[Entry], second: Sequence[Entry]) -> list[En
         for entry in part:
             number = seen.get(id(entry))
             if number is None:
-                key = (entry.permit, entry.condition, tuple([tuple([s.pairs for s in b.sets()]) for b in entry.boxes]))
+                key = (entry.permit, entry.condition, tuple([tuple([s.key for s in b.sets()]) for b in entry.boxes]))
                 number = seen[id(entry)] = known.setdefault(key, len(known))
             numbers.append(number)
         ids.append(numbers)
@@ -147,8 +148,8 @@ class _Near:
 
 def _hull(boxes: Sequence[Box]) -> tuple[int, int, int, int]:
     if len(boxes) == 1:
-        one, two = boxes[0].destination.pairs, boxes[0].source.pairs
-        return (one[0][0], one[-1][1], two[0][0], two[-1][1]) if one and two else _NOWHERE
+        one, two = boxes[0].destination, boxes[0].source
+        return (*one.hull, *two.hull) if one and two else _NOWHERE
     hulls = [_hull((box,)) for box in boxes]
     if not hulls:
         return _NOWHERE

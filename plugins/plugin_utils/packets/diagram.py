@@ -9,7 +9,7 @@ Every set holds possible packets only (``model.possible_boxes``), so two sets wi
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -27,17 +27,43 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model i
     Packet,
     possible_boxes,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.placing import refined
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.witness import ordinary_values
 
-TAGS = FIELDS.index("destination_group")  # the level from which on only tags are tested
+TAGS = (FIELDS.index("destination_group"), FIELDS.index("source_group"))
 
 
 class PacketSpace:
-    """Where the sets of one job live. Take a fresh one for each job: nothing is ever forgotten in it."""
+    """Where the sets of one job live. Take a fresh one for each job: nothing is ever forgotten in it.
+
+    A mask with very many holes, once it turns up, cuts the address levels of the whole space (``layout``): sets made before go on
+    to mean the same, they are moved when they are next used.
+    """
 
     def __init__(self) -> None:
         self.nodes = nd.Nodes()
         self._possible = self.nodes.balanced([self.nodes.from_box(box) for box in possible_boxes()])
+        self._moves: list[tuple[nd.Nodes, Callable[[int], int]]] = []
+
+    def make_room(self, boxes: Iterable[Box]) -> None:
+        """Cut the address levels where masks of the boxes need it. Roots read from sets before are not good afterwards."""
+        layout = self.nodes.layout.refined(boxes)
+        if layout is not self.nodes.layout:
+            old, (self.nodes, move) = self.nodes, refined(self.nodes, layout)
+            self._possible = move(self._possible)
+            self._moves.append((old, move))
+
+    def make_room_for(self, *sources: FirstMatchList) -> None:
+        """Do the same for the boxes of lists."""
+        self.make_room(box for source in sources for entry in source.entries for box in entry.boxes)
+
+    def moved(self, nodes: nd.Nodes, root: int) -> int:
+        """Return the root in the present table of a diagram in one that the space has had."""
+        for place, (old, move) in enumerate(self._moves, 1):
+            if old is nodes:
+                root = move(root)
+                nodes = self._moves[place][0] if place < len(self._moves) else self.nodes
+        return root
 
     def _set(self, root: int) -> PacketSet:
         return PacketSet(self, root)
@@ -54,11 +80,14 @@ class PacketSpace:
 
     def from_box(self, box: Box) -> PacketSet:
         """Return the possible packets of a box."""
+        self.make_room((box,))
         return self._set(self.clipped(self.nodes.from_box(box)))
 
     def from_boxes(self, boxes: Iterable[Box]) -> PacketSet:
         """Return the possible packets of the union of boxes."""
-        return self._set(self.clipped(self.nodes.balanced([self.nodes.from_box(box) for box in boxes])))
+        chosen = tuple(boxes)
+        self.make_room(chosen)
+        return self._set(self.clipped(self.nodes.balanced([self.nodes.from_box(box) for box in chosen])))
 
     def from_packet(self, packet: Packet) -> PacketSet:
         """Return the set of one packet."""
@@ -66,7 +95,8 @@ class PacketSpace:
 
     def union(self, sets: Iterable[PacketSet]) -> PacketSet:
         """Return the union of many sets of this space, faster than one by one."""
-        return self._set(self.nodes.balanced([self.root_of(item) for item in sets]))
+        chosen = list(sets)
+        return self._set(self.nodes.balanced([self.root_of(item) for item in chosen]))
 
     def clipped(self, root: int) -> int:
         """Return the diagram restricted to possible packets."""
@@ -85,11 +115,20 @@ class PacketSpace:
 class PacketSet:
     """A set of packets. ``|``, ``&``, ``-``, ``^``, ``~``, ``==``, ``bool`` and ``in`` are exact."""
 
-    __slots__ = ("root", "space")
+    __slots__ = ("_nodes", "_root", "space")
 
     def __init__(self, space: PacketSpace, root: int) -> None:
         self.space = space
-        self.root = root
+        self._nodes = space.nodes
+        self._root = root
+
+    @property
+    def root(self) -> int:
+        """The node of the set in the present table of its space."""
+        if self._nodes is not self.space.nodes:
+            self._root = self.space.moved(self._nodes, self._root)
+            self._nodes = self.space.nodes
+        return self._root
 
     def __or__(self, other: PacketSet) -> PacketSet:
         return PacketSet(self.space, self.space.nodes.first(self.root, self.space.root_of(other)))
@@ -112,7 +151,7 @@ class PacketSet:
         return self.root == self.space.root_of(other)
 
     def __hash__(self) -> int:
-        return hash((id(self.space), self.root))
+        return hash(id(self.space))  # the root may change
 
     def __bool__(self) -> bool:
         return self.root != nd.NOTHING
@@ -148,17 +187,20 @@ class PacketSet:
     def count(self) -> int:
         """Return how many packets the set has; packets that differ only in their tags count once."""
         nodes = self.space.nodes
+        levels = nodes.layout.levels
+        root = self._without_tags()
         memory: dict[int, int] = {}
 
         def below(node: int, level: int) -> int:
             """Count in the fields from ``level`` on."""
             if node == nd.NOTHING:
                 return 0
-            here = min(nodes.level[node], TAGS) if node >= 0 else TAGS
+            here = nodes.level[node] if node >= 0 else len(levels)
             skipped = 1
             for index in range(level, here):
-                skipped *= nd.MAXIMA[index] + 1
-            if here == TAGS:
+                if levels[index].field not in TAGS:
+                    skipped *= levels[index].maximum + 1
+            if node < 0:
                 return skipped
             total = memory.get(node)
             if total is None:
@@ -166,11 +208,19 @@ class PacketSet:
                 memory[node] = total
             return total * skipped
 
-        return below(self.root, 0)
+        return below(root, 0)
+
+    def _without_tags(self) -> int:
+        nodes = self.space.nodes
+        tagged = any(node >= 0 and nodes.field[nodes.level[node]] in TAGS for node in nodes.reachable(self.root))
+        return self._projected({place for place in range(len(FIELDS)) if place not in TAGS}) if tagged else self.root
 
     def project(self, fields: Iterable[str]) -> PacketSet:
         """Return all possible packets that agree with some packet of this set in the fields named."""
         kept = {FIELDS.index(name) for name in fields}
+        return PacketSet(self.space, self.space.clipped(self._projected(kept)))
+
+    def _projected(self, kept: set[int]) -> int:
         nodes = self.space.nodes
         memory: dict[int, int] = {}
 
@@ -181,24 +231,29 @@ class PacketSet:
             if found is None:
                 children = [walk(child) for child in nodes.children[node]]
                 level = nodes.level[node]
-                found = nodes.node(level, nodes.bounds[node], children) if level in kept else nodes.balanced(children)
+                plain = nodes.field[level] in kept
+                found = nodes.node(level, nodes.bounds[node], children) if plain else nodes.balanced(children)
                 memory[node] = found
             return found
 
-        return PacketSet(self.space, self.space.clipped(walk(self.root)))
+        return walk(self.root)
 
     def values(self, field: str) -> IntervalSet:
-        """Return every value that the field takes in some packet of the set."""
+        """Return every value that the field takes in some packet of the set; SW1104 where these are too many ranges."""
         nodes = self.space.nodes
-        level = FIELDS.index(field)
-        root = self.project([field]).root
-        # Possible packets link the fields, so the values are collected where the field is tested in the whole diagram.
+        levels = nodes.layout.of_field[FIELDS.index(field)]
+        projected = self.project([field])
         found = IntervalSet()
-        for node in nodes.reachable(root):
-            if node >= 0 and nodes.level[node] == level:
+        if len(levels) > 1:
+            for box in projected.boxes():
+                found = found.union(getattr(box, field))
+            return found
+        # Possible packets link the fields, so the values are collected where the field is tested in the whole diagram.
+        for node in nodes.reachable(projected.root):
+            if node >= 0 and nodes.level[node] == levels[0]:
                 pairs = [(low, high) for low, high, child in nodes.ranges(node) if child != nd.NOTHING]
                 found = found.union(IntervalSet.of(*pairs))
-        return found if found else (IntervalSet.everything(field) if root != nd.NOTHING else found)
+        return found if found else (IntervalSet.everything(field) if projected else found)
 
 
 class Decisions:
@@ -211,7 +266,13 @@ class Decisions:
     def __init__(self, space: PacketSpace, source: FirstMatchList) -> None:
         self.space = space
         self.source = source
-        self.root = space.clipped(entry_diagram(space.nodes, source))
+        space.make_room_for(source)
+        self._diagram = PacketSet(space, space.clipped(entry_diagram(space.nodes, source)))
+
+    @property
+    def root(self) -> int:
+        """The diagram, in the present table of its space."""
+        return self._diagram.root
 
     def entry_of(self, packet: Packet) -> int:
         """Return the index of the deciding entry; ValueError where a condition decides, and for a packet that cannot exist."""
@@ -264,6 +325,8 @@ class Decisions:
     def within_boxes(self, boxes: Iterable[Box]) -> Local:
         """Return the same for the packets of boxes that hold possible packets only, without building their diagram."""
         chosen = tuple(boxes)
+        if not self.space.nodes.layout.is_plain or any(box.destination.masked or box.source.masked for box in chosen):
+            return self.within(self.space.from_boxes(chosen))
         nodes = self.space.nodes
         ends = {end for box in chosen for end in nodes.ends_within(self.root, box.sets())}
         found = {index for end in ends if end <= nd.FIRST_ENTRY for index in self._indices(end)}
@@ -297,11 +360,11 @@ class Local:
 
 def leaf(nodes: nd.Nodes, root: int, packet: Packet) -> int:
     """Return the terminal that the packet leads to."""
-    values = packet.values()
+    digits = nodes.layout.digits(packet.values())
     node = root
     while node >= 0:
         bounds = nodes.bounds[node]
-        index = bisect_left(bounds, values[nodes.level[node]])
+        index = bisect_left(bounds, digits[nodes.level[node]])
         if index == len(bounds):
             return nd.NOTHING
         node = nodes.children[node][index]
@@ -312,12 +375,12 @@ def leaf(nodes: nd.Nodes, root: int, packet: Packet) -> int:
 class Verdicts:
     """What a list surely permits, and what depends on conditions that are not modelled; everything else it surely denies.
 
-    ``root`` is the diagram of both, with chains as terminals.
+    ``diagram`` is that of both, with chains as terminals.
     """
 
     permitted: PacketSet
     uncertain: PacketSet
-    root: int
+    diagram: PacketSet
 
     @property
     def maybe_permitted(self) -> PacketSet:
@@ -327,14 +390,16 @@ class Verdicts:
 
 def verdicts(space: PacketSpace, source: FirstMatchList) -> Verdicts:
     """Return what the list permits, surely or under conditions."""
+    space.make_room_for(source)
     nodes = space.nodes
     root = space.clipped(action_diagram(nodes, source))
-    passed = nodes.terminals_changed(root, lambda end: nd.MEMBER if end == nd.MEMBER else nd.NOTHING)
+    passed = PacketSet(space, nodes.terminals_changed(root, lambda end: nd.MEMBER if end == nd.MEMBER else nd.NOTHING))
+    diagram = PacketSet(space, root)
     if not source.is_conditional:
-        return Verdicts(PacketSet(space, passed), space.empty, root)
+        return Verdicts(passed, space.empty, diagram)
     # Both outcomes occur in every chain that is left at the end of a list: others were simplified away.
     open_ = nodes.terminals_changed(root, lambda end: nd.MEMBER if end <= nd.FIRST_CHAIN else nd.NOTHING)
-    return Verdicts(PacketSet(space, passed), PacketSet(space, open_), root)
+    return Verdicts(passed, PacketSet(space, open_), diagram)
 
 
 def permitted(space: PacketSpace, source: FirstMatchList) -> PacketSet:

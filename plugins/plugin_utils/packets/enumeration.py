@@ -9,13 +9,22 @@ IPv4" would be told as one box per kind of protocol.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import product
+
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets import nodes as nd
-from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import FIELD_MAXIMUM, IntervalSet
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import (
+    FIELD_MAXIMUM,
+    IntervalSet,
+    prefixes,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.layout import Layout, Level
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.masks import MaskedSet, masked, wildcard_set
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Box
 
 RAW_BOXES = 2000  # so many boxes of a diagram are looked at, at least, before they are joined and cut
 _EITHER = -4  # an impossible packet: counts as inside or outside, whatever joins more
-_MAXIMA = tuple(FIELD_MAXIMUM.values())
+_RANGES = 64  # of upper bits of an address that are told one by one, rather than by masks
 
 
 class _Joined:
@@ -118,11 +127,74 @@ def united(boxes: list[Box]) -> list[Box]:
             groups: dict[tuple[IntervalSet, ...], list[IntervalSet]] = {}
             for row in rows:
                 groups.setdefault(row[:field] + row[field + 1 :], []).append(row[field])
-            rows = [
-                (*rest[:field], IntervalSet.of(*(pair for values in found for pair in values.pairs)), *rest[field:])
-                for rest, found in groups.items()
-            ]
+            rows = [(*rest[:field], values, *rest[field:]) for rest, found in groups.items() for values in _few(found)]
     return [Box(*row) for row in rows]
+
+
+def _few(sets: list[IntervalSet]) -> list[IntervalSet]:
+    """Return sets with the same union: one, but for sets with masks."""
+    if len(sets) == 1:
+        return sets
+    plain = [pair for values in sets if not values.masked for pair in values.pairs]
+    result = [IntervalSet.of(*plain)] if plain else []
+    by_mask: dict[tuple[int, int], list[MaskedSet]] = {}
+    for values in sets:
+        if isinstance(values, MaskedSet):
+            by_mask.setdefault((values.value, values.care), []).append(values)
+    for (value, care), found in by_mask.items():
+        result.append(masked(IntervalSet.of(*(pair for values in found for pair in values.within)).pairs, value, care))
+    return result
+
+
+def _whole_addresses(levels: Sequence[Level], digits: Sequence[IntervalSet]) -> list[IntervalSet]:
+    """Return sets whose union is every combination of the pieces of an address, few where ranges or one mask can say it."""
+    tests = [values.wildcard() for values in digits]
+    if all(tests):  # one mask says it all
+        base = sum(value << level.shift for level, (value, _loose) in zip(levels, filter(None, tests), strict=True))
+        return [
+            wildcard_set(base, sum(test[1] << level.shift for level, test in zip(levels, tests, strict=True) if test))
+        ]
+    upper = list(digits[0].pairs)
+    place = 1
+    while place < len(digits):
+        width = levels[place].maximum.bit_length()
+        pairs = digits[place].pairs
+        if pairs == ((0, levels[place].maximum),):
+            upper = [(low << width, high << width | levels[place].maximum) for low, high in upper]
+        elif sum(high - low + 1 for low, high in upper) * len(pairs) <= _RANGES:
+            upper = [
+                (digit << width | low, digit << width | high)
+                for first, last in upper
+                for digit in range(first, last + 1)
+                for low, high in pairs
+            ]
+        else:
+            break
+        place += 1
+    rest = levels[place:]
+    shift = sum(level.maximum.bit_length() for level in rest)
+    within = IntervalSet.of(*((low << shift, high << shift | ((1 << shift) - 1)) for low, high in upper)).pairs
+    blocks = []
+    for at, level in enumerate(rest, place):
+        bits, test = level.maximum.bit_length(), tests[at]
+        known = (
+            [(test[0], level.maximum ^ test[1])]
+            if test
+            else [(low, ((1 << length) - 1) << (bits - length)) for low, length in prefixes(digits[at].pairs, bits)]
+        )
+        blocks.append([(value << level.shift, care << level.shift) for value, care in known])
+    return _few([
+        masked(within, sum(value for value, _care in part), sum(care for _value, care in part))
+        for part in product(*blocks)
+    ])  # fmt: skip
+
+
+def _boxes_of_pieces(layout: Layout, chosen: Sequence[IntervalSet]) -> list[Box]:
+    fields = [
+        _whole_addresses([layout.levels[level] for level in levels], [chosen[level] for level in levels])
+        for levels in layout.of_field
+    ]
+    return [Box(*sets) for sets in product(*fields)]
 
 
 def _raw_boxes(nodes: nd.Nodes, root: int, possible: int, limit: int | None) -> list[Box]:
@@ -130,7 +202,8 @@ def _raw_boxes(nodes: nd.Nodes, root: int, possible: int, limit: int | None) -> 
     joiner = _Joined(nodes)
     top = joiner.joined(joiner.marked(root, possible))
     result: list[Box] = []
-    whole = [IntervalSet(((0, maximum),)) for maximum in _MAXIMA]
+    layout = nodes.layout
+    whole = [IntervalSet(((0, level.maximum),)) for level in layout.levels]
     chosen = list(whole)
 
     def walk(node: int, level: int) -> bool:
@@ -138,7 +211,10 @@ def _raw_boxes(nodes: nd.Nodes, root: int, possible: int, limit: int | None) -> 
         if node in (nd.NOTHING, _EITHER):
             return True
         if node < 0:
-            result.append(Box(*chosen))
+            if layout.is_plain:
+                result.append(Box(*(chosen[levels[0]] for levels in layout.of_field)))
+            else:
+                result.extend(_boxes_of_pieces(layout, chosen))
             return limit is None or len(result) < limit
         here = nodes.level[node]
         groups: dict[int, list[tuple[int, int]]] = {}

@@ -9,6 +9,10 @@ import ipaddress
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets import codes
 
 Pair = tuple[int, int]
 
@@ -32,6 +36,17 @@ class IntervalSet:
     """A set of integers. Build it with ``of``, ``single`` or ``from_prefix``; ``pairs`` is canonical, so ``==`` is set equality."""
 
     pairs: tuple[Pair, ...] = ()
+    masked: ClassVar[bool] = False  # True for the sets of ``masks``, which only look like this one
+
+    @property
+    def hull(self) -> Pair:
+        """The lowest and the highest value; IndexError for the empty set."""
+        return self.pairs[0][0], self.pairs[-1][1]
+
+    @property
+    def key(self) -> Any:
+        """What is equal for equal sets, and quicker to hash than the set."""
+        return self.pairs
 
     @classmethod
     def of(cls, *pairs: Pair | int) -> IntervalSet:
@@ -56,10 +71,14 @@ class IntervalSet:
 
     def union(self, other: IntervalSet) -> IntervalSet:
         """Return the values in either set."""
+        if other.masked:
+            return other.union(self)
         return IntervalSet(_canonical(self.pairs + other.pairs))
 
     def intersect(self, other: IntervalSet) -> IntervalSet:
         """Return the values in both sets."""
+        if other.masked:
+            return other.intersect(self)
         first, second = self.pairs, other.pairs
         if not first or not second:
             return IntervalSet()
@@ -82,6 +101,12 @@ class IntervalSet:
 
     def subtract(self, other: IntervalSet) -> IntervalSet:
         """Return the values of this set that are not in the other."""
+        if other.masked:
+            if not self.overlaps(other):
+                return self
+            if other.covers(self):
+                return IntervalSet()
+            raise FindingError(codes.TOO_MANY_INTERVALS.at(f"addresses without {other!r} are no single set"))
         result: list[Pair] = []
         index = 0
         cuts = other.pairs
@@ -107,10 +132,12 @@ class IntervalSet:
 
     def covers(self, other: IntervalSet) -> bool:
         """Return whether the other set is a subset of this one."""
-        return not other.subtract(self).pairs
+        return other.subtract(self).is_empty
 
     def overlaps(self, other: IntervalSet) -> bool:
         """Return whether the two sets share a value."""
+        if other.masked:
+            return other.overlaps(self)
         first, second = self.pairs, other.pairs
         i = j = 0
         while i < len(first) and j < len(second):
@@ -157,6 +184,7 @@ class IntervalSet:
 def from_wildcard(value: int, mask: int, limit: int = 4096) -> IntervalSet | None:
     """Return the values that equal ``value`` in the bits that are 0 in the wildcard mask; None above ``limit`` intervals.
 
+    ``masks.wildcard_set`` knows no limit.
     A discontiguous mask with k loose groups above the lowest run of ones makes 2^bits intervals (facts/policy.md section 6).
     """
     tail = 0
@@ -170,16 +198,6 @@ def from_wildcard(value: int, mask: int, limit: int = 4096) -> IntervalSet | Non
         starts += [start | 1 << bit for start in starts]
     span = (1 << tail) - 1
     return IntervalSet(_canonical((start, start + span) for start in starts))
-
-
-def wildcard_hull(value: int, mask: int) -> IntervalSet:
-    """Return the narrowest interval that holds the values of ``from_wildcard``: what is known where that refuses.
-
-    With the mask as ``Entry.condition`` lists with the same mask compare equal, and where masks differ the answer is "not modelled"
-    for packets of this interval only.
-    """
-    base = value & ~mask
-    return IntervalSet(((base, base | mask),))
 
 
 def prefixes(pairs: Iterable[Pair], width: int) -> Iterator[Pair]:

@@ -19,18 +19,19 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import FIELD_MAXIMUM, IntervalSet
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets import placing
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet, Pair
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.layout import ORDER, PLAIN, Layout
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.masks import MaskedSet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Box
 
-NOTHING = -1  # not in the set; in a list: no entry decided
+NOTHING = placing.NOTHING  # not in the set; in a list: no entry decided
 MEMBER = -2  # in the set; in a list: permitted
 REFUSED = -3  # in a list: denied
 FIRST_ENTRY = -10  # terminal of entry i is FIRST_ENTRY - i
 FIRST_CHAIN = -(1 << 40)  # chain k is FIRST_CHAIN - k
 DIFFERENT = 1 << 62  # no node and no terminal
-DEPTH = len(FIELD_MAXIMUM)
-MAXIMA = tuple(FIELD_MAXIMUM.values())
-
+DEPTH = 1 << 10  # below every level
 
 Chain = tuple[tuple[tuple[str, int], ...], int]
 
@@ -38,7 +39,9 @@ Chain = tuple[tuple[tuple[str, int], ...], int]
 class Nodes:
     """The unique table of one job, with the memory of every operation. Not for use by several threads at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, layout: Layout = PLAIN) -> None:
+        self.layout = layout
+        self.field = tuple(level.field for level in layout.levels)
         self.level: list[int] = []
         self.bounds: list[tuple[int, ...]] = []
         self.children: list[tuple[int, ...]] = []
@@ -47,8 +50,8 @@ class Nodes:
         self._both: dict[tuple[int, int], int] = {}
         self._without: dict[tuple[int, int], int] = {}
         self._differing: dict[tuple[int, int], int] = {}
-        self._chains: list[Chain] = []
-        self._chain_numbers: dict[Chain, int] = {}
+        self.chains: list[Chain] = []
+        self.chain_numbers: dict[Chain, int] = {}
 
     def node(self, level: int, bounds: Iterable[int], children: Iterable[int]) -> int:
         """Return the node for the ranges, merged and shared."""
@@ -77,21 +80,35 @@ class Nodes:
         return found
 
     def from_box(self, box: Box, terminal: int = MEMBER) -> int:
-        """Return the diagram that leads to ``terminal`` inside the box and to NOTHING outside."""
+        """Return the diagram that leads to ``terminal`` inside the box and to NOTHING outside.
+
+        FindingError SW1104 for an address set with a mask that the layout cannot hold.
+        """
         child = terminal
         sets = box.sets()
-        for level in range(DEPTH - 1, -1, -1):
-            child = self._test(level, sets[level], child)
+        for field in reversed(ORDER):
+            levels = self.layout.of_field[field]
+            values = sets[field]
+            if len(levels) == 1:
+                child = self.test(levels[0], values.pairs, child)
+            elif isinstance(values, MaskedSet):
+                pieces = [self.layout.piece(values, level).pairs for level in levels]
+                child = placing.in_pieces(self, levels, values.within, child, pieces)
+            else:
+                child = placing.in_pieces(self, levels, values.pairs, child)
             if child == NOTHING:
                 return NOTHING
         return child
 
-    def _test(self, level: int, values: IntervalSet, child: int) -> int:
-        maximum = MAXIMA[level]
+    def test(self, level: int, pairs: Iterable[Pair], child: int) -> int:
+        """Return the node that leads from sorted, disjoint ranges of a level to the child, from elsewhere to NOTHING."""
+        maximum = self.layout.levels[level].maximum
         bounds: list[int] = []
         children: list[int] = []
         at = 0
-        for low, high in values.pairs:
+        for low, high in pairs:
+            if low > maximum:
+                break
             if low > at:
                 bounds.append(low - 1)
                 children.append(NOTHING)
@@ -175,15 +192,15 @@ class Nodes:
             return tail
         ordered = [pair for _outcome, run in groupby(kept, lambda pair: pair[1]) for pair in sorted(run)]
         key = (tuple(ordered), tail)
-        found = self._chain_numbers.get(key)
+        found = self.chain_numbers.get(key)
         if found is None:
-            found = self._chain_numbers[key] = FIRST_CHAIN - len(self._chains)
-            self._chains.append(key)
+            found = self.chain_numbers[key] = FIRST_CHAIN - len(self.chains)
+            self.chains.append(key)
         return found
 
     def chain_of(self, terminal: int) -> Chain:
         """Return the pairs and the tail of a terminal; one that is no chain has no pairs."""
-        return self._chains[FIRST_CHAIN - terminal] if terminal <= FIRST_CHAIN else ((), terminal)
+        return self.chains[FIRST_CHAIN - terminal] if terminal <= FIRST_CHAIN else ((), terminal)
 
     def outcomes(self, terminal: int) -> tuple[int, ...]:
         """Return every outcome that a terminal may have, in the order of its chain."""
@@ -309,14 +326,17 @@ class Nodes:
                 place += 1
 
     def ends_within(self, root: int, sets: Sequence[IntervalSet]) -> set[int]:
-        """Return the terminals that packets of a box lead to; much cheaper than the diagram of the intersection."""
+        """Return the terminals that packets of a box lead to; much cheaper than the diagram of the intersection.
+
+        ``sets``: in the order of ``FIELDS``. Only for the plain layout: elsewhere a level is no field.
+        """
         seen = {root}
         stack = [root]
         while stack:
             node = stack.pop()
             if node >= 0:
                 bounds, children = self.bounds[node], self.children[node]
-                for low, high in sets[self.level[node]].pairs:
+                for low, high in sets[self.field[self.level[node]]].pairs:
                     first = bisect_left(bounds, low)
                     new = set(children[first : bisect_left(bounds, high, first) + 1]) - seen
                     seen |= new

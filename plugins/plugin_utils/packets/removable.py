@@ -16,6 +16,7 @@ from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets import nodes as nd
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.layout import layout_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import FirstMatchList, Packet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.sampling import Rows, bit_mask, first_bits
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.witness import ordinary_values
@@ -51,7 +52,8 @@ class RemovableSearch:
         self._begin = self.rows.begin
         self._mask = bit_mask(self.kept, self.rows.words)
         self._generator = np.random.default_rng(1)
-        self._nodes = nd.Nodes()
+        self._layout = layout_of(self.rows.boxes)
+        self._nodes = nd.Nodes(self._layout)
 
     def find(self) -> list[Removable]:
         """Return the removable entries, the lowest first. The last entry is none where it only repeats the default."""
@@ -169,5 +171,5 @@ class RemovableSearch:
 
     def _fresh_nodes(self) -> nd.Nodes:
         if len(self._nodes.level) > _FRESH_NODES:
-            self._nodes = nd.Nodes()
+            self._nodes = nd.Nodes(self._layout)
         return self._nodes

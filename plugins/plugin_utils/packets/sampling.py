@@ -4,17 +4,21 @@
 """A list as numpy rows, to find sample packets and overlaps quickly (facts/policy.md section 5 b2).
 
 Every field is cut where some box begins or ends; a *cell* is one of the pieces, in which all values behave alike, so a packet is one
-cell number per field. For each cell a bit set says which rows hold it; the rows that match a packet are the intersection.
+cell number per field. (A mask with very many holes is not cut out: there the lowest value of a cell stands for it, and a row
+with such a mask matches a cell if it holds that value.)
+For each cell a bit set says which rows hold it; the rows that match a packet are the intersection.
 What samples show is certain (a packet that an entry decides proves it alive); what they do not show proves nothing.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet, Pair
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.masks import WIDTH, MaskedSet, next_match
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import (
     FIELDS,
     Box,
@@ -27,6 +31,7 @@ np = guarded("numpy")
 
 _CHUNK_BYTES = 8 << 20
 _POSSIBLE = possible_boxes()
+_PATTERNS = tuple(int.from_bytes(bytes((37 * n + 11 * k * k + 5) % 256 for k in range(16)), "big") for n in range(6))
 
 
 class Rows:
@@ -55,27 +60,34 @@ class Rows:
         self.single = np.ones(self.count, dtype=bool)
         self._bits: list[Any] = []
         for field in range(len(FIELDS)):
-            self._add_field(field, [row[field].pairs for row in sets])
+            self._add_field(field, [row[field] for row in sets])
 
-    def _add_field(self, field: int, pairs: list[tuple[tuple[int, int], ...]]) -> None:
-        distinct = {each: place for place, each in enumerate(dict.fromkeys(pairs))}
-        starts = sorted({0, *(edge for each in distinct for low, high in each for edge in (low, high + 1))})
+    def _add_field(self, field: int, sets: list[IntervalSet]) -> None:
+        chosen = {values.key: values for values in sets}
+        distinct = {key: place for place, key in enumerate(chosen)}
+        cuts = [_cuts_of(values) for values in chosen.values()]
+        starts = sorted({0, *(edge for each in cuts for low, high in each for edge in (low, high + 1))})
         cell = {value: place for place, value in enumerate(starts)}
         shape: list[tuple[list[int], list[int]]] = [
-            ([cell[low] for low, _high in each], [cell[high + 1] for _low, high in each]) for each in distinct
+            _runs_of(values, starts)
+            if values.masked
+            else ([cell[low] for low, _high in each], [cell[high + 1] for _low, high in each])
+            for values, each in zip(chosen.values(), cuts, strict=True)
         ]
+        plain = [not values.masked for values in chosen.values()]
         bits = np.zeros((len(starts), self.words), dtype=np.uint64)
-        kinds = np.array([distinct[each] for each in pairs], dtype=np.int64)
+        kinds = np.array([distinct[values.key] for values in sets], dtype=np.int64)
         self.low[field] = np.array([begin[0] for begin, _end in shape], dtype=np.int32)[kinds]
         self.high[field] = np.array([end[-1] - 1 for _begin, end in shape], dtype=np.int32)[kinds]
-        self.single &= np.array([len(begin) == 1 for begin, _end in shape], dtype=bool)[kinds]
+        single = [len(begin) == 1 and is_plain for (begin, _end), is_plain in zip(shape, plain, strict=True)]
+        self.single &= np.array(single, dtype=bool)[kinds]
         cells: list[int] = []
         rows: list[int] = []
         for row, kind in enumerate(kinds.tolist()):
             begin, end = shape[kind]
             cells += begin
             cells += end
-            rows += [row] * (2 * len(begin))
+            rows += [row] * (len(begin) + len(end))
         place = np.array(rows, dtype=np.int64)
         mark = np.left_shift(np.uint64(1), (place & 63).astype(np.uint64))
         np.bitwise_xor.at(bits, (np.array(cells, dtype=np.int64), place >> 6), mark)
@@ -143,6 +155,31 @@ class Rows:
         """Return the cells of a packet."""
         values = packet.values()
         return [bisect_left(self.starts[field], value + 1) - 1 for field, value in enumerate(values)]
+
+
+def _cuts_of(values: IntervalSet) -> Sequence[Pair]:
+    """Return the ranges whose ends become cells: all, or of a mask with very many holes a few single values."""
+    if not isinstance(values, MaskedSet):
+        return values.pairs
+    loose = ((1 << WIDTH) - 1) ^ values.care
+    found = [*values.hull]
+    for pattern in _PATTERNS:
+        at = next_match(values.value | (pattern & loose), values.value, values.care)
+        if at is not None and at in values:
+            found.append(at)
+    return [(at, at) for at in found]
+
+
+def _runs_of(values: IntervalSet, starts: Sequence[int]) -> tuple[list[int], list[int]]:
+    """Return the cells at which runs of cells begin and end whose lowest value is in the set."""
+    begin: list[int] = []
+    end: list[int] = []
+    inside = False
+    for place, start in enumerate(starts):
+        if values.contains(start) != inside:
+            (end if inside else begin).append(place)
+            inside = not inside
+    return begin, [*end, len(starts)] if inside else end
 
 
 def first_bits(match: Any, none: int) -> Any:

@@ -4,7 +4,8 @@
 """Boxes and packets as JSON-like dicts and as one line of text.
 
 The dict of a box: ``family`` (4, 6 or 0 for both), ``protocol`` (name, number as text, or ``ip``), ``source``, ``destination``
-(lists of prefixes, ``["any"]``), ``source_ports``, ``destination_ports`` (lists such as ``["443", "5000-5010"]``; absent: any),
+(lists of prefixes, ``["any"]``; an address and wildcard mask where that falls into very many ranges),
+``source_ports``, ``destination_ports`` (lists such as ``["443", "5000-5010"]``; absent: any),
 ``established`` (true) or ``tcp_flags`` (list of flag sets), ``icmp`` (list of ``"type"`` or ``"type/code"``), ``fragments``
 (``"only"`` or ``"none"``; absent: both), ``source_groups``, ``destination_groups`` (security group tags as texts or ranges; absent: any).
 """
@@ -17,6 +18,7 @@ from typing import Any
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.masks import MaskedSet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import (
     ALL,
     ESTABLISHED,
@@ -214,9 +216,19 @@ def icmp_text(detail: IntervalSet) -> list[str]:
 
 
 def addresses_text(values: IntervalSet, ipv6: bool) -> list[str]:
-    """Return addresses as prefixes, ``["any"]`` for all; above 64 prefixes as low-high ranges."""
+    """Return addresses as prefixes, ``["any"]`` for all; above 64 prefixes as low-high ranges; as address and mask above 4,096.
+
+    A mask that counts in some ranges only is told for each: ``10.0.0.5 0.255.255.0 within 10.0.0.5-10.3.3.5``.
+    """
     width = 128 if ipv6 else 32
     inside = values.intersect(IntervalSet(((0, (1 << width) - 1),)))
+    if isinstance(inside, MaskedSet):
+        whole = inside.wildcard()
+        loose = ~inside.care & ((1 << width) - 1) if whole is None else whole[1]
+        mask = f"{_address(inside.value if whole is None else whole[0], ipv6)} {_address(loose, ipv6)}"
+        if whole is not None:
+            return [mask]
+        return [f"{mask} within {_address(low, ipv6)}-{_address(high, ipv6)}" for low, high in inside.within]
     if inside.size == 1 << width:
         return ["any"]
     listed = inside.to_prefixes(width) if len(inside.pairs) <= LIST_LIMIT else []

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets import nodes as nd
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import FIELD_MAXIMUM, IntervalSet
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.layout import Level
 
 # Tried in this order before the smallest value is taken. An opening SYN shows more than an ACK, a client port more than 0.
 _COMMON_PORTS = (443, 80, 22, 53, 502, 104, 2575, 11112, 47808, 161, 123, 3389, 445, 8443, 8080, 1024, 49152)
@@ -22,7 +23,7 @@ _ORDINARY: dict[str, tuple[int, ...]] = {
     "source_port": (49152, 50000, 32768, 1024, *_COMMON_PORTS),
 }
 _FIELDS = tuple(FIELD_MAXIMUM)
-_ANYWHERE = tuple(IntervalSet.everything(name) for name in _FIELDS)
+_ADDRESSES = (3, 4)
 
 
 def is_member(terminal: int) -> bool:
@@ -35,9 +36,11 @@ def ordinary_values(
 ) -> list[int]:
     """Return field values of one packet that leads from the root to a wanted terminal; the root must lead to one.
 
-    ``sets``: the fields of a box in which to stay.
+    ``sets``: the fields of a box in which to stay, in a plain layout.
     """
-    inside = sets or _ANYWHERE
+    levels = nodes.layout.levels
+    everywhere = [IntervalSet(((0, level.maximum),)) for level in levels]
+    inside = [sets[level.field] for level in levels] if sets else everywhere
     known: dict[int, bool] = {}
 
     def leads(node: int) -> bool:
@@ -51,28 +54,34 @@ def ordinary_values(
             )
         return found
 
-    values: list[int] = []
+    values = [0] * len(_FIELDS)
     node = root
-    for level, field in enumerate(_FIELDS):
-        if node < 0 or nodes.level[node] != level:
-            values.append(_pick(field, inside[level].pairs, values))
-            continue
-        ranges = [(low, high) for low, high, child in nodes.ranges_within(node, inside[level]) if leads(child)]
-        value = _pick(field, ranges, values)
-        values.append(value)
-        node = next(child for low, high, child in nodes.ranges(node) if low <= value <= high)
+    for number, level in enumerate(levels):
+        tested = node >= 0 and nodes.level[node] == number
+        if tested:
+            ranges = [(low, high) for low, high, child in nodes.ranges_within(node, inside[number]) if leads(child)]
+        else:
+            ranges = list(inside[number].pairs)
+        digit = _pick(level, ranges, values)
+        values[level.field] = values[level.field] << level.maximum.bit_length() | digit
+        if tested:
+            node = next(child for low, high, child in nodes.ranges(node) if low <= digit <= high)
     return values
 
 
-def _pick(field: str, ranges: Sequence[tuple[int, int]], before: list[int]) -> int:
-    wanted = _ORDINARY.get(field, (0,))
-    if field == "detail" and before[0] % 256 in (1, 58):
+def _pick(level: Level, ranges: Sequence[tuple[int, int]], values: Sequence[int]) -> int:
+    """Return what a level should be; ``values`` are those of the levels before, of a field that is cut its upper bits."""
+    name = _FIELDS[level.field]
+    wanted = _ORDINARY.get(name, (0,))
+    if name == "detail" and values[0] % 256 in (1, 58):
         wanted = (2048, 32768, *wanted)
     for value in wanted:
-        if any(low <= value <= high for low, high in ranges):
-            return value
+        digit = value >> level.shift & level.maximum
+        if value >> level.shift == values[level.field] << level.maximum.bit_length() | digit:
+            if any(low <= digit <= high for low, high in ranges):
+                return digit
     low, high = ranges[0]
     # A network address looks odd in a witness: take the first host where the range is a wide aligned block.
-    if field in ("destination", "source") and high - low >= 3 and low & 3 == 0:
+    if level.field in _ADDRESSES and level.shift == 0 and high - low >= 3 and low & 3 == 0:
         return low + 1
     return low

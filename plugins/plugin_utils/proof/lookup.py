@@ -38,7 +38,7 @@ class _Places:
         begins: dict[int, list[int]] = {}
         ends: dict[int, list[int]] = {}
         for values, number in items:
-            for low, high in values.pairs:
+            for low, high in (values.hull,) if values.masked else values.pairs:
                 begins.setdefault(low, []).append(number)
                 ends.setdefault(high + 1, []).append(number)
         self._starts = sorted({*begins, *ends})
@@ -57,12 +57,16 @@ class _Places:
 
 @dataclass(frozen=True)
 class _Test:
-    """One box of one entry: the fields that it limits, as (position in the packet, pairs)."""
+    """One box of one entry: the fields that it limits, as (position in the packet, pairs); ``masks``: as (position, set)."""
 
     entry: int
     limits: tuple[tuple[int, tuple[tuple[int, int], ...]], ...]
+    masks: tuple[tuple[int, IntervalSet], ...] = ()
 
     def matches(self, values: Sequence[int]) -> bool:
+        for place, held in self.masks:
+            if values[place] not in held:
+                return False
         for place, pairs in self.limits:
             value = values[place]
             if len(pairs) == 1:
@@ -76,7 +80,7 @@ class _Test:
         """Return whether the addresses are within the limits."""
         return all(
             _holds(pairs, destination if place == 3 else source) for place, pairs in self.limits if place in (3, 4)
-        )
+        ) and all((destination if place == 3 else source) in held for place, held in self.masks)
 
     def rest(self, values: Sequence[int]) -> bool:
         """Return whether everything but the addresses is within the limits."""
@@ -90,8 +94,11 @@ def _holds(pairs: tuple[tuple[int, int], ...], value: int) -> bool:
 
 def _test(number: int, box: Box) -> _Test:
     sets = box.sets()
+    tested = [place for place in _FIRST_FIELDS if sets[place] != ALL[FIELDS[place]]]
     return _Test(
-        number, tuple((place, sets[place].pairs) for place in _FIRST_FIELDS if sets[place] != ALL[FIELDS[place]])
+        number,
+        tuple((place, sets[place].pairs) for place in tested if not sets[place].masked),
+        tuple((place, sets[place]) for place in tested if sets[place].masked),
     )
 
 

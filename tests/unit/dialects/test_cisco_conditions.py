@@ -9,7 +9,6 @@ import pytest
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import registry
-from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.budget import hardware_blocks
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_ace import parse_ace
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_options import flag_words
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_render import ace_lines
@@ -59,10 +58,6 @@ LINES = [
         "permit tcp addrgroup A portgroup P any portgroup Q", 4,
         ("destination portgroup Q", "source addrgroup A", "source portgroup P"),
         "permit tcp addrgroup A portgroup P any portgroup Q",
-    ),
-    (
-        "permit ip 10.1.1.1 255.255.255.252 any", 4, ("source 0.0.0.1 255.255.255.252",),
-        "permit ip 0.0.0.1 255.255.255.252 any",
     ),
     ("permit tcp any any log auth routing", 6, ("auth", "routing"), "permit tcp any any auth routing log"),
     ("permit ipv6 any any routing-type 0", 6, ("routing-type 0",), "permit ipv6 any any routing-type 0"),
@@ -134,19 +129,6 @@ BESIDE = [
 def test_values_beside_a_condition_that_takes_their_place_are_never_dropped(ace: Ace) -> None:
     with pytest.raises(FindingError, match="SW1204"):
         registry.render("ios", "L", [ace])
-
-
-def test_a_mask_of_too_many_pieces_says_nothing_about_addresses_outside_its_range() -> None:
-    """10.x.y.5 for all x and y: at most 10.0.0.5 to 10.255.255.5, in extended and standard lists."""
-    text = "ip access-list extended A\n permit ip any 10.0.0.5 0.255.255.0\nip access-list standard B\n permit 10.9.9.5 0.255.255.0\n"
-    extended, standard = registry.parse("ios", text)
-    hull = IntervalSet.of((0x0A000005, 0x0AFFFF05))
-    assert (extended.aces[0].destination, extended.aces[0].conditions) == (hull, ("destination 10.0.0.5 0.255.255.0",))
-    assert (standard.aces[0].source, standard.aces[0].conditions) == (hull, ("source 10.0.0.5 0.255.255.0",))
-    assert registry.round_trip("ios", text)
-    found = compare(extended.first_match(), first_match_list(()))
-    assert found.not_modelled.values("destination") == hull
-    assert hardware_blocks(extended.aces[0]) == 1
 
 
 @pytest.mark.parametrize("line", ["permit tcp any object-group X eq 80", "permit ip any any time-range T"])

@@ -18,11 +18,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram
     permitted,
     verdicts,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import (
-    IntervalSet,
-    from_wildcard,
-    wildcard_hull,
-)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import (
     Box,
     Entry,
@@ -189,21 +185,6 @@ def test_groups_are_fields_like_others() -> None:
     assert witness.mirror().source_group == 20
     assert passed.boxes() == [Box(**pair)]
     untagged = space.from_box(Box(protocol=IntervalSet.of(17), source=IntervalSet.of((1, 4))))
-    assert all(space.nodes.level[node] < 7 for node in space.nodes.reachable(untagged.root) if node >= 0)
-
-
-def test_a_mask_of_too_many_pieces_is_told_apart_exactly_where_it_matters() -> None:
-    """10.x.y.5 for all x and y is 65,536 pieces: equal to itself, in whatever way it is written, and unknown elsewhere."""
-    mask = 0x00FFFF00
-    assert from_wildcard(0x0A000005, mask) is None
-    hull, text = wildcard_hull(0x0A000005, mask), "source 10.0.0.5 0.255.255.0"
-    assert hull == wildcard_hull(0x0A7F1205, mask)
-    assert hull == IntervalSet.of((0x0A000005, 0x0AFFFF05))
-    odd = FirstMatchList((entry(True, text, source=hull),))
-    assert compare(odd, odd).equal
-    found = compare(odd, FirstMatchList(()))
-    assert not found.equal
-    assert not found.only_in_first
-    assert found.not_modelled.values("source") == hull
-    others = Box(source=IntervalSet.from_prefix("192.0.2.0/24"))
-    assert not found.not_modelled & found.not_modelled.space.from_box(others)
+    assert all(
+        space.nodes.field[space.nodes.level[node]] < 7 for node in space.nodes.reachable(untagged.root) if node >= 0
+    )
