@@ -19,6 +19,10 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "plan": {"type": "path"},
     "targets": {"type": "list", "elements": "str"},
     "allow_dirty": {"type": "bool", "default": False},
+    "allowed_signers": {"type": "path"},
+    "gpg_keys": {"type": "path"},
+    "protected_branch": {"type": "str"},
+    "approvals_dir": {"type": "path"},
     "today": {"type": "str"},
 }
 

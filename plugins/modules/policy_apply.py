@@ -13,6 +13,8 @@ version_added: 1.0.0
 description:
   - Carries out a plan whose commit and live state still match. Permits are added everywhere before anything is
     tightened. Stops at the first failure and says what was done and how to go back.
+  - Where the policy has C(approvers.yml), the commit must be on the protected branch, signed, and approved by the owners of
+    what it touches, none of whom wrote it. Where it has C(calendar.yml), a change window must be open for every zone touched.
   - Every step stands in the journal. In check mode nothing is written and the difference is shown.
 author:
   - Segwright contributors (@segwright)
@@ -49,6 +51,22 @@ options:
       - Whether uncommitted documents are accepted.
     type: bool
     default: false
+  allowed_signers:
+    description:
+      - SSH keys of people, in the format of C(ssh-keygen) allowed signers. Outside the policy checkout.
+    type: path
+  gpg_keys:
+    description:
+      - File with exported GPG public keys of people. Outside the policy checkout.
+    type: path
+  protected_branch:
+    description:
+      - The protected branch as a git ref. V(origin/main) where not given.
+    type: str
+  approvals_dir:
+    description:
+      - Directory with signed approvals and review records. V(approvals) below O(state_dir) where not given.
+    type: path
   today:
     description:
       - The date, as V(YYYY-MM-DD), at which expiry is judged. Today where not given.
@@ -74,6 +92,13 @@ EXAMPLES = r"""
 - name: Apply
   segwright.microseg.policy_apply:
     policy_dir: policies
+  run_once: true
+
+- name: Apply what the people of approvers.yml approved
+  segwright.microseg.policy_apply:
+    policy_dir: policies
+    allowed_signers: /etc/segwright/allowed_signers
+    protected_branch: origin/main
   run_once: true
 """
 

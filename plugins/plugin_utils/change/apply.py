@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any
@@ -82,6 +82,8 @@ def apply_plan(
     check_mode: bool = False,
     progress: Progress | None = None,
     workers: int = 8,
+    approvals: Sequence[Mapping[str, str]] = (),
+    closed: Callable[[], list[Finding]] | None = None,
 ) -> Outcome:
     """Carry out what is left of a plan and return what was done.
 
@@ -89,6 +91,8 @@ def apply_plan(
     SW4016). A step that fails ends the run: the outcome then holds what was done, what remains and how to go back. Steps
     that an interrupted run has done already are left out, so applying twice writes nothing the second time. In check mode
     every check runs, nothing is written, and ``remaining`` holds the steps that would be carried out.
+    ``approvals`` are written into the journal. ``closed`` is asked before each phase and stops the run with the findings
+    it returns: between two phases every mix of old and new is a safe one (design rule 10).
     The caller holds the lock (change/lock.py) and keeps ``targets`` open.
     """
     findings = binding_findings(plan, desired, policy_commit, allow_dirty, members_sha256)
@@ -105,7 +109,7 @@ def apply_plan(
     live = {name: snapshot.sha256 for name, snapshot in snapshots.items()}
     if check_mode or not steps:
         return Outcome(plan.plan_id, (), tuple(steps) if check_mode else (), (), live=live)
-    return _Run(plan, chosen, desired, journal, steps, progress, workers).carry_out()
+    return _Run(plan, chosen, desired, journal, steps, progress, workers, approvals, closed).carry_out()
 
 
 def _remaining_steps(
@@ -153,7 +157,10 @@ class _Run:
         steps: Sequence[Operation],
         progress: Progress | None,
         workers: int,
+        approvals: Sequence[Mapping[str, str]],
+        closed: Callable[[], list[Finding]] | None,
     ) -> None:
+        self.approvals, self.closed = [dict(item) for item in approvals], closed
         self.plan, self.targets, self.desired, self.journal = plan, targets, desired, journal
         self.steps, self.progress, self.workers = list(steps), progress, workers
         self.done: list[Step] = []
@@ -162,8 +169,17 @@ class _Run:
         self.guard = threading.Lock()
 
     def carry_out(self) -> Outcome:
-        self._note("plan_started", policy_commit=self.plan.policy_commit, steps=[step.id for step in self.steps])
+        self._note(
+            "plan_started",
+            policy_commit=self.plan.policy_commit,
+            steps=[step.id for step in self.steps],
+            approvals=self.approvals,
+        )
         for phase in sorted({step.phase for step in self.steps}):
+            if self.closed is not None and (shut := self.closed()):
+                self.findings.extend(shut)
+                self.stop.set()
+                break
             self._run_phase([step for step in self.steps if step.phase == phase])
             if self.stop.is_set():
                 break

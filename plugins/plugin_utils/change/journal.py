@@ -140,8 +140,10 @@ def _lines(path: str | Path) -> Iterator[tuple[int, str]]:
     yield from enumerate(whole.split("\n")[:-1], 1)
 
 
-def verify_journal(path: str | Path) -> list[Finding]:
+def verify_journal(path: str | Path, number: int = 0, sha256: str = "") -> list[Finding]:
     """Return what is wrong with a journal: nothing where every entry is whole, in order, unaltered and the last one present.
+
+    ``number`` and ``sha256``: an entry that was noted elsewhere and has to be there, unchanged.
 
     The chain proves order and content up to the last entry; who can rewrite the whole folder can rewrite the chain, so
     copies of the head hash belong elsewhere (each plan result prints it).
@@ -153,6 +155,11 @@ def verify_journal(path: str | Path) -> list[Finding]:
         entries = read_entries(path)
     except FindingError as error:
         return list(error.findings)
+    if number and (len(entries) < number or (sha256 and entries[number - 1]["sha256"] != sha256)):
+        text = (
+            f"entry {number} is not the one that was noted" if len(entries) >= number else f"entry {number} is missing"
+        )
+        findings.append(codes.JOURNAL_TRUNCATED.at(text, Location(str(path))))
     if not read_text(path).endswith("\n") and Path(path).stat().st_size:
         findings.append(codes.JOURNAL_TORN.at("an entry was being written when the run ended", Location(str(path))))
     head = Path(path).with_name(Path(path).name + ".head")

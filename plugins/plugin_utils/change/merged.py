@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What was merged since the last approved commit, read out of git with every signature checked.
 
-Each commit must carry the signature of a person; the key of a forge counts only on a merge that git itself would have
-made of its two parents.
+Each commit that changes the policy directory must carry the signature of a person; the key of a forge counts only on a
+merge that git itself would have made of its two parents.
 """
 
 from __future__ import annotations
@@ -91,6 +91,12 @@ def protected_findings(policy_dir: str | Path, commit: str, branch: str) -> list
     return [codes.NOT_PROTECTED.at(f"{commit[:12]} is not on {branch} ({tip[:12]})", place)]
 
 
+def parent_of(policy_dir: str | Path, commit: str) -> str:
+    """Return the first parent of a commit, empty where it has none."""
+    done = run_git(policy_dir, ["rev-parse", "--verify", "--quiet", f"{commit}^1"], codes.GIT_FAILED)
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
 class _Reader:
     """Trees and differences of the policy directory's part of a checkout."""
 
@@ -140,6 +146,8 @@ class _Reader:
 
 
 def _signature_findings(reader: _Reader, item: SignedCommit, policy: ApprovalPolicy) -> list[Finding]:
+    if len(item.parents) == 1 and reader.content(item.commit) == reader.content(item.parents[0]):
+        return []  # it brings nothing to the policy directory; whether it approves is another question
     if item.fault:
         return [codes.UNSIGNED_COMMIT.at(f"commit {item.commit[:12]} by {item.author} {item.fault}")]
     if item.signer not in policy.forges:

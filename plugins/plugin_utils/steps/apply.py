@@ -21,6 +21,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.report.results 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.arguments import paths_of, today_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.fleet import connected
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.permission import (
+    Permission,
+    closing_guard,
+    permission,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.plan import members_sha256, plan_diff
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.site import sound_site
 
@@ -32,6 +37,7 @@ def run_apply(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str,
     allow_dirty, check_mode = bool(values.get("allow_dirty")), bool(values["check_mode"])
     commit = required_commit(paths.policy, allow_dirty)
     sound = sound_site(paths, today_of(values))
+    allowed = permission(paths, plan, sound.site, sound.compiled.lists, values, today_of(values))
     with StateLock(paths.state / "lock", f"apply {plan.plan_id[:12]}") as lock:
         with connected(values, variables, [part.name for part in plan.targets]) as targets:
             outcome = apply_plan(
@@ -43,15 +49,29 @@ def run_apply(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str,
                 members_sha256=members_sha256(paths),
                 allow_dirty=allow_dirty,
                 check_mode=check_mode,
+                approvals=[approval.as_dict() for approval in allowed.approvals],
+                closed=closing_guard(sound.site, allowed.zones),
             )
-    return _answer(values, paths, plan, outcome, [*sound.findings, *lock.findings], commit)
+    findings = [*sound.findings, *allowed.findings, *lock.findings]
+    return _answer(values, paths, plan, outcome, findings, commit, allowed)
 
 
 def _answer(
-    values: Mapping[str, Any], paths: Paths, plan: Plan, outcome: Outcome, more: list[Finding], commit: str
+    values: Mapping[str, Any],
+    paths: Paths,
+    plan: Plan,
+    outcome: Outcome,
+    more: list[Finding],
+    commit: str,
+    allowed: Permission,
 ) -> dict[str, Any]:
     made = result(
-        "apply", [*outcome.findings, *more], commit, check_mode=bool(values["check_mode"]), **outcome.as_dict()
+        "apply",
+        [*outcome.findings, *more],
+        commit,
+        check_mode=bool(values["check_mode"]),
+        approvals=[approval.as_dict() for approval in allowed.approvals],
+        **outcome.as_dict(),
     )
     made["summary"] = _summary(made)
     if not values["check_mode"]:

@@ -1,0 +1,78 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: journal_verify
+short_description: Verify a journal offline
+version_added: 1.0.0
+description:
+  - Reads the journal of apply and rollback and says whether it is whole, in order and unaltered. Needs no network and no policy.
+  - Who can rewrite the whole state directory can rewrite the chain; give O(number) and O(sha256) of an entry that was noted
+    elsewhere to rule that out.
+author:
+  - Segwright contributors (@segwright)
+options:
+  data_dir:
+    description:
+      - Directory where the loop keeps flows, register and results.
+    type: path
+    default: .microseg
+  state_dir:
+    description:
+      - Directory for plan, journal and lock. V(state) below O(data_dir) where not given.
+    type: path
+  journal:
+    description:
+      - The journal. V(journal.jsonl) below O(state_dir) where not given.
+    type: path
+  number:
+    description:
+      - Number of an entry that was noted elsewhere.
+    type: int
+  sha256:
+    description:
+      - Hash of that entry.
+    type: str
+attributes:
+  check_mode:
+    support: full
+    description: Writes nothing in check mode.
+  diff_mode:
+    support: none
+    description: Changes nothing, so there is no difference.
+requirements:
+  - pyyaml
+  - jsonschema
+"""
+
+EXAMPLES = r"""
+- name: Verify the record
+  segwright.microseg.journal_verify:
+    journal: /var/lib/segwright/state/journal.jsonl
+  delegate_to: localhost
+  run_once: true
+"""
+
+RETURN = r"""
+ok:
+  description: Whether nothing is wrong.
+  returned: always
+  type: bool
+entries:
+  description: Number of entries.
+  returned: always
+  type: int
+sha256:
+  description: Hash of the last entry.
+  returned: always
+  type: str
+summary:
+  description: One sentence.
+  returned: always
+  type: str
+"""

@@ -1,0 +1,88 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: policy_approve
+short_description: Write one approval of a plan, to be signed
+version_added: 1.0.0
+description:
+  - Writes down that one person approves one plan. It counts once that person signs it with C(ssh-keygen -Y sign); the command is returned.
+  - A new plan has another id, so it needs new approvals.
+author:
+  - Segwright contributors (@segwright)
+options:
+  policy_dir:
+    description:
+      - Directory with the policy documents.
+    type: path
+    default: policies
+  data_dir:
+    description:
+      - Directory where the loop keeps flows, register and results.
+    type: path
+    default: .microseg
+  state_dir:
+    description:
+      - Directory for plan, journal and lock. V(state) below O(data_dir) where not given.
+    type: path
+  plan:
+    description:
+      - The plan file. V(plan.json) below O(state_dir) where not given.
+    type: path
+  approver:
+    description:
+      - Who approves, by the name in the allowed-signers file.
+    type: str
+    required: true
+  comment:
+    description:
+      - What the approver wants to say.
+    type: str
+  approvals_dir:
+    description:
+      - Directory for approvals. V(approvals) below O(state_dir) where not given.
+    type: path
+attributes:
+  check_mode:
+    support: full
+    description: Writes nothing in check mode.
+  diff_mode:
+    support: full
+    description: Shows the difference where there is one.
+requirements:
+  - pyyaml
+  - jsonschema
+"""
+
+EXAMPLES = r"""
+- name: Approve the plan
+  segwright.microseg.policy_approve:
+    approver: anna@hospital.example
+    comment: Looked at every cut conversation
+  delegate_to: localhost
+  run_once: true
+"""
+
+RETURN = r"""
+path:
+  description: Where the approval lies.
+  returned: outside check mode
+  type: str
+command:
+  description: The command that signs it.
+  returned: always
+  type: str
+plan_id:
+  description: The plan.
+  returned: always
+  type: str
+summary:
+  description: One sentence.
+  returned: always
+  type: str
+"""

@@ -1,0 +1,47 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Approve: write down one person's approval of one plan, for that person to sign."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.approval_files import (
+    approval_text,
+    write_approval,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import read_plan
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.signatures import APPROVAL_NAMESPACE
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.arguments import paths_of
+
+_APPROVER = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9._+@-]{0,254}\Z")
+
+
+def run_approve(values: dict[str, Any]) -> dict[str, Any]:
+    """Return where the approval lies and the command that signs it. Writes nothing in check mode."""
+    paths = paths_of(values)
+    plan = read_plan(Path(values["plan"]).expanduser() if values.get("plan") else paths.plan)
+    approver, comment = str(values["approver"]), str(values.get("comment") or "")
+    if not _APPROVER.match(approver):
+        raise FindingError(codes.BAD_ARGUMENT.at("approver: a name as it stands in the allowed-signers file is needed"))
+    folder = Path(str(values.get("approvals_dir") or paths.state / "approvals")).expanduser()
+    answer: dict[str, Any] = {"changed": True, "plan_id": plan.plan_id, "policy_commit": plan.policy_commit}
+    if values["check_mode"]:
+        path = folder
+    else:
+        path = write_approval(folder, plan.plan_id, plan.policy_commit, approver, comment)
+        answer["path"] = str(path)
+    answer["command"] = f"ssh-keygen -Y sign -n {APPROVAL_NAMESPACE} -f <private key of {approver}> {path}"
+    answer["summary"] = (
+        f"{approver} approves plan {plan.plan_id[:12]} once this is signed: {len(plan.operations())} operations of"
+        f" commit {plan.policy_commit[:12]}"
+    )
+    if values["diff_mode"]:
+        after = approval_text(plan.plan_id, plan.policy_commit, approver, comment)
+        answer["diff"] = {"before": "", "after": after, "after_header": str(path)}
+    return answer

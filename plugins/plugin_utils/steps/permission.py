@@ -1,0 +1,219 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""May this plan be applied now: merged, approved by those who have to, within a change window, by a clock that is right.
+
+Only ``apply`` asks. The way back never does (design rule 11).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock import utc_now
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import (
+    Finding,
+    FindingError,
+    Location,
+    errors_of,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.git import committed_copy
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.approval import (
+    Approval,
+    ApprovalPolicy,
+    ChangeStep,
+    judge_approvals,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.approval_files import read_approvals
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.calendar import calendar_findings
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.commit import DIRTY
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import read_entries
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.merged import (
+    merged_changes,
+    parent_of,
+    protected_findings,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import Plan
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.signatures import TrustedKeys
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.check import load_checked
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import CRITICALITIES, Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.owners import LOCK, ownership
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
+
+
+@dataclass(frozen=True)
+class Permission:
+    """What apply may go on with: the approvals that counted, for the journal, the zones it touches, and remarks."""
+
+    approvals: tuple[Approval, ...]
+    zones: tuple[str, ...]
+    findings: tuple[Finding, ...]
+
+
+def permission(
+    paths: Paths, plan: Plan, site: Site, lists: Sequence[PointList], values: Mapping[str, Any], today: date
+) -> Permission:
+    """Return what stands behind a plan. Raises FindingError with every reason why it may not be applied now."""
+    entries = read_entries(paths.journal) if paths.journal.exists() else []
+    now = utc_now()
+    zones = zones_of_plan(plan, site, lists)
+    findings = [*clock_findings(entries, now), *calendar_findings(site, zones, now)]
+    keys = TrustedKeys(str(values.get("allowed_signers") or ""), str(values.get("gpg_keys") or ""))
+    approvals, found = _approvals(paths, plan, site, keys, values, entries, today)
+    findings += found
+    if errors_of(findings):
+        raise FindingError(*errors_of(findings))
+    return Permission(approvals, zones, tuple(findings))
+
+
+def closing_guard(site: Site, zones: Sequence[str]) -> Callable[[], list[Finding]]:
+    """Return the question that apply asks before each phase: why it may not go on, nothing where the window is still open."""
+
+    def closed() -> list[Finding]:
+        found = calendar_findings(site, zones, utc_now())
+        return [codes.WINDOW_CLOSED.at(finding.message) for finding in found]
+
+    return closed
+
+
+def clock_findings(entries: Sequence[Mapping[str, Any]], now: datetime) -> list[Finding]:
+    """Return a finding where the clock stands before the journal's last entry: windows and expiry would be judged wrongly."""
+    if not entries:
+        return []
+    last = datetime.fromisoformat(str(entries[-1]["time"]).replace("Z", "+00:00")).astimezone(UTC)
+    if (last - now).total_seconds() <= CLOCK_TOLERANCE_SECONDS:
+        return []
+    return [
+        codes.CLOCK_BACK.at(f"it is {now:%Y-%m-%d %H:%M:%S} UTC here, the journal ends at {last:%Y-%m-%d %H:%M:%S} UTC")
+    ]
+
+
+CLOCK_TOLERANCE_SECONDS = 120
+
+
+def zones_of_plan(plan: Plan, site: Site, lists: Sequence[PointList]) -> tuple[str, ...]:
+    """Return the zones whose lists a plan changes.
+
+    A step whose object is no list of the policy counts for every zone with lists on its target; for every zone of the
+    site where there is none. A firewall's list is for all segments that it enforces.
+    """
+    found: set[str] = set()
+    for part in plan.targets:
+        here = [listing for listing in lists if listing.host == part.name]
+        for step in part.operations:
+            names = {step.name, str((step.after or step.before or {}).get("access_list", ""))}
+            touched = [listing for listing in here if listing.name in names]
+            found |= _zones_of_lists(site, touched or here) or set(site.zones)
+    return tuple(sorted(found))
+
+
+def _zones_of_lists(site: Site, lists: Iterable[PointList]) -> set[str]:
+    segments: set[str] = set()
+    for listing in lists:
+        named = {listing.segment, listing.peer} - {""}
+        segments |= named or {name for name, item in site.assignments.items() if listing.point in item.points}
+    return {site.segments[name].zone for name in segments if name in site.segments}
+
+
+def applied_commit(entries: Sequence[Mapping[str, Any]]) -> str:
+    """Return the commit of the last plan that was carried out to its end, empty where there is none."""
+    commits: dict[str, str] = {}
+    last = ""
+    for entry in entries:
+        if entry["event"] == "plan_started":
+            commits[str(entry["plan_id"])] = str(entry["policy_commit"])
+        elif entry["event"] == "plan_done":
+            commit = commits.get(str(entry["plan_id"]), "")
+            last = last if commit.startswith(DIRTY) else commit or last
+    return last
+
+
+def _approvals(
+    paths: Paths,
+    plan: Plan,
+    site: Site,
+    keys: TrustedKeys,
+    values: Mapping[str, Any],
+    entries: Sequence[Mapping[str, Any]],
+    today: date,
+) -> tuple[tuple[Approval, ...], list[Finding]]:
+    base = applied_commit(entries)
+    before = _site_at(paths.policy, base, today) if base else None
+    # Nobody names their own approvers: where the commit before has approvers.yml, that one counts.
+    rules = before.approvers if before is not None and before.approvers is not None else site.approvers
+    if rules is None:
+        return (), [codes.NO_APPROVAL_POLICY.at("approvers.yml is not there; whoever runs apply answers for it alone")]
+    place = Location(str(paths.policy))
+    if plan.policy_commit.startswith(DIRTY):
+        return (), [codes.NOT_APPROVED.at("uncommitted documents cannot have been approved", place)]
+    policy = ApprovalPolicy(rules.teams, rules.least, rules.forges, rules.exporters)
+    head = plan.policy_commit
+    findings = protected_findings(paths.policy, head, str(values.get("protected_branch") or DEFAULT_BRANCH))
+
+    def owned(changed: tuple[str, ...], earlier: str, later: str) -> tuple[frozenset[str], str]:
+        moved = _moved_segments(paths.policy, earlier, later) if LOCK in changed else ()
+        sides = [side for side in (before, site) if side is not None]
+        return _owned(sides, changed, moved)
+
+    start = base or parent_of(paths.policy, head)
+    merged = merged_changes(paths.policy, start, head, keys, policy, owned)
+    steps = merged.steps
+    if not base:
+        authors = frozenset(person for step in steps for person in step.authors)
+        teams, criticality = _owned([site], _all_paths(site), tuple(site.segments))
+        steps = (ChangeStep(head, authors, frozenset((merged.content,)), teams, criticality, ("the whole policy",)),)
+        findings.append(codes.FIRST_APPROVAL.at("nothing was applied before", place))
+    folder = Path(str(values.get("approvals_dir") or paths.state / "approvals")).expanduser()
+    files, found = read_approvals(folder, keys, policy)
+    judged = judge_approvals(policy, steps, [*merged.approvals, *files], plan.plan_id, merged.content)
+    return judged.approvals, [*findings, *merged.findings, *found, *judged.findings]
+
+
+DEFAULT_BRANCH = "origin/main"
+
+
+def _owned(sites: Iterable[Site], changed: Sequence[str], moved: Iterable[str]) -> tuple[frozenset[str], str]:
+    teams: set[str] = set()
+    worst = len(CRITICALITIES) - 1
+    moved = tuple(moved)
+    for site in sites:
+        for path in changed:
+            names, criticality = ownership(site, path, moved)
+            teams |= names
+            worst = min(worst, CRITICALITIES.index(criticality))
+    return frozenset(teams), CRITICALITIES[worst]
+
+
+def _all_paths(site: Site) -> tuple[str, ...]:
+    return ("site.yml", *(f"{segment.zone}/{name}.yml" for name, segment in site.segments.items()))
+
+
+def _site_at(policy_dir: Path, commit: str, today: date) -> Site | None:
+    """Return the site of a commit, None where it has none that can be read today (the commit is gone, or its format is)."""
+    try:
+        with committed_copy(policy_dir, commit, codes.GIT_FAILED) as copy:
+            return load_checked(copy, today).site
+    except FindingError:
+        return None
+
+
+def _moved_segments(policy_dir: Path, earlier: str, later: str) -> tuple[str, ...]:
+    """Return the segments whose members differ between two commits."""
+    first, second = (_lock_at(policy_dir, commit) if commit else {} for commit in (earlier, later))
+    return tuple(sorted(name for name in {*first, *second} if first.get(name) != second.get(name)))
+
+
+def _lock_at(policy_dir: Path, commit: str) -> dict[str, Any]:
+    try:
+        with committed_copy(policy_dir, commit, codes.GIT_FAILED) as copy:
+            value = json.loads((copy / LOCK).read_text(encoding="utf-8"))
+    except (FindingError, OSError, ValueError, RecursionError):
+        return {}
+    return dict(value.get("segments") or {}) if isinstance(value, dict) else {}

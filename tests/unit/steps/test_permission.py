@@ -1,0 +1,260 @@
+"""May a plan be applied now: a small site in a signed repository, its journal, its calendar."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import Plan, TargetPlan
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.signatures import APPROVAL_NAMESPACE
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.check import load_checked
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.owners import codeowners
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.codeowners import run_codeowners
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.journal_verify import run_journal_verify
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.permission import (
+    Permission,
+    applied_commit,
+    permission,
+    zones_of_plan,
+)
+from tests.unit.change.signers import APPROVERS, Signers, mail
+
+if not shutil.which("ssh-keygen") or not shutil.which("git"):
+    pytest.skip("git and ssh-keygen are needed (Debian packages git, openssh-client)", allow_module_level=True)
+
+BASE = Path(__file__).resolve().parents[2] / "cases" / "policy" / "base"
+TODAY = date(2026, 11, 23)
+
+
+@pytest.fixture
+def signers(tmp_path: Path) -> Signers:
+    made = Signers(tmp_path)
+    for person in ("anna", "ben", "carl", "dora", "nina", "otto", "forge"):
+        made.key(person)
+    shutil.copytree(BASE, made.checkout / "policies")
+    (made.policies / "expected.json").unlink()
+    made.allowed.touch()
+    made.git("init", "-q", "-b", "main")
+    made.commit({"approvers.yml": APPROVERS}, "otto", "start")
+    return made
+
+
+def plan_of(signers: Signers, *steps: Operation, target: str = "fw1") -> Plan:
+    commit = signers.git("rev-parse", "HEAD")
+    return Plan("a" * 64, commit, "", "", "", False, (TargetPlan(target, "nftables", "", {}, steps),))
+
+
+def paths_of(signers: Signers) -> Paths:
+    return Paths.of(str(signers.policies), str(signers.folder / "data"))
+
+
+def asked(signers: Signers, plan: Plan | None = None, **values: Any) -> Permission:
+    loaded = load_checked(signers.policies, TODAY)
+    assert loaded.site is not None, loaded.findings
+    given = {"allowed_signers": str(signers.allowed), "protected_branch": "main", **values}
+    lists = compile_site(loaded.site).lists
+    return permission(paths_of(signers), plan or plan_of(signers), loaded.site, lists, given, TODAY)
+
+
+def refused(signers: Signers, plan: Plan | None = None, **values: Any) -> list[str]:
+    with pytest.raises(FindingError) as error:
+        asked(signers, plan, **values)
+    return sorted({finding.code for finding in error.value.findings})
+
+
+def applied(signers: Signers) -> None:
+    journal = Journal(paths_of(signers).journal)
+    commit = signers.git("rev-parse", "HEAD")
+    journal.append("plan_started", plan_id="f" * 64, policy_commit=commit, steps=[], approvals=[])
+    journal.append("plan_done", plan_id="f" * 64, findings=[])
+
+
+def approve(signers: Signers, *people: str) -> None:
+    from ansible_collections.segwright.microseg.plugins.plugin_utils.change.approval_files import write_approval
+
+    for person in people:
+        path = write_approval(paths_of(signers).state / "approvals", "a" * 64, "", mail(person))
+        signers.sign_file(path, person, APPROVAL_NAMESPACE)
+
+
+def test_the_first_plan_needs_every_owner(signers: Signers) -> None:
+    assert refused(signers) == ["SW4070"]
+    approve(signers, "anna", "carl")
+    assert refused(signers) == ["SW4070"]
+    approve(signers, "nina")
+    allowed = asked(signers)
+    assert {item.approver for item in allowed.approvals} == {mail("anna"), mail("carl"), mail("nina")}
+    assert [finding.code for finding in allowed.findings] == ["SW4081"]
+
+
+def test_after_the_first_only_what_changed_counts(signers: Signers) -> None:
+    applied(signers)
+    assert asked(signers).approvals == ()
+    text = (signers.policies / "servers" / "gateways.yml").read_text()
+    signers.branch("work")
+    signers.commit({"servers/gateways.yml": text + "# a word\n"}, "nina")
+    signers.merge("work", "dora", "dora")
+    allowed = asked(signers)
+    assert [item.approver for item in allowed.approvals] == [mail("dora")] and allowed.findings == ()
+
+
+def test_a_change_does_not_name_its_own_approvers(signers: Signers) -> None:
+    applied(signers)
+    signers.key("mallory")
+    more = APPROVERS.replace("otto@hospital.example", "otto@hospital.example, mallory@hospital.example")
+    signers.branch("work")
+    signers.commit({"approvers.yml": more}, "carl")
+    signers.merge("work", "mallory", "mallory")
+    assert refused(signers) == ["SW4070"]
+
+
+def test_a_change_cannot_take_the_approvers_away(signers: Signers) -> None:
+    applied(signers)
+    signers.commit({"approvers.yml": None}, "carl")
+    assert refused(signers) == ["SW4070"]
+
+
+def test_owners_before_the_change_count_too(signers: Signers) -> None:
+    """Who takes a segment over in the change cannot approve that alone."""
+    applied(signers)
+    text = (signers.policies / "servers" / "gateways.yml").read_text()
+    signers.branch("work")
+    signers.commit({"servers/gateways.yml": text.replace("server-operations", "network-security")}, "otto")
+    signers.merge("work", "nina", "nina")
+    assert refused(signers) == ["SW4070"]
+    approve(signers, "dora")
+    assert {item.approver for item in asked(signers).approvals} == {mail("nina"), mail("dora")}
+
+
+def test_a_moved_member_asks_the_owners_of_its_segment(signers: Signers) -> None:
+    applied(signers)
+    lock = (signers.policies / "members.lock.json").read_text()
+    moved = lock.replace("10.2.0.", "10.2.0.2") if "10.2.0." in lock else lock
+    assert moved != lock
+    signers.commit({"members.lock.json": moved}, "otto")
+    with pytest.raises(FindingError) as error:
+        asked(signers)
+    assert "server-operations" in str(error.value)
+
+
+def test_not_merged(signers: Signers) -> None:
+    applied(signers)
+    signers.branch("work")
+    text = (signers.policies / "servers" / "gateways.yml").read_text()
+    signers.commit({"servers/gateways.yml": text + "# a word\n"}, "nina")
+    approve(signers, "dora")
+    assert refused(signers) == ["SW4074"]
+    assert refused(signers, protected_branch="origin/main") == ["SW4074"]
+
+
+def test_uncommitted_documents_are_not_approved(signers: Signers) -> None:
+    plan = plan_of(signers)
+    dirty = Plan("a" * 64, "dirty:" + "0" * 64, "", "", "", False, plan.targets)
+    assert "SW4070" in refused(signers, dirty)
+
+
+def test_without_approvers_there_is_a_remark(signers: Signers) -> None:
+    signers.commit({"approvers.yml": None}, "otto")
+    assert [finding.code for finding in asked(signers).findings] == ["SW4078"]
+
+
+def step(name: str, kind: str = "ruleset") -> Operation:
+    return Operation("1" * 16, "fw1", kind, name, "update", None, None)
+
+
+def calendar(zones: str, *, is_open: bool) -> str:
+    start, end = ("00:00", "24:00") if is_open else ("00:00", "00:01")
+    days = "mon, tue, wed, thu, fri, sat, sun" if is_open else "mon"
+    return (
+        f'windows:\n  - {{id: w, zones: [{zones}], days: [{days}], start: "{start}", end: "{end}"}}\n'
+        '  - {id: other, zones: [servers, clinical], days: [mon], start: "00:00", end: "00:01", until: "2020-01-01"}\n'
+    )
+
+
+def test_outside_the_window_of_a_touched_zone(signers: Signers) -> None:
+    signers.commit({"approvers.yml": None, "calendar.yml": calendar("servers", is_open=True)}, "otto")
+    plan = plan_of(signers, step("anything"))
+    with pytest.raises(FindingError) as error:
+        asked(signers, plan)
+    (finding,) = error.value.findings
+    assert finding.code == "SW4090" and "clinical" in finding.message and "servers" not in finding.message
+    signers.commit({"calendar.yml": calendar("all", is_open=True)}, "otto")
+    assert asked(signers, plan_of(signers, step("anything"))).zones == ("clinical", "servers")
+
+
+def test_zones_of_a_plan_are_those_of_the_lists_it_changes(signers: Signers) -> None:
+    loaded = load_checked(signers.policies, TODAY)
+    assert loaded.site is not None
+    lists = compile_site(loaded.site).lists
+    assert lists
+    for listing in lists:
+        plan = plan_of(signers, step(listing.name), target=listing.host)
+        zones = zones_of_plan(plan, loaded.site, lists)
+        if listing.segment:
+            assert loaded.site.segments[listing.segment].zone in zones
+        else:
+            assert zones
+    assert zones_of_plan(plan_of(signers, step("x"), target="unknown"), loaded.site, lists) == ("clinical", "servers")
+    assert zones_of_plan(plan_of(signers), loaded.site, lists) == ()
+
+
+def test_a_clock_behind_the_journal(signers: Signers, monkeypatch: pytest.MonkeyPatch) -> None:
+    applied(signers)
+    from ansible_collections.segwright.microseg.plugins.plugin_utils.steps import permission as module
+
+    monkeypatch.setattr(module, "utc_now", lambda: datetime.now(UTC) - timedelta(hours=1))
+    assert refused(signers) == ["SW4092"]
+
+
+def test_the_applied_commit_is_that_of_the_last_finished_plan() -> None:
+    def entry(event: str, plan: str, commit: str = "") -> dict[str, str]:
+        return {"event": event, "plan_id": plan, "policy_commit": commit}
+
+    entries = [entry("plan_started", "1", "c1"), entry("plan_done", "1"), entry("plan_started", "2", "c2")]
+    assert applied_commit(entries) == "c1"
+    assert applied_commit([*entries, entry("plan_failed", "2")]) == "c1"
+    assert applied_commit([*entries, entry("plan_done", "2")]) == "c2"
+    dirty = [*entries, entry("plan_started", "3", "dirty:0"), entry("plan_done", "3")]
+    assert applied_commit(dirty) == "c1"
+    assert applied_commit([]) == ""
+
+
+def test_codeowners_names_the_same_people(signers: Signers) -> None:
+    site = load_checked(signers.policies, TODAY).site
+    assert site is not None
+    text = codeowners(site, "policies")
+    rows = dict(line.split(" ", 1) for line in text.splitlines() if line.startswith("/"))
+    assert rows["/policies/"] == f"{mail('nina')} {mail('otto')}"
+    assert rows["/policies/clinical/pumps.yml"] == f"{mail('anna')} {mail('ben')}"
+    values = {"policy_dir": str(signers.policies), "path": str(signers.checkout / "CODEOWNERS"), "diff_mode": True}
+    made = run_codeowners({**values, "check_mode": True})
+    assert made["changed"] and not (signers.checkout / "CODEOWNERS").exists()
+    made = run_codeowners({**values, "check_mode": False})
+    assert made["changed"] and (signers.checkout / "CODEOWNERS").read_text() == text == made["content"]
+    assert not run_codeowners({**values, "check_mode": False})["changed"]
+
+
+def test_journal_verify_finds_what_was_done_to_it(signers: Signers) -> None:
+    applied(signers)
+    path = paths_of(signers).journal
+    good = run_journal_verify({"journal": str(path)})
+    assert good["ok"] and good["entries"] == 2
+    assert run_journal_verify({"journal": str(path), "number": 2, "sha256": good["sha256"]})["ok"]
+    assert run_journal_verify({"journal": str(path), "number": 2, "sha256": "0" * 64})["failed"]
+    assert run_journal_verify({"journal": str(path), "number": 3})["failed"]
+    text = path.read_text()
+    lines = text.splitlines(keepends=True)
+    for bad in (text.replace("f" * 64, "e" * 64, 1), "".join(reversed(lines)), lines[0], lines[1], ""):
+        path.write_text(bad)
+        assert run_journal_verify({"journal": str(path)})["failed"], bad
+    path.unlink()
+    assert run_journal_verify({"journal": str(path)})["failed"]
