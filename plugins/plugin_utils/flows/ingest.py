@@ -27,7 +27,15 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.progress import Progress
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import codes, denied, inputs, kept, store
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import (
+    codes,
+    continuation,
+    denied,
+    inputs,
+    kept,
+    signs,
+    store,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.orientation import (
     DIRECT,
     orient,
@@ -47,11 +55,14 @@ compute = guarded("pyarrow.compute")
 # What makes a capture a partial one.
 DAMAGE = frozenset((codes.CAPTURE_CUT.number, codes.CAPTURE_DAMAGED.number))
 ROWS_AT_ONCE = 1 << 19
-ANSWERED = (
-    "CASE WHEN a_is_client THEN w.b_packets + w.b_bytes ELSE w.a_packets + w.a_bytes END > 0 AND NOT (protocol = 6 AND"
-    " CASE WHEN a_is_client THEN b_flags ELSE a_flags END & 4 = 4 AND CASE WHEN a_is_client THEN b_flags ELSE a_flags END & 11 = 0"
-    " AND CASE WHEN a_is_client THEN w.b_packets ELSE w.a_packets END <= 3)"
-)
+
+
+def _answers(end: str) -> str:
+    """Return the SQL condition that what an end of a whole conversation sent is an answer, if it is the server."""
+    return (
+        f"(w.{end}_packets + w.{end}_bytes > 0 AND NOT (protocol = 6 AND {end}_flags & 4 = 4 AND {end}_flags & 11 = 0"
+        f" AND w.{end}_packets <= 3))"
+    )
 
 
 @dataclass(frozen=True)
@@ -149,6 +160,7 @@ def _count(
     by_hash = {each["sha256"]: each for each in listed if each["status"] == "new"}
     if not sources:
         days = refresh_locked(data_dir)
+        _sweep(store.flows_dir(data_dir))
         return IngestResult(listed, 0, 0, sorted_findings(findings), {}, days)
     scratch = _scratch(store.flows_dir(data_dir))
     try:
@@ -162,11 +174,12 @@ def _count(
                     whole.append((made, source, _write_beside(data_dir, made, source)))
                 ahead.step(made.size / 1e6)
             records = connection.execute("SELECT count(*) FROM records").fetchone()[0]
+            continued = continuation.take(connection, data_dir, silences or Silences())
             stitch(connection, silences)
             prepare_evidence(connection, hints)
-            _remember(connection, data_dir)
+            remember(connection, _rollups(data_dir))
             orient(connection)
-            counts, days, late = _write(connection, data_dir)
+            counts, days, late = _write(connection, data_dir, continued)
             if late:
                 findings.append(codes.LATE_ROWS.at(f"{late} conversations", Location(str(store.flows_dir(data_dir)))))
     finally:
@@ -188,9 +201,11 @@ def _count(
             **beside,
             "quality": source.quality.as_dict(),
         }
+    continued.enter(document)
     document["stale_days"] = sorted({*document.get("stale_days", []), *(each.isoformat() for each in days)})
     store.write_inputs(data_dir, document)
     refresh_locked(data_dir)
+    _sweep(store.flows_dir(data_dir))
     quality = {made.source: source.quality.as_dict() for made, source, _beside in whole}
     return IngestResult(listed, records, sum(counts.values()), sorted_findings(findings), quality, days)
 
@@ -263,9 +278,13 @@ def _refused(finding: Finding) -> Finding:
     return replace(finding, severity="error", hint=hint)
 
 
-def _remember(connection: Any, data_dir: str | Path) -> None:
-    """Fill ``past_servers`` and ``past_directions`` from the rollup."""
-    files = sorted(str(each) for each in (store.flows_dir(data_dir) / "rollup").glob("day=*/rollup.parquet"))
+def _rollups(data_dir: str | Path) -> list[Path]:
+    return sorted((store.flows_dir(data_dir) / "rollup").glob("day=*/rollup.parquet"))
+
+
+def remember(connection: Any, rollups: Sequence[Path]) -> None:
+    """Fill ``past_servers`` and ``past_directions`` from files of the rollup."""
+    files = [str(each) for each in rollups]
     if not files:
         return
     try:
@@ -291,8 +310,11 @@ def _remember(connection: Any, data_dir: str | Path) -> None:
         raise FindingError(codes.STORE_DAMAGED.at(f"the rollup cannot be read ({type(error).__name__})")) from error
 
 
-def _write(connection: Any, data_dir: str | Path) -> tuple[dict[str, int], list[date], int]:
+def _write(
+    connection: Any, data_dir: str | Path, continued: continuation.Continued
+) -> tuple[dict[str, int], list[date], int]:
     """Write the connection files; returns connections by source, days touched, and how many came too late for their day."""
+    turned = 1 << signs.TURNED_ANSWERED
     connection.execute(
         f"""
         CREATE TABLE made AS
@@ -306,7 +328,12 @@ def _write(connection: Any, data_dir: str | Path) -> tuple[dict[str, int], list[
             CASE WHEN a_is_client THEN p.a_bytes ELSE p.b_bytes END AS bytes_out,
             CASE WHEN a_is_client THEN p.b_packets ELSE p.a_packets END AS packets_in,
             CASE WHEN a_is_client THEN p.b_bytes ELSE p.a_bytes END AS bytes_in,
-            {ANSWERED} AS answered, method, confidence, class, exporter, sampling, source
+            CASE WHEN a_is_client THEN {_answers("b")} ELSE {_answers("a")} END AS answered,
+            method, confidence, class, exporter, sampling, source,
+            CASE WHEN a_is_client THEN signs ELSE {signs.swapped()} END
+                | CASE WHEN CASE WHEN a_is_client THEN {_answers("a")} ELSE {_answers("b")} END THEN {turned} ELSE 0 END AS signs,
+            CASE WHEN a_is_client THEN lag_us ELSE -lag_us END AS lag_us,
+            p.step_us
         FROM parts p JOIN wholes w USING (number) JOIN oriented o USING (number)
         """
     )
@@ -316,6 +343,8 @@ def _write(connection: Any, data_dir: str | Path) -> tuple[dict[str, int], list[
         number = store.day_number(day)
         late += connection.execute("SELECT count(*) FROM made WHERE day_number = ?", [number]).fetchone()[0]
         connection.execute("DELETE FROM made WHERE day_number = ?", [number])
+    touched = connection.execute(f"SELECT DISTINCT {spans('start_us', 'end_us')} FROM made").fetchall()
+    again = continuation.rewrite(connection, data_dir, continued)
     groups: dict[int, list[tuple[str, int]]] = {}
     for number, source, count in connection.execute(
         "SELECT day_number, source, count(*) FROM made GROUP BY ALL ORDER BY ALL"
@@ -333,8 +362,17 @@ def _write(connection: Any, data_dir: str | Path) -> tuple[dict[str, int], list[
             store.write_table(rows.slice(offset, count), folder / f"{source}.parquet", "connections")
             offset += count
             counts[source] = counts.get(source, 0) + count
-    touched = connection.execute(f"SELECT DISTINCT {spans('start_us', 'end_us')} FROM made").fetchall()
-    return counts, sorted({store.date_of(row[0]) for row in touched}), late
+    return counts, sorted({store.date_of(each) for each in {*(row[0] for row in touched), *again}}), late
+
+
+def _sweep(folder: Path) -> None:
+    """Remove files of inputs that do not count, and versions that others have taken the place of. The caller holds the lock."""
+    counted = store.read_inputs(folder.parent)["inputs"]
+    for room in ("connections", *kept.KINDS):
+        for left in (folder / room).glob("day=*/*"):
+            counts = store.counts(counted, left) if room == "connections" else left.stem in counted
+            if left.suffix == ".tmp" or not counts:
+                left.unlink(missing_ok=True)
 
 
 def _scratch(folder: Path) -> Path:
@@ -343,11 +381,7 @@ def _scratch(folder: Path) -> Path:
     shutil.rmtree(base, ignore_errors=True)
     base.mkdir(parents=True, exist_ok=True)
     # What a killed import wrote under an input that never came to count would be taken for the next import's.
-    counted = store.read_inputs(folder.parent)["inputs"]
-    for room in ("connections", *kept.KINDS):
-        for left in (folder / room).glob("day=*/*"):
-            if left.suffix == ".tmp" or left.stem not in counted:
-                left.unlink(missing_ok=True)
+    _sweep(folder)
     for left in (folder / "rollup").glob("day=*/.*.tmp"):
         left.unlink(missing_ok=True)
     return Path(tempfile.mkdtemp(dir=base))

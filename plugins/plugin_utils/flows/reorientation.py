@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Orienting the store again with all that it knows by now: what was a guess may be proved by a later import.
 
-Only conversations of method 3 and weaker are looked at, and one changes only when the new method is stronger than its own
-(facts/flows.md section 5: rebuild nightly; later flips need a higher method).
+Only conversations of method 3 and weaker are looked at. What the operator said stands until something stronger is known. All others are
+oriented as if the whole store had come in one import, so that the order of imports leaves no trace (facts/flows.md section 5: rebuild
+nightly); of days whose connections have expired the rollup still speaks.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import store
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import signs, store
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.ingest import remember
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.orientation import (
     DIRECT,
     orient,
@@ -22,8 +24,9 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.orientati
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.ports import hints_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.rollup import refresh_locked, spans
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.schema import CONNECTIONS
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.schema import CONNECTIONS, STITCHED
 
+HINTED = 4
 SWAPPED = {
     "client_hi": "server_hi",
     "client_lo": "server_lo",
@@ -43,6 +46,10 @@ def rebuild(data_dir: str | Path, hints: Sequence[Mapping[str, Any]] | None = No
         with store.connect(store.flows_dir(data_dir) / ".tmp") as connection:
             _load(connection, [each for group in files.values() for each in group])
             prepare_evidence(connection, operator_hints)
+            expired = [
+                store.day_folder(data_dir, "rollup", day) / "rollup.parquet" for day in store.expired_days(data_dir)
+            ]
+            remember(connection, sorted(path for path in expired if path.exists()))
             orient(connection)
             changes = _changes(connection)
             if not changes:
@@ -71,13 +78,25 @@ def _load(connection: Any, files: Sequence[Path]) -> None:
         for end, turn in (("a", ""), ("b", "IS FALSE"))
         for part in ("hi", "lo", "port")
     )
-    # Who spoke first is kept by a microsecond, so that peers keep their direction.
+    # A peer's direction goes by who spoke first in whole conversations: later days of one say nothing.
+    spoke = {
+        end: f"CASE WHEN signs IS NULL THEN start_us + {place} WHEN {signs.has(signs.CONTINUES)} THEN start_us"
+        f" WHEN {signs.has(signs.PAIRS['spoke'] + place)} THEN start_us + greatest(0, {sign}lag_us) END"
+        for place, (end, sign) in enumerate((("client", "-"), ("server", "")))
+    }
+    later = {
+        end: f"CASE WHEN {signs.has(signs.PAIRS['first'] + 1 - place)} AND NOT {signs.has(signs.CONTINUES)} THEN 1 ELSE 0 END"
+        for place, end in enumerate(("client", "server"))
+    }
+    times = ", ".join(
+        f"CASE WHEN forward THEN {each[mine]} ELSE {each[theirs]} END AS {end}_{name}"
+        for end, mine, theirs in (("a", "client", "server"), ("b", "server", "client"))
+        for name, each in (("start", spoke), ("place", later))
+    )
     connection.execute(
         f"""
         CREATE TABLE wholes AS
-        SELECT number, exporter, protocol, {ends}, start_us, end_us, 0 AS step_us, 0 AS origin, 1 AS a_packets, 1 AS b_packets,
-            CASE WHEN forward THEN start_us ELSE start_us + 1 END AS a_start, 0 AS a_place,
-            CASE WHEN forward THEN start_us + 1 ELSE start_us END AS b_start, 0 AS b_place,
+        SELECT number, exporter, protocol, {ends}, start_us, end_us, 0 AS step_us, 0 AS origin, 1 AS a_packets, 1 AS b_packets, {times},
             0 AS a_flags, 0 AS b_flags, false AS a_pure, false AS b_pure, false AS a_syn_ack, false AS b_syn_ack,
             CASE WHEN method <= {DIRECT} AND forward THEN 1 ELSE 0 END AS a_opened, 0 AS a_answers,
             CASE WHEN method <= {DIRECT} AND NOT forward THEN 1 ELSE 0 END AS b_opened, 0 AS b_answers,
@@ -93,7 +112,8 @@ def _changes(connection: Any) -> dict[str, int]:
         f"""
         CREATE TABLE changed AS
         SELECT number, filename, o.a_is_client <> forward AS turns, o.method AS new_method, o.confidence AS new_confidence
-        FROM stored JOIN oriented o USING (number) WHERE stored.method > {DIRECT} AND o.method < stored.method
+        FROM stored JOIN oriented o USING (number) WHERE stored.method > {DIRECT} AND (stored.method <> {HINTED} OR o.method < {HINTED})
+            AND (o.method <> stored.method OR o.a_is_client <> forward)
         """
     )
     return dict(
@@ -112,14 +132,19 @@ def _days(connection: Any) -> list[date]:
 def _rewrite(connection: Any, path: Path) -> None:
     other = {**SWAPPED, **{value: key for key, value in SWAPPED.items()}}
     picked = []
-    for name in CONNECTIONS:
+    for name in (*CONNECTIONS, *STITCHED):
         if name in other:
             picked.append(f"CASE WHEN turns THEN {other[name]} ELSE {name} END AS {name}")
         elif name in ("method", "confidence"):
             picked.append(f"coalesce(new_{name}, {name}) AS {name}")
         elif name == "answered":
-            # Turned round, the end that was taken for the client is the server, and it has spoken if it sent anything.
-            picked.append("CASE WHEN turns THEN packets_out + bytes_out > 0 ELSE answered END AS answered")
+            picked.append(f"CASE WHEN turns THEN {signs.has(signs.TURNED_ANSWERED)} ELSE answered END AS answered")
+        elif name == "signs":
+            bit = 1 << signs.TURNED_ANSWERED
+            turned = f"{signs.swapped()} | CASE WHEN answered THEN {bit} ELSE 0 END"
+            picked.append(f"CASE WHEN turns THEN {turned} ELSE signs END AS signs")
+        elif name == "lag_us":
+            picked.append("CASE WHEN turns THEN -lag_us ELSE lag_us END AS lag_us")
         else:
             picked.append(f'"{name}"')
     quoted = str(path).replace("'", "''")

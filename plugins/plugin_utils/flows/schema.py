@@ -37,6 +37,8 @@ CONNECTIONS = {
     "sampling": "int32",
     "source": "string",
 }
+# Beside them in the files, for stitching a connection again with what goes on in another input (signs.py); no question reads them.
+STITCHED = {"signs": "int32", "lag_us": "int64", "step_us": "int64"}
 ROLLUP = {
     "day": "date32",
     "client_hi": "int64",

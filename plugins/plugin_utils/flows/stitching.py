@@ -4,7 +4,9 @@
 """Stitching: the two directions of one 5-tuple become one conversation with ends a and b, whose roles are not yet known.
 
 Records of one exporter are merged while the silence between them is shorter than the exporter's active timeout, its inactive timeout
-and a minute, or, for packets, than a fixed silence; a new handshake begins a new conversation (facts/flows.md section 5, stitching).
+and a minute, or, for packets, than a fixed silence; a new handshake begins a new conversation (facts/flows.md section 5, stitching): a SYN,
+or a SYN with ACK that answers none. Which it is shows in the record and in the handshake packet before it, so that stitching pieces of what
+was stitched before (``continuation.py``) gives what stitching all records at once gives.
 A conversation that runs over midnight UTC has one part for each day, so that a session of months is seen on every day of them.
 """
 
@@ -13,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import signs
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.records import FROM_EXPORTER
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.schema import RECORDS
 
@@ -43,6 +46,18 @@ class Silences:
         """Return the silence for an exporter's records."""
         return self.exporter_active + self.exporter_inactive + 60
 
+    @property
+    def longest(self) -> int:
+        """Return the longest of them."""
+        return max(self.packets_tcp, self.packets_other, self.exporter)
+
+    def limit(self, origin: str = "origin") -> str:
+        """Return the SQL expression of a record's silence in microseconds."""
+        return (
+            f"CASE WHEN {origin} = {FROM_EXPORTER} THEN {self.exporter} WHEN protocol = 6 THEN {self.packets_tcp}"
+            f" ELSE {self.packets_other} END * 1000000::BIGINT"
+        )
+
 
 def create_records(connection: Any) -> None:
     """Create the empty table ``records`` in a DuckDB connection."""
@@ -55,11 +70,7 @@ def stitch(connection: Any, silences: Silences | None = None) -> None:
 
     Both have ``number`` for the conversation. End a is the lower one of (address, port).
     """
-    limits = silences or Silences()
-    limit = (
-        f"CASE WHEN origin = {FROM_EXPORTER} THEN {limits.exporter} WHEN protocol = 6 THEN {limits.packets_tcp}"
-        f" ELSE {limits.packets_other} END * 1000000::BIGINT"
-    )
+    limit = (silences or Silences()).limit()
     # A total order, so that ties give the same numbers on every run.
     order = "start_us, place, end_us, forward DESC, packets, bytes, said, source"
     part = f"(PARTITION BY key_number ORDER BY {order} ROWS"
@@ -92,6 +103,7 @@ def stitch(connection: Any, silences: Silences | None = None) -> None:
         "count(*) FILTER ({side} AND said = 1) AS {end}_opened",
         "count(*) FILTER ({side} AND said = 2) AS {end}_answers",
         "coalesce(bool_or(broadcast) FILTER ({side}), false) AS {end}_broadcasts",
+        f"{shortcuts.opens} AS {{end}}_opens",
     )
     summed = (
         f"min(start_us) AS start_us, max(end_us) AS end_us, max(step_us) AS step_us, max(origin) AS origin, {whole}"
@@ -122,13 +134,14 @@ def stitch(connection: Any, silences: Silences | None = None) -> None:
             FROM numbered WHERE NOT single
         ), spoken AS (
             SELECT *, sum(after_silence) OVER {part} UNBOUNDED PRECEDING) AS spell FROM silent
+        ), met AS (
+            SELECT *, last_value(CASE WHEN opens = 1 THEN CASE WHEN NOT pure_syn THEN 0 WHEN forward THEN 1 ELSE 2 END END IGNORE NULLS)
+                OVER {spell} BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS asked FROM spoken
         ), shaken AS (
-            SELECT *, greatest(
-                sum(CASE WHEN forward THEN opens ELSE 0 END) OVER {spell} UNBOUNDED PRECEDING),
-                sum(CASE WHEN forward THEN 0 ELSE opens END) OVER {spell} UNBOUNDED PRECEDING)
-            ) AS shake FROM spoken
+            SELECT *, sum(CASE WHEN opens = 1 AND NOT (syn_ack AND coalesce(asked, 0) = CASE WHEN forward THEN 2 ELSE 1 END)
+                THEN 1 ELSE 0 END) OVER {spell} UNBOUNDED PRECEDING) AS shake FROM met
         ), both_kinds AS (
-            SELECT * EXCLUDE (after_silence, spell, shake),
+            SELECT * EXCLUDE (after_silence, spell, asked, shake),
                 (SELECT count(*) FROM keyed) + dense_rank() OVER (ORDER BY key_number, spell, shake) AS number
             FROM shaken
             UNION ALL
@@ -137,29 +150,29 @@ def stitch(connection: Any, silences: Silences | None = None) -> None:
         SELECT *, {_day("start_us")} AS day_number FROM both_kinds
         """
     )
-    known = "first_day, last_day, single, sampling, source"
+    known = "first_day, last_day, single, sampling, source, a_opens, b_opens"
     connection.execute(
         f"""
         CREATE TABLE wholes AS
         SELECT * EXCLUDE ({known}) FROM keyed WHERE single
         UNION ALL BY NAME
-        SELECT again.* EXCLUDE (key_number), {", ".join(f"keyed.{name}" for name in KEY.split(", "))} FROM (
+        SELECT again.* EXCLUDE (key_number, a_opens, b_opens), {", ".join(f"keyed.{name}" for name in KEY.split(", "))} FROM (
             SELECT number, min(key_number) AS key_number, {summed} FROM sided WHERE NOT single GROUP BY number
         ) again JOIN keyed ON keyed.number = key_number
         """
     )
-    sums = ("packets", "bytes")
-    parts = _both_sides(*(f"coalesce(sum({name}) FILTER ({{side}}), 0)::BIGINT AS {{end}}_{name}" for name in sums))
-    kept = ", ".join(f"{end}_{name}" for end in "ab" for name in sums)
+    parts = ", ".join(f"{end}_{name}" for end in "ab" for name in ("packets", "bytes"))
+    marks = f"{signs.packed('a', 'b')} AS signs, {signs.lag('a', 'b')} AS lag_us, step_us"
     connection.execute(
         f"""
         CREATE TABLE parts AS
-        SELECT number, first_day AS day_number, start_us, end_us, sampling, source, {kept} FROM keyed
+        SELECT number, first_day AS day_number, start_us, end_us, sampling, source, {parts}, {marks} FROM keyed
         WHERE single AND first_day = last_day
         UNION ALL BY NAME
-        SELECT number, day_number, min(start_us) AS start_us, max(end_us) AS end_us, max(sampling) AS sampling,
-            {shortcuts.source} AS source, {parts}
-        FROM sided GROUP BY number, day_number
+        SELECT number, day_number, start_us, end_us, sampling, source, {parts},
+            CASE WHEN day_number > min(day_number) OVER (PARTITION BY number) THEN {1 << signs.CONTINUES} ELSE 0 END | {marks} FROM (
+            SELECT number, day_number, max(sampling) AS sampling, {shortcuts.source} AS source, {summed}
+            FROM sided GROUP BY number, day_number)
         """
     )
     for table in ("sided", "ended", "keyed", "records"):
@@ -172,6 +185,7 @@ class _Shortcuts:
 
     place: str
     source: str
+    opens: str
     one_handshake: str
 
     @classmethod
@@ -183,10 +197,13 @@ class _Shortcuts:
         return cls(
             "min(place)" if least == most else "arg_min(place, (start_us, place))",
             "min(source)" if first == last else "arg_min(source, (start_us, source))",
+            "false" if not opens else "coalesce(bool_or(opens = 1) FILTER ({side}), false)",
             "true"
             if not opens
             else "coalesce(sum(opens) FILTER (forward), 0) <= 1 AND coalesce(sum(opens) FILTER (NOT forward), 0) <= 1"
-            " AND (sum(opens) = 0 OR arg_min(opens, (start_us, place)) = 1)",
+            " AND (sum(opens) = 0 OR arg_min(opens, (start_us, place)) = 1)"
+            " AND (sum(opens) <= 1 OR (arg_min(pure_syn, (start_us, place))"
+            " AND arg_max(syn_ack, (start_us, place)) FILTER (opens = 1)))",
         )
 
 

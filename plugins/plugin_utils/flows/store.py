@@ -12,7 +12,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -28,6 +28,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.schema im
     OBSERVERS,
     ROLLUP,
     SCHEMA_VERSION,
+    STITCHED,
     arrow_schema,
 )
 
@@ -104,10 +105,22 @@ def connection_files(data_dir: str | Path, days: Sequence[date] | None = None) -
         day = _day_of(day_folder)
         if day is None or (days is not None and day not in days):
             continue
-        files = [each for each in sorted(day_folder.glob("*.parquet")) if each.stem in counted]
+        files = [each for each in sorted(day_folder.glob("*.parquet")) if counts(counted, each)]
         if files:
             made[day] = files
     return made
+
+
+def counts(inputs: Mapping[str, Any], path: Path) -> bool:
+    """Return whether a connection file counts: its input is in ``inputs.json`` and it is the version of this day named there.
+
+    Files are ``SOURCE.parquet``, and ``SOURCE.N.parquet`` once a later import went on with conversations in them (continuation.py).
+    """
+    source, _dot, version = path.stem.partition(".")
+    if source not in inputs or (version and not version.isdigit()):
+        return False
+    named = inputs[source].get("versions", {}).get(path.parent.name.removeprefix("day="), 0)
+    return named is not None and int(named) == int(version or 0)
 
 
 def stored_days(data_dir: str | Path) -> list[date]:
@@ -228,6 +241,11 @@ def write_table(rows: Any, path: Path, kind: str) -> int:
     """Write an Arrow table of connections or rollup rows as Parquet (zstd level 1) atomically; returns the number of rows."""
     path.parent.mkdir(parents=True, exist_ok=True)
     columns = COLUMNS[kind]
+    if kind == "connections":
+        columns = {**columns, **STITCHED}
+        for name in STITCHED:
+            if name not in rows.column_names:
+                rows = rows.append_column(name, pa.nulls(rows.num_rows))
     table = rows.cast(arrow_schema(columns)).replace_schema_metadata(arrow_schema(columns, kind).metadata)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -279,6 +297,11 @@ def micros_of(moment: Moment | None) -> int | None:
         aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         return (aware - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
     return day_number(moment) * 86_400_000_000
+
+
+def day_of(folder: Path) -> date:
+    """Return the day of a folder ``day=YYYY-MM-DD``."""
+    return date.fromisoformat(folder.name.removeprefix("day="))
 
 
 def _touches(day: date, first: int | None, last: int | None) -> bool:

@@ -77,7 +77,7 @@ def test_in_one_import_neither_order_nor_files_matter(tmp_path: Path, seed: int)
 def test_one_import_for_each_file_gives_the_same_once_the_store_is_oriented_anew(
     tmp_path: Path, full: bool, seed: int
 ) -> None:
-    """Of whole conversations: one that a file's end cuts in two counts twice when its files come in two imports (README)."""
+    """Whole conversations dealt out to files; test_continuation.py has those that the ends of files cut."""
     talks = conversations(seed)
     ingest(
         captures(tmp_path, "whole", [[frame for each in talks for frame in each]]), tmp_path / "whole", exporter="tap"
