@@ -158,7 +158,7 @@ class _Near:
         low, high = (store.date_of(each // DAY_US) for each in (first - self.longest, last + self.longest))
         if self.within is None:
             self.within = max(low, date.min + reach) - reach, min(high, date.max - reach) + reach
-        made = []
+        made: list[Path] = []
         for day, group in self.days.items():
             # A row stands on the day on which it began, and may end on the next.
             if self.within[0] <= day <= self.within[1] and day <= high and (low - day).days <= 1:
