@@ -22,13 +22,22 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "in_use": {"type": "int"},
     "copies": {"type": "int", "default": 1},
     "removable": {"type": "bool", "default": True},
+    "replies": {
+        "type": "dict",
+        "options": {
+            "text": {"type": "str", "required": True},
+            "platform": {"type": "str", "choices": list(PLATFORMS)},
+            "name": {"type": "str"},
+            "client_ports": {"type": "str"},
+        },
+    },
 }
 
 
 def _check(values: dict[str, Any]) -> dict[str, Any]:
     return check_result(
         values["platform"], values["text"], values["name"] or "", values["budget"] or "", values["removable"],
-        old_text=values["old_text"] or "", in_use=values["in_use"] or 0, copies=values["copies"],
+        old_text=values["old_text"] or "", in_use=values["in_use"] or 0, copies=values["copies"], replies=values["replies"],
     )  # fmt: skip
 
 

@@ -58,6 +58,32 @@ options:
       - How often the list is programmed. A downloadable ACL is programmed for each session on the ASIC.
     type: int
     default: 1
+  replies:
+    description:
+      - The list of the other direction, where the point has no connection tracking. Every answer to what the first list accepts has to pass
+        it, ends swapped; what it drops is named with a conversation that would fail, and C(ok) is false.
+      - An answer is any TCP segment with ACK or RST, the reply to an ICMP request, or any packet of another protocol. For SGACLs this is
+        the list of the reverse cell.
+    type: dict
+    suboptions:
+      text:
+        description:
+          - The text that holds it.
+        type: str
+        required: true
+      platform:
+        description:
+          - Its syntax; that of the first list without it.
+        type: str
+        choices: [dacl, sgacl, ios, ios_ipv6, nxos, asa, nftables]
+      name:
+        description:
+          - Which list, where the text holds several.
+        type: str
+      client_ports:
+        description:
+          - Only conversations from such ports count, for example V(1024-65535). Protocols without ports always count.
+        type: str
   removable:
     description:
       - Whether to look for entries whose removal changes nothing, which takes longest.
@@ -124,6 +150,24 @@ EXAMPLES = r"""
   ansible.builtin.debug:
     msg: "{{ item.figure }}: {{ item.used }} used, {{ item.free }} free, {{ item.with_old }} of {{ item.limit }} during the swap"
   loop: "{{ swap.budget.figures }}"
+
+- name: Do the answers get back? A switch keeps no state, so each direction has a list
+  segwright.microseg.acl_check:
+    platform: ios
+    text: |
+      ip access-list extended PUMPS_IN
+       permit udp any host 192.0.2.53 eq domain
+       permit tcp any host 192.0.2.10 eq 443
+    replies:
+      text: |
+        ip access-list extended PUMPS_OUT
+         permit udp host 192.0.2.53 eq domain any
+         permit tcp host 192.0.2.10 eq 8443 any established
+  register: answered
+
+- name: No, those of port 443 do not
+  ansible.builtin.debug:
+    msg: "{{ answered.errors | map(attribute='message') | list }}"
 """
 
 RETURN = r"""
@@ -203,6 +247,37 @@ counts:
     radius_packets:
       description: At least so many RADIUS packets carry a downloadable ACL; 0 for other lists.
       type: int
+replies:
+  description: Whether the answers pass the list of O(replies); empty without it.
+  returned: success
+  type: dict
+  contains:
+    name:
+      description: Name of the list of the other direction.
+      type: str
+    complete:
+      description: Whether every answer surely passes.
+      type: bool
+    certain:
+      description: False where only a condition, such as a time range, decides whether answers are dropped.
+      type: bool
+    opener:
+      description: A packet that the first list accepts and whose answer does not pass.
+      type: dict
+    answer:
+      description: That answer.
+      type: dict
+    gap:
+      description: All answers that are dropped, as boxes with C(text), C(boxes) and C(witness); at most 200.
+      type: list
+      elements: dict
+    uncertain:
+      description: Answers where a condition decides, likewise.
+      type: list
+      elements: dict
+    truncated:
+      description: Whether there are more.
+      type: bool
 budget:
   description: What the list takes of the class named by O(budget); empty without it.
   returned: success

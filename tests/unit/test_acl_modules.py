@@ -21,7 +21,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.checks
 )
 
 PLUGINS = "ansible_collections.segwright.microseg.plugins"
-MODULES = ("acl_parse", "acl_compare", "acl_check")
+MODULES = ("acl_parse", "acl_compare", "acl_check", "acl_classify")
 DACL = """permit udp any any eq domain
 permit tcp any host 192.0.2.10 range 11000 11200
 permit tcp any host 192.0.2.10 eq 11112
@@ -219,6 +219,9 @@ def examples(root: Path) -> list[dict[str, Any]]:
 def test_every_example_runs_as_it_stands(root: Path, tmp_path: Path) -> None:
     tasks = examples(root)
     assert len(tasks) > 14
+    stub = importlib.import_module(f"{PLUGINS}.modules.acl_classify")
+    rows = [line[4:] for line in stub.EXAMPLES.splitlines() if line.startswith("#   ")]
+    (tmp_path / "flows.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
     play = tmp_path / "examples.yml"
     play.write_text(yaml.safe_dump([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]), encoding="utf-8")
     done = ansible_playbook(root, tmp_path, play)
@@ -226,6 +229,7 @@ def test_every_example_runs_as_it_stands(root: Path, tmp_path: Path) -> None:
     # What the comments beside the examples promise.
     for promised in (
         "permit udp any eq 68 any eq 67\\npermit tcp any host", "permit tcp src eq 443 established\\ndeny ip",
+        "['permit', 'deny'] by ['permit tcp", "1 of 3 rows denied, 1 by the end", "drops the answer tcp 192.0.2.10:443",
         "is covered by entry 20", "udp any -> any port 123", "tcp any -> 192.0.2.21/32 port 502",
     ):  # fmt: skip
         assert promised in done.stdout, (promised, done.stdout)

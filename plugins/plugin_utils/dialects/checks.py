@@ -9,13 +9,17 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import errors_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, errors_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import registry
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.budget import check_budget, cost_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.entries import ace_dict
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import Opaque, ParsedAcl
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.named_objects import told_apart
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.recognize import check_text
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.reply_lists import (
+    check_reply_list,
+    reply_dict,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.anomalies import (
     REMOVABLE,
     Anomaly,
@@ -65,8 +69,8 @@ def _opaque_dict(line: Opaque) -> dict[str, Any]:
     return {"line": line.line, "text": line.text, "reason": line.reason}
 
 
-def _one(platform: str, text: str, name: str) -> ParsedAcl:
-    """Return the list meant; what a person pastes is looked at before it is read."""
+def one_list(platform: str, text: str, name: str) -> ParsedAcl:
+    """Return the list meant; what a person pastes is looked at before it is read. FindingError SW1201, SW1205, SW1206, SW1243."""
     registry.check_platform(platform)
     check_text(platform, text)
     return registry.parse_one(platform, text, name)
@@ -81,7 +85,7 @@ def compare_result(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[
     differently is not likewise. Where one list belongs to a stateful firewall later fragments are left
     out, since it never sees them (``scope``). At most 200 boxes a side are told (``truncated``).
     """
-    lists = [_one(side["platform"], side["text"], str(side.get("name") or "")) for side in (first, second)]
+    lists = [one_list(side["platform"], side["text"], str(side.get("name") or "")) for side in (first, second)]
     unknown = [
         {"side": side, "acl": item.name, **_opaque_dict(line)}
         for side, item in zip(("first", "second"), lists, strict=True)
@@ -102,7 +106,7 @@ def compare_result(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[
     found = compare(lists[0].first_match(), other.first_match(), space)
     sides = [found.only_in_first, found.only_in_second, found.not_modelled]
     scope = "all packets"
-    if any(_reassembles(item) for item in lists):
+    if any(is_stateful(item) for item in lists):
         whole = space.from_box(Box(fragment=IntervalSet.single(0)))
         sides = [side & whole for side in sides]
         scope = "opening packets without later fragments"
@@ -114,7 +118,7 @@ def compare_result(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[
     }  # fmt: skip
 
 
-def _reassembles(source: ParsedAcl) -> bool:
+def is_stateful(source: ParsedAcl) -> bool:
     """Return whether a list belongs to a stateful firewall, which sees no later fragments."""
     return source.kind.startswith("asa") or (source.kind == "nftables" and source.attributes.get("stateful", True))
 
@@ -157,6 +161,17 @@ def _without_kept(source: ParsedAcl, listing: FirstMatchList, found: list[Anomal
     return sorted(kept, key=lambda each: each.index)
 
 
+def _replies(
+    platform: str, source: ParsedAcl, text: str, replies: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[Finding]]:
+    back = one_list(str(replies.get("platform") or platform), replies["text"], str(replies.get("name") or ""))
+    back = told_apart(source, back, (text, replies["text"]))
+    found, findings = check_reply_list(source, back, str(replies.get("client_ports") or ""))
+    boxes = {"gap": difference_dicts(found.gap), "uncertain": difference_dicts(found.uncertain)}
+    truncated = any(len(each) >= BOX_LIMIT for each in boxes.values())
+    return {"name": back.name, **reply_dict(found), **boxes, "truncated": truncated}, findings
+
+
 def check_result(
     platform: str,
     text: str,
@@ -167,20 +182,25 @@ def check_result(
     old_text: str = "",
     in_use: int = 0,
     copies: int = 1,
+    replies: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return anomalies of a list with their certificates, its cost, and what it takes of a named budget.
 
-    ``old_text`` holds the list that it replaces, of the same platform (default: one just like it); ``in_use`` and ``copies``
+    ``replies`` is the list of the other direction as ``{platform, text, name, client_ports}`` (platform: that of this list where
+    absent): answers that it drops are ``replies.gap`` and an error. ``old_text`` holds the list that it replaces, of the same platform
+    (default: one just like it); ``in_use`` and ``copies``
     are those of ``check_budget``. Raises FindingError SW1203 for a list that is not understood whole.
     """
-    source = _one(platform, text, name)
+    source = one_list(platform, text, name)
     listing = source.first_match()
     writer = _WRITERS.get(source.kind, platform)
     found = _without_kept(source, listing, find_anomalies(listing, removable=removable))
     findings = [item.finding(listing) for item in found]
+    answered, missing = _replies(platform, source, text, replies) if replies else ({}, [])
+    findings += missing
     shares: dict[str, Any] = {}
     if budget:
-        old = _one(platform, old_text, name) if old_text else source
+        old = one_list(platform, old_text, name) if old_text else source
         old.first_match()  # an old list that is not understood has no size either
         checked = check_budget(
             writer, source.aces, budget, list_name=source.name, old=old.aces, in_use=in_use, copies=copies
@@ -215,6 +235,7 @@ def check_result(
             if ace.conditions
         ],
         "counts": cost.as_dict(),
+        "replies": answered,
         "budget": shares,
         "errors": [finding.as_dict() for finding in errors_of(findings)],
         "warnings_found": [finding.as_dict() for finding in findings if finding.severity != "error"],

@@ -41,3 +41,15 @@ OTHER_BUDGET = Code(
 OTHER_PLATFORM = Code(
     "SW1243", "error", "a text is one of another platform", "set the platform that the text comes from"
 )
+BAD_ROWS = Code(
+    "SW1244",
+    "error",
+    "rows to classify cannot be read",
+    "give protocol, source and destination, and ports where there are any",
+)
+NO_REPLY_LIST = Code(
+    "SW1245",
+    "error",
+    "a point with connection tracking needs no entries for replies",
+    "leave out replies for this list",
+)
