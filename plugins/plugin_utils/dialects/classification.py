@@ -152,7 +152,8 @@ class _Writer:
 
     def __init__(self, dest: str, check_mode: bool) -> None:
         self._dest, self._active, self.changed = dest, bool(dest) and not check_mode, bool(dest)
-        self._temporary, self._out = "", None
+        self._temporary = ""
+        self._out: Any = None
 
     def __enter__(self) -> _Writer:
         if self._active:
