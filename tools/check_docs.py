@@ -17,7 +17,7 @@ FENCE = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
 CODE = re.compile(r"`[^`\n]*`")
 NAME = re.compile(r"\bsegwright\.microseg\.([a-z][a-z0-9_]*)\b")
 TARGET = re.compile(r"(?:^|`)\s*make ([a-z][a-z-]*)", re.MULTILINE)
-CODE_NUMBER = re.compile(r"\bSW[0-9]{4}\b")
+CODE_NUMBER = re.compile(r"\bSW[0-8][0-9]{3}\b")  # SW9xxx are the numbers of a site's own rules
 
 
 def markdown_files(root: Path) -> list[Path]:

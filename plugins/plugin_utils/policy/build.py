@@ -18,6 +18,7 @@ from typing import Any
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, Location
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.yaml_io import Document
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.build_access import expand, make_rule
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.members import lock_members
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
     Assignment,
@@ -27,12 +28,13 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model im
     Guardrail,
     Member,
     NetworkSet,
+    ResolvedName,
     Ring,
-    Rule,
     Segment,
     Service,
     ServiceMatch,
     SwitchHardware,
+    Template,
     Workflow,
     Zone,
 )
@@ -82,7 +84,7 @@ def prefix_findings(prefixes: Iterable[str], what: str, place: Location, strict:
     return found
 
 
-def _short(error: ValueError) -> str:
+def _short(error: Exception) -> str:
     return ascii(str(error))[1:-1][:100]
 
 
@@ -117,6 +119,7 @@ class Builder:
                 c["owner"],
                 c.get("description", ""),
                 document.location("conduits", n),
+                c.get("security_level_target", 0),
             )
             for n, c in enumerate(document.value.get("conduits", ()))
         )
@@ -140,21 +143,43 @@ class Builder:
         return made
 
     def networks(self, document: Document) -> dict[str, NetworkSet]:
-        """Return the network sets by name; addresses of resolved host names count as prefixes."""
+        """Return the network sets by name; ranges and the addresses of resolved host names count as prefixes, exactly."""
         made = {}
         for name, item in sorted(document.value["networks"].items()):
             keys = ("networks", name)
-            prefixes = self._prefixes(item.get("prefixes", ()), f"network set {name}", document, *keys, "prefixes")
+            what = f"network set {name}"
+            prefixes = self._prefixes(item.get("prefixes", ()), what, document, *keys, "prefixes")
+            for number, text in enumerate(item.get("ranges", ())):
+                prefixes += self._range(text, what, document.location(*keys, "ranges", number))
+            names = []
             for number, host in enumerate(item.get("names", ())):
                 place = (*keys, "names", number)
-                prefixes += self._prefixes(host["addresses"], f"network set {name}", document, *place, "addresses")
+                addresses = self._prefixes(host["addresses"], what, document, *place, "addresses")
                 if not is_date(host["resolved"]):
                     text = f"network set {name}: {host['resolved']} is no day"
                     self.findings.append(codes.BAD_DATE.at(text, document.location(*place, "resolved")))
+                prefixes += addresses
+                names.append(ResolvedName(host["name"], addresses, host["resolved"], document.location(*place)))
             made[name] = NetworkSet(
-                name, tuple(dict.fromkeys(prefixes)), item.get("description", ""), document.location(*keys)
+                name,
+                tuple(dict.fromkeys(prefixes)),
+                item.get("description", ""),
+                document.location(*keys),
+                tuple(item.get("ranges", ())),
+                tuple(names),
+                item.get("owner", ""),
             )
         return made
+
+    def _range(self, text: str, what: str, place: Location) -> tuple[str, ...]:
+        """Return the prefixes that hold exactly the addresses of FIRST-LAST."""
+        first, _dash, last = text.partition("-")
+        try:
+            low, high = ipaddress.ip_address(first), ipaddress.ip_address(last)
+            return tuple(str(network) for network in ipaddress.summarize_address_range(low, high))
+        except (ValueError, TypeError) as error:
+            self.findings.append(codes.BAD_PREFIX.at(f"{what}: {shown(text)} is not valid: {_short(error)}", place))
+            return ()
 
     def guardrails(self, document: Document) -> tuple[Guardrail, ...]:
         """Return the guardrails in file order."""
@@ -266,10 +291,18 @@ class Builder:
             for n, r in enumerate(document.value.get("rings", ()))
         )
 
-    def segment(self, document: Document) -> Segment:
-        """Return the segment of one file with its rules."""
+    def segment(self, document: Document, templates: Mapping[str, Template]) -> Segment:
+        """Return the segment of one file with its rules: its own, then those of the templates that it uses."""
         value = document.value
         name = value["segment"]
+        allow = [
+            make_rule(item, name, document.location("allow", number))
+            for number, item in enumerate(value.get("allow", ()))
+        ]
+        for number, use in enumerate(value.get("use", ())):
+            rules, found = expand(templates, use, name, document.location("use", number))
+            allow.extend(rules)
+            self.findings.extend(found)
         return Segment(
             name,
             value["zone"],
@@ -277,7 +310,7 @@ class Builder:
             value["owner"],
             value["criticality"],
             value["members"],
-            tuple(_rule(document, name, number, item) for number, item in enumerate(value.get("allow", ()))),
+            tuple(allow),
             value.get("description", ""),
             document.location("segment"),
         )
@@ -323,19 +356,3 @@ def is_date(text: str) -> bool:
     except ValueError:
         return False
     return len(text) == 10
-
-
-def _rule(document: Document, client: str, number: int, item: Mapping[str, Any]) -> Rule:
-    return Rule(
-        item["id"],
-        client,
-        item["to"],
-        tuple(item["services"]),
-        item["reason"],
-        item["origin"],
-        item.get("owner", ""),
-        item.get("expires", ""),
-        item.get("ticket", ""),
-        item.get("evidence", {}),
-        document.location("allow", number),
-    )

@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Find the numbered rules and judge a site by them.
 
-A rule module is ``rules/rNN_topic.py`` with functions marked by ``ruling.rule``; it is found by its name. Rules are part
-of the collection. A folder ``rules/`` in a policy directory is not loaded: everyone who may propose a policy could run
-code in the gate by it. A site that needs rules of its own passes them to ``check_site`` from code installed on the
-controller.
+A rule module is ``rules/rNN_topic.py`` with functions marked by ``ruling.rule``; it is found by its name. These rules are
+part of the collection. A site's own (``site_rules.py``) are statements in ``rules/*.yml`` of its policy directory, or of a
+directory beside it that is the same for many sites: never code, because everyone who may propose a policy could then run
+it in the gate. They can add findings and never silence one.
 """
 
 from __future__ import annotations
@@ -25,6 +25,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy import r
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.loader import LoadResult, load_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.ruling import Context, NumberedRule
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.site_rules import (
+    apply_site_rules,
+    read_rule_directories,
+    site_rule_findings,
+)
 
 MODULE_NAME = re.compile(r"\Ar[0-9]{2}_[a-z_]+\Z")
 
@@ -50,15 +55,23 @@ def check_site(site: Site, today: date, more: Iterable[NumberedRule] = ()) -> tu
     return tuple(sorted_findings(findings))
 
 
-def load_checked(directory: str | Path, today: date) -> LoadResult:
+def load_checked(
+    directory: str | Path, today: date, rule_directories: Iterable[str | Path] = (), cache: str | Path | None = None
+) -> LoadResult:
     """Return the site of a policy directory with the findings of schemas and rules.
+
+    ``rule_directories`` hold more of the site's own rules, outside the policy directory; ``cache`` is a directory for what
+    was read before (``cache.py``).
 
     Unlike ``load_site`` there is a site whenever the documents could be read, also where a rule finds an error: look at
     the findings before it is compiled.
     """
-    loaded = load_site(directory)
+    loaded = load_site(directory, cache)
+    more, faults = read_rule_directories(rule_directories)
+    rules = (*loaded.rules, *more)
+    faults = [*faults, *(site_rule_findings(rules) if more else ())]
     if loaded.site is None:
-        return loaded
+        return replace(loaded, findings=tuple(sorted_findings((*loaded.findings, *faults))))
     site = replace(loaded.site, as_of=today)
-    found = (*loaded.findings, *check_site(site, today))
-    return LoadResult(site, tuple(sorted_findings(found)), loaded.classification)
+    found = (*loaded.findings, *faults, *check_site(site, today), *apply_site_rules(site, rules))
+    return LoadResult(site, tuple(sorted_findings(found)), loaded.classification, rules)

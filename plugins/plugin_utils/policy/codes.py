@@ -4,7 +4,8 @@
 """Codes of the policy room (SW2000 to SW2999), numbered by topic.
 
 SW20xx files and schema, SW21xx site, zones and conduits, SW22xx segments and identity, SW23xx rules, SW24xx services and
-networks, SW25xx enforcement, SW26xx guardrails, expectations and workflows.
+networks, SW25xx enforcement, SW26xx guardrails, expectations and workflows, SW27xx exceptions, conditions, postures and
+templates. SW29xx approvers and calendar. SW9001 to SW9999 are the numbers of a site's own rules (``site_rules.py``).
 """
 
 from __future__ import annotations
@@ -47,6 +48,12 @@ TOO_MANY_FILES = Code(
     "a policy directory holds too many files",
     "give the directory that holds site.yml and nothing else",
 )
+BAD_SITE_RULE = Code(
+    "SW2011",
+    "error",
+    "a rule of the site's own is not usable",
+    "docs/policy/reference.md lists the fields of each kind; numbers are SW9001 to SW9999 and stand once",
+)
 
 BAD_PREFIX = Code(
     "SW2101",
@@ -72,6 +79,12 @@ NO_CONDUIT = Code(
 BAD_TIME_ZONE = Code("SW2107", "error", "a time zone is not known", "use an IANA name like Europe/Vienna")
 UNUSED_CONDUIT = Code(
     "SW2108", "info", "a conduit is used by no rule", "remove the conduit unless it is being prepared"
+)
+CONDUIT_LEVEL = Code(
+    "SW2109",
+    "warning",
+    "a conduit's security level target is lower than its server zone's",
+    "raise the conduit's security_level_target, or have the zone's owner say why the path may be weaker",
 )
 
 DUPLICATE_SEGMENT = Code("SW2201", "error", "a segment or name stands twice", "rename one of the two")
@@ -170,6 +183,12 @@ UNUSED_NETWORK = Code(
 )
 EMPTY_NETWORK = Code(
     "SW2405", "error", "a network set or service holds nothing", "give it at least one entry, or remove it"
+)
+STALE_NAME = Code(
+    "SW2406",
+    "warning",
+    "a resolved host name is old",
+    "resolve the name again and write its addresses with the day",
 )
 
 UNKNOWN_POINT = Code(
@@ -270,4 +289,119 @@ TOO_FEW_PEOPLE = Code(
     "error",
     "more approvers are asked for than there are",
     "name more people in approvers.yml, or ask for fewer",
+)
+EXCEPTION_EXPIRED = Code(
+    "SW2701",
+    "warning",
+    "an exception has expired",
+    "it is in no list any more; remove it, or have a new one approved",
+)
+EXCEPTION_ENDS_SOON = Code(
+    "SW2702", "info", "an exception expires within 14 days", "ask its owner whether it is still needed"
+)
+EXCEPTION_NOT_BEGUN = Code(
+    "SW2703", "info", "an exception has not begun", "nothing is to be done; it is in the lists from its first day"
+)
+EXCEPTION_TIME = Code(
+    "SW2704", "error", "an exception ends before it begins", "correct valid_from or expires; both days are included"
+)
+EXCEPTION_TOO_LONG = Code(
+    "SW2705",
+    "error",
+    "an exception holds too long",
+    "shorten it, write a rule instead, or have defaults.exceptions.maximum_days in site.yml raised",
+)
+UNKNOWN_CLIENT = Code(
+    "SW2706", "error", "an exception's client is not defined", "add the segment's file or correct the name"
+)
+UNKNOWN_DEVICE = Code(
+    "SW2707",
+    "error",
+    "an exception names a device that is in neither of its segments",
+    "use an id or name of members.lock.json, of the client's or the server's segment",
+)
+BAD_WINDOW = Code(
+    "SW2711",
+    "error",
+    "a time window is empty or ambiguous",
+    'let start and end differ; the whole day is "00:00" to "24:00"',
+)
+UNKNOWN_POSTURE = Code(
+    "SW2712", "error", "a condition names an undefined posture", "add it to postures.yml or correct its name"
+)
+CRITICAL_CONDITION = Code(
+    "SW2713",
+    "error",
+    "a workflow on which lives or a process depend rests on a rule that does not always hold",
+    "give the workflow a rule without window, posture and expiry",
+)
+WORKFLOW_CONDITION = Code(
+    "SW2714",
+    "warning",
+    "a workflow rests on a rule that does not always hold",
+    "have the workflow's owner agree to the window, posture or expiry, or give it a rule without",
+)
+POSTURE_END = Code(
+    "SW2721",
+    "error",
+    "a posture is about something undefined",
+    "use a segment, or a device of members.lock.json",
+)
+POSTURE_KEEPS = Code(
+    "SW2722", "error", "a posture keeps something undefined", "use ids of rules and workflows that exist"
+)
+SUSPENDS_UNKNOWN = Code(
+    "SW2723", "error", "a posture suspends an undefined workflow", "use the id of a workflow of workflows.yml"
+)
+POSTURE_CUTS = Code(
+    "SW2724",
+    "error",
+    "an isolation cuts a workflow without saying so",
+    "keep the workflow, or list it under suspends with its owner's consent and an expiry",
+)
+NO_CONSENT = Code(
+    "SW2725",
+    "error",
+    "a suspension lacks the consent of the workflow's owner",
+    "have the owner that workflows.yml names agree",
+)
+CONSENT_EXPIRED = Code(
+    "SW2726", "error", "a consent to suspend a workflow has expired", "ask the workflow's owner again"
+)
+CONSENT_ENDS_SOON = Code(
+    "SW2727", "info", "a consent to suspend a workflow expires within 14 days", "ask the workflow's owner again"
+)
+CONSENT_TIME = Code(
+    "SW2728", "error", "a consent ends before it was given", "correct consent_date or expires; both days are included"
+)
+NOT_ISOLATABLE = Code(
+    "SW2729",
+    "warning",
+    "an isolation has no enforcement point",
+    "assign the segment in enforcement.yml; pulling the posture would change no list",
+)
+RELAXES_NOTHING = Code(
+    "SW2730",
+    "warning",
+    "a relaxation opens nothing",
+    "give rules this posture as their condition, or set opens: all for a segment that is enforced",
+)
+BAD_POSTURE = Code(
+    "SW2731",
+    "error",
+    "a posture's fields do not fit its kind",
+    "keeps, suspends, sgt and device belong to isolate, opens and ask_after_minutes to relax",
+)
+UNKNOWN_TEMPLATE = Code("SW2741", "error", "a template is not defined", "add it to templates.yml or correct its name")
+TEMPLATE_PARAMETERS = Code(
+    "SW2742",
+    "error",
+    "a template's parameters and its use do not fit",
+    "give each parameter of the template a value, and declare each that its rules use",
+)
+BAD_TEMPLATE_RULE = Code(
+    "SW2743", "error", "a template makes a rule that is not legal", "correct the parameter's value or the template"
+)
+UNUSED_TEMPLATE = Code(
+    "SW2744", "info", "a template is used nowhere", "remove the template unless it is being prepared"
 )

@@ -12,7 +12,7 @@ The result is a site as any other, so that compilers and proofs need to know not
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 
@@ -59,10 +59,10 @@ def effective_site(site: Site, situation: Situation = NORMAL) -> Site:
     """
     day = situation.day or site.as_of
     pulled = [site.postures[name] for name in situation.postures]
-    segments = _segments_in_force(site, situation, day)
-    made = site
+    made, granted = _with_exceptions(site, situation, day)
+    segments = _segments_in_force(made, granted, situation, day)
     if segments is not None or site.exceptions:
-        made = replace(site, segments=segments or site.segments, exceptions=())
+        made = replace(made, segments=segments or site.segments, exceptions=())
     for posture in reversed(pulled):
         if posture.kind == "relax":
             made = _relaxed(made, posture)
@@ -94,38 +94,81 @@ def in_force(item: Rule | AccessException, day: date | None) -> bool:
     return not item.expires or today <= item.expires
 
 
-def rule_of(exception: AccessException, members: Iterable[Member] = ()) -> Rule:
-    """Return the rule of an exception; its devices are resolved to ids among the client segment's members."""
-    by_name = {name.lower(): member.device for member in members for name in (member.name, member.device) if name}
-    devices = tuple(dict.fromkeys(by_name.get(name.lower(), name) for name in exception.devices))
+def permissions(site: Site) -> tuple[Rule, ...]:
+    """Return every rule and every exception as a rule, whether or not it holds now, for checks of how they are written."""
+    if not site.exceptions:
+        return site.rules()
+    return (*site.rules(), *(rule_of(site, item) for item in site.exceptions))
+
+
+def rule_of(site: Site, item: AccessException) -> Rule:
+    """Return the rule of an exception, with its client devices by id; ``to`` is as written."""
     return Rule(
-        exception.id,
-        exception.client,
-        exception.to,
-        exception.services,
-        exception.reason,
+        item.id,
+        item.client,
+        item.to,
+        item.services,
+        item.reason,
         "exception",
-        exception.owner,
-        exception.expires,
-        exception.ticket,
-        location=exception.location,
-        conditions=exception.conditions,
-        devices=devices,
+        item.owner,
+        item.expires,
+        item.ticket,
+        location=item.location,
+        conditions=item.conditions,
+        devices=tuple(member.device for member in named_members(site, item.client, item.devices)),
     )
 
 
-def _segments_in_force(site: Site, situation: Situation, day: date | None) -> dict[str, Segment] | None:
-    """Return the segments with the rules that hold, or None where every segment stays what it is."""
+def named_members(site: Site, segment: str, names: Iterable[str]) -> list[Member]:
+    """Return the segment's members that are called by id or name, in the order of the lock."""
+    wanted = {name.lower() for name in names}
+    members = site.members.get(segment, ()) if wanted else ()
+    return [member for member in members if wanted & {member.device, member.name.lower()}]
+
+
+def _with_exceptions(site: Site, situation: Situation, day: date | None) -> tuple[Site, dict[str, list[Rule]]]:
+    """Return the rules of the exceptions that hold by client segment, and the site with the network sets they need.
+
+    An exception for devices of the server's segment leads to a network set of their addresses, called as the exception.
+    """
     granted: dict[str, list[Rule]] = {}
+    networks: dict[str, NetworkSet] = {}
     for item in site.exceptions:
-        if in_force(item, day) and holds(item.conditions, item.id, situation):
-            granted.setdefault(item.client, []).append(
-                replace(rule_of(item, site.members.get(item.client, ())), conditions=None)
-            )
+        if not in_force(item, day) or not holds(item.conditions, item.id, situation):
+            continue
+        made = replace(rule_of(site, item), conditions=None)
+        servers = named_members(site, item.to, item.devices)
+        if servers:
+            taken = {*site.networks, *site.segments, *networks}
+            name = _free_name("only_" + item.id.replace("-", "_"), taken)
+            addresses = (address for member in servers for address in member.addresses)
+            text = f"the devices of {item.to} that exception {item.id} is for"
+            networks[name] = NetworkSet(name, tuple(prefixes_of(ranges_of(addresses))), text, item.location)
+            made = replace(made, to=name)
+        elif item.devices and not made.devices:
+            continue  # none of its devices is in its segments any more: it is for nobody
+        granted.setdefault(item.client, []).append(made)
+    if networks:
+        site = replace(site, networks=dict(sorted({**site.networks, **networks}.items())))
+    return site, granted
+
+
+def _free_name(stem: str, taken: Container[str]) -> str:
+    """Return a legal name that is not taken, at most NAME_LENGTH long, beginning with the stem."""
+    found, number = stem[:NAME_LENGTH], 0
+    while found in taken:
+        number += 1
+        found = f"{stem[: NAME_LENGTH - len(str(number))]}{number}"
+    return found
+
+
+def _segments_in_force(
+    site: Site, granted: Mapping[str, list[Rule]], situation: Situation, day: date | None
+) -> dict[str, Segment] | None:
+    """Return the segments with the rules that hold, or None where every segment stays what it is."""
     changed: dict[str, Segment] = {}
     for name, segment in site.segments.items():
-        plain = not any(item.conditions or item.expires for item in segment.allow)
-        if plain and name not in granted:
+        if name not in granted and not any(item.conditions or item.expires for item in segment.allow):
             continue
         kept = [
             replace(item, conditions=None) if item.conditions else item
@@ -181,10 +224,7 @@ class _Narrowing:
 
     def _name(self, name: str) -> str:
         taken = {*self.site.networks, *self.site.segments, *(item.name for item in self.made.values())}
-        stem, number = f"{name[:14]}_not_{self.posture.id[:8]}", 0
-        while (found := f"{stem}{number or ''}"[:NAME_LENGTH]) in taken:
-            number += 1
-        return found
+        return _free_name(f"{name[:14]}_not_{self.posture.id[:8]}", taken)
 
     def rule(self, item: Rule) -> Rule | None:
         """Return a rule with its narrower end, None where nothing is left of it."""

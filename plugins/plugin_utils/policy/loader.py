@@ -13,7 +13,7 @@ import json
 import os
 import stat
 import zoneinfo
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -34,12 +34,30 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.yaml_io im
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.build import Builder, ClassificationRule
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.build_access import (
+    exceptions_of,
+    posture_findings,
+    postures_of,
+    template_findings,
+    templates_of,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.change_documents import (
     approvers_of,
     calendar_of,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Expectation, Member, Segment, Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
+    Expectation,
+    Member,
+    Segment,
+    Site,
+    Template,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.schema import schema_findings, shown
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.site_rules import (
+    SiteRule,
+    site_rule_findings,
+    site_rules_of,
+)
 
 T = TypeVar("T")
 
@@ -54,11 +72,13 @@ TOP_LEVEL = (
     "classification",
     "approvers",
     "calendar",
+    "templates",
+    "exceptions",
+    "postures",
 )
-# Not read here: evidence is learning's, rules/ is kept free for rules that a site installs on the controller (never from
-# the policy directory: code in a repository that many may write to would run in the gate).
-IGNORED_DIRECTORIES = ("evidence", "rules")
+IGNORED_DIRECTORIES = ("evidence",)  # learning's
 EXPECTATIONS = "expectations"
+RULES = "rules"  # statements of the site's own (site_rules.py), never code
 FILE_LIMIT = 50_000
 
 
@@ -69,6 +89,7 @@ class LoadResult:
     site: Site | None
     findings: tuple[Finding, ...] = ()
     classification: tuple[ClassificationRule, ...] = ()
+    rules: tuple[SiteRule, ...] = ()
 
 
 @dataclass
@@ -77,12 +98,13 @@ class _Documents:
 
     top: dict[str, Document] = field(default_factory=dict)
     expectations: list[Document] = field(default_factory=list)
+    rules: list[Document] = field(default_factory=list)
     segments: list[Document] = field(default_factory=list)
     lock: dict[str, Any] | None = None
     findings: list[Finding] = field(default_factory=list)
 
 
-def load_site(directory: str | Path) -> LoadResult:
+def load_site(directory: str | Path, cache: str | Path | None = None) -> LoadResult:
     """Return the site of a policy directory and what the schemas say about it.
 
     Files are named relative to the directory in findings. Never raises for anything the directory holds.
@@ -95,10 +117,12 @@ def load_site(directory: str | Path) -> LoadResult:
     except FindingError as error:
         documents.findings.extend(error.findings)
         site, classification = None, ()
+    rules = tuple(item for document in documents.rules for item in site_rules_of(document))
+    documents.findings.extend(site_rule_findings(rules))
     found = tuple(sorted_findings(documents.findings))
     if errors_of(found):
         site = None
-    return LoadResult(site, found, classification)
+    return LoadResult(site, found, classification, rules)
 
 
 def _read_all(root: Path, documents: _Documents) -> None:
@@ -156,7 +180,7 @@ def _read(root: Path, relative: str, documents: _Documents) -> None:
         return
     if extension != ".yml":
         return
-    kind = stem if not folder else EXPECTATIONS if folder == EXPECTATIONS else "segment"
+    kind = stem if not folder else folder if folder in (EXPECTATIONS, RULES) else "segment"
     if not folder and stem not in TOP_LEVEL:
         hint = f"files read here: {', '.join(f'{item}.yml' for item in TOP_LEVEL)}"
         documents.findings.append(codes.UNKNOWN_FILE.at("the name is not known", _place(relative), hint))
@@ -168,6 +192,8 @@ def _read(root: Path, relative: str, documents: _Documents) -> None:
         documents.top[kind] = document
     elif kind == EXPECTATIONS:
         documents.expectations.append(document)
+    elif kind == RULES:
+        documents.rules.append(document)
     else:
         documents.segments.append(document)
 
@@ -227,6 +253,7 @@ def _assemble(documents: _Documents) -> tuple[Site | None, tuple[ClassificationR
     if documents.lock is not None:
         members = builder.members(documents.lock, Location(LOCK, 1))
     _check_time_zone(head, builder)
+    templates = templates_of(top["templates"]) if "templates" in top else {}
     site = Site(
         name=head.value["name"],
         time_zone=head.value["time_zone"],
@@ -234,7 +261,7 @@ def _assemble(documents: _Documents) -> tuple[Site | None, tuple[ClassificationR
         conduits=builder.conduits(head),
         services=builder.services(top["services"]) if "services" in top else {},
         networks=builder.networks(top["networks"]) if "networks" in top else {},
-        segments=_segments(documents, builder),
+        segments=_segments(documents, builder, templates),
         guardrails=builder.guardrails(top["guardrails"]) if "guardrails" in top else (),
         expectations=_expectations(documents, builder),
         workflows=builder.workflows(top["workflows"]) if "workflows" in top else (),
@@ -253,16 +280,23 @@ def _assemble(documents: _Documents) -> tuple[Site | None, tuple[ClassificationR
         switches=builder.switches(enforcement) if enforcement else {},
         paths=builder.paths(enforcement) if enforcement else {},
         paths_location=enforcement.location("paths") if enforcement else Location(),
+        exceptions=exceptions_of(top["exceptions"]) if "exceptions" in top else (),
+        postures=postures_of(top["postures"]) if "postures" in top else {},
+        templates=templates,
+        used_templates=frozenset(use["template"] for d in documents.segments for use in d.value.get("use", ())),
     )
+    builder.findings.extend(template_findings(templates.values()))
+    if "postures" in top:
+        builder.findings.extend(posture_findings(top["postures"]))
     classification = builder.classification(top["classification"]) if "classification" in top else ()
     documents.findings.extend(builder.findings)
     return site, classification
 
 
-def _segments(documents: _Documents, builder: Builder) -> dict[str, Segment]:
+def _segments(documents: _Documents, builder: Builder, templates: Mapping[str, Template]) -> dict[str, Segment]:
     made: dict[str, Segment] = {}
     for document in documents.segments:
-        segment = builder.segment(document)
+        segment = builder.segment(document, templates)
         first = made.get(segment.name)
         if first is not None:
             text = f"segment {segment.name} is defined in {first.location.file} as well"

@@ -4,8 +4,8 @@
 """Membership: queries over the register's facts to the committed lock.
 
 A query is a mapping with exactly one of ``all``, ``any``, ``not`` or ``fact``; a fact has exactly one of ``equals``,
-``in``, ``matches``, ``prefix`` or ``contains`` (schemas/segment.schema.json). ``matches`` knows ``*`` and ``?`` only and takes time
-proportional to pattern times text: no regular expression of a policy is ever run.
+``in``, ``matches``, ``prefix``, ``contains``, ``at_least`` or ``at_most`` (schemas/segment.schema.json). ``matches`` knows ``*``
+and ``?`` only and takes time proportional to pattern times text: no regular expression of a policy is ever run.
 """
 
 from __future__ import annotations
@@ -135,12 +135,20 @@ def _in_prefix(prefix: str, value: Any) -> bool:
         return False
 
 
+def _whole(value: Any) -> int | None:
+    """Return a fact's value as a whole number; None where it is none (a VLAN's number may stand as text)."""
+    text = str(value)
+    return int(text) if not isinstance(value, bool) and re.fullmatch(r"-?[0-9]{1,18}", text) else None
+
+
 _TESTS: dict[str, Callable[[Any, Any], bool]] = {
     "equals": _same,
     "in": lambda wanted, value: any(_same(item, value) for item in wanted),
     "matches": lambda wanted, value: glob_matches(wanted, str(value)),
     "prefix": _in_prefix,
     "contains": lambda wanted, value: str(wanted).casefold() in str(value).casefold(),
+    "at_least": lambda wanted, value: (number := _whole(value)) is not None and number >= wanted,
+    "at_most": lambda wanted, value: (number := _whole(value)) is not None and number <= wanted,
 }
 
 

@@ -14,6 +14,59 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Location
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.situations import (
+    ALL_OPEN,
+    DAYS,
+    EXCEPTION_KINDS,
+    NONE_OPEN,
+    NORMAL,
+    POSTURE_KINDS,
+    AccessException,
+    Conditions,
+    Posture,
+    Situation,
+    Suspension,
+    Template,
+    Window,
+)
+
+__all__ = [
+    "ALL_OPEN",
+    "ANY",
+    "CRITICALITIES",
+    "DAYS",
+    "EXCEPTION_KINDS",
+    "NEVER_DROPPED",
+    "NONE_OPEN",
+    "NORMAL",
+    "ORIGINS",
+    "POSTURE_KINDS",
+    "STAGES",
+    "AccessException",
+    "Assignment",
+    "Conditions",
+    "Conduit",
+    "EnforcementPoint",
+    "Expectation",
+    "Guardrail",
+    "Member",
+    "NetworkSet",
+    "Posture",
+    "ResolvedName",
+    "Ring",
+    "Rule",
+    "Segment",
+    "Service",
+    "ServiceMatch",
+    "Site",
+    "Situation",
+    "Suspension",
+    "SwitchHardware",
+    "Template",
+    "Window",
+    "Workflow",
+    "Zone",
+]
 
 if TYPE_CHECKING:
     from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.change_documents import Approvers, Calendar
@@ -23,14 +76,8 @@ STAGES = ("observe", "monitor", "enforce")
 CRITICALITIES = ("life_support", "process_critical", "high", "medium", "low")
 NEVER_DROPPED = ("life_support", "process_critical")
 ANY = "any"
-DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 # Where rules come from; the last three are made by the loader and by postures, never written in a segment file.
 ORIGINS = ("learned", "manual", "mud", "template", "exception", "posture")
-EXCEPTION_KINDS = ("exception", "vendor_access")
-POSTURE_KINDS = ("isolate", "relax")
-# For Situation.open_windows: every window is open, or none is.
-ALL_OPEN = frozenset({"*"})
-NONE_OPEN: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -110,47 +157,6 @@ class Conduit:
 
 
 @dataclass(frozen=True)
-class Window:
-    """A recurring time of the week in the site's time zone. ``days`` are the days on which it begins.
-
-    ``start`` and ``end`` are HH:MM, the end not included; an end at or before the start runs over midnight. 24:00 is the
-    end of the day.
-    """
-
-    days: tuple[str, ...]
-    start: str
-    end: str
-
-
-@dataclass(frozen=True)
-class Conditions:
-    """A rule holds only while all given parts hold: within one of the windows, while the posture is pulled."""
-
-    windows: tuple[Window, ...] = ()
-    posture: str = ""
-
-
-@dataclass(frozen=True)
-class Situation:
-    """What lists are compiled for. The default is normal operation.
-
-    ``day``: which exceptions and expiries hold (None: the day for which the site was loaded). ``open_windows``: ids of rules
-    and exceptions whose window is open, or ALL_OPEN. ``postures``: ids of those that are pulled, in order of precedence.
-    """
-
-    day: date | None = None
-    open_windows: frozenset[str] = ALL_OPEN
-    postures: tuple[str, ...] = ()
-
-    def is_open(self, rule: str) -> bool:
-        """Return whether the window of a rule or exception, by its id, is open."""
-        return self.open_windows == ALL_OPEN or rule in self.open_windows
-
-
-NORMAL = Situation()
-
-
-@dataclass(frozen=True)
 class Rule:
     """One directed permission: devices of the client segment may open the services on ``to``.
 
@@ -171,80 +177,6 @@ class Rule:
     location: Location = Location()
     conditions: Conditions | None = None
     devices: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class AccessException:
-    """A permission for a limited time: an exception, or a vendor's access. Holds from ``valid_from`` through ``expires``.
-
-    ``client`` names a segment, ``to`` a segment or network set, ``devices`` ids or names of the client's devices (() for
-    all). The days are YYYY-MM-DD in the site's time zone.
-    """
-
-    id: str
-    kind: str
-    who: str
-    client: str
-    to: str
-    services: tuple[str, ...]
-    valid_from: str
-    expires: str
-    ticket: str
-    owner: str
-    reason: str
-    devices: tuple[str, ...] = ()
-    conditions: Conditions | None = None
-    location: Location = Location()
-
-
-@dataclass(frozen=True)
-class Suspension:
-    """A workflow that an isolation stops, with the consent of the workflow's owner; both days are YYYY-MM-DD.
-
-    After ``expires`` the consent is void.
-    """
-
-    workflow: str
-    consent_owner: str
-    consent_date: str
-    expires: str
-    location: Location = Location()
-
-
-@dataclass(frozen=True)
-class Posture:
-    """A prepared emergency state. Exactly one of ``segment`` and ``device`` is given.
-
-    ``isolate`` takes away every permission from and to it but those of ``keeps`` (rule and workflow ids). ``relax`` lets the
-    rules hold whose condition it is and, with ``opens`` ``all``, makes the segment's lists forward everything. An
-    isolated device gets the tag ``sgt`` where one is given. ``ask_after_minutes``: when a relaxation asks whether it is still
-    needed; 0 for an isolation, which never lapses by itself.
-    """
-
-    id: str
-    kind: str
-    owner: str
-    reason: str
-    segment: str = ""
-    device: str = ""
-    keeps: tuple[str, ...] = ()
-    suspends: tuple[Suspension, ...] = ()
-    opens: str = "rules"
-    sgt: int | None = None
-    ask_after_minutes: int = 0
-    location: Location = Location()
-
-
-@dataclass(frozen=True)
-class Template:
-    """A named list of rules with parameters, as written. ``{NAME}`` in a text of a rule stands for a parameter's value."""
-
-    name: str
-    parameters: tuple[str, ...]
-    allow: tuple[Mapping[str, Any], ...] = field(hash=False)
-    description: str = ""
-    owner: str = ""
-    location: Location = Location()
 
 
 @dataclass(frozen=True)
@@ -405,6 +337,7 @@ class Site:
     exceptions: tuple[AccessException, ...] = ()
     postures: Mapping[str, Posture] = field(default_factory=dict, hash=False)
     templates: Mapping[str, Template] = field(default_factory=dict, hash=False)
+    used_templates: frozenset[str] = frozenset()
     as_of: date | None = None
     switches: Mapping[str, SwitchHardware] = field(default_factory=dict, hash=False)
     paths: Mapping[str, Any] = field(default_factory=dict, hash=False)

@@ -8,6 +8,7 @@ The text depends on them alone; a test compares it with the file.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy import c
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.check import numbered_rules
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.members import KNOWN_FACTS
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.schema import SCHEMAS, schema_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.site_rules import FIELDS
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.splice import render
 
 FILES = {
     "site": "site.yml",
@@ -31,9 +34,14 @@ FILES = {
     "classification": "classification.yml",
     "approvers": "approvers.yml",
     "calendar": "calendar.yml",
+    "exceptions": "exceptions.yml",
+    "postures": "postures.yml",
+    "templates": "templates.yml",
+    "rules": "rules/*.yml",
     "members.lock": "members.lock.json",
 }
-SHARED = "query"
+# Definitions with keys of their own, which have a chapter each.
+SHARED = {"query": "[query](#queries)", "conditions": "[conditions](#conditions)"}
 TOPICS = {
     "20": "Files and schemas",
     "21": "Site, zones and conduits",
@@ -43,6 +51,7 @@ TOPICS = {
     "25": "Enforcement",
     "26": "Guardrails, expectations and workflows",
     "29": "Approvers and calendar",
+    "27": "Exceptions, conditions, postures and templates",
 }
 
 
@@ -53,11 +62,13 @@ def reference() -> str:
         "",
         "Made from `plugins/plugin_utils/policy/schemas/` and the numbered rules by `policy/reference.py`; do not edit it by hand.",
         "Every key that is not listed is an error. `NAME` stands for a name that you choose, `[]` for the entries of a list.",
+        "The examples are one site; a test loads it.",
         "",
     ]
     for name in SCHEMAS:
         parts.extend(_document(name))
     parts.extend(_queries())
+    parts.extend(_conditions())
     parts.extend(_findings())
     return "\n".join(parts).rstrip("\n") + "\n"
 
@@ -79,7 +90,33 @@ def _document(name: str) -> list[str]:
         lines.append(
             f"| `{path}`{' *' if required else ''} | {_holds(schema, item)} | {_cell(_description(schema, item))} |"
         )
-    return [*lines, "", "\\* required", ""]
+    return [*lines, "", "\\* required", *_examples(name), ""]
+
+
+def example_files() -> dict[str, str]:
+    """Return the examples of the schemas as files of one policy directory: relative path to text.
+
+    They are written into the reference as they stand here, and a test loads them as one site.
+    """
+    return {path: text for name in SCHEMAS for path, text in _example_files(name)}
+
+
+def _example_files(name: str) -> Iterator[tuple[str, str]]:
+    for example in schema_of(name).get("examples", ()):
+        path = FILES[name].replace("*", "example")
+        if name == "segment":
+            path = f"{example['zone']}/{example['segment']}.yml"
+        text = json.dumps(example, indent=2) if path.endswith(".json") else render(example)
+        yield path, text + "\n"
+
+
+def _examples(name: str) -> Iterator[str]:
+    found = list(_example_files(name))
+    if found:
+        yield from ("", "Example:" if len(found) == 1 else "Examples:")
+    for path, text in found:
+        kind = path.rpartition(".")[2].replace("yml", "yaml")
+        yield from ("", f"`{path}`", "", f"```{kind}", *text.rstrip("\n").split("\n"), "```")
 
 
 def _keys(
@@ -100,7 +137,7 @@ def _below(
     schema: Mapping[str, Any], item: Mapping[str, Any], place: str
 ) -> Iterator[tuple[str, Mapping[str, Any], bool]]:
     if "$ref" in item:
-        return  # shared definitions have no keys of their own, except queries, which have their own chapter
+        return  # shared definitions have no keys of their own, except those of SHARED, which have a chapter
     if item.get("type") == "array":
         if "properties" in item["items"]:
             yield from _keys(schema, item["items"], f"{place}[]")
@@ -120,8 +157,9 @@ def _description(schema: Mapping[str, Any], item: Mapping[str, Any]) -> str:
 
 def _holds(schema: Mapping[str, Any], item: Mapping[str, Any]) -> str:
     """Return what kind of value a key holds, with its limits and default, for one cell of a table."""
-    if item.get("$ref", "").endswith(f"/{SHARED}"):
-        return "[query](#queries)"
+    shared = SHARED.get(item.get("$ref", "").rpartition("/")[2])
+    if shared:
+        return shared
     node = _resolved(schema, item)
     text = _kind(schema, node)
     if "default" in node:
@@ -158,12 +196,31 @@ def _cell(text: str) -> str:
 
 def _queries() -> list[str]:
     schema = schema_of("segment")
-    node = schema["$defs"][SHARED]
+    node = schema["$defs"]["query"]
     lines = ["## Queries", "", node["description"], "", "| key | holds | meaning |", "|---|---|---|"]
     for key, item in node["properties"].items():
         lines.append(f"| `{key}` | {_holds(schema, item)} | {_cell(_description(schema, item))} |")
     facts = ", ".join(f"`{fact}`" for fact in KNOWN_FACTS)
-    return [*lines, "", f"Facts that collect gathers, and what a device always has: {facts}.", ""]
+    lines += ["", f"Facts that collect gathers, and what a device always has: {facts}.", ""]
+    lines += [
+        "In `rules/*.yml` a query asks for the fields of what it is about:",
+        "",
+        "| about | fields |",
+        "|---|---|",
+    ]
+    lines += [f"| `{about}` | {', '.join(f'`{name}`' for name in names)} |" for about, names in FIELDS.items()]
+    return [*lines, ""]
+
+
+def _conditions() -> list[str]:
+    schema = schema_of("segment")
+    node = schema["$defs"]["conditions"]
+    lines = ["## Conditions", "", node["description"], "", "| key | holds | meaning |", "|---|---|---|"]
+    for path, item, required in _keys(schema, node, ""):
+        lines.append(
+            f"| `{path}`{' *' if required else ''} | {_holds(schema, item)} | {_cell(_description(schema, item))} |"
+        )
+    return [*lines, "", "\\* required", ""]
 
 
 def _findings() -> list[str]:

@@ -37,9 +37,13 @@ SCHEMAS = (
     "expectations",
     "enforcement",
     "segment",
+    "templates",
+    "exceptions",
+    "postures",
     "classification",
     "approvers",
     "calendar",
+    "rules",
     "members.lock",
 )
 _COMMENT = re.compile(r"\A(?P<code>SW[0-9]{4})(?:: (?P<text>.*))?\Z", re.DOTALL)
@@ -89,6 +93,24 @@ def _validator(name: str) -> Any:
         ),
     )
     return jsonschema.validators.extend(base, {"pattern": _pattern}, type_checker=checker)(schema_of(name))
+
+
+@cache
+def _rule_validator() -> Any:
+    """Return the validator of one entry of a segment's ``allow``."""
+    schema = schema_of("segment")
+    return _validator("segment").evolve(schema={**schema["properties"]["allow"]["items"], "$defs": schema["$defs"]})
+
+
+def rule_findings(rule: dict[str, Any], place: Location) -> list[Finding]:
+    """Return what is wrong with one rule's shape, all at one place: for rules that stand in no file."""
+    document = Document(place.file, rule, {"": place.line})
+    found = [
+        finding
+        for error in islice(_rule_validator().iter_errors(rule), LIMIT)
+        for finding in _findings_of(error, document)
+    ]
+    return [*_value_findings(document), *found]
 
 
 def schema_findings(name: str, document: Document) -> list[Finding]:

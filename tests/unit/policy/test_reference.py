@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,18 @@ import jsonschema
 import pytest
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Code
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.check import load_checked
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.effective import effective_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.members import KNOWN_FACTS
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Situation
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.naming import rule_id
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.reference import reference, write_reference
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.reference import (
+    example_files,
+    reference,
+    write_reference,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.schema import FOLDER, SCHEMAS, schema_of
 
 
@@ -82,7 +92,7 @@ def test_reference_names_every_key_and_code() -> None:
         if isinstance(code, Code):
             assert f"| {code.number} | {code.severity} |" in text
     assert all(f"`{fact}`" in text for fact in KNOWN_FACTS)
-    assert all(line.count("|") - line.count("\\|") in (4, 6) for line in text.split("\n") if line.startswith("| "))
+    assert all(line.count("|") - line.count("\\|") in (3, 4, 6) for line in text.split("\n") if line.startswith("| "))
 
 
 def test_architecture_lists_the_facts_we_know(root: Path) -> None:
@@ -93,10 +103,6 @@ def test_architecture_lists_the_facts_we_know(root: Path) -> None:
 
 def test_examples_of_the_guide_load(root: Path, tmp_path: Path) -> None:
     """Every YAML block of the guide that names its file is a file; together they are a policy without errors."""
-    from datetime import date
-
-    from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.check import load_checked
-
     text = (root / "docs" / "policy" / "README.md").read_text()
     blocks = 0
     for part in text.split("```yaml\n")[1:]:
@@ -113,6 +119,53 @@ def test_examples_of_the_guide_load(root: Path, tmp_path: Path) -> None:
     result = load_checked(tmp_path, date(2026, 11, 23))
     assert blocks >= 8
     assert result.findings == (), "\n".join(map(str, result.findings))
+
+
+def _blocks(text: str) -> dict[str, str]:
+    """Return the example files of the reference: the block after a line that is a path in backticks."""
+    found = re.findall(r"^`([A-Za-z0-9_./]+)`\n\n```(?:yaml|json)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return dict(found)
+
+
+def test_every_example_of_the_reference_is_executed(root: Path, tmp_path: Path) -> None:
+    """The blocks of the published page, taken from it, are one site in which no rule finds a fault."""
+    files = _blocks((root / "docs" / "policy" / "reference.md").read_text())
+    assert (root / "docs" / "policy" / "reference.md").read_text().count("```") == 2 * len(files)
+    assert files == example_files()
+    for name, text in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    result = load_checked(tmp_path, date(2026, 11, 23))
+    assert result.findings == (), "\n".join(map(str, result.findings))
+    site = result.site
+    assert site is not None
+    assert {rule.origin for rule in site.rules()} >= {"template", "learned", "manual"}
+    for posture in ("", *site.postures):
+        situation = Situation(postures=(posture,) if posture else ())
+        compiled = compile_site(effective_site(site, situation))
+        assert compiled.lists, posture
+
+
+def test_every_key_has_an_example() -> None:
+    """What an editor offers is shown once; enforcement.yml has more than one site needs."""
+    everywhere = {key for name in SCHEMAS for example in schema_of(name).get("examples", ()) for key in _used(example)}
+    for name in SCHEMAS:
+        schema = schema_of(name)
+        here = {key for example in schema.get("examples", ()) for key in _used(example)}
+        for path, node in _nodes({key: item for key, item in schema.items() if key != "examples"}):
+            if (
+                name not in ("enforcement", "approvers", "calendar")
+                and "properties" in node
+                and not path.endswith("/properties")
+            ):
+                shown = everywhere if path.startswith("/$defs") else here
+                assert set(node["properties"]) <= shown, (name, path, set(node["properties"]) - shown)
+
+
+def _used(value: Any) -> Iterator[str]:
+    for _path, node in _nodes(value):
+        yield from node
 
 
 def test_rule_ids() -> None:

@@ -11,6 +11,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.codes impo
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.names import ACL_NAME, IDENTIFIER, name_finding
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.effective import permissions
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import ANY, Rule, Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.ranges import overlap, ranges_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.ruling import Context, rule
@@ -121,7 +122,7 @@ def crossed_zones(site: Site, item: Rule) -> list[tuple[str, str]]:
 def rules_follow_conduits(site: Site, _context: Context) -> Iterator[Finding]:
     """A rule between two zones needs a conduit in the direction of the opener (IEC 62443-3-2)."""
     conduits = {(conduit.client, conduit.server) for conduit in site.conduits}
-    for item in site.rules():
+    for item in permissions(site):
         for client, server in crossed_zones(site, item):
             if (client, server) not in conduits:
                 text = f"rule {item.id}: no conduit from zone {client} to zone {server}"
@@ -131,7 +132,20 @@ def rules_follow_conduits(site: Site, _context: Context) -> Iterator[Finding]:
 @rule(codes.UNUSED_CONDUIT)
 def conduits_are_used(site: Site, _context: Context) -> Iterator[Finding]:
     """A conduit that no rule uses is a path that nobody asked for."""
-    used = {pair for item in site.rules() for pair in crossed_zones(site, item)}
+    used = {pair for item in permissions(site) for pair in crossed_zones(site, item)}
     for conduit in site.conduits:
         if (conduit.client, conduit.server) not in used:
             yield codes.UNUSED_CONDUIT.at(f"conduit {conduit.id} is used by no rule", conduit.location)
+
+
+@rule(codes.CONDUIT_LEVEL)
+def conduits_are_as_strong_as_their_server_zone(site: Site, _context: Context) -> Iterator[Finding]:
+    """A conduit that states a security level target states at least that of the zone into which it leads (IEC 62443-3-2)."""
+    for conduit in site.conduits:
+        zone = site.zones.get(conduit.server)
+        if zone and 0 < conduit.security_level_target < zone.security_level:
+            text = (
+                f"conduit {conduit.id} has SL-T {conduit.security_level_target}, "
+                f"zone {zone.name} has {zone.security_level}"
+            )
+            yield codes.CONDUIT_LEVEL.at(text, conduit.location)

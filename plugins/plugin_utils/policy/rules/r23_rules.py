@@ -13,6 +13,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.names import ACL_NAME, name_finding
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.build import is_date
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.effective import permissions
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import ANY, Rule, Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.ranges import is_wide, ranges_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.ruling import Context, rule
@@ -23,7 +24,7 @@ SOON = timedelta(days=14)
 @rule(UNSAFE_NAME)
 def names_of_rules(site: Site, _context: Context) -> Iterator[Finding]:
     """A rule's id is legal in remarks and labels of every platform."""
-    for item in site.rules():
+    for item in permissions(site):
         finding = name_finding(item.id, ACL_NAME, "rule", item.location)
         if finding:
             yield finding
@@ -33,7 +34,7 @@ def names_of_rules(site: Site, _context: Context) -> Iterator[Finding]:
 def rule_ids_are_unique(site: Site, _context: Context) -> Iterator[Finding]:
     """A rule's id stands once in the whole site."""
     seen: dict[str, Rule] = {}
-    for item in site.rules():
+    for item in permissions(site):
         first = seen.setdefault(item.id, item)
         if first is not item:
             yield codes.DUPLICATE_RULE.at(f"rule {item.id} stands in {first.location} as well", item.location)
@@ -42,7 +43,7 @@ def rule_ids_are_unique(site: Site, _context: Context) -> Iterator[Finding]:
 @rule(codes.UNKNOWN_TARGET)
 def targets_are_defined(site: Site, _context: Context) -> Iterator[Finding]:
     """A rule leads to a segment, a network set or any."""
-    for item in site.rules():
+    for item in permissions(site):
         if item.to != ANY and item.to not in site.segments and item.to not in site.networks:
             text = f"rule {item.id}: {item.to} is no segment and no network set"
             yield codes.UNKNOWN_TARGET.at(text, item.location)
@@ -51,7 +52,7 @@ def targets_are_defined(site: Site, _context: Context) -> Iterator[Finding]:
 @rule(codes.UNKNOWN_SERVICE)
 def services_are_defined(site: Site, _context: Context) -> Iterator[Finding]:
     """A rule names services of services.yml."""
-    for item in site.rules():
+    for item in permissions(site):
         for name in item.services:
             if name not in site.services and name != ANY:
                 yield codes.UNKNOWN_SERVICE.at(f"rule {item.id}: service {name} is not defined", item.location)
@@ -97,7 +98,7 @@ def rules_are_narrow(site: Site, _context: Context) -> Iterator[Finding]:
 
     Either of them alone is remarked.
     """
-    for item in site.rules():
+    for item in permissions(site):
         if ANY in item.services:
             yield codes.TOO_WIDE.at(f"rule {item.id} permits any service", item.location)
             continue

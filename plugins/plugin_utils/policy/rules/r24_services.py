@@ -6,15 +6,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.build import is_date
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.effective import permissions
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Service, ServiceMatch, Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.ranges import PORT_PROTOCOLS
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.ruling import Context, rule
 
 ICMP_PROTOCOLS = (1, 58)
+MAXIMUM_AGE_DAYS = 30
 
 
 @rule(codes.PORT_RANGE)
@@ -61,10 +65,27 @@ def sets_hold_something(site: Site, _context: Context) -> Iterator[Finding]:
             yield codes.EMPTY_NETWORK.at(f"service {service.name} matches nothing", service.location)
 
 
+@rule(codes.STALE_NAME, codes.BAD_DATE)
+def resolved_names_are_fresh(site: Site, context: Context) -> Iterator[Finding]:
+    """The addresses of a host name were looked up lately (defaults.names.maximum_age_days), and not on a day to come."""
+    longest = site.defaults.get("names", {}).get("maximum_age_days", MAXIMUM_AGE_DAYS)
+    for network in site.networks.values():
+        for item in network.names:
+            if not is_date(item.resolved):
+                continue
+            age = (context.today - date.fromisoformat(item.resolved)).days
+            if age < 0:
+                text = f"network set {network.name}: {item.name} was resolved on {item.resolved}, which is to come"
+                yield codes.BAD_DATE.at(text, item.location)
+            elif age > longest:
+                text = f"network set {network.name}: {item.name} was resolved {age} days ago"
+                yield codes.STALE_NAME.at(text, item.location)
+
+
 @rule(codes.UNUSED_SERVICE)
 def services_are_used(site: Site, _context: Context) -> Iterator[Finding]:
     """A service that nothing names can go."""
-    used = {name for item in site.rules() for name in item.services}
+    used = {name for item in permissions(site) for name in item.services}
     used |= {name for item in site.guardrails for name in item.services}
     used |= {name for flow in _management(site) for name in flow.get("services", ())}
     for service in site.services.values():
@@ -75,7 +96,9 @@ def services_are_used(site: Site, _context: Context) -> Iterator[Finding]:
 @rule(codes.UNUSED_NETWORK)
 def networks_are_used(site: Site, _context: Context) -> Iterator[Finding]:
     """A network set that nothing names can go."""
-    used = {item.to for item in site.rules()} | {end for item in site.guardrails for end in (item.client, item.server)}
+    used = {item.to for item in permissions(site)} | {
+        end for item in site.guardrails for end in (item.client, item.server)
+    }
     used |= {flow.get(end, "") for flow in _management(site) for end in ("client", "server")}
     used |= {site.defaults.get("bootstrap", {}).get("dhcp_servers", ""), site.learning.get("declared_scanners", "")}
     used |= set(site.defaults.get("infrastructure", {}).values())

@@ -19,6 +19,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.platfo
     names as hardware_classes,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.effective import permissions
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
     ANY,
     Assignment,
@@ -222,14 +223,16 @@ def paths_are_defined(site: Site, _context: Context) -> Iterator[Finding]:
 @rule(codes.NOTHING_ALLOWED)
 def enforced_segments_have_rules(site: Site, _context: Context) -> Iterator[Finding]:
     """A segment that is enforced has a rule from it or to it; otherwise it would be cut off."""
+    items = permissions(site)
+    concerned = {end for item in items for end in (item.client, item.to)}
+    networks = concerned & set(site.networks)
     for assignment in site.assignments.values():
         name = assignment.segment
         if assignment.stage != "enforce" or name not in site.segments or not assignment.points:
             continue
-        if site.segments[name].allow or any(item.to in (name, ANY) for item in site.rules()):
+        if name in concerned or ANY in concerned:
             continue
         own = member_ranges(site, name)
-        networks = {item.to for item in site.rules() if item.to in site.networks}
         if not any(overlap(own, ranges_of(site.networks[network].prefixes)) for network in networks):
             yield codes.NOTHING_ALLOWED.at(f"segment {name} is enforced and no rule concerns it", assignment.location)
 
