@@ -16,6 +16,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.proof import co
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.history import USUAL_CLIENT_PORT
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.verdict import Conversation, Evaluator, Verdict
 
+EXPECTED = {"permit": "permitted", "deny": "denied"}
+
 
 @dataclass(frozen=True)
 class ExpectationResult:
@@ -74,7 +76,11 @@ def _check(site: Site, evaluator: Evaluator, item: Expectation) -> tuple[Expecta
         verdict = evaluator.verdict(conversation)
         if verdict.permitted if item.expect == "permit" else verdict.blocked:
             continue
-        text = f"expectation {item.id}: {conversation.forward().describe()} {_says(verdict)}"
+        why = f": {item.reason}" if item.reason else ""
+        text = (
+            f"expectation {item.id}: {conversation.forward().describe()} {_says(verdict)}."
+            f" {item.client} to {item.server} is expected to be {EXPECTED[item.expect]}{why}"
+        )
         return ExpectationResult(item.id, item.expect, False, checked, text), codes.EXPECTATION_FAILED.at(
             text, item.location
         )

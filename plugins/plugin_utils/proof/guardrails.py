@@ -132,7 +132,7 @@ def _always(proof: _Proof, guardrail: Guardrail) -> tuple[GuardrailResult, Findi
     found = _first_stop(proof.sets, forward, reply)
     if found:
         place, direction, packet = found
-        text = f"guardrail {guardrail.id}: list {place.name} at {place.point} stops ({direction}) {packet.describe()}"
+        text = f"guardrail {guardrail.id}: list {place.name} at {place.point} stops ({direction}) {packet.describe()}{_why(guardrail)}"
         return _result(guardrail, "violated", packet, place.point), codes.ALWAYS_VIOLATED.at(text, guardrail.location)
     later = _first_stop(proof.sets_at_enforce or (), forward, reply)
     if later is None:
@@ -204,7 +204,13 @@ def _violated(proof: _Proof, guardrail: Guardrail, rest: PacketSet, why: str) ->
     if not seen:
         blind = sorted({item.listing.point for item in proof.sets if item.listing.kind == "firewall"})
         text += "; no point sees it" + (f" (its ends lie on one side of {', '.join(blind)})" if blind else "")
-    return _result(guardrail, "violated", packet), codes.NEVER_VIOLATED.at(text, guardrail.location)
+    return _result(guardrail, "violated", packet), codes.NEVER_VIOLATED.at(text + _why(guardrail), guardrail.location)
+
+
+def _why(guardrail: Guardrail) -> str:
+    """Return what a guardrail is for, in the words of its owner: the part of the message that needs no knowledge of packets."""
+    whose = f", {guardrail.owner}" if guardrail.owner else ""
+    return f". It stands because: {guardrail.reason} ({guardrail.client} to {guardrail.server}{whose})"
 
 
 def _result(guardrail: Guardrail, outcome: str, packet: Packet, point: str = "") -> GuardrailResult:

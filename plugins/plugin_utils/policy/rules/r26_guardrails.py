@@ -94,7 +94,11 @@ def workflows_name_rules(site: Site, _context: Context) -> Iterator[Finding]:
     for workflow in site.workflows:
         for name in workflow.rules:
             if name not in known:
-                yield codes.WORKFLOW_RULE.at(f"workflow {workflow.id}: there is no rule {name}", workflow.location)
+                text = (
+                    f"workflow {workflow.id} ({workflow.name}; {workflow.owner}, {workflow.criticality}) needs rule {name},"
+                    " and there is no such rule"
+                )
+                yield codes.WORKFLOW_RULE.at(text, workflow.location)
 
 
 @rule(codes.EXPECTATION_END)
