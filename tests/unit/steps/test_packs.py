@@ -128,7 +128,9 @@ BAD = (
     BadRequest(
         "hospital",
         "Tidy up the pumps: telemetry is not needed any more",
-        edit("bedside/infusion_pumps.yml", r"allow:\n  - id: infusion_pumps-to-pump_gateway-mqtt-tls\n.*", "allow: []\n"),
+        edit(
+            "bedside/infusion_pumps.yml", r"allow:\n  - id: infusion_pumps-to-pump_gateway-mqtt-tls\n.*", "allow: []\n"
+        ),
         "SW2604",
         ("Infusion alarms and data", "clinical-engineering", "life_support", "infusion_pumps-to-pump_gateway-mqtt-tls"),
     ),
