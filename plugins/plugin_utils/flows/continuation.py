@@ -22,8 +22,14 @@ from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import signs, store
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.footers import Footer, read_footer
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.held import HeldRecords
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.engine import quoted
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.schema import CONNECTIONS, RECORDS, STITCHED
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.schema import (
+    CONNECTIONS,
+    RECORDS,
+    STITCHED,
+    arrow_schema,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.stitching import Silences
 
 REACH_DAYS = 2
@@ -49,9 +55,10 @@ class Continued:
             document["inputs"][source]["connections"] += count
 
 
-def take(connection: Any, data_dir: str | Path, silences: Silences) -> Continued:
-    """Move stored pieces that touch the table ``records`` into it; the table ``taken`` keeps them as they stand in their files."""
+def take(connection: Any, data_dir: str | Path, silences: Silences, held: HeldRecords) -> Continued:
+    """Add stored pieces that touch the held records to them; the table ``taken`` keeps them as they stand in their files."""
     made = Continued()
+    held.relation()
     first, last = connection.execute("SELECT min(start_us), max(end_us) FROM records").fetchall()[0]
     if first is None:
         return made
@@ -80,7 +87,7 @@ def take(connection: Any, data_dir: str | Path, silences: Silences) -> Continued
         if not count:
             break
     connection.execute("DROP TABLE edge")
-    _return(connection)
+    _return(connection, held)
     made.taken = {
         Path(path): count
         for path, count in connection.execute("SELECT path, count(*) FROM taken GROUP BY path").fetchall()
@@ -238,7 +245,7 @@ def _reach(connection: Any, files: list[Path], silences: Silences) -> int:
     return int(count)
 
 
-def _return(connection: Any) -> None:
+def _return(connection: Any, held: HeldRecords) -> None:
     """Make one-way records of what was taken, one for each end that spoke."""
     for place, (end, other, count, sign) in enumerate(
         (("client", "server", "out", "-"), ("server", "client", "in", ""))
@@ -262,4 +269,5 @@ def _return(connection: Any) -> None:
             "event": "0",
         }
         picked = ", ".join(f"{values.get(name, name)} AS {name}" for name in RECORDS)
-        connection.execute(f"INSERT INTO records SELECT {picked} FROM taken WHERE {bits['spoke']}")
+        rows = connection.sql(f"SELECT {picked} FROM taken WHERE {bits['spoke']}").to_arrow_table()
+        held.add(rows.cast(arrow_schema(RECORDS)))

@@ -36,6 +36,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import (
     signs,
     store,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.held import HeldRecords
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.orientation import (
     DIRECT,
     orient,
@@ -47,14 +48,13 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.rollup im
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources import registry
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.kind import Kind, Opening
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.templates import Templates
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.stitching import Silences, create_records, stitch
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.stitching import Silences, stitch
 
 compute = guarded("pyarrow.compute")
 
 # A conversation is answered when its server sent anything but a refusal: a bare RST is none (facts/flows.md section 7, replied share).
 # What makes a capture a partial one.
 DAMAGE = frozenset((codes.CAPTURE_CUT.number, codes.CAPTURE_DAMAGED.number))
-ROWS_AT_ONCE = 1 << 19
 
 
 def _answers(end: str) -> str:
@@ -165,17 +165,17 @@ def _count(
     scratch = _scratch(store.flows_dir(data_dir))
     try:
         with store.connect(scratch) as connection:
-            create_records(connection)
+            held = HeldRecords(connection)
             whole: list[tuple[inputs.Input, Source, dict[str, int]]] = []
             ahead = Progress("import", sum(made.size for made, _source in sources) / 1e6, "MB")
             for made, source in sources:
-                if _load(connection, made, source, findings, by_hash[made.sha256], partial):
+                if _load(held, made, source, findings, by_hash[made.sha256], partial):
                     # At once, so that memory holds what stands beside the flows of one input only.
                     whole.append((made, source, _write_beside(data_dir, made, source)))
                 ahead.step(made.size / 1e6)
-            records = connection.execute("SELECT count(*) FROM records").fetchone()[0]
-            continued = continuation.take(connection, data_dir, silences or Silences())
-            stitch(connection, silences)
+            records = held.count
+            continued = continuation.take(connection, data_dir, silences or Silences(), held)
+            stitch(connection, silences, held)
             prepare_evidence(connection, hints)
             remember(connection, _rollups(data_dir))
             orient(connection)
@@ -211,7 +211,7 @@ def _count(
 
 
 def _load(
-    connection: Any,
+    held: HeldRecords,
     made: inputs.Input,
     source: Source,
     findings: list[Finding],
@@ -219,22 +219,17 @@ def _load(
     partial: bool,
 ) -> bool:
     try:
-        held: list[Any] = []
         for table in source.tables():
-            held.append(_without_denied(table, source))
-            if sum(each.num_rows for each in held) >= ROWS_AT_ONCE:
-                _insert(connection, held)
-                held = []
-        _insert(connection, held)
+            held.add(_without_denied(table, source))
     except FindingError as error:
         findings.extend(error.findings)
         entry["status"] = "failed"
-        connection.execute("DELETE FROM records WHERE source = ?", [made.source])
+        held.drop(made.source)
         return False
     if not partial and any(each.code in DAMAGE for each in source.findings):
         findings.extend(_refused(each) for each in source.findings)
         entry["status"] = "failed"
-        connection.execute("DELETE FROM records WHERE source = ?", [made.source])
+        held.drop(made.source)
         return False
     findings.extend(source.findings)
     if not source.quality.records and not any(getattr(source, kind, None) for kind in kept.KINDS):
@@ -260,14 +255,6 @@ def _write_beside(data_dir: str | Path, made: inputs.Input, source: Source) -> d
             counts[kind] = kept.write(data_dir, kind, made.source, tables)
             tables.clear()
     return counts
-
-
-def _insert(connection: Any, tables: list[Any]) -> None:
-    """Add tables to ``records``; many small insertions take four times as long as one."""
-    if tables:
-        connection.register("batch", store.pa.concat_tables(tables))
-        connection.execute("INSERT INTO records SELECT * FROM batch")
-        connection.unregister("batch")
 
 
 def _refused(finding: Finding) -> Finding:

@@ -1,0 +1,326 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One-way records to conversations, as arrays: what ``stitching.py`` says, worked out.
+
+Most 5-tuples hold one conversation: no silence fits into their time, and at most one handshake begins them. They need no sorting by time.
+The others are sorted by a total order of their records and cut where a silence or a handshake begins the next.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import grouping, signs
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.records import DAY_US
+
+np = guarded("numpy")
+
+NEVER = (1 << 63) - 1
+# Bits of one record's signs that stand beside its flags, before the end's place is added.
+BITS = {"pure_syn": "pure", "syn_ack": "syn_ack", "broadcast": "broadcasts", "opens": "opens"}
+SUMMED = ("a_packets", "a_bytes", "b_packets", "b_bytes")
+
+
+@dataclass
+class Conversations:
+    """Conversations (``wholes``) and their parts by day, as arrays of equal length by name; texts are codes of ``names``.
+
+    ``whole_of`` gives the row of ``wholes`` of each part, in no order but that parts of one conversation stand together. Wholes have
+    ``exporter``, ``protocol``, the columns of ends a and b, ``start_us``, ``end_us``, ``step_us``, ``origin``, ``signs`` and for each end
+    ``packets``, ``bytes``, ``start`` and ``place`` (``NEVER`` where it did not speak). Parts have ``day_number``, ``start_us``,
+    ``end_us``, ``sampling``, ``source``, ``signs``, ``lag_us``, ``step_us`` and the ends' packets and bytes.
+    """
+
+    wholes: dict[str, Any]
+    parts: dict[str, Any]
+    whole_of: Any
+    names: dict[str, list[str]] = field(default_factory=dict)
+    ends: grouping.Ends | None = None
+
+
+def conversations(columns: dict[str, Any], silences: Any) -> Conversations:
+    """Return the conversations of records given as columns (``held.pieces``); ``silences`` is a ``stitching.Silences``."""
+    held = _Held(columns)
+    order, starts = grouping.groups(held.keys())
+    return _Rows(held, silences, order, starts).conversations()
+
+
+class _Held:
+    """The records' columns, and what each record says by itself."""
+
+    def __init__(self, columns: dict[str, Any]) -> None:
+        self.columns = dict(columns)
+        self.count: int = self.columns.pop("count")
+        self.names: dict[str, list[str]] = self.columns.pop("names")
+        ends = [tuple(self.whole(f"{side}_{part}") for part in ("hi", "lo", "port")) for side in ("source", "target")]
+        self.ends = grouping.ends_of(ends[0], ends[1])
+        self.forward = self.ends.source <= self.ends.target
+        self.low = np.minimum(self.ends.source, self.ends.target)
+        self.high = np.maximum(self.ends.source, self.ends.target)
+        self.columns["signs"] = self._signs()
+
+    def whole(self, name: str) -> Any:
+        """Return a column at full length."""
+        values = self.columns[name]
+        return values if len(values) == self.count else np.broadcast_to(values, self.count)
+
+    def only(self, name: str) -> bool:
+        """Return whether a column has one value."""
+        return len(self.columns[name]) == 1 != self.count
+
+    def at(self, name: str, rows: Any) -> Any:
+        """Return a column's values at rows."""
+        values = self.columns[name]
+        return values[rows] if len(values) == self.count else np.broadcast_to(values, len(rows))
+
+    def keys(self) -> list[Any]:
+        """Return what makes records those of one 5-tuple and exporter, as arrays of uint64."""
+        exporter = self.whole("exporter").astype(np.uint64)
+        protocol = self.whole("protocol").astype(np.uint64) & np.uint64(0xFFFF)
+        sixteen = np.uint64(16)
+        made = [(self.low << sixteen) | (exporter & np.uint64(0xFFFF)), (self.high << sixteen) | protocol]
+        if len(self.names["exporter"]) > 1 << 16:
+            made.append(exporter)
+        return made
+
+    def _signs(self) -> Any:
+        """Return each record's signs (signs.py), its own end's bits set."""
+        one_value = all(len(self.columns[name]) == 1 for name in (*BITS, "flags", "said", "origin"))
+        columns = {
+            name: self.columns[name] if one_value else self.whole(name) for name in (*BITS, "flags", "said", "origin")
+        }
+        bits = np.full(len(columns["flags"]), 1 << signs.PAIRS["spoke"], dtype=np.int32)
+        for name, pair in BITS.items():
+            if columns[name].any():
+                bits |= columns[name].astype(bool).astype(np.int32) << signs.PAIRS[pair]
+        for value, pair in ((1, "opened"), (2, "answers")):
+            bits |= (columns["said"] == value).astype(np.int32) << signs.PAIRS[pair]
+        flags = columns["flags"].astype(np.int32) & signs.FLAGS
+        exported = (columns["origin"] == 1).astype(np.int32) << signs.EXPORTED
+        return np.where(self.forward, bits | flags, (bits << 1) | (flags << signs.FLAG_BITS)) | exported
+
+
+class _Rows:
+    """Records in the order of their groups, and what is counted over stretches of them."""
+
+    def __init__(self, held: _Held, silences: Any, order: Any, starts: Any) -> None:
+        self.held, self.silences = held, silences
+        self.order, self.starts = order, starts
+
+    def conversations(self) -> Conversations:
+        """Return what the records tell."""
+        held = self.held
+        begins = held.at("start_us", self.order)
+        sizes = np.diff(self.starts, append=len(self.order))
+        first = np.minimum.reduceat(begins, self.starts) if len(self.starts) else begins
+        last = np.maximum.reduceat(held.at("end_us", self.order), self.starts) if len(self.starts) else begins
+        single = last - first <= self._shortest_silence()
+        if held.columns["opens"].any():
+            single &= self._one_handshake(begins, first, sizes)
+        # Neither cut nor within two days: one conversation, one part.
+        plain = single & (first // DAY_US == last // DAY_US)
+        ranked = grouping.sorted_order(_from_zero(first[plain]), _bits(first[plain]))
+        chosen = np.flatnonzero(plain)[ranked]
+        simple, bounds = _stretches(self.order, self.starts[chosen], sizes[chosen])
+        if plain.all():
+            return self._made(simple, bounds, np.arange(len(bounds)))
+        rest = np.flatnonzero(~plain)
+        rows, _bounds = _stretches(self.order, self.starts[rest], sizes[rest])
+        group = np.repeat(np.arange(len(rest)), sizes[rest])
+        rows, number, day = self._cut(rows, group, ~single[rest][group])
+        fresh = np.ones(len(rows), dtype=bool)
+        fresh[1:] = (number[1:] != number[:-1]) | (day[1:] != day[:-1])
+        more = np.flatnonzero(fresh)
+        _numbers, whole = np.unique(number[more], return_inverse=True)
+        return self._made(
+            np.concatenate((simple, rows)),
+            np.concatenate((bounds, more + len(simple))),
+            np.concatenate((np.arange(len(bounds)), whole + len(bounds))),
+        )
+
+    def _silence(self, rows: Any) -> Any:
+        """Return the silence of records, microseconds."""
+        limits, held = self.silences, self.held
+        packets = np.where(held.at("protocol", rows) == 6, limits.packets_tcp, limits.packets_other)
+        return np.where(held.at("origin", rows) == 1, limits.exporter, packets).astype(np.int64) * 1_000_000
+
+    def _shortest_silence(self) -> Any:
+        if self.held.only("origin"):
+            return self._silence(self.order[self.starts])
+        return np.minimum.reduceat(self._silence(self.order), self.starts)
+
+    def _one_handshake(self, begins: Any, first: Any, sizes: Any) -> Any:
+        """Return whether at most one handshake begins a group: a first SYN, and at most the SYN with ACK that answers it."""
+        held, order, starts = self.held, self.order, self.starts
+        opens = held.at("opens", order).astype(bool)
+        forward = held.forward[order]
+        counts = [np.add.reduceat((opens & side).astype(np.int32), starts) for side in (forward, ~forward)]
+        earliest = begins == np.repeat(first, sizes)
+        if not held.only("place"):
+            place = np.where(earliest, held.at("place", order), NEVER)
+            earliest &= place == np.repeat(np.minimum.reduceat(place, starts), sizes)
+        # Where two records are the first, the total order has to say which.
+        alone = np.add.reduceat(earliest.astype(np.int32), starts) == 1
+        begun = np.bitwise_or.reduceat(earliest & opens, starts)
+        asked = np.bitwise_or.reduceat(earliest & held.at("pure_syn", order), starts)
+        answered = np.bitwise_or.reduceat(~earliest & opens & held.at("syn_ack", order), starts)
+        total = counts[0] + counts[1]
+        return (
+            (counts[0] <= 1)
+            & (counts[1] <= 1)
+            & ((total == 0) | (alone & begun))
+            & ((total <= 1) | (alone & asked & answered))
+        )
+
+    def _cut(self, rows: Any, group: Any, several: Any) -> tuple[Any, Any, Any]:
+        """Return (rows by group and time, number of the conversation of each, its day); ``several`` are those of groups to be cut."""
+        held = self.held
+        rows = rows[self._by_time(rows, group)]
+        begins, ends = held.at("start_us", rows), held.at("end_us", rows)
+        opens = held.at("opens", rows).astype(bool) & several
+        count = len(rows)
+        fresh = np.ones(count, dtype=bool)
+        fresh[1:] = group[1:] != group[:-1]
+        # The latest end so far within the group: ends as ranks, lifted group by group, so that one pass runs over all.
+        values, rank = np.unique(ends, return_inverse=True)
+        lifted = np.maximum.accumulate(group * len(values) + rank)
+        before = np.empty(count, dtype=np.int64)
+        before[1:] = values[lifted[:-1] - group[:-1] * len(values)]
+        before[fresh] = begins[fresh]
+        spell = fresh | (several & (begins - before > self._silence(rows)))
+        # The handshake packet before it in its spell: 1 a SYN of end a, 2 of end b, 0 none or another.
+        place = np.arange(count)
+        spoken = np.maximum.accumulate(np.where(opens, place, -1))
+        latest = np.concatenate(([-1], spoken[:-1]))
+        began = np.maximum.accumulate(np.where(spell, place, 0))
+        forward = held.forward[rows]
+        asking = np.where(held.at("pure_syn", rows), np.where(forward, 1, 2), 0)
+        asked = np.where(latest >= began, asking[latest], 0)
+        answers = held.at("syn_ack", rows) & (asked == np.where(forward, 2, 1))
+        # The first record of a spell begins a conversation whether it is a handshake or not.
+        number = np.cumsum(spell | (opens & ~answers))
+        return rows, number, begins // DAY_US
+
+    def _by_time(self, rows: Any, group: Any) -> Any:
+        """Return the total order of rows within their groups: ties are told apart by all that a record says."""
+        held = self.held
+        begins = held.at("start_us", rows)
+        order = np.lexsort((begins, group))
+        begins, grouped = begins[order], group[order]
+        tied = np.zeros(len(order), dtype=bool)
+        tied[1:] = (begins[1:] == begins[:-1]) & (grouped[1:] == grouped[:-1])
+        tied[:-1] |= tied[1:]
+        if tied.any():
+            some = order[tied]
+            there = rows[some]
+            columns = [held.at(name, there) for name in ("source", "said", "bytes", "packets")]
+            columns += [~held.forward[there], held.at("end_us", there), held.at("place", there)]
+            order[tied] = some[np.lexsort((*columns, begins[tied], grouped[tied]))]
+        return order
+
+    def _made(self, rows: Any, bounds: Any, whole_of: Any) -> Conversations:
+        """Return the conversations of rows in the order of their parts, which begin at ``bounds``."""
+        held = self.held
+        counted = self._counted(rows, bounds)
+        parts = {name: counted[name] for name in ("start_us", "end_us", "step_us", *SUMMED)}
+        parts["day_number"] = parts["start_us"] // DAY_US
+        parts["sampling"] = self._most("sampling", rows, bounds)
+        parts["source"] = self._first_source(rows, bounds, counted["start_us"])
+        fresh = np.ones(len(bounds), dtype=bool)
+        fresh[1:] = whole_of[1:] != whole_of[:-1]
+        parts["signs"] = _with_first(counted) | np.where(fresh, 0, 1 << signs.CONTINUES).astype(np.int32)
+        spoke = (counted["a_start"] != NEVER) & (counted["b_start"] != NEVER)
+        parts["lag_us"] = np.where(spoke, counted["b_start"] - counted["a_start"], 0)
+        wholes = counted
+        if not fresh.all():
+            wholes = self._wholes(rows, bounds, fresh, counted)
+            bounds = bounds[fresh]
+        leads = rows[bounds]
+        for end, codes in (("a", held.low), ("b", held.high)):
+            wholes[f"{end}_end"] = codes[leads]
+            hi, lo, port = held.ends.columns(wholes[f"{end}_end"])
+            wholes.update({f"{end}_hi": hi, f"{end}_lo": lo, f"{end}_port": port})
+        wholes["protocol"] = held.at("protocol", leads)
+        wholes["exporter"] = held.at("exporter", leads)
+        return Conversations(wholes, parts, whole_of, held.names, held.ends)
+
+    def _wholes(self, rows: Any, bounds: Any, fresh: Any, counted: dict[str, Any]) -> dict[str, Any]:
+        """Return what is counted of conversations, of which some have several parts: those are counted again."""
+        first = np.flatnonzero(fresh)
+        several = np.diff(first, append=len(bounds)) > 1
+        sizes = np.diff(bounds[first], append=len(rows))
+        again, begins = _stretches(rows, bounds[first][several], sizes[several])
+        made = {name: values[first] for name, values in counted.items()}
+        for name, values in self._counted(again, begins).items():
+            made[name][several] = values
+        return made
+
+    def _counted(self, rows: Any, bounds: Any) -> dict[str, Any]:
+        """Return sums and extremes over stretches of rows."""
+        held = self.held
+        forward = held.forward[rows]
+        begins = held.at("start_us", rows)
+        made = {
+            "end_us": np.maximum.reduceat(held.at("end_us", rows), bounds),
+            "step_us": self._most("step_us", rows, bounds),
+            "origin": self._most("origin", rows, bounds),
+            "signs": np.bitwise_or.reduceat(held.at("signs", rows), bounds),
+        }
+        for name in ("packets", "bytes"):
+            values = held.at(name, rows)
+            made[f"a_{name}"] = np.add.reduceat(values * forward, bounds)
+            made[f"b_{name}"] = np.add.reduceat(values, bounds) - made[f"a_{name}"]
+        for end, side in (("a", forward), ("b", ~forward)):
+            starts = np.where(side, begins, NEVER)
+            made[f"{end}_start"] = np.minimum.reduceat(starts, bounds)
+            if held.only("place"):
+                made[f"{end}_place"] = np.where(made[f"{end}_start"] == NEVER, NEVER, held.columns["place"][0])
+            else:
+                sizes = np.diff(bounds, append=len(rows))
+                at_first = side & (starts == np.repeat(made[f"{end}_start"], sizes))
+                place = np.where(at_first, held.at("place", rows), NEVER)
+                made[f"{end}_place"] = np.minimum.reduceat(place, bounds)
+        made["start_us"] = np.minimum(made["a_start"], made["b_start"])
+        return made
+
+    def _most(self, name: str, rows: Any, bounds: Any) -> Any:
+        if self.held.only(name):
+            return np.full(len(bounds), self.held.columns[name][0])
+        return np.maximum.reduceat(self.held.at(name, rows), bounds)
+
+    def _first_source(self, rows: Any, bounds: Any, first: Any) -> Any:
+        """Return the input of the first record, the lower one of several that begin together."""
+        if self.held.only("source"):
+            return np.zeros(len(bounds), dtype=np.int32)
+        earliest = self.held.at("start_us", rows) == np.repeat(first, np.diff(bounds, append=len(rows)))
+        codes = np.where(earliest, self.held.at("source", rows), np.iinfo(np.int32).max)
+        return np.minimum.reduceat(codes, bounds)
+
+
+def _with_first(counted: dict[str, Any]) -> Any:
+    """Return signs with the bits of who spoke first at equal times."""
+    made = counted["signs"]
+    tied = (counted["a_start"] == counted["b_start"]) & (counted["a_place"] != counted["b_place"])
+    if not tied.any():
+        return made
+    earlier = np.where(counted["a_place"] < counted["b_place"], 1, 2).astype(np.int32) << signs.PAIRS["first"]
+    return np.where(tied, made | earlier, made)
+
+
+def _stretches(order: Any, starts: Any, sizes: Any) -> tuple[Any, Any]:
+    """Return (rows of stretches one after another, where each begins there)."""
+    bounds = np.cumsum(sizes) - sizes
+    places = np.repeat(starts - bounds, sizes)
+    places += np.arange(len(places))
+    return order[places], bounds
+
+
+def _from_zero(values: Any) -> Any:
+    return (values - values.min()).astype(np.uint64) if len(values) else values.astype(np.uint64)
+
+
+def _bits(values: Any) -> int:
+    return int(values.max() - values.min()).bit_length() if len(values) else 0
