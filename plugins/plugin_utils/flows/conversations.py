@@ -19,6 +19,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.records i
 np = guarded("numpy")
 
 NEVER = (1 << 63) - 1
+FIN, SYN, RST, PSH = 1, 2, 4, 8
 # Bits of one record's signs that stand beside its flags, before the end's place is added.
 BITS = {"pure_syn": "pure", "syn_ack": "syn_ack", "broadcast": "broadcasts", "opens": "opens"}
 SUMMED = ("a_packets", "a_bytes", "b_packets", "b_bytes")
@@ -28,10 +29,10 @@ SUMMED = ("a_packets", "a_bytes", "b_packets", "b_bytes")
 class Conversations:
     """Conversations (``wholes``) and their parts by day, as arrays of equal length by name; texts are codes of ``names``.
 
-    ``whole_of`` gives the row of ``wholes`` of each part, in no order but that parts of one conversation stand together. Wholes have
+    ``whole_of`` gives the row of ``wholes`` of each part; parts of one conversation stand together, in the order of wholes. Wholes have
     ``exporter``, ``protocol``, the columns of ends a and b, ``start_us``, ``end_us``, ``step_us``, ``origin``, ``signs`` and for each end
-    ``packets``, ``bytes``, ``start`` and ``place`` (``NEVER`` where it did not speak). Parts have ``day_number``, ``start_us``,
-    ``end_us``, ``sampling``, ``source``, ``signs``, ``lag_us``, ``step_us`` and the ends' packets and bytes.
+    ``packets``, ``bytes``, ``replies``, ``start`` and ``place`` (``NEVER`` where it did not speak). Parts have ``day_number``,
+    ``start_us``, ``end_us``, ``sampling``, ``source``, ``signs``, ``lag_us``, ``step_us`` and the ends' packets and bytes.
     """
 
     wholes: dict[str, Any]
@@ -244,6 +245,8 @@ class _Rows:
             hi, lo, port = held.ends.columns(wholes[f"{end}_end"])
             wholes.update({f"{end}_hi": hi, f"{end}_lo": lo, f"{end}_port": port})
         wholes["protocol"] = held.at("protocol", leads)
+        for place, end in enumerate("ab"):
+            wholes[f"{end}_replies"] = _replies(wholes, end, place)
         wholes["exporter"] = held.at("exporter", leads)
         return Conversations(wholes, parts, whole_of, held.names, held.ends)
 
@@ -298,6 +301,15 @@ class _Rows:
         earliest = self.held.at("start_us", rows) == np.repeat(first, np.diff(bounds, append=len(rows)))
         codes = np.where(earliest, self.held.at("source", rows), np.iinfo(np.int32).max)
         return np.minimum.reduceat(codes, bounds)
+
+
+def _replies(wholes: dict[str, Any], end: str, place: int) -> Any:
+    """Return whether what an end sent is an answer, if it is the server: anything but a refusal, which is a bare RST (facts/flows.md
+    section 7, replied share)."""
+    packets = wholes[f"{end}_packets"]
+    flags = wholes["signs"] >> (place * signs.FLAG_BITS)
+    refused = (wholes["protocol"] == 6) & (flags & RST == RST) & (flags & (FIN | SYN | PSH) == 0) & (packets <= 3)
+    return (packets + wholes[f"{end}_bytes"] > 0) & ~refused
 
 
 def _with_first(counted: dict[str, Any]) -> Any:

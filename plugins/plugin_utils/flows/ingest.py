@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -33,9 +34,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import (
     denied,
     inputs,
     kept,
+    rows,
     signs,
     store,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.conversations import Conversations
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.held import HeldRecords
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.orientation import (
     DIRECT,
@@ -44,7 +47,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.orientati
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.ports import hints_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.records import DENIED, Source
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.rollup import refresh_locked, spans
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.rollup import LONGEST_DAYS, refresh_locked, spans
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.schema import CLASSES
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources import registry
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.kind import Kind, Opening
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.templates import Templates
@@ -52,17 +56,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.stitching
 
 compute = guarded("pyarrow.compute")
 
-# A conversation is answered when its server sent anything but a refusal: a bare RST is none (facts/flows.md section 7, replied share).
 # What makes a capture a partial one.
 DAMAGE = frozenset((codes.CAPTURE_CUT.number, codes.CAPTURE_DAMAGED.number))
-
-
-def _answers(end: str) -> str:
-    """Return the SQL condition that what an end of a whole conversation sent is an answer, if it is the server."""
-    return (
-        f"(w.{end}_packets + w.{end}_bytes > 0 AND NOT (protocol = 6 AND {end}_flags & 4 = 4 AND {end}_flags & 11 = 0"
-        f" AND w.{end}_packets <= 3))"
-    )
 
 
 @dataclass(frozen=True)
@@ -175,11 +170,11 @@ def _count(
                 ahead.step(made.size / 1e6)
             records = held.count
             continued = continuation.take(connection, data_dir, silences or Silences(), held)
-            stitch(connection, silences, held)
+            found = stitch(connection, silences, held)
             prepare_evidence(connection, hints)
             remember(connection, _rollups(data_dir))
             orient(connection)
-            counts, days, late = _write(connection, data_dir, continued)
+            counts, days, late = _write(connection, data_dir, continued, found)
             if late:
                 findings.append(codes.LATE_ROWS.at(f"{late} conversations", Location(str(store.flows_dir(data_dir)))))
     finally:
@@ -298,9 +293,57 @@ def remember(connection: Any, rollups: Sequence[Path]) -> None:
 
 
 def _write(
-    connection: Any, data_dir: str | Path, continued: continuation.Continued
+    connection: Any, data_dir: str | Path, continued: continuation.Continued, found: Sequence[Conversations]
 ) -> tuple[dict[str, int], list[date], int]:
-    """Write the connection files; returns connections by source, days touched, and how many came too late for their day."""
+    """Write the connection files; returns connections by source, days touched, and how many came too late for their day.
+
+    ``found`` is empty where the conversations are tables, which may be larger than memory.
+    """
+    expired = [store.day_number(each) for each in sorted(store.expired_days(data_dir))]
+    if found and not continued.taken:
+        made = rows.connection_rows(connection, found)
+        # A day whose other connections are gone cannot be counted anew.
+        late = rows.without_days(made, expired)
+        days = {store.date_of(each) for each in rows.touched_days(made, LONGEST_DAYS)}
+        counts: Counter[str] = Counter()
+        for number, source, table in rows.files_of(made, found[0].names):
+            folder = store.day_folder(data_dir, "connections", store.date_of(number))
+            counts[source] += store.write_table(table, folder / f"{source}.parquet", "connections")
+        return dict(counts), sorted(days), late
+    if found:
+        table = rows.as_table(rows.connection_rows(connection, found), {"class": list(CLASSES), **found[0].names})
+        connection.register("rows", table)
+        connection.execute("CREATE TABLE made AS SELECT * FROM rows")
+    else:
+        _join(connection)
+    late = 0
+    for number in expired:
+        late += connection.execute("SELECT count(*) FROM made WHERE day_number = ?", [number]).fetchone()[0]
+        connection.execute("DELETE FROM made WHERE day_number = ?", [number])
+    touched = connection.execute(f"SELECT DISTINCT {spans('start_us', 'end_us')} FROM made").fetchall()
+    again = continuation.rewrite(connection, data_dir, continued)
+    groups: dict[int, list[tuple[str, int]]] = {}
+    for number, source, count in connection.execute(
+        "SELECT day_number, source, count(*) FROM made GROUP BY ALL ORDER BY ALL"
+    ).fetchall():
+        groups.setdefault(number, []).append((source, count))
+    counts = Counter()
+    for number, sources in groups.items():
+        ordered = connection.sql(
+            f"SELECT * EXCLUDE (day_number) FROM made WHERE day_number = {int(number)} ORDER BY source, start_us, client_hi, client_lo,"
+            " server_hi, server_lo, protocol, server_port, client_port, exporter, end_us"
+        ).to_arrow_table()
+        folder = store.day_folder(data_dir, "connections", store.date_of(number))
+        offset = 0
+        for source, count in sources:
+            store.write_table(ordered.slice(offset, count), folder / f"{source}.parquet", "connections")
+            offset += count
+            counts[source] += count
+    return dict(counts), sorted({store.date_of(each) for each in {*(row[0] for row in touched), *again}}), late
+
+
+def _join(connection: Any) -> None:
+    """Make the table ``made``: rows of connection files of ``wholes``, ``parts`` and ``oriented``, as ``rows.connection_rows``."""
     turned = 1 << signs.TURNED_ANSWERED
     connection.execute(
         f"""
@@ -315,41 +358,15 @@ def _write(
             CASE WHEN a_is_client THEN p.a_bytes ELSE p.b_bytes END AS bytes_out,
             CASE WHEN a_is_client THEN p.b_packets ELSE p.a_packets END AS packets_in,
             CASE WHEN a_is_client THEN p.b_bytes ELSE p.a_bytes END AS bytes_in,
-            CASE WHEN a_is_client THEN {_answers("b")} ELSE {_answers("a")} END AS answered,
+            CASE WHEN a_is_client THEN w.b_replies ELSE w.a_replies END AS answered,
             method, confidence, class, exporter, sampling, source,
             CASE WHEN a_is_client THEN signs ELSE {signs.swapped()} END
-                | CASE WHEN CASE WHEN a_is_client THEN {_answers("a")} ELSE {_answers("b")} END THEN {turned} ELSE 0 END AS signs,
+                | CASE WHEN CASE WHEN a_is_client THEN w.a_replies ELSE w.b_replies END THEN {turned} ELSE 0 END AS signs,
             CASE WHEN a_is_client THEN lag_us ELSE -lag_us END AS lag_us,
             p.step_us
         FROM parts p JOIN wholes w USING (number) JOIN oriented o USING (number)
         """
     )
-    # A day whose other connections are gone cannot be counted anew.
-    late = 0
-    for day in sorted(store.expired_days(data_dir)):
-        number = store.day_number(day)
-        late += connection.execute("SELECT count(*) FROM made WHERE day_number = ?", [number]).fetchone()[0]
-        connection.execute("DELETE FROM made WHERE day_number = ?", [number])
-    touched = connection.execute(f"SELECT DISTINCT {spans('start_us', 'end_us')} FROM made").fetchall()
-    again = continuation.rewrite(connection, data_dir, continued)
-    groups: dict[int, list[tuple[str, int]]] = {}
-    for number, source, count in connection.execute(
-        "SELECT day_number, source, count(*) FROM made GROUP BY ALL ORDER BY ALL"
-    ).fetchall():
-        groups.setdefault(number, []).append((source, count))
-    counts: dict[str, int] = {}
-    for number, sources in groups.items():
-        rows = connection.sql(
-            f"SELECT * EXCLUDE (day_number) FROM made WHERE day_number = {int(number)} ORDER BY source, start_us, client_hi, client_lo,"
-            " server_hi, server_lo, protocol, server_port, client_port, exporter, end_us"
-        ).to_arrow_table()
-        folder = store.day_folder(data_dir, "connections", store.date_of(number))
-        offset = 0
-        for source, count in sources:
-            store.write_table(rows.slice(offset, count), folder / f"{source}.parquet", "connections")
-            offset += count
-            counts[source] = counts.get(source, 0) + count
-    return counts, sorted({store.date_of(each) for each in {*(row[0] for row in touched), *again}}), late
 
 
 def _sweep(folder: Path) -> None:

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.address import range_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.degrees import count_degrees
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.ports import Hint, known_ports
 
 CONFIDENCE = (1.0, 1.0, 0.98, 0.97, 0.96, 0.95, 0.9, 0.8, 0.8, 0.5)
@@ -61,6 +62,7 @@ def prepare_evidence(connection: Any, hints: Sequence[Hint] = ()) -> None:
 def orient(connection: Any) -> None:
     """Make the table ``oriented`` (number, a_is_client, method, confidence, class) from ``wholes`` and the evidence tables."""
     _direct(connection)
+    count_degrees(connection)
     _evidence(connection)
     _decide(connection)
     for table in ("direct", "endpoints", "peer_sides"):
@@ -85,6 +87,9 @@ def _everyone(side: str, other: str) -> str:
 
 def _direct(connection: Any) -> None:
     """Table ``direct``: class, and client side and method by rules 0 to 2 where one of them speaks."""
+    # What the later rules ask for; every column more is written and read again.
+    ends = [f"{end}_{part}" for end in "ab" for part in ("hi", "lo", "port", "start", "place")]
+    kept = ", ".join(("number", "protocol", "class", *ends))
     connection.execute(
         f"""
         CREATE TABLE direct AS
@@ -96,7 +101,7 @@ def _direct(connection: Any) -> None:
                 NOT ({_group("a")} OR {_everyone("a", "b")}) AS a_sends
             FROM wholes
         )
-        SELECT *,
+        SELECT {kept},
             CASE WHEN class IN ('multicast', 'broadcast') THEN 1
                  WHEN (a_opened + b_answers > 0) <> (b_opened + a_answers > 0) THEN 0
                  WHEN protocol IN (1, 58) AND a_port <> b_port THEN 1
@@ -134,14 +139,9 @@ def _evidence(connection: Any) -> None:
         ), contradicted AS (
             SELECT DISTINCT CASE WHEN a_is_client THEN a_hi ELSE b_hi END AS hi, CASE WHEN a_is_client THEN a_lo ELSE b_lo END AS lo,
                 CASE WHEN a_is_client THEN a_port ELSE b_port END AS port, protocol FROM directed
-        ), sockets AS (
-            SELECT DISTINCT a_hi, a_lo, a_port, b_hi, b_lo, b_port, protocol FROM direct
-            WHERE class = 'unicast' AND protocol NOT IN (1, 58) AND a_port <> b_port
         ), degrees AS (
             SELECT hi, lo, port, protocol, sum(peers)::BIGINT AS degree FROM (
-                SELECT a_hi AS hi, a_lo AS lo, a_port AS port, protocol, count(*) AS peers FROM sockets GROUP BY ALL
-                UNION ALL
-                SELECT b_hi, b_lo, b_port, protocol, count(*) FROM sockets GROUP BY ALL
+                SELECT hi, lo, port, protocol, peers FROM counted_degrees
                 UNION ALL
                 SELECT hi, lo, port, protocol, clients FROM past_servers
             ) GROUP BY ALL

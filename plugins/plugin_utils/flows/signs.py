@@ -13,6 +13,8 @@ the conversation would count as answered (30).
 
 from __future__ import annotations
 
+from typing import Any
+
 FLAG_BITS = 6
 FLAGS = (1 << FLAG_BITS) - 1
 PAIRS = {
@@ -55,6 +57,13 @@ def swapped(column: str = "signs") -> str:
     low = sum(1 << bit for bit in PAIRS.values())
     flags = f"(({column} & {FLAGS}) << {FLAG_BITS}) | (({column} >> {FLAG_BITS}) & {FLAGS})"
     return f"({flags} | (({column} & {low}) << 1) | (({column} >> 1) & {low}) | ({column} & {3 << EXPORTED}))::INTEGER"
+
+
+def turned(values: Any) -> Any:
+    """Return an array of ``signs`` (int32) with the two ends' places changed, without the last bit; as ``swapped``."""
+    low = sum(1 << bit for bit in PAIRS.values())
+    flags = ((values & FLAGS) << FLAG_BITS) | ((values >> FLAG_BITS) & FLAGS)
+    return flags | ((values & low) << 1) | ((values >> 1) & low) | (values & (3 << EXPORTED))
 
 
 def has(bit: int, column: str = "signs") -> str:

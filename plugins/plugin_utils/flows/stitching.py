@@ -45,7 +45,7 @@ WHOLES = {
         for name, kind in (
             *((name, "int64") for name in ("hi", "lo", "packets", "bytes", "start", "place")),
             *((name, "int32") for name in ("port", "flags", "opened", "answers")),
-            *((name, "bool_") for name in ("pure", "syn_ack", "broadcasts")),
+            *((name, "bool_") for name in ("pure", "syn_ack", "broadcasts", "replies")),
         )
     },
 }
@@ -84,11 +84,12 @@ class Silences:
         )
 
 
-def stitch(connection: Any, silences: Silences | None = None, held: HeldRecords | None = None) -> None:
+def stitch(connection: Any, silences: Silences | None = None, held: HeldRecords | None = None) -> list[Conversations]:
     """Make the relations ``wholes`` (one row per conversation) and ``parts`` (per conversation and day) of the held records.
 
     Both have ``number`` for the conversation. End a is the lower one of (address, port). Without ``held`` the records are those of the
-    relation ``records``, all of them in memory. Records beyond what is held in memory make tables, which spill.
+    relation ``records``, all of them in memory, and what they make is returned too. Records beyond what is held in memory make tables,
+    which spill; then nothing is returned.
     """
     limits = silences or Silences()
     if held is None:
@@ -97,6 +98,7 @@ def stitch(connection: Any, silences: Silences | None = None, held: HeldRecords 
         given = held.pieces()
     stored = held is not None and held.stored
     made: dict[str, list[Any]] = {"wholes": [], "parts": []}
+    kept = []
     count = 0
     for piece in given:
         found = conversations(piece, limits)
@@ -109,10 +111,13 @@ def stitch(connection: Any, silences: Silences | None = None, held: HeldRecords 
                     f"{'INSERT INTO' if count else 'CREATE TABLE'} {name} {'' if count else 'AS'} SELECT * FROM piece"
                 )
                 connection.unregister("piece")
+        if not stored:
+            kept.append(found)
         count += len(found.wholes["start_us"])
     if not stored:
         for name, tables in made.items():
             connection.register(name, pa.concat_tables([schema_of(name).empty_table(), *tables]))
+    return kept
 
 
 def wholes_table(found: Conversations, first: int) -> Any:
@@ -125,7 +130,7 @@ def wholes_table(found: Conversations, first: int) -> Any:
         **{name: wholes[name] for name in ("protocol", "start_us", "end_us", "step_us", "origin")},
     }
     for place, end in enumerate("ab"):
-        for name in ("hi", "lo", "port", "packets", "bytes"):
+        for name in ("hi", "lo", "port", "packets", "bytes", "replies"):
             columns[f"{end}_{name}"] = wholes[f"{end}_{name}"]
         silent = wholes[f"{end}_start"] == NEVER
         for name in ("start", "place"):

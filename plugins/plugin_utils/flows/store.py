@@ -246,7 +246,15 @@ def write_table(rows: Any, path: Path, kind: str) -> int:
         for name in STITCHED:
             if name not in rows.column_names:
                 rows = rows.append_column(name, pa.nulls(rows.num_rows))
-    table = rows.cast(arrow_schema(columns)).replace_schema_metadata(arrow_schema(columns, kind).metadata)
+    schema = arrow_schema(columns, kind)
+    # Texts may come as dictionaries; in the file they are texts all the same.
+    fields = [
+        each.with_type(rows.schema.field(each.name).type)
+        if pa.types.is_dictionary(rows.schema.field(each.name).type)
+        else each
+        for each in schema
+    ]
+    table = rows.select(schema.names).cast(pa.schema(fields)).replace_schema_metadata(schema.metadata)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         parquet.write_table(
@@ -256,6 +264,7 @@ def write_table(rows: Any, path: Path, kind: str) -> int:
             compression_level=1,
             row_group_size=1 << 19,
             use_dictionary=[name for name in columns if name not in DELTAS],
+            store_schema=False,
             column_encoding={name: "DELTA_BINARY_PACKED" for name in columns if name in DELTAS},
         )
         with open(temporary, "rb") as stream:
