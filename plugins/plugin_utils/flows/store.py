@@ -254,19 +254,19 @@ def write_table(rows: Any, path: Path, kind: str) -> int:
         else each
         for each in schema
     ]
-    table = rows.select(schema.names).cast(pa.schema(fields)).replace_schema_metadata(schema.metadata)
+    table = rows.select(schema.names).cast(pa.schema(fields))
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        parquet.write_table(
-            table,
-            temporary,
-            compression="zstd",
-            compression_level=1,
-            row_group_size=1 << 19,
-            use_dictionary=[name for name in columns if name not in DELTAS],
-            store_schema=False,
-            column_encoding={name: "DELTA_BINARY_PACKED" for name in columns if name in DELTAS},
-        )
+        options: dict[str, Any] = {
+            "compression": "zstd",
+            "compression_level": 1,
+            "use_dictionary": [name for name in columns if name not in DELTAS],
+            "column_encoding": {name: "DELTA_BINARY_PACKED" for name in columns if name in DELTAS},
+            "store_schema": False,
+        }
+        with parquet.ParquetWriter(temporary, table.schema, **options) as writer:
+            writer.write_table(table, row_group_size=1 << 19)
+            writer.add_key_value_metadata({key.decode(): value.decode() for key, value in schema.metadata.items()})
         with open(temporary, "rb") as stream:
             os.fsync(stream.fileno())
         os.replace(temporary, path)
