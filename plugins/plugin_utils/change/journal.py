@@ -14,18 +14,19 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base import codes as base_codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock import iso_now
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import (
     canonical_json,
     read_text,
     sha256_of,
-    write_json,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError, Location
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import JOURNAL_SCHEMA
 
 START = "0" * 64
+HEAD_BYTES = 128
 
 
 def entry_sha256(entry: Mapping[str, Any]) -> str:
@@ -62,7 +63,7 @@ class Journal:
             entry["sha256"] = entry_sha256(entry)
             self._write(canonical_json(entry) + "\n")
             self._previous, self._number = entry["sha256"], entry["number"]
-            write_json(self._head(), {"number": self._number, "sha256": self._previous}, mode=0o600)
+            self._write_head()
         except OSError as error:
             raise FindingError(
                 codes.JOURNAL_UNWRITABLE.at(f"{error.strerror or error}", Location(str(self.path)))
@@ -86,10 +87,23 @@ class Journal:
 
     def _write(self, line: str) -> None:
         descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        with os.fdopen(descriptor, "ab") as stream:
-            stream.write(line.encode("utf-8"))
-            stream.flush()
-            os.fsync(stream.fileno())
+        try:
+            data = line.encode("utf-8")
+            while data:
+                data = data[os.write(descriptor, data) :]
+            os.fdatasync(descriptor)  # content and length; other times of the file do not matter
+        finally:
+            os.close(descriptor)
+
+    def _write_head(self) -> None:
+        """Note the last entry, in place and with one write: it only has to be no newer than the journal, which is on disk already."""
+        text = json.dumps({"number": self._number, "sha256": self._previous}).ljust(HEAD_BYTES - 1) + "\n"
+        descriptor = os.open(self._head(), os.O_WRONLY | os.O_CREAT, 0o600)
+        try:
+            os.pwrite(descriptor, text.encode("ascii"), 0)
+            os.ftruncate(descriptor, HEAD_BYTES)
+        finally:
+            os.close(descriptor)
 
     def _open(self) -> None:
         if self._opened:
@@ -97,7 +111,7 @@ class Journal:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if self.path.exists():
             self._set_torn_tail_aside()
-            for entry in read_entries(self.path):
+            for entry in iter_entries(self.path):
                 self._previous, self._number = str(entry["sha256"]), int(entry["number"])
         self._opened = True
 
@@ -117,7 +131,11 @@ class Journal:
 
 def read_entries(path: str | Path) -> list[dict[str, Any]]:
     """Return the entries of a journal, an incomplete last line left out; FindingError SW4030 at the first broken one."""
-    entries = []
+    return list(iter_entries(path))
+
+
+def iter_entries(path: str | Path) -> Iterator[dict[str, Any]]:
+    """Yield the entries of a journal one by one, as ``read_entries`` returns them, in the memory of one entry."""
     previous = START
     for number, line in _lines(path):
         location = Location(str(path), number)
@@ -127,17 +145,40 @@ def read_entries(path: str | Path) -> list[dict[str, Any]]:
             raise FindingError(codes.JOURNAL_BROKEN.at(f"entry {number} is not JSON", location)) from error
         if not isinstance(entry, dict) or entry.get("number") != number or entry.get("previous") != previous:
             raise FindingError(codes.JOURNAL_BROKEN.at(f"entry {number} does not follow the one before it", location))
-        if entry.get("sha256") != entry_sha256(entry):
+        digest = entry.get("sha256")
+        if not isinstance(digest, str) or not (_is_hash_of_text(digest, line) or digest == entry_sha256(entry)):
             raise FindingError(codes.JOURNAL_BROKEN.at(f"entry {number} was altered", location))
-        previous = entry["sha256"]
-        entries.append(entry)
-    return entries
+        previous = digest
+        yield entry
+
+
+def _is_hash_of_text(digest: str, line: str) -> bool:
+    """Return whether the line without its hash has that hash: entries are written in canonical form, so this is the rule, and fast."""
+    own = f',"sha256":"{digest}"'
+    return line.count(own) == 1 and sha256_of(line.replace(own, "")) == digest
 
 
 def _lines(path: str | Path) -> Iterator[tuple[int, str]]:
-    text = read_text(path)
-    whole = text[: text.rfind("\n") + 1]
-    yield from enumerate(whole.split("\n")[:-1], 1)
+    """Yield (number from 1, line) of every line that is whole; FindingError where the file cannot be read or is not UTF-8."""
+    place = Location(str(path))
+    try:
+        with open(path, "rb") as stream:
+            for number, line in enumerate(stream, 1):
+                if line.endswith(b"\n"):
+                    yield number, line[:-1].decode("utf-8")
+    except OSError as error:
+        raise FindingError(base_codes.FILE_UNREADABLE.at(error.strerror or "cannot be read", place)) from error
+    except UnicodeDecodeError as error:
+        raise FindingError(codes.JOURNAL_BROKEN.at("an entry is not UTF-8", place)) from error
+
+
+def _ends_whole(path: str | Path) -> bool:
+    """Return whether a journal is empty or ends with a whole line."""
+    with open(path, "rb") as stream:
+        if stream.seek(0, os.SEEK_END) == 0:
+            return True
+        stream.seek(-1, os.SEEK_END)
+        return stream.read(1) == b"\n"
 
 
 def verify_journal(path: str | Path, number: int = 0, sha256: str = "") -> list[Finding]:
@@ -151,30 +192,36 @@ def verify_journal(path: str | Path, number: int = 0, sha256: str = "") -> list[
     if not Path(path).exists():
         return []
     findings: list[Finding] = []
-    try:
-        entries = read_entries(path)
-    except FindingError as error:
-        return list(error.findings)
-    if number and (len(entries) < number or (sha256 and entries[number - 1]["sha256"] != sha256)):
-        text = (
-            f"entry {number} is not the one that was noted" if len(entries) >= number else f"entry {number} is missing"
-        )
-        findings.append(codes.JOURNAL_TRUNCATED.at(text, Location(str(path))))
-    if not read_text(path).endswith("\n") and Path(path).stat().st_size:
-        findings.append(codes.JOURNAL_TORN.at("an entry was being written when the run ended", Location(str(path))))
+    place = Location(str(path))
+    expected = {number: sha256} if number else {}
     head = Path(path).with_name(Path(path).name + ".head")
     if head.exists():
         try:
-            expected = json.loads(read_text(head))
-            number, digest = int(expected["number"]), str(expected["sha256"])
+            noted = json.loads(read_text(head))
+            last, digest = int(noted["number"]), str(noted["sha256"])
         except (ValueError, KeyError, TypeError):
-            return [*findings, codes.JOURNAL_BROKEN.at("the head file cannot be read", Location(str(head)))]
-        if len(entries) < number or (number > 0 and entries[number - 1]["sha256"] != digest):
-            findings.append(
-                codes.JOURNAL_TRUNCATED.at(
-                    f"the head file names entry {number}, the journal ends at {len(entries)}", Location(str(path))
-                )
-            )
+            return [codes.JOURNAL_BROKEN.at("the head file cannot be read", Location(str(head)))]
+    else:
+        last, digest = 0, ""
+    count, found = 0, {}
+    try:
+        for entry in iter_entries(path):
+            count = int(entry["number"])
+            if count in expected or count == last:
+                found[count] = str(entry["sha256"])
+    except FindingError as error:
+        return list(error.findings)
+    for wanted, digest_wanted in expected.items():
+        if wanted not in found:
+            findings.append(codes.JOURNAL_TRUNCATED.at(f"entry {wanted} is missing", place))
+        elif digest_wanted and found[wanted] != digest_wanted:
+            findings.append(codes.JOURNAL_TRUNCATED.at(f"entry {wanted} is not the one that was noted", place))
+    if not _ends_whole(path):
+        findings.append(codes.JOURNAL_TORN.at("an entry was being written when the run ended", place))
+    if last and found.get(last) != digest:
+        findings.append(
+            codes.JOURNAL_TRUNCATED.at(f"the head file names entry {last}, the journal ends at {count}", place)
+        )
     return findings
 
 
@@ -182,5 +229,7 @@ def head_of(path: str | Path) -> tuple[int, str]:
     """Return number and hash of the last entry, (0, 64 zeros) where there is none."""
     if not Path(path).exists():
         return 0, START
-    entries = read_entries(path)
-    return (int(entries[-1]["number"]), str(entries[-1]["sha256"])) if entries else (0, START)
+    number, digest = 0, START
+    for entry in iter_entries(path):
+        number, digest = int(entry["number"]), str(entry["sha256"])
+    return number, digest
