@@ -14,6 +14,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.plan impo
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "policy_dir": {"type": "path", "default": "policies"},
     "data_dir": {"type": "path", "default": ".microseg"},
+    "engine": {"type": "str"},
     "output_dir": {"type": "path"},
     "state_dir": {"type": "path"},
     "targets": {"type": "list", "elements": "str"},

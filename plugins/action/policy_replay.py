@@ -14,6 +14,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.replay im
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "policy_dir": {"type": "path", "default": "policies"},
     "data_dir": {"type": "path", "default": ".microseg"},
+    "engine": {"type": "str"},
     "window_days": {"type": "int"},
     "today": {"type": "str"},
 }

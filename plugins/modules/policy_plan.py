@@ -54,6 +54,11 @@ options:
     description:
       - The date, as V(YYYY-MM-DD), at which expiry is judged. Today where not given.
     type: str
+  engine:
+    description:
+      - What sums the recorded flows, V(duckdb) in this process where not given, V(spark-local) or V(spark://HOST:PORT).
+      - Playbooks take it from the variable C(microseg_flow_engine).
+    type: str
 attributes:
   check_mode:
     support: full

@@ -35,6 +35,11 @@ options:
     description:
       - How many of the last recorded days to use. All of them where not given.
     type: int
+  engine:
+    description:
+      - What sums the recorded flows, V(duckdb) in this process where not given, V(spark-local) or V(spark://HOST:PORT).
+      - Playbooks take it from the variable C(microseg_flow_engine).
+    type: str
 attributes:
   check_mode:
     support: full

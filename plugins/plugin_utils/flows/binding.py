@@ -45,11 +45,13 @@ def bind(rollup: Any, intervals: Any) -> Any:
         ).to_arrow_table()
 
 
-def bound_rollup(data_dir: str | Path, since: store.Moment | None = None, until: store.Moment | None = None) -> Any:
+def bound_rollup(
+    data_dir: str | Path, since: store.Moment | None = None, until: store.Moment | None = None, engine: str = ""
+) -> Any:
     """Return the store's rollup bound to the devices of its register; see ``bind``.
 
     A row whose address changed hands within the row's time is replaced by rows made of its connections, each bound by its own time. Of
     several exporters' views of such a row the one with most packets is used.
     """
-    with FlowGate(data_dir, since, until) as gate:
+    with FlowGate(data_dir, since, until, engine) as gate:
         return gate.bound_rows().drop_columns(["client_segment", "server_segment"])

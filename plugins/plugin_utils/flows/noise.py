@@ -12,7 +12,7 @@ scanners are never called scanning. Nothing here permits or denies.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.threats i
 
 pa = guarded("pyarrow")
 
-# The one place of the thresholds.
+# The one place of the thresholds' defaults (facts/flows.md section 7); a site sets its own under learning.noise in site.yml.
 SCAN_BIN_US = 300_000_000
 SCAN_SERVERS, SCAN_PORTS, SCAN_PAIRS = 25, 15, 40
 NEW_SERVERS_A_DAY = 100
@@ -35,6 +35,29 @@ REASONS = ("threat", "scan", "backscatter", "probe")
 KEY = "client_hi, client_lo, server_hi, server_lo, protocol, server_port"
 FRUITLESS = f"(NOT answered OR (protocol = 6 AND total > 0 AND octets <= {NO_DATA_BYTES_PER_PACKET} * total))"  # A small datagram is data.
 Pair = tuple[tuple[int, int], tuple[int, int], int, int]
+
+
+@dataclass(frozen=True)
+class NoiseLimits:
+    """From where on something is noise. A scan: in ``scan_minutes`` so many servers on one port, ports of one server, or conversations in
+    all, more than half of them fruitless; or more than ``new_servers_a_day``. Backscatter: at most so many packets."""
+
+    scan_minutes: int = SCAN_BIN_US // 60_000_000
+    scan_servers: int = SCAN_SERVERS
+    scan_ports: int = SCAN_PORTS
+    scan_conversations: int = SCAN_PAIRS
+    new_servers_a_day: int = NEW_SERVERS_A_DAY
+    backscatter_packets: int = BACKSCATTER_PACKETS
+
+    @property
+    def bin_us(self) -> int:
+        """Return the time a scan is looked for in, in microseconds."""
+        return self.scan_minutes * 60_000_000
+
+
+def limits_of(learning: Mapping[str, Any]) -> NoiseLimits:
+    """Return the limits of the site's ``learning`` settings; what is not set has its default."""
+    return NoiseLimits(**{name: int(value) for name, value in (learning.get("noise") or {}).items()})
 
 
 @dataclass(frozen=True)
@@ -72,6 +95,7 @@ def noise_in(
     *,
     declared: Iterable[str] = (),
     threats: Iterable[Threat] = (),
+    limits: NoiseLimits | None = None,
 ) -> Noise:
     """Return what is noise among the store's unicast conversations of a window.
 
@@ -90,34 +114,40 @@ def noise_in(
     ]
     counters = ["packets_out", "bytes_out", "packets_in", "bytes_in", "class", "client_port"]
     with store.window_connections(data_dir, since, until, [*names, *counters]) as connection:
-        return _noise(connection, declared, threats)
+        return _noise(connection, declared, threats, limits or NoiseLimits())
 
 
-def find_noise(connections: Any, *, declared: Iterable[str] = (), threats: Iterable[Threat] = ()) -> Noise:
+def find_noise(
+    connections: Any,
+    *,
+    declared: Iterable[str] = (),
+    threats: Iterable[Threat] = (),
+    limits: NoiseLimits | None = None,
+) -> Noise:
     """As ``noise_in`` for a table of connections."""
     with store.connect() as connection:
         connection.register("given", connections)
-        return _noise(connection, declared, threats)
+        return _noise(connection, declared, threats, limits or NoiseLimits())
 
 
-def _noise(connection: Any, declared: Iterable[str], threats: Iterable[Threat]) -> Noise:
+def _noise(connection: Any, declared: Iterable[str], threats: Iterable[Threat], limits: NoiseLimits) -> Noise:
     """Return the noise of the relation ``given``."""
     known = " OR ".join(address.range_sql(each, "client") for each in declared) or "false"
     connection.execute(
         f"""
         CREATE TABLE seen AS
         SELECT *, packets_out + packets_in AS total, bytes_out + bytes_in AS octets, ({known}) AS declared,
-            start_us // {SCAN_BIN_US} AS bin, start_us // 86400000000 AS day
+            start_us // {limits.bin_us} AS bin, start_us // 86400000000 AS day
         FROM given WHERE class IN ('unicast', 'peer')
         """
     )
-    scans = _scans(connection)
-    _scanned(connection)
+    scans = _scans(connection, limits)
+    _scanned(connection, limits)
     reasons: dict[Pair, str] = {}
     # The gravest reason stands.
     for reason, query in (
         ("probe", _probes()),
-        ("backscatter", _backscatter()),
+        ("backscatter", _backscatter(limits)),
         ("scan", f"SELECT {KEY} FROM scanned"),
     ):
         for row in connection.execute(query).fetchall():
@@ -126,7 +156,7 @@ def _noise(connection: Any, declared: Iterable[str], threats: Iterable[Threat]) 
     return Noise(scans, reasons)
 
 
-def _scans(connection: Any) -> tuple[Scan, ...]:
+def _scans(connection: Any, limits: NoiseLimits) -> tuple[Scan, ...]:
     """Make ``scanning`` (client, bin) and return the scans, ordered by client and time."""
     connection.execute(
         f"""
@@ -144,16 +174,17 @@ def _scans(connection: Any) -> tuple[Scan, ...]:
             SELECT client_hi, client_lo, bin, count(*) AS pairs, count(*) FILTER (fruitless) AS fruitless FROM pairs GROUP BY ALL
         )
         SELECT * FROM totals JOIN by_port USING (client_hi, client_lo, bin) JOIN by_server USING (client_hi, client_lo, bin)
-        WHERE (wide >= {SCAN_SERVERS} OR deep >= {SCAN_PORTS} OR pairs >= {SCAN_PAIRS}) AND 2 * fruitless > pairs
+        WHERE (wide >= {limits.scan_servers} OR deep >= {limits.scan_ports} OR pairs >= {limits.scan_conversations})
+            AND 2 * fruitless > pairs
         """
     )
     rows = connection.execute(
         "SELECT client_hi, client_lo, bin, pairs, servers, fruitless FROM scanning ORDER BY client_hi, client_lo, bin"
     ).fetchall()
-    return tuple(Scan(address.int_of(row[0], row[1]), row[2] * SCAN_BIN_US, row[3], row[4], row[5]) for row in rows)
+    return tuple(Scan(address.int_of(row[0], row[1]), row[2] * limits.bin_us, row[3], row[4], row[5]) for row in rows)
 
 
-def _scanned(connection: Any) -> None:
+def _scanned(connection: Any, limits: NoiseLimits) -> None:
     """Make ``scanned``: conversations that only ever occurred, fruitless, within a scan."""
     connection.execute(
         f"""
@@ -161,7 +192,7 @@ def _scanned(connection: Any) -> None:
         WITH met AS (
             SELECT client_hi, client_lo, server_hi, server_lo, min(day) AS first_day FROM seen GROUP BY ALL
         ), busy_days AS (
-            SELECT client_hi, client_lo, first_day AS day FROM met GROUP BY ALL HAVING count(*) > {NEW_SERVERS_A_DAY}
+            SELECT client_hi, client_lo, first_day AS day FROM met GROUP BY ALL HAVING count(*) > {limits.new_servers_a_day}
         ), marked AS (
             SELECT {", ".join(f"s.{name}" for name in KEY.split(", "))},
                 {FRUITLESS} AND NOT s.declared AND (g.bin IS NOT NULL OR (d.day IS NOT NULL AND m.first_day = s.day)) AS inside
@@ -182,14 +213,14 @@ def _probes() -> str:
     )
 
 
-def _backscatter() -> str:
+def _backscatter(limits: NoiseLimits) -> str:
     return f"""
         WITH exporters AS (
             SELECT exporter FROM seen WHERE protocol = 6 GROUP BY exporter
             HAVING count(*) FILTER (packets_out = 0 OR packets_in = 0) <= {ONE_SIDED_SHARE} * count(*)
         )
         SELECT {KEY} FROM seen WHERE protocol = 6 GROUP BY ALL
-        HAVING sum(packets_out) = 0 AND max(packets_in) <= {BACKSCATTER_PACKETS}
+        HAVING sum(packets_out) = 0 AND max(packets_in) <= {limits.backscatter_packets}
             AND bool_and(exporter IN (SELECT exporter FROM exporters))
     """
 

@@ -62,9 +62,11 @@ CONTROLS = (
     Control("dicom", 6, 11112, 6, True, False),
     Control("ssdp", 17, 1900, 17, True, False),
 )
-# DHCPv4 and v6, TFTP boot, LLMNR and mDNS excluded: only what a device needs before it has a policy of its own.
-BOOTSTRAP = {(17, 67): "dhcp", (17, 68): "dhcp", (17, 546): "dhcpv6", (17, 547): "dhcpv6", (17, 4011): "pxe"}
+# What every compiled list passes before any rule (enforce/lines.py), and nothing more: PXE, TFTP boot and the like need rules.
+BOOTSTRAP = {(17, 67): "dhcp", (17, 68): "dhcp", (17, 546): "dhcpv6", (17, 547): "dhcpv6"}
 NEIGHBOURS = range(133, 138)
+# Errors belong to other conversations (RFC 792, RFC 4443).
+ICMP_ERRORS = {1: (3, 4, 5, 11, 12), 58: (1, 2, 3, 4)}
 
 
 def related_in(
@@ -93,21 +95,31 @@ def _related(connection: Any) -> dict[Pair, str]:
     connection.register("listed", pa.Table.from_pylist(listed))
     rows = connection.execute(
         f"""
-        WITH seen AS MATERIALIZED (
-            SELECT *, row_number() OVER () AS number FROM given WHERE class IN ('unicast', 'peer', 'multicast')
-        ), sessions AS (
+        WITH sessions AS MATERIALIZED (
             SELECT s.client_hi, s.client_lo, s.server_hi, s.server_lo, s.start_us, s.end_us + {AFTER_US} AS until_us, c.name,
                 c.transport, c.back, c.on, s.client_port, s.class
-            FROM seen s JOIN controls c ON s.protocol = c.protocol AND s.server_port = c.port
-        ), dynamic AS (
-            SELECT * FROM seen WHERE protocol IN (6, 17) AND server_port >= {FIRST_DYNAMIC} AND class <> 'multicast'
-                AND NOT EXISTS (SELECT 1 FROM listed l WHERE l.protocol = seen.protocol AND l.port = seen.server_port)
+            FROM given s JOIN controls c ON s.protocol = c.protocol AND s.server_port = c.port
+            WHERE s.class IN ('unicast', 'peer', 'multicast')
+        ), pairs AS (
+            SELECT client_hi, client_lo, server_hi, server_lo FROM sessions WHERE class <> 'multicast'
+            UNION
+            SELECT server_hi, server_lo, client_hi, client_lo FROM sessions WHERE class <> 'multicast'
+        ), sockets AS (
+            SELECT DISTINCT client_hi, client_lo, client_port FROM sessions WHERE class = 'multicast'
+        ), dynamic AS MATERIALIZED (
+            SELECT *, row_number() OVER () AS number FROM given
+            WHERE protocol IN (6, 17) AND server_port >= {FIRST_DYNAMIC} AND class IN ('unicast', 'peer')
+                AND NOT EXISTS (SELECT 1 FROM listed l WHERE l.protocol = given.protocol AND l.port = given.server_port)
+                AND (EXISTS (SELECT 1 FROM pairs p WHERE (p.client_hi, p.client_lo, p.server_hi, p.server_lo)
+                        = (given.client_hi, given.client_lo, given.server_hi, given.server_lo))
+                    OR EXISTS (SELECT 1 FROM sockets p WHERE (p.client_hi, p.client_lo, p.client_port)
+                        = (given.server_hi, given.server_lo, given.server_port)))
         ), found AS (
             SELECT number, min(name) AS name FROM (
                 {" UNION ALL ".join(f"SELECT d.number, s.name FROM dynamic d JOIN sessions s ON {ends} AND {DURING}" for ends in ENDS)}
             ) AS met GROUP BY number
         )
-        SELECT {KEY}, min(name) FROM seen LEFT JOIN found USING (number) GROUP BY ALL HAVING count(*) = count(name)
+        SELECT {KEY}, min(name) FROM dynamic LEFT JOIN found USING (number) GROUP BY ALL HAVING count(*) = count(name)
         """
     ).fetchall()
     return {(address.int_of(row[0], row[1]), address.int_of(row[2], row[3]), row[4], row[5]): row[6] for row in rows}
@@ -136,7 +148,9 @@ def related_rows(
 
 
 def bootstrap(protocol: int, server_port: int) -> str:
-    """Return the name of the bootstrap protocol of a conversation (DHCP, neighbour discovery), or empty text."""
+    """Return the name of what every list passes before any rule (DHCP, neighbour discovery, ICMP errors), or empty text."""
     if protocol == 58 and server_port // 256 in NEIGHBOURS:
         return "neighbour-discovery"
+    if server_port // 256 in ICMP_ERRORS.get(protocol, ()):
+        return "icmp-error"
     return BOOTSTRAP.get((protocol, server_port), "")

@@ -9,9 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
-BOOTSTRAP_PORTS = {(17, 67), (17, 68)}
-# Errors that belong to other conversations, by protocol and type (RFC 792, RFC 4443); stateless lists pass them.
-ICMP_ERRORS = {1: (3, 4, 5, 11, 12), 58: (1, 2, 3, 4)}
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.related import bootstrap as bootstrap_name
 
 
 @dataclass(frozen=True)
@@ -35,6 +33,7 @@ class BoundRow:
     minimum_client_port: int = 0
     maximum_client_port: int = 0
     noise: str = ""
+    related: str = ""
 
 
 # What flows flags is never evidence.
@@ -109,35 +108,49 @@ class Gathered:
     candidates: Mapping[CandidateKey, Evidence]
     excluded: tuple[Excluded, ...]
     bootstrap: int
+    related: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
 
 
 def gather(rows: Iterable[BoundRow], segment_of: Mapping[str, str], network_of: Mapping[str, str]) -> Gathered:
     """Group bound rows into candidates.
 
     ``segment_of`` maps device ids to segments, ``network_of`` addresses without a device to network sets. Bootstrap traffic
-    (DHCP, ICMP errors) is counted and left to the compiler, which permits it in every list.
+    (DHCP, neighbour discovery, ICMP errors) is counted and left to the compiler, which permits it in every list. Conversations on ports
+    that a control session agreed on are no candidates of their own: a rule for such a port would miss the next. They stand among what is
+    left out with the name of their control protocol, and are counted by it and both segments.
     """
     candidates: dict[CandidateKey, Evidence] = {}
     excluded: list[Excluded] = []
+    related: dict[tuple[str, str, str], int] = {}
     bootstrap = 0
     for row in rows:
         if is_bootstrap(row):
             bootstrap += 1
             continue
         reason, to = _target(row, segment_of, network_of)
+        if to and row.related:
+            key_of = row.related, segment_of[row.client_device], to
+            related[key_of] = related.get(key_of, 0) + row.flows
+            reason = related_reason(row.related)
         if reason:
             excluded.append(Excluded(row, reason))
             continue
         key = CandidateKey(segment_of[row.client_device], to, row.protocol, row.server_port)
         candidates.setdefault(key, Evidence(key)).add(row)
-    return Gathered(candidates, tuple(excluded), bootstrap)
+    return Gathered(candidates, tuple(excluded), bootstrap, related)
+
+
+def related_reason(control: str) -> str:
+    """Return why a conversation on an agreed port is no candidate, and what a person can do about it."""
+    return (
+        f"opened on a port that a session of {control} between the same two agreed on: permit it where the point inspects {control},"
+        " or as a service of the range of ports that the server is set to"
+    )
 
 
 def is_bootstrap(row: BoundRow) -> bool:
-    """Return whether the row is DHCP or an ICMP error, which every list passes without a rule."""
-    if (row.protocol, row.server_port) in BOOTSTRAP_PORTS:
-        return True
-    return row.server_port // 256 in ICMP_ERRORS.get(row.protocol, ())
+    """Return whether the row is what every list passes without a rule."""
+    return bool(bootstrap_name(row.protocol, row.server_port))
 
 
 def _target(row: BoundRow, segment_of: Mapping[str, str], network_of: Mapping[str, str]) -> tuple[str, str]:

@@ -106,6 +106,7 @@ class Proposal:
     bootstrap: int
     findings: tuple[Finding, ...]
     unknown_services: tuple[tuple[int, int], ...] = ()
+    related: tuple[tuple[str, str, str, int], ...] = ()
 
 
 def proposed_segments(
@@ -236,6 +237,7 @@ def propose(
         gathered.bootstrap,
         tuple(findings),
         tuple(sorted(set(unknown))),
+        tuple((*key, flows) for key, flows in sorted(gathered.related.items())),
     )
 
 

@@ -23,7 +23,9 @@ class SeenConversation:
     """What the daily rollup says about one conversation over a window.
 
     ``suspect`` is empty, or ``scan`` where the client was scanning when it opened this, or ``unanswered`` where no server ever
-    answered a protocol in which one must. ``weak`` says that the direction is a guess. Times are microseconds since 1970 in UTC.
+    answered a protocol in which one must. ``weak`` says that the direction is a guess. ``related`` names the control protocol of a
+    conversation on a port that such a session agreed on, ``bootstrap`` what every list passes before any rule. Times are microseconds
+    since 1970 in UTC.
     """
 
     family: int
@@ -40,6 +42,8 @@ class SeenConversation:
     kind: str = "unicast"
     weak: bool = False
     suspect: str = ""
+    related: str = ""
+    bootstrap: str = ""
 
 
 def address_of(high: int, low: int) -> tuple[int, int]:
@@ -54,7 +58,7 @@ def seen_conversations(rows: Iterable[Mapping[str, Any]]) -> list[SeenConversati
     """Return conversations from aggregated rollup rows, ordered by client, server, protocol and port.
 
     A row has the address columns, ``protocol``, ``server_port``, ``class``, ``flows``, ``answered_flows``, ``days``, ``first_us``,
-    ``last_us``, ``minimum_client_port``, ``method`` and ``scan`` (bool, optional).
+    ``last_us``, ``minimum_client_port``, ``method``, and optionally ``scan`` (bool), ``related`` and ``bootstrap`` (texts).
     """
     made = []
     for row in rows:
@@ -81,6 +85,8 @@ def seen_conversations(rows: Iterable[Mapping[str, Any]]) -> list[SeenConversati
                 str(row["class"]),
                 int(row["method"]) >= WEAK_METHOD,
                 suspect,
+                str(row.get("related") or ""),
+                str(row.get("bootstrap") or ""),
             )
         )
     return sorted(made, key=lambda c: (c.family, c.client, c.server, c.protocol, c.server_port))

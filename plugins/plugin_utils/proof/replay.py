@@ -60,6 +60,8 @@ class CutConversation:
             "point": self.point,
             "line": self.line,
             "doubt": self.doubt,
+            "related": seen.related,
+            "bootstrap": seen.bootstrap,
         }
 
 
@@ -136,7 +138,8 @@ def replay(site: Site, lists: Sequence[PointList], history: Sequence[SeenConvers
     for seen in history:
         conversation = conversation_of(seen)
         verdict = evaluator.verdict(conversation)
-        if seen.suspect != SCAN:
+        # What the bootstrap lines are for is no use of a rule.
+        if seen.suspect != SCAN and not seen.bootstrap:
             used.update(intent.rules_for(conversation))
         if not verdict.covered:
             not_covered += 1
@@ -209,5 +212,7 @@ def replay_findings(result: Replay) -> list[Finding]:
             f" {data['last_seen']}, owner {data['owner'] or 'unknown'}) would be cut at {data['point']} by {data['line']}"
         )
         text += f" ({item.doubt})" if item.doubt else ""
+        if item.conversation.related:
+            text += f" (its port was agreed on by a session of {item.conversation.related})"
         findings.append(code.at(text))
     return findings

@@ -6,14 +6,16 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import store
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.binding import bound_rollup
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.noise import Noise, noise_in
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.noise import Noise, NoiseLimits, noise_in
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.gate import FlowGate
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.related import bootstrap, related_in
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.threats import known_threats
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import BoundRow
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.history import (
@@ -31,48 +33,58 @@ def window(data_dir: Path, days: int | None) -> date | None:
     return max(stored) - timedelta(days=days - 1)
 
 
-def noise_of(data_dir: Path, since: date | None = None, declared: Iterable[str] = ()) -> Noise:
+def noise_of(
+    data_dir: Path, since: date | None = None, declared: Iterable[str] = (), limits: NoiseLimits | None = None
+) -> Noise:
     """Return what is noise in the store; ``declared`` are networks of scanners that the site knows."""
-    return noise_in(data_dir, since, declared=declared, threats=known_threats(data_dir))
+    return noise_in(data_dir, since, declared=declared, threats=known_threats(data_dir), limits=limits)
 
 
-def recorded_history(data_dir: Path, days: int | None = None) -> list[SeenConversation]:
-    """Return one value per recorded conversation of the window, scans marked; empty where nothing is recorded."""
+def recorded_history(
+    data_dir: Path, days: int | None = None, *, engine: str = "", limits: NoiseLimits | None = None
+) -> list[SeenConversation]:
+    """Return one value per recorded conversation of the window, scans, related and bootstrap traffic marked; empty where nothing is
+    recorded. ``engine`` is what sums the rollup (``microseg_flow_engine``)."""
     since = window(data_dir, days)
     if not store.stored_days(data_dir):
         return []
-    scans = noise_of(data_dir, since).of("scan")
-    merged: dict[tuple[Any, ...], dict[str, Any]] = {}
-    for row in store.rollup(data_dir, since).to_pylist():
-        key = tuple(
-            row[name]
-            for name in ("client_hi", "client_lo", "server_hi", "server_lo", "protocol", "server_port", "class")
-        )
-        known = merged.setdefault(key, {**row, "flows": 0, "answered_flows": 0, "days": set()})
-        known["flows"] += row["flows"]
-        known["answered_flows"] += row["answered_flows"]
-        known["days"].add(row["day"])
-        known["first_us"] = min(known["first_us"], row["first_us"])
-        known["last_us"] = max(known["last_us"], row["last_us"])
-        known["method"] = min(known["method"], row["method"])
-        known["minimum_client_port"] = min(known["minimum_client_port"], row["minimum_client_port"])
-        pair = address_of(row["client_hi"], row["client_lo"]), address_of(row["server_hi"], row["server_lo"])
-        known["scan"] = (*pair, row["protocol"], row["server_port"]) in scans
-    return seen_conversations({**row, "days": len(row["days"])} for row in merged.values())
+    scans = noise_of(data_dir, since, limits=limits).of("scan")
+    related = related_in(data_dir, since)
+    with FlowGate(data_dir, since, engine=engine) as gate:
+        rows = gate.conversations().to_pylist()
+    for row in rows:
+        pair = _pair(row)
+        row["scan"] = pair in scans
+        row["related"] = related.get(pair, "")
+        row["bootstrap"] = bootstrap(row["protocol"], row["server_port"])
+    return seen_conversations(rows)
 
 
-def bound_rows(data_dir: Path, days: int | None = None, declared: Iterable[str] = ()) -> tuple[list[BoundRow], Noise]:
+def _pair(row: Mapping[str, Any]) -> tuple[tuple[int, int], tuple[int, int], int, int]:
+    client, server = (address_of(row[f"{end}_hi"], row[f"{end}_lo"]) for end in ("client", "server"))
+    return client, server, row["protocol"], row["server_port"]
+
+
+def bound_rows(
+    data_dir: Path,
+    days: int | None = None,
+    declared: Iterable[str] = (),
+    *,
+    engine: str = "",
+    limits: NoiseLimits | None = None,
+) -> tuple[list[BoundRow], Noise]:
     """Return the window's daily rollup rows bound to devices by time, and the noise among them.
 
     Binding is the flows room's interval join (facts/flows.md section 5: never a static map); an address that several devices held
     at the time is bound to none.
     """
     since = window(data_dir, days)
-    report = noise_of(data_dir, since, declared)
+    report = noise_of(data_dir, since, declared, limits)
+    related = related_in(data_dir, since)
     rows = []
-    for row in bound_rollup(data_dir, since).to_pylist():
-        client = address_of(row["client_hi"], row["client_lo"])
-        server = address_of(row["server_hi"], row["server_lo"])
+    for row in bound_rollup(data_dir, since, engine=engine).to_pylist():
+        pair = _pair(row)
+        client, server = pair[:2]
         rows.append(
             BoundRow(
                 day=row["day"],
@@ -91,7 +103,8 @@ def bound_rows(data_dir: Path, days: int | None = None, declared: Iterable[str] 
                 last_us=row["last_us"],
                 minimum_client_port=row["minimum_client_port"] or 0,
                 maximum_client_port=row["maximum_client_port"] or 0,
-                noise=report.reasons.get((client, server, row["protocol"], row["server_port"]), ""),
+                noise=report.reasons.get(pair, ""),
+                related=related.get(pair, ""),
             )
         )
     return rows, report

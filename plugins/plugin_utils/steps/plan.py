@@ -21,6 +21,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan imp
     write_plan,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import Compiled
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.noise import limits_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.impact import impact
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.html import plan_html
@@ -51,7 +52,7 @@ def run_plan(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str, 
             snapshots,
             policy_commit=commit,
             members_sha256=members_sha256(paths),
-            effect=effect_of(gate.site, gate.compiled, snapshots, paths),
+            effect=effect_of(gate.site, gate.compiled, snapshots, paths, values.get("engine") or ""),
             prune=bool(values.get("prune")),
             pending=pushes_pending(paths.journal),
         )
@@ -66,10 +67,17 @@ def members_sha256(paths: Paths) -> str:
     return sha256_of_file(lock) if lock.exists() else ""
 
 
-def effect_of(site: Site, compiled: Compiled, snapshots: Mapping[str, Snapshot], paths: Paths) -> dict[str, Any]:
+def effect_of(
+    site: Site, compiled: Compiled, snapshots: Mapping[str, Snapshot], paths: Paths, engine: str = ""
+) -> dict[str, Any]:
     """Return what the change does to recorded and to never-seen conversations, at the targets that were read."""
     read = [listing for listing in compiled.lists if listing.host in snapshots]
-    made = impact(site, lists_in_force(read, snapshots), read, recorded_history(paths.data))
+    made = impact(
+        site,
+        lists_in_force(read, snapshots),
+        read,
+        recorded_history(paths.data, engine=engine, limits=limits_of(site.learning)),
+    )
     return {**made.as_dict(), "sentence": made.sentence()}
 
 

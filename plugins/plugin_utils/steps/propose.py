@@ -19,7 +19,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files impo
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError, errors_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import addresses_of
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.noise import Noise
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.noise import Noise, limits_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn import codes as learn_codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import BoundRow
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.propose import (
@@ -69,7 +69,13 @@ def run_propose(values: dict[str, Any]) -> dict[str, Any]:
     found: list[Finding] = [*(f for f in loaded.findings if f.code != NO_LOCK.number), *findings]
     segment_of = {d["device"]: name for name, entry in lock["segments"].items() for d in entry["devices"]}
     names = {str(device["id"]): _name_of(device) for device in register["devices"]}
-    rows, scans = bound_rows(paths.data, values.get("window_days"), _declared_scanners(site))
+    rows, scans = bound_rows(
+        paths.data,
+        values.get("window_days"),
+        _declared_scanners(site),
+        engine=values.get("engine") or "",
+        limits=limits_of(site.learning),
+    )
     proposal = propose(site, segments, segment_of, _networks_of(site, rows), names, rows)
     found += [*proposal.findings, *_scan_findings(scans, rows, names), *_device_findings(register, segment_of, names)]
     changes = _write(paths, segments, proposal, lock, dry_run)
@@ -252,6 +258,7 @@ def _content(
         "rules": [rule.as_dict() for rule in proposal.rules],
         "review": [item.as_dict() for item in proposal.review],
         "bootstrap_rows": proposal.bootstrap,
+        "related": [dict(zip(("control", "client", "to", "flows"), each, strict=True)) for each in proposal.related],
         "files": sorted(changes),
     }
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.noise import limits_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.replay import replay, replay_findings
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.arguments import paths_of, today_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.history import recorded_history
@@ -17,7 +18,13 @@ def run_replay(values: dict[str, Any]) -> dict[str, Any]:
     """Return what the compiled policy would do to every recorded conversation of the window."""
     paths = paths_of(values)
     sound = sound_site(paths, today_of(values))
-    made = replay(sound.site, sound.compiled.lists, recorded_history(paths.data, values.get("window_days")))
+    seen = recorded_history(
+        paths.data,
+        values.get("window_days"),
+        engine=values.get("engine") or "",
+        limits=limits_of(sound.site.learning),
+    )
+    made = replay(sound.site, sound.compiled.lists, seen)
     data = made.as_dict()
     legitimate = len(made.legitimate_cuts())
     summary = (

@@ -14,6 +14,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files impo
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, errors_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import Compiled
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.noise import limits_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.check import load_checked
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.effective import effective_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
@@ -44,7 +45,7 @@ class Gate:
     content: dict[str, Any]
 
 
-def run_gate(paths: Paths, today: date, with_replay: bool) -> Gate:
+def run_gate(paths: Paths, today: date, with_replay: bool, engine: str = "") -> Gate:
     """Check the policy directory and, where its documents are sound, compile and prove it."""
     loaded = load_checked(paths.policy, today)
     site, findings = loaded.site, loaded.findings
@@ -78,7 +79,9 @@ def run_gate(paths: Paths, today: date, with_replay: bool) -> Gate:
         "expectations": [asdict(item) for item in expectations],
     }
     if with_replay:
-        replayed = replay(site, compiled.lists, recorded_history(paths.data))
+        replayed = replay(
+            site, compiled.lists, recorded_history(paths.data, engine=engine, limits=limits_of(site.learning))
+        )
         found += replay_findings(replayed)
         found += workflow_findings(site, replayed)
         content["replay"] = replayed.as_dict()
@@ -88,7 +91,7 @@ def run_gate(paths: Paths, today: date, with_replay: bool) -> Gate:
 def run_validate(values: dict[str, Any]) -> dict[str, Any]:
     """Run the gate, write validate.json and validate.md, and return the result with a one-line ``summary``."""
     paths = paths_of(values)
-    gate = run_gate(paths, today_of(values), bool(values.get("replay", True)))
+    gate = run_gate(paths, today_of(values), bool(values.get("replay", True)), values.get("engine") or "")
     made = result("validate", gate.findings, commit_name(paths.policy), **gate.content)
     made["summary"] = _summary(made)
     write_json(paths.output / "validate.json", made)
