@@ -7,7 +7,8 @@ The rules stand in facts/flows.md section 5; the first that speaks decides, and 
 
 0 the exporter says so; 1 a handshake packet, an ICMP request, or a group or broadcast address as target; 2 SYN from both ends and
 start times that differ by more than the clock's step; 3 the end was proved a server before; 4 the operator says so; 5 the end has
-many peer sockets; 6 a port of the list; 7 exactly one port at or above 32768; 8 same port at both ends, or no ports; 9 the lower port.
+many peer sockets; 6 a port of the list; 7 exactly one port at or above 32768; 8 same port at both ends, or no ports; 9 a guess: the end
+that spoke first more often, where the times differ by more than the clock's step, else the one with the higher port.
 
 Conversations oriented by 5 or weaker keep a direction that the store already has, unless the new method is stronger.
 """
@@ -153,14 +154,18 @@ def _evidence(connection: Any) -> None:
         ) GROUP BY ALL
         """
     )
-    # Peers have no direction of their own; one is chosen for the pair, by who spoke first most often, so that it does not flip.
+    # Peers have no direction of their own; one is chosen for the pair, by who spoke first most often, so that it does not flip. For a
+    # guess the same is asked of the two sockets: in whole captures who is seen first is hardly ever wrong (facts/flows.md section 5), and where
+    # packets are missing it is as much chance as the ports are.
     connection.execute(
-        """
+        f"""
         CREATE TABLE peer_sides AS
         SELECT a_hi, a_lo, b_hi, b_lo, a_port, b_port, protocol,
             sum(CASE WHEN b_start IS NULL OR (a_start, a_place) < (b_start, b_place) THEN 1
-                     WHEN a_start IS NULL OR (b_start, b_place) < (a_start, a_place) THEN -1 ELSE 0 END) >= 0 AS a_first
-        FROM direct WHERE method IS NULL AND a_port = b_port GROUP BY ALL
+                     WHEN a_start IS NULL OR (b_start, b_place) < (a_start, a_place) THEN -1 ELSE 0 END) >= 0 AS a_first,
+            sum(CASE WHEN b_start - a_start > step_us THEN 1 WHEN a_start - b_start > step_us THEN -1
+                     ELSE 0 END) AS earlier
+        FROM direct WHERE method IS NULL AND (a_port >= {EPHEMERAL}) = (b_port >= {EPHEMERAL}) GROUP BY ALL
         """
     )
 
@@ -190,7 +195,7 @@ def _decide(connection: Any) -> None:
                 EXISTS (SELECT 1 FROM hints h WHERE h.protocol = d.protocol AND d.b_port BETWEEN h.first AND h.last
                     AND d.b_hi BETWEEN h.first_hi AND h.last_hi
                     AND (h.first_hi < h.last_hi OR d.b_lo BETWEEN h.first_lo AND h.last_lo)) AS b_hint,
-                p.a_first
+                p.a_first, coalesce(p.earlier, 0) AS earlier
             FROM direct d
             LEFT JOIN endpoints ea ON (ea.hi, ea.lo, ea.port, ea.protocol) = (d.a_hi, d.a_lo, d.a_port, d.protocol)
             LEFT JOIN endpoints eb ON (eb.hi, eb.lo, eb.port, eb.protocol) = (d.b_hi, d.b_lo, d.b_port, d.protocol)
@@ -219,6 +224,7 @@ def _decide(connection: Any) -> None:
                      WHEN b_degree >= {MINIMUM_DEGREE} AND b_degree >= 2 * a_degree THEN true
                      WHEN coalesce(a_rank, 99) <> coalesce(b_rank, 99) THEN coalesce(b_rank, 99) < coalesce(a_rank, 99)
                      WHEN (a_port >= {EPHEMERAL}) <> (b_port >= {EPHEMERAL}) THEN a_port >= {EPHEMERAL}
+                     WHEN earlier <> 0 THEN earlier > 0
                      ELSE b_port < a_port END AS a_is_client
             FROM known
         ), remembered AS (
