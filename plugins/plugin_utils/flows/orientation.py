@@ -155,8 +155,8 @@ def _evidence(connection: Any) -> None:
         """
     )
     # Peers have no direction of their own; one is chosen for the pair, by who spoke first most often, so that it does not flip. For a
-    # guess the same is asked of the two sockets: in whole captures who is seen first is hardly ever wrong (facts/flows.md section 5), and where
-    # packets are missing it is as much chance as the ports are.
+    # guess the same is asked of the two sockets: in whole captures who is seen first is hardly ever wrong (facts/flows.md section 5),
+    # and where packets are missing it is as much chance as the ports are.
     connection.execute(
         f"""
         CREATE TABLE peer_sides AS

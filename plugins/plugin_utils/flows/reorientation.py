@@ -96,7 +96,9 @@ def _load(connection: Any, files: Sequence[Path]) -> None:
     connection.execute(
         f"""
         CREATE TABLE wholes AS
-        SELECT number, exporter, protocol, {ends}, start_us, end_us, coalesce(step_us, 1) AS step_us, 0 AS origin, 1 AS a_packets, 1 AS b_packets, {times},
+        SELECT number, exporter, protocol, {ends}, start_us, end_us,
+            coalesce(step_us, 1) AS step_us, 0 AS origin, 1 AS a_packets, 1 AS b_packets,
+            {times},
             0 AS a_flags, 0 AS b_flags, false AS a_pure, false AS b_pure, false AS a_syn_ack, false AS b_syn_ack,
             CASE WHEN method <= {DIRECT} AND forward THEN 1 ELSE 0 END AS a_opened, 0 AS a_answers,
             CASE WHEN method <= {DIRECT} AND NOT forward THEN 1 ELSE 0 END AS b_opened, 0 AS b_answers,
