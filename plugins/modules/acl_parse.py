@@ -71,6 +71,23 @@ EXAMPLES = r"""
     - {platform: asa, text: "access-list OUTSIDE_IN extended permit tcp any host 192.0.2.10 eq https"}
     - {platform: nxos, text: "ip access-list PUMPS\n  10 permit tcp 10.20.0.0/24 192.0.2.10/32 eq 443"}
   loop_control: {label: "{{ item.platform }}"}
+
+- name: Which security group lists stand in which cells, from show cts role-based permissions
+  segwright.microseg.acl_parse:
+    platform: sgacl
+    text: |
+      sw1#show cts role-based permissions
+      IPv4 Role-based permissions default:
+              Permit IP-00
+      IPv4 Role-based permissions from group 10:Pumps to group 20:Gateway (monitored):
+              PUMP_GW-01
+              Deny IP-00
+      RBACL Monitor All for Dynamic Policies : FALSE
+  register: matrix
+
+- name: Cells that only count
+  ansible.builtin.debug:
+    msg: "{{ matrix.cells | selectattr('monitored') | map(attribute='sgacls') | list }}"
 """
 
 RETURN = r"""
@@ -121,6 +138,45 @@ acls:
     round_trip:
       description: Whether the list was understood whole and, written anew, has the same meaning for all packets.
       type: bool
+cells:
+  description:
+    - Cells of the matrix, where the text of platform V(sgacl) is what C(show cts role-based permissions) prints; empty for any other text.
+      C(acls) is empty then, since such a text names lists and does not hold them.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    family:
+      description: V(4) or V(6).
+      type: int
+    default:
+      description: Whether this is the default cell; the groups are absent then.
+      type: bool
+    source_group:
+      description: Tag of the source; V(0) is unknown.
+      type: int
+    source_name:
+      description: Its name, empty where the device prints none.
+      type: str
+    destination_group:
+      description: Tag of the destination.
+      type: int
+    destination_name:
+      description: Its name.
+      type: str
+    sgacls:
+      description: Names of the lists in order, with the generation that the device appends.
+      type: list
+      elements: str
+    configured:
+      description: Whether it was typed on the device, not downloaded.
+      type: bool
+    monitored:
+      description: Whether it is counted and not enforced.
+      type: bool
+    line:
+      description: Line in the text, from 1.
+      type: int
 opaque:
   description: All lines that were not understood, with the name of their list.
   returned: success

@@ -42,6 +42,24 @@ def test_parse_result() -> None:
     ]
 
 
+def test_cells_of_a_matrix() -> None:
+    text = (
+        "sw1#show cts role-based permissions\nIPv4 Role-based permissions default:\n        Permit IP-00\n"
+        "IPv4 Role-based permissions from group 10:Infusion Pumps to group Unknown (configured) (monitored):\n        PUMP_GW-01\n"
+        "        Deny IP-00\nsomething else\n"
+    )
+    found = parse_result("sgacl", text)
+    json.dumps(found)
+    assert [(cell["default"], cell["sgacls"], cell["monitored"]) for cell in found["cells"]] == [
+        (True, ["Permit IP-00"], False), (False, ["PUMP_GW-01", "Deny IP-00"], True),
+    ]  # fmt: skip
+    cell = found["cells"][1]
+    assert (cell["source_group"], cell["source_name"], cell["destination_group"]) == (10, "Infusion Pumps", 0)
+    assert [line["text"] for line in found["opaque"]] == ["something else"]
+    assert (found["acls"], found["round_trip"]) == ([], False)
+    assert parse_result("sgacl", "permit tcp dst eq 443\ndeny ip\n")["cells"] == []
+
+
 def test_compare_result() -> None:
     first = {"platform": "dacl", "text": "permit tcp any host 10.0.0.1 eq 443"}
     second = {

@@ -171,7 +171,7 @@ def _address(line: Tokens, objects: Objects) -> tuple[Part, ...]:
         name = line.take()
         if not _FQDN.match(name):
             raise NotUnderstood(f"{name!r} is not a name")
-        line.take_if("(unresolved)")
+        line.take_if("(unresolved)", "(resolved)")
         return (Part(0, None, f"fqdn {name}"),)
     if not word:
         raise NotUnderstood("the line ends too early")
@@ -262,7 +262,7 @@ def _destination(line: Tokens, services: tuple[Service, ...], side: _Side, objec
             if detail is None:
                 side.conditions += (f"messages object-group {name}",)
         else:
-            detail = take_message(line, asa_names.ICMPV6_MESSAGES if ipv6 else asa_names.ICMP_MESSAGES)
+            detail = take_message(line, asa_names.ICMPV6_MESSAGES if ipv6 else asa_names.ICMP_MESSAGES, coded=True)
         return (Service(icmp[0].protocol, detail=detail),)
     if line.take_if("object-group"):
         _group_ports(line.take_name(), services, side, objects, "destination")

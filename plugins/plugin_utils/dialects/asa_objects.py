@@ -324,7 +324,7 @@ def service_words(words: Tokens) -> list[Service]:
     numbers = frozenset(number for number in protocols if number is not None)
     if numbers & {ICMP, ICMPV6}:
         table = asa_names.ICMPV6_MESSAGES if ICMPV6 in numbers else asa_names.ICMP_MESSAGES
-        return [Service(protocols[0], detail=take_message(words, table))]
+        return [Service(protocols[0], detail=take_message(words, table, coded=True))]
     sides: list[IntervalSet | None] = [None, None]
     if numbers and numbers <= set(asa_names.PORT_NAMES):
         names = asa_names.port_names(numbers)

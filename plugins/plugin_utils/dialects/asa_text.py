@@ -20,7 +20,12 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_text import checked_lines
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_values import NotUnderstood
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import Ace, Opaque, ParsedAcl
-from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.terminal import Prompts, left_out
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.terminal import (
+    WIDTH,
+    Prompts,
+    cut_name,
+    left_out,
+)
 
 _HEADER = re.compile(
     r"access-list (?P<name>\S+?); (?P<elements>\d+) elements?(?:; name hash: 0x[0-9a-f]+)?(?: \(dynamic\))?\Z"
@@ -45,7 +50,6 @@ _CONTINUATION = re.compile(
     r"(?:any[46]?|host|object|object-group|eq|neq|gt|lt|range|log|interval|inactive|\d[\d./:]*|informational|alerts|0x[0-9a-f]+)(?:\s|\Z)|\(hitcnt="
 )
 _MAYBE = re.compile(r"(?:time-range|interface) ")
-_WIDTH = 70  # a line shorter than this was not wrapped: the narrowest terminal in use has 80 columns
 _PROTOCOLS = {"tcp": (6,), "udp": (17,), "tcp-udp": (6, 17)}
 _KINDS = ("extended", "standard", "webtype", "ethertype", "advanced", "remark")
 
@@ -206,7 +210,9 @@ class _Reader:
             return
         self._block = None
         if last is not None and (
-            (_CONTINUATION.match(text) and not _BLOCK.match(text)) or (length >= _WIDTH and _MAYBE.match(text))
+            (_CONTINUATION.match(text) and not _BLOCK.match(text))
+            or (length >= WIDTH and _MAYBE.match(text))
+            or cut_name(length, text)
         ):
             last.opaque.append(Opaque(number, text, "it may be the rest of the line before"))
             return

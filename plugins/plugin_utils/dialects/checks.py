@@ -20,6 +20,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.reply_
     check_reply_list,
     reply_dict,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.sgacl_cells import (
+    cell_dict,
+    has_cells,
+    read_cells,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.anomalies import (
     REMOVABLE,
     Anomaly,
@@ -39,13 +44,27 @@ _WRITERS = {
 
 
 def parse_result(platform: str, text: str) -> dict[str, Any]:
-    """Return ``acls`` (name, kind, entries, opaque, ends) and ``round_trip``: all lists understood and rendered to the same."""
+    """Return ``acls`` (name, kind, entries, opaque, ends) and ``round_trip``: all lists understood and rendered to the same.
+
+    Of ``show cts role-based permissions`` (platform sgacl) it is ``cells``: which SGACLs stand between which groups.
+    """
     check_text(platform, text)
+    if platform == "sgacl" and has_cells(text):
+        cells, unknown = read_cells(text)
+        opaque = [{"acl": "", **_opaque_dict(line)} for line in unknown]
+        return {
+            "changed": False,
+            "acls": [],
+            "cells": [cell_dict(cell) for cell in cells],
+            "opaque": opaque,
+            "round_trip": False,
+        }
     found = registry.parse(platform, text)
     acls = [_acl_dict(platform, item) for item in found]
     return {
         "changed": False,
         "acls": acls,
+        "cells": [],
         "opaque": [{"acl": item.name, **_opaque_dict(line)} for item in found for line in item.opaque],
         "round_trip": bool(acls) and all(item["round_trip"] for item in acls),
     }

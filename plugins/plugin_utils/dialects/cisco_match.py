@@ -106,12 +106,15 @@ def message_set(kind: int, code: int | None) -> IntervalSet:
     return IntervalSet(((low, high),))
 
 
-def take_message(line: Tokens, table: Mapping[str, Message]) -> IntervalSet | None:
-    """Return the ICMP messages named next, as a word or as type and code; None when none is."""
+def take_message(line: Tokens, table: Mapping[str, Message], coded: bool = False) -> IntervalSet | None:
+    """Return the ICMP messages named next, as a word or as type and code; None when none is. ``coded``: a code may follow a word."""
     word = line.peek()
     if word in table:
         line.take()
-        return message_set(*table[word])
+        kind, code = table[word]
+        if coded and code is None and _byte(line.peek()):
+            code = int(line.take())
+        return message_set(kind, code)
     if not _byte(word):
         return None
     kind = int(line.take())

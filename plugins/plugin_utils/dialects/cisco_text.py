@@ -29,6 +29,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model 
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.terminal import (
     REMOVAL,
+    WIDTH,
+    LongRemark,
     Prompts,
     left_out,
     without_pager,
@@ -57,9 +59,8 @@ _CONTINUATION = re.compile(
     re.IGNORECASE,
 )
 _COMMAND = re.compile(r"(?:object-group|time-range)\s", re.IGNORECASE)  # begins a line of a configuration too
-_WIDTH = 70  # a line shorter than this was not wrapped: the narrowest terminal in use has 80 columns
 FOREIGN = "a kind of list that is not modelled"
-_LOG_TAG = re.compile(r"(?<=\blog) \(tag = [^()\s]+\)")
+_LOG_TAG = re.compile(r"(?<=\blog) \((?:tag|hash) = [^()\s]+\)")
 _AFTER = re.compile(r"\ssequence\s+(\d{1,10})\s*\Z")
 _NOISE = re.compile(
     r"[\w.:/@()-]+[#>]\s*(?:\S.*)?\Z|Load for five secs|Time source is|Building configuration|Current configuration|Last configuration|"
@@ -139,7 +140,7 @@ class _Draft:
 
     def is_rest(self, entry: str, text: str) -> bool:
         """Return whether a line may be the rest of the entry before it, which a terminal wrapped: it begins like one, or completes it."""
-        if _COMMAND.match(text) and len(entry) < _WIDTH:
+        if _COMMAND.match(text) and len(entry) < WIDTH:
             return False
         return bool(_CONTINUATION.match(text)) or any(self._understands(f"{entry}{gap}{text}") for gap in (" ", ""))
 
@@ -177,11 +178,14 @@ class _Draft:
         return compare(first_match_list(self.aces), first_match_list(kept)).equal
 
     def _disordered(self) -> bool:
-        last, line = -1, 0
+        """Return whether the device would keep the entries in another order: one without a number gets the last one plus ten."""
+        if all(ace.sequence is None for ace in self.aces):
+            return False
+        last, line = 0, 0
         for ace in self.aces:
-            number = ace.sequence
-            if number is None or ace.line == line:
+            if ace.line == line:
                 continue
+            number = last + 10 if ace.sequence is None else ace.sequence
             if number <= last:
                 return True
             last, line = number, ace.line
@@ -234,6 +238,7 @@ class _Reader:
         self._strange: list[tuple[int, str]] = []  # unknown lines since the last list ended
         self._last: tuple[_Draft | None, str] | None = None  # the entry that is the line before, and its list
         self._prompts = Prompts()
+        self._remarks = LongRemark()
         self._numbered: dict[str, _Draft] = {}
         self._configured: dict[tuple[str, str], _Draft] = {}
 
@@ -242,14 +247,18 @@ class _Reader:
         text = line.strip()
         match = _ACE.match(text)
         if match is not None:
+            remark = (match[4] or "").lower() == "remark"
+            if self._remarks.entry(line, remark) and self._current is not None:
+                self._current.opaque.append(Opaque(number, text, "it may be the rest of the remark before"))
             if self._current is not None:
                 if self._current.flat is None:
                     self._current.flat = len(line) - len(line.lstrip()) <= self._current.indent
                 self._current.add(number, text, match)
             else:
                 self._entry(number, text)
-            self._last = None if (match[4] or "").lower() == "remark" else (self._current, text)
+            self._last = None if remark else (self._current, text)
             return
+        self._remarks.other()
         last, self._last = self._last, None
         if not text:
             return
@@ -300,7 +309,9 @@ class _Reader:
         if numbered:
             self._numbered_line(number, text, numbered["name"], numbered["rest"])
             return True
-        removed = re.match(r"no (?:ip(?:v6)? )?access-list (?:(?:extended|standard|role-based) )?(\S+)", text)
+        removed = re.match(
+            r"(?:no|default) (?:ip(?:v6)? )?access-list (?:(?:extended|standard|role-based) )?(\S+)", text
+        )
         if removed:
             for key in [key for key in self._configured if key[1] == removed[1]]:
                 draft = self._configured.pop(key)

@@ -24,6 +24,12 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.nft_ru
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
 
+# What nft prints of each object (libnftables-json(5)); another key may change what the object means ("flags": ["dormant"]).
+_KEYS = {
+    "table": frozenset(("family", "name", "handle", "comment")),
+    "chain": frozenset(("family", "table", "name", "handle", "type", "hook", "prio", "policy", "comment")),
+    "rule": frozenset(("family", "table", "chain", "handle", "expr", "comment", "index")),
+}
 HOOK = {"type": "filter", "hook": "forward", "prio": 0}
 
 _GOTOS: list[list[dict[str, Any]]] = [
@@ -114,10 +120,19 @@ def read(value: Any) -> list[ParsedAcl]:
             if body.get("json_schema_version") != 1:
                 raise NotUnderstood("the JSON schema version is not 1")
         elif kind == "table":
+            if body["name"] in tables:
+                raise NotUnderstood(f"the table {body['name']!r} stands twice")
             tables[body["name"]] = TableDraft(body["name"], body.get("family", ""))
+            _check_keys(tables[body["name"]], place, kind, body)
         else:
             _object(tables, place, kind, body)
     return [table.done() for table in tables.values()]
+
+
+def _check_keys(table: TableDraft, place: int, kind: str, body: dict[str, Any]) -> None:
+    unknown = sorted(set(body) - _KEYS.get(kind, frozenset(body)))
+    if unknown:
+        table.refuse(place, json.dumps(body, sort_keys=True), f"{kind} with {', '.join(unknown)}")
 
 
 def _object(tables: dict[str, TableDraft], place: int, kind: str, body: Any) -> None:
@@ -125,6 +140,7 @@ def _object(tables: dict[str, TableDraft], place: int, kind: str, body: Any) -> 
     if table is None:
         raise NotUnderstood(f"a {kind} without its table")
     shown = json.dumps(body, sort_keys=True)
+    _check_keys(table, place, kind, body)
     if kind == "chain" and body.get("name") == LATER_CHAIN and not set(HOOK) & set(body) and not table.later_declared:
         table.later_declared = True
     elif kind == "chain":

@@ -25,6 +25,10 @@ STATELESS_CHAIN, LATER_CHAIN = "sw_stateless", "sw_later"
 # The 13 offset bits of the IPv4 fragment field (RFC 791), the IPv6 fragment header's (RFC 8200 section 4.5).
 TO_LATER = (f"ip frag-off & {0x1FFF} != 0 goto {LATER_CHAIN}", f"frag frag-off != 0 goto {LATER_CHAIN}")
 
+_ICMP = IntervalSet.single(
+    1
+)  # of IPv6: "meta l4proto icmp" would be listed without its family, so the printer writes the other form
+
 
 @dataclass
 class RuleDraft:
@@ -43,6 +47,8 @@ class RuleDraft:
         if subject == "meta nfproto":
             self._family({2: 4, 10: 6}.get(values.pairs[0][0], 0) if values.size == 1 else 0)
         elif subject in ("meta l4proto", "ip protocol", "ip6 nexthdr"):
+            if subject == "ip6 nexthdr" and values != _ICMP:
+                raise NotUnderstood("ip6 nexthdr is the first header only; meta l4proto looks behind extension headers")
             if subject != "meta l4proto":
                 self._family(4 if head == "ip" else 6)
             self._protocol(values)

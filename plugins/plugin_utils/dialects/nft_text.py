@@ -22,6 +22,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.interva
 
 _TOKEN = re.compile(r'"[^"]*"|[{}(),|&]|==|!=|[^\s{}(),|&"]+')
 _TABLE = re.compile(r"table (\w+) (\w+) \{\Z")
+_BEFORE = re.compile(r"(?P<word>table|delete table|destroy table|add table) inet (?P<name>\w+)\Z")
 _CHAIN = re.compile(r"chain (\w+) \{\Z")
 _HOOK = re.compile(r"type filter hook forward priority (?:filter|0); policy (accept|drop);\Z")
 _ESTABLISHED = re.compile(r"ct state (?:established,related|\{ established, related \}|0x2,0x4) accept\Z")
@@ -47,8 +48,12 @@ def read(rows: list[str]) -> list[ParsedAcl]:
             if match:
                 tables.append(TableDraft(match[2], match[1]))
                 depth = 1
-            elif not re.match(r"(?:table|delete table|destroy table|add table) inet \w+\Z", text):
+            elif not (gone := _BEFORE.match(text)):
                 raise NotUnderstood(f"line {number}: {text[:80]!r}")
+            elif gone["word"] in ("delete table", "destroy table"):
+                for table in tables:  # the printer's "delete table" stands before the table, to replace it
+                    if table.name == gone["name"]:
+                        table.refuse(number, text, "the table is removed later in the same text")
         elif text == "}":
             depth -= 1
         elif depth == 1:

@@ -22,7 +22,13 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_values import NotUnderstood
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import Ace, Opaque, ParsedAcl
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.nxos_ace import Groups, address_set, parse_ace
-from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.terminal import REMOVAL, Prompts, left_out
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.terminal import (
+    REMOVAL,
+    LongRemark,
+    Prompts,
+    cut_name,
+    left_out,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
 
 _CONFIG = re.compile(r"(?P<kind>ip|ipv6|mac|arp|cts role-based) access-list (?P<name>\S+)\Z")
@@ -215,6 +221,8 @@ class _Reader:
         self._named: dict[str, dict[str, _Draft]] = {}  # the first list of a name and kind
         self._current: _Draft | None = None
         self._prompts = Prompts()
+        self._remarks = LongRemark()
+        self._length = 0  # of the entry that is the line before
         self._before: tuple[int, str] | None = None  # the last unknown line outside of a list
         self._group: _GroupDraft | None = None
         self._groups: list[_GroupDraft] = []
@@ -246,10 +254,16 @@ class _Reader:
                 return
             self._group = None
         entry = _ACE.match(text)
+        if not entry:
+            self._remarks.other()
         if entry:
+            if self._remarks.entry(line, entry["body"][:6].lower() == "remark") and self._current is not None:
+                self._current.opaque.append(Opaque(number, text, "it may be the rest of the remark before"))
             self._entry(number, text, entry)
+            self._length = len(line.rstrip())
         elif self._current is not None:
             self._inside(number, text, indent, self._current)
+            self._length = 0
         elif not _NOISE.match(text):
             self._before = (number, text)
 
@@ -273,7 +287,13 @@ class _Reader:
             self._current = None
         elif hole := left_out(number, text):
             draft.opaque.append(hole)
-        elif indent > draft.indent or text[0].isdigit() or _CONTINUATION.match(text) or REMOVAL.match(text):
+        elif (
+            indent > draft.indent
+            or text[0].isdigit()
+            or _CONTINUATION.match(text)
+            or REMOVAL.match(text)
+            or cut_name(self._length, text)
+        ):
             draft.opaque.append(Opaque(number, text, "a line inside the list that is not an entry"))
         else:
             self._current = None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_text import checked_lines
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import Opaque
@@ -43,6 +44,27 @@ class Cell:
     configured: bool = False
     monitored: bool = False
     line: int = 0
+
+
+def has_cells(text: str) -> bool:
+    """Return whether a text has the header of a cell, as ``show cts role-based permissions`` prints it."""
+    return "ole-based permissions " in text and any(
+        _CELL.match(line.strip()) for line in checked_lines(text) if len(line) <= LONGEST and "ermissions" in line
+    )
+
+
+def cell_dict(cell: Cell) -> dict[str, Any]:
+    """Return a cell as a JSON-like dict; ``default`` instead of groups for the default cell."""
+    groups: dict[str, Any] = {"default": True}
+    if cell.source is not None:
+        groups = {
+            "source_group": cell.source, "destination_group": cell.destination, "source_name": cell.source_name,
+            "destination_name": cell.destination_name, "default": False,
+        }  # fmt: skip
+    return {
+        "family": cell.family, **groups, "sgacls": list(cell.sgacls), "configured": cell.configured, "monitored": cell.monitored,
+        "line": cell.line,
+    }  # fmt: skip
 
 
 def read_cells(text: str) -> tuple[list[Cell], list[Opaque]]:

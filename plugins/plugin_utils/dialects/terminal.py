@@ -11,6 +11,7 @@ from typing import Protocol
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import Opaque
 
+WIDTH = 70  # a line shorter than this was not wrapped: the narrowest terminal in use has 80 columns
 # "SW(config-ext-nacl)#no 10", "SW(config)#ip access-list extended X", "asa(config)# access-list X extended permit ip any any"
 _TYPED = re.compile(
     r"[\w.:/@-]+\(config[\w-]*\)#\s*(?P<command>(?:(?:no|default|clear configure)\s+)?"
@@ -32,6 +33,18 @@ _MORE = re.compile(
 _QUIT = re.compile(r"(?:--More--|<--- More --->)(?=[\s\x08]*(?:\Z|[\w.:/@()-]+[#>]))")
 
 
+# The rest of a name that a terminal cut in two ("object-group WEB", "-DMZ eq 443"): one word, or one before words of an entry.
+_CUT = re.compile(
+    r"\S*[^\s#>:](?:\s+(?:eq|neq|gt|lt|range|log|inactive|time-range|any[46]?|host|object|object-group|addrgroup|portgroup|established|"
+    r"fragments|\d[\d./]*)(?:\s.*)?)?\Z",
+    re.IGNORECASE,
+)
+_COMMANDS = frozenset((
+    "aaa", "end", "exit", "hostname", "http", "interface", "ip", "ipv6", "line", "logging", "mtu", "multicast-routing", "names", "ntp",
+    "quit", "route", "snmp-server", "ssh", "telnet", "version", "vlan",
+))  # fmt: skip
+
+
 class Draft(Protocol):
     """A list while its lines are collected."""
 
@@ -49,6 +62,32 @@ def without_pager(text: str) -> str:
 def left_out(number: int, text: str) -> Opaque | None:
     """Return the finding on a line that says that others were left out ("...", "<output omitted>"), None for any other line."""
     return Opaque(number, text, "lines of the list may be left out here") if _LEFT_OUT.match(text) else None
+
+
+def cut_name(length: int, text: str) -> bool:
+    """Return whether a line after an entry of a length may be the rest of its last word, and what followed."""
+    return length >= WIDTH and text.split(None, 1)[0].lower() not in _COMMANDS and bool(_CUT.match(text))
+
+
+class LongRemark:
+    """Follows remarks: one that a terminal wrapped goes on in a line that may read like an entry ("permit ip any any")."""
+
+    def __init__(self) -> None:
+        self._before: tuple[int, bool] | None = (
+            None  # indent of the long remark that is the line before, whether it has a number
+        )
+
+    def entry(self, line: str, remark: bool) -> bool:
+        """Read a line that begins like an entry; return whether it may be the rest of the remark before it."""
+        indent, numbered = len(line) - len(line.lstrip()), line.lstrip()[:1].isdigit()
+        before, self._before = self._before, None
+        if remark and len(line.rstrip()) >= WIDTH:
+            self._before = (indent, numbered)
+        return before is not None and (indent < before[0] or (before[1] and not numbered))
+
+    def other(self) -> None:
+        """Read any other line."""
+        self._before = None
 
 
 class Prompts:

@@ -100,6 +100,8 @@ def hits(line: str, texts: list[str]) -> list[bool]:
         ("permit tcp any any gt 1024", "tcp 1.1.1.1:9 2.2.2.2:1025 S", "tcp 1.1.1.1:9 2.2.2.2:1024 S"),
         ("permit tcp any any range ftp-data ssh", "tcp 1.1.1.1:9 2.2.2.2:22 S", "tcp 1.1.1.1:9 2.2.2.2:23 S"),
         ("permit icmp any any echo", "icmp 1.1.1.1 2.2.2.2 8/0", "icmp 1.1.1.1 2.2.2.2 0/0"),
+        ("permit icmp any any unreachable 4", "icmp 1.1.1.1 2.2.2.2 3/4", "icmp 1.1.1.1 2.2.2.2 3/1"),
+        ("permit icmp6 any any echo 0 log", "icmp6 fe80::1 ff02::1 128/0", "icmp6 fe80::1 ff02::1 128/1"),
         ("deny icmp any any 3 4", "icmp 1.1.1.1 2.2.2.2 3/4", "icmp 1.1.1.1 2.2.2.2 3/1"),
         ("permit icmp6 any any neighbor-solicitation", "icmp6 fe80::1 ff02::1 135/0", "icmp6 fe80::1 ff02::1 136/0"),
         ("permit icmp any any", "icmp 1.1.1.1 2.2.2.2 3/1", "icmp6 fe80::1 ff02::1 136/0"),

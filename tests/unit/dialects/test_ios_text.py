@@ -235,3 +235,36 @@ def test_a_damaged_last_line_without_indentation_is_opaque() -> None:
     assert [line.text for line in found.opaque] == ["no 10"]
     (found,) = registry.parse("ios", "ip access-list extended A\n 10 permit tcp any any\nroute-map R permit 10\n")
     assert found.opaque == ()
+
+
+@pytest.mark.parametrize(
+    ("lines", "kept"),
+    [
+        (
+            ["permit tcp any any eq 80", "5 deny tcp any any"],
+            False,
+        ),  # the device puts 5 before the first, which gets 10
+        (["permit tcp any any eq 80", "10 deny tcp any any"], False),  # it refuses the second
+        (["permit tcp any any eq 80", "permit udp any any", "15 deny tcp any any"], False),
+        (["permit tcp any any eq 80", "15 deny tcp any any", "permit udp any any"], True),
+        (["10 permit tcp any any eq 80", "deny tcp any any"], True),
+        (["permit tcp any any eq 80", "deny tcp any any"], True),
+    ],
+)
+def test_entries_without_numbers_among_others_get_the_last_number_plus_ten(lines: list[str], kept: bool) -> None:
+    found = registry.parse_one("ios", "ip access-list extended A\n" + "".join(f" {line}\n" for line in lines))
+    assert (found.opaque == ()) is kept
+
+
+def test_a_list_that_is_set_to_its_default_later_is_not_certain() -> None:
+    found = registry.parse_one(
+        "ios", "ip access-list extended A\n permit ip any any\ndefault ip access-list extended A\n"
+    )
+    assert "removed later" in found.opaque[0].reason
+
+
+def test_the_hash_of_a_log_entry_is_no_part_of_it() -> None:
+    found = registry.parse_one(
+        "ios", "Extended IP access list A\n    10 permit tcp any any eq 22 log (hash = 0x1FA0C2B) (3 matches)\n"
+    )
+    assert (found.opaque, found.aces[0].log, found.aces[0].matches) == ((), True, 3)

@@ -197,6 +197,8 @@ def test_what_the_kernel_holds_of_the_stateless_form(flags: tuple[str, ...]) -> 
         ("tcp dport vmap { 22 : accept }", False),
         ("ip saddr 10.0.0.1 mark set 5 accept", False),
         ("meta l4proto icmp drop", False),
+        ("ip6 nexthdr 47 accept", False),  # the first header only: not what is behind extension headers
+        ("ip6 nexthdr 1 accept", True),  # what the printer writes
     ],
 )
 def test_foreign_rules_are_opaque_in_every_listing(rule: str, understood: bool) -> None:
@@ -268,3 +270,44 @@ def test_json_with_foreign_objects() -> None:
     ):
         (found,) = registry.parse("nftables", json.dumps({"nftables": [*head, chain, extra]}))
         assert len(found.opaque) == 2  # the object, and the missing head of established connections
+
+
+RULES = [
+    {"rule": {"family": "inet", "table": "t", "chain": "sw_forward", "handle": 4, "expr": [
+        {"match": {"op": "in", "left": {"ct": {"key": "state"}}, "right": ["established", "related"]}}, {"accept": None}]}},
+    {"rule": {"family": "inet", "table": "t", "chain": "sw_forward", "handle": 5, "expr": [
+        {"match": {"op": "==", "left": {"payload": {"protocol": "tcp", "field": "dport"}}, "right": 443}}, {"accept": None}]}},
+]  # fmt: skip
+CHAIN = {
+    "family": "inet",
+    "table": "t",
+    "name": "sw_forward",
+    "handle": 1,
+    "type": "filter",
+    "hook": "forward",
+    "prio": 0,
+    "policy": "drop",
+}
+
+
+def listing(table: dict[str, object], chain: dict[str, object], rule: dict[str, object]) -> str:
+    """Return a listing in JSON with further keys in its objects."""
+    return json.dumps({"nftables": [
+        {"metainfo": {"json_schema_version": 1}}, {"table": {"family": "inet", "name": "t", "handle": 1, **table}},
+        {"chain": {**CHAIN, **chain}}, RULES[0], {"rule": {**RULES[1]["rule"], **rule}},
+    ]})  # fmt: skip
+
+
+def test_a_key_that_is_not_known_may_change_what_an_object_means() -> None:
+    (found,) = registry.parse("nftables", listing({}, {}, {}))
+    assert (found.opaque, len(found.aces)) == ((), 1)
+    for more in (({"flags": ["dormant"]}, {}, {}), ({}, {"dev": "eth0"}, {}), ({}, {}, {"weird": 1})):
+        (found,) = registry.parse("nftables", listing(*more))
+        assert " with " in found.opaque[0].reason
+
+
+def test_a_table_that_is_deleted_after_its_rules_is_not_what_runs() -> None:
+    text = registry.render("nftables", "seg", [Ace(True, 6, 4, destination_ports=IntervalSet.of(443))])
+    assert registry.parse_one("nftables", text).opaque == ()
+    for word in ("delete", "destroy"):
+        assert "removed later" in registry.parse_one("nftables", f"{text}{word} table inet seg\n").opaque[0].reason

@@ -152,3 +152,62 @@ def test_blanks_and_a_byte_order_mark_in_front_of_a_header() -> None:
     assert (ipv6.name, ipv6.kind, ipv6.opaque) == ("V", "ipv6", ())
     (nxos,) = registry.parse("nxos", "\ufeffipv6   access-list V\n  10 permit tcp any any eq 443\n")
     assert (nxos.name, nxos.kind, nxos.opaque) == ("V", "nxos_ipv6", ())
+
+
+LONG = "this entry is here for the old pumps, which somebody will have to replace before we can go"
+
+
+@pytest.mark.parametrize(
+    ("platform", "text"),
+    [
+        ("ios", f"ip access-list extended A\n 10 remark {LONG}\npermit ip any any\n 20 deny ip any any\n"),
+        ("ios", f"ip access-list extended A\n remark {LONG}\npermit ip any any\n deny ip any any\n"),
+        ("ios", f"ip access-list extended A\n10 remark {LONG}\npermit ip any any\n20 deny ip any any\n"),
+        ("nxos", f"ip access-list A\n  10 remark {LONG}\npermit ip any any\n  30 deny ip any any\n"),
+    ],
+)
+def test_the_wrapped_rest_of_a_remark_is_no_entry(platform: str, text: str) -> None:
+    """The remark "... before we can go" ends in the next line: "permit ip any any"."""
+    assert opaque(platform, text) == ["permit ip any any"]
+
+
+@pytest.mark.parametrize(
+    ("platform", "text"),
+    [
+        ("ios", f"ip access-list extended A\n remark {LONG}\n permit ip any any\n"),
+        ("ios", f"ip access-list extended A\nremark {LONG}\npermit ip any any\n"),
+        ("ios", f"ip access-list extended A\n 10 remark {LONG}\n 10 permit ip any any\n"),
+        ("nxos", f"ip access-list A\n  10 remark {LONG}\n  20 permit ip any any\n"),
+        ("dacl", f"remark {LONG}\npermit ip any any\n"),
+    ],
+)
+def test_a_long_remark_before_an_entry_is_no_fault(platform: str, text: str) -> None:
+    assert opaque(platform, text) == []
+
+
+LISTS = {
+    "asa": """object-group network WEB
+ network-object host 192.0.2.1
+access-list T extended permit tcp object-group CLIENTS-OF-SITE-1 object-group WEB
+""",
+    "nxos": """object-group ip address WEB
+  host 192.0.2.1
+ip access-list T
+  10 permit tcp 198.51.100.128 0.0.0.127 range 32768 60999 addrgroup WEB
+""",
+}
+
+
+@pytest.mark.parametrize("rest", ["-DMZ", "-DMZ eq 443", ".2 log", "SERVERS eq 443"])
+def test_a_name_that_was_cut_is_not_the_name_of_another_group(rest: str) -> None:
+    """ "object-group WEB" in one line and "-DMZ" in the next is the group WEB-DMZ, not WEB."""
+    for platform, text in LISTS.items():
+        assert opaque(platform, text) == []
+        assert opaque(platform, text + rest + "\n") == [rest]
+
+
+@pytest.mark.parametrize(
+    "after", ["pager lines 24", "logging enable", "fw1#", "fw1/pri/act>", "exit", "names", "!", "mtu outside 1500"]
+)
+def test_what_usually_follows_a_long_list_is_no_rest(after: str) -> None:
+    assert opaque("asa", LISTS["asa"] + after + "\n") == []
