@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import groupby, pairwise
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.asa_ace import parse_extended, parse_standard
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.asa_objects import Block, Objects
@@ -39,6 +39,9 @@ _BLOCK = re.compile(
 _MEMBER = re.compile(
     r"(?:host|subnet|range|fqdn|service|network-object|group-object|service-object|port-object|protocol-object|icmp-object|"
     r"security-group|user|user-group) "
+)
+_MEMBER_REMOVED = re.compile(
+    r"no (?:(?:network|group|service|port|protocol|icmp)-object|security-group|host|subnet|range|fqdn) ", re.IGNORECASE
 )
 _IGNORED = re.compile(r"(?:description|nat|dns|app-id|domain)\b")
 _ALIAS = re.compile(r"name (?P<address>\S+) (?P<name>\S+)(?: description .*)?\Z")
@@ -136,6 +139,14 @@ class _Draft:
         numbers = [row.position for row in self.rows if row.position is not None]
         if not numbers:
             return
+        again = [
+            row
+            for before, row in pairwise(self.rows)
+            if row.position is not None and row.position == before.position and not (row.shown and before.shown)
+        ]
+        if again:
+            reason = "a line number stands twice: the device puts the second line before the first"
+            self.opaque.append(Opaque(again[0].line, again[0].text, reason))
         if any(row.position is None for row in self.rows) or sorted(numbers) != numbers:
             self.opaque.append(
                 Opaque(self.rows[0].line, self.rows[0].text, "line numbers fall, or some lines have none")
@@ -188,9 +199,12 @@ class _Reader:
         self._length = 0
         self._prompts = Prompts()
         self._attached: dict[str, list[str]] = {}
+        self._doubtful: set[str] = set()  # names of addresses that are not certain
 
     def lists(self) -> list[ParsedAcl]:
         """Return the lists, each with the places where the text attaches it."""
+        for name in self._doubtful:  # of two addresses, or removed: a line may have been read with the other one
+            self.objects.names.pop(name, None)
         for name, draft in self.drafts.items():
             draft.attached = self._attached.get(name, [])
         return [draft.done(self.objects) for draft in self.drafts.values()]
@@ -233,7 +247,7 @@ class _Reader:
         if _MEMBER.match(text) and (line[0].isspace() or not text.startswith(("user ", "service "))):
             block.lines.append(text)
             return True
-        if line[0].isspace():
+        if line[0].isspace() or _MEMBER_REMOVED.match(text):
             block.broken = True
             return True
         return False
@@ -251,7 +265,9 @@ class _Reader:
             return
         alias = _ALIAS.match(text)
         if alias:
-            self.objects.names[alias["name"]] = alias["address"]
+            known = self.objects.names.setdefault(alias["name"], alias["address"])
+            if known != alias["address"]:
+                self._doubtful.add(alias["name"])
             return
         gone = _GONE.match(text)
         if gone:
@@ -279,8 +295,9 @@ class _Reader:
                 if name in table:
                     table[name].broken = True
         if what == "name":
-            for name in words or list(self.objects.names):
-                self.objects.names.pop(name, None)
+            self._doubtful |= {
+                name for name, address in self.objects.names.items() if not words or {name, address} & set(words)
+            }
 
     def _draft(self, name: str, number: int) -> _Draft:
         draft = self.drafts.get(name)

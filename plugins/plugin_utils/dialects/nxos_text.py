@@ -45,6 +45,7 @@ _ACE = re.compile(r"(?:(?P<sequence>\d{1,10})\s+)?(?P<body>(?:permit|deny|remark
 _MEMBER = re.compile(
     r"(?:\d{1,10}\s+)?(?P<body>(?:host|eq|gt|lt|neq|range)\s.*|[0-9a-f]*[.:][0-9a-f.:]*\S*(?:\s\S+)?)\Z", re.IGNORECASE
 )
+_MEMBER_REMOVED = re.compile(r"no (?:\d|host\s|eq\s|gt\s|lt\s|neq\s|range\s|[0-9a-f]*:)", re.IGNORECASE)
 _COUNTER = re.compile(r"\s*\[match=(\d+)\]\s*\Z")
 _STATE = re.compile(r"(?<=\stime-range\s)(\S+) \((?:in)?active\)")
 _REMOVED = re.compile(r"no (?:ip|ipv6) access-list (\S+)\Z")
@@ -248,6 +249,9 @@ class _Reader:
             member = _MEMBER.match(text)
             if member:
                 self._group.add(member["body"])
+                return
+            if _MEMBER_REMOVED.match(text):
+                self._group.broken = True
                 return
             if indent > self._group.indent and not _NOISE.match(text):
                 self._group.broken = self._group.broken or not text.startswith("description ")
