@@ -22,6 +22,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.asa_ob
     Objects,
     Part,
     Service,
+    literal,
     protocol_numbers,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_match import (
@@ -54,6 +55,7 @@ _STARTS = (
     "ifc",
 )
 _ANY = {family: (Part(family),) for family in (0, 4, 6)}
+_AFTER_SOURCE = frozenset((*OPERATORS, "object-group"))
 _BEFORE = frozenset(("ifc", "user", "user-group", "object-group-user", "security-group", "object-group-security"))
 _FQDN = re.compile(r"[A-Za-z0-9_.-]{1,255}\Z")
 
@@ -80,15 +82,20 @@ def parse_extended(words: Sequence[str], objects: Objects, advanced: bool = Fals
         raise NotUnderstood(f"{action!r} is not permit or deny")
     services = _services(line, objects)
     source, destination = _Side(), _Side()
-    _before(line, source, objects, "source")
+    if line.peek() in _BEFORE:
+        _before(line, source, objects, "source")
     source.parts = _address(line, objects)
-    _source_ports(line, services, source, objects)
-    _before(line, destination, objects, "destination")
+    if line.peek() in _AFTER_SOURCE:
+        _source_ports(line, services, source, objects)
+    if line.peek() in _BEFORE:
+        _before(line, destination, objects, "destination")
     destination.parts = _address(line, objects)
-    services = _destination(line, services, destination, objects)
-    tail = _Tail()
+    tail = _NO_TAIL
     if line.peek():
-        tail.read(line, advanced)
+        services = _destination(line, services, destination, objects)
+        if line.peek():
+            tail = _Tail()
+            tail.read(line, advanced)
     conditions = [*source.conditions, *destination.conditions, *tail.conditions]
     if advanced and action == "permit":
         conditions.append("inspection")
@@ -126,8 +133,6 @@ def _plain(word: str) -> tuple[Service, ...]:
 
 def _before(line: Tokens, side: _Side, objects: Objects, name: str) -> None:
     """Read what may stand before the addresses: interface (FTD), user, security group."""
-    if line.peek() not in _BEFORE:
-        return
     if line.take_if("ifc"):
         side.conditions += (f"{name} ifc {line.take_name()}",)
     if name == "source" and line.peek() in ("user", "user-group", "object-group-user"):
@@ -175,7 +180,15 @@ def _address(line: Tokens, objects: Objects) -> tuple[Part, ...]:
         return (Part(0, None, f"fqdn {name}"),)
     if not word:
         raise NotUnderstood("the line ends too early")
-    part = objects.address(line)
+    digits = line.after() if word == "host" else word
+    if "." in digits and digits[0].isdigit() and ":" not in digits and not objects.names:
+        found = literal(word, line.after())
+        line.at += 2
+        if line.peek()[:1] != "(":
+            return found
+        part = found[0]
+    else:
+        part = objects.address(line)
     shown = re.match(r"\(([a-z0-9_.-]{1,255})\)\Z", line.peek()) if line.peek()[:1] == "(" else None
     if shown and part.values is not None and not part.condition:
         line.take()  # what a name resolved to when the device printed the list
@@ -251,8 +264,6 @@ def _source_ports(line: Tokens, services: Sequence[Service], side: _Side, object
 
 def _destination(line: Tokens, services: tuple[Service, ...], side: _Side, objects: Objects) -> tuple[Service, ...]:
     """Read the destination ports or the ICMP messages; return the services with the messages."""
-    if not line.peek():
-        return services
     icmp = [service for service in services if service.protocol in (ICMP, ICMPV6) and not service.condition]
     if len(icmp) == len(services) == 1 and icmp[0].detail is None:
         ipv6 = icmp[0].protocol == ICMPV6
@@ -312,6 +323,9 @@ class _Tail:
             raise NotUnderstood(f"{word!r} is not understood")
 
 
+_NO_TAIL = _Tail()
+
+
 def _expand(
     permit: bool,
     services: Sequence[Service],
@@ -332,10 +346,10 @@ def _expand(
             and not (first.condition or second.condition or service.condition)
         ):
             return [Ace(
-                permit=permit, protocol=service.protocol, family=family, source=first.values, destination=second.values,
-                source_ports=source.ports if service.source_ports is None else service.source_ports,
-                destination_ports=destination.ports if service.destination_ports is None else service.destination_ports,
-                detail=service.detail, log=tail.log, source_group=source.group, destination_group=destination.group,
+                permit, service.protocol, family, first.values, second.values,
+                source.ports if service.source_ports is None else service.source_ports,
+                destination.ports if service.destination_ports is None else service.destination_ports,
+                service.detail, log=tail.log, source_group=source.group, destination_group=destination.group,
                 inactive=tail.inactive, **more,
             )]  # fmt: skip
     result: list[Ace] = []

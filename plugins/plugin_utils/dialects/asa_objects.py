@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import asa_names
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_match import (
@@ -21,6 +22,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_
     take_message,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_values import (
+    MEMO,
     NotUnderstood,
     parse_ipv4,
     parse_ipv6,
@@ -151,21 +153,15 @@ class Objects:
         return self._masked(word, words.take())
 
     def _masked(self, word: str, mask: str) -> Part:
-        loose = parse_ipv4(mask) ^ 0xFFFFFFFF
         known = self.names.get(word, word)
         if known is word and not (word[0].isdigit() and "." in word):
+            parse_ipv4(mask)
             return Part(4, None, f"{word} {mask}")
-        value = parse_ipv4(known)
-        if loose & (loose + 1) or (loose == 0xFFFFFFFF and value):
-            raise NotUnderstood(
-                f"{word} {mask}: not an address and its subnet mask; a wildcard mask is of another platform"
-            )
-        return Part(4, IntervalSet(((value & ~loose, value | loose),)) if loose != 0xFFFFFFFF else None)
+        return literal(known, mask)[0]
 
     def _host(self, word: str) -> Part:
         if word not in self.names and word[0].isdigit() and "." in word:
-            value = parse_ipv4(word)
-            return Part(4, IntervalSet(((value, value),)))
+            return literal("host", word)[0]
         try:
             family, value = self._value(word)
         except NotUnderstood:
@@ -287,6 +283,20 @@ class Objects:
         if what in ("icmp", "icmp6") and word == "icmp-object":
             return take_message(words, asa_names.ICMPV6_MESSAGES if what == "icmp6" else asa_names.ICMP_MESSAGES)
         return None
+
+
+@lru_cache(maxsize=MEMO)
+def literal(first: str, second: str) -> tuple[Part]:
+    """Return the addresses of ``host A`` or ``A MASK`` in digits; NotUnderstood otherwise."""
+    if first == "host":
+        value = parse_ipv4(second)
+        return (Part(4, IntervalSet(((value, value),))),)
+    value, loose = parse_ipv4(first), parse_ipv4(second) ^ 0xFFFFFFFF
+    if loose & (loose + 1) or (loose == 0xFFFFFFFF and value):
+        raise NotUnderstood(
+            f"{first} {second}: not an address and its subnet mask; a wildcard mask is of another platform"
+        )
+    return (Part(4, None if loose == 0xFFFFFFFF else IntervalSet(((value & ~loose, value | loose),))),)
 
 
 def _label(name: str, group: bool) -> str:

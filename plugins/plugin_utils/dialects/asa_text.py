@@ -16,6 +16,7 @@ from itertools import groupby, pairwise
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.asa_ace import parse_extended, parse_standard
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.asa_objects import Block, Objects
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.asa_plain import plain_ace
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_match import printable
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_text import checked_lines
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_values import NotUnderstood
@@ -53,19 +54,19 @@ _CONTINUATION = re.compile(
     r"(?:any[46]?|host|object|object-group|eq|neq|gt|lt|range|log|interval|inactive|\d[\d./:]*|informational|alerts|0x[0-9a-f]+)(?:\s|\Z)|\(hitcnt="
 )
 _MAYBE = re.compile(r"(?:time-range|interface) ")
+_LINE = re.compile(r"line\s+([0-9]{1,7})(?:\s+|\Z)")
 _PROTOCOLS = {"tcp": (6,), "udp": (17,), "tcp-udp": (6, 17)}
 _KINDS = ("extended", "standard", "webtype", "ethertype", "advanced", "remark")
 
 
 @dataclass(slots=True)
 class _Row:
-    """One line of a list: its place in the text, its position in the list, its kind, its words, and what the device added."""
+    """One line of a list: its place in the text, its position in the list, its kind, its body, and what the device added."""
 
     line: int
     position: int | None
     kind: str
     text: str
-    words: tuple[str, ...] = ()
     shown: bool = False
     waiting: bool = False  # marked "(inactive)" by the device
     matches: int | None = None
@@ -93,7 +94,10 @@ class _Draft:
                 remarks.append(row.text)
                 continue
             try:
-                aces += self._entries(row, inside, objects, tuple(remarks))
+                if row.shown:
+                    aces += self._entries(row, inside, objects, tuple(remarks))
+                else:
+                    aces += _configured(row, objects, tuple(remarks) if remarks else ())
             except NotUnderstood as problem:
                 self.opaque.append(Opaque(row.line, row.text, str(problem)))
             remarks.clear()
@@ -128,6 +132,10 @@ class _Draft:
 
     def _rules(self) -> Iterator[tuple[_Row, list[_Row]]]:
         """Yield each rule with the lines that the device shows below it."""
+        if not any(row.shown for row in self.rows):
+            for row in self.rows:
+                yield row, []
+            return
         for _key, group in groupby(
             enumerate(self.rows), key=lambda item: item[1].position if item[1].shown else (item[0],)
         ):
@@ -166,10 +174,25 @@ class _Draft:
             self._double += 1 if both else 0
 
 
+def _configured(row: _Row, objects: Objects, remarks: tuple[str, ...]) -> list[Ace]:
+    """Return the entries of a line of a configuration: nearly all are plain, and no name stands in for an address."""
+    if row.kind == "extended" and row.position is None and not objects.names:
+        words = printable(row.text).split()
+        plain = plain_ace([word.lower() for word in words], objects.any_family, row.line, " ".join(words), remarks)
+        if plain is not None:
+            return [plain]
+    return _aces(row, objects, remarks)
+
+
 def _aces(row: _Row, objects: Objects, remarks: tuple[str, ...]) -> list[Ace]:
-    words = row.words
-    printable(row.text)
-    more = {"line": row.line, "raw": row.text, "sequence": row.position, "matches": row.matches, "remarks": remarks}
+    words = printable(row.text).split()
+    more = {
+        "line": row.line,
+        "raw": " ".join(words),
+        "sequence": row.position,
+        "matches": row.matches,
+        "remarks": remarks,
+    }
     if row.kind in ("webtype", "ethertype"):
         raise NotUnderstood("a kind of list that is not modelled")
     if row.kind == "standard":
@@ -315,26 +338,26 @@ class _Reader:
             return
         if _SETTING.match(text):
             return
-        words = text.split()
-        draft = self._draft(words[1].rstrip(";"), number)
+        _word, name, rest = (*text.split(None, 2), "")[:3]
+        draft = self._draft(name.rstrip(";"), number)
         self._last = draft
-        position, at = None, 2
-        if words[2:3] == ["line"] and len(words) > 3 and words[3].isdecimal() and len(words[3]) <= 7:
-            position, at = int(words[3]), 4
-        kind = words[at] if len(words) > at else ""
+        position = None
+        inserted = _LINE.match(rest) if rest.startswith("line") else None
+        if inserted:
+            position, rest = int(inserted[1]), rest[inserted.end() :]
+        kind, body = (*rest.split(None, 1), "", "")[:2]
         if kind in ("permit", "deny"):
-            kind = "extended"
-        else:
-            at += 1
-        if kind not in _KINDS or len(words) <= at or words[1].endswith(";"):
+            kind, body = "extended", rest
+        if kind not in _KINDS or not body or name.endswith(";"):
             draft.opaque.append(Opaque(number, text, f"{kind!r} is not understood"))
             return
-        if kind == "remark":
-            draft.rows.append(_Row(number, position, kind, text.split(maxsplit=at)[at], ()))
+        if kind == "remark" or position is None:
+            draft.rows.append(_Row(number, position, kind, body))
             return
-        body, waiting, matches = _without_counters(words[at:]) if position is not None else (words[at:], False, None)
-        shown = len(body) < len(words) - at
-        draft.rows.append(_Row(number, position, kind, " ".join(body), tuple(body), shown, waiting, matches))
+        words = body.split()
+        shown, waiting, matches = _without_counters(words)
+        text = " ".join(shown)
+        draft.rows.append(_Row(number, position, kind, text, len(shown) < len(words), waiting, matches))
 
 
 def _without_counters(words: list[str]) -> tuple[list[str], bool, int | None]:

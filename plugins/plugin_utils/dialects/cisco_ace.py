@@ -10,7 +10,7 @@ understood but not modelled becomes a condition of the entry. Written for speed:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import names
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_groups import Groups, Service
@@ -31,6 +31,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import Ace
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import PORTS
 
 __all__ = [
     "Bound", "NotUnderstood", "parse_ace", "parse_aces", "parse_ipv4", "parse_ipv6", "parse_standard",
@@ -62,16 +63,19 @@ def parse_ace(words: Sequence[str], family: int, *, addresses: bool = True) -> A
     """Return the entry that the words from ``permit`` or ``deny`` on make.
 
     ``family`` is 4, 6 or 0 (SGACL for both). ``addresses`` False reads the SGACL form (``src eq``, ``dst eq``). Raises
-    NotUnderstood. Object groups are conditions, since no text defines them here.
+    NotUnderstood, also for ``neq`` with several ports, which is two entries. Object groups are conditions, since no text defines them
+    here.
     """
-    (ace,) = parse_aces(words, family, addresses)
-    return ace
+    found = parse_aces(words, family, addresses)
+    if len(found) > 1:
+        raise NotUnderstood("neq with several ports: its meaning is not documented")
+    return found[0]
 
 
 def parse_aces(
     words: Sequence[str], family: int, addresses: bool = True, groups: Groups = _NO_GROUPS, bound: Bound = _NOTHING
 ) -> tuple[Ace, ...]:
-    """Return the entries of one line: several where an object group names services of several protocols.
+    """Return the entries of one line: several where an object group names services of several protocols, or for ``neq`` with several ports.
 
     Arguments as in ``parse_ace``; ``bound`` is copied into each entry. Raises NotUnderstood.
     """
@@ -100,6 +104,7 @@ def parse_aces(
     destination: Addresses = None
     source_ports: Ports = None
     destination_ports: Ports = None
+    listed: tuple[str, ...] = ()
     if addresses:
         if low[at] == "any":
             at += 1
@@ -110,7 +115,7 @@ def parse_aces(
             source, at = _address(low, at, family)
         source_ports, more, at = read_ports(low, words, at, protocol)
         if more:
-            conditions += (f"source {more[0]}",)
+            conditions, listed = _port_condition("source", more[0], conditions, listed)
         if low[at] == "any":
             at += 1
         elif low[at] in _GROUP_WORDS:
@@ -120,7 +125,7 @@ def parse_aces(
             destination, at = _address(low, at, family)
         destination_ports, more, at = read_ports(low, words, at, protocol)
         if more:
-            conditions += (f"destination {more[0]}",)
+            conditions, listed = _port_condition("destination", more[0], conditions, listed)
     else:
         source_ports, destination_ports, at = _sides(low, words, at, protocol)
     options = _NO_OPTIONS
@@ -137,13 +142,12 @@ def parse_aces(
         conditions = tuple(sorted(set(conditions)))
     permit = action == "permit"
     if not services:
-        return (
-            Ace(
-                permit, protocol, family, source, destination, source_ports, destination_ports, detail, options.fragments,
-                options.log, bound.remarks, bound.sequence, bound.line, bound.raw, conditions=conditions, object_groups=used,
-                matches=bound.matches, estimate_matches=bound.estimate_matches,
-            ),
+        ace = Ace(
+            permit, protocol, family, source, destination, source_ports, destination_ports, detail, options.fragments,
+            options.log, bound.remarks, bound.sequence, bound.line, bound.raw, conditions=conditions, object_groups=used,
+            matches=bound.matches, estimate_matches=bound.estimate_matches,
         )  # fmt: skip
+        return (ace, _listed(ace, listed)) if listed else (ace,)
     if detail is not None:
         raise NotUnderstood("flags or messages after an object group of services")
     return tuple(
@@ -154,6 +158,25 @@ def parse_aces(
         )
         for service in services
     )  # fmt: skip
+
+
+def _port_condition(
+    side: str, text: str, conditions: tuple[str, ...], listed: tuple[str, ...]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the conditions of an entry, and of the entry after it, with what ``read_ports`` found on a side."""
+    if text.startswith("neq "):
+        return conditions, (*listed, f"{side} {text}")
+    return (*conditions, f"{side} {text}"), listed
+
+
+def _listed(ace: Ace, listed: tuple[str, ...]) -> Ace:
+    """Return the entry that follows one with ``neq`` and several ports: what the list of ports decides, in whatever way, is a condition."""
+    return replace(
+        ace,
+        source_ports=PORTS if any(text.startswith("source ") for text in listed) else ace.source_ports,
+        destination_ports=PORTS if any(text.startswith("destination ") for text in listed) else ace.destination_ports,
+        conditions=tuple(sorted({*ace.conditions, *listed})),
+    )
 
 
 def _name(words: Sequence[str], at: int) -> str:
@@ -216,7 +239,9 @@ def _sides(low: list[str], words: Sequence[str], at: int, protocol: int | None) 
         if side in found:
             raise NotUnderstood(f"{side!r} stands twice")
         ports, conditions, end = read_ports(low, words, at + 1, protocol)
-        if ports is None or conditions:
+        if ports is not None and conditions:
+            raise NotUnderstood("neq with several ports: its meaning is not documented")
+        if ports is None:
             raise NotUnderstood(f"an operator was expected, not {low[at + 1]!r}")
         found[side], at = ports, end
     return found.get("src"), found.get("dst"), at

@@ -23,6 +23,7 @@ LINE_LIMIT = 20_000
 WILDCARD_FROM = 17  # prefixes; from here on a discontiguous wildcard mask is written where one says the same
 _SIDES = ("service", "source", "destination")
 _GROUP_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/-]{0,63}\Z")
+_NOT_PORTS = re.compile(r"neq [0-9]{1,5}(?: [0-9]{1,5}){1,9}\Z")
 _FLAGS = IntervalSet.of((0, 63))
 _MESSAGES = IntervalSet.of((0, 65535))
 
@@ -91,7 +92,11 @@ def references(ace: Ace, groups: bool) -> dict[str, str]:
     for text in ace.conditions:
         side, _blank, rest = text.partition(" ")
         word, _blank, name = rest.partition(" ")
-        if side in _SIDES and word in ("object-group", "addrgroup", "portgroup"):
+        if side in _SIDES and _NOT_PORTS.match(rest):
+            if getattr(ace, f"{side}_ports", None) != PORTS:
+                raise _cannot(ace, f"{rest!r} stands beside other ports, which the line could not say")
+            found[f"{side} ports"] = rest
+        elif side in _SIDES and word in ("object-group", "addrgroup", "portgroup"):
             if not _GROUP_NAME.match(name):
                 raise _cannot(ace, f"group name {name!r} is not safe to write")
             place = f"{side} ports" if word == "portgroup" else side
@@ -118,7 +123,9 @@ def _condition_words(ace: Ace, objects: bool) -> tuple[str, str, str]:
     before = after = flags = ""
     for text in ace.conditions:
         side, _blank, rest = text.partition(" ")
-        if side in _SIDES and rest.split(" ")[0] in ("object-group", "addrgroup", "portgroup"):
+        if side in _SIDES and (
+            rest.split(" ")[0] in ("object-group", "addrgroup", "portgroup") or _NOT_PORTS.match(rest)
+        ):
             continue
         words = text.split()[1:] if side == "igmp" else text.split()
         try:

@@ -94,7 +94,11 @@ def subnet(address: str, mask: str) -> IntervalSet | None:
 def read_ports(
     low: list[str], words: Sequence[str], at: int, protocol: int | None
 ) -> tuple[Ports, tuple[str, ...], int]:
-    """Return the ports that stand at a place of a line, a condition for a port group, and the place after them."""
+    """Return the ports that stand at a place of a line, a condition, and the place after them.
+
+    The condition is a port group, which says nothing else about the ports, or ``neq`` with several ports: the ports returned are then
+    those that it matches for certain. Cisco documents the list (named ACL support for noncontiguous ports), not its meaning.
+    """
     operator = low[at]
     if operator not in _OPERATORS:
         return None, (), at
@@ -108,8 +112,11 @@ def read_ports(
             return port_set(operator, low[at + 1], "", protocol), (), end
         if end - at - 1 > MOST_PORTS:
             raise NotUnderstood(f"more than {MOST_PORTS} ports after one operator")
-        ports = IntervalSet.of(*(port(word, protocol) for word in low[at + 1 : end]))
-        return (ports if operator == "eq" else PORTS.subtract(ports)), (), end
+        numbers = sorted({port(word, protocol) for word in low[at + 1 : end]})
+        ports = IntervalSet.of(*numbers)
+        if operator == "eq":
+            return ports, (), end
+        return PORTS.subtract(ports), (f"neq {' '.join(map(str, numbers))}",) if len(numbers) > 1 else (), end
     if operator == "range":
         return port_set(operator, low[at + 1], low[at + 2], protocol), (), at + 3
     if operator == "portgroup":
