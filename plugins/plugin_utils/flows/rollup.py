@@ -29,6 +29,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operation
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.queries import CONVERSATION as KEY
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.queries import DAY_US
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.schema import ROLLUP
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.views import MOST_ROWS, DayViews
 
 LONGEST_DAYS = 400
 # Alike for the two directions of a 5-tuple; what it lets through is compared in full.
@@ -105,7 +106,7 @@ def build_day(connection: Any, footers: Sequence[Footer], day: date, path: Path)
     )
     columns = ", ".join(f'"{name}"' for name in ROLLUP if name != "day")
     try:
-        once, several = _each_once(connection, near, rows)
+        once, several, seen = _each_once(connection, near, rows, first, last)
         made = store.write_parquet(
             connection,
             f"SELECT DATE '{day.isoformat()}' AS day, {columns} FROM ("
@@ -113,9 +114,12 @@ def build_day(connection: Any, footers: Sequence[Footer], day: date, path: Path)
             path,
             "rollup",
         )
-        store.write_parquet(
-            connection, observers(rows, several, day.isoformat()), path.with_name("observers.parquet"), "observers"
-        )
+        beside = path.with_name("observers.parquet")
+        if seen is not None:
+            connection.execute("RESET threads")
+            store.write_table(seen.observers(day), beside, "observers")
+        else:
+            store.write_parquet(connection, observers(rows, several, day.isoformat()), beside, "observers")
         return made
     except (store.duckdb.IOException, store.duckdb.InvalidInputException) as error:
         raise FindingError(
@@ -128,14 +132,39 @@ def _within(footer: Footer, first: int, last: int) -> bool:
     return (starts is None or starts[0] < last) and (ends is None or ends[1] >= first)
 
 
-def _each_once(connection: Any, near: Sequence[Footer], rows: str) -> tuple[str, str]:
-    """Return the query of the day's conversations, each once, by the shortest way that the footers allow, and the rows compared."""
+def _each_once(
+    connection: Any, near: Sequence[Footer], rows: str, first: int, last: int
+) -> tuple[str, str, DayViews | None]:
+    """Return the query of the day's conversations, each once, by the shortest way that the footers allow, and what tells of observers:
+    the rows compared, or the views that were streamed."""
     exporters = [each.only("exporter") for each in near]
     starts = [each.ranges.get("start_us") for each in near]
     if None in starts or _overlap(near, exporters):
-        return counted(rows), rows
+        return counted(rows), rows, None
     if len(set(exporters)) == 1 and None not in exporters:
-        return plain(rows), ""
+        return plain(rows), "", None
+
+    def settle(table: Any) -> tuple[Any, list[tuple[Any, ...]]]:
+        own = connection.cursor()
+        own.register("given", table)
+        own.execute("CREATE OR REPLACE TEMP TABLE doubtful AS SELECT *, row_number() OVER () AS number FROM given")
+        found = own.sql(counted("doubtful", "number")).to_arrow_table()
+        pairs = own.execute(
+            f"SELECT exporter, pairs, later_us FROM ({observers('doubtful', 'doubtful', '1970-01-01')}) AS o"
+        )
+        return found, pairs.fetchall()
+
+    views = DayViews(near, first, last, settle)
+    if views.most > MOST_ROWS:
+        return (*_by_marks(connection, rows), None)
+    connection.register("each_once", views.reader())
+    # The stream comes from one thread; a second one that groups it costs half as much again in all.
+    connection.execute("SET threads = 1")
+    return "SELECT * FROM each_once", "", views
+
+
+def _by_marks(connection: Any, rows: str) -> tuple[str, str]:
+    """Return the query of conversations of which several exporters may have seen some, and the rows that were compared."""
     most = connection.execute(
         f"SELECT exporter FROM {rows} GROUP BY exporter ORDER BY count(*) DESC, exporter LIMIT 1"
     ).fetchone()

@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import store
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import rollup, store
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.footers import read_footer
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.engine import engine_of, row_hash
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.gate import FlowGate
 from tests.bench import flow_data
@@ -58,7 +59,7 @@ def seen_once(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def test_the_rollup_is_what_pairwise_comparison_gives(built: Any) -> None:
     _site, folder, _answers = built
-    rollup = store.rollup(folder).to_pylist()
+    daily = store.rollup(folder).to_pylist()
     expected: dict[Any, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
     total = 0
     for day in store.connection_files(folder):
@@ -80,7 +81,7 @@ def test_the_rollup_is_what_pairwise_comparison_gives(built: Any) -> None:
             row["packets"],
             row["bytes"],
         ]
-        for row in rollup
+        for row in daily
     }
     assert got == dict(expected)
     assert total > 20_000
@@ -94,6 +95,21 @@ def test_the_short_way_to_the_rollup_and_the_common_dialect_agree(built: Any) ->
         short = store.rollup(folder, day).to_pylist()
         short = [{name: row[name] for name in columns} for row in short if row["day"] == day]
         assert answers[f"daily {number}"].to_pylist() == short
+
+
+def test_days_too_large_to_hold_are_counted_the_same(
+    built: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _site, folder, _answers = built
+    day = list(store.connection_files(folder))[1]
+    near = [read_footer(path) for group in store.connection_files(folder).values() for path in group]
+    made = []
+    for most in (rollup.MOST_ROWS, 0):
+        monkeypatch.setattr(rollup, "MOST_ROWS", most)
+        with store.connect() as connection:
+            assert rollup.build_day(connection, near, day, tmp_path / f"{most}" / "rollup.parquet") > 100
+        made.append([(tmp_path / f"{most}" / f"{kind}.parquet").read_bytes() for kind in ("rollup", "observers")])
+    assert made[0] == made[1]
 
 
 def test_binding_and_the_rules_are_what_looking_at_each_row_gives(built: Any) -> None:
