@@ -45,54 +45,125 @@ class Document:
         return Location(self.file, self.lines.get("", 1))
 
 
+_TAG = "tag:yaml.org,2002:"
+_SCALAR_TAGS = frozenset(_TAG + kind for kind in ("str", "int", "float", "bool", "null"))
+
+
 class _Builder:
-    """Turns a composed node tree into plain values, collecting lines and enforcing the limits."""
+    """Turns the parser's events into plain values in one pass, collecting lines and enforcing the limits.
 
-    def __init__(self, file: str, loader: Any) -> None:
+    No node tree is composed, so that nothing is built before its depth and number are known. What a plain scalar means is
+    asked of PyYAML's resolver once for each text.
+    """
+
+    def __init__(self, file: str) -> None:
         self.file = file
-        self.loader = loader
         self.lines: dict[str, int] = {}
+        self.value: Any = None
+        self.loader = yaml.SafeLoader("")  # only to resolve and construct scalars; it parses nothing
+        self.known: dict[str, Any] = {}
+        # Open collections: the container, its pointer, and for a mapping the pending key and its line.
+        self.stack: list[list[Any]] = []
+        self.nodes = 0
+        self.documents = 0
 
-    def build(self, node: Any, pointer: str) -> Any:
-        self.lines[pointer] = node.start_mark.line + 1
-        if isinstance(node, yaml.MappingNode):
-            return self._mapping(node, pointer)
-        if isinstance(node, yaml.SequenceNode):
-            self._plain_tag(node, "tag:yaml.org,2002:seq")
-            return [self.build(child, f"{pointer}/{index}") for index, child in enumerate(node.value)]
-        return self._scalar(node)
+    def fail(self, code: Any, text: str, event: Any) -> FindingError:
+        return FindingError(code.at(text, Location(self.file, event.start_mark.line + 1)))
 
-    def _mapping(self, node: Any, pointer: str) -> dict[str, Any]:
-        self._plain_tag(node, "tag:yaml.org,2002:map")
-        result: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            line = key_node.start_mark.line + 1
-            if not isinstance(key_node, yaml.ScalarNode):
-                raise FindingError(codes.YAML_SYNTAX.at("a mapping key must be plain text", Location(self.file, line)))
-            key = str(key_node.value)
-            if key in result:
-                raise FindingError(codes.YAML_DUPLICATE_KEY.at(f"key {key!r} stands twice", Location(self.file, line)))
-            child = f"{pointer}/{key.replace('~', '~0').replace('/', '~1')}"
-            result[key] = self.build(value_node, child)
-            self.lines[child] = line
-        return result
+    def read(self, events: Any) -> None:
+        """Take in all events of a stream."""
+        for event in events:
+            if isinstance(event, yaml.ScalarEvent):
+                self._count(event)
+                self._scalar(event)
+            elif isinstance(event, yaml.CollectionStartEvent):
+                self._count(event)
+                self._open(event)
+            elif isinstance(event, yaml.CollectionEndEvent):
+                self.stack.pop()
+            elif isinstance(event, yaml.AliasEvent):
+                raise self.fail(codes.YAML_LIMIT, "anchors and aliases are not accepted", event)
+            elif isinstance(event, yaml.DocumentStartEvent):
+                self.documents += 1
+                if self.documents > 1:
+                    raise self.fail(codes.YAML_SYNTAX, "but found another document", event)
 
-    def _scalar(self, node: Any) -> Any:
-        tag = node.tag
-        if tag == "tag:yaml.org,2002:timestamp":
-            return node.value
-        if tag not in {f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "bool", "null")}:
-            self._plain_tag(node, "")
-        try:
-            return self.loader.construct_object(node)
-        except (yaml.YAMLError, ValueError, OverflowError) as error:
-            place = Location(self.file, node.start_mark.line + 1)
-            raise FindingError(codes.YAML_SYNTAX.at(f"unreadable value {node.value[:40]!r}", place)) from error
+    def _count(self, event: Any) -> None:
+        if event.anchor:
+            raise self.fail(codes.YAML_LIMIT, "anchors and aliases are not accepted", event)
+        self.nodes += 1
+        if self.nodes > NODE_LIMIT:
+            raise self.fail(codes.YAML_LIMIT, f"more than {NODE_LIMIT} nodes", event)
 
-    def _plain_tag(self, node: Any, expected: str) -> None:
-        if node.tag != expected:
-            place = Location(self.file, node.start_mark.line + 1)
-            raise FindingError(codes.YAML_SYNTAX.at(f"the tag {node.tag!r} is not accepted", place))
+    def _open(self, event: Any) -> None:
+        mapping = isinstance(event, yaml.MappingStartEvent)
+        if len(self.stack) >= DEPTH_LIMIT:
+            raise self.fail(codes.YAML_LIMIT, f"nested deeper than {DEPTH_LIMIT} levels", event)
+        if self.stack and self.stack[-1][2] is None and isinstance(self.stack[-1][0], dict):
+            raise self.fail(codes.YAML_SYNTAX, "a mapping key must be plain text", event)
+        if event.tag not in (None, "!", f"{_TAG}{'map' if mapping else 'seq'}"):
+            raise self.fail(codes.YAML_SYNTAX, f"the tag {event.tag!r} is not accepted", event)
+        container: Any = {} if mapping else []
+        pointer = self._place(container, event.start_mark.line + 1)
+        self.stack.append([container, pointer, None, 0])
+
+    def _scalar(self, event: Any) -> None:
+        line = event.start_mark.line + 1
+        if self.stack:
+            frame = self.stack[-1]
+            if frame[2] is None and isinstance(frame[0], dict):
+                if event.value in frame[0]:
+                    raise self.fail(codes.YAML_DUPLICATE_KEY, f"key {event.value!r} stands twice", event)
+                frame[2], frame[3] = event.value, line
+                return
+        self._place(self._meaning(event), line)
+
+    def _place(self, value: Any, line: int) -> str:
+        """Put a value where it belongs; return its JSON pointer. A mapping's value stands at the line of its key."""
+        if not self.stack:
+            self.value = value
+            self.lines[""] = line
+            return ""
+        frame = self.stack[-1]
+        container, parent, key = frame[0], frame[1], frame[2]
+        if key is None:
+            pointer = f"{parent}/{len(container)}"
+            container.append(value)
+            self.lines[pointer] = line
+            return pointer
+        if "~" in key or "/" in key:
+            pointer = f"{parent}/{key.replace('~', '~0').replace('/', '~1')}"
+        else:
+            pointer = f"{parent}/{key}"
+        container[key] = value
+        self.lines[pointer] = frame[3]
+        frame[2] = None
+        return pointer
+
+    def _meaning(self, event: Any) -> Any:
+        """Return a scalar's value; texts that read as a moment stay text."""
+        tag, text = event.tag, event.value
+        if tag in (None, "!"):
+            if not event.implicit[0]:
+                return text
+            if text in self.known:
+                return self.known[text]
+            tag = self.loader.resolve(yaml.ScalarNode, text, (True, False))
+            plain = True
+        else:
+            plain = False
+        if tag == f"{_TAG}timestamp":
+            value: Any = text
+        elif tag not in _SCALAR_TAGS:
+            raise self.fail(codes.YAML_SYNTAX, f"the tag {tag!r} is not accepted", event)
+        else:
+            try:
+                value = self.loader.construct_object(yaml.ScalarNode(tag, text, event.start_mark, event.end_mark))
+            except (yaml.YAMLError, ValueError, OverflowError) as error:
+                raise self.fail(codes.YAML_SYNTAX, f"unreadable value {text[:40]!r}", event) from error
+        if plain:
+            self.known[text] = value
+        return value
 
 
 def _loader_class() -> Any:
@@ -100,43 +171,19 @@ def _loader_class() -> Any:
     return getattr(yaml, "CSafeLoader", None) or yaml.SafeLoader
 
 
-def _check_events(text: str, file: str) -> None:
-    """Walk the event stream before anything is built: refuses aliases, depth and node floods."""
-    depth = nodes = 0
-    for event in yaml.parse(text, Loader=_loader_class()):
-        place = Location(file, event.start_mark.line + 1)
-        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            raise FindingError(codes.YAML_LIMIT.at("anchors and aliases are not accepted", place))
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-        nodes += 1
-        if depth > DEPTH_LIMIT:
-            raise FindingError(codes.YAML_LIMIT.at(f"nested deeper than {DEPTH_LIMIT} levels", place))
-        if nodes > NODE_LIMIT:
-            raise FindingError(codes.YAML_LIMIT.at(f"more than {NODE_LIMIT} nodes", place))
-
-
 def parse_yaml(text: str, file: str) -> Document:
     """Return the one document of a YAML text; FindingError SW0003 to SW0005 with file and line otherwise."""
     if len(text.encode("utf-8")) > SIZE_LIMIT_BYTES:
         raise FindingError(codes.YAML_LIMIT.at(f"larger than {SIZE_LIMIT_BYTES} bytes", Location(file)))
+    builder = _Builder(file)
     try:
-        _check_events(text, file)
-        loader = _loader_class()(text)
-        try:
-            node = loader.get_single_node()
-            builder = _Builder(file, loader)
-            value = builder.build(node, "") if node is not None else None
-        finally:
-            loader.dispose()
+        builder.read(yaml.parse(text, Loader=_loader_class()))
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else 0
         problem = getattr(error, "problem", None) or "not a YAML document"
         raise FindingError(codes.YAML_SYNTAX.at(str(problem), Location(file, line))) from error
-    return Document(file, value, builder.lines if node is not None else {})
+    return Document(file, builder.value, builder.lines)
 
 
 def load_yaml(path: str | Path, name: str | None = None) -> Document:

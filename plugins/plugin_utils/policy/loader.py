@@ -41,6 +41,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.build_ac
     template_findings,
     templates_of,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.cache import DocumentCache
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.change_documents import (
     approvers_of,
     calendar_of,
@@ -101,16 +102,19 @@ class _Documents:
     rules: list[Document] = field(default_factory=list)
     segments: list[Document] = field(default_factory=list)
     lock: dict[str, Any] | None = None
+    cache: DocumentCache = field(default_factory=lambda: DocumentCache(None))
     findings: list[Finding] = field(default_factory=list)
 
 
 def load_site(directory: str | Path, cache: str | Path | None = None) -> LoadResult:
     """Return the site of a policy directory and what the schemas say about it.
 
+    ``cache`` is a directory in which documents are kept by content (``cache.py``), None for none. The answer is the same.
+
     Files are named relative to the directory in findings. Never raises for anything the directory holds.
     """
     root = Path(directory)
-    documents = _Documents()
+    documents = _Documents(cache=DocumentCache(cache))
     try:
         _read_all(root, documents)
         site, classification = _assemble(documents)
@@ -136,6 +140,7 @@ def _read_all(root: Path, documents: _Documents) -> None:
             documents.findings.append(codes.TOO_MANY_FILES.at(f"more than {FILE_LIMIT} files", Location(".")))
             return
         _read(root, relative, documents)
+    documents.cache.tidy()
     if "site" not in documents.top and not any(f.file == "site.yml" for f in documents.findings):
         documents.findings.append(codes.NO_DIRECTORY.at("there is no site.yml", Location("site.yml")))
     if documents.lock is None and not any(f.file == LOCK for f in documents.findings):
@@ -223,9 +228,15 @@ def _text(root: Path, relative: str, limit: int) -> str:
 
 
 def _read_yaml(root: Path, relative: str, kind: str, documents: _Documents) -> Document | None:
-    document = parse_yaml(_text(root, relative, SIZE_LIMIT_BYTES), _place(relative).file)
+    text, file = _text(root, relative, SIZE_LIMIT_BYTES), _place(relative).file
+    known = documents.cache.get(kind, text, file)
+    if known is not None:
+        return known
+    document = parse_yaml(text, file)
     found = schema_findings(kind, document)
     documents.findings.extend(found)
+    if not found:
+        documents.cache.put(kind, text, document)
     return None if errors_of(found) else document
 
 

@@ -24,6 +24,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded, require
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.yaml_io import DEPTH_LIMIT, Document
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.fast_schema import Test, compiled
 
 jsonschema = guarded("jsonschema")
 
@@ -118,7 +119,10 @@ def schema_findings(name: str, document: Document) -> list[Finding]:
 
     ``name`` is a document kind, one of SCHEMAS.
     """
-    found = _value_findings(document)
+    require(jsonschema)  # also where it will not be asked, so that a faulty file is no surprise later
+    found = [] if _is_clean(document.value) else _value_findings(document)
+    if not found and _fast(name)(document.value):
+        return []
     if any(finding.code == base_codes.YAML_LIMIT.number for finding in found):
         return found[:LIMIT]
     errors = list(islice(_validator(name).iter_errors(document.value), LIMIT))
@@ -132,6 +136,24 @@ def schema_findings(name: str, document: Document) -> list[Finding]:
             continue  # the unknown key is the missing one, and its finding says so
         found.extend(_findings_of(error, document))
     return found[:LIMIT]
+
+
+@cache
+def _fast(name: str) -> Test:
+    return compiled(schema_of(name))
+
+
+def _is_clean(value: Any, depth: int = 0) -> bool:
+    """Return whether ``_value_findings`` has surely nothing to say: the same questions without places."""
+    if isinstance(value, str):
+        return _UNSAFE.search(value) is None
+    if isinstance(value, dict):
+        return depth < DEPTH_LIMIT and all(
+            _UNSAFE.search(key) is None and _is_clean(item, depth + 1) for key, item in value.items()
+        )
+    if isinstance(value, list):
+        return depth < DEPTH_LIMIT and all(_is_clean(item, depth + 1) for item in value)
+    return not isinstance(value, int) or -(2**63) <= value < 2**63
 
 
 def _misspelt(errors: list[Any]) -> dict[tuple[str | int, ...], set[str]]:

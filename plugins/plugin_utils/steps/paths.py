@@ -30,6 +30,11 @@ class Paths:
         )
 
     @property
+    def policy_cache(self) -> Path:
+        """Return where policy documents are kept by content between runs; it may be deleted at any time."""
+        return self.data / "cache" / "policy"
+
+    @property
     def register(self) -> Path:
         """Return the register's file."""
         return self.data / "register" / "register.json"

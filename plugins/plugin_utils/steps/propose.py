@@ -57,7 +57,7 @@ def run_propose(values: dict[str, Any]) -> dict[str, Any]:
     """Learn, write what is proposed, and return the result; in check mode only say what would be written."""
     paths = paths_of(values)
     dry_run = bool(values["check_mode"])
-    loaded = load_site(paths.policy)
+    loaded = load_site(paths.policy, paths.policy_cache)
     if loaded.site is None:
         raise FindingError(*errors_of(loaded.findings))
     if not paths.register.exists():

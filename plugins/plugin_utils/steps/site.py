@@ -27,7 +27,7 @@ class SoundSite:
 
 def sound_site(paths: Paths, today: date) -> SoundSite:
     """Return the compiled site of a policy directory; FindingError with every error where it is not sound."""
-    loaded = load_checked(paths.policy, today)
+    loaded = load_checked(paths.policy, today, cache=paths.policy_cache)
     errors = errors_of(loaded.findings)
     if errors or loaded.site is None:
         raise FindingError(*errors)

@@ -47,7 +47,7 @@ class Gate:
 
 def run_gate(paths: Paths, today: date, with_replay: bool, engine: str = "") -> Gate:
     """Check the policy directory and, where its documents are sound, compile and prove it."""
-    loaded = load_checked(paths.policy, today)
+    loaded = load_checked(paths.policy, today, cache=paths.policy_cache)
     site, findings = loaded.site, loaded.findings
     if site is None or errors_of(findings):
         return Gate(site, None, tuple(findings), {})

@@ -105,25 +105,38 @@ def defaults_are_defined(site: Site, _context: Context) -> Iterator[Finding]:
         yield codes.UNKNOWN_INFRASTRUCTURE.at(text, site.location)
 
 
-def crossed_zones(site: Site, item: Rule) -> list[tuple[str, str]]:
-    """Return the pairs of different zones, client's and server's, that a rule crosses."""
-    client = site.segments[item.client].zone if item.client in site.segments else ""
-    if item.to in site.segments:
-        servers = [site.segments[item.to].zone]
-    elif item.to in site.networks:
-        target = ranges_of(site.networks[item.to].prefixes)
-        servers = [name for name, zone in site.zones.items() if overlap(target, ranges_of(zone.subnets))]
-    else:
-        servers = []
-    return [(client, server) for server in servers if server != client]
+class _Crossings:
+    """Which zones rules cross; the zones of a network set are looked for once."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.spans = [(name, ranges_of(zone.subnets)) for name, zone in site.zones.items()]
+        self.known: dict[str, list[str]] = {}
+
+    def of(self, item: Rule) -> list[tuple[str, str]]:
+        """Return the pairs of different zones, client's and server's, that a rule crosses."""
+        site = self.site
+        client = site.segments[item.client].zone if item.client in site.segments else ""
+        if item.to in site.segments:
+            server = site.segments[item.to].zone
+            return [(client, server)] if server != client else []
+        return [(client, server) for server in self._network(item.to) if server != client]
+
+    def _network(self, name: str) -> list[str]:
+        if name not in self.known:
+            network = self.site.networks.get(name)
+            target = ranges_of(network.prefixes) if network else []
+            self.known[name] = [zone for zone, spans in self.spans if overlap(target, spans)]
+        return self.known[name]
 
 
 @rule(codes.NO_CONDUIT)
 def rules_follow_conduits(site: Site, _context: Context) -> Iterator[Finding]:
     """A rule between two zones needs a conduit in the direction of the opener (IEC 62443-3-2)."""
     conduits = {(conduit.client, conduit.server) for conduit in site.conduits}
+    crossings = _Crossings(site)
     for item in permissions(site):
-        for client, server in crossed_zones(site, item):
+        for client, server in crossings.of(item):
             if (client, server) not in conduits:
                 text = f"rule {item.id}: no conduit from zone {client} to zone {server}"
                 yield codes.NO_CONDUIT.at(text, item.location)
@@ -132,7 +145,8 @@ def rules_follow_conduits(site: Site, _context: Context) -> Iterator[Finding]:
 @rule(codes.UNUSED_CONDUIT)
 def conduits_are_used(site: Site, _context: Context) -> Iterator[Finding]:
     """A conduit that no rule uses is a path that nobody asked for."""
-    used = {pair for item in permissions(site) for pair in crossed_zones(site, item)}
+    crossings = _Crossings(site)
+    used = {pair for item in permissions(site) for pair in crossings.of(item)}
     for conduit in site.conduits:
         if (conduit.client, conduit.server) not in used:
             yield codes.UNUSED_CONDUIT.at(f"conduit {conduit.id} is used by no rule", conduit.location)

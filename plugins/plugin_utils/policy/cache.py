@@ -1,0 +1,118 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What was read of policy files before, by their content: a second load parses and checks only the files that changed.
+
+Entries are JSON files in the data directory, never in the policy directory. The name of an entry is the SHA-256 of the
+file's text, its kind, the schemas and the code that reads; its first line is the SHA-256 of the rest. An entry that does not
+fit its own sum, or is none at all, counts as absent and is written again. Nothing in an entry can be executed. Only documents
+without any finding are kept, so that every finding is found anew with its place.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.yaml_io import Document
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.schema import FOLDER
+
+SUFFIX = ".json"
+SUM_LENGTH = 64
+SPARE = 1000
+# The model of a segment names the lines of its rules and nothing below them (build.py).
+DEPTHS = {"segment": 2}
+_CODE = ("base/yaml_io.py", "policy/schema.py", "policy/fast_schema.py", "policy/cache.py")
+
+
+@cache
+def _reader() -> bytes:
+    """Return the sum of all that decides what a text becomes: the schemas and the code that reads."""
+    rooms = Path(__file__).parent.parent
+    found = hashlib.sha256()
+    for path in (*sorted(FOLDER.iterdir()), *(rooms / name for name in _CODE)):
+        found.update(path.read_bytes())
+    return found.digest()
+
+
+class DocumentCache:
+    """Documents that fit their schema, by the content of their files; without a directory it is always empty.
+
+    A directory that cannot be read or written costs time and nothing else.
+    """
+
+    def __init__(self, directory: str | Path | None) -> None:
+        self.directory = None if directory is None else Path(directory)
+        self.used: set[str] = set()
+
+    def get(self, kind: str, text: str, file: str) -> Document | None:
+        """Return the document that a text became, under the file's present name; None where it is not known."""
+        if self.directory is None:
+            return None
+        name = self._name(kind, text)
+        try:
+            stored = (self.directory / name).read_bytes()
+            body = stored[SUM_LENGTH + 1 :]
+            if stored[: SUM_LENGTH + 1] != _sum(body):
+                return None
+            entry = json.loads(body)
+            return Document(file, entry["value"], entry["lines"])
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            return None
+
+    def put(self, kind: str, text: str, document: Document) -> None:
+        """Keep a document that has no finding."""
+        if self.directory is None:
+            return
+        entry = {"value": document.value, "lines": short_lines(document.lines, DEPTHS.get(kind, 99))}
+        body = json.dumps(entry, separators=(",", ":")).encode("ascii")
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            target = self.directory / self._name(kind, text)
+            # Renamed whole, and not flushed to disk: what a crash leaves fits no sum and is read anew.
+            part = target.with_name(f".{target.name}.{os.getpid()}")
+            part.write_bytes(_sum(body) + body)
+            part.replace(target)
+        except OSError:
+            return
+
+    def tidy(self) -> None:
+        """Remove entries that this load did not use, where there are many more of them than of the others."""
+        if self.directory is None:
+            return
+        try:
+            names = [name for name in os.listdir(self.directory) if name.endswith(SUFFIX)]
+            if len(names) > 2 * len(self.used) + SPARE:
+                for name in set(names) - self.used:
+                    (self.directory / name).unlink(missing_ok=True)
+        except OSError:
+            return
+
+    def _name(self, kind: str, text: str) -> str:
+        found = hashlib.sha256(_reader())
+        found.update(kind.encode() + b"\0" + text.encode("utf-8", "surrogatepass"))
+        name = found.hexdigest() + SUFFIX
+        self.used.add(name)
+        return name
+
+
+def _sum(body: bytes) -> bytes:
+    return hashlib.sha256(body).hexdigest().encode("ascii") + b"\n"
+
+
+def short_lines(lines: dict[str, int], depth: int) -> dict[str, Any]:
+    """Return the lines without those that ``Document.location`` finds at the nearest parent anyway, down to a depth."""
+    kept: dict[str, int] = {}
+    for pointer, line in lines.items():
+        if pointer.count("/") > depth:
+            continue
+        parent = pointer.rpartition("/")[0]
+        while pointer and parent not in kept and parent:
+            parent = parent.rpartition("/")[0]
+        if not pointer or kept.get(parent) != line:
+            kept[pointer] = line
+    return kept
