@@ -90,7 +90,7 @@ def _direct(connection: Any) -> None:
     """Table ``direct``: class, and client side and method by rules 0 to 2 where one of them speaks."""
     # What the later rules ask for; every column more is written and read again.
     ends = [f"{end}_{part}" for end in "ab" for part in ("hi", "lo", "port", "start", "place")]
-    kept = ", ".join(("number", "protocol", "class", *ends))
+    kept = ", ".join(("number", "protocol", "class", "step_us", *ends))
     connection.execute(
         f"""
         CREATE TABLE direct AS
