@@ -9,6 +9,7 @@ moves every packet on. Cost grows with the depth (seven), hardly with the number
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -59,7 +60,7 @@ class Classifier:
         decided = Decisions(space or PacketSpace(), source)
         self.entries = len(source.entries)
         self._permits = np.array([entry.permit for entry in source.entries] + [source.default_permit], dtype=bool)
-        self._root, self._levels = _flattened(decided)
+        (self._root,), self._levels = _flattened((decided,))
         self._chains = {}
         for terminal in decided.space.nodes.reachable(decided.root):
             if terminal <= nd.FIRST_CHAIN:
@@ -97,19 +98,58 @@ class Classifier:
         return Classified(indices, permits, uncertain)
 
     def _chunk(self, columns: dict[str, Any]) -> Any:
-        rows = len(columns["protocol"])
-        state = np.full(rows, self._root, dtype=np.int64)  # >= 0: a node of some level, < 0: a terminal
-        for table in self._levels:
-            if table is None:
-                continue
-            here = (state >= table.keys[0] >> 32) & (state <= table.keys[-1] >> 32)
-            at = np.flatnonzero(here)
-            if not len(at):
-                continue
-            ranks = _ranks(table, columns, at)
-            found = np.searchsorted(table.keys, state[at] << 32 | ranks)
-            state[at] = table.targets[found]
-        return _indices(state)
+        return _walked(self._levels, np.full(len(columns["protocol"]), self._root, dtype=np.int64), columns)
+
+
+class Classifiers:
+    """Many lists made ready together: each row is judged by the list that it names, all rows in one walk.
+
+    The diagrams lie in one table, so the cost is that of one list, however many there are. FindingError SW1103 for lists with conditions:
+    a row of those has no single deciding entry.
+    """
+
+    def __init__(self, sources: Sequence[FirstMatchList]) -> None:
+        if any(source.is_conditional for source in sources):
+            raise FindingError(codes.BAD_COLUMNS.at("a list has conditions that no column holds"))
+        space = PacketSpace()
+        decided = [Decisions(space, source) for source in sources]
+        roots, self._levels = _flattened(decided)
+        self._roots = np.array(roots, dtype=np.int64)
+        lengths = [len(source.entries) + 1 for source in sources]
+        self._offsets = (
+            np.concatenate([[0], np.cumsum(lengths)])[:-1].astype(np.int64) if sources else np.zeros(0, np.int64)
+        )
+        permits: list[bool] = []
+        for source in sources:
+            permits += [*(entry.permit for entry in source.entries), source.default_permit]
+        self._permits = np.array(permits, dtype=bool)
+
+    def classify(self, which: Any, columns: dict[str, Any]) -> Classified:
+        """Return the verdict of list ``which[i]`` on row i; ``columns`` as for ``Classifier.classify``. No row is uncertain."""
+        rows = _checked(columns)
+        indices = np.empty(rows, dtype=np.int32)
+        for start in range(0, rows, CHUNK):
+            part = {name: values[start : start + CHUNK] for name, values in columns.items()}
+            indices[start : start + CHUNK] = _walked(self._levels, self._roots[which[start : start + CHUNK]], part)
+        permits = np.zeros(rows, dtype=bool)
+        known = indices >= 0
+        permits[known] = self._permits[self._offsets[which[known]] + indices[known]]
+        return Classified(indices, permits, np.zeros(rows, dtype=bool))
+
+
+def _walked(levels: list[_Level | None], state: Any, columns: dict[str, Any]) -> Any:
+    """Move every row from its state (>= 0: a node of some level, < 0: a terminal) to its end; returns entry indices."""
+    for table in levels:
+        if table is None:
+            continue
+        here = (state >= table.keys[0] >> 32) & (state <= table.keys[-1] >> 32)
+        at = np.flatnonzero(here)
+        if not len(at):
+            continue
+        ranks = _ranks(table, columns, at)
+        found = np.searchsorted(table.keys, state[at] << 32 | ranks)
+        state[at] = table.targets[found]
+    return _indices(state)
 
 
 def classify(source: FirstMatchList, columns: dict[str, Any]) -> Classified:
@@ -123,11 +163,14 @@ def protocol_column(protocol: Any, high: Any, low: Any) -> Any:
     return np.asarray(protocol, dtype=np.int64) + np.where(mapped, 0, IPV6)
 
 
-def _flattened(decided: Decisions) -> tuple[int, list[_Level | None]]:
-    """Number the nodes level by level and return the root with the tables; nodes of one level have consecutive numbers."""
-    nodes = decided.space.nodes
+def _flattened(decided: Sequence[Decisions]) -> tuple[list[int], list[_Level | None]]:
+    """Number the nodes of lists in one space level by level and return their roots with the tables; nodes of one level have
+    consecutive numbers."""
+    if not decided:
+        return [], []
+    nodes = decided[0].space.nodes
     by_level: list[list[int]] = [[] for _level in nodes.layout.levels]
-    for node in sorted(nodes.reachable(decided.root)):
+    for node in sorted({node for each in decided for node in nodes.reachable(each.root)}):
         if node >= 0:
             by_level[nodes.level[node]].append(node)
     numbers: dict[int, int] = {}
@@ -151,8 +194,7 @@ def _flattened(decided: Decisions) -> tuple[int, list[_Level | None]]:
             np.array([bound >> 64 for bound in bounds], dtype=np.uint64), np.array([bound & _HALF for bound in bounds], dtype=np.uint64),
             np.array(keys, dtype=np.int64), np.array(targets, dtype=np.int64),
         ))  # fmt: skip
-    root = numbers[decided.root] if decided.root >= 0 else decided.root
-    return root, levels
+    return [numbers[each.root] if each.root >= 0 else each.root for each in decided], levels
 
 
 def _indices(state: Any) -> Any:

@@ -78,7 +78,7 @@ class Conversation:
         )
 
 
-def _routes(direction: str, subnet: IntervalSet, own: IntervalSet, source: int, destination: int) -> bool:
+def routes(direction: str, subnet: IntervalSet, own: IntervalSet, source: int, destination: int) -> bool:
     """Return whether a packet passes an interface's list: it leaves the subnet, or it is routed to it from elsewhere."""
     inside, outside = (source, destination) if direction == "in" else (destination, source)
     return (
@@ -174,8 +174,9 @@ class Evaluator:
         for segment, members in site.members.items():
             for member in members:
                 for family in (4, 6):
-                    for low, _high in addresses_of(member.addresses, family).to_ranges():
-                        self._segments[family, low].add(segment)
+                    for low, high in addresses_of(member.addresses, family).pairs:
+                        for address in range(low, high + 1):
+                            self._segments[family, address].add(segment)
         for number, listing in enumerate(lists):
             self._place(number, listing)
 
@@ -214,7 +215,7 @@ class Evaluator:
                     yield number
         yield from self._from.get((family, source), ())
         for number, listing, subnet, own in self._routed:
-            if listing.family == family and _routes(listing.direction, subnet, own, source, destination):
+            if listing.family == family and routes(listing.direction, subnet, own, source, destination):
                 yield number
         if family != 4:
             return
