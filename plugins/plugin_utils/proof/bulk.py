@@ -21,6 +21,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.sides import Sides, gateway_addresses, sides_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.classify import Classifiers
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Entry, FirstMatchList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.history import Columns
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.points import (
@@ -41,14 +42,13 @@ HALF = 1 << 63
 
 @dataclass
 class BulkVerdicts:
-    """Columns of verdicts. ``stopped_by``: the first list that stops a row, by its place in the lists, or -1; ``entry`` the entry there
-    (the number of entries stands for the list's end), ``way`` 0 for the opener, 1 for the reply. ``seen`` counts the lists that see a row.
+    """Columns of verdicts. ``stopped_by``: the first list that stops a row, by its place in the lists, or -1; ``way`` 0 where it stops the
+    opener, 1 where it stops the reply.
     """
 
     permitted: Any
     covered: Any
     stopped_by: Any
-    entry: Any
     way: Any
 
 
@@ -59,7 +59,7 @@ class BulkEvaluator:
         self.site, self.lists = site, lists
         self.evaluator = Evaluator(site, lists)
         self.segments = sorted(site.members)
-        self._classifiers = Classifiers([first_match(item) for item in lists])
+        self._classifiers = Classifiers([_united(first_match(item)) for item in lists])
         self._enforced = np.array([enforces(item) for item in lists], dtype=bool)
         self._number = {name: number for number, name in enumerate(self.segments)}
         self._index_members()
@@ -136,11 +136,14 @@ class BulkEvaluator:
         """Return the numbers of the segments (``segments``) of places, -1 for none; the first of several."""
         return self._segment[places]
 
+    def shared(self, places: Any) -> Any:
+        """Return which places are in several segments."""
+        return self._shared[places]
+
     def verdicts(self, columns: Columns) -> BulkVerdicts:
         """Return what all lists say about each row."""
         rows = len(columns)
         best = np.full(rows, NOT_STOPPED, dtype=np.int64)
-        entry = np.full(rows, NONE, dtype=np.int32)
         covered = np.zeros(rows, dtype=bool)
         clients, servers = self.places(columns, "client"), self.places(columns, "server")
         slow = self._shared[clients] | self._shared[servers]
@@ -153,27 +156,25 @@ class BulkEvaluator:
             for family, mask in ((4, columns.is_four), (6, ~columns.is_four)):
                 if mask.any():
                     seen[mask] = sided[family].crosses(columns, mask)
-            self._judge(np.where(seen, number, NONE), packets[0], 0, best, entry, covered)
+            self._judge(np.where(seen, number, NONE), packets[0], 0, best, covered)
         for layer in self._access:
-            self._judge(layer[clients], packets[0], 0, best, entry, covered)
-            self._judge(np.where(answered, layer[servers], NONE), packets[1], 1, best, entry, covered)
+            self._judge(layer[clients], packets[0], 0, best, covered)
+            self._judge(np.where(answered, layer[servers], NONE), packets[1], 1, best, covered)
         for number, routed in self._routed:
             for way, (source, target) in enumerate((("client", "server"), ("server", "client"))):
                 seen = routed.sees(columns, source, target) & (answered | (way == 0))
-                self._judge(np.where(seen, number, NONE), packets[way], way, best, entry, covered)
+                self._judge(np.where(seen, number, NONE), packets[way], way, best, covered)
         one, two, four = self.segment_of(clients), self.segment_of(servers), columns.is_four
         for matrix in self._cells:
             forward, back = matrix[one, two], matrix[two, one]
-            self._judge(np.where(four, forward, NONE), packets[0], 0, best, entry, covered)
-            self._judge(np.where(four & answered, back, NONE), packets[1], 1, best, entry, covered)
+            self._judge(np.where(four, forward, NONE), packets[0], 0, best, covered)
+            self._judge(np.where(four & answered, back, NONE), packets[1], 1, best, covered)
         for row in np.flatnonzero(slow):
-            self._one(columns, int(row), best, entry, covered)
+            self._one(columns, int(row), best, covered)
         stopped = best != NOT_STOPPED
-        return BulkVerdicts(
-            ~stopped, covered, np.where(stopped, best >> 1, NONE), entry, np.where(stopped, best & 1, 0)
-        )
+        return BulkVerdicts(~stopped, covered, np.where(stopped, best >> 1, NONE), np.where(stopped, best & 1, 0))
 
-    def _judge(self, which: Any, packets: dict[str, Any], way: int, best: Any, entry: Any, covered: Any) -> None:
+    def _judge(self, which: Any, packets: dict[str, Any], way: int, best: Any, covered: Any) -> None:
         """Let the list that each row names judge the packet, and keep the first stop in the order of the lists."""
         at = np.flatnonzero(which >= 0)
         if not len(at):
@@ -185,27 +186,35 @@ class BulkEvaluator:
         order = chosen.astype(np.int64) * 2 + way
         wins = ~found.permits & (order < best[at])
         best[at[wins]] = order[wins]
-        entry[at[wins]] = found.entries[wins]
 
-    def _one(self, columns: Columns, row: int, best: Any, entry: Any, covered: Any) -> None:
+    def _one(self, columns: Columns, row: int, best: Any, covered: Any) -> None:
         """Ask the evaluator about one row."""
         verdict = self.evaluator.verdict(columns.conversation(row))
         covered[row] = verdict.covered
-        best[row], entry[row] = NOT_STOPPED, NONE
+        best[row] = NOT_STOPPED
         for item in verdict.points:
             if item.stops:
                 number = next(
                     n for n, each in enumerate(self.lists) if (each.point, each.name) == (item.point, item.list_name)
                 )
                 best[row] = number * 2 + (item.direction == "reply")
-                labels = [ace.label for ace in self.lists[number].aces]
-                entry[row] = labels.index(item.label) if item.label in labels else len(labels)
                 return
 
-    def label(self, number: int, entry: int) -> str:
-        """Return the label of an entry of a list, as the evaluator gives it."""
-        aces = self.lists[number].aces
-        return aces[entry].label if 0 <= entry < len(aces) else "implicit end"
+    def line(self, columns: Columns, row: int) -> str:
+        """Return the label of the line that stops a row, as the evaluator gives it; empty where none does."""
+        deciding = self.evaluator.verdict(columns.conversation(row)).deciding()
+        return deciding.label if deciding else ""
+
+
+def _united(source: FirstMatchList) -> FirstMatchList:
+    """Return the list with neighbours of one action united: who only asks for permit or deny needs far smaller diagrams."""
+    made: list[Entry] = []
+    for entry in source.entries:
+        if made and made[-1].permit is entry.permit and not entry.condition and not made[-1].condition:
+            made[-1] = Entry(entry.permit, (*made[-1].boxes, *entry.boxes))
+        else:
+            made.append(Entry(entry.permit, entry.boxes, condition=entry.condition))
+    return FirstMatchList(tuple(made), source.default_permit, source.name)
 
 
 class _Sided:

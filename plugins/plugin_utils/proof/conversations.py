@@ -76,7 +76,7 @@ def conversation_boxes(
     names = list(services)
     for ends in ends_of(site, client, server):
         if devices:
-            ends = replace(ends, client=_addresses_of_devices(site, client, devices, ends.family))
+            ends = replace(ends, client=addresses_of_devices(site, client, devices, ends.family))
             if not ends.client:
                 continue
         offset = 0 if ends.family == 4 else 256
@@ -92,7 +92,8 @@ def conversation_boxes(
     return ConversationBoxes(tuple(forward), tuple(replies))
 
 
-def _addresses_of_devices(site: Site, segment: str, devices: Collection[str], family: int) -> IntervalSet:
+def addresses_of_devices(site: Site, segment: str, devices: Collection[str], family: int) -> IntervalSet:
+    """Return the addresses, of one family, of some of a segment's devices."""
     members = site.members.get(segment, ())
     return addresses_of((text for member in members if member.device in devices for text in member.addresses), family)
 

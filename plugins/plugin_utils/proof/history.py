@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -108,7 +108,7 @@ class Columns:
     """Recorded conversations as columns (numpy), one row each: what ``SeenConversation`` says, for millions.
 
     Addresses are the two signed order-preserving halves of docs/formats/connections.md. ``suspect`` is a place in ``SUSPECTS``, ``kind``
-    one in ``CLASSES``. ``days`` counts the days on which it was seen, at most.
+    one in ``CLASSES``. ``days`` counts the days on which it was seen, at most. ``related`` and ``bootstrap`` hold texts.
     """
 
     client_hi: Any
@@ -126,6 +126,8 @@ class Columns:
     kind: Any
     weak: Any
     suspect: Any
+    related: Any
+    bootstrap: Any
 
     def __len__(self) -> int:
         return len(self.protocol)
@@ -174,7 +176,8 @@ class Columns:
         return SeenConversation(
             one.family, one.client, one.server, one.protocol, one.server_port, one.client_port, int(self.flows[row]),
             int(self.answered[row]), int(self.days[row]), int(self.first_us[row]), int(self.last_us[row]),
-            CLASSES[int(self.kind[row])], bool(self.weak[row]), SUSPECTS[int(self.suspect[row])],
+            CLASSES[int(self.kind[row])], bool(self.weak[row]), SUSPECTS[int(self.suspect[row])], str(self.related[row]),
+            str(self.bootstrap[row]),
         )  # fmt: skip
 
     def taken(self, rows: Any) -> Columns:
@@ -205,13 +208,21 @@ def columns_of(history: Sequence[SeenConversation]) -> Columns:
         kind=column((CLASSES.index(item.kind) for item in history), "int8"),
         weak=column((item.weak for item in history), "bool"),
         suspect=column((SUSPECTS.index(item.suspect) for item in history), "int8"),
+        related=column((item.related for item in history), "object"),
+        bootstrap=column((item.bootstrap for item in history), "object"),
     )
 
 
-def columns_of_table(table: Any, scans: Collection[Any] = ()) -> Columns:
+def columns_of_table(
+    table: Any,
+    scans: Collection[Any] = (),
+    related: Mapping[Any, str] | None = None,
+    bootstrap: Callable[[int, int], str] | None = None,
+) -> Columns:
     """Return the rows of an Arrow table as columns; see ``seen_conversations`` for what it has to hold.
 
-    ``scans`` are (client, server, protocol, server port) with ends as (family, address).
+    ``scans`` are (client, server, protocol, server port) with ends as (family, address), and so are the keys of ``related``, whose values
+    name control protocols. ``bootstrap`` names what every list passes before any rule, by protocol and server port.
     """
     own = {name: table.column(name).to_numpy() for name in table.column_names if name not in ("class", "day")}
     kinds = table.column("class").combine_chunks().dictionary_encode()
@@ -227,21 +238,40 @@ def columns_of_table(table: Any, scans: Collection[Any] = ()) -> Columns:
         own["client_hi"], own["client_lo"], own["server_hi"], own["server_lo"], protocol, own["server_port"],
         np.where(client_port > 0, client_port, USUAL_CLIENT_PORT), own["flows"], answered, own["days"], own["first_us"],
         own["last_us"], kind, own["method"] >= WEAK_METHOD, np.where(silent, SUSPECTS.index(UNANSWERED), 0).astype(np.int8),
+        np.full(len(protocol), "", dtype=object), np.full(len(protocol), "", dtype=object),
     )  # fmt: skip
-    if scans and len(made):
-        _mark_scans(made, scans)
+    for row, pair in _marked(made, scans):
+        made.suspect[row] = SUSPECTS.index(SCAN) if pair in scans else made.suspect[row]
+    for row, pair in _marked(made, related or {}):
+        made.related[row] = (related or {}).get(pair, "")
+    if bootstrap is not None and len(made):
+        _services, first, code = np.unique(
+            made.protocol.astype(np.int64) << 32 | made.server_port, return_index=True, return_inverse=True
+        )
+        texts = [bootstrap(int(made.protocol[row]), int(made.server_port[row])) for row in first]
+        made.bootstrap[:] = np.array(texts, dtype=object)[code]
     return made
 
 
-def _mark_scans(columns: Columns, scans: Collection[Any]) -> None:
-    """Mark the rows of scans: by their client and server first, then each of those few exactly."""
-    halves = [(stored_halves(*scan[0])[1], stored_halves(*scan[1])[1]) for scan in scans]
+def joined(parts: Sequence[Columns]) -> Columns:
+    """Return the rows of several columns, one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    return Columns(
+        **{name: np.concatenate([getattr(each, name) for each in parts]) for name in Columns.__dataclass_fields__}
+    )
+
+
+def _marked(columns: Columns, pairs: Collection[Any]) -> Iterator[tuple[int, Any]]:
+    """Yield rows that may be among some pairs, with what they are: found by client and server first, so that few are looked at."""
+    if not pairs or not len(columns):
+        return
+    halves = [(stored_halves(*pair[0])[1], stored_halves(*pair[1])[1]) for pair in pairs]
     near = np.isin(columns.client_lo, np.array([one for one, _two in halves], dtype=np.int64))
     near &= np.isin(columns.server_lo, np.array([two for _one, two in halves], dtype=np.int64))
     for row in np.flatnonzero(near):
         one = columns.conversation(int(row))
-        if ((one.family, one.client), (one.family, one.server), one.protocol, one.server_port) in scans:
-            columns.suspect[row] = SUSPECTS.index(SCAN)
+        yield int(row), ((one.family, one.client), (one.family, one.server), one.protocol, one.server_port)
 
 
 def stored_halves(family: int, address: int) -> tuple[int, int]:

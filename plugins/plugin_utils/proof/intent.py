@@ -15,9 +15,12 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Packet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.conversations import addresses_of_devices
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.verdict import Conversation, Evaluator
 
-Line = tuple[str, IntervalSet | None, Match]
+Line = tuple[
+    str, IntervalSet | None, IntervalSet | None, Match
+]  # rule, client addresses (None: all of the segment), server, match
 
 
 class Intent:
@@ -26,19 +29,39 @@ class Intent:
     def __init__(self, evaluator: Evaluator) -> None:
         self._evaluator = evaluator
         self._lines: dict[tuple[str, int], list[Line]] = defaultdict(list)
+        self._edges: dict[int, set[int]] = {4: set(), 6: set()}
+        self._client_ports: set[int] = set()
+        self.narrow: set[str] = set()  # segments with rules for some of their devices only
         site: Site = evaluator.site
         for rule in site.rules():
+            if rule.devices:
+                self.narrow.add(rule.client)
             for family in (4, 6):
                 server = addresses_of_name(site, rule.to, family)
+                client = addresses_of_devices(site, rule.client, rule.devices, family) if rule.devices else None
+                for low, high in server.pairs if server is not None else ():
+                    self._edges[family] |= {low, high + 1}
                 for _name, match in matches_of(site, rule.services, family):
-                    self._lines[rule.client, family].append((rule.id, server, match))
+                    for low, high in match.client_ports.pairs if match.client_ports is not None else ():
+                        self._client_ports |= {low, high + 1}
+                    self._lines[rule.client, family].append((rule.id, client, server, match))
+
+    def bounds(self, family: int) -> list[int]:
+        """Return the addresses, rising, at which the server sides of rules begin and end: between two of them all servers are alike."""
+        return sorted(self._edges[family])
+
+    def client_port_bounds(self) -> list[int]:
+        """Return the client ports at which services that pin them begin and end."""
+        return sorted(self._client_ports)
 
     def rules_for(self, conversation: Conversation) -> list[str]:
         """Return the ids of the rules that permit the opener, in the order of the policy, each once."""
         packet = conversation.forward()
         found: dict[str, None] = {}
         for segment in sorted(self._evaluator.segments_of(conversation.family, conversation.client)):
-            for rule, server, match in self._lines.get((segment, conversation.family), ()):
+            for rule, client, server, match in self._lines.get((segment, conversation.family), ()):
+                if client is not None and not client.contains(conversation.client):
+                    continue
                 if (server is None or server.contains(conversation.server)) and fits(match, packet):
                     found[rule] = None
         return list(found)

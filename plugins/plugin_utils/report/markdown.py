@@ -105,8 +105,8 @@ def validate_markdown(result: Mapping[str, Any]) -> str:
         lines += ["## Replay of recorded traffic", ""]
         lines += [
             f"{counted(replay['recorded'], 'conversation')} recorded from {md(replay['from'])} to {md(replay['to'])}:"
-            f" {replay['permitted']} pass,"
-            f" {len(replay['cut'])} would be cut, {replay['not_covered']} are seen by no enforcement point.",
+            f" {replay['permitted']} pass ({replay.get('classes', {}).get('proved', 0)} proved for all packets, the others as recorded),"
+            f" {replay.get('cut_total', len(replay['cut']))} would be cut, {replay['not_covered']} are seen by no enforcement point.",
             "",
         ]
         if replay["cut"]:

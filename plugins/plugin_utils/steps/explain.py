@@ -11,10 +11,10 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.build import PROTOCOLS
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.expectations import addresses_of_end
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.history import address_text
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.verdict import Conversation, Evaluator
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.arguments import paths_of, today_of
-from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.history import address_text
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.site import sound_site
 
 

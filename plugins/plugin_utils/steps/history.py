@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.intervals import read_intervals
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import store
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.binding import bound_rollup
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.noise import Noise, NoiseLimits, noise_in
@@ -18,11 +18,17 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operation
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.related import bootstrap, related_in
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.threats import known_threats
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import BoundRow
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.history import (
+    Columns,
     SeenConversation,
     address_of,
+    address_text,
+    columns_of_table,
+    joined,
     seen_conversations,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.holders import Holders
 
 
 def window(data_dir: Path, days: int | None) -> date | None:
@@ -58,6 +64,30 @@ def recorded_history(
         row["related"] = related.get(pair, "")
         row["bootstrap"] = bootstrap(row["protocol"], row["server_port"])
     return seen_conversations(rows)
+
+
+def recorded_columns(
+    data_dir: Path, site: Site, days: int | None = None, *, engine: str = "", limits: NoiseLimits | None = None
+) -> Columns | None:
+    """Return the recorded conversations of the window as columns, scans, related and bootstrap traffic marked, each end at the address
+    that its device has now. None where nothing is recorded.
+
+    Time decides who an address was (facts/flows.md section 5): a device that has another address in the committed membership than it had
+    then is replayed at the one it has now; what another device said from an address of the membership is marked as that.
+    """
+    since = window(data_dir, days)
+    if not store.stored_days(data_dir):
+        return None
+    scans = noise_of(data_dir, since, limits=limits).of("scan")
+    related = related_in(data_dir, since)
+    intervals = read_intervals(data_dir)
+    holders = Holders.of(site)
+    with FlowGate(data_dir, since, engine=engine) as gate:
+        steady, moved = gate.replayed(holders.moved(intervals), intervals)
+    parts = [columns_of_table(steady, scans, related, bootstrap)]
+    if moved is not None and moved.num_rows:
+        parts.append(holders.at_present(columns_of_table(moved, scans, related, bootstrap), moved))
+    return joined(parts)
 
 
 def _pair(row: Mapping[str, Any]) -> tuple[tuple[int, int], tuple[int, int], int, int]:
@@ -108,8 +138,3 @@ def bound_rows(
             )
         )
     return rows, report
-
-
-def address_text(family: int, address: int) -> str:
-    """Return an address as text."""
-    return str(ipaddress.IPv4Address(address) if family == 4 else ipaddress.IPv6Address(address))

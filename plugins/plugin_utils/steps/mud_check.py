@@ -20,10 +20,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.conforman
     SeenRow,
     conformance,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.history import address_text
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.imports import conformance_markdown
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.results import result
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.arguments import commit_name, paths_of
-from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.history import address_text, recorded_history
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.history import recorded_history
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.policy_import import (
     known_segment,
     loaded_site,

@@ -42,11 +42,12 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.writer i
     segment_path,
     write_segment,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.history import address_text
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.markdown import propose_markdown
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.results import result
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.arguments import commit_name, paths_of
-from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.history import address_text, bound_rows
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.history import bound_rows
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
 
 LOCK = "members.lock.json"

@@ -8,9 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.noise import limits_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.effective import effective_site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.endtoend import prove_rules
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.replay import replay, replay_findings
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.arguments import paths_of, today_of
-from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.history import recorded_history
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.history import recorded_columns
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.site import sound_site
 
 
@@ -18,18 +20,21 @@ def run_replay(values: dict[str, Any]) -> dict[str, Any]:
     """Return what the compiled policy would do to every recorded conversation of the window."""
     paths = paths_of(values)
     sound = sound_site(paths, today_of(values))
-    seen = recorded_history(
+    site = effective_site(sound.site)
+    history = recorded_columns(
         paths.data,
+        site,
         values.get("window_days"),
         engine=values.get("engine") or "",
-        limits=limits_of(sound.site.learning),
+        limits=limits_of(site.learning),
     )
-    made = replay(sound.site, sound.compiled.lists, seen)
+    proved = prove_rules(site, sound.compiled.lists).proved
+    made = replay(site, sound.compiled.lists, [] if history is None else history, proved)
     data = made.as_dict()
-    legitimate = len(made.legitimate_cuts())
     summary = (
-        f"{data['recorded']} recorded conversations: {data['permitted']} pass, {legitimate} legitimate and {len(made.cut) - legitimate}"
-        f" doubtful ones would be cut, {data['not_covered']} are seen by no point"
+        f"{data['recorded']} recorded conversations: {data['permitted']} pass ({data['classes']['proved']} of them proved),"
+        f" {made.legitimate} legitimate and {made.cut_total - made.legitimate} doubtful ones would be cut,"
+        f" {data['not_covered']} are seen by no point"
     )
     return {
         "changed": False,

@@ -31,7 +31,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.workflows
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.markdown import validate_markdown
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.results import result
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.arguments import commit_name, paths_of, today_of
-from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.history import recorded_history
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.history import recorded_columns
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
 
 
@@ -79,11 +79,10 @@ def run_gate(paths: Paths, today: date, with_replay: bool, engine: str = "") -> 
         "expectations": [asdict(item) for item in expectations],
     }
     if with_replay:
-        replayed = replay(
-            site, compiled.lists, recorded_history(paths.data, engine=engine, limits=limits_of(site.learning))
-        )
+        history = recorded_columns(paths.data, now, engine=engine, limits=limits_of(site.learning))
+        replayed = replay(now, compiled.lists, [] if history is None else history, present.proved)
         found += replay_findings(replayed)
-        found += workflow_findings(site, replayed)
+        found += workflow_findings(now, replayed)
         content["replay"] = replayed.as_dict()
     return Gate(site, compiled, tuple(found), content)
 
@@ -139,10 +138,10 @@ def _summary(made: dict[str, Any]) -> str:
     ]
     if "replay" in made:
         data = made["replay"]
-        doubtful = sum(1 for row in data["cut"] if row["doubt"])
+        legitimate = data["cut_by_doubt"].get("none", 0)
         parts.append(
-            f"replay of {data['recorded']} recorded conversations: {data['permitted']} pass, {len(data['cut']) - doubtful} legitimate and"
-            f" {doubtful} doubtful ones would be cut, {data['not_covered']} not covered"
+            f"replay of {data['recorded']} recorded conversations: {data['permitted']} pass ({data['classes']['proved']} proved),"
+            f" {legitimate} legitimate and {data['cut_total'] - legitimate} doubtful ones would be cut, {data['not_covered']} not covered"
         )
     return f"{len(made['errors'])} errors; " + "; ".join(parts)
 

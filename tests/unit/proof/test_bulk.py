@@ -13,7 +13,6 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.history i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.verdict import Evaluator
 from tests.unit.proof.small_sites import random_packet, random_world
 
-
 GATEWAYS = [
     {"interface": "Vlan10", "subnets": ["10.0.1.0/28"], "addresses": ["10.0.1.14"]},
     {"interface": "Vlan20", "subnets": ["10.0.2.0/28", "2001:db8::/112"], "directions": ["in"]},
@@ -81,8 +80,11 @@ def test_columns_say_what_the_walk_says(full: bool) -> None:
                 deciding = verdict.deciding()
                 assert deciding is not None
                 listing = lists[found.stopped_by[row]]
-                label = bulk.label(int(found.stopped_by[row]), int(found.entry[row]))
-                assert (listing.point, listing.name, label) == (deciding.point, deciding.list_name, deciding.label)
+                assert (listing.point, listing.name, bulk.line(columns, row)) == (
+                    deciding.point,
+                    deciding.list_name,
+                    deciding.label,
+                )
                 assert ("forward", "reply")[found.way[row]] == deciding.direction
                 stopped += 1
     assert stopped > 100 and shared

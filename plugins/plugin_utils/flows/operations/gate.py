@@ -132,6 +132,27 @@ class FlowGate:
         self.daily()
         return self.ask(queries.conversations())
 
+    def replayed(self, moved: Any = None, intervals: Any = None) -> tuple[Any, Any]:
+        """Return what a replay needs of each conversation, and the same of those with an end among ``moved`` bound to devices by time.
+
+        ``moved`` (hi, lo) are addresses that were not always the device's that has them now: only their rows are bound, since
+        binding costs more than all the rest. The first answer has the other rows. The second is None without ``moved``.
+        """
+        if moved is None or not moved.num_rows:
+            self.daily()
+            return self.ask(queries.replayed("daily")), None
+        if "daily" in self._ready:
+            raise ValueError("ask this first: it reads a part of the window's days alone")
+        self.engine.table("moved", moved)
+        files = store.rollup_files(self.data_dir, self.since, self.until)
+        self._files("every_day", files, "rollup")
+        self.engine.define("steady", f"SELECT * FROM every_day d WHERE NOT ({queries.MOVED})")
+        steady = self.ask(queries.replayed("steady"))
+        self.engine.define("daily", f"SELECT * FROM every_day d WHERE {queries.MOVED}", keep=True)
+        self._ready.add("daily")
+        self.bind(intervals)
+        return steady, self.ask(queries.replayed("bound", devices=True))
+
     def distinct(self) -> Any:
         """Return distinct client, server, protocol and port of the connections, each exporter's view counted."""
         self.connections()

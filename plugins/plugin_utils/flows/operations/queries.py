@@ -63,6 +63,33 @@ def conversations() -> Question:
     return Question(query, {**KEY_TYPES, **SUMS}, KEY)
 
 
+REPLAYED = {
+    **KEY_TYPES,
+    **dict.fromkeys(("days", "flows", "answered_flows", "first_us", "last_us"), "int64"),
+    "minimum_client_port": "int32",
+    "method": "int16",
+}
+_REPLAY_SUMS = """count(*) AS days, sum(flows)::BIGINT AS flows, sum(answered_flows)::BIGINT AS answered_flows, min(first_us) AS first_us,
+    max(last_us) AS last_us, min(minimum_client_port) AS minimum_client_port, min(method) AS method"""
+
+
+def replayed(rows: str, devices: bool = False) -> Question:
+    """Sum rows of ``daily`` or ``bound`` to what a replay needs of each conversation, in no order.
+
+    ``days`` counts rows, one for each day on which a conversation was seen; with ``devices`` each holder of an address counts alone.
+    """
+    key = KEY + (", client_device, server_device, client_binding, server_binding" if devices else "")
+    columns = {**REPLAYED, **(BINDING if devices else {})}
+    picked = ", ".join(f'"{name}"' for name in columns)
+    return Question(
+        f"SELECT {picked} FROM (SELECT {key}, {_REPLAY_SUMS} FROM {rows} GROUP BY {key}) AS summed", columns
+    )
+
+
+MOVED = """EXISTS (SELECT 1 FROM moved m WHERE m.hi = d.client_hi AND m.lo = d.client_lo)
+    OR EXISTS (SELECT 1 FROM moved m WHERE m.hi = d.server_hi AND m.lo = d.server_lo)"""
+
+
 def distinct(constant: Mapping[str, int] | None = None) -> Question:
     """Distinct client, server, protocol and port of ``connections``, every exporter's view counted: what ``nfdump -A`` gives.
 

@@ -1,0 +1,87 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Recorded conversations in kinds that all rules treat alike, so that each kind is looked up once however often it was seen."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.bulk import BulkEvaluator
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.history import SCAN, SUSPECTS, Columns
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.intent import Intent
+
+np = guarded("numpy")
+
+
+@dataclass
+class Edges:
+    """Rows that all rules treat alike, and the rules that stand for each kind. ``code`` is the kind of each row."""
+
+    code: Any
+    rules: list[tuple[str, ...]]
+
+    @classmethod
+    def of(cls, bulk: BulkEvaluator, columns: Columns) -> Edges:
+        """Return the kinds of the rows: one of each is looked up, the rest are like it."""
+        intent = Intent(bulk.evaluator)
+        places = bulk.places(columns, "client")
+        client = bulk.segment_of(places).astype(np.int64)
+        narrow = np.array([name in intent.narrow for name in bulk.segments] + [False])
+        alone = bulk.shared(places) | narrow[client]
+        client = np.where(alone, len(bulk.segments) + places, client)
+        four = columns.is_four
+        server = np.where(
+            four,
+            np.searchsorted(np.array(intent.bounds(4), dtype=np.int64), columns.address("server"), side="right"),
+            -1,
+        )
+        six = intent.bounds(6)
+        for row in np.flatnonzero(~four):
+            server[row] = -1 - bisect_right(six, columns.whole("server", int(row)))
+        ports = np.searchsorted(
+            np.array(intent.client_port_bounds(), dtype=np.int64), columns.client_port, side="right"
+        )
+        code, first = codes_of(client, server, columns.protocol, columns.server_port, ports, four)
+        return cls(code, [tuple(intent.rules_for(columns.conversation(int(row)))) for row in first])
+
+    def having(self, rules: Collection[str]) -> Any:
+        """Return which rows some of the rules stand for."""
+        return np.array([any(rule in rules for rule in found) for found in self.rules], dtype=bool)[self.code]
+
+    def used(self, columns: Columns) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
+        """Return, for each rule that something recorded needs: conversations, last time, flows; scans and bootstrap left out."""
+        # What the bootstrap lines are for is no use of a rule.
+        rows = np.flatnonzero((columns.suspect != SUSPECTS.index(SCAN)) & (columns.bootstrap == ""))
+        code = self.code[rows]
+        counts = np.bincount(code, minlength=len(self.rules))
+        flows = np.bincount(code, weights=columns.flows[rows], minlength=len(self.rules))
+        last = np.zeros(len(self.rules), dtype=np.int64)
+        np.maximum.at(last, code, columns.last_us[rows])
+        used: Counter[str] = Counter()
+        seen: dict[str, int] = {}
+        volume: Counter[str] = Counter()
+        for number, rules in enumerate(self.rules):
+            for rule in rules if counts[number] else ():
+                used[rule] += int(counts[number])
+                volume[rule] += int(flows[number])
+                seen[rule] = max(seen.get(rule, 0), int(last[number]))
+        return dict(used), seen, dict(volume)
+
+
+def codes_of(*keys: Any) -> tuple[Any, Any]:
+    """Return one number for each different combination of values in the columns, and the first row of each."""
+    code = np.zeros(len(keys[0]), dtype=np.int64)
+    first = np.zeros(min(1, len(code)), dtype=np.int64)
+    for key in keys:
+        values = np.asarray(key, dtype=np.int64)
+        low = int(values.min()) if len(values) else 0
+        width = int(values.max()) - low + 1 if len(values) else 1
+        _unique, first, code = np.unique(code * width + (values - low), return_index=True, return_inverse=True)
+        code = code.astype(np.int64)
+    return code, first
