@@ -18,6 +18,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.intent im
 
 np = guarded("numpy")
 
+MOST = 1 << 62  # numbers of combinations that a column holds
+
 
 @dataclass
 class Edges:
@@ -77,11 +79,17 @@ class Edges:
 def codes_of(*keys: Any) -> tuple[Any, Any]:
     """Return one number for each different combination of values in the columns, and the first row of each."""
     code = np.zeros(len(keys[0]), dtype=np.int64)
-    first = np.zeros(min(1, len(code)), dtype=np.int64)
+    if not len(code):
+        return code, code
+    size = 1
     for key in keys:
         values = np.asarray(key, dtype=np.int64)
-        low = int(values.min()) if len(values) else 0
-        width = int(values.max()) - low + 1 if len(values) else 1
-        _unique, first, code = np.unique(code * width + (values - low), return_index=True, return_inverse=True)
-        code = code.astype(np.int64)
+        low = int(values.min())
+        width = int(values.max()) - low + 1
+        if size * width > MOST:
+            unique, code = np.unique(code, return_inverse=True)
+            size = len(unique)
+        code = code * width + (values - low)
+        size *= width
+    _unique, first, code = np.unique(code, return_index=True, return_inverse=True)
     return code, first

@@ -81,8 +81,8 @@ class ListSets:
 
 def list_sets(space: PacketSpace, site: Site, listing: PointList) -> ListSets:
     """Return what a list sees and passes, as packet sets."""
-    sees = space.from_boxes(_visible_boxes(site, listing, surely=True))
-    may_see = space.from_boxes(_visible_boxes(site, listing, surely=False))
+    sees = space.from_boxes(visible(site, listing, surely=True))
+    may_see = space.from_boxes(visible(site, listing, surely=False))
     if not enforces(listing):
         return ListSets(listing, sees, may_see, space.everything, space.everything)
     found = verdicts(space, first_match(listing))
@@ -91,7 +91,7 @@ def list_sets(space: PacketSpace, site: Site, listing: PointList) -> ListSets:
 
 def may_see(space: PacketSpace, site: Site, listing: PointList) -> PacketSet:
     """Return the packets that a list may see."""
-    return space.from_boxes(_visible_boxes(site, listing, surely=False))
+    return space.from_boxes(visible(site, listing, surely=False))
 
 
 def every_list_sets(space: PacketSpace, site: Site, lists: Sequence[PointList]) -> list[ListSets]:
@@ -99,7 +99,8 @@ def every_list_sets(space: PacketSpace, site: Site, lists: Sequence[PointList]) 
     return [list_sets(space, site, listing) for listing in lists]
 
 
-def _visible_boxes(site: Site, listing: PointList, surely: bool) -> list[Box]:
+def visible(site: Site, listing: PointList, surely: bool) -> list[Box]:
+    """Return the packets that a list ``surely`` sees, or else all that it may see, as boxes."""
     if listing.kind == "firewall":
         return _between_sides(site, site.points[listing.point], surely)
     if listing.kind == "router_acl":

@@ -255,7 +255,7 @@ class _Proof:
         moved = self.before.site.members != self.after.site.members
         made = []
         for key in sorted(old.keys() | new.keys()):
-            if not moved and key in old and key in new and _same(old[key], new[key]):
+            if not moved and key in old and key in new and same_list(old[key], new[key]):
                 continue
             sites = [self.before.site, self.after.site] if moved else [self.after.site]
             change = _Change(
@@ -434,7 +434,7 @@ def _knows(site: Site, listing: PointList) -> bool:
     return listing.point in site.points
 
 
-def _same(one: PointList, two: PointList) -> bool:
+def same_list(one: PointList, two: PointList) -> bool:
     """Return whether two versions of a list do the same: labels and places of rules do not count."""
     if (one.kind, one.stage, one.default_permit, one.interfaces) != (
         two.kind,
@@ -453,7 +453,7 @@ def _effect(change: _Change) -> str:
     gains = loses = False
     if not change.old or not change.new:
         return NARROW if change.new else WIDEN
-    if _same(change.old[0].listing, change.new[0].listing):
+    if same_list(change.old[0].listing, change.new[0].listing):
         return ""
     for old, new in zip(change.old, change.new, strict=False):
         seen = old.may_see | new.may_see
