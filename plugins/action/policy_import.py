@@ -9,16 +9,18 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.action import run_action
-from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.policy_import import run_import
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.policy_import import FORMATS, run_import
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "policy_dir": {"type": "path", "default": "policies"},
     "data_dir": {"type": "path", "default": ".microseg"},
     "output_dir": {"type": "path"},
-    "format": {"type": "str", "required": True, "choices": ["mud"]},
+    "format": {"type": "str", "required": True, "choices": list(FORMATS)},
     "segment": {"type": "str", "required": True},
     "src": {"type": "path"},
     "content": {"type": "str"},
+    "name": {"type": "str"},
+    "peer": {"type": "str"},
     "bindings": {"type": "dict"},
     "resolved": {"type": "dict"},
     "resolved_on": {"type": "str"},
@@ -27,7 +29,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 
 
 class ActionModule(ActionBase):
-    """Import a MUD file as rules for review."""
+    """Import a MUD file or an access list as rules for review."""
 
     _supports_check_mode = True
     _requires_connection = False

@@ -8,11 +8,15 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: policy_import
-short_description: Import a MUD file as rules for review
+short_description: Import a MUD file or an access list as rules for review
 version_added: 1.0.0
 description:
-  - Reads a manufacturer usage description (RFC 8520) and adds what it declares to the policy directory as rules of origin V(mud), with the
-    services and network sets that they need. Rules that stand are never changed or removed.
+  - Reads a manufacturer usage description (RFC 8520), or an access list as a device or Cisco ISE holds it, and adds what it permits to the
+    policy directory as rules, with the services and network sets that they need. Rules that stand are never changed or removed.
+  - An access list is one for packets from the segment's devices, a DACL, the list of an access port or of a routed interface inward, a
+    firewall's list, or with O(peer) the SGACL of one cell. A denial before a permit narrows it exactly. Lines for answers are
+    recognised as such and become the rule of whoever opens, where that is a segment. What remains is named line by line in RV(entries).
+  - The imported policy is compiled and compared with the list for all packets of the segment's devices, RV(difference).
   - What no rule can say is a finding with the line in the file, never dropped silently. A MUD file is a claim of whoever wrote it.
     Its signature is not checked here.
   - The changed documents are checked in a copy first. RV(gate) has the errors that the gate would find then.
@@ -36,7 +40,7 @@ options:
       - What the text is.
     type: str
     required: true
-    choices: [mud]
+    choices: [mud, dacl, sgacl, ios, ios_ipv6, nxos, asa, nftables]
   segment:
     description:
       - Segment whose devices the text is about.
@@ -49,6 +53,14 @@ options:
   content:
     description:
       - The text itself. Either this or O(src).
+    type: str
+  name:
+    description:
+      - Which access list, where the text holds several.
+    type: str
+  peer:
+    description:
+      - The server segment of the cell, for O(format=sgacl) only.
     type: str
   bindings:
     description:
@@ -101,6 +113,22 @@ EXAMPLES = r"""
       update.pump.example: [192.0.2.80]
   register: imported
 
+- name: Start from the DACL that the monitors have today
+  segwright.microseg.policy_import:
+    format: dacl
+    segment: patient_monitors
+    content: |
+      permit udp any eq bootpc any eq bootps
+      permit udp any host 10.20.50.2 eq domain
+      deny tcp any host 10.20.50.12 eq 22
+      permit tcp any host 10.20.50.12
+      deny ip any any
+  register: brownfield
+
+- name: The new lists would permit what the old one did
+  ansible.builtin.debug:
+    var: brownfield.difference
+
 - name: Nobody who plays a role is left out
   ansible.builtin.assert:
     that: imported.unbound == {}
@@ -115,6 +143,19 @@ counts:
   description: Entries, conversations and rules.
   returned: success
   type: dict
+difference:
+  description:
+    - For an access list that is understood whole, what the list and the compiled policy permit differently, as C(only_in_list),
+      C(only_in_policy) and C(not_modelled), boxes of packets with a witness each; C(equal) where nothing.
+  returned: for access lists
+  type: dict
+entries:
+  description:
+    - For an access list each entry with C(line), C(text), C(outcome), the ids of its C(rules), and C(after_unread_line) where a line that
+      is not understood stands before it.
+  returned: for access lists
+  type: list
+  elements: dict
 files:
   description: Changed files of the policy directory.
   returned: success
@@ -128,6 +169,11 @@ findings:
 gate:
   description: Errors that the documents have with the import and did not have before, for example a conduit that is missing.
   returned: success
+  type: list
+  elements: dict
+not_imported:
+  description: The entries of which no rule was made, with the reason as C(outcome).
+  returned: for access lists
   type: list
   elements: dict
 report:

@@ -5,19 +5,30 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import read_text, write_atomic, write_json
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError, errors_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import (
+    Finding,
+    FindingError,
+    Location,
+    errors_of,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.json_io import SIZE_LIMIT_BYTES
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.checks import difference_dicts
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.registry import PLATFORMS, parse_one
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.importing import codes as list_codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.importing.acl import Scope, candidates
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.loader import load_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.mud import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.mud.binding import Resolution, bind
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.mud.pairing import permissions_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.mud.reader import read_mud
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.imported import compiled_list, list_difference
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.imports import import_markdown
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.results import result
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps import codes as step_codes
@@ -26,12 +37,16 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.imported_
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
 
 MUD = "mud"
+FORMATS = (MUD, *PLATFORMS)
+STATEFUL = ("asa", "nftables")
+NOT_IMPORTED = ("not imported", "condition", "not understood", "blanket answer", "other devices")
 
 
 def run_import(values: dict[str, Any]) -> dict[str, Any]:
-    """Import a MUD file, write what is proposed and return the result; in check mode only say what would be written."""
+    """Import a text, write what is proposed and return the result; in check mode only say what would be written."""
     paths = paths_of(values)
-    return import_mud(values, paths, loaded_site(paths))
+    site = loaded_site(paths)
+    return import_mud(values, paths, site) if values["format"] == MUD else import_list(values, paths, site)
 
 
 def loaded_site(paths: Paths) -> Site:
@@ -61,7 +76,7 @@ def source_text(values: Mapping[str, Any]) -> tuple[str, str]:
 
 def import_mud(values: dict[str, Any], paths: Paths, site: Site) -> dict[str, Any]:
     """Import a MUD file into the segment's file, and into those of segments that open to it."""
-    segment = known_segment(site, values["segment"])
+    segment = known_segment(site, str(values["segment"]))
     text, name = source_text(values)
     mud = read_mud(text, name)
     permissions, findings = permissions_of(mud)
@@ -93,6 +108,48 @@ def import_mud(values: dict[str, Any], paths: Paths, site: Site) -> dict[str, An
         "bound": made.bound,
         "unbound": made.unbound,
     }
+    return imported(values, paths, found, written, content)
+
+
+def import_list(values: dict[str, Any], paths: Paths, site: Site) -> dict[str, Any]:
+    """Import an access list for packets from the segment's devices, and compare it with what the compiler makes of the import."""
+    platform, segment = str(values["format"]), known_segment(site, str(values["segment"]))
+    peer = known_segment(site, values["peer"]) if values.get("peer") else ""
+    if (platform == "sgacl") != bool(peer):
+        raise FindingError(list_codes.NEEDS_PEER.at("peer belongs to an SGACL and to nothing else"))
+    text, name = source_text(values)
+    source = parse_one(platform, text, str(values.get("name") or ""))
+    family = 6 if platform == "ios_ipv6" or any(ace.family == 6 for ace in source.aces) else 4
+    scope = Scope(segment, peer, family, name, platform in STATEFUL)
+    made = candidates(site, source, scope, compiled_list(site, scope, rules=False))
+    found: list[Finding] = list(made.findings)
+    written = write_import(
+        paths.policy, site, made.rules, made.services, made.networks, today_of(values), values["check_mode"]
+    )
+    outcomes = Counter(entry["outcome"] for entry in made.entries)
+    content: dict[str, Any] = {
+        "format": platform,
+        "source": f"{source.name or 'list'} of {name}",
+        "segment": segment,
+        "peer": peer,
+        "counts": {"entries": len(made.entries), **dict(sorted(outcomes.items())), "new rules": len(written.added)},
+        "entries": made.entries,
+        "not_imported": [entry for entry in made.entries if entry["outcome"] in NOT_IMPORTED],
+    }
+    if not source.opaque and written.site is not None:
+        difference = list_difference(written.site, source, scope)
+        content["difference"] = {
+            "equal": difference.equal,
+            "only_in_list": difference_dicts(difference.only_in_list),
+            "only_in_policy": difference_dicts(difference.only_in_policy),
+            "not_modelled": difference_dicts(difference.not_modelled),
+        }
+        if not difference.equal:
+            parts = content["difference"]
+            words = ", ".join(
+                f"{len(parts[key])} parts {key.replace('_', ' ')}" for key in list(parts)[1:] if parts[key]
+            )
+            found.append(list_codes.LIST_DIFFERS.at(words, Location(name)))
     return imported(values, paths, found, written, content)
 
 
@@ -131,7 +188,7 @@ def imported(
         "findings": [*made["errors"], *made["warnings"]],
         "report": str(paths.output / "import.md"),
     }
-    answer |= {key: made[key] for key in ("bound", "unbound", "difference", "not_imported") if key in made}
+    answer |= {key: made[key] for key in ("bound", "unbound", "entries", "difference", "not_imported") if key in made}
     if values["diff_mode"]:
         answer["diff"] = written.diff()
     return answer
