@@ -9,17 +9,22 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.access import GROUPS
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.index import FAMILIES, SiteIndex
-from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import addresses_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import (
+    ICMP_PROTOCOLS,
+    TCP,
+    addresses_of,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
 
 ACCESS = ("dacl", "port_acl")
+STATELESS = (*ACCESS, "sgacl", "router_acl")
 SHOWN = 5
 
 
 def blind_findings(index: SiteIndex) -> list[Finding]:
     """Return what no list can do: packets to a device at its own port, answers to groups, ways that are not known."""
-    return [*_inbound(index.site), *_group_answers(index), *_unknown_paths(index)]
+    return [*_inbound(index.site), *_group_answers(index), *_open_answers(index), *_unknown_paths(index)]
 
 
 def _inbound(site: Site) -> list[Finding]:
@@ -48,6 +53,35 @@ def _group_answers(index: SiteIndex) -> list[Finding]:
                 found.append(codes.GROUP_ANSWERS.at(text, rule.location))
                 break
     return found
+
+
+def _open_answers(index: SiteIndex) -> list[Finding]:
+    """Return, for each stateless point that is used, how many rules have answers that any packet can look like (section 6.2)."""
+    site = index.site
+    stateless = {p for p, point in site.points.items() if point.kind in STATELESS}
+    found: dict[str, list[str]] = {}
+    at = {
+        name: stateless.intersection(a.points) if a.stage == "enforce" else set()
+        for name, a in site.assignments.items()
+    }
+    for rule in index.rules:
+        if all(
+            match.protocol in (TCP, *ICMP_PROTOCOLS.values())
+            for f in FAMILIES
+            for match in index.matches(rule.services, f)
+        ):
+            continue
+        ends = {rule.client, rule.to} if rule.to in site.segments else {rule.client}
+        ends |= set() if rule.to in site.segments else {s for f in FAMILIES for s in index.touched(rule.to, f)}
+        for point in sorted({point for end in ends for point in at.get(end, ())}):
+            found.setdefault(point, []).append(rule.id)
+    return [
+        codes.ANSWERS_OPEN.at(
+            f"{point}: {len(rules)} rules have answers of this kind, such as {', '.join(rules[:SHOWN])}",
+            site.points[point].location,
+        )
+        for point, rules in sorted(found.items())
+    ]
 
 
 def _broadcasts(site: Site) -> set[tuple[int, int]]:

@@ -103,3 +103,9 @@ MEMBERS_ELSEWHERE = Code(
     "a gateway does not see some devices of a segment that is assigned to it",
     "add the interface of their subnet to the point, or assign another point",
 )
+ANSWERS_OPEN = Code(
+    "SW3019",
+    "info",
+    "answers over UDP cannot be told from new packets by a stateless list",
+    "a server may send from the service's port to any port of its clients: pin client_ports in the service, or add a firewall on the way",
+)

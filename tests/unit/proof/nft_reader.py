@@ -10,10 +10,10 @@ import re
 from typing import Any
 
 MATCH = re.compile(
-    r"(ip saddr|ip daddr|ip protocol|ip6 saddr|ip6 daddr|ip6 nexthdr|(?:tcp|udp) [sd]port|icmp type|icmp code|meta l4proto|meta nfproto)"
-    r" (\{[^}]*\}|\S+) "
+    r"(ip saddr|ip daddr|ip protocol|ip6 saddr|ip6 daddr|ip6 nexthdr|(?:tcp|udp) [sd]port|icmp(?:v6)? type|icmp(?:v6)? code"
+    r"|meta l4proto|meta nfproto) (\{[^}]*\}|& \S+ == \S+|\S+) "
 )
-PROTOCOLS = {"tcp": 6, "udp": 17, "icmp": 1}
+PROTOCOLS = {"tcp": 6, "udp": 17, "icmp": 1, "icmpv6": 58}
 
 
 def rules_of(text: str) -> tuple[list[str], str]:
@@ -80,6 +80,9 @@ def _matches(key: str, values: list[str], packet: dict[str, Any]) -> bool:
 
 
 def _holds(value: str, address: Any) -> bool:
+    if value.startswith("& "):
+        mask, wanted = (int(ipaddress.ip_address(part)) for part in value[2:].split(" == "))
+        return int(address) & mask == wanted
     if "/" in value:
         return address in ipaddress.ip_network(value)
     low, _, high = value.partition("-")
