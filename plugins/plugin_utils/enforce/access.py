@@ -81,10 +81,7 @@ def _access_list(
                 codes.EMPTY_END.at(f"rule {rule.id}: {rule.client} has no IPv{family} address", rule.location)
             )
             continue
-        label, origin = rule_label("reply", rule.id), Origin("reply", rule.id, rule.location)
-        for match in index.matches(rule.services, family):
-            for ace in reply_aces(family, match, None, clients, label):
-                builder.add(ace, origin)
+        findings += _answers(index, point, rule, (segment, family), clients, builder)
     permit_rest = assignment.stage != "enforce"
     builder.add(closing_ace(family, permit_rest), Origin("default", location=assignment.location))
     listing = PointList(
@@ -103,6 +100,36 @@ def _access_list(
         family=family,
     )
     return listing, findings
+
+
+def _answers(
+    index: SiteIndex,
+    point: EnforcementPoint,
+    rule: Rule,
+    place: tuple[str, int],
+    clients: IntervalSet,
+    builder: ListBuilder,
+) -> list[Finding]:
+    """Add the answers of the segment's devices (``place``: segment and family) to a rule.
+
+    Where only some devices are among the rule's addresses a port ACL names them; a DACL is the same for all, which a finding says.
+    """
+    segment, family = place
+    source: IntervalSet | None = None
+    findings: list[Finding] = []
+    if rule.to not in index.site.segments:
+        own, target = index.members(segment, family), index.addresses(rule.to, family)
+        if target is not None and not target.covers(own):
+            if point.kind == "port_acl":
+                source = target.intersect(own)
+            else:
+                text = f"rule {rule.id}: the list at {point.id} passes answers of all devices of {segment}, not only of those in {rule.to}"
+                findings.append(codes.CELL_WIDER.at(text, rule.location))
+    label, origin = rule_label("reply", rule.id), Origin("reply", rule.id, rule.location)
+    for match in index.matches(rule.services, family):
+        for ace in reply_aces(family, match, source, clients, label):
+            builder.add(ace, origin)
+    return findings
 
 
 def _forward(index: SiteIndex, point: EnforcementPoint, rule: Rule, family: int, builder: ListBuilder) -> list[Finding]:

@@ -64,7 +64,7 @@ IPV6_NOT_FILTERED = Code(
 CELL_WIDER = Code(
     "SW3012",
     "warning",
-    "a cell permits more than a rule",
+    "a cell or a downloadable list permits more than a rule",
     "make a segment of the addresses, or enforce the rule at a point that sees addresses",
 )
 UNKNOWN_PATH = Code(

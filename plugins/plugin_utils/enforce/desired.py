@@ -7,11 +7,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from functools import lru_cache
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import registry
-from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import Ace
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.access import list_name
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import (
@@ -53,13 +51,12 @@ def object_kinds(listing: PointList) -> tuple[str, str]:
 
 
 def rendered(listing: PointList) -> str:
-    """Return the text of a list in its platform's language."""
-    return _text(dialect_of(listing), listing.name, listing.aces)
-
-
-@lru_cache(maxsize=4096)
-def _text(dialect: str, name: str, aces: tuple[Ace, ...]) -> str:
-    return registry.render(dialect, name, aces)
+    """Return the text of a list in its platform's language; written once for each list."""
+    kept: dict[str, str] = listing.__dict__
+    found = kept.get("_text")
+    if found is None:
+        found = kept["_text"] = registry.render(dialect_of(listing), listing.name, listing.aces)
+    return found
 
 
 def desired_targets(site: Site, lists: Sequence[PointList]) -> tuple[tuple[DesiredTarget, ...], list[Finding]]:

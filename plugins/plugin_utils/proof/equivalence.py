@@ -17,6 +17,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.compare
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import PacketSpace
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Box, Packet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.entries import same_entries
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.points import FAMILY_PROTOCOLS, first_match
 
 
@@ -51,6 +52,8 @@ def text_difference(listing: PointList, text: str) -> tuple[str, Packet | None]:
     """
     try:
         parsed = _parsed(listing, text)
+        if same_entries(listing, parsed):
+            return "", None
         space = PacketSpace()
         result = compare(first_match(listing), parsed.first_match(), space)
     except FindingError as error:
