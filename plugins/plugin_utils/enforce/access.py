@@ -6,10 +6,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import findings_of, head_of, lazy_list
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.index import SiteIndex
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.keys import keys_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.lines import (
     ListBuilder,
     add_access_bootstrap,
@@ -51,6 +55,32 @@ def access_lists(
             listing, found = _access_list(index, point, assignment, family, interfaces)
             lists.append(listing)
             findings += found
+    return lists, findings
+
+
+def kept_access_lists(
+    index: SiteIndex, point: EnforcementPoint, assignment: Assignment
+) -> tuple[list[PointList], list[Finding]]:
+    """Return the same as ``access_lists``, the lines left out where the cache knows them."""
+    if index.cache is None:
+        return access_lists(index, point, assignment)
+    found = index.cache.get(keys_of(index).access(point, assignment, _ports_of(index.site, point, assignment)))
+    if found is not None:
+        made: list[PointList] = []
+
+        def again(number: int) -> PointList:
+            return access_lists(index, point, assignment)[0][number]
+
+        for number, entry in enumerate(found["lists"]):
+            head = {**entry["head"], "interfaces": tuple(entry["head"]["interfaces"])}
+            made.append(lazy_list(head, entry, partial(again, number)))
+        return made, findings_of(found)
+    lists, findings = access_lists(index, point, assignment)
+    entries: list[dict[str, Any]] = [{"head": head_of(listing)} for listing in lists]
+    key = keys_of(index).access(point, assignment, _ports_of(index.site, point, assignment))
+    index.cache.put(key, {"lists": entries, "findings": [finding.as_dict() for finding in findings]})
+    for listing, entry in zip(lists, entries, strict=True):
+        listing.__dict__["_entry"] = entry
     return lists, findings
 
 
@@ -142,10 +172,11 @@ def _forward(index: SiteIndex, point: EnforcementPoint, rule: Rule, family: int,
     source = None
     findings = []
     if rule.devices:
+        named = index.clients(rule, family)
+        if not named:
+            return []
         if point.kind == "port_acl":
-            source = index.clients(rule, family)
-            if not source:
-                return []
+            source = named
         else:
             text = f"rule {rule.id}: the list at {point.id} permits it to all devices of {rule.client}, not only to those it names"
             findings.append(codes.WIDER_DEVICES.at(text, rule.location))
@@ -166,11 +197,17 @@ def _interfaces(site: Site, point: EnforcementPoint, assignment: Assignment) -> 
     named = point.options.get("interfaces")
     if named:
         return tuple(named), []
-    ports = {m.interface for m in site.members.get(assignment.segment, ()) if m.switch == point.host and m.interface}
+    ports = _ports_of(site, point, assignment)
     if ports:
-        return tuple(sorted(ports, key=_port_key)), []
+        return ports, []
     text = f"no port of {assignment.segment} is known on {point.host}"
     return (), [codes.NO_INTERFACES.at(text, assignment.location)]
+
+
+def _ports_of(site: Site, point: EnforcementPoint, assignment: Assignment) -> tuple[str, ...]:
+    members = site.members.get(assignment.segment, ())
+    ports = {m.interface for m in members if m.switch == point.host and m.interface}
+    return tuple(sorted(ports, key=_port_key))
 
 
 def _port_key(name: str) -> tuple[object, ...]:

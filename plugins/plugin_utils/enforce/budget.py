@@ -13,6 +13,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.budget import hardware_blocks, registers
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.platform_limits import platform_limits
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import entry_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.desired import rendered
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
@@ -40,6 +41,32 @@ def size_of(listing: PointList) -> dict[str, int]:
     (facts/devices.md section 4.2), none for a firewall; ``expanded_aces``: entries if every operator had to be expanded into
     aligned blocks of ports.
     """
+    entry = entry_of(listing)
+    if entry is None:
+        return _measured(listing)
+    if "size" not in entry:
+        entry["size"] = _sum_of_parts(listing) or _measured(listing)
+    found: dict[str, int] = entry["size"]
+    return found
+
+
+def _sum_of_parts(listing: PointList) -> dict[str, int]:
+    """Return the size of a list that is known by its parts, each of which ends like the list itself."""
+    parts = listing.__dict__.get("_parts")
+    if not parts:
+        return {}
+    end = _measured(listing.__dict__["_end"])
+    total: dict[str, int] = {}
+    for number, (entry, make) in enumerate(parts):
+        if "size" not in entry:
+            size = _measured(make())
+            entry["size"] = size if number == 0 else {unit: value - end[unit] for unit, value in size.items()}
+        for unit, value in entry["size"].items():
+            total[unit] = total.get(unit, 0) + value
+    return total
+
+
+def _measured(listing: PointList) -> dict[str, int]:
     text = rendered(listing)
     aces = sum(1 for line in text.splitlines() if _ENTRY.match(line))
     size = {"aces": aces, "bytes": len(text.encode("utf-8")), "l4_operators": 0, "expanded_aces": aces}

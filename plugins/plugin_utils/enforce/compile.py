@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, sorted_findings
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce import codes
-from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.access import access_lists, shared_ports
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.access import kept_access_lists, shared_ports
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.blind import blind_findings
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.budget import budget_findings
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import ListCache
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.desired import desired_targets
-from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.firewall import firewall_list
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.firewall import kept_firewall_list
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.gateway import gateway_lists
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.index import SiteIndex
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.matrix import matrix_lists
@@ -26,14 +27,17 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model im
 )
 
 
-def compile_site(site: Site, situation: Situation = NORMAL) -> Compiled:
+def compile_site(site: Site, situation: Situation = NORMAL, cache: ListCache | None = None) -> Compiled:
     """Return the lists and desired objects of every enforcement point of a valid site, in a situation (default: normal operation).
 
     Segments at stage ``observe`` get no list. The result depends on site and situation alone: the same documents and membership
     give the same text, byte for byte. A posture may move devices and change stages: who asks about the lists asks with
     ``policy.effective.effective_site(site, situation)``.
+
+    With a ``cache`` lists whose inputs it knows are made when someone looks at their lines, and ``prove_rendering`` does not prove them
+    again; who gave it saves it after the proof.
     """
-    index = SiteIndex(effective_site(site, situation))
+    index = SiteIndex(effective_site(site, situation), cache)
     lists: list[PointList] = []
     findings: list[Finding] = []
     for point_id in sorted(index.site.points):
@@ -58,14 +62,14 @@ def point_lists(index: SiteIndex, point: EnforcementPoint) -> tuple[list[PointLi
     if not assignments:
         return [], []
     if point.kind == "firewall":
-        listing, findings = firewall_list(index, point, assignments)
+        listing, findings = kept_firewall_list(index, point, assignments)
         return [listing], findings
     if point.kind == "sgacl":
         return matrix_lists(index, point, assignments)
     if point.kind == "router_acl":
         return gateway_lists(index, point, assignments)
     if point.kind in ("dacl", "port_acl"):
-        made = [access_lists(index, point, assignment) for assignment in assignments]
+        made = [kept_access_lists(index, point, assignment) for assignment in assignments]
         lists = [listing for found, _findings in made for listing in found]
         return lists, [f for _lists, found in made for f in found] + shared_ports(index.site, point, lists)
     return [], [codes.UNSUPPORTED_POINT.at(f"point {point.id}: kind {point.kind!r}", point.location)]

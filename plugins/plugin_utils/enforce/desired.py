@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import registry
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.access import list_name
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import only_closes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import (
     DesiredObject,
     DesiredTarget,
@@ -71,7 +73,7 @@ def desired_targets(site: Site, lists: Sequence[PointList]) -> tuple[tuple[Desir
         for item in _objects_of(site, listing):
             point = wanted_by.setdefault((listing.host, item.kind, item.name), listing.point)
             first = objects[listing.host, listing.platform].setdefault((item.kind, item.name), item)
-            if first.body != item.body:
+            if first is not item and first.body != item.body:
                 text = (
                     f"{listing.host}: {item.kind} {item.name} is wanted by {point} and, otherwise, by {listing.point}"
                 )
@@ -83,6 +85,32 @@ def desired_targets(site: Site, lists: Sequence[PointList]) -> tuple[tuple[Desir
     return targets, findings
 
 
+class _Body(Mapping[str, Any]):
+    """A body whose ``content`` is written when someone looks at it: most runs look at few of many lists."""
+
+    def __init__(self, listing: PointList, values: dict[str, Any]) -> None:
+        self._listing, self._values = listing, values
+
+    def __getitem__(self, name: str) -> Any:
+        return rendered(self._listing) if name == "content" else self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        yield from ("content", *self._values)
+
+    def __len__(self) -> int:
+        return 1 + len(self._values)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
+
+def _with_text(listing: PointList, **values: Any) -> Mapping[str, Any]:
+    """Return a body with the list's text as its ``content``; written at once where the list has its lines."""
+    if "aces" in listing.__dict__:
+        return {**values, "content": rendered(listing)}
+    return _Body(listing, values)
+
+
 def _objects_of(site: Site, listing: PointList) -> list[DesiredObject]:
     if listing.kind == "dacl":
         return _dacl(site, listing)
@@ -92,16 +120,16 @@ def _objects_of(site: Site, listing: PointList) -> list[DesiredObject]:
         return _on_interfaces(listing)
     if listing.platform == "asa":
         return [
-            DesiredObject("asa_access_list", listing.name, {"content": rendered(listing)}),
+            DesiredObject("asa_access_list", listing.name, _with_text(listing)),
             DesiredObject("asa_attachment", "global", {"access_list": listing.name}),
         ]
-    return [DesiredObject("ruleset", listing.name, {"table": listing.name, "content": rendered(listing)})]
+    return [DesiredObject("ruleset", listing.name, _with_text(listing, table=listing.name))]
 
 
 def _dacl(site: Site, listing: PointList) -> list[DesiredObject]:
     """Return the list of one family, and with the IPv4 list the profile that hands out both."""
     mark = ownership_mark(site, f"segment {listing.segment}")
-    acl = {"dacl_type": f"IPV{listing.family}", "content": rendered(listing), "description": mark}
+    acl = _with_text(listing, dacl_type=f"IPV{listing.family}", description=mark)
     made = [DesiredObject("downloadable_acl", listing.name, acl)]
     if listing.family == 4:
         profile = {"dacl_name": listing.name, "description": mark}
@@ -114,13 +142,10 @@ def _dacl(site: Site, listing: PointList) -> list[DesiredObject]:
 def _cell(site: Site, listing: PointList) -> list[DesiredObject]:
     source, destination = owned_name(listing.segment), owned_name(listing.peer)
     made = [_sgt(site, listing.segment), _sgt(site, listing.peer)]
-    content = rendered(listing)
-    only_closing = len(listing.aces) == 1
+    only_closing = only_closes(listing)
     if not only_closing:
         mark = ownership_mark(site, f"cell {listing.segment} to {listing.peer}")
-        made.append(
-            DesiredObject("sgacl", listing.name, {"ip_version": "IPV4", "content": content, "description": mark})
-        )
+        made.append(DesiredObject("sgacl", listing.name, _with_text(listing, ip_version="IPV4", description=mark)))
     cell = {
         "source": source,
         "destination": destination,
@@ -140,7 +165,7 @@ def _sgt(site: Site, segment: str) -> DesiredObject:
 
 def _on_interfaces(listing: PointList) -> list[DesiredObject]:
     lists, attachments = object_kinds(listing)
-    made = [DesiredObject(lists, listing.name, {"content": rendered(listing)})]
+    made = [DesiredObject(lists, listing.name, _with_text(listing))]
     for interface in listing.interfaces:
         body = {"interface": interface, "direction": listing.direction, "access_list": listing.name}
         name = f"{interface}-{listing.direction}"

@@ -5,12 +5,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import findings_of, head_of, lazy_list
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.index import FAMILIES, SiteIndex
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.keys import keys_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.lines import (
     DHCP_CLIENT,
     DHCP_SERVER,
@@ -26,7 +30,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.managem
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import Origin, PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.naming import owned_name
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import ICMP_PROTOCOLS, Ends, Match
-from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.sides import Sides, sides_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.sides import Sides, point_subnets, sides_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
     Assignment,
@@ -48,39 +52,140 @@ def firewall_list(
     assigned segments; then the point's default (``permit`` unless its option ``default`` is ``deny`` and a segment is enforced).
     An ASA does not track ICMP unless it inspects it, so its list has the answers and errors as well.
     """
-    site = index.site
-    enforced = [a for a in assignments if a.stage == "enforce"]
-    default_permit = point.options.get("default", "permit") != "deny" or not enforced
-    builder = ListBuilder()
-    concern = _Concern.of(index, point, assignments, default_permit)
-    _add_management(index, point, concern, builder)
-    _add_dhcp(index, point, builder)
-    if point.platform == "asa":
-        for family in FAMILIES:
-            add_icmp_errors(builder, point.location, family)
-    findings = _add_rules(index, point, concern, builder)
-    others = [a for a in assignments if a.stage != "enforce"]
-    if not default_permit:
-        others += _observed(site, point)
-    for permit, group in ((False, enforced), (True, others)):
-        for assignment in group:
-            _add_segment_default(index, assignment, permit, builder)
-    for family in (0,) if point.platform == "asa" else FAMILIES:
-        builder.add(closing_ace(family, default_permit), Origin("default", location=point.location))
-    listing = PointList(
-        point=point.id,
-        kind="firewall",
-        platform=point.platform,
-        host=point.host,
-        name=owned_name("forward") if point.platform == "asa" else str(point.options.get("table", "segwright")),
-        stage="enforce" if enforced else "monitor",
-        aces=tuple(builder.aces),
-        default_permit=default_permit,
-        stateful=True,
-        origins=builder.origins,
-        family=0,
-    )
-    return listing, findings
+    frame = _Frame.of(index, point, assignments)
+    builder = frame.head()
+    findings: list[Finding] = []
+    inside: list[str] = []
+    for segment in sorted(index.site.segments):
+        builder.begin_part()
+        found, unseen = _add_rules(index, point, frame.concern, segment, builder)
+        findings += found
+        inside += unseen
+    builder.begin_part()
+    frame.add_tail(builder)
+    return frame.listing(builder), [*findings, *_inside_finding(point, inside)]
+
+
+def kept_firewall_list(
+    index: SiteIndex, point: EnforcementPoint, assignments: Sequence[Assignment]
+) -> tuple[PointList, list[Finding]]:
+    """Return the same as ``firewall_list``, its lines left out, made of the parts (one for each client segment) that the cache knows.
+
+    The parts that it does not know are made now, as lists of their own with the same end, and proved by ``prove_rendering``.
+    """
+    if index.cache is None:
+        return firewall_list(index, point, assignments)
+    frame = _Frame.of(index, point, assignments)
+    base = frame.head()
+    findings: list[Finding] = []
+    inside: list[str] = []
+    parts: list[Part] = []
+    for segment, content in sorted(index.site.segments.items()):
+        if not content.allow:
+            continue
+        key = keys_of(index).firewall(point, frame.key(segment), segment)
+        entry = index.cache.get(key)
+        make = partial(_part, frame, base, segment)
+        if entry is None:
+            builder = base.part()
+            found, unseen = _add_rules(index, point, frame.concern, segment, builder)
+            known = {"findings": [f.as_dict() for f in found], "inside": unseen}
+            entry = index.cache.put(key, known)
+            frame.close(builder)
+            make = partial(_same, frame.listing(builder))
+        findings += findings_of(entry)
+        inside += entry["inside"]
+        parts.append((entry, make))
+    ends = base.part()
+    ends.aces = list(base.aces)
+    frame.add_tail(ends)
+    framed = frame.listing(ends)
+    whole = lazy_list(head_of(framed), {}, lambda: firewall_list(index, point, assignments)[0])
+    whole.__dict__["_parts"] = [({}, partial(_same, framed)), *parts]
+    only_end = base.part()
+    frame.close(only_end)
+    whole.__dict__["_end"] = frame.listing(only_end)
+    return whole, [*findings, *_inside_finding(point, inside)]
+
+
+Part = tuple[dict[str, Any], Callable[[], PointList]]
+
+
+def _same(listing: PointList) -> PointList:
+    return listing
+
+
+def _part(frame: _Frame, base: ListBuilder, segment: str) -> PointList:
+    """Return the part of one client segment as a list of its own."""
+    builder = base.part()
+    _add_rules(frame.index, frame.point, frame.concern, segment, builder)
+    frame.close(builder)
+    return frame.listing(builder)
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """What stands before and after the rules of a firewall's list."""
+
+    index: SiteIndex
+    point: EnforcementPoint
+    assignments: tuple[Assignment, ...]
+    concern: _Concern
+    default_permit: bool
+
+    @classmethod
+    def of(cls, index: SiteIndex, point: EnforcementPoint, assignments: Sequence[Assignment]) -> _Frame:
+        enforced = any(a.stage == "enforce" for a in assignments)
+        default_permit = point.options.get("default", "permit") != "deny" or not enforced
+        concern = _Concern.of(index, point, assignments, default_permit)
+        return cls(index, point, tuple(assignments), concern, default_permit)
+
+    def key(self, segment: str) -> tuple[object, ...]:
+        """Return what the lines of a client segment depend on beside its rules."""
+        concern = self.concern
+        always = concern.everything or segment in concern.segments
+        assigned = "" if always else (sorted(concern.segments), [v.pairs for v in concern.addresses.values()])
+        return always, assigned, self.default_permit, point_subnets(self.index.site, self.point)
+
+    def head(self) -> ListBuilder:
+        builder = ListBuilder()
+        _add_management(self.index, self.point, self.concern, builder)
+        _add_dhcp(self.index, self.point, builder)
+        if self.point.platform == "asa":
+            for family in FAMILIES:
+                add_icmp_errors(builder, self.point.location, family)
+        builder.end_of_head()
+        return builder
+
+    def add_tail(self, builder: ListBuilder) -> None:
+        enforced = [a for a in self.assignments if a.stage == "enforce"]
+        others = [a for a in self.assignments if a.stage != "enforce"]
+        if not self.default_permit:
+            others += _observed(self.index.site, self.point)
+        for permit, group in ((False, enforced), (True, others)):
+            for assignment in group:
+                _add_segment_default(self.index, assignment, permit, builder)
+        self.close(builder)
+
+    def close(self, builder: ListBuilder) -> None:
+        for family in (0,) if self.point.platform == "asa" else FAMILIES:
+            builder.add(closing_ace(family, self.default_permit), Origin("default", location=self.point.location))
+
+    def listing(self, builder: ListBuilder) -> PointList:
+        point = self.point
+        return PointList(
+            point=point.id,
+            kind="firewall",
+            platform=point.platform,
+            host=point.host,
+            name=owned_name("forward") if point.platform == "asa" else str(point.options.get("table", "segwright")),
+            stage="enforce" if any(a.stage == "enforce" for a in self.assignments) else "monitor",
+            aces=tuple(builder.aces),
+            default_permit=self.default_permit,
+            stateful=True,
+            origins=builder.origins,
+            family=0,
+        )
 
 
 def _observed(site: Site, point: EnforcementPoint) -> list[Assignment]:
@@ -163,10 +268,13 @@ def _ends(index: SiteIndex, rule: Rule) -> Iterator[Ends]:
             yield Ends(family, client, server)
 
 
-def _add_rules(index: SiteIndex, point: EnforcementPoint, concern: _Concern, builder: ListBuilder) -> list[Finding]:
+def _add_rules(
+    index: SiteIndex, point: EnforcementPoint, concern: _Concern, segment: str, builder: ListBuilder
+) -> tuple[list[Finding], list[str]]:
+    """Add the rules of one client segment; return findings, and the rules that stay inside one subnet."""
     findings: list[Finding] = []
     inside: list[str] = []
-    for rule in index.rules:
+    for rule in index.site.segments[segment].allow:
         all_ends = list(_ends(index, rule))
         if not all_ends:
             findings.append(
@@ -178,13 +286,15 @@ def _add_rules(index: SiteIndex, point: EnforcementPoint, concern: _Concern, bui
             inside.append(rule.id)
         for ends in crossing:
             _add_rule(index, point, rule, ends, builder)
-    if inside:
-        more = f" and {len(inside) - SHOWN} more" if len(inside) > SHOWN else ""
-        text = (
-            f"{point.id} does not see {len(inside)} rules whose ends share a subnet: {', '.join(inside[:SHOWN])}{more}"
-        )
-        findings.append(codes.SAME_SUBNET.at(text, point.location))
-    return findings
+    return findings, inside
+
+
+def _inside_finding(point: EnforcementPoint, inside: Sequence[str]) -> list[Finding]:
+    if not inside:
+        return []
+    more = f" and {len(inside) - SHOWN} more" if len(inside) > SHOWN else ""
+    text = f"{point.id} does not see {len(inside)} rules whose ends share a subnet: {', '.join(inside[:SHOWN])}{more}"
+    return [codes.SAME_SUBNET.at(text, point.location)]
 
 
 def _add_rule(index: SiteIndex, point: EnforcementPoint, rule: Rule, ends: Ends, builder: ListBuilder) -> None:

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from functools import cached_property
 
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import ListCache
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import (
     Match,
     addresses_of,
@@ -27,8 +28,9 @@ FAMILIES = (4, 6)
 class SiteIndex:
     """Questions that every list asks. ``site`` is in force as it is: ``effective_site`` made it for a situation."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, cache: ListCache | None = None) -> None:
         self.site = site
+        self.cache = cache
         self._members: dict[tuple[str, int], IntervalSet] = {}
         self._names: dict[tuple[str, int], IntervalSet | None] = {}
         self._clients: dict[tuple[str, tuple[str, ...], int], IntervalSet] = {}

@@ -34,6 +34,19 @@ class ListBuilder:
     aces: list[Ace] = field(default_factory=list)
     origins: dict[str, Origin] = field(default_factory=dict)
     _seen: set[tuple[object, ...]] = field(default_factory=set)
+    _head: frozenset[tuple[object, ...]] = frozenset()
+
+    def end_of_head(self) -> None:
+        """From here on lines are compared with those so far and with those of their own part only (``begin_part``)."""
+        self._head = frozenset(self._seen)
+
+    def begin_part(self) -> None:
+        """Begin a part that is made alike whatever stands in other parts."""
+        self._seen = set(self._head)
+
+    def part(self) -> ListBuilder:
+        """Return a builder for one part alone, which knows the head."""
+        return ListBuilder(_seen=set(self._head), _head=self._head)
 
     def add(self, ace: Ace, origin: Origin) -> None:
         """Append an ACE under its label; a line that stands already is left out."""

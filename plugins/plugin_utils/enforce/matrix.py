@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import lazy_list, only_closes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.index import SiteIndex
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.keys import keys_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.lines import (
     ListBuilder,
     add_icmp_errors,
@@ -57,7 +60,7 @@ def matrix_lists(
     for source in sorted(by_name):
         for destination in sorted(by_name):
             stage = min(by_name[source].stage, by_name[destination].stage, key=STAGES.index)
-            lists.append(_cell(index, point, (source, destination), rules, managed, stage))
+            lists.append(_kept_cell(index, point, (source, destination), rules, managed, stage))
     return lists, findings + _size_findings(point, lists)
 
 
@@ -109,7 +112,7 @@ def _rules_by_cell(
 
 def _size_findings(point: EnforcementPoint, lists: Sequence[PointList]) -> list[Finding]:
     """Return a warning where a switch that serves all the groups could not hold the matrix; cells that only deny share one policy."""
-    closed = sum(1 for listing in lists if len(listing.aces) == 1)
+    closed = sum(1 for listing in lists if only_closes(listing))
     policies = len(lists) - closed + min(closed, 1)
     findings = []
     for used, limit, what in ((policies, POLICIES_PER_ASIC, "policies"), (len(lists), CELLS_PER_ASIC, "cells")):
@@ -142,6 +145,47 @@ def _management_cells(index: SiteIndex, names: Sequence[str]) -> dict[tuple[str,
     return found
 
 
+def _kept_cell(
+    index: SiteIndex,
+    point: EnforcementPoint,
+    pair: tuple[str, str],
+    rules: dict[tuple[str, str], list[Rule]],
+    managed: dict[tuple[str, str], list[Flow]],
+    stage: str,
+) -> PointList:
+    """Return a cell's list, its lines left out where the cache knows it."""
+    if index.cache is None:
+        return _cell(index, point, pair, rules, managed, stage)
+    back = pair[::-1]
+    parts = rules.get(pair, ()), rules.get(back, ())
+    key = keys_of(index).cell(point, pair, parts, stage, pair in managed or back in managed)
+    entry = index.cache.get(key)
+    if entry is not None:
+        head = _head(point, pair, stage)
+        return lazy_list(head, entry, lambda: _cell(index, point, pair, rules, managed, stage))
+    made = _cell(index, point, pair, rules, managed, stage)
+    made.__dict__["_entry"] = index.cache.put(key, {"closed": len(made.aces) == 1})
+    return made
+
+
+def _head(point: EnforcementPoint, pair: tuple[str, str], stage: str) -> dict[str, Any]:
+    return {
+        "point": point.id,
+        "kind": "sgacl",
+        "platform": point.platform,
+        "host": point.host,
+        "name": owned_name(*pair),
+        "stage": stage,
+        "default_permit": False,
+        "stateful": False,
+        "segment": pair[0],
+        "peer": pair[1],
+        "interfaces": (),
+        "family": FAMILY,
+        "direction": "in",
+    }
+
+
 def _cell(
     index: SiteIndex,
     point: EnforcementPoint,
@@ -172,17 +216,4 @@ def _cell(
         add_icmp_errors(builder, point.location)
     # A MONITOR cell forwards whatever its list says; the list itself is the one that will be enforced.
     builder.add(closing_ace(FAMILY, permit=False), Origin("default", location=point.location))
-    return PointList(
-        point=point.id,
-        kind="sgacl",
-        platform=point.platform,
-        host=point.host,
-        name=owned_name(source, destination),
-        stage=stage,
-        aces=tuple(builder.aces),
-        default_permit=False,
-        stateful=False,
-        segment=source,
-        peer=destination,
-        origins=builder.origins,
-    )
+    return PointList(aces=tuple(builder.aces), origins=builder.origins, **_head(point, pair, stage))

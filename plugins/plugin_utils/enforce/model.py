@@ -49,6 +49,15 @@ class PointList:
     family: int = 4
     direction: str = "in"
 
+    def __getattr__(self, name: str) -> Any:
+        """Make the lines of a list that ``enforce.cache`` left out; called only for what is absent."""
+        make = self.__dict__.get("_make")
+        if name not in ("aces", "origins") or make is None:
+            raise AttributeError(name)
+        made = make()
+        self.__dict__.update(aces=made.aces, origins=made.origins)
+        return self.__dict__[name]
+
 
 @dataclass(frozen=True)
 class DesiredObject:

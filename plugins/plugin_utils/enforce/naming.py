@@ -11,6 +11,7 @@ and those whose parts hold or touch two underscores, are cut and closed by eight
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.names import IDENTIFIER, safe_name
 
@@ -18,6 +19,7 @@ PREFIX = "SW_"
 LIMIT = 32
 
 
+@lru_cache(maxsize=65536)
 def owned_name(*parts: str) -> str:
     """Return the object name for the parts; equal parts give equal names, different parts different ones."""
     full = PREFIX + "__".join(parts)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import registry
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import ParsedAcl
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import entry_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.desired import dialect_of, rendered
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.compare import compare
@@ -36,12 +37,31 @@ def prove_rendering(lists: Sequence[PointList]) -> tuple[list[Equivalence], list
     results: list[Equivalence] = []
     findings: list[Finding] = []
     for listing in lists:
-        witness = _difference(listing)
+        witness = _kept_difference(listing)
         results.append(Equivalence(listing.point, listing.name, not witness, witness))
         if witness:
             text = f"list {listing.name} at {listing.point}: {witness}"
             findings.append(codes.NOT_EQUIVALENT.at(text))
     return results, findings
+
+
+def _kept_difference(listing: PointList) -> str:
+    """Return the difference, "" without a look where the cache says that just this list was proved before."""
+    entry = entry_of(listing)
+    if entry is None:
+        return _difference(listing)
+    if entry.get("equal") is True:
+        return ""
+    # A list is its parts one after the other: each line is written and read by itself, so each part is proved by itself.
+    parts = listing.__dict__.get("_parts") or [(entry, lambda: listing)]
+    for known, make in parts:
+        if known.get("equal") is True:
+            continue
+        witness = _difference(make())
+        if witness:
+            return witness
+        known["equal"] = True
+    return ""
 
 
 def text_difference(listing: PointList, text: str) -> tuple[str, Packet | None]:

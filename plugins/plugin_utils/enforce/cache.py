@@ -1,0 +1,125 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is known of lists by their content: a list whose inputs have not changed is neither made nor proved again.
+
+A key is the hash of everything a list depends on (rules, addresses, services, stage, point, and the code itself). Its entry holds sizes,
+findings and whether the rendering was proved, as JSON: reading it runs nothing. Whoever can write the data directory can forge an
+entry, so a gate must not take it from the pull request that it judges.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import read_document, write_json
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
+
+KIND = "list-cache"
+SCHEMA_VERSION = "1.0"
+# Rooms whose code decides what a list is, how it is written and how it is proved.
+ROOMS = ("packets", "dialects", "policy", "enforce", "proof")
+
+
+class ListCache:
+    """Entries of one data directory by key. Only those that were asked for or made in this run are written back."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path
+        self._known: dict[str, dict[str, Any]] = {}
+        self._used: dict[str, dict[str, Any]] = {}
+        if path is not None and path.exists():
+            self._known = _read(path)
+
+    def get(self, key: str) -> dict[str, Any] | None:
+        """Return the entry of a key, or None."""
+        found = self._used.get(key)
+        if found is None:
+            found = self._known.get(key)
+            if found is not None:
+                self._used[key] = found
+        return found
+
+    def put(self, key: str, entry: dict[str, Any]) -> dict[str, Any]:
+        """Keep an entry; it may be filled in later, until ``save``."""
+        self._used[key] = entry
+        return entry
+
+    def save(self) -> None:
+        """Write the entries of this run, whole or not at all."""
+        if self._path is not None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            content = {"kind": KIND, "schema_version": SCHEMA_VERSION, "code": code_hash(), "entries": self._used}
+            write_json(self._path, content, 0o600)
+
+
+def _read(path: Path) -> dict[str, dict[str, Any]]:
+    """Return the entries of a file; none where it is damaged or of other code, since all can be made again."""
+    try:
+        document = read_document(path, KIND, 1)
+    except (FindingError, OSError):
+        return {}
+    entries = document.get("entries")
+    if document.get("code") != code_hash() or not isinstance(entries, dict):
+        return {}
+    return {key: value for key, value in entries.items() if isinstance(value, dict)}
+
+
+@cache
+def code_hash() -> str:
+    """Return the hash of the code that entries depend on."""
+    digest = hashlib.sha256()
+    base = Path(__file__).resolve().parent.parent
+    for room in ROOMS:
+        for path in sorted((base / room).rglob("*")):
+            if path.suffix in (".py", ".yml", ".json"):
+                digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def key_of(*parts: object) -> str:
+    """Return the key of inputs; their ``repr`` tells equal from different."""
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:40]
+
+
+def findings_of(entry: Mapping[str, Any]) -> list[Finding]:
+    """Return the findings of an entry."""
+    return [Finding(**item) for item in entry.get("findings", ())]
+
+
+def lazy_list(head: Mapping[str, Any], entry: dict[str, Any], make: Callable[[], PointList]) -> PointList:
+    """Return a list whose lines are made when someone looks at them.
+
+    ``head`` holds every field but ``aces`` and ``origins``.
+    """
+    made = object.__new__(PointList)
+    made.__dict__.update(head)
+    made.__dict__["_entry"] = entry
+    made.__dict__["_make"] = make
+    return made
+
+
+def head_of(listing: PointList) -> dict[str, Any]:
+    """Return every field of a list but its lines."""
+    return {
+        name: value for name, value in listing.__dict__.items() if name not in ("aces", "origins") and name[0] != "_"
+    }
+
+
+def entry_of(listing: PointList) -> dict[str, Any] | None:
+    """Return the entry that belongs to a list; None where it was made without a cache."""
+    found: dict[str, Any] | None = listing.__dict__.get("_entry")
+    return found
+
+
+def only_closes(listing: PointList) -> bool:
+    """Return whether a cell's list holds nothing but its end."""
+    entry = entry_of(listing)
+    if entry is not None and "closed" in entry:
+        return bool(entry["closed"])
+    return len(listing.aces) == 1

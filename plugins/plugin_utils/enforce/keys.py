@@ -1,0 +1,97 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Keys of lists: everything a list depends on, and nothing else, so that a change touches only what it concerns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import key_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.index import FAMILIES, SiteIndex
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.management import management_flows
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Assignment, EnforcementPoint, Rule
+
+
+class Keys:
+    """Keys of one site in force; parts that many lists share are hashed once."""
+
+    def __init__(self, index: SiteIndex) -> None:
+        self._index = index
+        self._names: dict[str, str] = {}
+        self._services: dict[tuple[str, ...], str] = {}
+        self._rules: dict[int, str] = {}
+
+    @cached_property
+    def shared(self) -> str:
+        """What every list depends on: lease servers and management conversations."""
+        flows = [
+            (f.label, f.point.id, f.point.location, f.client, f.server, f.matches)
+            for family in FAMILIES
+            for f in management_flows(self._index, family)
+        ]
+        return key_of(self._index.dhcp.pairs, flows)
+
+    def name(self, name: str) -> str:
+        """Return the key of an end's addresses."""
+        found = self._names.get(name)
+        if found is None:
+            values = [self._index.addresses(name, family) for family in FAMILIES]
+            found = self._names[name] = key_of([None if v is None else v.pairs for v in values])
+        return found
+
+    def rule(self, rule: Rule) -> str:
+        """Return the key of a rule: its ends, services and place in the files."""
+        found = self._rules.get(id(rule))
+        if found is None:
+            services = self._services.get(rule.services)
+            if services is None:
+                matches = [self._index.matches(rule.services, family) for family in FAMILIES]
+                services = self._services[rule.services] = key_of(rule.services, matches)
+            place = rule.location
+            found = self._rules[id(rule)] = "|".join((
+                rule.id, rule.client, rule.to, self.name(rule.client), self.name(rule.to), services, *rule.devices,
+                place.file, str(place.line),
+            ))  # fmt: skip
+            if rule.devices:  # which of the client's addresses are theirs
+                found += key_of([self._index.clients(rule, family).pairs for family in FAMILIES])
+                self._rules[id(rule)] = found
+        return found
+
+    def access(self, point: EnforcementPoint, assignment: Assignment, interfaces: Sequence[str]) -> str:
+        """Return the key of the lists of a segment at an access point."""
+        segment = assignment.segment
+        known = self._index.site.segments
+        asked = [self.rule(rule) + ((rule.to in known and "=") or "~") for rule in known[segment].allow]
+        served = [
+            [self.rule(rule) + ((rule.to in known and "=") or "~") for rule in self._index.rules_to(segment, family)]
+            for family in FAMILIES
+        ]
+        return key_of(
+            "access", self.shared, _point(point), assignment, self.name(segment), tuple(interfaces), asked, served
+        )
+
+    def cell(
+        self, point: EnforcementPoint, pair: tuple[str, str], rules: Sequence[Sequence[Rule]], stage: str, managed: bool
+    ) -> str:
+        """Return the key of a cell: its rules one way and the other."""
+        both = [[self.rule(rule) for rule in part] for part in rules]
+        return key_of("cell", _point(point), pair, stage, both, self.shared if managed else "")
+
+    def firewall(self, point: EnforcementPoint, concern: object, segment: str) -> str:
+        """Return the key of the part of a firewall's list that holds the rules of one client segment."""
+        rules = [self.rule(rule) for rule in self._index.site.segments[segment].allow]
+        return key_of("firewall", self.shared, _point(point), concern, segment, rules)
+
+
+def keys_of(index: SiteIndex) -> Keys:
+    """Return the keys of a prepared site; made once for it."""
+    found: Keys | None = index.__dict__.get("_keys")
+    if found is None:
+        found = index.__dict__["_keys"] = Keys(index)
+    return found
+
+
+def _point(point: EnforcementPoint) -> tuple[object, ...]:
+    return point.id, point.kind, point.platform, point.host, sorted(point.options.items()), point.location

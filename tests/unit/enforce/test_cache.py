@@ -1,0 +1,152 @@
+"""What the cache says of lists is what making them anew says; only what depends on a change is made and proved again."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import registry
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce import cache as module
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.budget import size_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import ListCache
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.desired import rendered
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import Compiled
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof import equivalence
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.equivalence import prove_rendering
+from tests.bench.compile import bench_site, one_change
+from tests.unit.enforce.plain_sites import SERVICES, random_plain_site
+
+
+def whole(compiled: Compiled) -> object:
+    """Everything that a compiled site says."""
+    return (
+        [(item, rendered(item), size_of(item), dict(item.origins)) for item in compiled.lists],
+        [(t.host, t.platform, [(o.kind, o.name, dict(o.body)) for o in t.objects]) for t in compiled.targets],
+        compiled.findings,
+    )
+
+
+def through(site: Site, path: Path) -> Compiled:
+    cache = ListCache(path)
+    compiled = compile_site(site, cache=cache)
+    results, findings = prove_rendering(compiled.lists)
+    assert not findings
+    assert all(item.equal for item in results)
+    cache.save()
+    return compiled
+
+
+def changed(site: Site, choose: random.Random) -> Site:
+    """The site with one thing changed that lists depend on."""
+    name = choose.choice([n for n in sorted(site.segments) if site.segments[n].allow])
+    segment = site.segments[name]
+    what = choose.choice(["service", "member", "stage", "rule", "network", "place"])
+    if what == "service":
+        allow = (replace(segment.allow[0], services=(choose.choice(sorted(SERVICES)),)), *segment.allow[1:])
+        return replace(site, segments={**site.segments, name: replace(segment, allow=allow)})
+    if what == "rule":
+        return replace(site, segments={**site.segments, name: replace(segment, allow=segment.allow[1:])})
+    if what == "member" and len(site.members[name]) > 1:
+        return replace(site, members={**site.members, name: site.members[name][1:]})
+    if what == "stage" and name in site.assignments:
+        other = replace(site.assignments[name], stage=choose.choice(["observe", "monitor", "enforce"]))
+        return replace(site, assignments={**site.assignments, name: other})
+    if what == "network":
+        half = replace(site.networks["half"], prefixes=("10.0.1.0/30",))
+        return replace(site, networks={**site.networks, "half": half})
+    moved = replace(segment.allow[0], location=replace(segment.allow[0].location, file="x.yml", line=7))
+    return replace(site, segments={**site.segments, name: replace(segment, allow=(moved, *segment.allow[1:]))})
+
+
+def test_with_a_cache_the_same_comes_out(tmp_path: Path, full: bool) -> None:
+    for seed in range(150 if full else 4):
+        path = tmp_path / f"{seed}.json"
+        site = random_plain_site(3000 + seed).site()
+        choose = random.Random(seed)
+        through(site, path)
+        for _ in range(3):
+            assert whole(through(site, path)) == whole(compile_site(site)), seed
+            site = changed(site, choose)
+
+
+def test_only_what_depends_on_a_change_is_proved_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = bench_site(60, 600)
+    path = tmp_path / "lists.json"
+    through(site, path)
+    asked: list[str] = []
+    real = equivalence.text_difference
+
+    def counted(listing: object, text: str) -> object:
+        asked.append(listing.name)  # type: ignore[attr-defined]
+        return real(listing, text)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(equivalence, "text_difference", counted)
+    through(site, path)
+    assert asked == ["segwright"]  # what stands around the parts of the firewall's list
+    asked.clear()
+    through(one_change(site), path)
+    changed_segment = sorted(site.segments)[30]
+    server = site.segments[changed_segment].allow[0].to
+    expected = {"segwright", f"SW_{changed_segment}"}
+    if server in site.segments:
+        expected |= {f"SW_{server}", *(n for n in asked if "__" in n)}
+    assert set(asked) <= expected, asked
+    assert f"SW_{changed_segment}" in asked
+    assert len(asked) <= 6
+
+
+def test_a_list_that_was_not_proved_is_not_called_proved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = bench_site(20, 100)
+    path = tmp_path / "lists.json"
+    real = equivalence.rendered
+    monkeypatch.setattr(equivalence, "rendered", lambda item: real(item).replace("permit tcp", "permit udp"))
+    cache = ListCache(path)
+    assert prove_rendering(compile_site(site, cache=cache).lists)[1]
+    cache.save()
+    again = ListCache(path)
+    assert prove_rendering(compile_site(site, cache=again).lists)[1]
+    monkeypatch.undo()
+    assert not prove_rendering(compile_site(site, cache=again).lists)[1]
+
+
+def test_damaged_files_and_other_code_count_as_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = bench_site(20, 100)
+    path = tmp_path / "lists.json"
+    through(site, path)
+    content = json.loads(path.read_text())
+    key = next(iter(content["entries"]))
+    for text in ("", "{", "[]", json.dumps({**content, "entries": []}), json.dumps({**content, "kind": "plan"})):
+        path.write_text(text)
+        assert ListCache(path).get(key) is None
+    path.write_text(json.dumps(content))
+    assert ListCache(path).get(key) is not None
+    monkeypatch.setattr(module, "code_hash", lambda: "another")
+    assert ListCache(path).get(key) is None
+
+
+def test_a_list_is_written_line_by_line() -> None:
+    """The parts of a firewall's list are proved one by one: its text is theirs, one after the other."""
+    for platform in ("nftables", "asa"):
+        for seed in range(2):
+            site = random_plain_site(seed)
+            site.points["fw1"] = ("firewall", platform, site.points["fw1"][2])
+            for listing in compile_site(site.site()).lists:
+                if listing.kind == "firewall":
+                    apart = [
+                        line
+                        for ace in listing.aces
+                        for line, _ace in registry.render_lines(platform, [ace], **_end(platform))
+                    ]
+                    assert apart == [
+                        line for line, _ace in registry.render_lines(platform, listing.aces, **_end(platform))
+                    ]
+
+
+def _end(platform: str) -> dict[str, str]:
+    return {"end": ""} if platform == "asa" else {}
