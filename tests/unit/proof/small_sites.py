@@ -132,8 +132,11 @@ class World:
             for _id, rule_client, to, services in self.rules
         )
 
-    def access(self, segment: str, packet: dict[str, Any]) -> bool:
-        """What a list on the ports of a segment does with a packet from one of its devices, at stage enforce."""
+    def access(self, segment: str, packet: dict[str, Any], exact: bool = False) -> bool:
+        """What a list on the ports of a segment does with a packet from one of its devices, at stage enforce.
+
+        ``exact``: the list can name its devices (a port ACL), so that only those among a rule's addresses answer.
+        """
         kind = packet.get("icmp_type")
         ports = (packet.get("source_port"), packet.get("destination_port"))
         if packet["protocol"] == 17 and ports == (68, 67):
@@ -148,7 +151,7 @@ class World:
             if client == segment and self.covers(to, peer) and any(opens(s, packet) for s in services):
                 return True
             if (
-                self.touches(to, segment)
+                (self.covers(to, packet["source"]) if exact else self.touches(to, segment))
                 and self.segment_of(peer) == client
                 and any(answers(s, packet) for s in services)
             ):
@@ -201,7 +204,7 @@ class World:
             kind = self.points[name][0]
             here = (place[0] == "acc1" and place[1]) or (cautious and not place[0])
             if stage == "enforce" and (kind == "dacl" or (kind == "port_acl" and here)):
-                if not self.access(source, packet):
+                if not self.access(source, packet, kind == "port_acl"):
                     found.append(name)
             if kind == "sgacl" and name in their_points and stage == their_stage == "enforce":
                 if not self.cell(source, destination, packet):

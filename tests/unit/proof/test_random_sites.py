@@ -49,7 +49,7 @@ def expected(world: World, listing: PointList, packet: dict[str, Any]) -> bool:
         return world.firewall(listing.point, packet)
     if listing.kind == "sgacl":
         return world.cell(listing.segment, listing.peer, packet)
-    return listing.stage == "monitor" or world.access(listing.segment, packet)
+    return listing.stage == "monitor" or world.access(listing.segment, packet, listing.kind == "port_acl")
 
 
 def sees(world: World, listing: PointList, packet: dict[str, Any]) -> bool:
