@@ -68,7 +68,7 @@ def _lines_of(ace: Ace, lines: Sequence[Ace], place: int) -> int:
         return 1
     # The lines of one entry are the product of the pieces of its fields; the last piece of each field ends it.
     wanted = [_pairs(name, getattr(ace, name)) for name in _FIELDS]
-    pieces: list[dict[tuple[tuple[int, int], ...] | None, None]] = [{} for _ in _FIELDS]
+    pieces: list[dict[tuple[tuple[int, int], ...] | None, None]] = [{} for _name in _FIELDS]
     rows = set()
     covered = [0] * len(_FIELDS)
     sizes = [None if pairs is None else sum(high - low + 1 for low, high in pairs) for pairs in wanted]

@@ -44,7 +44,7 @@ def stops(what: tuple[str, str, str], name: str, rules: World, members: World, p
         return False
     place = next((s, p) for a, s, p in members.members[source] if a == packet["source"])
     here = kind == "dacl" or (place[0] == "acc1" and place[1])
-    return bool(here) and not rules.access(segment, packet)
+    return bool(here) and not rules.access(segment, packet, kind == "port_acl")
 
 
 class Mixes:
