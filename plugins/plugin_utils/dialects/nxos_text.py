@@ -241,37 +241,47 @@ class _Reader:
         text = line.strip()
         if not text or text.startswith("!"):
             return
+        entry = _ACE.match(text)
+        if entry and self._group is None:  # first, since nearly every line of a long text is one
+            self._entry(number, line, text, entry)
+            return
         indent = len(line) - len(line.lstrip())
         if self._header(number, text, indent):
             return
         self._prompts.line(number, text, self.drafts)
-        if self._group is not None:
-            member = _MEMBER.match(text)
-            if member:
-                self._group.add(member["body"])
-                return
-            if _MEMBER_REMOVED.match(text):
-                self._group.broken = True
-                return
-            if indent > self._group.indent and not _NOISE.match(text):
-                self._group.broken = self._group.broken or not text.startswith("description ")
-                return
-            self._group = None
-        entry = _ACE.match(text)
-        if not entry:
-            self._remarks.other()
+        if self._member(text, indent):
+            return
         if entry:
-            if self._remarks.entry(line, entry["body"][:6].lower() == "remark") and self._current is not None:
-                self._current.opaque.append(Opaque(number, text, "it may be the rest of the remark before"))
-            self._entry(number, text, entry)
-            self._length = len(line.rstrip())
-        elif self._current is not None:
+            self._entry(number, line, text, entry)
+            return
+        self._remarks.other()
+        if self._current is not None:
             self._inside(number, text, indent, self._current)
             self._length = 0
         elif not _NOISE.match(text):
             self._before = (number, text)
 
-    def _entry(self, number: int, text: str, entry: re.Match[str]) -> None:
+    def _member(self, text: str, indent: int) -> bool:
+        """Read a member of the group that is open; return whether the line was one. Any other line closes the group."""
+        if self._group is None:
+            return False
+        member = _MEMBER.match(text)
+        if member:
+            self._group.add(member["body"])
+        elif _MEMBER_REMOVED.match(text):
+            self._group.broken = True
+        elif indent > self._group.indent and not _NOISE.match(text):
+            self._group.broken = self._group.broken or not text.startswith("description ")
+        else:
+            self._group = None
+            return False
+        return True
+
+    def _entry(self, number: int, line: str, text: str, entry: re.Match[str]) -> None:
+        self._length = len(line.rstrip())
+        rest = self._remarks.entry(line, entry["body"][:6].lower() == "remark")
+        if rest and self._current is not None:
+            self._current.opaque.append(Opaque(number, text, "it may be the rest of the remark before"))
         if self._current is None:
             if self.drafts:
                 self.drafts[-1].opaque.append(Opaque(number, text, "an entry outside of its list"))

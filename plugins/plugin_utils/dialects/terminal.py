@@ -79,6 +79,8 @@ class LongRemark:
 
     def entry(self, line: str, remark: bool) -> bool:
         """Read a line that begins like an entry; return whether it may be the rest of the remark before it."""
+        if not remark and self._before is None:
+            return False
         indent, numbered = len(line) - len(line.lstrip()), line.lstrip()[:1].isdigit()
         before, self._before = self._before, None
         if remark and len(line.rstrip()) >= WIDTH:
