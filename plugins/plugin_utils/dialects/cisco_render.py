@@ -54,7 +54,7 @@ def ace_lines(
         raise _cannot(ace, "a security group list has no addresses")
     said = references(ace, groups)
     if said and not (conditions and addresses):
-        raise _cannot(ace, f"object groups ({', '.join(said.values())}) cannot stand in this kind of list")
+        raise _cannot(ace, f"{', '.join(said.values())}: groups and lists of ports cannot stand in this kind of list")
     before, after, flags = _condition_words(ace, conditions)
     action = "permit" if ace.permit else "deny"
     head = f"{action} {said['service']}" if "service" in said else f"{action} {_protocol(ace)}"

@@ -36,6 +36,7 @@ parquet = guarded("pyarrow.parquet")
 VERDICTS = ("deny", "permit", "uncertain", "not_seen")
 # Lists of one address family: a packet of the other one never comes to them.
 _FAMILIES = {"extended": 4, "standard": 4, "nxos": 4, "ipv6": 6, "nxos_ipv6": 6, "asa_standard": 4}
+_EITHER = ("dacl", "sgacl", "sgacl_ipv6")  # their entries say of which
 ADDED = ("verdict", "entry", "line", "conditions")
 
 
@@ -106,7 +107,7 @@ class _Tally:
             return Classified(np.zeros(0, dtype=np.int32), none, none), none
         columns = columns_of(table, place, self.rows + 1)
         found = self._classifier.classify(columns)
-        family = _FAMILIES.get(self.source.kind, 0)
+        family = _family(self.source)
         seen = found.entries != -1
         return found, seen & ((columns["protocol"] >= IPV6) == (family == 6)) if family else seen
 
@@ -145,6 +146,14 @@ class _Tally:
             ],
             "default_rows": int(self._decided[0] + self._open[0]),
         }  # fmt: skip
+
+
+def _family(source: ParsedAcl) -> int:
+    """Return the one address family that a list filters, 0 for both."""
+    families = {ace.family for ace in source.aces}
+    if source.kind in _EITHER and len(families) == 1:
+        return families.pop()
+    return _FAMILIES.get(source.kind, 0)
 
 
 class _Writer:

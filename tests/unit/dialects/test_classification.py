@@ -142,6 +142,15 @@ def test_a_condition_leaves_a_row_uncertain_and_is_named() -> None:
 def test_a_list_does_not_see_the_other_address_family() -> None:
     packet = {"protocol": "tcp", "source": "2001:db8::1", "destination": "2001:db8::2", "destination_port": 443}
     assert classify_result("ios", LIST, packets=[packet])["results"][0]["verdict"] == "not_seen"
+    for platform, text, verdict in (
+        ("dacl", "permit ip any any\n", "not_seen"),
+        ("dacl", "permit ipv6 any any\n", "permit"),
+        ("dacl", "permit ip any any\npermit ipv6 any any\n", "permit"),
+        ("sgacl", "permit tcp dst eq 443\n", "permit"),
+        ("sgacl", "Role-based IP access list A\n    10 permit tcp dst eq 443\n", "not_seen"),
+        ("nxos", "ip access-list A\n  permit ip any any\n", "not_seen"),
+    ):
+        assert classify_result(platform, text, packets=[packet])["results"][0]["verdict"] == verdict, text
     firewall = "access-list A extended permit tcp any any eq https\n"
     assert classify_result("asa", firewall, packets=[packet])["results"][0]["verdict"] == "permit"
 
