@@ -35,13 +35,13 @@ _QUIT = re.compile(r"(?:--More--|<--- More --->)(?=[\s\x08]*(?:\Z|[\w.:/@()-]+[#
 
 # The rest of a name that a terminal cut in two ("object-group WEB", "-DMZ eq 443"): one word, or one before words of an entry.
 _CUT = re.compile(
-    r"\S*[^\s#>:](?:\s+(?:eq|neq|gt|lt|range|log|inactive|time-range|any[46]?|host|object|object-group|addrgroup|portgroup|established|"
+    r"(?!cryptochecksum:)\S*[^\s#>:](?:\s+(?:eq|neq|gt|lt|range|log|inactive|time-range|any[46]?|host|object|object-group|addrgroup|portgroup|established|"
     r"fragments|\d[\d./]*)(?:\s.*)?)?\Z",
     re.IGNORECASE,
 )
 _COMMANDS = frozenset((
-    "aaa", "end", "exit", "hostname", "http", "interface", "ip", "ipv6", "line", "logging", "mtu", "multicast-routing", "names", "ntp",
-    "quit", "route", "snmp-server", "ssh", "telnet", "version", "vlan",
+    "aaa", "end", "exit", "failover", "hostname", "http", "interface", "ip", "ipv6", "line", "logging", "mtu", "multicast-routing", "names",
+    "ntp", "quit", "route", "snmp-server", "ssh", "telnet", "version", "vlan",
 ))  # fmt: skip
 
 

@@ -207,7 +207,19 @@ def test_a_name_that_was_cut_is_not_the_name_of_another_group(rest: str) -> None
 
 
 @pytest.mark.parametrize(
-    "after", ["pager lines 24", "logging enable", "fw1#", "fw1/pri/act>", "exit", "names", "!", "mtu outside 1500"]
+    "after",
+    [
+        "pager lines 24",
+        "logging enable",
+        "fw1#",
+        "fw1/pri/act>",
+        "exit",
+        "names",
+        "!",
+        "mtu outside 1500",
+        "failover",
+        "Cryptochecksum:0f3a9c",
+    ],
 )
 def test_what_usually_follows_a_long_list_is_no_rest(after: str) -> None:
     assert opaque("asa", LISTS["asa"] + after + "\n") == []
