@@ -18,6 +18,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "output_dir": {"type": "path"},
     "replay": {"type": "bool", "default": True},
     "today": {"type": "str"},
+    "base": {"type": "str"},
+    "unused_days": {"type": "int", "default": 30},
 }
 
 

@@ -37,6 +37,16 @@ options:
       - Whether to replay recorded traffic.
     type: bool
     default: true
+  base:
+    description:
+      - Commit, branch or tag of the policy's checkout with which the change is compared by meaning. Conversations lost and gained
+        and the order in which the lists can be rolled out are part of the report then. The checkout is only read.
+    type: str
+  unused_days:
+    description:
+      - After how many days without recorded traffic a rule is called unused.
+    type: int
+    default: 30
   today:
     description:
       - The date, as V(YYYY-MM-DD), at which expiry is judged. Today where not given.
@@ -65,9 +75,18 @@ EXAMPLES = r"""
 - name: Gate a pull request
   segwright.microseg.policy_validate:
     policy_dir: policies
+
+- name: Gate a pull request and say what it changes against the branch it goes to
+  segwright.microseg.policy_validate:
+    policy_dir: policies
+    base: HEAD
 """
 
 RETURN = r"""
+impact:
+  description: What the change means against O(base); empty without it.
+  returned: success
+  type: dict
 counts:
   description: Zones, segments, devices, rules, lists and objects.
   returned: always

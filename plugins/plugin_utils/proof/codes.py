@@ -112,3 +112,13 @@ MIX_INTERRUPTS = Code(
     "a workflow that moves to other addresses would be interrupted while only a part of a rollout is in force",
     "split the change: first permit the new addresses beside the old ones, then remove the old",
 )
+RULE_DEAD = Code("SW3160", "warning", "a rule matches no packet", "give both sides addresses, or remove the rule")
+RULE_SHADOWED = Code("SW3161", "info", "earlier rules permit all that a rule permits", "remove the rule")
+RULE_REMOVABLE = Code("SW3162", "info", "other rules permit all that a rule permits", "remove the rule")
+RULE_CONTRADICTS = Code(
+    "SW3163", "warning", "a rule permits what a must-never forbids", "narrow the rule, or the guardrail"
+)
+RULE_UNUSED = Code("SW3164", "info", "nothing recorded needed a rule", "ask its owner whether it is still needed")
+RULE_WIDER = Code("SW3165", "info", "a rule permits more than was used", "narrow its services")
+RULE_UNOWNED = Code("SW3168", "warning", "nobody owns a rule", "name an owner in the rule or its segment")
+RULE_UNREASONED = Code("SW3169", "warning", "a rule has no reason", "say why it exists")

@@ -27,6 +27,7 @@ class Edges:
 
     code: Any
     rules: list[tuple[str, ...]]
+    first: Any
 
     @classmethod
     def of(cls, bulk: BulkEvaluator, columns: Columns) -> Edges:
@@ -50,7 +51,7 @@ class Edges:
             np.array(intent.client_port_bounds(), dtype=np.int64), columns.client_port, side="right"
         )
         code, first = codes_of(client, server, columns.protocol, columns.server_port, ports, four)
-        return cls(code, [tuple(intent.rules_for(columns.conversation(int(row)))) for row in first])
+        return cls(code, [tuple(intent.rules_for(columns.conversation(int(row)))) for row in first], first)
 
     def having(self, rules: Collection[str]) -> Any:
         """Return which rows some of the rules stand for."""
@@ -74,6 +75,18 @@ class Edges:
                 volume[rule] += int(flows[number])
                 seen[rule] = max(seen.get(rule, 0), int(last[number]))
         return dict(used), seen, dict(volume)
+
+    def services(self, columns: Columns) -> dict[str, dict[tuple[int, int], int]]:
+        """Return, for each rule that something recorded needs, how often each (protocol, server port) was seen, scans too."""
+        counts = np.bincount(self.code, minlength=len(self.rules))
+        found: dict[str, dict[tuple[int, int], int]] = {}
+        for number, rules in enumerate(self.rules):
+            row = self.first[number]
+            for rule in rules:
+                key = int(columns.protocol[row]), int(columns.server_port[row])
+                own = found.setdefault(rule, {})
+                own[key] = own.get(key, 0) + int(counts[number])
+        return found
 
 
 def codes_of(*keys: Any) -> tuple[Any, Any]:

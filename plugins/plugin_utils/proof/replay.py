@@ -140,6 +140,7 @@ class Replay:
     cut_by_owner: dict[str, int] = field(default_factory=dict)
     rule_last_us: dict[str, int] = field(default_factory=dict)
     rule_flows: dict[str, int] = field(default_factory=dict)
+    rule_services: dict[str, dict[tuple[int, int], int]] = field(default_factory=dict, repr=False)
 
     def legitimate_cuts(self) -> list[CutConversation]:
         """Return the cuts without a reason for doubt: known device, answered, not a scan, direction sure."""
@@ -245,6 +246,7 @@ def replay(
         cut_by_owner=cuts.by_owner,
         rule_last_us=last,
         rule_flows=flows,
+        rule_services=edges.services(columns),
     )
 
 

@@ -72,53 +72,6 @@ def _cut_tables(rows: list[Mapping[str, Any]]) -> list[str]:
     return lines
 
 
-def validate_markdown(result: Mapping[str, Any]) -> str:
-    """Return the report of the pull-request gate."""
-    lines = _head("Policy gate", result)
-    counts = result.get("counts", {})
-    lines += [", ".join(f"{value} {md(key)}" for key, value in counts.items()) + ".", ""] if counts else []
-    lines += _findings(result)
-    if result.get("guardrails"):
-        rows = [
-            [code(g["id"]), md(g["must"]), md(g["outcome"]), code(g.get("witness", "")), md(g.get("note", ""))]
-            for g in result["guardrails"]
-        ]
-        lines += [
-            "## Guardrails (all packets)",
-            "",
-            md_table(("guardrail", "must", "outcome", "witness", "reach"), rows),
-            "",
-        ]
-    if result.get("equivalence"):
-        equal = sum(1 for item in result["equivalence"] if item["equal"])
-        lines += [
-            "## Rendered lists",
-            "",
-            f"{equal} of {len(result['equivalence'])} lists parse back to exactly what was compiled.",
-            "",
-        ]
-    if result.get("expectations"):
-        met = sum(1 for item in result["expectations"] if item["met"])
-        lines += ["## Expectations", "", f"{met} of {len(result['expectations'])} met.", ""]
-    replay = result.get("replay")
-    if replay:
-        lines += ["## Replay of recorded traffic", ""]
-        lines += [
-            f"{counted(replay['recorded'], 'conversation')} recorded from {md(replay['from'])} to {md(replay['to'])}:"
-            f" {replay['permitted']} pass ({replay.get('classes', {}).get('proved', 0)} proved for all packets, the others as recorded),"
-            f" {replay.get('cut_total', len(replay['cut']))} would be cut, {replay['not_covered']} are seen by no enforcement point.",
-            "",
-        ]
-        if replay["cut"]:
-            lines += _cut_tables(replay["cut"])
-        if replay["unused_rules"]:
-            lines += [
-                "Rules without recorded traffic: " + ", ".join(code(rule) for rule in replay["unused_rules"]) + ".",
-                "",
-            ]
-    return "\n".join(lines).rstrip() + "\n"
-
-
 def propose_markdown(result: Mapping[str, Any]) -> str:
     """Return what was learnt, what is proposed, and what waits for a person."""
     lines = _head("Proposal", result)

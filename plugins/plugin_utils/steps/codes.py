@@ -24,3 +24,15 @@ END_UNKNOWN = Code(
     "an end of the conversation cannot be resolved",
     "use an address, a device id or name of the membership, or a segment",
 )
+NO_SUCH_COMMIT = Code(
+    "SW4610", "error", "a commit cannot be found", "name a commit, branch or tag of the policy's checkout"
+)
+COMMIT_UNREADABLE = Code(
+    "SW4611", "error", "git cannot read a commit", "look at git's message; a shallow clone lacks commits"
+)
+COMMIT_UNSOUND = Code(
+    "SW4612",
+    "warning",
+    "the documents of the commit to compare with have errors",
+    "compare with a commit that passed the gate",
+)

@@ -11,26 +11,36 @@ from datetime import date
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import write_atomic, write_json
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, errors_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import (
+    Finding,
+    FindingError,
+    errors_of,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import Compiled
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.noise import limits_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.check import load_checked
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.effective import effective_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.edits import smallest_edits
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.equivalence import prove_rendering
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.expectations import check_expectations
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.guardrails import prove_guardrails
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.history import Columns
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.hygiene import UNUSED_DAYS, untidy
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.meaning import change_of_meaning
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.replay import replay, replay_findings
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.rollout import State, order_of_rollout
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.situations import prove_situations
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.ways import known_ways
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.workflows import (
     workflow_findings,
     workflow_results,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.report.markdown import validate_markdown
+from ansible_collections.segwright.microseg.plugins.plugin_utils.report.gate import gate_markdown
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.results import result
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.arguments import commit_name, paths_of, today_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.commits import state_at
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.history import recorded_columns
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
 
@@ -45,8 +55,13 @@ class Gate:
     content: dict[str, Any]
 
 
-def run_gate(paths: Paths, today: date, with_replay: bool, engine: str = "") -> Gate:
-    """Check the policy directory and, where its documents are sound, compile and prove it."""
+def run_gate(
+    paths: Paths, today: date, with_replay: bool, engine: str = "", base: str = "", unused_days: int = UNUSED_DAYS
+) -> Gate:
+    """Check the policy directory and, where its documents are sound, compile and prove it.
+
+    ``base`` names a commit with which the change is compared, by meaning.
+    """
     loaded = load_checked(paths.policy, today, cache=paths.policy_cache)
     site, findings = loaded.site, loaded.findings
     if site is None or errors_of(findings):
@@ -78,27 +93,57 @@ def run_gate(paths: Paths, today: date, with_replay: bool, engine: str = "") -> 
         "situations": [item.as_dict() for item in situations],
         "expectations": [asdict(item) for item in expectations],
     }
+    history = replayed = None
     if with_replay:
         history = recorded_columns(paths.data, now, engine=engine, limits=limits_of(site.learning))
         replayed = replay(now, compiled.lists, [] if history is None else history, present.proved)
         found += replay_findings(replayed)
         found += workflow_findings(now, replayed)
         content["replay"] = replayed.as_dict()
+        content["edits"] = [item.as_dict() for item in smallest_edits(now, replayed.groups)]
+    messy = untidy(site, today, replayed, unused_days)
+    content["hygiene"] = [item.as_dict() for item in messy]
+    found += [finding for item in messy if (finding := item.finding()) is not None]
+    if base:
+        made, more = _impact(paths, base, today, State(now, compiled.lists), history)
+        found += more
+        content |= made
     return Gate(site, compiled, tuple(found), content)
+
+
+def _impact(
+    paths: Paths, base: str, today: date, after: State, history: Columns | None
+) -> tuple[dict[str, Any], list[Finding]]:
+    """Return what a change means against a commit, and how it can be rolled out; a commit with unsound documents is a finding."""
+    try:
+        commit, before = state_at(paths.policy, base, today)
+    except FindingError as error:
+        return {}, list(error.findings)
+    meaning = change_of_meaning(before, after, history)
+    rollout, findings = order_of_rollout(before, after)
+    return {"impact": {"base": commit, **meaning.as_dict()}, "rollout": rollout.as_dict()}, findings
 
 
 def run_validate(values: dict[str, Any]) -> dict[str, Any]:
     """Run the gate, write validate.json and validate.md, and return the result with a one-line ``summary``."""
     paths = paths_of(values)
-    gate = run_gate(paths, today_of(values), bool(values.get("replay", True)), values.get("engine") or "")
+    gate = run_gate(
+        paths,
+        today_of(values),
+        bool(values.get("replay", True)),
+        values.get("engine") or "",
+        str(values.get("base") or ""),
+        int(values.get("unused_days") or UNUSED_DAYS),
+    )
     made = result("validate", gate.findings, commit_name(paths.policy), **gate.content)
     made["summary"] = _summary(made)
     write_json(paths.output / "validate.json", made)
-    write_atomic(paths.output / "validate.md", validate_markdown(made))
+    write_atomic(paths.output / "validate.md", gate_markdown(made))
     answer: dict[str, Any] = {
         "changed": False,
         "summary": made["summary"],
         "counts": made.get("counts", {}),
+        "impact": made.get("impact", {}),
         "report": str(paths.output / "validate.md"),
     }
     if not made["ok"]:
@@ -143,6 +188,8 @@ def _summary(made: dict[str, Any]) -> str:
             f"replay of {data['recorded']} recorded conversations: {data['permitted']} pass ({data['classes']['proved']} proved),"
             f" {legitimate} legitimate and {data['cut_total'] - legitimate} doubtful ones would be cut, {data['not_covered']} not covered"
         )
+    if "impact" in made:
+        parts.append(f"against {made['impact']['base'][:12]}: {made['impact']['sentence']}")
     return f"{len(made['errors'])} errors; " + "; ".join(parts)
 
 

@@ -9,11 +9,11 @@ import re
 from html.parser import HTMLParser
 from typing import Any
 
+from ansible_collections.segwright.microseg.plugins.plugin_utils.report.gate import gate_markdown
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.html import plan_html
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.markdown import (
     plan_markdown,
     propose_markdown,
-    validate_markdown,
     verify_markdown,
 )
 
@@ -121,7 +121,7 @@ def test_every_report_says_what_failed_and_where() -> None:
     finding = {"code": "SW2101", "severity": "error", "message": "a|b", "file": "site.yml", "line": 4, "hint": "do"}
     head = {"ok": False, "policy_commit": "c", "generated_at": "now", "errors": [finding], "warnings": []}
     for made in (
-        validate_markdown({**head, "counts": {"rules": 2}}),
+        gate_markdown({**head, "counts": {"rules": 2}}),
         propose_markdown({**head, "learnt": {"devices": 1}}),
         verify_markdown(
             {**head, "targets": [], "drift": [{"target": "t", "kind": "k", "name": "n", "difference": "d"}]}

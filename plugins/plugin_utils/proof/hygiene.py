@@ -1,0 +1,197 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rules that could go or be narrower: dead, shadowed, removable, contradicting, unused, wider than used, expiring, without owner or reason.
+
+What concerns meaning is proved for all packets; what concerns use says how many days were recorded. Nothing here is an error: a rule
+that nobody uses may be for the day on which the main server fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Code, Finding, Location
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import matches_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import PacketSet, PacketSpace
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Rule, Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.conversations import (
+    conversation_boxes,
+    rule_boxes,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.replay import Replay
+
+DAY_US = 86_400_000_000
+SOON_DAYS = 14
+UNUSED_DAYS = 30
+_CODES: dict[str, Code | None] = {
+    "dead": codes.RULE_DEAD,
+    "shadowed": codes.RULE_SHADOWED,
+    "removable": codes.RULE_REMOVABLE,
+    "contradicting": codes.RULE_CONTRADICTS,
+    "unused": codes.RULE_UNUSED,
+    "wider": codes.RULE_WIDER,
+    "expired": None,  # the numbered rules of the policy room have findings for these two
+    "expiring": None,
+    "no owner": codes.RULE_UNOWNED,
+    "no reason": codes.RULE_UNREASONED,
+}
+
+
+@dataclass(frozen=True)
+class Untidy:
+    """One thing about one rule or exception. ``kind`` is a key of the module's codes, ``text`` what is meant, ``reach`` how sure it is."""
+
+    kind: str
+    rule: str
+    text: str
+    reach: str
+    location: Location = Location()
+
+    def as_dict(self) -> dict[str, str]:
+        """Return plain values for results and reports."""
+        return {"kind": self.kind, "rule": self.rule, "text": self.text, "reach": self.reach}
+
+    def finding(self) -> Finding | None:
+        """Return it as a finding, None where another room has one."""
+        kind = _CODES[self.kind]
+        return kind.at(f"{self.rule}: {self.text} ({self.reach})", self.location) if kind else None
+
+
+def untidy(site: Site, today: date, replayed: Replay | None = None, unused_days: int = UNUSED_DAYS) -> list[Untidy]:
+    """Return what is untidy about the rules and exceptions of a site as written, in the order of the policy.
+
+    ``replayed`` tells what was used; without recorded traffic nothing is said about use.
+    """
+    found = [*_meaning(site), *_dates(site, today), *_papers(site)]
+    if replayed is not None and replayed.recorded:
+        found += _use(site, replayed, unused_days)
+    order = {rule.id: number for number, rule in enumerate(site.rules())}
+    return sorted(found, key=lambda item: (list(_CODES).index(item.kind), order.get(item.rule, -1), item.rule))
+
+
+def _meaning(site: Site) -> Iterator[Untidy]:
+    """Yield rules without a packet, rules that earlier or all other rules of the segment cover, and rules that a must-never forbids."""
+    space = PacketSpace()
+    nevers = [
+        (item.id, space.from_boxes(conversation_boxes(site, item.client, item.server, item.services).forward))
+        for item in site.guardrails
+        if item.must == "never"
+    ]
+    for segment in site.segments.values():
+        rules = [rule for rule in segment.allow if rule.conditions is None]
+        sets = [space.from_boxes(rule_boxes(site, rule).forward) for rule in rules]
+        gone: set[int] = set()
+        for number, rule in enumerate(rules):
+            own = sets[number]
+            if not own:
+                yield Untidy(
+                    "dead", rule.id, "no packet can match it: one side has no address", "all packets", rule.location
+                )
+                gone.add(number)
+                continue
+            yield from _forbidden(rule, own, nevers)
+            covering = _covering(sets[:number], own)
+            if covering is not None:
+                names = ", ".join(rules[n].id for n in covering)
+                yield Untidy("shadowed", rule.id, f"permitted already by {names}", "all packets", rule.location)
+                gone.add(number)
+        # From the bottom up, so that all of those named may go together.
+        for number in reversed(range(len(rules))):
+            if number in gone:
+                continue
+            left = [n for n in range(len(rules)) if n != number and n not in gone]
+            covering = _covering([sets[n] for n in left], sets[number])
+            if covering is not None:
+                names = ", ".join(rules[left[n]].id for n in covering)
+                yield Untidy(
+                    "removable",
+                    rules[number].id,
+                    f"the same is permitted by {names}",
+                    "all packets",
+                    rules[number].location,
+                )
+                gone.add(number)
+
+
+def _forbidden(rule: Rule, own: PacketSet, nevers: list[tuple[str, PacketSet]]) -> Iterator[Untidy]:
+    for name, never in nevers:
+        packet = (own & never).witness() if own.overlaps(never) else None
+        if packet is not None:
+            text = f"permits what guardrail {name} forbids: {packet.describe()}"
+            yield Untidy("contradicting", rule.id, text, "all packets", rule.location)
+
+
+def _covering(others: list[PacketSet], own: PacketSet) -> list[int] | None:
+    """Return the places of sets that together hold a set, or None where they do not."""
+    rest, used = own, []
+    for number, other in enumerate(others):
+        if rest.overlaps(other):
+            rest = rest - other
+            used.append(number)
+            if not rest:
+                return used
+    return None
+
+
+def _dates(site: Site, today: date) -> Iterator[Untidy]:
+    soon = (today + timedelta(days=SOON_DAYS)).isoformat()
+    items = [(r.id, r.expires, r.location) for r in site.rules()]
+    items += [(e.id, e.expires, e.location) for e in site.exceptions]
+    for name, expires, location in items:
+        if expires and expires < today.isoformat():
+            yield Untidy("expired", name, f"ended on {expires}", f"as of {today}", location)
+        elif expires and expires <= soon:
+            yield Untidy("expiring", name, f"ends on {expires}", f"as of {today}", location)
+
+
+def _papers(site: Site) -> Iterator[Untidy]:
+    for rule in site.rules():
+        if not (rule.owner or site.segments[rule.client].owner):
+            yield Untidy("no owner", rule.id, "nobody answers for it", "the documents", rule.location)
+        if not rule.reason.strip():
+            yield Untidy("no reason", rule.id, "it does not say why it exists", "the documents", rule.location)
+
+
+def _use(site: Site, replayed: Replay, unused_days: int) -> Iterator[Untidy]:
+    """Yield rules that nothing recorded needed within some days, and services of used rules that nothing needed."""
+    days = (replayed.last_us - replayed.first_us) // DAY_US + 1
+    reach = f"{days} days recorded"
+    border = replayed.last_us - unused_days * DAY_US
+    for rule in site.rules():
+        last = replayed.rule_last_us.get(rule.id)
+        if last is None:
+            if days >= unused_days or rule.id in replayed.unused_rules:
+                yield Untidy("unused", rule.id, "nothing recorded needed it", reach, rule.location)
+        elif last < border:
+            gone = (replayed.last_us - last) // DAY_US
+            yield Untidy("unused", rule.id, f"nothing recorded needed it for {gone} days", reach, rule.location)
+        else:
+            yield from _wider(site, rule, replayed.rule_services.get(rule.id, {}), reach)
+
+
+def _wider(site: Site, rule: Rule, seen: Mapping[tuple[int, int], int], reach: str) -> Iterator[Untidy]:
+    """Yield what a used rule permits and nobody used: whole services, and most ports of a range."""
+    for service in rule.services:
+        matches: dict[Any, None] = {}
+        for family in (4, 6):
+            matches.update((match, None) for _name, match in matches_of(site, (service,), family))
+        used = {port for (protocol, port) in seen for match in matches if match.protocol == protocol
+                and (match.server_ports is None or match.server_ports.contains(port))
+                and (match.detail is None or match.detail.contains(port))}  # fmt: skip
+        ports = sum(match.server_ports.size for match in matches if match.server_ports is not None)
+        if not used:
+            yield Untidy("wider", rule.id, f"service {service} was never used", reach, rule.location)
+        elif ports >= 16 and len(used) * 4 < ports:
+            shown = ", ".join(str(port) for port in sorted(used)[:5]) + (" and others" if len(used) > 5 else "")
+            yield Untidy(
+                "wider",
+                rule.id,
+                f"of {ports} ports of service {service} {len(used)} were used ({shown})",
+                reach,
+                rule.location,
+            )

@@ -1,0 +1,109 @@
+"""What is untidy, and the smallest edits: each edit admits what it is for, and no more than it says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Conduit, Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.edits import applied, smallest_edits
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.hygiene import untidy
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.replay import replay
+from tests.unit.proof.small_sites import World
+from tests.unit.proof.test_recorded import seen
+
+POINTS = {"dacl": ("dacl", {}), "fw1": ("firewall", {"zones": ["north", "south", "east"]})}
+MEMBERS = {
+    "a": [("10.0.1.1", "", ""), ("10.0.1.2", "", "")],
+    "b": [("10.0.2.2", "", ""), ("10.0.2.3", "", "")],
+    "c": [("10.0.3.3", "", "")],
+}
+TODAY = date(2026, 11, 26)
+
+
+def site_of(rules: list, **more) -> Site:
+    stages = {name: ("enforce", sorted(POINTS)) for name in MEMBERS}
+    networks = {"nobody": [], "south": ["10.0.2.0/28"]}
+    return World(MEMBERS, rules, networks, stages, POINTS, **more).site()
+
+
+def kinds(site: Site, history: list | None = None) -> dict[tuple[str, str], str]:
+    replayed = replay(site, compile_site(site).lists, history) if history is not None else None
+    return {(item.kind, item.rule): item.text for item in untidy(site, TODAY, replayed)}
+
+
+def test_meaning_is_judged_for_all_packets() -> None:
+    rules = [
+        ("wide", "a", "south", ["web", "names"]),
+        ("inside", "a", "b", ["web"]),
+        ("dead", "a", "nobody", ["web"]),
+        ("small", "c", "b", ["bacnet"]),
+        ("large", "c", "south", ["bacnet", "peers"]),
+    ]
+    site = site_of(rules, guardrails=[("never", "c", "b", ["peers"])])
+    found = kinds(site)
+    assert set(found) == {("dead", "dead"), ("shadowed", "inside"), ("removable", "small"), ("contradicting", "large")}
+    assert "wide" in found["shadowed", "inside"] and "large" in found["removable", "small"]
+    assert "g0" in found["contradicting", "large"]
+
+
+def test_rules_that_excuse_each_other_do_not_both_go() -> None:
+    site = site_of([("one", "a", "b", ["web"]), ("two", "a", "b", ["web"])])
+    assert set(kinds(site)) == {("shadowed", "two")}
+
+
+def test_use_is_judged_by_what_was_recorded() -> None:
+    site = site_of([("used", "a", "b", ["web", "names"]), ("idle", "b", "c", ["web"])])
+    day = 86_400_000_000
+    history = [replace(seen("10.0.1.1", "10.0.2.2"), first_us=day, last_us=50 * day)]
+    found = kinds(site, history)
+    assert found["unused", "idle"] == "nothing recorded needed it"
+    assert found["wider", "used"] == "service names was never used"
+    assert kinds(site, []) == {}
+    old = [replace(history[0], last_us=2 * day), replace(seen("10.0.2.2", "10.0.3.3"), first_us=day, last_us=50 * day)]
+    assert kinds(site, old)["unused", "used"] == "nothing recorded needed it for 48 days"
+
+
+def test_dates_and_papers() -> None:
+    site = site_of([("r", "a", "b", ["web"]), ("s", "a", "c", ["web"]), ("t", "b", "c", ["web"])])
+    edited = {"r": {"expires": "2026-11-25"}, "s": {"expires": "2026-12-01"}, "t": {"reason": " "}}
+    segments = {
+        name: replace(
+            segment, owner="" if name == "b" else "x", allow=tuple(replace(r, **edited[r.id]) for r in segment.allow)
+        )
+        for name, segment in site.segments.items()
+    }
+    found = kinds(replace(site, segments=segments))
+    assert set(found) == {("expired", "r"), ("expiring", "s"), ("no owner", "t"), ("no reason", "t")}
+
+
+def test_each_edit_admits_what_was_cut_and_says_what_else() -> None:
+    site = site_of([("r", "a", "b", ["names"])], guardrails=[("never", "c", "b", ["web"])])
+    history = [
+        seen("10.0.1.1", "10.0.2.2"),
+        seen("10.0.1.1", "10.0.2.2", port=8443),
+        seen("10.0.3.3", "10.0.2.2"),
+        seen("10.0.1.1", "192.0.2.1"),
+    ]
+    cut = replay(site, compile_site(site).lists, history)
+    assert cut.cut_total == 4
+    edits = smallest_edits(site, cut.groups)
+    assert [(e.client, e.server, e.action, e.service) for e in edits] == [
+        ("a", "b", "add the service to the rule", "web"),
+        ("a", "b", "add the service to the rule", "tcp-8443"),
+        ("c", "b", "add a rule", "web"),
+    ]
+    assert edits[0].admits == "3 more pairs of devices that were not seen to speak it"
+    assert edits[1].new_service is not None and edits[1].as_dict()["new_service"]["ports"] == ["8443"]
+    assert edits[2].forbidden_by == ("g0",) and "guardrail g0 forbids it" in edits[2].admits
+    for edit in edits:
+        made = applied(site, edit)
+        after = replay(made, compile_site(made).lists, history)
+        left = {(item.client_segment, item.server_segment, item.conversation.server_port) for item in after.cut}
+        port = 8443 if edit.new_service else 443
+        assert (edit.client, edit.server, port) not in left and after.cut_total == 3
+    zoned = replace(site, segments={**site.segments, "a": replace(site.segments["a"], zone="south")}, conduits=(
+        Conduit("x", "east", "north", "owner"),
+    ))  # fmt: skip
+    assert smallest_edits(zoned, cut.groups)[0].conduit_missing
