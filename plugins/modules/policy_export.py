@@ -87,7 +87,7 @@ EXAMPLES = r"""
     dest: infusion_pumps.mud.json
     mud_url: https://pump.example/infusion
     bindings:
-      my-controller: [pump_servers]
+      my-controller: [pump_gateway]
   register: exported
 """
 

@@ -107,8 +107,8 @@ EXAMPLES = r"""
     segment: infusion_pumps
     src: pump.mud.json
     bindings:
-      my-controller: [pump_servers]
-      local-networks: [pump_servers]
+      my-controller: [pump_gateway]
+      local-networks: [pump_gateway]
     resolved:
       update.pump.example: [192.0.2.80]
   register: imported
