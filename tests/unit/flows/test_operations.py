@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -174,6 +175,35 @@ def test_binding_and_the_rules_are_what_looking_at_each_row_gives(built: Any) ->
     assert {"unknown", "bound"} <= {state for _day, *pair in states for state in pair}
     every = {rule["rule"] for rule in site.rule_table().to_pylist()}
     assert {row["rule"] for row in answers["unused"].to_pylist()} == every - needed
+
+
+def test_the_short_way_to_edges_and_the_joins_agree(built: Any) -> None:
+    site, folder, _answers = built
+    intervals, networks, rules = site.intervals(), site.networks(), site.rule_table()
+    members = pa.concat_tables([site.members(), pa.table({"device": [flow_data.name_of(1)], "segment": ["twice"]})])
+    for since, until in (
+        (None, None),
+        (flow_data.FIRST_DAY + timedelta(days=2), flow_data.FIRST_DAY + timedelta(days=4)),
+    ):
+        made = []
+        for short in (True, False):
+            with FlowGate(folder, since, until) as gate:
+                gate.bind(intervals, members, networks)
+                if not short:
+                    gate.daily()
+                made.append(
+                    [
+                        row_hash(gate.unmatched(rules)),
+                        row_hash(gate.unused(rules)),
+                        gate.engine.rows(
+                            "SELECT sum(flows)::BIGINT AS flows, count(*) AS n FROM edges",
+                            {"flows": "int64", "n": "int64"},
+                        ).to_pylist(),
+                    ]
+                )
+                assert ("bound" in gate._ready) != short
+        assert made[0] == made[1]
+        assert made[0][2][0]["n"] > 100
 
 
 def test_names_hold_for_their_time_and_servers_are_counted(built: Any) -> None:

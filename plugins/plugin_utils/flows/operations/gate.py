@@ -23,11 +23,24 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import st
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.footers import constants, read_footer
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations import queries
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.daily import of_day
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.engine import Engine, engine_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.edges import (
+    KEY,
+    MOST_REST,
+    Settled,
+    Streamed,
+    grouped,
+    named,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.engine import (
+    DuckEngine,
+    Engine,
+    engine_of,
+)
 
 pa = guarded("pyarrow")
 
 MEMBERS = ("device", "segment")
+SUMS = "sum(flows)::BIGINT AS flows, sum(weak_flows)::BIGINT AS weak_flows, sum(bytes)::BIGINT AS bytes, max(last_us) AS last_us"
 NETWORKS = ("first_hi", "first_lo", "last_hi", "last_lo", "segment")
 
 
@@ -45,6 +58,7 @@ class FlowGate:
         self.since, self.until = store.micros_of(since), store.micros_of(until)
         self.engine = engine_of(engine, store.spill_folder(data_dir)) if isinstance(engine, str) else engine
         self._ready: set[str] = set()
+        self._binding: dict[str, Any] = {}
 
     def __enter__(self) -> FlowGate:
         return self
@@ -74,19 +88,24 @@ class FlowGate:
             )
 
     def bind(self, intervals: Any = None, members: Any = None, networks: Any = None) -> None:
-        """Make the relation ``bound``: ``daily`` and who held both ends then.
+        """Say who held addresses when, for the relation ``bound``: ``daily`` and who held both ends then. It is made when it is asked for.
 
         A row whose address changed hands within its time is split by its connections, as long as they are kept; then it stays ambiguous.
         ``intervals`` as ``read_intervals`` returns them (default: the register of the data directory), ``members`` maps devices to
         segments, ``networks`` names ranges that no device holds. Nothing of it is stored: a late binding counts from the next question on.
         """
-        self.daily()
+        self._ready -= {"bound", "edges"}
         texts = ("device", "segment", "source")
         empty = {name: pa.string() if name in texts else pa.int64() for name in (*MEMBERS, *NETWORKS)}
-        self.engine.table("intervals", read_intervals(self.data_dir) if intervals is None else intervals)
+        self._binding = {"intervals": read_intervals(self.data_dir) if intervals is None else intervals}
         for name, table, columns in (("members", members, MEMBERS), ("networks", networks, NETWORKS)):
             schema = pa.schema([(each, empty[each]) for each in columns])
-            self.engine.table(name, schema.empty_table() if table is None else table.select(list(columns)).cast(schema))
+            self._binding[name] = schema.empty_table() if table is None else table.select(list(columns)).cast(schema)
+
+    def _bind(self) -> None:
+        self.daily()
+        for name, table in self._binding.items():
+            self.engine.table(name, table)
         self.engine.define("holders", queries.HOLDERS, keep=True)
         for end in ("client", "server"):
             self.engine.define(f"across_{end}", queries.across(end, "daily"), keep=True)
@@ -220,14 +239,61 @@ class FlowGate:
         self.engine.files(name, files, store.COLUMNS[kind])
 
     def _edges(self, rules: Any) -> None:
-        self._bound()
         self.engine.table("rules", rules)
         if self._once("edges"):
-            self.engine.define("edges", queries.EDGES, keep=True)
+            made = self._short_edges()
+            if made is None:
+                self._bound()
+                self.engine.define("edges", queries.EDGES, keep=True)
+            else:
+                self.engine.table("edges", made)
+
+    def _short_edges(self) -> Any:
+        """Return the edges by the short way (edges.py), or None where the engine, the rollup or the register does not allow it."""
+        if not isinstance(self.engine, DuckEngine) or {"bound", "daily"} & self._ready:
+            return None
+        if not self._binding:
+            self.bind()
+        files = store.rollup_files(self.data_dir, self.since, self.until)
+        for path in files:
+            store.check_file(path, "rollup")
+        footers = [each for each in (read_footer(path) for path in files) if each.rows]
+        if not footers or not all({"first_us", "last_us"} <= set(each.ranges) for each in footers):
+            return None
+        first, last = (
+            pick(each.ranges[name][place] for each in footers)
+            for pick, name, place in ((min, "first_us", 0), (max, "last_us", 1))
+        )
+        settled = Settled(self._binding["intervals"], self._binding["members"], self._binding["networks"], first, last)
+        if settled.pages is None:
+            return None
+        streamed = Streamed(footers, settled)
+        connection = self.engine.connection
+        connection.register("settled_rows", streamed.reader())
+        # The stream comes from one thread; a second one that groups it costs half as much again in all.
+        connection.execute("SET threads = 1")
+        sums = connection.sql(grouped("settled_rows")).to_arrow_table()
+        connection.execute("RESET threads")
+        if streamed.left > MOST_REST:
+            return None
+        told = named(sums, settled.kinds)
+        engine = DuckEngine(store.spill_folder(self.data_dir))
+        with FlowGate(self.data_dir, self.since, self.until, engine) as rest:
+            engine.table("daily", streamed.others())
+            rest._ready.add("daily")
+            rest.bind(**self._binding)
+            rest._bound()
+            engine.table("told", told)
+            names = ", ".join(told.column_names)
+            both = f"SELECT {names} FROM told UNION ALL SELECT {names} FROM ({queries.EDGES}) AS others"
+            query = f"SELECT {KEY}, {SUMS} FROM ({both}) AS edges GROUP BY {KEY}"
+            return engine.connection.sql(query).to_arrow_table()
 
     def _bound(self) -> None:
         if "bound" not in self._ready:
-            self.bind()
+            if not self._binding:
+                self.bind()
+            self._bind()
 
     def _once(self, name: str) -> bool:
         fresh = name not in self._ready
