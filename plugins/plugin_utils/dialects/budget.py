@@ -191,6 +191,11 @@ def cost_of(platform: str, aces: Sequence[Ace], range_cost: int = 1, ipv6_factor
     )
 
 
+def radius_packets(lines: Iterable[str]) -> int:
+    """Return the least number of Access-Accept packets that carry a DACL with these lines."""
+    return _radius_packets([len(line.encode()) for line in lines])
+
+
 def _radius_packets(sizes: Sequence[int], packet: int = 4096) -> int:
     """Return the least number of Access-Accept packets for lines of these sizes (facts/devices.md section 1.4)."""
     packets, left = 0, 0

@@ -10,7 +10,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
-from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.budget import hardware_blocks, registers
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.budget import (
+    hardware_blocks,
+    radius_packets,
+    registers,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.platform_limits import platform_limits
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import entry_of
@@ -38,7 +42,8 @@ def size_of(listing: PointList) -> dict[str, int]:
 
     ``aces``: lines as the platform receives them, each with one address and one port term a side; ``bytes``: the text;
     ``l4_operators``: distinct ``range``, ``gt``, ``lt`` and ``neq`` with their operands, counted for each protocol and side
-    (facts/devices.md section 4.2), none for a firewall; ``expanded_aces``: entries if every operator had to be expanded into
+    (facts/devices.md section 4.2), none for a firewall; ``radius_packets`` (DACL): at least so many
+    answers carry it; ``expanded_aces``: entries if every operator had to be expanded into
     aligned blocks of ports.
     """
     entry = entry_of(listing)
@@ -70,6 +75,8 @@ def _measured(listing: PointList) -> dict[str, int]:
     text = rendered(listing)
     aces = sum(1 for line in text.splitlines() if _ENTRY.match(line))
     size = {"aces": aces, "bytes": len(text.encode("utf-8")), "l4_operators": 0, "expanded_aces": aces}
+    if listing.kind == "dacl":
+        size["radius_packets"] = radius_packets(text.splitlines())
     if listing.kind != "firewall":
         size["l4_operators"] = len({term for ace in listing.aces for term in registers(ace)})
         size["expanded_aces"] = sum(hardware_blocks(ace, ipv6_factor=1) for ace in listing.aces)
@@ -98,4 +105,7 @@ def budget_findings(site: Site, lists: Sequence[PointList]) -> list[Finding]:
                 findings.append(codes.OVER_BUDGET.at(text, point.location))
             elif used > limit * NEAR:
                 findings.append(codes.NEAR_BUDGET.at(text, point.location))
+        if sizes.get("radius_packets", 0) > 1:
+            text = f"list {listing.name} at {listing.point} takes at least {sizes['radius_packets']} RADIUS answers"
+            findings.append(codes.RADIUS_PACKETS.at(text, point.location))
     return findings

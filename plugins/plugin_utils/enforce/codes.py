@@ -109,3 +109,21 @@ ANSWERS_OPEN = Code(
     "answers over UDP cannot be told from new packets by a stateless list",
     "a server may send from the service's port to any port of its clients: pin client_ports in the service, or add a firewall on the way",
 )
+HARDWARE_FULL = Code(
+    "SW3020",
+    "error",
+    "a switch cannot hold its lists",
+    "use networks in place of host lines, fewer segments at the switch, or tell what is in use; what does not fit is dropped or passed",
+)
+HARDWARE_NEAR = Code(
+    "SW3021",
+    "warning",
+    "a switch has little room for its lists",
+    "replace lists one at a time outside hours, and plan for fewer entries before they grow",
+)
+RADIUS_PACKETS = Code(
+    "SW3022",
+    "info",
+    "a downloadable list takes several RADIUS answers",
+    "each is asked for and may be lost by itself; below about 3,500 bytes one is enough",
+)

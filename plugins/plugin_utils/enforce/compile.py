@@ -14,6 +14,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.desired import desired_targets
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.firewall import kept_firewall_list
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.gateway import gateway_lists
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.hardware import hardware_findings
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.index import SiteIndex
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.matrix import matrix_lists
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import Compiled, PointList
@@ -46,6 +47,7 @@ def compile_site(site: Site, situation: Situation = NORMAL, cache: ListCache | N
         findings.extend(found)
     findings.extend(blind_findings(index))
     findings.extend(budget_findings(index.site, lists))
+    findings.extend(hardware_findings(index.site, lists))
     targets, found = desired_targets(index.site, lists)
     findings.extend(found)
     return Compiled(tuple(lists), targets, tuple(sorted_findings(findings)))
