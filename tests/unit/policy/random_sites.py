@@ -51,7 +51,8 @@ def random_documents(
     ``kinds``: which enforcement points there may be (of KINDS); ``extras``: whether there are exceptions, postures,
     templates, conditions and rules of the site's own.
     """
-    return _Maker(seed, segments, kinds, extras, devices).documents()
+    made = _Maker(seed, segments, kinds, extras, devices).documents()
+    return json.loads(json.dumps(made))  # nothing in it is shared, so that a test may change any part
 
 
 def random_site(seed: int, directory: Path, **options: Any) -> Any:
