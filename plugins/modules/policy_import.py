@@ -162,7 +162,7 @@ files:
   type: list
   elements: str
 findings:
-  description: What could not be imported and what a reviewer should know, each with its line.
+  description: What could not be imported and what a reviewer should know, each with its line. The task does not fail for them.
   returned: success
   type: list
   elements: dict

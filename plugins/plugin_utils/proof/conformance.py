@@ -38,7 +38,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.mud.mode
     ICMPV6,
     Permission,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.history import SeenConversation
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.history import OTHER_DEVICE, SeenConversation
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.verdict import Conversation
 
 WHOLE = IntervalSet.single(0)
@@ -54,6 +54,15 @@ class SeenRow:
     by_device: bool
     declared: bool
     allowed: bool
+
+    @property
+    def counts(self) -> bool:
+        """Whether it says something about the device.
+
+        Asking for an address does not, nor does being scanned by others, nor what another device did that had the address then.
+        """
+        item = self.conversation
+        return not item.bootstrap and item.suspect != OTHER_DEVICE and (self.by_device or not item.suspect)
 
 
 @dataclass
@@ -71,6 +80,8 @@ class Conformance:
         found = {"declared and allowed": 0, "declared, denied": 0, "not declared, allowed": 0, "neither": 0}
         names = {(True, True): 0, (True, False): 1, (False, True): 2, (False, False): 3}
         for row in self.seen:
+            if not row.counts:
+                continue
             found[list(found)[names[row.declared, row.allowed]]] += 1
         return found
 

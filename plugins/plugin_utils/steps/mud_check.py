@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import write_atomic, write_json
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, Location
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.noise import limits_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.mud import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.mud.binding import bind
@@ -44,7 +45,7 @@ def run_mud_check(values: dict[str, Any]) -> dict[str, Any]:
     mud = read_mud(text, name)
     permissions, findings = permissions_of(mud)
     bound = bind(site, segment, mud, permissions, values.get("bindings") or {}, resolutions(values))
-    history = recorded_history(paths.data, values.get("window_days"))
+    history = recorded_history(paths.data, values.get("window_days"), limits=limits_of(site.learning))
     compared = conformance(site, segment, bound, history)
     found = [*mud.findings, *findings, *bound.findings, *_findings(site, segment, compared, name)]
     seen = compared.counts()
@@ -90,6 +91,8 @@ def _findings(site: Site, segment: str, compared: Conformance, name: str) -> lis
         found.append(codes.NO_ADDRESSES.at(f"segment {segment}", site.members_location))
     place = Location(name)
     for row in compared.seen:
+        if not row.counts:
+            continue
         if not row.declared:
             found.append(codes.NOT_DECLARED.at(_text(site, row), place))
         elif not row.allowed:
@@ -121,7 +124,7 @@ def _row(site: Site, row: SeenRow) -> dict[str, Any]:
         "days": item.days,
         "declared": row.declared,
         "allowed": row.allowed,
-        "doubt": item.suspect or ("direction" if item.weak else ""),
+        "doubt": "bootstrap" if item.bootstrap else item.suspect or ("direction" if item.weak else ""),
     }
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.steps import run_flow_import
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.catalogue import traffic_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.loader import load_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
@@ -24,6 +25,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.mud.read
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.mud.writer import MudHead, mud_text
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.conformance import conformance
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.history import SeenConversation
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.init import run_init
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.mud_check import run_mud_check
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.policy_export import run_export
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.policy_import import run_import
@@ -223,3 +225,44 @@ def test_export_writes_once(root: Path, tmp_path: Path) -> None:
             run_export({**given, "mud_url": url})
     with pytest.raises(FindingError, match="SW2824"):
         run_export({**given, "segment": "../x"})
+
+
+ZEEK = "#path\tconn\n#fields\tts\tid.orig_h\tid.orig_p\tid.resp_h\tid.resp_p\tproto\tconn_state\torig_pkts\tresp_pkts\n"
+
+
+def test_recorded_traffic_against_declaration_and_policy(root: Path, tmp_path: Path) -> None:
+    """From a log through the store: what the pump of the sample hospital did, and what its maker and the policy say about it."""
+    run_init({"pack": "hospital", "policy_dir": str(tmp_path / "p"), "check_mode": False, "diff_mode": False})
+    page = (root / "docs" / "policy" / "mud.md").read_text(encoding="utf-8")
+    rows = [
+        ("10.20.10.11", 50001, "10.20.50.11", 8883, "tcp"),  # declared and allowed
+        ("10.20.10.11", 50002, "192.0.2.80", 443, "tcp"),  # declared, and nobody has allowed it yet
+        ("10.20.10.12", 50003, "10.20.50.2", 53, "udp"),  # allowed by the template, not declared
+        ("10.20.10.12", 50004, "10.20.50.13", 445, "tcp"),  # neither
+        ("0.0.0.0", 68, "255.255.255.255", 67, "udp"),  # asks for a lease
+        ("10.20.10.12", 68, "10.20.50.2", 67, "udp"),  # renews it
+        ("10.20.40.11", 50005, "10.20.50.17", 554, "tcp"),  # somebody else
+    ]
+    lines = [
+        f"{1_764_000_000 + n}.5\t{client}\t{port}\t{server}\t{on}\t{protocol}\tSF\t3\t2\n"
+        for n, (client, port, server, on, protocol) in enumerate(rows)
+    ]
+    (tmp_path / "conn.log").write_text(ZEEK + "".join(lines), encoding="utf-8")
+    run_flow_import(
+        {"paths": [str(tmp_path / "conn.log")], "data_dir": str(tmp_path / "data"), "kind": "auto", "check_mode": False}
+    )
+    answer = run_mud_check({
+        **EVERYTHING, "policy_dir": str(tmp_path / "p"), "data_dir": str(tmp_path / "data"), "output_dir": str(tmp_path / "out"),
+        "content": re.search(r"^```json\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)[1], "segment": "infusion_pumps",
+        "bindings": {"my-controller": ["pump_gateway"], "local-networks": ["pump_gateway"]},
+        "resolved": {"update.pump.example": ["192.0.2.80"]},
+    })  # fmt: skip
+    assert {key: value for key, value in answer["counts"].items() if key.startswith("seen: ")} == {
+        "seen: declared and allowed": 1, "seen: declared, denied": 1, "seen: not declared, allowed": 1, "seen: neither": 1,
+    }  # fmt: skip
+    assert not answer["conforms"]
+    said = {(finding["code"], finding["message"].split(",")[0]) for finding in answer["findings"]}
+    assert {item for item in said if item[0] in ("SW2826", "SW2827")} == {
+        ("SW2827", "pump1 to 192.0.2.80"), ("SW2826", "pump2 to infra1"), ("SW2826", "pump2 to emr1"),
+    }  # fmt: skip
+    assert {item["entry"]: item["seen"] for item in answer["declared"]} == {"gateway": 1, "update": 1, "service": 0}
