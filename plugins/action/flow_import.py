@@ -37,6 +37,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "partial": {"type": "bool", "default": False},
     "reorient": {"type": "bool", "default": False},
     "retention_days": {"type": "int", "default": 0},
+    "settle": {"type": "int", "default": 0},
     "hints": {
         "type": "list",
         "elements": "dict",

@@ -184,11 +184,13 @@ class LookupModule(LookupBase):
         options = {name: self.get_option(name) for name in names}
         try:
             if self.get_option("kind") == "denies":
-                options["unanswered"] = self.get_option("unanswered")
+                options.update({name: self.get_option(name) for name in ("unanswered", "engine")})
                 return [row for term in terms or [""] for row in deny_rows(client=term, **options)]
             for kind, rows_of in (("names", name_rows), ("related", related_rows)):
                 if self.get_option("kind") == kind:
                     wanted = {name: options[name] for name in ("data_dir", "since", "until", "server")}
+                    if kind == "names":
+                        wanted["engine"] = self.get_option("engine")
                     return [row for term in terms or [""] for row in rows_of(client=term, **wanted)]
             for name in ("bind", "limit", "order", "policy_dir", "engine", "address", "service", "device", "segment"):
                 options[name] = self.get_option(name)

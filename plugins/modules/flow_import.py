@@ -129,10 +129,17 @@ options:
         reason is stronger than its own.
     type: bool
     default: false
+  settle:
+    description:
+      - Of folders and patterns in O(paths), take only files that nobody writes to any more. A marker C(NAME.done) stands beside such a
+        file, or a later file of its series exists, or it has not changed for so many seconds. Others wait for the next import.
+      - V(0) takes every file but those whose name says that they grow (C(nfcapd.current)).
+    type: int
+    default: 0
   retention_days:
     description:
-      - For how many days, counted back from the newest, to keep connections. Older ones are removed once their rollup is complete, which
-        is kept for good.
+      - For how many days, counted back from the newest, to keep connections, denials and DNS answers. Older ones are removed once their
+        rollup is complete, which is kept for good; an answer stays as long as it may still hold.
       - V(0) keeps all. Check mode says what would go.
     type: int
     default: 0

@@ -120,6 +120,11 @@ received:
       returned: always
       type: int
       sample: 0
+    discarded:
+      description: Datagrams of allowed sources that were discarded since imports did not keep up and the spool was full.
+      returned: always
+      type: int
+      sample: 0
     sources:
       description: Datagrams by allowed source.
       returned: always

@@ -88,6 +88,12 @@ EXPORT_CLOCK = Code(
 EXPORT_FIELDS = Code(
     "SW1416", "info", "export records have no addresses", "they are left out; these are not flows of hosts"
 )
+INPUT_GROWING = Code(
+    "SW1419",
+    "info",
+    "files that may still be written to were left for the next import",
+    "nothing; or set settle lower, or have a marker NAME.done written",
+)
 STORE_FORMAT = Code(
     "SW1421", "error", "a file of the store has a newer format", "upgrade the collection or use another data directory"
 )
@@ -138,7 +144,10 @@ LISTEN_LOST = Code(
     "raise net.core.rmem_max, or run the listener as a user that may pass it",
 )
 LISTEN_FULL = Code(
-    "SW1446", "warning", "listening ended since its spool is full", "listen for shorter times, more often"
+    "SW1446",
+    "warning",
+    "datagrams were discarded since the listener's spool was full",
+    "what they told is missing; send less to one listener, or give it more processors",
 )
 SOURCE_PLUGIN = Code(
     "SW1451", "error", "a source module cannot be used", "give a Python file with a KIND, see docs/flow-sources.md"

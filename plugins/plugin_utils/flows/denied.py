@@ -12,23 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock import iso_of_micros
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import address, kept, store
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import address, kept
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.gate import FlowGate
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.ports import PROTOCOLS, port_name
 
-KEY = (
-    "source_hi", "source_lo", "target_hi", "target_lo", "protocol", "target_port", "platform", "point", "list", "entry", "source_sgt",
-    "target_sgt",
-)  # fmt: skip
 MOST_ROWS = 10_000
 NAMES = {number: name for name, number in PROTOCOLS.items()}
-
-# A log that has grown since it was imported, or that two hosts keep, is two inputs: a message stands for as often as the one that has it
-# most says. Messages that are alike in all that is kept, in one file, are several.
-_SAME = ", ".join(f'"{name}"' for name in kept.DENIES if name not in ("input", "packets"))
-ONCE = (
-    f"SELECT {_SAME}, max(times) AS times, max(said) AS packets FROM ("
-    f"SELECT {_SAME}, input, count(*) AS times, sum(packets)::BIGINT AS said FROM logged GROUP BY ALL) GROUP BY ALL"
-)
 
 
 def from_records(rows: Any) -> Any:
@@ -64,6 +53,7 @@ def deny_rows(
     *,
     unanswered: bool = False,
     limit: int = MOST_ROWS,
+    engine: str | None = "",
 ) -> list[dict[str, Any]]:
     """Return denials summed for each source, target, service and entry, those with most packets first.
 
@@ -78,38 +68,17 @@ def deny_rows(
         conditions.append(f"protocol = {PROTOCOLS[protocol] if protocol in PROTOCOLS else int(protocol)}")
     if port:
         conditions.append(f"target_port = {int(port)}")
-    key = ", ".join(f'"{name}"' for name in KEY)
-    with store.connect() as connection:
-        connection.register("logged", kept.read(data_dir, "denies", since or None, until or None))
-        both = f"SELECT {key}, packets, times, time_us AS first_us, time_us AS last_us FROM ({ONCE})"
-        if unanswered:
-            connection.register("daily", store.rollup(data_dir, since or None, until or None))
-            both += (
-                " UNION ALL SELECT client_hi, client_lo, server_hi, server_lo, protocol, server_port, 'flow', '', '', '', -1, -1,"
-                " flows - answered_flows, flows - answered_flows, first_us, last_us"
-                " FROM daily WHERE class = 'unicast' AND protocol = 6 AND answered_flows < flows"
-            )
-        rows = (
-            connection.sql(
-                f"SELECT {key}, sum(packets)::BIGINT AS packets, sum(times)::BIGINT AS messages,"
-                " min(first_us) AS first_us, max(last_us) AS last_us"
-                f" FROM ({both}) WHERE {' AND '.join(conditions)} GROUP BY ALL ORDER BY packets DESC, {key} LIMIT {max(0, int(limit))}"
-            )
-            .to_arrow_table()
-            .to_pylist()
-        )
+    if limit <= 0:
+        return []
+    with FlowGate(data_dir, since or None, until or None, engine or "") as gate:
+        rows = gate.denials(" AND ".join(conditions), unanswered=unanswered, limit=int(limit)).to_pylist()
     return [_plain(row) for row in rows]
 
 
-def summary(data_dir: str | Path, since: str = "", until: str = "") -> list[dict[str, Any]]:
+def summary(data_dir: str | Path, since: str = "", until: str = "", engine: str | None = "") -> list[dict[str, Any]]:
     """Return how many messages and packets each point and list has, in order."""
-    with store.connect() as connection:
-        connection.register("logged", kept.read(data_dir, "denies", since or None, until or None))
-        rows = connection.sql(
-            "SELECT platform, point, list, sum(times)::BIGINT AS messages, sum(packets)::BIGINT AS packets"
-            f" FROM ({ONCE}) GROUP BY ALL ORDER BY ALL"
-        ).to_arrow_table()
-    return rows.to_pylist()
+    with FlowGate(data_dir, since or None, until or None, engine or "") as gate:
+        return list(gate.denial_totals().to_pylist())
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:

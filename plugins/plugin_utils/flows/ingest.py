@@ -78,13 +78,18 @@ class IngestResult:
 
 
 def survey(
-    paths: Iterable[str | Path], data_dir: str | Path, *, kind: str = "auto", known: Sequence[Kind] = registry.BUILT_IN
+    paths: Iterable[str | Path],
+    data_dir: str | Path,
+    *,
+    kind: str = "auto",
+    known: Sequence[Kind] = registry.BUILT_IN,
+    settle: float = 0,
 ) -> tuple[list[inputs.Input], list[dict[str, Any]], list[Finding]]:
     """Return what an import of the paths would read: new inputs, one mapping for each file, and findings. Writes nothing."""
     counted = store.read_inputs(data_dir)["inputs"]
     if kind != "auto":
         registry.named(kind, known)
-    files, findings = inputs.expand(paths, known)
+    files, findings = inputs.expand(paths, known, settle)
     new: dict[str, inputs.Input] = {}
     listed: list[dict[str, Any]] = []
     for path in files:
@@ -114,18 +119,20 @@ def ingest(
     partial: bool = True,
     known: Sequence[Kind] = registry.BUILT_IN,
     options: Mapping[str, Any] | None = None,
+    settle: float = 0,
 ) -> IngestResult:
     """Read inputs into the store and return what was done.
 
     ``paths`` are files, folders or patterns; ``kind`` is auto or the name of one of the ``known`` kinds, whose ``options`` each
-    documents; ``exporter`` names the tap of pcap inputs (default: the hash of each) and stands before the address of devices that
+    documents; ``settle`` leaves files of folders and patterns that changed within so many seconds;
+    ``exporter`` names the tap of pcap inputs (default: the hash of each) and stands before the address of devices that
     export; ``hints`` say where servers listen (``address``, ``protocol``, ``ports``). Files that cannot be read become findings and do
     not stop the others; without ``partial`` a capture that is cut or damaged is such a file, with it the part before the damage counts.
     Raises FindingError for a hint that cannot be used, a store of a newer format or a store in use.
     """
     operator_hints = hints_of(hints or ())
     with store.writing(data_dir):
-        new, listed, findings = survey(paths, data_dir, kind=kind, known=known)
+        new, listed, findings = survey(paths, data_dir, kind=kind, known=known, settle=settle)
         templates = Templates.read(store.flows_dir(data_dir) / "templates.json")
         opening = Opening(exporter, templates, options or {})
         sources = [(each, registry.named(each.kind, known).open(each.path, each.source, opening)) for each in new]
@@ -164,9 +171,9 @@ def _count(
             whole: list[tuple[inputs.Input, Source, dict[str, int]]] = []
             ahead = Progress("import", sum(made.size for made, _source in sources) / 1e6, "MB")
             for made, source in sources:
-                if _load(held, made, source, findings, by_hash[made.sha256], partial):
-                    # At once, so that memory holds what stands beside the flows of one input only.
-                    whole.append((made, source, _write_beside(data_dir, made, source)))
+                beside = kept.Writer(data_dir, made.source)
+                if _load(held, made, source, findings, by_hash[made.sha256], partial, beside):
+                    whole.append((made, source, beside.finish()))
                 ahead.step(made.size / 1e6)
             records = held.count
             continued = continuation.take(connection, data_dir, silences or Silences(), held)
@@ -212,10 +219,13 @@ def _load(
     findings: list[Finding],
     entry: dict[str, Any],
     partial: bool,
+    beside: kept.Writer,
 ) -> bool:
     try:
         for table in source.tables():
-            held.add(_without_denied(table, source))
+            if table.num_rows:
+                held.add(_without_denied(table, source))
+            beside.take(source)
     except FindingError as error:
         findings.extend(error.findings)
         entry["status"] = "failed"
@@ -227,7 +237,8 @@ def _load(
         held.drop(made.source)
         return False
     findings.extend(source.findings)
-    if not source.quality.records and not any(getattr(source, kind, None) for kind in kept.KINDS):
+    beside.take(source, 1)
+    if not source.quality.records and not beside.counts:
         findings.append(codes.INPUT_EMPTY.at("no flow found", Location(str(made.path))))
     return True
 
@@ -239,17 +250,6 @@ def _without_denied(table: Any, source: Source) -> Any:
         return table
     source.denies = [*getattr(source, "denies", ()), denied.from_records(table.filter(refused))]  # type: ignore[attr-defined]
     return table.filter(compute.invert(refused))
-
-
-def _write_beside(data_dir: str | Path, made: inputs.Input, source: Source) -> dict[str, int]:
-    """Write what an input holds beside flows; returns how many rows of each kind."""
-    counts = {}
-    for kind in kept.KINDS:
-        tables = getattr(source, kind, None)
-        if tables:
-            counts[kind] = kept.write(data_dir, kind, made.source, tables)
-            tables.clear()
-    return counts
 
 
 def _refused(finding: Finding) -> Finding:
@@ -374,7 +374,7 @@ def _sweep(folder: Path) -> None:
     counted = store.read_inputs(folder.parent)["inputs"]
     for room in ("connections", *kept.KINDS):
         for left in (folder / room).glob("day=*/*"):
-            counts = store.counts(counted, left) if room == "connections" else left.stem in counted
+            counts = store.counts(counted, left) if room == "connections" else kept.input_of(left) in counted
             if left.suffix == ".tmp" or not counts:
                 left.unlink(missing_ok=True)
 

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import sha256_of_file
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError, Location
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import codes
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources import registry
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources import collector, registry
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.kind import HEAD, Kind
 
 # What collectors write while it is still growing: not taken from folders (nfcapd(1), Zeek's spool).
@@ -36,19 +37,34 @@ class Input:
         return self.sha256[:16]
 
 
-def expand(paths: Iterable[str | Path], known: Sequence[Kind] = registry.BUILT_IN) -> tuple[list[Path], list[Finding]]:
-    """Return the files that paths, folders (what is of a kind below them) and patterns name, and a finding for each without."""
+def expand(
+    paths: Iterable[str | Path],
+    known: Sequence[Kind] = registry.BUILT_IN,
+    settle: float = 0,
+    now: Callable[[], float] = time.time,
+) -> tuple[list[Path], list[Finding]]:
+    """Return the files that paths, folders (what is of a kind below them) and patterns name, and a finding for each without.
+
+    With ``settle`` (seconds) of folders and patterns only the files are taken that nobody writes to any more, by the rule for collector
+    hosts (``sources/collector.py``): a marker, a later file of the series, or unchanged for so long.
+    """
     found: dict[Path, None] = {}
-    findings = []
+    findings: list[Finding] = []
     for each in paths:
         text = os.path.expanduser(str(each))
         path = Path(text)
         if path.is_dir():
-            files = sorted(item for item in path.rglob("*") if item.is_file() and _is_input(item, known))
+            files = sorted(item for item in path.rglob("*") if item.is_file())
+            files = [item for item in _settled(files, settle, now, findings) if _is_input(item, known)]
+            if not files and any(each.code == codes.INPUT_GROWING.number for each in findings):
+                continue
         elif path.is_file():
             files = [path]
         elif glob.has_magic(text):
             files = sorted(Path(item) for item in glob.glob(text, recursive=True) if os.path.isfile(item))
+            files = _settled(files, settle, now, findings)
+            if not files and any(each.code == codes.INPUT_GROWING.number for each in findings):
+                continue
         else:
             files = []
         if not files:
@@ -57,6 +73,34 @@ def expand(paths: Iterable[str | Path], known: Sequence[Kind] = registry.BUILT_I
             )
         found.update(dict.fromkeys(files))
     return list(found), findings
+
+
+def _settled(files: list[Path], settle: float, now: Callable[[], float], findings: list[Finding]) -> list[Path]:
+    """Return the files that are complete; a finding for each folder where some are not yet."""
+    if settle <= 0:
+        return files
+    folders: dict[Path, list[collector.RemoteFile]] = {}
+    moment = now()
+    for path in files:
+        try:
+            facts = path.stat()
+        except OSError:
+            continue
+        folders.setdefault(path.parent, []).append(
+            collector.RemoteFile(path.name, facts.st_size, moment - facts.st_mtime)
+        )
+    made = []
+    for folder, group in folders.items():
+        ready = collector.complete(group, settle)
+        made += [folder / each.name for each in ready]
+        growing = sorted(
+            {each.name for each in group if not each.name.startswith(".") and not each.name.endswith(collector.MARKER)}
+            - {each.name for each in ready}
+        )
+        if growing:
+            text = f"{len(growing)} files, {growing[0]} among them"
+            findings.append(codes.INPUT_GROWING.at(text, Location(str(folder))))
+    return sorted(made)
 
 
 def identify(path: Path, kind: str = "auto", known: Sequence[Kind] = registry.BUILT_IN) -> Input:

@@ -3,13 +3,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What inputs hold beside flows (denied packets, DNS answers): one Parquet file for each kind, day and input.
 
-As with connections, a file counts only when its input stands in ``inputs.json``, so an input counts once, whole or not at all.
+As with connections, a file counts only when its input stands in ``inputs.json``, so an input counts once, whole or not at all. What an
+input holds is written in parts while it is read (``INPUT.parquet``, ``INPUT.1.parquet`` ...), so that memory holds one of them.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,10 @@ pa = guarded("pyarrow")
 parquet = guarded("pyarrow.parquet")
 
 DAY_US = 86_400_000_000
+# No DNS answer is believed for longer (sources/dns.py) but for an hour (operations/beside.py), so none from further back can still hold.
+NAMES_REACH_US = 7 * DAY_US + 3_600_000_000
+# So many rows of an input are held before they are written.
+ROWS_AT_ONCE = 1 << 18
 MAJOR = 1
 SCHEMA_VERSION = "1.0"
 # Kind -> its columns (name -> Arrow type by name); ``time_us`` says the day. docs/formats/denies.md, docs/formats/names.md.
@@ -73,22 +78,59 @@ def table_of(kind: str, rows: Sequence[Mapping[str, Any]]) -> Any:
 
 def write(data_dir: str | Path, kind: str, input_name: str, tables: Sequence[Any]) -> int:
     """Write the rows of one input, by day; returns how many. What an earlier, killed import left of the input is replaced."""
-    rows = pa.concat_tables([each.cast(schema(kind)) for each in tables]) if tables else schema(kind).empty_table()
-    rows = rows.set_column(
-        rows.schema.get_field_index("input"), "input", pa.array([input_name] * rows.num_rows, pa.string())
-    )
-    rows = rows.sort_by([(name, "ascending") for name in KINDS[kind]])
-    days = np.floor_divide(rows.column("time_us").to_numpy(), DAY_US)
-    written = set()
-    for number in np.unique(days):
-        part = rows.filter(pa.array(days == number)).replace_schema_metadata(schema(kind, metadata=True).metadata)
-        path = store.day_folder(data_dir, kind, store.date_of(int(number))) / f"{input_name}.parquet"
-        _write(part, path)
-        written.add(path)
-    for left in (store.flows_dir(data_dir) / kind).glob(f"day=*/{input_name}.parquet"):
-        if left not in written:
-            left.unlink(missing_ok=True)
-    return rows.num_rows
+    writer = Writer(data_dir, input_name)
+    writer.add(kind, tables)
+    return writer.finish((kind,)).get(kind, 0)
+
+
+class Writer:
+    """Writes what one input holds beside flows, part by part."""
+
+    def __init__(self, data_dir: str | Path, input_name: str) -> None:
+        self.data_dir, self.input_name = data_dir, input_name
+        self.counts: dict[str, int] = {}
+        self._parts: dict[str, int] = {}
+        self._written: set[Path] = set()
+
+    def take(self, source: Any, at_least: int = ROWS_AT_ONCE) -> None:
+        """Write and clear what a source has gathered of each kind, where it is ``at_least`` so many rows."""
+        for kind in KINDS:
+            tables = getattr(source, kind, None)
+            if tables and sum(each.num_rows for each in tables) >= at_least:
+                self.add(kind, tables)
+                tables.clear()
+
+    def add(self, kind: str, tables: Sequence[Any]) -> None:
+        """Write rows of a kind as the next part of each of their days."""
+        if not tables:
+            return
+        rows = pa.concat_tables([each.cast(schema(kind)) for each in tables])
+        names = pa.array([self.input_name] * rows.num_rows, pa.string())
+        rows = rows.set_column(rows.schema.get_field_index("input"), "input", names)
+        rows = rows.sort_by([(name, "ascending") for name in KINDS[kind]])
+        days = np.floor_divide(rows.column("time_us").to_numpy(), DAY_US)
+        number = self._parts.get(kind, 0)
+        self._parts[kind] = number + 1
+        name = f"{self.input_name}.{number}.parquet" if number else f"{self.input_name}.parquet"
+        for day in np.unique(days):
+            part = rows.filter(pa.array(days == day)).replace_schema_metadata(schema(kind, metadata=True).metadata)
+            path = store.day_folder(self.data_dir, kind, store.date_of(int(day))) / name
+            _write(part, path)
+            self._written.add(path)
+        self.counts[kind] = self.counts.get(kind, 0) + rows.num_rows
+
+    def finish(self, kinds: Iterable[str] = KINDS) -> dict[str, int]:
+        """Remove what an earlier, killed import left of the input; returns how many rows of each kind were written."""
+        for kind in kinds:
+            for left in (store.flows_dir(self.data_dir) / kind).glob(f"day=*/{self.input_name}*.parquet"):
+                if left not in self._written:
+                    left.unlink(missing_ok=True)
+        return self.counts
+
+
+def input_of(path: Path) -> str:
+    """Return the input that a file is of."""
+    return path.stem.partition(".")[0]
 
 
 def _write(table: Any, path: Path) -> None:
@@ -117,7 +159,7 @@ def files(
         except ValueError:
             continue
         if (first is None or start + DAY_US > first) and (last is None or start < last):
-            made.extend(each for each in sorted(day.glob("*.parquet")) if each.stem in counted)
+            made.extend(each for each in sorted(day.glob("*.parquet")) if input_of(each) in counted)
     return made
 
 

@@ -13,43 +13,22 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock import iso_of_micros
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import address, kept, store
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import address, store
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.gate import FlowGate
 
-HOLD_US = 3_600_000_000
 MOST_ROWS = 10_000
-DAY_US = 86_400_000_000
-# No answer is believed for longer (sources/dns.py), so none from further back can still hold.
-REACH_US = 7 * DAY_US + HOLD_US
 
 
-def intervals(data_dir: str | Path, since: store.Moment | None = None, until: store.Moment | None = None) -> Any:
+def intervals(
+    data_dir: str | Path, since: store.Moment | None = None, until: store.Moment | None = None, engine: str = ""
+) -> Any:
     """Return an Arrow table: address_hi, address_lo, name, client_hi, client_lo, from_us, to_us, ttl, source.
 
     One row for each unbroken time in which an answer to the client held; ``client`` is who asked, ``ttl`` the longest
     seen, ``source`` what saw it (``pcap``, ``zeek``, ``eve``). Ordered by all columns. Intervals that touch the window are in it.
     """
-    first, last = store.micros_of(since), store.micros_of(until)
-    seen = kept.read(data_dir, "names", None if first is None else first - REACH_US, last)
-    with store.connect() as connection:
-        connection.register("seen", seen)
-        return connection.sql(
-            f"""
-            WITH each AS (
-                SELECT address_hi, address_lo, name, client_hi, client_lo, via, ttl, time_us AS from_us,
-                    time_us + ttl * 1000000 + {HOLD_US} AS to_us FROM seen
-            ), marked AS (
-                SELECT *, CASE WHEN from_us <= max(to_us) OVER (PARTITION BY address_hi, address_lo, name, client_hi, client_lo
-                    ORDER BY from_us, to_us ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) THEN 0 ELSE 1 END AS begins FROM each
-            ), numbered AS (
-                SELECT *, sum(begins) OVER (PARTITION BY address_hi, address_lo, name, client_hi, client_lo
-                    ORDER BY from_us, to_us ROWS UNBOUNDED PRECEDING) AS spell FROM marked
-            )
-            SELECT address_hi, address_lo, name, client_hi, client_lo, min(from_us) AS from_us, max(to_us) AS to_us, max(ttl) AS ttl,
-                min(via) AS source
-            FROM numbered GROUP BY address_hi, address_lo, name, client_hi, client_lo, spell
-            HAVING max(to_us) > {first if first is not None else -(1 << 62)} ORDER BY ALL
-            """
-        ).to_arrow_table()
+    with FlowGate(data_dir, since, until, engine) as gate:
+        return gate.name_intervals()
 
 
 def name_rows(
@@ -60,6 +39,7 @@ def name_rows(
     server: str = "",
     *,
     limit: int = MOST_ROWS,
+    engine: str | None = "",
 ) -> list[dict[str, Any]]:
     """Return intervals as plain values, in order: ``server`` is the named address or its network, ``client`` who asked."""
     conditions = ["true"]
@@ -67,15 +47,10 @@ def name_rows(
         conditions.append(address.range_sql(client, "client"))
     if server:
         conditions.append(address.range_sql(server, "address"))
-    with store.connect() as connection:
-        connection.register("found", intervals(data_dir, since or None, until or None))
-        rows = (
-            connection.sql(
-                f"SELECT * FROM found WHERE {' AND '.join(conditions)} ORDER BY ALL LIMIT {max(0, int(limit))}"
-            )
-            .to_arrow_table()
-            .to_pylist()
-        )
+    if limit <= 0:
+        return []
+    with FlowGate(data_dir, since or None, until or None, engine or "") as gate:
+        rows = gate.name_intervals(" AND ".join(conditions), int(limit)).to_pylist()
     return [
         {
             "address": address.text_of(row["address_hi"], row["address_lo"]),

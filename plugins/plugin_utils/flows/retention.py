@@ -1,10 +1,11 @@
 # Copyright: (c) 2026, Segwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Retention: connections are kept for so many days, their rollup for good.
+"""Retention: connections, denials and DNS answers are kept for so many days, the rollup for good.
 
 A day's connections go only when its rollup is complete and nothing of them reaches into a day that is kept. The day is noted in
 ``inputs.json`` first, so that its rollup is never made again from what is left; then the files go. Killed in between, the next run ends it.
+A DNS answer stays as long as it may still hold on a day that is kept.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import codes, store
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import codes, kept, store
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.footers import read_footer
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.rollup import refresh_locked
 
@@ -23,11 +24,12 @@ DAY_US = 86_400_000_000
 
 @dataclass(frozen=True)
 class Expiry:
-    """What goes: days, and how many files and bytes of connections that is."""
+    """What goes: days, files of connections, how many bytes all is, and the files of denials and DNS answers (``beside``)."""
 
     days: tuple[date, ...]
     files: tuple[Path, ...]
     bytes: int
+    beside: tuple[Path, ...] = ()
 
 
 def due(data_dir: str | Path, keep_days: int) -> Expiry:
@@ -38,9 +40,12 @@ def due(data_dir: str | Path, keep_days: int) -> Expiry:
     if keep_days < 0:
         raise FindingError(codes.RETENTION_INVALID.at(f"{keep_days} days"))
     files = store.connection_files(data_dir)
-    if not keep_days or not files:
+    kept_days = {kind: _days(data_dir, kind) for kind in kept.KINDS}
+    # A log whose clock is wrong must not make the connections old.
+    newest = max(files or [day for group in kept_days.values() for day in group], default=None)
+    if not keep_days or newest is None:
         return Expiry((), (), 0)
-    first_kept = max(files) - timedelta(days=keep_days - 1)
+    first_kept = newest - timedelta(days=keep_days - 1)
     boundary = store.day_number(first_kept) * DAY_US
     days, gone = [], []
     for day, group in files.items():
@@ -52,7 +57,20 @@ def due(data_dir: str | Path, keep_days: int) -> Expiry:
             # A session that runs into a kept day is still needed if that day is made anew.
             if ends is not None and ends[1] < boundary:
                 gone.append(path)
-    return Expiry(tuple(days), tuple(gone), sum(path.stat().st_size for path in gone))
+    beside = []
+    for kind, group in kept_days.items():
+        # A day's answers hold until its end and as much longer as any may.
+        reach = timedelta(days=-(-kept.NAMES_REACH_US // DAY_US)) if kind == "names" else timedelta(0)
+        beside += [path for day, paths in group.items() if day + reach < first_kept for path in paths]
+    octets = sum(path.stat().st_size for path in (*gone, *beside))
+    return Expiry(tuple(days), tuple(gone), octets, tuple(beside))
+
+
+def _days(data_dir: str | Path, kind: str) -> dict[date, list[Path]]:
+    made: dict[date, list[Path]] = {}
+    for path in kept.files(data_dir, kind):
+        made.setdefault(store.day_of(path.parent), []).append(path)
+    return made
 
 
 def expire(data_dir: str | Path, keep_days: int) -> Expiry:
@@ -66,9 +84,13 @@ def expire(data_dir: str | Path, keep_days: int) -> Expiry:
         plan = due(data_dir, keep_days)
         complete = [day for day in plan.days if (store.day_folder(data_dir, "rollup", day) / "rollup.parquet").exists()]
         files = tuple(path for path in plan.files if path.parent.name[4:] in {day.isoformat() for day in complete})
+        octets = sum(path.stat().st_size for path in (*files, *plan.beside))
+        for path in plan.beside:
+            path.unlink(missing_ok=True)
+            if not any(path.parent.iterdir()):
+                path.parent.rmdir()
         if not files:
-            return Expiry((), (), 0)
-        octets = sum(path.stat().st_size for path in files)
+            return Expiry((), (), octets, plan.beside)
         document = store.read_inputs(data_dir)
         document["expired_days"] = sorted({*document.get("expired_days", []), *(day.isoformat() for day in complete)})
         store.write_inputs(data_dir, document)
@@ -78,4 +100,4 @@ def expire(data_dir: str | Path, keep_days: int) -> Expiry:
             folder = store.day_folder(data_dir, "connections", day)
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
-    return Expiry(tuple(complete), files, octets)
+    return Expiry(tuple(complete), files, octets, plan.beside)

@@ -31,6 +31,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.reorienta
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.retention import Expiry, due, expire
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.search import ORDERS, Search, members_of, search
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources import collector, listener, registry
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.spool import SpoolImporter, recover
 
 PROTOCOL_NAMES = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmpv6", 132: "sctp"}
 # What a question to the rollup may name, beside order and limit.
@@ -68,10 +69,11 @@ def run_flow_import(values: dict[str, Any]) -> dict[str, Any]:
             values["data_dir"],
             kind=values["kind"],
             known=registry.kinds(values.get("source_plugins") or ()),
+            settle=_settle(values),
         )
         result = _result(bool(new), listed, 0, 0, findings, {}, [])
         gone = due(values["data_dir"], int(values.get("retention_days") or 0))
-        return {**result, "changed": result["changed"] or bool(gone.files), "expired": _expired(gone)}
+        return {**result, "changed": result["changed"] or bool(gone.files or gone.beside), "expired": _expired(gone)}
     pulled, found = _pulled(values)
     made = ingest.ingest(
         [*(values.get("paths") or ()), *(path for _collector, paths in pulled for path in paths)],
@@ -82,6 +84,7 @@ def run_flow_import(values: dict[str, Any]) -> dict[str, Any]:
         partial=bool(values.get("partial")),
         known=registry.kinds(values.get("source_plugins") or ()),
         options=values.get("source_options"),
+        settle=_settle(values),
     )
     failed = {each["path"] for each in made.inputs if each["status"] == "failed"}
     spool = store.flows_dir(values["data_dir"]) / "collectors"
@@ -101,7 +104,14 @@ def run_flow_import(values: dict[str, Any]) -> dict[str, Any]:
         result["changed"] = result["changed"] or turned > 0
         result["days"] = sorted({*result["days"], *(each.isoformat() for each in days)})
     gone = expire(values["data_dir"], int(values.get("retention_days") or 0))
-    return {**result, "changed": result["changed"] or bool(gone.files), "expired": _expired(gone)}
+    return {**result, "changed": result["changed"] or bool(gone.files or gone.beside), "expired": _expired(gone)}
+
+
+def _settle(values: dict[str, Any]) -> int:
+    seconds = int(values.get("settle") or 0)
+    if not 0 <= seconds <= 86_400:
+        raise FindingError(codes.RETENTION_INVALID.at(f"settle is {seconds} seconds, not 0 to 86400"))
+    return seconds
 
 
 def _pulled(values: dict[str, Any]) -> tuple[list[tuple[collector.Collector, list[Path]]], list[Finding]]:
@@ -133,53 +143,38 @@ def run_flow_listen(values: dict[str, Any]) -> dict[str, Any]:
     if values["check_mode"]:
         return {
             **_result(True, [], 0, 0, [], {}, []),
-            "received": {"datagrams": 0, "bytes": 0, "lost": 0, "sources": {}, "refused": {}},
+            "received": {"datagrams": 0, "bytes": 0, "lost": 0, "discarded": 0, "sources": {}, "refused": {}},
         }
     spool = store.flows_dir(values["data_dir"]) / "spool"
     spool.mkdir(parents=True, exist_ok=True)
-    _recover(spool, values)
+    recover(spool, values)
     path = spool / f"listen-{os.getpid()}-{values['port']}.pcap"
+    importer = SpoolImporter(values)
     with listener.open_socket(values["address"], values["port"]) as sock:
-        received = listener.listen(sock, path, allowed, bounds)
+        received = listener.listen(sock, path, allowed, bounds, hand_over=importer)
     if received.datagrams:
-        made = ingest.ingest(
-            [path],
-            values["data_dir"],
-            kind="export_pcap",
-            exporter=values.get("exporter") or "",
-            hints=values.get("hints"),
-        )
-        result = _result(
-            made.changed,
-            made.inputs,
-            made.records,
-            made.connections,
-            [*received.findings, *made.findings],
-            made.quality,
-            made.days,
-        )
+        importer.take(received.files[-1], received.files[-1].stat().st_size)
     else:
-        result = _result(False, [], 0, 0, received.findings, {}, [])
-    path.unlink(missing_ok=True)
+        received.files[-1].unlink(missing_ok=True)
+    made = importer.finish()
+    result = _result(
+        any(each.changed for each in made),
+        [row for each in made for row in each.inputs],
+        sum(each.records for each in made),
+        sum(each.connections for each in made),
+        [*received.findings, *(finding for each in made for finding in each.findings)],
+        {name: quality for each in made for name, quality in each.quality.items()},
+        sorted({day for each in made for day in each.days}),
+    )
     result["received"] = {
         "datagrams": received.datagrams,
         "bytes": received.octets,
         "lost": received.lost,
+        "discarded": received.discarded,
         "sources": dict(sorted(received.sources.items())),
         "refused": dict(sorted(received.refused.items())),
     }
     return result
-
-
-def _recover(spool: Path, values: dict[str, Any]) -> None:
-    """Import what listeners that were killed had written; a spool whose process is at work is left to it."""
-    for path in sorted(spool.glob("listen-*.pcap")):
-        owner = path.stem.split("-")[1]
-        if owner.isdigit() and Path(f"/proc/{owner}").exists() and int(owner) != os.getpid():
-            continue
-        if path.stat().st_size:
-            ingest.ingest([path], values["data_dir"], kind="export_pcap", exporter=values.get("exporter") or "")
-        path.unlink(missing_ok=True)
 
 
 @_findings
@@ -236,7 +231,9 @@ def run_flow_info(values: dict[str, Any]) -> dict[str, Any]:
         "classes": classes,
         "methods": {str(number): count for number, count in methods.items()},
         "top_talkers": [plain_row(row) for row in busiest],
-        "denies": denied.summary(data_dir, values.get("since") or "", values.get("until") or ""),
+        "denies": denied.summary(
+            data_dir, values.get("since") or "", values.get("until") or "", values.get("engine") or ""
+        ),
     }
 
 
@@ -304,7 +301,11 @@ def _exporters(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _expired(gone: Expiry) -> dict[str, Any]:
-    return {"days": [each.isoformat() for each in gone.days], "files": len(gone.files), "bytes": gone.bytes}
+    return {
+        "days": [each.isoformat() for each in gone.days],
+        "files": len(gone.files) + len(gone.beside),
+        "bytes": gone.bytes,
+    }
 
 
 def _result(

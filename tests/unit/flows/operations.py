@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Collection, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import store
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import kept, store
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.engine import Engine
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.gate import FlowGate
 from tests.bench import flow_data
@@ -25,7 +26,9 @@ SMALL = flow_data.Shape(
     lease_share=0.3,
     monthly=10,
 )
-NAMES = ("conversations", "distinct", "evidence", "scans", "degrees", "bindings")
+NAMES = (
+    "conversations", "distinct", "evidence", "scans", "degrees", "bindings", "denials", "denial_totals", "name_intervals",
+)  # fmt: skip
 
 
 def made(folder: Path, shape: flow_data.Shape = SMALL) -> flow_data.Site:
@@ -33,7 +36,38 @@ def made(folder: Path, shape: flow_data.Shape = SMALL) -> flow_data.Site:
     site = flow_data.Site(shape)
     flow_data.write_store(site, folder)
     store.rollup_files(folder)
+    write_beside(folder)
     return site
+
+
+def write_beside(folder: Path) -> None:
+    """Write denials, some of them in two inputs, and DNS answers beside the connections."""
+    rng = random.Random(8)
+    first = store.day_number(flow_data.FIRST_DAY) * flow_data.DAY_US
+    sources = sorted(store.read_inputs(folder)["inputs"])[:2]
+    for number, source in enumerate(sources):
+        denies, names = [], []
+        for _row in range(400):
+            when = first + rng.randrange(3) * flow_data.DAY_US + rng.randrange(40) * 1_000_000
+            target = None if rng.random() < 0.1 else flow_data.V4_LO + rng.randrange(5)
+            denies.append({
+                "time_us": when, "source_hi": flow_data.V4_HI, "source_lo": flow_data.V4_LO + rng.randrange(4),
+                "source_port": -1, "target_hi": None if target is None else flow_data.V4_HI, "target_lo": target,
+                "target_port": rng.choice((22, 502)), "protocol": 6, "packets": rng.randrange(1, 4), "point": rng.choice("ab"),
+                "platform": "asa", "list": "in", "entry": "", "interface": "", "source_sgt": -1, "target_sgt": -1, "message": "denied",
+                "input": "",
+            })  # fmt: skip
+            names.append({
+                "time_us": when + rng.randrange(9) * 1_800_000_000, "address_hi": flow_data.V4_HI,
+                "address_lo": flow_data.V4_LO + rng.randrange(3), "name": rng.choice(("a.example", "b.example")),
+                "client_hi": None if number else flow_data.V4_HI, "client_lo": None if number else flow_data.V4_LO,
+                "ttl": rng.choice((60, 7_200)), "via": rng.choice(("pcap", "zeek")), "exporter": "e", "input": "",
+            })  # fmt: skip
+        shared = [each for each in denies if each["source_lo"] == flow_data.V4_LO]
+        kept.write(folder, "denies", source, [kept.table_of("denies", denies)])
+        if number:
+            kept.write(folder, "denies", source, [kept.table_of("denies", [*denies, *shared])])
+        kept.write(folder, "names", source, [kept.table_of("names", names)])
 
 
 def names_of(site: flow_data.Site) -> Any:
@@ -63,6 +97,7 @@ def answers(
         asked["unmatched"] = lambda: gate.unmatched(rules)
         asked["unused"] = lambda: gate.unused(rules)
         asked["appeared"] = lambda: gate.appeared(flow_data.FIRST_DAY + timedelta(days=site.shape.days - 2))
+        asked["denials unanswered"] = lambda: gate.denials(unanswered=True)
         asked["named"] = lambda: gate.named(names_of(site))
         for number in (0, site.shape.days // 2):
             asked[f"daily {number}"] = lambda number=number: gate.daily_of(first + number)

@@ -8,6 +8,7 @@ import random
 import shutil
 import subprocess
 import sys
+import time
 from collections import Counter
 from datetime import date
 from pathlib import Path
@@ -361,6 +362,28 @@ def test_the_survey_writes_nothing_and_names_what_is_no_capture(tmp_path: Path) 
     assert sorted(each["status"] for each in listed) == ["failed", "new"]
     assert sorted(each.code for each in findings) == ["SW1401", "SW1402"]
     assert not (tmp_path / "d").exists()
+
+
+def test_of_a_growing_folder_only_what_has_settled_is_taken(tmp_path: Path) -> None:
+    folder = tmp_path / "spool"
+    folder.mkdir()
+    names = ("flow.1.pcap", "flow.2.pcap", "old.pcap", "marked.pcap", "young.pcap")
+    for number, name in enumerate(names):
+        packets.write(folder / name, packets.session(DAY + number, "192.0.2.10", 40000 + number, "192.0.2.20", 502))
+    (folder / "marked.pcap.done").touch()
+    for name, age in zip(names, (50, 40, 500, 10, 10), strict=True):
+        moment = time.time() - age
+        os.utime(folder / name, (moment, moment))
+    made = ingest([folder], tmp_path / "d", settle=300)
+    assert sorted(Path(each["path"]).name for each in made.inputs) == ["flow.1.pcap", "marked.pcap", "old.pcap"]
+    assert [(each.code, each.message) for each in made.findings] == [("SW1419", "2 files, flow.2.pcap among them")]
+    made = ingest([folder / "*.pcap"], tmp_path / "d", settle=30)
+    assert sorted(Path(each["path"]).name for each in made.inputs if each["status"] == "imported") == ["flow.2.pcap"]
+    assert ingest([folder / "young.pcap"], tmp_path / "d", settle=300).changed, "what is named is taken"
+    only = tmp_path / "only"
+    only.mkdir()
+    packets.write(only / "a.pcap", packets.session(DAY, "192.0.2.10", 1, "192.0.2.20", 502))
+    assert [each.code for each in ingest([only], tmp_path / "d", settle=300).findings] == ["SW1419"]
 
 
 def test_a_damaged_input_does_not_stop_the_others(tmp_path: Path) -> None:

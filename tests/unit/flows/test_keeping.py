@@ -18,7 +18,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices import storage
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.model import AddressClaim, Observation
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.register import merge
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import rollup, store
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import kept, rollup, store
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.ingest import ingest
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.quality import ceiling_of, observed
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.retention import due, expire
@@ -67,6 +67,24 @@ def test_connections_go_after_their_days_and_the_rollup_stays(tmp_path: Path) ->
     assert expire(tmp_path, 0).files == ()
     with pytest.raises(FindingError, match="SW1495"):
         expire(tmp_path, -1)
+
+
+def test_denials_go_with_their_days_and_answers_once_they_cannot_hold(tmp_path: Path) -> None:
+    ingest(days_of_traffic(tmp_path), tmp_path)
+    source = next(iter(store.read_inputs(tmp_path)["inputs"]))
+    columns = {"denies": kept.DENIES, "names": kept.NAMES}
+    for kind, days in (("denies", (0, 1, 3)), ("names", (-9, -7, 2))):
+        rows = [{"time_us": (DAY + day * 86_400) * 1_000_000} for day in days]
+        for row in rows:
+            row.update({name: "" if each == "string" else 0 for name, each in columns[kind].items() if name not in row})  # type: ignore[misc]
+        kept.write(tmp_path, kind, source, [kept.table_of(kind, rows)])
+    plan = due(tmp_path, 2)
+    assert [(path.parent.parent.name, path.parent.name) for path in plan.beside] == [
+        ("denies", "day=2026-11-23"), ("denies", "day=2026-11-24"), ("names", "day=2026-11-14"), ("names", "day=2026-11-16"),
+    ]  # fmt: skip
+    assert expire(tmp_path, 2).beside == plan.beside
+    assert [kept.read(tmp_path, kind).num_rows for kind in ("denies", "names")] == [1, 1]
+    assert due(tmp_path, 2).beside == ()
 
 
 def test_a_session_that_reaches_into_a_kept_day_is_kept(tmp_path: Path) -> None:

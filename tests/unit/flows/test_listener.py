@@ -85,6 +85,68 @@ def test_what_is_heard_is_imported_and_others_are_refused(tmp_path: Path) -> Non
     assert not list((tmp_path / "flows" / "spool").iterdir())
 
 
+def test_finished_files_are_imported_while_the_next_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener, "SEGMENT_OCTETS", 6_000)
+    port = free_port()
+    values = {
+        "address": "127.0.0.1", "port": port, "sources": ["127.0.0.1"], "seconds": 20.0, "datagrams": 20, "data_dir": str(tmp_path),
+        "check_mode": False,
+    }  # fmt: skip
+
+    def speak() -> None:
+        spool = tmp_path / "flows" / "spool"
+        while not (spool.is_dir() and list(spool.iterdir())):
+            threading.Event().wait(0.02)
+        send(port, [v5(30, 30 * n) for n in range(20)])
+
+    speaker = threading.Thread(target=speak)
+    speaker.start()
+    result = run_flow_listen(values)
+    speaker.join()
+    assert (result["received"]["datagrams"], result["received"]["discarded"], result["received"]["lost"]) == (20, 0, 0)
+    assert (result["records"], result["connections"]) == (600, 600)
+    assert len(result["inputs"]) == 5, "four datagrams to a file"
+    assert not list((tmp_path / "flows" / "spool").iterdir())
+    row = store.rollup(tmp_path).to_pylist()[0]
+    assert (row["flows"], row["packets"]) == (600, 1800)
+
+
+class Slow:
+    """Imports nothing before it is told to."""
+
+    def __init__(self) -> None:
+        self.taken: list[Path] = []
+        self.octets = 0
+
+    def take(self, path: Path, octets: int) -> None:
+        self.taken.append(path)
+        self.octets += octets
+
+    def waiting(self) -> int:
+        return self.octets
+
+
+def test_what_a_full_spool_cannot_take_is_counted(tmp_path: Path) -> None:
+    slow = Slow()
+    with listener.open_socket("127.0.0.1", 0) as sock:
+        send(sock.getsockname()[1], [v5(30, 30 * n) for n in range(20)])
+        made = listener.listen(
+            sock,
+            tmp_path / "x.pcap",
+            listener.networks_of(["127.0.0.1"]),
+            listener.Bounds(seconds=0.5, octets=9_000, segment=4_000),
+            hand_over=slow,
+        )
+    assert made.datagrams + made.discarded == 20 and made.datagrams > 3 and made.discarded > 3
+    assert [each.code for each in made.findings] == ["SW1446"] and f"{made.discarded} datagrams" in made.findings[
+        0
+    ].message
+    written = [
+        payload for path in (*slow.taken, *made.files) for payload in export_pcap.datagrams(Capture(path), Counter())
+    ]
+    assert written == [(("127.0.0.1"), v5(30, 30 * n)) for n in range(made.datagrams)]
+
+
 def test_listening_ends_by_time_and_says_that_nothing_came(tmp_path: Path) -> None:
     with listener.open_socket("127.0.0.1", 0) as sock:
         made = listener.listen(

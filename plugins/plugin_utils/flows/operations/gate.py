@@ -19,9 +19,9 @@ from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.intervals import read_intervals
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import store
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import kept, store
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.footers import constants, read_footer
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations import queries
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations import beside, queries
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.daily import of_day
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.edges import (
     KEY,
@@ -144,6 +144,14 @@ class FlowGate:
         question = queries.search(conditions, "bound" if who else "daily", f"{order}, {stable}" if order else stable)
         return self.ask(question, limit)
 
+    def denied(self) -> None:
+        """Make the relation ``denied``: what devices logged as denied within the window."""
+        self._beside("denied", "denies", self.since)
+
+    def resolved(self) -> None:
+        """Make the relation ``resolved``: the DNS answers of the window, and those before it that may still hold in it."""
+        self._beside("resolved", "names", None if self.since is None else self.since - kept.NAMES_REACH_US)
+
     # ------------------------------------------------------------ questions
 
     def conversations(self) -> Any:
@@ -217,6 +225,23 @@ class FlowGate:
         self.engine.table("names", names)
         return self.ask(queries.named())
 
+    def denials(self, conditions: str = "true", *, unanswered: bool = False, limit: int = 0) -> Any:
+        """Return denials summed by source, target, service and entry; see ``beside.denials``."""
+        self.denied()
+        if unanswered:
+            self.daily()
+        return self.ask(beside.denials(conditions, unanswered=unanswered), limit)
+
+    def denial_totals(self) -> Any:
+        """Return messages and packets denied, by point and list."""
+        self.denied()
+        return self.ask(beside.denial_totals())
+
+    def name_intervals(self, conditions: str = "true", limit: int = 0) -> Any:
+        """Return when which address had which name for whom."""
+        self.resolved()
+        return self.ask(beside.name_intervals(self.since, conditions), limit)
+
     def bindings(self) -> Any:
         """Return flows by day and by what is known of both ends."""
         self._bound()
@@ -237,6 +262,18 @@ class FlowGate:
         for path in files:
             store.check_file(path, kind)
         self.engine.files(name, files, store.COLUMNS[kind])
+
+    def _beside(self, name: str, kind: str, since: int | None) -> None:
+        if self._once(name):
+            files = kept.files(self.data_dir, kind, since, self.until)
+            for path in files:
+                store.check_file(path, kind, kept.MAJOR)
+            self.engine.files(f"{name}_days", files, kept.KINDS[kind])
+            first = since if since is not None else -(1 << 62)
+            last = self.until if self.until is not None else 1 << 62
+            self.engine.define(
+                name, f"SELECT * FROM {name}_days WHERE time_us >= {int(first)} AND time_us < {int(last)}"
+            )
 
     def _edges(self, rules: Any) -> None:
         self.engine.table("rules", rules)

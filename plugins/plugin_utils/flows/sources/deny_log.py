@@ -22,6 +22,7 @@ from typing import Any
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError, Location
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import codes, kept
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.records import Quality
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.schema import RECORDS, empty
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources import deny_messages
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.kind import Kind, Opening
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.syslog import Clock, stamp_of
@@ -37,7 +38,7 @@ MARKS = re.compile(
 
 @dataclass
 class DenyLog:
-    """Source over one log. ``denies`` holds tables of ``kept.DENIES`` once ``tables`` has ended; there are no records."""
+    """Source over one log. ``denies`` holds tables of ``kept.DENIES`` between the tables without rows that ``tables`` yields."""
 
     path: Path
     clock: Clock
@@ -49,11 +50,10 @@ class DenyLog:
     denies: list[Any] = field(default_factory=list)
 
     def tables(self) -> Iterator[Any]:
-        """Read the log; yields nothing. Raises FindingError where it cannot be read at all."""
+        """Read the log; yields no record. Raises FindingError where it cannot be read at all."""
         rejects = Rejects(str(self.path))
         left_out = {"other_messages": 0, deny_messages.PERMITTED: 0, deny_messages.RATE: 0}
         rows: list[dict[str, Any]] = []
-        counted = 0
         for piece in pieces(self.path, rejects, self.findings):
             for number, line in enumerate(piece.data.decode().split("\n")[:-1], piece.first_line):
                 made = deny_messages.parse(line, self.denying)
@@ -70,7 +70,9 @@ class DenyLog:
                 rows.append(row)
                 if len(rows) >= ROWS:
                     self.denies.append(kept.table_of("denies", rows))
-                    counted, rows = counted + len(rows), []
+                    rows = []
+                    # Nothing but a sign that there is something to be written beside the flows.
+                    yield empty(RECORDS)
         if rows:
             self.denies.append(kept.table_of("denies", rows))
         if left_out[deny_messages.RATE]:
@@ -80,7 +82,6 @@ class DenyLog:
             left_out["rejected_lines"] = rejects.total
         self.quality.left_out = {name: count for name, count in sorted(left_out.items()) if count}
         self.findings.extend(rejects.findings())
-        yield from ()
 
 
 def is_deny_log(path: Path, head: bytes) -> bool:

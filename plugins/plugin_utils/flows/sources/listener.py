@@ -4,7 +4,8 @@
 """A UDP listener for export datagrams, bounded by time or number, that takes only what allowed sources send.
 
 What comes is written as a capture of raw IP packets (link type 101) and read from there, so that a listener and a capture of the same
-datagrams give the same records, and the input has a content hash like any other.
+datagrams give the same records, and the input has a content hash like any other. A file of ``SEGMENT_OCTETS`` is handed over to be imported
+while the next is written. Where imports do not keep up and the spool is full, datagrams are discarded and counted until there is room.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Protocol
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import codes
@@ -30,6 +32,8 @@ RAW_IP = 101
 MOST_REFUSED = 1000
 MOST_PEERS = 65_536
 RECORD = struct.Struct("<IIII")
+HEADER = struct.Struct("<IHHiIII")
+SEGMENT_OCTETS = 256 << 20
 # SO_MEMINFO of Linux: nine numbers, the last of them what was dropped.
 MEMORY_INFORMATION = 55
 # SO_RCVBUFFORCE of Linux; only the root user may pass the system's limit with it.
@@ -40,11 +44,15 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 @dataclass(frozen=True)
 class Bounds:
-    """When to stop: after so many seconds (0 for none, at most a day), datagrams (0 for none) or octets, whichever comes first."""
+    """When to stop: after so many seconds (0 for none, at most a day) or datagrams (0 for none), whichever comes first.
+
+    ``octets`` is what the spool may hold; ``segment`` the size of a file that is handed over (0: ``SEGMENT_OCTETS``).
+    """
 
     seconds: float = 0
     datagrams: int = 0
     octets: int = 8 << 30
+    segment: int = 0
 
     def check(self) -> None:
         """Raise FindingError SW1444 where nothing bounds the listening."""
@@ -56,14 +64,29 @@ class Bounds:
 
 @dataclass
 class Received:
-    """What a listener took and refused."""
+    """What a listener took and refused: ``lost`` by the system since its buffer was full, ``discarded`` here since the spool was.
+
+    ``files`` are those of the spool that were not handed over.
+    """
 
     datagrams: int = 0
     octets: int = 0
     lost: int = 0
+    discarded: int = 0
     sources: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
     findings: list[Finding] = field(default_factory=list)
+    files: list[Path] = field(default_factory=list)
+
+
+class HandOver(Protocol):
+    """Takes finished files of the spool and says how many octets of them still wait there."""
+
+    def take(self, path: Path, octets: int) -> None:
+        """Take a file; returns at once."""
+
+    def waiting(self) -> int:
+        """Return how many octets are not imported yet."""
 
 
 def networks_of(values: Sequence[str]) -> list[Network]:
@@ -93,11 +116,17 @@ def open_socket(address: str, port: int) -> socket.socket:
 
 
 def listen(
-    sock: socket.socket, path: Path, allowed: Sequence[Network], bounds: Bounds, clock: Callable[[], float] = time.time
+    sock: socket.socket,
+    path: Path,
+    allowed: Sequence[Network],
+    bounds: Bounds,
+    clock: Callable[[], float] = time.time,
+    hand_over: HandOver | None = None,
 ) -> Received:
-    """Write the datagrams that allowed sources send to a capture file until a bound is reached; returns what came.
+    """Write the datagrams that allowed sources send to capture files until a bound is reached; returns what came.
 
-    The file is whole at any moment but for its last packet. The caller closes the socket.
+    A file is whole at any moment but for its last packet. Without ``hand_over`` there is one, and listening ends when the spool is full.
+    The caller closes the socket.
     """
     bounds.check()
     made = Received()
@@ -111,14 +140,14 @@ def listen(
     buffer = bytearray(LARGEST_DATAGRAM)
     view = memoryview(buffer)
     receive, pack = sock.recvfrom_into, RECORD.pack
-    with open(path, "wb", buffering=1 << 20) as stream:
-        stream.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, LARGEST_DATAGRAM + 48, RAW_IP))
-        write, octets = stream.write, 0
-        while not 0 < bounds.datagrams <= made.datagrams and octets < bounds.octets:
+    spool = _Spool(path, bounds, hand_over)
+    with spool:
+        write, room = spool.write, spool.room()
+        while not 0 < bounds.datagrams <= made.datagrams and (hand_over or room > 0):
             try:
                 size, address = receive(buffer)
             except (BlockingIOError, InterruptedError):
-                stream.flush()
+                spool.flush()
                 if time.monotonic() >= end:
                     break
                 continue
@@ -135,13 +164,18 @@ def listen(
                 else:
                     made.refused["others"] += 1
                 continue
+            if room <= 0:
+                room, write = spool.turned(), spool.write
+                if room <= 0:
+                    made.discarded += 1
+                    continue
             seconds, fraction = divmod(int(clock() * 1_000_000), 1_000_000)
             packet = peer.overhead + size
             write(pack(seconds, fraction, packet, packet))
             write(peer.header(size))
             write(view[:size])
             made.datagrams += 1
-            octets += packet + 16
+            room -= packet + 16
             made.octets += size
             peer.datagrams += 1
             if peer.datagrams == 1 and address not in peers:
@@ -156,11 +190,59 @@ def listen(
         made.findings.append(
             codes.LISTEN_LOST.at(f"the system dropped {made.lost} datagrams since its buffer was full")
         )
-    if octets >= bounds.octets:
-        made.findings.append(codes.LISTEN_FULL.at(f"listening ended after {octets} octets"))
+    made.files = [spool.path]
+    if made.discarded:
+        text = f"{made.discarded} datagrams were discarded since {bounds.octets} octets waited to be imported"
+        made.findings.append(codes.LISTEN_FULL.at(text))
+    elif not hand_over and room <= 0:
+        made.findings.append(codes.LISTEN_FULL.at(f"listening ended after {bounds.octets} octets"))
     if not made.datagrams:
         made.findings.append(codes.LISTEN_NOTHING.at("no datagram came from an allowed source"))
     return made
+
+
+class _Spool:
+    """The file being written, and the next when it is full and may be handed over."""
+
+    def __init__(self, path: Path, bounds: Bounds, hand_over: HandOver | None) -> None:
+        self.path, self.bounds, self.hand_over = path, bounds, hand_over
+        self._first, self._number = path, 0
+        self._open()
+
+    def __enter__(self) -> _Spool:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stream.close()
+
+    def flush(self) -> None:
+        """Write what is buffered."""
+        self._stream.flush()
+
+    def room(self) -> int:
+        """Return how many octets the file may take before the next call of ``turned``."""
+        if self.hand_over is None:
+            return self.bounds.octets
+        return min(self.bounds.segment or SEGMENT_OCTETS, self.bounds.octets - self.hand_over.waiting())
+
+    def turned(self) -> int:
+        """Hand the file over and begin the next; returns its room, 0 where the spool is full. ``write`` is another function then."""
+        if self.hand_over is None or self.room() <= 0:
+            return 0
+        if self._stream.tell() > HEADER.size:
+            self._stream.close()
+            self.hand_over.take(self.path, self.path.stat().st_size)
+            self._number += 1
+            self.path = self._first.with_name(f"{self._first.stem}-{self._number}{self._first.suffix}")
+            self._open()
+        return max(0, self.room())
+
+    def _open(self) -> None:
+        self._stream = open(self.path, "wb", buffering=1 << 20)  # noqa: SIM115 (closed by turned and __exit__)
+        self._stream.write(HEADER.pack(0xA1B2C3D4, 2, 4, 0, 0, LARGEST_DATAGRAM + 48, RAW_IP))
+        self.write = self._stream.write
 
 
 @dataclass

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import address, kept
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.schema import RECORDS, empty
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources import columns as convert
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.dns import (
     LONGEST_TTL,
@@ -66,7 +67,7 @@ class ZeekNames(ZeekConnections):
                                  "client_lo": int(client_lo[i]), "ttl": ttl, "via": "zeek", "exporter": exporter})  # fmt: skip
             if made:
                 self.names.append(kept.table_of("names", made))
-        yield from ()
+                yield empty(RECORDS)
 
 
 def _list(text: str | None) -> list[str]:
