@@ -171,9 +171,9 @@ def _count(
             whole: list[tuple[inputs.Input, Source, dict[str, int]]] = []
             ahead = Progress("import", sum(made.size for made, _source in sources) / 1e6, "MB")
             for made, source in sources:
-                beside = kept.Writer(data_dir, made.source)
-                if _load(held, made, source, findings, by_hash[made.sha256], partial, beside):
-                    whole.append((made, source, beside.finish()))
+                writer = kept.Writer(data_dir, made.source)
+                if _load(held, made, source, findings, by_hash[made.sha256], partial, writer):
+                    whole.append((made, source, writer.finish()))
                 ahead.step(made.size / 1e6)
             records = held.count
             continued = continuation.take(connection, data_dir, silences or Silences(), held)

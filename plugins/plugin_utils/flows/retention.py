@@ -58,10 +58,10 @@ def due(data_dir: str | Path, keep_days: int) -> Expiry:
             if ends is not None and ends[1] < boundary:
                 gone.append(path)
     beside = []
-    for kind, group in kept_days.items():
+    for kind, days_of_kind in kept_days.items():
         # A day's answers hold until its end and as much longer as any may.
         reach = timedelta(days=-(-kept.NAMES_REACH_US // DAY_US)) if kind == "names" else timedelta(0)
-        beside += [path for day, paths in group.items() if day + reach < first_kept for path in paths]
+        beside += [path for day, paths in days_of_kind.items() if day + reach < first_kept for path in paths]
     octets = sum(path.stat().st_size for path in (*gone, *beside))
     return Expiry(tuple(days), tuple(gone), octets, tuple(beside))
 
