@@ -22,6 +22,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.lines i
     reply_aces,
     rule_label,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.literals import literal
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.management import add_management
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import Origin, PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.naming import owned_name
@@ -96,14 +97,14 @@ def _access_list(
     own = index.members(segment, family)
     builder = ListBuilder()
     findings: list[Finding] = []
-    rules = index.site.segments[segment].allow
+    rules = index.allowed(segment)
     groups = any(_to_groups(index, rule, family) for rule in rules)
     add_access_bootstrap(builder, point.location, family == 4 and own.overlaps(index.dhcp), family, groups)
     add_management(builder, index, family, own)
     for rule in rules:
         findings += _forward(index, point, rule, family, builder)
     for rule in index.rules_to(segment, family):
-        clients = index.clients(rule, family)
+        clients = index.clients(rule, family) if rule.devices else literal(index, rule.client, family)
         if not clients:
             if index.clients(rule, 10 - family) and index.members(segment, 10 - family):
                 continue  # the rule is one of the other family
@@ -164,7 +165,8 @@ def _answers(
 
 def _forward(index: SiteIndex, point: EnforcementPoint, rule: Rule, family: int, builder: ListBuilder) -> list[Finding]:
     """Add the lines of a rule of the segment's own devices."""
-    destination = index.addresses(rule.to, family)
+    named = rule.to in index.site.segments
+    destination = literal(index, rule.to, family) if named else index.addresses(rule.to, family)
     if destination is not None and not destination:
         if index.addresses(rule.to, 10 - family) and index.members(rule.client, 10 - family):
             return []  # the rule is one of the other family
@@ -172,11 +174,11 @@ def _forward(index: SiteIndex, point: EnforcementPoint, rule: Rule, family: int,
     source = None
     findings = []
     if rule.devices:
-        named = index.clients(rule, family)
-        if not named:
+        only = index.clients(rule, family)
+        if not only:
             return []
         if point.kind == "port_acl":
-            source = named
+            source = only
         else:
             text = f"rule {rule.id}: the list at {point.id} permits it to all devices of {rule.client}, not only to those it names"
             findings.append(codes.WIDER_DEVICES.at(text, rule.location))

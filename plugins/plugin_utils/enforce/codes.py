@@ -127,3 +127,15 @@ RADIUS_PACKETS = Code(
     "a downloadable list takes several RADIUS answers",
     "each is asked for and may be lost by itself; below about 3,500 bytes one is enough",
 )
+EXTRA_TRAFFIC = Code(
+    "SW3023",
+    "warning",
+    "a list names addresses beyond those of devices",
+    "reserve the prefix for the segment, or lower budgets.extra_traffic",
+)
+HOST_LINES = Code(
+    "SW3024",
+    "info",
+    "a change of membership rewrites downloadable lists",
+    "reserve a prefix for the segment so that its devices fill it; each new version of a list costs re-authentications",
+)

@@ -16,6 +16,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.firewal
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.gateway import gateway_lists
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.hardware import hardware_findings
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.index import SiteIndex
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.literals import extra_traffic, host_line_cost
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.matrix import matrix_lists
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import Compiled, PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.effective import effective_site
@@ -46,6 +47,8 @@ def compile_site(site: Site, situation: Situation = NORMAL, cache: ListCache | N
         lists.extend(made)
         findings.extend(found)
     findings.extend(blind_findings(index))
+    findings.extend(extra_traffic(index))
+    findings.extend(host_line_cost(index))
     findings.extend(budget_findings(index.site, lists))
     findings.extend(hardware_findings(index.site, lists))
     targets, found = desired_targets(index.site, lists)

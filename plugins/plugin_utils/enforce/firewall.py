@@ -274,7 +274,7 @@ def _add_rules(
     """Add the rules of one client segment; return findings, and the rules that stay inside one subnet."""
     findings: list[Finding] = []
     inside: list[str] = []
-    for rule in index.site.segments[segment].allow:
+    for rule in index.allowed(segment):
         all_ends = list(_ends(index, rule))
         if not all_ends:
             findings.append(

@@ -14,7 +14,7 @@ from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce import codes
-from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.index import FAMILIES, SiteIndex
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.index import FAMILIES, SiteIndex, use_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.lines import (
     DHCP_CLIENT,
     DHCP_SERVER,
@@ -154,10 +154,10 @@ def _add_bootstrap(
 
 
 def _concerned(index: SiteIndex, family: int, own: Mapping[str, IntervalSet]) -> list[Rule]:
-    """Return the rules with an end among the list's devices, by client segment and file order."""
+    """Return the rules with an end among the list's devices, the most used first, then by client segment and file order."""
     found = {id(rule): rule for name in own for rule in index.site.segments[name].allow}
     found |= {id(rule): rule for name in own for rule in index.rules_to(name, family)}
-    return sorted(found.values(), key=index.place_of)
+    return sorted(found.values(), key=lambda rule: (use_of(rule), index.place_of(rule)))
 
 
 def _add_rule(builder: ListBuilder, index: SiteIndex, rule: Rule, family: int, own: IntervalSet, inbound: bool) -> None:

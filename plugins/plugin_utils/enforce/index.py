@@ -23,6 +23,18 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.interva
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Rule, Site
 
 FAMILIES = (4, 6)
+# Bands of evidence (schemas/segment.schema.json), least first; a rule without evidence comes after all others.
+DAYS = ("1 to 2", "3 to 6", "7 to 13", "14 to 29", "30 or more")
+DEVICES = ("one", "some", "most", "all")
+
+
+def use_of(rule: Rule) -> tuple[int, int]:
+    """Return how much a rule was seen to be used: bands of days and of devices, most used first when sorted."""
+    days, devices = rule.evidence.get("days", ""), rule.evidence.get("devices", "")
+    return (
+        -(DAYS.index(days) + 1 if days in DAYS else 0),
+        -(DEVICES.index(devices) + 1 if devices in DEVICES else 0),
+    )
 
 
 class SiteIndex:
@@ -34,6 +46,7 @@ class SiteIndex:
         self._members: dict[tuple[str, int], IntervalSet] = {}
         self._names: dict[tuple[str, int], IntervalSet | None] = {}
         self._clients: dict[tuple[str, tuple[str, ...], int], IntervalSet] = {}
+        self._allowed: dict[str, tuple[Rule, ...]] = {}
         self._matches: dict[tuple[tuple[str, ...], int], tuple[Match, ...]] = {}
 
     def members(self, segment: str, family: int) -> IntervalSet:
@@ -79,6 +92,13 @@ class SiteIndex:
         """Every rule, by client segment and file order."""
         return self.site.rules()
 
+    def allowed(self, segment: str) -> tuple[Rule, ...]:
+        """Return a segment's rules, the most used first: lists only permit before their end, so that their order changes no verdict."""
+        found = self._allowed.get(segment)
+        if found is None:
+            found = self._allowed[segment] = tuple(sorted(self.site.segments[segment].allow, key=use_of))
+        return found
+
     def place_of(self, rule: Rule) -> int:
         """Return the place of a rule among all rules."""
         return self._place[id(rule)]
@@ -94,8 +114,10 @@ class SiteIndex:
         return segment in self.touched(rule.to, family)
 
     def rules_to(self, segment: str, family: int) -> list[Rule]:
-        """Return the rules whose server side takes in devices of the segment, by client segment and file order."""
-        return [self.rules[number] for number in sorted(set(self._rules_to[family].get(segment, ())))]
+        """Return the rules whose server side takes in devices of the segment, the most used first, then in the order of the files."""
+        return sorted(
+            (self.rules[number] for number in sorted(set(self._rules_to[family].get(segment, ())))), key=use_of
+        )
 
     def touched(self, name: str, family: int) -> tuple[str, ...]:
         """Return the segments that have devices among the addresses of a zone, network set or any; sorted."""
@@ -120,6 +142,10 @@ class SiteIndex:
             )
             made[family] = [low for low, _high, _segment in ranges], ranges
         return made
+
+    def segments_among(self, addresses: IntervalSet, family: int) -> list[str]:
+        """Return the segments that have devices among the addresses, sorted."""
+        return self._segments_in(addresses, family)
 
     def _segments_in(self, addresses: IntervalSet | None, family: int) -> list[str]:
         starts, ranges = self._places[family]

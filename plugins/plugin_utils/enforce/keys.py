@@ -10,6 +10,7 @@ from functools import cached_property
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import key_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.index import FAMILIES, SiteIndex
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.literals import literal
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.management import management_flows
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Assignment, EnforcementPoint, Rule
 
@@ -38,6 +39,8 @@ class Keys:
         found = self._names.get(name)
         if found is None:
             values = [self._index.addresses(name, family) for family in FAMILIES]
+            if name in self._index.site.segments:
+                values += [literal(self._index, name, family) for family in FAMILIES]
             found = self._names[name] = key_of([None if v is None else v.pairs for v in values])
         return found
 
@@ -63,7 +66,7 @@ class Keys:
         """Return the key of the lists of a segment at an access point."""
         segment = assignment.segment
         known = self._index.site.segments
-        asked = [self.rule(rule) + ((rule.to in known and "=") or "~") for rule in known[segment].allow]
+        asked = [self.rule(rule) + ((rule.to in known and "=") or "~") for rule in self._index.allowed(segment)]
         served = [
             [self.rule(rule) + ((rule.to in known and "=") or "~") for rule in self._index.rules_to(segment, family)]
             for family in FAMILIES
@@ -81,7 +84,7 @@ class Keys:
 
     def firewall(self, point: EnforcementPoint, concern: object, segment: str) -> str:
         """Return the key of the part of a firewall's list that holds the rules of one client segment."""
-        rules = [self.rule(rule) for rule in self._index.site.segments[segment].allow]
+        rules = [self.rule(rule) for rule in self._index.allowed(segment)]
         return key_of("firewall", self.shared, _point(point), concern, segment, rules)
 
 

@@ -78,7 +78,7 @@ def _rules_by_cell(
     known = set(names)
     untagged: list[str] = []
     for client in names:
-        for rule in site.segments[client].allow:
+        for rule in index.allowed(client):
             wider = []
             target = index.addresses(rule.to, FAMILY)
             servers = [rule.to] if rule.to in site.segments else index.touched(rule.to, FAMILY)

@@ -30,6 +30,11 @@ class Paths:
         )
 
     @property
+    def list_cache(self) -> Path:
+        """Return where proved lists are known by content between runs; it may be deleted at any time."""
+        return self.data / "cache" / "lists.json"
+
+    @property
     def policy_cache(self) -> Path:
         """Return where policy documents are kept by content between runs; it may be deleted at any time."""
         return self.data / "cache" / "policy"

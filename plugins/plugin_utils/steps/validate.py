@@ -16,6 +16,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
     FindingError,
     errors_of,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import ListCache
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import Compiled
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.noise import limits_of
@@ -66,9 +67,11 @@ def run_gate(
     site, findings = loaded.site, loaded.findings
     if site is None or errors_of(findings):
         return Gate(site, None, tuple(findings), {})
-    compiled = compile_site(site)
+    cache = ListCache(paths.list_cache)
+    compiled = compile_site(site, cache=cache)
     found: list[Finding] = [*findings, *compiled.findings]
     equivalence, more = prove_rendering(compiled.lists)
+    cache.save()
     found += more
     now = effective_site(site)
     guardrails, more = prove_guardrails(now, compiled.lists)

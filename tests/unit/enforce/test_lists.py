@@ -182,7 +182,7 @@ def test_a_rule_to_a_network_reaches_the_cells_of_its_devices() -> None:
 def test_what_cannot_be_done_is_said() -> None:
     empty = world("dacl", [("r", "a", "b", ["web"])])
     empty.members["b"] = []
-    assert codes(made(empty)[1]) == ["SW3001", "SW3015", "SW3015"]
+    assert codes(made(empty)[1]) == ["SW3001", "SW3015", "SW3015", "SW3024"]
     shared = world("acc1", [])
     shared.members["b"] = [("10.0.2.2", "acc1", "GigabitEthernet1/0/1")]
     compiled = made(shared)[1]
