@@ -155,7 +155,7 @@ def _answers(
                 source = target.intersect(own)
             else:
                 text = f"rule {rule.id}: the list at {point.id} passes answers of all devices of {segment}, not only of those in {rule.to}"
-                findings.append(codes.CELL_WIDER.at(text, rule.location))
+                findings.append(codes.ANSWERS_WIDER.at(text, rule.location))
     label, origin = rule_label("reply", rule.id), Origin("reply", rule.id, rule.location)
     for match in index.matches(rule.services, family):
         for ace in reply_aces(family, match, source, clients, label):

@@ -64,7 +64,7 @@ IPV6_NOT_FILTERED = Code(
 CELL_WIDER = Code(
     "SW3012",
     "warning",
-    "a cell or a downloadable list permits more than a rule",
+    "a cell permits more than a rule",
     "make a segment of the addresses, or enforce the rule at a point that sees addresses",
 )
 UNKNOWN_PATH = Code(
@@ -138,4 +138,10 @@ HOST_LINES = Code(
     "info",
     "a change of membership rewrites downloadable lists",
     "reserve a prefix for the segment so that its devices fill it; each new version of a list costs re-authentications",
+)
+ANSWERS_WIDER = Code(
+    "SW3025",
+    "info",
+    "a downloadable list passes answers of more devices than a rule names",
+    "make a segment of the devices, or enforce them at a port_acl, which names them; over TCP no new connection passes by it",
 )

@@ -101,7 +101,7 @@ def _reason(site: PlainSite, item: TextList, packet: dict[str, Any], reported: d
                         continue
                     other = {**one, "source": client.addresses[family], "destination": server[family]}
                     if site.permitting(other) and _same_for(site, item, one, other, one is back):
-                        return "wider" if {"SW3012", "SW3017"} & set(reported) else ""
+                        return "wider" if {"SW3012", "SW3017", "SW3025"} & set(reported) else ""
     return ""
 
 
