@@ -71,9 +71,13 @@ def _open_answers(index: SiteIndex) -> list[Finding]:
             for match in index.matches(rule.services, f)
         ):
             continue
-        ends = {rule.client, rule.to} if rule.to in site.segments else {rule.client}
-        ends |= set() if rule.to in site.segments else {s for f in FAMILIES for s in index.touched(rule.to, f)}
-        for point in sorted({point for end in ends for point in at.get(end, ())}):
+        servers = {rule.to} if rule.to in site.segments else {s for f in FAMILIES for s in index.touched(rule.to, f)}
+        serving = {point for end in servers for point in at.get(end, ())}
+        asking = at.get(rule.client, set())
+        # A port sees what its server sends; a cell needs both ends; a gateway has answers to its clients, and of its servers.
+        with_answers = {p for p in serving if site.points[p].kind != "sgacl" or p in asking}
+        with_answers |= {p for p in asking if site.points[p].kind == "router_acl"}
+        for point in sorted(with_answers):
             found.setdefault(point, []).append(rule.id)
     return [
         codes.ANSWERS_OPEN.at(

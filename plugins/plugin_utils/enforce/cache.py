@@ -10,6 +10,7 @@ entry, so a gate must not take it from the pull request that it judges.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -51,10 +52,12 @@ class ListCache:
         return entry
 
     def save(self) -> None:
-        """Write the entries of this run, whole or not at all."""
-        if self._path is not None:
+        """Write the entries of this run, whole or not at all; where the directory cannot be written the next run makes them again."""
+        if self._path is None:
+            return
+        content = {"kind": KIND, "schema_version": SCHEMA_VERSION, "code": code_hash(), "entries": self._used}
+        with contextlib.suppress(OSError):
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            content = {"kind": KIND, "schema_version": SCHEMA_VERSION, "code": code_hash(), "entries": self._used}
             write_json(self._path, content, 0o600)
 
 
