@@ -266,3 +266,31 @@ def test_recorded_traffic_against_declaration_and_policy(root: Path, tmp_path: P
         ("SW2827", "pump1 to 192.0.2.80"), ("SW2826", "pump2 to infra1"), ("SW2826", "pump2 to emr1"),
     }  # fmt: skip
     assert {item["entry"]: item["seen"] for item in answer["declared"]} == {"gateway": 1, "update": 1, "service": 0}
+
+
+def test_public_profiles_become_policy_files_that_load(corpora: Path, full: bool, tmp_path: Path) -> None:
+    """Every profile with every peer named: the rules are written, the documents load, and nothing is left unbound."""
+    files = sorted((corpora / "policy-corpora").glob("mud-*/**/*.json"))
+    files = [path for path in files if '"from-device-policy"' in path.read_text(encoding="utf-8")]
+    assert len(files) >= 29
+    chosen = files if full else [path for path in files if path.name in ("chromecastMud.json", "bacnet.json")]
+    for path in chosen:
+        case = Case("", "", (1,))
+        directory = tmp_path / path.stem / "policy"
+        directory.parent.mkdir()
+        write_site(directory, case)
+        mud = read_mud(path.read_text(encoding="utf-8"), path.name)
+        permissions, _findings = permissions_of(mud)
+        peers = {peer for item in permissions for peer in item.peers}
+        hosts = [peer.value for peer in peers if peer.kind == "dns"]
+        answer = run_import({
+            **EVERYTHING, "policy_dir": str(directory), "output_dir": str(tmp_path / "out"), "src": str(path), "format": "mud",
+            "segment": "device",
+            "bindings": {str(peer): ["h2", "h3"] for peer in peers if peer.kind not in ("dns", "address")},
+            "resolved": {host: [f"192.0.2.{number % 250 + 1}"] for number, host in enumerate(sorted(hosts))},
+        })  # fmt: skip
+        assert not answer["unbound"] and not answer["gate"], (path.name, answer["gate"])
+        site = load_site(directory).site
+        assert site is not None and answer["rules"], path.name
+        assert {rule.id for rule in site.rules()} == set(answer["rules"])
+        assert {rule.origin for rule in site.rules()} == {"mud"}
