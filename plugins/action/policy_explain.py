@@ -19,6 +19,9 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "protocol": {"type": "str"},
     "port": {"type": "int"},
     "client_port": {"type": "int"},
+    "commit": {"type": "str"},
+    "live": {"type": "bool", "default": False},
+    "targets": {"type": "list", "elements": "str"},
     "today": {"type": "str"},
 }
 
@@ -32,5 +35,6 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Run the step and return its result."""
         result = super().run(tmp, task_vars)
-        result.update(run_action(self, ARGUMENTS, run_explain))
+        variables = task_vars or {}
+        result.update(run_action(self, ARGUMENTS, lambda values: run_explain(values, variables)))
         return result

@@ -12,7 +12,8 @@ short_description: Explain one conversation
 version_added: 1.0.0
 description:
   - Says for one conversation what every enforcement point on its way decides about the opener and the reply, and
-    by which rule, file and line.
+    by which entry, rule, file, line and last commit.
+  - Answers for the working tree, for a commit, or with O(live) also for what the targets hold now.
 author:
   - Segwright contributors (@segwright)
 options:
@@ -47,6 +48,20 @@ options:
     description:
       - The client's port. 49152 where not given.
     type: int
+  commit:
+    description:
+      - Commit, branch or tag whose policy is asked. The working tree where not given. The checkout is only read.
+    type: str
+  live:
+    description:
+      - Whether the lists in force on the targets are read and asked as well.
+    type: bool
+    default: false
+  targets:
+    description:
+      - Inventory names of the targets that are read. The hosts of the play where not given.
+    type: list
+    elements: str
   today:
     description:
       - The date, as V(YYYY-MM-DD), at which expiry is judged. Today where not given.
@@ -70,6 +85,14 @@ EXAMPLES = r"""
     client: pump1
     server: pumpsrv1
     service: mqtt
+
+- name: Was a scanner permitted to store images in the last commit
+  segwright.microseg.policy_explain:
+    policy_dir: policies
+    client: imaging_modalities
+    server: pacs
+    service: dicom
+    commit: HEAD
 """
 
 RETURN = r"""
@@ -77,8 +100,29 @@ permitted:
   description: Whether every enforcing point passes the opener and its reply.
   returned: always
   type: bool
+commit:
+  description: The commit whose policy was asked; C(+dirty) behind it where documents differ; empty without git.
+  returned: always
+  type: str
+live_permitted:
+  description: Whether the lists in force pass the conversation.
+  returned: with O(live)
+  type: bool
+live_points:
+  description: What each list in force says.
+  returned: with O(live)
+  type: list
+  elements: dict
+pairs:
+  description: How many pairs of the two ends' addresses there are, were asked and are permitted, and one that fares otherwise.
+  returned: always
+  type: dict
+path:
+  description: Whether the way is known, why not, and the points that it crosses.
+  returned: always
+  type: dict
 points:
-  description: What each list says.
+  description: What each list says, with entry, text, rule, file, line and last commit.
   returned: always
   type: list
   elements: dict

@@ -1,0 +1,54 @@
+"""One conversation explained: entry, rule, file, line and last commit, for the working tree and for a commit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.commits import commit_named
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.explain import run_explain
+from tests.unit.steps.test_commits import checkout  # noqa: F401  (a fixture)
+
+ASKED = {
+    "client": "infusion_pumps",
+    "server": "pump_servers",
+    "service": "mqtt",
+    "today": "2026-11-23",
+    "diff_mode": False,
+}
+
+
+def test_a_permit_names_entry_rule_line_and_last_commit(checkout: Path) -> None:  # noqa: F811
+    made = run_explain({**ASKED, "policy_dir": checkout})
+    commit = commit_named(checkout, "HEAD")
+    assert made["permitted"] and made["path"]["known"] and made["pairs"]["permitted"] == made["pairs"]["all"] > 0
+    by_point = {item["point"]: item for item in made["points"]}
+    assert (
+        set(by_point)
+        == {"fw1", "ise-dacl"}
+        == {item["point_id"] for item in made["path"]["crossings"] if item["sees"] == "yes"}
+    )
+    for item in by_point.values():
+        assert item["rule"] == "infusion_pumps-to-pump_servers-mqtt"
+        assert item["file"] == "clinical/infusion_pumps.yml" and item["file_line"] > 1 and item["last_commit"] == commit
+        assert item["entry"] > 0 and ("permit" in item["text"] or "accept" in item["text"])
+
+
+def test_a_commit_and_the_working_tree_may_differ(checkout: Path) -> None:  # noqa: F811
+    file = checkout / "clinical" / "infusion_pumps.yml"
+    file.write_text(file.read_text().replace("services: [mqtt]", "services: [https]"))
+    workflows = checkout / "workflows.yml"
+    before = run_explain({**ASKED, "policy_dir": checkout, "commit": "trunk"})
+    after = run_explain({**ASKED, "policy_dir": checkout})
+    assert workflows.exists() and before["permitted"] and not after["permitted"]
+    assert before["commit"] == commit_named(checkout, "trunk") and after["commit"].endswith("+dirty")
+    assert all(item["last_commit"] == before["commit"] for item in before["points"] if item["file"])
+    assert "denied by" in after["summary"]
+
+
+def test_what_cannot_be_resolved_is_a_finding(checkout: Path) -> None:  # noqa: F811
+    for change in ({"client": "nobody"}, {"commit": "nothere"}, {"service": "none"}):
+        with pytest.raises(FindingError):
+            run_explain({**ASKED, "policy_dir": checkout, **change})
