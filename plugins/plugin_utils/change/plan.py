@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -197,6 +197,11 @@ def build_plan(
         dict(effect or {}),
     )
     return _with_id(draft)
+
+
+def with_effect(plan: Plan, effect: Mapping[str, Any]) -> Plan:
+    """Return the plan with another effect, and the id that goes with it."""
+    return _with_id(replace(plan, effect=dict(effect)))
 
 
 def left_out(targets: Mapping[str, Target], desired: Sequence[DesiredTarget]) -> list[Finding]:

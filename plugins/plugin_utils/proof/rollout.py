@@ -460,4 +460,4 @@ def _effect(change: _Change) -> str:
         was = (seen - old.may_see) | (seen & old.may_pass)
         will = (seen - new.may_see) | (seen & new.may_pass)
         gains, loses = gains or bool(will - was), loses or bool(was - will)
-    return REPLACE if gains and loses else WIDEN if gains else NARROW if loses else WIDEN
+    return REPLACE if gains and loses else WIDEN if gains else NARROW if loses else ""

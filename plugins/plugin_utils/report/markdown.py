@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.cuts import split_cuts
+from ansible_collections.segwright.microseg.plugins.plugin_utils.report.gate import rollout_lines
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.text import (
     code,
     counted,
@@ -114,6 +115,26 @@ def propose_markdown(result: Mapping[str, Any]) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
+def _meaning(effect: Mapping[str, Any]) -> list[str]:
+    """Return what a plan changes for all packets, and the order in which its lists are swapped."""
+    meaning, rollout = effect.get("meaning") or {}, effect.get("rollout") or {}
+    lines: list[str] = []
+    if meaning:
+        lines += ["## What changes, for all packets", "", f"{md(meaning['sentence'])}.", ""]
+        rows = [
+            [md(r["change"]), md(r["client"]), md(r["server"]), code(r["service"]), code(", ".join(r["points"]))]
+            for r in meaning["rows"][:CUT_LIMIT]
+        ]
+        lines += [md_table(("change", "client", "server", "service", "at"), rows), ""] if rows else []
+        left = max(0, len(meaning["rows"]) - CUT_LIMIT) + meaning["left_out"]
+        lines += [f"... and {left} more.", ""] if left else []
+    if rollout.get("steps"):
+        safe = "no mix of old and new lists on the way cuts what goes on or opens what is forbidden"
+        state = safe if rollout["safe"] else "**some mix of old and new lists is not safe**"
+        lines += ["## Order of the lists", "", f"{state}.", "", *rollout_lines(rollout), ""]
+    return lines
+
+
 def plan_markdown(plan: Mapping[str, Any]) -> str:
     """Return a plan as text and as effect."""
     lines = [
@@ -125,6 +146,7 @@ def plan_markdown(plan: Mapping[str, Any]) -> str:
     effect = plan.get("effect") or {}
     if effect.get("sentence"):
         lines += [f"**Effect:** {md(effect['sentence'])}. Reach: {md(effect.get('reach', ''))}.", ""]
+    lines += _meaning(effect)
     if effect.get("seen_cut"):
         lines += ["## Recorded conversations that would be cut", ""] + _cut_tables(effect["seen_cut"])
     for target in plan["targets"]:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import sha256_of_file, write_atomic
@@ -18,12 +18,17 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan imp
     build_plan,
     left_out,
     snapshot_all,
+    with_effect,
     write_plan,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import Compiled
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import Compiled, PointList
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.naming import owned_name
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.noise import limits_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.effective import effective_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.impact import impact
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.meaning import change_of_meaning
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.rollout import State, order_of_rollout
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.html import plan_html
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.markdown import plan_markdown
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.view import site_view
@@ -46,17 +51,20 @@ def run_plan(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str, 
         raise FindingError(*errors_of(gate.findings))
     with connected(values, variables, hosts_of(gate.compiled.targets)) as targets:
         snapshots = snapshot_all(targets, gate.compiled.targets)
-        plan = build_plan(
+        draft = build_plan(
             targets,
             gate.compiled.targets,
             snapshots,
             policy_commit=commit,
             members_sha256=members_sha256(paths),
-            effect=effect_of(gate.site, gate.compiled, snapshots, paths, values.get("engine") or ""),
             prune=bool(values.get("prune")),
             pending=pushes_pending(paths.journal),
         )
-        warnings = [*gate.findings, *left_out(targets, gate.compiled.targets)]
+        site = effective_site(gate.site)
+        effect = effect_of(site, gate.compiled, snapshots, paths, values.get("engine") or "")
+        more, found = meaning_of(site, gate.compiled, snapshots, draft)
+        plan = with_effect(draft, {**effect, **more})
+        warnings = [*gate.findings, *left_out(targets, gate.compiled.targets), *found]
     _write(paths, plan, gate.site)
     return _answer(values, plan, warnings, paths)
 
@@ -79,6 +87,32 @@ def effect_of(
         recorded_history(paths.data, engine=engine, limits=limits_of(site.learning)),
     )
     return {**made.as_dict(), "sentence": made.sentence()}
+
+
+def meaning_of(
+    site: Site, compiled: Compiled, snapshots: Mapping[str, Snapshot], plan: Plan
+) -> tuple[dict[str, Any], list[Finding]]:
+    """Return what the change means for all packets, and whether every mix of old and new lists within each phase of the plan is safe."""
+    read = tuple(listing for listing in compiled.lists if listing.host in snapshots)
+    before, after = State(site, tuple(lists_in_force(read, snapshots))), State(site, read)
+    meaning = change_of_meaning(before, after)
+    rollout, findings = order_of_rollout(before, after, phases_of(plan, read))
+    return {"meaning": meaning.as_dict(), "rollout": rollout.as_dict()}, findings
+
+
+def phases_of(plan: Plan, lists: Sequence[PointList]) -> dict[tuple[str, str], int]:
+    """Return the phase in which each list is in force as planned: the last one with a step on what carries it."""
+    found: dict[tuple[str, str], int] = {}
+    for listing in lists:
+        own = {listing.name}
+        if listing.kind == "sgacl":
+            own.add(f"{owned_name(listing.segment)}-{owned_name(listing.peer)}")
+        for step in plan.operations():
+            names = {step.name, str((step.after or step.before or {}).get("access_list", ""))}
+            if step.target == listing.host and names & own:
+                key = (listing.point, listing.name)
+                found[key] = max(found.get(key, 0), step.phase)
+    return found
 
 
 def _write(paths: Paths, plan: Plan, site: Site) -> None:
