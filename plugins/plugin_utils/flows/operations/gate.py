@@ -178,6 +178,7 @@ class FlowGate:
         self.engine.define("daily", f"SELECT * FROM every_day d WHERE {queries.MOVED}", keep=True)
         self._ready.add("daily")
         self.bind(intervals)
+        self._bound()
         return steady, self.ask(queries.replayed("bound", devices=True))
 
     def distinct(self) -> Any:
