@@ -179,6 +179,16 @@ def _decide(connection: Any) -> None:
     confidence = (
         "CASE method " + " ".join(f"WHEN {number} THEN {value}" for number, value in enumerate(CONFIDENCE)) + " END"
     )
+    # Without hints, which is usual, asking for them would be half of what this costs.
+    given = connection.execute("SELECT count(*) FROM hints").fetchall()[0][0]
+    hinted = {
+        end: f"""EXISTS (SELECT 1 FROM hints h WHERE h.protocol = d.protocol AND d.{end}_port BETWEEN h.first AND h.last
+                    AND d.{end}_hi BETWEEN h.first_hi AND h.last_hi
+                    AND (h.first_hi < h.last_hi OR d.{end}_lo BETWEEN h.first_lo AND h.last_lo))"""
+        if given
+        else "false"
+        for end in "ab"
+    }
     connection.execute(
         f"""
         CREATE TABLE oriented AS
@@ -189,12 +199,7 @@ def _decide(connection: Any) -> None:
                     ELSE ka.known_rank END AS a_rank,
                 CASE WHEN kb.known_rank = 0 AND d.b_port >= {EPHEMERAL} AND ka.known_rank IS NOT NULL AND d.a_port < 1024 THEN ka.known_rank
                     ELSE kb.known_rank END AS b_rank,
-                EXISTS (SELECT 1 FROM hints h WHERE h.protocol = d.protocol AND d.a_port BETWEEN h.first AND h.last
-                    AND d.a_hi BETWEEN h.first_hi AND h.last_hi
-                    AND (h.first_hi < h.last_hi OR d.a_lo BETWEEN h.first_lo AND h.last_lo)) AS a_hint,
-                EXISTS (SELECT 1 FROM hints h WHERE h.protocol = d.protocol AND d.b_port BETWEEN h.first AND h.last
-                    AND d.b_hi BETWEEN h.first_hi AND h.last_hi
-                    AND (h.first_hi < h.last_hi OR d.b_lo BETWEEN h.first_lo AND h.last_lo)) AS b_hint,
+                {hinted["a"]} AS a_hint, {hinted["b"]} AS b_hint,
                 p.a_first, coalesce(p.earlier, 0) AS earlier
             FROM direct d
             LEFT JOIN endpoints ea ON (ea.hi, ea.lo, ea.port, ea.protocol) = (d.a_hi, d.a_lo, d.a_port, d.protocol)

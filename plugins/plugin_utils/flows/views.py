@@ -90,7 +90,7 @@ class DayViews:
         for path, groups in self.groups.items():
             with parquet.ParquetFile(path, read_dictionary=texts) as opened:
                 for group, _rows in groups:
-                    table = opened.read_row_group(group, columns=wanted)
+                    table = opened.read_row_group(group, columns=wanted, use_threads=False)
                     start, end = (table.column(name).to_numpy() for name in ("start_us", "end_us"))
                     inside = (start < self.last) & (end >= self.first)
                     yield table if inside.all() else table.filter(pa.array(inside))

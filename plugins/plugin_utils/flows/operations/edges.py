@@ -153,7 +153,7 @@ class Streamed:
                     yield from self._group(opened, group)
 
     def _group(self, opened: Any, group: int) -> Iterator[Any]:
-        table = opened.read_row_group(group, columns=list(NEEDED))
+        table = opened.read_row_group(group, columns=list(NEEDED), use_threads=False)
         values = {name: table.column(name).to_numpy() for name in (*ENDS, "protocol", "server_port", *COUNTED)}
         client = self.settled.codes(values["client_hi"], values["client_lo"])
         server = self.settled.codes(values["server_hi"], values["server_lo"])
