@@ -70,6 +70,7 @@ def targets(made: dict[str, Any]) -> list[dict[str, Any]]:
         "nfcapd_import_records_per_cpu_second": 2_000_000,
         "nfcapd_import_times_nfdump_csv": 10,
         "pcap_packets_per_cpu_second": 1_000_000,
+        "pcap_to_rollup_packets_per_cpu_second": 1_000_000,
     }
     return [at_least(name, made[name], limit) for name, limit in limits.items() if name in made]
 

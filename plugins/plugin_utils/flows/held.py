@@ -23,6 +23,8 @@ pa = guarded("pyarrow")
 ROWS_IN_MEMORY = 4_000_000
 ROWS_AT_ONCE = 1 << 19
 PIECE = 1 << 16
+# Into how many parts stored records fall.
+PARTS = 256
 TEXTS = ("exporter", "source")
 ENDS = tuple((f"{end}_hi", f"{end}_lo", f"{end}_port") for end in ("source", "target"))
 SQL_TYPES = {
@@ -83,11 +85,10 @@ class HeldRecords:
             yield from pieces(tables)
             return
         self._store()
-        parts = self.count // (self.limit // 4) + 1
-        ends = ", ".join(f"({', '.join(end)})" for end in ENDS)
-        low, high = (f"hash({name}({ends}))" for name in ("least", "greatest"))
+        parts = min(PARTS, self.count // (self.limit // 4) + 1)
         for number in range(parts):
-            rows = f"SELECT * FROM records WHERE xor({low}, {high}) % {parts} = {number}"
+            first, last = number * PARTS // parts, (number + 1) * PARTS // parts - 1
+            rows = f"SELECT * EXCLUDE (part) FROM records WHERE part BETWEEN {first} AND {last}"
             yield from pieces([self.connection.sql(rows).to_arrow_table()])
         self.connection.execute("DROP TABLE records")
 
@@ -98,12 +99,23 @@ class HeldRecords:
         """Move what is in memory to the table; many small insertions take four times as long as one."""
         if not self.stored:
             create_records(self.connection)
+            self.connection.execute("ALTER TABLE records ADD COLUMN part UTINYINT")
             self.stored = True
-        if self.tables:
-            self.connection.register("batch", self._whole())
-            self.connection.execute("INSERT INTO records SELECT * FROM batch")
-            self.connection.unregister("batch")
-            self.tables = []
+        while self.tables:
+            some, rows = [], 0
+            while self.tables and rows < ROWS_AT_ONCE:
+                some.append(self.tables.pop(0))
+                rows += some[-1].num_rows
+            self._insert(pa.concat_tables(some))
+
+    def _insert(self, whole: Any) -> None:
+        marks = _marks({name: whole.column(name).to_numpy() for end in ENDS for name in end}, whole.num_rows)
+        part = (marks % np.uint64(PARTS)).astype(np.uint8)
+        order = np.argsort(part, kind="stable")
+        # In the order of parts, so that reading some of them need not read all.
+        self.connection.register("batch", whole.append_column("part", pa.array(part)).take(pa.array(order)))
+        self.connection.execute("INSERT INTO records SELECT * FROM batch")
+        self.connection.unregister("batch")
 
 
 def pieces(tables: Sequence[Any]) -> Iterator[dict[str, Any]]:
@@ -136,7 +148,8 @@ def _split(table: Any, parts: int, codes: dict[str, dict[str, int]]) -> Iterator
     if parts == 1:
         yield {**columns, "count": count} if count else {}
         return
-    part = _marks(columns, count) % np.uint64(parts)
+    # Other bits than those that stored records were parted by.
+    part = (_marks(columns, count) >> np.uint64(8)) % np.uint64(parts)
     order = np.argsort(part.astype(np.uint8 if parts <= 256 else np.uint16), kind="stable")
     sizes = np.bincount(part.astype(np.int64), minlength=parts)
     ends = np.cumsum(sizes)

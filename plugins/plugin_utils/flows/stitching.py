@@ -22,7 +22,12 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.conversat
     Conversations,
     conversations,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.held import HeldRecords, create_records, pieces
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.held import (
+    ROWS_AT_ONCE,
+    HeldRecords,
+    create_records,
+    pieces,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.records import FROM_EXPORTER
 
 __all__ = ["Silences", "create_records", "stitch"]
@@ -99,25 +104,35 @@ def stitch(connection: Any, silences: Silences | None = None, held: HeldRecords 
     stored = held is not None and held.stored
     made: dict[str, list[Any]] = {"wholes": [], "parts": []}
     kept = []
-    count = 0
+    count = waiting = 0
     for piece in given:
         found = conversations(piece, limits)
         for name, table in (("wholes", wholes_table(found, count)), ("parts", parts_table(found, count))):
-            if not stored:
-                made[name].append(table)
-            else:
-                connection.register("piece", table)
-                connection.execute(
-                    f"{'INSERT INTO' if count else 'CREATE TABLE'} {name} {'' if count else 'AS'} SELECT * FROM piece"
-                )
-                connection.unregister("piece")
+            made[name].append(table)
+        count += len(found.wholes["start_us"])
         if not stored:
             kept.append(found)
-        count += len(found.wholes["start_us"])
-    if not stored:
+            continue
+        waiting += len(found.whole_of)
+        if waiting >= ROWS_AT_ONCE:
+            _store(connection, made)
+            waiting = 0
+    if stored:
+        _store(connection, made)
+    else:
         for name, tables in made.items():
             connection.register(name, pa.concat_tables([schema_of(name).empty_table(), *tables]))
     return kept
+
+
+def _store(connection: Any, made: dict[str, list[Any]]) -> None:
+    """Move what waits to tables; many small insertions take several times as long as one."""
+    for name, tables in made.items():
+        connection.register("waiting", pa.concat_tables([schema_of(name).empty_table(), *tables]))
+        connection.execute(f"CREATE TABLE IF NOT EXISTS {name} AS SELECT * FROM waiting LIMIT 0")
+        connection.execute(f"INSERT INTO {name} SELECT * FROM waiting")
+        connection.unregister("waiting")
+        tables.clear()
 
 
 def wholes_table(found: Conversations, first: int) -> Any:
