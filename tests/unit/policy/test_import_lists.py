@@ -67,13 +67,13 @@ def permissions(site: Site, segment: str) -> set[Any]:
 
 @pytest.mark.parametrize("pack", ["hospital", "plant"])
 def test_a_compiled_list_imported_into_an_empty_site_gives_its_rules_and_no_difference(
-    pack: str, tmp_path: Path
+    pack: str, full: bool, tmp_path: Path
 ) -> None:
     whole = site_of(begin(pack, tmp_path / "whole", rules=True))
     empty = begin(pack, tmp_path / "empty", rules=False)
     checked = 0
     for listing in compile_site(whole).lists:
-        if listing.kind != "dacl":
+        if listing.kind != "dacl" or (not full and checked == 4):
             continue
         directory = tmp_path / f"one-{listing.segment}"
         shutil.copytree(empty, directory)
@@ -88,7 +88,7 @@ def test_a_compiled_list_imported_into_an_empty_site_gives_its_rules_and_no_diff
         again = do_import(directory, format="dacl", segment=listing.segment, content=rendered(listing))
         assert not again["changed"] and again["difference"]["equal"]
         checked += 1
-    assert checked >= 7
+    assert checked >= (7 if full else 4)
 
 
 def test_a_cell_is_imported_with_its_two_ends(tmp_path: Path) -> None:
