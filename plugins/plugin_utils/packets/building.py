@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets import nodes as nd
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
@@ -52,16 +53,19 @@ def end_of(nodes: nd.Nodes, condition: str, outcome: int) -> int:
 def live_boxes(entries: Sequence[Entry]) -> Iterator[tuple[tuple[bool, str], Sequence[Box]]]:
     """Yield (action, condition) and boxes of each entry, without boxes that one earlier entry between any addresses covers."""
     wide: list[tuple[bool, _Rest]] = []
-    known: dict[_Rest, tuple[int, int]] = {}  # rest of a box: how many wide ones were looked at, how far they reach
+    known: dict[
+        tuple[Any, ...], tuple[int, int]
+    ] = {}  # rest of a box: how many wide ones were looked at, how far they reach
 
     def reach_over(rest: _Rest) -> int:
         """Return 2 where a wide box covers the rest for all addresses, 1 where for IPv4 only, else 0."""
-        looked, reach = known.get(rest, (0, 0))
+        key = tuple([values.pairs for values in rest])
+        looked, reach = known.get(key, (0, 0))
         if looked < len(wide) and reach < 2:
             for everywhere, other in wide[looked:]:
                 if reach < 1 + everywhere and all(a is b or a.covers(b) for a, b in zip(other, rest, strict=True)):
                     reach = 1 + everywhere
-            known[rest] = len(wide), reach
+            known[key] = len(wide), reach
         return reach
 
     for entry in entries:

@@ -59,11 +59,12 @@ def compare(first: FirstMatchList, second: FirstMatchList, space: PacketSpace | 
     matches none of those is decided by the same common entry in both (facts/policy.md section 6 items 7 and 8).
     """
     space = space or PacketSpace()
-    space.make_room_for(first, second)
+    space.make_room(box for source in (first, second) for entry in source.entries for box in entry.boxes)
     if first.default_permit == second.default_permit and max(len(first.entries), len(second.entries)) >= LOCAL_FROM:
         changed = _changed_entries(first.entries, second.entries)
         if len(changed) <= min(LOCAL_LIMIT, LOCAL_SHARE * max(len(first.entries), len(second.entries))):
             return _compare_inside([box for entry in changed for box in entry.boxes], first, second, space)
+    space.make_room_for(first, second)
     return _difference(verdicts(space, first), verdicts(space, second))
 
 

@@ -20,6 +20,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.buildin
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.enumeration import boxes_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.layout import Layout
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import (
     FIELDS,
     Box,
@@ -36,8 +37,8 @@ TAGS = (FIELDS.index("destination_group"), FIELDS.index("source_group"))
 class PacketSpace:
     """Where the sets of one job live. Take a fresh one for each job: nothing is ever forgotten in it.
 
-    A mask with very many holes, once it turns up, cuts the address levels of the whole space (``layout``): sets made before go on
-    to mean the same, they are moved when they are next used.
+    A mask with very many holes or a long list, once it turns up, cuts the address levels of the whole space (``layout``): sets made
+    before go on to mean the same, they are moved when they are next used.
     """
 
     def __init__(self) -> None:
@@ -47,15 +48,18 @@ class PacketSpace:
 
     def make_room(self, boxes: Iterable[Box]) -> None:
         """Cut the address levels where masks of the boxes need it. Roots read from sets before are not good afterwards."""
-        layout = self.nodes.layout.refined(boxes)
+        self._refine(self.nodes.layout.refined(boxes))
+
+    def _refine(self, layout: Layout) -> None:
         if layout is not self.nodes.layout:
             old, (self.nodes, move) = self.nodes, refined(self.nodes, layout)
             self._possible = move(self._possible)
             self._moves.append((old, move))
 
     def make_room_for(self, *sources: FirstMatchList) -> None:
-        """Do the same for the boxes of lists."""
-        self.make_room(box for source in sources for entry in source.entries for box in entry.boxes)
+        """Do the same for the boxes of lists; long ones also get the cuts that make them fast."""
+        boxes = [box for source in sources for entry in source.entries for box in entry.boxes]
+        self._refine(self.nodes.layout.refined(boxes).quick(boxes))
 
     def moved(self, nodes: nd.Nodes, root: int) -> int:
         """Return the root in the present table of a diagram in one that the space has had."""
@@ -310,10 +314,7 @@ class Decisions:
         """Return the packets that the entry decides, where conditions stand: may decide."""
         wanted = nd.FIRST_ENTRY - index
         nodes = self.space.nodes
-        root = nodes.terminals_changed(
-            self.root, lambda end: nd.MEMBER if wanted in nodes.outcomes(end) else nd.NOTHING
-        )
-        return PacketSet(self.space, root)
+        return PacketSet(self.space, nodes.members(nd.MEMBER, self.root, lambda end: wanted in nodes.outcomes(end)))
 
     def within(self, packets: PacketSet) -> Local:
         """Return which entries decide, or with conditions may decide, the packets of a set."""
@@ -325,25 +326,25 @@ class Decisions:
     def within_boxes(self, boxes: Iterable[Box]) -> Local:
         """Return the same for the packets of boxes that hold possible packets only, without building their diagram."""
         chosen = tuple(boxes)
-        if not self.space.nodes.layout.is_plain or any(box.destination.masked or box.source.masked for box in chosen):
-            return self.within(self.space.from_boxes(chosen))
+        self.space.make_room(chosen)
         nodes = self.space.nodes
-        ends = {end for box in chosen for end in nodes.ends_within(self.root, box.sets())}
+        regions = tuple(nodes.from_box(box) for box in chosen)
+        ends = {end for region in regions for end in nodes.ends_within(self.root, region)}
         found = {index for end in ends if end <= nd.FIRST_ENTRY for index in self._indices(end)}
-        return Local(nodes, self.root, tuple(sorted(found)), chosen)
+        return Local(nodes, self.root, tuple(sorted(found)), regions)
 
 
 @dataclass(frozen=True)
 class Local:
     """The entries that decide some packets: ``indices`` rising, and a witness of each on demand.
 
-    ``boxes``: the packets are those of the diagram inside them; none: all that it decides.
+    ``regions``: the packets are those of the diagram inside these sets; none: all that it decides.
     """
 
     nodes: nd.Nodes
     root: int
     indices: tuple[int, ...]
-    boxes: tuple[Box, ...] = ()
+    regions: tuple[int, ...] = ()
 
     def witness(self, index: int) -> Packet:
         """Return one of the packets that the entry decides; ``index`` is one of ``indices``."""
@@ -352,9 +353,9 @@ class Local:
         def is_wanted(end: int) -> bool:
             return wanted in self.nodes.outcomes(end)
 
-        for box in self.boxes:
-            if any(is_wanted(end) for end in self.nodes.ends_within(self.root, box.sets())):
-                return Packet(*ordinary_values(self.nodes, self.root, is_wanted, box.sets()))
+        for region in self.regions:
+            if any(is_wanted(end) for end in self.nodes.ends_within(self.root, region)):
+                return Packet(*ordinary_values(self.nodes, self.root, is_wanted, region))
         return Packet(*ordinary_values(self.nodes, self.root, is_wanted))
 
 
@@ -375,7 +376,7 @@ def leaf(nodes: nd.Nodes, root: int, packet: Packet) -> int:
 class Verdicts:
     """What a list surely permits, and what depends on conditions that are not modelled; everything else it surely denies.
 
-    ``diagram`` is that of both, with chains as terminals.
+    ``diagram`` is that of both, with chains as terminals; without conditions the permitted packets.
     """
 
     permitted: PacketSet
@@ -392,14 +393,13 @@ def verdicts(space: PacketSpace, source: FirstMatchList) -> Verdicts:
     """Return what the list permits, surely or under conditions."""
     space.make_room_for(source)
     nodes = space.nodes
-    root = space.clipped(action_diagram(nodes, source))
-    passed = PacketSet(space, nodes.terminals_changed(root, lambda end: nd.MEMBER if end == nd.MEMBER else nd.NOTHING))
-    diagram = PacketSet(space, root)
+    whole, everything = action_diagram(nodes, source), space.everything.root
+    passed = PacketSet(space, nodes.members(everything, whole, lambda end: end == nd.MEMBER))
     if not source.is_conditional:
-        return Verdicts(passed, space.empty, diagram)
+        return Verdicts(passed, space.empty, passed)
     # Both outcomes occur in every chain that is left at the end of a list: others were simplified away.
-    open_ = nodes.terminals_changed(root, lambda end: nd.MEMBER if end <= nd.FIRST_CHAIN else nd.NOTHING)
-    return Verdicts(passed, PacketSet(space, open_), diagram)
+    open_ = nodes.members(everything, whole, lambda end: end <= nd.FIRST_CHAIN)
+    return Verdicts(passed, PacketSet(space, open_), PacketSet(space, space.clipped(whole)))
 
 
 def permitted(space: PacketSpace, source: FirstMatchList) -> PacketSet:

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets import placing
-from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet, Pair
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import Pair
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.layout import ORDER, PLAIN, Layout
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.masks import MaskedSet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Box
@@ -100,9 +100,22 @@ class Nodes:
                 return NOTHING
         return child
 
-    def test(self, level: int, pairs: Iterable[Pair], child: int) -> int:
+    def one_range(self, level: int, low: int, high: int, child: int) -> int:
+        """Return the node that leads from one range of a level to the child, from elsewhere to NOTHING."""
+        maximum = self.layout.levels[level].maximum
+        if child == NOTHING or low > maximum:
+            return NOTHING
+        if high >= maximum:
+            return self._shared(level, [low - 1, maximum], [NOTHING, child]) if low else child
+        if low:
+            return self._shared(level, [low - 1, high, maximum], [NOTHING, child, NOTHING])
+        return self._shared(level, [high, maximum], [child, NOTHING])
+
+    def test(self, level: int, pairs: Sequence[Pair], child: int) -> int:
         """Return the node that leads from sorted, disjoint ranges of a level to the child, from elsewhere to NOTHING."""
         maximum = self.layout.levels[level].maximum
+        if len(pairs) == 1:
+            return self.one_range(level, *pairs[0], child)
         bounds: list[int] = []
         children: list[int] = []
         at = 0
@@ -280,20 +293,24 @@ class Nodes:
                 j += 1
         return tuple(bounds), children
 
-    def terminals_changed(self, root: int, change: Callable[[int], int]) -> int:
-        """Return the diagram with every terminal replaced."""
-        memory: dict[int, int] = {}
+    def members(self, region: int, root: int, wanted: Callable[[int], bool]) -> int:
+        """Return the set of what in a region, a set, leads to wanted terminals."""
+        memory: dict[tuple[int, int], int] = {}
 
-        def walk(node: int) -> int:
+        def walk(inside: int, node: int) -> int:
+            if inside == NOTHING:
+                return NOTHING
             if node < 0:
-                return change(node)
-            found = memory.get(node)
-            if found is None:
-                found = self.node(self.level[node], self.bounds[node], [walk(child) for child in self.children[node]])
-                memory[node] = found
-            return found
+                return inside if wanted(node) else NOTHING
+            if inside < 0:
+                found = memory.get((inside, node))
+                if found is None:
+                    children = [walk(inside, child) for child in self.children[node]]
+                    found = memory[inside, node] = self.node(self.level[node], self.bounds[node], children)
+                return found
+            return self._apply(inside, node, memory, walk)
 
-        return walk(root)
+        return walk(region, root)
 
     def reachable(self, root: int) -> Iterator[int]:
         """Yield every node and terminal below the root once, the root included."""
@@ -315,33 +332,51 @@ class Nodes:
             yield low, bound, child
             low = bound + 1
 
-    def ranges_within(self, node: int, values: IntervalSet) -> Iterator[tuple[int, int, int]]:
-        """Yield (low, high, child) of an inner node inside a set of values."""
-        bounds, children = self.bounds[node], self.children[node]
-        for low, high in values.pairs:
+    def branches(self, node: int, region: int, level: int) -> Iterator[tuple[int, int, int, int]]:
+        """Yield (low, high, child, child of the region) of a level for values inside a set; neither tests a level above."""
+        tests = node >= 0 and self.level[node] == level
+        if region < 0 or self.level[region] != level:
+            ranges = self.ranges(node) if tests else [(0, self.layout.levels[level].maximum, node)]
+            for low, high, child in ranges:
+                yield low, high, child, region
+            return
+        for low, high, inner in self.ranges(region):
+            if inner == NOTHING:
+                continue
+            if not tests:
+                yield low, high, node, inner
+                continue
+            bounds, children = self.bounds[node], self.children[node]
             place = bisect_left(bounds, low)
             while low <= high:
-                yield low, min(high, bounds[place]), children[place]
+                yield low, min(high, bounds[place]), children[place], inner
                 low = bounds[place] + 1
                 place += 1
 
-    def ends_within(self, root: int, sets: Sequence[IntervalSet]) -> set[int]:
-        """Return the terminals that packets of a box lead to; much cheaper than the diagram of the intersection.
-
-        ``sets``: in the order of ``FIELDS``. Only for the plain layout: elsewhere a level is no field.
-        """
-        seen = {root}
-        stack = [root]
+    def ends_within(self, root: int, region: int) -> set[int]:
+        """Return the terminals that packets of a set lead to; much cheaper than the diagram of the intersection."""
+        seen = {(root, region)}
+        stack = [(root, region)]
         while stack:
-            node = stack.pop()
-            if node >= 0:
-                bounds, children = self.bounds[node], self.children[node]
-                for low, high in sets[self.field[self.level[node]]].pairs:
-                    first = bisect_left(bounds, low)
-                    new = set(children[first : bisect_left(bounds, high, first) + 1]) - seen
-                    seen |= new
-                    stack += new
-        return {node for node in seen if node < 0}
+            node, inside = stack.pop()
+            if node < 0:
+                continue
+            bounds, children = self.bounds[node], self.children[node]
+            new: set[tuple[int, int]] = set()
+            if inside < 0 or self.level[inside] > self.level[node]:
+                new = {(child, inside) for child in children}
+            else:
+                tests = self.level[inside] == self.level[node]
+                for low, high, inner in self.ranges(inside):
+                    if inner != NOTHING and tests:
+                        first = bisect_left(bounds, low)
+                        new.update([(child, inner) for child in children[first : bisect_left(bounds, high, first) + 1]])
+                    elif inner != NOTHING:
+                        new.add((node, inner))
+            new -= seen
+            seen |= new
+            stack += new
+        return {node for node, _inside in seen if node < 0}
 
     def balanced(self, parts: list[int]) -> int:
         """Return ``first`` over the parts in order, as a balanced tree (3 to 7 times faster, facts/policy.md section 5 b1)."""

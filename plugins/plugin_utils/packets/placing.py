@@ -18,9 +18,13 @@ if TYPE_CHECKING:
 
 
 def in_pieces(
-    nodes: Nodes, levels: Sequence[int], pairs: Iterable[Pair], child: int, allowed: Sequence[Iterable[Pair]] = ()
+    nodes: Nodes, levels: Sequence[int], pairs: Sequence[Pair], child: int, allowed: Sequence[Sequence[Pair]] = ()
 ) -> int:
     """Return the test of a field that is cut into levels: the ranges, and of each level only what is ``allowed``."""
+    if len(pairs) == 1 and not allowed:
+        found = _one_range(nodes, levels, *pairs[0], child)
+        if found is not None:
+            return found
     if len(levels) == 1:
         inside = IntervalSet(tuple(pairs))
         return nodes.test(
@@ -54,6 +58,21 @@ def in_pieces(
         left = IntervalSet(tuple(allowed[0]))
         pieces = [(p, end) for pair, end in pieces for p in left.intersect(IntervalSet((pair,))).pairs]
     return by_ranges(nodes, levels[0], pieces)
+
+
+def _one_range(nodes: Nodes, levels: Sequence[int], low: int, high: int, child: int) -> int | None:
+    """Return the test of a range of which at most one level is not a single value or all of them, such as a prefix; else None."""
+    for level in reversed(levels):
+        _field, _shift, maximum = nodes.layout.levels[level]
+        width = maximum.bit_length()
+        if low >> width == high >> width or level == levels[0]:
+            child = nodes.one_range(
+                level, low & maximum, min(high, maximum) if level == levels[0] else high & maximum, child
+            )
+        elif low & maximum or high & maximum != maximum:
+            return None
+        low, high = low >> width, high >> width
+    return child
 
 
 def by_ranges(nodes: Nodes, level: int, pieces: Iterable[tuple[Pair, int]]) -> int:

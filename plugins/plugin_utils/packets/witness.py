@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets import nodes as nd
-from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import FIELD_MAXIMUM, IntervalSet
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import FIELD_MAXIMUM
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.layout import Level
 
 # Tried in this order before the smallest value is taken. An opening SYN shows more than an ACK, a client port more than 0.
@@ -32,40 +32,33 @@ def is_member(terminal: int) -> bool:
 
 
 def ordinary_values(
-    nodes: nd.Nodes, root: int, wanted: Callable[[int], bool] = is_member, sets: Sequence[IntervalSet] | None = None
+    nodes: nd.Nodes, root: int, wanted: Callable[[int], bool] = is_member, region: int = nd.MEMBER
 ) -> list[int]:
     """Return field values of one packet that leads from the root to a wanted terminal; the root must lead to one.
 
-    ``sets``: the fields of a box in which to stay, in a plain layout.
+    ``region``: a set in which to stay; the root must lead to a wanted terminal inside it.
     """
-    levels = nodes.layout.levels
-    everywhere = [IntervalSet(((0, level.maximum),)) for level in levels]
-    inside = [sets[level.field] for level in levels] if sets else everywhere
-    known: dict[int, bool] = {}
+    known: dict[tuple[int, int], bool] = {}
 
-    def leads(node: int) -> bool:
-        """Return whether some packet leads from the node to a wanted terminal; every inner node is looked at once."""
+    def leads(node: int, inside: int) -> bool:
+        """Return whether some packet leads from the node to a wanted terminal; every pair is looked at once."""
         if node < 0:
             return wanted(node)
-        found = known.get(node)
+        found = known.get((node, inside))
         if found is None:
-            found = known[node] = any(
-                leads(child) for _low, _high, child in nodes.ranges_within(node, inside[nodes.level[node]])
+            level = nodes.level[node] if inside < 0 else min(nodes.level[node], nodes.level[inside])
+            found = known[node, inside] = any(
+                leads(child, inner) for _low, _high, child, inner in nodes.branches(node, inside, level)
             )
         return found
 
     values = [0] * len(_FIELDS)
-    node = root
-    for number, level in enumerate(levels):
-        tested = node >= 0 and nodes.level[node] == number
-        if tested:
-            ranges = [(low, high) for low, high, child in nodes.ranges_within(node, inside[number]) if leads(child)]
-        else:
-            ranges = list(inside[number].pairs)
-        digit = _pick(level, ranges, values)
+    node, inside = root, region
+    for number, level in enumerate(nodes.layout.levels):
+        ranges = [branch for branch in nodes.branches(node, inside, number) if leads(branch[2], branch[3])]
+        digit = _pick(level, [(low, high) for low, high, _child, _inner in ranges], values)
         values[level.field] = values[level.field] << level.maximum.bit_length() | digit
-        if tested:
-            node = next(child for low, high, child in nodes.ranges(node) if low <= digit <= high)
+        node, inside = next(branch[2:] for branch in ranges if branch[0] <= digit <= branch[1])
     return values
 
 
