@@ -154,7 +154,7 @@ class _LocalTakers:
 
     def __init__(self, rows: Rows, gone: set[int]) -> None:
         self._rows = rows
-        self._layout = layout_of(rows.boxes)
+        self._layout = layout_of(rows.boxes).quick(rows.boxes)
         self._live = rows.rows_of(index for index in range(len(rows.begin) - 1) if index not in gone)
 
     def of(self, index: int, entry: Entry) -> Local:

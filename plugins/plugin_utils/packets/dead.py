@@ -20,6 +20,8 @@ np = guarded("numpy")
 SAMPLED_FROM = 200  # entries; below, the diagram of the whole list is as fast
 _ROUNDS = (2, 8, 32)  # points per row that is not known to be alive yet
 _WIDEST = 256  # rows
+_COVERS = 4096  # rows that are tried as covers of others
+_FEW = 24  # boxes; among more of them, those below the widest are left out
 _SEED = 1  # the answer does not depend on it, only the time
 
 
@@ -33,7 +35,11 @@ def dead_indices(source: FirstMatchList, rows: Rows | None = None, space: Packet
     useful = ~_below_wide(rows)  # rows that are covered cover nothing that their covers do not
     open_rows = np.flatnonzero(useful)
     generator = np.random.default_rng(_SEED)
-    for each in _ROUNDS:
+    for turn, each in enumerate(_ROUNDS):
+        if turn == 1:  # the first points prove most alive; most of the others lie below one single row
+            covered = _below_one(rows, open_rows, np.flatnonzero(useful))
+            useful[covered] = False
+            open_rows = np.setdiff1d(open_rows, covered, assume_unique=True)
         found = rows.first(rows.random_points(generator, open_rows, each))
         alive[rows.entry[found[found < rows.count]]] = True
         open_rows = open_rows[~alive[rows.entry[open_rows]]]
@@ -42,8 +48,7 @@ def dead_indices(source: FirstMatchList, rows: Rows | None = None, space: Packet
 
 def _below_wide(rows: Rows) -> Any:
     """Return which rows one of the widest earlier rows covers: most dead entries of long lists, found all at once."""
-    spread = sum((rows.high[field] - rows.low[field]) / max(1, len(rows.starts[field])) for field in (3, 4))
-    widest = np.sort(np.argsort(-spread, kind="stable")[:_WIDEST])
+    widest = np.sort(np.argsort(-_spread(rows), kind="stable")[:_WIDEST])
     covered = np.zeros(rows.count, dtype=bool)
     for row in widest[rows.single[widest]].tolist():
         if not covered[row]:
@@ -51,6 +56,37 @@ def _below_wide(rows: Rows) -> Any:
             held &= (rows.high[:, row + 1 :] <= rows.high[:, row : row + 1]).all(axis=0)
             covered[row + 1 :] |= held
     return covered
+
+
+def _below_one(rows: Rows, open_rows: Any, covers: Any) -> Any:
+    """Return which of the open rows one of the widest covers of an earlier entry holds whole."""
+    left = open_rows
+    low, high, begin = rows.low[:, left], rows.high[:, left], np.array(rows.begin)[rows.entry[left]]
+    covered = np.zeros(rows.count, dtype=bool)
+    for cover in covers[np.argsort(-_spread(rows)[covers], kind="stable")[:_COVERS]].tolist():
+        inside = (low[3] >= rows.low[3, cover]) & (high[3] <= rows.high[3, cover]) & (begin > cover)
+        inside &= (low[4] >= rows.low[4, cover]) & (high[4] <= rows.high[4, cover])
+        found = np.flatnonzero(inside)
+        if len(found):
+            held = (low[:, found] >= rows.low[:, [cover]]).all(axis=0) & (high[:, found] <= rows.high[:, [cover]]).all(
+                axis=0
+            )
+            found = found[held]
+        if not rows.single[cover]:
+            found = np.array(
+                [at for at in found.tolist() if rows.boxes[cover].covers(rows.boxes[left[at]])], dtype=np.int64
+            )
+        if len(found):
+            covered[left[found]] = True
+            kept = np.ones(len(left), dtype=bool)
+            kept[found] = False
+            left, low, high, begin = left[kept], low[:, kept], high[:, kept], begin[kept]
+    return np.flatnonzero(covered)
+
+
+def _spread(rows: Rows) -> Any:
+    """Return how much of the addresses each row takes."""
+    return sum((rows.high[field] - rows.low[field]) / max(1, len(rows.starts[field])) for field in (3, 4))
 
 
 def _settled(rows: Rows, alive: Any, open_rows: Any, useful: Any, space: PacketSpace) -> list[int]:
@@ -71,7 +107,23 @@ def _is_covered(rows: Rows, row: int, index: int, useful: Any, space: PacketSpac
     among = rows.overlapping(row, useful[: rows.begin[index]])
     if rows.covering(row, among):
         return True
-    return not leftover(space, rows.boxes[row], [rows.boxes[other] for other in among.tolist()])
+    return not leftover(space, rows.boxes[row], [rows.boxes[other] for other in _largest(rows, row, among).tolist()])
+
+
+def _largest(rows: Rows, row: int, among: Any) -> Any:
+    """Return rows without those that within a row lie below one of the widest of them."""
+    if len(among) <= _FEW:
+        return among
+    low = np.maximum(rows.low[:, among], rows.low[:, [row]])
+    high = np.minimum(rows.high[:, among], rows.high[:, [row]])
+    size = np.log2(high - low + 1.0).sum(axis=0)
+    kept = np.ones(len(among), dtype=bool)
+    for place in np.argsort(-size, kind="stable")[: 2 * _FEW].tolist():
+        if kept[place] and rows.single[among[place]]:
+            below = (low >= low[:, [place]]).all(axis=0) & (high <= high[:, [place]]).all(axis=0)
+            below[place] = False
+            kept &= ~below
+    return among[kept]
 
 
 def leftover(space: PacketSpace, box: Box, others: list[Box]) -> bool:

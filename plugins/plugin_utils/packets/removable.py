@@ -52,7 +52,7 @@ class RemovableSearch:
         self._begin = self.rows.begin
         self._mask = bit_mask(self.kept, self.rows.words)
         self._generator = np.random.default_rng(1)
-        self._layout = layout_of(self.rows.boxes)
+        self._layout = layout_of(self.rows.boxes).quick(self.rows.boxes)
         self._nodes = nd.Nodes(self._layout)
 
     def find(self) -> list[Removable]:
