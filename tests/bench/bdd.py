@@ -21,6 +21,7 @@ BITS = {
     "destination_port": 16,
     "source_port": 16,
 }
+NODES = 1 << 24  # at most; memory is taken as they come
 TESTED = tuple(BITS)  # the lists compared see no tags
 
 
@@ -30,7 +31,7 @@ class BddLists:
     def __init__(self) -> None:
         from oxidd import bdd
 
-        self.manager = bdd.BDDManager(1 << 22, 1 << 22, 1)
+        self.manager = bdd.BDDManager(NODES, 1 << 22, 1)
         self.manager.add_vars(sum(BITS.values()))
         self.variables: dict[str, list[tuple[Any, Any]]] = {}
         at = 0
@@ -47,9 +48,9 @@ class BddLists:
             width = BITS[name]
             if isinstance(values, MaskedSet):
                 result = self._masked(name, values) & result
-                continue
+            ranges = values.within if isinstance(values, MaskedSet) else values.pairs
             top = (1 << width) - 1
-            pairs = [(low, min(high, top)) for low, high in values.pairs if low <= top]
+            pairs = [(low, min(high, top)) for low, high in ranges if low <= top]
             if pairs == [(0, top)]:
                 continue
             here = self.false
@@ -63,7 +64,7 @@ class BddLists:
         return result
 
     def _masked(self, name: str, values: MaskedSet) -> Any:
-        """Return the addresses of a mask, bit by bit; the ranges in which they lie are not looked at."""
+        """Return the addresses of a mask, bit by bit; the ranges in which they lie are for the caller."""
         width = BITS[name]
         found = self.true
         for place in range(width - 1, -1, -1):

@@ -6,10 +6,13 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import Ace
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet, from_wildcard
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.masks import wildcard_set
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import (
+    ALL,
     ESTABLISHED,
     IPV4_ADDRESSES,
     IPV4_PROTOCOLS,
@@ -63,11 +66,11 @@ def rewritten(choice: random.Random, entries: list[Entry]) -> list[Entry]:
     for place, entry in enumerate(entries):
         box = entry.boxes[0]
         draw = choice.random()
-        low, high = box.source.pairs[0]
+        low, high = box.source.hull if box.source.masked else box.source.pairs[0]
         if draw < 0.12 and high > low:
             middle = (low + high) // 2
-            half = IntervalSet.of((low, middle))
-            parts = [half, box.source.subtract(half)]
+            half = IntervalSet.of((low, middle)).intersect(box.source)
+            parts = [half, box.source.subtract(IntervalSet.of((low, middle)))]
             result += [Entry(entry.permit, (box.replace(source=part),), entry.label) for part in parts]
         else:
             result.append(entry)
@@ -147,6 +150,38 @@ def _wildcard(choice: random.Random) -> IntervalSet:
     if found is None:
         raise ValueError("at most 64 pieces were meant")
     return found
+
+
+def masked_entries(choice: random.Random, length: int) -> list[Entry]:
+    """Return ``random_entries`` of which a tenth has an end by a mask of 65,536 pieces and more."""
+    result = []
+    for entry in random_entries(choice, length):
+        if entry.label != "end" and choice.random() < 0.1:
+            loose = choice.choice((0x00FFFF00, 0x00FFFF80, 0x01FFFF00, 0x00FFFE01))
+            ends = wildcard_set((10 << 24) + choice.randrange(1 << 16), loose)
+            side = choice.choice(("source", "destination"))
+            result.append(replace(entry, boxes=tuple(box.replace(**{side: ends}) for box in entry.boxes)))
+        else:
+            result.append(entry)
+    return result
+
+
+def tagged_entries(choice: random.Random, length: int) -> list[Entry]:
+    """Return the overlapping set with a tag at nearly every end, and seven of ten ends any address, the others few hosts."""
+
+    def end() -> IntervalSet:
+        return IPV4_ADDRESSES if choice.random() < 0.7 else IntervalSet.of((10 << 24) + choice.randrange(1 << 12))
+
+    def tag() -> IntervalSet:
+        return ALL["source_group"] if choice.random() < 0.05 else IntervalSet.of(choice.randrange(2, 400))
+
+    return [
+        replace(entry, boxes=tuple(
+            box.replace(source=end(), destination=end(), source_group=tag(), destination_group=tag()) for box in entry.boxes
+        ))
+        if entry.label != "end" else entry
+        for entry in firewall_entries(choice, length)
+    ]  # fmt: skip
 
 
 def intent_terms(choice: random.Random, length: int, named: int = 0) -> list[Ace]:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, errors_of
@@ -26,14 +25,12 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.sgacl_
     read_cells,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.anomalies import (
-    REMOVABLE,
-    Anomaly,
     find_anomalies,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.compare import compare
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import PacketSet, PacketSpace
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
-from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Box, FirstMatchList
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Box
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.text import box_dicts, box_text, packet_dict
 
 BOX_LIMIT = 200
@@ -154,32 +151,6 @@ def difference_dicts(packets: PacketSet, limit: int = BOX_LIMIT) -> list[dict[st
     return result
 
 
-def _without_kept(source: ParsedAcl, listing: FirstMatchList, found: list[Anomaly]) -> list[Anomaly]:
-    """Leave out entries that seem removable only because what they cover is an implicit entry, which nobody can remove.
-
-    An explicit ``deny ipv6 any any`` covers the neighbour discovery that the platform permits before its own deny: without it
-    these packets would pass. The default written out as the last entry is good practice and no fault either.
-    """
-    last = len(source.aces) - 1
-    found = [
-        item
-        for item in found
-        if item.kind != REMOVABLE or item.index != last or any(index <= last for index in item.covering)
-    ]
-    if not source.implicit:
-        return found
-    gone, kept, space = set[int](), [], PacketSpace()
-    for item in sorted(found, key=lambda each: -each.index):
-        if item.kind == REMOVABLE:
-            rest = [entry for place, entry in enumerate(listing.entries) if place not in gone | {item.index}]
-            if not compare(listing, replace(listing, entries=tuple(rest)), space).equal:
-                continue
-        if item.index < len(source.aces):
-            gone.add(item.index)
-        kept.append(item)
-    return sorted(kept, key=lambda each: each.index)
-
-
 def _replies(
     platform: str, source: ParsedAcl, text: str, replies: Mapping[str, Any]
 ) -> tuple[dict[str, Any], list[Finding]]:
@@ -213,7 +184,7 @@ def check_result(
     source = one_list(platform, text, name)
     listing = source.first_match()
     writer = _WRITERS.get(source.kind, platform)
-    found = _without_kept(source, listing, find_anomalies(listing, removable=removable))
+    found = find_anomalies(listing, removable=removable)
     findings = [item.finding(listing) for item in found]
     answered, missing = _replies(platform, source, text, replies) if replies else ({}, [])
     findings += missing
@@ -230,9 +201,9 @@ def check_result(
         cost = cost_of(writer, source.aces)
     anomalies = []
     for item in found:
-        ace = source.aces[item.index] if item.index < len(source.aces) else None
-        if ace is None or ace.inactive:
-            continue  # an implicit entry of the platform, or one that is kept on purpose: nobody wants to hear of it
+        ace = source.aces[item.index]
+        if ace.inactive:
+            continue  # kept on purpose: nobody wants to hear of it
         anomalies.append({
             "kind": item.kind,
             "entry": item.index + 1,

@@ -208,4 +208,4 @@ def first_match_list(
         for place, ace in enumerate(aces, 1)
     ]
     entries += [Entry(ace.permit, ace.to_boxes(fragments_like_ios), ace.label or "implicit", 0) for ace in implicit]
-    return FirstMatchList(tuple(entries), default_permit, name)
+    return FirstMatchList(tuple(entries), default_permit, name, len(implicit))

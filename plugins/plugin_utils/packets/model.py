@@ -156,11 +156,20 @@ class Entry:
 
 @dataclass(frozen=True)
 class FirstMatchList:
-    """Entries of which the first that matches decides; ``default_permit`` decides where none does."""
+    """Entries of which the first that matches decides; ``default_permit`` decides where none does.
+
+    The last ``fixed`` entries are what a platform adds by itself: like the default they decide packets, but nobody can remove them.
+    """
 
     entries: tuple[Entry, ...]
     default_permit: bool = False
     name: str = ""
+    fixed: int = 0
+
+    @property
+    def written(self) -> int:
+        """How many entries, from the first, somebody wrote and can remove."""
+        return max(0, len(self.entries) - self.fixed)
 
     @property
     def is_conditional(self) -> bool:

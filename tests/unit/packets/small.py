@@ -6,6 +6,7 @@ import itertools
 import random
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.masks import MaskedSet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import (
     ALL,
     Box,
@@ -98,11 +99,14 @@ def random_list(choice: random.Random, length: int, whole: float = 0.5) -> First
 
 
 def in_box(packet: Packet, box: Box) -> bool:
-    """Compare values with interval ends, field by field."""
-    return all(
-        any(low <= value <= high for low, high in values.pairs)
-        for value, values in zip(packet.values(), box.sets(), strict=True)
-    )
+    """Compare values with interval ends, field by field, and with masks bit by bit."""
+    return all(_held(value, values) for value, values in zip(packet.values(), box.sets(), strict=True))
+
+
+def _held(value: int, values: IntervalSet) -> bool:
+    if isinstance(values, MaskedSet):
+        return (value ^ values.value) & values.care == 0 and any(low <= value <= high for low, high in values.within)
+    return any(low <= value <= high for low, high in values.pairs)
 
 
 def first_match(source: FirstMatchList, packet: Packet) -> int:

@@ -152,3 +152,23 @@ def test_lists_with_known_answers(corpora: Path, case: str, full: bool) -> None:
     for side, permits in ((found.only_in_first, True), (found.only_in_second, False)):
         witness = side.witness()
         assert witness is None or (passes(first, witness), passes(mutant, witness)) == (permits, not permits)
+
+
+def test_entries_that_a_platform_adds_are_neither_faults_nor_removed() -> None:
+    """A written deny of everything stands before them: without it the last entry would permit."""
+    everything = Box(protocol=IntervalSet.of((0, 511)))
+    web = Box(protocol=IntervalSet.of(6), destination_port=IntervalSet.of(443))
+    added = Entry(True, (Box(protocol=IntervalSet.of(17)),), "added")
+    written = (Entry(True, (web,), "web"), Entry(False, (everything,), "all"))
+    assert find_anomalies(FirstMatchList((*written, added), fixed=1)) == []
+    plain = FirstMatchList((*written, added))
+    assert [(item.kind, item.index) for item in find_anomalies(plain)] == [(REMOVABLE, 1), (CONTRADICTING, 2)]
+    deny = Entry(False, (Box(protocol=IntervalSet.of(17), destination_port=IntervalSet.of(53)),), "dns")
+    covered = FirstMatchList((Entry(True, (web,), "web"), deny, added), fixed=1)
+    assert find_anomalies(covered) == []
+    tcp = Entry(False, (Box(protocol=IntervalSet.of(6)),), "tcp")
+    needless = FirstMatchList(
+        (tcp, Entry(True, (Box(protocol=IntervalSet.of(17), destination_port=IntervalSet.of(53)),)), added), fixed=1
+    )
+    (found,) = find_anomalies(needless)[:1]
+    assert (found.kind, found.index, found.covering) == (REMOVABLE, 0, (3,))

@@ -17,7 +17,6 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.anomali
     UNION_SHADOWED,
     Anomaly,
     find_anomalies,
-    removable_entries,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.compare import compare
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.dead import dead_indices
@@ -25,6 +24,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Entry, FirstMatchList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.removable import RemovableSearch
 from tests.bench.lists import firewall_entries, random_entries, wildcard_entries
+from tests.unit.packets.slow_removable import removable_entries
 from tests.unit.packets.small import first_match, in_box, passes, random_list
 
 pytest.importorskip("numpy")
