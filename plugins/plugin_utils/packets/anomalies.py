@@ -98,8 +98,6 @@ def find_anomalies(
 def dead_entries(source: FirstMatchList, space: PacketSpace, rows: Rows | None = None) -> list[Anomaly]:
     """Return the written entries that decide no packet: dead, union_shadowed or contradicting. ``rows``: those of the list, if made."""
     dead = [index for index in dead_indices(source, rows, space) if index < source.written]
-    if source.is_conditional:
-        rows = None  # samples and single covers know nothing of conditions
     if not dead:
         return []
     gone = set(dead)
@@ -112,7 +110,7 @@ def dead_entries(source: FirstMatchList, space: PacketSpace, rows: Rows | None =
     )
     local = rows is not None and len(dead) < LOCAL_SHARE * (len(source.entries) - len(dead))
     takers: _Takers | _LocalTakers = (
-        _LocalTakers(rows, gone) if rows and local else _Takers(Decisions(space, live), rows)
+        _LocalTakers(source, rows, gone) if rows and local else _Takers(Decisions(space, live), rows)
     )
     result = []
     for index in dead:
@@ -147,7 +145,8 @@ class _Takers:
 class _LocalTakers:
     """The same by small diagrams of what meets an entry: better where few entries of a long list are dead."""
 
-    def __init__(self, rows: Rows, gone: set[int]) -> None:
+    def __init__(self, source: FirstMatchList, rows: Rows, gone: set[int]) -> None:
+        self._source = source
         self._rows = rows
         self._layout = layout_of(rows.boxes).quick(rows.boxes)
         self._live = rows.rows_of(index for index in range(len(rows.begin) - 1) if index not in gone)
@@ -157,6 +156,8 @@ class _LocalTakers:
         roots = []
         for row in range(rows.begin[index], rows.begin[index + 1]):
             met = rows.overlapping(row, self._live[: rows.begin[index]]).tolist()
+            if self._source.is_conditional:
+                met = [other for other in met if _may_cover(self._source, int(rows.entry[other]), index)]
             parts = [
                 nodes.from_box(rows.boxes[other].intersect(rows.boxes[row]), nd.FIRST_ENTRY - int(rows.entry[other]))
                 for other in met

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which entries decide no packet: samples prove most alive, one covering entry proves most dead, a diagram settles the rest.
 
-Exact for all packets (facts/policy.md section 6 item 10). Lists with conditions, and short ones, are settled by the diagram alone.
+Exact for all packets (facts/policy.md section 6 item 10). Short lists are settled by the diagram alone.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import Decisions, PacketSpace
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Box, FirstMatchList
-from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.sampling import Rows
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.sampling import Rows, bit_mask
 
 np = guarded("numpy")
 
@@ -22,33 +22,52 @@ _ROUNDS = (2, 8, 32)  # points per row that is not known to be alive yet
 _WIDEST = 256  # rows
 _COVERS = 4096  # rows that are tried as covers of others
 _FEW = 24  # boxes; among more of them, those below the widest are left out
+_MOST_CONDITIONS = 24  # of a list whose entries are sampled once for each condition
 _SEED = 1  # the answer does not depend on it, only the time
 
 
 def dead_indices(source: FirstMatchList, rows: Rows | None = None, space: PacketSpace | None = None) -> list[int]:
-    """Return the indices of the entries that no packet reaches, rising; with conditions: that none can reach."""
-    if source.is_conditional or len(source.entries) < SAMPLED_FROM:
+    """Return the indices of the entries that no packet reaches, rising; with conditions: that none can reach, however they turn out.
+
+    Only entries that always match, or under its own condition, make an entry dead: every other condition may fail to hold.
+    """
+    texts = list(dict.fromkeys(entry.condition for entry in source.entries))
+    if len(source.entries) < SAMPLED_FROM or len(texts) > _MOST_CONDITIONS:
         decided = Decisions(space or PacketSpace(), source)
         return [index for index in range(len(source.entries)) if index not in decided.reached]
     rows = rows or Rows(source)
-    alive = np.zeros(len(source.entries), dtype=bool)
-    useful = ~_below_wide(rows)  # rows that are covered cover nothing that their covers do not
-    open_rows = np.flatnonzero(useful)
+    number = {text: place for place, text in enumerate(texts)}
+    condition = np.array([number[entry.condition] for entry in source.entries])
+    dead: list[int] = []
+    for text in texts:
+        counts = np.isin(condition, [number[text], number.get("", -1)])
+        dead += _dead_among(rows, counts, condition == number[text], space or PacketSpace())
+    return sorted(dead)
+
+
+def _dead_among(rows: Rows, counts: Any, asked: Any, space: PacketSpace) -> list[int]:
+    """Return which of the entries asked for are dead in the list of those that count."""
+    alive = ~asked
+    useful = counts[rows.entry]
+    mask = None if useful.all() else bit_mask(useful, rows.words)
+    useful &= ~_below_wide(rows, useful)  # rows that are covered cover nothing that their covers do not
+    open_rows = np.flatnonzero(useful & asked[rows.entry])
     generator = np.random.default_rng(_SEED)
     for turn, each in enumerate(_ROUNDS):
         if turn == 1:  # the first points prove most alive; most of the others lie below one single row
             covered = _below_one(rows, open_rows, np.flatnonzero(useful))
             useful[covered] = False
             open_rows = np.setdiff1d(open_rows, covered, assume_unique=True)
-        found = rows.first(rows.random_points(generator, open_rows, each))
+        found = rows.first(rows.random_points(generator, open_rows, each), mask)
         alive[rows.entry[found[found < rows.count]]] = True
         open_rows = open_rows[~alive[rows.entry[open_rows]]]
-    return sorted(_settled(rows, alive, open_rows, useful, space or PacketSpace()))
+    return _settled(rows, alive, open_rows, useful, space)
 
 
-def _below_wide(rows: Rows) -> Any:
-    """Return which rows one of the widest earlier rows covers: most dead entries of long lists, found all at once."""
-    widest = np.sort(np.argsort(-_spread(rows), kind="stable")[:_WIDEST])
+def _below_wide(rows: Rows, counts: Any) -> Any:
+    """Return which rows one of the widest earlier rows that count covers: most dead entries of long lists, found all at once."""
+    chosen = np.flatnonzero(counts)
+    widest = np.sort(chosen[np.argsort(-_spread(rows)[chosen], kind="stable")[:_WIDEST]])
     covered = np.zeros(rows.count, dtype=bool)
     for row in widest[rows.single[widest]].tolist():
         if not covered[row]:
