@@ -7,6 +7,7 @@ names of the terms that it calls shaded.
 
 from __future__ import annotations
 
+import importlib
 import json
 import logging
 import re
@@ -45,9 +46,10 @@ def policy_of(terms: list[dict[str, Any]]) -> tuple[dict[str, Any], dict[str, An
 
 
 def main() -> int:
-    from aerleon.lib import naming, policy
-    from aerleon.lib.policy_builder import PolicyBuilder
-
+    # Not one of the project's packages: it lives in the environment of the interpreter that runs this (SEGWRIGHT_AERLEON).
+    naming, policy, builder = (
+        importlib.import_module(f"aerleon.lib.{name}") for name in ("naming", "policy", "policy_builder")
+    )
     shaded: list[str] = []
 
     class Caught(logging.Handler):
@@ -66,7 +68,7 @@ def main() -> int:
     spent = {}
     for check in (False, True):
         begun = time.process_time()
-        policy.FromBuilder(PolicyBuilder(json.loads(json.dumps(raw)), definitions, False, check))
+        policy.FromBuilder(builder.PolicyBuilder(json.loads(json.dumps(raw)), definitions, False, check))
         spent[check] = time.process_time() - begun
     json.dump({"read": spent[False], "read_and_check": spent[True], "shaded": sorted(set(shaded))}, sys.stdout)
     return 0

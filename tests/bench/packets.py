@@ -32,7 +32,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.anomalies import find_anomalies
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.classify import Classifier
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.compare import compare
-from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.dead import dead_indices
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.dead import dead_indices, leftover
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import PacketSpace, permitted
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import (
     ALL,
@@ -157,11 +157,13 @@ def intent(terms: int, mutants: int, named: int = 0) -> dict[str, Any]:
     first, second = first_match_list(wanted), lists[0].first_match()
     found: dict[str, Any] = {"terms": terms, "lines": len(second.entries), "render": spent_text, "parse": spent_parse}
     found |= builds(first, second)
-    gone = set(dead_indices(second))
     choice = random.Random(SEED)
-    living = [index for index in range(len(second.entries) - 1) if index not in gone]
     caught = same = 0
-    for index in choice.sample(living, min(mutants, len(living))):
+    for index in choice.sample(range(len(second.entries) - 1), len(second.entries) - 1):
+        if caught + same == mutants:
+            break
+        if not decides(second, index):
+            continue
         entry = second.entries[index]
         mutant = replace(
             second,
@@ -173,6 +175,13 @@ def intent(terms: int, mutants: int, named: int = 0) -> dict[str, Any]:
     assert not same, "a changed line was not noticed"
     found["mutants_caught"] = caught
     return with_peer(found, first, second)
+
+
+def decides(source: FirstMatchList, index: int) -> bool:
+    """Return whether an entry decides some packet."""
+    own = source.entries[index].boxes
+    before = [box for entry in source.entries[:index] for box in entry.boxes if any(box.overlaps(mine) for mine in own)]
+    return any(leftover(PacketSpace(), mine, before) for mine in own)
 
 
 def aerleon(length: int) -> dict[str, Any]:

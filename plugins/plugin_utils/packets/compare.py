@@ -15,6 +15,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram
     PacketSpace,
     Verdicts,
     verdicts,
+    verdicts_as_is,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Box, Entry, FirstMatchList
 
@@ -115,7 +116,7 @@ def _compare_inside(
     for box in dict.fromkeys(suspects):
         region = space.from_box(box)
         lists = [clipped_list(item.around(box), box) for item in near]
-        found = _difference(verdicts(space, lists[0]), verdicts(space, lists[1]))
+        found = _difference(verdicts_as_is(space, lists[0]), verdicts_as_is(space, lists[1]))
         parts.append(
             Comparison(found.only_in_first & region, found.only_in_second & region, found.not_modelled & region)
         )

@@ -392,6 +392,11 @@ class Verdicts:
 def verdicts(space: PacketSpace, source: FirstMatchList) -> Verdicts:
     """Return what the list permits, surely or under conditions."""
     space.make_room_for(source)
+    return verdicts_as_is(space, source)
+
+
+def verdicts_as_is(space: PacketSpace, source: FirstMatchList) -> Verdicts:
+    """Return the same in the present layout of the space, which must have room for the list: for parts of long lists."""
     nodes = space.nodes
     whole, everything = action_diagram(nodes, source), space.everything.root
     passed = PacketSet(space, nodes.members(everything, whole, lambda end: end == nd.MEMBER))
