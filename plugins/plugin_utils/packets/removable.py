@@ -59,6 +59,7 @@ class RemovableSearch:
         self._generator = np.random.default_rng(1)
         texts = {text: place for place, text in enumerate(dict.fromkeys(entry.condition for entry in source.entries))}
         self._condition = np.array([texts[entry.condition] for entry in source.entries] or [0])[self.rows.entry]
+        self._conditions = max(1, len(texts))
         self._always = texts.get("", -1)
         self._ways: dict[int, list[Any]] = {}
         self._layout = layout_of(self.rows.boxes).quick(self.rows.boxes)
@@ -145,7 +146,7 @@ class RemovableSearch:
         own = int(self._condition[row])
         ways = self._ways.get(own)
         if ways is None:
-            total = int(self._condition.max(initial=0)) + 1
+            total = self._conditions
             held = [np.zeros(total, dtype=bool), np.ones(total, dtype=bool)]
             held += [self._generator.random(total) < 0.5 for _ in range(_WAYS)]
             for each in held:

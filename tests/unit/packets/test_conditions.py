@@ -188,3 +188,10 @@ def test_groups_are_fields_like_others() -> None:
     assert all(
         space.nodes.field[space.nodes.level[node]] < 7 for node in space.nodes.reachable(untagged.root) if node >= 0
     )
+
+
+def test_an_entry_without_packets_may_be_the_only_one_without_a_condition() -> None:
+    bare = Entry(True, (), "nothing")
+    web = Entry(True, (Box(protocol=IntervalSet.of(6)),), "web", condition="dscp ef")
+    found = find_anomalies(FirstMatchList((web, web, bare)))
+    assert [(item.index, item.witness is None) for item in found] == [(1, False), (2, True)]
