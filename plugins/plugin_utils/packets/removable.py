@@ -148,7 +148,7 @@ class RemovableSearch:
         if ways is None:
             total = self._conditions
             held = [np.zeros(total, dtype=bool), np.ones(total, dtype=bool)]
-            held += [self._generator.random(total) < 0.5 for _ in range(_WAYS)]
+            held += [self._generator.random(total) < 0.5 for _way in range(_WAYS)]
             for each in held:
                 each[own] = True
                 if self._always >= 0:
