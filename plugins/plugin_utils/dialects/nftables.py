@@ -35,6 +35,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.nft_ru
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet, prefixes
 
 CHAIN = "sw_forward"  # prefixed: "forward" and "fwd" are words of the language
+# The kernel cuts prefixes at 127 characters.
+LOG_LABEL_BYTES = 80
 COMMENT_BYTES = 120
 _PORT_WORDS = {6: "tcp", 17: "udp", 33: "dccp", 132: "sctp", 136: "udplite"}
 _FLAG_MASK = "(fin | syn | rst | psh | ack | urg)"
@@ -104,7 +106,7 @@ def _rules(aces: Sequence[Ace], counters: bool, stateful: bool) -> list[tuple[st
         for matches in _variants(ace, stateful):
             words = list(matches)
             if ace.log:
-                words.append('log prefix "segwright: "')
+                words.append(f'log prefix "{log_prefix(ace)}"')
             if counters:
                 words.append("counter")
             words.append("accept" if ace.permit else "drop")
@@ -113,6 +115,17 @@ def _rules(aces: Sequence[Ace], counters: bool, stateful: bool) -> list[tuple[st
                 words.append(f'comment "{comment}"')
             result.append((" ".join(words), ace))
     return result
+
+
+def log_prefix(ace: Ace) -> str:
+    """Return the prefix of a rule's packets in the kernel's log, which says whether they were dropped, and for those by which entry.
+
+    The label of an entry that accepts is left out: a word in it must not make a denial of what passed.
+    """
+    if ace.permit:
+        return "segwright accept: "
+    label = comment_text(ace.label)[:LOG_LABEL_BYTES].strip()
+    return f"segwright drop {label}: " if label else "segwright drop: "
 
 
 def comment_text(label: str) -> str:

@@ -9,8 +9,18 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import Ace
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.nftables import log_prefix
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import address, denied, ingest, kept, store
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources import deny_messages, syslog
+
+
+def log_ace(permit: bool, label: str) -> Ace:
+    return Ace(
+        permit=permit, protocol=6, family=4, source=None, destination=None, source_ports=None, destination_ports=None, detail=None,
+        label=label, log=True,
+    )  # fmt: skip
+
 
 DENYING = re.compile(deny_messages.DENYING_PREFIX)
 NONE = (None, None)
@@ -197,6 +207,24 @@ def test_a_log_that_has_grown_counts_each_message_once(tmp_path: Path) -> None:
         ("10.0.0.3", 1, 1),
     ]
     assert [(row["messages"], row["packets"]) for row in denied.summary(tmp_path / "data")] == [(4, 4)]
+
+
+def test_rendered_rules_say_in_the_log_what_was_dropped_and_by_which_entry() -> None:
+    """A line that cannot be told is no denial."""
+    tail = "IN=e0 OUT=e1 SRC=10.0.0.1 DST=10.0.0.9 PROTO=TCP SPT=5000 DPT=502"
+    both = [ace for permit in (True, False) for ace in [log_ace(permit, "block-printers")]]
+    assert [log_prefix(each) for each in both] == ["segwright accept: ", "segwright drop block-printers: "]
+    for ace in both:
+        made = deny_messages.parse(f"Nov 26 01:00:00 fw kernel: {log_prefix(ace)}{tail}", DENYING)
+        if ace.permit:
+            assert made == deny_messages.PERMITTED
+        else:
+            assert isinstance(made, deny_messages.Deny)
+            assert (made.list, made.entry) == ("segwright", "block-printers")
+    for prefix in ("segwright: ", "", "fw: "):
+        assert deny_messages.parse(f"Nov 26 01:00:00 fw kernel: {prefix}{tail}", DENYING) == deny_messages.PERMITTED
+    unnamed = deny_messages.parse(f"kernel: segwright drop: {tail}", DENYING)
+    assert isinstance(unnamed, deny_messages.Deny) and unnamed.entry == ""
 
 
 def test_only_the_beginning_of_a_long_line_is_searched() -> None:

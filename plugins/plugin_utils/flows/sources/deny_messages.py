@@ -20,6 +20,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.f
 PERMITTED, RATE, UNREADABLE = "permitted", "rate_limited", "unreadable"
 ICMP, ICMP6 = 1, 58
 # What a prefix of a log rule has to hold to mean that the packet was dropped; an import's option replaces it.
+OWN_PREFIX = re.compile(r"\Asegwright (?P<what>drop|accept)(?: (?P<entry>[^:]{0,80}(?::[^:]{1,80})*))?:?\Z")
 DENYING_PREFIX = r"(?i)den(y|ied)|drop|reject|block"
 LARGEST_COUNT = 1 << 40
 # Syslog messages have at most 8 KiB with any common daemon; further on nothing is looked for.
@@ -266,7 +267,13 @@ def _kernel(found: re.Match[str], denying: re.Pattern[str]) -> Deny | str | None
     if "SRC" not in values or "DST" not in values:
         return None
     prefix = KERNEL_HEAD.sub("", found["prefix"]).strip()
-    if not denying.search(prefix):
+    entry = ""
+    if own := OWN_PREFIX.match(prefix):
+        # What rendered rules write (dialects/nftables.py) says it in so many words.
+        if own["what"] == "accept":
+            return PERMITTED
+        prefix, entry = "segwright", (own["entry"] or "").strip()
+    elif not denying.search(prefix):
         return PERMITTED
     try:
         source = address.columns_of(values["SRC"])
@@ -274,7 +281,8 @@ def _kernel(found: re.Match[str], denying: re.Pattern[str]) -> Deny | str | None
         ports = _ends(
             protocol, _port(values.get("SPT")), _port(values.get("DPT")), values.get("TYPE"), values.get("CODE")
         )
-        return Deny("nftables", "nf_log", source, address.columns_of(values["DST"]), protocol, *ports, list=prefix[:128].rstrip(": "),
+        return Deny("nftables", "nf_log", source, address.columns_of(values["DST"]), protocol, *ports,
+                    list=prefix[:128].rstrip(": "), entry=entry,
                     interface=found["in"] or found["out"])  # fmt: skip
     except ValueError:
         return UNREADABLE
