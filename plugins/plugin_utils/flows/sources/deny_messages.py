@@ -15,7 +15,7 @@ from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import address
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.columns import NAMES
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.frames import ICMP6_REPLIES, ICMP_REPLIES
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.icmp import ICMP6_REPLIES, ICMP_REPLIES
 
 PERMITTED, RATE, UNREADABLE = "permitted", "rate_limited", "unreadable"
 ICMP, ICMP6 = 1, 58

@@ -20,7 +20,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.records i
     SYN,
     record_table,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.frames import canonical_icmp
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.icmp import canonical_icmp
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.templates import REVERSE, Template
 
 np = guarded("numpy")

@@ -17,6 +17,13 @@ from typing import Any
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import address
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.capture import Frames, window
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.icmp import (
+    ICMP,
+    ICMP6,
+    ICMP6_REPLIES,
+    ICMP_REPLIES,
+    canonical_icmp,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.links import (
     IPV4,
     IPV6,
@@ -30,34 +37,13 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.l
 
 np = guarded("numpy")
 
-ICMP, TCP, UDP, ICMP6 = 1, 6, 17, 58
+TCP, UDP = 6, 17
 WITH_PORTS = (TCP, UDP, 33, 132, 136)
-# Reply type -> request type (RFC 792, RFC 950, RFC 4443).
-ICMP_REPLIES = {0: 8, 14: 13, 16: 15, 18: 17}
-ICMP6_REPLIES = {129: 128}
 FRAGMENT_MEMORY = 1 << 16
 GRE = 47
 # By destination port (IANA) and by protocol number: packets within packets.
 TUNNEL_PORTS = {4789: "vxlan", 8472: "vxlan", 6081: "geneve", 2152: "gtp", 5247: "capwap", 1701: "l2tp"}
 TUNNEL_PROTOCOLS = {GRE: "gre", 4: "ipip", 41: "6in4", 50: "esp", 115: "l2tp", 137: "mpls"}
-
-
-def canonical_icmp(protocol: Any, source_port: Any, target_port: Any) -> tuple[Any, Any]:
-    """Return (source port, target port) of one-way records where ICMP's stand as type * 256 + code in the target port.
-
-    Requests keep that, with 0 as source; replies have their request's on the source side, so that both have one key.
-    """
-    control = (protocol == ICMP) | (protocol == ICMP6)
-    if not control.any():
-        return source_port, target_port
-    kind = np.where(control, target_port, 0)
-    source_port = np.where(control, 0, source_port)
-    for number, replies in ((ICMP, ICMP_REPLIES), (ICMP6, ICMP6_REPLIES)):
-        for reply, request in replies.items():
-            answers = (protocol == number) & (kind >> 8 == reply)
-            source_port = np.where(answers, request * 256 + (kind & 255), source_port)
-            target_port = np.where(answers, 0, target_port)
-    return source_port, target_port
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.records i
     Quality,
     record_table,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.frames import (
-    ICMP6_REPLIES,
-    ICMP_REPLIES,
-)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.icmp import ICMP6_REPLIES, ICMP_REPLIES
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.text import Rejects
 
 np = guarded("numpy")

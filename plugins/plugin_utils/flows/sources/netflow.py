@@ -18,6 +18,7 @@ from typing import Any
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources import export_records, runs
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.export_records import SetContext
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.exporters import Exporter
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.sflow import Sflow
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.templates import (
     SCOPE,
@@ -50,31 +51,6 @@ MOST_DOMAINS = 1 << 16
 MOST_INTERFACES = 4096
 MOST_GAPS = 1000
 GAP_LIMIT = 1 << 30
-
-
-@dataclass
-class Exporter:
-    """What was seen of one exporter. ``lost`` is in the unit its sequence counts: records for v5 and IPFIX, datagrams for v9."""
-
-    datagrams: int = 0
-    records: int = 0
-    option_records: int = 0
-    no_addresses: int = 0
-    undecoded_sets: int = 0
-    damaged: int = 0
-    lost: int = 0
-    restarts: int = 0
-    impossible_times: int = 0
-    sampling: int = 1
-    gaps: int = 0
-    gap_us: int = 0
-    skew_us: int = 0
-    first_us: int = 0
-    last_us: int = 0
-
-    def as_dict(self) -> dict[str, int]:
-        """Return plain values without zeros."""
-        return {name: value for name, value in vars(self).items() if value}
 
 
 # What a datagram says for its records: its time in microseconds, the device's uptime in milliseconds or -1, when it started.

@@ -32,7 +32,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.records i
     record_table,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources import nffile
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.frames import canonical_icmp
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.icmp import canonical_icmp
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.kind import Kind, Opening
 
 np = guarded("numpy")

@@ -26,7 +26,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.records i
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.capture import PADDING, Frames
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.frames import Decoder as FrameDecoder
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.frames import Packets, canonical_icmp
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.frames import Packets
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.icmp import canonical_icmp
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.pcap import one_way
 
 np = guarded("numpy")
