@@ -99,7 +99,8 @@ class SparkEngine:
     def rows(self, query: str, columns: Mapping[str, str]) -> Any:
         """Return a query's rows as an Arrow table of the columns."""
         try:
-            made = self.backend.sql(query, dialect="duckdb").to_pyarrow()
+            # Not through pandas: it makes floats of whole numbers beside a NULL, and addresses are longer than a float is exact.
+            made = self.session.sql(ibis.to_sql(self.backend.sql(query, dialect="duckdb"))).toArrow()
         except FindingError:
             raise
         except Exception as error:
