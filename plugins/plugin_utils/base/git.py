@@ -114,6 +114,7 @@ def run_git(
         "core.fsmonitor": "false",
         "core.hooksPath": "/dev/null",
         "core.pager": "cat",
+        "core.commitGraph": "false",
         "gpg.program": "gpg",
         "gpg.openpgp.program": "gpg",
         "gpg.ssh.program": "ssh-keygen",
@@ -124,7 +125,8 @@ def run_git(
     options = [word for key, value in fixed.items() for word in ("-c", f"{key}={value}")]
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
     inherited.update({"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"})
-    inherited.update({"GIT_NO_REPLACE_OBJECTS": "1", **(environment or {})})  # a replaced object is not what was signed
+    # A replaced object, and parents that a file of grafts or a commit graph names, are not what was signed.
+    inherited.update({"GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": os.devnull, **(environment or {})})
     command = ["git", *options, "--no-pager", "-C", str(here), *words]
     try:
         return subprocess.run(

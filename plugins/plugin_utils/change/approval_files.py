@@ -48,10 +48,28 @@ def approval_text(plan_id: str, policy_commit: str, approver: str, comment: str 
     return canonical_json(value) + "\n"
 
 
+def approval_path(directory: str | Path, plan_id: str, approver: str) -> Path:
+    """Return where the approval of a plan by a person lies."""
+    name = re.sub(r"[^a-z0-9]+", "-", approver.lower()).strip("-") or "approver"
+    return Path(directory) / f"{plan_id[:12]}-{name}.json"
+
+
+def is_written(path: Path, plan_id: str, policy_commit: str, approver: str, comment: str = "") -> bool:
+    """Return whether this approval stands there already, whenever it was written: writing it anew would void its signature."""
+    wanted = {"kind": APPROVAL, "plan_id": plan_id, "policy_commit": policy_commit, "approver": approver}
+    wanted["comment"] = comment
+    try:
+        if path.is_symlink() or path.stat().st_size > LIMIT_BYTES:
+            return False
+        value = _parsed(path.read_bytes(), Location(str(path)))
+    except (OSError, FindingError):
+        return False
+    return all(value.get(name) == text for name, text in wanted.items())
+
+
 def write_approval(directory: str | Path, plan_id: str, policy_commit: str, approver: str, comment: str = "") -> Path:
     """Write an approval to be signed, and return where: ``ssh-keygen -Y sign -n segwright-approval -f KEY FILE`` does the rest."""
-    name = re.sub(r"[^a-z0-9]+", "-", approver.lower()).strip("-") or "approver"
-    path = Path(directory) / f"{plan_id[:12]}-{name}.json"
+    path = approval_path(directory, plan_id, approver)
     write_atomic(path, approval_text(plan_id, policy_commit, approver, comment), mode=0o600)
     return path
 

@@ -68,6 +68,15 @@ def merged_changes(
             teams, criticality = ownership(paths, before, place)
             steps.append(ChangeStep(place, frozenset(authors), frozenset(contents), teams, criticality, paths))
         place = before
+    if place != base and reader.content(base) != reader.content(head):
+        # The first parents do not lead back to ``base``: an older commit, or a merge whose first parent is. What such a
+        # merge leaves out differs from ``base`` and from no first parent, so it is judged as one change of everything.
+        before, paths = base, reader.changed_paths(base, head)
+        authors = {name for one in commits for name in _people(one, reader, policy)}
+        teams, criticality = ownership(paths, before, head)
+        steps.append(
+            ChangeStep(head, frozenset(authors), frozenset((reader.content(head),)), teams, criticality, paths)
+        )
     approvals = [
         Approval(item.signer, f"commit {item.commit[:12]}", content=reader.content(item.commit))
         for item in commits
@@ -77,14 +86,20 @@ def merged_changes(
 
 
 def protected_findings(policy_dir: str | Path, commit: str, branch: str) -> list[Finding]:
-    """Return a finding where a commit is not on the protected branch (a ref such as origin/main)."""
+    """Return a finding where a commit is not on the protected branch (such as origin/main, or a whole name, refs/...).
+
+    Only remote and local branches count: a tag called origin/main, which everyone may push who may push tags, comes first
+    in git's own reading of the name (gitrevisions(7)).
+    """
     place = Location(str(policy_dir))
     if not branch or branch.startswith("-"):
         return [codes.NOT_PROTECTED.at("no protected branch is named", place)]
-    ref = run_git(policy_dir, ["rev-parse", "--verify", "--quiet", f"{branch}^{{commit}}"], codes.GIT_FAILED)
-    if ref.returncode != 0:
-        return [codes.NOT_PROTECTED.at(f"there is no {branch} here", place, "fetch it, or name the right branch")]
-    tip = ref.stdout.strip()
+    names = [branch] if branch.startswith("refs/") else [f"refs/remotes/{branch}", f"refs/heads/{branch}"]
+    tip = next(filter(None, (_commit_of(policy_dir, name) for name in names)), "")
+    if not tip:
+        return [
+            codes.NOT_PROTECTED.at(f"there is no branch {branch} here", place, "fetch it, or name the right branch")
+        ]
     done = run_git(policy_dir, ["merge-base", "--is-ancestor", commit, tip], codes.GIT_FAILED)
     if done.returncode == 0:
         return []
@@ -93,7 +108,11 @@ def protected_findings(policy_dir: str | Path, commit: str, branch: str) -> list
 
 def parent_of(policy_dir: str | Path, commit: str) -> str:
     """Return the first parent of a commit, empty where it has none."""
-    done = run_git(policy_dir, ["rev-parse", "--verify", "--quiet", f"{commit}^1"], codes.GIT_FAILED)
+    return _commit_of(policy_dir, f"{commit}^1")
+
+
+def _commit_of(policy_dir: str | Path, name: str) -> str:
+    done = run_git(policy_dir, ["rev-parse", "--verify", "--quiet", f"{name}^{{commit}}"], codes.GIT_FAILED)
     return done.stdout.strip() if done.returncode == 0 else ""
 
 

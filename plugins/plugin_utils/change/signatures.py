@@ -80,6 +80,10 @@ def signed_commits(checkout: str | Path, revisions: Sequence[str], keys: Trusted
 
 
 def _signed(values: Sequence[str]) -> SignedCommit:
+    if len(values) != len(_FIELDS):  # only a name that holds the separator itself makes more of them
+        commit, tree, parents = (value.strip() for value in values[:3])
+        fault = "names its author or signer with control characters"
+        return SignedCommit(commit, tree, tuple(parents.split()), "", "", "", "", fault)
     commit, tree, parents, author, committer, status, signer, fingerprint, trailers = (
         value.strip() for value in values
     )

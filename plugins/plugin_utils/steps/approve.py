@@ -11,7 +11,9 @@ from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.approval_files import (
+    approval_path,
     approval_text,
+    is_written,
     write_approval,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import read_plan
@@ -30,18 +32,19 @@ def run_approve(values: dict[str, Any]) -> dict[str, Any]:
     if not _APPROVER.match(approver):
         raise FindingError(codes.BAD_ARGUMENT.at("approver: a name as it stands in the allowed-signers file is needed"))
     folder = Path(str(values.get("approvals_dir") or paths.state / "approvals")).expanduser()
-    answer: dict[str, Any] = {"changed": True, "plan_id": plan.plan_id, "policy_commit": plan.policy_commit}
-    if values["check_mode"]:
-        path = folder
-    else:
-        path = write_approval(folder, plan.plan_id, plan.policy_commit, approver, comment)
-        answer["path"] = str(path)
+    path = approval_path(folder, plan.plan_id, approver)
+    about = (plan.plan_id, plan.policy_commit, approver, comment)
+    changed = not is_written(path, *about)
+    answer: dict[str, Any] = {"changed": changed, "plan_id": plan.plan_id, "policy_commit": plan.policy_commit}
+    if changed and not values["check_mode"]:
+        write_approval(folder, *about)
+    answer["path"] = str(path)
     answer["command"] = f"ssh-keygen -Y sign -n {APPROVAL_NAMESPACE} -f <private key of {approver}> {path}"
     answer["summary"] = (
         f"{approver} approves plan {plan.plan_id[:12]} once this is signed: {len(plan.operations())} operations of"
         f" commit {plan.policy_commit[:12]}"
     )
-    if values["diff_mode"]:
-        after = approval_text(plan.plan_id, plan.policy_commit, approver, comment)
+    if values["diff_mode"] and changed:
+        after = approval_text(*about)
         answer["diff"] = {"before": "", "after": after, "after_header": str(path)}
     return answer

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock import utc_now
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import read_text, sha256_of_file
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import (
     Finding,
     FindingError,
@@ -23,6 +24,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
     errors_of,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.git import committed_copy
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.yaml_io import parse_yaml
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.approval import (
     Approval,
@@ -42,9 +44,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.merged i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import Plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.signatures import TrustedKeys
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.change_documents import Approvers, approvers_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.check import load_checked
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import CRITICALITIES, Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.owners import LOCK, ownership
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.schema import schema_findings
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
 
 
@@ -122,17 +126,39 @@ def _zones_of_lists(site: Site, lists: Iterable[PointList]) -> set[str]:
     return {site.segments[name].zone for name in segments if name in site.segments}
 
 
-def applied_commit(entries: Sequence[Mapping[str, Any]]) -> str:
-    """Return the commit of the last plan that was carried out to its end, empty where there is none."""
-    commits: dict[str, str] = {}
+def applied_commit(entries: Sequence[Mapping[str, Any]], head: str = "") -> str:
+    """Return the commit of the last plan that was carried out to its end, empty where there is none.
+
+    ``head`` is the commit of the plan that is asked about: where it was applied before with an approval of that one plan,
+    this says nothing about another plan of the same commit (of other targets, say), and the commit before it counts.
+    """
+    started: dict[str, Mapping[str, Any]] = {}
     last = ""
     for entry in entries:
         if entry["event"] == "plan_started":
-            commits[str(entry["plan_id"])] = str(entry["policy_commit"])
-        elif entry["event"] == "plan_done":
-            commit = commits.get(str(entry["plan_id"]), "")
-            last = last if commit.startswith(DIRTY) else commit or last
+            started[str(entry["plan_id"])] = entry
+        elif entry["event"] == "plan_done" and str(entry["plan_id"]) in started:
+            begun = started[str(entry["plan_id"])]
+            commit = str(begun["policy_commit"])
+            for_one_plan = commit == head and any(item.get("plan_id") for item in begun.get("approvals") or ())
+            last = last if commit.startswith(DIRTY) or for_one_plan else commit or last
     return last
+
+
+def spent_approvals(entries: Sequence[Mapping[str, Any]]) -> set[tuple[str, str]]:
+    """Return (approver, content) of the approvals with which something was carried out.
+
+    The record of a review stays in its directory: without this it would approve once more what was taken back since.
+    """
+    started: dict[str, Sequence[Mapping[str, Any]]] = {}
+    found: set[tuple[str, str]] = set()
+    for entry in entries:
+        if entry["event"] == "plan_started":
+            started[str(entry["plan_id"])] = entry.get("approvals") or ()
+        elif entry["event"] == "plan_done":
+            used = started.get(str(entry["plan_id"]), ())
+            found |= {(str(item.get("approver")), str(item["content"])) for item in used if item.get("content")}
+    return found
 
 
 def _approvals(
@@ -144,10 +170,12 @@ def _approvals(
     entries: Sequence[Mapping[str, Any]],
     today: date,
 ) -> tuple[tuple[Approval, ...], list[Finding]]:
-    base = applied_commit(entries)
+    base = applied_commit(entries, plan.policy_commit)
     before = _site_at(paths.policy, base, today) if base else None
-    # Nobody names their own approvers: where the commit before has approvers.yml, that one counts.
-    rules = before.approvers if before is not None and before.approvers is not None else site.approvers
+    # Nobody names their own approvers: where the commit before has approvers.yml, that one counts, also where the rest
+    # of that commit can no longer be read.
+    earlier_rules = before.approvers if before is not None else _approvers_at(paths.policy, base) if base else None
+    rules = earlier_rules or site.approvers
     if rules is None:
         return (), [codes.NO_APPROVAL_POLICY.at("approvers.yml is not there; whoever runs apply answers for it alone")]
     place = Location(str(paths.policy))
@@ -156,11 +184,13 @@ def _approvals(
     policy = ApprovalPolicy(rules.teams, rules.least, rules.forges, rules.exporters)
     head = plan.policy_commit
     findings = protected_findings(paths.policy, head, str(values.get("protected_branch") or DEFAULT_BRANCH))
+    findings += _uncommitted(paths.policy, head)
 
     def owned(changed: tuple[str, ...], earlier: str, later: str) -> tuple[frozenset[str], str]:
         moved = _moved_segments(paths.policy, earlier, later) if LOCK in changed else ()
         sides = [side for side in (before, site) if side is not None]
-        return _owned(sides, changed, moved)
+        names, criticality = _owned(sides, changed, moved)
+        return names or frozenset((rules.site,)), criticality  # what nobody owns is the site's, never nobody's
 
     start = base or parent_of(paths.policy, head)
     merged = merged_changes(paths.policy, start, head, keys, policy, owned)
@@ -172,6 +202,13 @@ def _approvals(
         findings.append(codes.FIRST_APPROVAL.at("nothing was applied before", place))
     folder = Path(str(values.get("approvals_dir") or paths.state / "approvals")).expanduser()
     files, found = read_approvals(folder, keys, policy)
+    spent = spent_approvals(entries)
+    found += [
+        codes.STALE_APPROVAL.at(f"{item.approver} approved this content for an earlier apply", Location(item.source))
+        for item in files
+        if (item.approver, item.content) in spent and steps
+    ]
+    files = [item for item in files if (item.approver, item.content) not in spent]
     judged = judge_approvals(policy, steps, [*merged.approvals, *files], plan.plan_id, merged.content)
     return judged.approvals, [*findings, *merged.findings, *found, *judged.findings]
 
@@ -202,6 +239,48 @@ def _site_at(policy_dir: Path, commit: str, today: date) -> Site | None:
             return load_checked(copy, today).site
     except FindingError:
         return None
+
+
+def _approvers_at(policy_dir: Path, commit: str) -> Approvers | None:
+    """Return approvers.yml of a commit, None where it has none. FindingError where commit or document cannot be read.
+
+    Nothing else of the commit needs to be sound: what has expired or is gone since must not put its approvers aside.
+    """
+    with committed_copy(policy_dir, commit, codes.GIT_FAILED) as copy:
+        path = copy / "approvers.yml"
+        if not path.is_file() or path.is_symlink():
+            return None
+        document = parse_yaml(read_text(path), path.name)
+    faults = errors_of(schema_findings("approvers", document))
+    if faults:
+        raise FindingError(*faults)
+    return approvers_of(document)
+
+
+def _uncommitted(policy_dir: Path, commit: str) -> list[Finding]:
+    """Return a finding where the documents that were read are not those of the commit.
+
+    ``git status`` leaves out what .gitignore names, what the index marks as unchanged, and what a filter puts right.
+    """
+    with committed_copy(policy_dir, commit, codes.GIT_FAILED) as copy:
+        committed, present = _documents(copy), _documents(policy_dir)
+    names = sorted(name for name in {*committed, *present} if committed.get(name) != present.get(name))
+    if not names:
+        return []
+    shown = ", ".join(names[:3]) + (" ..." if len(names) > 3 else "")
+    return [codes.UNCOMMITTED.at(f"not as in commit {commit[:12]}: {shown}", Location(str(policy_dir)))]
+
+
+def _documents(directory: Path) -> dict[str, str]:
+    """Return the sums of the files that the loader reads, by name."""
+    found = {}
+    for path in (*directory.glob("*"), *directory.glob("*/*")):
+        name = path.relative_to(directory).as_posix()
+        if path.suffix not in (".yml", ".json") or path.is_symlink() or not path.is_file():
+            continue
+        if not any(part.startswith(".") for part in path.relative_to(directory).parts):
+            found[name] = sha256_of_file(path)
+    return found
 
 
 def _moved_segments(policy_dir: Path, earlier: str, later: str) -> tuple[str, ...]:

@@ -25,9 +25,12 @@ class SoundSite:
     findings: tuple[Finding, ...]
 
 
-def sound_site(paths: Paths, today: date) -> SoundSite:
-    """Return the compiled site of a policy directory; FindingError with every error where it is not sound."""
-    loaded = load_checked(paths.policy, today, cache=paths.policy_cache)
+def sound_site(paths: Paths, today: date, cached: bool = True) -> SoundSite:
+    """Return the compiled site of a policy directory; FindingError with every error where it is not sound.
+
+    ``cached`` False reads the documents themselves, whatever the data directory holds of them: apply does.
+    """
+    loaded = load_checked(paths.policy, today, cache=paths.policy_cache if cached else None)
     errors = errors_of(loaded.findings)
     if errors or loaded.site is None:
         raise FindingError(*errors)

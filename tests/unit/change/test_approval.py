@@ -459,3 +459,24 @@ def test_the_trusted_keys_come_from_outside(signers: Signers) -> None:
     signers.git("config", "gpg.ssh.allowedSignersFile", str(signers.policies / "allowed_signers"))
     signers.merge("work", "dora", "dora")
     assert "SW4073" in codes_of(judged(signers, base))
+
+
+def test_a_name_with_the_separator_is_no_signature(signers: Signers) -> None:
+    base = base_of(signers)
+    tree = signers.git("rev-parse", "HEAD^{tree}")
+    people = "author a <x\x1ey@z> 1790000000 +0000\ncommitter a <x\x1ey@z> 1790000000 +0000\n"
+    text = f"tree {tree}\nparent {base}\n{people}\nword\n"
+    commit = run(["git", "hash-object", "-t", "commit", "-w", "--stdin", "--literally"], signers.checkout, text)
+    (found,) = signed_commits(signers.policies, [commit, f"^{base}"], TrustedKeys(str(signers.allowed)))
+    assert found.commit == commit and found.fault and not found.signer
+
+
+def test_grafts_hide_nothing(signers: Signers) -> None:
+    """Parents that .git/info/grafts names instead of the signed ones would leave commits out."""
+    base = base_of(signers)
+    signers.commit({GATEWAYS: "x: 1\n"}, "carl", sign=False)
+    head = signers.commit({GATEWAYS: "segment: gateways\n"}, "carl")
+    grafts = signers.checkout / ".git" / "info" / "grafts"
+    grafts.parent.mkdir(exist_ok=True)
+    grafts.write_text(f"{head} {base}\n")
+    assert "SW4073" in codes_of(judged(signers, base, head))

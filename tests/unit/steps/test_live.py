@@ -21,7 +21,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.site impo
 
 @pytest.fixture(scope="module")
 def sound(root: Path) -> SoundSite:
-    return sound_site(Paths.of(str(root / "policies"), "unused"), date(2026, 11, 23))
+    return sound_site(Paths.of(str(root / "policies"), "unused"), date(2026, 11, 23), cached=False)
 
 
 def snapshots(

@@ -12,11 +12,15 @@ import pytest
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import Plan, TargetPlan
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.signatures import APPROVAL_NAMESPACE
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import Plan, TargetPlan, write_plan
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.signatures import (
+    APPROVAL_NAMESPACE,
+    REVIEW_NAMESPACE,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.check import load_checked
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.owners import codeowners
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.approve import run_approve
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.codeowners import run_codeowners
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.journal_verify import run_journal_verify
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
@@ -71,10 +75,10 @@ def refused(signers: Signers, plan: Plan | None = None, **values: Any) -> list[s
     return sorted({finding.code for finding in error.value.findings})
 
 
-def applied(signers: Signers) -> None:
+def applied(signers: Signers, approvals: list[dict[str, str]] | None = None) -> None:
     journal = Journal(paths_of(signers).journal)
     commit = signers.git("rev-parse", "HEAD")
-    journal.append("plan_started", plan_id="f" * 64, policy_commit=commit, steps=[], approvals=[])
+    journal.append("plan_started", plan_id="f" * 64, policy_commit=commit, steps=[], approvals=approvals or [])
     journal.append("plan_done", plan_id="f" * 64, findings=[])
 
 
@@ -258,3 +262,134 @@ def test_journal_verify_finds_what_was_done_to_it(signers: Signers) -> None:
         assert run_journal_verify({"journal": str(path)})["failed"], bad
     path.unlink()
     assert run_journal_verify({"journal": str(path)})["failed"]
+
+
+def test_an_older_commit_is_a_change_too(signers: Signers) -> None:
+    start = signers.git("rev-parse", "HEAD")
+    text = (signers.policies / "servers" / "gateways.yml").read_text()
+    signers.commit({"servers/gateways.yml": text + "# a word\n"}, "nina")
+    applied(signers)
+    signers.git("checkout", "-q", start)
+    assert refused(signers) == ["SW4070"]
+    approve(signers, "carl")
+    assert [item.approver for item in asked(signers).approvals] == [mail("carl")]
+
+
+def test_a_merge_that_drops_what_was_applied_is_a_change(signers: Signers) -> None:
+    """Its first parent is an older commit with the same content: no first parent differs from what comes after it."""
+    start = signers.git("rev-parse", "HEAD")
+    text = (signers.policies / "servers" / "gateways.yml").read_text()
+    signers.commit({"servers/gateways.yml": text + "# a word\n"}, "nina")
+    applied(signers)
+    signers.git("checkout", "-q", start)
+    signers.git("merge", "-q", "--no-ff", "-s", "ours", "-m", "Merge main", "main", person="carl")
+    signers.git("branch", "-f", "main", "HEAD")
+    assert refused(signers) == ["SW4070"]
+    approve(signers, "carl")
+    assert refused(signers) == ["SW4070"]  # carl wrote the merge
+    approve(signers, "dora")
+    assert [item.approver for item in asked(signers).approvals] == [mail("dora")]
+
+
+def test_a_commit_that_can_no_longer_be_read_keeps_its_approvers(signers: Signers) -> None:
+    signers.commit({"services.yml": "no: [policy\n"}, "otto")
+    applied(signers)
+    signers.key("mallory")
+    text = signers.git("show", "HEAD~1:policies/services.yml") + "\n"
+    more = APPROVERS.replace("otto@hospital.example", "otto@hospital.example, mallory@hospital.example")
+    signers.branch("work")
+    signers.commit({"services.yml": text, "approvers.yml": more}, "carl")
+    signers.merge("work", "mallory", "mallory")
+    assert refused(signers) == ["SW4070"]
+    signers.commit({"approvers.yml": None}, "carl")
+    assert refused(signers) == ["SW4070"]
+
+
+def test_a_tag_is_no_protected_branch(signers: Signers) -> None:
+    applied(signers)
+    signers.git("update-ref", "refs/remotes/origin/main", "HEAD")
+    text = (signers.policies / "servers" / "gateways.yml").read_text()
+    signers.branch("work")
+    signers.commit({"servers/gateways.yml": text + "# a word\n"}, "nina")
+    signers.git("tag", "origin/main")
+    approve(signers, "dora")
+    for name in ("origin/main", "refs/remotes/origin/main", "HEAD", "-h"):
+        assert refused(signers, protected_branch=name) == ["SW4074"], name
+    assert asked(signers, protected_branch="refs/heads/work").approvals
+
+
+def test_documents_that_git_status_does_not_show(signers: Signers) -> None:
+    (signers.checkout / ".gitignore").write_text("policies/servers/hidden.yml\n")
+    signers.commit({}, "otto")
+    applied(signers)
+    gateways = signers.policies / "servers" / "gateways.yml"
+    hidden = gateways.with_name("hidden.yml")
+    text = gateways.read_text()
+    hidden.write_text(text.replace("segment: gateways", "segment: hidden"))
+    assert not signers.git("status", "--porcelain", "--untracked-files=all")
+    with pytest.raises(FindingError) as error:
+        asked(signers)
+    assert "SW4001" in {f.code for f in error.value.findings} or "SW4002" in {f.code for f in error.value.findings}
+    hidden.unlink()
+    signers.git("update-index", "--assume-unchanged", "policies/servers/gateways.yml")
+    gateways.write_text(text + "# a word\n")
+    assert not signers.git("status", "--porcelain")
+    with pytest.raises(FindingError) as error:
+        asked(signers)
+    assert "servers/gateways.yml" in str(error.value)
+    gateways.write_text(text)
+    assert asked(signers).approvals == ()
+
+
+def test_a_review_record_approves_no_second_time(signers: Signers) -> None:
+    """What was approved, applied and taken back does not come again with the old record."""
+    start = (signers.policies / "servers" / "gateways.yml").read_text()
+    applied(signers)
+    signers.key("exporter")
+    signers.commit({"servers/gateways.yml": start + "# a word\n"}, "nina")
+    content = signers.git("rev-parse", "HEAD:policies")
+    record = {
+        "kind": "review_record",
+        "schema_version": "1.0",
+        "exporter": mail("exporter"),
+        "reviews": [{"reviewer": mail("dora"), "state": "approved", "content": content}],
+    }
+    folder = paths_of(signers).state / "approvals"
+    signers.signed_json(folder / "1.json", record, "exporter", REVIEW_NAMESPACE)
+    used = asked(signers).approvals
+    assert [item.approver for item in used] == [mail("dora")]
+    applied(signers, [item.as_dict() for item in used])
+    signers.commit({"servers/gateways.yml": start}, "nina")
+    applied(signers)
+    signers.commit({"servers/gateways.yml": start + "# a word\n"}, "nina")
+    assert signers.git("rev-parse", "HEAD:policies") == content
+    assert refused(signers) == ["SW4070"]
+    approve(signers, "carl")
+    assert [item.approver for item in asked(signers).approvals] == [mail("carl")]
+
+
+def test_an_approval_of_one_plan_is_none_of_the_next(signers: Signers) -> None:
+    text = (signers.policies / "servers" / "gateways.yml").read_text()
+    applied(signers)
+    signers.commit({"servers/gateways.yml": text + "# a word\n"}, "nina")
+    approve(signers, "dora")
+    applied(signers, [item.as_dict() for item in asked(signers).approvals])
+    assert asked(signers).approvals  # the same plan again
+    other = Plan("b" * 64, signers.git("rev-parse", "HEAD"), "", "", "", False, ())
+    assert refused(signers, other) == ["SW4070"]
+
+
+def test_a_second_run_leaves_the_approval_and_its_signature(signers: Signers) -> None:
+    paths = paths_of(signers)
+    write_plan(paths.plan, plan_of(signers))
+    values: dict[str, Any] = {"policy_dir": str(signers.policies), "data_dir": str(signers.folder / "data")}
+    values |= {"approver": mail("anna"), "diff_mode": True}
+    tried = run_approve({**values, "check_mode": True})
+    path = Path(tried["path"])
+    assert tried["changed"] and tried["diff"] and not path.exists()
+    made = run_approve({**values, "check_mode": False})
+    assert made["changed"] and made["path"] == str(path) and path.stat().st_mode & 0o777 == 0o600
+    before = path.read_bytes()
+    again = run_approve({**values, "check_mode": False})
+    assert not again["changed"] and "diff" not in again and path.read_bytes() == before
+    assert run_approve({**values, "check_mode": False, "comment": "looked at"})["changed"]
