@@ -145,7 +145,10 @@ class _Frame:
         concern = self.concern
         always = concern.everything or segment in concern.segments
         assigned = "" if always else (sorted(concern.segments), [v.pairs for v in concern.addresses.values()])
-        return always, assigned, self.default_permit, point_subnets(self.index.site, self.point)
+        ways = [
+            ([(w.client, w.server, w.crosses) for w in sides.ways], sides.inside) for sides in concern.sides.values()
+        ]
+        return always, assigned, self.default_permit, point_subnets(self.index.site, self.point), ways
 
     def head(self) -> ListBuilder:
         builder = ListBuilder()
@@ -250,7 +253,9 @@ class _Concern:
             frozenset(self.sides[ends.family].of(ends.client)) if rule.devices else self._of(ends.family, rule.client)
         )
         second = self._of(ends.family, rule.to)
-        return bool(first and second) and not (len(first) == 1 and first == second)
+        if not first or not second:
+            return False
+        return not (len(first) == 1 and first == second) or self.sides[ends.family].named(ends.client, ends.server)
 
     def _of(self, family: int, name: str) -> frozenset[int]:
         found = self.known.get((family, name))

@@ -5,6 +5,7 @@
 
 Each subnet is a side, and everything else together is one more. A packet crosses the firewall when its ends lie on two sides;
 inside one side neighbours reach each other over their switch alone. Where subnets overlap, the most specific one counts.
+What ``paths.routes`` and ``paths.outside`` of enforcement.yml say about a firewall wins over its subnets, as in ``paths.py``.
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
-from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import addresses_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import (
+    addresses_of,
+    addresses_of_name,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import EnforcementPoint, Site
 
@@ -58,8 +62,50 @@ def gateway_addresses(site: Site, listing: PointList) -> tuple[IntervalSet, Inte
 
 
 @dataclass(frozen=True)
+class Way:
+    """What ``paths.routes`` says of a point for openers between two ends (None: any address): whether they cross it."""
+
+    client: IntervalSet | None
+    server: IntervalSet | None
+    crosses: bool
+
+    def fits(self, client: int, server: int) -> bool:
+        """Return whether the way is that of an opener between two addresses."""
+        return (self.client is None or self.client.contains(client)) and (
+            self.server is None or self.server.contains(server)
+        )
+
+    def overlaps(self, client: IntervalSet | None, server: IntervalSet | None) -> bool:
+        """Return whether the way is that of some opener between two ends."""
+        return all(
+            one is None or other is None or one.overlaps(other)
+            for one, other in ((self.client, client), (self.server, server))
+        )
+
+
+def ways_of(site: Site, point: EnforcementPoint, family: int) -> tuple[Way, ...]:
+    """Return what ``paths.routes`` says about a point in one family, in its order: the first that fits counts."""
+    found = []
+    for route in site.paths.get("routes", ()):
+        client, server = (addresses_of_name(site, route[end], family) for end in ("client", "server"))
+        if (client is None or client) and (server is None or server):
+            found.append(Way(client, server, point.id in route["points"]))
+    return tuple(found)
+
+
+def inside_of(site: Site, point: EnforcementPoint, family: int) -> IntervalSet | None:
+    """Return the addresses of all zones where ``paths.outside`` names the point, else None."""
+    if point.id not in site.paths.get("outside", ()):
+        return None
+    return addresses_of((prefix for zone in site.zones.values() for prefix in zone.subnets), family)
+
+
+@dataclass(frozen=True)
 class Sides:
-    """The sides of one firewall in one family. ``subnets`` are disjoint; ``own`` and ``local`` addresses are on no side."""
+    """The sides of one firewall in one family. ``subnets`` are disjoint; ``own`` and ``local`` addresses are on no side.
+
+    ``ways``: what is said of openers by name. ``inside``: whoever leaves these addresses, or comes into them, crosses the firewall.
+    """
 
     subnets: tuple[IntervalSet, ...]
     outside: IntervalSet
@@ -68,6 +114,8 @@ class Sides:
     groups: IntervalSet
     _starts: tuple[int, ...]
     _ends: tuple[tuple[int, int], ...]
+    ways: tuple[Way, ...] = ()
+    inside: IntervalSet | None = None
 
     def side_of(self, address: int) -> int | None:
         """Return the number of the subnet that holds the address, OUTSIDE (-1), or None for an address that is on no side."""
@@ -86,7 +134,14 @@ class Sides:
         if not groups_too and self.groups.contains(destination):
             return False
         first, second = self.side_of(source), self.side_of(destination)
-        return first is not None and second is not None and first != second
+        if first is None or second is None:
+            return False
+        for way in self.ways:
+            if way.fits(source, destination):
+                return way.crosses
+        return first != second or (
+            self.inside is not None and self.inside.contains(source) != self.inside.contains(destination)
+        )
 
     def of(self, addresses: IntervalSet | None) -> set[int]:
         """Return the sides that hold some of the addresses (None: any address)."""
@@ -114,7 +169,17 @@ class Sides:
     def separates(self, client: IntervalSet | None, server: IntervalSet | None) -> bool:
         """Return whether some packet from the one to the other addresses crosses the firewall."""
         first, second = self.of(client), self.of(server)
-        return bool(first and second) and not (len(first) == 1 and first == second)
+        return bool(first and second) and (not (len(first) == 1 and first == second) or self.named(client, server))
+
+    def named(self, client: IntervalSet | None, server: IntervalSet | None) -> bool:
+        """Return whether a way, or what lies outside all zones, leads some opener across the firewall, whatever its sides are."""
+        if any(way.crosses and way.overlaps(client, server) for way in self.ways):
+            return True
+        if self.inside is None:
+            return False
+        within = [side is None or side.overlaps(self.inside) for side in (client, server)]
+        beyond = [side is None or bool(side.subtract(self.inside)) for side in (client, server)]
+        return (within[0] and beyond[1]) or (beyond[0] and within[1])
 
 
 def sides_of(site: Site, point: EnforcementPoint, family: int) -> Sides:
@@ -140,4 +205,6 @@ def sides_of(site: Site, point: EnforcementPoint, family: int) -> Sides:
         addresses_of(_GROUPS[family], family),
         tuple(low for low, _high, _number in pieces),
         tuple((high, number) for _low, high, number in pieces),
+        ways_of(site, point, family),
+        inside_of(site, point, family),
     )

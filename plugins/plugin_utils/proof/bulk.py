@@ -18,7 +18,13 @@ from typing import Any
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import ICMP_ANSWERS
-from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.sides import Sides, gateway_addresses, sides_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.sides import (
+    Sides,
+    Way,
+    gateway_addresses,
+    sides_of,
+    ways_of,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.classify import Classifiers
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Entry, FirstMatchList
@@ -79,6 +85,10 @@ class BulkEvaluator:
         # The last place stands for addresses that no device has.
         self._segment = np.array([*(min(held[key]) for key in keys), NONE], dtype=np.int32)
         self._shared = np.array([*(len(held[key]) > 1 for key in keys), False], dtype=bool)
+        ports: dict[tuple[str, str], int] = {}
+        named = (self.evaluator._ports.get(key) for key in keys)
+        numbers = (NONE if name is None else ports.setdefault(name, len(ports)) for name in named)
+        self._port = np.array([*numbers, NONE], dtype=np.int32)
         self._access: list[Any] = []
         for point in sorted({item.point for item in self.lists if item.kind in ACCESS}):
             layer = np.full(len(keys) + 1, NONE, dtype=np.int32)
@@ -91,10 +101,15 @@ class BulkEvaluator:
         self._cells: list[Any] = []
         for point in sorted({item.point for item in self.lists if item.kind == "sgacl"}):
             matrix = np.full((len(self.segments) + 1, len(self.segments) + 1), NONE, dtype=np.int32)
+            beyond = np.zeros(len(keys) + 1, dtype=bool)  # receivers where the point's cells are not enforced
             for number, item in enumerate(self.lists):
                 if item.point == point and item.kind == "sgacl" and {item.segment, item.peer} <= self._number.keys():
                     matrix[self._number[item.segment], self._number[item.peer]] = number
-            self._cells.append(matrix)
+                    unseen = self.evaluator._beyond.get(number)
+                    for low, high in unseen.pairs if unseen is not None else ():
+                        for address in range(low, high + 1):
+                            beyond[place[4, address]] = True
+            self._cells.append((matrix, beyond))
 
     def _addresses(self, item: PointList) -> Iterator[tuple[int, int]]:
         for member in filtered_members(self.site, item, surely=True):
@@ -115,7 +130,14 @@ class BulkEvaluator:
     @cached_property
     def _routed(self) -> list[tuple[int, Routed]]:
         return [
-            (number, Routed(item, *gateway_addresses(self.site, item)))
+            (
+                number,
+                Routed(
+                    item,
+                    *gateway_addresses(self.site, item),
+                    ways_of(self.site, self.site.points[item.point], item.family),
+                ),
+            )
             for number, item in enumerate(self.lists)
             if item.kind == "router_acl"
         ]
@@ -157,16 +179,18 @@ class BulkEvaluator:
                 if mask.any():
                     seen[mask] = sided[family].crosses(columns, mask)
             self._judge(np.where(seen, number, NONE), packets[0], 0, best, covered)
+        apart = (self._port[clients] != self._port[servers]) | (self._port[clients] == NONE)
         for layer in self._access:
-            self._judge(layer[clients], packets[0], 0, best, covered)
-            self._judge(np.where(answered, layer[servers], NONE), packets[1], 1, best, covered)
+            self._judge(np.where(apart, layer[clients], NONE), packets[0], 0, best, covered)
+            self._judge(np.where(answered & apart, layer[servers], NONE), packets[1], 1, best, covered)
         for number, routed in self._routed:
             for way, (source, target) in enumerate((("client", "server"), ("server", "client"))):
                 seen = routed.sees(columns, source, target) & (answered | (way == 0))
                 self._judge(np.where(seen, number, NONE), packets[way], way, best, covered)
         one, two, four = self.segment_of(clients), self.segment_of(servers), columns.is_four
-        for matrix in self._cells:
-            forward, back = matrix[one, two], matrix[two, one]
+        for matrix, beyond in self._cells:
+            forward = np.where(beyond[servers], NONE, matrix[one, two])
+            back = np.where(beyond[clients], NONE, matrix[two, one])
             self._judge(np.where(four, forward, NONE), packets[0], 0, best, covered)
             self._judge(np.where(four & answered, back, NONE), packets[1], 1, best, covered)
         for row in np.flatnonzero(slow):
@@ -227,6 +251,8 @@ class _Sided:
         self._numbers = np.array([number for _end, number in sides._ends], dtype=np.int64)
         self._none = _Ranges(sides.own.union(sides.local))
         self._groups = _Ranges(sides.groups)
+        self._inside = None if sides.inside is None else _Ranges(sides.inside)
+        self._said = _said(sides.ways)
 
     def crosses(self, columns: Columns, mask: Any) -> Any:
         """Return, for the rows of a mask (one family), whether the firewall forwards packets from client to server."""
@@ -236,7 +262,11 @@ class _Sided:
             return np.fromiter((self._sides.crosses(*pair) for pair in ends), dtype=bool, count=len(rows))
         client, server = columns.address("client")[mask], columns.address("server")[mask]
         first, second = self._side(client), self._side(server)
-        return (first != second) & ~self._none.hold(client) & ~self._none.hold(server) & ~self._groups.hold(server)
+        found = first != second
+        if self._inside is not None:
+            found |= self._inside.hold(client) != self._inside.hold(server)
+        found = _by_ways(self._said, client, server, found)
+        return found & ~self._none.hold(client) & ~self._none.hold(server) & ~self._groups.hold(server)
 
     def _side(self, address: Any) -> Any:
         if not len(self._starts):
@@ -246,11 +276,31 @@ class _Sided:
         return np.where(held, self._numbers[np.maximum(place, 0)], NONE)
 
 
+Said = list[tuple["_Ranges | None", "_Ranges | None", bool]]
+
+
+def _said(ways: Sequence[Way]) -> Said:
+    """Return ways with their ends as arrays."""
+    return [
+        (None if w.client is None else _Ranges(w.client), None if w.server is None else _Ranges(w.server), w.crosses)
+        for w in ways
+    ]
+
+
+def _by_ways(said: Said, client: Any, server: Any, found: Any) -> Any:
+    """Return for each row what the first way that fits says, else what was found without them."""
+    for one, two, crosses in reversed(said):
+        here = np.ones(len(client), dtype=bool) if one is None else one.hold(client)
+        found = np.where(here if two is None else here & two.hold(server), crosses, found)
+    return found
+
+
 class Routed:
     """What one list of a gateway sees: packets between its subnet and everything else, in its direction."""
 
-    def __init__(self, item: PointList, subnet: IntervalSet, own: IntervalSet) -> None:
-        self._item, self._subnet, self._own = item, subnet, own
+    def __init__(self, item: PointList, subnet: IntervalSet, own: IntervalSet, ways: Sequence[Way] = ()) -> None:
+        self._item, self._subnet, self._own, self._ways = item, subnet, own, ways
+        self._said = _said(ways)
         self._inside, self._gateway = _Ranges(subnet), _Ranges(own)
 
     def sees(self, columns: Columns, source: str, target: str) -> Any:
@@ -260,8 +310,13 @@ class Routed:
             found = np.zeros(len(columns), dtype=bool)
             for row in np.flatnonzero(~four):
                 ends = columns.whole(source, int(row)), columns.whole(target, int(row))
-                found[row] = routes(self._item.direction, self._subnet, self._own, *ends)
+                named = columns.whole("client", int(row)), columns.whole("server", int(row))
+                found[row] = routes(self._item.direction, self._subnet, self._own, *ends) and next(
+                    (way.crosses for way in self._ways if way.fits(*named)), True
+                )
             return found
+        if self._said:
+            four = four & _by_ways(self._said, columns.address("client"), columns.address("server"), four)
         one, two = columns.address(source), columns.address(target)
         if self._item.direction == "in":
             return four & self._inside.hold(one) & ~self._inside.hold(two)

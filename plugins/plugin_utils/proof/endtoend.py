@@ -207,6 +207,7 @@ class _Needs:
             self.site.members.get(listing.segment), self.site.members.get(listing.peer),
             [(rule.id, rule.client, rule.to, rule.services, rule.devices) for rule in (*forward, *reply)], len(forward),
             self.needed.site.members if self.needed.site.members != self.site.members else None, self.needed.site.networks,
+            self.site.members if listing.stateful and self.site.paths.get("routes") else None,
         )  # fmt: skip
 
 

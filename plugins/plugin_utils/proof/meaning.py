@@ -180,7 +180,8 @@ class _Difference:
         names = (one.segment, one.peer)
         if any(old.members.get(name) != new.members.get(name) for name in names if name):
             return False
-        if one.kind in ("firewall", "router_acl"):
+        moved = old.paths != new.paths or old.points.get(one.point) != new.points.get(two.point)
+        if moved or one.kind in ("firewall", "router_acl"):
             return visible(old, one, surely=True) == visible(new, two, surely=True)
         return True
 

@@ -10,16 +10,20 @@ firewall sees openers between different subnets. What a list does not see it nei
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import addresses_of, member_addresses
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.sides import (
     TOP,
+    Way,
     gateway_addresses,
     groups_of,
     sides_of,
+    ways_of,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import (
     PacketSet,
@@ -31,6 +35,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import EnforcementPoint, Member, Site
 
 WHOLE_PACKETS = IntervalSet.of((0, 0))
+Pair = tuple[IntervalSet, IntervalSet]
 FAMILY_PROTOCOLS = {4: IntervalSet.of((0, 255)), 6: IntervalSet.of((256, 511))}
 
 
@@ -58,11 +63,48 @@ def filtered_members(site: Site, listing: PointList, surely: bool) -> list[Membe
     it names no switch or port for a device, that device is not surely filtered but may be.
     """
     members = list(site.members.get(listing.segment, ()))
+    if listing.kind == "dacl":
+        return [member for member in members if not surely or enforced_at(site, site.points.get(listing.point), member)]
     if listing.kind != "port_acl":
         return members
     switches = {listing.host} if surely else {listing.host, ""}
     ports = set(listing.interfaces) if surely else {*listing.interfaces, ""}
-    return [member for member in members if member.switch in switches and member.interface in ports]
+    found = [member for member in members if member.switch in switches and member.interface in ports]
+    if surely and site.paths.get("wireless"):
+        found = [m for m in found if all(_attached(site, m, text) == listing.host for text in m.addresses)]
+    return found
+
+
+def enforced_at(site: Site, point: EnforcementPoint | None, member: Member) -> bool:
+    """Return whether what ISE holds is surely enforced where a device is attached.
+
+    ``switches`` and ``tags`` of the point say so, and ``paths.wireless``; how tags travel is taken as given where nothing is said.
+    """
+    if point is None:
+        return True
+    if point.kind == "sgacl" and point.options.get("tags") == "none":
+        return False
+    switches = point.options.get("switches")
+    return not switches or all(_attached(site, member, address) in switches for address in member.addresses)
+
+
+def cell_targets(site: Site, listing: PointList, surely: bool) -> IntervalSet:
+    """Return the addresses to which a cell filters packets: it is enforced where the receiver is attached."""
+    point = site.points.get(listing.point)
+    if not surely or point is None or not {"switches", "tags"} & set(point.options):
+        return member_addresses(site, listing.peer, listing.family)
+    members = [member for member in site.members.get(listing.peer, ()) if enforced_at(site, point, member)]
+    return addresses_of((text for member in members for text in member.addresses), listing.family)
+
+
+def _attached(site: Site, member: Member, address: str) -> str:
+    """Return the switch of a device, or the wireless controller that stands in its place for an address."""
+    networks: Sequence[Mapping[str, Any]] = site.paths.get("wireless", ())
+    for network in networks:
+        place = addresses_of([address], 6 if ":" in address else 4)
+        if place and addresses_of(network["subnets"], 6 if ":" in address else 4).covers(place):
+            return str(network["controller"])
+    return member.switch
 
 
 @dataclass(frozen=True)
@@ -112,9 +154,45 @@ def visible(site: Site, listing: PointList, surely: bool) -> list[Box]:
         return []
     box = Box(protocol=FAMILY_PROTOCOLS[family], source=source)
     if listing.kind == "sgacl":
-        destination = member_addresses(site, listing.peer, family)
+        destination = cell_targets(site, listing, surely)
         return [box.replace(destination=destination)] if destination else []
-    return [box]
+    if not surely:
+        return [box]
+    boxes = []
+    for behind, near in _neighbours(site, members, family):
+        here = source.intersect(near)
+        source = source.subtract(near)
+        boxes.append(box.replace(source=here, destination=TOP[family].subtract(behind)))
+    return [found for found in (*boxes, box.replace(source=source)) if not found.is_empty]
+
+
+def port_of(site: Site, member: Member) -> tuple[str, str] | None:
+    """Return switch and port of a device, None where they are not known or wireless."""
+    if not member.switch or not member.interface:
+        return None
+    wireless = any(_attached(site, member, text) != member.switch for text in member.addresses)
+    return None if wireless else (member.switch, member.interface)
+
+
+def _neighbours(site: Site, members: Sequence[Member], family: int) -> list[Pair]:
+    """Return, for each port with several devices, the addresses of all of them and of those among the members.
+
+    What they say to each other passes the small switch between them and no list.
+    """
+    ports: dict[tuple[str, str], list[Member]] = defaultdict(list)
+    for each in (member for found in site.members.values() for member in found):
+        if each.switch and each.interface:
+            ports[each.switch, each.interface].append(each)
+    found = []
+    for place in dict.fromkeys((m.switch, m.interface) for m in members):
+        behind = ports.get(place, [])
+        if len(behind) > 1 and (behind := [m for m in behind if port_of(site, m)]):
+            whole, near = (
+                addresses_of((text for m in part for text in m.addresses), family)
+                for part in (behind, [m for m in members if m in behind])
+            )
+            found.append((whole, near))
+    return found
 
 
 def _routed(site: Site, listing: PointList, surely: bool) -> list[Box]:
@@ -129,8 +207,25 @@ def _routed(site: Site, listing: PointList, surely: bool) -> list[Box]:
     if listing.direction == "in":
         if surely:
             rest = rest.subtract(groups_of(listing.family))
-        return [box.replace(source=subnet, destination=rest)]
-    return [box.replace(source=rest.subtract(own), destination=subnet)]
+        pairs = [(subnet, rest)]
+    else:
+        pairs = [(rest.subtract(own), subnet)]
+    if surely:
+        elsewhere = _elsewhere(ways_of(site, site.points[listing.point], listing.family), TOP[listing.family])
+        pairs = _without(pairs, [*elsewhere, *((two, one) for one, two in elsewhere)])
+    return [box.replace(source=one, destination=two) for one, two in pairs]
+
+
+def _elsewhere(ways: Sequence[Way], top: IntervalSet) -> list[Pair]:
+    """Return the openers that are said not to cross a point."""
+    found: list[Pair] = []
+    said: list[Pair] = []
+    for way in ways:
+        whole = (top if way.client is None else way.client, top if way.server is None else way.server)
+        if not way.crosses:
+            found += _without([whole], said)
+        said.append(whole)
+    return found
 
 
 def _between_sides(site: Site, point: EnforcementPoint, surely: bool) -> list[Box]:
@@ -145,6 +240,39 @@ def _between_sides(site: Site, point: EnforcementPoint, surely: bool) -> list[Bo
         if surely:
             top = top.subtract(sides.groups)
         box = Box(protocol=protocols, fragment=WHOLE_PACKETS)
-        boxes += [box.replace(source=subnet, destination=top.subtract(subnet)) for subnet in sides.subnets if subnet]
-        boxes.append(box.replace(source=sides.outside, destination=top.subtract(sides.outside)))
+        own = [(subnet, top.subtract(subnet)) for subnet in sides.subnets if subnet]
+        own.append((sides.outside, top.subtract(sides.outside)))
+        if sides.inside is not None:
+            within, beyond = top.intersect(sides.inside), top.subtract(sides.inside)
+            own += [(within, beyond), (beyond, within)]
+        boxes += [box.replace(source=one, destination=two) for one, two in _by_ways(own, sides.ways, top, surely)]
     return [box for box in boxes if not box.is_empty]
+
+
+def _by_ways(pairs: list[Pair], ways: Sequence[Way], top: IntervalSet, surely: bool) -> list[Pair]:
+    """Return what a firewall sees by its sides (``pairs`` of sources and destinations), and by what is said of ways.
+
+    The first way that fits counts. What is said not to cross is not ``surely`` seen; it may be.
+    """
+    found: list[Pair] = []
+    said: list[Pair] = []
+    for way in ways:
+        whole = (
+            top if way.client is None else top.intersect(way.client),
+            top if way.server is None else top.intersect(way.server),
+        )
+        if way.crosses:
+            found += _without([whole], said)
+        said.append(whole)
+    return [*(_without(pairs, said) if surely else pairs), *found]
+
+
+def _without(pairs: list[Pair], away: Iterable[Pair]) -> list[Pair]:
+    """Return pairs of sources and destinations without others."""
+    for source, destination in away:
+        left: list[Pair] = []
+        for one, two in pairs:
+            here = one.intersect(source)
+            left += [(one.subtract(source), two), (here, two.subtract(destination))] if here else [(one, two)]
+        pairs = [(one, two) for one, two in left if one and two]
+    return pairs

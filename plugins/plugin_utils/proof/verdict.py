@@ -18,15 +18,18 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.sides i
     Sides,
     gateway_addresses,
     sides_of,
+    ways_of,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Packet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.lookup import Lookup
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.points import (
+    cell_targets,
     enforces,
     filtered_members,
     first_match,
+    port_of,
 )
 
 TCP, UDP = 6, 17
@@ -171,12 +174,18 @@ class Evaluator:
         )  # family, address to the access lists that filter it
         self._routed: list[tuple[int, PointList, IntervalSet, IntervalSet]] = []
         self._cells: dict[tuple[str, str], list[int]] = defaultdict(list)
+        self._named = bool(site.paths.get("routes"))
+        self._ports: dict[tuple[int, int], tuple[str, str]] = {}
         for segment, members in site.members.items():
             for member in members:
+                port = port_of(site, member)
                 for family in (4, 6):
                     for low, high in addresses_of(member.addresses, family).pairs:
                         for address in range(low, high + 1):
                             self._segments[family, address].add(segment)
+                            if port:
+                                self._ports[family, address] = port
+        self._beyond: dict[int, IntervalSet] = {}  # cell to the receivers where it is not surely enforced
         for number, listing in enumerate(lists):
             self._place(number, listing)
 
@@ -185,6 +194,9 @@ class Evaluator:
             self._firewalls.append(number)
         elif listing.kind == "sgacl":
             self._cells[listing.segment, listing.peer].append(number)
+            unseen = cell_targets(self.site, listing, False).subtract(cell_targets(self.site, listing, True))
+            if unseen:
+                self._beyond[number] = unseen
         elif listing.kind == "router_acl":
             self._routed.append((number, listing, *gateway_addresses(self.site, listing)))
         else:
@@ -213,15 +225,21 @@ class Evaluator:
             for number in self._firewalls:
                 if self._sides_of(self.lists[number].point, family).crosses(source, destination):
                     yield number
-        yield from self._from.get((family, source), ())
+        if (family, source) not in self._ports or self._ports[family, source] != self._ports.get((family, destination)):
+            yield from self._from.get((family, source), ())
+        client, server = (source, destination) if stateful else (destination, source)
         for number, listing, subnet, own in self._routed:
             if listing.family == family and routes(listing.direction, subnet, own, source, destination):
-                yield number
+                ways = ways_of(self.site, self.site.points[listing.point], family) if self._named else ()
+                if next((way.crosses for way in ways if way.fits(client, server)), True):
+                    yield number
         if family != 4:
             return
         for client in self._segments.get((4, source), ()) if self._cells else ():
             for server in self._segments.get((4, destination), ()):
-                yield from self._cells.get((client, server), ())
+                for number in self._cells.get((client, server), ()):
+                    if number not in self._beyond or not self._beyond[number].contains(destination):
+                        yield number
 
     def _sides_of(self, point: str, family: int) -> Sides:
         found = self._sides.get((point, family))
