@@ -16,6 +16,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import ICMP_ANSWERS, addresses_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.sides import (
     Sides,
+    Way,
     gateway_addresses,
     sides_of,
     ways_of,
@@ -174,7 +175,7 @@ class Evaluator:
         )  # family, address to the access lists that filter it
         self._routed: list[tuple[int, PointList, IntervalSet, IntervalSet]] = []
         self._cells: dict[tuple[str, str], list[int]] = defaultdict(list)
-        self._named = bool(site.paths.get("routes"))
+        self._ways: dict[int, tuple[Way, ...]] = {}  # what is said of the ways of a gateway's list
         self._ports: dict[tuple[int, int], tuple[str, str]] = {}
         for segment, members in site.members.items():
             for member in members:
@@ -199,6 +200,7 @@ class Evaluator:
                 self._beyond[number] = unseen
         elif listing.kind == "router_acl":
             self._routed.append((number, listing, *gateway_addresses(self.site, listing)))
+            self._ways[number] = ways_of(self.site, self.site.points[listing.point], listing.family)
         else:
             for member in filtered_members(self.site, listing, surely=True):
                 for low, high in addresses_of(member.addresses, listing.family).pairs:
@@ -230,8 +232,7 @@ class Evaluator:
         client, server = (source, destination) if stateful else (destination, source)
         for number, listing, subnet, own in self._routed:
             if listing.family == family and routes(listing.direction, subnet, own, source, destination):
-                ways = ways_of(self.site, self.site.points[listing.point], family) if self._named else ()
-                if next((way.crosses for way in ways if way.fits(client, server)), True):
+                if next((way.crosses for way in self._ways.get(number, ()) if way.fits(client, server)), True):
                     yield number
         if family != 4:
             return
