@@ -1,8 +1,10 @@
 # Copyright: (c) 2026, Segwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What lists see, in sets, in the walk and in columns, is what the documents say of ways (``enforce/paths.py``): nothing is proved by a list
-that the conversation does not cross, and a list that it crosses has its lines."""
+"""What lists see, in sets, in the walk and in columns, is what the documents say of ways (``enforce/paths.py``).
+
+Nothing is proved by a list that the conversation does not cross, and a list that it crosses has its lines.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.paths import YES, Paths
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import PacketSpace
