@@ -229,10 +229,10 @@ class Evaluator:
                     yield number
         if (family, source) not in self._ports or self._ports[family, source] != self._ports.get((family, destination)):
             yield from self._from.get((family, source), ())
-        client, server = (source, destination) if stateful else (destination, source)
+        ends = (source, destination) if stateful else (destination, source)
         for number, listing, subnet, own in self._routed:
             if listing.family == family and routes(listing.direction, subnet, own, source, destination):
-                if next((way.crosses for way in self._ways.get(number, ()) if way.fits(client, server)), True):
+                if next((way.crosses for way in self._ways.get(number, ()) if way.fits(*ends)), True):
                     yield number
         if family != 4:
             return
