@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import CRITICALITIES, Site
 
@@ -59,17 +59,17 @@ def codeowners(site: Site, prefix: str = "policies") -> str:
     """
     if site.approvers is None:
         raise KeyError("approvers.yml")
+    teams = site.approvers.teams
     root = "/" + prefix.strip("./") if prefix.strip("./") else ""
     lines = [
         "# Made from approvers.yml and the owners of zones and segments; made anew with every change of them.",
-        f"{root}/ {_people(site, (site.approvers.site,))}",
+        f"{root}/ {_people(teams, (site.approvers.site,))}",
     ]
     for name, segment in sorted(site.segments.items(), key=lambda item: (item[1].zone, item[0])):
-        who = _people(site, sorted(segment_teams(site, name)))
+        who = _people(teams, sorted(segment_teams(site, name)))
         lines += [f"{root}/{segment.zone}/{name}.yml {who}", f"{root}/evidence/{name}.json {who}"]
     return "\n".join(lines) + "\n"
 
 
-def _people(site: Site, teams: Iterable[str]) -> str:
-    assert site.approvers is not None
-    return " ".join(dict.fromkeys(person for team in teams for person in site.approvers.teams[team]))
+def _people(teams: Mapping[str, tuple[str, ...]], names: Iterable[str]) -> str:
+    return " ".join(dict.fromkeys(person for name in names for person in teams[name]))
