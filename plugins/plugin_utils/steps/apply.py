@@ -18,7 +18,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.lock imp
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.outcome import Outcome
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import Plan, read_plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.results import result
-from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.arguments import paths_of, today_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.arguments import moment_of, paths_of, today_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.fleet import connected
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.permission import (
@@ -36,7 +36,7 @@ def run_apply(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str,
     plan = read_plan(Path(values["plan"]).expanduser() if values.get("plan") else paths.plan)
     allow_dirty, check_mode = bool(values.get("allow_dirty")), bool(values["check_mode"])
     commit = required_commit(paths.policy, allow_dirty)
-    sound = sound_site(paths, today_of(values), cached=False)
+    sound = sound_site(paths, today_of(values), moment_of(values), cached=False)
     allowed = permission(paths, plan, sound.site, sound.compiled.lists, values, today_of(values))
     with StateLock(paths.state / "lock", f"apply {plan.plan_id[:12]}") as lock:
         with connected(values, variables, [part.name for part in plan.targets]) as targets:

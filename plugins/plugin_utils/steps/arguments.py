@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,12 @@ def today_of(values: Mapping[str, Any]) -> date:
         return date.fromisoformat(str(text))
     except ValueError as error:
         raise FindingError(codes.BAD_ARGUMENT.at(f"today: {str(text)[:40]!r} is not a date as YYYY-MM-DD")) from error
+
+
+def moment_of(values: Mapping[str, Any]) -> datetime:
+    """Return the moment at which time windows are judged: now, on the day of the argument ``today`` where there is one."""
+    now = utc_now()
+    return datetime.combine(today_of(values), now.time(), UTC) if values.get("today") else now
 
 
 def commit_name(policy_dir: Path) -> str:

@@ -17,7 +17,6 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.desired
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.paths import path_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.build import PROTOCOLS
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.effective import effective_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.expectations import addresses_of_end
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.history import address_text
@@ -28,7 +27,12 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.verdict i
     Verdict,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps import codes
-from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.arguments import commit_name, paths_of, today_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.arguments import (
+    commit_name,
+    moment_of,
+    paths_of,
+    today_of,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.commits import (
     commit_named,
     directory_at,
@@ -50,8 +54,8 @@ def run_explain(values: dict[str, Any], variables: Mapping[str, Any] | None = No
     with ExitStack() as stack:
         commit = commit_named(paths.policy, str(values["commit"])) if values.get("commit") else ""
         where = stack.enter_context(directory_at(paths.policy, commit)) if commit else paths.policy
-        sound = sound_site(replace(paths, policy=where), today_of(values))
-    site, lists = effective_site(sound.site), sound.compiled.lists
+        sound = sound_site(replace(paths, policy=where), today_of(values), moment_of(values))
+    site, lists = sound.in_force, sound.compiled.lists
     protocol, port, client_port = _flow(site, values)
     client, server = _end(site, values["client"]), _end(site, values["server"])
     if client[0] != server[0]:

@@ -21,22 +21,25 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan imp
     with_effect,
     write_plan,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import Compiled, PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.naming import owned_name
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.noise import limits_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.effective import effective_site
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import NORMAL, Site, Situation
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.equivalence import prove_rendering
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.impact import impact
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.meaning import change_of_meaning
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.rollout import State, order_of_rollout
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.html import plan_html
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.markdown import plan_markdown
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.view import site_view
-from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.arguments import paths_of, today_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.arguments import moment_of, paths_of, today_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.fleet import connected, hosts_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.history import recorded_history
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.live import lists_in_force
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.site import present_situation
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.validate import run_gate
 
 LOCK = "members.lock.json"
@@ -49,24 +52,35 @@ def run_plan(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str, 
     gate = run_gate(paths, today_of(values), with_replay=False)
     if gate.site is None or gate.compiled is None or errors_of(gate.findings):
         raise FindingError(*errors_of(gate.findings))
-    with connected(values, variables, hosts_of(gate.compiled.targets)) as targets:
-        snapshots = snapshot_all(targets, gate.compiled.targets)
+    situation = present_situation(gate.site, moment_of(values))
+    compiled = gate.compiled if situation == NORMAL else _compiled_for(gate.site, situation)
+    with connected(values, variables, hosts_of(compiled.targets)) as targets:
+        snapshots = snapshot_all(targets, compiled.targets)
         draft = build_plan(
             targets,
-            gate.compiled.targets,
+            compiled.targets,
             snapshots,
             policy_commit=commit,
             members_sha256=members_sha256(paths),
             prune=bool(values.get("prune")),
             pending=pushes_pending(paths.journal),
         )
-        site = effective_site(gate.site)
-        effect = effect_of(site, gate.compiled, snapshots, paths, values.get("engine") or "")
-        more, found = meaning_of(site, gate.compiled, snapshots, draft)
+        site = effective_site(gate.site, situation)
+        effect = effect_of(site, compiled, snapshots, paths, values.get("engine") or "")
+        more, found = meaning_of(site, compiled, snapshots, draft)
         plan = with_effect(draft, {**effect, **more})
-        warnings = [*gate.findings, *left_out(targets, gate.compiled.targets), *found]
+        warnings = [*gate.findings, *left_out(targets, compiled.targets), *found]
     _write(paths, plan, gate.site)
     return _answer(values, plan, warnings, paths)
+
+
+def _compiled_for(site: Site, situation: Situation) -> Compiled:
+    """Return what the site compiles to while some windows are closed, its rendering proved; FindingError where it is not sound."""
+    compiled = compile_site(site, situation)
+    _proofs, found = prove_rendering(compiled.lists)
+    if errors := errors_of([*compiled.findings, *found]):
+        raise FindingError(*errors)
+    return compiled
 
 
 def members_sha256(paths: Paths) -> str:

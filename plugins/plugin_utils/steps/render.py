@@ -9,13 +9,13 @@ from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.budget import size_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.desired import rendered
-from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.arguments import paths_of, today_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.arguments import moment_of, paths_of, today_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.site import sound_site
 
 
 def run_render(values: dict[str, Any]) -> dict[str, Any]:
     """Return the lists and desired objects of the policy directory."""
-    sound = sound_site(paths_of(values), today_of(values))
+    sound = sound_site(paths_of(values), today_of(values), moment_of(values))
     lists = [
         {
             "point": item.point,

@@ -6,36 +6,55 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError, errors_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import Compiled
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.check import load_checked
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.effective import effective_site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import NORMAL, Site, Situation
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.windows import situation_at, windowed
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
 
 
 @dataclass(frozen=True)
 class SoundSite:
-    """A site without errors, what it compiles to, and the warnings on the way."""
+    """A site without errors, what it compiles to in a situation, and the warnings on the way."""
 
     site: Site
     compiled: Compiled
     findings: tuple[Finding, ...]
+    situation: Situation = NORMAL
+
+    @property
+    def in_force(self) -> Site:
+        """The site as its lists have it: only the rules that hold in the situation."""
+        return effective_site(self.site, self.situation)
 
 
-def sound_site(paths: Paths, today: date, cached: bool = True) -> SoundSite:
+def present_situation(site: Site, moment: datetime) -> Situation:
+    """Return what lists are compiled for at a moment: the windows that are open then, and no posture.
+
+    The day stays that of the site (``as_of``), for which the gate proved it. Lists with some windows closed hold no line that the proved
+    ones with all of them open do not hold, and all that the proved ones with all of them closed do.
+    """
+    return Situation(open_windows=situation_at(site, moment).open_windows) if windowed(site) else NORMAL
+
+
+def sound_site(paths: Paths, today: date, moment: datetime | None = None, cached: bool = True) -> SoundSite:
     """Return the compiled site of a policy directory; FindingError with every error where it is not sound.
 
-    ``cached`` False reads the documents themselves, whatever the data directory holds of them: apply does.
+    ``moment`` decides which time windows are open; without it all are. ``cached`` False reads the documents themselves, whatever the data directory
+    holds of them: apply does.
     """
     loaded = load_checked(paths.policy, today, cache=paths.policy_cache if cached else None)
     errors = errors_of(loaded.findings)
     if errors or loaded.site is None:
         raise FindingError(*errors)
-    compiled = compile_site(loaded.site)
+    situation = NORMAL if moment is None else present_situation(loaded.site, moment)
+    compiled = compile_site(loaded.site, situation)
     errors = errors_of(compiled.findings)
     if errors:
         raise FindingError(*errors)
-    return SoundSite(loaded.site, compiled, (*loaded.findings, *compiled.findings))
+    return SoundSite(loaded.site, compiled, (*loaded.findings, *compiled.findings), situation)

@@ -12,7 +12,12 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files impo
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.verify import verify_targets
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.markdown import verify_markdown
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.results import result
-from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.arguments import commit_name, paths_of, today_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.arguments import (
+    commit_name,
+    moment_of,
+    paths_of,
+    today_of,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.fleet import connected, hosts_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.site import sound_site
 
@@ -20,7 +25,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.site impo
 def run_verify(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
     """Return what every target holds against the commit; failed where anything drifted or cannot be read."""
     paths = paths_of(values)
-    sound = sound_site(paths, today_of(values))
+    sound = sound_site(paths, today_of(values), moment_of(values))
     with connected(values, variables, hosts_of(sound.compiled.targets)) as targets:
         reached = [item for item in sound.compiled.targets if item.host in targets]
         verification = verify_targets(targets, reached)

@@ -1,0 +1,68 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is written to devices is what the time windows say at the moment, and nothing is open in between."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import NORMAL
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps import arguments
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.explain import run_explain
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.render import run_render
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.site import sound_site
+from tests.unit.steps.test_commits import checkout  # noqa: F401  (a fixture)
+
+MONDAY = date(2026, 11, 23)
+EXCEPTION = """\
+exceptions:
+  - id: vendor-debug
+    kind: vendor_access
+    who: The manufacturer's service desk
+    client: infusion_pumps
+    to: pump_servers
+    services: [ssh]
+    valid_from: 2026-11-20
+    expires: 2026-12-18
+    conditions:
+      windows:
+        - days: [mon]
+          start: "08:00"
+          end: "17:00"
+    ticket: CHG-4711
+    owner: clinical-engineering
+    reason: A pump loses its connection; the manufacturer looks for the cause
+"""
+
+
+@pytest.mark.parametrize(("hour", "is_open"), [(6, False), (7, True), (15, True), (16, False)])  # Vienna is UTC + 1
+def test_lists_hold_a_windowed_permission_only_while_it_is_open(
+    checkout: Path,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    hour: int,
+    is_open: bool,
+) -> None:
+    (checkout / "exceptions.yml").write_text(EXCEPTION)
+    moment = datetime(2026, 11, 23, hour, 30, tzinfo=UTC)
+    sound = sound_site(Paths.of(str(checkout), "unused"), MONDAY, moment)
+    assert sound.site.time_zone == "Europe/Vienna" and sound.situation != NORMAL
+    labels = {ace.label for listing in sound.compiled.lists for ace in listing.aces}
+    assert ("vendor-debug" in labels) is is_open
+    assert ("vendor-debug" in {rule.id for rule in sound.in_force.rules()}) is is_open
+    monkeypatch.setattr(arguments, "utc_now", lambda: moment)
+    values: dict[str, Any] = {"policy_dir": checkout, "today": "2026-11-23", "diff_mode": False}
+    text = "\n".join(str(item["content"]) for item in run_render(values)["lists"])
+    assert ("vendor-debug" in text) is is_open
+    asked = {**values, "client": "infusion_pumps", "server": "pump_servers", "service": "ssh"}
+    assert run_explain(asked)["permitted"] is is_open
+
+
+def test_without_windows_nothing_depends_on_the_hour(checkout: Path) -> None:  # noqa: F811
+    moment = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
+    assert sound_site(Paths.of(str(checkout), "unused"), MONDAY, moment).situation == NORMAL
