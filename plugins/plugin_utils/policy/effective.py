@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
+from hashlib import sha256
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
     ANY,
@@ -242,11 +243,38 @@ def kept_rules(site: Site, posture: Posture) -> frozenset[str]:
     return frozenset(rule for name in posture.keeps for rule in (name, *workflows.get(name, ())))
 
 
+def _kept_now(site: Site, posture: Posture) -> frozenset[str]:
+    """Return the ids of the rules that go on, with the copies that other isolations have made of them."""
+    kept = set(kept_rules(site, posture))
+    others = [name for name, item in site.postures.items() if item.kind == "isolate" and item.device]
+    copies = {rule.id for segment in site.segments.values() for rule in segment.allow if rule.origin == "posture"}
+    more = kept if copies else set()
+    while more:
+        more = {found for rule in more for name in others for found in _copy_ids(rule, name) if found in copies} - kept
+        kept |= more
+    return frozenset(kept)
+
+
+def _copy_ids(rule: str, posture: str) -> tuple[str, str, str]:
+    """Return the ids of a kept rule for an isolated device: what it opens, what is opened to it, and itself to itself.
+
+    At most ID_LENGTH long; a sum keeps shortened ids apart.
+    """
+    made = []
+    for tail in ("", "-to", "-self"):
+        name = f"{rule}-{posture}{tail}"
+        if len(name) > ID_LENGTH:
+            total = sha256(name.encode()).hexdigest()[:8]
+            name = f"{rule[: ID_LENGTH - len(posture) - len(tail) - 10]}-{total}-{posture}{tail}"
+        made.append(name)
+    return made[0], made[1], made[2]
+
+
 def _isolated_segment(site: Site, posture: Posture) -> Site:
     name = posture.segment
     if name not in site.segments:
         return site
-    kept = kept_rules(site, posture)
+    kept = _kept_now(site, posture)
     away = ranges_of(address for member in site.members.get(name, ()) for address in member.addresses)
     narrow = _Narrowing(site, posture, away)
     segments = {}
@@ -283,13 +311,13 @@ def find_device(site: Site, name: str) -> tuple[str, Member] | None:
 def _isolated_device(site: Site, posture: Posture) -> Site:
     """Return the site with the device in a segment of its own, called as the posture, at the points of its old one.
 
-    Kept rules hold for it under the id RULE-POSTURE; for the rest of its segment nothing changes.
+    Kept rules hold for it under ids of their own (``_copy_ids``); for the rest of its segment nothing changes.
     """
     found = find_device(site, posture.device)
     if found is None or found[0] not in site.segments:
         return site
     old, member = found
-    kept = kept_rules(site, posture)
+    kept = _kept_now(site, posture)
     narrow = _Narrowing(site, posture, ranges_of(member.addresses))
     segments: dict[str, Segment] = {}
     own: list[Rule] = []
@@ -301,11 +329,14 @@ def _isolated_device(site: Site, posture: Posture) -> Site:
                 allow.append(narrowed)
             if item.id not in kept:
                 continue
-            copy = replace(item, id=f"{item.id[: ID_LENGTH - len(posture.id) - 1]}-{posture.id}", origin="posture")
-            if name == old and (not item.devices or member.device in item.devices):
-                own.append(replace(copy, client=posture.id, devices=()))
+            opens, serves, both = (replace(item, id=i, origin="posture") for i in _copy_ids(item.id, posture.id))
+            ours = name == old and (not item.devices or member.device in item.devices)
+            if ours:
+                own.append(replace(opens, client=posture.id, devices=()))
             if item.to == old:
-                allow.append(replace(copy, to=posture.id))
+                allow.append(replace(serves, to=posture.id))
+            if ours and item.to == old:  # a rule within the segment: the device to itself stays what it was
+                own.append(replace(both, client=posture.id, to=posture.id, devices=()))
         made = tuple(allow)
         segments[name] = segment if made == segment.allow else replace(segment, allow=made)
     before = site.segments[old]

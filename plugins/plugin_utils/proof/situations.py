@@ -39,12 +39,12 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.expectati
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.guardrails import prove_guardrails
 
 SHOWN_RULES = 5
-NOW, STAGE, WINDOWS, POSTURE = "now", "stage", "windows", "posture"
+NOW, STAGE, WINDOWS, POSTURE, COMING = "now", "stage", "windows", "posture", "exceptions"
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One situation with its site and lists. ``kind``: ``now``, ``stage``, ``windows`` or ``posture``."""
+    """One situation with its site and lists. ``kind``: ``now``, ``stage``, ``windows``, ``exceptions`` or ``posture``."""
 
     name: str
     kind: str
@@ -90,7 +90,7 @@ def settings_of(site: Site, lists: tuple[PointList, ...]) -> Iterator[Setting]:
     """Yield the situations of a site, the present one (whose lists are given) first.
 
     Stages: after each ring, in order, with the segments of all rings so far at stage enforce; and with every assigned segment there.
-    Windows: all closed (the present one has all open). Postures: each alone, and all together.
+    Windows: all closed (the present one has all open). Exceptions: with all that have not begun. Postures: each alone, and all together.
     """
     yield Setting("now", NOW, effective_site(site), lists)
     done: set[str] = set()
@@ -105,6 +105,9 @@ def settings_of(site: Site, lists: tuple[PointList, ...]) -> Iterator[Setting]:
     conditions = [*(rule.conditions for rule in site.rules()), *(item.conditions for item in site.exceptions)]
     if any(item and item.windows for item in conditions):
         yield _compiled("all windows closed", WINDOWS, effective_site(site, Situation(open_windows=NONE_OPEN)))
+    coming = _with_coming(site)
+    if coming is not None:
+        yield _compiled("exceptions that have not begun", COMING, effective_site(coming))
     for posture in site.postures.values():
         pulled = effective_site(site, Situation(postures=(posture.id,)))
         yield replace(_compiled(f"posture {posture.id}", POSTURE, pulled), postures=(posture,))
@@ -120,6 +123,18 @@ def _raised(site: Site, segments: Iterable[str]) -> Site | None:
         return None
     raised = {n: replace(a, stage="enforce") if n in names else a for n, a in site.assignments.items()}
     return effective_site(replace(site, assignments=raised))
+
+
+def _with_coming(site: Site) -> Site | None:
+    """Return the site with every exception that is still to begin in force at once; None where there is none.
+
+    Permissions only add up, so that a must-never that holds here holds on each of their days.
+    """
+    today = site.as_of.isoformat() if site.as_of else ""
+    if not any(today and today < item.valid_from for item in site.exceptions):
+        return None
+    begun = tuple(replace(e, valid_from=today) if today < e.valid_from else e for e in site.exceptions)
+    return replace(site, exceptions=begun)
 
 
 def _compiled(name: str, kind: str, site: Site) -> Setting:
@@ -166,7 +181,9 @@ def _prove(
         met, wanted_met = sum(item.met for item in outcome), len(outcome)
         if setting.kind != NOW:
             findings += [_later(setting, item) for item in expected if _is_permit(site, item)]
-    guarded, broken = prove_guardrails(setting.site, setting.lists) if setting.kind in (POSTURE, WINDOWS) else ([], [])
+    guarded, broken = (
+        prove_guardrails(setting.site, setting.lists) if setting.kind in (POSTURE, WINDOWS, COMING) else ([], [])
+    )
     kept = sum(item.outcome == "proved" for item in guarded)
     findings += [_in_posture(setting, item) for item in broken if item.severity == "error"]
     names = {rule.id for rule in wanted}
@@ -193,7 +210,7 @@ def _later(setting: Setting, finding: Finding) -> Finding:
 
 
 def _in_posture(setting: Setting, finding: Finding) -> Finding:
-    """Say a guardrail's error of another situation: what a posture does on purpose is a warning, a closed window is none."""
+    """Say a guardrail's error of another situation: what a posture does on purpose is a warning, no other situation is."""
     severity = "warning" if setting.kind == POSTURE else "error"
     return replace(finding, severity=severity, message=f"{setting.name}: {finding.message}")
 
