@@ -129,15 +129,16 @@ def run_git(
     inherited.update({"GIT_NO_REPLACE_OBJECTS": "1", "GIT_GRAFT_FILE": os.devnull, **(environment or {})})
     command = ["git", *options, "--no-pager", "-C", str(here), *words]
     try:
-        return subprocess.run(
+        done = subprocess.run(
             command,
             capture_output=True,
-            encoding="utf-8",
-            errors="surrogateescape",
             timeout=seconds,
             check=False,
             env=inherited,
-            input=given.decode("ascii"),
+            input=given,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise FindingError(failure.at(f"{type(error).__name__}: {error}", Location(str(directory)))) from error
+    # Decoded here, since text mode would make other bytes of line ends: a file's content has to come back as it is.
+    out, error_text = (text.decode("utf-8", "surrogateescape") for text in (done.stdout, done.stderr))
+    return subprocess.CompletedProcess(command, done.returncode, out, error_text)

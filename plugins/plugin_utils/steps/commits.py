@@ -92,7 +92,7 @@ def _write(policy_dir: Path, root: Path, names: Iterable[tuple[str, str]]) -> No
             raise FindingError(codes.COMMIT_UNREADABLE.at(f"{path}: {done.stderr.strip()[:200]}", Location(path)))
         target = root.joinpath(*PurePosixPath(path).parts)
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(done.stdout, encoding="utf-8", newline="")
+        target.write_bytes(done.stdout.encode("utf-8", "surrogateescape"))  # pictures and other texts too
 
 
 def state_at(policy_dir: Path, revision: str, today: date) -> tuple[str, State]:

@@ -129,3 +129,13 @@ def test_the_last_commit_of_a_line(checkout: Path, tmp_path: Path) -> None:
     ):
         assert last_commit_of(checkout, place) == ""
     assert not (tmp_path / "ran").exists()
+
+
+def test_files_that_are_no_text_are_written_as_they_were(checkout: Path) -> None:
+    picture = bytes(range(256)) * 3
+    (checkout / "floor plan \xe4.png").write_bytes(picture)
+    git(checkout, "add", "-A")
+    git(checkout, "commit", "-qm", "picture")
+    commit = commit_named(checkout, "HEAD")
+    with directory_at(checkout, commit) as folder:
+        assert (folder / "floor plan \xe4.png").read_bytes() == picture
