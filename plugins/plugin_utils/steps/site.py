@@ -45,8 +45,8 @@ def present_situation(site: Site, moment: datetime) -> Situation:
 def sound_site(paths: Paths, today: date, moment: datetime | None = None, cached: bool = True) -> SoundSite:
     """Return the compiled site of a policy directory; FindingError with every error where it is not sound.
 
-    ``moment`` decides which time windows are open; without it all are. ``cached`` False reads the documents themselves, whatever the data directory
-    holds of them: apply does.
+    ``moment`` decides which time windows are open; without it all are. ``cached`` False reads the documents themselves, whatever the
+    data directory holds of them: apply does.
     """
     loaded = load_checked(paths.policy, today, cache=paths.policy_cache if cached else None)
     errors = errors_of(loaded.findings)
