@@ -50,13 +50,18 @@ def test_lists_hold_a_windowed_permission_only_while_it_is_open(
 ) -> None:
     (checkout / "exceptions.yml").write_text(EXCEPTION)
     moment = datetime(2026, 11, 23, hour, 30, tzinfo=UTC)
-    sound = sound_site(Paths.of(str(checkout), "unused"), MONDAY, moment)
+    sound = sound_site(Paths.of(str(checkout), "unused"), MONDAY, moment, cached=False)
     assert sound.site.time_zone == "Europe/Vienna" and sound.situation != NORMAL
     labels = {ace.label for listing in sound.compiled.lists for ace in listing.aces}
     assert ("vendor-debug" in labels) is is_open
     assert ("vendor-debug" in {rule.id for rule in sound.in_force.rules()}) is is_open
     monkeypatch.setattr(arguments, "utc_now", lambda: moment)
-    values: dict[str, Any] = {"policy_dir": checkout, "today": "2026-11-23", "diff_mode": False}
+    values: dict[str, Any] = {
+        "policy_dir": checkout,
+        "data_dir": checkout.parent / "data",
+        "today": "2026-11-23",
+        "diff_mode": False,
+    }
     text = "\n".join(str(item["content"]) for item in run_render(values)["lists"])
     assert ("vendor-debug" in text) is is_open
     asked = {**values, "client": "infusion_pumps", "server": "pump_servers", "service": "ssh"}
@@ -65,4 +70,4 @@ def test_lists_hold_a_windowed_permission_only_while_it_is_open(
 
 def test_without_windows_nothing_depends_on_the_hour(checkout: Path) -> None:  # noqa: F811
     moment = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
-    assert sound_site(Paths.of(str(checkout), "unused"), MONDAY, moment).situation == NORMAL
+    assert sound_site(Paths.of(str(checkout), "unused"), MONDAY, moment, cached=False).situation == NORMAL
