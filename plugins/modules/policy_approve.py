@@ -71,7 +71,7 @@ EXAMPLES = r"""
 RETURN = r"""
 path:
   description: Where the approval lies.
-  returned: outside check mode
+  returned: always
   type: str
 command:
   description: The command that signs it.

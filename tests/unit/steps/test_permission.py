@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import Plan, TargetPlan, write_plan
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import Plan, TargetPlan, with_effect, write_plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.signatures import (
     APPROVAL_NAMESPACE,
     REVIEW_NAMESPACE,
@@ -381,7 +381,7 @@ def test_an_approval_of_one_plan_is_none_of_the_next(signers: Signers) -> None:
 
 def test_a_second_run_leaves_the_approval_and_its_signature(signers: Signers) -> None:
     paths = paths_of(signers)
-    write_plan(paths.plan, plan_of(signers))
+    write_plan(paths.plan, with_effect(plan_of(signers), {}))
     values: dict[str, Any] = {"policy_dir": str(signers.policies), "data_dir": str(signers.folder / "data")}
     values |= {"approver": mail("anna"), "diff_mode": True}
     tried = run_approve({**values, "check_mode": True})
