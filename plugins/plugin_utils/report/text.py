@@ -11,16 +11,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>|#])")
+_BAR = re.compile(r"\\*\|")
+# Control characters, and marks that are not seen and turn the direction of text: a device's name could hide what stands beside it.
+_UNSEEN = re.compile("[\\x00-\\x08\\x0e-\\x1f\\x7f-\\x9f\\u061c\\u200b-\\u200f\\u202a-\\u202e\\u2060-\\u2069\\ufeff]")
+
+
+def _line(value: object) -> str:
+    return _UNSEEN.sub("\ufffd", " ".join(str(value).split()))
 
 
 def md(value: object) -> str:
     """Return text safe inside a Markdown table or sentence: one line, markup characters escaped."""
-    return _MARKDOWN.sub(r"\\\1", " ".join(str(value).split()))
+    return _MARKDOWN.sub(r"\\\1", _line(value))
 
 
 def code(value: object) -> str:
     """Return text as inline code in Markdown; back quotes and bars cannot break out."""
-    text = " ".join(str(value).split()).replace("`", "'").replace("|", "\\|")
+    text = _BAR.sub(r"\\|", _line(value).replace("`", "'"))  # of a bar after a backslash a table would make two cells
     return f"`{text}`" if text else ""
 
 
@@ -33,7 +40,7 @@ def fence(text: str, language: str = "") -> str:
 
 def esc(value: object) -> str:
     """Return text safe inside HTML text and quoted attributes."""
-    return html.escape(str(value), quote=True)
+    return html.escape(_UNSEEN.sub("\ufffd", str(value)), quote=True)
 
 
 def md_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Code
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Code, errors_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.check import load_checked
@@ -26,6 +26,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.referenc
     write_reference,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.schema import FOLDER, SCHEMAS, schema_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.validate import run_gate
 
 
 def _nodes(node: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
@@ -119,6 +121,8 @@ def test_examples_of_the_guide_load(root: Path, tmp_path: Path) -> None:
     result = load_checked(tmp_path, date(2026, 11, 23))
     assert blocks >= 8
     assert result.findings == (), "\n".join(map(str, result.findings))
+    gate = run_gate(Paths.of(str(tmp_path), str(tmp_path.with_name("data"))), date(2026, 11, 23), with_replay=False)
+    assert errors_of(gate.findings) == [], "\n".join(map(str, gate.findings))
 
 
 def _blocks(text: str) -> dict[str, str]:

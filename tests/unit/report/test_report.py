@@ -9,6 +9,8 @@ import re
 from html.parser import HTMLParser
 from typing import Any
 
+import pytest
+
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.gate import gate_markdown
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.html import plan_html
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.markdown import (
@@ -16,6 +18,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.report.markdown
     propose_markdown,
     verify_markdown,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.report.text import code, esc, md
 
 HOSTILE = '<script>alert(1)</script>|`x`](javascript:a) "\n## title'
 
@@ -128,3 +131,16 @@ def test_every_report_says_what_failed_and_where() -> None:
         ),
     ):
         assert "**failed**" in made and "SW2101" in made and "`site.yml:4`" in made and r"a\|b" in made
+
+
+@pytest.mark.parametrize("text", ["a\\|<img src=x>", "a\\\\|<b>", "|", "`|\\|", "\\"])
+def test_code_stays_one_cell(text: str) -> None:
+    """GitHub's tables read a backslash before a bar as an escape of the bar, and two as an escaped backslash."""
+    assert not re.search(r"(?<!\\)(?:\\\\)*\|", code(text)), code(text)
+    assert code(text).count("`") == 2
+
+
+def test_what_is_not_seen_is_shown() -> None:
+    for show in (md, code, esc):
+        assert show("pump\u202eexe\x1b[2J\u200b") == show("pump\ufffdexe\ufffd[2J\ufffd")
+        assert "\u202e" not in show("a\u202eb")

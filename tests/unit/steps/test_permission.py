@@ -12,7 +12,12 @@ import pytest
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import Plan, TargetPlan, with_effect, write_plan
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import (
+    Plan,
+    TargetPlan,
+    with_effect,
+    write_plan,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.signatures import (
     APPROVAL_NAMESPACE,
     REVIEW_NAMESPACE,
