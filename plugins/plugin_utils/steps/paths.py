@@ -8,6 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.git import run_git
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps import codes
+
 
 @dataclass(frozen=True)
 class Paths:
@@ -30,14 +34,14 @@ class Paths:
         )
 
     @property
-    def list_cache(self) -> Path:
-        """Return where proved lists are known by content between runs; it may be deleted at any time."""
-        return self.data / "cache" / "lists.json"
+    def list_cache(self) -> Path | None:
+        """Return where proved lists are known by content between runs, None for nowhere; it may be deleted at any time."""
+        return None if _from_git(self.data / "cache") else self.data / "cache" / "lists.json"
 
     @property
-    def policy_cache(self) -> Path:
-        """Return where policy documents are kept by content between runs; it may be deleted at any time."""
-        return self.data / "cache" / "policy"
+    def policy_cache(self) -> Path | None:
+        """Return where policy documents are kept by content between runs, None for nowhere; it may be deleted at any time."""
+        return None if _from_git(self.data / "cache") else self.data / "cache" / "policy"
 
     @property
     def register(self) -> Path:
@@ -53,3 +57,14 @@ class Paths:
     def journal(self) -> Path:
         """Return the journal's file."""
         return self.state / "journal.jsonl"
+
+
+def _from_git(directory: Path) -> bool:
+    """Return whether git tracks anything below a directory: a cache that a pull request brought could say that its policy is sound."""
+    if not directory.is_dir():
+        return False
+    try:
+        done = run_git(directory, ["ls-files", "-z", "--", "."], codes.COMMIT_UNREADABLE)
+    except FindingError:
+        return True
+    return done.returncode == 0 and bool(done.stdout)
