@@ -99,7 +99,7 @@ def _access_list(
     findings: list[Finding] = []
     rules = index.allowed(segment)
     groups = any(_to_groups(index, rule, family) for rule in rules)
-    add_access_bootstrap(builder, point.location, family == 4 and own.overlaps(index.dhcp), family, groups)
+    add_access_bootstrap(builder, point.location, own.overlaps(index.leases(family)), family, groups)
     add_management(builder, index, family, own)
     for rule in rules:
         findings += _forward(index, point, rule, family, builder)

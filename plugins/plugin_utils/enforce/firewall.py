@@ -18,6 +18,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.keys im
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.lines import (
     DHCP_CLIENT,
     DHCP_SERVER,
+    DHCPV6_CLIENT,
+    DHCPV6_SERVER,
     UDP,
     ListBuilder,
     add_icmp_errors,
@@ -214,6 +216,10 @@ def _add_dhcp(index: SiteIndex, point: EnforcementPoint, builder: ListBuilder) -
     if index.dhcp:
         match = Match(UDP, DHCP_SERVER, DHCP_SERVER.union(DHCP_CLIENT), None)
         ace = forward_ace(4, match, None, index.dhcp, "bootstrap-dhcp")
+        builder.add(ace, Origin("bootstrap", location=point.location))
+    if index.dhcp_six:
+        match = Match(UDP, DHCPV6_SERVER, DHCPV6_SERVER.union(DHCPV6_CLIENT), None)
+        ace = forward_ace(6, match, None, index.dhcp_six, "bootstrap-dhcp")
         builder.add(ace, Origin("bootstrap", location=point.location))
 
 

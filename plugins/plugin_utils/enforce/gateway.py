@@ -18,6 +18,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.index i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.lines import (
     DHCP_CLIENT,
     DHCP_SERVER,
+    DHCPV6_CLIENT,
+    DHCPV6_SERVER,
     UDP,
     ListBuilder,
     add_access_bootstrap,
@@ -141,7 +143,7 @@ def _add_bootstrap(
 ) -> None:
     """In: what a device sends to its router. Out: leases from a server elsewhere, and errors; the router's own packets pass no list."""
     if not inbound:
-        serves = family == 4 and own.overlaps(index.dhcp)
+        serves = own.overlaps(index.leases(family))
         add_access_bootstrap(builder, point.location, serves, family, groups=True)
         return
     if family == 4:
@@ -150,6 +152,11 @@ def _add_bootstrap(
         if own.overlaps(index.dhcp):
             match = Match(UDP, DHCP_SERVER, DHCP_SERVER.union(DHCP_CLIENT), None)
             builder.add(forward_ace(4, match, None, own.intersect(index.dhcp), "bootstrap-dhcp"), origin)
+    elif own.overlaps(index.dhcp_six):
+        # What relays forward (RFC 8415 section 7.2), and renewals that are sent to the server itself.
+        origin = Origin("bootstrap", location=point.location)
+        match = Match(UDP, DHCPV6_SERVER, DHCPV6_SERVER.union(DHCPV6_CLIENT), None)
+        builder.add(forward_ace(6, match, None, own.intersect(index.dhcp_six), "bootstrap-dhcp"), origin)
     add_icmp_errors(builder, point.location, family)
 
 

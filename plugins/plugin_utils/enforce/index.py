@@ -88,6 +88,15 @@ class SiteIndex:
         return dhcp_servers(self.site)
 
     @cached_property
+    def dhcp_six(self) -> IntervalSet:
+        """The IPv6 addresses of the lease servers."""
+        return dhcp_servers(self.site, 6)
+
+    def leases(self, family: int) -> IntervalSet:
+        """Return the addresses of the lease servers in a family."""
+        return self.dhcp if family == 4 else self.dhcp_six
+
+    @cached_property
     def rules(self) -> tuple[Rule, ...]:
         """Every rule, by client segment and file order."""
         return self.site.rules()

@@ -32,7 +32,7 @@ class Keys:
             for family in FAMILIES
             for f in management_flows(self._index, family)
         ]
-        return key_of(self._index.dhcp.pairs, flows)
+        return key_of(self._index.dhcp.pairs, self._index.dhcp_six.pairs, flows)
 
     def name(self, name: str) -> str:
         """Return the key of an end's addresses."""

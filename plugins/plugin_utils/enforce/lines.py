@@ -128,7 +128,7 @@ def add_access_bootstrap(
     section 4.1). ``groups`` adds IGMP, without which a switch stops group traffic to the port.
     """
     if family == 6:
-        _add_ipv6_bootstrap(builder, location)
+        _add_ipv6_bootstrap(builder, location, serves_dhcp)
         return
     dhcp = [("bootstrap-dhcp", Match(UDP, DHCP_SERVER, DHCP_CLIENT, None))]
     if serves_dhcp:
@@ -145,13 +145,17 @@ def add_access_bootstrap(
     add_icmp_errors(builder, location)
 
 
-def _add_ipv6_bootstrap(builder: ListBuilder, location: Location) -> None:
+def _add_ipv6_bootstrap(builder: ListBuilder, location: Location, serves_dhcp: bool) -> None:
     for label, kinds in IPV6_NEEDS:
         detail = IntervalSet.of(*((kind * 256, kind * 256 + 255) for kind in kinds))
         origin = Origin("icmp" if label.startswith("icmp") else "bootstrap", location=location)
         builder.add(forward_ace(6, Match(ICMPV6, None, None, detail), None, None, label), origin)
     match = Match(UDP, DHCPV6_SERVER, DHCPV6_CLIENT, None)
-    builder.add(forward_ace(6, match, None, None, "bootstrap-dhcp"), Origin("bootstrap", location=location))
+    origin = Origin("bootstrap", location=location)
+    builder.add(forward_ace(6, match, None, None, "bootstrap-dhcp"), origin)
+    for ports in (DHCPV6_CLIENT, DHCPV6_SERVER) if serves_dhcp else ():
+        answer = Match(UDP, ports, DHCPV6_SERVER, None)
+        builder.add(forward_ace(6, answer, None, None, "bootstrap-dhcp-server"), origin)
 
 
 def add_icmp_errors(builder: ListBuilder, location: Location, family: int = 4) -> None:

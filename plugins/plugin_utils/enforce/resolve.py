@@ -125,7 +125,7 @@ def _icmp_detail(icmp_type: int | None, icmp_code: int | None) -> IntervalSet | 
     return IntervalSet.of((icmp_type * 256 + icmp_code, icmp_type * 256 + icmp_code))
 
 
-def dhcp_servers(site: Site) -> IntervalSet:
-    """Return the IPv4 addresses of the site's lease servers (``defaults.bootstrap.dhcp_servers``), empty where none is named."""
+def dhcp_servers(site: Site, family: int = 4) -> IntervalSet:
+    """Return the addresses of the site's lease servers (``defaults.bootstrap.dhcp_servers``), empty where none is named."""
     name = site.defaults.get("bootstrap", {}).get("dhcp_servers", "")
-    return (addresses_of_name(site, name, 4) if name else None) or IntervalSet()
+    return (addresses_of_name(site, name, family) if name else None) or IntervalSet()

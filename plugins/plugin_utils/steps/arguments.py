@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
+import zoneinfo
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, tzinfo
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock import utc_now
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.yaml_io import load_yaml
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.commit import commit_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
@@ -28,14 +30,25 @@ def paths_of(values: Mapping[str, Any]) -> Paths:
 
 
 def today_of(values: Mapping[str, Any]) -> date:
-    """Return the date at which expiry is judged: the argument ``today``, else the present day in UTC."""
+    """Return the date at which expiry is judged: the argument ``today``, else the present day in the site's time zone.
+
+    UTC where the policy directory does not say a time zone that is known: loading it says so.
+    """
     text = values.get("today")
     if not text:
-        return utc_now().date()
+        return utc_now().astimezone(_time_zone(paths_of(values).policy)).date()
     try:
         return date.fromisoformat(str(text))
     except ValueError as error:
         raise FindingError(codes.BAD_ARGUMENT.at(f"today: {str(text)[:40]!r} is not a date as YYYY-MM-DD")) from error
+
+
+def _time_zone(policy: Path) -> tzinfo:
+    try:
+        head = load_yaml(policy / "site.yml").value
+        return zoneinfo.ZoneInfo(head["time_zone"]) if isinstance(head, dict) else UTC
+    except (FindingError, OSError, KeyError, TypeError, ValueError):  # ZoneInfoNotFoundError is a KeyError
+        return UTC
 
 
 def moment_of(values: Mapping[str, Any]) -> datetime:

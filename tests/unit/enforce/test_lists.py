@@ -167,6 +167,28 @@ def test_dhcp() -> None:
     assert firewall_rules(compiled)[0].startswith("ip daddr 10.0.2.2 udp sport 67-68 udp dport 67 counter accept")
 
 
+def test_dhcp_of_ipv6() -> None:
+    """A lease server answers clients (port 546) and relays (547; RFC 8415 section 7.2); others only ask."""
+    site = world("dacl", [], networks={"leases": ["2001:db8:2::2/128"]}, dhcp="leases").site()
+    members = {
+        name: tuple(replace(m, addresses=(*m.addresses, f"2001:db8:{number}::2")) for m in found)
+        for number, (name, found) in enumerate(sorted(site.members.items()), 1)
+    }
+    compiled = compile_site(replace(site, members=members))
+    asks, answers = (
+        "permit udp any eq 546 any eq 547",
+        ("permit udp any eq 547 any eq 546", "permit udp any eq 547 any eq 547"),
+    )
+    assert asks in lines(compiled, "SW_a__v6") and not set(answers) & set(lines(compiled, "SW_a__v6"))
+    assert {asks, *answers} <= set(lines(compiled, "SW_b__v6"))
+    firewall = compile_site(
+        replace(world("fw1", [], networks={"leases": ["2001:db8:2::2/128"]}, dhcp="leases").site(), members=members)
+    )
+    assert firewall_rules(firewall)[0].startswith(
+        "ip6 daddr 2001:db8:2::2 udp sport 546-547 udp dport 547 counter accept"
+    )
+
+
 def test_a_rule_to_a_network_reaches_the_cells_of_its_devices() -> None:
     compiled = made(world("matrix", [("r", "a", "net", ["web"])], networks={"net": ["10.0.2.0/28"]}))[1]
     assert "permit tcp dst eq 443" in lines(compiled, "SW_a__b")

@@ -71,3 +71,18 @@ def test_lists_hold_a_windowed_permission_only_while_it_is_open(
 def test_without_windows_nothing_depends_on_the_hour(checkout: Path) -> None:  # noqa: F811
     moment = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
     assert sound_site(Paths.of(str(checkout), "unused"), MONDAY, moment, cached=False).situation == NORMAL
+
+
+@pytest.mark.parametrize(("zone", "day"), [("Asia/Tokyo", 24), ("America/Los_Angeles", 23), ("Nowhere/Land", 23)])
+def test_the_day_is_that_of_the_site(
+    checkout: Path,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    zone: str,
+    day: int,
+) -> None:
+    head = checkout / "site.yml"
+    head.write_text(head.read_text().replace("Europe/Vienna", zone))
+    monkeypatch.setattr(arguments, "utc_now", lambda: datetime(2026, 11, 23, 20, 0, tzinfo=UTC))
+    assert arguments.today_of({"policy_dir": checkout}) == date(2026, 11, day)
+    assert arguments.today_of({"policy_dir": checkout, "today": "2026-01-02"}) == date(2026, 1, 2)
+    assert arguments.today_of({"policy_dir": checkout / "absent"}) == MONDAY
