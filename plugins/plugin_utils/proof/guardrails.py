@@ -33,6 +33,21 @@ DHCP_REQUESTS = Box(
     source_port=IntervalSet.single(68),
     destination_port=IntervalSet.single(67),
 )
+IPV6_NOTE = "apart from DHCPv6 requests, neighbour discovery and errors of IPv6, which every access port passes"
+# Neighbour discovery is dropped beyond the link (RFC 4861 section 7.1), listener reports are for routers (RFC 3810); type 4 is an error.
+IPV6_BOOTSTRAP = (
+    Box(
+        protocol=IntervalSet.single(256 + 17),
+        fragment=IntervalSet.single(0),
+        source_port=IntervalSet.single(546),
+        destination_port=IntervalSet.single(547),
+    ),
+    Box(
+        protocol=IntervalSet.single(256 + 58),
+        fragment=IntervalSet.single(0),
+        detail=IntervalSet.of(*((kind * 256, kind * 256 + 255) for kind in (4, 131, 132, 133, 135, 136, 143))),
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -164,9 +179,11 @@ def _never(proof: _Proof, guardrail: Guardrail) -> tuple[GuardrailResult, Findin
     rest = proof.reaching(openers, proof.sets)
     note = ""
     if ANY in guardrail.services and rest:
-        without = rest - proof.space.from_box(DHCP_REQUESTS)
-        note = DHCP_NOTE if without != rest else ""
-        rest = without
+        for boxes, text in (([DHCP_REQUESTS], DHCP_NOTE), (IPV6_BOOTSTRAP, IPV6_NOTE)):
+            without = rest - proof.space.from_boxes(boxes)
+            if without != rest:
+                note = f"{note}; {text}" if note else text
+            rest = without
     if not rest:
         return GuardrailResult(guardrail.id, "never", "proved", note=note), None
     return _not_kept(proof, guardrail, rest)

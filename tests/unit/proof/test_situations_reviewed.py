@@ -18,6 +18,10 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model im
     Site,
     Situation,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.rules.r27_access import (
+    exceptions_name_segments_and_devices,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.ruling import Context
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.situations import prove_situations
 from tests.unit.proof.small_sites import World
 
@@ -82,6 +86,14 @@ def test_what_only_one_of_two_isolations_keeps_does_not() -> None:
     pulled = effective_site(replace(site, postures=postures), Situation(postures=("p0", "p1")))
     assert {rule.id for rule in pulled.rules() if {rule.client, rule.to} & {"p1"}} == set()
     assert pulled.members["p0"] == () and [member.device for member in pulled.members["p1"]] == [device]
+
+
+@pytest.mark.parametrize(("expires", "wanted"), [("2026-11-25", []), ("2026-11-26", ["SW2707"])])
+def test_devices_of_an_exception_that_has_expired_may_be_gone(expires: str, wanted: list[str]) -> None:
+    gone = AccessException("e1", "exception", "v", "b", "c", ("web",), "2026-11-01", expires, "T", "o", "r", ("gone",))
+    site = replace(world([], []), exceptions=(gone,))
+    found = exceptions_name_segments_and_devices(site, Context(date(2026, 11, 26)))
+    assert [finding.code for finding in found] == wanted
 
 
 def test_long_ids_of_copies_stay_apart() -> None:

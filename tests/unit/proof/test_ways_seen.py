@@ -18,6 +18,7 @@ import pytest
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.paths import YES, Paths
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import PacketSpace
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import EnforcementPoint, Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.bulk import BulkEvaluator
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.endtoend import prove_rules
@@ -153,3 +154,22 @@ def _paths(rng: random.Random, points: list[str]) -> dict[str, Any]:
     if rng.random() < 0.3:
         made["wireless"] = [{"ssid": "w", "controller": "wlc", "subnets": ["10.0.3.8/29"]}]
     return made
+
+
+def test_a_must_never_of_any_service_can_hold_for_ipv6() -> None:
+    """What every port passes in IPv6 is left out and said, as DHCP is; anything else of the kind is not."""
+    site = world({"p": ("dacl", {})}, {}, guardrails=[("never", "c", "a", ["any"])])
+    members = {
+        name: tuple(replace(m, addresses=(*m.addresses, f"2001:db8:{n}::{k}")) for k, m in enumerate(found, 2))
+        for n, (name, found) in enumerate(sorted(site.members.items()), 1)
+    }
+    site = replace(site, members=members)
+    lists = compile_site(site).lists
+    (result,), findings = prove_guardrails(site, lists)
+    assert result.outcome == "proved" and "DHCP requests" in result.note and "neighbour discovery" in result.note
+    assert not findings
+    for number, item in enumerate(lists):
+        if item.family == 6 and item.segment == "c":
+            wider = replace(item.aces[-1], permit=True, protocol=58, detail=IntervalSet.single(128 << 8))
+            changed = [*lists[:number], replace(item, aces=(wider, *item.aces)), *lists[number + 1 :]]
+            assert prove_guardrails(site, changed)[0][0].outcome == "violated"
