@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import CRITICALITIES, Site
 
 LOCK = "members.lock.json"
+_PREFIX = re.compile(r"\A[A-Za-z0-9._/-]*\Z")
 LEAST_CRITICAL = CRITICALITIES[-1]
 
 
@@ -55,15 +57,19 @@ def _worst(site: Site, names: Iterable[str]) -> str:
 def codeowners(site: Site, prefix: str = "policies") -> str:
     """Return a CODEOWNERS file (GitHub, GitLab, Gitea) for a policy directory at ``prefix`` of its repository; the last match counts.
 
-    Raises KeyError where the site has no approvers.yml or an owner has no team in it.
+    Raises ValueError for a prefix that CODEOWNERS would read as a pattern; KeyError where the site has no approvers.yml
+    or an owner has no team in it.
     """
     if site.approvers is None:
         raise KeyError("approvers.yml")
     teams = site.approvers.teams
-    root = "/" + prefix.strip("./") if prefix.strip("./") else ""
+    folder = prefix.removeprefix("./").strip("/")
+    if not _PREFIX.match(folder) or ".." in folder.split("/"):
+        raise ValueError("a blank or pattern in the directory's name would give it other owners")
+    root = f"/{folder}" if folder not in ("", ".") else ""
     lines = [
         "# Made from approvers.yml and the owners of zones and segments; made anew with every change of them.",
-        f"{root}/ {_people(teams, (site.approvers.site,))}",
+        f"{f'{root}/' if root else '*'} {_people(teams, (site.approvers.site,))}",
     ]
     for name, segment in sorted(site.segments.items(), key=lambda item: (item[1].zone, item[0])):
         who = _people(teams, sorted(segment_teams(site, name)))

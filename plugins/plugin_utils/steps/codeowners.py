@@ -27,7 +27,10 @@ def run_codeowners(values: dict[str, Any]) -> dict[str, Any]:
     if loaded.site.approvers is None:
         raise FindingError(codes.BAD_ARGUMENT.at("the policy directory has no approvers.yml, so nobody owns anything"))
     prefix = values.get("prefix")
-    text = codeowners(loaded.site, prefix_of(policy) if prefix is None else str(prefix))
+    try:
+        text = codeowners(loaded.site, prefix_of(policy) if prefix is None else str(prefix))
+    except ValueError as error:
+        raise FindingError(codes.BAD_ARGUMENT.at(f"prefix: {error}")) from error
     path = Path(values["path"]).expanduser()
     before = path.read_text(encoding="utf-8") if path.is_file() else ""
     if before != text and not values["check_mode"]:

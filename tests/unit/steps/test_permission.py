@@ -252,6 +252,16 @@ def test_codeowners_names_the_same_people(signers: Signers) -> None:
     assert not run_codeowners({**values, "check_mode": False})["changed"]
 
 
+def test_codeowners_prefixes(signers: Signers) -> None:
+    site = load_checked(signers.policies, TODAY).site
+    assert site is not None
+    for prefix, first in (("", "* "), (".", "* "), ("./a/b/", "/a/b/ "), (".site", "/.site/ "), ("/x", "/x/ ")):
+        assert codeowners(site, prefix).splitlines()[1].startswith(first), prefix
+    for bad in ("my policies", "a\n* @mallory", "*", "a/../b", "#", "\\ "):
+        with pytest.raises(ValueError, match="owners"):
+            codeowners(site, bad)
+
+
 def test_journal_verify_finds_what_was_done_to_it(signers: Signers) -> None:
     applied(signers)
     path = paths_of(signers).journal
