@@ -41,6 +41,15 @@ def run_init(values: dict[str, Any]) -> dict[str, Any]:
     if different or (standing and len(standing) != len(made)):
         text = f"{target} holds a policy already ({', '.join((different or standing)[:3])}); nothing was written"
         raise FindingError(codes.BAD_ARGUMENT.at(text, hint="give a directory that does not exist yet"))
+    links = sorted(
+        {
+            str(path)
+            for path in ((target / relative).parent for relative in made)
+            if path.is_symlink() and path != target
+        }
+    )
+    if links:
+        raise FindingError(codes.BAD_ARGUMENT.at(f"{links[0]} is a link; nothing is written through it"))
     new = {} if standing else made
     if not values["check_mode"]:
         for relative, text in sorted(new.items()):

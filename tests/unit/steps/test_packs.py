@@ -279,3 +279,13 @@ def test_init_writes_a_new_directory_once_and_never_over_anything(tmp_path: Path
     for name in ("../plant", "nothing", ""):
         with pytest.raises(FindingError, match="pack:"):
             run_init(arguments(tmp_path / "x", pack=name))
+
+
+def test_init_writes_through_no_link(tmp_path: Path) -> None:
+    target, outside = tmp_path / "policies", tmp_path / "outside"
+    target.mkdir()
+    outside.mkdir()
+    (target / "safety").symlink_to(outside)
+    with pytest.raises(FindingError, match="is a link"):
+        run_init({"pack": "plant", "policy_dir": str(target), "check_mode": False, "diff_mode": False})
+    assert not list(outside.iterdir()) and [path.name for path in target.iterdir()] == ["safety"]
