@@ -174,19 +174,27 @@ def port_of(site: Site, member: Member) -> tuple[str, str] | None:
     return None if wireless else (member.switch, member.interface)
 
 
+def _shared_ports(site: Site) -> dict[tuple[str, str], list[Member]]:
+    """Return the ports with several devices; found once for a site, since every list on ports asks."""
+    found: dict[tuple[str, str], list[Member]] | None = site.__dict__.get("_shared_ports")
+    if found is None:
+        ports: dict[tuple[str, str], list[Member]] = defaultdict(list)
+        for each in (member for members in site.members.values() for member in members):
+            if each.switch and each.interface:
+                ports[each.switch, each.interface].append(each)
+        found = site.__dict__["_shared_ports"] = {place: here for place, here in ports.items() if len(here) > 1}
+    return found
+
+
 def _neighbours(site: Site, members: Sequence[Member], family: int) -> list[Pair]:
     """Return, for each port with several devices, the addresses of all of them and of those among the members.
 
     What they say to each other passes the small switch between them and no list.
     """
-    ports: dict[tuple[str, str], list[Member]] = defaultdict(list)
-    for each in (member for found in site.members.values() for member in found):
-        if each.switch and each.interface:
-            ports[each.switch, each.interface].append(each)
+    ports = _shared_ports(site)
     found = []
-    for place in dict.fromkeys((m.switch, m.interface) for m in members):
-        behind = ports.get(place, [])
-        if len(behind) > 1 and (behind := [m for m in behind if port_of(site, m)]):
+    for place in dict.fromkeys((m.switch, m.interface) for m in members) if ports else ():
+        if behind := [m for m in ports.get(place, ()) if port_of(site, m)]:
             whole, near = (
                 addresses_of((text for m in part for text in m.addresses), family)
                 for part in (behind, [m for m in members if m in behind])

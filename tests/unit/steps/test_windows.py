@@ -15,8 +15,9 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model im
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps import arguments
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.explain import run_explain
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.plan import _compiled_for
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.render import run_render
-from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.site import sound_site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.site import present_situation, sound_site
 from tests.unit.steps.test_commits import checkout  # noqa: F401  (a fixture)
 
 MONDAY = date(2026, 11, 23)
@@ -66,6 +67,16 @@ def test_lists_hold_a_windowed_permission_only_while_it_is_open(
     assert ("vendor-debug" in text) is is_open
     asked = {**values, "client": "infusion_pumps", "server": "pump_servers", "service": "ssh"}
     assert run_explain(asked)["permitted"] is is_open
+
+
+def test_a_plan_is_made_for_the_open_windows_and_proved(checkout: Path) -> None:  # noqa: F811
+    (checkout / "exceptions.yml").write_text(EXCEPTION)
+    site = sound_site(Paths.of(str(checkout), "unused"), MONDAY, cached=False).site
+    for hour, is_open in ((6, False), (12, True)):
+        situation = present_situation(site, datetime(2026, 11, 23, hour, 0, tzinfo=UTC))
+        compiled = _compiled_for(site, situation)
+        assert ("vendor-debug" in {ace.label for item in compiled.lists for ace in item.aces}) is is_open
+        assert ("vendor-debug" in str(compiled.targets)) is is_open
 
 
 def test_without_windows_nothing_depends_on_the_hour(checkout: Path) -> None:  # noqa: F811
