@@ -119,7 +119,7 @@ class Writer:
             self._written.add(path)
         self.counts[kind] = self.counts.get(kind, 0) + rows.num_rows
 
-    def finish(self, kinds: Iterable[str] = KINDS) -> dict[str, int]:
+    def finish(self, kinds: Iterable[str] = tuple(KINDS)) -> dict[str, int]:
         """Remove what an earlier, killed import left of the input; returns how many rows of each kind were written."""
         for kind in kinds:
             for left in (store.flows_dir(self.data_dir) / kind).glob(f"day=*/{self.input_name}*.parquet"):
