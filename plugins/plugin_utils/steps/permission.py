@@ -46,6 +46,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.signatur
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.change_documents import Approvers, approvers_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.check import load_checked
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.loader import IGNORED_DIRECTORIES
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import CRITICALITIES, Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.owners import LOCK, ownership
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.schema import schema_findings
@@ -276,7 +277,9 @@ def _documents(directory: Path) -> dict[str, str]:
     found = {}
     for path in (*directory.glob("*"), *directory.glob("*/*")):
         name = path.relative_to(directory).as_posix()
-        if path.suffix not in (".yml", ".json") or path.is_symlink() or not path.is_file():
+        if (path.suffix != ".yml" and name != LOCK) or path.is_symlink() or not path.is_file():
+            continue
+        if name.split("/")[0] in IGNORED_DIRECTORIES:
             continue
         if not any(part.startswith(".") for part in path.relative_to(directory).parts):
             found[name] = sha256_of_file(path)
