@@ -16,7 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock import iso_now
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import canonical_json, write_atomic
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import (
+    canonical_json,
+    sha256_of,
+    write_atomic,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError, Location
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.approval import Approval, ApprovalPolicy
@@ -49,9 +53,9 @@ def approval_text(plan_id: str, policy_commit: str, approver: str, comment: str 
 
 
 def approval_path(directory: str | Path, plan_id: str, approver: str) -> Path:
-    """Return where the approval of a plan by a person lies."""
+    """Return where the approval of a plan by a person lies; no two people share a file, however alike their names are."""
     name = re.sub(r"[^a-z0-9]+", "-", approver.lower()).strip("-") or "approver"
-    return Path(directory) / f"{plan_id[:12]}-{name}.json"
+    return Path(directory) / f"{plan_id[:12]}-{name}-{sha256_of(approver.lower())[:6]}.json"
 
 
 def is_written(path: Path, plan_id: str, policy_commit: str, approver: str, comment: str = "") -> bool:

@@ -51,6 +51,8 @@ def classify_result(
     """
     if dest and not path:
         raise FindingError(codes.BAD_ROWS.at("dest needs path: the packets given are returned"))
+    if dest and os.path.realpath(dest) == os.path.realpath(path):
+        raise FindingError(codes.BAD_ROWS.at("dest is the file that is read, which would be lost", Location(dest)))
     source = one_list(platform, text, name)
     tally = _Tally(source)
     results: list[dict[str, Any]] = []

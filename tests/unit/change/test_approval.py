@@ -300,6 +300,12 @@ def test_signed_approval_files(signers: Signers) -> None:
     assert judged(signers, base).findings == ()
 
 
+def test_no_two_people_share_a_file(tmp_path: Path) -> None:
+    names = ("a.b@x.example", "a-b@x.example", "A.B@x.example")
+    paths = [write_approval(tmp_path, PLAN, "c" * 40, name) for name in names]
+    assert paths[0] != paths[1] and paths[0] == paths[2]  # names are compared in lower case
+
+
 def test_an_approval_of_another_plan_counts_for_nothing(signers: Signers) -> None:
     base = base_of(signers)
     signers.commit({GATEWAYS: "x: 1\n"}, "carl")

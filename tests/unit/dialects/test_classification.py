@@ -204,3 +204,13 @@ def test_check_mode_writes_nothing(tmp_path: Path) -> None:
 
 def test_the_added_columns_are_named_once() -> None:
     assert len(set(classification.ADDED)) == 4
+
+
+def test_the_file_that_is_read_is_never_written(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("protocol,source,destination\n6,10.0.0.1,10.0.1.1\n")
+    (tmp_path / "link.csv").symlink_to(path)
+    for dest in (path, tmp_path / "link.csv", tmp_path / "." / "rows.csv"):
+        with pytest.raises(FindingError, match="SW1244"):
+            classify_result("ios", LIST, path=str(path), dest=str(dest))
+    assert path.read_text().startswith("protocol,")
