@@ -8,14 +8,16 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Code, FindingError, Location
 
 TIMEOUT_SECONDS = 60
 COPY_LIMIT_BYTES = 512 * 1024 * 1024
+LINK_MODE = "120000"
 
 
 def checkout_of(directory: Path) -> Path:
@@ -34,10 +36,31 @@ def committed_copy(directory: str | Path, commit: str, failure: Code) -> Iterato
     anything. Links become links that lead nowhere outside being read: readers of policy directories follow none. Raises
     FindingError of kind ``failure`` where the commit or the directory in it does not exist, or is larger than COPY_LIMIT_BYTES.
     """
+    where = ["--full-tree", f"{commit}:{prefix_of(directory)}"]
+    files = committed_files(directory, commit, where, failure, COPY_LIMIT_BYTES)
+    with written_copy(files) as root:
+        yield root
+
+
+@dataclass(frozen=True)
+class CommittedFile:
+    """One file of a commit: ``mode`` as git has it (120000 for a link, whose target is the content), path below the directory."""
+
+    mode: str
+    path: PurePosixPath
+    content: bytes
+
+
+def committed_files(
+    directory: str | Path, commit: str, where: Sequence[str], failure: Code, limit: int
+) -> list[CommittedFile]:
+    """Return the files of a commit with their contents, read from git's objects by two runs of git.
+
+    ``where`` are the words of ``git ls-tree`` that say which. Raises FindingError of kind ``failure`` where git cannot
+    list or read them, they hold more than ``limit`` bytes, or a path leads outside.
+    """
     place = Location(str(directory))
-    listing = run_git(
-        directory, ["ls-tree", "-r", "-z", "-l", "--full-tree", f"{commit}:{prefix_of(directory)}"], failure
-    )
+    listing = run_git(directory, ["ls-tree", "-r", "-z", "-l", *where], failure)
     if listing.returncode != 0:
         raise FindingError(failure.at(f"{commit[:12]}: {listing.stderr.strip()[:200]}", place))
     entries = []
@@ -45,24 +68,34 @@ def committed_copy(directory: str | Path, commit: str, failure: Code) -> Iterato
     for line in filter(None, listing.stdout.split("\0")):
         head, _tab, name = line.partition("\t")
         mode, kind, object_id, size = head.split()
-        if kind == "blob":
-            total += int(size)
-            entries.append((mode, object_id, name))
-    if total > COPY_LIMIT_BYTES:
-        raise FindingError(failure.at(f"{commit[:12]} holds more than {COPY_LIMIT_BYTES >> 20} MiB", place))
-    contents = _objects(directory, [item[1] for item in entries], failure)
+        if kind != "blob":
+            continue
+        path = PurePosixPath(name)
+        if path.is_absolute() or any(part in ("..", ".git") for part in path.parts):
+            raise FindingError(failure.at(f"{commit[:12]} holds a path that leads outside", place))
+        total += int(size)
+        entries.append((mode, path, object_id))
+    if total > limit:
+        raise FindingError(failure.at(f"{commit[:12]} holds more than {limit >> 20} MiB", place))
+    contents = _objects(directory, [item[2] for item in entries], failure)
+    return [
+        CommittedFile(mode, path, content) for (mode, path, _object_id), content in zip(entries, contents, strict=True)
+    ]
+
+
+@contextmanager
+def written_copy(files: Iterable[CommittedFile]) -> Iterator[Path]:
+    """Give a temporary folder with files of a commit, gone afterwards. Links become links that lead nowhere."""
     with tempfile.TemporaryDirectory(prefix="segwright-commit-") as made:
         root = Path(made) / "policy"
         root.mkdir()
-        for (mode, _object_id, name), content in zip(entries, contents, strict=True):
-            target = root / name
-            if ".." in Path(name).parts or not target.is_relative_to(root):
-                raise FindingError(failure.at(f"{commit[:12]} holds a path that leads outside", place))
+        for file in files:
+            target = root.joinpath(*file.path.parts)
             target.parent.mkdir(parents=True, exist_ok=True)
-            if mode == "120000":
+            if file.mode == LINK_MODE:
                 target.symlink_to("/nonexistent/link-in-a-commit")
             else:
-                target.write_bytes(content)
+                target.write_bytes(file.content)
         yield root
 
 

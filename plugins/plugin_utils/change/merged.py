@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError, Location
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.git import checkout_of, run_git
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.git import prefix_of, run_git
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.approval import (
     Approval,
@@ -121,8 +121,7 @@ class _Reader:
 
     def __init__(self, policy_dir: Path) -> None:
         self.policy_dir = policy_dir
-        resolved = policy_dir.resolve()
-        self.prefix = resolved.relative_to(checkout_of(resolved)).as_posix()
+        self.prefix = prefix_of(policy_dir)
         self._contents: dict[str, str] = {}
 
     def _git(self, *words: str) -> str:
@@ -136,7 +135,7 @@ class _Reader:
     def content(self, commit: str) -> str:
         """Return the hash of the policy directory's tree in a commit, empty where it is absent."""
         if commit not in self._contents:
-            where = f"{commit}^{{tree}}" if self.prefix == "." else f"{commit}:{self.prefix}"
+            where = f"{commit}^{{tree}}" if not self.prefix else f"{commit}:{self.prefix}"
             done = run_git(self.policy_dir, ["rev-parse", "--verify", "--quiet", where], codes.GIT_FAILED)
             self._contents[commit] = done.stdout.strip() if done.returncode == 0 else ""
         return self._contents[commit]

@@ -10,8 +10,7 @@ or attributes name is run. Links and whatever is no plain file are left out.
 from __future__ import annotations
 
 import re
-import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 from difflib import SequenceMatcher
@@ -22,7 +21,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
     Location,
     errors_of,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.git import run_git
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.git import (
+    committed_files,
+    run_git,
+    written_copy,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.check import load_checked
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.effective import effective_site
@@ -34,7 +37,6 @@ COMMIT = re.compile(r"\A[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 _BLAME = re.compile(r"\A\^?([0-9a-f]{40}(?:[0-9a-f]{24})?) \d+ \d+")
 PLAIN_FILES = ("100644", "100755")
 MOST_BYTES = 256 << 20
-READ_AT_ONCE = 200
 MOST_BLAMED = 4 << 20
 
 
@@ -57,42 +59,9 @@ def commit_named(policy_dir: Path, revision: str) -> str:
 @contextmanager
 def directory_at(policy_dir: Path, commit: str) -> Iterator[Path]:
     """Yield a temporary folder with the policy directory's files as they were in a commit (a full hash); it is removed afterwards."""
-    with tempfile.TemporaryDirectory(prefix="segwright-") as folder:
-        root = Path(folder) / "policies"
-        root.mkdir()
-        names = list(_files_at(policy_dir, commit))
-        for start in range(0, len(names), READ_AT_ONCE):
-            _write(policy_dir, root, names[start : start + READ_AT_ONCE])
+    found = committed_files(policy_dir, commit, [commit, "--", "."], codes.COMMIT_UNREADABLE, MOST_BYTES)
+    with written_copy(file for file in found if file.mode in PLAIN_FILES) as root:
         yield root
-
-
-def _files_at(policy_dir: Path, commit: str) -> Iterator[tuple[str, str]]:
-    """Yield (object, path below the policy directory) of the plain files of a commit."""
-    done = run_git(policy_dir, ["ls-tree", "-r", "-z", "-l", commit, "--", "."], codes.COMMIT_UNREADABLE)
-    if done.returncode:
-        raise FindingError(codes.COMMIT_UNREADABLE.at(done.stderr.strip()[:200] or commit, Location(str(policy_dir))))
-    total = 0
-    for entry in filter(None, done.stdout.split("\0")):
-        head, _tab, path = entry.partition("\t")
-        mode, _kind, blob, size = head.split()
-        parts = PurePosixPath(path).parts
-        if mode not in PLAIN_FILES or not parts or any(p in ("..", "", ".git") for p in parts) or path.startswith("/"):
-            continue
-        total += int(size)
-        if total > MOST_BYTES:
-            text = f"the policy directory of {commit[:12]} is larger than {MOST_BYTES >> 20} MiB"
-            raise FindingError(codes.COMMIT_UNREADABLE.at(text, Location(str(policy_dir))))
-        yield blob, path
-
-
-def _write(policy_dir: Path, root: Path, names: Iterable[tuple[str, str]]) -> None:
-    for blob, path in names:
-        done = run_git(policy_dir, ["cat-file", "blob", blob], codes.COMMIT_UNREADABLE)
-        if done.returncode:
-            raise FindingError(codes.COMMIT_UNREADABLE.at(f"{path}: {done.stderr.strip()[:200]}", Location(path)))
-        target = root.joinpath(*PurePosixPath(path).parts)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(done.stdout.encode("utf-8", "surrogateescape"))  # pictures and other texts too
 
 
 def state_at(policy_dir: Path, revision: str, today: date) -> tuple[str, State]:
