@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock import iso_now
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes as change_codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.meaning import body_difference
@@ -20,7 +18,6 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model im
     Snapshot,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending import PUSH
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import objects_sha256
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_client import IseClient, Lost, NotFound
@@ -28,15 +25,13 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_dif
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_objects import (
     FIXED_SGTS,
     KINDS,
-    canonical_body,
     canonical_content,
     merged_wire,
-    owned,
     wire_fields,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_push import push_matrix
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_read import IseReader
 
-READERS = 8
 RELEASE_SECONDS = 20.0
 LOST_SECONDS = 3.0
 RELAXED_DACL = "permit ip any any"
@@ -62,76 +57,22 @@ class IseTarget:
     ) -> None:
         self.name, self.client, self.adopt = name, client, adopt
         self.push_seconds, self._sleep = push_seconds, sleep
-        # Names by id of what cells refer to, as last read; unknown ids and names are looked up anew.
-        self._names: dict[str, dict[str, str]] = {}
+        self._reader = IseReader(name, client)
 
     # -- reading
 
     def snapshot(self, desired: Sequence[DesiredObject]) -> Snapshot:
         """Return the desired objects that exist and everything that carries our mark; see the protocol."""
-        return self._read(desired, KINDS, with_owned=True)
+        return self._reader.read(desired, KINDS, with_owned=True)
 
     def read_objects(self, wanted: Sequence[tuple[str, str]]) -> Snapshot:
         """Return the named objects only, as (kind, name)."""
         items = [DesiredObject(kind, name, {}) for kind, name in wanted]
-        return self._read(items, sorted({kind for kind, _name in wanted}, key=KINDS.index), with_owned=False)
+        return self._reader.read(items, sorted({kind for kind, _name in wanted}, key=KINDS.index), with_owned=False)
 
     def gathered(self, kinds: Sequence[str]) -> Snapshot:
         """Return all objects of the kinds, ours and others, built-in ones included."""
-        return self._read((), kinds, with_owned=True, everything=True)
-
-    def _read(
-        self, desired: Sequence[DesiredObject], kinds: Sequence[str], *, with_owned: bool, everything: bool = False
-    ) -> Snapshot:
-        needed = list(kinds)
-        if "egress_matrix_cell" in needed:
-            needed = [kind for kind in KINDS if kind in needed or kind in ("sgt", "sgacl")]
-        # The first request goes alone: where the login fails, exactly one was tried.
-        lists = {needed[0]: self.client.list_items(needed[0])} if needed else {}
-        names = {(item.kind, item.name) for item in desired}
-        with ThreadPoolExecutor(max_workers=READERS) as pool:
-            for kind, items in zip(needed[1:], pool.map(self.client.list_items, needed[1:]), strict=True):
-                lists[kind] = items
-            chosen = [
-                (kind, item["id"])
-                for kind in kinds
-                for item in lists[kind]
-                if everything or (kind, item["name"]) in names or (with_owned and owned(item["description"]))
-            ]
-            chosen += self._holders_of_values(desired, lists)
-            bodies = list(pool.map(lambda pair: self._get(*pair), chosen))
-        sgts = {item["id"]: item["name"] for item in lists.get("sgt", ())}
-        sgacls = {item["id"]: item["name"] for item in lists.get("sgacl", ())}
-        if "egress_matrix_cell" in needed:
-            self._names = {"sgt": sgts, "sgacl": sgacls}
-        objects = {}
-        for (kind, _identifier), wire in zip(chosen, bodies, strict=True):
-            if wire is not None:
-                body = canonical_body(kind, wire, sgts, sgacls)
-                name = f"{body['source']}-{body['destination']}" if kind == "egress_matrix_cell" else str(wire["name"])
-                objects[f"{kind}/{name}"] = body
-        raw = {"cells": "\n".join(sorted(item["name"] for item in lists.get("egress_matrix_cell", ())))}
-        return Snapshot(self.name, self.platform, objects, objects_sha256(objects), raw, iso_now())
-
-    def _holders_of_values(
-        self, desired: Sequence[DesiredObject], lists: Mapping[str, Sequence[Mapping[str, Any]]]
-    ) -> list[tuple[str, str]]:
-        """Return SGTs of other names that hold a value which a desired SGT needs."""
-        present = {item["name"] for item in lists.get("sgt", ())}
-        found = []
-        for item in desired:
-            if item.kind == "sgt" and item.name not in present and "value" in item.body:
-                found += [
-                    ("sgt", holder["id"])
-                    for holder in self.client.list_items("sgt", f"value.EQ.{int(item.body['value'])}")
-                ]
-        return found
-
-    def _get(self, kind: str, identifier: str) -> dict[str, Any] | None:
-        try:
-            return self.client.get(kind, identifier)
-        except NotFound:
-            return None
+        return self._reader.read((), kinds, with_owned=True, everything=True)
 
     # -- planning
 
@@ -146,8 +87,8 @@ class IseTarget:
         if operation.action == PUSH:
             return push_matrix(self.client, self.name, operation, self.push_seconds, self._sleep)
         before = self.client.writes
-        wire = self._find(operation.kind, operation.name)
-        live = self._canonical(operation.kind, wire)
+        wire = self._reader.find(operation.kind, operation.name)
+        live = self._reader.canonical(operation.kind, wire)
         if _equal(operation.kind, live, operation.after) and not operation.details.get("adopt"):
             return OperationResult(operation.id, False)
         if not _equal(operation.kind, live, operation.before):
@@ -174,8 +115,8 @@ class IseTarget:
             return OperationResult(operation.id, False)
         writes = self.client.writes
         kind, name = operation.kind, operation.name
-        wire = self._find(kind, name)
-        live = self._canonical(kind, wire)
+        wire = self._reader.find(kind, name)
+        live = self._reader.canonical(kind, wire)
         old = result.get("wire") if isinstance(result.get("wire"), dict) else None
         if _equal(kind, live, operation.before) and (not old or wire is None or not _text_differs(old, wire)):
             return OperationResult(operation.id, False)
@@ -214,41 +155,12 @@ class IseTarget:
 
     # -- pieces
 
-    def _named(self, kind: str, fresh: bool = False) -> dict[str, str]:
-        """Return names by id of a kind that cells refer to."""
-        if fresh or kind not in self._names:
-            self._names[kind] = {item["id"]: item["name"] for item in self.client.list_items(kind)}
-        return self._names[kind]
-
-    def _find(self, kind: str, name: str) -> dict[str, Any] | None:
-        """Return the wire form of an object by name, freshly read, or None."""
-        for item in self.client.list_items(kind, self._filter(kind, name)):
-            if item["name"] == name:
-                return self._get(kind, item["id"])
-        return None
-
-    def _filter(self, kind: str, name: str) -> str:
-        if kind == "authorization_profile":
-            return ""
-        return f"sgtSrcName.EQ.{name.split('-', maxsplit=1)[0]}" if kind == "egress_matrix_cell" else f"name.EQ.{name}"
-
-    def _canonical(self, kind: str, wire: Mapping[str, Any] | None) -> dict[str, Any] | None:
-        if wire is None:
-            return None
-        if kind != "egress_matrix_cell":
-            return canonical_body(kind, wire, {}, {})
-        ends = {str(wire.get(field)) for field in ("sourceSgtId", "destinationSgtId")} - set(FIXED_SGTS)
-        lists = {str(identifier) for identifier in wire.get("sgacls") or ()}
-        sgts = self._named("sgt", fresh=not ends <= set(self._named("sgt")))
-        sgacls = self._named("sgacl", fresh=not lists <= set(self._named("sgacl")))
-        return canonical_body(kind, wire, sgts, sgacls)
-
     def _fields(self, kind: str, name: str, body: Mapping[str, Any]) -> dict[str, Any]:
         if kind != "egress_matrix_cell":
             return wire_fields(kind, name, body, {}, {})
         ends = {str(body[end]) for end in ("source", "destination")} - set(FIXED_SGTS.values())
-        sgts = self._named("sgt", fresh=not ends <= set(self._named("sgt").values()))
-        sgacls = self._named("sgacl", fresh=not set(body["sgacls"]) <= set(self._named("sgacl").values()))
+        sgts = self._reader.named("sgt", fresh=not ends <= set(self._reader.named("sgt").values()))
+        sgacls = self._reader.named("sgacl", fresh=not set(body["sgacls"]) <= set(self._reader.named("sgacl").values()))
         return wire_fields(
             kind, name, body, {value: key for key, value in sgts.items()}, {value: key for key, value in sgacls.items()}
         )
@@ -256,7 +168,7 @@ class IseTarget:
     def _create(self, kind: str, name: str, body: Mapping[str, Any], old: Mapping[str, Any] | None = None) -> None:
         """Create an object once. A lost answer is settled by reading: nothing is sent a second time."""
         fields = self._fields(kind, name, body)
-        self._names.pop(kind, None)
+        self._reader.names.pop(kind, None)
         if old:
             kept = {
                 key: value
@@ -269,7 +181,7 @@ class IseTarget:
         except Lost as error:
             for wait in (0.0, 0.5, LOST_SECONDS):
                 self._sleep(wait)
-                if self._find(kind, name) is not None:
+                if self._reader.find(kind, name) is not None:
                     return
             text = f"{self.name}: creating {kind} {name} got no answer ({error}), and it does not exist now"
             raise FindingError(codes.NO_ANSWER.at(text, hint="it was not sent again; plan and apply again")) from None
@@ -291,7 +203,7 @@ class IseTarget:
                         f"{self.name}: deleting SGT {name} would delete its cells {', '.join(sorted(set(users))[:10])}"
                     )
                 )
-        self._names.pop(kind, None)
+        self._reader.names.pop(kind, None)
         waited = 0.0
         while True:
             try:
@@ -328,7 +240,7 @@ class IseTarget:
             raise FindingError(change_codes.UNDO_REFUSED.at(text, hint=hint)) from None
 
     def _read_back(self, kind: str, name: str, expected: Mapping[str, Any] | None) -> None:
-        live = self._canonical(kind, self._find(kind, name))
+        live = self._reader.canonical(kind, self._reader.find(kind, name))
         difference = body_difference(kind, expected, _like(live, expected))
         if not difference.equal:
             raise FindingError(codes.READ_BACK.at(f"{self.name}: {kind} {name}: {difference.text}"))
