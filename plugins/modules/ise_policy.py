@@ -133,6 +133,13 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+pushed:
+  description:
+    - Devices of the last push on each target and how far it got there. RV(pushed[].outcome) is C(confirmed), C(refused),
+      C(no_answer), C(failed), C(timed_out) or C(not_reported).
+  returned: when objects were written
+  type: list
+  elements: dict
 operations:
   description: The steps that were, or in check mode would be, carried out.
   returned: when O(state=merged)

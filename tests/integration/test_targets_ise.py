@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.progress import SHOW
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.apply import apply_plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal, verify_journal
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.outcome import Outcome
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending import pushes_pending
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending import push_operation, pushes_pending
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import Plan, build_plan, snapshot_all
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rollback import rollback_plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.verify import verify_targets
@@ -351,6 +352,9 @@ def test_an_interrupted_push_is_made_up_for(target: IseTarget, control: ControlC
     assert not outcome.ok
     assert "SW4244" in codes_of(outcome.findings)
     assert "device acc2" in str(outcome.findings)
+    pushed = {each["device"]: each for each in outcome.as_dict()["pushed"]}
+    assert {name: each["outcome"] for name, each in pushed.items()} == {"acc1": "confirmed", "acc2": "refused"}
+    assert "dynamic-author" in pushed["acc2"]["next"]
     assert pushes_pending(journal.path) == {"ise1"}
     control.settings(push_outcomes={})
     # All objects are there: the same plan, and a new one, still owe the push.
@@ -363,10 +367,77 @@ def test_an_interrupted_push_is_made_up_for(target: IseTarget, control: ControlC
 
 
 def test_an_ise_without_push_warns(target: IseTarget, control: ControlClient, journal: Journal) -> None:
-    control.settings(version="3.3")
+    control.settings(version="3.3", old_push=False)
     outcome = apply(target, wanted(), journal)[1]
     assert outcome.ok
     assert "SW4243" in codes_of(outcome.findings)
+
+
+def test_each_device_of_a_push_is_told(target: IseTarget, control: ControlClient, journal: Journal) -> None:
+    target.push_seconds = 0.6
+    shown: list[str] = []
+    token = SHOW.set(shown.append)
+    try:
+        for outcomes, expected in (
+            ({"acc1": "timeout", "acc2": "update_error"}, {"acc1": "no_answer", "acc2": "failed"}),
+            ({"acc1": "silent"}, {"acc1": "timed_out", "acc2": "confirmed"}),
+        ):
+            control.settings(push_outcomes=outcomes)
+            outcome = apply(target, wanted(), journal, pending=pushes_pending(journal.path))[1]
+            assert not outcome.ok
+            assert {each["device"]: each["outcome"] for each in outcome.as_dict()["pushed"]} == expected
+    finally:
+        SHOW.reset(token)
+    # ISE has nothing more to send: what the devices reported last still counts.
+    control.settings(push_outcomes={}, no_request_when_unchanged=True, push_delay=0.0)
+    outcome = apply(target, wanted(), journal, pending={"ise1"})[1]
+    assert outcome.ok, outcome.findings
+    again = target.execute(push_operation("ise1"))
+    assert codes_of(again.findings) == {"SW4245"}
+    assert {each["outcome"] for each in again.report["devices"]} == {"confirmed"}
+    # Somebody else's push is waited for, and not for ever.
+    control.settings(no_request_when_unchanged=False, push_delay=30.0)
+    target.client.open_api("PUT", "/api/v1/trustsec/coa/push", {"coaType": "POLICY"})
+    with pytest.raises(FindingError) as error:
+        target.execute(push_operation("ise1"))
+    assert codes_of(error.value.findings) == {"SW4356"}
+
+
+def test_a_push_without_devices_or_reports_says_so(target: IseTarget, control: ControlClient, journal: Journal) -> None:
+    state = control.state()
+    control.restore({**state, "devices": {}})
+    outcome = apply(target, wanted(), journal)[1]
+    assert outcome.ok
+    assert "SW4355" in codes_of(outcome.findings)
+    control.restore(state)
+    control.settings(version="3.3")
+    control.reset_counters()
+    outcome = apply(target, wanted(port=8443), journal)[1]
+    assert outcome.ok
+    assert "SW4358" in codes_of(outcome.findings)
+    assert ("PUT", "/ers/config/op/trustsec/egresspushmatrix") in {
+        (each["method"], each["path"]) for each in control.call("GET", "/requests")
+    }
+
+
+def test_the_whole_matrix_is_reached_only_in_an_emergency(
+    target: IseTarget, control: ControlClient, journal: Journal
+) -> None:
+    assert apply(target, wanted(), journal)[1].ok
+    control.reset_counters()
+    path = "/ers/config/egressmatrixcell/status/MONITOR"
+    with pytest.raises(FindingError) as error:
+        target.client.open_api("PUT", path)
+    assert codes_of(error.value.findings) == {"SW4362"}
+    cells = getattr(target.client._api, "egress_matrix_cell")  # noqa: B009 - the SDK's own way is guarded too
+    with pytest.raises(FindingError):
+        cells.clear_all_matrix_cells()
+    assert control.counters()["writes"] == 0
+    with target.client.guard.emergency("relax_all", "ward 3 is without telemetry", journal):
+        target.client.open_api("PUT", path)
+    own = [cell for cell in configuration(control).values() if "matrixCellStatus" in cell and cell["name"] != "ANY-ANY"]
+    assert {cell["matrixCellStatus"] for cell in own} == {"MONITOR"}
+    assert verify_journal(journal.path) == []
 
 
 def test_one_failed_login_ends_the_run(ise: IseServer, control: ControlClient) -> None:

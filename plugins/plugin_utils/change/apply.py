@@ -16,7 +16,12 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change import c
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.commit import DIRTY
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.meaning import body_difference
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation, Snapshot, Target
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import (
+    Operation,
+    ReportedError,
+    Snapshot,
+    Target,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.outcome import Outcome, Progress, Step
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending import PUSH, pushes_pending
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import (
@@ -165,6 +170,7 @@ class _Run:
         self.steps, self.progress, self.workers = list(steps), progress, workers
         self.done: list[Step] = []
         self.findings: list[Finding] = []
+        self.reports: dict[str, Mapping[str, Any]] = {}
         self.stop = threading.Event()
         self.guard = threading.Lock()
 
@@ -192,7 +198,14 @@ class _Run:
             self.findings.append(_stopped(self.done, remaining, self.plan.plan_id))
         self._note("plan_failed" if failed else "plan_done", findings=[finding.as_dict() for finding in self.findings])
         last = (self.journal.number, self.journal.last_sha256)
-        return Outcome(self.plan.plan_id, tuple(self.done), tuple(remaining), tuple(self.findings), last)
+        return Outcome(
+            self.plan.plan_id,
+            tuple(self.done),
+            tuple(remaining),
+            tuple(self.findings),
+            last,
+            failed_reports=self.reports,
+        )
 
     def _run_phase(self, steps: Sequence[Operation]) -> None:
         groups: dict[str, list[Operation]] = {}
@@ -217,12 +230,13 @@ class _Run:
                     changed=result.changed,
                     writes=result.writes,
                     undo=dict(result.undo),
+                    **({"report": dict(result.report)} if result.report else {}),
                 )
             except Exception as error:
                 self._fail(step, error)
                 return
             with self.guard:
-                self.done.append(Step(step, result.changed, result.writes, result.findings))
+                self.done.append(Step(step, result.changed, result.writes, result.findings, result.report))
                 self.findings.extend(result.findings)
             self._say(step, "done" if result.changed else "skipped")
             if errors_of(result.findings):
@@ -232,13 +246,17 @@ class _Run:
     def _fail(self, step: Operation, error: Exception) -> None:
         self.stop.set()
         found = list(error.findings) if isinstance(error, FindingError) else [unexpected(step, error)]
+        report = error.report if isinstance(error, ReportedError) else {}
         with self.guard:
             self.findings.extend(found)
+            if report:
+                self.reports[step.target] = report
         self._note(
             "operation_failed",
             target=step.target,
             operation_id=step.id,
             findings=[finding.as_dict() for finding in found],
+            **({"report": report} if report else {}),
         )
         self._say(step, "failed")
 

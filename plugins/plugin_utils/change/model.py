@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject
 
 PLAN_SCHEMA = "1.0"
@@ -58,13 +58,25 @@ class Operation:
 
 @dataclass(frozen=True)
 class OperationResult:
-    """What an executed operation did: whether something was written, how many requests or lines, and its findings."""
+    """What an executed operation did: whether something was written, how many requests or lines, and its findings.
+
+    ``report`` tells how far it got, part by part (a push: device by device), as plain values for results.
+    """
 
     operation: str
     changed: bool
     writes: int = 0
     findings: tuple[Finding, ...] = ()
     undo: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    report: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+
+class ReportedError(FindingError):
+    """An operation that failed, with what ``OperationResult.report`` would have held."""
+
+    def __init__(self, report: Mapping[str, Any], *findings: Finding) -> None:
+        super().__init__(*findings)
+        self.report = dict(report)
 
 
 class Target(Protocol):

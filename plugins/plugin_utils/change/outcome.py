@@ -28,10 +28,12 @@ class Step:
     changed: bool
     writes: int
     findings: tuple[Finding, ...] = ()
+    report: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for a result."""
-        return {**step_view(self.operation), "changed": self.changed, "writes": self.writes}
+        more = {"report": dict(self.report)} if self.report else {}
+        return {**step_view(self.operation), "changed": self.changed, "writes": self.writes, **more}
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class Outcome:
     findings: tuple[Finding, ...]
     journal: tuple[int, str] = (0, "")
     live: Mapping[str, str] = field(default_factory=dict, hash=False)
+    failed_reports: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, hash=False)
 
     @property
     def ok(self) -> bool:
@@ -68,8 +71,15 @@ class Outcome:
             "completed": [step.as_dict() for step in self.completed],
             "remaining": [step_view(operation) for operation in self.remaining],
             "writes": self.writes,
+            "pushed": self.pushed(),
             "journal": {"number": self.journal[0], "sha256": self.journal[1]},
         }
+
+    def pushed(self) -> list[dict[str, Any]]:
+        """Return the devices of the last push on each target and how far it got there, with what to do next."""
+        last = {step.operation.target: step.report for step in self.completed if "devices" in step.report}
+        last |= {name: report for name, report in self.failed_reports.items() if "devices" in report}
+        return [{"target": name, **item} for name, report in sorted(last.items()) for item in report["devices"]]
 
     def sorted_findings(self) -> list[Finding]:
         """Return findings, errors first."""

@@ -14,6 +14,10 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model im
 
 PUSH = "push"
 PUSHED_KINDS = frozenset(("sgt", "sgacl", "egress_matrix_cell"))
+# What a push carries, in this order: the lists, then the cells that name them (facts/ise.md section 1.7). Environment data (the
+# names of tags) is never pushed: nothing that is enforced depends on it, and devices fetch it by themselves.
+COA_TYPES = ("SGACL", "POLICY")
+_COA = {"sgacl": "SGACL", "egress_matrix_cell": "POLICY", "sgt": "POLICY"}
 
 
 def pushes_pending(journal: str | Path) -> frozenset[str]:
@@ -45,8 +49,27 @@ def needs_push(operation: Operation) -> bool:
     return operation.kind in PUSHED_KINDS and operation.action != PUSH
 
 
-def push_operation(target: str, phase: int = 0, number: int = 0) -> Operation:
-    """Return the step that makes devices of a target fetch what was changed."""
+def coa_types(operations: Iterable[Operation]) -> tuple[str, ...]:
+    """Return what a push after these steps has to carry, and nothing more.
+
+    A new list or tag reaches a device with the cell that names it; a tag that exists matters where its value changes.
+    """
+    found = set()
+    for step in operations:
+        if not needs_push(step) or (step.kind in ("sgacl", "sgt") and step.action == "create"):
+            continue
+        if step.kind == "sgt" and step.action == "update" and _value(step.before) == _value(step.after):
+            continue
+        found.add(_COA[step.kind])
+    return tuple(kind for kind in COA_TYPES if kind in found)
+
+
+def _value(body: Mapping[str, Any] | None) -> Any:
+    return (body or {}).get("value")
+
+
+def push_operation(target: str, phase: int = 0, number: int = 0, coa: Iterable[str] = ()) -> Operation:
+    """Return the step that makes devices of a target fetch what was changed: ``coa`` of COA_TYPES, lists and cells where empty."""
     name = f"trustsec-{number}" if number else "trustsec"
     return Operation(
         f"push-{target}-{phase}-{number}",
@@ -60,4 +83,5 @@ def push_operation(target: str, phase: int = 0, number: int = 0) -> Operation:
         "",
         "none",
         phase,
+        {"coa": list(coa)} if coa else {},
     )

@@ -21,7 +21,12 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.apply im
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal, read_entries
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation, Target
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.outcome import Outcome, Progress, Step
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending import PUSH, needs_push, push_operation
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending import (
+    PUSH,
+    coa_types,
+    needs_push,
+    push_operation,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import operation_from
 
 
@@ -181,7 +186,8 @@ class _Rollback:
         for name in sorted(
             {step.operation.target for step in self.done if step.changed and needs_push(step.operation)}
         ):
-            operation = self.pushes.get(name) or push_operation(name)
+            undone = [step.operation for step in self.done if step.changed and step.operation.target == name]
+            operation = self.pushes.get(name) or push_operation(name, coa=coa_types(undone))
             try:
                 self.journal.append("operation_started", plan_id="", target=name, operation=asdict(operation))
                 result = self.targets[name].execute(operation)

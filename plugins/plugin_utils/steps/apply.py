@@ -82,6 +82,7 @@ def _answer(
         "completed": made["completed"],
         "remaining": made["remaining"],
         "writes": outcome.writes,
+        "pushed": made["pushed"],
         "summary": made["summary"],
     }
     if values["diff_mode"]:
@@ -101,6 +102,9 @@ def _summary(made: Mapping[str, Any]) -> str:
     if made["check_mode"]:
         return f"plan {made['plan_id'][:12]}: {len(made['remaining'])} operations would be carried out, nothing was written"
     text = f"plan {made['plan_id'][:12]}: {len(made['completed'])} operations were carried out with {made['writes']} writes"
+    if made["pushed"]:
+        confirmed = sum(1 for device in made["pushed"] if device["outcome"] == "confirmed")
+        text += f"; {confirmed} of {len(made['pushed'])} devices confirmed the push"
     if made["remaining"]:
         text += f"; {len(made['remaining'])} not carried out"
     return text if made["ok"] else text + f"; stopped: {made['errors'][0]['code']} {made['errors'][0]['message']}"

@@ -14,7 +14,7 @@ from typing import Any
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.action import failure
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError, errors_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.meaning import understood
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation, Target
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation, ReportedError, Target
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.outcome import step_view
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending import PUSH
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import PRUNE, public_objects
@@ -194,13 +194,15 @@ def _merge(
         answer["diff"] = {"prepared": "\n".join(step.diff for step in steps if step.diff)}
     if values["check_mode"] or not steps:
         return answer
-    done, findings = _carry_out(target, steps)
+    reports: list[Mapping[str, Any]] = []
+    done, findings = _carry_out(target, steps, reports)
     if not errors_of(findings):
         findings += target.confirm(desired)
     answer |= {
         "changed": bool(done),
         "completed": [step_view(step) for step in done],
         "findings": [finding.as_dict() for finding in findings],
+        "pushed": next((report["devices"] for report in reversed(reports) if "devices" in report), []),
     }
     if errors_of(findings):
         return failure(findings, **answer)
@@ -216,14 +218,18 @@ def _merge(
     }
 
 
-def _carry_out(target: Target, steps: Sequence[Operation]) -> tuple[list[Operation], list[Finding]]:
+def _carry_out(
+    target: Target, steps: Sequence[Operation], reports: list[Mapping[str, Any]]
+) -> tuple[list[Operation], list[Finding]]:
     done: list[Operation] = []
     findings: list[Finding] = []
     for step in steps:
         try:
             result = target.execute(step)
         except FindingError as error:
+            reports.append(error.report if isinstance(error, ReportedError) else {})
             return done, [*findings, *error.findings]
+        reports.append(result.report)
         findings += result.findings
         if result.changed:
             done.append(step)

@@ -184,3 +184,53 @@ FACTS_FAILED = Code(
     "SW4300", "warning", "facts of a host could not be read", "facts from it are missing; see the message"
 )
 XML_REFUSED = Code("SW4301", "warning", "an XML answer cannot be read", "facts from it are missing")
+
+PUSH_REFUSED = Code(
+    "SW4350", "error", "a device refuses the push", "the old matrix is still in force there; see what to do next"
+)
+PUSH_NO_ANSWER = Code(
+    "SW4351",
+    "error",
+    "a device does not answer the push",
+    "the old matrix may still be in force there; see what to do next",
+)
+PUSH_DOWNLOAD_FAILED = Code(
+    "SW4352",
+    "error",
+    "a device failed to download the matrix",
+    "the old matrix may still be in force there; see what to do next",
+)
+PUSH_TIMED_OUT = Code(
+    "SW4353", "error", "a device did not finish the push in time", "run verify, then apply again where it still differs"
+)
+PUSH_NOT_REPORTED = Code(
+    "SW4354", "error", "ISE reports nothing of the push for a device", "check the device's TrustSec settings in ISE"
+)
+NO_TRUSTSEC_DEVICE = Code(
+    "SW4355",
+    "warning",
+    "ISE knows no TrustSec device to push to",
+    "add TrustSec settings to the network devices in ISE; until then no switch enforces the matrix",
+)
+PUSH_BUSY = Code("SW4356", "error", "another push keeps ISE busy", "apply the same plan again: it owes only the push")
+PUSH_NOT_STARTED = Code(
+    "SW4357",
+    "error",
+    "ISE refuses to push",
+    "look into ISE's own log, then apply the same plan again: it owes only the push",
+)
+CONFIRM_BY_SWITCH = Code(
+    "SW4358",
+    "warning",
+    "ISE holds it, but does not say which device took it over",
+    "run verify with the switches in the inventory; nothing else shows what they hold",
+)
+MATRIX_WIDE = Code(
+    "SW4362",
+    "error",
+    "a request on the whole matrix is refused",
+    "cells are changed one by one; the whole matrix only by a named emergency posture with a reason",
+)
+NO_EMERGENCY = Code(
+    "SW4363", "error", "an emergency has no name or no reason", "name the posture and say in some words why"
+)

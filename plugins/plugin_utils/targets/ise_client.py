@@ -19,6 +19,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded, require
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.redact import redact_text
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_guard import MatrixGuard
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_wire import (
     Answered,
     LoginRefused,
@@ -168,6 +169,11 @@ class IseClient:
             for session in (getattr(self._api, name, None) for name in names)
             if session is not None
         )
+
+    @property
+    def guard(self) -> MatrixGuard:
+        """Return what keeps requests on the whole matrix back; see ``MatrixGuard.emergency``."""
+        return self._adapter.guard
 
     @property
     def requests(self) -> int:

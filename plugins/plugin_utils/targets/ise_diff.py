@@ -16,7 +16,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.meaning 
     text_diff,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation, Snapshot
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending import needs_push, push_operation
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending import (
+    coa_types,
+    needs_push,
+    push_operation,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.phases import CLEAN, phase_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import PRUNE, operation_id
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject
@@ -188,7 +192,8 @@ def _with_pushes(target: str, steps: Sequence[Operation]) -> list[Operation]:
     made = list(steps)
     for phase in sorted(phases):
         cleaning = phase == CLEAN
-        push = push_operation(target, phase)
+        # What a phase before prepared goes along: it is in force nowhere until now.
+        push = push_operation(target, phase, coa=coa_types(step for step in real if step.phase in (0, phase)))
         made.append(_pruned(push) if cleaning else push)
     return sorted(made, key=lambda step: step.phase)
 

@@ -1,95 +1,147 @@
 # Copyright: (c) 2026, Segwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Push the changed matrix and wait until the devices report that they took it over (facts/ise.md section 1.7)."""
+"""Push the changed matrix and wait until each device reports that it took it over (facts/ise.md section 1.7)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation, OperationResult
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.progress import SHOW
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import (
+    Operation,
+    OperationResult,
+    ReportedError,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending import COA_TYPES
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_client import IseClient, NotFound
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_confirm import (
+    DevicePush,
+    baseline_of,
+    confirmed_now,
+    device_pushes,
+    progress_line,
+    push_findings,
+    settled,
+    timed_out,
+)
 
 PUSH_PATH = "/api/v1/trustsec/coa/push"
 REPORT_PATH = "/api/v1/trustsec/policy/device-report"
+# Without OpenAPI (before 3.4 patch 2): undocumented, used by Cisco's own Terraform provider; it names no device and tells no outcome.
+OLD_PUSH_PATH = "/ers/config/op/trustsec/egresspushmatrix"
 # The report is read often at first and then at leisure.
 POLL_FIRST, POLL_LONGEST = 0.1, 2.0
-DONE = ("UPDATE_SUCCESS", "REPORT_VALIDATION_SUCCESS")
-FAILED = (
-    "COA_NACK",
-    "COA_TIMED_OUT",
-    "UPDATE_ERROR",
-    "UPDATE_TIMED_OUT",
-    "ENV_REQUEST_FAILED",
-    "REPORT_VALIDATION_ERROR",
-)
+SAY_EVERY = 5.0
+Rows = list[Mapping[str, Any]]
+Sleep = Callable[[float], None]
 
 
-def push_matrix(
-    client: IseClient, target: str, operation: Operation, seconds: float, sleep: Callable[[float], None]
-) -> OperationResult:
-    """Push, then poll the device report for at most ``seconds``.
+def push_matrix(client: IseClient, target: str, operation: Operation, seconds: float, sleep: Sleep) -> OperationResult:
+    """Push what the operation's ``details['coa']`` names, one kind after the other, each confirmed for at most ``seconds``.
 
-    An ISE without this interface (before 3.4 patch 2) gives a warning. FindingError SW4244 where a device refuses, fails or
-    does not finish: what is not confirmed there must not be built upon.
+    Raises ReportedError where a device refuses, fails or does not finish: what is not confirmed there must not be built upon.
+    The result and the error carry the outcome of each device. An ISE without this interface gives a warning.
     """
     writes = client.writes
-    try:
-        answer = _start(client, target, seconds, sleep)
-    except NotFound:
-        return OperationResult(operation.id, False, 0, (codes.PUSH_UNAVAILABLE.at(target),))
-    if answer is None:
-        return OperationResult(operation.id, False, client.writes - writes, (codes.NOTHING_TO_PUSH.at(target),))
-    findings = _wait(client, target, answer, seconds, sleep)
-    if findings:
-        raise FindingError(*findings)
-    return OperationResult(operation.id, True, client.writes - writes)
+    findings: list[Finding] = []
+    devices: list[DevicePush] = []
+    answers: list[str] = []
+    pushed = False
+    for kind in operation.details.get("coa") or COA_TYPES:
+        try:
+            answer, devices, found = _push(client, target, str(kind), seconds, sleep)
+        except NotFound:
+            return _old_push(client, target, operation, writes)
+        answers.append(f"{kind}: {answer}")
+        findings += found
+        pushed = pushed or answer in ("INITIATED", "DONE")
+        faults = push_findings(target, devices)
+        if faults:
+            raise ReportedError(_report(answers, devices), *faults)
+    return OperationResult(
+        operation.id, pushed, client.writes - writes, tuple(dict.fromkeys(findings)), report=_report(answers, devices)
+    )
 
 
-def _start(client: IseClient, target: str, seconds: float, sleep: Callable[[float], None]) -> str | None:
-    """Start a push and return its id; None where there is nothing or nobody to push to."""
-    waited, pause = 0.0, POLL_FIRST
+def _report(answers: Sequence[str], devices: Sequence[DevicePush]) -> dict[str, Any]:
+    return {"push": list(answers), "devices": [item.as_dict() for item in devices]}
+
+
+def _push(
+    client: IseClient, target: str, kind: str, seconds: float, sleep: Sleep
+) -> tuple[str, list[DevicePush], list[Finding]]:
+    """Push one kind and return ISE's answer, the devices, and remarks; NotFound where this ISE has no such interface."""
+    before = baseline_of(_rows(client) or [])
+    status, push = _start(client, target, kind, seconds, sleep)
+    if status == "NO_CTS_DEVICE_AVAILABLE":
+        return status, [], [codes.NO_TRUSTSEC_DEVICE.at(target)]
+    if status == "NO_REQUEST_AVAILABLE":
+        # Nothing is left to send, which does not mean that every device took what was sent before.
+        return status, confirmed_now(_rows(client) or []), [codes.NOTHING_TO_PUSH.at(f"{target}: {kind}")]
+    waited, pause, said = 0.0, POLL_FIRST, 0.0
     while True:
-        answer = client.open_api("PUT", PUSH_PATH, {"coaType": "ALL"})
+        rows = _rows(client)
+        if rows is None:
+            return status, [], [codes.CONFIRM_BY_SWITCH.at(f"{target}: this ISE has no device report")]
+        devices = device_pushes(rows, push, before)
+        if waited >= seconds or (devices and settled(devices)):
+            return status, timed_out(devices), []
+        show = SHOW.get()
+        if show is not None and waited - said >= SAY_EVERY:
+            said = waited
+            show(progress_line(target, devices, waited))
+        sleep(pause)
+        waited += pause
+        pause = min(POLL_LONGEST, pause * 1.5)
+
+
+def _start(client: IseClient, target: str, kind: str, seconds: float, sleep: Sleep) -> tuple[str, str]:
+    """Start a push, waiting while another one runs; return the answer and its id. ReportedError where it is refused."""
+    waited, pause, said = 0.0, POLL_FIRST, 0.0
+    while True:
+        answer = client.open_api("PUT", PUSH_PATH, {"coaType": kind})
         inner = answer.get("response")
         content: Mapping[str, Any] = inner if isinstance(inner, dict) else answer
         status = str(content.get("status", ""))
-        if status in ("NO_REQUEST_AVAILABLE", "NO_CTS_DEVICE_AVAILABLE"):
-            return None
-        if status in ("INITIATED", "DONE"):
-            return str(content.get("propagationId", ""))
+        if status in ("NO_REQUEST_AVAILABLE", "NO_CTS_DEVICE_AVAILABLE", "INITIATED", "DONE"):
+            return status, str(content.get("propagationId") or "")
         if status != "BUSY":
-            raise FindingError(codes.PUSH_FAILED.at(f"{target}: the push was answered with {status or 'nothing'!r}"))
+            reason = str(content.get("message") or "")[:160]
+            text = f"{target}: the {kind} push was answered with {status or 'nothing'!r} {reason}".strip()
+            raise ReportedError(_report([f"{kind}: {status}"], []), codes.PUSH_NOT_STARTED.at(text))
         if waited >= seconds:
-            raise FindingError(codes.PUSH_FAILED.at(f"{target}: another push is still running after {seconds:.0f} s"))
+            text = f"{target}: another push is still running after {seconds:.0f} s"
+            raise ReportedError(_report([f"{kind}: BUSY"], []), codes.PUSH_BUSY.at(text))
+        show = SHOW.get()
+        if show is not None and waited - said >= SAY_EVERY:
+            said = waited
+            show(f"{target}: another push is running, waiting since {waited:.0f} s")
         sleep(pause)
         waited += pause
         pause = min(POLL_LONGEST, pause * 1.5)
 
 
-def _wait(client: IseClient, target: str, push: str, seconds: float, sleep: Callable[[float], None]) -> list[Finding]:
-    waited, pause = 0.0, POLL_FIRST
-    while True:
-        try:
-            answer = client.open_api("GET", REPORT_PATH)
-        except NotFound:
-            return []
-        rows = [row for row in answer.get("response") or () if isinstance(row, dict)]
-        # A row of an older push says nothing about this one.
-        mine = [row for row in rows if not push or str(row.get("pushId")) == push]
-        failed = [row for row in mine if row.get("status") in FAILED or row.get("state") == "COA_ERROR"]
-        waiting = [row for row in rows if row not in failed and (row not in mine or row.get("status") not in DONE)]
-        if failed or (waiting and waited >= seconds):
-            late = [] if failed and waited < seconds else waiting
-            return [
-                codes.PUSH_FAILED.at(f"{target}: device {row.get('name')}: {row.get('state')} {row.get('status')}")
-                for row in [*failed, *late]
-            ]
-        if not waiting:
-            return []
-        sleep(pause)
-        waited += pause
-        pause = min(POLL_LONGEST, pause * 1.5)
+def _old_push(client: IseClient, target: str, operation: Operation, writes: int) -> OperationResult:
+    """Push as ISE before 3.4 patch 2 does; it never says which device took it over."""
+    try:
+        client.open_api("PUT", OLD_PUSH_PATH, {})
+    except NotFound:
+        return OperationResult(operation.id, False, 0, (codes.PUSH_UNAVAILABLE.at(target),))
+    text = f"{target}: this ISE pushes without a report by device"
+    report = {"push": ["egresspushmatrix: sent"], "devices": []}
+    return OperationResult(
+        operation.id, True, client.writes - writes, (codes.CONFIRM_BY_SWITCH.at(text),), report=report
+    )
+
+
+def _rows(client: IseClient) -> Rows | None:
+    """Return the rows of the device report, or None where this ISE has none."""
+    try:
+        answer = client.open_api("GET", REPORT_PATH)
+    except NotFound:
+        return None
+    return [row for row in answer.get("response") or () if isinstance(row, dict)]

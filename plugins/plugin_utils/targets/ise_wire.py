@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_guard import MatrixGuard
 
 requests_adapters = guarded("requests.adapters")
 requests_exceptions = guarded("requests.exceptions")
@@ -80,6 +81,7 @@ class OnceAdapter:
     def __init__(self, verify: str | bool, timeout: float, bucket: TokenBucket) -> None:
         self.verify, self.timeout, self.bucket = verify, timeout, bucket
         self.requests = self.writes = 0
+        self.guard = MatrixGuard()
         self._refused = threading.Event()
         self._guard = threading.Lock()
         self._inner = requests_adapters.HTTPAdapter(pool_connections=4, pool_maxsize=POOL_SIZE, max_retries=0)
@@ -94,6 +96,7 @@ class OnceAdapter:
         proxies: Any = None,
     ) -> Any:
         """Send one request once; ``verify``, ``timeout`` and ``proxies`` of the caller or its environment do not count."""
+        self.guard.check(request.method, request.url, request.body)
         if self._refused.is_set():
             raise LoginRefused
         self.bucket.take()

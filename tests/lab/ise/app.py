@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import parse_qsl
 
-from tests.lab.ise import ers, mnt, openapi
+from tests.lab.ise import ers, mnt, old_push, openapi
 from tests.lab.ise.faults import Fault, FaultScript, answer_instead
 from tests.lab.ise.messages import Request, Response, html, not_found
 from tests.lab.ise.store import Store
@@ -179,6 +179,9 @@ class IseApp:
         return response
 
     def _route(self, request: Request) -> Response:
+        old = old_push.handle(self.store, request)
+        if old is not None:
+            return old
         if request.path.startswith(ers.PREFIX):
             return ers.handle(self.store, request)
         if request.path.startswith(mnt.PREFIX):

@@ -34,6 +34,7 @@ SETTINGS: dict[str, Any] = {
     "suffix_may_repeat": False,  # two DACL edits in one second share the suffix
     "push_delay": 0.2,  # seconds from the push to UPDATE_SUCCESS
     "push_outcomes": {},  # device name -> nack | timeout | update_error | silent
+    "old_push": True,  # the push path of ISE before 3.4 patch 2, which names no device
     "no_request_when_unchanged": False,  # a push with nothing to send answers NO_REQUEST_AVAILABLE
     "coa_failures": [],  # MACs whose re-authentication CoA fails
 }
