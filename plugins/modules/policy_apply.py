@@ -41,6 +41,25 @@ options:
     description:
       - The plan file. V(plan.json) below O(state_dir) where not given.
     type: path
+  plan_id:
+    description:
+      - The id of the plan that was approved, whole. Any other plan is refused.
+      - Where O(state_dir) does not hold it, the plan is made anew from live state and compared with this id. A state
+        directory that plan and apply share is the better way, since an interrupted apply can go on from it.
+    type: str
+  plan_parts:
+    description:
+      - What M(segwright.microseg.policy_plan) returned under this name, so that a refusal can name what moved since.
+    type: dict
+  prune:
+    description:
+      - Whether the plan made anew deletes what the policy no longer needs. As the approved plan was made.
+    type: bool
+    default: false
+  engine:
+    description:
+      - What sums the recorded flows where the plan is made anew. As the approved plan was made.
+    type: str
   targets:
     description:
       - Inventory names of the targets. The hosts of the play where not given.

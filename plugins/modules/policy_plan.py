@@ -88,6 +88,10 @@ plan_id:
   description: SHA-256 of the plan.
   returned: always
   type: str
+plan_parts:
+  description: Short hashes of what the plan is made of, for O(segwright.microseg.policy_apply#module:plan_parts).
+  returned: always
+  type: dict
 policy_commit:
   description: The commit.
   returned: always

@@ -1,79 +1,221 @@
 # Copyright: (c) 2026, Segwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""ansible-runner as AWX runs a job: a project checkout, its playbooks by path, AWX's collection path, job artifacts."""
+"""The workflow of extensions/awx, node by node under ansible-runner as AWX runs jobs: project checkout, playbooks by path, AWX's
+collection path, credentials as environment and files, job artifacts as variables of the nodes that follow."""
 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from tests.integration.conftest import LabTargets
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import plan_parts, read_plan
+from tests.integration.conftest import LabTargets, Loop, failure_of
+from tests.integration.test_drift_and_rollback import change_three_by_hand
 from tests.lab.places import CHECKOUT
-from tests.lab.playbooks import Site, ansible_environment, program
+from tests.lab.playbooks import Site, ansible_environment, assign_sessions, program
+from tests.unit.steps.test_awx import Loader
 
 At = Callable[[str], Site]
+AWX = CHECKOUT / "extensions" / "awx"
 
 
-def awx_run(targets: LabTargets, site: Site, private: Path, playbook: str, *cmdline: str) -> tuple[int, dict[str, Any]]:
-    """Run a playbook file of the project; returns the exit code and the artifacts (set_stats) of the job.
-
-    The collection path is the one AWX builds: project-sync directory, the project's own setting, the default locations.
-    """
-    (private / "env").mkdir(parents=True)
-    (private / "inventory").mkdir()
-    (private / "project").symlink_to(CHECKOUT)
-    inventory = (CHECKOUT / "inventory" / "lab" / "hosts.yml").read_text(encoding="utf-8")
-    (private / "inventory" / "hosts.yml").write_text(inventory, encoding="utf-8")
-    (private / "env" / "extravars").write_text(
-        json.dumps(
-            {
-                "microseg_policy_dir": str(site.policy),
-                "microseg_data_dir": str(site.data),
-                "microseg_state": str(site.state),
-            }
-        ),
-        encoding="utf-8",
-    )
-    path = f"{private}/requirements_collections:./collections:~/.ansible/collections:/usr/share/ansible/collections"
-    environment = ansible_environment(targets.places, {"ANSIBLE_COLLECTIONS_PATH": path})
-    del environment["ANSIBLE_CONFIG"]  # found in the working directory, as in a job
-    command = [str(program("ansible-runner")), "run", str(private), "-p", playbook, "-i", "job", "--quiet"]
-    if cmdline:
-        command += ["--cmdline", " ".join(cmdline)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
-    artifacts = private / "artifacts" / "job"
-    assert (artifacts / "rc").exists(), done.stdout + done.stderr
-    stats: dict[str, Any] = {}
-    for event in (artifacts / "job_events").glob("*.json"):
-        content = json.loads(event.read_text(encoding="utf-8"))
-        if content["event"] == "playbook_on_stats":
-            stats = content["event_data"].get("artifact_data", {})
-    output = (artifacts / "stdout").read_text(encoding="utf-8")
-    assert "[DEPRECATION WARNING]" not in output
-    code = int((artifacts / "rc").read_text(encoding="utf-8"))
-    assert code == 0 or cmdline, output[-3000:]
-    return code, stats
+def objects(kind: str) -> dict[str, dict[str, Any]]:
+    """The objects of extensions/awx of one kind, by name."""
+    found = yaml.load((AWX / f"{kind}.yml").read_text(encoding="utf-8"), Loader)[kind]
+    return {item["name"]: item for item in found}
 
 
-def test_validate_and_plan_run_unmodified(targets: LabTargets, at: At, tmp_path: Path) -> None:
+def inventory(directory: Path) -> None:
+    """The lab's hosts and addresses; who logs in how comes from inventory/awx, that is from the job's environment."""
+    lab = yaml.safe_load((CHECKOUT / "inventory" / "lab" / "hosts.yml").read_text(encoding="utf-8"))["all"]
+    switches = lab["children"]["microseg_targets"]["children"]["access_switches"]
+    hosts = lab["children"]["microseg_targets"]["hosts"]
+    kept = ("ansible_host", "ansible_port", "microseg_ise_version", "microseg_facts_transport")
+
+    def plain(host: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+        return {key: value for key, value in {**more, **host}.items() if key in kept}
+
+    groups = {
+        "ise": {"hosts": {"ise1": plain(hosts["ise1"], {})}},
+        "firewalls": {"hosts": {"fw1": plain(hosts["fw1"], {})}},
+        "access_switches": {"hosts": {name: plain(host, switches["vars"]) for name, host in switches["hosts"].items()}},
+    }
+    content = {"all": {"vars": lab["vars"], "children": {"microseg_targets": {"children": groups}}}}
+    (directory / "group_vars").mkdir(parents=True)
+    (directory / "hosts.yml").write_text(json.dumps(content), encoding="utf-8")
+    for path in (CHECKOUT / "inventory" / "awx" / "group_vars").glob("*.yml"):
+        (directory / "group_vars" / path.name).write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
+
+
+def secrets(targets: LabTargets) -> dict[str, dict[str, str]]:
+    """What an administrator would type into the credentials."""
+    lab = yaml.safe_load((CHECKOUT / "inventory" / "lab" / "hosts.yml").read_text(encoding="utf-8"))["all"]
+    group = lab["children"]["microseg_targets"]
+    ise, switch = group["hosts"]["ise1"], group["children"]["access_switches"]["vars"]
+    directory = targets.places.directory
+    known_hosts = (directory / "known_hosts").read_text(encoding="utf-8")
+    return {
+        "Segwright ISE": {
+            "username": ise["ansible_user"],
+            "password": ise["ansible_password"],
+            "ca": (directory / "ca.pem").read_text(encoding="utf-8"),
+        },
+        "Segwright switches": {
+            "username": switch["ansible_user"],
+            "password": switch["ansible_password"],
+            "enable": switch["ansible_become_password"],
+            "known_hosts": known_hosts,
+        },
+        "Segwright firewalls": {
+            "username": group["hosts"]["fw1"]["ansible_user"],
+            "private_key": (directory / "ssh_key").read_text(encoding="utf-8"),
+            "known_hosts": known_hosts,
+        },
+        "Segwright trust": {"allowed_signers": "", "gpg_keys": ""},
+    }
+
+
+def injected(kind: dict[str, Any], values: dict[str, str], directory: Path) -> dict[str, str]:
+    """What a credential adds to the environment of a job, its files written."""
+    files = {}
+    for name, text in kind["injectors"]["file"].items():
+        path = directory / f"{kind['name']}.{name}".replace(" ", "-")
+        path.write_text(values[re.fullmatch(r"\{\{ (\w+) \}\}", text)[1]], encoding="utf-8")  # type: ignore[index]
+        path.chmod(0o600)
+        files[name.partition(".")[2]] = str(path)
+
+    def rendered(text: str) -> str:
+        text = re.sub(r"\{\{ tower\.filename\.(\w+) \}\}", lambda found: files[found[1]], text)
+        return re.sub(r"\{\{ (\w+) \}\}", lambda found: values[found[1]], text)
+
+    return {name: rendered(text) for name, text in kind["injectors"]["env"].items()}
+
+
+class Job:
+    """One job of a template, run in a private directory of its own."""
+
+    def __init__(self, targets: LabTargets, directory: Path, repository: Path) -> None:
+        self.targets, self.directory, self.repository = targets, directory, repository
+        self.number = 0
+
+    def run(self, template: dict[str, Any], artifacts: dict[str, Any]) -> tuple[int, dict[str, Any], str]:
+        """Return exit code, artifacts and output."""
+        self.number += 1
+        private = self.directory / f"job{self.number}"
+        (private / "env").mkdir(parents=True)
+        (private / "project").symlink_to(CHECKOUT)
+        inventory(private / "inventory")
+        moved = json.dumps(template["extra_vars"]).replace("/var/lib/segwright", str(self.directory / "mounted"))
+        values = json.loads(moved)
+        if "microseg_policy_repository" in values:
+            values |= {"microseg_policy_repository": str(self.repository), "microseg_policy_path": "."}
+        values |= {"awx_job_id": self.number, "awx_workflow_job_id": 77, **artifacts}
+        (private / "env" / "extravars").write_text(json.dumps(values), encoding="utf-8")
+        path = f"{private}/requirements_collections:./collections:~/.ansible/collections:/usr/share/ansible/collections"
+        environment = ansible_environment(self.targets.places, {"ANSIBLE_COLLECTIONS_PATH": path})
+        del environment["ANSIBLE_CONFIG"]  # found in the working directory, as in a job
+        given = secrets(self.targets)
+        for name in template["credentials"]:
+            environment |= injected(objects("controller_credential_types")[name], given[name], private)
+        command = [str(program("ansible-runner")), "run", str(private), "-p", template["playbook"], "-i", "job"]
+        command += ["--quiet"] + (["--cmdline=--diff"] if template["diff_mode"] else [])
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+        found = private / "artifacts" / "job"
+        assert (found / "rc").exists(), done.stdout + done.stderr
+        stats: dict[str, Any] = {}
+        everything = []
+        for event in (found / "job_events").glob("*.json"):
+            everything.append(event.read_text(encoding="utf-8"))
+            content = json.loads(everything[-1])
+            if content["event"] == "playbook_on_stats":
+                stats = content["event_data"].get("artifact_data", {})
+        output = (found / "stdout").read_text(encoding="utf-8")
+        assert "[DEPRECATION WARNING]" not in output
+        for values_of in given.values():
+            for field in ("password", "enable", "private_key"):
+                secret = values_of.get(field, "").strip()
+                assert not secret or not any(secret in text for text in [output, *everything]), (
+                    template["name"],
+                    field,
+                )
+        return int((found / "rc").read_text(encoding="utf-8")), stats, output
+
+
+def test_the_workflow_takes_merged_policy_to_a_verified_network(targets: LabTargets, at: At, tmp_path: Path) -> None:
     pytest.importorskip("ansible_runner", reason="the Python package ansible-runner is not installed")
     site = at("learnt")
-    (site.output / "validate.json").unlink()
-    code, _ = awx_run(targets, site, tmp_path / "validate", "playbooks/validate.yml")
-    assert code == 0
-    assert site.result("validate")["ok"] is True
-    counter = targets.writes()
-    code, artifacts = awx_run(targets, site, tmp_path / "plan", "playbooks/plan.yml")
-    assert code == 0
-    plan = site.result("plan")
-    # What following workflow nodes get: small values, never the plan itself.
+    repository = tmp_path / "policies.git"
+    site.git("clone", "-q", "--bare", ".", str(repository))
+    (tmp_path / "mounted").mkdir()
+    site.data.rename(tmp_path / "mounted" / "data")
+    templates, job = objects("controller_templates"), Job(targets, tmp_path, repository)
+    workflow = objects("controller_workflows")["Segwright change"]["simplified_workflow_nodes"]
+    nodes = {node["identifier"]: node for node in workflow}
+    artifacts: dict[str, Any] = {}
+    writes: dict[str, int] = {}
+    name, way = "policies", []
+    while name:
+        node, counter = nodes[name], targets.writes()
+        way.append(name)
+        if "unified_job_template" in node:
+            if name == "verify":  # what ISE's own rules give to sessions, once an administrator made them
+                assign_sessions(targets.places, Path(artifacts["microseg_policy_dir"]))
+                counter = targets.writes()
+            code, more, output = job.run(templates[node["unified_job_template"]], artifacts)
+            assert code == 0, output[-4000:]
+            artifacts |= more
+        writes[name] = sum(counter.counts().values())
+        if name == "approve":
+            # A merge while the plan waits does not disturb it: the workflow has a clone of its own.
+            (site.policy / "later.md").write_text("later\n", encoding="utf-8")
+            site.commit("Something else is merged")
+            site.git("push", "-q", str(repository), "HEAD")
+        name = next(iter(node.get("success_nodes", ())), "")
+    assert way == ["policies", "validate", "plan", "approve", "apply", "verify"]
+    assert writes.pop("apply") > 0 and set(writes.values()) == {0}
+    plan = json.loads((tmp_path / "mounted" / "state" / "plan.json").read_text(encoding="utf-8"))
     assert artifacts["microseg_plan_id"] == plan["plan_id"]
-    assert artifacts["microseg_policy_commit"] == site.git("rev-parse", "HEAD").strip()
-    assert artifacts["microseg_operations"] == sum(len(part["operations"]) for part in plan["targets"])
+    assert artifacts["microseg_operations"] == sum(len(part["operations"]) for part in plan["targets"]) > 0
+    assert len(json.dumps(artifacts)) < 2000
+    verified = json.loads((tmp_path / "mounted" / "data" / "out" / "verify.json").read_text(encoding="utf-8"))
+    assert verified["ok"] is True
+
+
+def test_an_approved_plan_is_made_anew_where_its_file_is_gone_and_refused_where_something_moved(
+    loop: Loop, targets: LabTargets, at: At
+) -> None:
+    site = at("verified")
+    change_three_by_hand(targets)
+    drifted = targets.remember()
+    assert site.run("plan").code == 0
+    plan = read_plan(site.state / "plan.json")
+    approved = {"microseg_plan_id": plan.plan_id, "microseg_plan_parts": plan_parts(plan)}
+    for path in [site.state / "plan.json", *(site.state / "plans").iterdir()]:
+        path.unlink()
+    targets.restore(loop.moments["verified"])
+    counter = targets.writes()
+    run = site.run("apply", **approved)
+    assert run.code == 2
     assert set(counter.counts().values()) == {0}
+    said = failure_of(run)
+    assert "SW4121" in said and "moved since:" in said
+    assert all(f"target {name}" in said for name in ("acc2", "fw1", "ise1")) and "target acc1" not in said
+    targets.restore(drifted)
+    counter = targets.writes()
+    run = site.run("apply", **{**approved, "microseg_plan_id": "0" * 64})
+    assert run.code == 2 and "SW4121" in failure_of(run)
+    assert set(counter.counts().values()) == {0}
+    run = site.run("apply", **approved)
+    assert run.code == 0, run.tail()
+    assert site.result("apply")["plan_id"] == plan.plan_id
+    assert "SW4122" in (site.output / "apply.json").read_text(encoding="utf-8")
+    run = site.run("verify")
+    assert run.code == 0, run.tail()

@@ -171,3 +171,16 @@ CLOCK_BACK = Code(
     "the controller's clock is behind the journal",
     "set the clock; windows and expiry cannot be judged",
 )
+
+OTHER_PLAN = Code(
+    "SW4120", "error", "the plan is not the one that was approved", "apply the approved plan, or have this one approved"
+)
+PLAN_MOVED = Code(
+    "SW4121",
+    "error",
+    "the plan made anew is not the approved one",
+    "plan again and have the new plan approved; a state directory that both jobs share keeps the approved plan itself",
+)
+PLAN_MADE_ANEW = Code(
+    "SW4122", "info", "the approved plan was made anew, and is the same", "nothing to do; its file was not at hand"
+)

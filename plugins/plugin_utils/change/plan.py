@@ -30,7 +30,16 @@ KIND = "plan"
 NO_TARGET = frozenset({"nxos", "asa"})
 UNWRITTEN = frozenset({"ipv6_access_list", "ipv6_attachment"})
 PRUNE = "prune"
-_HASH = re.compile(r"\A[0-9a-f]{64}\Z")
+# How many targets the parts of a plan name: artifacts of a job are meant to stay small.
+PARTS = 200
+_PART_TEXTS = {
+    "commit": "the policy commit",
+    "policy": "the compiled policy",
+    "members": "the membership of the segments",
+    "prune": "whether unneeded objects are deleted",
+    "effect": "what recorded traffic says of the change",
+}
+PLAN_ID = re.compile(r"\A[0-9a-f]{64}\Z")
 
 
 @dataclass(frozen=True)
@@ -233,6 +242,39 @@ def plan_content_sha256(content: Mapping[str, Any]) -> str:
     return sha256_of({name: content[name] for name in names})
 
 
+def plan_parts(plan: Plan) -> dict[str, Any]:
+    """Return short hashes of what a plan id is made of: ``commit``, ``policy``, ``members``, ``prune``, ``effect``, ``targets``.
+
+    Small enough to travel beside the id (about 30 bytes for each of at most PARTS targets with steps), so that whoever
+    computes the plan anew can name what moved.
+    """
+    changed = [part for part in plan.targets if part.operations]
+    content = plan.as_dict()
+    bodies = {part["name"]: sha256_of(part)[:16] for part in content["targets"]}
+    return {
+        "commit": plan.policy_commit[:16],
+        "policy": plan.policy_sha256[:16],
+        "members": plan.members_sha256[:16],
+        "prune": plan.prune,
+        "effect": sha256_of(dict(plan.effect))[:16],
+        "targets": {part.name: bodies[part.name] for part in changed[:PARTS]},
+        "all_targets": sha256_of(bodies)[:16],
+    }
+
+
+def moved_parts(approved: Mapping[str, Any], plan: Plan) -> list[str]:
+    """Return in words what differs between the parts of an approved plan (``plan_parts``) and a plan made now."""
+    now = plan_parts(plan)
+    said = [text for name, text in _PART_TEXTS.items() if name in approved and approved[name] != now[name]]
+    before, after = approved.get("targets"), now["targets"]
+    if isinstance(before, Mapping):
+        names = sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
+        said += [f"target {name}" for name in names[:10]] + ([f"{len(names) - 10} more targets"] if names[10:] else [])
+        if not names and approved.get("all_targets") not in (None, now["all_targets"]):
+            said.append("live state of a target that needs no step")
+    return said
+
+
 def write_plan(path: str | Path, plan: Plan) -> None:
     """Write plan.json, readable by its owner only: it names addresses and lists."""
     write_json(path, {"kind": KIND, "schema_version": PLAN_SCHEMA, **plan.as_dict()}, mode=0o600)
@@ -248,7 +290,7 @@ def read_plan(path: str | Path) -> Plan:
         expected = plan_content_sha256(content)
     except (KeyError, TypeError, AttributeError) as error:
         raise FindingError(codes.PLAN_ALTERED.at(f"the plan lacks or garbles {error}", location)) from error
-    if not _HASH.match(plan.plan_id) or plan.plan_id != expected:
+    if not PLAN_ID.match(plan.plan_id) or plan.plan_id != expected:
         raise FindingError(
             codes.PLAN_ALTERED.at(
                 f"content has the hash {expected[:12]}, the file says {plan.plan_id[:12]!r}", location

@@ -10,13 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import write_json
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError, Location
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.apply import apply_plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.commit import required_commit
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.lock import StateLock
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.outcome import Outcome
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import Plan, read_plan
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import (
+    PLAN_ID,
+    Plan,
+    moved_parts,
+    read_plan,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.results import result
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.arguments import moment_of, paths_of, today_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.fleet import connected
@@ -26,14 +32,19 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.permissio
     closing_guard,
     permission,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.plan import members_sha256, plan_diff
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.plan import (
+    kept_plan,
+    members_sha256,
+    plan_diff,
+    planned,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.site import sound_site
 
 
 def run_apply(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
     """Return what was carried out. In check mode nothing is written anywhere, and the difference is what the plan holds."""
     paths = paths_of(values)
-    plan = read_plan(Path(values["plan"]).expanduser() if values.get("plan") else paths.plan)
+    plan, renewed = approved_plan(values, variables, paths)
     allow_dirty, check_mode = bool(values.get("allow_dirty")), bool(values["check_mode"])
     commit = required_commit(paths.policy, allow_dirty)
     sound = sound_site(paths, today_of(values), moment_of(values), cached=False)
@@ -52,8 +63,34 @@ def run_apply(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str,
                 approvals=[approval.as_dict() for approval in allowed.approvals],
                 closed=closing_guard(sound.site, allowed.zones),
             )
-    findings = [*sound.findings, *allowed.findings, *lock.findings]
+    findings = [*sound.findings, *renewed, *allowed.findings, *lock.findings]
     return _answer(values, paths, plan, outcome, findings, commit, allowed)
+
+
+def approved_plan(values: Mapping[str, Any], variables: Mapping[str, Any], paths: Paths) -> tuple[Plan, list[Finding]]:
+    """Return the plan to carry out, and what to say of it.
+
+    Its file, or, where that is not at hand (plan and apply run in separate places) and ``plan_id`` says which one was
+    approved, the plan made anew. FindingError SW4120 or SW4121 where either is not the plan with that id.
+    """
+    wanted = str(values.get("plan_id") or "")
+    given = Path(values["plan"]).expanduser() if values.get("plan") else None
+    if not wanted:
+        return read_plan(given or paths.plan), []
+    if not PLAN_ID.fullmatch(wanted):
+        raise FindingError(codes.OTHER_PLAN.at("plan_id is not a whole plan id of 64 hex digits"))
+    for path in [given] if given else [kept_plan(paths, wanted), paths.plan]:
+        if path.exists() and (plan := read_plan(path)).plan_id == wanted:
+            return plan, []
+    if given:
+        raise FindingError(codes.OTHER_PLAN.at(f"approved is {wanted[:12]}", Location(str(given))))
+    plan, _site, _warnings = planned(values, variables)
+    if plan.plan_id != wanted:
+        parts = values.get("plan_parts")
+        moved = moved_parts(parts, plan) if isinstance(parts, Mapping) else []
+        said = f"; moved since: {', '.join(moved)}" if moved else ""
+        raise FindingError(codes.PLAN_MOVED.at(f"approved is {wanted[:12]}, now it is {plan.plan_id[:12]}{said}"))
+    return plan, [codes.PLAN_MADE_ANEW.at(f"plan {wanted[:12]}")]
 
 
 def _answer(

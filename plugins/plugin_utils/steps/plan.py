@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import sha256_of_file, write_atomic
@@ -17,6 +18,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan imp
     Plan,
     build_plan,
     left_out,
+    plan_parts,
     snapshot_all,
     with_effect,
     write_plan,
@@ -43,10 +45,23 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.site impo
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.validate import run_gate
 
 LOCK = "members.lock.json"
+KEPT_PLANS = 50
 
 
 def run_plan(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
     """Return the plan's identity and effect after writing plan.json to the state directory and its reports."""
+    paths = paths_of(values)
+    plan, site, warnings = planned(values, variables)
+    _write(paths, plan, site)
+    return _answer(values, plan, warnings, paths)
+
+
+def planned(values: Mapping[str, Any], variables: Mapping[str, Any]) -> tuple[Plan, Site, list[Finding]]:
+    """Return the plan from live state, the site it is for, and what is worth a warning; writes nothing at all.
+
+    The same documents, membership, live state and recorded traffic give the same plan id. Raises FindingError where the
+    policy does not pass or a target cannot be read.
+    """
     paths = paths_of(values)
     commit = required_commit(paths.policy, bool(values.get("allow_dirty")))
     gate = run_gate(paths, today_of(values), with_replay=False)
@@ -70,8 +85,7 @@ def run_plan(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str, 
         more, found = meaning_of(site, compiled, snapshots, draft)
         plan = with_effect(draft, {**effect, **more})
         warnings = [*gate.findings, *left_out(targets, compiled.targets), *found]
-    _write(paths, plan, gate.site)
-    return _answer(values, plan, warnings, paths)
+    return plan, gate.site, warnings
 
 
 def _compiled_for(site: Site, situation: Situation) -> Compiled:
@@ -129,8 +143,18 @@ def phases_of(plan: Plan, lists: Sequence[PointList]) -> dict[tuple[str, str], i
     return found
 
 
+def kept_plan(paths: Paths, plan_id: str) -> Path:
+    """Return where the state directory keeps the plan with an id (64 hex digits), beside the newest one in ``plan.json``."""
+    return paths.state / "plans" / f"{plan_id}.json"
+
+
 def _write(paths: Paths, plan: Plan, site: Site) -> None:
     write_plan(paths.plan, plan)
+    # A plan made while another one waits for approval must not take its place.
+    write_plan(kept_plan(paths, plan.plan_id), plan)
+    kept = sorted((paths.state / "plans").glob("*.json"), key=lambda path: (path.stat().st_mtime_ns, path.name))
+    for path in kept[:-KEPT_PLANS]:
+        path.unlink(missing_ok=True)
     write_plan(paths.output / "plan.json", plan)
     content = plan.as_dict()
     write_atomic(paths.output / "plan.md", plan_markdown(content), 0o600)
@@ -143,6 +167,7 @@ def _answer(values: Mapping[str, Any], plan: Plan, warnings: list[Finding], path
         "changed": False,
         "plan_id": plan.plan_id,
         "policy_commit": plan.policy_commit,
+        "plan_parts": plan_parts(plan),
         "operations": len(operations),
         "effect": dict(plan.effect),
         "plan": str(paths.plan),
