@@ -27,11 +27,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_con
     typed_lines,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise import IseTarget
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_diff import canonical_desired
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_kinds import OWNERSHIP
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_objects import (
     KINDS,
-    OWNERSHIP,
     body_findings,
+    canonical_desired,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.registry import make_target
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec

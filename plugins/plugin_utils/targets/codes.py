@@ -121,6 +121,19 @@ SESSIONS_KEEP_OLD = Code(
 )
 NOT_PRIMARY = Code("SW4247", "error", "this ISE node does not take writes", "address the primary administration node")
 
+SEVERAL_SGACLS = Code(
+    "SW4320",
+    "error",
+    "a cell has several SGACLs and this ISE allows one",
+    "allow multiple SGACLs in the TrustSec settings of ISE, or write one list",
+)
+SGT_CASCADE = Code(
+    "SW4321",
+    "error",
+    "deleting an SGT would take others' objects with it",
+    "remove what uses it first, or name its cells in cascade",
+)
+
 CLI_ERROR = Code(
     "SW4260", "error", "a device refuses a configuration line", "the old list is still in force; see the message"
 )
@@ -233,4 +246,10 @@ MATRIX_WIDE = Code(
 )
 NO_EMERGENCY = Code(
     "SW4363", "error", "an emergency has no name or no reason", "name the posture and say in some words why"
+)
+CREATED_BY_OTHERS = Code(
+    "SW4303",
+    "error",
+    "a create got no answer, and another object stands there now",
+    "nothing was overwritten; look at the object, then plan again",
 )

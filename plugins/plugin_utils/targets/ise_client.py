@@ -80,6 +80,8 @@ RESOURCES: Mapping[str, Resource] = {
     "endpoint_group": _resource(
         "EndPointGroup", ("endpointgroup", "endpointidentitygroup"), "endpointgroup", many=("endpointgroups",)
     ),
+    "anc_policy": _resource("ErsAncPolicy", ("ancpolicy",), "ancpolicy"),
+    "ip_sgt_mapping": _resource("SGMapping", ("sgmapping", "iptosgtmapping"), "sgmapping", "iptosgtmapping"),
     "profiler_profile": _resource(
         "ProfilerProfile", ("profilerprofile",), "profilerprofile", many=("profilerprofiles",)
     ),

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
@@ -17,6 +18,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.meaning 
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation, Snapshot
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending import (
+    COA_TYPES,
     coa_types,
     needs_push,
     push_operation,
@@ -25,83 +27,149 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.phases i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import PRUNE, operation_id
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_access import difference, seen
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_kinds import ALL_KINDS, KIND_TABLE, WORDS
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_objects import (
-    KINDS,
     body_findings,
-    canonical_content,
+    canonical_desired,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_requests import (
+    push_requests,
+    step_requests,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_sgacls import with_stand_ins
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_shown import (
+    assignment_notes,
+    rule_notes,
+    sgt_users,
 )
 
-WORDS = {
-    "sgt": "SGT",
-    "sgacl": "SGACL",
-    "downloadable_acl": "downloadable ACL",
-    "authorization_profile": "authorization profile",
-    "egress_matrix_cell": "cell",
-}
+# A saved description would give a downloadable ACL a new name on every switch, so adopting one by name alone writes nothing.
+RENAMED_BY_WRITING = frozenset(("downloadable_acl",))
+
+
+@dataclass(frozen=True)
+class Rights:
+    """What a run may do to objects that are not ours. ``adopt``: all, none, or those named as ``kind/name``."""
+
+    adopt: bool | Collection[str] = False
+    cascade: frozenset[str] = frozenset()
+
+    def adopts(self, key: str) -> bool:
+        """Return whether an object may be taken over."""
+        return self.adopt if isinstance(self.adopt, bool) else key in self.adopt
+
+    def names(self, key: str) -> bool:
+        """Return whether an object is to be taken over by name, and so to be marked even where nothing else changes."""
+        return not isinstance(self.adopt, bool) and key in self.adopt
 
 
 def ise_operations(
-    target: str, desired: Sequence[DesiredObject], live: Snapshot, *, adopt: bool
+    target: str,
+    desired: Sequence[DesiredObject],
+    live: Snapshot,
+    *,
+    adopt: bool | Collection[str] = False,
+    cascade: Collection[str] = (),
+    pause: float = 1.0,
 ) -> tuple[Operation, ...]:
-    """Return the steps in order of dependence: SGT, SGACL, downloadable ACL, profile, cell; then what cleans up, in reverse.
+    """Return the steps in order of dependence (ise_kinds.py); then what cleans up, in reverse.
 
     After each phase that touches the matrix stands a push. Raises FindingError for objects in the way that are not ours (unless
-    ``adopt``), values that are taken, texts that are not understood, and changes that ISE does not carry out safely.
+    adopted), values that are taken, texts that are not understood, and changes that ISE does not carry out safely. Each step lists the
+    requests that it sends in ``details["requests"]``.
     """
+    rights = Rights(adopt, frozenset(cascade))
+    wanted, stand_ins = with_stand_ins(desired, live.objects, rights.adopts)
     findings: list[Finding] = []
     steps: list[Operation] = []
-    for item in sorted(desired, key=lambda item: (KINDS.index(item.kind), item.name)):
+    for item in sorted(wanted, key=lambda item: (ALL_KINDS.index(item.kind), item.name)):
         faults = body_findings(item)
         if faults:
             findings += faults
             continue
-        body = canonical_desired(item)
-        present = live.objects.get(f"{item.kind}/{item.name}")
-        faults, step = _step(target, item.kind, item.name, body, present, adopt)
+        faults, step = _step(target, replace(item, body=canonical_desired(item)), live, rights)
         findings += faults
         if step is not None:
             steps.append(step)
-    findings += _value_conflicts(target, desired, live)
+    findings += _value_conflicts(target, wanted, live)
+    findings += _several_sgacls(target, wanted, live)
     if findings:
         raise FindingError(*findings)
-    steps += _leftovers(target, desired, live)
+    steps = assignment_notes(steps, pause)
+    steps = [rule_notes(step, wanted, live) for step in steps]
+    steps = [_stood_in(step, stand_ins) for step in steps]
+    steps += _leftovers(target, wanted, live, rights)
     return tuple(_with_pushes(target, steps))
 
 
-def canonical_desired(item: DesiredObject) -> dict[str, Any]:
-    """Return a desired body with its text in canonical form."""
-    body = dict(item.body)
-    if "content" in body:
-        body["content"] = canonical_content(str(body["content"]))
-    return body
+def removal_operations(
+    target: str,
+    keys: Sequence[str],
+    live: Snapshot,
+    *,
+    adopt: bool | Collection[str] = False,
+    cascade: Collection[str] = (),
+) -> tuple[Operation, ...]:
+    """Return the steps that remove the objects named as ``kind/name``, users before what they use; absent ones need none.
+
+    FindingError for objects that are not ours (unless adopted) and for SGTs that others use.
+    """
+    rights = Rights(adopt, frozenset(cascade))
+    present = [key for key in keys if key in live.objects]
+    findings = [
+        codes.NOT_OURS.at(f"{target}: {_worded(key)} does not carry our mark")
+        for key in present
+        if not live.objects[key].get("owned") and not rights.adopts(key)
+    ]
+    findings += _cascades(target, present, live, rights)
+    if findings:
+        raise FindingError(*findings)
+    steps = [_removal(target, key, live, "is to be absent", {}) for key in _in_removal_order(present)]
+    return tuple(_with_pushes(target, steps))
 
 
-def _step(
-    target: str, kind: str, name: str, body: Mapping[str, Any], present: Mapping[str, Any] | None, adopt: bool
-) -> tuple[list[Finding], Operation | None]:
+def _step(target: str, item: DesiredObject, live: Snapshot, rights: Rights) -> tuple[list[Finding], Operation | None]:
+    kind, name, body, key = item.kind, item.name, item.body, f"{item.kind}/{item.name}"
     what = f"{WORDS[kind]} {name}"
+    present = live.objects.get(key)
     if present is None:
-        effect = "narrows" if kind == "egress_matrix_cell" and body["status"] == "ENABLED" else "none"
-        return [], _operation(target, kind, name, "create", None, body, f"create {what}", effect, "is missing")
-    difference = body_difference(kind, {key: present.get(key) for key in body}, body)
-    if difference.equal:
+        return [], _operation(target, item, live, None, f"create {what}", _creation_effect(kind, body), "is missing")
+    moved = difference(kind, present, body)
+    ours = bool(present.get("owned"))
+    marks = not ours and rights.names(key) and KIND_TABLE[kind].marked and kind not in RENAMED_BY_WRITING
+    if moved.equal and not marks:
         return [], None
-    if not present.get("owned") and not adopt:
-        return [codes.NOT_OURS.at(f"{target}: {what} exists without our mark and differs: {difference.text}")], None
+    if not ours and not rights.adopts(key):
+        return [codes.NOT_OURS.at(f"{target}: {what} exists without our mark and differs: {moved.text}")], None
     if kind == "sgacl" and present.get("ip_version") != body["ip_version"]:
         return [
             codes.IP_VERSION_FIXED.at(f"{target}: {what}: {present.get('ip_version')} to {body['ip_version']}")
         ], None
-    before = {key: present.get(key) for key in (*body, "owned")}
-    effect = _effect(kind, before, body, difference)
-    adopts = not present.get("owned")
-    summary = f"{'adopt and change' if adopts else 'change'} {what}: {difference.text}"
-    return [], _operation(target, kind, name, "update", before, body, summary, effect, difference.text, difference)
+    view = seen(present, body) or {}
+    before = {**{name: view.get(name) for name in body}, "description": present.get("description", ""), "owned": ours}
+    text = moved.text or "takes our mark"
+    summary = f"{'change' if ours else 'adopt and change' if not moved.equal else 'adopt'} {what}: {text}"
+    effect = _effect(kind, before, body, moved)
+    return [], _operation(target, item, live, before, summary, effect, text, moved, {"adopt": True} if marks else {})
 
 
-def _effect(kind: str, before: Mapping[str, Any], after: Mapping[str, Any], difference: Meaning) -> str:
+def _creation_effect(kind: str, body: Mapping[str, Any]) -> str:
+    """A cell, a rule and an assignment are in force at once; the rest is used by nobody yet."""
+    if kind == "egress_matrix_cell":
+        return "narrows" if body["status"] == "ENABLED" else "none"
+    if kind == "authorization_rule":
+        return "none" if body["state"] == "disabled" else "narrows"
+    return {"endpoint": "narrows", "ip_sgt_mapping": "both"}.get(kind, "none")
+
+
+def _effect(kind: str, before: Mapping[str, Any], after: Mapping[str, Any], moved: Meaning) -> str:
+    if moved.equal or kind in ("endpoint_group", "anc_policy"):
+        return "none"
+    if kind == "endpoint":
+        return "narrows"  # after every rule that it may be meant for
     if kind != "egress_matrix_cell":
-        return difference.effect
+        return moved.effect
     others = body_difference(kind, {**before, "status": ""}, {**after, "status": ""})
     status = _status_effect(str(before["status"]), str(after["status"]))
     if others.equal:
@@ -118,23 +186,36 @@ def _status_effect(before: str, after: str) -> str:
 
 def _operation(
     target: str,
-    kind: str,
-    name: str,
-    action: str,
+    item: DesiredObject,
+    live: Snapshot,
     before: Mapping[str, Any] | None,
-    after: Mapping[str, Any] | None,
     summary: str,
     effect: str,
-    difference: str,
+    text: str,
     meaning: Meaning = SAME,
+    more: Mapping[str, Any] | None = None,
 ) -> Operation:
-    details: dict[str, Any] = {"difference": difference}
+    kind, name, after = item.kind, item.name, item.body
+    action = "create" if before is None else "update"
+    details: dict[str, Any] = {"difference": text, **(more or {})}
     if meaning.lost or meaning.gained:
         details["witness"] = meaning.lost or meaning.gained
+    details["requests"] = _requests(kind, name, action, before, after, live)
     return Operation(
         operation_id(target, kind, name, action, after), target, kind, name, action, before, after,
         summary, text_diff(_shown(before), _shown(after), f"{kind}/{name}"), effect, phase_of(effect), details,
     )  # fmt: skip
+
+
+def _requests(
+    kind: str, name: str, action: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None, live: Snapshot
+) -> list[dict[str, Any]]:
+    present = live.objects.get(f"{kind}/{name}") or {}
+    identifier = str((present.get("internal") or {}).get("id", ""))
+    if kind == "endpoint":
+        identifier = identifier or live.raw.get(f"endpoint/{name}", "")
+    policy_set = live.raw.get(f"policy_set/{name.split('@', maxsplit=1)[-1]}", "")
+    return step_requests(kind, name, action, before, after, identifier=identifier, policy_set_id=policy_set)
 
 
 def _shown(body: Mapping[str, Any] | None) -> str:
@@ -155,32 +236,78 @@ def _value_conflicts(target: str, desired: Sequence[DesiredObject], live: Snapsh
     ]
 
 
-def _leftovers(target: str, desired: Sequence[DesiredObject], live: Snapshot) -> list[Operation]:
+def _several_sgacls(target: str, desired: Sequence[DesiredObject], live: Snapshot) -> list[Finding]:
+    """More than one SGACL in a cell needs a switch in ISE's general settings (facts/ise.md section 1.6)."""
+    if live.raw.get("allow_multiple_sgacls") != "no":
+        return []
+    return [
+        codes.SEVERAL_SGACLS.at(f"{target}: cell {item.name} has {', '.join(item.body['sgacls'])}")
+        for item in desired
+        if item.kind == "egress_matrix_cell" and len(item.body["sgacls"]) > 1
+    ]
+
+
+def _stood_in(step: Operation, names: Mapping[str, str]) -> Operation:
+    if step.kind != "sgacl" or step.name not in names.values():
+        return step
+    old = next(name for name, new in names.items() if new == step.name)
+    return replace(step, summary=f"{step.summary} in place of {old}, whose IP version cannot be changed")
+
+
+def _leftovers(target: str, desired: Sequence[DesiredObject], live: Snapshot, rights: Rights) -> list[Operation]:
     """Return deletions of what carries our mark and is not desired, users before what they use."""
     wanted = {f"{item.kind}/{item.name}" for item in desired}
     extra = [key for key, body in live.objects.items() if body.get("owned") and key not in wanted]
+    going = {_worded(key) for key in extra}
     steps = []
-    for key in sorted(extra, key=lambda key: (-KINDS.index(key.split("/", 1)[0]), key)):
+    for key in _in_removal_order(extra):
         kind, name = key.split("/", 1)
-        before = {field: value for field, value in live.objects[key].items() if field != "internal"}
-        summary = f"delete {WORDS[kind]} {name}, which the policy no longer has"
-        steps.append(
-            Operation(
-                operation_id(target, kind, name, "delete", None),
-                target,
-                kind,
-                name,
-                "delete",
-                before,
-                None,
-                summary,
-                text_diff(_shown(before), "", key),
-                "both",
-                CLEAN,
-                {PRUNE: True, "difference": "is not in the policy"},
-            )
-        )
+        details: dict[str, Any] = {PRUNE: True}
+        others = sgt_users(name, live) - going if kind == "sgt" else set()
+        if others:
+            details["cascade"] = sorted(others)
+            if others - {f"cell {cell}" for cell in rights.cascade}:
+                details["blocked"] = (
+                    "an SGT is removed only where the policy removes its users or the inventory names its cells"
+                )
+        steps.append(_removal(target, key, live, "is not in the policy", details))
     return steps
+
+
+def _worded(key: str) -> str:
+    kind, name = key.split("/", 1)
+    return f"{WORDS[kind]} {name}"
+
+
+def _in_removal_order(keys: Sequence[str]) -> list[str]:
+    return sorted(keys, key=lambda key: (-ALL_KINDS.index(key.split("/", 1)[0]), key))
+
+
+def _removal(target: str, key: str, live: Snapshot, why: str, details: Mapping[str, Any]) -> Operation:
+    kind, name = key.split("/", 1)
+    before = {field: value for field, value in live.objects[key].items() if field != "internal"}
+    verb = "release" if kind == "endpoint" else "delete"
+    summary = f"{verb} {WORDS[kind]} {name}, which {why}"
+    if details.get("cascade"):
+        summary += f"; it takes with it or breaks {', '.join(details['cascade'][:10])}"
+    shown = {**details, "difference": why, "requests": _requests(kind, name, "delete", before, None, live)}
+    return Operation(
+        operation_id(target, kind, name, "delete", None), target, kind, name, "delete", before, None,
+        summary, text_diff(_shown(before), "", key), "both", CLEAN, shown,
+    )  # fmt: skip
+
+
+def _cascades(target: str, keys: Sequence[str], live: Snapshot, rights: Rights) -> list[Finding]:
+    allowed = {_worded(key) for key in keys} | {f"cell {name}" for name in rights.cascade}
+    found = []
+    for key in keys:
+        kind, name = key.split("/", 1)
+        users = sorted(sgt_users(name, live) - allowed) if kind == "sgt" else []
+        if users:
+            found.append(
+                codes.SGT_CASCADE.at(f"{target}: deleting SGT {name} takes with it or breaks {', '.join(users)}")
+            )
+    return found
 
 
 def _with_pushes(target: str, steps: Sequence[Operation]) -> list[Operation]:
@@ -191,15 +318,9 @@ def _with_pushes(target: str, steps: Sequence[Operation]) -> list[Operation]:
     phases = {step.phase for step in real if step.phase} or {0}
     made = list(steps)
     for phase in sorted(phases):
-        cleaning = phase == CLEAN
         # What a phase before prepared goes along: it is in force nowhere until now.
         push = push_operation(target, phase, coa=coa_types(step for step in real if step.phase in (0, phase)))
-        made.append(_pruned(push) if cleaning else push)
+        requests = push_requests(push.details.get("coa") or COA_TYPES)
+        prunes = {PRUNE: True} if all(step.details.get(PRUNE) for step in real if step.phase == phase) else {}
+        made.append(replace(push, details={**push.details, **prunes, "requests": requests}))
     return sorted(made, key=lambda step: step.phase)
-
-
-def _pruned(push: Operation) -> Operation:
-    return Operation(
-        push.id, push.target, push.kind, push.name, push.action, push.before, push.after, push.summary, push.diff, push.effect,
-        push.phase, {**push.details, PRUNE: True},
-    )  # fmt: skip

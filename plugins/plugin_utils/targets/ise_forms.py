@@ -146,7 +146,11 @@ def _rule(wire: Mapping[str, Any], policy_set: str) -> dict[str, Any]:
         "security_group": str(wire.get("securityGroup") or ""),
         "description": "",
         "owned": named_as_ours(str(rule.get("name", ""))),
-        "internal": {"id": str(rule.get("id", "")), "rank": int(rule.get("rank") or 0), "below": list(wire.get("_below", ()))},
+        "internal": {
+            "id": str(rule.get("id", "")),
+            "rank": int(rule.get("rank") or 0),
+            "below": list(wire.get("_below", ())),
+        },
     }
 
 

@@ -17,25 +17,32 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.names impo
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.meaning import understood
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_forms import (
+    canonical_condition,
+    canonical_host,
+    more_faults,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_kinds import (
+    CORE_KINDS,
+    KIND_TABLE,
+    MORE_KINDS,
+    OWNERSHIP,
+    owned,
+)
 
-OWNERSHIP = "segwright:"
-# The order in which objects are written; they are removed in reverse.
-KINDS = ("sgt", "sgacl", "downloadable_acl", "authorization_profile", "egress_matrix_cell")
+KINDS = CORE_KINDS
 BUILT_IN_TAILS = {"Permit IP": "PERMIT_IP", "Deny IP": "DENY_IP"}
 # Not in the list of SGTs, but cells use them (facts/ise.md section 1.6).
 FIXED_SGTS = {"92bb1950-8c01-11e6-996c-525400b48521": "ANY", "92adf9f0-8c01-11e6-996c-525400b48521": "Unknown"}
 STATUSES = ("DISABLED", "ENABLED", "MONITOR")
 RULES = ("NONE", "DENY_IP", "PERMIT_IP")
+ACCEPT = "ACCESS_ACCEPT"
+ACCESS_TYPES = (ACCEPT, "ACCESS_REJECT")
 DACL_TYPES = ("IPV4", "IPV6", "IP_AGNOSTIC")
 SGT_LOWEST, SGT_HIGHEST = 2, 65519
 DESCRIPTION_LIMIT = 256
 # Set by the server; a PUT that names them is refused or ignored.
 SERVER_FIELDS = frozenset(("link", "generationId", "isReadOnly", "readOnly"))
-
-
-def owned(description: str) -> bool:
-    """Return whether a description carries the mark of this collection."""
-    return description.startswith(OWNERSHIP)
 
 
 def canonical_content(text: str) -> str:
@@ -63,9 +70,9 @@ def canonical_body(
         body["dacl_type"] = str(wire.get("daclType") or "IPV4")
         body["content"] = canonical_content(str(wire.get("dacl") or ""))
     elif kind == "authorization_profile":
+        body["access_type"] = str(wire.get("accessType") or ACCEPT)
         body["dacl_name"] = str(wire.get("daclName") or "")
-        if wire.get("ipv6DaclName"):
-            body["ipv6_dacl_name"] = str(wire["ipv6DaclName"])
+        body["ipv6_dacl_name"] = str(wire.get("ipv6DaclName") or "")
     else:
         body.update(_canonical_cell(wire, sgts, sgacls))
     return body
@@ -105,7 +112,8 @@ def wire_fields(
         return {**fields, "name": name, "daclType": body["dacl_type"], "dacl": body["content"]}
     if kind == "authorization_profile":
         named = {"ipv6DaclName": body["ipv6_dacl_name"]} if body.get("ipv6_dacl_name") else {}
-        return {**fields, "name": name, "daclName": body["dacl_name"], **named}
+        access = str(body.get("access_type") or ACCEPT)
+        return {**fields, "name": name, "accessType": access, "daclName": body["dacl_name"], **named}
     fixed = {value: key for key, value in FIXED_SGTS.items()}
     ids = [sgts.get(body[end]) or fixed.get(body[end]) for end in ("source", "destination")]
     lists = [sgacls.get(each) for each in body["sgacls"]]
@@ -134,17 +142,38 @@ def merged_wire(wire: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str,
     return {**kept, **fields}
 
 
+def canonical_desired(item: DesiredObject) -> dict[str, Any]:
+    """Return a desired body in canonical form: texts, defaults, and without what only says that something is allowed."""
+    body = {key: value for key, value in item.body.items() if key not in ("content", "allow_port_actions")}
+    if "content" in item.body:
+        body["content"] = canonical_content(str(item.body["content"]))
+    if item.kind == "authorization_profile":
+        body = {"access_type": ACCEPT, "ipv6_dacl_name": "", **body}
+    elif item.kind == "anc_policy":
+        body["actions"] = sorted(str(action) for action in body["actions"])
+    elif item.kind == "ip_sgt_mapping":
+        body["host"] = canonical_host(str(body["host"]))
+    elif item.kind == "authorization_rule":
+        body["condition"] = canonical_condition(body["condition"])
+    return body
+
+
 def body_findings(item: DesiredObject) -> list[Any]:
     """Return why a desired object must not be sent: names, values and texts that ISE does not check itself (facts/ise.md section 2.3)."""
     found: list[str] = []
     body = item.body
-    named = name_finding(item.name, IDENTIFIER, f"{item.kind} name") if item.kind != "egress_matrix_cell" else None
-    if named is not None:
-        return [named]
+    if item.kind in CORE_KINDS and item.kind != "egress_matrix_cell":
+        named = name_finding(item.name, IDENTIFIER, f"{item.kind} name")
+        if named is not None:
+            return [named]
     if len(str(body.get("description", ""))) > DESCRIPTION_LIMIT:
         found.append(f"description is longer than {DESCRIPTION_LIMIT} characters")
-    if not owned(str(body.get("description", ""))):
+    if KIND_TABLE[item.kind].marked and not owned(str(body.get("description", ""))):
         found.append(f"description does not begin with {OWNERSHIP!r}")
+    if item.kind in MORE_KINDS:
+        found += more_faults(item)
+    if item.kind == "authorization_profile" and body.get("access_type", ACCEPT) not in ACCESS_TYPES:
+        found.append(f"access_type {body['access_type']!r} is not one of {', '.join(ACCESS_TYPES)}")
     if item.kind == "sgt" and not (isinstance(body["value"], int) and SGT_LOWEST <= body["value"] <= SGT_HIGHEST):
         found.append(f"value {body['value']!r} is not from {SGT_LOWEST} to {SGT_HIGHEST}")
     if item.kind in ("sgacl", "downloadable_acl"):

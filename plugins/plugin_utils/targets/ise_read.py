@@ -14,11 +14,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model im
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import objects_sha256
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_client import IseClient, NotFound
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_kinds import owned
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_objects import (
     FIXED_SGTS,
     KINDS,
     canonical_body,
-    owned,
 )
 
 READERS = 8

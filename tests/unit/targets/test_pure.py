@@ -105,19 +105,29 @@ def test_what_ise_would_not_check_is_checked_here(kind: str, name: str, body: di
 
 
 def test_an_sgacl_never_changes_its_ip_version() -> None:
+    """Another list stands in, the cells move over, and it stays when the old one is gone."""
     item = DesiredObject("sgacl", "SW_x", {"ip_version": "IPV6", "content": "deny ip", "description": "segwright:x"})
-    live = {
-        "sgacl/SW_x": {
-            "ip_version": "IPV4",
-            "content": "deny ip",
-            "description": "segwright:x",
-            "owned": True,
-            "internal": {},
-        }
-    }
+    cell = DesiredObject("egress_matrix_cell", "A-B", {**CELL, "sgacls": ["SW_x"], "description": "segwright:x"})
+    held = {"content": "deny ip", "description": "segwright:x", "owned": True, "internal": {"id": "7"}}
+    old, new = {**held, "ip_version": "IPV4"}, {**held, "ip_version": "IPV6"}
+    live_cell = {**cell.body, "owned": True, "internal": {"id": "8"}}
+    steps = ise_operations(
+        "ise1", [item, cell], Snapshot("ise1", "ise", {"sgacl/SW_x": old, "egress_matrix_cell/A-B": live_cell})
+    )
+    assert [(step.action, step.kind, step.name) for step in steps] == [
+        ("create", "sgacl", "SW_x_v6"), ("update", "egress_matrix_cell", "A-B"), ("push", "matrix", "trustsec"),
+        ("delete", "sgacl", "SW_x"), ("push", "matrix", "trustsec"),
+    ]  # fmt: skip
+    assert steps[1].after is not None and steps[1].after["sgacls"] == ["SW_x_v6"]
+    assert "in place of SW_x" in steps[0].summary
+    moved = {**live_cell, "sgacls": ["SW_x_v6"]}
+    for left in ({"sgacl/SW_x": old}, {}):
+        objects = {**left, "sgacl/SW_x_v6": new, "egress_matrix_cell/A-B": moved}
+        again = ise_operations("ise1", [item, cell], Snapshot("ise1", "ise", objects))
+        assert [step.name for step in again if not step.details.get("prune")] == []
     with pytest.raises(FindingError) as error:
-        ise_operations("ise1", [item], Snapshot("ise1", "ise", live), adopt=True)
-    assert [finding.code for finding in error.value.findings] == ["SW4241"]
+        ise_operations("ise1", [item], Snapshot("ise1", "ise", {"sgacl/SW_x": {**old, "owned": False}}))
+    assert error.value.findings[0].code == "SW4220"
 
 
 def test_a_description_alone_is_never_written() -> None:
