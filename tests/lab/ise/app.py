@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import parse_qsl
 
-from tests.lab.ise import ers, mnt, old_push, openapi
+from tests.lab.ise import deployment, ers, mnt, old_push, openapi, policy
 from tests.lab.ise.faults import Fault, FaultScript, answer_instead
 from tests.lab.ise.messages import Request, Response, html, not_found
 from tests.lab.ise.store import Store
@@ -96,8 +96,8 @@ def family_of(path: str) -> str:
 class IseApp:
     """accounts: user name -> (password, role); role "admin" may write, "operator" reads only."""
 
-    def __init__(self, store: Store, accounts: dict[str, tuple[str, str]], origin: str) -> None:
-        self.store, self.accounts, self.origin = store, accounts, origin
+    def __init__(self, store: Store, accounts: dict[str, tuple[str, str]], origin: str, node: int = 0) -> None:
+        self.store, self.accounts, self.origin, self.node = store, accounts, origin, node
         self.counters = Counters()
         self.faults = FaultScript()
         self.failed_by_user: collections.Counter[str] = collections.Counter()
@@ -137,6 +137,7 @@ class IseApp:
             body=body,
             url=f"{self.origin}{raw}" + (f"?{query}" if query else ""),
             origin=self.origin,
+            node=self.node,
         )
 
     async def _answer(self, request: Request) -> Response | None:
@@ -188,6 +189,10 @@ class IseApp:
             return mnt.handle(self.store, request)
         if request.path.startswith(openapi.PREFIX):
             return openapi.handle(self.store, request)
+        if request.path.startswith(policy.PREFIX):
+            return policy.handle(self.store, request)
+        if request.path.startswith(deployment.PREFIX):
+            return deployment.handle(self.store, request)
         return not_found(request.path)
 
     def _role(self, request: Request) -> str | None:

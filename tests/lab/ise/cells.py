@@ -13,6 +13,7 @@ from typing import Any
 
 from tests.lab.ise.resources import DENY_IP, PERMIT_IP, PRODUCTION_MATRIX, SGT_ANY
 from tests.lab.ise.store import Object, Refused, Store
+from tests.lab.ise.versions import has
 
 CRUD = "CRUD operation exception"
 RULE_OF = {PERMIT_IP: "PERMIT_IP", DENY_IP: "DENY_IP"}
@@ -27,8 +28,11 @@ def check_cell(store: Store, item: Object, old: Object | None, others: list[Obje
     ):
         if item.get(key) not in values:
             raise Refused(400, f"{key} must be one of {', '.join(values)}")
-    if item.pop("matrixId", None) not in (None, PRODUCTION_MATRIX):
+    matrix = item["matrixId"] = item.get("matrixId") or PRODUCTION_MATRIX
+    if matrix not in store.objects["matrix"]:
         raise Refused(400, "matrixId does not exist", CRUD)
+    if old is not None and matrix != old["matrixId"]:
+        raise Refused(400, "The matrix of a cell cannot be changed", CRUD)
     ends = []
     for key in ("sourceSgtId", "destinationSgtId"):
         if not isinstance(item[key], str) or item[key] not in store.objects["sgt"]:
@@ -51,7 +55,7 @@ def check_cell(store: Store, item: Object, old: Object | None, others: list[Obje
     if len(sgacls) > 1 and not store.settings["allow_multiple_sgacls"]:
         raise Refused(400, "Multiple SGACLs are not allowed in a cell", CRUD)
     item["sgacls"] = sgacls
-    if any([each["sourceSgtId"], each["destinationSgtId"]] == ends for each in others):
+    if any([each["sourceSgtId"], each["destinationSgtId"], each["matrixId"]] == [*ends, matrix] for each in others):
         raise Refused(
             400,
             "Failed to create Egress Matrix Cell: Cell Already Exsits. For more information check the ERS debug logs",
@@ -60,15 +64,15 @@ def check_cell(store: Store, item: Object, old: Object | None, others: list[Obje
     item["name"] = "-".join(store.objects["sgt"][end]["name"] for end in ends)
 
 
-def read_form(store: Store, cell: Object) -> Object:
+def read_form(store: Store, cell: Object, form: str | None = None) -> Object:
     """The cell as a GET shows it."""
-    form = store.settings["cell_read_form"]
+    form = form or store.settings["cell_read_form"]
     rule, sgacls = cell["defaultRule"], list(cell["sgacls"])
     if rule != "NONE" and form != "rule_only":
         sgacls.append(SGACL_OF[rule])
     shown = {**cell, "sgacls": sgacls, "defaultRule": "NONE" if form == "sgacl_only" else rule}
-    if store.settings["version"] != "3.3":
-        shown["matrixId"] = PRODUCTION_MATRIX
+    if not has(store.settings, "matrix_id"):
+        del shown["matrixId"]
     return shown
 
 
@@ -80,12 +84,14 @@ def cell_filter_fields(store: Store, cell: Object) -> dict[str, Any]:
         "sgtSrcValue": source["value"],
         "sgtDstValue": destination["value"],
         "matrixStatus": cell["matrixCellStatus"],
-        "matrixId": PRODUCTION_MATRIX,
+        "matrixId": cell["matrixId"],
         "description": cell.get("description", ""),
     }
 
 
-def download_matrix(store: Store, before: dict[str, Any] | None = None) -> dict[str, Any]:
+def download_matrix(
+    store: Store, before: dict[str, Any] | None = None, matrix_id: str = PRODUCTION_MATRIX
+) -> dict[str, Any]:
     """The whole matrix in the form of ``tests.lab.evaluate.evaluate_matrix``, as a device downloads it after a push.
 
     before: what the device holds. A changed ipVersion of an SGACL that the device already has is not carried by CoA
@@ -99,6 +105,8 @@ def download_matrix(store: Store, before: dict[str, Any] | None = None) -> dict[
     cells: list[dict[str, Any]] = []
     default = None
     for cell in store.objects["egressmatrixcell"].values():
+        if cell["matrixId"] != matrix_id:
+            continue
         lists = []
         for identifier in cell["sgacls"]:
             sgacl = store.objects["sgacl"][identifier]

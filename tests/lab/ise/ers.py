@@ -11,11 +11,14 @@ import re
 from typing import Any
 from urllib.parse import unquote, urlencode
 
+from tests.lab.ise import anc, deploy
 from tests.lab.ise.cells import cell_filter_fields, read_form
+from tests.lab.ise.deployment import ers_nodes
 from tests.lab.ise.messages import Request, Response, ers_error, not_found, ok
-from tests.lab.ise.resources import RESOURCES, SGT_ANY, Resource
+from tests.lab.ise.resources import PRODUCTION_MATRIX, RESOURCES, SGT_ANY, Resource
 from tests.lab.ise.rules import create, delete, update
 from tests.lab.ise.store import Object, Refused, Store
+from tests.lab.ise.versions import has
 
 PREFIX = "/ers/config/"
 OPERATIONS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
@@ -31,6 +34,8 @@ def handle(store: Store, request: Request) -> Response:
         return not_found(request.path)
     operation = f"{request.method}-{OPERATIONS.get(request.method, 'unknown')}-{resource.path}"
     try:
+        if resource.path == "node":
+            store.objects["node"] = ers_nodes(store)
         _check_media(request)
         answer = _route(store, request, resource, parts[1:])
     except Refused as refused:
@@ -55,6 +60,13 @@ def _check_media(request: Request) -> None:
 def _route(store: Store, request: Request, resource: Resource, rest: list[str]) -> Response | None:
     """None: no such path."""
     method = request.method
+    if method != "GET" and not store.is_primary(request.node):
+        raise Refused(400, "This node is not the primary administration node", "CRUD operation exception")
+    if method == "PATCH" and not has(store.settings, "patch"):
+        raise Refused(400, f"Method {method} is not supported by {resource.path}", "Unsupported operation exception")
+    special = anc.route(store, request, resource, rest) or deploy.route(store, request, resource, rest)
+    if special is not None:
+        return special
     if rest == ["versioninfo"]:
         return _version_info(request, resource) if method == "GET" else None
     if resource.path == "egressmatrixcell" and method == "PUT":
@@ -76,8 +88,6 @@ def _route(store: Store, request: Request, resource: Resource, rest: list[str]) 
     verbs = {"GET", "POST"} if not rest else {"GET", "PUT", "PATCH", "DELETE"}
     if method not in verbs & resource.verbs:
         raise Refused(400, f"Method {method} is not supported by {resource.path}", "Unsupported operation exception")
-    if not store.settings["primary"] and method != "GET":
-        raise Refused(400, "This node is not the primary administration node", "CRUD operation exception")
     if not rest:
         return _list(store, request, resource) if method == "GET" else _create(store, request, resource)
     identifier = rest[0]
@@ -92,7 +102,12 @@ def _route(store: Store, request: Request, resource: Resource, rest: list[str]) 
 
 
 def _own_cells(store: Store) -> list[str]:
-    return [key for key, cell in store.objects["egressmatrixcell"].items() if cell["sourceSgtId"] != SGT_ANY]
+    """Those of the production matrix, its default cell left out: what the verbs on all cells change (assumed)."""
+    return [
+        key
+        for key, cell in store.objects["egressmatrixcell"].items()
+        if cell["sourceSgtId"] != SGT_ANY and cell["matrixId"] == PRODUCTION_MATRIX
+    ]
 
 
 def _set_all(store: Store, word: str) -> Response:
@@ -166,7 +181,7 @@ def _list(store: Store, request: Request, resource: Resource) -> Response:
                 raise Refused(400, f"Invalid value for {name}: {value}", VALIDATION)
             numbers[name] = int(value)
         elif name == "filter":
-            filters.append(_filter(resource, value))
+            filters.append(_filter(store, resource, value))
         elif name == "filtertype":
             if value.lower() not in ("and", "or"):
                 raise Refused(400, f"filtertype {value} is not known", VALIDATION)
@@ -181,12 +196,24 @@ def _list(store: Store, request: Request, resource: Resource) -> Response:
     for item in store.objects[resource.path].values():
         if item["id"] == SGT_ANY:
             continue  # readable by id, but hidden from the list
+        if not_in_scope(store, resource, item, filters):
+            continue
         fields = _filter_fields(store, resource, item) if filters or sort != "name" else item
         hits = [_test(fields.get(field), operator, value) for field, operator, value in filters]
         if not hits or (any(hits) if either else all(hits)):
             found.append((str(fields.get(sort, "")).casefold(), item))
     found.sort(key=lambda pair: pair[0], reverse=descending)
     return _page(request, resource, [item for _key, item in found], numbers["page"], numbers["size"])
+
+
+def not_in_scope(store: Store, resource: Resource, item: Object, filters: list[tuple[str, str, str]]) -> bool:
+    """Cells of other matrices are listed only when asked for, unless the setting says all."""
+    return (
+        resource.path == "egressmatrixcell"
+        and store.settings["matrix_list_scope"] == "production"
+        and item["matrixId"] != PRODUCTION_MATRIX
+        and all(field != "matrixId" for field, _operator, _value in filters)
+    )
 
 
 def _page(request: Request, resource: Resource, items: list[Object], page: int, size: int) -> Response:
@@ -217,11 +244,11 @@ def _page(request: Request, resource: Resource, items: list[Object], page: int, 
     return ok({"SearchResult": result})
 
 
-def _filter(resource: Resource, text: str) -> tuple[str, str, str]:
+def _filter(store: Store, resource: Resource, text: str) -> tuple[str, str, str]:
     parts = text.split(".", 2)
     if len(parts) != 3 or parts[1].upper() not in OPERATORS:
         raise Refused(400, f"Illegal filter: {text}", VALIDATION)
-    if parts[0] not in resource.filters:
+    if parts[0] not in resource.filters or (parts[0] == "matrixId" and not has(store.settings, "matrix_id")):
         raise Refused(400, f"Filtering by {parts[0]} is not supported by {resource.path}", VALIDATION)
     return parts[0], parts[1].upper(), parts[2]
 
@@ -237,6 +264,8 @@ def _filter_fields(store: Store, resource: Resource, item: Object) -> dict[str, 
             "location": next((each for each in groups if each.startswith("Location#")), ""),
             "type": next((each for each in groups if each.startswith("Device Type#")), ""),
         }
+    if resource.path == "sgmappinggroup":
+        return {**item, "sgtName": item.get("sgt")}
     if resource.path == "sgmapping":
         return {**item, "ip": item.get("hostIp"), "sgtName": item.get("sgt"), "groupName": item.get("mappingGroup")}
     return item

@@ -21,6 +21,7 @@ class Request:
     body: bytes
     url: str  # absolute, as asked
     origin: str  # https://host:port
+    node: int = 0  # which node of the deployment was asked
 
     def accepts(self, *types: str) -> bool:
         accept = self.headers.get("accept", "*/*").lower()

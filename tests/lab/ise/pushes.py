@@ -14,6 +14,7 @@ import time
 from typing import Any
 
 from tests.lab.ise.cells import download_matrix
+from tests.lab.ise.resources import PRODUCTION_MATRIX
 from tests.lab.ise.store import Refused, Store
 
 COA_TYPES = ("ALL", "ENV", "POLICY", "SGACL", "SGT", "STEERING_CONTRACT", "STEERING_POLICY")
@@ -29,7 +30,12 @@ OUTCOMES = {
     "timeout": ("COA_ERROR", "COA_TIMED_OUT"),
     "update_error": ("TRUSTSEC_POLICY_DOWNLOAD", "UPDATE_ERROR"),
     "silent": ("COA_SENT", "COA_SENT"),
+    "update_timeout": ("TRUSTSEC_POLICY_DOWNLOAD", "UPDATE_TIMED_OUT"),
+    "report_error": ("DEVICE_REPORT", "REPORT_VALIDATION_ERROR"),
+    "environment_failed": ("ENVDATA_DOWNLOAD", "ENV_REQUEST_FAILED"),
 }
+ENVIRONMENT = ("ENV", "SGT")  # types that carry environment data only: no policy reaches the device
+ENVIRONMENT_DONE = ("ENVDATA_DOWNLOAD", "ENV_REQUEST_SUCCESS")
 
 
 def add_device(store: Store, name: str, address: str) -> None:
@@ -50,31 +56,68 @@ def add_device(store: Store, name: str, address: str) -> None:
 
 
 def push(store: Store, coa_type: str | None, matrix_id: str | None = None) -> dict[str, str]:
-    """Start a push; returns status, propagationId, message. Raises Refused for an unknown type."""
+    """Start a push; returns status, propagationId, message. Raises Refused for an unknown type or matrix.
+
+    matrix_id: only to the devices of that matrix, else to all, each with the matrix it is assigned to.
+    """
     if coa_type is not None and coa_type not in COA_TYPES:
         raise Refused(400, f"coaType {coa_type} is not known")
+    if matrix_id is not None and matrix_id not in store.objects["matrix"]:
+        raise Refused(404, "Matrix not found")
+    scripted = store.settings["push_answers"]
+    if scripted:
+        status = scripted[0]
+        store.settings["push_answers"] = scripted[1:]
+        if status != "INITIATED":
+            return _answer(status, str(store.counters["push"]) if status == "BUSY" else "", f"COA request {status}")
+    return start_push(store, coa_type, matrix_id)
+
+
+def start_push(store: Store, coa_type: str | None, matrix_id: str | None = None) -> dict[str, str]:
+    """As push(), without scripted answers."""
     advance(store)
-    if not store.devices:
+    concerned = [
+        device for name, device in store.devices.items() if matrix_id is None or matrix_of(store, name) == matrix_id
+    ]
+    if not concerned:
         return _answer("NO_CTS_DEVICE_AVAILABLE", "", "No Trustsec device available")
-    if any(_busy(store, device) for device in store.devices.values()):
+    if any(_busy(store, device) for device in concerned):
         return _answer("BUSY", str(store.counters["push"]), "Another COA trigger request is in progress")
     version = _version(store)
-    if store.settings["no_request_when_unchanged"] and all(d["version"] == version for d in store.devices.values()):
+    if store.settings["no_request_when_unchanged"] and all(d["version"] == version for d in concerned):
         return _answer("NO_REQUEST_AVAILABLE", "", "No COA request available")
     store.counters["push"] += 1
     identifier = str(store.counters["push"])
-    for device in store.devices.values():
+    for device in concerned:
+        environment = coa_type in ENVIRONMENT
         device["pending"] = {
             "push": identifier,
             "started": store.clock(),
             "delay": float(store.settings["push_delay"]),
             "outcome": store.settings["push_outcomes"].get(device["name"]),
-            "version": version,
-            "updated": store.configuration_time,
-            "matrix": download_matrix(store, device["matrix"]),
+            "version": device["version"] if environment else version,
+            "updated": device["updated"] if environment else store.configuration_time,
+            "environment": environment,
+            "matrix": (
+                device["matrix"]
+                if environment
+                else download_matrix(store, device["matrix"], matrix_of(store, device["name"]))
+            ),
         }
-    store.log("push", propagation_id=identifier, coa_type=coa_type)
+    store.log("push", propagation_id=identifier, coa_type=coa_type, matrix_id=matrix_id)
     return _answer("INITIATED", identifier, "COA trigger request initiated successfully")
+
+
+def matrix_of(store: Store, name: str) -> str:
+    """The id of the matrix that a network device is assigned to, by itself or by one of its groups."""
+    device = store.by_name("networkdevice", name)
+    if device is not None:
+        groups = set(device["NetworkDeviceGroupList"])
+        for matrix in store.objects["matrix"].values():
+            names = {store.objects["networkdevicegroup"][each]["name"] for each in matrix["ndgList"]}
+            if device["id"] in matrix["nadList"] or names & groups:
+                return str(matrix["id"])
+    return PRODUCTION_MATRIX
 
 
 def advance(store: Store) -> None:
@@ -89,7 +132,7 @@ def advance(store: Store) -> None:
         if outcome is None:
             device["version"], device["updated"] = pending["version"], pending["updated"]
             device["matrix"] = pending["matrix"]
-            device["state"], device["status"] = STEPS[-1][1:]
+            device["state"], device["status"] = ENVIRONMENT_DONE if pending["environment"] else STEPS[-1][1:]
         else:
             device["state"], device["status"] = OUTCOMES[outcome]
         store.log("device", name=device["name"], status=device["status"])

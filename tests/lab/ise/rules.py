@@ -14,10 +14,13 @@ from typing import Any
 
 from tests.lab.evaluate import list_family, parse_acl
 from tests.lab.ise.cells import check_cell
-from tests.lab.ise.resources import RESOURCES
+from tests.lab.ise.resources import RESOURCES, UNKNOWN_GROUP
 from tests.lab.ise.store import Object, Refused, Store
+from tests.lab.ise.versions import has, missing_fields
 
 CRUD = "CRUD operation exception"
+MAPPINGS = ("sgmapping", "sgmappinggroup")
+ANC_ACTIONS = ("QUARANTINE", "SHUTDOWN", "PORTBOUNCE", "RE_AUTHENTICATE")
 IMMUTABLE = {"generationId", "isReadOnly", "readOnly", "link", "id", "validateAclContent"}
 
 
@@ -43,6 +46,12 @@ def create(store: Store, path: str, body: dict[str, Any]) -> Object:
         item.setdefault("accessType", "ACCESS_ACCEPT")
         item.setdefault("authzProfileType", "SWITCH")
         item.setdefault("profileName", "Cisco")
+    if path == "endpoint":
+        item.setdefault("groupId", UNKNOWN_GROUP)
+        item.setdefault("staticGroupAssignment", False)
+        item.setdefault("staticProfileAssignment", False)
+    if path == "endpointgroup":
+        item.setdefault("systemDefined", False)
     store.put(path, item)
     return item
 
@@ -103,10 +112,9 @@ def delete(store: Store, path: str, identifier: str, *, cascade: bool = True) ->
         ]
         if users:  # the exact body of a real ISE is not known
             raise Refused(400, f"{item['name']} is referenced by authorization profile {users[0]}", CRUD)
-    if path == "authorizationprofile" and any(
-        each["authorization_profile"] == item["name"] for each in store.sessions.values()
-    ):
-        raise Refused(400, f"{item['name']} is referenced by an authorization rule", CRUD)
+    user = _user_of(store, path, item)
+    if user:
+        raise Refused(400, f"{item['name']} is referenced by {user}", CRUD)
     if path == "sgacl":
         used = any(identifier in cell["sgacls"] for cell in store.objects["egressmatrixcell"].values())
         if used or store.releases.get(identifier, 0.0) > store.clock():
@@ -127,6 +135,44 @@ def delete(store: Store, path: str, identifier: str, *, cascade: bool = True) ->
     return [store.drop(path, identifier), *gone]
 
 
+def _user_of(store: Store, path: str, item: Object) -> str:
+    """What uses an object that may not go while it is used; empty: nothing. The texts are guesses."""
+    rules = store.objects["authorizationrule"].values()
+    if path == "authorizationprofile":
+        stands_for_a_rule = any(each["authorization_profile"] == item["name"] for each in store.sessions.values())
+        if stands_for_a_rule or any(item["name"] in rule["profile"] for rule in rules):
+            return "an authorization rule"
+    if path == "sgt":
+        if any(rule["securityGroup"] == item["name"] for rule in rules):
+            return "an authorization rule"
+        if any(_tag_of(store, each) == item["id"] for kind in MAPPINGS for each in store.objects[kind].values()):
+            return "an IP to SGT mapping"
+    if path == "endpointgroup":
+        if any(each.get("groupId") == item["id"] for each in store.objects["endpoint"].values()):
+            return "an endpoint"
+        if any(each.get("parentId") == item["id"] for each in store.objects["endpointgroup"].values()):
+            return "an endpoint identity group"
+    if path == "sgmappinggroup":
+        if any(item["name"] == each.get("mappingGroup") for each in store.objects["sgmapping"].values()):
+            return "an IP to SGT mapping"
+    if path == "ancpolicy":
+        if any(each["policyName"] == item["name"] for each in store.objects["ancendpoint"].values()):
+            return "an endpoint"
+    return ""
+
+
+def _tag_of(store: Store, mapping: Object) -> str | None:
+    """The id of the SGT that a mapping or mapping group names by name or id."""
+    given = mapping.get("sgt")
+    if not given:
+        return None
+    name = str(given).split(" (")[0]
+    for each in store.objects["sgt"].values():
+        if each["id"] == given or each["name"] == name:
+            return str(each["id"])
+    return None
+
+
 def _release(store: Store, sgacls: set[str]) -> None:
     lag = store.settings["reference_release_lag"]
     if lag:
@@ -134,7 +180,8 @@ def _release(store: Store, sgacls: set[str]) -> None:
 
 
 def _refuse_by_mode(store: Store, path: str, creating: bool = False) -> None:
-    if store.settings["multiple_matrices"] and path == "sgt" and creating:
+    refuses = store.settings["multiple_matrices"] and not has(store.settings, "multiple_matrices_ers")
+    if refuses and path == "sgt" and creating:
         raise Refused(403, "Security group creation is not supported in multiple matrices mode")
     if store.settings["approval_workflow"] and path == "egressmatrixcell":
         raise Refused(403, "Egress policy changes need approval while the workflow process is enabled")
@@ -142,9 +189,7 @@ def _refuse_by_mode(store: Store, path: str, creating: bool = False) -> None:
 
 def _check_fields(store: Store, path: str, body: dict[str, Any], only: set[str] | None = None) -> None:
     resource = RESOURCES[path]
-    allowed = set(resource.fields)
-    if store.settings["version"] == "3.3":
-        allowed -= {"matrixId", "validateAclContent", "sgAclType", "sgtDomain"}
+    allowed = set(resource.fields) - missing_fields(store.settings)
     unknown = sorted((only if only is not None else set(body)) - allowed)
     if unknown:
         raise Refused(400, f"Validation Error - Illegal attributes: [{', '.join(unknown)}]")
@@ -261,13 +306,44 @@ def _check_mapping(store: Store, item: Object) -> None:
     _one_of(item, "deployType", ("ALL", "ND", "NDG"))
     if not (item.get("hostIp") or item.get("hostName")) or not (item.get("sgt") or item.get("mappingGroup")):
         raise Refused(400, "Validation Error - Mandatory fields missing: [hostIp,sgt,]")
-    if item.get("sgt"):
-        known = {each[key] for each in store.objects["sgt"].values() for key in ("name", "id")}
-        if item["sgt"] not in known and item["sgt"].split(" (")[0] not in known:
-            raise Refused(400, f"Security group {item['sgt']} does not exist", CRUD)
+    if item.get("mappingGroup"):
+        if item.get("sgt"):
+            raise Refused(400, "Either sgt or mappingGroup can be given", CRUD)
+        if store.by_name("sgmappinggroup", item["mappingGroup"]) is None:
+            raise Refused(400, f"Mapping group {item['mappingGroup']} does not exist", CRUD)
+    _check_tag(store, item)
     for each in store.objects["sgmapping"].values():
         if each["id"] != item["id"] and item.get("hostIp") and each.get("hostIp") == item["hostIp"]:
             raise Refused(400, f"A mapping for {item['hostIp']} already exists", CRUD)
+
+
+def _check_mapping_group(store: Store, item: Object) -> None:
+    _one_of(item, "deployType", ("ALL", "ND", "NDG"))
+    if not item.get("sgt"):
+        raise Refused(400, "Validation Error - Mandatory fields missing: [sgt,]")
+    _check_tag(store, item)
+
+
+def _check_tag(store: Store, item: Object) -> None:
+    if item.get("sgt") and _tag_of(store, item) is None:
+        raise Refused(400, f"Security group {item['sgt']} does not exist", CRUD)
+    if item["deployType"] != "ALL" and not item.get("deployTo"):
+        raise Refused(400, "Validation Error - Mandatory fields missing: [deployTo,]")
+
+
+def _check_group(store: Store, item: Object) -> None:
+    _name(item, r"[A-Za-z0-9_.\- ]+", 100)
+    if item.get("systemDefined"):
+        raise Refused(400, "A system defined group cannot be created", CRUD)
+    if item.get("parentId") and item["parentId"] not in store.objects["endpointgroup"]:
+        raise Refused(400, f"parentId {item['parentId']} does not exist", CRUD)
+
+
+def _check_anc_policy(store: Store, item: Object) -> None:
+    _name(item, r"[A-Za-z0-9_\-]+", 100)
+    actions = item.get("actions")
+    if not isinstance(actions, list) or not actions or set(actions) - set(ANC_ACTIONS):
+        raise Refused(400, f"actions must be of {', '.join(ANC_ACTIONS)}")
 
 
 _CHECKS = {
@@ -277,6 +353,9 @@ _CHECKS = {
     "authorizationprofile": _check_profile,
     "endpoint": _check_endpoint,
     "sgmapping": _check_mapping,
+    "sgmappinggroup": _check_mapping_group,
+    "endpointgroup": _check_group,
+    "ancpolicy": _check_anc_policy,
 }
 
 

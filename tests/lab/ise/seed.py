@@ -18,6 +18,9 @@ Keys, all optional::
     sessions               [{mac, ip, nas_ip, nas_port, authorization_profile, sgt, endpoint_profile, username,
                            started}]
     mappings               [{ip, sgt}]
+    mapping_groups         [{name, sgt, description}]
+    anc_policies           [{name, actions}]
+    rules                  [{name, condition, profile: [names], sgt}] of the policy set Default, in rank order
 """
 
 from __future__ import annotations
@@ -25,15 +28,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from tests.lab.ise.policy import add_rule
 from tests.lab.ise.pushes import add_device
-from tests.lab.ise.resources import DEFAULT_CELL
+from tests.lab.ise.resources import DEFAULT_CELL, DEFAULT_SET
 from tests.lab.ise.rules import create, update
 from tests.lab.ise.sessions import add_session
 from tests.lab.ise.store import Object, Store
 
 KEYS = (
     "settings", "network_devices", "sgts", "sgacls", "cells", "dacls", "authorization_profiles", "endpoint_groups",
-    "endpoints", "sessions", "mappings",
+    "endpoints", "sessions", "mappings", "mapping_groups", "anc_policies", "rules",
 )  # fmt: skip
 
 
@@ -75,6 +79,15 @@ def build_store(seed: dict[str, Any], clock: Callable[[], float] | None = None) 
         create(store, "sgmapping", {
             "name": each["ip"], "hostIp": each["ip"], "sgt": sgt["name"], "deployType": "ALL",
         })  # fmt: skip
+    for each in seed.get("mapping_groups", []):
+        create(store, "sgmappinggroup", {
+            "name": each["name"], "sgt": store.sgt_by(each["sgt"])["name"], "deployType": "ALL",
+            "description": each.get("description", ""),
+        })  # fmt: skip
+    for each in seed.get("anc_policies", []):
+        create(store, "ancpolicy", {"name": each["name"], "actions": each["actions"]})
+    for number, each in enumerate(seed.get("rules", [])):
+        _rule(store, each, number)
     for each in seed.get("network_devices", []):
         _network_device(store, each)
     for each in seed.get("sessions", []):
@@ -131,14 +144,26 @@ def _endpoint(store: Store, each: dict[str, Any]) -> None:
     create(store, "endpoint", body)
 
 
+def _rule(store: Store, each: dict[str, Any], rank: int) -> None:
+    body = {
+        "rule": {"name": each["name"], "condition": each["condition"], "rank": rank},
+        "profile": each.get("profile", []),
+        "securityGroup": each.get("sgt"),
+    }
+    add_rule(store, DEFAULT_SET, body)
+
+
 def _network_device(store: Store, each: dict[str, Any]) -> None:
+    groups = each.get("groups", ["Location#All Locations", "Device Type#All Device Types"])
     store.put("networkdevice", {
         "id": store.new_id(),
         "name": each["name"],
         "description": each.get("description", ""),
         "profileName": "Cisco",
         "NetworkDeviceIPList": [{"ipaddress": each["ip"], "mask": 32}],
-        "NetworkDeviceGroupList": each.get("groups", ["Location#All Locations", "Device Type#All Device Types"]),
+        "NetworkDeviceGroupList": groups,
     })  # fmt: skip
+    for group in groups:
+        _named(store, "networkdevicegroup", group)
     if each.get("trustsec", True):
         add_device(store, each["name"], each["ip"])

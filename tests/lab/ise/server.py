@@ -28,7 +28,7 @@ class _Server(uvicorn.Server):
 
 
 class IseServer:
-    """One emulated ISE node.
+    """One emulated ISE node; with ``peer_of`` the second administration node of the other's deployment, same state.
 
     host must be a loopback address. The control channel listens on port + 1. Use ``await start()`` and ``await stop()``
     in a loop of yours, or ``start_in_thread()`` and ``stop_thread()`` (or ``with server:``) from synchronous code.
@@ -44,6 +44,7 @@ class IseServer:
         password: str = "Lab-Admin-1",
         operator_username: str = "ersoperator",
         operator_password: str = "Lab-Operator-1",
+        peer_of: IseServer | None = None,
     ) -> None:
         if not host.startswith("127."):
             raise ValueError("the lab listens on loopback only")
@@ -54,9 +55,11 @@ class IseServer:
         self.ca_file = str(certificate.ca_file)
         self.username, self.password = username, password
         self.operator_username, self.operator_password = operator_username, operator_password
-        self.store = build_store(seed or {})
+        self.store = build_store(seed or {}) if peer_of is None else peer_of.store
+        if peer_of is not None:
+            self.store.settings.update(peer=True, addresses=[peer_of.host, host])
         accounts = {username: (password, "admin"), operator_username: (operator_password, "operator")}
-        self.app = IseApp(self.store, accounts, self.base_url)
+        self.app = IseApp(self.store, accounts, self.base_url, int(peer_of is not None))
         about = {"base_url": self.base_url, "control_url": self.control_url, "ca_file": self.ca_file}
         common: dict[str, Any] = {
             "lifespan": "off",

@@ -12,19 +12,25 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from tests.lab.ise.resources import RESOURCES, built_in_objects
+from tests.lab.ise.resources import KINDS
+from tests.lab.ise.shipped import built_in_objects
+from tests.lab.ise.versions import VERSIONS
 
 Object = dict[str, Any]
 
 SETTINGS: dict[str, Any] = {
-    "version": "3.5",  # "3.3": no TrustSec OpenAPI, no matrixId
-    "primary": True,  # False: a secondary PAN, reads only
+    "version": "3.5",  # see versions.py
+    "primary": True,  # False: this node is the secondary PAN (reads only) and its peer the primary
+    "peer": False,  # the deployment has a second administration node
+    "addresses": [],  # of the nodes, as the deployment shows them
     "csrf": False,
     "latency": 0.0,  # seconds before each answer
     "rate_limit": 0,  # requests a second, 0 = no cap
     "rate_limit_status": 429,
     "lockout_after": 0,  # failed logins of one user after which even the right password fails, 0 = never
-    "multiple_matrices": False,  # multi-matrix mode: SGT creation is refused with 403
+    "multiple_matrices": False,  # multi-matrix mode; before 3.4p2 SGT creation is then refused with 403
+    "matrix_list_scope": "production",  # production | all: cells that an ERS list without matrixId filter shows
+    "new_rule_rank": "top",  # top | bottom: where a rule created without rank goes
     "approval_workflow": False,  # TrustSec approval workflow on: cell writes are refused with 403
     "allow_multiple_sgacls": False,  # several SGACLs in a cell (general settings)
     "validate_acl_content": False,  # refuse SGACL text with a syntax error although the body does not ask for it
@@ -33,9 +39,12 @@ SETTINGS: dict[str, Any] = {
     "reference_release_lag": 0.0,  # seconds during which a dropped reference still blocks deletion of an SGACL
     "suffix_may_repeat": False,  # two DACL edits in one second share the suffix
     "push_delay": 0.2,  # seconds from the push to UPDATE_SUCCESS
-    "push_outcomes": {},  # device name -> nack | timeout | update_error | silent
+    "push_outcomes": {},  # device name -> nack | timeout | update_error | update_timeout | report_error |
+    # environment_failed | silent
+    "push_answers": [],  # statuses of the next pushes (BUSY, FAILED, DONE, ...), one each; INITIATED lets it happen
     "old_push": True,  # the push path of ISE before 3.4 patch 2, which names no device
     "no_request_when_unchanged": False,  # a push with nothing to send answers NO_REQUEST_AVAILABLE
+    "deploy_delay": 0.0,  # seconds for which a deployment of mappings counts as in progress
     "coa_failures": [],  # MACs whose re-authentication CoA fails
 }
 
@@ -58,13 +67,14 @@ class Store:
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self.clock = clock
         self.settings: dict[str, Any] = copy.deepcopy(SETTINGS)
-        self.objects: dict[str, dict[str, Object]] = {path: {} for path in RESOURCES}
+        self.objects: dict[str, dict[str, Object]] = {path: {} for path in KINDS}
         self.sessions: dict[str, dict[str, Any]] = {}
         self.devices: dict[str, dict[str, Any]] = {}
         self.revisions: dict[str, dict[str, Any]] = {}  # every DACL revision ever saved, by the name switches use
         self.releases: dict[str, float] = {}  # SGACL id -> time until which a dropped reference still counts
         self.counters = {"change": 0, "configuration": 1, "push": 1}
         self.configuration_time = clock()
+        self.deployed_until = 0.0
         self.changes: list[dict[str, Any]] = []
         for path, each in built_in_objects():
             self.put(path, copy.deepcopy(each))
@@ -150,11 +160,11 @@ class Store:
     def restore(self, state: dict[str, Any]) -> None:
         """Replace everything by what dump() gave. The change log goes on, so pollers see that something happened."""
         state = copy.deepcopy(state)
-        unknown = set(state["objects"]) - set(RESOURCES)
+        unknown = set(state["objects"]) - set(KINDS)
         if unknown:
             raise ValueError(f"unknown resources {sorted(unknown)}")
         self.settings = {**copy.deepcopy(SETTINGS), **state["settings"]}
-        self.objects = {path: state["objects"].get(path, {}) for path in RESOURCES}
+        self.objects = {path: state["objects"].get(path, {}) for path in KINDS}
         self.sessions, self.devices = state["sessions"], state["devices"]
         self.revisions, self.releases = state["revisions"], state["releases"]
         self.counters.update(state["counters"])
@@ -165,7 +175,13 @@ class Store:
         unknown = set(new) - set(SETTINGS)
         if unknown:
             raise ValueError(f"unknown settings {sorted(unknown)}")
+        if new.get("version", VERSIONS[0]) not in VERSIONS:
+            raise ValueError(f"version is one of {', '.join(VERSIONS)}")
         self.settings.update(new)
+
+    def is_primary(self, node: int) -> bool:
+        """Whether the node (0: the first, 1: its peer) is the primary administration node now."""
+        return bool(self.settings["primary"]) is (node == 0)
 
 
 def canonical_json(value: Any) -> str:

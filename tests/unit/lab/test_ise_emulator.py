@@ -281,7 +281,7 @@ def test_page_past_the_end(ise: IseServer) -> None:
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("GET", "/ers/config/nothing"), ("GET", "/ers/config"), ("GET", "/"), ("GET", "/api/v1/trustsec/matrix"),
+    [("GET", "/ers/config/nothing"), ("GET", "/ers/config"), ("GET", "/"), ("GET", "/api/v1/trustsec/matrices"),
      ("GET", "/ers/config/sgt/name/Pumps"), ("POST", "/api/v1/trustsec/coa/push"), ("GET", "/admin/API/mnt/Nothing"),
      ("PUT", "/ers/config/sgt/bulk/submit"), ("GET", "/ers/config/sgt/x/y"), ("GET", "/ers/config//sgt")],
 )  # fmt: skip

@@ -136,7 +136,7 @@ def test_several_sgacls_need_the_setting_and_keep_their_order(store: Store) -> N
 
 
 def test_modes_refuse_writes(store: Store) -> None:
-    store.settings["multiple_matrices"] = True
+    store.settings.update(multiple_matrices=True, version="3.4")
     assert refusal(create, store, "sgt", {"name": "X", "value": 300}).status == 403
     store.settings["approval_workflow"] = True
     assert refusal(create, store, "egressmatrixcell", new_cell(store)).status == 403
