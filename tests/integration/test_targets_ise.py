@@ -494,9 +494,9 @@ def test_a_base_url_is_required_and_must_be_https(url: str) -> None:
 def test_modes_that_forbid_writing_the_matrix_are_named(
     target: IseTarget, control: ControlClient, journal: Journal
 ) -> None:
-    control.settings(multiple_matrices=True)
+    control.settings(multiple_matrices=True, version="3.4")  # before 3.4 patch 2 it refuses security groups
     assert "SW4242" in codes_of(apply(target, wanted(), journal)[1].findings)
-    control.settings(multiple_matrices=False, primary=False)
+    control.settings(multiple_matrices=False, primary=False, version="3.5")
     assert "SW4247" in codes_of(apply(target, wanted(), journal)[1].findings)
 
 

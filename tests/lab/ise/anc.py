@@ -37,7 +37,7 @@ def route(store: Store, request: Request, resource: Resource, rest: list[str]) -
         store.put("ancendpoint", {"id": store.new_id(), "name": mac, "macAddress": mac, "policyName": policy["name"]})
         if mac in store.sessions:
             # a shut port carries no session; the other actions make the switch ask again
-            (end_session if "SHUTDOWN" in policy["actions"] else reauthenticate)(store, mac)
+            (end_session if {"SHUTDOWN", "SHUT_DOWN"} & set(policy["actions"]) else reauthenticate)(store, mac)
     else:
         if not held:
             raise Refused(400, f"{mac} has no ANC policy", CRUD)

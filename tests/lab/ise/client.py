@@ -70,5 +70,9 @@ class ControlClient:
     def object(self, resource: str, name: str) -> dict[str, Any]:
         return dict(self.call("GET", f"/objects/{resource}/{quote(name, safe='')}"))
 
+    def requests(self) -> list[dict[str, Any]]:
+        """The last 2,000 requests in the order they were answered: method, path, status."""
+        return list(self.call("GET", "/requests"))
+
     def changes(self, since: int = 0) -> dict[str, Any]:
         return dict(self.call("GET", f"/changes?since={since}"))

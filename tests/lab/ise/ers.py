@@ -16,7 +16,7 @@ from tests.lab.ise.cells import cell_filter_fields, read_form
 from tests.lab.ise.deployment import ers_nodes
 from tests.lab.ise.messages import Request, Response, ers_error, not_found, ok
 from tests.lab.ise.resources import PRODUCTION_MATRIX, RESOURCES, SGT_ANY, Resource
-from tests.lab.ise.rules import create, delete, update
+from tests.lab.ise.rules import MAPPINGS, create, delete, mapping_sgt, update
 from tests.lab.ise.store import Object, Refused, Store
 from tests.lab.ise.versions import has
 
@@ -141,6 +141,8 @@ def _create(store: Store, request: Request, resource: Resource) -> Response:
 def _shown(store: Store, request: Request, resource: Resource, item: Object) -> dict[str, Any]:
     if resource.path == "egressmatrixcell":
         item = read_form(store, item)
+    if resource.path in MAPPINGS and item.get("sgt"):
+        item = {**item, "sgt": mapping_sgt(store, item)}
     body = {key: value for key, value in item.items() if not key.startswith("_")}
     body["link"] = {
         "rel": "self",

@@ -20,7 +20,9 @@ from tests.lab.ise.versions import has, missing_fields
 
 CRUD = "CRUD operation exception"
 MAPPINGS = ("sgmapping", "sgmappinggroup")
-ANC_ACTIONS = ("QUARANTINE", "SHUTDOWN", "PORTBOUNCE", "RE_AUTHENTICATE")
+ANC_ACTIONS = (  # as the ERS description spells them, and as pxGrid does: both taken, read back as written (assumed)
+    "QUARANTINE", "SHUTDOWN", "PORTBOUNCE", "REAUTHENTICATE", "SHUT_DOWN", "PORT_BOUNCE", "RE_AUTHENTICATE",
+)  # fmt: skip
 IMMUTABLE = {"generationId", "isReadOnly", "readOnly", "link", "id", "validateAclContent"}
 
 
@@ -171,6 +173,15 @@ def _tag_of(store: Store, mapping: Object) -> str | None:
         if each["id"] == given or each["name"] == name:
             return str(each["id"])
     return None
+
+
+def mapping_sgt(store: Store, mapping: Object) -> str:
+    """The SGT of a mapping as a GET shows it, by the setting ``mapping_sgt_form``."""
+    form, identifier = store.settings["mapping_sgt_form"], _tag_of(store, mapping)
+    if form == "as_written" or identifier is None:
+        return str(mapping["sgt"])
+    tag = store.objects["sgt"][identifier]
+    return identifier if form == "id" else f"{tag['name']} ({tag['value']}/{tag['value']:04X})"
 
 
 def _release(store: Store, sgacls: set[str]) -> None:

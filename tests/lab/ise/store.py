@@ -44,6 +44,7 @@ SETTINGS: dict[str, Any] = {
     "push_answers": [],  # statuses of the next pushes (BUSY, FAILED, DONE, ...), one each; INITIATED lets it happen
     "old_push": True,  # the push path of ISE before 3.4 patch 2, which names no device
     "no_request_when_unchanged": False,  # a push with nothing to send answers NO_REQUEST_AVAILABLE
+    "mapping_sgt_form": "as_written",  # as_written | id | name_value: how the SGT of a mapping reads back
     "deploy_delay": 0.0,  # seconds for which a deployment of mappings counts as in progress
     "coa_failures": [],  # MACs whose re-authentication CoA fails
 }
