@@ -111,6 +111,7 @@ def test_default_rule_and_used_objects_are_fixed(wire: Wire, ise_control: Contro
     profile = ise_control.object("authorizationprofile", "Pump_Profile")
     wire("DELETE", f"/ers/config/authorizationprofile/{profile['id']}", status=400)
     wire("DELETE", f"/ers/config/sgt/{ise_control.object('sgt', 'Pumps')['id']}", status=400)
+    assert names(wire) == ["A", "Default"]
 
 
 def test_policy_sets_and_library_conditions(wire: Wire) -> None:
