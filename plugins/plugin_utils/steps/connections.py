@@ -54,10 +54,21 @@ def _spec(name: str, platform: str, variables: Mapping[str, Any]) -> dict[str, A
         "facts_transport": str(variables.get("microseg_facts_transport") or _transport(variables)),
     }
     if platform == "ise":
-        spec["base_url"] = str(variables.get("microseg_ise_url") or f"https://{host}:{port}")
+        urls = _listed(variables.get("microseg_ise_url")) or [f"https://{host}:{port}"]
+        spec["base_url"], spec["other_urls"] = urls[0], urls[1:]
         spec["ca_file"] = str(variables.get("microseg_ca_file") or "")
         spec["version"] = str(variables.get("microseg_ise_version") or "3.3_patch_1")
+        spec["rate"] = variables.get("microseg_ise_rate")
+        spec["client_certificate"] = str(variables.get("microseg_ise_client_certificate") or "")
+        spec["client_key"] = str(variables.get("microseg_ise_client_key") or "")
+        spec["proxy"] = str(variables.get("microseg_ise_proxy") or "")
     return spec
+
+
+def _listed(value: Any) -> list[str]:
+    """Return a text, a text with commas or a list as a list of texts."""
+    parts = value if isinstance(value, (list, tuple)) else str(value or "").split(",")
+    return [str(part).strip() for part in parts if str(part).strip()]
 
 
 def _transport(variables: Mapping[str, Any]) -> str:

@@ -198,6 +198,94 @@ FACTS_FAILED = Code(
 )
 XML_REFUSED = Code("SW4301", "warning", "an XML answer cannot be read", "facts from it are missing")
 
+ISE_VERSION = Code(
+    "SW4302",
+    "error",
+    "this version of ISE or of its SDK is not supported",
+    "set microseg_ise_version to the version of the deployment, 3.1 to 3.5",
+)
+CREATED_BY_OTHERS = Code(
+    "SW4303",
+    "error",
+    "a create got no answer, and an object of that name that is not ours exists now",
+    "somebody else made it at the same moment, or ISE changed what was sent; look at it, then plan again",
+)
+ISE_API_OFF = Code(
+    "SW4304",
+    "error",
+    "an API of ISE is turned off",
+    "turn on ERS (read/write) and Open API under Administration, Settings, API Settings",
+)
+ISE_SECONDARY = Code(
+    "SW4305", "error", "this ISE node does not take writes", "address the primary administration node named here"
+)
+ISE_ROLE = Code(
+    "SW4306",
+    "error",
+    "the account may not read or write what is needed",
+    "put it into the group ERS Admin, or Super Admin for the Open API",
+)
+ISE_WORKFLOW = Code(
+    "SW4307",
+    "error",
+    "ISE's own approval workflow for the matrix is on",
+    "turn it off: the review of the policy takes its place, and cells written now would wait in a staging matrix",
+)
+ISE_MATRICES = Code(
+    "SW4308",
+    "error",
+    "ISE keeps several matrices, which this version cannot serve through ERS",
+    "go back to a single matrix, or update to 3.4 patch 2",
+)
+ISE_VERSION_DIFFERS = Code(
+    "SW4309",
+    "warning",
+    "ISE has another version than the inventory says",
+    "correct microseg_ise_version",
+)
+ISE_CLOCK = Code(
+    "SW4310",
+    "warning",
+    "ISE's clock differs from this controller's",
+    "give both the same time source: ages of sessions, pushes and revisions are judged by it",
+)
+ISE_CSRF = Code(
+    "SW4311",
+    "info",
+    "ISE checks tokens against cross-site requests",
+    "nothing to do: they are fetched and renewed",
+)
+ISE_CERTIFICATE = Code(
+    "SW4312",
+    "error",
+    "ISE's certificate is not accepted",
+    "the message says why; verification is never turned off",
+)
+ISE_UNKNOWN_STATE = Code(
+    "SW4313",
+    "warning",
+    "something that the preflight asks could not be learnt",
+    "the run goes on without it; see the message",
+)
+ISE_SNAPSHOT = Code(
+    "SW4314",
+    "error",
+    "a snapshot file cannot be used",
+    "write it anew with ise_info",
+)
+ISE_OFFLINE = Code(
+    "SW4315",
+    "info",
+    "live state comes from a snapshot file",
+    "it is as old as the message says; apply reads ISE itself",
+)
+ISE_NOT_EXPORTED = Code(
+    "SW4316",
+    "warning",
+    "something in ISE cannot be said as policy",
+    "it stays as it is in ISE; decide by hand what is to become of it",
+)
+
 PUSH_REFUSED = Code(
     "SW4350", "error", "a device refuses the push", "the old matrix is still in force there; see what to do next"
 )

@@ -5,88 +5,47 @@
 
 from __future__ import annotations
 
-import email.utils
+import base64
 import json
-import logging
 import os
 import time
 import urllib.parse
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Code, FindingError
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded, require
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.redact import redact_text
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_answers import (
+    error_text,
+    may_repeat,
+    pause,
+    refusal_code,
+    wait_after,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_gate import LoginGates, LoginRefused
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_guard import MatrixGuard
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_sdk import (
+    RESOURCES,
+    ise_version,
+    make_sdk,
+    sdk_method,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_wire import (
     Answered,
-    LoginRefused,
     OnceAdapter,
     TokenBucket,
     Unanswered,
     Untrusted,
+    Wire,
 )
-
-ciscoisesdk = guarded("ciscoisesdk")
 
 PAGE_SIZE = 100
 ATTEMPTS = 4
-RATE = 90.0
-BURST = 16
-LONGEST_WAIT = 10.0
-VERSIONS = ("3.1.0", "3.1_Patch_1", "3.2_beta", "3.3_patch_1", "3.5.0")
+# Requests a second that ISE documents (facts/ise.md section 1.4).
+RATE = 100.0
 JSON_HEADERS = {"Accept": "application/json", "Content-Type": "application/json"}
-
-
-@dataclass(frozen=True)
-class Resource:
-    """A kind of object: key that wraps its body, and the names of its family and methods in all versions of the SDK.
-
-    Names are written without underscores, in which versions differ (facts/ise.md section 2.2).
-    """
-
-    wrapper: str
-    families: tuple[str, ...]
-    items: tuple[str, ...]
-    item: tuple[str, ...]
-    create: tuple[str, ...] = ()
-    update: tuple[str, ...] = ()
-    delete: tuple[str, ...] = ()
-
-
-def _resource(wrapper: str, families: tuple[str, ...], *stems: str, many: tuple[str, ...] = ()) -> Resource:
-    return Resource(
-        wrapper,
-        families,
-        tuple(f"get{stem}" for stem in (*many, *stems)),
-        tuple(f"get{stem}byid" for stem in stems),
-        tuple(f"create{stem}" for stem in stems),
-        tuple(f"update{stem}byid" for stem in stems),
-        tuple(f"delete{stem}byid" for stem in stems),
-    )
-
-
-RESOURCES: Mapping[str, Resource] = {
-    "sgt": _resource("Sgt", ("sgt", "securitygroups"), "sgt", "securitygroup", many=("securitygroups",)),
-    "sgacl": _resource("Sgacl", ("sgacl", "securitygroupsacls"), "sgacl", "securitygroupsacl"),
-    "downloadable_acl": _resource("DownloadableAcl", ("downloadableacl",), "downloadableacl"),
-    "authorization_profile": _resource(
-        "AuthorizationProfile", ("authorizationprofile",), "authorizationprofile", many=("authorizationprofiles",)
-    ),
-    "egress_matrix_cell": _resource("EgressMatrixCell", ("egressmatrixcell",), "egressmatrixcell"),
-    "endpoint": _resource("ERSEndPoint", ("endpoint",), "endpoint", many=("endpoints",)),
-    "endpoint_group": _resource(
-        "EndPointGroup", ("endpointgroup", "endpointidentitygroup"), "endpointgroup", many=("endpointgroups",)
-    ),
-    "anc_policy": _resource("ErsAncPolicy", ("ancpolicy",), "ancpolicy"),
-    "ip_sgt_mapping": _resource("SGMapping", ("sgmapping", "iptosgtmapping"), "sgmapping", "iptosgtmapping"),
-    "profiler_profile": _resource(
-        "ProfilerProfile", ("profilerprofile",), "profilerprofile", many=("profilerprofiles",)
-    ),
-    "network_device": _resource("NetworkDevice", ("networkdevice",), "networkdevice", many=("networkdevices",)),
-}
 
 
 class NotFound(Exception):
@@ -97,29 +56,14 @@ class Lost(Exception):
     """A create got no answer: whether it was carried out must be found out by reading."""
 
 
-class _NoValidator:
-    """Stands in for the SDK's schemas: they check types only and cost a second at every start (facts/ise.md section 2.5)."""
-
-    def __init__(self, _version: str) -> None:
-        pass
-
-    def json_schema_validate(self, _model: str) -> _NoValidator:
-        return self
-
-    def validate(self, _value: Any) -> None:
-        return None
-
-
-def _member(owner: Any, names: tuple[str, ...], what: str) -> Any:
-    wanted = set(names)
-    for each in sorted(dir(owner)):
-        if not each.startswith("_") and each.replace("_", "") in wanted:
-            return getattr(owner, each)
-    raise FindingError(codes.BAD_SPEC.at(f"this version of ciscoisesdk has no {what}"))
-
-
 class IseClient:
-    """One ISE node. Threads may share it. ``version`` chooses the SDK's method names, not what the server can do."""
+    """One ISE node. Threads may share it. ``version`` chooses the SDK's method names, not what the server can do.
+
+    ``ca_file`` holds the authorities that are trusted, the system's where empty. ``client_certificate`` and ``client_key`` are
+    files, the key not encrypted; with them user name and password may be empty (ISE 3.3). ``rate`` is the most requests within
+    any second, ``timeout`` in seconds, ``gates`` the logins of the run this client is part of. ``other_nodes`` are URLs of further
+    administration nodes of the same deployment, which the preflight tries.
+    """
 
     def __init__(
         self,
@@ -129,67 +73,86 @@ class IseClient:
         *,
         version: str = "3.3_patch_1",
         ca_file: str = "",
+        client_certificate: str = "",
+        client_key: str = "",
+        proxy: str = "",
         timeout: float = 30.0,
         rate: float = RATE,
+        other_nodes: Sequence[str] = (),
+        gates: LoginGates | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        require(ciscoisesdk)
         self.base_url = checked_base_url(base_url)
-        if not username or not password:
+        self.version = ise_version(version)
+        if bool(username) != bool(password) or not (username or client_certificate):
             raise FindingError(codes.BAD_SPEC.at(f"{self.base_url}: user name and password are needed"))
-        if version not in VERSIONS:
-            raise FindingError(
-                codes.BAD_SPEC.at(f"{self.base_url}: version {version!r} is not one of {', '.join(VERSIONS)}")
-            )
-        if ca_file and not os.path.isfile(ca_file):
-            raise FindingError(
-                codes.BAD_SPEC.at(f"{self.base_url}: the certificate authority's file {ca_file} does not exist")
-            )
-        self._secrets = (password,)
+        if not 1.0 <= rate <= 1000.0:
+            raise FindingError(codes.BAD_SPEC.at(f"{self.base_url}: a rate of {rate:g} requests a second"))
+        for path, what in (
+            (ca_file, "certificate authority's file"),
+            (client_certificate, "client certificate"),
+            (client_key, "client key"),
+        ):
+            if path and not os.path.isfile(path):
+                raise FindingError(codes.BAD_SPEC.at(f"{self.base_url}: the {what} {path} does not exist"))
+        _check_key(self.base_url, client_key or client_certificate)
+        login = base64.b64encode(f"{username}:{password}".encode()).decode("ascii") if username else ""
+        self._secrets = tuple(text for text in (password, login, _proxy_password(self.base_url, proxy)) if text)
         self._sleep = sleep
-        self._adapter = OnceAdapter(ca_file or True, timeout, TokenBucket(rate, BURST))
+        self._wire = Wire(
+            self.base_url,
+            f"Basic {login}" if login else "",
+            ca_file or True,
+            client_certificate,
+            client_key,
+            proxy,
+            timeout,
+        )
+        self._bucket = TokenBucket(rate)
+        self._gate = (gates or LoginGates()).gate(username, password, client_certificate)
+        # All nodes that were named, the one in use first; see preflight for how the primary is found.
+        self.nodes = (self.base_url, *(checked_base_url(url) for url in other_nodes))
+        self._counted = [0, 0]
+        self._guard = MatrixGuard()
+        self._connect()
+
+    def _connect(self) -> None:
+        self.adapter = OnceAdapter(self._wire, self._bucket, self._gate, self._guard)
         self._calls: dict[tuple[str, str], Any] = {}
-        # The SDK logs what it sends, in old versions with the credentials (facts/ise.md section 2.4).
-        logging.getLogger("ciscoisesdk").setLevel(logging.WARNING)
-        self._api = ciscoisesdk.IdentityServicesEngineAPI(
-            username=username,
-            password=password,
-            base_url=self.base_url,
-            uses_api_gateway=True,
-            single_request_timeout=max(1, int(timeout)),
-            wait_on_rate_limit=False,
-            verify=ca_file or True,
-            version=version,
-            debug=False,
-            uses_csrf_token=False,
-            validator=_NoValidator,
-        )
-        logging.getLogger("ciscoisesdk.restsession").setLevel(logging.WARNING)
-        names = ("_session", "_session_ers", "_session_ui", "_session_mnt", "_session_px_grid")
-        self._adapter.mount_on(
-            session._req_session
-            for session in (getattr(self._api, name, None) for name in names)
-            if session is not None
-        )
+        self._api = make_sdk(self.base_url, self.version, self.adapter)
+
+    def use_node(self, base_url: str) -> None:
+        """Send what follows to another of ``nodes``; not while other threads send."""
+        if base_url not in self.nodes:
+            raise ValueError("not one of the nodes")
+        self.adapter.close()
+        self._counted = [self.requests, self.writes]
+        self.base_url, self._wire = base_url, replace(self._wire, origin=base_url)
+        self._connect()
 
     @property
     def guard(self) -> MatrixGuard:
         """Return what keeps requests on the whole matrix back; see ``MatrixGuard.emergency``."""
-        return self._adapter.guard
+        return self._guard
+
+    @property
+    def skew(self) -> tuple[float, float] | None:
+        """Return the seconds that ISE's clock is ahead of ours and how far off that may be; None before the first answer."""
+        return self.adapter.skew
 
     @property
     def requests(self) -> int:
         """Return the number of requests sent so far."""
-        return self._adapter.requests
+        return self._counted[0] + self.adapter.requests
 
     @property
     def writes(self) -> int:
         """Return the number of writing requests sent so far."""
-        return self._adapter.writes
+        return self._counted[1] + self.adapter.writes
 
     def close(self) -> None:
         """Close all connections."""
-        self._adapter.close()
+        self.adapter.close()
 
     # -- objects
 
@@ -199,34 +162,40 @@ class IseClient:
         ``name_filter`` is one filter as ISE writes it (``value.EQ.20``). FindingError where the pages do not add up.
         """
         found: dict[str, dict[str, Any]] = {}
-        page = 1
+        total = 0
+        for announced, items in self.pages(kind, name_filter):
+            found.update((item["id"], item) for item in items)
+            total = announced
+        if len(found) < total:
+            text = f"the list of {kind} has {len(found)} of {total} objects; it changed while it was read"
+            raise self._error(codes.BAD_ANSWER, text)
+        return list(found.values())
+
+    def pages(self, kind: str, name_filter: str = "") -> Iterator[tuple[int, list[dict[str, Any]]]]:
+        """Yield (announced total, id, name and description of up to 100 objects) page by page; FindingError for a page without sense."""
+        more = {"filter": name_filter} if name_filter else {}
+        page, seen = 1, 0
         while True:
-            more = {"filter": name_filter} if name_filter else {}
             answer = self._body(self._call(kind, "items", "GET", page=page, size=PAGE_SIZE, **more))
             result = answer.get("SearchResult")
             if not isinstance(result, dict) or not isinstance(result.get("resources"), list):
-                raise FindingError(codes.BAD_ANSWER.at(f"{self.base_url}: the list of {kind} has no resources"))
+                raise self._error(codes.BAD_ANSWER, f"the list of {kind} has no resources")
             total = int(result.get("total", 0))
-            for item in result["resources"]:
-                found[str(item["id"])] = {
+            items = [
+                {
                     "id": str(item["id"]),
                     "name": str(item.get("name", "")),
                     "description": str(item.get("description") or ""),
                 }
+                for item in result["resources"]
+            ]
+            seen += len(items)
+            yield total, items
             if page * PAGE_SIZE >= total:
-                break
-            if not result["resources"]:
-                raise FindingError(
-                    codes.BAD_ANSWER.at(f"{self.base_url}: the list of {kind} ends at {len(found)} of {total}")
-                )
+                return
+            if not items:
+                raise self._error(codes.BAD_ANSWER, f"the list of {kind} ends at {seen} of {total}")
             page += 1
-        if len(found) < total:
-            raise FindingError(
-                codes.BAD_ANSWER.at(
-                    f"{self.base_url}: the list of {kind} has {len(found)} of {total} objects; it changed while it was read"
-                )
-            )
-        return list(found.values())
 
     def get(self, kind: str, identifier: str) -> dict[str, Any]:
         """Return an object's body; NotFound where it is gone."""
@@ -277,6 +246,18 @@ class IseClient:
             ) from None
         return value if isinstance(value, dict) else {"response": value}
 
+    def open_api_pages(self, path: str) -> Iterator[list[dict[str, Any]]]:
+        """Yield the rows of an OpenAPI list page by page, which announces no total: it ends at the first page that is not full."""
+        page = 1
+        while True:
+            rows = self.open_api("GET", f"{path}?page={page}&size={PAGE_SIZE}").get("response")
+            if not isinstance(rows, list):
+                raise self._error(codes.BAD_ANSWER, f"{path} is answered without a list")
+            yield [row for row in rows if isinstance(row, dict)]
+            if len(rows) < PAGE_SIZE:
+                return
+            page += 1
+
     def monitoring(self, path: str) -> bytes:
         """Return the XML of a path below /admin/API/mnt/; NotFound where there is none. Parse it with defusedxml only."""
         session = self._api._session._req_session
@@ -291,11 +272,7 @@ class IseClient:
     def _call(self, kind: str, operation: str, verb: str, **arguments: Any) -> Any:
         method = self._calls.get((kind, operation))
         if method is None:
-            resource = RESOURCES[kind]
-            family = _member(self._api, resource.families, kind)
-            method = self._calls[kind, operation] = _member(
-                family, getattr(resource, operation), f"{operation} of {kind}"
-            )
+            method = self._calls[kind, operation] = sdk_method(self._api, kind, operation)
         if verb in ("POST", "PUT"):
             arguments["active_validation"] = False
         return self._repeat(verb, f"{kind} {arguments.get('id', '')}".strip(), lambda: method(**arguments))
@@ -318,14 +295,14 @@ class IseClient:
                 if last:
                     code = codes.NO_ANSWER if lost else codes.UNREACHABLE
                     raise self._error(code, f"{verb} {what}: {error.reason}") from None
-                self._sleep(_pause(attempt))
+                self._sleep(pause(attempt))
             except Answered as answer:
                 if answer.status == 404:
                     if verb == "DELETE" and lost:
                         return None
                     raise NotFound(what) from None
-                wait = _wait_after(answer, attempt)
-                if wait is None or not _may_repeat(verb, answer.status) or last:
+                wait = wait_after(answer, attempt)
+                if wait is None or not may_repeat(verb, answer.status) or last:
                     raise self._refusal(verb, what, answer) from None
                 self._sleep(wait)
             except ValueError as error:
@@ -335,28 +312,12 @@ class IseClient:
                 lost = True
                 if last:
                     raise self._error(codes.BAD_ANSWER, f"{verb} {what}: {type(error).__name__}") from None
-                self._sleep(_pause(attempt))
+                self._sleep(pause(attempt))
         raise AssertionError("unreachable")
 
     def _refusal(self, verb: str, what: str, answer: Answered) -> FindingError:
         text = f"{verb} {what}: HTTP {answer.status} {error_text(answer.text)}".strip()
-        if answer.status == 403:
-            code = (
-                codes.MULTIPLE_MATRICES
-                if "matri" in text.lower() or "workflow" in text.lower()
-                else codes.NOT_AUTHORIZED
-            )
-        elif answer.status in (429,):
-            code = codes.RATE_LIMITED
-        elif answer.status >= 500:
-            code = codes.SERVER_FAILED
-        elif answer.status < 400:
-            code = codes.BAD_ANSWER
-        elif "primary administration node" in text:
-            code = codes.NOT_PRIMARY
-        else:
-            code = codes.REFUSED
-        return self._error(code, text)
+        return self._error(refusal_code(answer, text), text)
 
     def _error(self, code: Code, text: str) -> FindingError:
         return FindingError(code.at(redact_text(f"{self.base_url}: {text}", self._secrets)))
@@ -364,7 +325,7 @@ class IseClient:
     def _body(self, answer: Any) -> dict[str, Any]:
         value = answer.response
         if not isinstance(value, dict):
-            raise FindingError(codes.BAD_ANSWER.at(f"{self.base_url}: an answer is not JSON"))
+            raise self._error(codes.BAD_ANSWER, "an answer is not JSON")
         return plain(value)
 
 
@@ -386,47 +347,19 @@ def checked_base_url(url: str) -> str:
     return url.rstrip("/")
 
 
-def error_text(text: str) -> str:
-    """Return what ISE's error body says: ERS messages, an OpenAPI message, or nothing for a page (facts/ise.md section 1.3)."""
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return "" if "<" in text else text[:200]
-    if not isinstance(value, dict):
-        return ""
-    messages = (value.get("ERSResponse") or {}).get("messages") or []
-    if messages:
-        return "; ".join(str(item.get("title") or item.get("code") or "") for item in messages)[:300]
-    inner = value.get("error")
-    return str(value.get("message") or (inner.get("message") if isinstance(inner, dict) else "") or "")[:300]
+def _check_key(base_url: str, path: str) -> None:
+    """Refuse an encrypted key: TLS would ask for its password on the terminal, and wait there."""
+    if not path:
+        return
+    with open(path, encoding="ascii", errors="replace") as stream:
+        if "ENCRYPTED" in stream.read(65536):
+            text = f"{base_url}: the client key {path} is encrypted"
+            raise FindingError(codes.BAD_SPEC.at(text, hint="give a key without password, readable by its owner only"))
 
 
-def _pause(attempt: int) -> float:
-    return min(LONGEST_WAIT, 0.2 * 3 ** (attempt - 1))
-
-
-def _may_repeat(verb: str, status: int) -> bool:
-    """429 was not carried out whatever the verb; 502 to 504 may have been, 500 is the server's own view and only a read repeats it."""
-    if status == 429:
-        return True
-    if status in (502, 503, 504):
-        return verb != "POST"
-    return status == 500 and verb == "GET"
-
-
-def _wait_after(answer: Answered, attempt: int) -> float | None:
-    """Return the seconds to wait before the next attempt, as Retry-After says in whole, broken or dated form, at most LONGEST_WAIT."""
-    if answer.status not in (429, 500, 502, 503, 504):
-        return None
-    value = {name.lower(): text for name, text in answer.headers.items()}.get("retry-after")
-    if value is None:
-        return _pause(attempt)
-    try:
-        return min(LONGEST_WAIT, max(0.05, float(value)))
-    except ValueError:
-        pass
-    try:
-        moment = email.utils.parsedate_to_datetime(value).timestamp()
-    except (TypeError, ValueError):
-        return _pause(attempt)
-    return min(LONGEST_WAIT, max(0.05, moment - time.time()))
+def _proxy_password(base_url: str, proxy: str) -> str:
+    """Return the password in a proxy's URL; FindingError unless it is http or https with a host."""
+    parts = urllib.parse.urlsplit(proxy)
+    if proxy and (parts.scheme not in ("http", "https") or not parts.hostname):
+        raise FindingError(codes.BAD_SPEC.at(f"{base_url}: the proxy must be http(s)://host:port"))
+    return parts.password or ""

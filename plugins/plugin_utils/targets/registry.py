@@ -13,21 +13,33 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model im
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios import IosTarget
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise import IseTarget
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_client import IseClient
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_gate import LoginGates
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nftables import NftablesTarget
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
 
 
-def ise_client(spec: TargetSpec) -> IseClient:
-    """Return a client of ISE for a spec; nothing is sent yet."""
+def ise_client(spec: TargetSpec, gates: LoginGates | None = None) -> IseClient:
+    """Return a client of ISE for a spec; nothing is sent yet. ``gates``: a login that fails is tried once among all that share them."""
     return IseClient(
-        spec.url, spec.username, spec.password, version=spec.version, ca_file=spec.ca_file, timeout=spec.timeout
+        spec.url,
+        spec.username,
+        spec.password,
+        version=spec.version,
+        ca_file=spec.ca_file,
+        client_certificate=spec.client_certificate,
+        client_key=spec.client_key,
+        proxy=spec.proxy,
+        timeout=spec.timeout,
+        rate=spec.rate,
+        other_nodes=spec.other_urls,
+        gates=gates,
     )
 
 
-def make_target(spec: TargetSpec) -> Target:
+def make_target(spec: TargetSpec, gates: LoginGates | None = None) -> Target:
     """Return the target of a spec; it connects when it is first used."""
     if spec.platform == "ise":
-        return IseTarget(spec.name, ise_client(spec), adopt=spec.adopt)
+        return IseTarget(spec.name, ise_client(spec, gates), adopt=spec.adopt)
     if spec.platform == "ios":
         return IosTarget(spec)
     return NftablesTarget(spec)
@@ -37,10 +49,11 @@ def connect(target_specs: Iterable[Mapping[str, Any]]) -> dict[str, Target]:
     """Return targets by name. FindingError with all faults of all specs; the caller closes every target (``close_all``)."""
     made: dict[str, Target] = {}
     findings: list[Finding] = []
+    gates = LoginGates()
     for values in target_specs:
         try:
             spec = TargetSpec.of(values)
-            made[spec.name] = make_target(spec)
+            made[spec.name] = make_target(spec, gates)
         except FindingError as error:
             findings.extend(error.findings)
     if findings:

@@ -23,8 +23,9 @@ class TargetSpec:
     """One target.
 
     ``known_hosts_file`` holds the host keys that are accepted; the user's and the system's files where empty. ``ca_file`` is the
-    certificate authority of ISE; the system's where empty. ``version`` is the SDK's name of ISE's version. ``adopt`` allows
-    changing objects that are not marked as ours. ``facts_transport``: netmiko or libssh. ``timeout`` in seconds.
+    certificate authority of ISE; the system's where empty. ``version`` is ISE's version, ``other_urls`` are further
+    administration nodes of the same deployment, ``rate`` the most requests a second. ``adopt`` allows changing objects that are
+    not marked as ours. ``facts_transport``: netmiko or libssh. ``timeout`` in seconds.
     """
 
     name: str
@@ -37,7 +38,12 @@ class TargetSpec:
     private_key_file: str = ""
     known_hosts_file: str = ""
     base_url: str = ""
+    other_urls: tuple[str, ...] = ()
     ca_file: str = ""
+    client_certificate: str = ""
+    client_key: str = ""
+    proxy: str = field(default="", repr=False)
+    rate: float = 100.0
     version: str = "3.3_patch_1"
     timeout: float = 30.0
     adopt: bool = False
@@ -51,12 +57,13 @@ class TargetSpec:
         known = {item.name: item.type for item in fields(cls)}
         given = {key: value for key, value in values.items() if key in known and value not in (None, "")}
         try:
-            for key, kind in (("port", int), ("timeout", float), ("revert_seconds", int)):
+            for key, kind in (("port", int), ("timeout", float), ("revert_seconds", int), ("rate", float)):
                 if key in given:
                     given[key] = kind(given[key])
-            for key in ("private_key_file", "known_hosts_file", "ca_file"):
+            for key in ("private_key_file", "known_hosts_file", "ca_file", "client_certificate", "client_key"):
                 if key in given:
                     given[key] = os.path.expanduser(str(given[key]))
+            given["other_urls"] = tuple(str(url) for url in given.get("other_urls", ()))
             made = cls(**{**given, "name": str(given.get("name", "")), "platform": str(given.get("platform", ""))})
         except (TypeError, ValueError) as error:
             raise FindingError(codes.BAD_SPEC.at(f"target {values.get('name', '?')}: {type(error).__name__}")) from None
