@@ -22,6 +22,7 @@ from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_gate import LoginGate, LoginRefused
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_guard import MatrixGuard
 
 WRITING = ("POST", "PUT", "PATCH", "DELETE")
 POOL_SIZE = 16
