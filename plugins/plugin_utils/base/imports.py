@@ -70,8 +70,36 @@ def guarded(module: str) -> Any:
         return _Missing(module, str(error))
 
 
+class _Deferred:
+    """Stands in for a module until it is used for the first time."""
+
+    def __init__(self, module: str) -> None:
+        self.__dict__["_module"] = module
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loaded(), name)
+
+    def __bool__(self) -> bool:
+        return bool(self._loaded())
+
+    def _loaded(self) -> Any:
+        if "_found" not in self.__dict__:
+            self.__dict__["_found"] = guarded(self.__dict__["_module"])
+        return self.__dict__["_found"]
+
+
+def deferred(module: str) -> Any:
+    """Return a stand-in for a module that imports it at first use: for packages so heavy that runs without them must not pay.
+
+    Each forked worker that uses it pays for the import, so whatever most runs need is ``guarded``.
+    """
+    return _Deferred(module)
+
+
 def require(*modules: Any) -> None:
-    """Raise MissingDependency for the first argument that is a stand-in of ``guarded``."""
+    """Raise MissingDependency for the first argument that is a stand-in of ``guarded`` or leads to one."""
     for module in modules:
+        if isinstance(module, _Deferred):
+            module = module._loaded()
         if isinstance(module, _Missing):
             module._fail()

@@ -17,9 +17,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded, require
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import deferred, require
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_wire import OnceAdapter
+
+ciscoisesdk = deferred("ciscoisesdk")
 
 SESSIONS = ("_session", "_session_ers", "_session_ui", "_session_mnt", "_session_px_grid")
 _VERSION = re.compile(r"(\d)\.(\d+)(?:\.(\d+))?(?:[ ._-]?(?:patch|p)[ ._-]?(\d+)|_beta)?(?:\.\d+)?", re.I)
@@ -121,8 +123,7 @@ def make_sdk(base_url: str, version: IseVersion, adapter: OnceAdapter) -> Any:
     Every argument is given: the SDK takes what is absent from IDENTITY_SERVICES_ENGINE_* variables, and for the address then
     from Cisco's demonstration cloud. It never sees the credentials, which the adapter adds.
     """
-    module = guarded("ciscoisesdk")
-    require(module)
+    require(ciscoisesdk)
     # The SDK logs what it sends, in old versions with the credentials (facts/ise.md section 2.4).
     logging.getLogger("ciscoisesdk").setLevel(logging.WARNING)
     urls = dict.fromkeys(("base_url", "ui_base_url", "ers_base_url", "mnt_base_url", "px_grid_base_url"), base_url)
@@ -142,8 +143,8 @@ def make_sdk(base_url: str, version: IseVersion, adapter: OnceAdapter) -> Any:
         "uses_csrf_token": False,
         "validator": _NoValidator,
     }
-    known = inspect.signature(module.IdentityServicesEngineAPI.__init__).parameters
-    api = module.IdentityServicesEngineAPI(**{name: value for name, value in given.items() if name in known})
+    known = inspect.signature(ciscoisesdk.IdentityServicesEngineAPI.__init__).parameters
+    api = ciscoisesdk.IdentityServicesEngineAPI(**{name: value for name, value in given.items() if name in known})
     logging.getLogger("ciscoisesdk.restsession").setLevel(logging.WARNING)
     sessions = (getattr(api, name, None) for name in SESSIONS)
     adapter.mount_on(session._req_session for session in sessions if session is not None)

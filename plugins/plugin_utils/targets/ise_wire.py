@@ -20,9 +20,11 @@ from dataclasses import dataclass, field
 from http.cookies import SimpleCookie
 from typing import Any
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import deferred
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_gate import LoginGate, LoginRefused
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_guard import MatrixGuard
+
+requests = deferred("requests")
 
 WRITING = ("POST", "PUT", "PATCH", "DELETE")
 POOL_SIZE = 16
@@ -119,10 +121,7 @@ class OnceAdapter:
         self._token = _Token()
         self._token_guard = threading.Lock()
         self._guard = threading.Lock()
-        self._requests = guarded("requests")
-        self._inner = guarded("requests.adapters").HTTPAdapter(
-            pool_connections=4, pool_maxsize=POOL_SIZE, max_retries=0
-        )
+        self._inner = requests.adapters.HTTPAdapter(pool_connections=4, pool_maxsize=POOL_SIZE, max_retries=0)
 
     def send(
         self,
@@ -192,7 +191,7 @@ class OnceAdapter:
         with self._guard:
             self.requests += 1
             self.writes += request.method in WRITING
-        errors = self._requests.exceptions
+        errors = requests.exceptions
         proxies = {"https": self.wire.proxy} if self.wire.proxy else {}
         pair = (self.wire.certificate, self.wire.key) if self.wire.key else self.wire.certificate or None
         before = self._clock()
@@ -244,7 +243,7 @@ class OnceAdapter:
 
     def _fetched(self, now: float) -> _Token:
         headers = {"Accept": "application/json", "X-CSRF-Token": "fetch"}
-        prepared = self._requests.Request("GET", self.wire.origin + CSRF_PATH, headers=headers).prepare()
+        prepared = requests.Request("GET", self.wire.origin + CSRF_PATH, headers=headers).prepare()
         response = self._once(prepared)
         return _Token(
             str(response.headers.get("X-CSRF-Token") or ""),
