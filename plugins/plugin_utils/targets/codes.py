@@ -204,12 +204,6 @@ ISE_VERSION = Code(
     "this version of ISE or of its SDK is not supported",
     "set microseg_ise_version to the version of the deployment, 3.1 to 3.5",
 )
-CREATED_BY_OTHERS = Code(
-    "SW4303",
-    "error",
-    "a create got no answer, and an object of that name that is not ours exists now",
-    "somebody else made it at the same moment, or ISE changed what was sent; look at it, then plan again",
-)
 ISE_API_OFF = Code(
     "SW4304",
     "error",
