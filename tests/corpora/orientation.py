@@ -25,8 +25,6 @@ from typing import Any
 import numpy as np
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import store
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.orientation import orient, prepare_evidence
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.records import (
     ACK,
     FROM_EXPORTER,
@@ -36,7 +34,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.records i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.capture import Capture
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.frames import Decoder, Packets
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.pcap import one_way
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.stitching import create_records, stitch
+from tests.unit.flows.oriented import oriented_rows
 
 GROUPS = {"OT": ("ot-*",), "IoT": ("iot-*", "iomt"), "IT": ("it", "malicious")}
 VARIANTS = ("flags", "no_flags", "missed", "sampled")
@@ -113,23 +111,6 @@ def _picked(batch: Packets, mask: Any) -> Packets:
     return Packets(**{each.name: getattr(batch, each.name)[mask] for each in fields(Packets)})
 
 
-def oriented(tables: Iterator[Any]) -> list[dict[str, Any]]:
-    """Return the oriented conversations of record tables."""
-    with store.connect() as connection:
-        create_records(connection)
-        for table in tables:
-            connection.register("batch", table)
-            connection.execute("INSERT INTO records SELECT * FROM batch")
-        stitch(connection)
-        prepare_evidence(connection)
-        orient(connection)
-        return (
-            connection.sql("SELECT * FROM wholes JOIN oriented USING (number) ORDER BY ALL")
-            .to_arrow_table()
-            .to_pylist()
-        )
-
-
 def measure(corpora: Path, group: str, variant: str, step: int = 1) -> Counter[str]:
     """Return counts: ``right``, ``wrong``, ``flagged`` (of the wrong ones, guesses of method 9) and the same with ``dns_`` before it."""
     made: Counter[str] = Counter()
@@ -139,7 +120,7 @@ def measure(corpora: Path, group: str, variant: str, step: int = 1) -> Counter[s
         if not truth:
             continue
         judged = set()
-        for row in oriented(reduced(packets, variant, zlib.crc32(paths[0].name.encode()))):
+        for row in oriented_rows(reduced(packets, variant, zlib.crc32(paths[0].name.encode()))):
             key = tuple(row[name] for name in ("protocol", "a_hi", "a_lo", "a_port", "b_hi", "b_lo", "b_port"))
             if key not in truth or key in judged or row["class"] in ("multicast", "broadcast"):
                 continue

@@ -58,11 +58,10 @@ class Continued:
 def take(connection: Any, data_dir: str | Path, silences: Silences, held: HeldRecords) -> Continued:
     """Add stored pieces that touch the held records to them; the table ``taken`` keeps them as they stand in their files."""
     made = Continued()
-    held.relation()
-    first, last = connection.execute("SELECT min(start_us), max(end_us) FROM records").fetchall()[0]
-    if first is None:
+    if not held.count:
         return made
-    near = _Near(connection, data_dir, silences)
+    first, last = held.span()
+    near = _Near(held, data_dir, silences)
     if not near.files(first, last):
         return made
     spared = ", ".join(f'"{name}"' for name in ROW)
@@ -71,21 +70,26 @@ def take(connection: Any, data_dir: str | Path, silences: Silences, held: HeldRe
         f"CREATE TABLE taken AS SELECT filename AS path, file_row_number AS place, {spared}, {_ends('client', 'server')}"
         f" FROM read_parquet({listed}, hive_partitioning = false, filename = true, file_row_number = true) LIMIT 0"
     )
-    low, high = near.span(first, last)
+    low, high = near.span(near.files(first, last))
+    connection.register("records", held.window(low - near.longest, high + near.longest))
     connection.execute(
         f"""
         CREATE TABLE edge AS
         SELECT {", ".join(KEY)}, min(start_us - silence) AS from_us, max(end_us + silence) AS to_us FROM (
-            SELECT *, {_ends("source", "target")}, {silences.limit()} AS silence FROM records WHERE start_us <= {high} AND end_us >= {low}
+            SELECT *, {_ends("source", "target")}, {silences.limit()} AS silence FROM records
         ) GROUP BY ALL
         """
     )
     while True:
         span = connection.execute("SELECT min(from_us), max(to_us) FROM edge").fetchall()[0]
         files = near.files(*span) if span[0] is not None else []
-        count = _reach(connection, files, silences) if files else 0
-        if not count:
+        if not files:
             break
+        # What may be a copy of what is stored there.
+        connection.register("records", held.window(*near.span(files)))
+        if not _reach(connection, files, silences):
+            break
+    connection.unregister("records")
     connection.execute("DROP TABLE edge")
     _return(connection, held)
     made.taken = {
@@ -93,6 +97,11 @@ def take(connection: Any, data_dir: str | Path, silences: Silences, held: HeldRe
         for path, count in connection.execute("SELECT path, count(*) FROM taken GROUP BY path").fetchall()
     }
     return made
+
+
+def sources(continued: Continued) -> set[str]:
+    """Return the inputs whose files an import changes: rows of theirs go into the table ``made``."""
+    return {path.stem.partition(".")[0] for path in continued.taken}
 
 
 def rewrite(connection: Any, data_dir: str | Path, continued: Continued) -> set[int]:
@@ -149,14 +158,13 @@ def quoted_list(files: list[Path]) -> str:
 class _Near:
     """The connection files around moments, of exporters that the new records have too."""
 
-    def __init__(self, connection: Any, data_dir: str | Path, silences: Silences) -> None:
+    def __init__(self, held: HeldRecords, data_dir: str | Path, silences: Silences) -> None:
         self.data_dir, self.longest = data_dir, silences.longest * 1_000_000
         self.days = store.connection_files(data_dir)
         for day in store.expired_days(data_dir):
             self.days.pop(day, None)
         self.footers: dict[Path, Footer] = {}
-        self.connection = connection
-        self.exporters: set[str] | None = None
+        self.exporters = held.exporters()
         self.within: tuple[date, date] | None = None
 
     def files(self, first: int, last: int) -> list[Path]:
@@ -172,13 +180,10 @@ class _Near:
                 made.extend(each for each in group if self._touches(each, first, last))
         return made
 
-    def span(self, first: int, last: int) -> tuple[int, int]:
-        """Return the least start and the greatest end of what is stored near a time, widened by the longest silence."""
-        ranges = [self.footers[each].ranges for each in self.files(first, last)]
-        return (
-            min(each["start_us"][0] for each in ranges) - self.longest,
-            max(each["end_us"][1] for each in ranges) + self.longest,
-        )
+    def span(self, files: list[Path]) -> tuple[int, int]:
+        """Return the least start and the greatest end of what is stored in files."""
+        ranges = [self.footers[each].ranges for each in files]
+        return min(each["start_us"][0] for each in ranges), max(each["end_us"][1] for each in ranges)
 
     def _touches(self, path: Path, first: int, last: int) -> bool:
         if path not in self.footers:
@@ -188,9 +193,6 @@ class _Near:
             return False
         if ranges["start_us"][0] > last + self.longest or ranges["end_us"][1] < first - self.longest:
             return False
-        if self.exporters is None:
-            rows = self.connection.execute("SELECT DISTINCT exporter FROM records").fetchall()
-            self.exporters = {row[0] for row in rows}
         only = self.footers[path].only("exporter")
         return only is None or only in self.exporters
 

@@ -39,7 +39,8 @@ class Conversations:
     parts: dict[str, Any]
     whole_of: Any
     names: dict[str, list[str]] = field(default_factory=dict)
-    ends: grouping.Ends | None = None
+    # Whether no two conversations have the same exporter, ends and protocol.
+    alone: bool = False
 
 
 def conversations(columns: dict[str, Any], silences: Any) -> Conversations:
@@ -127,7 +128,7 @@ class _Rows:
         chosen = np.flatnonzero(plain)[ranked]
         simple, bounds = _stretches(self.order, self.starts[chosen], sizes[chosen])
         if plain.all():
-            return self._made(simple, bounds, np.arange(len(bounds)))
+            return self._made(simple, bounds, np.arange(len(bounds)), True)
         rest = np.flatnonzero(~plain)
         rows, _bounds = _stretches(self.order, self.starts[rest], sizes[rest])
         group = np.repeat(np.arange(len(rest)), sizes[rest])
@@ -222,7 +223,7 @@ class _Rows:
             order[tied] = some[np.lexsort((*columns, begins[tied], grouped[tied]))]
         return order
 
-    def _made(self, rows: Any, bounds: Any, whole_of: Any) -> Conversations:
+    def _made(self, rows: Any, bounds: Any, whole_of: Any, alone: bool = False) -> Conversations:
         """Return the conversations of rows in the order of their parts, which begin at ``bounds``."""
         held = self.held
         counted = self._counted(rows, bounds)
@@ -241,14 +242,13 @@ class _Rows:
             bounds = bounds[fresh]
         leads = rows[bounds]
         for end, codes in (("a", held.low), ("b", held.high)):
-            wholes[f"{end}_end"] = codes[leads]
-            hi, lo, port = held.ends.columns(wholes[f"{end}_end"])
+            hi, lo, port = held.ends.columns(codes[leads])
             wholes.update({f"{end}_hi": hi, f"{end}_lo": lo, f"{end}_port": port})
         wholes["protocol"] = held.at("protocol", leads)
         for place, end in enumerate("ab"):
             wholes[f"{end}_replies"] = _replies(wholes, end, place)
         wholes["exporter"] = held.at("exporter", leads)
-        return Conversations(wholes, parts, whole_of, held.names, held.ends)
+        return Conversations(wholes, parts, whole_of, held.names, alone)
 
     def _wholes(self, rows: Any, bounds: Any, fresh: Any, counted: dict[str, Any]) -> dict[str, Any]:
         """Return what is counted of conversations, of which some have several parts: those are counted again."""

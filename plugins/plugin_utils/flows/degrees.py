@@ -1,84 +1,133 @@
 # Copyright: (c) 2026, Segwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How many peer sockets each end of conversations has, for rule 5 of ``orientation.py``.
+"""What is known of the ends of conversations: proved servers, and how many peer sockets each has (rules 3 and 5 of ``orientation.py``).
 
-Most ends are clients' and have one, which decides nothing: what the smallest degree that speaks is compared with is twice the other end's.
-They are left out by counting hashes first, so that only ends that share one are counted exactly.
+Most ends are clients' and have one peer, which decides nothing: what the smallest degree that speaks is compared with is twice the other
+end's. They are left out by marking hashes in a first pass, so that only ends that share a mark are counted exactly in a second one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import grouping
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.keys import Lookup
 
 np = guarded("numpy")
-pa = guarded("pyarrow")
 
-# Conversations up to which degrees are counted in memory (about 150 octets each); the database counts more, and spills.
-IN_MEMORY = 8_000_000
-END = ("hi", "lo", "port")
-COLUMNS = {"hi": "int64", "lo": "int64", "port": "int32", "protocol": "int16", "peers": "int64"}
-# Sockets of ends that may have roles: no groups, no ICMP, no peers.
-SOCKETS = "class = 'unicast' AND protocol NOT IN (1, 58) AND a_port <> b_port"
+LEAST_BITS, MOST_BITS = 12, 27
 
 
-def count_degrees(connection: Any) -> None:
-    """Make the relation ``counted_degrees`` (hi, lo, port, protocol, peers) of the relation ``direct``.
+class Marks:
+    """Which ends (keys) were met at all, and which perhaps more than once, by hash: never too few."""
 
-    Ends of one peer socket may be missing where ``past_servers`` does not know them.
-    """
-    count = connection.execute("SELECT count(*) FROM direct").fetchall()[0][0]
-    if count > IN_MEMORY:
-        connection.execute(
-            f"""
-            CREATE TABLE counted_degrees AS
-            WITH sockets AS (SELECT DISTINCT a_hi, a_lo, a_port, b_hi, b_lo, b_port, protocol FROM direct WHERE {SOCKETS})
-            SELECT hi, lo, port, protocol, sum(peers)::BIGINT AS peers FROM (
-                SELECT a_hi AS hi, a_lo AS lo, a_port AS port, protocol, count(*) AS peers FROM sockets GROUP BY ALL
-                UNION ALL
-                SELECT b_hi, b_lo, b_port, protocol, count(*) FROM sockets GROUP BY ALL
-            ) GROUP BY ALL
-            """
-        )
-        return
-    # Where the undecided have no such ends, nobody asks.
-    asked = connection.execute(f"SELECT count(*) FROM direct WHERE method IS NULL AND {SOCKETS}").fetchall()[0][0]
-    names = [f"{end}_{part}" for end in "ab" for part in END]
-    rows = connection.sql(
-        f"SELECT {', '.join(names)}, protocol FROM direct WHERE {SOCKETS} AND {asked} > 0"
-    ).to_arrow_table()
-    past = connection.sql("SELECT hi, lo, port, protocol FROM past_servers").to_arrow_table()
-    connection.register("counted_degrees", _degrees(rows, past))
+    def __init__(self, expected: int) -> None:
+        bits = max(LEAST_BITS, min(MOST_BITS, (4 * expected).bit_length()))
+        self.shift = np.uint64(64 - bits)
+        self.once, self.twice = (np.zeros(1 << bits, dtype=bool) for _table in range(2))
+
+    def of(self, keys: Any) -> Any:
+        """Return the places of keys."""
+        return (grouping.hashed((keys,)) >> self.shift).astype(np.int64)
+
+    def count(self, marks: Any) -> None:
+        """Enter the places of ends, as often as they are met."""
+        ordered = np.sort(marks.astype(np.int32))
+        self.twice[ordered[1:][ordered[1:] == ordered[:-1]]] = True
+        self.twice[ordered[self.once[ordered]]] = True
+        self.once[ordered] = True
+
+    def only(self, marks: Any) -> None:
+        """Enter the places of ends that are asked for and not counted."""
+        self.once[marks] = True
+
+    def always(self, marks: Any) -> None:
+        """Enter the places of ends that are counted though they be met once."""
+        self.twice[marks] = True
 
 
-def _degrees(sockets: Any, past: Any) -> Any:
-    """Return the degrees of an Arrow table of sockets; ``past`` has ends whose degree is wanted though it be 1."""
-    known = [past.column(name).to_numpy() for name in END]
-    sides = [tuple(sockets.column(f"{end}_{part}").to_numpy() for part in END) for end in "ab"]
-    count, protocol = sockets.num_rows, sockets.column("protocol").to_numpy()
-    # The known ends are coded with the others, as sockets of their own.
-    both = [tuple(np.concatenate(pair) for pair in zip(side, known, strict=True)) for side in sides]
-    ends = grouping.ends_of(both[0], both[1])
-    numbers = np.concatenate((protocol, past.column("protocol").to_numpy())).astype(np.uint64) & np.uint64(0xFFFF)
-    one, other = ((codes << np.uint64(16)) | numbers for codes in (ends.source, ends.target))
-    known_keys, one, other = one[count:], one[:count], other[:count]
-    # Several exporters, and conversations one after another, have the same pair of sockets.
-    order, starts = grouping.groups((one, other))
-    if len(starts) < count:
-        one, other = one[order[starts]], other[order[starts]]
-    keys = np.concatenate((one, other))
-    bits = max(8, (4 * len(keys)).bit_length())
-    shift = np.uint64(64 - bits)
-    marks = (grouping.hashed((keys,)) >> shift).astype(np.int64)
-    seen = np.bincount(marks, minlength=1 << bits)
-    seen[(grouping.hashed((known_keys,)) >> shift).astype(np.int64)] += 1
-    keys = keys[seen[marks] > 1]
+class Evidence:
+    """Ends with something to say: ``degree`` and whether ``proved``, by key."""
+
+    def __init__(self) -> None:
+        self._counted, self._servers = _Sums(), _Sums()
+        self._proved: Any = np.empty(0, dtype=np.uint64)
+        self._lookup: Lookup | None = None
+
+    def count(self, keys: Any, numbers: Any = None) -> None:
+        """Add to degrees: one for each key, or the numbers given."""
+        self._counted.add(keys, numbers)
+
+    def prove(self, keys: Any) -> None:
+        """Add ends that are proved servers."""
+        self._servers.add(keys)
+
+    def proved(self) -> Lookup:
+        """Return the ends proved so far, by the order of ``contradict``'s mask."""
+        self._proved = self._servers.whole()[0]
+        return Lookup([self._proved])
+
+    def contradict(self, mask: Any) -> None:
+        """Take those of the proved ends out that are in the mask."""
+        self._proved = self._proved[~mask]
+
+    def settle(self) -> None:
+        """Make what was added ready to be asked."""
+        keys, degree = self._counted.whole()
+        whole = np.union1d(keys, self._proved)
+        self._degree, self._is_proved = np.zeros(len(whole), dtype=np.int64), np.zeros(len(whole), dtype=bool)
+        self._degree[np.searchsorted(whole, keys)] = degree
+        self._is_proved[np.searchsorted(whole, self._proved)] = True
+        self._lookup = Lookup([whole]) if len(whole) else None
+
+    def of(self, keys: Any) -> tuple[Any, Any]:
+        """Return (degree, whether a proved server) of ends."""
+        if self._lookup is None:
+            return np.zeros(len(keys), dtype=np.int64), np.zeros(len(keys), dtype=bool)
+        rows = self._lookup.find([keys])
+        met = rows >= 0
+        return np.where(met, self._degree[rows], 0), met & self._is_proved[rows]
+
+
+class _Sums:
+    """Sums by key, put together now and then, so that what is held is little more than the distinct keys."""
+
+    def __init__(self) -> None:
+        self.parts: list[tuple[Any, Any]] = []
+        self.rows, self.limit = 0, 1 << 20
+
+    def add(self, keys: Any, numbers: Any = None) -> None:
+        if len(keys):
+            self.parts.append(summed(keys, numbers))
+            self.rows += len(self.parts[-1][0])
+            if self.rows > self.limit:
+                self._merge()
+                self.limit = max(self.limit, 2 * self.rows)
+
+    def whole(self) -> tuple[Any, Any]:
+        self._merge()
+        return self.parts[0] if self.parts else (np.empty(0, dtype=np.uint64), np.empty(0, dtype=np.int64))
+
+    def _merge(self) -> None:
+        if len(self.parts) > 1:
+            keys, numbers = (np.concatenate(each) for each in zip(*self.parts, strict=True))
+            self.parts = [summed(keys, numbers)]
+        self.rows = sum(len(keys) for keys, _numbers in self.parts)
+
+
+def summed(keys: Any, numbers: Any = None) -> tuple[Any, Any]:
+    """Return (distinct keys, sum of their numbers, or how many rows have them)."""
     order, starts = grouping.groups((keys,))
-    peers = np.diff(starts, append=len(order))
-    first = keys[order[starts]]
-    hi, lo, port = ends.columns(first >> np.uint64(16))
-    made = {"hi": hi, "lo": lo, "port": port, "protocol": first & np.uint64(0xFFFF), "peers": peers}
-    return pa.table({name: pa.array(made[name].astype(kind)) for name, kind in COLUMNS.items()})
+    if numbers is None:
+        return keys[order[starts]], np.diff(starts, append=len(order))
+    return keys[order[starts]], np.add.reduceat(numbers[order], starts)
+
+
+def distinct(keys: Sequence[Any]) -> list[Any]:
+    """Return the distinct rows of keys."""
+    order, starts = grouping.groups(keys)
+    rows = order[starts]
+    return [key[rows] for key in keys]

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Segwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The records of an import while they wait to be stitched: in memory up to a limit, beyond it in a DuckDB table that spills.
+"""The records of an import while they wait to be stitched: in memory up to a limit, beyond it in a scratch file.
 
 They are given out in pieces small enough for the processor's caches. All records of one 5-tuple are in one piece, which halves what
 stitching costs against doing it over all records at once.
@@ -10,209 +10,186 @@ stitching costs against doing it over all records at once.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.grouping import FACTORS
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.schema import RECORDS, arrow_schema
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.shelf import Parted, Shelf
 
 np = guarded("numpy")
 pa = guarded("pyarrow")
 
-# About 250 octets a record with what stitching needs beside them.
-ROWS_IN_MEMORY = 4_000_000
-ROWS_AT_ONCE = 1 << 19
+OCTETS_IN_MEMORY = 400_000_000
+ROWS_AT_ONCE = 1 << 17
 PIECE = 1 << 16
-# Into how many parts stored records fall.
-PARTS = 256
+PARTS = 1024
 TEXTS = ("exporter", "source")
 ENDS = tuple((f"{end}_hi", f"{end}_lo", f"{end}_port") for end in ("source", "target"))
-SQL_TYPES = {
-    "int64": "BIGINT",
-    "int32": "INTEGER",
-    "int16": "SMALLINT",
-    "int8": "TINYINT",
-    "bool": "BOOLEAN",
-    "float": "FLOAT",
-    "string": "VARCHAR",
-    "date32": "DATE",
-}
-
-
-def create_records(connection: Any) -> None:
-    """Create the empty table ``records`` in a DuckDB connection."""
-    columns = ", ".join(f'"{name}" {SQL_TYPES[kind]}' for name, kind in RECORDS.items())
-    connection.execute(f"CREATE TABLE records ({columns})")
+# What nobody asks of a record once its denials are taken out.
+COLUMNS = tuple(name for name in RECORDS if name != "event")
 
 
 class HeldRecords:
-    """Records in the order in which they came. ``relation`` names them ``records`` for questions in SQL."""
+    """Records by parts of 5-tuples.
 
-    def __init__(self, connection: Any, limit: int = 0) -> None:
-        self.connection, self.limit = connection, limit or ROWS_IN_MEMORY
-        self.tables: list[Any] = []
-        self.stored = False
+    More than ``limit`` octets go to a file in ``folder``; without one all stay in memory.
+    """
+
+    def __init__(self, folder: Path | None = None, limit: int = 0) -> None:
+        self.shelf = Shelf(folder, limit or OCTETS_IN_MEMORY)
+        self.parted = Parted(PARTS, self.shelf)
+        self.codes: dict[str, dict[str, int]] = {name: {} for name in TEXTS}
         self.count = 0
+        self._first = self._last = 0
+        self._tables: list[Any] = []
+        self._waiting = 0
 
     def add(self, table: Any) -> None:
         """Add a table with the columns of ``schema.RECORDS``."""
-        self.tables.append(table)
-        self.count += table.num_rows
-        waiting = self.count if not self.stored else sum(each.num_rows for each in self.tables)
-        if waiting > (ROWS_AT_ONCE if self.stored else self.limit):
-            self._store()
+        if table.num_rows:
+            self._tables.append(table)
+            self._waiting += table.num_rows
+            self.count += table.num_rows
+            if self._waiting >= ROWS_AT_ONCE:
+                self._put_away()
 
     def drop(self, source: str) -> None:
         """Remove the records of an input."""
-        kept = [each for each in self.tables if not each.num_rows or each.column("source")[0].as_py() != source]
-        self.tables = kept
-        if self.stored:
-            self.connection.execute("DELETE FROM records WHERE source = ?", [source])
-            stored = self.connection.execute("SELECT count(*) FROM records").fetchall()[0][0]
-        self.count = sum(each.num_rows for each in kept) + (stored if self.stored else 0)
+        self._put_away()
+        code = self.codes["source"].get(source)
+        if code is None:
+            return
+        for number in range(len(self.shelf)):
+            chunk = dict(self.shelf[number])
+            bounds = chunk.pop("")
+            count = int(bounds[-1])
+            out = np.broadcast_to(chunk["source"], count) == code
+            if out.any():
+                gone = np.concatenate(([0], np.cumsum(out)))[bounds]
+                kept = {name: values[~out] if len(values) > 1 else values for name, values in chunk.items()}
+                self.shelf.put(number, {**kept, "": bounds - gone})
+                self.parted.sizes -= np.diff(gone)
+                self.count -= int(gone[-1])
 
-    def relation(self) -> None:
-        """Make all records the relation ``records`` of the connection."""
-        if self.stored:
-            self._store()
-        else:
-            self.connection.register("records", self._whole())
+    def span(self) -> tuple[int, int]:
+        """Return the first start and the last end of the records, of those that were dropped too (microseconds)."""
+        self._put_away()
+        return self._first, self._last
+
+    def exporters(self) -> set[str]:
+        """Return the names of exporters, of inputs that were dropped too."""
+        self._put_away()
+        return set(self.codes["exporter"])
+
+    def window(self, first: int, last: int) -> Any:
+        """Return the records that touch a time (microseconds, both ends included) as an Arrow table of ``schema.RECORDS``, in no order."""
+        self._put_away()
+        names = {name: pa.array(list(known), type=pa.string()) for name, known in self.codes.items()}
+        made = [arrow_schema(RECORDS).empty_table()]
+        for chunk in self.shelf:
+            count = int(chunk[""][-1])
+            start, end = (np.broadcast_to(chunk[name], count) for name in ("start_us", "end_us"))
+            rows = np.flatnonzero((start <= last) & (end >= first))
+            columns = {name: np.broadcast_to(chunk[name], count)[rows] for name in COLUMNS}
+            arrays = [
+                names[name].take(pa.array(columns[name]))
+                if name in TEXTS
+                else pa.array(columns.get(name, np.zeros(len(rows), dtype=np.int8)))
+                for name in RECORDS
+            ]
+            made.append(pa.Table.from_arrays(arrays, names=list(RECORDS)).cast(made[0].schema))
+        return pa.concat_tables(made)
+
+    def names(self) -> dict[str, list[str]]:
+        """Return the texts of the columns that have texts, in their order."""
+        self._put_away()
+        return {name: sorted(known) for name, known in self.codes.items()}
 
     def pieces(self) -> Iterator[dict[str, Any]]:
-        """Yield the records as columns by name, piece by piece, and forget them."""
-        if not self.stored:
-            tables, self.tables = self.tables, []
-            yield from pieces(tables)
+        """Yield the records' columns in pieces of about ``PIECE`` rows that hold whole 5-tuples.
+
+        Columns are arrays; one value stands for a column that has no other. Texts are codes; ``names`` has what they stand for, in order.
+        """
+        names = self.names()
+        ranks = {name: _ranks(self.codes[name], names[name]) for name in TEXTS}
+        for first, last in bounds_of(self.parted.sizes, PIECE):
+            columns = self.parted.rows(first, last)
+            if columns is not None:
+                columns.update({name: ranks[name][columns[name]] for name in TEXTS})
+                yield {**columns, "names": names}
+
+    def _put_away(self) -> None:
+        if not self._waiting:
             return
-        self._store()
-        parts = min(PARTS, self.count // (self.limit // 4) + 1)
-        for number in range(parts):
-            first, last = number * PARTS // parts, (number + 1) * PARTS // parts - 1
-            rows = f"SELECT * EXCLUDE (part) FROM records WHERE part BETWEEN {first} AND {last}"
-            yield from pieces([self.connection.sql(rows).to_arrow_table()])
-        self.connection.execute("DROP TABLE records")
-
-    def _whole(self) -> Any:
-        return pa.concat_tables([arrow_schema(RECORDS).empty_table(), *self.tables])
-
-    def _store(self) -> None:
-        """Move what is in memory to the table; many small insertions take four times as long as one."""
-        if not self.stored:
-            create_records(self.connection)
-            self.connection.execute("ALTER TABLE records ADD COLUMN part UTINYINT")
-            self.stored = True
-        while self.tables:
-            some, rows = [], 0
-            while self.tables and rows < ROWS_AT_ONCE:
-                some.append(self.tables.pop(0))
-                rows += some[-1].num_rows
-            self._insert(pa.concat_tables(some))
-
-    def _insert(self, whole: Any) -> None:
-        marks = _marks({name: whole.column(name).to_numpy() for end in ENDS for name in end}, whole.num_rows)
-        part = (marks % np.uint64(PARTS)).astype(np.uint8)
-        order = np.argsort(part, kind="stable")
-        # In the order of parts, so that reading some of them need not read all.
-        self.connection.register("batch", whole.append_column("part", pa.array(part)).take(pa.array(order)))
-        self.connection.execute("INSERT INTO records SELECT * FROM batch")
-        self.connection.unregister("batch")
+        tables, count = self._tables, self._waiting
+        self._tables, self._waiting = [], 0
+        columns = {name: _column(name, tables, self.codes) for name in COLUMNS}
+        first, last = int(columns["start_us"].min()), int(columns["end_us"].max())
+        before = self.count > count
+        self._first = min(first, self._first) if before else first
+        self._last = max(last, self._last) if before else last
+        part = (_marks(columns, count) % np.uint64(PARTS)).astype(np.int64)
+        self.parted.add(columns, part, count)
 
 
-def pieces(tables: Sequence[Any]) -> Iterator[dict[str, Any]]:
-    """Yield the columns of tables in pieces of about ``PIECE`` rows that hold whole 5-tuples.
-
-    Columns are arrays; one value stands for a column that has no other. Texts are codes; ``names`` has what they stand for, in order.
-    """
-    count = sum(each.num_rows for each in tables)
-    if not count:
-        return
-    parts = max(1, min(256, count // PIECE))
-    codes: dict[str, dict[str, int]] = {name: {} for name in TEXTS}
-    split: list[list[dict[str, Any]]] = [[] for _part in range(parts)]
-    for table in tables:
-        for place, columns in enumerate(_split(table, parts, codes)):
-            if columns:
-                split[place].append(columns)
-    names = {name: sorted(known) for name, known in codes.items()}
-    ranks = {name: _ranks(codes[name], names[name]) for name in TEXTS}
-    for place, batches in enumerate(split):
-        if batches:
-            split[place] = []
-            yield {**_joined(batches, ranks), "names": names}
-
-
-def _split(table: Any, parts: int, codes: dict[str, dict[str, int]]) -> Iterator[dict[str, Any]]:
-    """Yield the columns of a table for each part, empty where it has none."""
-    columns = {name: _column(name, table.column(name), codes) for name in RECORDS if name != "event"}
-    count = table.num_rows
-    if parts == 1:
-        yield {**columns, "count": count} if count else {}
-        return
-    # Other bits than those that stored records were parted by.
-    part = (_marks(columns, count) >> np.uint64(8)) % np.uint64(parts)
-    order = np.argsort(part.astype(np.uint8 if parts <= 256 else np.uint16), kind="stable")
-    sizes = np.bincount(part.astype(np.int64), minlength=parts)
+def bounds_of(sizes: Any, least: int) -> Iterator[tuple[int, int]]:
+    """Yield stretches (first, behind the last) of parts that hold ``least`` rows together, or the rest of them."""
     ends = np.cumsum(sizes)
-    sorted_columns = {name: values[order] if len(values) > 1 else values for name, values in columns.items()}
-    for end, size in zip(ends.tolist(), sizes.tolist(), strict=True):
-        yield (
-            {
-                **{
-                    name: values[end - size : end] if len(values) > 1 else values
-                    for name, values in sorted_columns.items()
-                },
-                "count": size,
-            }
-            if size
-            else {}
-        )
+    first = 0
+    while first < len(sizes):
+        reached = int(np.searchsorted(ends, (ends[first - 1] if first else 0) + least))
+        last = min(len(sizes), reached + 1)
+        yield first, last
+        first = last
 
 
 def _marks(columns: dict[str, Any], count: int) -> Any:
     """Return a hash of each record that its other direction has too."""
     made = np.zeros(count, dtype=np.uint64)
     for hi, lo, port in ENDS:
-        mixed = (columns[lo].view(np.uint64) ^ columns[hi].view(np.uint64) * np.uint64(FACTORS[2])) * np.uint64(
-            FACTORS[0]
-        )
-        mixed = (mixed ^ columns[port].astype(np.uint64)) * np.uint64(FACTORS[1])
+        mixed = columns[lo].view(np.uint64) ^ columns[hi].view(np.uint64) * np.uint64(FACTORS[2])
+        mixed = mixed * np.uint64(FACTORS[0]) ^ columns[port].astype(np.uint64)
+        mixed *= np.uint64(FACTORS[1])
         made += mixed ^ (mixed >> np.uint64(31))
     return (made * np.uint64(FACTORS[0])) >> np.uint64(40)
 
 
-def _column(name: str, column: Any, codes: dict[str, dict[str, int]]) -> Any:
-    if name not in TEXTS:
-        values = column.to_numpy()
-    else:
-        known = codes[name]
-        one = _one_text(column)
-        if one is not None:
-            return np.array([known.setdefault(one, len(known))], dtype=np.int32)
-        encoded = column.combine_chunks().dictionary_encode()
-        encoded = encoded.chunk(0) if isinstance(encoded, pa.ChunkedArray) else encoded
-        own = [known.setdefault(each, len(known)) for each in encoded.dictionary.to_pylist()]
-        values = np.array(own, dtype=np.int32)[encoded.indices.to_numpy()]
+def _column(name: str, tables: Sequence[Any], codes: dict[str, dict[str, int]]) -> Any:
+    """Return a column of several tables, as one value where it has no other."""
+    made, counts = [], []
+    for table in tables:
+        column = table.column(name)
+        made.append(_coded(column, codes[name]) if name in TEXTS else _values(column))
+        counts.append(table.num_rows)
+    if len(made) == 1:
+        return made[0]
+    if all(len(each) == 1 and each[0] == made[0][0] for each in made):
+        return made[0]
+    return np.concatenate(
+        [each if len(each) == count else np.broadcast_to(each, count) for each, count in zip(made, counts, strict=True)]
+    )
+
+
+def _values(column: Any) -> Any:
+    values = column.to_numpy()
+    # Most columns that have several values have two at their ends or in their middle.
+    if len(values) > 1 and values[0] == values[-1] == values[len(values) // 2] and (values == values[0]).all():
+        return values[:1]
+    return values
+
+
+def _coded(column: Any, known: dict[str, int]) -> Any:
+    encoded = column.combine_chunks()
+    encoded = encoded.chunk(0) if isinstance(encoded, pa.ChunkedArray) else encoded
+    if not pa.types.is_dictionary(encoded.type):
+        encoded = encoded.dictionary_encode()
+    own = [known.setdefault(each, len(known)) for each in encoded.dictionary.to_pylist()]
+    if len(own) == 1 and not encoded.null_count:
+        return np.array(own, dtype=np.int32)
+    values = np.array(own, dtype=np.int32)[encoded.indices.to_numpy()]
     return values[:1] if len(values) > 1 and (values == values[0]).all() else values
-
-
-def _one_text(column: Any) -> str | None:
-    """Return the text of a column that has no other, or None; octets are compared, which costs a tenth of telling texts apart."""
-    first: str | None = None
-    for chunk in column.chunks:
-        if not len(chunk):
-            continue
-        if not pa.types.is_string(chunk.type) or chunk.null_count:
-            return None
-        text = chunk[0].as_py()
-        first = text if first is None else first
-        octets = text.encode()
-        _valid, offsets, data = chunk.buffers()
-        places = np.frombuffer(offsets, dtype=np.int32, count=len(chunk) + 1, offset=4 * chunk.offset)
-        if text != first or (np.diff(places) != len(octets)).any():
-            return None
-        if octets and bytes(memoryview(data)[places[0] : places[-1]]) != octets * len(chunk):
-            return None
-    return first
 
 
 def _ranks(known: dict[str, int], names: list[str]) -> Any:
@@ -220,21 +197,3 @@ def _ranks(known: dict[str, int], names: list[str]) -> Any:
     for rank, name in enumerate(names):
         ranks[known[name]] = rank
     return ranks
-
-
-def _joined(batches: list[dict[str, Any]], ranks: dict[str, Any]) -> dict[str, Any]:
-    """Return the batches' columns as one; a column of one and the same value everywhere stays one value."""
-    count = sum(each["count"] for each in batches)
-    made: dict[str, Any] = {"count": count}
-    for name in batches[0]:
-        if name == "count":
-            continue
-        values = [each[name] for each in batches]
-        if all(len(each) == 1 for each in values) and all(each[0] == values[0][0] for each in values):
-            joined = values[0]
-        else:
-            joined = np.concatenate(
-                [np.broadcast_to(each, batch["count"]) for each, batch in zip(values, batches, strict=True)]
-            )
-        made[name] = ranks[name][joined] if name in ranks else joined
-    return made

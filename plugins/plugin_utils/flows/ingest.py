@@ -13,7 +13,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
@@ -35,25 +35,23 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import (
     inputs,
     kept,
     rows,
-    signs,
     store,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.conversations import Conversations
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.held import HeldRecords
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.orientation import (
-    DIRECT,
-    orient,
-    prepare_evidence,
-)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.orientation import Orientation
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.past import Past
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.ports import hints_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.records import DENIED, Source
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.rollup import LONGEST_DAYS, refresh_locked, spans
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.rollup import LONGEST_DAYS, refresh_locked
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.schema import CLASSES
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.shelf import Shelf
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources import registry
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.kind import Kind, Opening
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.templates import Templates
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.stitching import Silences, stitch
 
+np = guarded("numpy")
+pa = guarded("pyarrow")
 compute = guarded("pyarrow.compute")
 
 # What makes a capture a partial one.
@@ -167,7 +165,7 @@ def _count(
     scratch = _scratch(store.flows_dir(data_dir))
     try:
         with store.connect(scratch) as connection:
-            held = HeldRecords(connection)
+            held = HeldRecords(scratch)
             whole: list[tuple[inputs.Input, Source, dict[str, int]]] = []
             ahead = Progress("import", sum(made.size for made, _source in sources) / 1e6, "MB")
             for made, source in sources:
@@ -177,11 +175,8 @@ def _count(
                 ahead.step(made.size / 1e6)
             records = held.count
             continued = continuation.take(connection, data_dir, silences or Silences(), held)
-            found = stitch(connection, silences, held)
-            prepare_evidence(connection, hints)
-            remember(connection, _rollups(data_dir))
-            orient(connection)
-            counts, days, late = _write(connection, data_dir, continued, found)
+            oriented = _oriented(connection, data_dir, held, hints, silences, scratch)
+            counts, days, late = _write(connection, data_dir, continued, oriented, held.names(), scratch)
             if late:
                 findings.append(codes.LATE_ROWS.at(f"{late} conversations", Location(str(store.flows_dir(data_dir)))))
     finally:
@@ -260,113 +255,71 @@ def _refused(finding: Finding) -> Finding:
     return replace(finding, severity="error", hint=hint)
 
 
-def _rollups(data_dir: str | Path) -> list[Path]:
-    return sorted((store.flows_dir(data_dir) / "rollup").glob("day=*/rollup.parquet"))
+def past_of(connection: Any, data_dir: str | Path, days: Iterable[date] | None = None) -> Past:
+    """Return what the rollup knows, of the given days only where there are any."""
+    folder = store.flows_dir(data_dir) / "rollup"
+    if days is None:
+        return Past(connection, sorted(folder.glob("day=*/rollup.parquet")))
+    files = sorted(store.day_folder(data_dir, "rollup", day) / "rollup.parquet" for day in days)
+    return Past(connection, [each for each in files if each.exists()])
 
 
-def remember(connection: Any, rollups: Sequence[Path]) -> None:
-    """Fill ``past_servers`` and ``past_directions`` from files of the rollup."""
-    files = [str(each) for each in rollups]
-    if not files:
-        return
-    try:
-        connection.execute(
-            f"""
-            INSERT INTO past_servers
-            SELECT server_hi, server_lo, server_port, protocol, bool_or(method <= {DIRECT}),
-                count(DISTINCT (client_hi, client_lo)), max(last_us)
-            FROM read_parquet($files, hive_partitioning = false)
-            WHERE class = 'unicast' AND protocol NOT IN (1, 58) AND method <= 6 GROUP BY ALL
-            """,
-            {"files": files},
-        )
-        connection.execute(
-            """
-            INSERT INTO past_directions
-            SELECT client_hi, client_lo, server_hi, server_lo, protocol, server_port, min(method)
-            FROM read_parquet($files, hive_partitioning = false) WHERE class IN ('unicast', 'peer') GROUP BY ALL
-            """,
-            {"files": files},
-        )
-    except (store.duckdb.IOException, store.duckdb.InvalidInputException) as error:
-        raise FindingError(codes.STORE_DAMAGED.at(f"the rollup cannot be read ({type(error).__name__})")) from error
+def _oriented(
+    connection: Any,
+    data_dir: str | Path,
+    held: HeldRecords,
+    hints: Sequence[Any],
+    silences: Silences | None,
+    scratch: Path,
+) -> Iterator[dict[str, Any]]:
+    """Yield the rows of the held records' conversations, batch by batch."""
+    found = Shelf(scratch, rows.OCTETS_IN_MEMORY)
+    orientation = Orientation(
+        hints, past_of(connection, data_dir), Shelf(scratch, rows.OCTETS_IN_MEMORY), held.count // 2
+    )
+    for each in stitch(held, silences):
+        orientation.add(each.wholes, each.alone and len(each.names["exporter"]) == 1)
+        found.append(rows.put_away(each))
+    for number, told in enumerate(orientation.directions()):
+        yield rows.connection_rows(found.take(number), told)
 
 
 def _write(
-    connection: Any, data_dir: str | Path, continued: continuation.Continued, found: Sequence[Conversations]
+    connection: Any,
+    data_dir: str | Path,
+    continued: continuation.Continued,
+    made: Iterable[dict[str, Any]],
+    names: Mapping[str, Sequence[str]],
+    scratch: Path,
 ) -> tuple[dict[str, int], list[date], int]:
-    """Write the connection files; returns connections by source, days touched, and how many came too late for their day.
-
-    ``found`` is empty where the conversations are tables, which may be larger than memory.
-    """
+    """Write the connection files; returns connections by source, days touched, and how many came too late for their day."""
     expired = [store.day_number(each) for each in sorted(store.expired_days(data_dir))]
-    if found and not continued.taken:
-        made = rows.connection_rows(connection, found)
-        # A day whose other connections are gone cannot be counted anew.
-        late = rows.without_days(made, expired)
-        days = {store.date_of(each) for each in rows.touched_days(made, LONGEST_DAYS)}
-        counts: Counter[str] = Counter()
-        for number, source, table in rows.files_of(made, found[0].names):
-            folder = store.day_folder(data_dir, "connections", store.date_of(number))
-            counts[source] += store.write_table(table, folder / f"{source}.parquet", "connections")
-        return dict(counts), sorted(days), late
-    if found:
-        table = rows.as_table(rows.connection_rows(connection, found), {"class": list(CLASSES), **found[0].names})
-        connection.register("rows", table)
-        connection.execute("CREATE TABLE made AS SELECT * FROM rows")
-    else:
-        _join(connection)
+    again = continuation.sources(continued)
+    going_on = [number for number, name in enumerate(names["source"]) if name in again]
+    files = rows.Files(names, scratch)
+    touched: set[int] = set()
+    others: list[Any] = []
     late = 0
-    for number in expired:
-        late += connection.execute("SELECT count(*) FROM made WHERE day_number = ?", [number]).fetchone()[0]
-        connection.execute("DELETE FROM made WHERE day_number = ?", [number])
-    touched = connection.execute(f"SELECT DISTINCT {spans('start_us', 'end_us')} FROM made").fetchall()
-    again = continuation.rewrite(connection, data_dir, continued)
-    groups: dict[int, list[tuple[str, int]]] = {}
-    for number, source, count in connection.execute(
-        "SELECT day_number, source, count(*) FROM made GROUP BY ALL ORDER BY ALL"
-    ).fetchall():
-        groups.setdefault(number, []).append((source, count))
-    counts = Counter()
-    for number, sources in groups.items():
-        ordered = connection.sql(
-            f"SELECT * EXCLUDE (day_number) FROM made WHERE day_number = {int(number)} ORDER BY source, start_us, client_hi, client_lo,"
-            " server_hi, server_lo, protocol, server_port, client_port, exporter, end_us"
-        ).to_arrow_table()
-        folder = store.day_folder(data_dir, "connections", store.date_of(number))
-        offset = 0
-        for source, count in sources:
-            store.write_table(ordered.slice(offset, count), folder / f"{source}.parquet", "connections")
-            offset += count
-            counts[source] += count
-    return dict(counts), sorted({store.date_of(each) for each in {*(row[0] for row in touched), *again}}), late
-
-
-def _join(connection: Any) -> None:
-    """Make the table ``made``: rows of connection files of ``wholes``, ``parts`` and ``oriented``, as ``rows.connection_rows``."""
-    turned = 1 << signs.TURNED_ANSWERED
-    connection.execute(
-        f"""
-        CREATE TABLE made AS
-        SELECT p.start_us, p.end_us, p.day_number,
-            CASE WHEN a_is_client THEN a_hi ELSE b_hi END AS client_hi, CASE WHEN a_is_client THEN a_lo ELSE b_lo END AS client_lo,
-            CASE WHEN a_is_client THEN b_hi ELSE a_hi END AS server_hi, CASE WHEN a_is_client THEN b_lo ELSE a_lo END AS server_lo,
-            protocol,
-            CASE WHEN a_is_client THEN a_port ELSE b_port END AS client_port,
-            CASE WHEN a_is_client THEN b_port ELSE a_port END AS server_port,
-            CASE WHEN a_is_client THEN p.a_packets ELSE p.b_packets END AS packets_out,
-            CASE WHEN a_is_client THEN p.a_bytes ELSE p.b_bytes END AS bytes_out,
-            CASE WHEN a_is_client THEN p.b_packets ELSE p.a_packets END AS packets_in,
-            CASE WHEN a_is_client THEN p.b_bytes ELSE p.a_bytes END AS bytes_in,
-            CASE WHEN a_is_client THEN w.b_replies ELSE w.a_replies END AS answered,
-            method, confidence, class, exporter, sampling, source,
-            CASE WHEN a_is_client THEN signs ELSE {signs.swapped()} END
-                | CASE WHEN CASE WHEN a_is_client THEN w.a_replies ELSE w.b_replies END THEN {turned} ELSE 0 END AS signs,
-            CASE WHEN a_is_client THEN lag_us ELSE -lag_us END AS lag_us,
-            p.step_us
-        FROM parts p JOIN wholes w USING (number) JOIN oriented o USING (number)
-        """
-    )
+    for each in made:
+        if expired:
+            # A day whose other connections are gone cannot be counted anew.
+            out, each = rows.split(each, np.isin(each["day_number"], expired))
+            late += len(out["start_us"])
+        touched |= rows.touched_days(each, LONGEST_DAYS)
+        if going_on:
+            old, each = rows.split(each, np.isin(each["source"], going_on))
+            others.append(rows.as_table(old, {"class": list(CLASSES), **names}))
+        files.add(each)
+    if others:
+        connection.register("rows", pa.concat_tables(others).unify_dictionaries())
+        connection.execute("CREATE TABLE made AS SELECT * FROM rows")
+        connection.unregister("rows")
+        touched |= continuation.rewrite(connection, data_dir, continued)
+    counts: Counter[str] = Counter()
+    for number, source, tables in files.tables():
+        path = store.day_folder(data_dir, "connections", store.date_of(number)) / f"{source}.parquet"
+        counts[source] += store.write_tables(tables, path, "connections")
+    return dict(counts), sorted({store.date_of(each) for each in touched}), late
 
 
 def _sweep(folder: Path) -> None:

@@ -15,242 +15,299 @@ Conversations oriented by 5 or weaker keep a direction that the store already ha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import direct, grouping
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.address import range_of
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.degrees import count_degrees
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.degrees import Evidence, Marks, distinct
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.direct import NEVER, UNDECIDED, UNICAST
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.keys import EndKeys, Lookup
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.past import DIRECT, Past
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.ports import Hint, known_ports
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.shelf import Shelf
+
+np = guarded("numpy")
 
 CONFIDENCE = (1.0, 1.0, 0.98, 0.97, 0.96, 0.95, 0.9, 0.8, 0.8, 0.5)
-DIRECT = 2
 LISTENER_DAYS = 90
 MINIMUM_DEGREE = 3
 EPHEMERAL = 32768
 FTP_DATA = 20
-# RFC 5771, RFC 919, RFC 4291 section 2.7 as ranges of the address columns.
-GROUPS_V4 = range_of("224.0.0.0/4")
-GROUPS_V6 = range_of("ff00::/8")
-BROADCAST = range_of("255.255.255.255/32")
+UNRANKED = 99
+DAY_US = 86_400_000_000
+# Rows whose past directions are asked for at once (about 40 octets each).
+ASKED_AT_ONCE = 4_000_000
+# What the later passes read of each conversation.
+END = ("hi", "lo", "port")
 
 
-def prepare_evidence(connection: Any, hints: Sequence[Hint] = ()) -> None:
-    """Create the tables that orientation reads besides ``wholes``: the port list and hints, and what the store knows, still empty.
+@dataclass
+class Directions:
+    """Of each conversation of a batch: whether end a is the client, the number of the rule (int8), and the code of its class."""
 
-    The caller fills ``past_servers`` (hi, lo, port, protocol, clients, last_us) and ``past_directions`` (client, server, protocol,
-    server_port, method) from the rollup.
+    a_is_client: Any
+    method: Any
+    kind: Any
+
+    @property
+    def confidence(self) -> Any:
+        """Return how sure each direction is (float32)."""
+        return np.array(CONFIDENCE, dtype=np.float32)[self.method]
+
+
+class Orientation:
+    """Orients conversations that are given in batches; all that share two ends and protocol have to be in one batch.
+
+    A first pass (``add``) takes each batch; ``directions`` gives the answers in the same order, once all are in. ``expected`` says about
+    how many there will be. What later passes need stands in ``shelf``.
     """
-    connection.execute("CREATE TABLE known_ports (protocol SMALLINT, port INTEGER, known_rank INTEGER)")
-    rows = ", ".join(f"({each.protocol}, {each.port}, {each.rank})" for each in known_ports())
-    connection.execute(f"INSERT INTO known_ports VALUES {rows}")
-    connection.execute(
-        "CREATE TABLE hints (protocol SMALLINT, first INTEGER, last INTEGER,"
-        " first_hi BIGINT, first_lo BIGINT, last_hi BIGINT, last_lo BIGINT)"
-    )
-    for hint in hints:
-        (first_hi, first_lo), (last_hi, last_lo) = range_of(hint.network)
-        values = [hint.protocol, hint.first, hint.last, first_hi, first_lo, last_hi, last_lo]
-        connection.execute("INSERT INTO hints VALUES (?, ?, ?, ?, ?, ?, ?)", values)
-    connection.execute(
-        "CREATE TABLE past_servers (hi BIGINT, lo BIGINT, port INTEGER, protocol SMALLINT, proved BOOLEAN, clients BIGINT, last_us BIGINT)"
-    )
-    connection.execute(
-        "CREATE TABLE past_directions (client_hi BIGINT, client_lo BIGINT, server_hi BIGINT, server_lo BIGINT, protocol SMALLINT,"
-        " server_port INTEGER, method SMALLINT)"
-    )
 
+    def __init__(
+        self, hints: Sequence[Hint] = (), past: Past | None = None, shelf: Shelf | None = None, expected: int = 1 << 20
+    ) -> None:
+        self.hints, self.past = list(hints), past or Past()
+        self.shelf = Shelf() if shelf is None else shelf
+        self.keys = EndKeys()
+        self.marks = Marks(2 * expected)
+        self.made: list[Directions] = []
+        self.moment = 0
+        self.undecided = False
+        # Whether the degree of an end can matter to anyone.
+        self.asked = False
 
-def orient(connection: Any) -> None:
-    """Make the table ``oriented`` (number, a_is_client, method, confidence, class) from ``wholes`` and the evidence tables."""
-    _direct(connection)
-    count_degrees(connection)
-    _evidence(connection)
-    _decide(connection)
-    for table in ("direct", "endpoints", "peer_sides"):
-        connection.execute(f"DROP TABLE {table}")
+    def add(self, wholes: Mapping[str, Any], alone: bool = False) -> None:
+        """Take a batch of conversations: arrays as ``Conversations.wholes`` has them. ``alone`` says that no two of them have the same ends
+        and protocol."""
+        told = Directions(*direct.decided(wholes))
+        self.made.append(told)
+        if len(told.method):
+            self.moment = max(self.moment, int(wholes["end_us"].max()))
+        open_rows = told.method == UNDECIDED
+        a, b = (self._keys(wholes, end) for end in "ab")
+        ported = (wholes["protocol"] != 1) & (wholes["protocol"] != 58)
+        sockets = (told.kind == UNICAST) & ported & (wholes["a_port"] != wholes["b_port"])
+        if open_rows.any():
+            self.undecided = True
+            self.asked |= bool((open_rows & sockets).any())
+        sockets = self._each_once(a, b, sockets, alone)
+        self.marks.count(self.marks.of(np.concatenate((a[sockets], b[sockets]))))
+        proved = (told.method >= 0) & (told.method <= DIRECT) & (told.kind == UNICAST) & ported
+        kept = {"a_key": a, "b_key": b, "sockets": sockets, "proved": proved}
+        rows = np.flatnonzero(open_rows)
+        if len(rows):
+            kept |= {f"{end}_{name}": wholes[f"{end}_{name}"][rows] for end in "ab" for name in END}
+            kept |= {"open": rows, "protocol": wholes["protocol"][rows]}
+            kept |= dict(zip(("a_first", "earlier"), _spoke_first(wholes, a, b, rows), strict=True))
+            others = rows[~sockets[rows]]
+            if len(others):
+                self.marks.only(self.marks.of(np.concatenate((a[others], b[others]))))
+        self.shelf.append(kept)
 
+    def directions(self) -> Iterator[Directions]:
+        """Yield the directions of the batches, in order."""
+        if self.undecided:
+            evidence = self._evidence()
+            for number, told in enumerate(self.made):
+                self._decide(self.shelf[number], told, evidence)
+            if self.past.files:
+                self._remember()
+        yield from self.made
 
-def _group(side: str) -> str:
-    (v4_hi, v4_first), (_hi, v4_last) = GROUPS_V4
-    (v6_first, _lo), (v6_last, _low) = GROUPS_V6
-    return (
-        f"(({side}_hi = {v4_hi} AND {side}_lo BETWEEN {v4_first} AND {v4_last})"
-        f" OR {side}_hi BETWEEN {v6_first} AND {v6_last})"
-    )
+    def _keys(self, wholes: Mapping[str, Any], end: str, give: bool = True) -> Any:
+        columns = [wholes[f"{end}_{name}"] for name in END]
+        numbers = self.keys.addresses(columns[0], columns[1], give)
+        return self.keys.ends(numbers, [*columns, wholes["protocol"]], give)
 
+    @staticmethod
+    def _each_once(a: Any, b: Any, sockets: Any, alone: bool) -> Any:
+        """Return which rows are sockets, one of each pair: several exporters, and conversations one after another, have the same."""
+        rows = np.flatnonzero(sockets)
+        if alone or not len(rows):
+            return sockets
+        order, starts = grouping.groups((a[rows], b[rows]))
+        made = np.zeros(len(sockets), dtype=bool)
+        made[rows[order[starts]]] = True
+        return made
 
-def _everyone(side: str, other: str) -> str:
-    """Return the condition that a side is a broadcast address: all ones, told by the frame, or .255 that never speaks."""
-    hi, lo = BROADCAST[0]
-    lonely = f"{side}_hi = {hi} AND (({side}_lo & 255) = 255) AND {side}_packets = 0 AND protocol = 17"
-    return f"(({side}_hi = {hi} AND {side}_lo = {lo}) OR {other}_broadcasts OR ({lonely}))"
+    def _evidence(self) -> Evidence:
+        made = Evidence()
+        for number, told in enumerate(self.made):
+            kept = self.shelf[number]
+            rows = kept["proved"]
+            if rows.any():
+                made.prove(np.where(told.a_is_client[rows], kept["b_key"][rows], kept["a_key"][rows]))
+        for batch in self.past.servers():
+            keys = self._keys({f"a_{name}": batch[name] for name in END} | {"protocol": batch["protocol"]}, "a", False)
+            marks = self.marks.of(keys)
+            met = np.flatnonzero(self.marks.once[marks])
+            self.marks.always(marks[met])
+            made.count(keys[met], batch["clients"][met])
+            lasting = batch["proved"][met] & (batch["last_us"][met] > self.moment - LISTENER_DAYS * DAY_US)
+            made.prove(keys[met][lasting])
+        known = made.proved()
+        contradicted = np.zeros(len(known.keys[0]), dtype=bool)
+        for number, told in enumerate(self.made):
+            kept = self.shelf[number]
+            rows = kept["proved"]
+            if len(contradicted) and rows.any():
+                clients = np.where(told.a_is_client[rows], kept["a_key"][rows], kept["b_key"][rows])
+                found = known.find([clients])
+                contradicted[found[found >= 0]] = True
+            rows = kept["sockets"]
+            if self.asked:
+                ends = np.concatenate((kept["a_key"][rows], kept["b_key"][rows]))
+                made.count(ends[self.marks.twice[self.marks.of(ends)]])
+        made.contradict(contradicted)
+        made.settle()
+        return made
 
-
-def _direct(connection: Any) -> None:
-    """Table ``direct``: class, and client side and method by rules 0 to 2 where one of them speaks."""
-    # What the later rules ask for; every column more is written and read again.
-    ends = [f"{end}_{part}" for end in "ab" for part in ("hi", "lo", "port", "start", "place")]
-    kept = ", ".join(("number", "protocol", "class", "step_us", *ends))
-    connection.execute(
-        f"""
-        CREATE TABLE direct AS
-        WITH classed AS (
-            SELECT *,
-                CASE WHEN {_group("a")} OR {_group("b")} THEN 'multicast'
-                     WHEN {_everyone("a", "b")} OR {_everyone("b", "a")} THEN 'broadcast'
-                     WHEN protocol NOT IN (1, 6, 58) AND a_port = b_port THEN 'peer' ELSE 'unicast' END AS class,
-                NOT ({_group("a")} OR {_everyone("a", "b")}) AS a_sends
-            FROM wholes
+    def _decide(self, kept: Mapping[str, Any], told: Directions, evidence: Evidence) -> None:
+        rows = np.flatnonzero(told.method == UNDECIDED)
+        if not len(rows):
+            return
+        a_port, b_port, protocol = kept["a_port"], kept["b_port"], kept["protocol"]
+        (a_degree, a_proved), (b_degree, b_proved) = (evidence.of(kept[f"{end}_key"][rows]) for end in "ab")
+        a_rank, b_rank = _ranks(protocol, a_port, b_port)
+        a_hint, b_hint = (self._hinted(kept, end) for end in "ab")
+        a_high, b_high = a_port >= EPHEMERAL, b_port >= EPHEMERAL
+        a_many = (a_degree >= MINIMUM_DEGREE) & (a_degree >= 2 * b_degree)
+        b_many = (b_degree >= MINIMUM_DEGREE) & (b_degree >= 2 * a_degree)
+        ranked = a_rank != b_rank
+        # Active FTP: the server dials from this port (RFC 959 section 3.2), to many clients, so its degree would mislead.
+        ftp = (protocol == 6) & ((a_port == FTP_DATA) != (b_port == FTP_DATA)) & ~ranked
+        ftp &= np.maximum(a_port, b_port) >= 1024
+        earlier = kept["earlier"]
+        rules = (
+            (9, earlier != 0, earlier > 0),
+            (7, a_high != b_high, a_high),
+            (6, ranked, b_rank < a_rank),
+            (5, a_many | b_many, ~a_many),
+            (6, ftp, a_port == FTP_DATA),
+            (8, a_port == b_port, kept["a_first"]),
+            (4, a_hint != b_hint, b_hint),
+            (3, a_proved != b_proved, b_proved),
         )
-        SELECT {kept},
-            CASE WHEN class IN ('multicast', 'broadcast') THEN 1
-                 WHEN (a_opened + b_answers > 0) <> (b_opened + a_answers > 0) THEN 0
-                 WHEN protocol IN (1, 58) AND a_port <> b_port THEN 1
-                 WHEN a_pure <> b_pure THEN 1
-                 WHEN a_syn_ack <> b_syn_ack THEN 1
-                 WHEN protocol = 6 AND a_flags & 2 = 2 AND b_flags & 2 = 2 AND abs(a_start - b_start) > step_us THEN 2
-            END AS method,
-            CASE WHEN class IN ('multicast', 'broadcast') THEN a_sends
-                 WHEN (a_opened + b_answers > 0) <> (b_opened + a_answers > 0) THEN a_opened + b_answers > 0
-                 WHEN protocol IN (1, 58) AND a_port <> b_port THEN a_port = 0
-                 WHEN a_pure <> b_pure THEN a_pure
-                 WHEN a_syn_ack <> b_syn_ack THEN b_syn_ack
-                 WHEN protocol = 6 AND a_flags & 2 = 2 AND b_flags & 2 = 2 THEN a_start < b_start
-            END AS a_is_client
-        FROM classed
-        """
-    )
+        method = np.full(len(rows), 9, dtype=np.int8)
+        client = b_port < a_port
+        # The last one that speaks stands, so the strongest comes last.
+        for number, speaks, a_is_client in rules:
+            method[speaks] = number
+            client = np.where(speaks, a_is_client, client)
+        told.method[rows] = method
+        told.a_is_client[rows] = client
+
+    def _hinted(self, kept: Mapping[str, Any], end: str) -> Any:
+        made = np.zeros(len(kept["protocol"]), dtype=bool)
+        for hint in self.hints:
+            (first_hi, first_lo), (last_hi, last_lo) = range_of(hint.network)
+            hi, lo, port = (kept[f"{end}_{name}"] for name in END)
+            met = (kept["protocol"] == hint.protocol) & (port >= hint.first) & (port <= hint.last)
+            met &= (hi >= first_hi) & (hi <= last_hi)
+            if first_hi >= last_hi:
+                met &= (lo >= first_lo) & (lo <= last_lo)
+            made |= met
+        return made
+
+    def _remember(self) -> None:
+        """Keep the directions that the store has for those decided by rule 5 or weaker."""
+        waiting: list[tuple[int, Any, list[Any], list[Any]]] = []
+        count = 0
+        for number, told in enumerate(self.made):
+            rows = np.flatnonzero(told.method >= 5)
+            if len(rows):
+                same, other = self._pairs(self.shelf[number], told, rows)
+                waiting.append((number, rows, same, other))
+                count += len(rows)
+            if count >= ASKED_AT_ONCE:
+                self._turn(waiting)
+                waiting, count = [], 0
+        if waiting:
+            self._turn(waiting)
+
+    def _pairs(self, kept: Mapping[str, Any], told: Directions, rows: Any) -> tuple[list[Any], list[Any]]:
+        """Return (client, server) of rows as two keys, and the same with the ends changed."""
+        ends = [kept[f"{end}_key"][rows] for end in "ab"]
+        # Rows decided by rule 5 or weaker are among those that were open, in the same order.
+        places = np.searchsorted(kept["open"], rows)
+        columns = [[kept[f"{end}_{name}"][places] for name in END[:2]] for end in "ab"]
+        numbers = [self.keys.addresses(hi, lo) for hi, lo in columns]
+        forward = told.a_is_client[rows]
+        a_to_b, b_to_a = (numbers[0], ends[1]), (numbers[1], ends[0])
+        return (
+            [np.where(forward, one, other) for one, other in zip(a_to_b, b_to_a, strict=True)],
+            [np.where(forward, other, one) for one, other in zip(a_to_b, b_to_a, strict=True)],
+        )
+
+    def _turn(self, waiting: Sequence[tuple[int, Any, list[Any], list[Any]]]) -> None:
+        asked = [np.concatenate([pair[place] for each in waiting for pair in each[2:]]) for place in (0, 1)]
+        known = Lookup(distinct(asked))
+        methods = np.full(len(known.keys[0]), UNRANKED, dtype=np.int16)
+        for batch in self.past.directions():
+            server = {f"a_{name}": batch[f"server_{name}"] for name in END} | {"protocol": batch["protocol"]}
+            keys = [self.keys.addresses(batch["client_hi"], batch["client_lo"], False), self._keys(server, "a", False)]
+            rows = known.find(keys)
+            met = rows >= 0
+            np.minimum.at(methods, rows[met], batch["method"][met].astype(np.int16))
+        if (methods == UNRANKED).all():
+            return
+        for number, rows, same, other in waiting:
+            told = self.made[number]
+            one, turned = (methods[known.find(each)] for each in (same, other))
+            flips = (turned <= told.method[rows]) & (one >= turned)
+            told.a_is_client[rows] ^= flips
+            told.method[rows] = np.where(flips, turned, told.method[rows])
 
 
-def _evidence(connection: Any) -> None:
-    """Table ``endpoints``: per address, protocol and port whether it is proved a server, and how many peer sockets it has.
+def _spoke_first(wholes: Mapping[str, Any], a: Any, b: Any, rows: Any) -> tuple[Any, Any]:
+    """Return, for open rows, whether end a of their pair spoke first most often, and which of its ends began earlier (above 0: a).
 
-    Ports at both ends alike say nothing about degree: a master that polls many peers from the service's own port has the most.
+    Peers have no direction of their own; one is chosen for the pair, by who spoke first most often, so that it does not flip. For a guess
+    the same is asked of the two sockets: in whole captures who is seen first is hardly ever wrong (facts/flows.md section 5), and where
+    packets are missing it is as much chance as the ports are.
     """
-    connection.execute(
-        f"""
-        CREATE TABLE endpoints AS
-        WITH directed AS (SELECT * FROM direct WHERE method <= {DIRECT} AND class = 'unicast' AND protocol NOT IN (1, 58)),
-        last AS (SELECT coalesce(max(end_us), 0) AS moment FROM wholes),
-        proved AS (
-            SELECT CASE WHEN a_is_client THEN b_hi ELSE a_hi END AS hi, CASE WHEN a_is_client THEN b_lo ELSE a_lo END AS lo,
-                CASE WHEN a_is_client THEN b_port ELSE a_port END AS port, protocol FROM directed
-            UNION
-            SELECT hi, lo, port, protocol FROM past_servers, last WHERE proved AND last_us > moment - {LISTENER_DAYS} * 86400000000::BIGINT
-        ), contradicted AS (
-            SELECT DISTINCT CASE WHEN a_is_client THEN a_hi ELSE b_hi END AS hi, CASE WHEN a_is_client THEN a_lo ELSE b_lo END AS lo,
-                CASE WHEN a_is_client THEN a_port ELSE b_port END AS port, protocol FROM directed
-        ), degrees AS (
-            SELECT hi, lo, port, protocol, sum(peers)::BIGINT AS degree FROM (
-                SELECT hi, lo, port, protocol, peers FROM counted_degrees
-                UNION ALL
-                SELECT hi, lo, port, protocol, clients FROM past_servers
-            ) GROUP BY ALL
-        )
-        SELECT hi, lo, port, protocol, max(proved) AS proved, max(degree) AS degree FROM (
-            SELECT hi, lo, port, protocol, true AS proved, 0 AS degree FROM proved ANTI JOIN contradicted USING (hi, lo, port, protocol)
-            UNION ALL
-            SELECT hi, lo, port, protocol, false, degree FROM degrees
-        ) GROUP BY ALL
-        """
-    )
-    # Peers have no direction of their own; one is chosen for the pair, by who spoke first most often, so that it does not flip. For a
-    # guess the same is asked of the two sockets: in whole captures who is seen first is hardly ever wrong (facts/flows.md section 5),
-    # and where packets are missing it is as much chance as the ports are.
-    connection.execute(
-        f"""
-        CREATE TABLE peer_sides AS
-        SELECT a_hi, a_lo, b_hi, b_lo, a_port, b_port, protocol,
-            sum(CASE WHEN b_start IS NULL OR (a_start, a_place) < (b_start, b_place) THEN 1
-                     WHEN a_start IS NULL OR (b_start, b_place) < (a_start, a_place) THEN -1 ELSE 0 END) >= 0 AS a_first,
-            sum(CASE WHEN b_start - a_start > step_us THEN 1 WHEN a_start - b_start > step_us THEN -1
-                     ELSE 0 END) AS earlier
-        FROM direct WHERE method IS NULL AND (a_port >= {EPHEMERAL}) = (b_port >= {EPHEMERAL}) GROUP BY ALL
-        """
-    )
+    a_first, earlier = np.zeros(len(rows), dtype=bool), np.zeros(len(rows), dtype=np.int64)
+    alike = (wholes["a_port"][rows] >= EPHEMERAL) == (wholes["b_port"][rows] >= EPHEMERAL)
+    places = np.flatnonzero(alike)
+    if not len(places):
+        return a_first, earlier
+    some = rows[places]
+    names = ("a_start", "a_place", "b_start", "b_place", "step_us")
+    a_start, a_place, b_start, b_place, step = (wholes[name][some] for name in names)
+    before = (b_start == NEVER) | (a_start < b_start) | ((a_start == b_start) & (a_place < b_place))
+    after = (a_start == NEVER) | (b_start < a_start) | ((b_start == a_start) & (b_place < a_place))
+    first = np.where(before, 1, np.where(after, -1, 0))
+    both = (a_start != NEVER) & (b_start != NEVER)
+    lag = np.where(both, b_start - a_start, 0)
+    sooner = (lag > step).astype(np.int64) - (lag < -step)
+    order, starts = grouping.groups((a[some], b[some]))
+    sizes = np.diff(starts, append=len(order))
+    a_first[places[order]] = np.repeat(np.add.reduceat(first[order], starts) >= 0, sizes)
+    earlier[places[order]] = np.repeat(np.add.reduceat(sooner[order], starts), sizes)
+    return a_first, earlier
 
 
-def _decide(connection: Any) -> None:
-    # Active FTP: the server dials from this port (RFC 959 section 3.2), to many clients, so its degree would mislead.
-    ftp = (
-        f"protocol = 6 AND (a_port = {FTP_DATA}) <> (b_port = {FTP_DATA})"
-        f" AND greatest(a_port, b_port) >= 1024 AND coalesce(a_rank, 99) = coalesce(b_rank, 99)"
-    )
-    confidence = (
-        "CASE method " + " ".join(f"WHEN {number} THEN {value}" for number, value in enumerate(CONFIDENCE)) + " END"
-    )
-    # Without hints, which is usual, asking for them would be half of what this costs.
-    given = connection.execute("SELECT count(*) FROM hints").fetchall()[0][0]
-    hinted = {
-        end: f"""EXISTS (SELECT 1 FROM hints h WHERE h.protocol = d.protocol AND d.{end}_port BETWEEN h.first AND h.last
-                    AND d.{end}_hi BETWEEN h.first_hi AND h.last_hi
-                    AND (h.first_hi < h.last_hi OR d.{end}_lo BETWEEN h.first_lo AND h.last_lo))"""
-        if given
-        else "false"
-        for end in "ab"
-    }
-    connection.execute(
-        f"""
-        CREATE TABLE oriented AS
-        WITH known AS (
-            SELECT d.*, coalesce(ea.proved, false) AS a_proved, coalesce(eb.proved, false) AS b_proved,
-                coalesce(ea.degree, 0) AS a_degree, coalesce(eb.degree, 0) AS b_degree,
-                CASE WHEN ka.known_rank = 0 AND d.a_port >= {EPHEMERAL} AND kb.known_rank IS NOT NULL AND d.b_port < 1024 THEN kb.known_rank
-                    ELSE ka.known_rank END AS a_rank,
-                CASE WHEN kb.known_rank = 0 AND d.b_port >= {EPHEMERAL} AND ka.known_rank IS NOT NULL AND d.a_port < 1024 THEN ka.known_rank
-                    ELSE kb.known_rank END AS b_rank,
-                {hinted["a"]} AS a_hint, {hinted["b"]} AS b_hint,
-                p.a_first, coalesce(p.earlier, 0) AS earlier
-            FROM direct d
-            LEFT JOIN endpoints ea ON (ea.hi, ea.lo, ea.port, ea.protocol) = (d.a_hi, d.a_lo, d.a_port, d.protocol)
-            LEFT JOIN endpoints eb ON (eb.hi, eb.lo, eb.port, eb.protocol) = (d.b_hi, d.b_lo, d.b_port, d.protocol)
-            LEFT JOIN known_ports ka ON ka.protocol = d.protocol AND ka.port = d.a_port
-            LEFT JOIN known_ports kb ON kb.protocol = d.protocol AND kb.port = d.b_port
-            LEFT JOIN peer_sides p ON (p.a_hi, p.a_lo, p.b_hi, p.b_lo, p.a_port, p.b_port, p.protocol)
-                = (d.a_hi, d.a_lo, d.b_hi, d.b_lo, d.a_port, d.b_port, d.protocol)
-        ), ruled AS (
-            SELECT number, class, protocol, a_hi, a_lo, a_port, b_hi, b_lo, b_port,
-                CASE WHEN method IS NOT NULL THEN method
-                     WHEN a_proved <> b_proved THEN 3
-                     WHEN a_hint <> b_hint THEN 4
-                     WHEN a_port = b_port THEN 8
-                     WHEN {ftp} THEN 6
-                     WHEN (a_degree >= {MINIMUM_DEGREE} AND a_degree >= 2 * b_degree)
-                        OR (b_degree >= {MINIMUM_DEGREE} AND b_degree >= 2 * a_degree) THEN 5
-                     WHEN coalesce(a_rank, 99) <> coalesce(b_rank, 99) THEN 6
-                     WHEN (a_port >= {EPHEMERAL}) <> (b_port >= {EPHEMERAL}) THEN 7
-                     ELSE 9 END AS method,
-                CASE WHEN method IS NOT NULL THEN a_is_client
-                     WHEN a_proved <> b_proved THEN b_proved
-                     WHEN a_hint <> b_hint THEN b_hint
-                     WHEN a_port = b_port THEN a_first
-                     WHEN {ftp} THEN a_port = {FTP_DATA}
-                     WHEN a_degree >= {MINIMUM_DEGREE} AND a_degree >= 2 * b_degree THEN false
-                     WHEN b_degree >= {MINIMUM_DEGREE} AND b_degree >= 2 * a_degree THEN true
-                     WHEN coalesce(a_rank, 99) <> coalesce(b_rank, 99) THEN coalesce(b_rank, 99) < coalesce(a_rank, 99)
-                     WHEN (a_port >= {EPHEMERAL}) <> (b_port >= {EPHEMERAL}) THEN a_port >= {EPHEMERAL}
-                     WHEN earlier <> 0 THEN earlier > 0
-                     ELSE b_port < a_port END AS a_is_client
-            FROM known
-        ), remembered AS (
-            SELECT r.*, same.method AS same_method, other.method AS other_method
-            FROM ruled r
-            LEFT JOIN past_directions same ON r.method >= 5 AND
-                (same.client_hi, same.client_lo, same.server_hi, same.server_lo, same.protocol, same.server_port) =
-                (CASE WHEN a_is_client THEN a_hi ELSE b_hi END, CASE WHEN a_is_client THEN a_lo ELSE b_lo END,
-                 CASE WHEN a_is_client THEN b_hi ELSE a_hi END, CASE WHEN a_is_client THEN b_lo ELSE a_lo END,
-                 r.protocol, CASE WHEN a_is_client THEN b_port ELSE a_port END)
-            LEFT JOIN past_directions other ON r.method >= 5 AND
-                (other.client_hi, other.client_lo, other.server_hi, other.server_lo, other.protocol, other.server_port) =
-                (CASE WHEN a_is_client THEN b_hi ELSE a_hi END, CASE WHEN a_is_client THEN b_lo ELSE a_lo END,
-                 CASE WHEN a_is_client THEN a_hi ELSE b_hi END, CASE WHEN a_is_client THEN a_lo ELSE b_lo END,
-                 r.protocol, CASE WHEN a_is_client THEN a_port ELSE b_port END)
-        ), settled AS (
-            SELECT number, class,
-                CASE WHEN flips THEN NOT a_is_client ELSE a_is_client END AS a_is_client,
-                CASE WHEN flips THEN other_method ELSE method END AS method
-            FROM (SELECT *, coalesce(other_method <= method AND coalesce(same_method, 99) >= other_method, false) AS flips FROM remembered)
-        )
-        SELECT number, a_is_client, method, ({confidence})::FLOAT AS confidence, class FROM settled
-        """
-    )
+def _ranks(protocol: Any, a_port: Any, b_port: Any) -> tuple[Any, Any]:
+    """Return the ranks of both ports in the list, 99 where one is not in it."""
+    table, rows = _known()
+    row = rows[np.where((protocol >= 0) & (protocol < len(rows)), protocol, 0)]
+    a, b = (table[row, np.where((port >= 0) & (port < 1 << 16), port, 1 << 16)] for port in (a_port, b_port))
+    # A port of an OT service inside the ephemeral range against a well-known one of the list is a client's.
+    a_lent = (a == 0) & (a_port >= EPHEMERAL) & (b != UNRANKED) & (b_port < 1024)
+    b_lent = (b == 0) & (b_port >= EPHEMERAL) & (a != UNRANKED) & (a_port < 1024)
+    return np.where(a_lent, b, a), np.where(b_lent, a, b)
+
+
+@cache
+def _known() -> tuple[Any, Any]:
+    """Return (ranks by row and port, the row of each protocol; row 0 and port 65536 have none)."""
+    listed = known_ports()
+    protocols = sorted({each.protocol for each in listed})
+    rows = np.zeros(256, dtype=np.int64)
+    rows[protocols] = np.arange(1, len(protocols) + 1)
+    table = np.full((len(protocols) + 1, (1 << 16) + 1), UNRANKED, dtype=np.int8)
+    table[rows[[each.protocol for each in listed]], [each.port for each in listed]] = [each.rank for each in listed]
+    return table, rows

@@ -88,7 +88,10 @@ class Source(Protocol):
 
 
 def record_table(count: int, columns: dict[str, Any]) -> Any:
-    """Return an Arrow table of records from arrays or single values; DEFAULTS stand for what is not given."""
+    """Return an Arrow table of records from arrays or single values; DEFAULTS stand for what is not given.
+
+    A text that stands for all rows becomes a dictionary of one, which nobody need compare row by row.
+    """
     arrays = []
     schema = arrow_schema(RECORDS)
     for column in schema:
@@ -100,6 +103,9 @@ def record_table(count: int, columns: dict[str, Any]) -> Any:
             arrays.append(value.cast(column.type))
         elif isinstance(value, list):
             arrays.append(pa.array(value, type=column.type))
+        elif RECORDS[column.name] == "string":
+            one = pa.array([value], type=column.type)
+            arrays.append(pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, dtype=np.int32)), one))
         else:
             arrays.append(pa.repeat(pa.scalar(value, type=column.type), count))
-    return pa.Table.from_arrays(arrays, schema=schema)
+    return pa.Table.from_arrays(arrays, names=list(RECORDS))

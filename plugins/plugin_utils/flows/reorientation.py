@@ -15,18 +15,20 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import signs, store
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.ingest import remember
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.orientation import (
-    DIRECT,
-    orient,
-    prepare_evidence,
-)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.conversations import NEVER
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.ingest import past_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.orientation import Orientation
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.past import DIRECT
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.ports import hints_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.rollup import refresh_locked, spans
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.schema import CONNECTIONS, STITCHED
 
+pa = guarded("pyarrow")
+
 HINTED = 4
+ROWS_AT_ONCE = 1 << 20
 SWAPPED = {
     "client_hi": "server_hi",
     "client_lo": "server_lo",
@@ -45,12 +47,9 @@ def rebuild(data_dir: str | Path, hints: Sequence[Mapping[str, Any]] | None = No
             return 0, []
         with store.connect(store.flows_dir(data_dir) / ".tmp") as connection:
             _load(connection, [each for group in files.values() for each in group])
-            prepare_evidence(connection, operator_hints)
-            expired = [
-                store.day_folder(data_dir, "rollup", day) / "rollup.parquet" for day in store.expired_days(data_dir)
-            ]
-            remember(connection, sorted(path for path in expired if path.exists()))
-            orient(connection)
+            _orient(
+                connection, Orientation(operator_hints, past_of(connection, data_dir, store.expired_days(data_dir)))
+            )
             changes = _changes(connection)
             if not changes:
                 return 0, refresh_locked(data_dir)
@@ -89,23 +88,40 @@ def _load(connection: Any, files: Sequence[Path]) -> None:
         for place, end in enumerate(("client", "server"))
     }
     times = ", ".join(
-        f"CASE WHEN forward THEN {each[mine]} ELSE {each[theirs]} END AS {end}_{name}"
+        f"coalesce(CASE WHEN forward THEN {each[mine]} ELSE {each[theirs]} END, {NEVER}) AS {end}_{name}"
         for end, mine, theirs in (("a", "client", "server"), ("b", "server", "client"))
         for name, each in (("start", spoke), ("place", later))
     )
+    told = [1 << (signs.PAIRS["opened"] + place) for place in (0, 1)]
+    count = connection.execute("SELECT count(*) FROM stored").fetchall()[0][0]
+    # All of one pair of ends are in one part.
+    part = f"hash(a_hi, a_lo, a_port, b_hi, b_lo, b_port) % {count // ROWS_AT_ONCE + 1}"
     connection.execute(
         f"""
         CREATE TABLE wholes AS
-        SELECT number, exporter, protocol, {ends}, start_us, end_us,
-            coalesce(step_us, 1) AS step_us, 0 AS origin, 1 AS a_packets, 1 AS b_packets,
-            {times},
-            0 AS a_flags, 0 AS b_flags, false AS a_pure, false AS b_pure, false AS a_syn_ack, false AS b_syn_ack,
-            CASE WHEN method <= {DIRECT} AND forward THEN 1 ELSE 0 END AS a_opened, 0 AS a_answers,
-            CASE WHEN method <= {DIRECT} AND NOT forward THEN 1 ELSE 0 END AS b_opened, 0 AS b_answers,
-            false AS a_broadcasts, false AS b_broadcasts
-        FROM stored WHERE class IN ('unicast', 'peer')
+        SELECT *, ({part})::INTEGER AS part FROM (
+            SELECT number, protocol, {ends}, end_us, coalesce(step_us, 1) AS step_us, 1 AS a_packets, 1 AS b_packets, {times},
+                CASE WHEN method > {DIRECT} THEN 0 WHEN forward THEN {told[0]} ELSE {told[1]} END AS signs
+            FROM stored WHERE class IN ('unicast', 'peer')
+        ) ORDER BY part
         """
     )
+
+
+def _orient(connection: Any, orientation: Orientation) -> None:
+    """Make the table ``oriented`` (number, a_is_client, method, confidence) of ``wholes``."""
+    connection.execute("CREATE TABLE oriented (number BIGINT, a_is_client BOOLEAN, method TINYINT, confidence FLOAT)")
+    numbers = []
+    for part in range(connection.execute("SELECT coalesce(max(part), -1) FROM wholes").fetchall()[0][0] + 1):
+        rows = connection.sql(f"SELECT * EXCLUDE (part) FROM wholes WHERE part = {part}").to_arrow_table()
+        batch = {name: column.to_numpy() for name, column in zip(rows.column_names, rows.columns, strict=True)}
+        numbers.append(batch.pop("number"))
+        orientation.add(batch)
+    for number, told in zip(numbers, orientation.directions(), strict=True):
+        made = {"number": number, "a_is_client": told.a_is_client, "method": told.method, "confidence": told.confidence}
+        connection.register("made", pa.table(made))
+        connection.execute("INSERT INTO oriented SELECT * FROM made")
+        connection.unregister("made")
 
 
 def _changes(connection: Any) -> dict[str, int]:

@@ -1,21 +1,25 @@
 # Copyright: (c) 2026, Segwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Conversations and their directions to rows of connection files, as arrays: the short way of an import that fits into memory.
+"""Conversations and their directions to rows of connection files, as arrays, in the order in which they stand in them.
 
-``ingest.py`` does the same in SQL where records had to be stored, or where rows of earlier imports go into new ones.
+A file's rows are put in order stretch of time by stretch of time, so that no more than a stretch is in memory at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import grouping, signs
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import signs
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.conversations import Conversations
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.held import bounds_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.orientation import Directions
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.records import DAY_US
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.schema import CLASSES, CONNECTIONS, STITCHED
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.shelf import Parted, Shelf
 
 np = guarded("numpy")
 pa = guarded("pyarrow")
@@ -25,92 +29,156 @@ ORDER = (
     "start_us", "client_hi", "client_lo", "server_hi", "server_lo", "protocol", "server_port", "client_port", "exporter", "end_us",
 )  # fmt: skip
 TEXTS = ("class", "exporter", "source")
+COLUMNS = (*CONNECTIONS, *STITCHED)
+# Rows that are sorted at once, about, and into how many stretches of time a day may fall for it.
+ROWS_AT_ONCE = 1 << 20
+SLOTS = 4096
+OCTETS_IN_MEMORY = 400_000_000
+# What rows are made of, beside directions.
+WHOLES = ("protocol", "exporter", *(f"{end}_{name}" for end in "ab" for name in ("hi", "lo", "port", "replies")))
+PARTS = (
+    "start_us", "end_us", "day_number", "sampling", "source", "step_us", "signs", "lag_us",
+    *(f"{end}_{name}" for end in "ab" for name in ("packets", "bytes")),
+)  # fmt: skip
 
 
-def connection_rows(connection: Any, found: Sequence[Conversations]) -> dict[str, Any]:
-    """Return the columns of connection files and ``day_number`` as arrays, from conversations and the relation ``oriented``.
-
-    Texts are codes: of ``CLASSES``, and of ``names`` of the conversations.
-    """
-    code = " ".join(f"WHEN '{name}' THEN {number}" for number, name in enumerate(CLASSES))
-    told = connection.sql(
-        f"SELECT number, a_is_client, method, confidence, CASE class {code} END::TINYINT AS class FROM oriented"
-    )
-    given = {name: column.to_numpy() for name, column in zip(told.columns, told.to_arrow_table().columns, strict=True)}
-    number = given.pop("number")
-    if len(number) and (np.diff(number) != 1).any():
-        order = np.empty(len(number), dtype=np.int64)
-        order[number] = np.arange(len(number))
-        given = {name: values[order] for name, values in given.items()}
-    made: dict[str, list[Any]] = {name: [] for name in (*CONNECTIONS, *STITCHED, "day_number")}
-    first = 0
-    for each in found:
-        count = len(each.wholes["start_us"])
-        rows = _rows(each, {name: values[first : first + count] for name, values in given.items()})
-        for name, column in made.items():
-            column.append(rows[name])
-        first += count
-    return {name: np.concatenate(columns) for name, columns in made.items()}
-
-
-def _rows(found: Conversations, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the rows of the parts of one piece."""
-    whole_of, wholes, parts = found.whole_of, found.wholes, found.parts
-    one_each = len(whole_of) == len(wholes["start_us"])
-
-    def of_whole(values: Any) -> Any:
-        return values if one_each else values[whole_of]
-
-    a_is_client = of_whole(given["a_is_client"])
-    made = {name: parts[name] for name in ("start_us", "end_us", "day_number", "sampling", "source", "step_us")}
-    made |= {name: of_whole(given[name]) for name in ("method", "confidence", "class")}
-    made |= {name: of_whole(wholes[name]) for name in ("protocol", "exporter")}
-    for name in ("hi", "lo", "port"):
-        a, b = of_whole(wholes[f"a_{name}"]), of_whole(wholes[f"b_{name}"])
-        made[f"client_{name}"], made[f"server_{name}"] = np.where(a_is_client, a, b), np.where(a_is_client, b, a)
-    for name in ("packets", "bytes"):
-        made[f"{name}_out"] = np.where(a_is_client, parts[f"a_{name}"], parts[f"b_{name}"])
-        made[f"{name}_in"] = np.where(a_is_client, parts[f"b_{name}"], parts[f"a_{name}"])
-    replies = [of_whole(wholes[f"{end}_replies"]) for end in "ab"]
-    made["answered"] = np.where(a_is_client, replies[1], replies[0])
-    turned = np.where(a_is_client, replies[0], replies[1]).astype(np.int32) << signs.TURNED_ANSWERED
-    made["signs"] = np.where(a_is_client, parts["signs"], signs.turned(parts["signs"])) | turned
-    made["lag_us"] = np.where(a_is_client, parts["lag_us"], -parts["lag_us"])
+def put_away(found: Conversations) -> dict[str, Any]:
+    """Return what rows are made of as one batch of arrays."""
+    made = {f"w_{name}": found.wholes[name] for name in WHOLES} | {f"p_{name}": found.parts[name] for name in PARTS}
+    if len(found.whole_of) != len(found.wholes["start_us"]):
+        made["whole_of"] = found.whole_of
     return made
 
 
-def without_days(rows: dict[str, Any], days: Sequence[int]) -> int:
-    """Take the rows of days (since 1970) out of ``rows`` and return how many they were."""
-    out = np.isin(rows["day_number"], days) if days else np.zeros(0, dtype=bool)
-    if out.any():
-        for name, values in rows.items():
-            rows[name] = values[~out]
-    return int(out.sum())
+def connection_rows(kept: Mapping[str, Any], told: Directions) -> dict[str, Any]:
+    """Return the columns of connection files and ``day_number`` as arrays, from a batch that was put away and its directions.
+
+    Texts are codes: of ``CLASSES``, and of the ``names`` of the conversations.
+    """
+    whole_of = kept.get("whole_of")
+
+    def of_whole(values: Any) -> Any:
+        return values if whole_of is None else values[whole_of]
+
+    a_is_client = of_whole(told.a_is_client)
+    made = {name: kept[f"p_{name}"] for name in ("start_us", "end_us", "day_number", "sampling", "source", "step_us")}
+    made |= {"method": of_whole(told.method), "class": of_whole(told.kind), "confidence": of_whole(told.confidence)}
+    made |= {name: of_whole(kept[f"w_{name}"]) for name in ("protocol", "exporter")}
+    for name in ("hi", "lo", "port"):
+        a, b = of_whole(kept[f"w_a_{name}"]), of_whole(kept[f"w_b_{name}"])
+        made[f"client_{name}"], made[f"server_{name}"] = np.where(a_is_client, a, b), np.where(a_is_client, b, a)
+    for name in ("packets", "bytes"):
+        a, b = kept[f"p_a_{name}"], kept[f"p_b_{name}"]
+        made[f"{name}_out"], made[f"{name}_in"] = np.where(a_is_client, a, b), np.where(a_is_client, b, a)
+    replies = [of_whole(kept[f"w_{end}_replies"]) for end in "ab"]
+    made["answered"] = np.where(a_is_client, replies[1], replies[0])
+    turned = np.where(a_is_client, replies[0], replies[1]).astype(np.int32) << signs.TURNED_ANSWERED
+    told_signs = kept["p_signs"]
+    made["signs"] = np.where(a_is_client, told_signs, signs.turned(told_signs)) | turned
+    made["lag_us"] = np.where(a_is_client, kept["p_lag_us"], -kept["p_lag_us"])
+    return made
 
 
-def touched_days(rows: Mapping[str, Any], longest: int) -> list[int]:
+def split(rows: dict[str, Any], picked: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return (rows of a mask, the others)."""
+    if not picked.any():
+        return {name: values[:0] for name, values in rows.items()}, rows
+    return (
+        {name: values[picked] for name, values in rows.items()},
+        {name: values[~picked] for name, values in rows.items()},
+    )
+
+
+def touched_days(rows: Mapping[str, Any], longest: int) -> set[int]:
     """Return the days (since 1970) that rows lie in, of each no more than ``longest`` after its first."""
     first = np.floor_divide(rows["start_us"], DAY_US)
     last = np.minimum(np.floor_divide(rows["end_us"], DAY_US), first + longest)
     days = set(np.unique(first).tolist())
-    for row in np.flatnonzero(last > first).tolist():
-        days.update(range(int(first[row]), int(last[row]) + 1))
-    return sorted(days)
+    over = last > first
+    if over.any():
+        for begin, end in set(zip(first[over].tolist(), last[over].tolist(), strict=True)):
+            days.update(range(begin, end + 1))
+    return days
 
 
-def files_of(rows: dict[str, Any], names: Mapping[str, Sequence[str]]) -> Iterator[tuple[int, str, Any]]:
-    """Yield (day number, source, Arrow table in order) for each file that the rows make."""
-    order = _order(rows)
-    texts = {"class": list(CLASSES), **names}
-    day, source = (rows[name][order] for name in ("day_number", "source"))
-    table = as_table(
-        {name: values if _one(values) else values[order] for name, values in rows.items() if name != "day_number"},
-        texts,
-    )
-    ends = np.flatnonzero((day[1:] != day[:-1]) | (source[1:] != source[:-1])) + 1
-    for first, last in zip([0, *ends.tolist()], [*ends.tolist(), len(order)], strict=True):
-        if last > first:
-            yield int(day[first]), texts["source"][int(source[first])], table.slice(first, last - first)
+class Files:
+    """Rows of connection files on their way to them: sorted into files by day and source, and within them by time.
+
+    ``names`` has the texts of codes. Rows beyond what is held in memory wait in a file in ``folder``.
+    """
+
+    def __init__(self, names: Mapping[str, Sequence[str]], folder: Path | None = None) -> None:
+        self.texts = {"class": list(CLASSES), **names}
+        self.shelf = Shelf(folder, OCTETS_IN_MEMORY)
+        # By day and source: how many rows begin in each slot of the day.
+        self.slots: dict[tuple[int, int], Any] = {}
+        self.count = 0
+
+    def add(self, rows: Mapping[str, Any]) -> None:
+        """Add rows as ``connection_rows`` gives them."""
+        count = len(rows["start_us"])
+        if not count:
+            return
+        self.count += count
+        batch = {name: values if name == "start_us" else _narrowed(values) for name, values in rows.items()}
+        file, keys = _file_of(rows)
+        slot = (rows["start_us"] - rows["day_number"] * DAY_US) * SLOTS // DAY_US
+        for number, key in enumerate(keys):
+            mine = slot if len(keys) == 1 else slot[file == number]
+            sizes = np.bincount(mine, minlength=SLOTS)
+            self.slots[key] = self.slots[key] + sizes if key in self.slots else sizes
+        self.shelf.append(batch)
+
+    def tables(self) -> Iterator[tuple[int, str, Iterator[Any]]]:
+        """Yield (day number, source, Arrow tables in order) for each file; its tables have to be read before the next one."""
+        listed = sorted(self.slots)
+        stretches: list[tuple[tuple[int, int], int, int]] = []
+        for key in listed:
+            stretches += [(key, first, last) for first, last in bounds_of(self.slots[key], ROWS_AT_ONCE)]
+        parted = self._parted(stretches)
+        place = 0
+        for key in listed:
+            mine = [number for number in range(place, len(stretches)) if stretches[number][0] == key]
+            place += len(mine)
+            yield key[0], self.texts["source"][key[1]], self._tables(parted, mine)
+
+    def _parted(self, stretches: Sequence[tuple[tuple[int, int], int, int]]) -> Parted:
+        """Return the rows by stretch."""
+        parted = Parted(len(stretches), Shelf(self.shelf.folder, OCTETS_IN_MEMORY))
+        places: dict[tuple[int, int], tuple[int, Any]] = {}
+        for number, (key, first, _last) in enumerate(stretches):
+            begun, firsts = places.setdefault(key, (number, []))
+            firsts.append(first)
+        for number in range(len(self.shelf)):
+            batch = self.shelf.take(number)
+            count = len(batch["start_us"])
+            if len(stretches) == 1:
+                parted.add(batch, np.zeros(count, dtype=np.int64), count)
+                continue
+            whole = {name: np.broadcast_to(batch[name], count) for name in ("day_number", "source", "start_us")}
+            file, keys = _file_of(whole)
+            slot = (whole["start_us"] - whole["day_number"] * DAY_US) * SLOTS // DAY_US
+            part = np.empty(count, dtype=np.int64)
+            for own, key in enumerate(keys):
+                begun, firsts = places[key]
+                mine = file == own if len(keys) > 1 else slice(None)
+                part[mine] = begun + np.searchsorted(firsts, slot[mine], side="right") - 1
+            parted.add(batch, part, count)
+        return parted
+
+    def _tables(self, parted: Parted, stretches: Iterable[int]) -> Iterator[Any]:
+        for number in stretches:
+            rows = parted.rows(number, number + 1)
+            if rows is None:
+                continue
+            count = rows.pop("count")
+            order = order_of(rows, count)
+            picked = {
+                name: np.broadcast_to(values, count) if len(values) != count else values[order]
+                for name, values in rows.items()
+                if name != "day_number"
+            }
+            yield as_table(picked, self.texts)
 
 
 def as_table(rows: Mapping[str, Any], texts: Mapping[str, Sequence[str]]) -> Any:
@@ -128,30 +196,35 @@ def as_table(rows: Mapping[str, Any], texts: Mapping[str, Sequence[str]]) -> Any
     return pa.table(columns)
 
 
-def _one(values: Any) -> bool:
-    return len(values) > 0 and bool((values == values[0]).all())
-
-
-def _order(rows: dict[str, Any]) -> Any:
-    """Return the order of rows: by day and source, then as ``ORDER`` says."""
-    start = rows["start_us"]
-    count = len(start)
-    if not count:
-        return np.arange(0)
-    low = start.min()
-    order = grouping.sorted_order((start - low).astype(np.uint64), int(start.max() - low).bit_length())
-    day = rows["day_number"] - rows["day_number"].min()
-    sources = int(rows["source"].max()) + 1
-    file = day * sources + rows["source"]
-    if not _one(file):
-        _files, file = np.unique(file, return_inverse=True)
-        order = order[grouping.sorted_order(file[order].astype(np.uint64), int(file.max()).bit_length())]
-    begins, filed = start[order], file[order]
+def order_of(rows: Mapping[str, Any], count: int) -> Any:
+    """Return the order of the rows of one file: as ``ORDER`` says."""
+    start = np.broadcast_to(rows["start_us"], count)
+    # Stretches that are in order already, as conversations come from stitching, are what this sort is good at.
+    order = np.argsort(start, kind="stable")
+    begins = start[order]
     tied = np.zeros(count, dtype=bool)
-    tied[1:] = (begins[1:] == begins[:-1]) & (filed[1:] == filed[:-1])
+    tied[1:] = begins[1:] == begins[:-1]
     tied[:-1] |= tied[1:]
     if tied.any():
         some = order[tied]
-        keys = [rows[name][some] for name in reversed(ORDER)]
-        order[tied] = some[np.lexsort((*keys, filed[tied]))]
+        keys = [np.broadcast_to(rows[name], count)[some] for name in reversed(ORDER)]
+        order[tied] = some[np.lexsort(keys)]
     return order
+
+
+def _file_of(rows: Mapping[str, Any]) -> tuple[Any, list[tuple[int, int]]]:
+    """Return (number of each row's file, (day, source) of each number)."""
+    day, source = rows["day_number"], rows["source"]
+    if (day == day[0]).all() and (source == source[0]).all():
+        return None, [(int(day[0]), int(source[0]))]
+    days, day = np.unique(day, return_inverse=True)
+    sources, source = np.unique(source, return_inverse=True)
+    made, file = np.unique(day * len(sources) + source, return_inverse=True)
+    return file, [(int(days[each // len(sources)]), int(sources[each % len(sources)])) for each in made.tolist()]
+
+
+def _narrowed(values: Any) -> Any:
+    """Return a column as one value where it has no other."""
+    if len(values) > 1 and values[0] == values[-1] and (values == values[0]).all():
+        return values[:1]
+    return values

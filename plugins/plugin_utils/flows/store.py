@@ -12,7 +12,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -239,23 +239,16 @@ def write_parquet(connection: Any, query: str, path: Path, kind: str) -> int:
 
 def write_table(rows: Any, path: Path, kind: str) -> int:
     """Write an Arrow table of connections or rollup rows as Parquet (zstd level 1) atomically; returns the number of rows."""
+    return write_tables([rows], path, kind)
+
+
+def write_tables(tables: Iterable[Any], path: Path, kind: str) -> int:
+    """As ``write_table`` for tables one after another."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    columns = COLUMNS[kind]
-    if kind == "connections":
-        columns = {**columns, **STITCHED}
-        for name in STITCHED:
-            if name not in rows.column_names:
-                rows = rows.append_column(name, pa.nulls(rows.num_rows))
+    columns = {**COLUMNS[kind], **STITCHED} if kind == "connections" else COLUMNS[kind]
     schema = arrow_schema(columns, kind)
-    # Texts may come as dictionaries; in the file they are texts all the same.
-    fields = [
-        each.with_type(rows.schema.field(each.name).type)
-        if pa.types.is_dictionary(rows.schema.field(each.name).type)
-        else each
-        for each in schema
-    ]
-    table = rows.select(schema.names).cast(pa.schema(fields))
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    writer, count = None, 0
     try:
         options: dict[str, Any] = {
             "compression": "zstd",
@@ -264,15 +257,35 @@ def write_table(rows: Any, path: Path, kind: str) -> int:
             "column_encoding": {name: "DELTA_BINARY_PACKED" for name in columns if name in DELTAS},
             "store_schema": False,
         }
-        with parquet.ParquetWriter(temporary, table.schema, **options) as writer:
+        for rows in tables:
+            table = _fitting(rows, schema, kind)
+            count += table.num_rows
+            writer = writer or parquet.ParquetWriter(temporary, table.schema, **options)
             writer.write_table(table, row_group_size=1 << 19)
-            writer.add_key_value_metadata({key.decode(): value.decode() for key, value in schema.metadata.items()})
+        writer = writer or parquet.ParquetWriter(temporary, schema, **options)
+        writer.add_key_value_metadata({key.decode(): value.decode() for key, value in schema.metadata.items()})
+        writer.close()
         with open(temporary, "rb") as stream:
             os.fsync(stream.fileno())
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-    return table.num_rows
+    return count
+
+
+def _fitting(rows: Any, schema: Any, kind: str) -> Any:
+    """Return rows with the columns of a schema; texts may come as dictionaries, and are texts in the file all the same."""
+    if kind == "connections":
+        for name in STITCHED:
+            if name not in rows.column_names:
+                rows = rows.append_column(name, pa.nulls(rows.num_rows))
+    fields = [
+        each.with_type(rows.schema.field(each.name).type)
+        if pa.types.is_dictionary(rows.schema.field(each.name).type)
+        else each
+        for each in schema
+    ]
+    return rows.select(schema.names).cast(pa.schema(fields))
 
 
 def day_number(day: date) -> int:

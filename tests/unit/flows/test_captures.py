@@ -17,12 +17,11 @@ import pyarrow as pa
 import pytest
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import address, store
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.orientation import orient, prepare_evidence
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import address
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.capture import Capture
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.frames import Decoder
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.pcap import PacketCapture
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.stitching import create_records, stitch
+from tests.unit.flows.oriented import oriented_rows
 
 pytestmark = pytest.mark.corpora
 # The quick run looks at every so-manieth capture.
@@ -121,28 +120,21 @@ def test_packets_tuples_and_flags_are_those_of_tshark(corpora: Path, full: bool)
 
 def wholes(path: Path, blind: bool) -> list[dict[str, Any]]:
     """Return oriented conversations of a capture; ``blind``: without any flag and with millisecond times, as a poor exporter has them."""
-    with store.connect() as connection:
-        create_records(connection)
-        for table in PacketCapture(path, "tap", "0" * 16).tables():
-            if blind:
-                for name in ("pure_syn", "syn_ack"):
-                    table = table.set_column(
-                        table.schema.get_field_index(name), name, pa.array([False] * table.num_rows)
-                    )
-                table = table.set_column(
-                    table.schema.get_field_index("flags"), "flags", pa.array([0] * table.num_rows, type=pa.int16())
-                )
-                table = table.set_column(
-                    table.schema.get_field_index("step_us"),
-                    "step_us",
-                    pa.array([1000] * table.num_rows, type=pa.int64()),
-                )
-            connection.register("batch", table)
-            connection.execute("INSERT INTO records SELECT * FROM batch")
-        stitch(connection)
-        prepare_evidence(connection)
-        orient(connection)
-        return connection.sql("SELECT * FROM wholes JOIN oriented USING (number)").to_arrow_table().to_pylist()
+    tables = []
+    for table in PacketCapture(path, "tap", "0" * 16).tables():
+        if blind:
+            for name in ("pure_syn", "syn_ack"):
+                table = table.set_column(table.schema.get_field_index(name), name, pa.array([False] * table.num_rows))
+            table = table.set_column(
+                table.schema.get_field_index("flags"), "flags", pa.array([0] * table.num_rows, type=pa.int16())
+            )
+            table = table.set_column(
+                table.schema.get_field_index("step_us"),
+                "step_us",
+                pa.array([1000] * table.num_rows, type=pa.int64()),
+            )
+        tables.append(table)
+    return oriented_rows(tables)
 
 
 def test_tcp_conversations_are_those_of_tshark(corpora: Path, full: bool) -> None:

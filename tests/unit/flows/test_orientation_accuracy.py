@@ -10,6 +10,7 @@ import pytest
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import address
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.records import record_table
 from tests.corpora import orientation
+from tests.unit.flows.oriented import oriented_rows
 
 # Percent right of TCP, as stated in facts/flows.md section 5: OT and IT at least so. IoT: the 100.0 there are of 8,350 connections, of
 # which the captures kept hold 473; one wrong (two high ports, one conversation, the same millisecond) is 99.8, two of 62 sampled are 96.8.
@@ -40,7 +41,7 @@ def test_the_server_of_active_ftp_dials_from_port_20_to_many_clients() -> None:
                 "protocol": 6, "source_port": 20, "target_port": 40000 + i, "packets": 1, "bytes": 1, "exporter": "e", "source": "0" * 16,
             })  # fmt: skip
 
-    rows = orientation.oriented(tables())
+    rows = oriented_rows(tables())
     assert len(rows) == 6
     for row in rows:
         server_is_a = row["a_lo"] == address.columns_of("10.0.0.1")[1]

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import grouping, held, store
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import grouping, held
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.address import V4_HI, V4_LO
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.schema import RECORDS, arrow_schema
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.stitching import Silences, stitch
+from tests.unit.flows.oriented import part_rows, whole_rows
 
 DAY_US = 86_400_000_000
 SILENCES = Silences(packets_tcp=20, packets_other=5, exporter_active=8, exporter_inactive=1)
@@ -116,35 +118,40 @@ def spoken(rows: list[dict[str, Any]]) -> tuple[Any, ...]:
     return tuple(made)
 
 
-def by_stitching(connection: Any) -> Counter[tuple[Any, ...]]:
-    """Return the relations in the same form."""
-    parts: dict[int, list[dict[str, Any]]] = {}
-    for part in connection.sql("SELECT * FROM parts").to_arrow_table().to_pylist():
-        parts.setdefault(part["number"], []).append(part)
+def by_stitching(records: held.HeldRecords) -> Counter[tuple[Any, ...]]:
+    """Return the conversations in the same form."""
     made: Counter[tuple[Any, ...]] = Counter()
     numbers = ("start_us", "end_us", "step_us", "a_packets", "a_bytes", "b_packets", "b_bytes")
-    for row in connection.sql("SELECT * FROM wholes").to_arrow_table().to_pylist():
-        key = tuple(row[name] for name in ("exporter", "protocol", "a_hi", "a_lo", "a_port", "b_hi", "b_lo", "b_port"))
-        told: list[Any] = []
-        for end in "ab":
-            told += [row[f"{end}_{name}"] for name in ("start", "place", "flags", "pure", "syn_ack", "broadcasts")]
-            told += [row[f"{end}_{name}"] > 0 for name in ("opened", "answers")]
-        own = sorted(parts[row["number"]], key=lambda part: part["day_number"])
-        days = tuple((p["day_number"], *(p[name] for name in numbers), p["sampling"], p["source"]) for p in own)
-        made[(key, *(row[name] for name in numbers), *told, days)] += 1
+    for found in stitch(records, SILENCES):
+        parts: dict[int, list[dict[str, Any]]] = {}
+        for part in part_rows(found):
+            parts.setdefault(part["number"], []).append(part)
+        for number, row in enumerate(whole_rows(found)):
+            key = tuple(
+                row[name] for name in ("exporter", "protocol", "a_hi", "a_lo", "a_port", "b_hi", "b_lo", "b_port")
+            )
+            told: list[Any] = []
+            for end in "ab":
+                told += [row[f"{end}_{name}"] for name in ("start", "place", "flags", "pure", "syn_ack", "broadcasts")]
+                told += [row[f"{end}_{name}"] for name in ("opened", "answers")]
+            own = sorted(parts[number], key=lambda part: part["day_number"])
+            days = tuple((p["day_number"], *(p[name] for name in numbers), p["sampling"], p["source"]) for p in own)
+            made[(key, *(row[name] for name in numbers), *told, days)] += 1
     return made
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_conversations_are_those_that_reading_record_by_record_gives(seed: int) -> None:
+def test_conversations_are_those_that_reading_record_by_record_gives(
+    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(held, "ROWS_AT_ONCE", 100)
+    monkeypatch.setattr(held, "PIECE", 150)
     rows = made_records(seed)
-    with store.connect() as connection:
-        records = held.HeldRecords(connection, limit=0 if seed % 2 else 150)
-        for start in range(0, len(rows), 60):
-            records.add(pa.Table.from_pylist(rows[start : start + 60], schema=arrow_schema(RECORDS)))
-        assert records.stored == (seed % 2 == 0)
-        stitch(connection, SILENCES, records)
-        found = by_stitching(connection)
+    records = held.HeldRecords(None if seed % 2 else tmp_path, limit=10_000)
+    for start in range(0, len(rows), 60):
+        records.add(pa.Table.from_pylist(rows[start : start + 60], schema=arrow_schema(RECORDS)))
+    found = by_stitching(records)
+    assert records.shelf.stored == (seed % 2 == 0)
     expected = by_hand(rows)
     assert found == expected
     assert sum(expected.values()) > 40
@@ -156,7 +163,10 @@ def test_pieces_hold_whole_tuples_and_every_record(monkeypatch: pytest.MonkeyPat
     tables = [pa.Table.from_pylist(rows[start : start + 300], schema=arrow_schema(RECORDS)) for start in (0, 300, 600)]
     places: dict[tuple[Any, ...], set[int]] = {}
     packets = 0
-    for number, piece in enumerate(held.pieces(tables)):
+    records = held.HeldRecords()
+    for table in tables:
+        records.add(table)
+    for number, piece in enumerate(records.pieces()):
         whole = {name: np.broadcast_to(piece[name], piece["count"]).tolist() for name in RECORDS if name != "event"}
         packets += sum(whole["packets"])
         for row in range(piece["count"]):
