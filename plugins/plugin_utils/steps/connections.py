@@ -62,6 +62,9 @@ def _spec(name: str, platform: str, variables: Mapping[str, Any]) -> dict[str, A
         spec["client_certificate"] = str(variables.get("microseg_ise_client_certificate") or "")
         spec["client_key"] = str(variables.get("microseg_ise_client_key") or "")
         spec["proxy"] = str(variables.get("microseg_ise_proxy") or "")
+        spec["adopt_names"] = _listed(variables.get("microseg_ise_adopt"))
+        spec["cascade"] = _listed(variables.get("microseg_ise_cascade"))
+        spec["assignment_pause"] = variables.get("microseg_ise_assignment_pause")
     return spec
 
 

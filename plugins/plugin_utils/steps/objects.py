@@ -9,6 +9,7 @@ For those who want one list or one cell kept right and nothing else; the loop go
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.action import failure
@@ -27,35 +28,17 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_con
     typed_lines,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise import IseTarget
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_kinds import OWNERSHIP
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_objects import (
     KINDS,
-    body_findings,
-    canonical_desired,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.registry import make_target
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
-
-FIELDS: Mapping[str, tuple[str, ...]] = {
-    "sgt": ("value",),
-    "sgacl": ("ip_version", "content"),
-    "downloadable_acl": ("dacl_type", "content"),
-    "authorization_profile": ("dacl_name",),
-    "egress_matrix_cell": ("source", "destination", "status", "sgacls", "default_rule"),
-}
-DEFAULTS: Mapping[str, Any] = {
-    "ip_version": "IPV4",
-    "dacl_type": "IPV4",
-    "status": "MONITOR",
-    "sgacls": [],
-    "default_rule": "NONE",
-}
 
 
 def run_ise_info(values: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
     """Return the objects of an ISE in canonical form, by kind."""
     kinds = [kind for kind in KINDS if kind in (values.get("kinds") or KINDS)]
-    target = _ise(values, variables)
+    target = ise_target(values, variables)
     try:
         snapshot = target.gathered(kinds)
         requests = target.client.requests
@@ -70,29 +53,6 @@ def run_ise_info(values: Mapping[str, Any], variables: Mapping[str, Any]) -> dic
     return {"changed": False, "objects": objects, "counts": counts, "sha256": snapshot.sha256, "requests": requests}
 
 
-def run_ise_policy(values: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
-    """Bring the objects to what is given (``merged``), or return them as they would be sent (``rendered``) or stand now (``gathered``)."""
-    desired = [ise_object(item) for item in values.get("objects") or ()]
-    if values["state"] == "rendered":
-        faults = [fault for item in desired for fault in body_findings(item)]
-        if faults:
-            raise FindingError(*faults)
-        return {
-            "changed": False,
-            "rendered": [{"kind": item.kind, "name": item.name, **canonical_desired(item)} for item in desired],
-        }
-    target = _ise(values, variables)
-    try:
-        if values["state"] == "gathered":
-            return {
-                "changed": False,
-                "gathered": _view(public_objects(target.read_objects([(item.kind, item.name) for item in desired]))),
-            }
-        return _merge(target, desired, values, push=bool(values.get("push", True)))
-    finally:
-        target.close()
-
-
 def run_device_policy(values: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
     """Bring one list of a switch or firewall to what is given, or return what would be written or stands there."""
     spec = _spec(values, variables)
@@ -104,34 +64,10 @@ def run_device_policy(values: Mapping[str, Any], variables: Mapping[str, Any]) -
     target = make_target(spec)
     try:
         if values["state"] == "gathered":
-            return {"changed": False, "gathered": _view(public_objects(target.snapshot(desired)))}
-        return _merge(target, desired, values, push=False)
+            return {"changed": False, "gathered": object_views(public_objects(target.snapshot(desired)))}
+        return _merge(target, desired, values)
     finally:
         target.close()
-
-
-def ise_object(item: Mapping[str, Any]) -> DesiredObject:
-    """Return a desired object of an argument's entry; FindingError where a field of its kind is missing."""
-    kind = str(item["kind"])
-    body: dict[str, Any] = {}
-    missing = []
-    for field in FIELDS[kind]:
-        value = item.get(field)
-        if value is None:
-            value = DEFAULTS.get(field)
-        if value is None:
-            missing.append(field)
-        body[field] = value
-    name = str(item.get("name") or "")
-    if kind == "egress_matrix_cell":
-        name = f"{body['source']}-{body['destination']}"
-    elif not name:
-        missing.append("name")
-    if missing:
-        raise FindingError(codes.BAD_ARGUMENT.at(f"{kind} {name}: {', '.join(missing)} not given"))
-    text = str(item.get("description") or "")
-    body["description"] = text if text.startswith(OWNERSHIP) else f"{OWNERSHIP} {text}".strip()
-    return DesiredObject(kind, name, body)
 
 
 def device_objects(platform: str, values: Mapping[str, Any]) -> tuple[DesiredObject, ...]:
@@ -167,25 +103,31 @@ def _spec(values: Mapping[str, Any], variables: Mapping[str, Any]) -> TargetSpec
     return TargetSpec.of({**target_specs(hostvars, [name])[0], "adopt": bool(values.get("adopt"))})
 
 
-def _ise(values: Mapping[str, Any], variables: Mapping[str, Any]) -> IseTarget:
+def ise_target(
+    values: Mapping[str, Any], variables: Mapping[str, Any], adopt: bool | Sequence[str] = False
+) -> IseTarget:
+    """Return the ISE of a task, connected when it is first used. ``adopt``: see IseTarget. FindingError where it is not an ISE."""
     spec = _spec(values, variables)
+    names = tuple(adopt) if not isinstance(adopt, bool) else ()
+    spec = replace(
+        spec,
+        adopt=adopt is True,
+        adopt_names=(*spec.adopt_names, *names),
+        cascade=(*spec.cascade, *(values.get("cascade") or ())),
+    )
     target = make_target(spec)
     if not isinstance(target, IseTarget):
         raise FindingError(codes.BAD_ARGUMENT.at(f"{spec.name} is not an ISE but {spec.platform}"))
     return target
 
 
-def _merge(
-    target: Target, desired: Sequence[DesiredObject], values: Mapping[str, Any], *, push: bool
-) -> dict[str, Any]:
+def _merge(target: Target, desired: Sequence[DesiredObject], values: Mapping[str, Any]) -> dict[str, Any]:
     """Carry out the steps for the wanted objects one after the other; stop at the first that fails and say what was done."""
     live = target.snapshot(desired)
-    steps = [
-        step for step in target.diff(desired, live) if not step.details.get(PRUNE) and (push or step.action != PUSH)
-    ]
+    steps = [step for step in target.diff(desired, live) if not step.details.get(PRUNE) and step.action != PUSH]
     answer: dict[str, Any] = {
         "changed": bool(steps),
-        "before": _view(
+        "before": object_views(
             {key: body for key, body in public_objects(live).items() if key in {f"{s.kind}/{s.name}" for s in steps}}
         ),
         "operations": [step_view(step) for step in steps],
@@ -195,20 +137,19 @@ def _merge(
     if values["check_mode"] or not steps:
         return answer
     reports: list[Mapping[str, Any]] = []
-    done, findings = _carry_out(target, steps, reports)
+    done, findings = carry_out(target, steps, reports)
     if not errors_of(findings):
         findings += target.confirm(desired)
     answer |= {
         "changed": bool(done),
         "completed": [step_view(step) for step in done],
         "findings": [finding.as_dict() for finding in findings],
-        "pushed": next((report["devices"] for report in reversed(reports) if "devices" in report), []),
     }
     if errors_of(findings):
         return failure(findings, **answer)
     return {
         **answer,
-        "after": _view(
+        "after": object_views(
             {
                 k: v
                 for k, v in public_objects(target.snapshot(desired)).items()
@@ -218,9 +159,10 @@ def _merge(
     }
 
 
-def _carry_out(
+def carry_out(
     target: Target, steps: Sequence[Operation], reports: list[Mapping[str, Any]]
 ) -> tuple[list[Operation], list[Finding]]:
+    """Carry out steps until one fails; return what was changed and the findings, and add the report of each to ``reports``."""
     done: list[Operation] = []
     findings: list[Finding] = []
     for step in steps:
@@ -236,7 +178,8 @@ def _carry_out(
     return done, findings
 
 
-def _view(objects: Mapping[str, Any]) -> list[dict[str, Any]]:
+def object_views(objects: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return objects by ``kind/name`` as a list of plain values."""
     return [
         {"kind": key.split("/", 1)[0], "name": key.split("/", 1)[1], **body} for key, body in sorted(objects.items())
     ]

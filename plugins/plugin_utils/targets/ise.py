@@ -29,7 +29,10 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_acc
     seen,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_client import IseClient
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_diff import ise_operations
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_diff import (
+    ise_operations,
+    removal_operations,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_kinds import ALL_KINDS, MORE_KINDS
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_objects import KINDS, canonical_content
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_push import push_matrix
@@ -77,6 +80,13 @@ class IseTarget:
         notes |= self._access.usage(desired, found)
         return replace(core, objects=found, sha256=objects_sha256(found), raw={**core.raw, **notes})
 
+    def snapshot_of(self, wanted: Sequence[tuple[str, str]]) -> Snapshot:
+        """Return the named objects and everything that carries our mark, with who uses the SGTs among them."""
+        items = [DesiredObject(kind, name, {}) for kind, name in wanted]
+        live = self.snapshot(items)
+        going = [name for kind, name in wanted if kind == "sgt" and f"sgt/{name}" in live.objects]
+        return replace(live, raw={**live.raw, **self._access.sgt_usage(going)})
+
     def read_objects(self, wanted: Sequence[tuple[str, str]]) -> Snapshot:
         """Return the named objects only, as (kind, name)."""
         items = [DesiredObject(kind, name, {}) for kind, name in wanted]
@@ -100,6 +110,10 @@ class IseTarget:
         return ise_operations(
             self.name, desired, live, adopt=self.adopt, cascade=self.cascade, pause=self.assignment_pause
         )
+
+    def removals(self, keys: Sequence[str], live: Snapshot) -> tuple[Operation, ...]:
+        """Return the steps that remove the objects named as ``kind/name``; see ``removal_operations``."""
+        return removal_operations(self.name, keys, live, adopt=self.adopt, cascade=self.cascade)
 
     # -- writing
 

@@ -135,15 +135,16 @@ class ObjectAccess:
 
     def usage(self, desired: Sequence[DesiredObject], objects: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
         """Return what a plan has to know beside the objects: who uses SGTs of ours that may go, and whether cells take several SGACLs."""
-        notes = {}
-        kept = {item.name for item in desired if item.kind == "sgt"}
-        for key, body in objects.items():
-            kind, name = key.split("/", 1)
-            if kind == "sgt" and body.get("owned") and name not in kept:
-                notes[f"users/{name}"] = "\n".join(sorted(self._other_users(name)))
+        kept = {f"sgt/{item.name}" for item in desired if item.kind == "sgt"}
+        going = [key for key, body in objects.items() if key.startswith("sgt/") and body.get("owned")]
+        notes = self.sgt_usage([key.split("/", 1)[1] for key in going if key not in kept])
         if any(item.kind == "egress_matrix_cell" and len(item.body.get("sgacls", ())) > 1 for item in desired):
             notes["allow_multiple_sgacls"] = self._several_allowed()
         return notes
+
+    def sgt_usage(self, names: Sequence[str]) -> dict[str, str]:
+        """Return who uses SGTs beside cells, as notes for a snapshot."""
+        return {f"users/{name}": "\n".join(sorted(self._other_users(name))) for name in names}
 
     def _several_allowed(self) -> str:
         """Return yes or no as ISE's general settings say it, empty where this version does not show them."""

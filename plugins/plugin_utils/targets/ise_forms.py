@@ -28,7 +28,7 @@ RULE_STATES = ("enabled", "disabled", "monitor")
 GROUP_PREFIX = "Endpoint Identity Groups:"
 # Both spellings occur in Cisco's documents. They cut power and link of whatever hangs on the port.
 PORT_ACTIONS = frozenset(("PORT_BOUNCE", "PORTBOUNCE", "SHUT_DOWN", "SHUTDOWN"))
-ANC_ACTIONS = frozenset(("QUARANTINE", "RE_AUTHENTICATE")) | PORT_ACTIONS
+ANC_ACTIONS = frozenset(("QUARANTINE", "RE_AUTHENTICATE", "REAUTHENTICATE")) | PORT_ACTIONS
 CONDITION_TYPES = ("ConditionAttributes", "ConditionAndBlock", "ConditionOrBlock", "ConditionReference")
 _CONDITION_FIELDS = ("dictionaryName", "attributeName", "operator", "attributeValue", "dictionaryValue", "name")
 

@@ -39,7 +39,13 @@ def ise_client(spec: TargetSpec, gates: LoginGates | None = None) -> IseClient:
 def make_target(spec: TargetSpec, gates: LoginGates | None = None) -> Target:
     """Return the target of a spec; it connects when it is first used."""
     if spec.platform == "ise":
-        return IseTarget(spec.name, ise_client(spec, gates), adopt=spec.adopt)
+        return IseTarget(
+            spec.name,
+            ise_client(spec, gates),
+            adopt=spec.adopt or spec.adopt_names,
+            cascade=spec.cascade,
+            assignment_pause=spec.assignment_pause,
+        )
     if spec.platform == "ios":
         return IosTarget(spec)
     return NftablesTarget(spec)

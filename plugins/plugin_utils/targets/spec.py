@@ -25,7 +25,8 @@ class TargetSpec:
     ``known_hosts_file`` holds the host keys that are accepted; the user's and the system's files where empty. ``ca_file`` is the
     certificate authority of ISE; the system's where empty. ``version`` is ISE's version, ``other_urls`` are further
     administration nodes of the same deployment, ``rate`` the most requests a second. ``adopt`` allows changing objects that are
-    not marked as ours. ``facts_transport``: netmiko or libssh. ``timeout`` in seconds.
+    not marked as ours, ``adopt_names`` those named as ``kind/name``. ``cascade`` names the cells that an SGT may take with it.
+    ``assignment_pause``: seconds before each endpoint assignment. ``facts_transport``: netmiko or libssh. ``timeout`` in seconds.
     """
 
     name: str
@@ -47,6 +48,9 @@ class TargetSpec:
     version: str = "3.3_patch_1"
     timeout: float = 30.0
     adopt: bool = False
+    adopt_names: tuple[str, ...] = ()
+    cascade: tuple[str, ...] = ()
+    assignment_pause: float = 1.0
     facts_transport: str = "netmiko"
     revert_seconds: int = 60
     table: str = "segwright"
@@ -57,9 +61,13 @@ class TargetSpec:
         known = {item.name: item.type for item in fields(cls)}
         given = {key: value for key, value in values.items() if key in known and value not in (None, "")}
         try:
-            for key, kind in (("port", int), ("timeout", float), ("revert_seconds", int), ("rate", float)):
+            numbers = {"port": int, "revert_seconds": int, "timeout": float, "rate": float, "assignment_pause": float}
+            for key, kind in numbers.items():
                 if key in given:
                     given[key] = kind(given[key])
+            for key in ("adopt_names", "cascade"):
+                if key in given:
+                    given[key] = tuple(str(item) for item in given[key])
             for key in ("private_key_file", "known_hosts_file", "ca_file", "client_certificate", "client_key"):
                 if key in given:
                     given[key] = os.path.expanduser(str(given[key]))

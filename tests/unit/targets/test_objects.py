@@ -10,11 +10,10 @@ from typing import Any
 import pytest
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.ise_policy import ise_object, run_ise_policy
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.objects import (
     device_objects,
-    ise_object,
     run_device_policy,
-    run_ise_policy,
 )
 
 HOSTS = {
