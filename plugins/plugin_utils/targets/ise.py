@@ -161,7 +161,7 @@ class IseTarget:
             moved = body_difference(kind, operation.after, seen(live, operation.after))
             raise FindingError(change_codes.UNDO_REFUSED.at(f"{self.name}: {kind} {name}: {moved.text}"))
         if kind == "endpoint" and old and wire is not None:
-            self._access.more.restore_endpoint(wire, old)
+            self._access.more.restore_endpoint(wire, old, operation.before)
         elif operation.before is None:
             self._undo_creation(operation, wire or {})
         elif wire is None:

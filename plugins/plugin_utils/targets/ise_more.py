@@ -35,6 +35,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_rea
 
 # A PUT that names them is refused or ignored.
 _RULE_SERVER_FIELDS = frozenset(("hitCounts", "link"))
+# The group that ISE ships for endpoints of which nothing is known.
+UNASSIGNED_GROUP = "Unknown"
 _STATIC = "staticGroupAssignment.EQ.true"
 
 
@@ -126,9 +128,9 @@ class MoreObjects:
             return
         kept = {key: value for key, value in wire.items() if key != "link"}
         if kind == "ip_sgt_mapping":
-            kept = {key: value for key, value in kept.items() if key not in ("hostIp", "hostName", "deployTo")}
-        if kind == "endpoint_group" and "parentId" not in fields:
-            kept.pop("parentId", None)
+            kept |= {key: "" for key in ("hostIp", "hostName", "deployTo") if kept.get(key)}
+        if kind == "endpoint_group" and kept.get("parentId"):
+            kept["parentId"] = ""
         texts = {"description": old["description"]} if old and old.get("description") is not None else {}
         self.client.update(kind, str(wire["id"]), {**kept, **fields, **texts})
 
@@ -144,18 +146,29 @@ class MoreObjects:
             self.client.open_api("DELETE", f"{self._rules_path(name)}/{wire['rule']['id']}")
         elif kind == "endpoint" and not owned(str(wire.get("description") or "")):
             kept = {key: value for key, value in wire.items() if key != "link"}
-            self.client.update(kind, str(wire["id"]), {**kept, "staticGroupAssignment": False})
+            self._need_group(lambda: True)
+            unknown = [identifier for identifier, (each, _owned) in self._groups.items() if each == UNASSIGNED_GROUP]
+            # Until it is profiled again it would count as a member of the group that it leaves.
+            group = {"groupId": unknown[0]} if unknown else {}
+            self.client.update(kind, str(wire["id"]), {**kept, **group, "staticGroupAssignment": False})
         else:
             self.client.delete(kind, str(wire["id"]))
             if kind == "endpoint_group":
                 self._groups = {}
 
-    def restore_endpoint(self, wire: Mapping[str, Any], old: Mapping[str, Any]) -> None:
-        """Give an endpoint the group, the assignment and the text that it had."""
+    def restore_endpoint(self, wire: Mapping[str, Any], old: Mapping[str, Any], body: Mapping[str, Any] | None) -> None:
+        """Give an endpoint the group, the assignment and the text that it had; ``body`` names the group, whose id may be new."""
         kept = {key: value for key, value in wire.items() if key != "link"}
-        back = {
-            key: old.get(key) for key in ("groupId", "staticGroupAssignment", "description") if old.get(key) is not None
-        }
+        back = {key: old[key] for key in ("staticGroupAssignment", "description") if old.get(key) is not None}
+        group = str(old.get("groupId") or "")
+        self._need_group(lambda: group in self._groups)
+        named = [
+            identifier for identifier, (name, _owned) in self._groups.items() if body and name == body.get("group")
+        ]
+        rest = [identifier for identifier, (name, _owned) in self._groups.items() if name == UNASSIGNED_GROUP]
+        found = named or ([group] if group in self._groups or not group else rest)
+        if found:
+            back["groupId"] = found[0] or None
         self.client.update("endpoint", str(wire["id"]), {**kept, **back})
 
     # -- rules

@@ -137,8 +137,9 @@ def wire_fields(
 def merged_wire(wire: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return the whole body of a PUT: what the object has now, with our fields over it."""
     kept = {key: value for key, value in wire.items() if key not in SERVER_FIELDS}
-    if "daclName" in fields:
-        kept.pop("ipv6DaclName", None)  # an IPv6 list that the policy no longer wants goes with the rest of the profile
+    if "daclName" in fields and kept.get("ipv6DaclName"):
+        # An IPv6 list that the policy no longer wants. Left out it might stay: what ISE does with absent fields is not known.
+        kept["ipv6DaclName"] = ""
     return {**kept, **fields}
 
 

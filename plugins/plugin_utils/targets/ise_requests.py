@@ -36,7 +36,7 @@ def step_requests(
     if action == "delete":
         # An endpoint that ISE learned by itself is given back, not deleted.
         if kind == "endpoint" and not owned(str((before or {}).get("description", ""))):
-            return [_request("PUT", item, shown, ["staticGroupAssignment"])]
+            return [_request("PUT", item, shown, ["groupId", "staticGroupAssignment"])]
         return [_request("DELETE", item, shown, [])]
     if kind == "endpoint" and before is None:
         fields = ["groupId", "staticGroupAssignment"] if identifier else ["mac", *fields, "staticGroupAssignment"]

@@ -1,0 +1,87 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From any state of an ISE to any other in one run, nothing to do in a second one, and back, over HTTPS with the real SDK."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.apply import apply_plan
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import Plan, build_plan, snapshot_all
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rollback import rollback_plan
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredTarget
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise import IseTarget
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_client import IseClient
+from tests.integration.ise_worlds import configuration, state_of, world
+from tests.lab.ise.client import ControlClient
+from tests.lab.ise.server import IseServer
+
+HOST = "127.10.82.10"
+COMMIT = "c" * 40
+VERSIONS = (("3.1.0", "3.1"), ("3.3_patch_1", "3.3"), ("3.5.0", "3.5"))
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IseServer]:
+    with IseServer(HOST, 9060, tmp_path_factory.mktemp("ise"), {"settings": {"push_delay": 0.0}}) as made:
+        yield made
+
+
+def settings(rng: Random, version: str) -> dict[str, object]:
+    """Return one way in which an ISE of this version may behave: what is not known of a real one is tried in every form."""
+    return {
+        "version": version,
+        "push_delay": 0.0,
+        "dacl_whitespace": rng.choice(("verbatim", "lf", "trimmed")),
+        "cell_read_form": rng.choice(("both", "sgacl_only", "rule_only")),
+        "mapping_sgt_form": rng.choice(("as_written", "id", "name_value")),
+        "new_rule_rank": rng.choice(("top", "bottom")),
+    }
+
+
+def plan_for(target: IseTarget, desired: list[DesiredTarget]) -> Plan:
+    targets = {"ise1": target}
+    snapshots = snapshot_all(targets, desired)
+    return build_plan(targets, desired, snapshots, policy_commit=COMMIT, prune=True)
+
+
+def test_any_state_is_reached_in_one_run_and_left_again(server: IseServer, tmp_path: Path, full: bool) -> None:
+    """For random states: one run converges, a second one writes nothing, rollback brings back every field and text."""
+    control = ControlClient(server.control_url)
+    steps = 0
+    for number in range(500 if full else 9):
+        rng = Random(number)
+        client_version, version = VERSIONS[number % 3]
+        before, wanted = world(rng), world(rng)
+        control.restore(state_of(before, rng, settings(rng, version)))
+        start = configuration(control)
+        client = IseClient(
+            server.base_url, server.username, server.password, ca_file=server.ca_file, version=client_version, timeout=5.0,
+            rate=100000.0,
+        )  # fmt: skip
+        try:
+            target = IseTarget("ise1", client, push_seconds=5.0, assignment_pause=0.0, sleep=lambda _seconds: None)
+            desired = [DesiredTarget("ise1", "ise", tuple(wanted))]
+            journal = Journal(tmp_path / f"journal-{number}.jsonl")
+            plan = plan_for(target, desired)
+            outcome = apply_plan(plan, {"ise1": target}, desired, journal, policy_commit=COMMIT)
+            assert outcome.ok, (number, "\n".join(finding.message for finding in outcome.findings))
+            steps += len(outcome.completed)
+            writes = client.writes
+            again = plan_for(target, desired)
+            assert [step.summary for step in again.operations()] == [], number
+            assert client.writes == writes, number
+            assert not target.confirm(wanted), number
+            if outcome.completed:
+                back = rollback_plan(plan.plan_id, {"ise1": target}, journal)
+                assert back.ok, (number, "\n".join(finding.message for finding in back.findings))
+            assert configuration(control) == start, number
+        finally:
+            client.close()
+    assert steps > (5000 if full else 60)
