@@ -63,7 +63,7 @@ def test_any_state_is_reached_in_one_run_and_left_again(server: IseServer, tmp_p
         start = configuration(control)
         client = IseClient(
             server.base_url, server.username, server.password, ca_file=server.ca_file, version=client_version, timeout=5.0,
-            rate=100000.0,
+            rate=1000.0,
         )  # fmt: skip
         try:
             target = IseTarget("ise1", client, push_seconds=5.0, assignment_pause=0.0, sleep=lambda _seconds: None)
