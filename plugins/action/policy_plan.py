@@ -21,6 +21,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "allow_dirty": {"type": "bool", "default": False},
     "prune": {"type": "bool", "default": False},
     "today": {"type": "str"},
+    "postures": {"type": "list", "elements": "str"},
+    "rules_dirs": {"type": "list", "elements": "path"},
 }
 
 

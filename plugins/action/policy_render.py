@@ -14,6 +14,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.render im
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "policy_dir": {"type": "path", "default": "policies"},
     "today": {"type": "str"},
+    "rules_dirs": {"type": "list", "elements": "path"},
+    "postures": {"type": "list", "elements": "str"},
 }
 
 

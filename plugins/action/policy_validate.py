@@ -18,6 +18,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "output_dir": {"type": "path"},
     "replay": {"type": "bool", "default": True},
     "today": {"type": "str"},
+    "rules_dirs": {"type": "list", "elements": "path"},
     "base": {"type": "str"},
     "unused_days": {"type": "int", "default": 30},
 }

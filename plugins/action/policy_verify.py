@@ -18,6 +18,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "state_dir": {"type": "path"},
     "targets": {"type": "list", "elements": "str"},
     "today": {"type": "str"},
+    "postures": {"type": "list", "elements": "str"},
 }
 
 

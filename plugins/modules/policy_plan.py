@@ -59,6 +59,20 @@ options:
       - What sums the recorded flows, V(duckdb) in this process where not given, V(spark-local) or V(spark://HOST:PORT).
       - Playbooks take it from the variable C(microseg_flow_engine).
     type: str
+  rules_dirs:
+    description:
+      - Directories with more checks of your own, C(*.yml) with the schema of C(rules/*.yml), outside the policy directory.
+        They can add findings and silence none. Playbooks take them from the variable C(microseg_rules_dirs).
+    type: list
+    elements: path
+  postures:
+    description:
+      - Names of postures that are pulled by this plan; those that the policy has and the list does not name are released. An empty list
+        releases all.
+      - Where not given, those that the journal says are pulled stay so, so that no other plan ends an isolation.
+      - The lists of that state are proved before anything is planned. Playbooks take them from the variable C(microseg_postures).
+    type: list
+    elements: str
 attributes:
   check_mode:
     support: full
@@ -80,6 +94,12 @@ EXAMPLES = r"""
 - name: Plan
   segwright.microseg.policy_plan:
     policy_dir: policies
+  run_once: true
+
+- name: Plan the isolation of a segment, as postures.yml prepares it
+  segwright.microseg.policy_plan:
+    policy_dir: policies
+    postures: [isolate_pumps]
   run_once: true
 """
 
@@ -104,6 +124,15 @@ effect:
   description: What the change does to recorded and unrecorded conversations.
   returned: always
   type: dict
+postures:
+  description: Postures that are pulled once the plan is applied.
+  returned: always
+  type: list
+  elements: str
+next_change:
+  description: When the lists change next although nobody changes a document (expiry, first day, time window), RFC 3339; empty where never.
+  returned: always
+  type: str
 summary:
   description: One sentence.
   returned: always

@@ -24,6 +24,18 @@ options:
     description:
       - The date, as V(YYYY-MM-DD), at which expiry is judged. Today where not given.
     type: str
+  rules_dirs:
+    description:
+      - Directories with more checks of your own, C(*.yml) with the schema of C(rules/*.yml), outside the policy directory.
+        They can add findings and silence none. Playbooks take them from the variable C(microseg_rules_dirs).
+    type: list
+    elements: path
+  postures:
+    description:
+      - Names of postures that are taken as pulled. The lists of that state are proved as well, and an error ends the task.
+      - Normal operation where not given.
+    type: list
+    elements: str
 attributes:
   check_mode:
     support: full
@@ -41,6 +53,12 @@ EXAMPLES = r"""
   segwright.microseg.policy_render:
     policy_dir: policies
   register: rendered
+
+- name: Render what the points hold while a segment is isolated
+  segwright.microseg.policy_render:
+    policy_dir: policies
+    postures: [isolate_pumps]
+  register: isolated
 """
 
 RETURN = r"""
@@ -49,6 +67,11 @@ targets:
   returned: always
   type: list
   elements: dict
+postures:
+  description: Postures that were taken as pulled.
+  returned: always
+  type: list
+  elements: str
 lists:
   description: Lists with their text, point, segment and stage.
   returned: always

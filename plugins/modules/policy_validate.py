@@ -56,6 +56,12 @@ options:
       - What sums the recorded flows, V(duckdb) in this process where not given, V(spark-local) or V(spark://HOST:PORT).
       - Playbooks take it from the variable C(microseg_flow_engine).
     type: str
+  rules_dirs:
+    description:
+      - Directories with more checks of your own, C(*.yml) with the schema of C(rules/*.yml), outside the policy directory.
+        They can add findings and silence none. Playbooks take them from the variable C(microseg_rules_dirs).
+    type: list
+    elements: path
 attributes:
   check_mode:
     support: full
@@ -85,6 +91,12 @@ EXAMPLES = r"""
 RETURN = r"""
 impact:
   description: What the change means against O(base); empty without it.
+  returned: success
+  type: dict
+next_change:
+  description:
+    - When the lists change next although nobody changes a document (C(at), RFC 3339), which rules and exceptions begin to hold
+      (C(begins)) or end (C(ends)), and C(sentence). Empty where never.
   returned: success
   type: dict
 counts:

@@ -43,6 +43,11 @@ options:
     description:
       - The date, as V(YYYY-MM-DD), at which expiry is judged. Today where not given.
     type: str
+  postures:
+    description:
+      - Names of postures that are taken as pulled. Those that the journal says are pulled where not given.
+    type: list
+    elements: str
 attributes:
   check_mode:
     support: full

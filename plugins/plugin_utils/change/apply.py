@@ -180,6 +180,7 @@ class _Run:
             policy_commit=self.plan.policy_commit,
             steps=[step.id for step in self.steps],
             approvals=self.approvals,
+            postures=list(self.plan.effect.get("postures") or ()),
         )
         for phase in sorted({step.phase for step in self.steps}):
             if self.closed is not None and (shut := self.closed()):

@@ -148,7 +148,12 @@ UNKNOWN_SERVICE = Code(
     "SW2303", "error", "a service is not defined", "add the service to services.yml or correct its name"
 )
 EMPTY_SERVICES = Code("SW2304", "error", "a rule has no services", "name at least one service, or remove the rule")
-EXPIRED = Code("SW2305", "error", "a rule has expired", "remove the rule, or have its new expiry approved")
+EXPIRED = Code(
+    "SW2305",
+    "warning",
+    "a rule has expired and is in no list any more",
+    "remove the rule, or have its new expiry approved",
+)
 INCOMPLETE_EXCEPTION = Code(
     "SW2306",
     "error",

@@ -31,6 +31,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model im
     Site,
     Situation,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.moved import guarded_as_before, ways_as_before
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.ranges import (
     Range,
     overlap,
@@ -361,4 +362,6 @@ def _isolated_device(site: Site, posture: Posture) -> Site:
         networks=_with(site.networks, narrow),
         members=dict(sorted({**site.members, old: rest, posture.id: (member,)}.items())),
         assignments=dict(sorted(assignments.items())),
+        paths=ways_as_before(site.paths, old, posture.id),
+        guardrails=guarded_as_before(site, old, posture.id),
     )

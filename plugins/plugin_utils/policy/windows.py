@@ -11,8 +11,11 @@ from __future__ import annotations
 
 import zoneinfo
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
 
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.effective import holds, in_force
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
     DAYS,
     AccessException,
@@ -70,27 +73,85 @@ def windowed(site: Site) -> dict[str, tuple[Window, ...]]:
     return {item.id: item.conditions.windows for item in items if item.conditions and item.conditions.windows}
 
 
-def next_change(site: Site, moment: datetime, horizon_days: int = 8) -> datetime | None:
-    """Return the first minute after the moment at which a window opens or closes, in the site's time zone.
+@dataclass(frozen=True)
+class ComingChange:
+    """When what is compiled changes although nobody changes a document: the first minute of it, in the site's time zone, and why."""
 
-    None where none does within ``horizon_days``: no scheduled plan is needed until then.
+    at: datetime
+    begins: tuple[str, ...]
+    ends: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values for results and reports; the moment as RFC 3339."""
+        return {
+            "at": self.at.isoformat(),
+            "begins": list(self.begins),
+            "ends": list(self.ends),
+            "sentence": self.sentence(),
+        }
+
+    def sentence(self) -> str:
+        """Return the change in words."""
+        parts = [
+            f"{', '.join(names)} {verb}"
+            for names, verb in ((self.begins, "begin to hold"), (self.ends, "end"))
+            if names
+        ]
+        return f"at {self.at.isoformat(timespec='minutes')} the lists change by themselves: {' and '.join(parts)}"
+
+
+def coming_change(
+    site: Site, moment: datetime, postures: Iterable[str] = (), horizon_days: int = 8
+) -> ComingChange | None:
+    """Return the first moment after the given one at which other rules and exceptions hold: by expiry, first day or time window.
+
+    Windows are looked at for ``horizon_days``, days of rules and exceptions without limit. None where nothing changes: no scheduled plan
+    is needed.
     """
-    items = windowed(site)
+    pulled = tuple(postures)
+    every: list[Rule | AccessException] = [*site.rules(), *site.exceptions]
+    items = [item for item in every if item.expires or (item.conditions is not None and item.conditions.windows)]
     if not items:
         return None
     zone = zoneinfo.ZoneInfo(site.time_zone)
-    now = situation_at(site, moment).open_windows
     start = moment.astimezone(zone).replace(second=0, microsecond=0)
-    edges = {
-        minutes_of(text) % DAY_MINUTES
-        for windows in items.values()
-        for window in windows
-        for text in (window.start, window.end)
-    }
-    for days in range(horizon_days + 1):
-        day = (start + timedelta(days=days)).date()
-        for edge in sorted(edges):
-            local = datetime(day.year, day.month, day.day, edge // 60, edge % 60, tzinfo=zone)
-            if local > start and situation_at(site, local).open_windows != now:
-                return local
+
+    def held(when: datetime) -> frozenset[str]:
+        situation = situation_at(site, when, pulled)
+        return frozenset(
+            item.id for item in items if in_force(item, situation.day) and holds(item.conditions, item.id, situation)
+        )
+
+    now = held(start)
+    for local in _edges(items, start, zone, horizon_days):
+        then = held(local)
+        if then != now:
+            return ComingChange(local, tuple(sorted(then - now)), tuple(sorted(now - then)))
     return None
+
+
+def next_change(site: Site, moment: datetime, horizon_days: int = 8) -> datetime | None:
+    """Return the moment of ``coming_change``."""
+    found = coming_change(site, moment, horizon_days=horizon_days)
+    return found.at if found else None
+
+
+def _edges(
+    items: Iterable[Rule | AccessException], start: datetime, zone: zoneinfo.ZoneInfo, horizon_days: int
+) -> list[datetime]:
+    """Return the minutes after the start at which a window may open or close, or a first or last day be passed; in their order."""
+    minutes: set[int] = set()
+    days: set[date] = set()
+    for item in items:
+        for window in item.conditions.windows if item.conditions else ():
+            minutes |= {minutes_of(text) % DAY_MINUTES for text in (window.start, window.end)}
+        try:
+            days |= {date.fromisoformat(item.expires) + timedelta(days=1)} if item.expires else set()
+            days |= {date.fromisoformat(item.valid_from)} if isinstance(item, AccessException) else set()
+        except (ValueError, OverflowError):
+            continue  # no day of the calendar: a numbered rule says so
+    made = {datetime(day.year, day.month, day.day, tzinfo=zone) for day in days}
+    for number in range(horizon_days + 1 if minutes else 0):
+        day = (start + timedelta(days=number)).date()
+        made |= {datetime(day.year, day.month, day.day, m // 60, m % 60, tzinfo=zone) for m in minutes}
+    return sorted(local for local in made if local > start)

@@ -94,6 +94,12 @@ MIX_CUTS = Code(
     "what works before and after a rollout would be cut while only a part of it is in force",
     "move the devices in a commit of its own, and change the lists in another",
 )
+PAIRS_NOT_PROVED = Code(
+    "SW3145",
+    "info",
+    "some pairs of postures were not proved together",
+    "plan with the postures that are to be pulled together: the plan proves exactly those",
+)
 MIX_CUTS_WORKFLOW = Code(
     "SW3151",
     "error",

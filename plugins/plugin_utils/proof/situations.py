@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Every situation that a policy has lists for, and what has to pass in each: stages to come, windows, postures.
 
-A posture stands alone in its situation, and all of them are pulled together in one more. Where a workflow is suspended with its
-owner's consent it may stop; else whatever it needs in normal operation has to pass.
+A posture stands alone in its situation, each pair of them is pulled together in one (at most ``MOST_PAIRS``, those that meet
+first), and all of them in one more. ``prove_pulled`` proves exactly the set that somebody is about to pull. Where a workflow is
+suspended with its owner's consent it may stop; else whatever it needs in normal operation has to pass.
 """
 
 from __future__ import annotations
@@ -12,12 +13,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
+from itertools import combinations
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Code, Finding
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.effective import effective_site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.effective import (
+    effective_site,
+    find_device,
+    permissions,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
     NEVER_DROPPED,
     NONE_OPEN,
@@ -39,6 +45,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.expectati
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.guardrails import prove_guardrails
 
 SHOWN_RULES = 5
+MOST_PAIRS = 45  # of postures, each compiled and proved: those of ten postures
 NOW, STAGE, WINDOWS, POSTURE, COMING = "now", "stage", "windows", "posture", "exceptions"
 
 
@@ -90,7 +97,8 @@ def settings_of(site: Site, lists: tuple[PointList, ...]) -> Iterator[Setting]:
     """Yield the situations of a site, the present one (whose lists are given) first.
 
     Stages: after each ring, in order, with the segments of all rings so far at stage enforce; and with every assigned segment there.
-    Windows: all closed (the present one has all open). Exceptions: with all that have not begun. Postures: each alone, and all together.
+    Windows: all closed (the present one has all open). Exceptions: with all that have not begun. Postures: each alone, pairs
+    (``pairs_of``), and all together.
     """
     yield Setting("now", NOW, effective_site(site), lists)
     done: set[str] = set()
@@ -111,9 +119,36 @@ def settings_of(site: Site, lists: tuple[PointList, ...]) -> Iterator[Setting]:
     for posture in site.postures.values():
         pulled = effective_site(site, Situation(postures=(posture.id,)))
         yield replace(_compiled(f"posture {posture.id}", POSTURE, pulled), postures=(posture,))
-    if len(site.postures) > 1:
+    for pair in pairs_of(site)[:MOST_PAIRS]:
+        both = effective_site(site, Situation(postures=tuple(posture.id for posture in pair)))
+        yield replace(_compiled(f"postures {pair[0].id} and {pair[1].id}", POSTURE, both), postures=pair)
+    if len(site.postures) > 2:
         everything = effective_site(site, Situation(postures=tuple(site.postures)))
         yield replace(_compiled("all postures", POSTURE, everything), postures=tuple(site.postures.values()))
+
+
+def pairs_of(site: Site) -> list[tuple[Posture, Posture]]:
+    """Return the pairs of postures, those whose segments are one or have a rule between them first, then by name."""
+    between = {frozenset((rule.client, rule.to)) for rule in permissions(site)}
+    segments = {}
+    for name, posture in site.postures.items():
+        found = find_device(site, posture.device) if posture.device else None
+        segments[name] = found[0] if found else posture.segment
+
+    def meet(pair: tuple[Posture, Posture]) -> bool:
+        one, two = (segments[item.id] for item in pair)
+        return one == two or frozenset((one, two)) in between
+
+    pairs = list(combinations(site.postures.values(), 2))
+    return sorted(pairs, key=lambda pair: not meet(pair))
+
+
+def prove_pulled(site: Site, situation: Situation, lists: tuple[PointList, ...], today: date | None) -> list[Finding]:
+    """Return the findings of a situation with pulled postures, whose lists are given: workflows, rules and guardrails."""
+    postures = tuple(site.postures[name] for name in situation.postures)
+    name = f"posture{'s' if len(postures) > 1 else ''} {' and '.join(situation.postures)}"
+    setting = Setting(name, POSTURE, effective_site(site, situation), lists, postures)
+    return _prove(site, setting, Proved(), today or site.as_of, situation)[2]
 
 
 def _raised(site: Site, segments: Iterable[str]) -> Site | None:
@@ -157,23 +192,30 @@ def prove_situations(
         present = present or made
         results.append(result)
         findings += found
+    left = len(pairs_of(site)) - MOST_PAIRS
+    if left > 0:
+        first = next(iter(site.postures.values()))
+        text = f"{left} of {left + MOST_PAIRS} pairs of postures were not proved together; a plan proves the postures that it pulls"
+        findings.append(codes.PAIRS_NOT_PROVED.at(text, first.location))
     if present is None:
         raise ValueError("there is always the present situation")
     return results, present, findings
 
 
 def _prove(
-    site: Site, setting: Setting, known: Proved, today: date | None
+    site: Site, setting: Setting, known: Proved, today: date | None, situation: Situation = NORMAL
 ) -> tuple[SettingResult, EndToEnd, list[Finding]]:
     own = setting.site.rules()
     found = prove_rules(setting.site, setting.lists, known=known)
     findings = list(_rule_findings(setting, own, found))
     suspended, notes = _suspended(site, setting, today)
-    wanted, more = _workflow_needs(site, setting, suspended)
+    wanted, more = _workflow_needs(site, setting, suspended, situation)
     findings += more
     checked = found
     if setting.kind == POSTURE and wanted:
-        checked = prove_rules(setting.site, setting.lists, Needed(effective_site(site), tuple(wanted)))
+        checked = prove_rules(
+            setting.site, setting.lists, Needed(effective_site(site, replace(situation, postures=())), tuple(wanted))
+        )
     findings += _workflow_findings(site, setting, checked, suspended, notes)
     met = wanted_met = kept = 0
     if setting.kind != POSTURE:
@@ -246,9 +288,12 @@ def _suspended(site: Site, setting: Setting, today: date | None) -> tuple[dict[s
     return good, bad
 
 
-def _workflow_needs(site: Site, setting: Setting, suspended: dict[str, str]) -> tuple[list[Rule], list[Finding]]:
+def _workflow_needs(
+    site: Site, setting: Setting, suspended: dict[str, str], situation: Situation
+) -> tuple[list[Rule], list[Finding]]:
     """Return the rules of all workflows that have to pass in the situation, and an error for each that does not exist."""
-    normal = {rule.id: rule for rule in effective_site(site, NORMAL).rules()}
+    usual = replace(situation, postures=())
+    normal = {rule.id: rule for rule in effective_site(site, usual).rules()}
     every = {rule.id: rule for rule in site.rules()}
     wanted: dict[str, Rule] = {}
     findings = []

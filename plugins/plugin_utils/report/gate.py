@@ -59,6 +59,8 @@ def _outcome(result: Mapping[str, Any]) -> list[str]:
     ]
     counts = result.get("counts") or {}
     lines += [", ".join(f"{value} {md(key)}" for key, value in counts.items()) + ".", ""] if counts else []
+    coming = result.get("next_change") or {}
+    lines += [f"{md(coming['sentence'][0].upper() + coming['sentence'][1:])}.", ""] if coming else []
     rows = [row for row in _proofs(result) if row]
     return [*lines, md_table(("what", "result", "reach"), rows), ""] if rows else lines
 

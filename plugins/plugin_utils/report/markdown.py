@@ -135,6 +135,15 @@ def _meaning(effect: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def _in_time(effect: Mapping[str, Any]) -> list[str]:
+    """Return which postures a plan is for, and when its lists change by themselves."""
+    pulled, coming = effect.get("postures") or (), effect.get("next_change") or {}
+    lines = [f"**Pulled:** posture {', '.join(code(name) for name in pulled)}.", ""] if pulled else []
+    if coming:
+        lines += [f"**By itself:** {md(coming['sentence'])}. Plan and apply again then.", ""]
+    return lines
+
+
 def plan_markdown(plan: Mapping[str, Any]) -> str:
     """Return a plan as text and as effect."""
     lines = [
@@ -146,6 +155,7 @@ def plan_markdown(plan: Mapping[str, Any]) -> str:
     effect = plan.get("effect") or {}
     if effect.get("sentence"):
         lines += [f"**Effect:** {md(effect['sentence'])}. Reach: {md(effect.get('reach', ''))}.", ""]
+    lines += _in_time(effect)
     lines += _meaning(effect)
     if effect.get("seen_cut"):
         lines += ["## Recorded conversations that would be cut", ""] + _cut_tables(effect["seen_cut"])

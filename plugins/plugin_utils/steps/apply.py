@@ -47,7 +47,8 @@ def run_apply(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str,
     plan, renewed = approved_plan(values, variables, paths)
     allow_dirty, check_mode = bool(values.get("allow_dirty")), bool(values["check_mode"])
     commit = required_commit(paths.policy, allow_dirty)
-    sound = sound_site(paths, today_of(values), moment_of(values), cached=False)
+    postures = [str(name) for name in plan.effect.get("postures") or ()]
+    sound = sound_site(paths, today_of(values), moment_of(values), cached=False, postures=postures)
     allowed = permission(paths, plan, sound.site, sound.compiled.lists, values, today_of(values))
     with StateLock(paths.state / "lock", f"apply {plan.plan_id[:12]}") as lock:
         with connected(values, variables, [part.name for part in plan.targets]) as targets:

@@ -26,6 +26,7 @@ def paths_of(values: Mapping[str, Any]) -> Paths:
         values.get("data_dir") or ".microseg",
         values.get("output_dir") or "",
         values.get("state_dir") or "",
+        [str(item) for item in values.get("rules_dirs") or ()],
     )
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,9 +22,12 @@ class Paths:
     data: Path
     output: Path
     state: Path
+    rules: tuple[Path, ...] = ()
 
     @classmethod
-    def of(cls, policy_dir: str, data_dir: str, output_dir: str = "", state_dir: str = "") -> Paths:
+    def of(
+        cls, policy_dir: str, data_dir: str, output_dir: str = "", state_dir: str = "", rules: Iterable[str] = ()
+    ) -> Paths:
         """Return the directories, with ``<data>/out`` and ``<data>/state`` where none are given."""
         data = Path(data_dir).expanduser()
         return cls(
@@ -31,6 +35,7 @@ class Paths:
             data,
             Path(output_dir).expanduser() if output_dir else data / "out",
             Path(state_dir).expanduser() if state_dir else data / "state",
+            tuple(Path(item).expanduser() for item in rules),
         )
 
     @property

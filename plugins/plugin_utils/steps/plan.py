@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,14 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan imp
     with_effect,
     write_plan,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pulled import pulled_postures
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import Compiled, PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.naming import owned_name
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.noise import limits_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.effective import effective_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import NORMAL, Site, Situation
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.windows import coming_change
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.equivalence import prove_rendering
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.impact import impact
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.meaning import change_of_meaning
@@ -41,7 +44,10 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.fleet imp
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.history import recorded_history
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.live import lists_in_force
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
-from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.site import present_situation
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.site import (
+    present_situation,
+    proved_with_postures,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.validate import run_gate
 
 LOCK = "members.lock.json"
@@ -67,8 +73,10 @@ def planned(values: Mapping[str, Any], variables: Mapping[str, Any]) -> tuple[Pl
     gate = run_gate(paths, today_of(values), with_replay=False)
     if gate.site is None or gate.compiled is None or errors_of(gate.findings):
         raise FindingError(*errors_of(gate.findings))
-    situation = present_situation(gate.site, moment_of(values))
+    moment = moment_of(values)
+    situation = present_situation(gate.site, moment, postures_of(values, paths))
     compiled = gate.compiled if situation == NORMAL else _compiled_for(gate.site, situation)
+    proved = proved_with_postures(gate.site, situation, compiled)
     with connected(values, variables, hosts_of(compiled.targets)) as targets:
         snapshots = snapshot_all(targets, compiled.targets)
         draft = build_plan(
@@ -83,8 +91,8 @@ def planned(values: Mapping[str, Any], variables: Mapping[str, Any]) -> tuple[Pl
         site = effective_site(gate.site, situation)
         effect = effect_of(site, compiled, snapshots, paths, values.get("engine") or "")
         more, found = meaning_of(site, compiled, snapshots, draft)
-        plan = with_effect(draft, {**effect, **more})
-        warnings = [*gate.findings, *left_out(targets, compiled.targets), *found]
+        plan = with_effect(draft, {**effect, **more, **in_time(gate.site, situation, moment)})
+        warnings = [*gate.findings, *proved, *left_out(targets, compiled.targets), *found]
     return plan, gate.site, warnings
 
 
@@ -95,6 +103,19 @@ def _compiled_for(site: Site, situation: Situation) -> Compiled:
     if errors := errors_of([*compiled.findings, *found]):
         raise FindingError(*errors)
     return compiled
+
+
+def postures_of(values: Mapping[str, Any], paths: Paths) -> tuple[str, ...]:
+    """Return the postures of a run: those of the argument, else those that the journal says are pulled. An empty list releases them."""
+    given = values.get("postures")
+    return pulled_postures(paths.journal) if given is None else tuple(str(name) for name in given)
+
+
+def in_time(site: Site, situation: Situation, moment: datetime) -> dict[str, Any]:
+    """Return which postures a plan is for, and when its lists change next although nobody changes a document (nothing where never)."""
+    coming = coming_change(site, moment, situation.postures)
+    made: dict[str, Any] = {"postures": list(situation.postures)} if situation.postures else {}
+    return made | ({"next_change": coming.as_dict()} if coming else {})
 
 
 def members_sha256(paths: Paths) -> str:
@@ -170,6 +191,8 @@ def _answer(values: Mapping[str, Any], plan: Plan, warnings: list[Finding], path
         "plan_parts": plan_parts(plan),
         "operations": len(operations),
         "effect": dict(plan.effect),
+        "postures": list(plan.effect.get("postures") or ()),
+        "next_change": str((plan.effect.get("next_change") or {}).get("at", "")),
         "plan": str(paths.plan),
         "report": str(paths.output / "plan.html"),
         "warnings_found": [finding.as_dict() for finding in warnings],

@@ -10,12 +10,17 @@ from typing import Any
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.budget import size_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.desired import rendered
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.arguments import moment_of, paths_of, today_of
-from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.site import sound_site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.site import proved_with_postures, sound_site
 
 
 def run_render(values: dict[str, Any]) -> dict[str, Any]:
-    """Return the lists and desired objects of the policy directory."""
-    sound = sound_site(paths_of(values), today_of(values), moment_of(values))
+    """Return the lists and desired objects of the policy directory, with the postures of the argument pulled.
+
+    With postures the lists are proved as ``validate`` and ``plan`` prove them; an error ends it.
+    """
+    postures = values.get("postures") or ()
+    sound = sound_site(paths_of(values), today_of(values), moment_of(values), postures=postures)
+    proved = proved_with_postures(sound.site, sound.situation, sound.compiled)
     lists = [
         {
             "point": item.point,
@@ -44,5 +49,6 @@ def run_render(values: dict[str, Any]) -> dict[str, Any]:
         "changed": False,
         "lists": lists,
         "targets": targets,
-        "warnings_found": [f.as_dict() for f in sound.findings],
+        "postures": list(sound.situation.postures),
+        "warnings_found": [f.as_dict() for f in [*sound.findings, *proved]],
     }

@@ -23,6 +23,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.noise imp
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.check import load_checked
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.effective import effective_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.windows import coming_change
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.edits import smallest_edits
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.equivalence import prove_rendering
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.expectations import check_expectations
@@ -40,7 +41,12 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.workflows
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.gate import gate_markdown
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.results import result
-from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.arguments import commit_name, paths_of, today_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.arguments import (
+    commit_name,
+    moment_of,
+    paths_of,
+    today_of,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.commits import state_at
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.history import recorded_columns
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
@@ -63,7 +69,7 @@ def run_gate(
 
     ``base`` names a commit with which the change is compared, by meaning.
     """
-    loaded = load_checked(paths.policy, today, cache=paths.policy_cache)
+    loaded = load_checked(paths.policy, today, paths.rules, paths.policy_cache)
     site, findings = loaded.site, loaded.findings
     if site is None or errors_of(findings):
         return Gate(site, None, tuple(findings), {})
@@ -138,7 +144,9 @@ def run_validate(values: dict[str, Any]) -> dict[str, Any]:
         str(values.get("base") or ""),
         int(values.get("unused_days") or UNUSED_DAYS),
     )
-    made = result("validate", gate.findings, commit_name(paths.policy), **gate.content)
+    coming = coming_change(gate.site, moment_of(values)) if gate.site is not None and gate.content else None
+    in_time = {"next_change": coming.as_dict()} if coming else {}
+    made = result("validate", gate.findings, commit_name(paths.policy), **gate.content, **in_time)
     made["summary"] = _summary(made)
     write_json(paths.output / "validate.json", made)
     write_atomic(paths.output / "validate.md", gate_markdown(made))
@@ -147,6 +155,7 @@ def run_validate(values: dict[str, Any]) -> dict[str, Any]:
         "summary": made["summary"],
         "counts": made.get("counts", {}),
         "impact": made.get("impact", {}),
+        "next_change": made.get("next_change", {}),
         "report": str(paths.output / "validate.md"),
     }
     if not made["ok"]:

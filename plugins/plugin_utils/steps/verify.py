@@ -19,13 +19,14 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.arguments
     today_of,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.fleet import connected, hosts_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.plan import postures_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.site import sound_site
 
 
 def run_verify(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
     """Return what every target holds against the commit; failed where anything drifted or cannot be read."""
     paths = paths_of(values)
-    sound = sound_site(paths, today_of(values), moment_of(values))
+    sound = sound_site(paths, today_of(values), moment_of(values), postures=postures_of(values, paths))
     with connected(values, variables, hosts_of(sound.compiled.targets)) as targets:
         reached = [item for item in sound.compiled.targets if item.host in targets]
         verification = verify_targets(targets, reached)
@@ -36,11 +37,14 @@ def run_verify(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str
         commit_name(paths.policy),
         **verification.as_dict(),
         not_read=skipped,
+        postures=list(sound.situation.postures),
     )
     equal = sum(1 for target in made["targets"] if target["equal"])
     made["summary"] = (
         f"{equal} of {len(made['targets'])} targets equal the commit, {len(made['drift'])} objects drifted"
     )
+    if sound.situation.postures:
+        made["summary"] += f"; with posture {' and '.join(sound.situation.postures)} pulled"
     if skipped:
         made["summary"] += f"; not in this run: {', '.join(skipped)}"
     write_json(paths.output / "verify.json", made)

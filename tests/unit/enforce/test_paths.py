@@ -7,8 +7,16 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.paths import Path, Paths, path_of
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import EnforcementPoint, Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.effective import effective_site, find_device
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
+    EnforcementPoint,
+    Posture,
+    Site,
+    Situation,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.situations import prove_situations
 from tests.unit.proof.small_sites import OUTSIDE, World
 
 PORT = "GigabitEthernet1/0/{}"
@@ -123,3 +131,36 @@ def test_groups_have_no_reply_and_stay_in_the_subnet() -> None:
 def test_ends_of_two_families_have_no_way() -> None:
     with pytest.raises(ValueError, match="families"):
         path_of(site(["dacl"]), "10.0.1.1", "2001:db8::1")
+
+
+@pytest.mark.parametrize("end", ["client", "server"])
+def test_a_device_that_an_isolation_takes_out_keeps_its_way(end: str) -> None:
+    """Gateway, firewall and the route that names its old segment: where it stands does not change with its name."""
+    point = gateway("core", ("Vlan1", "10.0.1.0/28"), ("Vlan2", "10.0.2.0/28"))
+    route = {"client": "a", "server": "b", "points": ["core", "fw1"]}
+    one = site(["core", "acc1", "fw1"], {"core": point}, routes=[route])
+    where = ("10.0.1.1", "10.0.2.2")
+    moved = find_device(one, "a0" if end == "client" else "b0")
+    assert moved is not None
+    postures = {
+        "away": Posture("away", "isolate", "o", "r", device=moved[1].device, keeps=("r",)),
+        "other": Posture("other", "isolate", "o", "r", segment="b" if end == "client" else "a", keeps=("r",)),
+    }
+    one = replace(one, postures=postures)
+    usual = path_of(one, *where)
+    assert (
+        usual.known
+        and ("fw1", "forward", "yes") in shown(usual)
+        and ("core Vlan1 in", "forward", "yes") in shown(usual)
+    )
+    for names in (("away",), ("away", "other")):
+        pulled = effective_site(one, Situation(postures=names))
+        assert [m.device for m in pulled.members["away"]] == [moved[1].device]
+        assert shown(path_of(pulled, *where)) == shown(usual)
+        assert [item.why for item in path_of(pulled, *where).points] == [item.why for item in usual.points]
+        lists = compile_site(pulled).lists
+        _results, _present, findings = prove_situations(one, compile_site(one).lists)
+        assert [f.code for f in findings if f.severity == "error"] == []
+        assert any(item.segment == "away" for item in lists if item.kind == "port_acl")
+    # Without the route's second name the firewall would not be named on the way any more.
+    assert path_of(replace(pulled, paths={}), *where).points != path_of(pulled, *where).points

@@ -22,7 +22,12 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.rules.r2
     exceptions_name_segments_and_devices,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.ruling import Context
-from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.situations import prove_situations
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.situations import (
+    MOST_PAIRS,
+    pairs_of,
+    prove_pulled,
+    prove_situations,
+)
 from tests.unit.proof.small_sites import World
 
 MEMBERS = {
@@ -107,3 +112,45 @@ def test_long_ids_of_copies_stay_apart() -> None:
     site = replace(site, segments=segments, postures={"isolated_device": posture})
     ids = [rule.id for rule in effective_site(site, Situation(postures=("isolated_device",))).rules()]
     assert len(ids) == len(set(ids)) and max(len(name) for name in ids) <= 63
+
+
+def test_a_must_never_goes_on_for_a_device_that_an_isolation_takes_out() -> None:
+    """Nothing reaches a by SSH-like services; the isolated device of a is one of them still, as client and as server."""
+    site = world([("never", "b", "a", ["ping"]), ("never", "a", "a", ["ping"])], [])
+    device = site.members["a"][0].device
+    posture = Posture("away", "isolate", "o", "r", device=device, keeps=("r2",))
+    pulled = effective_site(replace(site, postures={"away": posture}), Situation(postures=("away",)))
+    ends = [(item.id, item.client, item.server) for item in pulled.guardrails]
+    assert ends == [
+        ("g0", "b", "a"), ("g0", "b", "away"), ("g1", "a", "a"), ("g1", "a", "away"), ("g1", "away", "a"), ("g1", "away", "away"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("kept", [("r3",), ()])
+def test_two_isolations_that_hold_alone_are_proved_together(kept: tuple[str, ...]) -> None:
+    site = world([], [["r3"]])
+    postures = {
+        "one": Posture("one", "isolate", "o", "r", segment="a", keeps=("r3",)),
+        "two": Posture("two", "isolate", "o", "r", segment="b", keeps=kept),
+    }
+    site = replace(site, postures=postures)
+    results, _present, findings = prove_situations(site, compile_site(site).lists)
+    assert [item.name for item in results][-3:] == ["posture one", "posture two", "postures one and two"]
+    assert {f.code for f in findings} == (set() if kept else {"SW3143"})
+    assert any("postures one and two: workflow w0" in f.message for f in findings) is not bool(kept)
+
+
+def test_pairs_beyond_the_bound_are_said_and_a_plan_proves_its_own_set() -> None:
+    site = world([], [["r3"]])
+    many = {f"p{n:02}": Posture(f"p{n:02}", "isolate", "o", "r", segment="c", keeps=("r2",)) for n in range(11)}
+    many["z"] = Posture("z", "isolate", "o", "r", segment="a")
+    site = replace(site, postures=many)
+    pairs = pairs_of(site)
+    assert len(pairs) == 66 and {pair[0].id for pair in pairs[:55]} <= set(many)
+    results, _present, findings = prove_situations(site, compile_site(site).lists)
+    assert sum(item.name.startswith("postures ") for item in results) == MOST_PAIRS
+    said = [f for f in findings if f.code == "SW3145"]
+    assert [f.message.split(" ", 4)[:3] for f in said] == [["21", "of", "66"]]
+    for names, wanted in ((("p00", "p01"), set()), (("p00", "z"), {"SW3143"})):
+        situation = Situation(postures=names)
+        assert {f.code for f in prove_pulled(site, situation, compile_site(site, situation).lists, None)} == wanted

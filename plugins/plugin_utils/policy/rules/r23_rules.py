@@ -68,7 +68,7 @@ def rules_have_services(site: Site, _context: Context) -> Iterator[Finding]:
 
 @rule(codes.EXPIRED, codes.EXPIRES_SOON, codes.BAD_DATE)
 def rules_have_not_expired(site: Site, context: Context) -> Iterator[Finding]:
-    """A rule with an expiry holds through that day; afterwards it must go."""
+    """A rule with an expiry holds through that day and is in no list after it; where a workflow needs it, the proofs refuse that."""
     for item in site.rules():
         if not item.expires:
             continue
@@ -77,7 +77,11 @@ def rules_have_not_expired(site: Site, context: Context) -> Iterator[Finding]:
             continue
         last = date.fromisoformat(item.expires)
         if last < context.today:
-            yield codes.EXPIRED.at(f"rule {item.id} expired on {item.expires}", item.location)
+            segment = site.segments.get(item.client)
+            owner = item.owner or (segment.owner if segment else "")
+            ticket = f", ticket {item.ticket}" if item.ticket else ""
+            text = f"rule {item.id} of {owner}{ticket} expired on {item.expires}: no list has it any more"
+            yield codes.EXPIRED.at(text, item.location)
         elif last - context.today <= SOON:
             yield codes.EXPIRES_SOON.at(f"rule {item.id} expires on {item.expires}", item.location)
 

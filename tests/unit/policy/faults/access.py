@@ -247,3 +247,12 @@ def template_that_nothing_uses(site: Spoiled) -> list[Expected]:
     rule = {"id": "{segment}-lonely", "to": "outside", "services": ["telnet"], "reason": "Nobody knows"}
     site["templates.yml"]["templates"]["lonely"] = {"allow": [rule]}
     return [("SW2744", "templates.yml", ("templates", "lonely"))]
+
+
+@fault
+def posture_with_a_name_that_no_platform_takes(site: Spoiled) -> list[Expected]:
+    postures = site["postures.yml"]["postures"]
+    name = sorted(postures)[0]
+    made = site.chance.choice(["isolate-one", "9isolate", "isolate one"])
+    postures[made] = postures.pop(name)
+    return [("SW0009", "postures.yml", ("postures", made))]

@@ -1,0 +1,235 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pulled postures through the steps, what changes by itself, and checks of a site's own outside the policy directory."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pulled import pulled_in
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Situation
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.windows import coming_change
+from ansible_collections.segwright.microseg.plugins.plugin_utils.report.markdown import plan_markdown
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps import plan as plan_step
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.render import run_render
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.site import sound_site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.validate import run_gate, run_validate
+from tests.unit.steps.test_commits import checkout  # noqa: F401  (a fixture)
+
+MONDAY = date(2026, 11, 23)
+POSTURES = """\
+postures:
+  isolate_pumps:
+    kind: isolate
+    segment: infusion_pumps
+    keeps: [infusion-documentation]
+    owner: security-operations
+    reason: The pumps' model is under attack
+  open_pumps:
+    kind: relax
+    segment: infusion_pumps
+    opens: all
+    ask_after_minutes: 60
+    owner: clinical-engineering
+    reason: Nobody knows why pumps lose connections
+"""
+EXCEPTION = """\
+exceptions:
+  - id: diagnosis
+    kind: exception
+    who: A technician
+    client: infusion_pumps
+    to: pump_servers
+    services: [ssh]
+    valid_from: 2026-11-25
+    expires: 2026-12-18
+    ticket: CHG-1
+    owner: clinical-engineering
+    reason: A pump loses its connection
+"""
+
+
+def values(checkout: Path, **more: Any) -> dict[str, Any]:  # noqa: F811
+    return {
+        "policy_dir": checkout,
+        "data_dir": checkout.parent / "data",
+        "today": MONDAY.isoformat(),
+        "diff_mode": False,
+        "check_mode": False,
+        **more,
+    }
+
+
+def texts(result: dict[str, Any]) -> dict[str, str]:
+    return {f"{item['point']} {item['name']}": item["content"] for item in result["lists"]}
+
+
+def test_render_shows_normal_operation_and_each_set_of_pulled_postures(checkout: Path) -> None:  # noqa: F811
+    plain = texts(run_render(values(checkout)))
+    (checkout / "postures.yml").write_text(POSTURES)
+    assert texts(run_render(values(checkout))) == plain  # a posture that is not pulled changes no byte
+    found = run_render(values(checkout, postures=["isolate_pumps"]))
+    assert found["postures"] == ["isolate_pumps"] and texts(found) != plain
+    site = sound_site(Paths.of(str(checkout), "unused"), MONDAY, cached=False).site
+    wanted = compile_site(site, Situation(postures=("isolate_pumps",)))
+    assert [item["name"] for item in found["lists"]] == [item.name for item in wanted.lists]
+    assert found["targets"] == json.loads(json.dumps([
+        {"host": t.host, "platform": t.platform,
+         "objects": [{"kind": o.kind, "name": o.name, "body": dict(o.body)} for o in t.objects]}
+        for t in wanted.targets
+    ]))  # fmt: skip
+    both = run_render(values(checkout, postures=["open_pumps", "isolate_pumps"]))
+    assert both["postures"] == ["isolate_pumps", "open_pumps"]
+
+
+def test_an_unknown_posture_and_one_that_cuts_a_workflow_are_refused(checkout: Path) -> None:  # noqa: F811
+    (checkout / "postures.yml").write_text(POSTURES)
+    with pytest.raises(FindingError, match=r"SW4601.*'isolate_all' is not defined"):
+        run_render(values(checkout, postures=["isolate_all"]))
+    kept = "    keeps: [infusion-documentation]\n"
+    assert kept in POSTURES
+    (checkout / "postures.yml").write_text(POSTURES.replace(kept, ""))
+    with pytest.raises(FindingError) as caught:
+        run_render(values(checkout, postures=["isolate_pumps"]))
+    assert {item.code for item in caught.value.findings} <= {"SW2724", "SW3141", "SW3143"}
+
+
+def test_a_posture_whose_name_no_platform_takes_is_a_finding(checkout: Path) -> None:  # noqa: F811
+    (checkout / "postures.yml").write_text(POSTURES.replace("  isolate_pumps:", "  isolate-pumps:"))
+    gate = run_gate(Paths.of(str(checkout), str(checkout.parent / "data")), MONDAY, with_replay=False)
+    assert [(f.code, f.file, f.line) for f in gate.findings if f.severity == "error"] == [("SW0009", "postures.yml", 2)]
+
+
+def test_validate_proves_pairs_of_postures(checkout: Path) -> None:  # noqa: F811
+    (checkout / "postures.yml").write_text(POSTURES)
+    gate = run_gate(Paths.of(str(checkout), str(checkout.parent / "data")), MONDAY, with_replay=False)
+    names = [item["name"] for item in gate.content["situations"]]
+    assert names[-3:] == ["posture isolate_pumps", "posture open_pumps", "postures isolate_pumps and open_pumps"]
+
+
+def test_what_the_journal_says_is_pulled() -> None:
+    def started(plan: str, *postures: str) -> dict[str, Any]:
+        return {"event": "plan_started", "plan_id": plan, "postures": list(postures)}
+
+    entries = [{"event": "plan_started", "plan_id": "a"}]
+    assert pulled_in(entries) == ()
+    entries.append(started("b", "two", "one"))
+    assert pulled_in(entries) == ("one", "two")
+    entries.append(started("c", "one"))
+    assert pulled_in(entries) == ("one",)
+    entries.append({"event": "rollback_started", "plan_id": "c"})
+    assert pulled_in(entries) == ("one", "two")
+    entries.append({"event": "rollback_started", "plan_id": "b"})
+    assert pulled_in(entries) == ()
+
+
+def test_another_plan_keeps_what_is_pulled_until_it_is_released(
+    checkout: Path,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(plan_step, "pulled_postures", lambda _journal: ("isolate_pumps",))
+    paths = Paths.of(str(checkout), "unused")
+    assert plan_step.postures_of({}, paths) == ("isolate_pumps",)
+    assert plan_step.postures_of({"postures": []}, paths) == ()
+    assert plan_step.postures_of({"postures": ["open_pumps"]}, paths) == ("open_pumps",)
+
+
+def test_the_next_change_is_a_first_day_a_last_day_or_a_window(checkout: Path) -> None:  # noqa: F811
+    site = sound_site(Paths.of(str(checkout), "unused"), MONDAY, cached=False).site
+    last = coming_change(site, datetime(2026, 11, 23, tzinfo=UTC))  # the sample's contract with a manufacturer
+    assert last is not None and last.at.isoformat() == "2031-01-01T00:00:00+01:00"
+    assert coming_change(site, datetime(2031, 1, 1, tzinfo=UTC)) is None
+    (checkout / "exceptions.yml").write_text(EXCEPTION)
+    site = sound_site(Paths.of(str(checkout), "unused"), MONDAY, cached=False).site
+    wanted = [
+        (datetime(2026, 11, 23, tzinfo=UTC), "2026-11-25T00:00:00+01:00", ("diagnosis",), ()),
+        (datetime(2026, 11, 24, 23, 30, tzinfo=UTC), "2026-12-19T00:00:00+01:00", (), ("diagnosis",)),
+    ]
+    for moment, at, begins, ends in wanted:
+        found = coming_change(site, moment)
+        assert found is not None
+        assert (found.at.isoformat(), found.begins, found.ends) == (at, begins, ends)
+    assert coming_change(site, datetime(2026, 12, 19, tzinfo=UTC)) == last
+    made = run_validate(values(checkout, replay=False))
+    assert made["next_change"]["at"] == wanted[0][1]
+    report = (checkout.parent / "data" / "out" / "validate.md").read_text()
+    assert "At 2026-11-25T00:00+01:00 the lists change by themselves: diagnosis begin to hold." in report
+    assert plan_step.in_time(site, Situation(), wanted[1][0]) == {"next_change": {
+        "at": wanted[1][1], "begins": [], "ends": ["diagnosis"],
+        "sentence": "at 2026-12-19T00:00+01:00 the lists change by themselves: diagnosis end",
+    }}  # fmt: skip
+    content = {
+        "plan_id": "0" * 64, "policy_commit": "c", "created": "t", "targets": [],
+        "effect": {"postures": ["isolate_pumps"], **plan_step.in_time(site, Situation(), wanted[1][0])},
+    }  # fmt: skip
+    text = plan_markdown(content)
+    assert "Pulled" in text and "isolate_pumps" in text and "2026-12-19T00:00+01:00" in text
+
+
+@pytest.mark.parametrize(("day", "lists", "codes"), [("2026-12-31", True, set()), ("2027-01-01", False, {"SW2305"})])
+def test_a_rule_that_has_expired_leaves_the_lists_with_a_warning(
+    checkout: Path,  # noqa: F811
+    day: str,
+    lists: bool,
+    codes: set[str],
+) -> None:
+    path = next(path for path in sorted(checkout.rglob("infusion_pumps.yml")))
+    text = path.read_text()
+    assert "allow:\n" in text
+    rule = (
+        "allow:\n  - id: pumps-for-a-while\n    to: pump_servers\n    services: [ssh]\n    reason: A trial\n"
+        "    origin: manual\n    owner: clinical-engineering\n    ticket: CHG-77\n    expires: 2026-12-31\n"
+    )
+    path.write_text(text.replace("allow:\n", rule))
+    gate = run_gate(Paths.of(str(checkout), str(checkout.parent / "data")), date.fromisoformat(day), with_replay=False)
+    assert gate.compiled is not None
+    assert [str(f) for f in gate.findings if f.severity == "error"] == []
+    labels = {ace.label for item in gate.compiled.lists for ace in item.aces}
+    assert ("pumps-for-a-while" in labels) is lists
+    expired = [f for f in gate.findings if f.code == "SW2305"]
+    assert {f.code for f in expired} == codes
+    for item in expired:
+        assert item.severity == "warning" and item.line == text[: text.index("allow:")].count("\n") + 2
+        assert "pumps-for-a-while of clinical-engineering, ticket CHG-77 expired on 2026-12-31" in item.message
+
+
+def test_an_expired_rule_that_a_workflow_needs_is_refused(checkout: Path) -> None:  # noqa: F811
+    workflows = (checkout / "workflows.yml").read_text()
+    name = "infusion-documentation"
+    assert name in workflows
+    paths = Paths.of(str(checkout), str(checkout.parent / "data"))
+    site = sound_site(paths, MONDAY, cached=False).site
+    needed = next(workflow.rules[0] for workflow in site.workflows if workflow.id == name)
+    for path in checkout.rglob("*.yml"):
+        text = path.read_text()
+        if f"- id: {needed}\n" in text:
+            path.write_text(text.replace(f"- id: {needed}\n", f"- id: {needed}\n    expires: 2026-11-22\n"))
+    found = run_gate(paths, MONDAY, with_replay=False).findings
+    assert {f.code for f in found if f.severity == "error"} & {"SW2713", "SW3141"}
+    assert any(f.code == "SW2305" and needed in f.message for f in found)
+
+
+def test_checks_of_a_site_outside_the_policy_directory(checkout: Path, tmp_path: Path) -> None:  # noqa: F811
+    folder = tmp_path / "checks"
+    folder.mkdir()
+    (folder / "ours.yml").write_text(
+        "rules:\n  - number: SW9001\n    severity: error\n    about: segment\n"
+        "    when:\n      fact: name\n      equals: infusion_pumps\n    must:\n      fact: owner\n      equals: nobody\n"
+        "    message: pumps belong to nobody\n    remedy: give them away\n"
+    )
+    refused = run_validate(values(checkout, replay=False, rules_dirs=[folder]))
+    assert refused["failed"] and [e["code"] for e in refused["errors"]] == ["SW9001"]
+    assert "failed" not in run_validate(values(checkout, replay=False))
+    with pytest.raises(FindingError, match="SW9001"):
+        sound_site(Paths.of(str(checkout), "unused", rules=[str(folder)]), MONDAY, cached=False)
+    absent = run_validate(values(checkout, replay=False, rules_dirs=[tmp_path / "absent"]))
+    assert [e["code"] for e in absent["errors"]] == ["SW0002"]
