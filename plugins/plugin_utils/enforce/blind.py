@@ -9,6 +9,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.access import GROUPS
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.index import FAMILIES, SiteIndex
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.layer_two import layer_two_findings
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import (
     ICMP_PROTOCOLS,
     TCP,
@@ -24,7 +25,13 @@ SHOWN = 5
 
 def blind_findings(index: SiteIndex) -> list[Finding]:
     """Return what no list can do: packets to a device at its own port, answers to groups, ways that are not known."""
-    return [*_inbound(index.site), *_group_answers(index), *_open_answers(index), *_unknown_paths(index)]
+    return [
+        *_inbound(index.site),
+        *_group_answers(index),
+        *_open_answers(index),
+        *_unknown_paths(index),
+        *layer_two_findings(index),
+    ]
 
 
 def _inbound(site: Site) -> list[Finding]:

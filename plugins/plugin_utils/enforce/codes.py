@@ -145,3 +145,15 @@ ANSWERS_WIDER = Code(
     "a downloadable list passes answers of more devices than a rule names",
     "make a segment of the devices, or enforce them at a port_acl, which names them; over TCP no new connection passes by it",
 )
+LAYER_TWO = Code(
+    "SW3026",
+    "info",
+    "a service below IP is seen by no enforcement point",
+    "keep its senders in a VLAN of their own, filter by MAC access list or port at the switch, or protect links by MACsec (IEEE 802.1AE)",
+)
+LAYER_TWO_APART = Code(
+    "SW3027",
+    "warning",
+    "a service below IP cannot pass between its ends",
+    "name ends in one subnet, or a variant of the service that is routed, such as R-GOOSE or PTP over UDP",
+)

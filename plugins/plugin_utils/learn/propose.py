@@ -150,7 +150,7 @@ def services_by_port(
     wanted = set(conversations)
     found: dict[tuple[int, int], tuple[int, str]] = {}
     for name, service in sorted(services.items()):
-        if is_wide(service):
+        if is_wide(service) or service.ethertypes:  # nor is more permitted than was seen
             continue
         width = sum(high - low + 1 for match in service.matches for low, high in match.ports)
         for match in service.matches:

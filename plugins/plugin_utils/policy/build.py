@@ -63,6 +63,11 @@ def protocol_number(value: str | int) -> int:
     return PROTOCOLS[value] if isinstance(value, str) else value
 
 
+def ethertype_number(value: str | int) -> int:
+    """Return the ethertype of a number, or of text like ``0x88b8``, that fits the schema."""
+    return int(value, 16) if isinstance(value, str) else value
+
+
 def port_range(value: int | str) -> tuple[int, int]:
     """Return the inclusive range of a port or of text like ``8000-8010``; the rules judge its bounds."""
     if isinstance(value, int):
@@ -137,9 +142,13 @@ class Builder:
                     match.get("icmp_code"),
                 )
                 for match in item["match"]
+                if "protocol" in match
             )
             place = document.location("services", name)
-            made[name] = Service(name, matches, item.get("symmetric", False), item.get("description", ""), place)
+            frames = tuple(dict.fromkeys(ethertype_number(m["ethertype"]) for m in item["match"] if "ethertype" in m))
+            made[name] = Service(
+                name, matches, item.get("symmetric", False), item.get("description", ""), place, frames
+            )
         return made
 
     def networks(self, document: Document) -> dict[str, NetworkSet]:

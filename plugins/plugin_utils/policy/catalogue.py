@@ -66,6 +66,8 @@ class Catalogue:
 
     def __post_init__(self) -> None:
         for name, service in sorted(self.site.services.items(), reverse=True):
+            if service.ethertypes:
+                continue  # says more than what an access list or MUD file can mean
             self._by_traffic[traffic_of(service)] = name
         for name, network in sorted(self.site.networks.items(), reverse=True):
             self._by_prefixes[collapsed(network.prefixes)] = name

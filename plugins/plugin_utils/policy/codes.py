@@ -189,6 +189,18 @@ UNUSED_NETWORK = Code(
 EMPTY_NETWORK = Code(
     "SW2405", "error", "a network set or service holds nothing", "give it at least one entry, or remove it"
 )
+BAD_ETHERTYPE = Code(
+    "SW2407",
+    "error",
+    "an ethertype cannot be that of a service",
+    "give IP as protocol, leave VLAN tags out, and use numbers from 0x0600",
+)
+FRAMES_TO_ADDRESSES = Code(
+    "SW2408",
+    "error",
+    "a rule leads to addresses by a service that has none",
+    "name the segment of the receivers: what is below IP reaches devices of the sender's subnet only",
+)
 STALE_NAME = Code(
     "SW2406",
     "warning",

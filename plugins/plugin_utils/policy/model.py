@@ -93,13 +93,17 @@ class ServiceMatch:
 
 @dataclass(frozen=True)
 class Service:
-    """A named protocol and port set. ``symmetric``: both ends use the same port (BACnet, NTP peers)."""
+    """A named protocol and port set. ``symmetric``: both ends use the same port (BACnet, NTP peers).
+
+    ``ethertypes``: what it is below IP (1536 to 65535), which no list sees; ``matches`` are empty where it is nothing else.
+    """
 
     name: str
     matches: tuple[ServiceMatch, ...]
     symmetric: bool = False
     description: str = ""
     location: Location = Location()
+    ethertypes: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -153,6 +153,7 @@ def _permission(site: Site, item: Rule | AccessException) -> Facts:
         **_zone_facts(site, "server", item.to),
         "services": list(item.services),
         "protocols": sorted({match.protocol for service in services for match in service.matches}),
+        "ethertypes": sorted({value for service in services for value in service.ethertypes}),
         "reason": [item.reason],
         "owner": [item.owner],
         "expires": [item.expires],
@@ -239,7 +240,7 @@ _END_FIELDS = ("zone", "owner", "criticality", "security_level")
 _PERMISSION_FIELDS = (
     *("id", "client", *(f"client_{name}" for name in _END_FIELDS)),
     *("to", "to_kind", *(f"server_{name}" for name in _END_FIELDS)),
-    *("services", "protocols", "reason", "owner", "expires", "ticket", "posture", "has_window"),
+    *("services", "protocols", "ethertypes", "reason", "owner", "expires", "ticket", "posture", "has_window"),
 )
 # The fields that a query may ask for, by kind; docs/policy/reference.md lists them from here.
 FIELDS: dict[str, tuple[str, ...]] = {

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.layer_two import only_frames
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import (
     addresses_of_name,
@@ -119,7 +120,8 @@ def prove_rules(
         if known is not None:
             known.lists[key], known.results[key] = state, found
     cut = {item.rule for item in cuts}
-    empty = [rule.id for rule in needs.rules if not needs.boxes(rule).forward]
+    below = {rule.id for rule in needs.rules if only_frames(needs.needed.site, rule.services)}  # no list filters frames
+    empty = [rule.id for rule in needs.rules if rule.id not in below and not needs.boxes(rule).forward]
     nothing = {*cut, *empty}
     return EndToEnd(tuple(r.id for r in needs.rules if r.id not in nothing), tuple(empty), tuple(cuts))
 

@@ -10,7 +10,13 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce import codes as codes_of_lists
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.layer_two import (
+    frames_of,
+    share_subnet,
+    text_of,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import PacketSet, PacketSpace
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
@@ -127,12 +133,32 @@ def prove_guardrails(site: Site, lists: Sequence[PointList]) -> tuple[list[Guard
     results: list[GuardrailResult] = []
     findings: list[Finding] = []
     for guardrail in site.guardrails:
-        prove = _always if guardrail.must == "always" else _never
+        prove = _below_ip if frames_of(site, guardrail.services) else _always if guardrail.must == "always" else _never
         result, finding = prove(proof, guardrail)
         results.append(result)
         if finding is not None:
             findings.append(finding)
     return results, findings
+
+
+def _below_ip(proof: _Proof, guardrail: Guardrail) -> tuple[GuardrailResult, Finding | None]:
+    """No list stops frames without IP: a must-always holds for them, a must-never only where the ends share no subnet."""
+    site, frames = proof.site, frames_of(proof.site, guardrail.services)
+    rest = tuple(name for name in guardrail.services if name == ANY or site.services[name].matches)
+    if guardrail.must == "always":
+        note = f"{text_of(frames)} passes every list"
+    elif share_subnet(site, guardrail.client, guardrail.server):
+        text = f"guardrail {guardrail.id}: no enforcement point sees {text_of(frames)}, and the ends share a subnet{_why(guardrail)}"
+        hint = codes_of_lists.LAYER_TWO.remedy
+        result = GuardrailResult(guardrail.id, guardrail.must, "violated", witness=text_of(frames))
+        return result, codes.NEVER_VIOLATED.at(text, guardrail.location, hint)
+    else:
+        note = f"{text_of(frames)} does not leave a subnet, and the ends share none"
+    if not rest:
+        return GuardrailResult(guardrail.id, guardrail.must, "proved", note=note), None
+    prove = _always if guardrail.must == "always" else _never
+    result, finding = prove(proof, replace(guardrail, services=rest))
+    return replace(result, note="; ".join(part for part in (result.note, note) if part)), finding
 
 
 def _always(proof: _Proof, guardrail: Guardrail) -> tuple[GuardrailResult, Finding | None]:

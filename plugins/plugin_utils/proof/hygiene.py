@@ -15,6 +15,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Code, Finding, Location
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.layer_two import frames_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import matches_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import PacketSet, PacketSpace
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Rule, Site
@@ -83,7 +84,7 @@ def _meaning(site: Site) -> Iterator[Untidy]:
         if item.must == "never"
     ]
     for segment in site.segments.values():
-        rules = [rule for rule in segment.allow if rule.conditions is None]
+        rules = [r for r in segment.allow if r.conditions is None and not frames_of(site, r.services)]
         sets = [space.from_boxes(rule_boxes(site, rule).forward) for rule in rules]
         gone: set[int] = set()
         for number, rule in enumerate(rules):
@@ -163,6 +164,8 @@ def _use(site: Site, replayed: Replay, unused_days: int) -> Iterator[Untidy]:
     reach = f"{days} days recorded"
     border = replayed.last_us - unused_days * DAY_US
     for rule in site.rules():
+        if frames_of(site, rule.services):
+            continue  # flow records hold IP only
         last = replayed.rule_last_us.get(rule.id)
         if last is None:
             if days >= unused_days or rule.id in replayed.unused_rules:

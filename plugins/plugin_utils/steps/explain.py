@@ -177,6 +177,10 @@ def _flow(site: Site, values: dict[str, Any]) -> tuple[int, int, int]:
         if name not in site.services:
             raise FindingError(codes.BAD_ARGUMENT.at(f"service: the site has no service {str(name)[:80]!r}"))
         service = site.services[name]
+        if not service.matches:
+            seen = ", ".join(f"0x{value:04X}" for value in service.ethertypes)
+            text = f"service: {str(name)[:80]} is below IP (ethertype {seen}); no enforcement point sees it, so none cuts or limits it"
+            raise FindingError(codes.BAD_ARGUMENT.at(text))
         match = service.matches[0]
         port = match.ports[0][0] if match.ports else (match.icmp_type or 0) * 256 + (match.icmp_code or 0)
         return match.protocol, port, port if service.symmetric else client_port

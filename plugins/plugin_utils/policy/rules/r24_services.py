@@ -13,11 +13,17 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.build import is_date
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.effective import permissions
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Service, ServiceMatch, Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import ANY, Service, ServiceMatch, Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.ranges import PORT_PROTOCOLS
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.ruling import Context, rule
 
 ICMP_PROTOCOLS = (1, 58)
+NO_SERVICE = {
+    0x0800: "is IPv4: give a protocol",
+    0x86DD: "is IPv6: give a protocol",
+    0x8100: "is the tag of a VLAN",
+    0x88A8: "is the tag of a VLAN",
+}
 MAXIMUM_AGE_DAYS = 30
 
 
@@ -54,6 +60,33 @@ def _problems(service: Service, match: ServiceMatch) -> Iterator[str]:
         yield "a symmetric service takes its client ports from its ports"
 
 
+@rule(codes.BAD_ETHERTYPE)
+def ethertypes_are_below_ip(site: Site, _context: Context) -> Iterator[Finding]:
+    """An ethertype of a service is one (from 0x0600, IEEE 802.3), and neither IP nor the tag of a VLAN."""
+    for service in site.services.values():
+        for value in service.ethertypes:
+            what = NO_SERVICE.get(value, "is the length of a frame" if value < 0x0600 else "")
+            if what:
+                text = f"service {service.name}: 0x{value:04X} {what}"
+                yield codes.BAD_ETHERTYPE.at(text, service.location)
+        if service.symmetric and service.ethertypes and not service.matches:
+            text = f"service {service.name}: a symmetric service needs ports"
+            yield codes.SERVICE_FIELDS.at(text, service.location)
+
+
+@rule(codes.FRAMES_TO_ADDRESSES)
+def frames_lead_to_segments(site: Site, _context: Context) -> Iterator[Finding]:
+    """A rule for what is below IP alone leads to a segment: network sets are addresses, and frames have none."""
+    for item in permissions(site):
+        for name in item.services:
+            service = site.services.get(name)
+            if service is None or not service.ethertypes or service.matches:
+                continue
+            if item.to == ANY or item.to in site.networks:
+                text = f"rule {item.id}: {name} has no addresses, and {item.to} is nothing else"
+                yield codes.FRAMES_TO_ADDRESSES.at(text, item.location)
+
+
 @rule(codes.EMPTY_NETWORK)
 def sets_hold_something(site: Site, _context: Context) -> Iterator[Finding]:
     """A network set has prefixes and a service has a match."""
@@ -61,7 +94,7 @@ def sets_hold_something(site: Site, _context: Context) -> Iterator[Finding]:
         if not network.prefixes:
             yield codes.EMPTY_NETWORK.at(f"network set {network.name} holds nothing", network.location)
     for service in site.services.values():
-        if not service.matches:
+        if not service.matches and not service.ethertypes:
             yield codes.EMPTY_NETWORK.at(f"service {service.name} matches nothing", service.location)
 
 

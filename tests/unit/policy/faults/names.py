@@ -263,3 +263,41 @@ def expectations_that_contradict(site: Spoiled) -> list[Expected]:
 
 
 assert TODAY.isoformat() == "2026-11-23", "days in this file are about that day"
+
+
+@fault
+def service_with_the_ethertype_of_ip(site: Spoiled) -> list[Expected]:
+    value = site.chance.choice(["0x0800", "0x86dd", "0x8100", "0x88A8", "0x05ff", 2048])
+    site.service("spoilt-service", ethertype=value)
+    site["guardrails.yml"]["guardrails"][0]["services"].append("spoilt-service")
+    return [("SW2407", "services.yml", ("services", "spoilt-service"))]
+
+
+@fault
+def service_with_an_ethertype_that_is_none(site: Spoiled) -> list[Expected]:
+    value = site.chance.choice(["88b8", "0x88b", "0x88b8f", 1535, 65536])
+    site.service("spoilt-service", ethertype=value)
+    return [("SW2407", "services.yml", ("services", "spoilt-service", "match", 0, "ethertype"))]
+
+
+@fault
+def service_with_ethertype_and_ports(site: Spoiled) -> list[Expected]:
+    more, code = site.chance.choice([
+        ({"ports": [80]}, "SW2003"), ({"protocol": "tcp"}, "SW2005"), ({"protocol": "tcp", "ports": [80]}, "SW2005"),
+    ])  # fmt: skip
+    site.service("spoilt-service", ethertype="0x88b8", **more)
+    return [(code, "services.yml", ("services", "spoilt-service", "match", 0))]
+
+
+@fault
+def rule_below_ip_to_addresses(site: Spoiled) -> list[Expected] | None:
+    networks = site["networks.yml"]["networks"]
+    ends = [(name, item["to"]) for name in site.segments() for item in site[name]["allow"] if item["to"] in networks]
+    if not ends:
+        return None
+    name, to = site.chance.choice(ends)
+    site.service("spoilt-service", ethertype="0x88b8")
+    reason = "Something is wrong with it"
+    made = {"id": "spoilt-rule", "to": to, "services": ["spoilt-service"], "reason": reason, "origin": "manual"}
+    site[name]["allow"].append(made)
+    return [("SW2408", name, ("allow", len(site[name]["allow"]) - 1))]
