@@ -9,12 +9,14 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.action import run_action
-from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.explain import run_explain
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.membership import run_explain_any
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "policy_dir": {"type": "path", "default": "policies"},
-    "client": {"type": "str", "required": True},
-    "server": {"type": "str", "required": True},
+    "data_dir": {"type": "path", "default": ".microseg"},
+    "device": {"type": "str"},
+    "client": {"type": "str"},
+    "server": {"type": "str"},
     "service": {"type": "str"},
     "protocol": {"type": "str"},
     "port": {"type": "int"},
@@ -27,7 +29,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 
 
 class ActionModule(ActionBase):
-    """Explain one conversation."""
+    """Explain one conversation, or the membership of one device."""
 
     _supports_check_mode = True
     _requires_connection = False
@@ -36,5 +38,5 @@ class ActionModule(ActionBase):
         """Run the step and return its result."""
         result = super().run(tmp, task_vars)
         variables = task_vars or {}
-        result.update(run_action(self, ARGUMENTS, lambda values: run_explain(values, variables)))
+        result.update(run_action(self, ARGUMENTS, lambda values: run_explain_any(values, variables)))
         return result

@@ -8,11 +8,12 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: policy_explain
-short_description: Explain one conversation
+short_description: Explain one conversation, or why a device is in its segment
 version_added: 1.0.0
 description:
   - Says for one conversation what every enforcement point on its way decides about the opener and the reply, and
     by which entry, rule, file, line and last commit.
+  - With O(device) alone it says for each segment's query which parts the device fulfils, by the facts of the register.
   - Answers for the working tree, for a commit, or with O(live) also for what the targets hold now.
 author:
   - Segwright contributors (@segwright)
@@ -24,14 +25,21 @@ options:
     default: policies
   client:
     description:
-      - Address, device id, device name or segment of the client.
+      - Address, device id, device name or segment of the client. Needed unless O(device) is given.
     type: str
-    required: true
   server:
     description:
-      - Address, device id, device name or segment of the server.
+      - Address, device id, device name or segment of the server. Needed unless O(device) is given.
     type: str
-    required: true
+  device:
+    description:
+      - Device id (MAC) or name whose membership is explained; nothing else is asked then.
+    type: str
+  data_dir:
+    description:
+      - Directory where the loop keeps the register of devices, for O(device).
+    type: path
+    default: .microseg
   service:
     description:
       - Name of a service of the policy. Give either this or O(protocol) and O(port).
@@ -93,16 +101,37 @@ EXAMPLES = r"""
     server: pacs
     service: dicom
     commit: HEAD
+
+- name: Why is a device in its segment
+  segwright.microseg.policy_explain:
+    policy_dir: policies
+    device: pump1
 """
 
 RETURN = r"""
+segment:
+  description: The segment in which the committed membership has the device; empty where in none.
+  returned: with O(device)
+  type: str
+fulfils:
+  description: Segments whose queries the device fulfils by the register. More than one means that it is in none of them.
+  returned: with O(device)
+  type: list
+  elements: str
+memberships:
+  description:
+    - For each segment with a query whether the device fulfils it (C(holds)), and one line for each part of the query with what the
+      register says (C(lines)); those that hold first.
+  returned: with O(device)
+  type: list
+  elements: dict
 permitted:
   description: Whether every enforcing point passes the opener and its reply.
-  returned: always
+  returned: without O(device)
   type: bool
 commit:
   description: The commit whose policy was asked; C(+dirty) behind it where documents differ; empty without git.
-  returned: always
+  returned: without O(device)
   type: str
 live_permitted:
   description: Whether the lists in force pass the conversation.
@@ -115,15 +144,15 @@ live_points:
   elements: dict
 pairs:
   description: How many pairs of the two ends' addresses there are, were asked and are permitted, and one that fares otherwise.
-  returned: always
+  returned: without O(device)
   type: dict
 path:
   description: Whether the way is known, why not, and the points that it crosses.
-  returned: always
+  returned: without O(device)
   type: dict
 points:
   description: What each list says, with entry, text, rule, file, line and last commit.
-  returned: always
+  returned: without O(device)
   type: list
   elements: dict
 summary:
