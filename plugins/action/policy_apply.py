@@ -18,6 +18,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "state_dir": {"type": "path"},
     "plan": {"type": "path"},
     "plan_id": {"type": "str"},
+    "postures": {"type": "list", "elements": "str"},
     "plan_parts": {"type": "dict"},
     "prune": {"type": "bool", "default": False},
     "engine": {"type": "str"},

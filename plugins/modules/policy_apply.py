@@ -90,6 +90,11 @@ options:
     description:
       - The date, as V(YYYY-MM-DD), at which expiry is judged. Today where not given.
     type: str
+  postures:
+    description:
+      - Postures that the plan pulls, as they were given to M(segwright.microseg.policy_plan); asked only where the plan has to be made anew.
+    type: list
+    elements: str
 attributes:
   check_mode:
     support: full
