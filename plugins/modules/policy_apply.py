@@ -92,7 +92,8 @@ options:
     type: str
   postures:
     description:
-      - Postures that the plan pulls, as they were given to M(segwright.microseg.policy_plan); asked only where the plan has to be made anew.
+      - Postures that the plan pulls, as they were given to M(segwright.microseg.policy_plan).
+      - Asked only where the plan has to be made anew.
     type: list
     elements: str
 attributes:

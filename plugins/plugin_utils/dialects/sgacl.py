@@ -53,7 +53,10 @@ def _list(name: str, rows: list[tuple[int, str]], family: int) -> ParsedAcl:
             remarks.append(row[6:].strip())
             continue
         try:
-            ace = parse_ace(words, family, addresses=False)
+            said = (
+                [*words[:1], "ipv6", *words[2:]] if family == 6 and [w.lower() for w in words[1:2]] == ["ip"] else words
+            )
+            ace = parse_ace(said, family, addresses=False)
             aces.append(replace(ace, remarks=tuple(remarks), line=number, raw=" ".join(words)))
         except NotUnderstood as reason:
             opaque.append(Opaque(number, row, str(reason)))

@@ -59,7 +59,7 @@ IPV6_NOT_FILTERED = Code(
     "SW3011",
     "warning",
     "the cells of a matrix do not filter IPv6",
-    "many switches pass IPv6 whatever a cell says: give the segment a DACL or port ACL, which have IPv6 lists, or a firewall",
+    "where every switch enforces cells for IPv6, say ipv6: true at the point; else give the segment a DACL or port ACL, or a firewall",
 )
 CELL_WIDER = Code(
     "SW3012",

@@ -69,8 +69,9 @@ def desired_targets(site: Site, lists: Sequence[PointList]) -> tuple[tuple[Desir
     objects: dict[tuple[str, str], dict[tuple[str, str], DesiredObject]] = defaultdict(dict)
     wanted_by: dict[tuple[str, str, str], str] = {}
     findings = []
+    six = {(item.point, item.segment, item.peer): item for item in lists if item.kind == "sgacl" and item.family == 6}
     for listing in lists:
-        for item in _objects_of(site, listing):
+        for item in _objects_of(site, listing, six):
             point = wanted_by.setdefault((listing.host, item.kind, item.name), listing.point)
             first = objects[listing.host, listing.platform].setdefault((item.kind, item.name), item)
             if first is not item and first.body != item.body:
@@ -111,11 +112,11 @@ def _with_text(listing: PointList, **values: Any) -> Mapping[str, Any]:
     return _Body(listing, values)
 
 
-def _objects_of(site: Site, listing: PointList) -> list[DesiredObject]:
+def _objects_of(site: Site, listing: PointList, six: Mapping[tuple[str, str, str], PointList]) -> list[DesiredObject]:
     if listing.kind == "dacl":
         return _dacl(site, listing)
     if listing.kind == "sgacl":
-        return _cell(site, listing)
+        return _cell(site, listing, six.get((listing.point, listing.segment, listing.peer)))
     if listing.kind in ("port_acl", "router_acl"):
         return _on_interfaces(listing)
     if listing.platform == "asa":
@@ -139,7 +140,11 @@ def _dacl(site: Site, listing: PointList) -> list[DesiredObject]:
     return made
 
 
-def _cell(site: Site, listing: PointList) -> list[DesiredObject]:
+def _cell(site: Site, listing: PointList, six: PointList | None) -> list[DesiredObject]:
+    """Return the list of a cell, and with the IPv4 list its tags and the cell itself, which names the IPv6 list as well."""
+    if listing.family == 6:
+        mark = ownership_mark(site, f"cell {listing.segment} to {listing.peer} IPv6")
+        return [DesiredObject("sgacl", listing.name, _with_text(listing, ip_version="IPV6", description=mark))]
     source, destination = owned_name(listing.segment), owned_name(listing.peer)
     made = [_sgt(site, listing.segment), _sgt(site, listing.peer)]
     only_closing = only_closes(listing)
@@ -150,7 +155,7 @@ def _cell(site: Site, listing: PointList) -> list[DesiredObject]:
         "source": source,
         "destination": destination,
         "status": CELL_STATUS[listing.stage],
-        "sgacls": [] if only_closing else [listing.name],
+        "sgacls": ([] if only_closing else [listing.name]) + ([six.name] if six else []),
         "default_rule": "DENY_IP" if only_closing else "NONE",
         "description": ownership_mark(site, f"cell {listing.segment} to {listing.peer}"),
     }

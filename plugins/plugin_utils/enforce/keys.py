@@ -76,7 +76,7 @@ class Keys:
         )
 
     def cell(
-        self, point: EnforcementPoint, pair: tuple[str, str], rules: Sequence[Sequence[Rule]], stage: str, managed: bool
+        self, point: EnforcementPoint, pair: tuple[str, ...], rules: Sequence[Sequence[Rule]], stage: str, managed: bool
     ) -> str:
         """Return the key of a cell: its rules one way and the other."""
         both = [[self.rule(rule) for rule in part] for part in rules]

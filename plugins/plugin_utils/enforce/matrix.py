@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
@@ -25,6 +25,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.lines i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.management import Flow, management_flows
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import Origin, PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.naming import owned_name
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import Match
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
     STAGES,
@@ -33,8 +34,9 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model im
     Rule,
 )
 
-FAMILY = 4
 SHOWN = 5
+# Unicast neighbour solicitations and advertisements: without them devices of one subnet lose each other (RFC 4861 section 7.3).
+NEIGHBOURS = Match(58, None, None, IntervalSet.of((135 * 256, 135 * 256 + 255), (136 * 256, 136 * 256 + 255)))
 # Entries for policies and cells of a UADP 2.0 switch, each ASIC (facts/devices.md section 4.1).
 POLICIES_PER_ASIC = 256
 CELLS_PER_ASIC = 8192
@@ -50,22 +52,38 @@ def matrix_lists(
     by the ANY-ANY cell. The number of cells is the square of the number of segments.
     """
     by_name = {assignment.segment: assignment for assignment in assignments}
-    rules, findings = _rules_by_cell(index, point, sorted(by_name))
-    for name, assignment in sorted(by_name.items()):
+    lists, findings = _family_lists(index, point, by_name, sorted(by_name), 4)
+    if point.options.get("ipv6"):
+        six = [name for name in sorted(by_name) if index.members(name, 6)]
+        more, found = _family_lists(index, point, by_name, six, 6)
+        lists += more
+        findings = list(dict.fromkeys([*findings, *found]))
+    for name, assignment in sorted(by_name.items()) if not point.options.get("ipv6") else ():
         if index.members(name, 6):
             text = f"segment {name} has IPv6 addresses, and the cells of {point.id} filter IPv4 only"
             findings.append(codes.IPV6_NOT_FILTERED.at(text, assignment.location))
-    managed = _management_cells(index, sorted(by_name))
-    lists: list[PointList] = []
-    for source in sorted(by_name):
-        for destination in sorted(by_name):
-            stage = min(by_name[source].stage, by_name[destination].stage, key=STAGES.index)
-            lists.append(_kept_cell(index, point, (source, destination), rules, managed, stage))
     return lists, findings + _size_findings(point, lists)
 
 
+def _family_lists(
+    index: SiteIndex, point: EnforcementPoint, by_name: Mapping[str, Assignment], names: Sequence[str], family: int
+) -> tuple[list[PointList], list[Finding]]:
+    """Return the list of each ordered pair of the named segments in a family.
+
+    IPv6 has lists of its own in the same cells, since the IP version of an SGACL must never change (facts/ise.md section 4).
+    """
+    rules, findings = _rules_by_cell(index, point, names, family)
+    managed = _management_cells(index, names, family)
+    lists: list[PointList] = []
+    for source in names:
+        for destination in names:
+            stage = min(by_name[source].stage, by_name[destination].stage, key=STAGES.index)
+            lists.append(_kept_cell(index, point, (source, destination), rules, managed, stage, family))
+    return lists, findings
+
+
 def _rules_by_cell(
-    index: SiteIndex, point: EnforcementPoint, names: Sequence[str]
+    index: SiteIndex, point: EnforcementPoint, names: Sequence[str], family: int
 ) -> tuple[dict[tuple[str, str], list[Rule]], list[Finding]]:
     """Return the rules of each (client, server) pair.
 
@@ -80,10 +98,10 @@ def _rules_by_cell(
     for client in names:
         for rule in index.allowed(client):
             wider = []
-            target = index.addresses(rule.to, FAMILY)
-            servers = [rule.to] if rule.to in site.segments else index.touched(rule.to, FAMILY)
+            target = index.addresses(rule.to, family)
+            servers = [rule.to] if rule.to in site.segments else index.touched(rule.to, family)
             if not all(server in known for server in servers) or (
-                rule.to not in site.segments and _beyond(index, rule)
+                rule.to not in site.segments and _beyond(index, rule, family)
             ):
                 untagged.append(rule.id)
             for server in servers:
@@ -93,7 +111,7 @@ def _rules_by_cell(
                 if (
                     rule.to not in site.segments
                     and target is not None
-                    and not target.covers(index.members(server, FAMILY))
+                    and not target.covers(index.members(server, family))
                 ):
                     wider.append(server)
             if wider:
@@ -112,7 +130,7 @@ def _rules_by_cell(
 
 def _size_findings(point: EnforcementPoint, lists: Sequence[PointList]) -> list[Finding]:
     """Return a warning where a switch that serves all the groups could not hold the matrix; cells that only deny share one policy."""
-    closed = sum(1 for listing in lists if only_closes(listing))
+    closed = sum(1 for listing in lists if only_closes(listing))  # never an IPv6 list, which passes neighbour discovery
     policies = len(lists) - closed + min(closed, 1)
     findings = []
     for used, limit, what in ((policies, POLICIES_PER_ASIC, "policies"), (len(lists), CELLS_PER_ASIC, "cells")):
@@ -122,21 +140,21 @@ def _size_findings(point: EnforcementPoint, lists: Sequence[PointList]) -> list[
     return findings
 
 
-def _beyond(index: SiteIndex, rule: Rule) -> bool:
+def _beyond(index: SiteIndex, rule: Rule, family: int) -> bool:
     """Return whether a network set holds more addresses than those of devices: what is there has no tag that the lock knows."""
-    target = index.addresses(rule.to, FAMILY)
+    target = index.addresses(rule.to, family)
     if target is None:
         return True
-    inside = [index.members(name, FAMILY) for name in index.touched(rule.to, FAMILY)]
+    inside = [index.members(name, family) for name in index.touched(rule.to, family)]
     return bool(target.subtract(IntervalSet.of(*(pair for part in inside for pair in part.pairs))))
 
 
-def _management_cells(index: SiteIndex, names: Sequence[str]) -> dict[tuple[str, str], list[Flow]]:
+def _management_cells(index: SiteIndex, names: Sequence[str], family: int) -> dict[tuple[str, str], list[Flow]]:
     """Return the management conversations of each (client, server) pair of segments."""
     found: dict[tuple[str, str], list[Flow]] = defaultdict(list)
-    for flow in management_flows(index, FAMILY):
+    for flow in management_flows(index, family):
         ends = [
-            [n for n in names if side is None or side.overlaps(index.members(n, FAMILY))]
+            [n for n in names if side is None or side.overlaps(index.members(n, family))]
             for side in (flow.client, flow.server)
         ]
         for client in ends[0]:
@@ -152,36 +170,39 @@ def _kept_cell(
     rules: dict[tuple[str, str], list[Rule]],
     managed: dict[tuple[str, str], list[Flow]],
     stage: str,
+    family: int,
 ) -> PointList:
     """Return a cell's list, its lines left out where the cache knows it."""
     if index.cache is None:
-        return _cell(index, point, pair, rules, managed, stage)
+        return _cell(index, point, pair, rules, managed, stage, family)
     back = pair[::-1]
     parts = rules.get(pair, ()), rules.get(back, ())
-    key = keys_of(index).cell(point, pair, parts, stage, pair in managed or back in managed)
+    key = keys_of(index).cell(
+        point, pair if family == 4 else (*pair, "ipv6"), parts, stage, pair in managed or back in managed
+    )
     entry = index.cache.get(key)
     if entry is not None:
-        head = _head(point, pair, stage)
-        return lazy_list(head, entry, lambda: _cell(index, point, pair, rules, managed, stage))
-    made = _cell(index, point, pair, rules, managed, stage)
+        head = _head(point, pair, stage, family)
+        return lazy_list(head, entry, lambda: _cell(index, point, pair, rules, managed, stage, family))
+    made = _cell(index, point, pair, rules, managed, stage, family)
     made.__dict__["_entry"] = index.cache.put(key, {"closed": len(made.aces) == 1})
     return made
 
 
-def _head(point: EnforcementPoint, pair: tuple[str, str], stage: str) -> dict[str, Any]:
+def _head(point: EnforcementPoint, pair: tuple[str, str], stage: str, family: int) -> dict[str, Any]:
     return {
         "point": point.id,
         "kind": "sgacl",
         "platform": point.platform,
         "host": point.host,
-        "name": owned_name(*pair),
+        "name": owned_name(*pair) if family == 4 else owned_name(*pair, "v6"),
         "stage": stage,
         "default_permit": False,
         "stateful": False,
         "segment": pair[0],
         "peer": pair[1],
         "interfaces": (),
-        "family": FAMILY,
+        "family": family,
         "direction": "in",
     }
 
@@ -193,27 +214,30 @@ def _cell(
     rules: dict[tuple[str, str], list[Rule]],
     managed: dict[tuple[str, str], list[Flow]],
     stage: str,
+    family: int,
 ) -> PointList:
     source, destination = pair
     builder = ListBuilder()
+    if family == 6:
+        builder.add(forward_ace(6, NEIGHBOURS, None, None, "icmp-neighbours"), Origin("icmp", location=point.location))
     for flow in managed.get((source, destination), ()):
         for match in flow.matches:
             origin = Origin("management", location=flow.point.location)
-            builder.add(forward_ace(FAMILY, match, None, None, f"{flow.label}-{flow.point.id}"), origin)
+            builder.add(forward_ace(family, match, None, None, f"{flow.label}-{flow.point.id}"), origin)
     for flow in managed.get((destination, source), ()):
         for match in flow.matches:
-            for ace in reply_aces(FAMILY, match, None, None, f"{flow.label}-{flow.point.id}"):
+            for ace in reply_aces(family, match, None, None, f"{flow.label}-{flow.point.id}"):
                 builder.add(ace, Origin("management", location=flow.point.location))
     for rule in rules.get((source, destination), ()):
-        for match in index.matches(rule.services, FAMILY):
-            ace = forward_ace(FAMILY, match, None, None, rule_label("rule", rule.id))
+        for match in index.matches(rule.services, family):
+            ace = forward_ace(family, match, None, None, rule_label("rule", rule.id))
             builder.add(ace, Origin("rule", rule.id, rule.location))
     for rule in rules.get((destination, source), ()):
-        for match in index.matches(rule.services, FAMILY):
-            for ace in reply_aces(FAMILY, match, None, None, rule_label("reply", rule.id)):
+        for match in index.matches(rule.services, family):
+            for ace in reply_aces(family, match, None, None, rule_label("reply", rule.id)):
                 builder.add(ace, Origin("reply", rule.id, rule.location))
-    if builder.aces or (source, destination) in rules or (destination, source) in rules:
-        add_icmp_errors(builder, point.location)
+    if family == 6 or builder.aces or (source, destination) in rules or (destination, source) in rules:
+        add_icmp_errors(builder, point.location, family)
     # A MONITOR cell forwards whatever its list says; the list itself is the one that will be enforced.
-    builder.add(closing_ace(FAMILY, permit=False), Origin("default", location=point.location))
-    return PointList(aces=tuple(builder.aces), origins=builder.origins, **_head(point, pair, stage))
+    builder.add(closing_ace(family, permit=False), Origin("default", location=point.location))
+    return PointList(aces=tuple(builder.aces), origins=builder.origins, **_head(point, pair, stage, family))

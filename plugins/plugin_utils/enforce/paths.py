@@ -218,7 +218,9 @@ class Paths:
             if any(point.id not in self._points_of(end.segment) for end in (source, target)):
                 continue
             tags = point.options.get("tags", "")
-            if tags == "none":
+            if source.family == 6 and not point.options.get("ipv6"):
+                yield Crossing(point.id, direction, NO, "its cells judge IPv4 only")
+            elif tags == "none":
                 yield Crossing(point.id, direction, NO, "the sender's tag does not reach the receiver's switch")
             elif not tags:
                 yield Crossing(point.id, direction, UNKNOWN, "the point does not say how tags travel")

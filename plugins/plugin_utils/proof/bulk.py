@@ -103,7 +103,8 @@ class BulkEvaluator:
             matrix = np.full((len(self.segments) + 1, len(self.segments) + 1), NONE, dtype=np.int32)
             beyond = np.zeros(len(keys) + 1, dtype=bool)  # receivers where the point's cells are not enforced
             for number, item in enumerate(self.lists):
-                if item.point == point and item.kind == "sgacl" and {item.segment, item.peer} <= self._number.keys():
+                known = {item.segment, item.peer} <= self._number.keys()
+                if item.point == point and item.kind == "sgacl" and item.family == 4 and known:
                     matrix[self._number[item.segment], self._number[item.peer]] = number
                     unseen = self.evaluator._beyond.get(number)
                     for low, high in unseen.pairs if unseen is not None else ():
@@ -169,6 +170,8 @@ class BulkEvaluator:
         covered = np.zeros(rows, dtype=bool)
         clients, servers = self.places(columns, "client"), self.places(columns, "server")
         slow = self._shared[clients] | self._shared[servers]
+        if any(item.kind == "sgacl" and item.family == 6 for item in self.lists):
+            slow |= ~columns.is_four  # few, and the arrays of cells hold IPv4
         if self._slow_kinds:
             slow = np.ones(rows, dtype=bool)
         packets = _packets(columns)

@@ -90,7 +90,7 @@ def text_difference(listing: PointList, text: str) -> tuple[str, Packet | None]:
 
 
 def _parsed(listing: PointList, text: str) -> ParsedAcl:
-    options = {"family": 4} if listing.kind == "sgacl" else {}
+    options = {"family": listing.family} if listing.kind == "sgacl" else {}
     parsed = registry.parse(dialect_of(listing), text, **options)
     if len(parsed) != 1:
         raise FindingError(codes.NOT_EQUIVALENT.at(f"the text holds {len(parsed)} lists"))

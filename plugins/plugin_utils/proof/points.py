@@ -141,6 +141,9 @@ def every_list_sets(space: PacketSpace, site: Site, lists: Sequence[PointList]) 
     return [list_sets(space, site, listing) for listing in lists]
 
 
+LINK_LOCAL = addresses_of(["fe80::/10"], 6)
+
+
 def visible(site: Site, listing: PointList, surely: bool) -> list[Box]:
     """Return the packets that a list ``surely`` sees, or else all that it may see, as boxes."""
     if listing.kind == "firewall":
@@ -155,6 +158,13 @@ def visible(site: Site, listing: PointList, surely: bool) -> list[Box]:
     box = Box(protocol=FAMILY_PROTOCOLS[family], source=source)
     if listing.kind == "sgacl":
         destination = cell_targets(site, listing, surely)
+        if (
+            family == 6 and surely
+        ):  # IPv6 link-local addresses pass the switch whatever a cell says (facts/devices.md section 1.5)
+            box = box.replace(source=source.subtract(LINK_LOCAL))
+            destination = destination.subtract(LINK_LOCAL)
+            if box.is_empty:
+                return []
         return [box.replace(destination=destination)] if destination else []
     if not surely:
         return [box]

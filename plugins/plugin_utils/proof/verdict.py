@@ -26,6 +26,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.lookup import Lookup
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.points import (
+    LINK_LOCAL,
     cell_targets,
     enforces,
     filtered_members,
@@ -174,7 +175,7 @@ class Evaluator:
             list
         )  # family, address to the access lists that filter it
         self._routed: list[tuple[int, PointList, IntervalSet, IntervalSet]] = []
-        self._cells: dict[tuple[str, str], list[int]] = defaultdict(list)
+        self._cells: dict[tuple[int, str, str], list[int]] = defaultdict(list)
         self._ways: dict[int, tuple[Way, ...]] = {}  # what is said of the ways of a gateway's list
         self._ports: dict[tuple[int, int], tuple[str, str]] = {}
         for segment, members in site.members.items():
@@ -194,7 +195,7 @@ class Evaluator:
         if listing.kind == "firewall":
             self._firewalls.append(number)
         elif listing.kind == "sgacl":
-            self._cells[listing.segment, listing.peer].append(number)
+            self._cells[listing.family, listing.segment, listing.peer].append(number)
             unseen = cell_targets(self.site, listing, False).subtract(cell_targets(self.site, listing, True))
             if unseen:
                 self._beyond[number] = unseen
@@ -234,11 +235,11 @@ class Evaluator:
             if listing.family == family and routes(listing.direction, subnet, own, source, destination):
                 if next((way.crosses for way in self._ways.get(number, ()) if way.fits(*ends)), True):
                     yield number
-        if family != 4:
+        if family == 6 and (LINK_LOCAL.contains(source) or LINK_LOCAL.contains(destination)):
             return
-        for client in self._segments.get((4, source), ()) if self._cells else ():
-            for server in self._segments.get((4, destination), ()):
-                for number in self._cells.get((client, server), ()):
+        for client in self._segments.get((family, source), ()) if self._cells else ():
+            for server in self._segments.get((family, destination), ()):
+                for number in self._cells.get((family, client, server), ()):
                     if number not in self._beyond or not self._beyond[number].contains(destination):
                         yield number
 

@@ -73,11 +73,15 @@ def _live_cell(listing: PointList, objects: Mapping[str, Any]) -> PointList | No
     if not cell or cell.get("status") == "DISABLED":
         return None
     aces: list[Ace] = []
+    held = False
     for sgacl in cell.get("sgacls", ()):
         item = objects.get(f"sgacl/{sgacl}")
-        if item:
-            aces += registry.parse("sgacl", item["content"], family=4)[0].aces
-    aces.append(closing_ace(4, permit=cell.get("default_rule") != "DENY_IP", label="default rule"))
+        if item and item.get("ip_version", "IPV4") in (f"IPV{listing.family}", "IP_AGNOSTIC"):
+            aces += registry.parse("sgacl", item["content"], family=listing.family)[0].aces
+            held = True
+    if listing.family == 6 and not held and cell.get("default_rule") != "DENY_IP":
+        return None  # the cell says nothing of IPv6
+    aces.append(closing_ace(listing.family, permit=cell.get("default_rule") != "DENY_IP", label="default rule"))
     stage = "enforce" if cell.get("status") == "ENABLED" else "monitor"
     return replace(listing, aces=_labelled(aces), stage=stage, origins={})
 

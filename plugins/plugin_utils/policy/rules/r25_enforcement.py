@@ -45,7 +45,7 @@ PLATFORMS = {
 OPTIONS = {
     "firewall": {"table", "zones", "subnets", "addresses", "default", "management"},
     "dacl": {"switches"},
-    "sgacl": {"switches", "tags"},
+    "sgacl": {"switches", "tags", "ipv6"},
     "port_acl": {"interfaces"},
     "router_acl": {"gateways", "addresses", "management"},
 }
