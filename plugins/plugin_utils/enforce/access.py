@@ -104,7 +104,8 @@ def _access_list(
     for rule in rules:
         findings += _forward(index, point, rule, family, builder)
     for rule in index.rules_to(segment, family):
-        clients = index.clients(rule, family) if rule.devices else literal(index, rule.client, family)
+        named = rule.devices or rule.client not in index.site.segments
+        clients = index.clients(rule, family) if named else literal(index, rule.client, family)
         if not clients:
             if index.clients(rule, 10 - family) and index.members(segment, 10 - family):
                 continue  # the rule is one of the other family

@@ -58,7 +58,7 @@ def firewall_list(
     builder = frame.head()
     findings: list[Finding] = []
     inside: list[str] = []
-    for segment in sorted(index.site.segments):
+    for segment in index.clients_by_name:
         builder.begin_part()
         found, unseen = _add_rules(index, point, frame.concern, segment, builder)
         findings += found
@@ -82,8 +82,8 @@ def kept_firewall_list(
     findings: list[Finding] = []
     inside: list[str] = []
     parts: list[Part] = []
-    for segment, content in sorted(index.site.segments.items()):
-        if not content.allow:
+    for segment in index.clients_by_name:
+        if not index.allowed(segment):
             continue
         key = keys_of(index).firewall(point, frame.key(segment), segment)
         entry = index.cache.get(key)

@@ -65,6 +65,8 @@ class SiteIndex:
 
     def clients(self, rule: Rule, family: int) -> IntervalSet:
         """Return the addresses of the devices for which a rule holds."""
+        if rule.client not in self.site.segments and rule.client in self.site.networks:
+            return self.addresses(rule.client, family) or IntervalSet()
         if not rule.devices:
             return self.members(rule.client, family)
         key = rule.client, rule.devices, family
@@ -102,11 +104,17 @@ class SiteIndex:
         return self.site.rules()
 
     def allowed(self, segment: str) -> tuple[Rule, ...]:
-        """Return a segment's rules, the most used first: lists only permit before their end, so that their order changes no verdict."""
+        """Return the rules of a segment or network set, the most used first: before their end lists only permit, in any order."""
         found = self._allowed.get(segment)
         if found is None:
-            found = self._allowed[segment] = tuple(sorted(self.site.segments[segment].allow, key=use_of))
+            own = self.site.segments.get(segment) or self.site.networks[segment]
+            found = self._allowed[segment] = tuple(sorted(own.allow, key=use_of))
         return found
+
+    @cached_property
+    def clients_by_name(self) -> tuple[str, ...]:
+        """Every segment, and then every network set with rules of its own, sorted."""
+        return (*sorted(self.site.segments), *sorted(n for n, item in self.site.networks.items() if item.allow))
 
     def place_of(self, rule: Rule) -> int:
         """Return the place of a rule among all rules."""

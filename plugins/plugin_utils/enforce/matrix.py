@@ -121,9 +121,12 @@ def _rules_by_cell(
             if rule.devices:
                 text = f"rule {rule.id}: cells at {point.id} permit it to all devices of {client}, not only to those it names"
                 findings.append(codes.WIDER_DEVICES.at(text, rule.location))
+    if family == 4:
+        outside = (item for item in site.networks.values() if item.allow)
+        untagged += [rule.id for item in outside for rule in item.allow if rule.to in known]
     if untagged:
         more = f" and {len(untagged) - SHOWN} more" if len(untagged) > SHOWN else ""
-        text = f"{point.id} does not judge {len(untagged)} rules, in part or whole, whose server is in no cell: "
+        text = f"{point.id} does not judge {len(untagged)} rules, in part or whole, whose ends are not both in cells: "
         findings.append(codes.UNTAGGED.at(text + ", ".join(untagged[:SHOWN]) + more, point.location))
     return found, findings
 

@@ -177,6 +177,10 @@ class Builder:
                 tuple(item.get("ranges", ())),
                 tuple(names),
                 item.get("owner", ""),
+                tuple(
+                    make_rule(rule, name, document.location(*keys, "allow", number))
+                    for number, rule in enumerate(item.get("allow", ()))
+                ),
             )
         return made
 

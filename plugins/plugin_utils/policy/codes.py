@@ -201,6 +201,18 @@ FRAMES_TO_ADDRESSES = Code(
     "a rule leads to addresses by a service that has none",
     "name the segment of the receivers: what is below IP reaches devices of the sender's subnet only",
 )
+NETWORK_OF_DEVICES = Code(
+    "SW2409",
+    "error",
+    "a network set opens connections and holds devices of segments",
+    "write the rule in the devices' segment, or leave their addresses out of the set",
+)
+NETWORK_TO_NETWORK = Code(
+    "SW2410",
+    "error",
+    "a rule of a network set leads to no segment",
+    "name the segment of the servers; what goes from addresses to addresses is no matter of this policy",
+)
 STALE_NAME = Code(
     "SW2406",
     "warning",

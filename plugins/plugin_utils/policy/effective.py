@@ -65,6 +65,9 @@ def effective_site(site: Site, situation: Situation = NORMAL) -> Site:
     segments = _segments_in_force(made, granted, situation, day)
     if segments is not None or site.exceptions:
         made = replace(made, segments=segments or site.segments, exceptions=())
+    made = _with_networks(
+        made, {name: _rules_in_force(item.allow, situation, day) for name, item in made.networks.items()}
+    )
     for posture in reversed(pulled):
         if posture.kind == "relax":
             made = _relaxed(made, posture)
@@ -172,15 +175,29 @@ def _segments_in_force(
     for name, segment in site.segments.items():
         if name not in granted and not any(item.conditions or item.expires for item in segment.allow):
             continue
-        kept = [
-            replace(item, conditions=None) if item.conditions else item
-            for item in segment.allow
-            if in_force(item, day) and holds(item.conditions, item.id, situation)
-        ]
-        allow = (*granted.get(name, ()), *kept)
+        allow = (*granted.get(name, ()), *_rules_in_force(segment.allow, situation, day))
         if allow != segment.allow:
             changed[name] = replace(segment, allow=allow)
     return {**site.segments, **changed} if changed else None
+
+
+def _rules_in_force(rules: Iterable[Rule], situation: Situation, day: date | None) -> tuple[Rule, ...]:
+    """Return the rules that hold in the situation, without their conditions."""
+    return tuple(
+        replace(item, conditions=None) if item.conditions else item
+        for item in rules
+        if in_force(item, day) and holds(item.conditions, item.id, situation)
+    )
+
+
+def _with_networks(site: Site, allowed: Mapping[str, tuple[Rule, ...]]) -> Site:
+    """Return the site with other rules of its network sets; the site itself where they are the same."""
+    changed = {
+        name: replace(site.networks[name], allow=allow)
+        for name, allow in allowed.items()
+        if allow != site.networks[name].allow
+    }
+    return replace(site, networks={**site.networks, **changed}) if changed else site
 
 
 def _staged(site: Site, segment: str, stage: str) -> Mapping[str, Assignment]:
@@ -248,7 +265,7 @@ def _kept_now(site: Site, posture: Posture) -> frozenset[str]:
     """Return the ids of the rules that go on, with the copies that other isolations have made of them."""
     kept = set(kept_rules(site, posture))
     others = [name for name, item in site.postures.items() if item.kind == "isolate" and item.device]
-    copies = {rule.id for segment in site.segments.values() for rule in segment.allow if rule.origin == "posture"}
+    copies = {rule.id for rule in site.rules() if rule.origin == "posture"}
     more = kept if copies else set()
     while more:
         more = {found for rule in more for name in others for found in _copy_ids(rule, name) if found in copies} - kept
@@ -276,6 +293,13 @@ def _isolated_segment(site: Site, posture: Posture) -> Site:
     if name not in site.segments:
         return site
     kept = _kept_now(site, posture)
+    site = _with_networks(
+        site,
+        {
+            network: tuple(rule for rule in item.allow if rule.to != name or rule.id in kept)
+            for network, item in site.networks.items()
+        },
+    )
     away = ranges_of(address for member in site.members.get(name, ()) for address in member.addresses)
     narrow = _Narrowing(site, posture, away)
     segments = {}
@@ -319,6 +343,19 @@ def _isolated_device(site: Site, posture: Posture) -> Site:
         return site
     old, member = found
     kept = _kept_now(site, posture)
+    served = {
+        network: tuple(
+            made
+            for rule in item.allow
+            for made in (
+                (rule, replace(rule, id=_copy_ids(rule.id, posture.id)[1], to=posture.id, origin="posture"))
+                if rule.to == old and rule.id in kept
+                else (rule,)
+            )
+        )
+        for network, item in site.networks.items()
+    }
+    site = _with_networks(site, served)
     narrow = _Narrowing(site, posture, ranges_of(member.addresses))
     segments: dict[str, Segment] = {}
     own: list[Rule] = []

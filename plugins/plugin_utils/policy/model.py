@@ -120,7 +120,8 @@ class ResolvedName:
 class NetworkSet:
     """A named set of addresses: ``prefixes`` in CIDR notation (IPv4 and IPv6) is all of it.
 
-    ``ranges`` (FIRST-LAST, as written) and the addresses of ``names`` are in ``prefixes`` as well, exactly.
+    ``ranges`` (FIRST-LAST, as written) and the addresses of ``names`` are in ``prefixes`` as well, exactly. ``allow``: what its
+    addresses, which are no devices of the register, may open to segments.
     """
 
     name: str
@@ -130,6 +131,7 @@ class NetworkSet:
     ranges: tuple[str, ...] = ()
     names: tuple[ResolvedName, ...] = ()
     owner: str = ""
+    allow: tuple[Rule, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -164,7 +166,8 @@ class Conduit:
 class Rule:
     """One directed permission: devices of the client segment may open the services on ``to``.
 
-    ``to`` names a segment or a network set. ``evidence`` holds bands only; counts live in evidence/<segment>.json.
+    ``to`` names a segment or a network set. ``client`` is a segment, or a network set with rules of its own (``NetworkSet.allow``).
+    ``evidence`` holds bands only; counts live in evidence/<segment>.json.
     ``devices`` are ids of the client segment's devices for which it holds, () for all of them.
     """
 
@@ -350,5 +353,6 @@ class Site:
     calendar: Calendar | None = None
 
     def rules(self) -> tuple[Rule, ...]:
-        """Return every rule of every segment, by segment name and position."""
-        return tuple(rule for name in sorted(self.segments) for rule in self.segments[name].allow)
+        """Return every rule of every segment, by segment name and position, and then those of network sets likewise."""
+        own = (rule for name in sorted(self.segments) for rule in self.segments[name].allow)
+        return (*own, *(rule for name in sorted(self.networks) for rule in self.networks[name].allow))

@@ -50,7 +50,14 @@ class Edges:
         ports = np.searchsorted(
             np.array(intent.client_port_bounds(), dtype=np.int64), columns.client_port, side="right"
         )
-        code, first = codes_of(client, server, columns.protocol, columns.server_port, ports, four)
+        near = np.searchsorted(
+            np.array(intent.client_bounds(4), dtype=np.int64), columns.address("client"), side="right"
+        )
+        near = np.where(four, near, 0)
+        outside = intent.client_bounds(6)
+        for row in np.flatnonzero(~four) if outside else ():
+            near[row] = -1 - bisect_right(outside, columns.whole("client", int(row)))
+        code, first = codes_of(client, server, columns.protocol, columns.server_port, ports, four, near)
         return cls(code, [tuple(intent.rules_for(columns.conversation(int(row)))) for row in first], first)
 
     def having(self, rules: Collection[str]) -> Any:

@@ -83,8 +83,9 @@ def _meaning(site: Site) -> Iterator[Untidy]:
         for item in site.guardrails
         if item.must == "never"
     ]
-    for segment in site.segments.values():
-        rules = [r for r in segment.allow if r.conditions is None and not frames_of(site, r.services)]
+    allowed = [segment.allow for segment in site.segments.values()]
+    for allow in (*allowed, *(network.allow for network in site.networks.values())):
+        rules = [r for r in allow if r.conditions is None and not frames_of(site, r.services)]
         sets = [space.from_boxes(rule_boxes(site, rule).forward) for rule in rules]
         gone: set[int] = set()
         for number, rule in enumerate(rules):
@@ -150,9 +151,14 @@ def _dates(site: Site, today: date) -> Iterator[Untidy]:
             yield Untidy("expiring", name, f"ends on {expires}", f"as of {today}", location)
 
 
+def _owner_of(site: Site, client: str) -> str:
+    found = site.segments.get(client) or site.networks.get(client)
+    return found.owner if found else ""
+
+
 def _papers(site: Site) -> Iterator[Untidy]:
     for rule in site.rules():
-        if not (rule.owner or site.segments[rule.client].owner):
+        if not (rule.owner or _owner_of(site, rule.client)):
             yield Untidy("no owner", rule.id, "nobody answers for it", "the documents", rule.location)
         if not rule.reason.strip():
             yield Untidy("no reason", rule.id, "it does not say why it exists", "the documents", rule.location)

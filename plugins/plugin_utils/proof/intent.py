@@ -32,6 +32,9 @@ class Intent:
         self._edges: dict[int, set[int]] = {4: set(), 6: set()}
         self._client_ports: set[int] = set()
         self.narrow: set[str] = set()  # segments with rules for some of their devices only
+        # Rules of network sets: whoever has an address of theirs and is no device of a segment.
+        self._outside: dict[int, list[tuple[IntervalSet, Line]]] = {4: [], 6: []}
+        self._client_edges: dict[int, set[int]] = {4: set(), 6: set()}
         site: Site = evaluator.site
         for rule in site.rules():
             if rule.devices:
@@ -44,11 +47,21 @@ class Intent:
                 for _name, match in matches_of(site, rule.services, family):
                     for low, high in match.client_ports.pairs if match.client_ports is not None else ():
                         self._client_ports |= {low, high + 1}
-                    self._lines[rule.client, family].append((rule.id, client, server, match))
+                    if rule.client in site.segments:
+                        self._lines[rule.client, family].append((rule.id, client, server, match))
+                        continue
+                    addresses = addresses_of_name(site, rule.client, family) or IntervalSet()
+                    self._outside[family].append((addresses, (rule.id, None, server, match)))
+                    for low, high in addresses.pairs:
+                        self._client_edges[family] |= {low, high + 1}
 
     def bounds(self, family: int) -> list[int]:
         """Return the addresses, rising, at which the server sides of rules begin and end: between two of them all servers are alike."""
         return sorted(self._edges[family])
+
+    def client_bounds(self, family: int) -> list[int]:
+        """Return the addresses, rising, at which network sets with rules begin and end; clients of no segment are alike between two."""
+        return sorted(self._client_edges[family])
 
     def client_port_bounds(self) -> list[int]:
         """Return the client ports at which services that pin them begin and end."""
@@ -64,6 +77,12 @@ class Intent:
                     continue
                 if (server is None or server.contains(conversation.server)) and fits(match, packet):
                     found[rule] = None
+        for addresses, (rule, _client, server, match) in self._outside[conversation.family]:
+            inside = addresses.contains(conversation.client) and (
+                server is None or server.contains(conversation.server)
+            )
+            if inside and fits(match, packet):
+                found[rule] = None
         return list(found)
 
 

@@ -87,7 +87,11 @@ def workflow_findings(site: Site, replayed: Replay) -> list[Finding]:
 def _stands_for(site: Site, rule: Rule, item: CutConversation) -> bool:
     seen = item.conversation
     server = addresses_of_name(site, rule.to, seen.family)
-    if item.client_segment != rule.client or not (server is None or server.contains(seen.server)):
+    if rule.client in site.segments:
+        asks = item.client_segment == rule.client
+    else:
+        asks = bool((clients := addresses_of_name(site, rule.client, seen.family)) and clients.contains(seen.client))
+    if not asks or not (server is None or server.contains(seen.server)):
         return False
     packet = conversation_of(seen).forward()
     return any(fits(match, packet) for _name, match in matches_of(site, rule.services, seen.family))

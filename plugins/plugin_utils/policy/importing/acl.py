@@ -111,7 +111,9 @@ class _Import:
         self.made = Candidates()
         self.catalogue = Catalogue(site)
         self.names = Names.of(site, self.catalogue, scope.family)
-        known = [(name, frozenset(_split(traffic_of(service)))) for name, service in sorted(site.services.items())]
+        # A service below IP says what no entry of an access list can mean.
+        usable = [(name, item) for name, item in sorted(site.services.items()) if not item.ethertypes]
+        known = [(name, frozenset(_split(traffic_of(service)))) for name, service in usable]
         self.known = sorted(known, key=lambda item: (-len(item[1]), item[0]))
         protocols, addresses = (
             (IPV4_PROTOCOLS, IPV4_ADDRESSES) if scope.family == 4 else (IPV6_PROTOCOLS, ALL["source"])

@@ -77,6 +77,10 @@ class _Exporter:
                 text = f"rule {rule.id}: it is an exception, or holds only for a time, a posture or some devices"
                 self.made.findings.append(codes.EXPORT_NOT_EXPRESSED.at(text, rule.location))
                 continue
+            below = [name for name in rule.services if self.site.services[name].ethertypes]
+            if below:
+                text = f"rule {rule.id}: what {', '.join(below)} is below IP is not exported"
+                self.made.findings.append(codes.EXPORT_NOT_EXPRESSED.at(text, rule.location))
             self.made.rules.append(rule.id)
             self._rule(rule, DEVICE if own else PEER, rule.to if own else rule.client)
         return self.made

@@ -77,7 +77,7 @@ def rules_have_not_expired(site: Site, context: Context) -> Iterator[Finding]:
             continue
         last = date.fromisoformat(item.expires)
         if last < context.today:
-            segment = site.segments.get(item.client)
+            segment = site.segments.get(item.client) or site.networks.get(item.client)
             owner = item.owner or (segment.owner if segment else "")
             ticket = f", ticket {item.ticket}" if item.ticket else ""
             text = f"rule {item.id} of {owner}{ticket} expired on {item.expires}: no list has it any more"

@@ -14,7 +14,12 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy import c
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.build import is_date
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.effective import permissions
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import ANY, Service, ServiceMatch, Site
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.ranges import PORT_PROTOCOLS
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.ranges import (
+    PORT_PROTOCOLS,
+    member_ranges,
+    overlap,
+    ranges_of,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.ruling import Context, rule
 
 ICMP_PROTOCOLS = (1, 58)
@@ -98,6 +103,28 @@ def sets_hold_something(site: Site, _context: Context) -> Iterator[Finding]:
             yield codes.EMPTY_NETWORK.at(f"service {service.name} matches nothing", service.location)
 
 
+@rule(codes.NETWORK_OF_DEVICES, codes.NETWORK_TO_NETWORK)
+def networks_open_to_segments(site: Site, _context: Context) -> Iterator[Finding]:
+    """Rules of a network set are for addresses of no device that the lock knows, and lead to segments."""
+    members = (
+        {name: member_ranges(site, name) for name in site.segments}
+        if any(n.allow for n in site.networks.values())
+        else {}
+    )
+    for network in site.networks.values():
+        if not network.allow:
+            continue
+        own = ranges_of(network.prefixes)
+        inside = [name for name, held in members.items() if overlap(own, held)]
+        if inside:
+            text = f"network set {network.name} has rules and holds devices of {', '.join(inside[:3])}"
+            yield codes.NETWORK_OF_DEVICES.at(text, network.location)
+        for item in network.allow:
+            if item.to == ANY or item.to in site.networks:
+                text = f"rule {item.id}: it leads from network set {network.name} to {item.to}"
+                yield codes.NETWORK_TO_NETWORK.at(text, item.location)
+
+
 @rule(codes.STALE_NAME, codes.BAD_DATE)
 def resolved_names_are_fresh(site: Site, context: Context) -> Iterator[Finding]:
     """The addresses of a host name were looked up lately (defaults.names.maximum_age_days), and not on a day to come."""
@@ -136,7 +163,7 @@ def networks_are_used(site: Site, _context: Context) -> Iterator[Finding]:
     used |= {site.defaults.get("bootstrap", {}).get("dhcp_servers", ""), site.learning.get("declared_scanners", "")}
     used |= set(site.defaults.get("infrastructure", {}).values())
     for network in site.networks.values():
-        if network.name not in used:
+        if network.name not in used and not network.allow:
             yield codes.UNUSED_NETWORK.at(f"network set {network.name} is used nowhere", network.location)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.unit.policy.faults.base import Expected, Spoiled, fault
+from tests.unit.policy.faults.base import LOCK, Expected, Spoiled, fault
 from tests.unit.policy.random_sites import TODAY
 
 
@@ -301,3 +301,52 @@ def rule_below_ip_to_addresses(site: Spoiled) -> list[Expected] | None:
     made = {"id": "spoilt-rule", "to": to, "services": ["spoilt-service"], "reason": reason, "origin": "manual"}
     site[name]["allow"].append(made)
     return [("SW2408", name, ("allow", len(site[name]["allow"]) - 1))]
+
+
+def _scanner(site: Spoiled, prefix: str, to: str) -> tuple[str, tuple[str | int, ...]]:
+    """Define a network set that opens a service of its own to an end; return its file and path."""
+    rule = {
+        "id": "spoilt-rule",
+        "to": to,
+        "services": [site.service()],
+        "reason": "It looks around",
+        "origin": "manual",
+    }
+    site["networks.yml"]["networks"]["zz_scanner"] = {"prefixes": [prefix], "owner": "it", "allow": [rule]}
+    return "networks.yml", ("networks", "zz_scanner")
+
+
+@fault
+def network_set_that_opens_and_holds_a_device(site: Spoiled) -> list[Expected] | None:
+    members = [
+        (name, entry["devices"][0]["addresses"][0])
+        for name, entry in sorted(site[LOCK]["segments"].items())
+        if entry["devices"] and entry["devices"][0]["addresses"]
+    ]
+    if not members:
+        return None
+    segment, address = site.chance.choice(members)
+    file, path = _scanner(site, address, segment)
+    return [("SW2409", file, path)]
+
+
+@fault
+def network_set_that_opens_to_addresses(site: Spoiled) -> list[Expected]:
+    to = site.chance.choice(sorted(site["networks.yml"]["networks"]))
+    file, path = _scanner(site, "198.18.77.0/24", to)
+    return [("SW2410", file, (*path, "allow", 0))]
+
+
+@fault
+def network_set_in_a_zone_without_conduit(site: Spoiled) -> list[Expected] | None:
+    zones = site["site.yml"]["zones"]
+    conduits = {(item["client"], item["server"]) for item in site["site.yml"].get("conduits", [])}
+    for name in site.segments():
+        server = site[name]["zone"]
+        for zone, item in sorted(zones.items()):
+            if zone != server and (zone, server) not in conduits and ":" not in item["subnets"][0]:
+                first = item["subnets"][0].split("/")[0]
+                address = ".".join([*first.split(".")[:3], "253"])
+                file, path = _scanner(site, address, site[name]["segment"])
+                return [("SW2106", file, (*path, "allow", 0))]
+    return None
