@@ -185,6 +185,11 @@ rules:
   returned: success
   type: list
   elements: str
+removed:
+  description: Ids of rules of an earlier import of this MUD file that it declares no longer and nobody changed.
+  returned: success
+  type: list
+  elements: str
 summary:
   description: One sentence.
   returned: success

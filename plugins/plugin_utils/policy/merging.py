@@ -12,6 +12,7 @@ from typing import Any
 LEARNED = "learned"
 # What learning may change of its own rules. Reason, owner, expiry and ticket belong to people once the rule stands.
 LEARNED_KEYS = ("to", "services", "evidence")
+REMOVABLE = (LEARNED, "mud")
 
 
 @dataclass(frozen=True)
@@ -30,14 +31,14 @@ def merge_rules(
 ) -> MergedRules:
     """Return the rules with the proposals merged in.
 
-    A rule whose origin is not ``learned`` is never changed, and nothing goes unless ``remove`` names it: a rule that was
-    not seen lately may belong to a device that is rarely used. A learned rule of the same id takes over what was seen; a
-    proposal whose services to the same end stand in other rules, or that ``remove`` names, is left out. New rules keep the
-    order by id where the file has it.
+    A rule whose origin is not ``learned`` is never changed, and nothing goes unless ``remove`` names it and it is learned or of a MUD
+    file: a rule that was not seen lately may belong to a device that is rarely used. A learned rule of the same id takes over what
+    was seen; a proposal whose services to the same end stand in other rules, or that ``remove`` names, is left out. New rules keep
+    the order by id where the file has it.
     """
     gone = set(remove)
-    rules = [dict(rule) for rule in existing if not (rule["id"] in gone and rule["origin"] == LEARNED)]
-    removed = [rule["id"] for rule in existing if rule["id"] in gone and rule["origin"] == LEARNED]
+    rules = [dict(rule) for rule in existing if not (rule["id"] in gone and rule["origin"] in REMOVABLE)]
+    removed = [rule["id"] for rule in existing if rule["id"] in gone and rule["origin"] in REMOVABLE]
     by_id = {rule["id"]: rule for rule in rules}
     permitted = {(rule["to"], service) for rule in rules for service in rule["services"]}
     added, updated, covered = [], [], []

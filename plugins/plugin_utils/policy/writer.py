@@ -104,8 +104,8 @@ def write_segment(
     """Write a new segment file, or change what differs in one that stands.
 
     In a file that stands only the keys of ``update`` are touched, since the others belong to people; rules are merged
-    (``merge_rules``), and go only where ``remove`` names a learned one. Raises FindingError where the present file cannot be
-    read or the result would not fit the schema; then nothing is written.
+    (``merge_rules``), and go only where ``remove`` names one that is learned or of a MUD file. Raises FindingError where the present
+    file cannot be read or the result would not fit the schema; then nothing is written.
     """
     target = Path(path)
     if not target.exists():

@@ -27,6 +27,9 @@ def import_markdown(result: Mapping[str, Any]) -> str:
         lines += [f"MUD URL {code(mud['url'])}, last updated {md(mud['last_update'] or 'at no stated time')}.", ""]
     if result["rules"]:
         lines += ["## New rules", "", *(f"- {code(rule)}" for rule in result["rules"][:ROW_LIMIT]), ""]
+    if result.get("removed"):
+        names = ", ".join(code(rule) for rule in result["removed"][:ROW_LIMIT])
+        lines += [f"Declared no longer, and removed: {names}.", ""]
     if result["permitted_already"]:
         names = ", ".join(code(rule) for rule in result["permitted_already"][:ROW_LIMIT])
         lines += [f"Permitted already: {names}.", ""]

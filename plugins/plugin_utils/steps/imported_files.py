@@ -36,6 +36,7 @@ class Written:
     files: dict[str, tuple[str, str]] = field(default_factory=dict)
     added: list[str] = field(default_factory=list)
     covered: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
     site: Site | None = None
     gate: tuple[Finding, ...] = ()
 
@@ -55,24 +56,25 @@ def write_import(
     networks: Mapping[str, Any],
     today: date,
     dry_run: bool,
+    remove: Mapping[str, Sequence[str]] | None = None,
 ) -> Written:
     """Write what an import proposes and return the changes; with ``dry_run`` nothing but a temporary copy is touched.
 
-    A rule whose id stands, or whose services to the same end are permitted already, changes nothing. Raises FindingError where
-    the changed documents could not be read; then nothing was written.
+    ``remove`` are ids of rules that go, by client segment. A rule whose id stands, or whose services to the same end are permitted
+    already, changes nothing. Raises FindingError where the changed documents could not be read; then nothing was written.
     """
     with tempfile.TemporaryDirectory(prefix="segwright-") as place:
         copy = Path(place) / "policy"
         shutil.copytree(directory, copy, symlinks=True, ignore=shutil.ignore_patterns(".git", "evidence"))
         known = {_key(finding) for finding in errors_of(load_checked(copy, today).findings)}
-        made = _write(copy, site, rules, services, networks)
+        made = _write(copy, site, rules, services, networks, remove or {})
         loaded = load_checked(copy, today)
     if loaded.site is None:
         raise FindingError(*errors_of(loaded.findings))
     made.site = loaded.site
     made.gate = tuple(finding for finding in errors_of(loaded.findings) if _key(finding) not in known)
     if not dry_run and made.files:
-        _write(directory, site, rules, services, networks)
+        _write(directory, site, rules, services, networks, remove or {})
     return made
 
 
@@ -82,7 +84,12 @@ def _key(finding: Finding) -> tuple[str, str, str]:
 
 
 def _write(
-    directory: Path, site: Site, rules: Rules, services: Mapping[str, Any], networks: Mapping[str, Any]
+    directory: Path,
+    site: Site,
+    rules: Rules,
+    services: Mapping[str, Any],
+    networks: Mapping[str, Any],
+    remove: Mapping[str, Sequence[str]],
 ) -> Written:
     made = Written()
     for kind, items in (("services", services), ("networks", networks)):
@@ -90,10 +97,14 @@ def _write(
         if addition.changed:
             made.files[f"{kind}.yml"] = (addition.before, addition.after)
     comment = schema_comment(directory)
-    for name, allow in sorted(rules.items()):
+    for name in sorted({*rules, *remove}):
+        allow = rules.get(name, ())
         path = segment_path(directory, site.segments[name].zone, name)
-        change = write_segment(path, {"segment": name, "allow": list(allow)}, comment=comment)
+        change = write_segment(
+            path, {"segment": name, "allow": list(allow)}, remove=remove.get(name, ()), comment=comment
+        )
         made.added += change.rules.added
+        made.removed += change.rules.removed
         made.covered += [*change.rules.covered, *change.rules.updated]
         if change.changed:
             made.files[str(path.relative_to(directory))] = (change.before, change.text)

@@ -28,6 +28,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.mud impo
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.mud.binding import Resolution, bind
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.mud.pairing import permissions_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.mud.reader import read_mud
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.mud.renewal import no_longer_declared
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.imported import compiled_list, list_difference
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.imports import import_markdown
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.results import result
@@ -84,8 +85,10 @@ def import_mud(values: dict[str, Any], paths: Paths, site: Site) -> dict[str, An
     found = [*mud.findings, *findings, *made.findings]
     if values.get("strict") and errors_of(found):
         raise FindingError(*errors_of(found))
+    gone, more = no_longer_declared(site, segment, mud, made, found)
+    found += more
     written = write_import(
-        paths.policy, site, made.rules, made.services, made.networks, today_of(values), values["check_mode"]
+        paths.policy, site, made.rules, made.services, made.networks, today_of(values), values["check_mode"], gone
     )
     content = {
         "format": MUD,
@@ -103,6 +106,7 @@ def import_mud(values: dict[str, Any], paths: Paths, site: Site) -> dict[str, An
             "conversations": len(permissions),
             "rules": sum(len(rules) for rules in made.rules.values()),
             "new rules": len(written.added),
+            "rules removed": len(written.removed),
             "peers not named": len(made.unbound),
         },
         "bound": made.bound,
@@ -170,6 +174,7 @@ def imported(
     content |= {
         "rules": sorted(written.added),
         "permitted_already": sorted(written.covered),
+        "removed": sorted(written.removed),
         "files": sorted(written.files),
         "gate": [finding.as_dict() for finding in written.gate],
     }
@@ -184,6 +189,7 @@ def imported(
         "counts": made["counts"],
         "files": made["files"],
         "rules": made["rules"],
+        "removed": made["removed"],
         "gate": made["gate"],
         "findings": [*made["errors"], *made["warnings"]],
         "report": str(paths.output / "import.md"),

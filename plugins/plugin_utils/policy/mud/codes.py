@@ -154,6 +154,18 @@ NEVER_DECLARED = Code(
     "the policy permits what the maker does not declare",
     "narrow the rule, unless the site needs it for reasons of its own",
 )
+DECLARED_NO_LONGER = Code(
+    "SW2830",
+    "warning",
+    "a rule of an earlier MUD file is declared no longer, and stays",
+    "look at the change, then remove the rule or give it another origin",
+)
+NOT_RENEWED = Code(
+    "SW2831",
+    "warning",
+    "rules of an earlier MUD file could not be compared with the new one",
+    "name every peer in bindings and import again",
+)
 NO_ADDRESSES = Code(
     "SW2829",
     "warning",
