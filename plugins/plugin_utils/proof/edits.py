@@ -9,19 +9,25 @@ is a proposal for its owner; that a guardrail forbids it or a conduit is missing
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import matches_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import addresses_of_name, matches_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import PacketSpace
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Rule, Service, ServiceMatch, Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.ranges import end_ranges, overlap, ranges_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.conversations import (
     conversation_boxes,
     rule_boxes,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.replay import PROTOCOL_NAMES, CutGroup
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.replay import (
+    PROTOCOL_NAMES,
+    CutConversation,
+    CutGroup,
+)
 
 EDIT_LIMIT = 50
 ADD_SERVICE, ADD_RULE = "add the service to the rule", "add a rule"
@@ -49,13 +55,15 @@ class Edit:
     owner: str
     forbidden_by: tuple[str, ...] = ()
     conduit_missing: bool = False
+    to_network: bool = False
 
     @property
     def admits(self) -> str:
         """What else the edit admits, as text."""
         parts = []
         if self.pairs > self.seen_pairs:
-            parts.append(f"{self.pairs - self.seen_pairs} more pairs of devices that were not seen to speak it")
+            what = "a device and an address" if self.to_network else "devices"
+            parts.append(f"{self.pairs - self.seen_pairs} more pairs of {what} that were not seen to speak it")
         if self.ports > 1:
             parts.append(f"{self.ports} ports where one was seen")
         text = " and ".join(parts) or "nothing else"
@@ -86,12 +94,16 @@ class Edit:
         return made
 
 
-def smallest_edits(site: Site, groups: Sequence[CutGroup]) -> list[Edit]:
-    """Return an edit for each kind of cut conversation without doubt whose two ends are segments, the gravest first, at most EDIT_LIMIT."""
+def smallest_edits(site: Site, groups: Sequence[CutGroup], cuts: Sequence[CutConversation] = ()) -> list[Edit]:
+    """Return an edit for each kind of cut conversation without doubt whose two ends are segments, the gravest first, at most EDIT_LIMIT.
+
+    ``cuts`` are single conversations: where a segment's device opened to an address that is no device's, and a network set of the site
+    holds it, the smallest such set is the end of a rule. Where none holds it nothing is proposed: nobody has said what is there.
+    """
     made: list[Edit] = []
     known: set[tuple[str, str, int, int]] = set()
     space = PacketSpace()
-    for group in groups:
+    for group in (*groups, *_to_networks(site, cuts)):
         key = (group.client_segment, group.server_segment, group.protocol, group.port)
         if group.doubt or not group.client_segment or not group.server_segment or group.rules or key in known:
             continue
@@ -100,6 +112,31 @@ def smallest_edits(site: Site, groups: Sequence[CutGroup]) -> list[Edit]:
         if len(made) >= EDIT_LIMIT:
             break
     return made
+
+
+def _to_networks(site: Site, cuts: Sequence[CutConversation]) -> list[CutGroup]:
+    """Return cut conversations from segments to addresses of network sets, alike ones together, in the order of the cuts."""
+    sets = {
+        name: {f: addresses_of_name(site, name, f) or IntervalSet() for f in (4, 6)} for name in sorted(site.networks)
+    }
+    alike: dict[tuple[str, str, int, int], list[CutConversation]] = defaultdict(list)
+    for item in cuts:
+        seen = item.conversation
+        if not item.client_segment or item.server_segment or seen.suspect or seen.weak:
+            continue
+        holding = [
+            (held[seen.family].size, name) for name, held in sets.items() if held[seen.family].contains(seen.server)
+        ]
+        if holding:
+            alike[item.client_segment, min(holding)[1], seen.protocol, seen.server_port].append(item)
+    return [
+        CutGroup(
+            client, network, protocol, port, items[0].point, items[0].line, "", items[0].owner, items[0].criticality, (), len(items),
+            len({i.conversation.client for i in items}), len({i.conversation.server for i in items}),
+            sum(i.conversation.flows for i in items), max(i.conversation.last_us for i in items),
+        )
+        for (client, network, protocol, port), items in alike.items()
+    ]  # fmt: skip
 
 
 def applied(site: Site, edit: Edit) -> Site:
@@ -125,7 +162,7 @@ def _edit(site: Site, space: PacketSpace, group: CutGroup) -> Edit:
         name = next(n for n in (stem, *(f"{stem}-{number}" for number in range(2, 10_000))) if n not in taken)
         action = ADD_RULE
         rule = Rule(name, segment.name, group.server_segment, (service,), "recorded traffic", "learned", segment.owner)
-    clients, servers = (len(site.members.get(name, ())) for name in (group.client_segment, group.server_segment))
+    clients, servers = len(site.members.get(segment.name, ())), _size(site, group.server_segment)
     edited = replace(site, services={**site.services, service: made}) if made else site
     openers = space.from_boxes(rule_boxes(edited, replace(rule, services=(service,))).forward)
     forbidden = []
@@ -134,13 +171,31 @@ def _edit(site: Site, space: PacketSpace, group: CutGroup) -> Edit:
             never = conversation_boxes(site, item.client, item.server, item.services).forward
             if openers.overlaps(space.from_boxes(never)):
                 forbidden.append(item.id)
-    zones = site.segments[group.client_segment].zone, site.segments[group.server_segment].zone
-    linked = zones[0] == zones[1] or any((item.client, item.server) == zones for item in site.conduits)
+    conduits = {(item.client, item.server) for item in site.conduits}
+    linked = all(
+        zone == segment.zone or (segment.zone, zone) in conduits for zone in _zones(site, group.server_segment)
+    )
     seen = max(group.clients, group.servers)
     return Edit(
         group.client_segment, group.server_segment, action, rule, service, made, clients * servers, min(seen, clients * servers), ports,
         group.conversations, group.flows, group.owner, tuple(forbidden), not linked and bool(site.conduits),
+        group.server_segment in site.networks,
     )  # fmt: skip
+
+
+def _size(site: Site, name: str) -> int:
+    """Return how many devices a segment has, or how many addresses a network set."""
+    if name in site.segments:
+        return len(site.members.get(name, ()))
+    return sum((addresses_of_name(site, name, family) or IntervalSet()).size for family in (4, 6))
+
+
+def _zones(site: Site, name: str) -> list[str]:
+    """Return the zone of a segment, or the zones in which a network set has addresses."""
+    if name in site.segments:
+        return [site.segments[name].zone]
+    own = end_ranges(site, name)
+    return [zone for zone, item in site.zones.items() if overlap(own, ranges_of(item.subnets))]
 
 
 def _service(site: Site, protocol: int, port: int) -> tuple[str, Service | None, int]:

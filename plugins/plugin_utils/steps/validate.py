@@ -109,7 +109,7 @@ def run_gate(
         found += replay_findings(replayed)
         found += workflow_findings(now, replayed)
         content["replay"] = replayed.as_dict()
-        content["edits"] = [item.as_dict() for item in smallest_edits(now, replayed.groups)]
+        content["edits"] = [item.as_dict() for item in smallest_edits(now, replayed.groups, replayed.cut)]
     messy = untidy(site, today, replayed, unused_days)
     content["hygiene"] = [item.as_dict() for item in messy]
     found += [finding for item in messy if (finding := item.finding()) is not None]

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import date
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Conduit, Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Conduit, NetworkSet, Site, Zone
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.edits import applied, smallest_edits
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.hygiene import untidy
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.replay import replay
@@ -107,3 +107,38 @@ def test_each_edit_admits_what_was_cut_and_says_what_else() -> None:
         Conduit("x", "east", "north", "owner"),
     ))  # fmt: skip
     assert smallest_edits(zoned, cut.groups)[0].conduit_missing
+
+
+def test_an_edit_to_a_network_set_is_the_smallest_that_holds_the_address() -> None:
+    site = site_of([("r", "a", "b", ["names"])], guardrails=[("never", "a", "wide", ["gre"])])
+    networks = {
+        "wide": NetworkSet("wide", ("192.0.2.0/24",)),
+        "near": NetworkSet("near", ("192.0.2.0/30", "192.0.2.9")),
+        "six": NetworkSet("six", ("2001:db8::/64",)),
+    }
+    site = replace(site, networks={**site.networks, **networks})
+    history = [
+        seen("10.0.1.1", "192.0.2.1"),
+        seen("10.0.1.1", "192.0.2.2"),
+        seen("10.0.1.1", "192.0.2.77", port=8443),
+        seen("10.0.1.1", "198.51.100.1"),  # nobody has said what is there
+        seen("192.0.2.1", "10.0.2.2"),  # nor who asks: a network set has rules only where somebody writes them
+    ]
+    cut = replay(site, compile_site(site).lists, history)
+    assert smallest_edits(site, cut.groups) == []
+    edits = smallest_edits(site, cut.groups, cut.cut)
+    assert {(e.client, e.server, e.action, e.service) for e in edits} == {
+        ("a", "near", "add a rule", "web"), ("a", "wide", "add a rule", "tcp-8443"),
+    }  # fmt: skip
+    one = next(edit for edit in edits if edit.server == "near")
+    devices = len(site.members["a"])
+    assert (one.pairs, one.seen_pairs, one.conversations) == (devices * 5, 2, 2)
+    assert one.admits == f"{devices * 5 - 2} more pairs of a device and an address that were not seen to speak it"
+    for edit in edits:
+        made = applied(site, edit)
+        after = replay(made, compile_site(made).lists, history)
+        assert after.cut_total == cut.cut_total - edit.conversations
+    zoned = replace(site, zones={**site.zones, "far": Zone("far", ("192.0.2.0/24",), 2, "owner")}, conduits=(
+        Conduit("x", "east", "north", "owner"),
+    ))  # fmt: skip
+    assert all(edit.conduit_missing for edit in smallest_edits(zoned, cut.groups, cut.cut))
