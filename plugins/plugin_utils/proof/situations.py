@@ -46,6 +46,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.guardrail
 
 SHOWN_RULES = 5
 MOST_PAIRS = 45  # of postures, each compiled and proved: those of ten postures
+MOST_RULES = 500_000  # of all pairs together: with 100,000 rules five pairs, so that the gate of a large site stays within minutes
 NOW, STAGE, WINDOWS, POSTURE, COMING = "now", "stage", "windows", "posture", "exceptions"
 
 
@@ -119,12 +120,17 @@ def settings_of(site: Site, lists: tuple[PointList, ...]) -> Iterator[Setting]:
     for posture in site.postures.values():
         pulled = effective_site(site, Situation(postures=(posture.id,)))
         yield replace(_compiled(f"posture {posture.id}", POSTURE, pulled), postures=(posture,))
-    for pair in pairs_of(site)[:MOST_PAIRS]:
+    for pair in pairs_of(site)[: most_pairs(site)]:
         both = effective_site(site, Situation(postures=tuple(posture.id for posture in pair)))
         yield replace(_compiled(f"postures {pair[0].id} and {pair[1].id}", POSTURE, both), postures=pair)
     if len(site.postures) > 2:
         everything = effective_site(site, Situation(postures=tuple(site.postures)))
         yield replace(_compiled("all postures", POSTURE, everything), postures=tuple(site.postures.values()))
+
+
+def most_pairs(site: Site) -> int:
+    """Return how many pairs of postures are proved: fewer for a large site."""
+    return min(MOST_PAIRS, MOST_RULES // max(1, len(site.rules()))) if site.postures else MOST_PAIRS
 
 
 def pairs_of(site: Site) -> list[tuple[Posture, Posture]]:
@@ -192,10 +198,11 @@ def prove_situations(
         present = present or made
         results.append(result)
         findings += found
-    left = len(pairs_of(site)) - MOST_PAIRS
+    most = most_pairs(site)
+    left = len(pairs_of(site)) - most
     if left > 0:
         first = next(iter(site.postures.values()))
-        text = f"{left} of {left + MOST_PAIRS} pairs of postures were not proved together; a plan proves the postures that it pulls"
+        text = f"{left} of {left + most} pairs of postures were not proved together; a plan proves the postures that it pulls"
         findings.append(codes.PAIRS_NOT_PROVED.at(text, first.location))
     if present is None:
         raise ValueError("there is always the present situation")

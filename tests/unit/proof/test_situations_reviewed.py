@@ -24,6 +24,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.rules.r2
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.ruling import Context
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.situations import (
     MOST_PAIRS,
+    most_pairs,
     pairs_of,
     prove_pulled,
     prove_situations,
@@ -154,3 +155,12 @@ def test_pairs_beyond_the_bound_are_said_and_a_plan_proves_its_own_set() -> None
     for names, wanted in ((("p00", "p01"), set()), (("p00", "z"), {"SW3143"})):
         situation = Situation(postures=names)
         assert {f.code for f in prove_pulled(site, situation, compile_site(site, situation).lists, None)} == wanted
+
+
+@pytest.mark.parametrize(("rules", "most"), [(1, 45), (11_000, 45), (100_000, 5), (600_000, 0)])
+def test_a_large_site_proves_fewer_pairs(rules: int, most: int) -> None:
+    site = world([], [])
+    segment = site.segments["c"]
+    segments = {"c": replace(segment, allow=segment.allow * rules)}
+    postures = {"p": Posture("p", "isolate", "o", "r", segment="c")}
+    assert most_pairs(replace(site, segments=segments, networks={}, postures=postures)) == most
