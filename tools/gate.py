@@ -22,6 +22,7 @@ from stages import LAST, Context, Counts, Failure, Skip, Stage, pytest_counts, r
 ROOT = Path(__file__).resolve().parent.parent
 VENV = Path(os.environ.get("VENV") or ROOT / ".venv").absolute()
 VENV_SPARK = Path(os.environ.get("VENV_SPARK") or ROOT / ".venv-spark").absolute()
+VENV_PEERS = Path(os.environ.get("VENV_PEERS") or ROOT / ".venv-peers").absolute()
 VENV_311 = Path(os.environ.get("VENV_311") or ROOT / ".venv-3.11").absolute()
 COLLECTION = "segwright.microseg"
 PACKAGE = "ansible_collections.segwright.microseg.plugins.plugin_utils"
@@ -30,7 +31,7 @@ FULL = os.environ.get("SEGWRIGHT_FULL") == "1"
 ARTIFACT = {
     "CHANGELOG.md", "CHANGELOG.rst", "CODE_OF_CONDUCT.md", "CONTRIBUTING.md", "FILES.json", "LICENSE", "MANIFEST.json",
     "README.md", "changelogs", "docs", "execution-environment.yml", "extensions", "meta", "playbooks", "plugins",
-    "requirements-dev.txt", "requirements-lab.txt", "requirements-spark.txt", "requirements.txt", "roles", "tests",
+    "requirements-dev.txt", "requirements-lab.txt", "requirements-peers.txt", "requirements-spark.txt", "requirements.txt", "roles", "tests",
 }  # fmt: skip
 
 
@@ -172,6 +173,16 @@ def spark(context: Context) -> Counts:
     if context.call([*install, "pytest", "--requirement", "requirements-spark.txt"]) != 0:
         raise Skip("the packages of requirements-spark.txt cannot be had here")
     return pytest(context, VENV_SPARK, "tests/spark")
+
+
+def peers(context: Context) -> Counts:
+    """The official cisco.ise modules, unmodified and in an environment of their own, against the emulated ISE."""
+    status = context.call([tool("python"), "-m", "tests.peers.cisco_ise"], extra={"VENV_PEERS": str(VENV_PEERS)})
+    if status == 3:
+        raise Skip(context.log.read_text(encoding="utf-8").strip().splitlines()[-1])
+    if status != 0:
+        raise Failure(f"exit status {status}")
+    return pytest(context, VENV, "tests/peers")
 
 
 # ---------------------------------------------------------------- the artifact
@@ -401,6 +412,7 @@ STAGES = [
     Stage("unit", unit, ("venv",), "unit tests, among them the rules of the house"),
     Stage("unit-3.11", unit_311, ("venv-3.11",), "the same with Python 3.11 and ansible-core 2.19"),
     Stage("unit-lowest", unit_lowest, ("venv",), "the same with the lower bounds of requirements.txt (full)"),
+    Stage("peers", peers, ("venv",), "the official cisco.ise modules, unmodified, against the emulated ISE"),
     Stage("spark", spark, ("venv",), "flow operations on Spark give what DuckDB gives (where Java is)"),
     Stage("artifact", artifact, ("venv",), "build, install into an empty place, look inside; execution environment"),
     Stage("docs", docs, ("venv",), "links, generated parts, module documentation"),

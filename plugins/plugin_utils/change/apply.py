@@ -8,13 +8,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError, errors_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.commit import DIRTY
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.lock import TargetLocks
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.meaning import body_difference
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import (
     Operation,
@@ -89,6 +90,7 @@ def apply_plan(
     workers: int = 8,
     approvals: Sequence[Mapping[str, str]] = (),
     closed: Callable[[], list[Finding]] | None = None,
+    purpose: str = "",
 ) -> Outcome:
     """Carry out what is left of a plan and return what was done.
 
@@ -98,7 +100,9 @@ def apply_plan(
     every check runs, nothing is written, and ``remaining`` holds the steps that would be carried out.
     ``approvals`` are written into the journal. ``closed`` is asked before each phase and stops the run with the findings
     it returns: between two phases every mix of old and new is a safe one (design rule 10).
-    The caller holds the lock (change/lock.py) and keeps ``targets`` open.
+    The caller holds the lock (change/lock.py) and keeps ``targets`` open. With ``purpose`` the locks that targets keep in
+    themselves are held as well while steps are carried out, and the live state is read again under them: another
+    controller may have worked between reading and locking.
     """
     findings = binding_findings(plan, desired, policy_commit, allow_dirty, members_sha256)
     needed = [part for part in plan.targets if part.operations]
@@ -114,7 +118,16 @@ def apply_plan(
     live = {name: snapshot.sha256 for name, snapshot in snapshots.items()}
     if check_mode or not steps:
         return Outcome(plan.plan_id, (), tuple(steps) if check_mode else (), (), live=live)
-    return _Run(plan, chosen, desired, journal, steps, progress, workers, approvals, closed).carry_out()
+    locks = TargetLocks({name: chosen[name] for name in {step.target for step in steps}}, purpose)
+    with locks:
+        if locks.locks:
+            steps = _remaining_steps(plan, parts, chosen, desired, snapshot_all(chosen, desired, workers), journal)
+
+        def shut() -> list[Finding]:
+            return locks.lost() or (closed() if closed is not None else [])
+
+        outcome = _Run(plan, chosen, desired, journal, steps, progress, workers, approvals, shut).carry_out()
+    return replace(outcome, findings=(*outcome.findings, *locks.findings()))
 
 
 def _remaining_steps(

@@ -92,6 +92,15 @@ LOCKED = Code("SW4040", "error", "another run holds the lock", "wait until it ha
 STALE_LOCK = Code(
     "SW4041", "warning", "a lock of a run that has ended was taken over", "look into the journal for what that run did"
 )
+LOCK_LOST = Code(
+    "SW4042",
+    "error",
+    "the lock of a target was lost while the plan was carried out",
+    "another run took it, or it could not be renewed in time; look at what that run did, then plan and apply again",
+)
+LOCK_KEPT = Code(
+    "SW4043", "warning", "the lock of a target could not be given back", "it runs out by itself after 15 minutes"
+)
 
 DRIFT = Code(
     "SW4050", "error", "live state differs in meaning from the policy", "plan and apply, or find out who changed it"

@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import getpass
 import json
 import os
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -75,6 +77,45 @@ class StateLock:
             _write(self._descriptor, None)
             os.close(self._descriptor)
             self._descriptor = None
+
+
+class TargetLocks:
+    """The locks that targets keep in themselves (``run_lock(purpose)``, today ISE): controllers that share no folder.
+
+    A context manager over all targets that have one, in the order of their names, so that two runs cannot each hold
+    what the other waits for. FindingError SW4040 where another run holds one; what was taken until then is given back.
+    ``required`` false (the way back): a target that cannot be asked for its lock is left to say so by itself.
+    """
+
+    def __init__(self, targets: Mapping[str, Any], purpose: str, required: bool = True) -> None:
+        self.required = required
+        chosen = [targets[name] for name in sorted(targets) if hasattr(targets[name], "run_lock")]
+        self.locks = [target.run_lock(purpose) for target in chosen] if purpose else []
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> TargetLocks:
+        with contextlib.ExitStack() as stack:
+            for lock in self.locks:
+                try:
+                    stack.enter_context(lock)
+                except FindingError as error:
+                    if self.required or any(found.code == codes.LOCKED.number for found in error.findings):
+                        raise
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.__exit__(kind, error, trace)
+
+    def findings(self) -> list[Finding]:
+        """Return what there is to say: locks that were taken over or could not be given back."""
+        return [finding for lock in self.locks for finding in lock.findings]
+
+    def lost(self) -> list[Finding]:
+        """Return an error for each lock that was lost while it was held: the run must stop."""
+        return [codes.LOCK_LOST.at(lock.target) for lock in self.locks if lock.lost]
 
 
 def _read(descriptor: int) -> dict[str, Any]:

@@ -12,13 +12,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.apply import unexpected
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal, read_entries
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.lock import TargetLocks
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation, Target
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.outcome import Outcome, Progress, Step
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending import (
@@ -85,12 +86,14 @@ def rollback_plan(
     check_mode: bool = False,
     progress: Progress | None = None,
     workers: int = 8,
+    purpose: str = "",
 ) -> Outcome:
     """Undo an applied plan (empty id: the last one) and return what was done.
 
     Raises FindingError SW4033 where the journal has nothing to undo. A step that cannot be undone is a finding; the steps
     of other targets, and of the same target where it only refused one object, are still undone. Phases are undone in
-    reverse, targets side by side within a phase, each target's steps in reverse.
+    reverse, targets side by side within a phase, each target's steps in reverse. With ``purpose`` the locks that targets
+    keep in themselves are held meanwhile: SW4040 where another run works on one of them.
     """
     entries = read_entries(journal.path) if journal.path.exists() else []
     chosen = plan_id or last_plan(entries)
@@ -102,7 +105,11 @@ def rollback_plan(
     real = [step for step in steps if step.operation.action != PUSH]
     if check_mode:
         return Outcome(chosen, (), tuple(step.operation for step in real), ())
-    return _Rollback(chosen, targets, journal, steps, progress, workers).carry_out()
+    concerned = {step.operation.target for step in steps} & set(targets)
+    locks = TargetLocks({name: targets[name] for name in concerned}, purpose, required=False)
+    with locks:
+        outcome = _Rollback(chosen, targets, journal, steps, progress, workers).carry_out()
+    return replace(outcome, findings=(*outcome.findings, *locks.findings()))
 
 
 class _Rollback:

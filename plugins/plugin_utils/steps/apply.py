@@ -63,6 +63,7 @@ def run_apply(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str,
                 check_mode=check_mode,
                 approvals=[approval.as_dict() for approval in allowed.approvals],
                 closed=closing_guard(sound.site, allowed.zones),
+                purpose=f"apply {plan.plan_id[:12]}",
             )
     findings = [*sound.findings, *renewed, *allowed.findings, *lock.findings]
     return _answer(values, paths, plan, outcome, findings, commit, allowed)

@@ -23,7 +23,11 @@ def run_rollback(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[s
     check_mode = bool(values["check_mode"])
     with StateLock(paths.state / "lock", "rollback") as lock, connected(values, variables, None) as targets:
         outcome = rollback_plan(
-            str(values.get("plan_id") or ""), targets, Journal(paths.journal), check_mode=check_mode
+            str(values.get("plan_id") or ""),
+            targets,
+            Journal(paths.journal),
+            check_mode=check_mode,
+            purpose="rollback",
         )
     content = outcome.as_dict()
     content["undone"] = content.pop("completed")

@@ -34,6 +34,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_dif
     removal_operations,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_kinds import ALL_KINDS, MORE_KINDS
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_lock import IseLock
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_objects import KINDS, canonical_content
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_push import push_matrix
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_read import IseReader
@@ -69,6 +70,10 @@ class IseTarget:
         self.push_seconds, self._sleep = push_seconds, sleep
         self._reader = IseReader(name, client)
         self._access = ObjectAccess(name, client, self._reader, sleep)
+
+    def run_lock(self, purpose: str) -> IseLock:
+        """Return the lock that keeps other controllers off this ISE while a plan is carried out; see change/lock.py."""
+        return IseLock(self.name, self.client, purpose)
 
     # -- reading
 

@@ -4,7 +4,8 @@
 """Faults by script: which request, the how-manieth, and what goes wrong with it.
 
 A fault is ``{"match": {"method": "PUT", "path": "^/ers/config/sgacl/"}, "nth": 1, "times": 1, "fault": "status:503"}``;
-match may also be one string ``"PUT ^/ers/config/sgacl/"``. nth counts the matching requests from the moment the fault
+match may also be one string ``"PUT ^/ers/config/sgacl/"``; method ``*`` is any, ``WRITE`` any that writes.
+nth counts the matching requests from the moment the fault
 is scheduled; times is how many of them fail in a row (0: all from there on).
 
 fault: ``status:500``, ``status:503`` (any number), ``429`` with ``"retry_after": 3 | "0.5" | "date" | null``,
@@ -23,6 +24,7 @@ from tests.lab.ise.messages import Response, html
 
 KINDS = ("429", "drop_before", "drop_after_commit", "hang", "hang_after_commit", "cut_json", "html200", "redirect")
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+WRITES = ("POST", "PUT", "PATCH", "DELETE")  # what the method WRITE of a match stands for
 
 
 @dataclass
@@ -59,7 +61,7 @@ def parse_fault(given: dict[str, Any]) -> Fault:
         method, _, path = match.partition(" ")
         match = {"method": method, "path": path}
     method = str(match.get("method", "*")).upper()
-    if method not in (*METHODS, "*"):
+    if method not in (*METHODS, "WRITE", "*"):
         raise ValueError(f"unknown method {method}")
     kind, status = str(given["fault"]), 0
     if kind.startswith("status:"):
@@ -92,7 +94,8 @@ class FaultScript:
         """The fault of this request; every matching fault counts it, the first that is due fires."""
         due = None
         for fault in self.faults:
-            if fault.method not in ("*", method) or not fault.path.search(path):
+            wanted = WRITES if fault.method == "WRITE" else (fault.method,)
+            if (fault.method != "*" and method not in wanted) or not fault.path.search(path):
                 continue
             fault.seen += 1
             if due is None and fault.seen >= fault.nth and (not fault.times or fault.seen < fault.nth + fault.times):

@@ -1,0 +1,205 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One run at a time on one ISE, whatever controller it comes from: a lock that stands in ISE itself.
+
+Controllers need not share a folder. ISE refuses a second object of the same name, so creating a downloadable ACL of a
+reserved name is the one atomic step that every version has; deleting it gives the lock back. Its description says who
+holds it and until when. No profile names it, so no switch ever loads it; whoever did would get a list that permits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import secrets
+import socket
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock import utc_now
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.lock import owner
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_client import IseClient, Lost, NotFound
+
+KIND = "downloadable_acl"
+NAME = "SEGWRIGHT_LOCK"
+# Not "segwright:": what carries that mark is compared with the policy, and removed where the policy does not name it.
+MARK = "segwright-lock"
+LIFETIME = timedelta(minutes=15)
+RENEWAL = 300.0
+_HELD: set[str] = set()  # runs of this process that hold a lock now
+_FORM = re.compile(rf"{MARK} run=(\w+) holder=(\S+)@(\S+) place=(\w+) pid=(\d+) since=(\S+) until=(\S+) for (.*)")
+
+
+class IseLock:
+    """The lock of one ISE as a context manager; SW4040 with the other's identity where another run holds it.
+
+    A lock outlives a killed run. It is taken over, and ``findings`` says so, when its time is over (15 minutes after it
+    was last renewed; a run renews it every five), or when it names a process of this very host and container that is gone. ``lost`` says
+    that the lock could not be renewed in time: whoever holds it must stop.
+    """
+
+    def __init__(self, target: str, client: IseClient, purpose: str, *, now: Callable[[], datetime] = utc_now) -> None:
+        self.target, self.client, self.now = target, client, now
+        self.purpose = re.sub(r"[^\w .-]", "", purpose)[:60]
+        self.run = secrets.token_hex(6)
+        self.findings: tuple[Finding, ...] = ()
+        self.lost = False
+        self._since = ""
+        self._ended = threading.Event()
+        self._renewer: threading.Thread | None = None
+
+    def __enter__(self) -> IseLock:
+        self._since = _stamp(self.now())
+        for _attempt in range(2):
+            holder = self._holder()
+            if holder is not None:
+                self._take_over(*holder)
+            if self._create():
+                break
+        else:
+            raise FindingError(codes.LOCKED.at(f"{self.target}: {self._other()}"))
+        _HELD.add(self.run)
+        self._renewer = threading.Thread(target=self._renew, name=f"lock-{self.target}", daemon=True)
+        self._renewer.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Give the lock back; where that fails it runs out by itself, and ``findings`` says so."""
+        self._ended.set()
+        _HELD.discard(self.run)
+        if self._renewer is not None:
+            self._renewer.join(timeout=60)
+        for last in (False, True):
+            try:
+                holder = self._holder()
+                if holder is not None and _part(holder[1], 1) == self.run:
+                    self.client.delete(KIND, holder[0])
+                return
+            except NotFound:
+                return
+            except FindingError as failure:
+                if last:
+                    found = codes.LOCK_KEPT.at(f"{self.target}: {failure.findings[0].message}")
+                    self.findings = (*self.findings, found)
+
+    # -- taking
+
+    def _holder(self) -> tuple[str, str] | None:
+        """Return id and description of the lock's object, None where nobody holds it."""
+        for item in self.client.list_items(KIND, f"name.EQ.{NAME}"):
+            if item["name"] == NAME:
+                return item["id"], item["description"]
+        return None
+
+    def _create(self) -> bool:
+        """Return whether the lock is ours now. False: another was faster."""
+        body = {"name": NAME, "description": self._text(), "dacl": "permit ip any any", "daclType": "IPV4"}
+        try:
+            self.client.create(KIND, body)
+        except (Lost, FindingError):
+            # No answer, or refused because another run was faster: who holds it now is the answer.
+            holder = self._holder()
+            if holder is None:
+                raise
+            return _part(holder[1], 1) == self.run
+        return True
+
+    def _take_over(self, identifier: str, description: str) -> None:
+        """Remove a lock whose holder is gone; FindingError SW4040 where it may still run."""
+        if not self._is_gone(description):
+            raise FindingError(codes.LOCKED.at(f"{self.target}: {_shown(description)}", hint=_hint(description)))
+        with contextlib.suppress(NotFound):
+            self.client.delete(KIND, identifier)
+        self.findings = (codes.STALE_LOCK.at(f"{self.target}: {_shown(description)}"),)
+
+    def _is_gone(self, description: str) -> bool:
+        form = _FORM.fullmatch(description)
+        if form is None:
+            return False  # somebody else's object, or text that a person changed: never removed
+        run, _user, _host, place, pid, _since, until, _purpose = form.groups()
+        if place == _place():
+            return not _runs(int(pid)) if int(pid) != os.getpid() else run not in _HELD
+        try:
+            return datetime.fromisoformat(until) < self.now()
+        except (ValueError, TypeError):
+            return False
+
+    def _other(self) -> str:
+        holder = self._holder()
+        return _shown(holder[1]) if holder else "another run was faster"
+
+    # -- keeping
+
+    def _renew(self) -> None:
+        while not self._ended.wait(RENEWAL):
+            try:
+                holder = self._holder()
+                if holder is None or _part(holder[1], 1) != self.run:
+                    self.lost = True
+                    return
+                body = {"name": NAME, "description": self._text(), "dacl": "permit ip any any", "daclType": "IPV4"}
+                self.client.update(KIND, holder[0], body)
+            except (Lost, NotFound, FindingError):
+                continue  # tried again in time: three renewals fit into a lifetime
+
+    def _text(self) -> str:
+        who = owner()
+        user = re.sub(r"[^\w.-]", "_", str(who["user"])) or "unknown"
+        until = _stamp(self.now() + LIFETIME)
+        return (
+            f"{MARK} run={self.run} holder={user}@{who['host']} place={_place()} pid={who['pid']} "
+            f"since={self._since} until={until} for {self.purpose}"
+        )
+
+
+def _part(description: str, group: int) -> str:
+    form = _FORM.fullmatch(description)
+    return form.group(group) if form else ""
+
+
+def _shown(description: str) -> str:
+    form = _FORM.fullmatch(description)
+    if form is None:
+        return f"held by the object {NAME}, which no run of Segwright wrote"
+    _run, user, host, _where, pid, since, until, purpose = form.groups()
+    return f"held by {user} on {host}, process {pid}, since {since}, at the latest until {until} ({purpose})"
+
+
+def _hint(description: str) -> str:
+    if _FORM.fullmatch(description) is None:
+        return f"see who made the downloadable ACL {NAME}, and remove it in ISE"
+    return f"wait until it has ended; where it surely does not run any more, remove the downloadable ACL {NAME} in ISE"
+
+
+def _place() -> str:
+    """Return where a process number means something: this host since it started, and this container on it."""
+    parts = [socket.gethostname()]
+    with contextlib.suppress(OSError):
+        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip())
+    with contextlib.suppress(OSError):
+        parts.append(os.readlink("/proc/self/ns/pid"))
+    return hashlib.sha256("|".join(parts).encode()).hexdigest()[:12]
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _stamp(moment: datetime) -> str:
+    return moment.replace(microsecond=0).isoformat()
