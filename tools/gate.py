@@ -31,7 +31,8 @@ FULL = os.environ.get("SEGWRIGHT_FULL") == "1"
 ARTIFACT = {
     "CHANGELOG.md", "CHANGELOG.rst", "CODE_OF_CONDUCT.md", "CONTRIBUTING.md", "FILES.json", "LICENSE", "MANIFEST.json",
     "README.md", "changelogs", "docs", "execution-environment.yml", "extensions", "meta", "playbooks", "plugins",
-    "requirements-dev.txt", "requirements-lab.txt", "requirements-peers.txt", "requirements-spark.txt", "requirements.txt", "roles", "tests",
+    "requirements-dev.txt", "requirements-lab.txt", "requirements-peers.txt", "requirements-spark.txt",
+    "requirements.txt", "roles", "tests",
 }  # fmt: skip
 
 
