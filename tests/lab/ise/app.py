@@ -107,7 +107,7 @@ class IseApp:
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        request = await self._read(scope, receive)
+        request = await self._read(scope, receive, _certificate_name(send))
         self.counters.arrived(request.method, request.path)
         status: int | None = None
         try:
@@ -120,7 +120,7 @@ class IseApp:
         finally:
             self.counters.answered(request.method, request.path, status)
 
-    async def _read(self, scope: dict[str, Any], receive: Receive) -> Request:
+    async def _read(self, scope: dict[str, Any], receive: Receive, certificate: str) -> Request:
         body = b""
         while True:
             message = await receive()
@@ -138,6 +138,8 @@ class IseApp:
             url=f"{self.origin}{raw}" + (f"?{query}" if query else ""),
             origin=self.origin,
             node=self.node,
+            slash=raw.endswith("/"),
+            certificate=certificate,
         )
 
     async def _answer(self, request: Request) -> Response | None:
@@ -196,6 +198,12 @@ class IseApp:
         return not_found(request.path)
 
     def _role(self, request: Request) -> str | None:
+        by_certificate = self.store.settings["client_certificates"]
+        if by_certificate != "off" and request.certificate in self.accounts:
+            return self.accounts[request.certificate][1]
+        if by_certificate == "required":
+            self.counters.failed_logins += 1
+            return None
         scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
         try:
             user, _, password = base64.b64decode(encoded, validate=True).decode().partition(":")
@@ -256,6 +264,17 @@ async def _send(send: Send, request: Request, response: Response) -> None:
     raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
     await send({"type": "http.response.start", "status": response.status, "headers": raw})
     await send({"type": "http.response.body", "body": response.body})
+
+
+def _certificate_name(send: Send) -> str:
+    """The common name of the certificate that the client showed, empty where it showed none."""
+    transport = getattr(getattr(send, "__self__", None), "transport", None)
+    shown = transport.get_extra_info("peercert") if transport is not None else None
+    for part in (shown or {}).get("subject", ()):
+        for key, value in part:
+            if key == "commonName":
+                return str(value)
+    return ""
 
 
 def _abort(send: Send) -> None:

@@ -14,21 +14,29 @@ import trustme
 
 @dataclass(frozen=True)
 class ServerCertificate:
-    """ca_file: PEM for clients. server_file: PEM with the private key and the chain, readable by the owner only."""
+    """ca_file: PEM for clients. server_file: PEM with the private key and the chain, readable by the owner only.
+
+    client_file: the same for a client, its common name the user name.
+    """
 
     ca_file: Path
     server_file: Path
+    client_file: Path
 
 
-def server_certificate(directory: Path, host: str) -> ServerCertificate:
+def server_certificate(directory: Path, host: str, user: str = "ersadmin") -> ServerCertificate:
     """Return the certificate of ``host`` in ``directory``; made on first use, found again later."""
     directory.mkdir(parents=True, exist_ok=True)
-    made = ServerCertificate(directory / f"{host}-ca.pem", directory / f"{host}-server.pem")
-    if not (made.ca_file.exists() and made.server_file.exists()):
+    made = ServerCertificate(
+        directory / f"{host}-ca.pem", directory / f"{host}-server.pem", directory / f"{host}-{user}.pem"
+    )
+    if not all(path.exists() for path in (made.ca_file, made.server_file, made.client_file)):
         authority = trustme.CA(organization_name="Segwright lab")
         issued = authority.issue_cert(host, "localhost")
         authority.cert_pem.write_to_path(str(made.ca_file))
-        descriptor = os.open(made.server_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(issued.private_key_and_cert_chain_pem.bytes())
+        client = authority.issue_cert(f"{user}@lab.invalid", common_name=user)
+        for path, each in ((made.server_file, issued), (made.client_file, client)):
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(each.private_key_and_cert_chain_pem.bytes())
     return made

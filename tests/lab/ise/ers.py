@@ -11,7 +11,7 @@ import re
 from typing import Any
 from urllib.parse import unquote, urlencode
 
-from tests.lab.ise import anc, deploy
+from tests.lab.ise import anc, bulk, deploy
 from tests.lab.ise.cells import cell_filter_fields, read_form
 from tests.lab.ise.deployment import ers_nodes
 from tests.lab.ise.messages import Request, Response, ers_error, not_found, ok
@@ -64,9 +64,13 @@ def _route(store: Store, request: Request, resource: Resource, rest: list[str]) 
         raise Refused(400, "This node is not the primary administration node", "CRUD operation exception")
     if method == "PATCH" and not has(store.settings, "patch"):
         raise Refused(400, f"Method {method} is not supported by {resource.path}", "Unsupported operation exception")
-    special = anc.route(store, request, resource, rest) or deploy.route(store, request, resource, rest)
-    if special is not None:
-        return special
+    for special in (anc, deploy, bulk):
+        answer = special.route(store, request, resource, rest)
+        if answer is not None:
+            return answer
+    slash = store.settings["trailing_slash"]
+    if not rest and slash != "both" and request.slash is not (slash == "required"):
+        return None
     if rest == ["versioninfo"]:
         return _version_info(request, resource) if method == "GET" else None
     if resource.path == "egressmatrixcell" and method == "PUT":
@@ -76,6 +80,8 @@ def _route(store: Store, request: Request, resource: Resource, rest: list[str]) 
             return Response(204)
         if len(rest) == 2 and rest[0] == "status":
             return _set_all(store, rest[1])
+        if len(rest) == 6 and (rest[0], rest[2], rest[4]) == ("clonecell", "srcSgt", "dstSgt"):
+            return _clone(store, rest[1], rest[3], rest[5])
     if len(rest) == 2 and rest[0] == "name" and resource.by_name:
         if method != "GET":
             return None
@@ -93,6 +99,10 @@ def _route(store: Store, request: Request, resource: Resource, rest: list[str]) 
     identifier = rest[0]
     if method == "GET":
         return _item(store, request, resource, store.get(resource.path, identifier))
+    if store.settings["if_match"] and method in ("PUT", "PATCH", "DELETE"):
+        wanted = request.headers.get("if-match")
+        if wanted is not None and wanted not in ("*", _tag(store, request, resource, identifier)):
+            raise Refused(412, "The resource was changed meanwhile", "Precondition failed exception")
     if method == "DELETE":
         delete(store, resource.path, identifier)
         return Response(204)
@@ -150,6 +160,19 @@ def _shown(store: Store, request: Request, resource: Resource, item: Object) -> 
         "type": "application/json",
     }
     return {resource.wrapper: body}
+
+
+def _clone(store: Store, identifier: str, source: str, destination: str) -> Response:
+    """A cell with the lists, rule and status of another one. The answer is assumed to be that of a create."""
+    cell = store.get("egressmatrixcell", identifier)
+    kept = ("matrixCellStatus", "defaultRule", "sgacls", "description")
+    body = {**{key: cell[key] for key in kept}, "sourceSgtId": source, "destinationSgtId": destination}
+    create(store, "egressmatrixcell", body)
+    return Response(204)
+
+
+def _tag(store: Store, request: Request, resource: Resource, identifier: str) -> str:
+    return dict(_item(store, request, resource, store.get(resource.path, identifier)).headers)["ETag"]
 
 
 def _item(store: Store, request: Request, resource: Resource, item: Object) -> Response:

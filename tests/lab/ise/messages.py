@@ -22,6 +22,8 @@ class Request:
     url: str  # absolute, as asked
     origin: str  # https://host:port
     node: int = 0  # which node of the deployment was asked
+    slash: bool = False  # the path ended with a slash
+    certificate: str = ""  # common name of the client's certificate
 
     def accepts(self, *types: str) -> bool:
         accept = self.headers.get("accept", "*/*").lower()

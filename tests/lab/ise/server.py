@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,7 +49,7 @@ class IseServer:
     ) -> None:
         if not host.startswith("127."):
             raise ValueError("the lab listens on loopback only")
-        certificate = server_certificate(Path(certificate_dir), host)
+        certificate = server_certificate(Path(certificate_dir), host, username)
         self.host, self.port = host, port
         self.base_url = f"https://{host}:{port}"
         self.control_url = f"http://{host}:{port + 1}"
@@ -74,6 +75,9 @@ class IseServer:
         }
         key_and_chain = str(certificate.server_file)
         secure: dict[str, Any] = {"ssl_certfile": key_and_chain, "ssl_keyfile": key_and_chain}
+        # A certificate is asked for, never needed for the connection itself: the setting decides what it is worth.
+        secure.update(ssl_ca_certs=self.ca_file, ssl_cert_reqs=int(ssl.CERT_OPTIONAL))
+        self.client_certificate = str(certificate.client_file)
         control: Any = ControlApp(self.app, about)
         ise: Any = self.app
         self._configs = [

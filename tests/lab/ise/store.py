@@ -45,6 +45,10 @@ SETTINGS: dict[str, Any] = {
     "old_push": True,  # the push path of ISE before 3.4 patch 2, which names no device
     "no_request_when_unchanged": False,  # a push with nothing to send answers NO_REQUEST_AVAILABLE
     "mapping_sgt_form": "as_written",  # as_written | id | name_value: how the SGT of a mapping reads back
+    "bulk_delay": 0.0,  # seconds during which a bulk request counts as running
+    "if_match": False,  # a PUT or DELETE with an old ETag in If-Match is refused with 412
+    "trailing_slash": "both",  # both | required | refused: collection URLs of ERS that end with a slash
+    "client_certificates": "off",  # off | allowed | required: login by a certificate that the lab's CA issued
     "deploy_delay": 0.0,  # seconds for which a deployment of mappings counts as in progress
     "coa_failures": [],  # MACs whose re-authentication CoA fails
 }
@@ -76,6 +80,7 @@ class Store:
         self.counters = {"change": 0, "configuration": 1, "push": 1}
         self.configuration_time = clock()
         self.deployed_until = 0.0
+        self.bulks: dict[str, dict[str, Any]] = {}
         self.changes: list[dict[str, Any]] = []
         for path, each in built_in_objects():
             self.put(path, copy.deepcopy(each))
@@ -170,6 +175,7 @@ class Store:
         self.revisions, self.releases = state["revisions"], state["releases"]
         self.counters.update(state["counters"])
         self.configuration_time = state["configuration_time"]
+        self.bulks = {}
         self.log("restored")
 
     def change_settings(self, new: dict[str, Any]) -> None:
