@@ -24,6 +24,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import si
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.footers import Footer, read_footer
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.held import HeldRecords
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.engine import quoted
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.past import Database
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.schema import (
     CONNECTIONS,
     RECORDS,
@@ -55,7 +56,7 @@ class Continued:
             document["inputs"][source]["connections"] += count
 
 
-def take(connection: Any, data_dir: str | Path, silences: Silences, held: HeldRecords) -> Continued:
+def take(database: Database, data_dir: str | Path, silences: Silences, held: HeldRecords) -> Continued:
     """Add stored pieces that touch the held records to them; the table ``taken`` keeps them as they stand in their files."""
     made = Continued()
     if not held.count:
@@ -64,6 +65,7 @@ def take(connection: Any, data_dir: str | Path, silences: Silences, held: HeldRe
     near = _Near(held, data_dir, silences)
     if not near.files(first, last):
         return made
+    connection = database()
     spared = ", ".join(f'"{name}"' for name in ROW)
     listed = quoted_list(near.files(first, last))
     connection.execute(

@@ -76,7 +76,7 @@ class _Held:
     def at(self, name: str, rows: Any) -> Any:
         """Return a column's values at rows."""
         values = self.columns[name]
-        return values[rows] if len(values) == self.count else np.broadcast_to(values, len(rows))
+        return values.take(rows) if len(values) == self.count else np.broadcast_to(values, len(rows))
 
     def keys(self) -> list[Any]:
         """Return what makes records those of one 5-tuple and exporter, as arrays of uint64."""
@@ -242,7 +242,7 @@ class _Rows:
             bounds = bounds[fresh]
         leads = rows[bounds]
         for end, codes in (("a", held.low), ("b", held.high)):
-            hi, lo, port = held.ends.columns(codes[leads])
+            hi, lo, port = held.ends.columns(codes.take(leads))
             wholes.update({f"{end}_hi": hi, f"{end}_lo": lo, f"{end}_port": port})
         wholes["protocol"] = held.at("protocol", leads)
         for place, end in enumerate("ab"):
@@ -264,7 +264,7 @@ class _Rows:
     def _counted(self, rows: Any, bounds: Any) -> dict[str, Any]:
         """Return sums and extremes over stretches of rows."""
         held = self.held
-        forward = held.forward[rows]
+        forward = held.forward.take(rows)
         begins = held.at("start_us", rows)
         made = {
             "end_us": np.maximum.reduceat(held.at("end_us", rows), bounds),
@@ -297,7 +297,7 @@ class _Rows:
     def _first_source(self, rows: Any, bounds: Any, first: Any) -> Any:
         """Return the input of the first record, the lower one of several that begin together."""
         if self.held.only("source"):
-            return np.zeros(len(bounds), dtype=np.int32)
+            return np.full(len(bounds), self.held.columns["source"][0], dtype=np.int32)
         earliest = self.held.at("start_us", rows) == np.repeat(first, np.diff(bounds, append=len(rows)))
         codes = np.where(earliest, self.held.at("source", rows), np.iinfo(np.int32).max)
         return np.minimum.reduceat(codes, bounds)
@@ -327,7 +327,7 @@ def _stretches(order: Any, starts: Any, sizes: Any) -> tuple[Any, Any]:
     bounds = np.cumsum(sizes) - sizes
     places = np.repeat(starts - bounds, sizes)
     places += np.arange(len(places))
-    return order[places], bounds
+    return order.take(places), bounds
 
 
 def _from_zero(values: Any) -> Any:

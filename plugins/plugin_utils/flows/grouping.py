@@ -42,9 +42,9 @@ def sorted_order(values: Any, bits: int) -> Any:
         return np.argsort(values, kind="stable")
     order = None
     for shift in range(0, bits, 16):
-        digit = values if order is None else values[order]
+        digit = values if order is None else values.take(order)
         step = np.argsort((digit >> digit.dtype.type(shift)).astype(np.uint16), kind="stable")
-        order = step if order is None else order[step]
+        order = step if order is None else order.take(step)
     return order
 
 
@@ -55,7 +55,7 @@ def groups(keys: Sequence[Any]) -> tuple[Any, Any]:
     """
     marks = (hashed(keys) >> np.uint64(32)).astype(np.uint32)
     order = sorted_order(marks, 32)
-    marks = marks[order]
+    marks = marks.take(order)
     fresh = np.ones(len(order), dtype=bool)
     fresh[1:] = marks[1:] != marks[:-1]
     differs = _differs(keys, order)
@@ -76,7 +76,7 @@ def _differs(keys: Sequence[Any], order: Any) -> Any:
     made = np.zeros(len(order), dtype=bool)
     made[:1] = True
     for key in keys:
-        held = key[order]
+        held = key.take(order)
         made[1:] |= held[1:] != held[:-1]
     return made
 

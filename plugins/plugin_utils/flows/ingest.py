@@ -14,8 +14,10 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +41,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import (
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.held import HeldRecords
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.orientation import Orientation
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.past import Past
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.past import Database, Past
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.ports import hints_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.records import DENIED, Source
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.rollup import LONGEST_DAYS, refresh_locked
@@ -164,7 +166,9 @@ def _count(
         return IngestResult(listed, 0, 0, sorted_findings(findings), {}, days)
     scratch = _scratch(store.flows_dir(data_dir))
     try:
-        with store.connect(scratch) as connection:
+        with ExitStack() as opened:
+            # A small import into a fresh store needs no database.
+            database = cache(lambda: opened.enter_context(store.connect(scratch)))
             held = HeldRecords(scratch)
             whole: list[tuple[inputs.Input, Source, dict[str, int]]] = []
             ahead = Progress("import", sum(made.size for made, _source in sources) / 1e6, "MB")
@@ -174,9 +178,9 @@ def _count(
                     whole.append((made, source, writer.finish()))
                 ahead.step(made.size / 1e6)
             records = held.count
-            continued = continuation.take(connection, data_dir, silences or Silences(), held)
-            oriented = _oriented(connection, data_dir, held, hints, silences, scratch)
-            counts, days, late = _write(connection, data_dir, continued, oriented, held.names(), scratch)
+            continued = continuation.take(database, data_dir, silences or Silences(), held)
+            oriented = _oriented(database, data_dir, held, hints, silences, scratch)
+            counts, days, late = _write(database, data_dir, continued, oriented, held.names(), scratch)
             if late:
                 findings.append(codes.LATE_ROWS.at(f"{late} conversations", Location(str(store.flows_dir(data_dir)))))
     finally:
@@ -240,9 +244,10 @@ def _load(
 
 def _without_denied(table: Any, source: Source) -> Any:
     """Return the records that are flows; what an exporter says it denied goes to the source's denials (facts/flows.md section 3, NSEL)."""
-    refused = compute.equal(table.column("event"), DENIED)
-    if not compute.any(refused).as_py():
+    refused = table.column("event").to_numpy() == DENIED
+    if not refused.any():
         return table
+    refused = pa.array(refused)
     source.denies = [*getattr(source, "denies", ()), denied.from_records(table.filter(refused))]  # type: ignore[attr-defined]
     return table.filter(compute.invert(refused))
 
@@ -255,17 +260,17 @@ def _refused(finding: Finding) -> Finding:
     return replace(finding, severity="error", hint=hint)
 
 
-def past_of(connection: Any, data_dir: str | Path, days: Iterable[date] | None = None) -> Past:
+def past_of(database: Database, data_dir: str | Path, days: Iterable[date] | None = None) -> Past:
     """Return what the rollup knows, of the given days only where there are any."""
     folder = store.flows_dir(data_dir) / "rollup"
     if days is None:
-        return Past(connection, sorted(folder.glob("day=*/rollup.parquet")))
+        return Past(database, sorted(folder.glob("day=*/rollup.parquet")))
     files = sorted(store.day_folder(data_dir, "rollup", day) / "rollup.parquet" for day in days)
-    return Past(connection, [each for each in files if each.exists()])
+    return Past(database, [each for each in files if each.exists()])
 
 
 def _oriented(
-    connection: Any,
+    database: Database,
     data_dir: str | Path,
     held: HeldRecords,
     hints: Sequence[Any],
@@ -275,7 +280,7 @@ def _oriented(
     """Yield the rows of the held records' conversations, batch by batch."""
     found = Shelf(scratch, rows.OCTETS_IN_MEMORY)
     orientation = Orientation(
-        hints, past_of(connection, data_dir), Shelf(scratch, rows.OCTETS_IN_MEMORY), held.count // 2
+        hints, past_of(database, data_dir), Shelf(scratch, rows.OCTETS_IN_MEMORY), held.count // 2
     )
     for each in stitch(held, silences):
         orientation.add(each.wholes, each.alone and len(each.names["exporter"]) == 1)
@@ -285,7 +290,7 @@ def _oriented(
 
 
 def _write(
-    connection: Any,
+    database: Database,
     data_dir: str | Path,
     continued: continuation.Continued,
     made: Iterable[dict[str, Any]],
@@ -308,9 +313,10 @@ def _write(
         touched |= rows.touched_days(each, LONGEST_DAYS)
         if going_on:
             old, each = rows.split(each, np.isin(each["source"], going_on))
-            others.append(rows.as_table(old, {"class": list(CLASSES), **names}))
+            others.append(rows.as_table(old, {"class": list(CLASSES), **names}, len(old["start_us"])))
         files.add(each)
     if others:
+        connection = database()
         connection.register("rows", pa.concat_tables(others).unify_dictionaries())
         connection.execute("CREATE TABLE made AS SELECT * FROM rows")
         connection.unregister("rows")

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,15 +13,16 @@ from typing import Any
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import codes, store
 
+Database = Callable[[], Any]
 DIRECT = 2
 ROWS_AT_ONCE = 1 << 18
 
 
 @dataclass(frozen=True)
 class Past:
-    """Files of the rollup, asked through a DuckDB connection."""
+    """Files of the rollup, asked through the DuckDB connection that ``database`` returns."""
 
-    connection: Any = None
+    database: Database | None = None
     files: Sequence[Path] = ()
 
     def servers(self) -> Iterator[dict[str, Any]]:
@@ -46,10 +47,10 @@ class Past:
         )
 
     def _batches(self, query: str) -> Iterator[dict[str, Any]]:
-        if not self.files:
+        if not self.files or self.database is None:
             return
         try:
-            rows = self.connection.sql(query, params={"files": [str(each) for each in self.files]})
+            rows = self.database().sql(query, params={"files": [str(each) for each in self.files]})
             for batch in rows.to_arrow_reader(ROWS_AT_ONCE):
                 if batch.num_rows:
                     yield {

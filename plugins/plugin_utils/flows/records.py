@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Protocol
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
@@ -87,6 +88,11 @@ class Source(Protocol):
         """Yield tables with the columns of ``schema.RECORDS``."""
 
 
+@lru_cache(maxsize=32)
+def _repeated(value: Any, kind: Any, count: int) -> Any:
+    return pa.repeat(pa.scalar(value, type=kind), count)
+
+
 def record_table(count: int, columns: dict[str, Any]) -> Any:
     """Return an Arrow table of records from arrays or single values; DEFAULTS stand for what is not given.
 
@@ -107,5 +113,5 @@ def record_table(count: int, columns: dict[str, Any]) -> Any:
             one = pa.array([value], type=column.type)
             arrays.append(pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, dtype=np.int32)), one))
         else:
-            arrays.append(pa.repeat(pa.scalar(value, type=column.type), count))
+            arrays.append(_repeated(value, column.type, count))
     return pa.Table.from_arrays(arrays, names=list(RECORDS))

@@ -48,7 +48,8 @@ def rebuild(data_dir: str | Path, hints: Sequence[Mapping[str, Any]] | None = No
         with store.connect(store.flows_dir(data_dir) / ".tmp") as connection:
             _load(connection, [each for group in files.values() for each in group])
             _orient(
-                connection, Orientation(operator_hints, past_of(connection, data_dir, store.expired_days(data_dir)))
+                connection,
+                Orientation(operator_hints, past_of(lambda: connection, data_dir, store.expired_days(data_dir))),
             )
             changes = _changes(connection)
             if not changes:

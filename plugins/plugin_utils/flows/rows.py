@@ -174,26 +174,29 @@ class Files:
             count = rows.pop("count")
             order = order_of(rows, count)
             picked = {
-                name: np.broadcast_to(values, count) if len(values) != count else values[order]
+                name: values if len(values) != count else values.take(order)
                 for name, values in rows.items()
                 if name != "day_number"
             }
-            yield as_table(picked, self.texts)
+            yield as_table(picked, self.texts, count)
 
 
-def as_table(rows: Mapping[str, Any], texts: Mapping[str, Sequence[str]]) -> Any:
-    """Return rows as an Arrow table, texts as dictionaries."""
+def as_table(rows: Mapping[str, Any], texts: Mapping[str, Sequence[str]], count: int) -> Any:
+    """Return ``count`` rows as an Arrow table, texts as dictionaries; one value stands for a column that has no other."""
     columns = {}
     for name, values in rows.items():
         kind = {**CONNECTIONS, **STITCHED}.get(name, "int64")
         if name in TEXTS:
-            codes = pa.array(values.astype(np.int32, copy=False))
+            codes = pa.array(_whole(values.astype(np.int32, copy=False), count))
             columns[name] = pa.DictionaryArray.from_arrays(codes, pa.array(texts[name], type=pa.string()))
         else:
-            columns[name] = pa.array(
-                values if kind == "bool" else values.astype(kind if kind != "float" else "f4", copy=False)
-            )
+            given = values if kind == "bool" else values.astype(kind if kind != "float" else "f4", copy=False)
+            columns[name] = pa.array(_whole(given, count))
     return pa.table(columns)
+
+
+def _whole(values: Any, count: int) -> Any:
+    return values if len(values) == count else np.full(count, values[0])
 
 
 def order_of(rows: Mapping[str, Any], count: int) -> Any:

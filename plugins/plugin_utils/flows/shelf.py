@@ -114,7 +114,7 @@ class Parted:
         order = np.argsort(part.astype(np.uint8 if self.parts <= 256 else np.uint16), kind="stable")
         bounds = np.concatenate(([0], np.cumsum(sizes)))
         self.sizes += sizes
-        sorted_columns = {name: values[order] if len(values) > 1 else values for name, values in columns.items()}
+        sorted_columns = {name: values.take(order) if len(values) > 1 else values for name, values in columns.items()}
         self.chunks.append({**sorted_columns, "": bounds})
 
     def rows(self, first: int, last: int) -> dict[str, Any] | None:

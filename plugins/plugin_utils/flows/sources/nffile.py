@@ -12,7 +12,7 @@ from __future__ import annotations
 import bz2
 import mmap
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -190,18 +190,31 @@ def block_of(data: Any, count: int) -> Block:
 def _run(octets: Any, offset: int, length: int, left: int) -> int:
     """Return how many records from ``offset`` on have its type and length, at least 1."""
     most, found = min(left, (len(octets) - offset) // length), 1
+    head = octets[offset : offset + 4].view("<u4")[0]
     step = 8
     # Looked at in growing stretches, so that files whose records vary cost no more than those where all are alike.
     while found < most:
         stretch = min(step, most - found)
         start = offset + found * length
-        heads = octets[start : start + stretch * length].reshape(stretch, length)[:, :4]
-        same = (heads == octets[offset : offset + 4]).all(axis=1)
+        same = _word(octets[start : start + stretch * length].reshape(stretch, length), 0) == head
         if not same.all():
             return found + int(np.argmin(same))
         found += stretch
         step *= 8
     return found
+
+
+def _word(rows: Any, at: int, octets: int = 4) -> Any:
+    """Return octets of each row as one number; comparing those costs a tenth of comparing octets."""
+    return rows[:, at : at + octets].view(f"<u{octets}")[:, 0]
+
+
+def _alike(rows: Any, places: Sequence[int]) -> Any:
+    """Return which rows have the first one's number of elements and, at ``places``, headers of elements."""
+    made = _word(rows, 4, 2) == _word(rows[:1], 4, 2)[0]
+    for at in places:
+        made &= _word(rows, at) == _word(rows[:1], at)[0]
+    return made
 
 
 def _split(rows: Any, made: Block) -> None:
@@ -210,11 +223,11 @@ def _split(rows: Any, made: Block) -> None:
         elements, places = _elements(rows[0])
         if elements is None:
             # A chain that does not end with the record: those with the same chain go with it.
-            bad = (rows[:, places] == rows[0, places]).all(axis=1)
+            bad = _alike(rows, places)
             made.damaged += int(bad.sum())
             rows = rows[~bad]
             continue
-        alike = (rows[:, places] == rows[0, places]).all(axis=1)
+        alike = _alike(rows, places)
         if alike.all():
             made.layouts.append(Layout(rows, elements))
             return
@@ -222,18 +235,18 @@ def _split(rows: Any, made: Block) -> None:
         rows = rows[~alike]
 
 
-def _elements(row: Any) -> tuple[dict[int, tuple[int, int]] | None, Any]:
-    """Return (elements of a record or None where their lengths do not fit, columns that hold their headers)."""
+def _elements(row: Any) -> tuple[dict[int, tuple[int, int]] | None, list[int]]:
+    """Return (elements of a record or None where their lengths do not fit, where their headers stand)."""
     found: dict[int, tuple[int, int]] = {}
-    places = [4, 5]
+    places: list[int] = []
     offset = FLOW_HEADER
     for _number in range(int(row[4]) | int(row[5]) << 8):
         if offset + 4 > len(row):
-            return None, np.array(places)
-        places += range(offset, offset + 4)
+            return None, places
+        places.append(offset)
         kind, length = int(row[offset]) | int(row[offset + 1]) << 8, int(row[offset + 2]) | int(row[offset + 3]) << 8
         if length < 4 or offset + length > len(row):
-            return None, np.array(places)
+            return None, places
         found.setdefault(kind, (offset + 4, length - 4))
         offset += length
-    return found, np.array(places)
+    return found, places
