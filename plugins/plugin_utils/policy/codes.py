@@ -349,6 +349,12 @@ UNKNOWN_DEVICE = Code(
     "an exception names a device that is in neither of its segments",
     "use an id or name of members.lock.json, of the client's or the server's segment",
 )
+ALONE_IN_SEGMENT = Code(
+    "SW2708",
+    "error",
+    "an exception within one segment names one device only and so permits nothing",
+    "name the devices at both ends, lead the exception to another segment, or leave devices out for all of the segment",
+)
 BAD_WINDOW = Code(
     "SW2711",
     "error",

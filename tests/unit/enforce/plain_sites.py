@@ -1,26 +1,33 @@
-"""Random sites of both address families with points of every kind, as plain values, and what their rules mean.
+"""Random sites of both address families with points of every kind, as plain values, and what their rules mean in a situation.
 
-Nothing here knows the compiler, the packet engine or the dialects: intent is read from rules and addresses, and which point sees a packet
-from facts/devices.md section 6.1.
+A situation says which windows are open and which postures are pulled; exceptions have their days. Nothing here knows the compiler, the
+packet engine or the dialects: intent is read from rules and addresses, and which point sees a packet from facts/devices.md section 6.1.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
+    AccessException,
     Assignment,
+    Conditions,
     EnforcementPoint,
     Member,
     NetworkSet,
+    Posture,
     Rule,
     Segment,
     Service,
     ServiceMatch,
     Site,
+    Situation,
+    Window,
+    Workflow,
     Zone,
 )
 
@@ -43,6 +50,7 @@ SERVICES: dict[str, tuple[bool, list[tuple[int, tuple[int, int] | int | None, tu
 }
 PORTS = (53, 81, 102, 443, 1023, 1024, 4999, 5001, 5004, 7999, 8000, 8010, 8011, 47808, 49152)
 ANSWERS = {8: 0, 128: 129}
+TODAY = date(2026, 11, 23)
 
 
 @dataclass(frozen=True)
@@ -54,28 +62,73 @@ class Device:
     addresses: dict[int, str] = field(hash=False)
     switch: str
     port: str
+    home: str = ""  # the segment it comes from where a posture has moved it
+
+    @property
+    def written(self) -> str:
+        """The segment that the documents have it in."""
+        return self.home or self.segment
 
 
 @dataclass(frozen=True)
 class PlainRule:
-    """One rule; ``devices`` are names of the client segment's devices, () for all."""
+    """One rule or exception; ``devices`` and ``servers`` are names of devices of its two ends, () for all.
+
+    ``windowed``: holds only while its window is open; ``posture``: only while that one is pulled; ``days``: first and last day of an
+    exception.
+    """
 
     id: str
     client: str
     to: str
     services: tuple[str, ...]
     devices: tuple[str, ...] = ()
+    servers: tuple[str, ...] = ()
+    windowed: bool = False
+    posture: str = ""
+    days: tuple[date, date] | None = None
+
+
+@dataclass(frozen=True)
+class PlainPosture:
+    """``kind``: isolate or relax. ``keeps`` are rules that go on; ``opens`` says that lists of the segment forward everything."""
+
+    kind: str
+    segment: str = ""
+    device: str = ""
+    keeps: tuple[str, ...] = ()
+    opens: bool = False
+
+
+@dataclass(frozen=True)
+class PlainSituation:
+    """Which windows are open (ids of rules, None for all) and which postures are pulled, in order."""
+
+    opened: frozenset[str] | None = None
+    pulled: tuple[str, ...] = ()
+
+    def situation(self) -> Situation:
+        """Return the same as the policy model has it."""
+        made = Situation(postures=self.pulled)
+        return made if self.opened is None else replace(made, open_windows=self.opened)
 
 
 @dataclass
 class PlainSite:
-    """Everything that decides, in plain values. ``points``: name -> (kind, platform, options); ``stages``: segment -> (stage, points)."""
+    """Everything that decides, in plain values. ``points``: name -> (kind, platform, options); ``stages``: segment -> (stage, points).
+
+    ``extra``: how many addresses of no device a list on a port may add for a segment. ``away``: what is isolated, each with the rules that
+    go on all the same; only ``in_force`` fills it.
+    """
 
     devices: list[Device]
     rules: list[PlainRule]
     networks: dict[str, list[str]]
     points: dict[str, tuple[str, str, dict[str, Any]]]
     stages: dict[str, tuple[str, list[str]]]
+    postures: dict[str, PlainPosture] = field(default_factory=dict)
+    extra: int = 0
+    away: list[tuple[frozenset[str], tuple[str, ...]]] = field(default_factory=list)
 
     @property
     def segments(self) -> list[str]:
@@ -96,12 +149,20 @@ class PlainSite:
             for name, (symmetric, matches) in SERVICES.items()
         }  # fmt: skip
         ids = {device.name: f"02:00:00:00:00:{n:02x}" for n, device in enumerate(self.devices)}
+        window = Window(("mon",), "08:00", "17:00")
+        conditions = {
+            r.id: Conditions((window,) if r.windowed else (), r.posture) if r.windowed or r.posture else None
+            for r in self.rules
+        }
         segments = {
             name: Segment(
                 name, "north", 100 + n, "owner", "medium",
                 allow=tuple(
-                    Rule(r.id, r.client, r.to, r.services, "x", "manual", devices=tuple(ids[d] for d in r.devices))
-                    for r in self.rules if r.client == name
+                    Rule(
+                        r.id, r.client, r.to, r.services, "x", "manual", devices=tuple(ids[d] for d in r.devices),
+                        conditions=conditions[r.id],
+                    )
+                    for r in self.rules if r.client == name and r.days is None
                 ),
             )
             for n, name in enumerate(self.segments)
@@ -110,7 +171,26 @@ class PlainSite:
             name="plain", time_zone="UTC", zones={n: Zone(n, prefixes, 2, "owner") for n, prefixes in ZONES.items()},
             conduits=(), services=services,
             networks={n: NetworkSet(n, tuple(p)) for n, p in self.networks.items()}, segments=segments,
-            guardrails=(), expectations=(), workflows=(),
+            guardrails=(), expectations=(),
+            workflows=tuple(  # half of what postures keep is named by a workflow
+                Workflow(f"flow-{r.id}", "x", "owner", "medium", (r.id,)) for r in self.rules if r.id.endswith(("1", "3"))
+            ),
+            exceptions=tuple(
+                AccessException(
+                    r.id, "exception", "somebody", r.client, r.to, r.services, r.days[0].isoformat(), r.days[1].isoformat(), "T-1",
+                    "owner", "x", r.devices or r.servers, conditions[r.id],
+                )
+                for r in self.rules if r.days is not None
+            ),
+            postures={
+                name: Posture(
+                    name, p.kind, "owner", "x", p.segment, p.device,
+                    tuple(f"flow-{k}" if k.endswith(("1", "3")) else k for k in p.keeps), opens="all" if p.opens else "rules",
+                    sgt=900 if p.device else None,
+                )
+                for name, p in self.postures.items()
+            },
+            budgets={"extra_traffic": {"addresses": self.extra}} if self.extra else {}, as_of=TODAY,
             points={n: EnforcementPoint(n, k, p, n, o) for n, (k, p, o) in self.points.items()},
             assignments={n: Assignment(n, stage, tuple(points)) for n, (stage, points) in self.stages.items()},
             members={
@@ -128,22 +208,56 @@ class PlainSite:
     def covers(self, to: str, address: str) -> bool:
         """Whether the server side of a rule takes in an address."""
         device = self.device_at(address)
-        if to in self.segments:
-            return device is not None and device.segment == to
+        if to in {each.written for each in self.devices}:
+            return device is not None and device.written == to
         if to == "any":
             return True
         return any(within(address, prefix) for prefix in self.networks[to])
 
     def permitting(self, packet: dict[str, Any]) -> list[PlainRule]:
         """Return the rules that permit an opener."""
-        client = self.device_at(packet["source"])
+        client, server = self.device_at(packet["source"]), self.device_at(packet["destination"])
         if client is None:
             return []
+        cut = [keeps for gone, keeps in self.away if gone & {packet["source"], packet["destination"]}]
         return [
             r for r in self.rules
-            if r.client == client.segment and (not r.devices or client.name in r.devices)
+            if r.client == client.written and (not r.devices or client.name in r.devices)
+            and (not r.servers or (server is not None and server.name in r.servers))
             and self.covers(r.to, packet["destination"]) and any(opens(s, packet) for s in r.services)
+            and all(r.id in keeps for keeps in cut)
         ]  # fmt: skip
+
+    def in_force(self, now: PlainSituation) -> PlainSite:
+        """Return the site as it is in a situation: rules that hold, what is isolated, stages and the segments of moved devices.
+
+        Isolation goes before relaxation, and that before all rules (docs/policy/README.md).
+        """
+        rules = [
+            r for r in self.rules
+            if (r.days is None or r.days[0] <= TODAY <= r.days[1])
+            and (not r.windowed or now.opened is None or r.id in now.opened)
+            and (not r.posture or r.posture in now.pulled)
+        ]  # fmt: skip
+        devices, stages, away = list(self.devices), dict(self.stages), []
+        pulled = [(name, self.postures[name]) for name in now.pulled]
+        for _name, posture in pulled:
+            if posture.kind == "relax" and posture.opens and stages.get(posture.segment, ("", []))[0] == "enforce":
+                stages[posture.segment] = ("monitor", stages[posture.segment][1])
+        for name, posture in pulled:
+            if posture.kind != "isolate":
+                continue
+            gone = [d for d in devices if posture.device == d.name or posture.segment == d.segment]
+            away.append((frozenset(a for d in gone for a in d.addresses.values()), posture.keeps))
+            if posture.segment:
+                if posture.segment in stages:
+                    stages[posture.segment] = ("enforce", stages[posture.segment][1])
+                continue
+            moved = gone[0]
+            devices[devices.index(moved)] = replace(moved, segment=name, home=moved.written)
+            if moved.segment in stages:
+                stages[name] = ("enforce", stages[moved.segment][1])
+        return replace(self, devices=devices, rules=rules, stages=stages, away=away)
 
 
 def within(address: str, prefix: str) -> bool:
@@ -244,7 +358,53 @@ def random_plain_site(seed: int) -> PlainSite:
             chosen.remove("acc1")
         if chosen and choose.random() < 0.95:
             stages[name] = (choose.choice(["observe", "monitor", "enforce", "enforce", "enforce", "enforce"]), chosen)
-    return PlainSite(devices, rules, networks, points, stages)
+    site = PlainSite(devices, rules, networks, points, stages)
+    add_situations(site, random.Random(f"situations {seed}"))
+    return site
+
+
+def add_situations(site: PlainSite, choose: random.Random) -> None:
+    """Give some rules windows and postures, and the site exceptions, postures and a budget for wider prefixes."""
+    names = site.segments
+    site.extra = choose.choice([0, 0, 4, 16])
+    site.rules = [replace(r, windowed=True) if choose.random() < 0.2 else r for r in site.rules]
+    for number in range(choose.randint(0, 3)):
+        client, to = choose.choice(names), choose.choice([*names, *names, "half", "servers"])
+        begins = TODAY + timedelta(days=choose.randint(-5, 2))
+        made = PlainRule(
+            f"e{number}", client, to, (choose.choice(sorted(SERVICES)),), windowed=choose.random() < 0.2,
+            days=(begins, begins + timedelta(days=choose.randint(0, 6))),
+        )  # fmt: skip
+        ends = choose.choice(["", "devices", "servers"])
+        some = [d.name for d in site.devices if d.segment == (client if ends == "devices" else to)]
+        if client == to and ends and len(some) > 1:  # within one segment the named devices are both ends
+            pair = tuple(choose.sample(some, 2))
+            made = replace(made, devices=pair, servers=pair)
+        elif client != to and ends and some:
+            made = replace(made, **{ends: tuple(choose.sample(some, 1))})
+        site.rules.append(made)
+    kept = tuple(r.id for r in site.rules if choose.random() < 0.4)
+    if choose.random() < 0.6:
+        site.postures["alone"] = PlainPosture("isolate", device=choose.choice(site.devices).name, keeps=kept)
+    if choose.random() < 0.5:
+        site.postures["apart"] = PlainPosture(
+            "isolate", segment=choose.choice(names), keeps=kept if choose.random() < 0.5 else ()
+        )
+    if choose.random() < 0.6:
+        segment = choose.choice(names)
+        site.postures["eased"] = PlainPosture("relax", segment=segment, opens=choose.random() < 0.3)
+        site.rules.append(
+            PlainRule("c0", segment, choose.choice(names), (choose.choice(sorted(SERVICES)),), posture="eased")
+        )
+
+
+def random_situation(site: PlainSite, choose: random.Random) -> PlainSituation:
+    """Normal operation in one of three times, else some windows open and some postures pulled."""
+    if choose.random() < 0.3:
+        return PlainSituation()
+    windowed = [r.id for r in site.rules if r.windowed]
+    opened = choose.choice([None, frozenset(), frozenset(r for r in windowed if choose.random() < 0.5)])
+    return PlainSituation(opened, tuple(name for name in sorted(site.postures) if choose.random() < 0.7))
 
 
 def random_opener(site: PlainSite, choose: random.Random) -> dict[str, Any]:
@@ -254,6 +414,7 @@ def random_opener(site: PlainSite, choose: random.Random) -> dict[str, Any]:
     strangers = [
         OUTSIDE[family],
         *(str(ipaddress.ip_network(p[family // 4 - (family == 4)])[20]) for p in ZONES.values()),
+        *(str(ipaddress.ip_network(p[family // 4 - (family == 4)])[choose.randint(1, 15)]) for p in ZONES.values()),
     ]
     if len(everyone) < 2:
         return random_opener(site, choose)
@@ -266,10 +427,14 @@ def random_opener(site: PlainSite, choose: random.Random) -> dict[str, Any]:
     port, client_port = choose.choice(PORTS), choose.choice([1023, 1024, 47808, 49152])
     if choose.random() < 0.5 and site.rules:
         rule = choose.choice(site.rules)
-        clients = [d.addresses[family] for d in site.devices if d.segment == rule.client and family in d.addresses]
+        clients = [d.addresses[family] for d in site.devices if d.written == rule.client and family in d.addresses]
         servers = [a for a in [*everyone, *strangers] if site.covers(rule.to, a)]
         if clients and servers:
             source, destination = choose.choice(clients), choose.choice(servers)
+            if (
+                site.extra and choose.random() < 0.2
+            ):  # beside the server: a list on a port may name a prefix around both
+                destination = str(ipaddress.ip_address(destination) + choose.choice([-2, -1, 1, 2]))
         matches = [
             m
             for m in SERVICES[choose.choice(rule.services)][1]

@@ -1,4 +1,7 @@
-"""Rendered lists of small random sites in the kernel: real frames pass a switch exactly where the engine says so."""
+"""Rendered lists of small random sites in the kernel: real frames pass a switch exactly where the engine says so.
+
+Half of the sites are compiled for a situation: windows closed, postures pulled, exceptions of the day.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.points im
 from tests.lab.net.bridging import SwitchPath, as_bridge_rules
 from tests.lab.net.features import why_not
 from tests.lab.net.forwarding import layer4, marked, packets
-from tests.unit.enforce.plain_sites import OUTSIDE, PORTS, PlainSite, random_plain_site
+from tests.unit.enforce.plain_sites import OUTSIDE, PORTS, PlainSite, random_plain_site, random_situation
 
 REASON = why_not()
 SYN, SYN_ACK, ACK, RST = 2, 18, 16, 4
@@ -114,14 +117,19 @@ def as_packets(number: int, frame: Sent, family: int) -> list[bytes]:
 @pytest.mark.skipif(bool(REASON), reason=REASON or "the kernel can do it")
 def test_the_kernel_agrees(full: bool) -> None:
     seen: Counter[tuple[str, bool]] = Counter()
+    situations: Counter[str] = Counter()
     with SwitchPath() as path:
         for seed in range(100 if full else 3):
-            site = random_plain_site(5000 + seed)
-            site.stages = {
-                name: ("enforce", sorted({*points, "ise1", "ise2"})) for name, (_s, points) in site.stages.items()
+            written = random_plain_site(5000 + seed)
+            written.stages = {
+                name: ("enforce", sorted({*points, "ise1", "ise2"})) for name, (_s, points) in written.stages.items()
             }
             choose = random.Random(seed)
-            lists = [item for item in compile_site(site.site()).lists if item.kind in ("dacl", "sgacl")]
+            now = random_situation(written, choose)
+            site = written.in_force(now)
+            compiled = compile_site(written.site(), now.situation())
+            lists = [item for item in compiled.lists if item.kind in ("dacl", "sgacl")]
+            situations.update([*now.pulled, "windows" if now.opened is not None else "all open"])
             for listing in lists if full else choose.sample(lists, min(6, len(lists))):
                 lookup = Lookup(first_match(listing))
                 sent = list(enumerate(frames(site, listing, choose, 40)))
@@ -145,5 +153,7 @@ def test_the_kernel_agrees(full: bool) -> None:
         seen
     ), seen
     assert {("icmp", True), ("icmp", False), ("fragment", True), ("fragment", False)} <= set(seen), seen
+    print(sum(seen.values()), dict(seen), dict(situations))
     if full:
+        assert {"alone", "apart", "eased", "windows", "all open"} <= set(situations), situations
         assert {("nd", True), ("nd", False), ("mld", True)} <= set(seen), seen

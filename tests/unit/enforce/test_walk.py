@@ -1,11 +1,14 @@
-"""Conversations walked through rendered text by an evaluator of its own.
+"""Conversations walked through rendered text by an evaluator of its own, in normal operation and in others.
 
-What a rule permits works, both ways; what works is meant, or reported by the compiler.
+What a rule permits works, both ways; what works is meant, or reported by the compiler. Exceptions, windows, pulled postures and
+prefixes wider than a segment are part of the sites.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import random
+import re
 from collections import Counter
 from dataclasses import replace
 from typing import Any
@@ -20,6 +23,7 @@ from tests.unit.enforce.plain_sites import (
     later_fragment,
     random_opener,
     random_plain_site,
+    random_situation,
 )
 from tests.unit.enforce.text_walk import TextList, says, sees, stopped_by, works
 
@@ -48,6 +52,7 @@ def meant(site: PlainSite, lists: list[TextList], packet: dict[str, Any], report
 
     ``unseen``: no list at stage enforce sees its packets for a segment that it denies. ``answer``: the lists see it as the answer of a
     permitted conversation, which stateless lists cannot tell apart (SW3019). ``wider``: a cell or a DACL permits more, as reported.
+    ``extra``: a list on a port names a prefix around a segment, as reported with the addresses.
     """
     judged = []
     for direction, opener in ((packet, True), (answer_to(packet), False)):
@@ -77,7 +82,7 @@ def meant(site: PlainSite, lists: list[TextList], packet: dict[str, Any], report
     # Every list that judges it passes it: each must have a reason that the compiler reported.
     reasons = set()
     for item, direction in judged:
-        reason = _reason(site, item, direction, reported)
+        reason = _reason(site, item, direction, reported) or _extra(site, item, direction, reported)
         if not reason:
             return ""
         reasons.add(reason)
@@ -103,6 +108,41 @@ def _reason(site: PlainSite, item: TextList, packet: dict[str, Any], reported: d
                     if site.permitting(other) and _same_for(site, item, one, other, one is back):
                         return "wider" if {"SW3012", "SW3017", "SW3025"} & set(reported) else ""
     return ""
+
+
+def _extra(site: PlainSite, item: TextList, packet: dict[str, Any], reported: dict[str, str]) -> str:
+    """Return "extra" where the receiver is no device, a finding says that its address is added to a segment, and that has a reason."""
+    if item.kind not in ("dacl", "port_acl") or site.device_at(packet["destination"]) is not None:
+        return ""
+    to = ipaddress.ip_address(packet["destination"])
+    for segment, spans in added_addresses(reported.get("SW3023", "")):
+        if not any(a.version == to.version and a <= to <= b for a, b in spans):
+            continue
+        for device in site.devices:
+            if device.segment == segment and to.version in device.addresses:
+                inside = {**packet, "destination": device.addresses[to.version]}
+                if _reason(site, item, inside, reported):
+                    return "extra"
+    return ""
+
+
+def added_addresses(text: str) -> list[tuple[str, list[tuple[Any, Any]]]]:
+    """Return the segments that findings name with the spans of addresses that they say are added."""
+    found = []
+    for line in text.splitlines():
+        segment = re.search(r"one prefix for (\S+),", line)
+        spans = [part.split(" to ") for part in line.partition("of no device: ")[2].split(", ")]
+        assert segment is not None, line
+        found.append((segment[1], [tuple(ipaddress.ip_address(a) for a in (span[0], span[-1])) for span in spans]))
+    return found
+
+
+def said_by(compiled: Compiled) -> dict[str, str]:
+    """Return what a compilation reports: the messages of each code, one a line."""
+    said: dict[str, str] = {}
+    for finding in compiled.findings:
+        said[finding.code] = f"{said.get(finding.code, '')}\n{finding.message}".strip()
+    return said
 
 
 def _turned(packet: dict[str, Any]) -> dict[str, Any] | None:
@@ -136,12 +176,18 @@ def _same_for(site: PlainSite, item: TextList, one: dict[str, Any], other: dict[
 
 def test_conversations_through_the_text(full: bool) -> None:
     seen: Counter[str] = Counter()
+    situations: Counter[str] = Counter()
     for seed in range(FULL_SITES if full else SITES):
-        site = random_plain_site(seed)
-        compiled = compile_site(site.site())
-        reported = {finding.code: finding.message for finding in compiled.findings}
-        lists = text_lists(compiled)
         choose = random.Random(seed)
+        written = random_plain_site(seed)
+        now = random_situation(written, choose)
+        compiled = compile_site(written.site(), now.situation())
+        site = written.in_force(now)
+        reported = said_by(compiled)
+        lists = text_lists(compiled)
+        situations.update(
+            [*now.pulled, *(["windows"] if now.opened is not None else []), *(["normal"] if not now.pulled else [])]
+        )
         for _ in range(FULL_EACH if full else EACH):
             packet = random_opener(site, choose)
             permitted, passes = bool(site.permitting(packet)), works(site, lists, packet)
@@ -163,15 +209,20 @@ def test_conversations_through_the_text(full: bool) -> None:
     assert seen["permitted"] > 0.2 * seen.total(), seen
     assert seen["denied"] > 0.2 * seen.total(), seen
     assert {"unseen"} <= set(seen), seen
+    assert {"alone", "apart", "eased", "windows", "normal"} <= set(situations), situations
+    if full:
+        assert any("extra" in why for why in seen), seen
+    print(dict(seen), dict(situations))
 
 
 def test_every_entry_turned_round_is_found(full: bool) -> None:
     """Each rendered entry in turn gets the other action: the gate's step says so with a packet, unless no packet can tell."""
     found = said_equal = 0
     for seed in range(60 if full else 3):
-        site = random_plain_site(1000 + seed)
-        compiled = compile_site(site.site())
         choose = random.Random(seed)
+        written = random_plain_site(1000 + seed)
+        now = random_situation(written, choose)
+        compiled, site = compile_site(written.site(), now.situation()), written.in_force(now)
         lists = list(compiled.lists)
         if not full:
             lists = choose.sample(lists, min(4, len(lists)))

@@ -19,6 +19,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.build im
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.effective import (
     find_device,
     kept_rules,
+    named_members,
     permissions,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
@@ -84,10 +85,11 @@ def _span(item: AccessException, first: date, last: date, today: date, longest: 
         yield codes.EXCEPTION_ENDS_SOON.at(text, item.location)
 
 
-@rule(codes.UNKNOWN_CLIENT, codes.UNKNOWN_DEVICE)
+@rule(codes.UNKNOWN_CLIENT, codes.UNKNOWN_DEVICE, codes.ALONE_IN_SEGMENT)
 def exceptions_name_segments_and_devices(site: Site, context: Context) -> Iterator[Finding]:
     """An exception's client is a segment, and its devices are in the client's or the server's segment.
 
+    Within one segment they are both ends, so that one alone would be permitted to itself and to nobody.
     The devices of one that has expired may be gone: it stops nobody else's change.
     """
     for item in site.exceptions:
@@ -107,6 +109,9 @@ def exceptions_name_segments_and_devices(site: Site, context: Context) -> Iterat
             if name.lower() not in known:
                 text = f"exception {item.id}: {name} is no device of {item.client} or {item.to}"
                 yield codes.UNKNOWN_DEVICE.at(text, item.location)
+        if item.client == item.to and len(named_members(site, item.client, item.devices)) == 1:
+            text = f"exception {item.id} is between devices of {item.client} and names {item.devices[0]} alone, so it permits nothing"
+            yield codes.ALONE_IN_SEGMENT.at(text, item.location)
 
 
 @rule(codes.BAD_WINDOW, codes.UNKNOWN_POSTURE)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.unit.policy.faults.base import Expected, Spoiled, fault
+from tests.unit.policy.faults.base import LOCK, Expected, Spoiled, fault
 
 DAY_WINDOW = {"windows": [{"days": ["mon"], "start": "08:00", "end": "17:00"}]}
 
@@ -62,6 +62,16 @@ def exception_of_an_unknown_client(site: Spoiled) -> list[Expected]:
 @fault
 def exception_for_an_unknown_device(site: Spoiled) -> list[Expected]:
     return [("SW2707", *site.exception(devices=["nobody-1"]))]
+
+
+@fault
+def exception_for_one_device_and_itself(site: Spoiled) -> list[Expected]:
+    name, devices = next((n, found["devices"]) for n, found in site[LOCK]["segments"].items() if found["devices"])
+    item = dict(
+        site["exceptions.yml"]["exceptions"][0], id="spoilt", client=name, to=name, devices=[devices[0]["device"]]
+    )
+    site["exceptions.yml"]["exceptions"].append(item)
+    return [("SW2708", "exceptions.yml", ("exceptions", 3))]
 
 
 @fault
