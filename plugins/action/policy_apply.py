@@ -20,6 +20,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "plan_id": {"type": "str"},
     "postures": {"type": "list", "elements": "str"},
     "plan_parts": {"type": "dict"},
+    "ring": {"type": "str"},
+    "ring_blind": {"type": "bool", "default": False},
     "prune": {"type": "bool", "default": False},
     "engine": {"type": "str"},
     "targets": {"type": "list", "elements": "str"},

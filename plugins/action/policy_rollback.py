@@ -15,6 +15,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "data_dir": {"type": "path", "default": ".microseg"},
     "output_dir": {"type": "path"},
     "state_dir": {"type": "path"},
+    "ring": {"type": "str"},
     "plan_id": {"type": "str"},
     "targets": {"type": "list", "elements": "str"},
 }

@@ -51,6 +51,18 @@ options:
     description:
       - What M(segwright.microseg.policy_plan) returned under this name, so that a refusal can name what moved since.
     type: dict
+  ring:
+    description:
+      - Carry out one ring of C(enforcement.yml) instead of the whole plan. V(next) takes the ring whose turn it is, once those before
+        it have been watched as long as they say and their devices talk as before; a name takes that ring at once.
+      - With V(next), a ring whose devices do not talk as before is rolled back, and the run fails and names what is missing.
+      - Run it by a schedule until nothing is left; what was done stands in the journal.
+    type: str
+  ring_blind:
+    description:
+      - Whether V(next) goes on where no recorded flow shows how the devices of the ring before do.
+    type: bool
+    default: false
   prune:
     description:
       - Whether the plan made anew deletes what the policy no longer needs. As the approved plan was made.

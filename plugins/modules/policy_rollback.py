@@ -29,6 +29,10 @@ options:
     description:
       - Directory for plan, journal and lock. V(state) below O(data_dir) where not given.
     type: path
+  ring:
+    description:
+      - Undo only what was carried out with this ring of the plan. All of the plan where not given.
+    type: str
   plan_id:
     description:
       - The plan to undo. The last applied one where not given.

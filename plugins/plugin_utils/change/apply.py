@@ -33,6 +33,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan imp
     snapshot_all,
     target_operations,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rings import Part
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject, DesiredTarget
 
 
@@ -91,13 +92,15 @@ def apply_plan(
     approvals: Sequence[Mapping[str, str]] = (),
     closed: Callable[[], list[Finding]] | None = None,
     purpose: str = "",
+    ring: Part | None = None,
 ) -> Outcome:
-    """Carry out what is left of a plan and return what was done.
+    """Carry out what is left of a plan, or of one ring of it, and return what was done.
 
     Raises FindingError, having written nothing, where the plan is not for this commit, policy or live state (SW4010 to
     SW4016). A step that fails ends the run: the outcome then holds what was done, what remains and how to go back. Steps
     that an interrupted run has done already are left out, so applying twice writes nothing the second time. In check mode
     every check runs, nothing is written, and ``remaining`` holds the steps that would be carried out.
+    With ``ring`` only its steps are carried out; the others of the plan stay in ``remaining``, and the plan is not done.
     ``approvals`` are written into the journal. ``closed`` is asked before each phase and stops the run with the findings
     it returns: between two phases every mix of old and new is a safe one (design rule 10).
     The caller holds the lock (change/lock.py) and keeps ``targets`` open. With ``purpose`` the locks that targets keep in
@@ -116,18 +119,33 @@ def apply_plan(
     snapshots = snapshot_all(chosen, desired, workers)
     steps = _remaining_steps(plan, parts, chosen, desired, snapshots, journal)
     live = {name: snapshot.sha256 for name, snapshot in snapshots.items()}
-    if check_mode or not steps:
+    steps, later = _of_ring(steps, ring)
+    if check_mode or (not steps and ring is None):
         return Outcome(plan.plan_id, (), tuple(steps) if check_mode else (), (), live=live)
     locks = TargetLocks({name: chosen[name] for name in {step.target for step in steps}}, purpose)
     with locks:
         if locks.locks:
-            steps = _remaining_steps(plan, parts, chosen, desired, snapshot_all(chosen, desired, workers), journal)
+            again = _remaining_steps(plan, parts, chosen, desired, snapshot_all(chosen, desired, workers), journal)
+            steps, later = _of_ring(again, ring)
 
         def shut() -> list[Finding]:
             return locks.lost() or (closed() if closed is not None else [])
 
-        outcome = _Run(plan, chosen, desired, journal, steps, progress, workers, approvals, shut).carry_out()
+        run = _Run(plan, chosen, desired, journal, steps, progress, workers, approvals, shut)
+        run.ring, run.later = (ring.id if ring else ""), later
+        outcome = run.carry_out()
     return replace(outcome, findings=(*outcome.findings, *locks.findings()))
+
+
+def _of_ring(steps: Sequence[Operation], ring: Part | None) -> tuple[list[Operation], list[Operation]]:
+    """Return the steps of a ring and the others, each in order; all of them where there is no ring."""
+    if ring is None:
+        return list(steps), []
+    wanted = set(ring.steps)
+    return (
+        [step for step in steps if (step.target, step.id) in wanted],
+        [step for step in steps if (step.target, step.id) not in wanted],
+    )
 
 
 def _remaining_steps(
@@ -181,6 +199,7 @@ class _Run:
         self.approvals, self.closed = [dict(item) for item in approvals], closed
         self.plan, self.targets, self.desired, self.journal = plan, targets, desired, journal
         self.steps, self.progress, self.workers = list(steps), progress, workers
+        self.ring, self.later = "", list[Operation]()
         self.done: list[Step] = []
         self.findings: list[Finding] = []
         self.reports: dict[str, Mapping[str, Any]] = {}
@@ -194,6 +213,7 @@ class _Run:
             steps=[step.id for step in self.steps],
             approvals=self.approvals,
             postures=list(self.plan.effect.get("postures") or ()),
+            **({"ring": self.ring} if self.ring else {}),
         )
         for phase in sorted({step.phase for step in self.steps}):
             if self.closed is not None and (shut := self.closed()):
@@ -210,12 +230,14 @@ class _Run:
         failed = bool(errors_of(self.findings))
         if failed:
             self.findings.append(_stopped(self.done, remaining, self.plan.plan_id))
-        self._note("plan_failed" if failed else "plan_done", findings=[finding.as_dict() for finding in self.findings])
+        # A ring without others after it completes the plan.
+        ended = "plan_failed" if failed else "ring_done" if self.later else "plan_done"
+        self._note(ended, findings=[finding.as_dict() for finding in self.findings])
         last = (self.journal.number, self.journal.last_sha256)
         return Outcome(
             self.plan.plan_id,
             tuple(self.done),
-            tuple(remaining),
+            (*remaining, *self.later),
             tuple(self.findings),
             last,
             failed_reports=self.reports,
@@ -276,7 +298,12 @@ class _Run:
 
     def _confirm(self) -> None:
         """Read every changed target back from a new connection, side by side."""
-        objects = {item.host: item.objects for item in self.desired}
+        # What a later ring will write is not there yet.
+        awaited = {(step.target, step.kind, step.name) for step in self.later}
+        objects = {
+            item.host: tuple(each for each in item.objects if (item.host, each.kind, each.name) not in awaited)
+            for item in self.desired
+        }
         names = sorted({step.operation.target for step in self.done})
 
         def confirm(name: str) -> tuple[Finding, ...]:

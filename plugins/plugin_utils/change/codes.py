@@ -193,3 +193,24 @@ PLAN_MOVED = Code(
 PLAN_MADE_ANEW = Code(
     "SW4122", "info", "the approved plan was made anew, and is the same", "nothing to do; its file was not at hand"
 )
+
+RING_UNDONE = Code(
+    "SW4130",
+    "error",
+    "a ring was rolled back",
+    "find out why, correct the policy, and plan anew; this plan does not go on",
+)
+RING_SOAKS = Code("SW4131", "info", "a ring is being watched", "run apply again afterwards, by a schedule for example")
+RING_UNHEALTHY = Code(
+    "SW4132",
+    "error",
+    "devices of a ring do not talk as before",
+    "the ring was rolled back; look at the conversations named, correct the policy, and plan anew",
+)
+RING_UNSEEN = Code(
+    "SW4133",
+    "warning",
+    "nothing shows how the devices of a ring do",
+    "collect flows that see them; until then the rollout does not go on by itself",
+)
+NO_RING = Code("SW4134", "error", "the plan has no such ring", "name a ring of enforcement.yml that has steps, or next")

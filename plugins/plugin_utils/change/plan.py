@@ -242,6 +242,16 @@ def plan_content_sha256(content: Mapping[str, Any]) -> str:
     return sha256_of({name: content[name] for name in names})
 
 
+def only_steps(plan: Plan, steps: Collection[tuple[str, str]]) -> Plan:
+    """Return the plan with only these steps, (target, id), under the same id: to ask what a part of it touches, never to apply it."""
+    wanted = frozenset(steps)
+    parts = tuple(
+        replace(part, operations=tuple(step for step in part.operations if (part.name, step.id) in wanted))
+        for part in plan.targets
+    )
+    return replace(plan, targets=parts)
+
+
 def plan_parts(plan: Plan) -> dict[str, Any]:
     """Return short hashes of what a plan id is made of: ``commit``, ``policy``, ``members``, ``prune``, ``effect``, ``targets``.
 

@@ -25,6 +25,6 @@ def pulled_in(entries: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
         plan = str(entry.get("plan_id", ""))
         if entry["event"] == "plan_started":
             begun.append((plan, tuple(sorted(str(name) for name in entry.get("postures") or ()))))
-        elif entry["event"] == "rollback_started":
+        elif entry["event"] == "rollback_started" and not entry.get("partial"):
             begun = [item for item in begun if item[0] != plan]
     return begun[-1][1] if begun else ()

@@ -10,7 +10,7 @@ step only where the object still holds what the step left.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -87,8 +87,9 @@ def rollback_plan(
     progress: Progress | None = None,
     workers: int = 8,
     purpose: str = "",
+    only: Callable[[Operation], bool] | None = None,
 ) -> Outcome:
-    """Undo an applied plan (empty id: the last one) and return what was done.
+    """Undo an applied plan (empty id: the last one), or those of its steps that ``only`` chooses, and return what was done.
 
     Raises FindingError SW4033 where the journal has nothing to undo. A step that cannot be undone is a finding; the steps
     of other targets, and of the same target where it only refused one object, are still undone. Phases are undone in
@@ -98,6 +99,7 @@ def rollback_plan(
     entries = read_entries(journal.path) if journal.path.exists() else []
     chosen = plan_id or last_plan(entries)
     steps = list(reversed(executed_steps(entries, chosen))) if chosen else []
+    steps = [step for step in steps if only is None or only(step.operation)]
     if not steps:
         raise FindingError(
             codes.NOT_IN_JOURNAL.at(f"no executed step of plan {chosen[:12] or '(none)'} is left to undo")
@@ -108,7 +110,9 @@ def rollback_plan(
     concerned = {step.operation.target for step in steps} & set(targets)
     locks = TargetLocks({name: targets[name] for name in concerned}, purpose, required=False)
     with locks:
-        outcome = _Rollback(chosen, targets, journal, steps, progress, workers).carry_out()
+        run = _Rollback(chosen, targets, journal, steps, progress, workers)
+        run.partial = only is not None
+        outcome = run.carry_out()
     return replace(outcome, findings=(*outcome.findings, *locks.findings()))
 
 
@@ -126,13 +130,16 @@ class _Rollback:
         self.pushes = {step.operation.target: step.operation for step in steps if step.operation.action == PUSH}
         self.steps = [step for step in steps if step.operation.action != PUSH]
         self.workers = workers
+        self.partial = False
         self.done: list[Step] = []
         self.findings: list[Finding] = []
         self.unreachable: set[str] = set()
         self.guard = threading.Lock()
 
     def carry_out(self) -> Outcome:
-        self.journal.append("rollback_started", plan_id=self.plan_id, steps=[step.operation.id for step in self.steps])
+        partial = {"partial": True} if self.partial else {}
+        ids = [step.operation.id for step in self.steps]
+        self.journal.append("rollback_started", plan_id=self.plan_id, steps=ids, **partial)
         for phase in sorted({step.operation.phase for step in self.steps}, reverse=True):
             groups: dict[str, list[tuple[int, Executed]]] = {}
             for number, step in enumerate(self.steps, 1):

@@ -331,6 +331,9 @@ def _write(
 def _sweep(folder: Path) -> None:
     """Remove files of inputs that do not count, and versions that others have taken the place of. The caller holds the lock."""
     counted = store.read_inputs(folder.parent)["inputs"]
+    # The rollup is written under the lock as well: nobody is at work on these.
+    for left in (folder / "rollup").glob("day=*/.*.tmp"):
+        left.unlink(missing_ok=True)
     for room in ("connections", *kept.KINDS):
         for left in (folder / room).glob("day=*/*"):
             counts = store.counts(counted, left) if room == "connections" else kept.input_of(left) in counted
@@ -345,6 +348,4 @@ def _scratch(folder: Path) -> Path:
     base.mkdir(parents=True, exist_ok=True)
     # What a killed import wrote under an input that never came to count would be taken for the next import's.
     _sweep(folder)
-    for left in (folder / "rollup").glob("day=*/.*.tmp"):
-        left.unlink(missing_ok=True)
     return Path(tempfile.mkdtemp(dir=base))

@@ -296,7 +296,8 @@ class Builder:
         return tuple(
             Ring(
                 r["id"],
-                tuple(r["segments"]),
+                tuple(r.get("segments", ())),
+                tuple(r.get("targets", ())),
                 r.get("hold_minutes", 0),
                 r.get("description", ""),
                 document.location("rings", n),

@@ -289,10 +289,14 @@ class SwitchHardware:
 
 @dataclass(frozen=True)
 class Ring:
-    """An ordered part of the rollout: the segments that go with it, and how long it is watched, in minutes."""
+    """An ordered part of the rollout: the segments and the targets that go with it, and how long it is watched, in minutes.
+
+    Empty ``segments``: all of them; empty ``targets`` (inventory names): all of them. One of the two is given.
+    """
 
     id: str
-    segments: tuple[str, ...]
+    segments: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
     hold_minutes: int = 0
     description: str = ""
     location: Location = Location()

@@ -9,20 +9,24 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock import utc_now
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import write_json
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError, Location
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.apply import apply_plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.commit import required_commit
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal, read_entries
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.lock import StateLock
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.outcome import Outcome
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import (
     PLAN_ID,
     Plan,
     moved_parts,
+    only_steps,
     read_plan,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rings import Part, parts_of_plan, progress_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rollback import rollback_plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.results import result
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.arguments import moment_of, paths_of, today_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.fleet import connected
@@ -38,7 +42,10 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.plan impo
     plan_diff,
     planned,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.site import sound_site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.rollout import Decision, decide
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.site import SoundSite, sound_site
+
+NEXT = "next"
 
 
 def run_apply(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
@@ -49,7 +56,16 @@ def run_apply(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str,
     commit = required_commit(paths.policy, allow_dirty)
     postures = [str(name) for name in plan.effect.get("postures") or ()]
     sound = sound_site(paths, today_of(values), moment_of(values), cached=False, postures=postures)
-    allowed = permission(paths, plan, sound.site, sound.compiled.lists, values, today_of(values))
+    ring, state = None, Decision()
+    if values.get("ring"):
+        state = _turn(values, paths, plan, sound)
+        ring = state.part
+        if state.undo is not None and not check_mode:
+            return _undo_ring(values, variables, paths, plan, state)
+        if ring is None:
+            return _answer_without(values, paths, plan, state, commit)
+    part = plan if ring is None else only_steps(plan, ring.steps)
+    allowed = permission(paths, part, sound.site, sound.compiled.lists, values, today_of(values))
     with StateLock(paths.state / "lock", f"apply {plan.plan_id[:12]}") as lock:
         with connected(values, variables, [part.name for part in plan.targets]) as targets:
             outcome = apply_plan(
@@ -64,9 +80,99 @@ def run_apply(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str,
                 approvals=[approval.as_dict() for approval in allowed.approvals],
                 closed=closing_guard(sound.site, allowed.zones),
                 purpose=f"apply {plan.plan_id[:12]}",
+                ring=ring,
             )
-    findings = [*sound.findings, *renewed, *allowed.findings, *lock.findings]
-    return _answer(values, paths, plan, outcome, findings, commit, allowed)
+    findings = [*sound.findings, *renewed, *allowed.findings, *state.findings, *lock.findings]
+    return _answer(values, paths, plan, outcome, findings, commit, allowed, ring)
+
+
+def _turn(values: Mapping[str, Any], paths: Paths, plan: Plan, sound: SoundSite) -> Decision:
+    """Return which ring's turn it is: ``next`` asks health and soak, a ring's own name goes past both."""
+    parts = parts_of_plan(plan, sound.site, sound.compiled.lists)
+    wanted = str(values["ring"])
+    if wanted != NEXT:
+        chosen = next((part for part in parts if part.id == wanted), None)
+        if chosen is None:
+            raise FindingError(codes.NO_RING.at(f"{wanted!r}; it has {', '.join(part.id for part in parts) or 'none'}"))
+        return Decision(chosen)
+    entries = read_entries(paths.journal) if paths.journal.exists() else []
+    progress = progress_of(parts, entries, plan.plan_id)
+    return decide(
+        progress,
+        sound.site,
+        paths.data,
+        utc_now(),
+        blind=bool(values.get("ring_blind")),
+        engine=str(values.get("engine") or ""),
+    )
+
+
+def _undo_ring(
+    values: Mapping[str, Any], variables: Mapping[str, Any], paths: Paths, plan: Plan, state: Decision
+) -> dict[str, Any]:
+    """Take back a ring whose devices do not do as before. The way back asks for no window and no approval."""
+    steps = set(state.undo.steps) if state.undo else set()
+    with StateLock(paths.state / "lock", f"undo of a ring of {plan.plan_id[:12]}") as lock:
+        with connected(values, variables, [part.name for part in plan.targets]) as targets:
+            outcome = rollback_plan(
+                plan.plan_id,
+                targets,
+                Journal(paths.journal),
+                only=lambda operation: (operation.target, operation.id) in steps,
+                purpose=f"undo of a ring of {plan.plan_id[:12]}",
+            )
+    content = outcome.as_dict()
+    undone = content["completed"]
+    findings = [*state.findings, *outcome.findings, *lock.findings]
+    made = result(
+        "apply", findings, plan.policy_commit, check_mode=False, undone=undone, **_rollout_view(state), **content
+    )
+    made["completed"] = []
+    made["summary"] = (
+        f"{len(undone)} operations of ring {state.undo.id if state.undo else ''} were undone; the rollout stops"
+    )
+    write_json(paths.output / "apply.json", made)
+    first = state.findings[0]
+    return {
+        "failed": True,
+        "changed": outcome.changed,
+        "msg": f"{first} [{first.hint}]",
+        "errors": made["errors"],
+        "undone": undone,
+        "plan_id": plan.plan_id,
+        "summary": made["summary"],
+    }
+
+
+def _answer_without(
+    values: Mapping[str, Any], paths: Paths, plan: Plan, state: Decision, commit: str
+) -> dict[str, Any]:
+    """Say why no ring is carried out now: it is watched, nothing shows how it does, or all are done."""
+    empty = Outcome(plan.plan_id, (), (), ())
+    made = result(
+        "apply", state.findings, commit, check_mode=bool(values["check_mode"]), approvals=[], **_rollout_view(state),
+        **empty.as_dict(),
+    )  # fmt: skip
+    said = "; ".join(finding.message for finding in state.findings) or "every ring is done"
+    made["summary"] = f"plan {plan.plan_id[:12]}: nothing to do now; {said}"
+    if not values["check_mode"]:
+        write_json(paths.output / "apply.json", made)
+    answer = {
+        "changed": state.undo is not None,
+        "plan_id": plan.plan_id,
+        "completed": [],
+        "remaining": [],
+        "writes": 0,
+        "summary": made["summary"],
+    }
+    if not made["ok"]:
+        first = state.findings[0]
+        answer |= {"failed": True, "msg": f"{first} [{first.hint}]", "errors": made["errors"]}
+    return answer
+
+
+def _rollout_view(state: Decision) -> dict[str, Any]:
+    return {"health": state.health.as_dict()} if state.health is not None else {}
 
 
 def approved_plan(values: Mapping[str, Any], variables: Mapping[str, Any], paths: Paths) -> tuple[Plan, list[Finding]]:
@@ -103,6 +209,7 @@ def _answer(
     more: list[Finding],
     commit: str,
     allowed: Permission,
+    ring: Part | None,
 ) -> dict[str, Any]:
     made = result(
         "apply",
@@ -110,6 +217,7 @@ def _answer(
         commit,
         check_mode=bool(values["check_mode"]),
         approvals=[approval.as_dict() for approval in allowed.approvals],
+        **({"ring": ring.id} if ring else {}),
         **outcome.as_dict(),
     )
     made["summary"] = _summary(made)

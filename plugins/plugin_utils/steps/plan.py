@@ -25,6 +25,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan imp
     write_plan,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pulled import pulled_postures
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rings import Part, parts_of_plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import Compiled, PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.naming import owned_name
@@ -52,6 +53,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.validate 
 
 LOCK = "members.lock.json"
 KEPT_PLANS = 50
+RING = 100  # more than there are phases
 
 
 def run_plan(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
@@ -146,11 +148,22 @@ def meaning_of(
     before, after = State(site, tuple(lists_in_force(read, snapshots))), State(site, read)
     meaning = change_of_meaning(before, after)
     rollout, findings = order_of_rollout(before, after, phases_of(plan, read))
-    return {"meaning": meaning.as_dict(), "rollout": rollout.as_dict()}, findings
+    made = {"meaning": meaning.as_dict(), "rollout": rollout.as_dict()}
+    parts = parts_of_plan(plan, site, compiled.lists)
+    if site.rings and parts:
+        ringed, more = order_of_rollout(before, after, phases_of(plan, read, parts)) if parts[1:] else (rollout, [])
+        findings += [finding for finding in more if finding not in findings]
+        rings = [{"id": part.id, "steps": len(part.steps), "hold_minutes": part.hold_minutes} for part in parts]
+        made["rings"] = {"order": rings, "safe": ringed.safe, "mixes": ringed.mixes}
+    return made, findings
 
 
-def phases_of(plan: Plan, lists: Sequence[PointList]) -> dict[tuple[str, str], int]:
-    """Return the phase in which each list is in force as planned: the last one with a step on what carries it."""
+def phases_of(plan: Plan, lists: Sequence[PointList], rings: Sequence[Part] = ()) -> dict[tuple[str, str], int]:
+    """Return the phase in which each list is in force as planned: the last one with a step on what carries it.
+
+    With ``rings``, phases are counted on from ring to ring.
+    """
+    place = {key: number * RING for number, part in enumerate(rings) for key in part.steps}
     found: dict[tuple[str, str], int] = {}
     for listing in lists:
         own = {listing.name}
@@ -160,7 +173,8 @@ def phases_of(plan: Plan, lists: Sequence[PointList]) -> dict[tuple[str, str], i
             names = {step.name, str((step.after or step.before or {}).get("access_list", ""))}
             if step.target == listing.host and names & own:
                 key = (listing.point, listing.name)
-                found[key] = max(found.get(key, 0), step.phase)
+                phase = place.get((step.target, step.id), 0) + step.phase
+                found[key] = max(found.get(key, 0), phase)
     return found
 
 

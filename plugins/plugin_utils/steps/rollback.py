@@ -5,13 +5,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import write_json
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal, read_entries
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.lock import StateLock
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rollback import rollback_plan
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rollback import last_plan, rollback_plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.results import result
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.arguments import paths_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.fleet import connected
@@ -22,13 +25,10 @@ def run_rollback(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[s
     paths = paths_of(values)
     check_mode = bool(values["check_mode"])
     with StateLock(paths.state / "lock", "rollback") as lock, connected(values, variables, None) as targets:
-        outcome = rollback_plan(
-            str(values.get("plan_id") or ""),
-            targets,
-            Journal(paths.journal),
-            check_mode=check_mode,
-            purpose="rollback",
-        )
+        journal, plan_id = Journal(paths.journal), str(values.get("plan_id") or "")
+        ring = str(values.get("ring") or "")
+        only = _of_ring(journal, plan_id, ring) if ring else None
+        outcome = rollback_plan(plan_id, targets, journal, check_mode=check_mode, only=only, purpose="rollback")
     content = outcome.as_dict()
     content["undone"] = content.pop("completed")
     made = result("rollback", [*outcome.findings, *lock.findings], "", check_mode=check_mode, **content)
@@ -48,3 +48,22 @@ def run_rollback(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[s
         first = outcome.sorted_findings()[0]
         answer |= {"failed": True, "msg": f"{first} [{first.hint}]", "errors": made["errors"]}
     return answer
+
+
+def _of_ring(journal: Journal, plan_id: str, ring: str) -> Callable[[Operation], bool]:
+    """Return whether a step was carried out with a ring of the plan (empty id: the last one), as the journal says."""
+    entries = read_entries(journal.path) if journal.path.exists() else []
+    chosen = plan_id or last_plan(entries)
+    begun = [
+        entry
+        for entry in entries
+        if entry["event"] == "plan_started"
+        and chosen
+        and str(entry["plan_id"]).startswith(chosen)
+        and entry.get("ring")
+    ]
+    if not any(entry["ring"] == ring for entry in begun):
+        known = ", ".join(dict.fromkeys(str(entry["ring"]) for entry in begun)) or "none"
+        raise FindingError(codes.NO_RING.at(f"{ring!r} was not carried out; carried out were: {known}"))
+    steps = {str(number) for entry in begun if entry["ring"] == ring for number in entry["steps"]}
+    return lambda operation: operation.id in steps

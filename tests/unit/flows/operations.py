@@ -85,6 +85,27 @@ def names_of(site: flow_data.Site) -> Any:
     return pa.table(dict(zip(columns, map(list, zip(*rows, strict=True)), strict=True)))
 
 
+def watched_of(site: flow_data.Site) -> Any:
+    """Return some addresses, with the device that had each of them first."""
+    held = site.intervals().to_pylist()
+    first: dict[tuple[int, int], str] = {}
+    for row in sorted(held, key=lambda row: (row["from_us"], row["address_hi"], row["address_lo"], row["device"])):
+        first.setdefault((row["address_hi"], row["address_lo"]), row["device"])
+    chosen = sorted(first.items())[::7][:40]
+    return pa.table(
+        {
+            "hi": [key[0] for key, _device in chosen],
+            "lo": [key[1] for key, _device in chosen],
+            "device": [device for _key, device in chosen],
+        }
+    )
+
+
+def middle_of(site: flow_data.Site) -> int:
+    """Return a moment within the time of the site, in microseconds since 1970."""
+    return (store.day_number(flow_data.FIRST_DAY) + site.shape.days // 2) * flow_data.DAY_US + 36_000_000_000
+
+
 def answers(
     site: flow_data.Site, data_dir: Path, engine: str | Engine, chosen: Collection[str] | None = None
 ) -> Iterator[tuple[str, Any]]:
@@ -98,6 +119,7 @@ def answers(
         asked["unused"] = lambda: gate.unused(rules)
         asked["appeared"] = lambda: gate.appeared(flow_data.FIRST_DAY + timedelta(days=site.shape.days - 2))
         asked["denials unanswered"] = lambda: gate.denials(unanswered=True)
+        asked["talks"] = lambda: gate.talks(watched_of(site), middle_of(site))
         asked["named"] = lambda: gate.named(names_of(site))
         for number in (0, site.shape.days // 2):
             asked[f"daily {number}"] = lambda number=number: gate.daily_of(first + number)

@@ -21,6 +21,7 @@ from tests.unit.flows import operations
 from tests.unit.flows.scan_reference import Opened, find_scans
 
 SLACK = 300_000_000
+DAY = 86_400_000_000
 CONVERSATION = ("client_hi", "client_lo", "server_hi", "server_lo", "protocol", "server_port", "class")
 
 
@@ -326,3 +327,57 @@ def engine_has_spark() -> bool:
     from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations import spark
 
     return bool(spark.ibis) and bool(spark.pyspark_sql)
+
+
+def test_talks_are_what_a_walk_over_the_connections_gives(built: tuple[flow_data.Site, Path, dict[str, Any]]) -> None:
+    site, folder, answered = built
+    moment = operations.middle_of(site)
+    devices = {(row["hi"], row["lo"]): row["device"] for row in operations.watched_of(site).to_pylist()}
+    rows = pq.ParquetDataset(folder / "flows" / "connections").read().to_pylist()
+    until: dict[str, int] = {}
+    views: dict[tuple[Any, ...], dict[str, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
+    for row in rows:
+        until[row["exporter"]] = max(until.get(row["exporter"], 0), row["end_us"])
+        key = tuple(row[name] for name in CONVERSATION[:-1])
+        for end in ("client", "server"):
+            device = devices.get((row[f"{end}_hi"], row[f"{end}_lo"]))
+            if device is not None and row["class"] in ("unicast", "peer"):
+                views[device, *key][row["exporter"]].append(row)
+                views[device, 0, 0, 0, 0, 0, -1][row["exporter"]].append(row)
+    expected = {}
+    for key, by_exporter in views.items():
+        counts = {
+            name: (-sum(r["start_us"] < moment for r in found), -len(found), name)
+            for name, found in by_exporter.items()
+        }
+        exporter = min(counts, key=lambda name: counts[name])
+        found = sorted(by_exporter[exporter], key=lambda row: (row["start_us"], row["end_us"]))
+        before = [row for row in found if row["start_us"] < moment]
+        since = [row for row in found if row["start_us"] >= moment]
+        pause, end = 0, None
+        for row in before:
+            pause = pause if end is None else max(pause, row["start_us"] - end)
+            end = row["end_us"] if end is None else max(end, row["end_us"])
+        expected[key] = (
+            exporter, len(before), sum(row["answered"] for row in before), len({row["start_us"] // DAY for row in before}), pause,
+            len(since), sum(not row["answered"] for row in since), min(row["start_us"] for row in found),
+            max(row["end_us"] for row in found), until[exporter],
+        )  # fmt: skip
+    names = (
+        "exporter",
+        "seen",
+        "answered",
+        "days",
+        "longest_pause_us",
+        "flows",
+        "unanswered",
+        "first_us",
+        "last_us",
+        "watched_until_us",
+    )
+    got = {
+        (row["device"], *(row[name] for name in CONVERSATION[:-1])): tuple(row[name] for name in names)
+        for row in answered["talks"].to_pylist()
+    }
+    assert got == expected and len(got) > 50
+    assert all(0 <= row["recent_unanswered"] <= min(5, row["unanswered"]) for row in answered["talks"].to_pylist())

@@ -36,6 +36,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operation
     Engine,
     engine_of,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.talks import talks
 
 pa = guarded("pyarrow")
 
@@ -214,6 +215,12 @@ class FlowGate:
         """Return who scanned, by five minutes."""
         self.connections()
         return self.ask(queries.scans())
+
+    def talks(self, watched: Any, boundary_us: int) -> Any:
+        """Return how devices talk before and since a moment (microseconds since 1970); ``watched``: addresses (hi, lo) and device."""
+        self.connections()
+        self.engine.table("watched", watched)
+        return self.ask(talks(boundary_us))
 
     def degrees(self) -> Any:
         """Return how many clients each server endpoint has."""

@@ -270,14 +270,18 @@ def management_is_defined(site: Site, _context: Context) -> Iterator[Finding]:
 
 @rule(codes.RING)
 def rings_are_consistent(site: Site, _context: Context) -> Iterator[Finding]:
-    """A ring's id stands once, and a segment goes with one ring."""
+    """A ring's id stands once, a segment goes with one ring of the same targets, and a ring's targets are hosts of points."""
     ids: set[str] = set()
-    seen: dict[str, str] = {}
+    seen: dict[tuple[tuple[str, ...], str], str] = {}
+    hosts = {point.host for point in site.points.values()}
     for ring in site.rings:
         if ring.id in ids:
             yield codes.RING.at(f"ring {ring.id} stands twice", ring.location)
         ids.add(ring.id)
+        for target in ring.targets:
+            if target not in hosts:
+                yield codes.RING.at(f"ring {ring.id}: no enforcement point has the host {target}", ring.location)
         for name in ring.segments:
-            first = seen.setdefault(name, ring.id)
+            first = seen.setdefault((tuple(sorted(ring.targets)), name), ring.id)
             if first != ring.id:
                 yield codes.RING.at(f"segment {name} stands in rings {first} and {ring.id}", ring.location)

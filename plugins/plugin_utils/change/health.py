@@ -1,0 +1,160 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether devices go on talking after a ring was changed: three signs in what was recorded, each with a stated chance of error. Pure.
+
+*Refused*: a conversation that history knows is logged as denied. *Unanswered*: opens that used to be answered are not, by a binomial test.
+*Silent*: a conversation that came regularly has not come for longer than chance allows, while the telemetry that used to show it goes on.
+All tests of one judgement share one chance of a false alarm (Bonferroni), so that many devices do not mean many alarms.
+
+For a silence: with n flows and the longest pause L among them, pauses of random arrivals longer than T have a chance of about
+n ** (-T / L), since the longest of n pauses is near ln(n) means; T is chosen so that this is the allowed chance. Regular
+arrivals, and those with nights and weekends in their longest pause, vary less, so for them the chance is smaller still.
+
+No sign is not health yet: a conversation that should have come by now (three times, on average) has to be heard, or its silence
+has to be longer than chance allows. Until then the judgement is *unseen*, and a rollout waits.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+HEALTHY, REGRESSED, UNSEEN = "healthy", "regressed", "unseen"
+REFUSED, UNANSWERED, SILENT = "refused", "unanswered", "silent"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When to call it a regression.
+
+    ``alarm``: chance of a false alarm in one judgement of healthy devices, 0 to 1. ``flows``, ``days``: what history must
+    hold before anything is judged by it. ``refused``: denied packets. ``shortest``: seconds, no silence below it counts.
+    ``recent``: how many of the last five opens must be unanswered still. ``due``: how often a conversation should have come,
+    on average, before it is missed.
+    """
+
+    alarm: float = 0.001
+    flows: int = 12
+    days: int = 2
+    refused: int = 3
+    shortest: float = 300.0
+    recent: int = 4
+    due: float = 3.0
+
+
+@dataclass(frozen=True)
+class Talk:
+    """One conversation (or all of a device's) before and since the change; moments in seconds since 1970, pauses in seconds.
+
+    ``seen``, ``answered``, ``days``, ``longest_pause`` and ``span`` (length of the history) are of the time before;
+    ``flows``, ``unanswered`` since, ``recent_unanswered`` among the last five of them; ``last`` the end of the last one at any
+    time; ``watched_until`` how far the telemetry that showed it before reaches; ``denied`` packets logged as refused since
+    the change took hold.
+    """
+
+    name: str
+    device: str
+    seen: int
+    answered: int
+    days: int
+    longest_pause: float
+    span: float
+    flows: int
+    unanswered: int
+    recent_unanswered: int
+    last: float
+    watched_until: float
+    denied: int = 0
+
+
+@dataclass(frozen=True)
+class Sign:
+    """One sign of a regression, with what was expected and what was seen."""
+
+    kind: str
+    talk: Talk
+    text: str
+
+
+@dataclass(frozen=True)
+class Health:
+    """A judgement. ``devices`` of the ring, ``heard`` of them since; ``awaited``: conversations that are due and not heard yet."""
+
+    state: str
+    signs: tuple[Sign, ...]
+    devices: int
+    heard: int
+    awaited: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, object]:
+        """Return plain values for a result."""
+        return {
+            "state": self.state,
+            "devices": self.devices,
+            "heard": self.heard,
+            "awaited": list(self.awaited),
+            "signs": [
+                {"kind": sign.kind, "device": sign.talk.device, "conversation": sign.talk.name, "text": sign.text}
+                for sign in self.signs
+            ],
+        }
+
+
+def judge(talks: Sequence[Talk], devices: Iterable[str], began: float, limits: Limits = Limits()) -> Health:
+    """Return how the devices of a ring do since a moment (seconds since 1970)."""
+    known = [talk for talk in talks if talk.seen >= limits.flows and talk.days >= limits.days]
+    tests = max(1, 2 * len(known))
+    chance = limits.alarm / tests
+    signs = [sign for talk in talks if (sign := _sign(talk, began, limits, chance, talk in known)) is not None]
+    wanted = frozenset(devices)
+    heard = {talk.device for talk in known if talk.flows > talk.unanswered} & wanted
+    awaited = tuple(talk.name for talk in known if not talk.flows and _due(talk, began) >= limits.due)
+    state = REGRESSED if signs else HEALTHY if heard and not awaited else UNSEEN
+    return Health(state, tuple(signs), len(wanted), len(heard), awaited)
+
+
+def _due(talk: Talk, began: float) -> float:
+    """Return how often a conversation should have come since, on average, as far as its telemetry reaches."""
+    return talk.seen / max(talk.span, 1.0) * max(0.0, talk.watched_until - began)
+
+
+def _sign(talk: Talk, began: float, limits: Limits, chance: float, known: bool) -> Sign | None:
+    if talk.denied >= limits.refused and talk.days >= limits.days:
+        return Sign(REFUSED, talk, f"{talk.denied} packets refused since, seen on {talk.days} days before")
+    if not known:
+        return None
+    if talk.unanswered and talk.recent_unanswered >= limits.recent:
+        usual = (talk.seen - talk.answered + 3) / (talk.seen + 3)
+        if binomial_tail(talk.unanswered, talk.flows, min(1.0, usual)) < chance:
+            before = f"{talk.answered} of {talk.seen} were answered before"
+            return Sign(UNANSWERED, talk, f"{talk.unanswered} of {talk.flows} opens got no answer since, {before}")
+    silence = talk.watched_until - max(talk.last, began)
+    allowed = longest_silence(talk.seen, talk.longest_pause, chance, limits.shortest)
+    if silence > allowed:
+        text = f"silent for {silence / 60:.0f} minutes, at most {talk.longest_pause / 60:.0f} before"
+        return Sign(SILENT, talk, text)
+    return None
+
+
+def longest_silence(seen: int, longest_pause: float, chance: float, shortest: float = 0.0) -> float:
+    """Return the silence, in seconds, that random arrivals with such a history exceed with this chance (0 < chance < 1)."""
+    return max(shortest, longest_pause * max(1.0, math.log(1 / chance) / math.log(max(2, seen))))
+
+
+def binomial_tail(least: int, count: int, chance: float) -> float:
+    """Return the chance of at least ``least`` hits among ``count`` tries of this chance each; 0 <= least <= count."""
+    if least <= 0 or chance >= 1.0:
+        return 1.0
+    if chance <= 0.0:
+        return 0.0
+    log_hit, log_miss = math.log(chance), math.log1p(-chance)
+    total = 0.0
+    for hits in range(least, count + 1):
+        ways = math.lgamma(count + 1) - math.lgamma(hits + 1) - math.lgamma(count - hits + 1)
+        term = math.exp(ways + hits * log_hit + (count - hits) * log_miss)
+        total += term
+        if hits > count * chance and term < total * 1e-12:
+            break
+    return min(1.0, total)

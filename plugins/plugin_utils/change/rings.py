@@ -1,0 +1,179 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rings: which step of a plan goes with which part of the rollout, and how far a rollout is, as the journal has it. Pure.
+
+What is in force nowhere yet goes with the first ring that needs it; a step that changes what passes goes with the last ring of all the
+segments it touches, so that no segment is changed before its turn. What no ring names goes last, as ``rest``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending import PUSH, PUSHED_KINDS
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import Plan
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.naming import owned_name
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Ring, Site
+
+REST = "rest"
+WAITING, RUNNING, SOAKING, DONE, FAILED, UNDONE = "waiting", "running", "soaking", "done", "failed", "rolled back"
+Key = tuple[str, str]  # target and id of a step
+
+
+@dataclass(frozen=True)
+class Part:
+    """One ring of a plan: its steps in the order of execution, and how long it is watched afterwards, in minutes."""
+
+    id: str
+    steps: tuple[Key, ...]
+    hold_minutes: int = 0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a ring is. ``ended``, ``until``: when its steps were done and its soak ends (UTC), None unless it soaks or is done."""
+
+    part: Part
+    state: str
+    began: datetime | None = None
+    ended: datetime | None = None
+    until: datetime | None = None
+
+
+def parts_of_plan(plan: Plan, site: Site, lists: Sequence[PointList]) -> tuple[Part, ...]:
+    """Return the rings of a plan that have steps, in order, the rest last; one ring ``rest`` where the site has none."""
+    placed: dict[int, list[Key]] = {}
+    pushes: list[tuple[str, Operation]] = []
+    pushed: dict[str, set[int]] = {}
+    segments = _Segments(site, lists)
+    for target, step in plan.steps():
+        if step.action == PUSH:
+            pushes.append((target, step))
+            continue
+        place = _place(site.rings, target, step, segments.of(target, step))
+        placed.setdefault(place, []).append((target, step.id))
+        if step.kind in PUSHED_KINDS:
+            pushed.setdefault(target, set()).add(place)
+    order = {(target, step.id): number for number, (target, step) in enumerate(plan.steps())}
+    for target, step in pushes:
+        # Each ring pushes what it changed; where nothing of the plan is pushed, an earlier run owes it.
+        for place in pushed.get(target) or {0}:
+            placed.setdefault(place, []).append((target, step.id))
+    made = []
+    for place in sorted(placed):
+        ring = site.rings[place] if place < len(site.rings) else None
+        steps = tuple(sorted(placed[place], key=order.__getitem__))
+        made.append(Part(ring.id if ring else REST, steps, ring.hold_minutes if ring else 0))
+    return tuple(made)
+
+
+def progress_of(parts: Iterable[Part], entries: Iterable[Mapping[str, object]], plan_id: str) -> tuple[Progress, ...]:
+    """Return how far each ring of a plan is: what began, what was completed, and what was undone since."""
+    began: dict[str, datetime] = {}
+    ended: dict[str, tuple[str, datetime]] = {}
+    undone: set[Key] = set()
+    current = ""
+    for entry in entries:
+        if entry.get("plan_id") != plan_id:
+            continue
+        event, moment = entry["event"], _moment(str(entry["time"]))
+        if event == "plan_started":
+            current = str(entry.get("ring") or "")
+            began.setdefault(current, moment)
+            ended.pop(current, None)
+        elif event in ("plan_done", "ring_done", "plan_failed"):
+            ended[current] = (str(event), moment)
+        elif event == "operation_done":
+            undone.discard((str(entry["target"]), str(entry["operation_id"])))
+        elif event == "undo_done":
+            undone.add((str(entry["target"]), str(entry["operation_id"])))
+    whole = ended.get("", ("", None))[0] == "plan_done"
+    made = []
+    for part in parts:
+        start = began.get(part.id) or (began.get("") if whole else None)
+        event, moment = ended.get(part.id) or (ended[""] if whole else ("", None))  # type: ignore[assignment]
+        until = moment + timedelta(minutes=part.hold_minutes) if moment else None
+        if undone & set(part.steps):
+            state = UNDONE
+        elif start is None:
+            state = WAITING
+        elif event in ("plan_done", "ring_done"):
+            state = SOAKING if part.hold_minutes else DONE
+        else:
+            state = FAILED if event else RUNNING
+        whole_ring = state in (SOAKING, DONE)
+        made.append(Progress(part, state, start, moment if whole_ring else None, until if whole_ring else None))
+    return tuple(made)
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
+def _place(rings: Sequence[Ring], target: str, step: Operation, segments: frozenset[str]) -> int:
+    """Return the number of a step's ring; one past the last where no ring names all that it touches."""
+    rest = len(rings)
+    here = [number for number, ring in enumerate(rings) if not ring.targets or target in ring.targets]
+    if not segments:
+        return next((number for number in here if not rings[number].segments), rest)
+    places = [
+        next((n for n in here if not rings[n].segments or segment in rings[n].segments), rest) for segment in segments
+    ]
+    return min(places) if step.effect == "none" and step.after is not None else max(places)
+
+
+class _Segments:
+    """Which segments a step touches."""
+
+    def __init__(self, site: Site, lists: Sequence[PointList]) -> None:
+        self.by_name = {owned_name(name): name for name in site.segments}
+        self.by_list: dict[Key, frozenset[str]] = {}
+        for listing in lists:
+            found = frozenset(name for name in (listing.segment, listing.peer) if name)
+            self.by_list[listing.host, listing.name] = found
+            if listing.kind == "sgacl":
+                cell = f"{owned_name(listing.segment)}-{owned_name(listing.peer)}"
+                self.by_list[listing.host, cell] = found
+
+    def of(self, target: str, step: Operation) -> frozenset[str]:
+        """Return them; empty where it is all of them, or not known."""
+        body = step.after or step.before or {}
+        names = [step.name, str(body.get("access_list", "")), str(body.get("dacl_name", ""))]
+        for name in names:
+            if self.by_list.get((target, name)):
+                return self.by_list[target, name]
+        for name in names:
+            if name in self.by_name:
+                return frozenset((self.by_name[name],))
+        ends = [self.by_name.get(str(body.get(end, ""))) for end in ("source", "destination")]
+        return frozenset(end for end in ends if end) if all(ends) else frozenset()
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What a rollout may do now: go on with ``part``, or nothing, for the reason that ``findings`` give."""
+
+    part: Part | None
+    findings: tuple[Finding, ...] = ()
+
+
+def next_turn(progress: Sequence[Progress], now: datetime) -> Turn:
+    """Return which ring's turn it is at a moment (with a time zone): the first that is not complete, once all before it have soaked."""
+    for item in progress:
+        if item.state == UNDONE:
+            return Turn(None, (codes.RING_UNDONE.at(f"ring {item.part.id}"),))
+    for item in progress:
+        if item.state not in (SOAKING, DONE):
+            return Turn(item.part)
+        if item.until is not None and item.until > now:
+            left = int((item.until - now).total_seconds() // 60) + 1
+            text = f"ring {item.part.id} is watched until {item.until:%Y-%m-%d %H:%M} UTC, {left} minutes more"
+            return Turn(None, (codes.RING_SOAKS.at(text),))
+    return Turn(None)

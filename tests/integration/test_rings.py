@@ -1,0 +1,57 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A plan carried out ring by ring on the lab's targets, and one ring taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tests.integration.conftest import LabTargets, failure_of
+from tests.integration.test_drift_and_rollback import configured
+from tests.lab.playbooks import Site, assign_sessions
+
+At = Callable[[str], Site]
+
+
+def test_ring_by_ring_to_a_verified_network_and_one_ring_back(targets: LabTargets, at: At) -> None:
+    site = at("planned")
+    rings = site.result("plan")["effect"]["rings"]
+    order = [ring["id"] for ring in rings["order"]]
+    assert order == ["building", "radiology", "bedside", "rest"] and rings["safe"] is True
+    before = configured(targets.running()), targets.ise_objects(), targets.ruleset()
+    counter = targets.writes()
+    run = site.run("apply", "--check", microseg_ring="next")
+    assert run.code == 0 and set(counter.counts().values()) == {0}
+    run = site.run("apply", microseg_ring="next")
+    assert run.code == 0, run.tail()
+    made = site.result("apply")
+    assert made["ring"] == "building" and made["changed"] and made["remaining"]
+    steps = {ring["id"]: ring["steps"] for ring in rings["order"]}
+    assert (
+        len(made["completed"]) == steps["building"]
+        and len(made["remaining"]) == sum(steps.values()) - steps["building"]
+    )
+    # Watched for an hour: nothing is done now, and the run says until when.
+    counter = targets.writes()
+    run = site.run("apply", microseg_ring="next")
+    assert run.code == 0 and "ring building is watched until" in failure_of(run)
+    assert set(counter.counts().values()) == {0} and site.result("apply")["warnings"] is not None
+    # One ring back, and the plan goes on no more.
+    run = site.run("rollback", microseg_rollback_ring="building")
+    assert run.code == 0, run.tail()
+    assert (configured(targets.running()), targets.ise_objects(), targets.ruleset()) == before
+    run = site.run("apply", microseg_ring="next")
+    assert run.code == 2 and "SW4130" in failure_of(run)
+    run = site.run("rollback", microseg_rollback_ring="bedside")
+    assert run.code == 2 and "SW4134" in failure_of(run)
+    # Each ring by its name, on purpose.
+    for name in order:
+        run = site.run("apply", microseg_ring=name)
+        assert run.code == 0, run.tail()
+    assign_sessions(targets.places, site.policy)
+    run = site.run("verify")
+    assert run.code == 0, run.tail()
+    assert site.run("journal_verify").code == 0
+    run = site.run("apply", microseg_ring="ward-7")
+    assert run.code == 2 and "SW4134" in failure_of(run)

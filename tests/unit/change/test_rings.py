@@ -1,0 +1,259 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A rollout ring by ring: what goes when, that it waits, goes on after a crash, and stops where a ring was rolled back."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.apply import apply_plan
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import (
+    Journal,
+    read_entries,
+    verify_journal,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending import push_operation
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import Plan, TargetPlan
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pulled import pulled_in
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rings import (
+    DONE,
+    FAILED,
+    REST,
+    RUNNING,
+    SOAKING,
+    UNDONE,
+    WAITING,
+    Part,
+    next_turn,
+    parts_of_plan,
+    progress_of,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rollback import rollback_plan
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.naming import owned_name
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.loader import load_site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Ring, Site
+from tests.unit.change.fake import FakeTarget
+from tests.unit.change.test_change import COMMIT, plan_for, want
+
+LATER = datetime(2100, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def site(root: Path) -> Site:
+    found = load_site(root / "policies").site
+    assert found is not None
+    return found
+
+
+def step(name: str, kind: str = "downloadable_acl", effect: str = "both", **more: Any) -> Operation:
+    after = more.pop("after", {"content": "permit ip any any"})
+    return Operation(f"{kind}-{name}", "ise1", kind, name, "update", None, after, effect=effect, **more)
+
+
+def plan_of(*steps: Operation, target: str = "ise1") -> Plan:
+    return Plan("p" * 64, COMMIT, "", "", "", False, (TargetPlan(target, "fake", "", {}, steps),))
+
+
+def test_a_step_goes_with_the_last_ring_it_touches_and_what_is_not_in_force_with_the_first(site: Site) -> None:
+    rings = (Ring("one", ("cameras",)), Ring("two", ("infusion_pumps", "pump_servers"), hold_minutes=5))
+    site = replace(site, rings=rings)
+    camera, pump, monitor = (owned_name(name) for name in ("cameras", "infusion_pumps", "patient_monitors"))
+    cell = {"source": camera, "destination": pump, "sgacls": []}
+    plan = plan_of(
+        step(camera),
+        step(pump),
+        step(monitor),
+        step(f"{camera}-{pump}", "egress_matrix_cell", after=cell),
+        step(f"{pump}-{monitor}", "egress_matrix_cell", after={"source": pump, "destination": monitor}),
+        step("segwright", "ruleset"),
+        step(camera, "sgt", "none", after={"value": 7}),
+    )
+    found = {part.id: {key[1] for key in part.steps} for part in parts_of_plan(plan, site, ())}
+    assert found == {
+        "one": {f"downloadable_acl-{camera}", f"sgt-{camera}"},
+        "two": {f"downloadable_acl-{pump}", f"egress_matrix_cell-{camera}-{pump}"},
+        REST: {f"downloadable_acl-{monitor}", f"egress_matrix_cell-{pump}-{monitor}", "ruleset-segwright"},
+    }
+    assert [part.hold_minutes for part in parts_of_plan(plan, site, ())] == [0, 5, 0]
+
+
+def test_rings_of_targets_and_a_push_in_each_ring_that_needs_one(site: Site) -> None:
+    camera, pump = owned_name("cameras"), owned_name("infusion_pumps")
+    site = replace(site, rings=(Ring("lab", (), ("ise1",)), Ring("more", ("cameras",))))
+    steps = (step(camera, "sgacl"), step(pump), push_operation("ise1"))
+    assert [part.id for part in parts_of_plan(plan_of(*steps), site, ())] == ["lab"]
+    assert [part.id for part in parts_of_plan(plan_of(*steps, target="ise2"), site, ())] == ["more", REST]
+    site = replace(site, rings=(Ring("one", ("cameras",)), Ring("two", ("infusion_pumps",))))
+    steps = (step(camera, "sgt"), step(pump, "sgt"), push_operation("ise1"))
+    parts = parts_of_plan(plan_of(*steps), site, ())
+    assert [[key[1].partition("-")[0] for key in part.steps] for part in parts] == [["sgt", "push"]] * 2
+
+
+def test_every_step_of_the_shipped_site_has_a_ring_and_order_is_kept(site: Site) -> None:
+    compiled = compile_site(site)
+    steps = [
+        Operation(
+            f"{item.kind}-{item.name}", target.host, item.kind, item.name, "create", None, item.body, effect="narrows"
+        )
+        for target in compiled.targets
+        for item in target.objects
+    ]
+    hosts = sorted({each.target for each in steps})
+    parts = tuple(TargetPlan(host, "fake", "", {}, tuple(s for s in steps if s.target == host)) for host in hosts)
+    plan = Plan("p" * 64, COMMIT, "", "", "", False, parts)
+    found = parts_of_plan(plan, site, compiled.lists)
+    assert sorted(key for part in found for key in part.steps) == sorted((s.target, s.id) for s in steps)
+    order = [(target, each.id) for target, each in plan.steps()]
+    for part in found:
+        assert list(part.steps) == [key for key in order if key in set(part.steps)]
+    # A list of one segment never goes before the ring of that segment.
+    place = {name: number for number, ring in enumerate(site.rings) for name in ring.segments}
+    ring_of = {key: part.id for part in found for key in part.steps}
+    names = [*(ring.id for ring in site.rings), REST]
+    checked = 0
+    for listing in compiled.lists:
+        for kind in ("downloadable_acl", "access_list"):
+            key = (listing.host, f"{kind}-{listing.name}")
+            if key in ring_of and listing.segment:
+                assert names.index(ring_of[key]) >= place.get(listing.segment, len(site.rings))
+                checked += 1
+    assert checked > 3
+
+
+def parts_for(plan: Plan, *names: str, hold: int = 0) -> Any:
+    """Rings by the names of objects, in this order."""
+    steps = {each.name: (target, each.id) for target, each in plan.steps()}
+    return tuple(Part(name, (steps[name],), hold) for name in names)
+
+
+def test_rings_one_after_the_other_with_a_crash_between(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal.jsonl")
+    a, b = FakeTarget("a", {"attachment/x": {"value": 1}}), FakeTarget("b", {})
+    targets, desired = {"a": a, "b": b}, [want("a", x=2, y=3), want("b", z=4)]
+    plan = plan_for(targets, desired)
+    parts = parts_for(plan, "x", "y", "z", hold=10)
+
+    def states() -> list[str]:
+        return [item.state for item in progress_of(parts, read_entries(journal.path), plan.plan_id)]
+
+    def run(part: Any) -> Any:
+        return apply_plan(plan, targets, desired, journal, policy_commit=COMMIT, ring=part)
+
+    outcome = run(parts[0])
+    assert outcome.ok and [each.operation.name for each in outcome.completed] == ["x"]
+    assert sorted(each.name for each in outcome.remaining) == ["y", "z"]
+    assert states() == [SOAKING, WAITING, WAITING]
+    progress = progress_of(parts, read_entries(journal.path), plan.plan_id)
+    turn = next_turn(progress, progress[0].until - timedelta(seconds=30))
+    assert (
+        turn.part is None and [f.code for f in turn.findings] == ["SW4131"] and "1 minutes" in turn.findings[0].message
+    )
+    assert next_turn(progress, progress[0].until).part == parts[1]
+    a.crash_on = {"y"}
+    with pytest.raises(KeyboardInterrupt):
+        run(parts[1])
+    assert states() == [SOAKING, RUNNING, WAITING]
+    assert next_turn(progress_of(parts, read_entries(journal.path), plan.plan_id), LATER).part == parts[1]
+    a.crash_on, a.fail_on = set(), {"y"}
+    assert not run(parts[1]).ok
+    assert states() == [SOAKING, FAILED, WAITING]
+    a.fail_on = set()
+    assert run(parts[1]).ok and run(parts[2]).ok
+    assert states() == [SOAKING, SOAKING, SOAKING]
+    events = [entry["event"] for entry in read_entries(journal.path)]
+    assert events.count("ring_done") == 2 and events[-1] == "plan_done"
+    assert next_turn(progress_of(parts, read_entries(journal.path), plan.plan_id), LATER).part is None
+    assert (a.objects, b.objects) == (
+        {"attachment/x": {"value": 2}, "attachment/y": {"value": 3}},
+        {"attachment/z": {"value": 4}},
+    )
+    assert verify_journal(journal.path) == []
+
+
+def test_a_ring_that_was_rolled_back_ends_the_rollout(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal.jsonl")
+    a = FakeTarget("a", {})
+    desired = [want("a", x=2, y=3)]
+    plan = plan_for({"a": a}, desired)
+    parts = parts_for(plan, "x", "y")
+    for part in parts:
+        assert apply_plan(plan, {"a": a}, desired, journal, policy_commit=COMMIT, ring=part).ok
+    assert [item.state for item in progress_of(parts, read_entries(journal.path), plan.plan_id)] == [DONE, DONE]
+    wanted = set(parts[1].steps)
+    undone = rollback_plan(
+        plan.plan_id, {"a": a}, journal, only=lambda operation: (operation.target, operation.id) in wanted
+    )
+    assert undone.ok and a.objects == {"attachment/x": {"value": 2}}
+    # What the rest of the plan pulled stays pulled: an isolation does not end because one ring went back.
+    entries = [
+        {**entry, "postures": ["isolate"]} if entry["event"] == "plan_started" else entry
+        for entry in read_entries(journal.path)
+    ]
+    assert pulled_in(entries) == ("isolate",)
+    progress = progress_of(parts, read_entries(journal.path), plan.plan_id)
+    assert [item.state for item in progress] == [DONE, UNDONE]
+    assert [finding.code for finding in next_turn(progress, LATER).findings] == ["SW4130"]
+    # Applied anew on purpose, it counts as done again.
+    assert apply_plan(plan, {"a": a}, desired, journal, policy_commit=COMMIT, ring=parts[1]).ok
+    assert [item.state for item in progress_of(parts, read_entries(journal.path), plan.plan_id)] == [DONE, DONE]
+
+
+def test_a_plan_applied_as_a_whole_counts_for_all_its_rings(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal.jsonl")
+    a = FakeTarget("a", {})
+    desired = [want("a", x=2, y=3)]
+    plan = plan_for({"a": a}, desired)
+    assert apply_plan(plan, {"a": a}, desired, journal, policy_commit=COMMIT).ok
+    states = [item.state for item in progress_of(parts_for(plan, "x", "y"), read_entries(journal.path), plan.plan_id)]
+    assert states == [DONE, DONE]
+
+
+def test_random_rollouts_end_in_the_approved_state_or_where_they_began(tmp_path: Path) -> None:
+    """Crashes, failures and resumption at random places; the journal always tells the whole state."""
+    for seed in range(40):
+        dice = random.Random(seed)
+        journal = Journal(tmp_path / f"{seed}.jsonl")
+        names = [f"o{number}" for number in range(dice.randint(2, 8))]
+        hosts = ["a", "b", "c"][: dice.randint(1, 3)]
+        held = {host: dice.sample(names, dice.randint(0, len(names))) for host in hosts}
+        targets = {h: FakeTarget(h, {f"attachment/{n}": {"value": 0} for n in held[h]}) for h in hosts}
+        before = {host: dict(target.objects) for host, target in targets.items()}
+        desired = [want(host, **dict.fromkeys(names, 1)) for host in hosts]
+        plan = plan_for(targets, desired)
+        keys = [(target, each.id) for target, each in plan.steps()]
+        cut = sorted(dice.sample(range(len(keys) + 1), 2))
+        pieces = (keys[: cut[0]], keys[cut[0] : cut[1]], keys[cut[1] :])
+        parts = tuple(Part(f"r{n}", tuple(piece)) for n, piece in enumerate(pieces) if piece)
+        back = dice.random() < 0.4
+        for _turn in range(60):
+            for target in targets.values():
+                target.crash_on = {dice.choice(names)} if dice.random() < 0.3 else set()
+                target.fail_on = {dice.choice(names)} if dice.random() < 0.3 else set()
+            entries = read_entries(journal.path) if journal.path.exists() else []
+            turn = next_turn(progress_of(parts, entries, plan.plan_id), LATER)
+            if turn.part is None:
+                break
+            try:
+                apply_plan(plan, targets, desired, journal, policy_commit=COMMIT, ring=turn.part)
+            except KeyboardInterrupt:
+                journal = Journal(journal.path)  # the controller died; another one goes on
+            if back and dice.random() < 0.3:
+                rollback_plan(plan.plan_id, targets, journal)
+                assert {host: target.objects for host, target in targets.items()} == before
+                break
+        else:
+            raise AssertionError("the rollout does not end")
+        if not back or turn.part is None:
+            assert (
+                all(value == {"value": 1} for target in targets.values() for value in target.objects.values()) or back
+            )
+        assert verify_journal(journal.path) == []

@@ -1,0 +1,162 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a rollout does next, from logs as a site has them: it waits, goes on, or takes a ring back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rings import (
+    DONE,
+    SOAKING,
+    WAITING,
+    Part,
+    Progress,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import ingest
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.loader import load_site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Ring, Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.rollout import Decision, decide, watched_devices
+
+CHANGED = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
+ONE, TWO = Part("one", (("ise1", "a"),), 60), Part("two", (("ise1", "b"),))
+PUMPS, SERVER, OTHER = ("100.64.10.11", "100.64.10.12"), "100.64.40.13", "100.64.30.31"
+FIELDS = [
+    "ts",
+    "uid",
+    "id.orig_h",
+    "id.orig_p",
+    "id.resp_h",
+    "id.resp_p",
+    "proto",
+    "service",
+    "duration",
+    "orig_bytes",
+    "resp_bytes",
+    "conn_state",
+    "missed_bytes",
+    "history",
+    "orig_pkts",
+    "orig_ip_bytes",
+    "resp_pkts",
+    "resp_ip_bytes",
+]
+
+
+@pytest.fixture(scope="module")
+def site(root: Path) -> Site:
+    found = load_site(root / "policies").site
+    assert found is not None
+    return replace(found, rings=(Ring("one", ("infusion_pumps",), (), 60), Ring("two", ("cameras",))))
+
+
+def line(when: datetime, client: str, answered: bool, number: int) -> str:
+    state, history, back = ("SF", "ShADadFf", ("4", "400")) if answered else ("S0", "S", ("0", "0"))
+    ends = (client, str(40000 + number % 20000), SERVER, "8883", "tcp", "-")
+    counts = ("1.0", "200", "300" if answered else "0", state, "0", history, "5", "400", *back)
+    return "\t".join((f"{when.timestamp():.6f}", f"C{number}", *ends, *counts)) + "\n"
+
+
+def flows(
+    folder: Path, until: dict[str, datetime], unanswered_from: datetime | None = None, last: datetime = CHANGED
+) -> None:
+    """Write a log of each pump opening a connection every ten minutes until its time, and a camera that goes on to the end."""
+    lines, number = [], 0
+    moment = CHANGED - timedelta(days=15)
+    while moment <= last:
+        for client in (*PUMPS, OTHER):
+            number += 1
+            when = moment + timedelta(seconds=number % 50)
+            if when <= until.get(client, last):
+                good = unanswered_from is None or client != PUMPS[0] or when < unanswered_from
+                lines.append(line(when, client, good, number))
+        moment += timedelta(minutes=10)
+    log = folder / "conn.log"
+    log.write_text("#separator \\x09\n#fields\t" + "\t".join(FIELDS) + "\n" + "".join(lines), encoding="utf-8")
+    result = ingest.ingest([log], folder / "data")
+    assert not result.findings and result.inputs[0]["kind"] == "zeek_conn"
+
+
+def progress(minutes: int = 60) -> tuple[Progress, ...]:
+    until = CHANGED + timedelta(minutes=minutes)
+    return Progress(ONE, SOAKING, CHANGED, CHANGED, until), Progress(TWO, WAITING)
+
+
+def at(folder: Path, site: Site, now: datetime, blind: bool = False) -> Decision:
+    return decide(progress(), site, folder / "data", now, blind=blind)
+
+
+def codes(decision: Decision) -> list[str]:
+    return [finding.code for finding in decision.findings]
+
+
+def test_a_ring_whose_devices_talk_as_before_is_watched_and_then_followed(tmp_path: Path, site: Site) -> None:
+    flows(tmp_path, {}, last=CHANGED + timedelta(hours=2))
+    early = at(tmp_path, site, CHANGED + timedelta(minutes=30))
+    assert (early.part, early.undo, codes(early)) == (None, None, ["SW4131"])
+    later = at(tmp_path, site, CHANGED + timedelta(minutes=61))
+    assert (later.part, later.undo, codes(later)) == (TWO, None, [])
+    assert later.health is not None and later.health.as_dict()["heard"] == 2 and later.health.devices == 3
+
+
+def test_a_silent_device_takes_the_ring_back_and_is_named(tmp_path: Path, site: Site) -> None:
+    flows(tmp_path, {PUMPS[0]: CHANGED}, last=CHANGED + timedelta(hours=3))
+    found = at(tmp_path, site, CHANGED + timedelta(hours=3))
+    assert (found.part, found.undo, codes(found)) == (None, ONE, ["SW4132"])
+    assert "; pump1: silent for 171 minutes, at most 10 before" in found.findings[0].message
+    assert (
+        "ring one: pump1 (100.64.10.11 to 100.64.40.13 mqtt-tls): silent for 171 minutes" in found.findings[0].message
+    )
+    assert "pump2" not in found.findings[0].message
+
+
+def test_opens_without_an_answer_take_it_back_while_it_is_still_watched(tmp_path: Path, site: Site) -> None:
+    flows(tmp_path, {}, unanswered_from=CHANGED, last=CHANGED + timedelta(minutes=55))
+    found = at(tmp_path, site, CHANGED + timedelta(minutes=55))
+    assert (found.part, found.undo, codes(found)) == (None, ONE, ["SW4132"])
+    assert ": 6 of 6 opens got no answer since" in found.findings[0].message
+
+
+def test_denials_of_what_history_knows_take_it_back(tmp_path: Path, site: Site) -> None:
+    flows(tmp_path, {}, last=CHANGED + timedelta(minutes=20))
+    log = tmp_path / "syslog"
+    log.write_text(
+        "".join(
+            f"<166>2026-11-20T10:{minute:02}:00Z fw9 : %ASA-4-106023: Deny tcp src in:{PUMPS[1]}/50001 dst out:{SERVER}/8883"
+            ' by access-group "seg-in" [0x0, 0x0]\n'
+            for minute in (2, 5, 8)
+        ),
+        encoding="utf-8",
+    )
+    result = ingest.ingest([log], tmp_path / "data")
+    assert result.inputs[0]["denies"] == 3 if "denies" in result.inputs[0] else not result.findings
+    found = at(tmp_path, site, CHANGED + timedelta(minutes=20))
+    assert (found.undo, codes(found)) == (ONE, ["SW4132"])
+    assert ": 3 packets refused since, seen on " in found.findings[0].message
+
+
+def test_without_telemetry_a_rollout_waits_unless_it_is_told_not_to(tmp_path: Path, site: Site) -> None:
+    assert codes(at(tmp_path, site, CHANGED + timedelta(hours=2))) == ["SW4133"]
+    flows(tmp_path, {}, last=CHANGED - timedelta(minutes=5))  # the exporter ended before the change
+    waiting = at(tmp_path, site, CHANGED + timedelta(hours=2))
+    assert (waiting.part, waiting.undo, codes(waiting)) == (None, None, ["SW4133"])
+    going = at(tmp_path, site, CHANGED + timedelta(hours=2), blind=True)
+    assert (going.part, codes(going)) == (TWO, ["SW4133"])
+
+
+def test_which_devices_a_ring_is_judged_by(site: Site) -> None:
+    def devices(ring: str) -> set[str]:
+        return {address for _device, address in watched_devices(site, Part(ring, ()))}
+
+    site = replace(site, rings=(*site.rings, Ring("acc1", (), ("acc1",)), Ring("fw", (), ("fw1",))))
+    assert devices("one") == {"100.64.10.11", "100.64.10.12", "100.64.10.13"}
+    assert "100.64.10.21" in devices("acc1") and "100.64.40.13" not in devices("acc1")
+    assert {"100.64.10.21", "100.64.40.13"} <= devices("fw")
+    assert "100.64.10.11" not in devices("rest") and "100.64.40.13" in devices("rest")
+    done = (Progress(ONE, DONE, CHANGED, CHANGED, CHANGED),)
+    assert decide(done, site, Path("nowhere"), CHANGED).part is None
