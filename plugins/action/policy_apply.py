@@ -30,6 +30,12 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "gpg_keys": {"type": "path"},
     "protected_branch": {"type": "str"},
     "approvals_dir": {"type": "path"},
+    "reauthenticate": {"type": "bool", "default": False},
+    "reauth_batch": {"type": "int", "default": 5},
+    "reauth_pause": {"type": "float", "default": 30.0},
+    "reauth_settle": {"type": "float", "default": 60.0},
+    "reauth_hold": {"type": "list", "elements": "str"},
+    "reauth_hold_criticality": {"type": "list", "elements": "str"},
     "today": {"type": "str"},
 }
 

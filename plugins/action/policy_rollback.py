@@ -12,12 +12,19 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.action imp
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.rollback import run_rollback
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
+    "policy_dir": {"type": "path", "default": "policies"},
     "data_dir": {"type": "path", "default": ".microseg"},
     "output_dir": {"type": "path"},
     "state_dir": {"type": "path"},
     "ring": {"type": "str"},
     "plan_id": {"type": "str"},
     "targets": {"type": "list", "elements": "str"},
+    "reauthenticate": {"type": "bool", "default": False},
+    "reauth_batch": {"type": "int", "default": 5},
+    "reauth_pause": {"type": "float", "default": 30.0},
+    "reauth_settle": {"type": "float", "default": 60.0},
+    "reauth_hold": {"type": "list", "elements": "str"},
+    "reauth_hold_criticality": {"type": "list", "elements": "str"},
 }
 
 

@@ -17,6 +17,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "output_dir": {"type": "path"},
     "state_dir": {"type": "path"},
     "targets": {"type": "list", "elements": "str"},
+    "enforced": {"type": "bool", "default": True},
     "today": {"type": "str"},
     "postures": {"type": "list", "elements": "str"},
 }

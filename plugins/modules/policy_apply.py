@@ -98,6 +98,38 @@ options:
     description:
       - Directory with signed approvals and review records. V(approvals) below O(state_dir) where not given.
     type: path
+  reauthenticate:
+    description:
+      - Whether sessions that carry an old downloadable ACL are re-authenticated, batch by batch, until one is not well. Only
+        Reauth is sent, never a disconnect and never a port bounce. By default they are listed, and take the new list when they
+        authenticate again by themselves.
+    type: bool
+    default: false
+  reauth_batch:
+    description:
+      - Sessions in one batch.
+    type: int
+    default: 5
+  reauth_pause:
+    description:
+      - Seconds between two batches.
+    type: float
+    default: 30.0
+  reauth_settle:
+    description:
+      - Seconds in which a session must be back, authorized, with the same address and the approved list.
+    type: float
+    default: 60.0
+  reauth_hold:
+    description:
+      - MACs, names of devices and names of segments that are not touched, for devices in use.
+    type: list
+    elements: str
+  reauth_hold_criticality:
+    description:
+      - Criticalities of segments that are not touched.
+    type: list
+    elements: str
   today:
     description:
       - The date, as V(YYYY-MM-DD), at which expiry is judged. Today where not given.
@@ -137,9 +169,28 @@ EXAMPLES = r"""
     allowed_signers: /etc/segwright/allowed_signers
     protected_branch: origin/main
   run_once: true
+
+- name: Apply, and let sessions take the new lists now, but for the pumps in use
+  segwright.microseg.policy_apply:
+    policy_dir: policies
+    reauthenticate: true
+    reauth_batch: 3
+    reauth_hold:
+      - "00:1e:8c:11:22:33"
+    reauth_hold_criticality:
+      - life_support
+  run_once: true
 """
 
 RETURN = r"""
+enforced:
+  description: Sessions by state, those that do not carry the approved list, and cells that differ on switches.
+  returned: when downloadable ACLs changed or sessions were re-authenticated
+  type: dict
+reauthentication:
+  description: Sessions that were re-authenticated, are held, are not well, or were not begun.
+  returned: with O(reauthenticate)
+  type: dict
 pushed:
   description:
     - Devices of the last push on each target and how far it got there. RV(pushed[].outcome) is C(confirmed), C(refused),

@@ -16,6 +16,11 @@ description:
 author:
   - Segwright contributors (@segwright)
 options:
+  policy_dir:
+    description:
+      - Directory with the policy documents. They say only which devices may still carry what is undone.
+    type: path
+    default: policies
   data_dir:
     description:
       - Directory where the loop keeps flows, register and results.
@@ -42,6 +47,38 @@ options:
       - Inventory names of the targets. The hosts of the play where not given.
     type: list
     elements: str
+  reauthenticate:
+    description:
+      - Whether sessions that do not carry a restored downloadable ACL yet are re-authenticated, batch by batch, until one is not well. Only
+        Reauth is sent, never a disconnect and never a port bounce. By default they are listed, and take the restored list when they
+        authenticate again by themselves.
+    type: bool
+    default: false
+  reauth_batch:
+    description:
+      - Sessions in one batch.
+    type: int
+    default: 5
+  reauth_pause:
+    description:
+      - Seconds between two batches.
+    type: float
+    default: 30.0
+  reauth_settle:
+    description:
+      - Seconds in which a session must be back, authorized, with the same address and the restored list.
+    type: float
+    default: 60.0
+  reauth_hold:
+    description:
+      - MACs, names of devices and names of segments that are not touched, for devices in use.
+    type: list
+    elements: str
+  reauth_hold_criticality:
+    description:
+      - Criticalities of segments that are not touched.
+    type: list
+    elements: str
 attributes:
   check_mode:
     support: full
@@ -64,6 +101,14 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+enforced:
+  description: Sessions by state, and those that do not carry the restored lists yet.
+  returned: when downloadable ACLs were restored
+  type: dict
+reauthentication:
+  description: Sessions that were re-authenticated, are held, are not well, or were not begun.
+  returned: with O(reauthenticate)
+  type: dict
 plan_id:
   description: The plan that was undone.
   returned: always

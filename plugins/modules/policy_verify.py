@@ -39,6 +39,11 @@ options:
       - Inventory names of the targets. The hosts of the play where not given.
     type: list
     elements: str
+  enforced:
+    description:
+      - Whether ISE's sessions and the IOS-XE switches of the play are asked which lists and cells they enforce.
+    type: bool
+    default: true
   today:
     description:
       - The date, as V(YYYY-MM-DD), at which expiry is judged. Today where not given.
@@ -70,6 +75,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+enforced:
+  description: Sessions by state, those that do not carry the approved list, and cells that differ on switches.
+  returned: always
+  type: dict
 drift:
   description: Objects whose live meaning differs from the commit.
   returned: always

@@ -181,6 +181,116 @@ CLOCK_BACK = Code(
     "set the clock; windows and expiry cannot be judged",
 )
 
+SESSIONS_OLD = Code(
+    "SW4093",
+    "warning",
+    "sessions still carry the old downloadable ACL",
+    "they take the new one when they authenticate again by themselves, or run apply with reauthenticate",
+)
+SESSION_DIFFERS = Code(
+    "SW4094",
+    "error",
+    "a switch enforces another list than the approved one",
+    "compare the list on the switch with the one in ISE; somebody may have changed it there",
+)
+SESSIONS_WITHOUT = Code(
+    "SW4095",
+    "warning",
+    "sessions of a segment carry none of its lists",
+    "let an authorization rule hand out the segment's profile; see the sessions named",
+)
+SESSION_UNAUTHORIZED = Code(
+    "SW4096", "warning", "a session is not authorized", "look at the authentication in ISE's live log"
+)
+SESSION_UNREAD = Code(
+    "SW4097", "warning", "what a session enforces could not be read", "look at the list on the switch by hand"
+)
+HELD_BY_ISE_ONLY = Code(
+    "SW4098",
+    "warning",
+    "ISE holds it; nothing shows what switches hold",
+    "add the switches to the inventory, so that verify can ask them",
+)
+REAUTH_REFUSED = Code(
+    "SW4099",
+    "error",
+    "a re-authentication was refused",
+    "the session goes on with its old list; check CoA on the switch",
+)
+REAUTH_NOT_BACK = Code(
+    "SW4100",
+    "error",
+    "a device did not come back after its re-authentication",
+    "look at the device now; relax its segment or roll back, a silent device may need to be woken",
+)
+REAUTH_UNAUTHORIZED = Code(
+    "SW4101",
+    "error",
+    "a device came back without authorization",
+    "look at the authentication in ISE's live log now; relax its segment or roll back",
+)
+REAUTH_OTHER_ADDRESS = Code(
+    "SW4102", "error", "a device came back with another address", "look at DHCP and at what depends on the old address"
+)
+REAUTH_WITHOUT_LIST = Code(
+    "SW4103",
+    "error",
+    "a device came back without the approved list",
+    "look at the download of the list on the switch; roll back where it enforces nothing",
+)
+REAUTH_STOPPED = Code(
+    "SW4104",
+    "error",
+    "re-authentication stopped",
+    "mend the devices named and apply again to go on, relax the segment, or run rollback to go back",
+)
+REAUTH_HELD = Code("SW4105", "info", "devices are held", "run apply again without holding them")
+CELL_DIFFERS = Code(
+    "SW4106",
+    "error",
+    "a switch enforces another cell than the approved one",
+    "apply the same plan again to push it, or look at what the switch says about the download",
+)
+CELL_ABSENT = Code(
+    "SW4107",
+    "warning",
+    "a switch with a cell's destination group does not hold the cell",
+    "push again; a switch downloads only the columns of groups it knows",
+)
+SWITCH_UNREAD = Code("SW4108", "warning", "a switch could not be asked what it enforces", "check the connection to it")
+
+PROMOTION_REFUSED = Code(
+    "SW4109",
+    "error",
+    "a segment may not go to the next stage yet",
+    "each check that does not hold says what is missing; going back is always allowed",
+)
+PROMOTED = Code(
+    "SW4110",
+    "info",
+    "a change of stage is proposed",
+    "commit the change of enforcement.yml, have it reviewed, then plan and apply as usual",
+)
+NOT_ASSIGNED = Code(
+    "SW4111", "error", "a segment has no stage", "name a segment that enforcement.yml has under segments"
+)
+STAGE_NOT_FOUND = Code(
+    "SW4112", "error", "the stage of a segment cannot be changed in its file", "change it in enforcement.yml by hand"
+)
+
+REAUTH_COST = Code(
+    "SW4113",
+    "info",
+    "sessions keep the old downloadable ACL until they authenticate again",
+    "they do so by themselves, or apply with reauthenticate in batches",
+)
+OLD_UNKNOWN = Code(
+    "SW4114",
+    "warning",
+    "nothing says which sessions still carry what was rolled back",
+    "the policy documents do not load, so its devices are not known; run verify when they do",
+)
+
 OTHER_PLAN = Code(
     "SW4120", "error", "the plan is not the one that was approved", "apply the approved plan, or have this one approved"
 )

@@ -284,6 +284,7 @@ def _assemble(documents: _Documents) -> tuple[Site | None, tuple[ClassificationR
         defaults=head.value.get("defaults", {}),
         learning=head.value.get("learning", {}),
         budgets=enforcement.value.get("budgets", {}) if enforcement else {},
+        promotion=enforcement.value.get("promotion", {}) if enforcement else {},
         members_location=Location(LOCK, 1),
         rings=builder.rings(enforcement) if enforcement else (),
         location=head.location("name"),

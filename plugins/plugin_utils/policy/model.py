@@ -355,6 +355,7 @@ class Site:
     paths_location: Location = Location()
     approvers: Approvers | None = None
     calendar: Calendar | None = None
+    promotion: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def rules(self) -> tuple[Rule, ...]:
         """Return every rule of every segment, by segment name and position, and then those of network sets likewise."""

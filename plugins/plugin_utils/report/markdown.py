@@ -111,8 +111,37 @@ def propose_markdown(result: Mapping[str, Any]) -> str:
         lines += [f"## Waiting for a person ({len(review)})", "", md_table(review_head, rows), ""]
         if len(review) > CUT_LIMIT:
             lines += [f"... and {len(review) - CUT_LIMIT} more in the JSON result.", ""]
+    lines += _enforced(result.get("enforced") or {})
     lines += _findings(result)
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _enforced(enforced: Mapping[str, Any]) -> list[str]:
+    """Return what sessions and switches were found to enforce."""
+    if not enforced.get("sessions") and not enforced.get("cells_on_switches"):
+        return []
+    asked = ", ".join(code(name) for name in enforced["switches_asked"]) or "none"
+    lines = ["## Sessions and switches", "", f"Switches asked: {asked}.", ""]
+    if enforced["sessions"]:
+        lines += [
+            ", ".join(f"{counted(number, 'session')} {md(state)}" for state, number in enforced["sessions"].items())
+            + ".",
+            "",
+        ]
+    rows = [
+        [code(row["device"]), code(f"{row['switch']} {row['interface']}".strip()), code(row["list"]), md(row["state"]),
+         md(row["saved"]), md(row["shown_by"] or "nothing"), md(row["reason"])]
+        for row in enforced["sessions_not_approved"][:CUT_LIMIT]
+    ]  # fmt: skip
+    if rows:
+        lines += [md_table(("device", "at", "list", "state", "list saved", "shown by", "why"), rows), ""]
+    cells = [
+        [code(row["cell"]), code(row["switch"]), md(row["difference"])]
+        for row in enforced["cells_differing"][:CUT_LIMIT]
+    ]
+    if cells:
+        lines += [md_table(("cell", "switch", "difference"), cells), ""]
+    return lines
 
 
 def _meaning(effect: Mapping[str, Any]) -> list[str]:
@@ -169,6 +198,13 @@ def plan_markdown(plan: Mapping[str, Any]) -> str:
             if operation.get("diff"):
                 lines += ["", fence(operation["diff"], "diff"), ""]
         lines += [""]
+    if effect.get("after_writing"):
+        lines += ["## After writing", "", "Sessions keep the old list until they authenticate again.", ""]
+        rows = [
+            [code(row["target"]), code(row["list"]), code(row["segment"]), md(row["criticality"]), row["devices"]]
+            for row in effect["after_writing"]
+        ]
+        lines += [md_table(("target", "downloadable ACL", "segment", "criticality", "devices"), rows), ""]
     if not any(target["operations"] for target in plan["targets"]):
         lines += ["Nothing to do: every target holds what the commit says.", ""]
     return "\n".join(lines).rstrip() + "\n"

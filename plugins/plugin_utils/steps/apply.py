@@ -11,7 +11,13 @@ from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock import utc_now
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import write_json
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError, Location
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import (
+    Finding,
+    FindingError,
+    Location,
+    errors_of,
+    sorted_findings,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.apply import apply_plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.commit import required_commit
@@ -29,6 +35,13 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rings im
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rollback import rollback_plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.results import result
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.arguments import moment_of, paths_of, today_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.enforced import (
+    After,
+    after_sentence,
+    reader_of,
+    sessions_after,
+    sessions_back,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.fleet import connected
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.permission import (
@@ -66,13 +79,15 @@ def run_apply(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str,
             return _answer_without(values, paths, plan, state, commit)
     part = plan if ring is None else only_steps(plan, ring.steps)
     allowed = permission(paths, part, sound.site, sound.compiled.lists, values, today_of(values))
+    journal = Journal(paths.journal)
+    after = After()
     with StateLock(paths.state / "lock", f"apply {plan.plan_id[:12]}") as lock:
         with connected(values, variables, [part.name for part in plan.targets]) as targets:
             outcome = apply_plan(
                 plan,
                 targets,
                 sound.compiled.targets,
-                Journal(paths.journal),
+                journal,
                 policy_commit=commit,
                 members_sha256=members_sha256(paths),
                 allow_dirty=allow_dirty,
@@ -82,8 +97,20 @@ def run_apply(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str,
                 purpose=f"apply {plan.plan_id[:12]}",
                 ring=ring,
             )
-    findings = [*sound.findings, *renewed, *allowed.findings, *state.findings, *lock.findings]
-    return _answer(values, paths, plan, outcome, findings, commit, allowed, ring)
+            if outcome.ok and not check_mode and _touches_sessions(part, values):
+                reader = reader_of(values, variables, sound.in_force, sound.compiled, targets, paths)
+                if ring is not None:  # what later rings change is not in force yet
+                    reader.only({(step.target, step.name) for step in part.operations()})
+                after = sessions_after(reader, journal, values, plan.plan_id, closing_guard(sound.site, allowed.zones))
+    findings = [*sound.findings, *renewed, *allowed.findings, *state.findings, *lock.findings, *after.findings]
+    return _answer(values, paths, plan, outcome, findings, commit, allowed, ring, after)
+
+
+def _touches_sessions(plan: Plan, values: Mapping[str, Any]) -> bool:
+    """Return whether sessions may carry an old list after this plan, or are to be re-authenticated."""
+    return bool(values.get("reauthenticate")) or any(
+        step.kind == "downloadable_acl" and step.action == "update" for step in plan.operations()
+    )
 
 
 def _turn(values: Mapping[str, Any], paths: Paths, plan: Plan, sound: SoundSite) -> Decision:
@@ -121,12 +148,15 @@ def _undo_ring(
                 only=lambda operation: (operation.target, operation.id) in steps,
                 purpose=f"undo of a ring of {plan.plan_id[:12]}",
             )
+            undone_now = [step.operation for step in outcome.completed if step.changed]
+            after = sessions_back(values, variables, paths, targets, undone_now, Journal(paths.journal), plan.plan_id)
     content = outcome.as_dict()
     undone = content["completed"]
-    findings = [*state.findings, *outcome.findings, *lock.findings]
+    findings = [*state.findings, *outcome.findings, *lock.findings, *after.findings]
     made = result(
-        "apply", findings, plan.policy_commit, check_mode=False, undone=undone, **_rollout_view(state), **content
-    )
+        "apply", findings, plan.policy_commit, check_mode=False, undone=undone, **_rollout_view(state), **content,
+        **after.as_dict(),
+    )  # fmt: skip
     made["completed"] = []
     made["summary"] = (
         f"{len(undone)} operations of ring {state.undo.id if state.undo else ''} were undone; the rollout stops"
@@ -210,6 +240,7 @@ def _answer(
     commit: str,
     allowed: Permission,
     ring: Part | None,
+    after: After,
 ) -> dict[str, Any]:
     made = result(
         "apply",
@@ -219,23 +250,25 @@ def _answer(
         approvals=[approval.as_dict() for approval in allowed.approvals],
         **({"ring": ring.id} if ring else {}),
         **outcome.as_dict(),
+        **after.as_dict(),
     )
     made["summary"] = _summary(made)
     if not values["check_mode"]:
         write_json(paths.output / "apply.json", made)
     answer: dict[str, Any] = {
-        "changed": bool(outcome.remaining) if values["check_mode"] else outcome.changed,
+        "changed": bool(outcome.remaining) if values["check_mode"] else outcome.changed or after.changed,
         "plan_id": plan.plan_id,
         "completed": made["completed"],
         "remaining": made["remaining"],
         "writes": outcome.writes,
         "pushed": made["pushed"],
+        **after.as_dict(),
         "summary": made["summary"],
     }
     if values["diff_mode"]:
         answer["diff"] = plan_diff(plan)
-    if not outcome.ok:
-        first = outcome.sorted_findings()[0]
+    if errors := errors_of([*outcome.findings, *after.findings]):
+        first = sorted_findings(errors)[0]
         back = (
             f"; {len(outcome.completed)} operations were carried out, the rollback playbook undoes them"
             if outcome.completed
@@ -252,6 +285,8 @@ def _summary(made: Mapping[str, Any]) -> str:
     if made["pushed"]:
         confirmed = sum(1 for device in made["pushed"] if device["outcome"] == "confirmed")
         text += f"; {confirmed} of {len(made['pushed'])} devices confirmed the push"
+    if made.get("enforced"):
+        text += after_sentence(made)
     if made["remaining"]:
         text += f"; {len(made['remaining'])} not carried out"
     return text if made["ok"] else text + f"; stopped: {made['errors'][0]['code']} {made['errors'][0]['message']}"

@@ -54,6 +54,11 @@ class Paths:
         return self.data / "register" / "register.json"
 
     @property
+    def counters(self) -> Path:
+        """Return where readings of the egress matrix' counters are kept, one file a day."""
+        return self.data / "counters"
+
+    @property
     def plan(self) -> Path:
         """Return where ``plan`` writes and ``apply`` reads unless told otherwise."""
         return self.state / "plan.json"

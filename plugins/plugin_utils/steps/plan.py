@@ -12,6 +12,7 @@ from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import sha256_of_file, write_atomic
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError, errors_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes as change_codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.commit import required_commit
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Snapshot
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending import pushes_pending
@@ -93,8 +94,10 @@ def planned(values: Mapping[str, Any], variables: Mapping[str, Any]) -> tuple[Pl
         site = effective_site(gate.site, situation)
         effect = effect_of(site, compiled, snapshots, paths, values.get("engine") or "")
         more, found = meaning_of(site, compiled, snapshots, draft)
-        plan = with_effect(draft, {**effect, **more, **in_time(gate.site, situation, moment)})
-        warnings = [*gate.findings, *proved, *left_out(targets, compiled.targets), *found]
+        after = sessions_to_follow(draft, compiled.lists, site)
+        timed = in_time(gate.site, situation, moment)
+        plan = with_effect(draft, {**effect, **more, **timed, **({"after_writing": after} if after else {})})
+        warnings = [*gate.findings, *proved, *left_out(targets, compiled.targets), *found, *_costs(after)]
     return plan, gate.site, warnings
 
 
@@ -156,6 +159,33 @@ def meaning_of(
         rings = [{"id": part.id, "steps": len(part.steps), "hold_minutes": part.hold_minutes} for part in parts]
         made["rings"] = {"order": rings, "safe": ringed.safe, "mixes": ringed.mixes}
     return made, findings
+
+
+def sessions_to_follow(plan: Plan, lists: Sequence[PointList], site: Site) -> list[dict[str, Any]]:
+    """Return each downloadable ACL that the plan changes, with the devices whose sessions keep the old one for the time being."""
+    changed = {
+        (step.target, step.name)
+        for step in plan.operations()
+        if step.kind == "downloadable_acl" and step.action == "update"
+    }
+    return [
+        {
+            "target": listing.host,
+            "list": listing.name,
+            "segment": listing.segment,
+            "criticality": site.segments[listing.segment].criticality,
+            "devices": len(site.members.get(listing.segment, ())),
+        }
+        for listing in lists
+        if listing.kind == "dacl" and (listing.host, listing.name) in changed
+    ]
+
+
+def _costs(after: Sequence[Mapping[str, Any]]) -> list[Finding]:
+    return [
+        change_codes.REAUTH_COST.at(f"{row['target']}: {row['list']}: {row['devices']} devices of {row['segment']}")
+        for row in after
+    ]
 
 
 def phases_of(plan: Plan, lists: Sequence[PointList], rings: Sequence[Part] = ()) -> dict[tuple[str, str], int]:

@@ -9,7 +9,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import write_json
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import (
+    FindingError,
+    errors_of,
+    sorted_findings,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal, read_entries
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.lock import StateLock
@@ -17,6 +21,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model im
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rollback import last_plan, rollback_plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.results import result
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.arguments import paths_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.enforced import (
+    After,
+    after_sentence,
+    sessions_back,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.fleet import connected
 
 
@@ -24,28 +33,43 @@ def run_rollback(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[s
     """Return what was undone; the journal says what each target held before."""
     paths = paths_of(values)
     check_mode = bool(values["check_mode"])
+    journal = Journal(paths.journal)
+    after = After()
     with StateLock(paths.state / "lock", "rollback") as lock, connected(values, variables, None) as targets:
-        journal, plan_id = Journal(paths.journal), str(values.get("plan_id") or "")
+        plan_id = str(values.get("plan_id") or "")
         ring = str(values.get("ring") or "")
         only = _of_ring(journal, plan_id, ring) if ring else None
         outcome = rollback_plan(plan_id, targets, journal, check_mode=check_mode, only=only, purpose="rollback")
+        if not check_mode:
+            undone = [step.operation for step in outcome.completed if step.changed]
+            after = sessions_back(values, variables, paths, targets, undone, journal, outcome.plan_id)
     content = outcome.as_dict()
     content["undone"] = content.pop("completed")
-    made = result("rollback", [*outcome.findings, *lock.findings], "", check_mode=check_mode, **content)
+    made = result(
+        "rollback",
+        [*outcome.findings, *lock.findings, *after.findings],
+        "",
+        check_mode=check_mode,
+        **content,
+        **after.as_dict(),
+    )
     verb = "would be" if check_mode else "were"
     made["summary"] = f"plan {outcome.plan_id[:12]}: {len(made['undone'])} operations {verb} undone"
     if made["remaining"]:
         made["summary"] += f", {len(made['remaining'])} could not be"
+    if made.get("enforced"):
+        made["summary"] += after_sentence(made)
     if not check_mode:
         write_json(paths.output / "rollback.json", made)
     answer: dict[str, Any] = {
-        "changed": outcome.changed,
+        "changed": outcome.changed or after.changed,
         "plan_id": outcome.plan_id,
         "undone": made["undone"],
         "summary": made["summary"],
+        **after.as_dict(),
     }
-    if not outcome.ok:
-        first = outcome.sorted_findings()[0]
+    if errors := errors_of([*outcome.findings, *after.findings]):
+        first = sorted_findings(errors)[0]
         answer |= {"failed": True, "msg": f"{first} [{first.hint}]", "errors": made["errors"]}
     return answer
 

@@ -18,6 +18,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.arguments
     paths_of,
     today_of,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.enforced import (
+    EnforcedState,
+    enforced_summary,
+    reader_of,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.fleet import connected, hosts_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.plan import postures_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.site import sound_site
@@ -30,14 +35,17 @@ def run_verify(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str
     with connected(values, variables, hosts_of(sound.compiled.targets)) as targets:
         reached = [item for item in sound.compiled.targets if item.host in targets]
         verification = verify_targets(targets, reached)
+        reader = reader_of(values, variables, sound.in_force, sound.compiled, targets, paths)
+        state = reader.read_patiently() if values.get("enforced", True) else EnforcedState()
     skipped = sorted({item.host for item in sound.compiled.targets} - {item.host for item in reached})
     made = result(
         "verify",
-        [*verification.findings, *sound.findings],
+        [*verification.findings, *state.findings, *sound.findings],
         commit_name(paths.policy),
         **verification.as_dict(),
         not_read=skipped,
         postures=list(sound.situation.postures),
+        enforced=state.as_dict(),
     )
     equal = sum(1 for target in made["targets"] if target["equal"])
     made["summary"] = (
@@ -47,12 +55,14 @@ def run_verify(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str
         made["summary"] += f"; with posture {' and '.join(sound.situation.postures)} pulled"
     if skipped:
         made["summary"] += f"; not in this run: {', '.join(skipped)}"
+    made["summary"] += enforced_summary(state)
     write_json(paths.output / "verify.json", made)
     write_atomic(paths.output / "verify.md", verify_markdown(made))
     answer: dict[str, Any] = {
         "changed": False,
         "drift": made["drift"],
         "targets": made["targets"],
+        "enforced": made["enforced"],
         "summary": made["summary"],
     }
     if not made["ok"]:

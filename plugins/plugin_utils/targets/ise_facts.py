@@ -347,6 +347,11 @@ def active_sessions(content: bytes) -> list[dict[str, str]]:
     return [_fields(each) for each in root if each.tag == "activeSession"]
 
 
+def session_fields(content: bytes) -> dict[str, str]:
+    """Return the fields of one session's details as MnT answers them; FindingError SW4301 for anything else."""
+    return _fields(_parsed(content))
+
+
 def _parsed(content: bytes) -> Any:
     """Return the root of an XML answer; entities, document types and oversize are refused."""
     if len(content) > LARGEST_XML:

@@ -1,0 +1,123 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: policy_promote
+short_description: Say whether segments may go to their next stage
+version_added: 1.0.0
+description:
+  - Stages are V(observe), V(monitor) and V(enforce). For each segment this says whether it may go on, check by check, and on
+    what each answer rests - packets that switches counted for cells in MONITOR, replay of recorded traffic, sessions and cells
+    as switches show them. Which of these exist depends on the kind of enforcement point.
+  - The stage stands in C(enforcement.yml), so a promotion is a change of policy. It is given as a patch, or written into the
+    document with O(write); review, plan, approval and apply follow as for every change.
+  - A stage is never skipped. Going back is always allowed.
+  - Reads the counters of the switches in the play and keeps them in C(counters) below O(data_dir), so that a schedule collects
+    what the gate needs. Writes to no target.
+author:
+  - Segwright contributors (@segwright)
+options:
+  policy_dir:
+    description:
+      - Directory with the policy documents.
+    type: path
+    default: policies
+  data_dir:
+    description:
+      - Directory where the loop keeps flows, register, counters and results.
+    type: path
+    default: .microseg
+  output_dir:
+    description:
+      - Directory for reports. V(out) below O(data_dir) where not given.
+    type: path
+  state_dir:
+    description:
+      - Directory for plan, journal and lock. V(state) below O(data_dir) where not given.
+    type: path
+  targets:
+    description:
+      - Inventory names of the targets and switches. The hosts of the play where not given.
+    type: list
+    elements: str
+  segments:
+    description:
+      - Segments that shall go on; the task fails where one of them may not. Where not given, all that are not at V(enforce) are
+        judged, and one that may not go on is no failure.
+    type: list
+    elements: str
+  stage:
+    description:
+      - The stage that the segments shall have. The next one of each where not given.
+    type: str
+    choices: [observe, monitor, enforce]
+  write:
+    description:
+      - Whether to write the new stages into C(enforcement.yml), everything else of it left as it is.
+    type: bool
+    default: false
+  window_days:
+    description:
+      - How many recorded days are replayed. All of them where not given.
+    type: int
+  engine:
+    description:
+      - What sums recorded flows.
+    type: str
+    choices: [duckdb, spark]
+  today:
+    description:
+      - The date, as V(YYYY-MM-DD), at which expiry and counters are judged. Today where not given.
+    type: str
+attributes:
+  check_mode:
+    support: full
+    description: Writes no document and keeps no counters in check mode.
+  diff_mode:
+    support: full
+    description: Shows the change of the policy document.
+requirements:
+  - pyyaml
+  - jsonschema
+  - duckdb
+  - pyarrow
+  - numpy
+  - netmiko
+  - ciscoisesdk
+"""
+
+EXAMPLES = r"""
+- name: Read counters, and say which segments may go on
+  segwright.microseg.policy_promote:
+    policy_dir: policies
+  run_once: true
+
+- name: Propose to enforce radiology
+  segwright.microseg.policy_promote:
+    policy_dir: policies
+    segments: [imaging_modalities, pacs]
+    stage: enforce
+    write: true
+  run_once: true
+"""
+
+RETURN = r"""
+promotions:
+  description: For each segment its stages, whether it may go, every check with its reach, and what stands behind it.
+  returned: always
+  type: list
+  elements: dict
+patch:
+  description: The change of the policy document, for C(git apply).
+  returned: always
+  type: str
+summary:
+  description: One sentence.
+  returned: always
+  type: str
+"""

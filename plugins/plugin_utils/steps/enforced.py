@@ -1,0 +1,378 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What sessions and switches enforce of what ISE holds: read for verify, apply and promote, and re-authentication where asked for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError, errors_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.carriers import (
+    APPROVED,
+    CURRENT,
+    OLD,
+    Carrier,
+    IseSession,
+    SwitchView,
+    Wanted,
+    carrier_findings,
+    judge,
+    last_changes,
+    newest,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.held_cells import (
+    ApprovedCell,
+    approved_cells,
+    held_cells,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal, read_entries
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation, Target
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.reauth import (
+    Held,
+    Pace,
+    Reauthentication,
+    reauthenticate,
+    unfinished,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import Compiled
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.arguments import moment_of, today_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.connections import platform_of, target_specs
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.fleet import run_hosts
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.site import sound_site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_enforced import Enforced, read_switches
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise import IseTarget
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_sessions import (
+    read_sessions,
+    request_reauthentication,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
+
+# A switch takes some moments from ISE's report to its own show commands.
+PATIENCE = 3.0
+WORST_FIRST = ("absent", "unauthorized", "missing", "differs", "old", "unread", "current", "approved")
+Sleep = Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class EnforcedState:
+    """What was read. ``cells``: one row for each approved cell and switch; ``switches``: the names of those that answered."""
+
+    carriers: tuple[Carrier, ...] = ()
+    cells: tuple[dict[str, Any], ...] = ()
+    switches: tuple[Enforced, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    now: float = 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values for a result: counts by state, every session that is not as approved, and the cells that differ."""
+        states: dict[str, int] = {}
+        for item in self.carriers:
+            states[item.state] = states.get(item.state, 0) + 1
+        return {
+            "sessions": dict(sorted(states.items())),
+            "sessions_not_approved": [item.as_dict(self.now) for item in self.carriers if item.state != APPROVED],
+            "cells_on_switches": len(self.cells),
+            "cells_differing": [row for row in self.cells if not row["equal"]],
+            "switches_asked": sorted(item.view.switch for item in self.switches),
+        }
+
+
+@dataclass
+class Reader:
+    """Reads for one run. ``specs`` are the switches of the play; ``targets`` are connected."""
+
+    site: Site
+    compiled: Compiled
+    targets: Mapping[str, Target]
+    specs: Sequence[TargetSpec]
+    journal_entries: Sequence[Mapping[str, Any]] = ()
+    notes: tuple[Finding, ...] = ()
+    clock: Callable[[], float] = time.time
+    sleep: Sleep = time.sleep
+    with_cells: bool = True
+    _wanted: list[Wanted] | None = None
+
+    def ise_targets(self) -> dict[str, IseTarget]:
+        """Return the targets that are an ISE."""
+        return {name: target for name, target in self.targets.items() if isinstance(target, IseTarget)}
+
+    def wanted(self) -> list[Wanted]:
+        """Return the downloadable ACLs of the policy whose ISE is connected."""
+        if self._wanted is None:
+            changes = last_changes(self.journal_entries)
+            texts = {
+                (target.host, item.name): str(item.body["content"])
+                for target in self.compiled.targets
+                for item in target.objects
+                if item.kind == "downloadable_acl"
+            }
+            self._wanted = [
+                Wanted(
+                    listing.host,
+                    listing.name,
+                    listing.family,
+                    texts[listing.host, listing.name],
+                    listing.segment,
+                    self.site.segments[listing.segment].criticality,
+                    changes.get((listing.host, listing.name), (0.0, ""))[0],
+                )
+                for listing in self.compiled.lists
+                if listing.kind == "dacl"
+                and listing.host in self.ise_targets()
+                and (listing.host, listing.name) in texts
+            ]
+        return self._wanted
+
+    def only(self, names: Collection[tuple[str, str]]) -> None:
+        """Judge these lists, by (target, name), and no others, nor cells."""
+        self.with_cells = False
+        self._wanted = [item for item in self.wanted() if (item.target, item.name) in names]
+
+    def want_back(self, before: Mapping[tuple[str, str], str]) -> None:
+        """Judge by these texts, by (target, list), and by no other list: what a rollback restored."""
+        self._wanted = [
+            replace(item, content=before[item.target, item.name])
+            for item in self.wanted()
+            if (item.target, item.name) in before
+        ]
+
+    def devices(self, segment: str) -> dict[str, str]:
+        """Return the names of a segment's devices by MAC."""
+        return {item.device: item.name or item.device for item in self.site.members.get(segment, ())}
+
+    def cells(self) -> dict[tuple[int, int], ApprovedCell]:
+        """Return the approved cells of the ISEs that are connected."""
+        return approved_cells(item for item in self.compiled.targets if item.host in self.ise_targets())
+
+    def read(self, macs: Collection[str] | None = None, switches: Collection[str] | None = None) -> EnforcedState:
+        """Return what is enforced; of these devices and switches only, without cells, where they are given."""
+        wanted = self.wanted()
+        approved = self.cells() if macs is None and self.with_cells else {}
+        specs = [spec for spec in self.specs if switches is None or spec.name in switches]
+        seen: list[Enforced] = []
+        found: list[Finding] = []
+        if specs and (wanted or approved):
+            seen, found = read_switches(specs, {item.name for item in wanted}, set(approved))
+        rows, more = held_cells(approved, {item.view.switch: item.cells for item in seen})
+        carriers, more_notes = self._carriers(wanted, [item.view for item in seen], macs)
+        now = self.clock()
+        findings = [*self.notes, *found, *more, *more_notes, *carrier_findings(carriers, now)]
+        return EnforcedState(tuple(carriers), tuple(rows), tuple(seen), tuple(findings), now)
+
+    def read_patiently(self) -> EnforcedState:
+        """Return what is enforced, read again for some seconds where a switch differs: it may be about to take over a push."""
+        waited = 0.0
+        while True:
+            state = self.read()
+            if not errors_of(state.findings) or waited >= PATIENCE:
+                return state
+            self.sleep(1.0)
+            waited += 1.0
+
+    def _carriers(
+        self, wanted: Sequence[Wanted], views: Sequence[SwitchView], macs: Collection[str] | None
+    ) -> tuple[list[Carrier], list[Finding]]:
+        views_of = {mac: view for view in views for mac in view.sessions}
+        carriers: list[Carrier] = []
+        findings: list[Finding] = []
+        for name, target in self.ise_targets().items():
+            mine = [item for item in wanted if item.target == name]
+            devices = {mac for item in mine for mac in self.devices(item.segment) if macs is None or mac in macs}
+            if not devices:
+                continue
+            try:
+                sessions, notes = read_sessions(target.client, devices, devices - set(views_of))
+                findings += notes
+            except FindingError as error:
+                findings += [finding.with_severity("warning") for finding in error.findings]
+                sessions = {}
+            shown = [view.sessions[mac] for mac, view in views_of.items()]
+            for item in newest(mine, [*sessions.values(), *shown]):
+                for mac, device in sorted(self.devices(item.segment).items()):
+                    if mac in devices:
+                        carriers.append(self._judged(item, mac, sessions.get(mac), views_of.get(mac), device))
+        return carriers, findings
+
+    def _judged(
+        self, item: Wanted, mac: str, session: IseSession | None, view: SwitchView | None, device: str
+    ) -> Carrier:
+        return judge(item, mac, session, view, device)
+
+
+def reader_of(
+    values: Mapping[str, Any],
+    variables: Mapping[str, Any],
+    site: Site,
+    compiled: Compiled,
+    targets: Mapping[str, Target],
+    paths: Paths,
+) -> Reader:
+    """Return a reader for a step's arguments; the switches are the IOS-XE hosts of the play."""
+    hostvars = variables.get("hostvars") or {}
+    hosts = [host for host in run_hosts(values, variables) if platform_of(hostvars[host]) == "ios"]
+    specs: list[TargetSpec] = []
+    notes: list[Finding] = []
+    for host in hosts:
+        try:
+            specs += [TargetSpec.of(spec) for spec in target_specs(hostvars, [host])]
+        except FindingError as error:
+            notes.append(codes.SWITCH_UNREAD.at(f"{host}: {error.findings[0].message}"))
+    entries = read_entries(paths.journal) if paths.journal.exists() else []
+    return Reader(site, compiled, targets, specs, entries, tuple(notes))
+
+
+def worst(carriers: Sequence[Carrier]) -> dict[str, Carrier]:
+    """Return one carrier for each device by MAC: the one furthest from what is approved."""
+    found: dict[str, Carrier] = {}
+    for item in sorted(carriers, key=lambda each: -WORST_FIRST.index(each.state)):
+        found[item.mac] = item
+    return found
+
+
+def run_reauthentication(
+    reader: Reader,
+    state: EnforcedState,
+    journal: Journal,
+    values: Mapping[str, Any],
+    plan_id: str,
+    closed: Callable[[], list[Finding]] | None = None,
+) -> Reauthentication:
+    """Re-authenticate the sessions that carry an old list, as the arguments of apply say, and return what was done."""
+    known = worst(state.carriers)
+    stale = [item for item in known.values() if item.state == OLD]
+    targets = reader.ise_targets()
+
+    def ask(item: Carrier) -> bool:
+        return request_reauthentication(targets[item.wanted.target].client, item.node, item.mac)
+
+    def look(batch: Sequence[Carrier]) -> Mapping[str, Carrier]:
+        switches = {item.switch for item in batch if item.shown_by == "switch"}
+        now = reader.read({item.mac for item in batch}, switches)
+        return _newer(worst(now.carriers), {item.mac: item for item in batch})
+
+    return reauthenticate(
+        stale,
+        ask,
+        look,
+        journal,
+        Pace(int(values["reauth_batch"]), float(values["reauth_pause"]), float(values["reauth_settle"])),
+        held=Held.of(values.get("reauth_hold") or (), values.get("reauth_hold_criticality") or ()),
+        begun=unfinished(reader.journal_entries),
+        known=tuple(known.values()),
+        plan_id=plan_id,
+        closed=closed,
+        sleep=reader.sleep,
+    )
+
+
+def _newer(now: Mapping[str, Carrier], before: Mapping[str, Carrier]) -> Mapping[str, Carrier]:
+    """Return what was read; a device that only ISE tells about, with the revision from before, still has the old list."""
+    return {
+        mac: replace(item, state=OLD, reason="still the list from before")
+        if item.state == CURRENT and item.revision is not None and item.revision == before[mac].revision
+        else item
+        for mac, item in now.items()
+    }
+
+
+def enforced_summary(state: EnforcedState) -> str:
+    """Return what to add to a step's sentence about sessions and cells; empty where nothing was read."""
+    parts = []
+    if state.carriers:
+        good = sum(item.state == APPROVED for item in state.carriers)
+        parts.append(f"{good} of {len(state.carriers)} sessions were shown by their switch to carry the approved list")
+        old = sum(item.state == OLD for item in state.carriers)
+        if old:
+            parts.append(f"{old} carry an old one")
+    if state.cells:
+        equal = sum(bool(row["equal"]) for row in state.cells)
+        parts.append(f"{equal} of {len(state.cells)} cells read from switches equal the approved ones")
+    return "".join(f"; {part}" for part in parts)
+
+
+@dataclass(frozen=True)
+class After:
+    """What apply found about sessions after its last write, and what it re-authenticated."""
+
+    state: EnforcedState | None = None
+    done: Reauthentication | None = None
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Return the findings of both."""
+        return (*(self.state.findings if self.state else ()), *(self.done.findings if self.done else ()))
+
+    @property
+    def changed(self) -> bool:
+        """Return whether a session was re-authenticated."""
+        return bool(self.done and (self.done.done or self.done.failed))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values for a result; nothing where sessions were not looked at."""
+        if self.state is None:
+            return {}
+        return {"enforced": self.state.as_dict(), "reauthentication": self.done.as_dict() if self.done else {}}
+
+
+def sessions_after(
+    reader: Reader,
+    journal: Journal,
+    values: Mapping[str, Any],
+    plan_id: str,
+    closed: Callable[[], list[Finding]] | None = None,
+) -> After:
+    """Return which sessions carry what after an apply; with ``reauthenticate``, re-authenticate those with an old list before."""
+    reader.journal_entries = read_entries(journal.path) if journal.path.exists() else []
+    state = reader.read()
+    if not values.get("reauthenticate"):
+        return After(state)
+    done = run_reauthentication(reader, state, journal, values, plan_id, closed)
+    return After(reader.read() if done.batches else state, done)
+
+
+def after_sentence(made: Mapping[str, Any]) -> str:
+    """Return what to add to the sentence of apply."""
+    counts, done = made["enforced"]["sessions"], made.get("reauthentication") or {}
+    parts = []
+    if done:
+        parts.append(f"{len(done['done'])} sessions were re-authenticated")
+        parts += [f"{len(done['held'])} are held"] if done["held"] else []
+        parts += [f"{len(done['failed'])} are not well"] if done["failed"] else []
+    if counts.get(OLD):
+        parts.append(f"{counts[OLD]} sessions carry an old list")
+    return "".join(f"; {part}" for part in parts)
+
+
+def sessions_back(
+    values: Mapping[str, Any],
+    variables: Mapping[str, Any],
+    paths: Paths,
+    targets: Mapping[str, Target],
+    undone: Sequence[Operation],
+    journal: Journal,
+    plan_id: str,
+) -> After:
+    """Return which sessions carry what a rollback restored; a rollback counts as done when all of them do (design rule 11)."""
+    before = {
+        (step.target, step.name): str(step.before["content"])
+        for step in undone
+        if step.kind == "downloadable_acl" and step.before
+    }
+    if not before:
+        return After()
+    names = ", ".join(sorted(name for _target, name in before))
+    try:
+        sound = sound_site(paths, today_of(values), moment_of(values))
+    except (FindingError, OSError):
+        return After(EnforcedState(findings=(codes.OLD_UNKNOWN.at(names),)))
+    reader = reader_of(values, variables, sound.in_force, sound.compiled, targets, paths)
+    reader.with_cells = False  # the policy's cells are not what was restored
+    reader.want_back(before)
+    return sessions_after(reader, journal, values, plan_id)

@@ -1,0 +1,451 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What happens after ISE was written: sessions, re-authentication, switches, promotion. ISE and switches share state."""
+
+from __future__ import annotations
+
+import copy
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change import carriers
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import read_entries, verify_journal
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.ingest import ingest
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps import enforced
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.apply import run_apply
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.plan import run_plan
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.promote import run_promote
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.rollback import run_rollback
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.verify import run_verify
+from tests.lab.bridge import SwitchView
+from tests.lab.iosxe.control import Control
+from tests.lab.iosxe.fleet import Fleet, FleetThread
+from tests.lab.iosxe.provider import StaticProvider
+from tests.lab.iosxe.spec import DeviceSpec, InterfaceSpec
+from tests.lab.ise.client import ControlClient
+from tests.lab.ise.server import IseServer
+from tests.lab.playbooks import CHECKOUT, program
+from tests.unit.flows import packets
+
+HOST = "127.10.91.10"
+SWITCHES = {"acc1": "127.10.91.31", "edge2": "127.10.91.32"}
+PORT = 2222
+USER, PASSWORD, ENABLE = "netops", "pw-netops-1", "enable-netops-1"
+PORTS = tuple(InterfaceSpec(f"GigabitEthernet1/0/{number}", "", 10) for number in range(1, 25))
+PUMPS = ("02:1a:10:00:00:11", "02:1a:10:00:00:12", "02:1a:10:00:00:13")
+CAMERAS = ("02:1a:30:00:00:31", "02:1a:30:00:00:32")
+# MAC, address, switch, port, what the site's authorization rules hand out once ours are named there
+DEVICES = (
+    (PUMPS[0], "100.64.10.11", "acc1", 1, "SW_infusion_pumps", None),
+    (PUMPS[1], "100.64.10.12", "acc1", 2, "SW_infusion_pumps", None),
+    (PUMPS[2], "100.64.10.13", "acc1", 3, "SW_infusion_pumps", None),
+    (CAMERAS[0], "100.64.30.31", "edge2", 3, "SW_cameras", None),
+    (CAMERAS[1], "100.64.30.32", "edge2", 4, "SW_cameras", None),
+    ("02:1a:20:00:00:11", "100.64.20.11", "acc1", 6, "PermitAccess", 130),
+    ("02:1a:40:00:00:11", "100.64.40.11", "edge2", 12, "PermitAccess", 220),
+)
+SEED: dict[str, Any] = {
+    "settings": {"push_delay": 0.05},
+    "network_devices": [{"name": name, "ip": address} for name, address in SWITCHES.items()],
+}
+
+
+class LiveProvider(StaticProvider):
+    """What the switches hold: what ISE gave each session and pushed to each of them, asked for whenever a switch is."""
+
+    def __init__(self, view: SwitchView) -> None:
+        super().__init__()
+        self.view, self._known, self._count = view, "", 0
+
+    @property
+    def revision(self) -> int:
+        built = self.view.build()
+        text = json.dumps(built, sort_keys=True)
+        if text != self._known:
+            self._known, self._count = text, self._count + 1
+            self._sessions, self._cells = built["sessions"], built["cts_cells"]
+            self._sgts = {int(tag): name for tag, name in built["sgts"].items()}
+        return self._count
+
+    @revision.setter
+    def revision(self, value: int) -> None:
+        """Set by the base class only; what counts is the view."""
+
+
+@dataclass
+class Rollout:
+    """A site's checkout, its ISE and its switches."""
+
+    directory: Path
+    ise: IseServer
+    control: ControlClient
+    fleet: FleetThread
+    known_hosts: Path
+    hosts: tuple[str, ...] = ("ise1", "acc1", "edge2")
+    more: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def policies(self) -> Path:
+        return self.directory / "policies"
+
+    @property
+    def variables(self) -> dict[str, Any]:
+        hostvars: dict[str, Any] = {
+            "ise1": {
+                "microseg_platform": "ise", "ansible_host": HOST, "ansible_port": 9060, "microseg_ise_url": self.ise.base_url,
+                "ansible_user": self.ise.username, "ansible_password": self.ise.password, "microseg_ca_file": self.ise.ca_file,
+            },
+        }  # fmt: skip
+        for name, address in SWITCHES.items():
+            hostvars[name] = {
+                "microseg_platform": "ios", "ansible_host": address, "ansible_port": PORT, "ansible_user": USER,
+                "ansible_password": PASSWORD, "ansible_become_password": ENABLE, "microseg_known_hosts_file": str(self.known_hosts),
+            }  # fmt: skip
+        return {"hostvars": hostvars}
+
+    def values(self, **more: Any) -> dict[str, Any]:
+        return {
+            "policy_dir": self.policies, "data_dir": self.directory / "data", "today": "2026-11-26", "targets": list(self.hosts),
+            "check_mode": False, "diff_mode": False, "reauth_batch": 1, "reauth_pause": 0.0, "reauth_settle": 0.0, **self.more, **more,
+        }  # fmt: skip
+
+    def git(self, *words: str) -> None:
+        subprocess.run(["git", "-C", str(self.policies), *words], check=True, capture_output=True)
+
+    def commit(self, path: str, old: str, new: str) -> None:
+        file = self.policies / path
+        text = file.read_text()
+        assert old in text
+        file.write_text(text.replace(old, new))
+        self.git("commit", "-qam", f"{path}: {new.strip()[:40]}")
+
+    def apply(self, **more: Any) -> dict[str, Any]:
+        run_plan(self.values(), self.variables)
+        return run_apply(self.values(**more), self.variables)
+
+    def verify(self) -> dict[str, Any]:
+        return run_verify(self.values(), self.variables)
+
+    def authorize(self, *macs: str) -> None:
+        """Let the site's rules hand out our profiles and tags, and these devices authenticate (all where none is named)."""
+        for mac, _address, _switch, _port, profile, tag in DEVICES:
+            if macs and mac not in macs:
+                continue
+            self.control.change_session(mac, authorization_profile=profile, sgt=tag)
+            self.control.call("POST", f"/sessions/{mac}/reauthenticate")
+
+    def revision(self, mac: str) -> str:
+        return str(self.control.sessions()[mac.upper()]["dacl_name"])
+
+    def count(self, switch: str, source: int, destination: int, port: int, number: int = 1) -> None:
+        """Packets of a cell on a switch."""
+        probe = {
+            "source_sgt": source, "destination_sgt": destination,
+            "packet": {
+                "protocol": 6, "source": "100.64.20.11", "destination": "100.64.40.11", "source_port": 50000, "destination_port": port,
+            },
+        }  # fmt: skip
+        self.fleet.call(
+            lambda: Control(self.fleet.fleet).run("inject", {"device": switch, "probes": [probe], "count": number})
+        )
+
+    @property
+    def journal(self) -> Path:
+        return self.directory / "data" / "state" / "journal.jsonl"
+
+
+def codes(result: Mapping[str, Any], directory: Path, name: str) -> set[str]:
+    made = json.loads((directory / "data" / "out" / f"{name}.json").read_text())
+    return {item["code"] for item in (*made["errors"], *made["warnings"])}
+
+
+@pytest.fixture(scope="module")
+def _lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[IseServer, FleetThread, Path, dict[str, Any]]]:
+    base = tmp_path_factory.mktemp("rollout")
+    with IseServer(HOST, 9060, base / "ise", SEED) as server:
+        control = ControlClient(server.control_url)
+        for mac, address, switch, port, _profile, _tag in DEVICES:
+            control.call(
+                "POST",
+                "/sessions",
+                {"mac": mac, "ip": address, "nas_ip": SWITCHES[switch], "nas_port": f"GigabitEthernet1/0/{port}"},
+            )
+        view = SwitchView(control.call, {address: name for name, address in SWITCHES.items()})
+        fleet = Fleet(
+            [DeviceSpec(name, address, PORT, interfaces=PORTS, cts_download="all") for name, address in SWITCHES.items()],
+            base / "key", {USER: PASSWORD}, known_hosts_path=base / "known_hosts", enable_secret=ENABLE, provider=LiveProvider(view),
+        )  # fmt: skip
+        with FleetThread(fleet) as running:
+            yield server, running, base, control.state()
+
+
+@pytest.fixture
+def rollout(
+    _lab: tuple[IseServer, FleetThread, Path, dict[str, Any]],
+    root: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Rollout:
+    server, fleet, base, state = _lab
+    control = ControlClient(server.control_url)
+    control.clear_faults()
+    control.restore(copy.deepcopy(state))
+    control.reset_counters()
+    for name in SWITCHES:
+        fleet.call(lambda name=name: fleet.device(name).cell_hits.clear())  # type: ignore[misc]
+        fleet.call(lambda name=name: fleet.device(name).sgacl_hits.clear())  # type: ignore[misc]
+    monkeypatch.setattr(carriers, "CLOCK_SECONDS", 0.0)  # here both clocks are one
+    made = Rollout(tmp_path, server, control, fleet, base / "known_hosts")
+    shutil.copytree(root / "policies", made.policies)
+    subprocess.run(["git", "-C", str(made.policies), "init", "-q", "-b", "main"], check=True)
+    made.git("config", "user.email", "otto@example.net")
+    made.git("config", "user.name", "Otto")
+    made.git("add", "-A")
+    made.git("commit", "-qm", "first")
+    return made
+
+
+RULE = """  - id: infusion_pumps-to-pump_servers-https
+    to: pump_servers
+    services: [https]
+    reason: Drug library
+    origin: manual
+"""
+
+
+def test_stale_sessions_are_shown_and_taken_along_batch_by_batch(
+    rollout: Rollout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not rollout.apply().get("failed")
+    rollout.authorize()
+    first = rollout.verify()
+    assert not first.get("failed"), first
+    assert first["enforced"]["sessions"] == {"absent": 2, "approved": 5}  # both patient monitors are off
+    assert first["enforced"]["cells_differing"] == []
+    assert first["enforced"]["cells_on_switches"] == 8
+    old = rollout.revision(PUMPS[0])
+
+    rollout.commit("clinical/infusion_pumps.yml", "allow:\n", f"allow:\n{RULE}")
+    waiting = rollout.apply()
+    assert "| 3 |" in (rollout.directory / "data" / "out" / "plan.md").read_text()
+    assert not waiting.get("failed"), waiting
+    stale = [item for item in waiting["enforced"]["sessions_not_approved"] if item["state"] == "old"]
+    assert {item["mac"] for item in stale} == set(PUMPS)
+    assert all(item["revision"] == old.replace("#ACSACL#", "xACSACLx") and item["switch"] == "acc1" for item in stale)
+    assert all(item["age_seconds"] is not None and "443" in item["reason"] for item in stale)
+    assert "SW4093" in codes(waiting, rollout.directory, "apply")
+    assert not rollout.verify().get("failed")  # waiting is no fault
+    assert {rollout.revision(mac) for mac in PUMPS} == {old}
+
+    # One pump is in use, the second one stays silent after its re-authentication.
+    real = enforced.request_reauthentication
+
+    def silent(client: Any, node: str, mac: str) -> bool:
+        taken = real(client, node, mac)
+        if mac == PUMPS[1]:
+            rollout.control.call("DELETE", f"/sessions/{mac}")
+        return taken
+
+    monkeypatch.setattr(enforced, "request_reauthentication", silent)
+    stopped = rollout.apply(reauthenticate=True, reauth_hold=["PUMP1"])
+    assert stopped["failed"]
+    assert {"SW4100", "SW4104", "SW4105"} <= codes(stopped, rollout.directory, "apply")
+    assert "pump2 at acc1 GigabitEthernet1/0/2" in str(stopped["errors"])
+    assert "rollback" in str(stopped["errors"])
+    done = stopped["reauthentication"]
+    assert [item["mac"] for item in done["held"]] == [PUMPS[0]]
+    assert [item["mac"] for item in done["failed"]] == [PUMPS[1]]
+    assert (done["done"], done["left"]) == ([], [PUMPS[2]])
+    assert rollout.revision(PUMPS[0]) == rollout.revision(PUMPS[2]) == old
+    counters = rollout.control.counters()
+    assert counters["reauthentications"] == 1 and counters["disconnects"] == 0
+
+    # Somebody woke the pump; the next run goes on where this one stopped.
+    monkeypatch.setattr(enforced, "request_reauthentication", real)
+    rollout.control.call(
+        "POST",
+        "/sessions",
+        {"mac": PUMPS[1], "ip": "100.64.10.12", "nas_ip": SWITCHES["acc1"], "nas_port": "GigabitEthernet1/0/2",
+         "authorization_profile": "SW_infusion_pumps"},
+    )  # fmt: skip
+    resumed = rollout.apply(reauthenticate=True, reauth_hold_criticality=["low"])
+    assert not resumed.get("failed"), resumed
+    assert resumed["reauthentication"]["done"] == [PUMPS[0], PUMPS[2]]
+    assert resumed["enforced"]["sessions"] == {"absent": 2, "approved": 5}
+    again = rollout.apply(reauthenticate=True)
+    assert not again["changed"] and again["reauthentication"]["batches"] == 0
+
+    # The way back counts as done when sessions carry the old meaning.
+    back = run_rollback(rollout.values(reauthenticate=True, reauth_batch=3), rollout.variables)
+    assert not back.get("failed"), back
+    assert back["reauthentication"]["done"] == list(PUMPS)
+    assert back["enforced"]["sessions"] == {"approved": 3}
+    assert "3 sessions were re-authenticated" in back["summary"]
+    assert verify_journal(rollout.journal) == []
+    events = [entry["event"] for entry in read_entries(rollout.journal)]
+    assert events.count("reauth_batch_started") == 4 and events.count("reauth_stopped") == 1
+
+
+def test_a_run_that_died_in_a_batch_looks_there_first(rollout: Rollout, monkeypatch: pytest.MonkeyPatch) -> None:
+    rollout.apply()
+    rollout.authorize()
+    rollout.commit("clinical/infusion_pumps.yml", "allow:\n", f"allow:\n{RULE}")
+
+    class Killed(BaseException):
+        pass
+
+    def dies(_client: Any, _node: str, mac: str) -> bool:
+        rollout.control.call("DELETE", f"/sessions/{mac}")
+        raise Killed
+
+    real = enforced.request_reauthentication
+    monkeypatch.setattr(enforced, "request_reauthentication", dies)
+    with pytest.raises(Killed):
+        rollout.apply(reauthenticate=True)
+    monkeypatch.setattr(enforced, "request_reauthentication", real)
+    found = rollout.apply(reauthenticate=True)
+    assert found["failed"]
+    assert [item["mac"] for item in found["reauthentication"]["failed"]] == [PUMPS[0]]
+    assert found["reauthentication"]["batches"] == 0
+    assert rollout.control.counters()["reauthentications"] == 0
+
+
+def test_without_switches_only_what_ise_says_is_claimed(rollout: Rollout) -> None:
+    rollout.hosts = ("ise1",)
+    rollout.apply()
+    rollout.authorize()
+    found = rollout.verify()
+    assert not found.get("failed")
+    assert found["enforced"]["sessions"] == {"absent": 2, "current": 5}
+    assert found["enforced"]["switches_asked"] == []
+    assert "SW4098" in codes(found, rollout.directory, "verify")
+
+
+def test_a_list_that_differs_on_a_switch_is_drift(rollout: Rollout) -> None:
+    rollout.apply()
+    rollout.authorize()
+    device = rollout.fleet.device("edge2")
+    held = rollout.control.state()
+    name = next(key for key in held["revisions"] if "SW_cameras" in key)
+    held["sessions"][CAMERAS[0].upper()]["applied"]["dacl"].insert(0, "permit tcp any any eq 22")
+    held["devices"]["edge2"]["matrix"]["cells"][0]["status"] = "MONITOR"
+    rollout.control.restore(held)
+    found = rollout.verify()
+    assert found["failed"]
+    assert {"SW4094", "SW4106"} <= codes(found, rollout.directory, "verify")
+    text = str(found["errors"])
+    assert "cam1 at edge2" in text and ":22" in text and "edge2: cell" in text
+    assert device is not None and name
+
+
+def test_one_switch_refuses_a_cell_and_is_mended(rollout: Rollout) -> None:
+    rollout.apply()
+    rollout.authorize()
+    rollout.control.settings(push_outcomes={"edge2": "nack"})
+    rollout.commit(
+        "enforcement.yml", "imaging_modalities:\n    stage: enforce", "imaging_modalities:\n    stage: monitor"
+    )
+    partial = rollout.apply()
+    assert partial["failed"]
+    outcomes = {item["device"]: item for item in partial["pushed"]}
+    assert {name: item["outcome"] for name, item in outcomes.items()} == {"acc1": "confirmed", "edge2": "refused"}
+    assert "apply again" in outcomes["edge2"]["next"]
+    assert "partially confirmed: 1 of 2" in str(partial["errors"])
+    drift = rollout.verify()
+    assert drift["failed"] and "edge2: cell" in str(drift["errors"]) and "acc1: cell" not in str(drift["errors"])
+    rollout.control.settings(push_outcomes={})
+    mended = run_apply(rollout.values(), rollout.variables)
+    assert not mended.get("failed"), mended
+    assert {item["outcome"] for item in mended["pushed"]} == {"confirmed"}
+    assert not rollout.verify().get("failed")
+
+
+def record(rollout: Rollout) -> None:
+    """Traffic of some days between radiology and its archive, and one attempt that nobody answered."""
+    begin = int(datetime(2026, 11, 20, 9, tzinfo=UTC).timestamp())
+    frames = []
+    for day in range(3):
+        for number, client in enumerate(("100.64.20.11", "100.64.20.12")):
+            frames += packets.session(begin + day * 86_400 + number * 60, client, 41_000 + day, "100.64.40.11", 11112)
+    frames.append((begin + 900, packets.frame(packets.tcp("100.64.20.11", 50_000, "100.64.40.11", 22, packets.SYN))))
+    ingest([packets.write(rollout.directory / "days.pcap", sorted(frames))], rollout.directory / "data")
+
+
+def test_a_cell_is_enforced_when_counters_replay_and_switches_agree(rollout: Rollout) -> None:
+    radiology = ["imaging_modalities", "pacs"]
+    rollout.git("rm", "-q", "expectations/imaging.yml")  # what is only monitored denies nothing
+    for name in radiology:
+        rollout.commit("enforcement.yml", f"{name}:\n    stage: enforce", f"{name}:\n    stage: monitor  # since May")
+    rollout.commit("enforcement.yml", "budgets:\n", "promotion:\n  clean_days: 2\nbudgets:\n")
+    assert not rollout.apply().get("failed")
+    rollout.authorize()
+    record(rollout)
+
+    def promote(day: int, **more: Any) -> dict[str, Any]:
+        rollout.more = {"today": f"2026-11-{day}"}
+        return run_promote(rollout.values(segments=radiology, **more), rollout.variables)
+
+    def unmet(made: dict[str, Any], segment: str) -> dict[str, str]:
+        item = next(item for item in made["promotions"] if item["segment"] == segment)
+        return {check["check"]: check["text"] for check in item["checks"] if not check["ok"]}
+
+    first = promote(21)
+    assert first["failed"] and first["patch"] == ""
+    assert "one reading only" in unmet(first, "pacs")["counters of imaging_modalities to pacs"]
+    rollout.count("edge2", 130, 220, 22, 7)
+    rollout.count("edge2", 130, 220, 11112, 90)
+    hit = promote(22)
+    assert hit["failed"]
+    text = unmet(hit, "imaging_modalities")["counters of imaging_modalities to pacs"]
+    assert "edge2 between" in text and "7 packets would have been denied" in text and "deny ip" in text
+    assert "a rule is missing in imaging_modalities: to pacs for tcp/22" in text
+    assert "SW4109" in str(hit["errors"])
+    # A schedule that names no segment collects and judges, and does not fail.
+    rollout.more = {"today": "2026-11-23"}
+    assert not run_promote(rollout.values(), rollout.variables).get("failed")
+    # The same by its playbook, which has another store of counters here.
+    inventory = rollout.directory / "inventory.json"
+    inventory.write_text(
+        json.dumps({"all": {"children": {"microseg_targets": {"hosts": rollout.variables["hostvars"]}}}})
+    )
+    given = {"microseg_policy_dir": str(rollout.policies), "microseg_data_dir": str(rollout.directory / "other")}
+    words = [str(program("ansible-playbook")), "-i", str(inventory), "playbooks/promote.yml", "-e", json.dumps(given)]
+    played = subprocess.run(words, cwd=CHECKOUT, capture_output=True, text=True, check=False, timeout=300)
+    assert played.returncode == 0, played.stdout + played.stderr
+    assert "8 counters were read" in " ".join(played.stdout.split())
+    assert PASSWORD not in played.stdout and rollout.ise.password not in played.stdout
+    # Going back is free whatever was counted.
+    back = promote(23, stage="observe", check_mode=True, diff_mode=True)
+    assert not back.get("failed") and "+    stage: observe  # since May" in back["diff"]["prepared"]
+    # Nothing more was denied for two days; traffic that is permitted goes on.
+    rollout.count("edge2", 130, 220, 11112, 400)
+    clean = promote(24, write=True)
+    assert not clean.get("failed"), clean
+    checks = {check["check"]: check for item in clean["promotions"] for check in item["checks"]}
+    assert "497 packets counted" in checks["counters of imaging_modalities to pacs"]["text"]
+    assert checks["counters of imaging_modalities to pacs"]["reach"] == "counted"
+    assert checks["replay"]["reach"] == "seen"
+    assert any("counted by switches" in text for text in clean["promotions"][0]["behind"])
+    changed = (rollout.policies / "enforcement.yml").read_text()
+    assert changed.count("stage: enforce  # since May") == 2
+    rollout.git("checkout", "-q", "enforcement.yml")
+    patch = rollout.directory / "data" / "out" / "promote.patch"
+    rollout.git("apply", str(patch.resolve()))
+    assert (rollout.policies / "enforcement.yml").read_text() == changed
+    rollout.git("commit", "-qam", "Enforce radiology")
+    rollout.more = {}
+    assert not rollout.apply().get("failed")
+    assert not rollout.verify().get("failed")
+    enforced_cells = {
+        each["status"] for each in rollout.control.matrix("edge2")["cells"] if each["source_name"].startswith("SW_")
+    }
+    assert enforced_cells == {"ENABLED"}
