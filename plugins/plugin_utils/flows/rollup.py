@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Building the daily rollup: which days, from which files, and the short ways through a large day.
 
-What is counted stands in ``operations/daily.py``, for every engine. Here the same answer is got for less on DuckDB: what the footers of
-the files prove to be constant is left out of the grouping, files that end before the day are not opened, and only conversations that a
-second observer may have seen go through the comparison of views (measured: README.md).
+What is counted stands in ``operations/daily.py``, for every engine. Here the same answer is got for less: a day that can be held is read
+once into arrays, compared and summed there (day_rows.py, views.py, day_sums.py); larger ones are left to DuckDB, which spills. Files that
+end before the day are not opened, what their footers prove to be constant is not read, and only conversations that a second observer may
+have seen are compared (measured: README.md).
 """
 
 from __future__ import annotations
@@ -16,20 +17,24 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.progress import Progress
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import codes, store
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import codes, day_rows, store
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.day_sums import summed
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.footers import Footer, constants, read_footer
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.daily import (
     counted,
     observers,
     plain,
-    summed,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.daily import summed as summed_query
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.engine import quoted
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.queries import CONVERSATION as KEY
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.queries import DAY_US
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.schema import ROLLUP
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.views import MOST_ROWS, DayViews
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.views import Settle, Views
+
+pa = guarded("pyarrow")
 
 LONGEST_DAYS = 400
 # Alike for the two directions of a 5-tuple; what it lets through is compared in full.
@@ -60,6 +65,7 @@ def refresh_locked(data_dir: str | Path, days: Iterable[date] = ()) -> list[date
     read: dict[Path, Footer] = {}
     temporary = store.flows_dir(data_dir) / ".tmp"
     ahead = Progress("daily rollup", len(todo), "days")
+    memory = day_rows.Held()
     with store.connect(temporary) as connection:
         for day in todo:
             path = store.day_folder(data_dir, "rollup", day) / "rollup.parquet"
@@ -73,7 +79,7 @@ def refresh_locked(data_dir: str | Path, days: Iterable[date] = ()) -> list[date
                 if 0 <= (day - other).days <= LONGEST_DAYS
                 for each in group
             ]
-            rows = build_day(connection, near, day, path) if near else 0
+            rows = build_day(connection, near, day, path, memory) if near else 0
             if not rows:
                 path.unlink(missing_ok=True)
                 path.with_name("observers.parquet").unlink(missing_ok=True)
@@ -84,14 +90,35 @@ def refresh_locked(data_dir: str | Path, days: Iterable[date] = ()) -> list[date
     return todo
 
 
-def build_day(connection: Any, footers: Sequence[Footer], day: date, path: Path) -> int:
+def build_day(
+    connection: Any, footers: Sequence[Footer], day: date, path: Path, memory: day_rows.Held | None = None
+) -> int:
     """Write the rollup of one day from connection files; returns the number of rows."""
+    first = store.day_number(day) * DAY_US
+    near = [each for each in footers if each.rows and _within(each, first, first + DAY_US)]
+    if not near:
+        return 0
+    try:
+        held = day_rows.read(near, first, first + DAY_US, memory or day_rows.Held())
+        if held is None or not len(held):
+            return 0 if held is not None else _by_query(connection, near, day, path)
+        views = Views(held, _settled_by(connection), _overlap(near, [each.only("exporter") for each in near]))
+        table = summed(views, day)
+        if table is None:
+            return _by_query(connection, near, day, path)
+        store.write_table(views.observers(day), path.with_name("observers.parquet"), "observers")
+        return store.write_table(table, path, "rollup")
+    except (store.duckdb.IOException, store.duckdb.InvalidInputException, OSError, pa.ArrowException) as error:
+        raise FindingError(
+            codes.STORE_DAMAGED.at(f"connections of {day} cannot be read ({type(error).__name__})")
+        ) from error
+
+
+def _by_query(connection: Any, near: Sequence[Footer], day: date, path: Path) -> int:
+    """Write the rollup of a day that arrays cannot hold."""
     number = store.day_number(day)
     first = number * DAY_US
     last = first + DAY_US
-    near = [each for each in footers if each.rows and _within(each, first, last)]
-    if not near:
-        return 0
     listed = ", ".join(quoted(str(each.path)) for each in near)
     rows = f"read_parquet([{listed}], hive_partitioning = false)"
     if any(
@@ -105,26 +132,17 @@ def build_day(connection: Any, footers: Sequence[Footer], day: date, path: Path)
         f"{quoted(value) if isinstance(value, str) else value} AS {name}" for name, value in constant.items()
     )
     columns = ", ".join(f'"{name}"' for name in ROLLUP if name != "day")
-    try:
-        once, several, seen = _each_once(connection, near, rows, first, last)
-        made = store.write_parquet(
-            connection,
-            f"SELECT DATE '{day.isoformat()}' AS day, {columns} FROM ("
-            f"{summed(f'({once}) AS once', number, key=', '.join(keys), fixed=fixed)}) AS summed ORDER BY {', '.join(keys)}",
-            path,
-            "rollup",
-        )
-        beside = path.with_name("observers.parquet")
-        if seen is not None:
-            connection.execute("RESET threads")
-            store.write_table(seen.observers(day), beside, "observers")
-        else:
-            store.write_parquet(connection, observers(rows, several, day.isoformat()), beside, "observers")
-        return made
-    except (store.duckdb.IOException, store.duckdb.InvalidInputException) as error:
-        raise FindingError(
-            codes.STORE_DAMAGED.at(f"connections of {day} cannot be read ({type(error).__name__})")
-        ) from error
+    once, several = _each_once(connection, near, rows)
+    made = store.write_parquet(
+        connection,
+        f"SELECT DATE '{day.isoformat()}' AS day, {columns} FROM ("
+        f"{summed_query(f'({once}) AS once', number, key=', '.join(keys), fixed=fixed)}) AS summed ORDER BY {', '.join(keys)}",
+        path,
+        "rollup",
+    )
+    beside = path.with_name("observers.parquet")
+    store.write_parquet(connection, observers(rows, several, day.isoformat()), beside, "observers")
+    return made
 
 
 def _within(footer: Footer, first: int, last: int) -> bool:
@@ -132,17 +150,18 @@ def _within(footer: Footer, first: int, last: int) -> bool:
     return (starts is None or starts[0] < last) and (ends is None or ends[1] >= first)
 
 
-def _each_once(
-    connection: Any, near: Sequence[Footer], rows: str, first: int, last: int
-) -> tuple[str, str, DayViews | None]:
-    """Return the query of the day's conversations, each once, by the shortest way that the footers allow, and what tells of observers:
-    the rows compared, or the views that were streamed."""
+def _each_once(connection: Any, near: Sequence[Footer], rows: str) -> tuple[str, str]:
+    """Return the query of the day's conversations, each once, by the shortest way that the footers allow, and the rows compared."""
     exporters = [each.only("exporter") for each in near]
-    starts = [each.ranges.get("start_us") for each in near]
-    if None in starts or _overlap(near, exporters):
-        return counted(rows), rows, None
+    if _overlap(near, exporters):
+        return counted(rows), rows
     if len(set(exporters)) == 1 and None not in exporters:
-        return plain(rows), "", None
+        return plain(rows), ""
+    return _by_marks(connection, rows)
+
+
+def _settled_by(connection: Any) -> Settle:
+    """Return what settles a table of connections by the query, and counts pairs of views among them."""
 
     def settle(table: Any) -> tuple[Any, list[tuple[Any, ...]]]:
         own = connection.cursor()
@@ -154,13 +173,7 @@ def _each_once(
         )
         return found, pairs.fetchall()
 
-    views = DayViews(near, first, last, settle)
-    if views.most > MOST_ROWS:
-        return (*_by_marks(connection, rows), None)
-    connection.register("each_once", views.reader())
-    # The stream comes from one thread; a second one that groups it costs half as much again in all.
-    connection.execute("SET threads = 1")
-    return "SELECT * FROM each_once", "", views
+    return settle
 
 
 def _by_marks(connection: Any, rows: str) -> tuple[str, str]:
@@ -183,6 +196,8 @@ def _by_marks(connection: Any, rows: str) -> tuple[str, str]:
 
 def _overlap(near: Sequence[Footer], exporters: Sequence[Any]) -> bool:
     """Return whether one exporter may have told the same start in two files: a capture that was copied while it grew."""
+    if any("start_us" not in each.ranges for each in near):
+        return len(near) > 1
     spans = sorted((*each.ranges["start_us"], str(exporter)) for each, exporter in zip(near, exporters, strict=True))
     latest: dict[str, int] = {}
     several = "None" in (str(each) for each in exporters)

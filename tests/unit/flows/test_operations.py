@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import rollup, store
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import day_rows, rollup, store
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.footers import read_footer
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.engine import engine_of, row_hash
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.gate import FlowGate
@@ -106,8 +106,8 @@ def test_days_too_large_to_hold_are_counted_the_same(
     day = list(store.connection_files(folder))[1]
     near = [read_footer(path) for group in store.connection_files(folder).values() for path in group]
     made = []
-    for most in (rollup.MOST_ROWS, 0):
-        monkeypatch.setattr(rollup, "MOST_ROWS", most)
+    for most in (day_rows.MOST_ROWS, -1):
+        monkeypatch.setattr(day_rows, "MOST_ROWS", most)
         with store.connect() as connection:
             assert rollup.build_day(connection, near, day, tmp_path / f"{most}" / "rollup.parquet") > 100
         made.append([(tmp_path / f"{most}" / f"{kind}.parquet").read_bytes() for kind in ("rollup", "observers")])

@@ -33,6 +33,12 @@ FORWARD = (
     "(client_hi < server_hi OR (client_hi = server_hi AND (client_lo < server_lo"
     " OR (client_lo = server_lo AND client_port <= server_port))))"
 )
+# The ends of a view in the order of (hi, lo, port), alike for both directions.
+_ENDS = ", ".join(
+    f"CASE WHEN a_is_client{turn} THEN client_{part} ELSE server_{part} END AS {end}_{part}"
+    for end, turn in (("a", ""), ("b", " IS FALSE"))
+    for part in ("hi", "lo", "port")
+)
 # What the grouping needs of a view; the directions are settled by then.
 COUNTED = (
     "start_us", "end_us", "client_hi", "client_lo", "server_hi", "server_lo", "protocol", "client_port", "server_port", "class", "answered",
@@ -58,11 +64,6 @@ def counted(rows: str, number: str = "") -> str:
 
     ``number`` names a column that tells the rows apart, where they have one; it saves the ranking that stands in for it.
     """
-    ends = ", ".join(
-        f"CASE WHEN a_is_client{turn} THEN client_{part} ELSE server_{part} END AS {end}_{part}"
-        for end, turn in (("a", ""), ("b", " IS FALSE"))
-        for part in ("hi", "lo", "port")
-    )
     own = (number,) if number else (*TUPLE, "rank")
     rank = "" if number else f", row_number() OVER (PARTITION BY {', '.join(TUPLE)} ORDER BY {RANK}) AS rank"
     same = " AND ".join(f"s.{name} = t.{name}" for name in TUPLE)
@@ -93,7 +94,7 @@ def counted(rows: str, number: str = "") -> str:
         WITH turned AS (
             SELECT *, packets_out + packets_in AS total, {FORWARD} AS a_is_client FROM {rows}
         ), ended AS (
-            SELECT *, {ends} FROM turned
+            SELECT *, {_ENDS} FROM turned
         ), seen AS (
             SELECT *{rank} FROM ended
         ), repeated AS (
@@ -125,13 +126,13 @@ def observers(rows: str, several: str, day: str) -> str:
         FROM {rows} GROUP BY exporter"""
     if not several:
         return f"SELECT DATE '{day}' AS day, *, 0 AS pairs, 0 AS later_us FROM ({seen}) AS seen ORDER BY exporter"
-    low = "protocol, least(client_port, server_port) AS low, greatest(client_port, server_port) AS high, exporter, start_us, end_us"
-    view = f"SELECT xor(client_lo, server_lo) AS ends, xor(client_hi, server_hi) AS nets, {low} FROM {several}"
+    same = " AND ".join(f"s.{name} = t.{name}" for name in TUPLE)
     return f"""
-        WITH views AS ({view}), paired AS (
+        WITH views AS (
+            SELECT {_ENDS}, protocol, exporter, start_us, end_us FROM (SELECT *, {FORWARD} AS a_is_client FROM {several}) AS turned
+        ), paired AS (
             SELECT s.exporter AS exporter, count(*) AS pairs, sum(s.start_us - t.start_us)::BIGINT AS later_us
-            FROM views s JOIN views t ON s.ends = t.ends AND s.nets = t.nets AND s.protocol = t.protocol AND s.low = t.low
-                AND s.high = t.high
+            FROM views s JOIN views t ON {same}
             WHERE s.exporter <> t.exporter AND s.start_us <= t.end_us + {SLACK_US} AND t.start_us <= s.end_us + {SLACK_US}
             GROUP BY s.exporter
         )
