@@ -118,8 +118,8 @@ def read(footers: Sequence[Footer], first: int, last: int, memory: Held) -> DayR
     used = 0
     for footer, numbers in groups:
         with parquet.ParquetFile(footer.path, read_dictionary=texts) as opened:
-            for number, rows in numbers:
-                if not rows:
+            for number, count in numbers:
+                if not count:
                     continue
                 table = opened.read_row_group(number, columns=wanted, use_threads=False)
                 if any(column.null_count for column in table.columns):

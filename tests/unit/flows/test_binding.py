@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import random
+from collections import Counter
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,10 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.interva
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.model import AddressClaim, Observation
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.register import merge
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import address, store, window
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.address import V4_HI, V4_LO
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.binding import bind, bound_rollup
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.ingest import ingest
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.edges import Settled
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.schema import ROLLUP, arrow_schema
 from tests.unit.flows import packets
 
@@ -182,3 +185,48 @@ def test_a_window_sums_days(tmp_path: Path) -> None:
     ]
     assert window.history(tmp_path, since="2026-11-25")[0]["days"] == 1
     assert window.history(tmp_path, until="2026-11-23") == []
+
+
+def test_who_held_an_address_by_time_is_what_looking_at_each_interval_gives() -> None:
+    """The short way to edges: touching and parted intervals, some of no length, some that overlap, which are left to the joins."""
+    rng = random.Random(12)
+    first, last = 0, 1000
+    intervals = []
+    clash = set()
+    for number in range(60):
+        spans, moment = [], rng.choice((-50, 0, 100))
+        while moment < last and len(spans) < 6:
+            until = moment + rng.choice((0, 1, 50, 200, 2000))
+            spans.append((moment, until, f"d{rng.randrange(5)}"))
+            moment = until + rng.choice((0, 0, 30))
+        if number % 10 == 0:
+            spans.append((10, 900, "d9"))
+            clash.add(number)
+        intervals += [(number, *span) for span in spans]
+    rng.shuffle(intervals)
+    columns = dict(
+        zip(("address_lo", "from_us", "to_us", "device"), map(list, zip(*intervals, strict=True)), strict=True)
+    )
+    columns["address_lo"] = [V4_LO + each for each in columns["address_lo"]]
+    table = pa.table({"address_hi": [V4_HI] * len(intervals), **columns, "source": ["dhcp"] * len(intervals)})
+    members = pa.table({"device": [f"d{each}" for each in range(10)], "segment": [f"s{each}" for each in range(10)]})
+    networks = pa.table({
+        name: pa.array([], pa.string() if name == "segment" else pa.int64())
+        for name in ("first_hi", "first_lo", "last_hi", "last_lo", "segment")
+    })  # fmt: skip
+    settled = Settled(table, members, networks, first, last)
+    asked = np.array([rng.randrange(70) for _row in range(3000)])
+    since = np.array([rng.randrange(first, last) for _row in range(3000)])
+    until = np.minimum(since + np.array([rng.choice((0, 1, 20, 300)) for _row in range(3000)]), last)
+    codes = settled.codes(np.full(3000, V4_HI), asked + V4_LO, since, until)
+    counts: Counter[bool] = Counter()
+    for place, begun, ended, code in zip(asked.tolist(), since.tolist(), until.tolist(), codes.tolist(), strict=True):
+        met = [each for each in intervals if each[0] == place and each[1] <= ended and each[2] > begun]
+        whole = [each for each in met if each[1] <= begun and each[2] > ended]
+        if code >= 0:
+            expected = ("", "unknown") if not met else (f"s{whole[0][3][1:]}", "bound")
+            assert settled.kinds[code] == expected and len(met) == len(whole) <= 1
+        else:
+            assert place in clash or (met and met != whole)
+        counts[code >= 0] += 1
+    assert counts[True] > 1500 and counts[False] > 200

@@ -4,25 +4,27 @@
 """Edges between segments on DuckDB: the short way of ``queries.EDGES`` for rows both of whose ends are settled.
 
 An IPv4 address is settled where one interval covers the whole window, or none names it: then who held it needs no comparison of times.
-Most are. Their rows are told by a look-up by address and counted by one integer; the others are held for the joins.
+Most are. One that changed hands is looked up among its intervals by the row's time, and settles the row where one interval has all of it
+or none any. Rows are counted by one integer; those within whose time an address changed hands are held for the joins.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.address import V4_HI, V4_LO
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.footers import Footer
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.footers import Footer, constants
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.schema import ROLLUP, arrow_schema
 
 np = guarded("numpy")
 pa = guarded("pyarrow")
 parquet = guarded("pyarrow.parquet")
 
-UNLISTED, MOVING = -1, -2
+# Codes of addresses that are no kind: nobody's, left to the joins, and (this and below) one of those looked up by time.
+UNLISTED, MOVING, TIMED = -1, -2, -3
 PAGE = 1 << 16
 # Registers with addresses in more blocks of 65,536 than this take the joins: a block is 256 KiB of codes.
 MOST_PAGES = 1024
@@ -33,7 +35,6 @@ ENDS = ("client_hi", "client_lo", "server_hi", "server_lo")
 NEEDED = ("day", *ENDS, "protocol", "server_port", "class", "first_us", *COUNTED)
 GROUPS = ("multicast", "broadcast")
 KEY = "client_segment, server_segment, protocol, server_port, client_binding, server_binding"
-STREAM = {"key": "int64", **{name: ROLLUP[name] for name in COUNTED}}
 
 
 class Settled:
@@ -57,28 +58,64 @@ class Settled:
         self.page_of[blocks] = np.arange(1, len(blocks) + 1)
         self.pages = np.full((len(blocks) + 1) * PAGE, UNLISTED, dtype=np.int32)
         places = self._places(number)
-        whole = (values["from_us"][self.listed] <= first) & (values["to_us"][self.listed] > last)
-        self.pages[places] = np.where(whole, self._held(intervals, members), MOVING)
-        known, counts = np.unique(places, return_counts=True)
-        self.pages[known[counts > 1]] = MOVING
+        since, until = values["from_us"][self.listed], values["to_us"][self.listed]
+        held = self._held(intervals, members)
+        known, which, counts = np.unique(places, return_inverse=True, return_counts=True)
+        whole = (since <= first) & (until > last) & (counts[which] == 1)
+        self.pages[places[whole]] = held[whole]
+        self._by_time(known, which[~whole], since[~whole], until[~whole], held[~whole])
+
+    def _by_time(self, places: Any, which: Any, since: Any, until: Any, held: Any) -> None:
+        """Keep the intervals of addresses that one of them does not settle; ``which`` says whose they are, by its place in ``places``."""
+        order = np.lexsort((until, since, which))
+        which, since, until, held = which[order], since[order], until[order], held[order]
+        moving = np.unique(which)
+        self.pages[places[moving]] = TIMED - np.arange(len(moving))
+        # Intervals of one address do not overlap; where they do, the joins say so.
+        clash = (which[1:] == which[:-1]) & (since[1:] < until[:-1])
+        self.pages[places[np.unique(which[1:][clash])]] = MOVING
+        self.moments = np.unique(np.concatenate((since, until)))
+        self.since, self.until, self.holder = since, until, held
+        self.owner = np.searchsorted(moving, which)
+        self.spells = self._spells(self.owner, since)
+
+    def _spells(self, owner: Any, moment: Any) -> Any:
+        """Return an integer whose order is that of the address and, within it, of the moments that intervals begin and end at."""
+        return owner * np.int64(len(self.moments) + 1) + np.searchsorted(self.moments, moment, side="right")
+
+    def _timed(self, owner: Any, first: Any, last: Any) -> Any:
+        """Return who held addresses that changed hands from ``first`` to ``last``, which is MOVING where several may have."""
+        place = np.searchsorted(self.spells, self._spells(owner, first), side="right")
+        before, after = np.maximum(place - 1, 0), np.minimum(place, len(self.spells) - 1)
+        begun = (place > 0) & (self.owner[before] == owner) & (self.until[before] > first)
+        next_began = (place < len(self.spells)) & (self.owner[after] == owner) & (self.since[after] <= last)
+        made = np.where(next_began, MOVING, UNLISTED)
+        return np.where(begun, np.where(self.until[before] > last, self.holder[before], MOVING), made)
 
     def _held(self, intervals: Any, members: Any) -> Any:
         """Return the code of each listed interval's device; the joins have those without a name and those in several segments."""
         rows = list(zip(*(members.column(name).to_pylist() for name in ("device", "segment")), strict=True))
         often = Counter(device for device, _segment in rows)
         segments = dict(rows)
-        made = []
-        for device, source, listed in zip(
-            intervals.column("device").to_pylist(),
-            intervals.column("source").to_pylist(),
-            self.listed.tolist(),
-            strict=True,
-        ):
-            if listed:
-                binding = "assumed" if source.startswith("assumed") else "bound"
-                clear = device and often[device] < 2
-                made.append(self._code(segments.get(device) or "", binding) if clear else MOVING)
-        return np.array(made, dtype=np.int32)
+        listed = pa.array(self.listed)
+        columns = {name: intervals.column(name).filter(listed).combine_chunks() for name in ("device", "source")}
+        texts, codes = {}, {}
+        for name, column in columns.items():
+            column = column.chunk(0) if isinstance(column, pa.ChunkedArray) and column.num_chunks else column
+            if not len(column):
+                return np.empty(0, dtype=np.int32)
+            found = column.dictionary_encode()
+            texts[name], codes[name] = found.dictionary.to_pylist(), found.indices.to_numpy()
+        pairs: dict[str, tuple[int, ...]] = {}
+        made = np.full((2, len(texts["device"])), MOVING, dtype=np.int32)
+        for number, device in enumerate(texts["device"]):
+            if device and often[device] < 2:
+                name = segments.get(device) or ""
+                if name not in pairs:
+                    pairs[name] = tuple(self._code(name, binding) for binding in ("bound", "assumed"))
+                made[:, number] = pairs[name]
+        assumed = np.array([text.startswith("assumed") for text in texts["source"]], dtype=np.int64)
+        return made[assumed[codes["source"]], codes["device"]]
 
     def _networks(self, networks: Any) -> None:
         """Make the codes of addresses that nobody held: by the boundaries of the named networks, the first name of several."""
@@ -104,24 +141,31 @@ class Settled:
     def _places(self, number: Any) -> Any:
         return self.page_of[number >> 16] * PAGE + (number & (PAGE - 1))
 
-    def codes(self, hi: Any, lo: Any) -> Any:
-        """Return the code of each address, or a negative number where it is not settled."""
+    def codes(self, hi: Any, lo: Any, first: Any, last: Any) -> Any:
+        """Return the code of each address from ``first`` to ``last`` (microseconds), or a negative number where it is not settled.
+
+        ``hi`` is None where all addresses are IPv4.
+        """
         number = lo - V4_LO
-        strange = (hi != V4_HI) | (number >> 32 != 0)
-        if strange.any():
+        strange = None
+        if hi is not None or (len(number) and (number.min() < 0 or number.max() >> 32)):
+            strange = number >> 32 != 0 if hi is None else (hi != V4_HI) | (number >> 32 != 0)
             number = np.where(strange, 0, number)
         made = self.pages[self._places(number)]
+        timed = np.flatnonzero(made <= TIMED)
+        if len(timed):
+            made[timed] = self._timed(TIMED - made[timed], first[timed], last[timed])
         free = np.flatnonzero(made == UNLISTED)
         made[free] = self.between[np.searchsorted(self.bounds, number[free] + V4_LO, side="right") - 1]
-        if strange.any():
+        if strange is not None:
             made[strange] = MOVING
         return made
 
 
-class Streamed:
-    """The rows of rollup files: a stream of those whose ends are settled, and the others once it has ended.
+class Told:
+    """The rows of rollup files: sums of those whose ends are settled, and the others.
 
-    ``left`` is how many others there are; up to ``MOST_REST`` are held.
+    ``left`` is how many others there are; up to ``MOST_REST`` are held. ``summable`` says whether no sum has left 64 bits.
     """
 
     def __init__(self, footers: Sequence[Footer], settled: Settled) -> None:
@@ -129,10 +173,28 @@ class Streamed:
         self.rest: list[Any] = []
         self.left = 0
         self.kinds = len(settled.kinds)
+        self._total = 0.0
+        fixed = constants(footers, ("client_hi", "server_hi", "class"))
+        # Columns that say nothing here are not read: all is IPv4, no row is of a group.
+        self.four = all(fixed.get(f"{end}_hi") == V4_HI for end in ("client", "server"))
+        self.single = fixed.get("class", GROUPS[0]) not in GROUPS
+        self.fixed = {name: value for name, value in fixed.items() if (self.single if name == "class" else self.four)}
 
-    def reader(self) -> Any:
-        """Return the stream of record batches with the columns ``STREAM``."""
-        return pa.RecordBatchReader.from_batches(arrow_schema(STREAM), self._batches())
+    @property
+    def summable(self) -> bool:
+        """Return whether no sum has left 64 bits."""
+        return self._total < float(1 << 62)
+
+    def sums(self) -> dict[str, Any]:
+        """Return the columns ``COUNTED`` of settled rows summed by ``key``, as arrays."""
+        parts = []
+        for footer in self.footers:
+            with parquet.ParquetFile(footer.path, read_dictionary=["class"]) as opened:
+                parts += [self._group(opened, group) for group in range(opened.num_row_groups)]
+        names = ("key", *COUNTED)
+        return _summed(
+            {name: np.concatenate([np.empty(0, np.int64), *(part[name] for part in parts)]) for name in names}
+        )
 
     def others(self) -> Any:
         """Return the rows left, as the rollup has them, but for what edges do not ask for, which is 0."""
@@ -146,46 +208,70 @@ class Streamed:
         }
         return pa.table({name: zeros[name] if name in zeros else rows.column(name) for name in ROLLUP}, schema=schema)
 
-    def _batches(self) -> Iterator[Any]:
-        for footer in self.footers:
-            with parquet.ParquetFile(footer.path, read_dictionary=["class"]) as opened:
-                for group in range(opened.num_row_groups):
-                    yield from self._group(opened, group)
-
-    def _group(self, opened: Any, group: int) -> Iterator[Any]:
-        table = opened.read_row_group(group, columns=list(NEEDED), use_threads=False)
-        values = {name: table.column(name).to_numpy() for name in (*ENDS, "protocol", "server_port", *COUNTED)}
-        client = self.settled.codes(values["client_hi"], values["client_lo"])
-        server = self.settled.codes(values["server_hi"], values["server_lo"])
-        protocol, port = values["protocol"].astype(np.int64), values["server_port"].astype(np.int64)
-        told = (client >= 0) & (server >= 0) & (protocol >= 0) & (protocol < 256) & (port >= 0) & (port < PAGE)
-        texts = table.column("class").unify_dictionaries().combine_chunks()
-        texts = texts.chunk(0) if isinstance(texts, pa.ChunkedArray) else texts
-        several = [number for number, name in enumerate(texts.dictionary.to_pylist()) if name in GROUPS]
-        if several:
-            told &= ~np.isin(texts.indices.to_numpy(), several)
+    def _group(self, opened: Any, group: int) -> dict[str, Any]:
+        table = opened.read_row_group(
+            group, columns=[name for name in NEEDED if name not in self.fixed], use_threads=False
+        )
+        numbers = [name for name in table.column_names if name not in ("day", "class")]
+        values = {name: table.column(name).to_numpy() for name in numbers}
+        several = None if self.single else _of_groups(table.column("class"))
+        key, told = np.empty(table.num_rows, dtype=np.int64), np.empty(table.num_rows, dtype=bool)
+        for begin in range(0, table.num_rows, PAGE):
+            part = slice(begin, min(begin + PAGE, table.num_rows))
+            key[part], told[part] = self._keys({name: column[part] for name, column in values.items()})
+        if several is not None:
+            told &= ~several
+        self._total += max(
+            float(np.abs(values[name]).sum(dtype=np.float64)) for name in ("flows", "weak_flows", "bytes")
+        )
+        columns = {"key": key, **{name: values[name] for name in COUNTED}}
         if not told.all():
             self.left += int((~told).sum())
             if self.left <= MOST_REST:
-                self.rest.append(table.filter(pa.array(~told)))
-        key = (((client.astype(np.int64) * self.kinds + server) << 8 | protocol) << 16) | port
-        columns = {"key": key, **{name: values[name] for name in COUNTED}}
-        if not told.all():
+                rest = table.filter(pa.array(~told))
+                for name, value in self.fixed.items():
+                    kind = pa.string() if name == "class" else pa.int64()
+                    rest = rest.append_column(name, pa.repeat(pa.scalar(value, type=kind), rest.num_rows))
+                self.rest.append(rest.select(list(NEEDED)))
             columns = {name: column[told] for name, column in columns.items()}
-        yield from pa.table({name: columns[name] for name in STREAM}, schema=arrow_schema(STREAM)).to_batches()
+        return _summed(columns)
+
+    def _keys(self, values: dict[str, Any]) -> tuple[Any, Any]:
+        """Return (keys, which rows are settled)."""
+        client, server = (
+            self.settled.codes(
+                None if self.four else values[f"{end}_hi"], values[f"{end}_lo"], values["first_us"], values["last_us"]
+            ).astype(np.int64)
+            for end in ("client", "server")
+        )
+        protocol, port = values["protocol"].astype(np.int64), values["server_port"].astype(np.int64)
+        told = (client >= 0) & (server >= 0) & (protocol >= 0) & (protocol < 256) & (port >= 0) & (port < PAGE)
+        return (((client * self.kinds + server) << 8 | protocol) << 16) | port, told
 
 
-def grouped(relation: str) -> str:
-    """Return the query that sums the stream by its key."""
-    return (
-        f"SELECT key, sum(flows)::BIGINT AS flows, sum(weak_flows)::BIGINT AS weak_flows, sum(bytes)::BIGINT AS bytes,"
-        f" max(last_us) AS last_us FROM {relation} GROUP BY key"
-    )
+def _of_groups(column: Any) -> Any:
+    """Return which rows' class is one of a group of receivers."""
+    texts = column.unify_dictionaries().combine_chunks()
+    texts = texts.chunk(0) if isinstance(texts, pa.ChunkedArray) else texts
+    several = [number for number, name in enumerate(texts.dictionary.to_pylist()) if name in GROUPS]
+    return np.isin(texts.indices.to_numpy(), several)
 
 
-def named(sums: Any, kinds: Sequence[tuple[str, str]]) -> Any:
-    """Return the summed stream as edges: keys taken apart, segments and bindings by name."""
-    key = sums.column("key").to_numpy()
+def _summed(columns: dict[str, Any]) -> dict[str, Any]:
+    """Return columns with each key once, ``last_us`` the greatest and the others added up."""
+    found = pa.array(columns["key"]).dictionary_encode()
+    keys, number = found.dictionary.to_numpy(), found.indices.to_numpy()
+    made = {"key": keys}
+    for name in COUNTED:
+        held = np.full(len(keys), np.iinfo(np.int64).min if name == "last_us" else 0, dtype=np.int64)
+        (np.maximum if name == "last_us" else np.add).at(held, number, columns[name])
+        made[name] = held
+    return made
+
+
+def named(sums: dict[str, Any], kinds: Sequence[tuple[str, str]]) -> Any:
+    """Return the sums as edges: keys taken apart, segments and bindings by name."""
+    key = sums["key"]
     both = key >> 24
     ends = {"client": both // max(1, len(kinds)), "server": both % max(1, len(kinds))}
     made: dict[str, Any] = {}
@@ -195,4 +281,4 @@ def named(sums: Any, kinds: Sequence[tuple[str, str]]) -> Any:
             made[f"{end}_{what}"] = names.take(pa.array(codes))
     made["protocol"] = pa.array(((key >> 16) & 255).astype(np.int16))
     made["server_port"] = pa.array((key & (PAGE - 1)).astype(np.int32))
-    return pa.table({**made, **{name: sums.column(name) for name in COUNTED}})
+    return pa.table({**made, **{name: sums[name] for name in COUNTED}})

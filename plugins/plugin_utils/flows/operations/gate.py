@@ -27,8 +27,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operation
     KEY,
     MOST_REST,
     Settled,
-    Streamed,
-    grouped,
+    Told,
     named,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.engine import (
@@ -37,11 +36,14 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operation
     engine_of,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.talks import talks
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.schema import CONNECTIONS
 
 pa = guarded("pyarrow")
 
 MEMBERS = ("device", "segment")
 SUMS = "sum(flows)::BIGINT AS flows, sum(weak_flows)::BIGINT AS weak_flows, sum(bytes)::BIGINT AS bytes, max(last_us) AS last_us"
+# What edges do not ask of connections, which then are read without it.
+UNASKED = {"answered": "false AS answered", "client_port": "0 AS client_port", "confidence": "0::FLOAT AS confidence"}
 NETWORKS = ("first_hi", "first_lo", "last_hi", "last_lo", "segment")
 
 
@@ -60,6 +62,8 @@ class FlowGate:
         self.engine = engine_of(engine, store.spill_folder(data_dir)) if isinstance(engine, str) else engine
         self._ready: set[str] = set()
         self._binding: dict[str, Any] = {}
+        # Columns of connections that no question will be asked about.
+        self._unasked: tuple[str, ...] = ()
 
     def __enter__(self) -> FlowGate:
         return self
@@ -119,7 +123,10 @@ class FlowGate:
         else:
             # Only the days on which an address changed hands are read row by row.
             files = store.connection_files(self.data_dir, days.to_pylist())
-            self._files("handed_over", [path for group in files.values() for path in group], "connections")
+            self._files("handed_over_days", [path for group in files.values() for path in group], "connections")
+            columns = ", ".join(UNASKED[name] if name in self._unasked else f'"{name}"' for name in CONNECTIONS)
+            self.engine.define("handed_over", f"SELECT {columns} FROM handed_over_days")
+            self.engine.define("seen", queries.SEEN, keep=True)
             self.engine.define("pieces", queries.PIECES, keep=True)
             self.engine.define("pieces_of", f"SELECT DISTINCT day, {queries.KEY} FROM pieces", keep=True)
             for end in ("client", "server"):
@@ -312,20 +319,16 @@ class FlowGate:
         settled = Settled(self._binding["intervals"], self._binding["members"], self._binding["networks"], first, last)
         if settled.pages is None:
             return None
-        streamed = Streamed(footers, settled)
-        connection = self.engine.connection
-        connection.register("settled_rows", streamed.reader())
-        # The stream comes from one thread; a second one that groups it costs half as much again in all.
-        connection.execute("SET threads = 1")
-        sums = connection.sql(grouped("settled_rows")).to_arrow_table()
-        connection.execute("RESET threads")
-        if streamed.left > MOST_REST:
+        rows = Told(footers, settled)
+        sums = rows.sums()
+        if rows.left > MOST_REST or not rows.summable:
             return None
         told = named(sums, settled.kinds)
         engine = DuckEngine(store.spill_folder(self.data_dir))
         with FlowGate(self.data_dir, self.since, self.until, engine) as rest:
-            engine.table("daily", streamed.others())
+            engine.table("daily", rows.others())
             rest._ready.add("daily")
+            rest._unasked = tuple(UNASKED)
             rest.bind(**self._binding)
             rest._bound()
             engine.table("told", told)

@@ -183,13 +183,13 @@ _D_KEY = ", ".join(f'd."{name}"' for name in CONVERSATION)
 _SAME_KEY = " AND ".join(f'c."{name}" = d."{name}"' for name in CONVERSATION)
 # The connections behind a row whose address changed hands within its time, each with its own time; of several exporters the one with
 # most packets speaks.
+SEEN = f"""
+    SELECT d.day, {_D_KEY}, c.exporter, c.start_us AS first_us, c.end_us AS last_us, c.answered, c.packets_out + c.packets_in AS packets,
+        (c.bytes_out + c.bytes_in) * c.sampling AS bytes, c.client_port, c.method, c.confidence
+    FROM handed_over c JOIN doubtful d ON {_SAME_KEY} AND c.start_us - c.start_us % {DAY_US} = d.day_us"""
+# From ``seen``, which is what SEEN returns.
 PIECES = f"""
-    WITH seen AS (
-        SELECT d.day, {_D_KEY}, c.exporter, c.start_us AS first_us, c.end_us AS last_us, c.answered,
-            c.packets_out + c.packets_in AS packets,
-            (c.bytes_out + c.bytes_in) * c.sampling AS bytes, c.client_port, c.method, c.confidence
-        FROM handed_over c JOIN doubtful d ON {_SAME_KEY} AND c.start_us - c.start_us % {DAY_US} = d.day_us
-    ), totals AS (
+    WITH totals AS (
         SELECT day, {KEY}, exporter, sum(packets) AS total FROM seen GROUP BY day, {KEY}, exporter
     ), ranked AS (
         SELECT *, row_number() OVER (PARTITION BY day, {KEY} ORDER BY total DESC, exporter) AS place FROM totals
