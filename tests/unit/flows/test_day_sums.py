@@ -60,22 +60,16 @@ def written(folder: Path, rows: list[Any], sources: int) -> list[Any]:
     return footers
 
 
-SHAPES = [
-    (exporters, sources, six, classes)
-    for exporters in (1, 2, 3)
-    for sources in (1, 2, 4)
-    for six, classes in ((False, 1), (True, 1), (False, 4))
-]
-
-
-@pytest.mark.parametrize(("exporters", "sources", "six", "classes"), SHAPES)
+@pytest.mark.parametrize("exporters", [1, 2, 3])
+@pytest.mark.parametrize("sources", [1, 2, 4])
 def test_arrays_and_the_query_give_the_same_rollup(
-    tmp_path: Path, exporters: int, sources: int, six: bool, classes: int, full: bool, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, exporters: int, sources: int, full: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for seed in range(20 if full else 1):
-        rng = random.Random(f"{exporters} {sources} {six} {classes} {seed}")
+    for seed in range(12 if full else 1):
+        rng = random.Random(f"{exporters} {sources} {seed}")
+        six, classes = ((False, 1), (True, 1), (False, 4), (True, 4))[(seed + exporters + sources) % 4]
         folder = tmp_path / str(seed)
-        rows = day_of_rows(rng, rng.choice((60, 400)), exporters, sources, six, classes)
+        rows = day_of_rows(rng, rng.choice((60, 300)), exporters, sources, six, classes)
         footers = written(folder, rows, sources)
         made = {}
         for name, most in (("arrays", day_rows.MOST_ROWS), ("query", -1)):
