@@ -16,7 +16,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "data_dir": {"type": "path", "default": ".microseg"},
     "output_dir": {"type": "path"},
     "format": {"type": "str", "required": True, "choices": list(FORMATS)},
-    "segment": {"type": "str", "required": True},
+    "segment": {"type": "str"},
     "src": {"type": "path"},
     "content": {"type": "str"},
     "name": {"type": "str"},

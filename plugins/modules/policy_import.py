@@ -43,9 +43,10 @@ options:
     choices: [mud, dacl, sgacl, ios, ios_ipv6, nxos, asa, nftables]
   segment:
     description:
-      - Segment whose devices the text is about.
+      - Segment whose devices the text is about. Needed for MUD files, DACLs and SGACLs.
+      - Without it the list of a firewall or router is imported for every segment with addresses, each line for the segments that its
+        source holds.
     type: str
-    required: true
   src:
     description:
       - File that holds the text. Either this or O(content).

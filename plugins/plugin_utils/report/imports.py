@@ -21,7 +21,12 @@ ROW_LIMIT = 100
 
 def import_markdown(result: Mapping[str, Any]) -> str:
     """Return the report of an import, for the pull request that brings it."""
-    lines = [f"# Import of {md(result['source'])} into {code(result['segment'])}", "", md(result["summary"]) + ".", ""]
+    lines = [
+        f"# Import of {md(result['source'])} into {code(result['segment']) if result['segment'] else 'every segment'}",
+        "",
+        md(result["summary"]) + ".",
+        "",
+    ]
     mud = result.get("mud")
     if mud:
         lines += [f"MUD URL {code(mud['url'])}, last updated {md(mud['last_update'] or 'at no stated time')}.", ""]
@@ -49,6 +54,10 @@ def _difference(difference: Mapping[str, Any]) -> list[str]:
     lines = ["## The imported policy, compiled, against the list", ""]
     if difference["equal"]:
         return [*lines, "No packet is treated differently.", ""]
+    if "segments" in difference:
+        unlike = [code(name) for name, equal in difference["segments"].items() if not equal]
+        text = f"List and policy differ for {', '.join(unlike[:ROW_LIMIT])}; import the list for one of them alone to see the packets."
+        return [*lines, text, ""]
     for key, title in (
         ("only_in_list", "Permitted by the list, not by the policy"),
         ("only_in_policy", "Permitted by the policy, not by the list"),

@@ -20,6 +20,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.json_io import SIZE_LIMIT_BYTES
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.checks import difference_dicts
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.registry import PLATFORMS, parse_one
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import member_addresses
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.importing import codes as list_codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.importing.acl import Scope, candidates
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.loader import load_site
@@ -34,12 +35,17 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.report.imports 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.results import result
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps import codes as step_codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.arguments import commit_name, paths_of, today_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.import_every_segment import (
+    differences,
+    every_segment,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.imported_files import Written, write_import
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
 
 MUD = "mud"
 FORMATS = (MUD, *PLATFORMS)
 STATEFUL = ("asa", "nftables")
+FOR_EVERY_SEGMENT = (*STATEFUL, "ios", "ios_ipv6", "nxos")
 NOT_IMPORTED = ("not imported", "condition", "not understood", "blanket answer", "other devices")
 
 
@@ -47,6 +53,8 @@ def run_import(values: dict[str, Any]) -> dict[str, Any]:
     """Import a text, write what is proposed and return the result; in check mode only say what would be written."""
     paths = paths_of(values)
     site = loaded_site(paths)
+    if not values.get("segment") and values["format"] in FOR_EVERY_SEGMENT and not values.get("peer"):
+        return import_list_everywhere(values, paths, site)
     return import_mud(values, paths, site) if values["format"] == MUD else import_list(values, paths, site)
 
 
@@ -59,7 +67,10 @@ def loaded_site(paths: Paths) -> Site:
 
 
 def known_segment(site: Site, name: str) -> str:
-    """Return the name of a segment of the site; FindingError SW2824 for another name."""
+    """Return the name of a segment of the site; FindingError SW2824 for another name, SW4601 for none."""
+    if not name:
+        text = f"segment: it is needed unless the format is one of {', '.join(FOR_EVERY_SEGMENT)}"
+        raise FindingError(step_codes.BAD_ARGUMENT.at(text))
     if name not in site.segments:
         raise FindingError(codes.NO_SEGMENT.at(f"segment {ascii(name)[:60]} is not defined"))
     return name
@@ -77,7 +88,7 @@ def source_text(values: Mapping[str, Any]) -> tuple[str, str]:
 
 def import_mud(values: dict[str, Any], paths: Paths, site: Site) -> dict[str, Any]:
     """Import a MUD file into the segment's file, and into those of segments that open to it."""
-    segment = known_segment(site, str(values["segment"]))
+    segment = known_segment(site, str(values.get("segment") or ""))
     text, name = source_text(values)
     mud = read_mud(text, name)
     permissions, findings = permissions_of(mud)
@@ -117,7 +128,7 @@ def import_mud(values: dict[str, Any], paths: Paths, site: Site) -> dict[str, An
 
 def import_list(values: dict[str, Any], paths: Paths, site: Site) -> dict[str, Any]:
     """Import an access list for packets from the segment's devices, and compare it with what the compiler makes of the import."""
-    platform, segment = str(values["format"]), known_segment(site, str(values["segment"]))
+    platform, segment = str(values["format"]), known_segment(site, str(values.get("segment") or ""))
     peer = known_segment(site, values["peer"]) if values.get("peer") else ""
     if (platform == "sgacl") != bool(peer):
         raise FindingError(list_codes.NEEDS_PEER.at("peer belongs to an SGACL and to nothing else"))
@@ -154,6 +165,41 @@ def import_list(values: dict[str, Any], paths: Paths, site: Site) -> dict[str, A
                 f"{len(parts[key])} parts {key.replace('_', ' ')}" for key in list(parts)[1:] if parts[key]
             )
             found.append(list_codes.LIST_DIFFERS.at(words, Location(name)))
+    return imported(values, paths, found, written, content)
+
+
+def import_list_everywhere(values: dict[str, Any], paths: Paths, site: Site) -> dict[str, Any]:
+    """Import a list of a firewall or router for every segment with addresses, and compare the import, compiled, with it."""
+    platform = str(values["format"])
+    text, name = source_text(values)
+    source = parse_one(platform, text, str(values.get("name") or ""))
+    family = 6 if platform == "ios_ipv6" or any(ace.family == 6 for ace in source.aces) else 4
+    scopes = {
+        segment: Scope(segment, "", family, name, platform in STATEFUL)
+        for segment in site.segments
+        if member_addresses(site, segment, family)
+    }
+    if not scopes:
+        raise FindingError(codes.NO_SEGMENT.at(f"no segment has an IPv{family} address in members.lock.json"))
+    made, found = every_segment(paths.policy, site, source, scopes)
+    written = write_import(
+        paths.policy, site, made.rules, made.services, made.networks, today_of(values), values["check_mode"]
+    )
+    outcomes = Counter(entry["outcome"] for entry in made.entries)
+    content: dict[str, Any] = {
+        "format": platform,
+        "source": f"{source.name or 'list'} of {name}",
+        "segment": "",
+        "peer": "",
+        "counts": {
+            "entries": len(made.entries), **dict(sorted(outcomes.items())), "segments": len(scopes), "new rules": len(written.added),
+        },
+        "entries": made.entries,
+        "not_imported": [entry for entry in made.entries if entry["outcome"] in NOT_IMPORTED],
+    }  # fmt: skip
+    if not source.opaque and written.site is not None:
+        content["difference"], more = differences(written.site, source, scopes)
+        found += more
     return imported(values, paths, found, written, content)
 
 

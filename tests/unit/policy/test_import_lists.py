@@ -243,3 +243,51 @@ def test_random_lists_lose_only_what_is_named_and_gain_only_what_every_list_hold
         expected = packet in held or packet.fragment or packet.ip_protocol == 2 or packet.destination >> 8 == 0x0A140A
         assert expected or (packet.detail != 2 and packet.ip_protocol == 6), (text, box["text"])
         assert packet not in listed
+
+
+FIREWALL = """\
+access-list ALL extended permit tcp 10.20.10.0 255.255.255.0 host 10.20.50.11 eq 8883
+access-list ALL extended deny tcp any host 10.20.50.12 eq 22
+access-list ALL extended permit tcp 10.20.0.0 255.255.0.0 host 10.20.50.12 eq 9443
+access-list ALL extended permit tcp host 192.0.2.77 host 10.20.50.12 eq 443
+access-list ALL extended deny ip any any
+"""
+
+
+def test_a_firewalls_list_is_imported_for_every_segment_at_once(full: bool, tmp_path: Path) -> None:
+    together, alone = begin("hospital", tmp_path / "a", rules=False), begin("hospital", tmp_path / "b", rules=False)
+    preview = do_import(together, format="asa", content=FIREWALL, check_mode=True)
+    assert not site_of(together).rules() and preview["rules"]
+    answer = do_import(together, format="asa", content=FIREWALL)
+    assert answer["rules"] == preview["rules"]
+    equal = {}
+    everybody = sorted(site_of(alone).members)
+    for segment in everybody if full else ("cameras", "infusion_pumps"):
+        made = do_import(alone, format="asa", segment=segment, content=FIREWALL)
+        assert made["difference"]["only_in_list"] == []
+        equal[segment] = made["difference"]["equal"]
+    for segment in equal:
+        one, other = (
+            {item for item in permissions(site_of(place), segment) if item[0] == segment} for place in (together, alone)
+        )
+        assert one == other != set()
+    assert [(entry["line"], entry["outcome"]) for entry in answer["entries"]] == [
+        (1, "rule"), (2, "deny"), (3, "rule"), (4, "other devices"), (5, "deny"),
+    ]  # fmt: skip
+    first, third = answer["entries"][0], answer["entries"][2]
+    assert "infusion_pumps" in first["segments"] and set(first["segments"]) < set(third["segments"])
+    assert [(f["code"], f["line"]) for f in answer["findings"] if f["code"] == "SW2842"] == [("SW2842", 4)]
+    assert sorted(answer["difference"]["segments"]) == everybody
+    assert {name: answer["difference"]["segments"][name] for name in equal} == equal
+    services = (together / "services.yml").read_text()
+    assert services.count("9443") == (alone / "services.yml").read_text().count("9443") >= 1
+    again = do_import(together, format="asa", content=FIREWALL)
+    assert not again["changed"] and again["rules"] == []
+    assert "into every segment" in (tmp_path / "out" / "import.md").read_text()
+
+
+@pytest.mark.parametrize("form", ["dacl", "mud", "sgacl"])
+def test_other_texts_are_for_one_segment(form: str, tmp_path: Path) -> None:
+    directory = begin("hospital", tmp_path / "p", rules=False)
+    with pytest.raises(FindingError, match=r"SW4601.*segment: it is needed"):
+        do_import(directory, format=form, content="permit ip any any\n")
