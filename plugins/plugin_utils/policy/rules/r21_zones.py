@@ -117,7 +117,9 @@ class _Crossings:
         """Return the pairs of different zones, client's and server's, that a rule crosses."""
         site = self.site
         client = site.segments[item.client].zone if item.client in site.segments else ""
-        if item.client in site.networks and item.to in site.segments:
+        if item.client in site.networks:
+            if item.to not in site.segments:
+                return []  # SW2410 refuses it
             server = site.segments[item.to].zone
             return [(zone, server) for zone in self._network(item.client) if zone != server]
         if item.to in site.segments:
