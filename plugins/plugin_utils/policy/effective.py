@@ -65,9 +65,11 @@ def effective_site(site: Site, situation: Situation = NORMAL) -> Site:
     segments = _segments_in_force(made, granted, situation, day)
     if segments is not None or site.exceptions:
         made = replace(made, segments=segments or site.segments, exceptions=())
-    made = _with_networks(
-        made, {name: _rules_in_force(item.allow, situation, day) for name, item in made.networks.items()}
-    )
+    outside = {
+        name: (*granted.get(name, ()), *_rules_in_force(item.allow, situation, day))
+        for name, item in made.networks.items()
+    }
+    made = _with_networks(made, outside)
     for posture in reversed(pulled):
         if posture.kind == "relax":
             made = _relaxed(made, posture)
@@ -293,15 +295,17 @@ def _isolated_segment(site: Site, posture: Posture) -> Site:
     if name not in site.segments:
         return site
     kept = _kept_now(site, posture)
-    site = _with_networks(
-        site,
-        {
-            network: tuple(rule for rule in item.allow if rule.to != name or rule.id in kept)
-            for network, item in site.networks.items()
-        },
-    )
     away = ranges_of(address for member in site.members.get(name, ()) for address in member.addresses)
     narrow = _Narrowing(site, posture, away)
+    outside = {
+        network: tuple(
+            found
+            for rule in item.allow
+            if (found := rule if rule.id in kept else None if rule.to == name else narrow.rule(rule))
+        )
+        for network, item in site.networks.items()
+    }
+    site = _with_networks(site, outside)
     segments = {}
     for other, segment in site.segments.items():
         allow = tuple(
@@ -343,20 +347,17 @@ def _isolated_device(site: Site, posture: Posture) -> Site:
         return site
     old, member = found
     kept = _kept_now(site, posture)
-    served = {
-        network: tuple(
-            made
-            for rule in item.allow
-            for made in (
-                (rule, replace(rule, id=_copy_ids(rule.id, posture.id)[1], to=posture.id, origin="posture"))
-                if rule.to == old and rule.id in kept
-                else (rule,)
-            )
-        )
-        for network, item in site.networks.items()
-    }
-    site = _with_networks(site, served)
     narrow = _Narrowing(site, posture, ranges_of(member.addresses))
+    outside: dict[str, tuple[Rule, ...]] = {}
+    for network, holder in site.networks.items():
+        served: list[Rule] = []
+        for rule in holder.allow:
+            left = rule if rule.id in kept else narrow.rule(rule)
+            served += [left] if left is not None else []
+            if rule.id in kept and rule.to == old:
+                served.append(replace(rule, id=_copy_ids(rule.id, posture.id)[1], to=posture.id, origin="posture"))
+        outside[network] = tuple(served)
+    site = _with_networks(site, outside)
     segments: dict[str, Segment] = {}
     own: list[Rule] = []
     for name, segment in site.segments.items():

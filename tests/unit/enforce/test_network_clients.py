@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.desired
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.paths import path_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.effective import effective_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
+    AccessException,
     EnforcementPoint,
     Posture,
     Rule,
@@ -143,3 +145,39 @@ def test_recorded_traffic_is_that_of_its_rule() -> None:
     assert intent.rules_for(asked(STRANGER)) == [] == intent.rules_for(asked(SCANNER, 80))
     first = int(ipaddress.ip_address("192.0.2.0"))
     assert intent.client_bounds(4) == [first, first + 16] and intent.client_bounds(6) == []
+
+
+@pytest.mark.parametrize(("day", "holds"), [(19, False), (20, True), (21, True), (22, False)])
+def test_an_exception_may_be_for_a_network_set(day: int, holds: bool) -> None:
+    """A manufacturer's cloud for two days; the set has no rule of its own."""
+    item = AccessException(
+        "cloud", "vendor_access", "maker", "idle", "a", ("web",), "2026-11-20", "2026-11-21", "T", "it", "r",
+        devices=("a0",),
+    )  # fmt: skip
+    made = replace(site("firewall"), exceptions=(item,), as_of=date(2026, 11, day))
+    pulled = effective_site(made)
+    assert [rule.id for rule in pulled.rules() if rule.client == "idle"] == (["cloud"] if holds else [])
+    compiled = compile_site(made)
+    assert prove_rendering(compiled.lists)[1] == [] and prove_rules(pulled, compiled.lists).cuts == ()
+    verdict = Evaluator(pulled, compiled.lists).verdict
+    assert verdict(asked(STRANGER)).permitted is holds
+    other = replace(asked(STRANGER), server=int(ipaddress.ip_address("10.0.1.3")))
+    assert not verdict(other).permitted  # only the device that the exception names
+
+
+@pytest.mark.parametrize("device", [False, True])
+def test_an_isolation_reaches_an_exception_for_one_device(device: bool) -> None:
+    """What the exception leads to is a set of addresses by then; the isolated ones leave it."""
+    item = AccessException(
+        "cloud", "vendor_access", "maker", "idle", "a", ("web",), "2026-11-20", "2026-11-21", "T", "it", "r",
+        devices=("a0", "a1"),
+    )  # fmt: skip
+    made = site("firewall")
+    what = {"device": made.members["a"][0].device} if device else {"segment": "a"}
+    posture = Posture("away", "isolate", "it", "r", **what)
+    made = replace(made, exceptions=(item,), as_of=date(2026, 11, 20), postures={"away": posture})
+    other = replace(asked(STRANGER), server=int(ipaddress.ip_address("10.0.1.3")))
+    for names, first, second in (((), True, True), (("away",), False, device)):
+        pulled = effective_site(made, Situation(postures=names))
+        verdict = Evaluator(pulled, compile_site(pulled).lists).verdict
+        assert verdict(asked(STRANGER)).permitted is first and verdict(other).permitted is second

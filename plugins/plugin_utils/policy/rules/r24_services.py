@@ -13,7 +13,13 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.build import is_date
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.effective import permissions
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import ANY, Service, ServiceMatch, Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
+    ANY,
+    Rule,
+    Service,
+    ServiceMatch,
+    Site,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.ranges import (
     PORT_PROTOCOLS,
     member_ranges,
@@ -106,22 +112,21 @@ def sets_hold_something(site: Site, _context: Context) -> Iterator[Finding]:
 @rule(codes.NETWORK_OF_DEVICES, codes.NETWORK_TO_NETWORK)
 def networks_open_to_segments(site: Site, _context: Context) -> Iterator[Finding]:
     """Rules of a network set are for addresses of no device that the lock knows, and lead to segments."""
-    members = (
-        {name: member_ranges(site, name) for name in site.segments}
-        if any(n.allow for n in site.networks.values())
-        else {}
-    )
-    for network in site.networks.values():
-        if not network.allow:
-            continue
+    opening: dict[str, list[Rule]] = {}
+    for item in permissions(site):
+        if item.client in site.networks and item.client not in site.segments:
+            opening.setdefault(item.client, []).append(item)
+    members = {name: member_ranges(site, name) for name in site.segments} if opening else {}
+    for name, rules in opening.items():
+        network = site.networks[name]
         own = ranges_of(network.prefixes)
-        inside = [name for name, held in members.items() if overlap(own, held)]
+        inside = [segment for segment, held in members.items() if overlap(own, held)]
         if inside:
-            text = f"network set {network.name} has rules and holds devices of {', '.join(inside[:3])}"
+            text = f"network set {name} has rules and holds devices of {', '.join(inside[:3])}"
             yield codes.NETWORK_OF_DEVICES.at(text, network.location)
-        for item in network.allow:
+        for item in rules:
             if item.to == ANY or item.to in site.networks:
-                text = f"rule {item.id}: it leads from network set {network.name} to {item.to}"
+                text = f"rule {item.id}: it leads from network set {name} to {item.to}"
                 yield codes.NETWORK_TO_NETWORK.at(text, item.location)
 
 
@@ -156,14 +161,14 @@ def services_are_used(site: Site, _context: Context) -> Iterator[Finding]:
 @rule(codes.UNUSED_NETWORK)
 def networks_are_used(site: Site, _context: Context) -> Iterator[Finding]:
     """A network set that nothing names can go."""
-    used = {item.to for item in permissions(site)} | {
+    used = {end for item in permissions(site) for end in (item.client, item.to)} | {
         end for item in site.guardrails for end in (item.client, item.server)
     }
     used |= {flow.get(end, "") for flow in _management(site) for end in ("client", "server")}
     used |= {site.defaults.get("bootstrap", {}).get("dhcp_servers", ""), site.learning.get("declared_scanners", "")}
     used |= set(site.defaults.get("infrastructure", {}).values())
     for network in site.networks.values():
-        if network.name not in used and not network.allow:
+        if network.name not in used:
             yield codes.UNUSED_NETWORK.at(f"network set {network.name} is used nowhere", network.location)
 
 

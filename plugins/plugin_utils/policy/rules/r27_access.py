@@ -87,14 +87,14 @@ def _span(item: AccessException, first: date, last: date, today: date, longest: 
 
 @rule(codes.UNKNOWN_CLIENT, codes.UNKNOWN_DEVICE, codes.ALONE_IN_SEGMENT)
 def exceptions_name_segments_and_devices(site: Site, context: Context) -> Iterator[Finding]:
-    """An exception's client is a segment, and its devices are in the client's or the server's segment.
+    """An exception's client is a segment or network set, and its devices are in the client's or the server's segment.
 
     Within one segment they are both ends, so that one alone would be permitted to itself and to nobody.
     The devices of one that has expired may be gone: it stops nobody else's change.
     """
     for item in site.exceptions:
-        if item.client not in site.segments:
-            text = f"exception {item.id}: segment {item.client} is not defined"
+        if item.client not in site.segments and item.client not in site.networks:
+            text = f"exception {item.id}: segment or network set {item.client} is not defined"
             yield codes.UNKNOWN_CLIENT.at(text, item.location)
             continue
         if item.expires < context.today.isoformat():
