@@ -247,6 +247,7 @@ def test_every_fault_at_every_request(lab: Lab, full: bool, which: str) -> None:
     if not full:
         spread = random.Random(7)
         pairs = [(name, spread.randint(1, last)) for name in SAMPLE]
+        pairs += [("drop before", 1), ("drop after commit", 1)]  # the lock itself
     counted: Counter[str] = Counter()
     for name, position in pairs:
         place = lab.fresh()

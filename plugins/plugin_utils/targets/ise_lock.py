@@ -34,6 +34,7 @@ NAME = "SEGWRIGHT_LOCK"
 MARK = "segwright-lock"
 LIFETIME = timedelta(minutes=15)
 RENEWAL = 300.0
+ATTEMPTS = 3
 _HELD: set[str] = set()  # runs of this process that hold a lock now
 _FORM = re.compile(rf"{MARK} run=(\w+) holder=(\S+)@(\S+) place=(\w+) pid=(\d+) since=(\S+) until=(\S+) for (.*)")
 
@@ -58,14 +59,16 @@ class IseLock:
 
     def __enter__(self) -> IseLock:
         self._since = _stamp(self.now())
-        for _attempt in range(2):
+        for _attempt in range(ATTEMPTS):
             holder = self._holder()
+            if holder is not None and _part(holder[1], 1) == self.run:
+                break  # an earlier attempt, whose answer was lost, did arrive
             if holder is not None:
                 self._take_over(*holder)
             if self._create():
                 break
         else:
-            raise FindingError(codes.LOCKED.at(f"{self.target}: {self._other()}"))
+            raise FindingError(self._not_taken())
         _HELD.add(self.run)
         self._renewer = threading.Thread(target=self._renew, name=f"lock-{self.target}", daemon=True)
         self._renewer.start()
@@ -87,9 +90,9 @@ class IseLock:
                 return
             except NotFound:
                 return
-            except FindingError as failure:
+            except (FindingError, Lost) as failure:
                 if last:
-                    found = codes.LOCK_KEPT.at(f"{self.target}: {failure.findings[0].message}")
+                    found = codes.LOCK_KEPT.at(f"{self.target}: {failure}")
                     self.findings = (*self.findings, found)
 
     # -- taking
@@ -106,12 +109,13 @@ class IseLock:
         body = {"name": NAME, "description": self._text(), "dacl": "permit ip any any", "daclType": "IPV4"}
         try:
             self.client.create(KIND, body)
-        except (Lost, FindingError):
-            # No answer, or refused because another run was faster: who holds it now is the answer.
-            holder = self._holder()
-            if holder is None:
+        except Lost:
+            return False  # it may or may not be there: the next attempt begins with reading
+        except FindingError:
+            # Refused because another run was faster, or for a reason of its own.
+            if self._holder() is None:
                 raise
-            return _part(holder[1], 1) == self.run
+            return False
         return True
 
     def _take_over(self, identifier: str, description: str) -> None:
@@ -134,9 +138,11 @@ class IseLock:
         except (ValueError, TypeError):
             return False
 
-    def _other(self) -> str:
+    def _not_taken(self) -> Finding:
         holder = self._holder()
-        return _shown(holder[1]) if holder else "another run was faster"
+        if holder is None or _part(holder[1], 1) == self.run:
+            return codes.TARGET_FAILED.at(f"{self.target}: taking the lock was not answered {ATTEMPTS} times")
+        return codes.LOCKED.at(f"{self.target}: {_shown(holder[1])}", hint=_hint(holder[1]))
 
     # -- keeping
 
