@@ -36,8 +36,8 @@ from tests.lab.ise.server import IseServer
 from tests.lab.playbooks import CHECKOUT, program
 from tests.unit.flows import packets
 
-HOST = "127.10.91.10"
-SWITCHES = {"acc1": "127.10.91.31", "edge2": "127.10.91.32"}
+HOST = "127.10.211.10"
+SWITCHES = {"acc1": "127.10.211.31", "edge2": "127.10.211.32"}
 PORT = 2222
 USER, PASSWORD, ENABLE = "netops", "pw-netops-1", "enable-netops-1"
 PORTS = tuple(InterfaceSpec(f"GigabitEthernet1/0/{number}", "", 10) for number in range(1, 25))
