@@ -83,6 +83,7 @@ options:
           - anc_policy
           - ip_sgt_mapping
           - egress_matrix_cell
+          - matrix_cell
           - authorization_rule
           - endpoint
       name:
@@ -171,6 +172,9 @@ options:
         type: str
       group:
         description: The endpoint group of an endpoint assignment, or of the endpoints that an authorization rule is for.
+        type: str
+      matrix:
+        description: Name of the matrix of a V(matrix_cell); V(egress_matrix_cell) is a cell of the production matrix.
         type: str
       source:
         description: Name of the source SGT of a cell.

@@ -61,8 +61,8 @@ DACL_TEXTS = {
 MACS = tuple(f"02:00:00:00:00:{number:02X}" for number in range(5))
 
 
-def world(rng: Random) -> list[DesiredObject]:
-    """Return a random state in which everything that is referred to exists."""
+def world(rng: Random, *, matrix: str = "") -> list[DesiredObject]:
+    """Return a random state in which everything that is referred to exists; ``matrix`` has cells as well."""
     made: list[DesiredObject] = []
 
     def add(kind: str, name: str, **body: Any) -> str:
@@ -108,6 +108,12 @@ def world(rng: Random) -> list[DesiredObject]:
                     status=rng.choice(("ENABLED", "MONITOR", "DISABLED")), sgacls=some(sgacls, 2),
                     default_rule=rng.choice(("NONE", "DENY_IP", "PERMIT_IP")),
                 )  # fmt: skip
+            if matrix and rng.random() < 0.25:
+                add(
+                    "matrix_cell", f"{source}-{destination}@{matrix}", matrix=matrix, source=source,
+                    destination=destination, status=rng.choice(("ENABLED", "MONITOR")), sgacls=some(sgacls, 2),
+                    default_rule=rng.choice(("NONE", "DENY_IP")),
+                )  # fmt: skip
     for n in range(3):
         if profiles and groups and rng.random() < 0.7:
             group = rng.choice(groups)
@@ -141,13 +147,21 @@ def untidy(rng: Random, text: str) -> str:
     """Return the same list written by somebody else."""
     lines = text.split("\n")
     lines = [line.replace(" ", rng.choice((" ", "  "))) if rng.random() < 0.4 else line for line in lines]
-    lines = [line.replace("eq 443", "eq https") if rng.random() < 0.3 and "any" in line else line for line in lines]
+    lines = [line.replace("eq 53", "eq domain") if rng.random() < 0.3 else line for line in lines]
     return rng.choice(("\n", "\n", "\r\n")).join(lines) + rng.choice(("", "\n"))
 
 
-def state_of(objects: list[DesiredObject], rng: Random, settings: dict[str, Any]) -> dict[str, Any]:
-    """Return an emulated ISE that holds the objects, foreign ones beside them, and what a fresh ISE has."""
+def state_of(
+    objects: list[DesiredObject], rng: Random, settings: dict[str, Any], *, matrix: str = ""
+) -> dict[str, Any]:
+    """Return an emulated ISE that holds the objects, foreign ones beside them, and what a fresh ISE has; ``matrix``: a further matrix."""
     store = build_store({**copy.deepcopy(FOREIGN), "settings": {**settings, "allow_multiple_sgacls": True}})
+    if matrix:
+        store.settings["multiple_matrices"] = True
+        store.put("matrix", {
+            "id": store.new_id(), "name": matrix, "description": "", "matrixPolicyType": "TRUSTSEC_POLICY", "nadList": [],
+            "ndgList": [], "type": "MULTIPLE", "_modified": 0,
+        })  # fmt: skip
     for item in objects:
         _fill(store, item, rng)
     return store.dump()
@@ -171,12 +185,13 @@ def _fill(store: Store, item: DesiredObject, rng: Random) -> None:
     elif item.kind == "ip_sgt_mapping":
         sgt = store.sgt_by(body["sgt"])["id"]
         create(store, "sgmapping", {"name": item.name, "hostIp": body["host"], "sgt": sgt, "deployType": "ALL"})
-    elif item.kind == "egress_matrix_cell":
+    elif item.kind in ("egress_matrix_cell", "matrix_cell"):
+        more = {"matrixId": store.find("matrix", body["matrix"])["id"]} if "matrix" in body else {}
         ends = [store.sgt_by(body[end])["id"] for end in ("source", "destination")]
         create(store, "egressmatrixcell", {
             "sourceSgtId": ends[0], "destinationSgtId": ends[1], "matrixCellStatus": body["status"],
             "sgacls": [store.find("sgacl", name)["id"] for name in body["sgacls"]], "defaultRule": body["default_rule"],
-            "description": body["description"],
+            "description": body["description"], **more,
         })  # fmt: skip
     elif item.kind == "authorization_rule":
         rule = {"name": item.name.split("@")[0], "condition": body["condition"], "state": body["state"]}
@@ -217,7 +232,9 @@ def configuration(control: ControlClient) -> dict[str, Any]:
         return names.get(value, value) if isinstance(value, str) else value
 
     return {
-        f"{kind}/{item.get('name', identifier)}": plain(item)
+        f"{kind}/{item.get('name', identifier)}{'@' + names[item['matrixId']] if 'matrixId' in item else ''}": plain(
+            item
+        )
         for kind, items in objects.items()
         for identifier, item in items.items()
     }

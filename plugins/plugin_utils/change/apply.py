@@ -16,7 +16,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change import c
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.commit import DIRTY
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.lock import TargetLocks
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.meaning import body_difference
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.meaning import PLACES, body_difference
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import (
     Operation,
     ReportedError,
@@ -24,7 +24,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model im
     Target,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.outcome import Outcome, Progress, Step
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending import PUSH, pushes_pending
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending import (
+    PUSH,
+    deployments_begun,
+    pushes_pending,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import (
     Plan,
     TargetPlan,
@@ -59,12 +63,14 @@ def staleness(part: TargetPlan, desired: Sequence[DesiredObject], now: Snapshot)
         return []
     live = public_objects(now)
     wanted = {f"{item.kind}/{item.name}": item.body for item in desired}
+    # A target may bring the policy about in other objects than it names (an SGACL that stands in for another one).
+    stepped = {f"{step.kind}/{step.name}": step.after for step in part.operations if step.after is not None}
     findings = []
     for key in sorted(set(part.live) | set(live)):
         kind = key.split("/", maxsplit=1)[0]
         planned, present, policy = part.live.get(key), live.get(key), wanted.get(key)
         moved = body_difference(kind, planned, present)
-        if moved.equal or _holds(kind, present, policy):
+        if moved.equal or _holds(kind, present, policy) or (key in stepped and _holds(kind, present, stepped[key])):
             continue
         findings.append(codes.LIVE_MOVED.at(f"{part.name}: {kind} {key.split('/', maxsplit=1)[1]} {moved.text}"))
     return findings
@@ -74,7 +80,8 @@ def _holds(kind: str, present: Mapping[str, Any] | None, policy: Mapping[str, An
     """Return whether a live object already means what the policy says; extra live values do not count."""
     if present is None or policy is None:
         return present is None and policy is None
-    return body_difference(kind, {name: present.get(name) for name in policy}, policy).equal
+    asked = {name: value for name, value in policy.items() if name not in PLACES}
+    return body_difference(kind, {name: present.get(name) for name in asked}, asked).equal
 
 
 def apply_plan(
@@ -159,7 +166,7 @@ def _remaining_steps(
     """Return the plan's steps that live state still needs, in order; FindingError where live state moved."""
     findings: list[Finding] = []
     open_ids: set[tuple[str, str]] = set()
-    pending = pushes_pending(journal.path)
+    pending, begun = pushes_pending(journal.path), deployments_begun(journal.path)
     for part in parts:
         objects = next((item.objects for item in desired if item.host == part.name), ())
         moved = staleness(part, objects, snapshots[part.name])
@@ -174,6 +181,8 @@ def _remaining_steps(
             if step.id not in planned
         ]
         open_ids |= {(part.name, step.id) for step in needed}
+        # What such a step left is known to the target only: it reads, and does again what reading does not show.
+        open_ids |= {(part.name, step.id) for step in part.operations if (part.name, step.id) in begun}
         if part.name in pending:
             open_ids |= {(part.name, step.id) for step in part.operations if step.action == PUSH}
     if findings:

@@ -60,6 +60,12 @@ NOT_CONFIRMED = Code(
 )
 ALREADY_DONE = Code("SW4019", "info", "a step was done already", "nothing to do")
 
+BLOCKED = Code(
+    "SW4020",
+    "error",
+    "a removal would take others' objects with it",
+    "remove what uses it first, or name its cells in the inventory (microseg_ise_cascade)",
+)
 JOURNAL_BROKEN = Code(
     "SW4030",
     "error",

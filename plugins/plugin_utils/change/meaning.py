@@ -117,6 +117,8 @@ DIALECTS = {
     "asa_access_list": "asa",
     "ruleset": "nftables",
 }
+# Where an object stands among others (rules of a policy set): a live body does not say it, its target judges it.
+PLACES = frozenset(("before",))
 # What says who an object belongs to, not what it does; writing only that would rename a DACL on every switch for nothing.
 NOT_MEANING = frozenset(("owned", "internal", "description"))
 

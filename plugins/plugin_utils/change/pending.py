@@ -13,7 +13,9 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation
 
 PUSH = "push"
-PUSHED_KINDS = frozenset(("sgt", "sgacl", "egress_matrix_cell"))
+PUSHED_KINDS = frozenset(("sgt", "sgacl", "egress_matrix_cell", "matrix_cell"))
+# Kinds that a step saves and then deploys by a second request, which reading back does not show.
+DEPLOYED_KINDS = frozenset(("ip_sgt_mapping",))
 # What a push carries, in this order: the lists, then the cells that name them (facts/ise.md section 1.7). Environment data (the
 # names of tags) is never pushed: nothing that is enforced depends on it, and devices fetch it by themselves.
 COA_TYPES = ("SGACL", "POLICY")
@@ -24,6 +26,18 @@ def pushes_pending(journal: str | Path) -> frozenset[str]:
     """Return the targets on which a pushed kind was written and no push was carried out since, as far as the journal says."""
     path = Path(journal)
     return pending_in(read_entries(path)) if path.exists() else frozenset()
+
+
+def deployments_begun(journal: str | Path) -> frozenset[tuple[str, str]]:
+    """Return (target, step) of changes of a deployed kind that began and did not end well: saved perhaps, and not deployed."""
+    path = Path(journal)
+    begun: set[tuple[str, str]] = set()
+    for entry in read_entries(path) if path.exists() else ():
+        if entry["event"] == "operation_started" and entry["operation"]["kind"] in DEPLOYED_KINDS:
+            begun.add((str(entry.get("target", "")), str(entry["operation"]["id"])))
+        elif entry["event"] in ("operation_done", "undo_done"):
+            begun.discard((str(entry.get("target", "")), str(entry["operation_id"])))
+    return frozenset(begun)
 
 
 def pending_in(entries: Iterable[Mapping[str, Any]]) -> frozenset[str]:
@@ -52,16 +66,21 @@ def needs_push(operation: Operation) -> bool:
 def coa_types(operations: Iterable[Operation]) -> tuple[str, ...]:
     """Return what a push after these steps has to carry, and nothing more.
 
-    A new list or tag reaches a device with the cell that names it; a tag that exists matters where its value changes.
+    ``POLICY@NAME`` stands for the cells of a named matrix. A new list or tag reaches a device with the cell that names it; a tag that
+    exists matters where its value changes.
     """
-    found = set()
+    found: set[str] = set()
+    named: set[str] = set()
     for step in operations:
         if not needs_push(step) or (step.kind in ("sgacl", "sgt") and step.action == "create"):
             continue
         if step.kind == "sgt" and step.action == "update" and _value(step.before) == _value(step.after):
             continue
-        found.add(_COA[step.kind])
-    return tuple(kind for kind in COA_TYPES if kind in found)
+        if step.kind == "matrix_cell":
+            named.add(f"POLICY@{(step.after or step.before or {}).get('matrix', '')}")
+        else:
+            found.add(_COA[step.kind])
+    return (*(kind for kind in COA_TYPES if kind in found), *sorted(named))
 
 
 def _value(body: Mapping[str, Any] | None) -> Any:

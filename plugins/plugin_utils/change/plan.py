@@ -30,6 +30,8 @@ KIND = "plan"
 NO_TARGET = frozenset({"nxos", "asa"})
 UNWRITTEN = frozenset({"ipv6_access_list", "ipv6_attachment"})
 PRUNE = "prune"
+# A step that a target names for what it would do and does not carry out; the value says why.
+BLOCKED = "blocked"
 # How many targets the parts of a plan name: artifacts of a job are meant to stay small.
 PARTS = 200
 _PART_TEXTS = {
@@ -190,6 +192,7 @@ def build_plan(
         except FindingError as error:
             failures.extend(error.findings)
             continue
+        failures += [codes.BLOCKED.at(f"{name}: {step.summary}") for step in steps if step.details.get(BLOCKED)]
         if name in pending and not any(step.action == PUSH for step in steps):
             steps = (*steps, push_operation(name))
         parts.append(TargetPlan(name, targets[name].platform, snapshot.sha256, public_objects(snapshot), steps))

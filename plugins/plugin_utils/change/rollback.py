@@ -23,6 +23,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.lock imp
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation, Target
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.outcome import Outcome, Progress, Step
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending import (
+    COA_TYPES,
     PUSH,
     coa_types,
     needs_push,
@@ -201,7 +202,10 @@ class _Rollback:
             {step.operation.target for step in self.done if step.changed and needs_push(step.operation)}
         ):
             undone = [step.operation for step in self.done if step.changed and step.operation.target == name]
-            operation = self.pushes.get(name) or push_operation(name, coa=coa_types(undone))
+            coa = coa_types(undone)
+            planned = self.pushes.get(name)
+            enough = planned is not None and set(coa) <= set(planned.details.get("coa") or COA_TYPES)
+            operation = planned if planned is not None and enough else push_operation(name, coa=coa)
             try:
                 self.journal.append("operation_started", plan_id="", target=name, operation=asdict(operation))
                 result = self.targets[name].execute(operation)

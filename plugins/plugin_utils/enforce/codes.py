@@ -157,3 +157,9 @@ LAYER_TWO_APART = Code(
     "a service below IP cannot pass between its ends",
     "name ends in one subnet, or a variant of the service that is routed, such as R-GOOSE or PTP over UDP",
 )
+NO_MAC = Code(
+    "SW3028",
+    "warning",
+    "a device cannot be assigned to its group in ISE",
+    "give it its MAC address as id, or let ISE profile the group (authorization.endpoints: profiled)",
+)

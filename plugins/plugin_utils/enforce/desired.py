@@ -13,6 +13,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import registry
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.access import list_name
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.authorization import authorization_objects
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import only_closes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import (
     DesiredObject,
@@ -79,6 +80,10 @@ def desired_targets(site: Site, lists: Sequence[PointList]) -> tuple[tuple[Desir
                     f"{listing.host}: {item.kind} {item.name} is wanted by {point} and, otherwise, by {listing.point}"
                 )
                 findings.append(codes.OBJECT_CONFLICT.at(text, site.points[listing.point].location))
+    bound, unbound = authorization_objects(site, lists, f"{OWNERSHIP}{site.name}")
+    findings += unbound
+    for host, item in bound:
+        objects[host, "ise"].setdefault((item.kind, item.name), item)
     targets = tuple(
         DesiredTarget(host, platform, tuple(found[key] for key in sorted(found)))
         for (host, platform), found in sorted(objects.items())

@@ -69,7 +69,11 @@ class DesiredObject:
         ``sgt`` {value, description}; ``sgacl`` {ip_version, content, description};
         ``downloadable_acl`` {dacl_type, content, description};
         ``authorization_profile`` {dacl_name, description}, and ``ipv6_dacl_name`` where the segment has an IPv6 list;
-        ``egress_matrix_cell`` {source, destination, status, sgacls, default_rule, description} named SOURCE-DESTINATION
+        ``egress_matrix_cell`` {source, destination, status, sgacls, default_rule, description} named SOURCE-DESTINATION;
+        ``endpoint_group`` {parent, description}; ``endpoint`` {group, description} named by MAC: a static assignment;
+        ``authorization_rule`` {policy_set, state, condition, profiles, security_group, description}, and ``before`` where it has a
+        place, named RULE@POLICY_SET; ``ip_sgt_mapping`` {host, sgt, deploy_type, deploy_to, description}; ``anc_policy`` {actions,
+        description}
     ios
         ``access_list`` {content} (the block ``ip access-list extended NAME`` with numbered entries);
         ``attachment`` {interface, direction, access_list} named INTERFACE-DIRECTION;

@@ -12,8 +12,9 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.action imp
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError, errors_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation, Snapshot
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.outcome import step_view
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending import PUSH
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending import PUSH, needs_push
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import PRUNE, public_objects
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.authorization import group_condition
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.objects import (
@@ -23,8 +24,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.objects i
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes as target_codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise import IseTarget
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_forms import group_condition
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_kinds import KIND_TABLE, OWNERSHIP
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_kinds import (
+    CELL_KINDS,
+    KIND_TABLE,
+    OWNERSHIP,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_objects import (
     body_findings,
     canonical_desired,
@@ -41,6 +45,7 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     "anc_policy": ("actions", "allow_port_actions"),
     "ip_sgt_mapping": ("host", "sgt", "deploy_type", "deploy_to"),
     "egress_matrix_cell": ("source", "destination", "status", "sgacls", "default_rule"),
+    "matrix_cell": ("matrix", "source", "destination", "status", "sgacls", "default_rule"),
     "authorization_rule": ("policy_set", "condition", "profiles", "security_group"),
     "endpoint": ("group",),
 }
@@ -102,13 +107,15 @@ def adopted(values: Mapping[str, Any], wanted: Sequence[tuple[str, str]]) -> boo
 def ise_name(item: Mapping[str, Any]) -> str:
     """Return the name of the object of an argument's entry; FindingError where it has none."""
     kind, name = str(item["kind"]), str(item.get("name") or "")
-    if kind == "egress_matrix_cell":
+    if kind in CELL_KINDS:
         ends = [str(item.get(end) or "") for end in ("source", "destination")]
-        name = "-".join(ends) if all(ends) else name
+        name = "-".join(ends) if all(ends) else name.split("@", maxsplit=1)[0]
+        if kind == "matrix_cell":
+            name = f"{name}@{item['matrix']}" if name and item.get("matrix") else ""
     elif kind == "endpoint":
         name = name.upper().replace("-", ":")
     if not name:
-        needed = "source, destination" if kind == "egress_matrix_cell" else "name"
+        needed = "source, destination" if kind in CELL_KINDS else "name"
         raise FindingError(codes.BAD_ARGUMENT.at(f"{kind} {name}: {needed} not given"))
     if kind == "authorization_rule":
         return f"{name}@{item.get('policy_set') or DEFAULTS['policy_set']}"
@@ -159,9 +166,8 @@ def _wanted_steps(
     blocked = [step for step in steps if step.details.get("blocked")]
     if blocked:
         raise FindingError(*(target_codes.SGT_CASCADE.at(f"{target.name}: {step.summary}") for step in blocked))
-    if not any(step.kind in kinds for step in steps):
-        return []
-    return steps
+    pushed = {step.phase for step in steps if needs_push(step)}
+    return [step for step in steps if step.action != PUSH or step.phase in pushed or 0 in pushed]
 
 
 def _carry(

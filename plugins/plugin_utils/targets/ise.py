@@ -113,12 +113,26 @@ class IseTarget:
     def diff(self, desired: Sequence[DesiredObject], live: Snapshot) -> tuple[Operation, ...]:
         """Return the ordered steps from live to desired; see the protocol."""
         return ise_operations(
-            self.name, desired, live, adopt=self.adopt, cascade=self.cascade, pause=self.assignment_pause
+            self.name,
+            desired,
+            live,
+            adopt=self.adopt,
+            cascade=self.cascade,
+            pause=self.assignment_pause,
+            old_push=self._pushes_the_old_way,
         )
+
+    @property
+    def _pushes_the_old_way(self) -> bool:
+        """Return whether this ISE is older than the interface that pushes with a report (facts/ise.md section 1.7)."""
+        version = self.client.version
+        return (version.minor, version.patch) < (4, 2)
 
     def removals(self, keys: Sequence[str], live: Snapshot) -> tuple[Operation, ...]:
         """Return the steps that remove the objects named as ``kind/name``; see ``removal_operations``."""
-        return removal_operations(self.name, keys, live, adopt=self.adopt, cascade=self.cascade)
+        return removal_operations(
+            self.name, keys, live, adopt=self.adopt, cascade=self.cascade, old_push=self._pushes_the_old_way
+        )
 
     # -- writing
 

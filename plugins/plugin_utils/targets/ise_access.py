@@ -18,7 +18,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_client import IseClient, Lost, NotFound
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_forms import truth
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_kinds import MORE_KINDS
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_kinds import CELL_KINDS, MORE_KINDS
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_more import MoreObjects
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_objects import (
     FIXED_SGTS,
@@ -138,7 +138,7 @@ class ObjectAccess:
         kept = {f"sgt/{item.name}" for item in desired if item.kind == "sgt"}
         going = [key for key, body in objects.items() if key.startswith("sgt/") and body.get("owned")]
         notes = self.sgt_usage([key.split("/", 1)[1] for key in going if key not in kept])
-        if any(item.kind == "egress_matrix_cell" and len(item.body.get("sgacls", ())) > 1 for item in desired):
+        if any(item.kind in CELL_KINDS and len(item.body.get("sgacls", ())) > 1 for item in desired):
             notes["allow_multiple_sgacls"] = self._several_allowed()
         return notes
 
@@ -163,7 +163,7 @@ class ObjectAccess:
             for end in ("Src", "Dst")
             for item in self.client.list_items("egress_matrix_cell", f"sgt{end}Name.EQ.{name}")
         }
-        return found | self._other_users(name)
+        return found | self._other_users(name) | self.more.matrix_users(name)
 
     def _other_users(self, name: str) -> set[str]:
         """Return IP-SGT mappings and authorization rules that use an SGT; rules only where the policy sets can be read."""

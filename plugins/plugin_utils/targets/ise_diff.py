@@ -28,9 +28,15 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan imp
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_access import difference, seen
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_kinds import ALL_KINDS, KIND_TABLE, WORDS
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_kinds import (
+    ALL_KINDS,
+    CELL_KINDS,
+    KIND_TABLE,
+    WORDS,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_objects import (
     body_findings,
+    canonical_content,
     canonical_desired,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_requests import (
@@ -45,6 +51,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_sho
 )
 
 # A saved description would give a downloadable ACL a new name on every switch, so adopting one by name alone writes nothing.
+_FAMILIES = {"IPV4": (4,), "IPV6": (6,), "IP_AGNOSTIC": (4, 6)}
 RENAMED_BY_WRITING = frozenset(("downloadable_acl",))
 
 
@@ -72,12 +79,13 @@ def ise_operations(
     adopt: bool | Collection[str] = False,
     cascade: Collection[str] = (),
     pause: float = 1.0,
+    old_push: bool = False,
 ) -> tuple[Operation, ...]:
     """Return the steps in order of dependence (ise_kinds.py); then what cleans up, in reverse.
 
     After each phase that touches the matrix stands a push. Raises FindingError for objects in the way that are not ours (unless
     adopted), values that are taken, texts that are not understood, and changes that ISE does not carry out safely. Each step lists the
-    requests that it sends in ``details["requests"]``.
+    requests that it sends in ``details["requests"]``; ``old_push`` says that this ISE pushes in the old way (before 3.4 patch 2).
     """
     rights = Rights(adopt, frozenset(cascade))
     wanted, stand_ins = with_stand_ins(desired, live.objects, rights.adopts)
@@ -88,7 +96,10 @@ def ise_operations(
         if faults:
             findings += faults
             continue
-        faults, step = _step(target, replace(item, body=canonical_desired(item)), live, rights)
+        body = canonical_desired(item)
+        if item.kind in CELL_KINDS and _end_unreached(body, wanted, live):
+            body = _with_present_end(body, live.objects.get(f"{item.kind}/{item.name}"))
+        faults, step = _step(target, replace(item, body=body), live, rights)
         findings += faults
         if step is not None:
             steps.append(step)
@@ -100,7 +111,7 @@ def ise_operations(
     steps = [rule_notes(step, wanted, live) for step in steps]
     steps = [_stood_in(step, stand_ins) for step in steps]
     steps += _leftovers(target, wanted, live, rights)
-    return tuple(_with_pushes(target, steps))
+    return tuple(_with_pushes(target, steps, old_push))
 
 
 def removal_operations(
@@ -110,6 +121,7 @@ def removal_operations(
     *,
     adopt: bool | Collection[str] = False,
     cascade: Collection[str] = (),
+    old_push: bool = False,
 ) -> tuple[Operation, ...]:
     """Return the steps that remove the objects named as ``kind/name``, users before what they use; absent ones need none.
 
@@ -126,7 +138,7 @@ def removal_operations(
     if findings:
         raise FindingError(*findings)
     steps = [_removal(target, key, live, "is to be absent", {}) for key in _in_removal_order(present)]
-    return tuple(_with_pushes(target, steps))
+    return tuple(_with_pushes(target, steps, old_push))
 
 
 def _step(target: str, item: DesiredObject, live: Snapshot, rights: Rights) -> tuple[list[Finding], Operation | None]:
@@ -154,9 +166,28 @@ def _step(target: str, item: DesiredObject, live: Snapshot, rights: Rights) -> t
     return [], _operation(target, item, live, before, summary, effect, text, moved, {"adopt": True} if marks else {})
 
 
+def _end_unreached(body: Mapping[str, Any], desired: Sequence[DesiredObject], live: Snapshot) -> bool:
+    """Return whether the SGACLs of a cell end in lines for every packet of both versions, so that what closes the cell decides nothing."""
+    wanted = {item.name: item.body for item in desired if item.kind == "sgacl"}
+    decided: set[int] = set()
+    for name in body["sgacls"]:
+        sgacl = wanted.get(name) or live.objects.get(f"sgacl/{name}") or {}
+        lines = canonical_content(str(sgacl.get("content", ""))).lower().split("\n")
+        last = next((line for line in reversed(lines) if not line.startswith("remark")), "")
+        if last in ("permit ip", "deny ip", "permit ip log", "deny ip log"):
+            decided.update(_FAMILIES.get(str(sgacl.get("ip_version")), ()))
+    return decided == {4, 6}
+
+
+def _with_present_end(body: Mapping[str, Any], present: Mapping[str, Any] | None) -> dict[str, Any]:
+    if present is None or present.get("sgacls") != body["sgacls"]:
+        return dict(body)
+    return {**body, "default_rule": present["default_rule"]}
+
+
 def _creation_effect(kind: str, body: Mapping[str, Any]) -> str:
     """A cell, a rule and an assignment are in force at once; the rest is used by nobody yet."""
-    if kind == "egress_matrix_cell":
+    if kind in CELL_KINDS:
         return "narrows" if body["status"] == "ENABLED" else "none"
     if kind == "authorization_rule":
         return "none" if body["state"] == "disabled" else "narrows"
@@ -168,7 +199,7 @@ def _effect(kind: str, before: Mapping[str, Any], after: Mapping[str, Any], move
         return "none"
     if kind == "endpoint":
         return "narrows"  # after every rule that it may be meant for
-    if kind != "egress_matrix_cell":
+    if kind not in CELL_KINDS:
         return moved.effect
     others = body_difference(kind, {**before, "status": ""}, {**after, "status": ""})
     status = _status_effect(str(before["status"]), str(after["status"]))
@@ -243,7 +274,7 @@ def _several_sgacls(target: str, desired: Sequence[DesiredObject], live: Snapsho
     return [
         codes.SEVERAL_SGACLS.at(f"{target}: cell {item.name} has {', '.join(item.body['sgacls'])}")
         for item in desired
-        if item.kind == "egress_matrix_cell" and len(item.body["sgacls"]) > 1
+        if item.kind in CELL_KINDS and len(item.body["sgacls"]) > 1
     ]
 
 
@@ -263,7 +294,7 @@ def _leftovers(target: str, desired: Sequence[DesiredObject], live: Snapshot, ri
     for key in _in_removal_order(extra):
         kind, name = key.split("/", 1)
         details: dict[str, Any] = {PRUNE: True}
-        others = sgt_users(name, live) - going if kind == "sgt" else set()
+        others = sgt_users(name, live) - going - _let_go(name, desired) if kind == "sgt" else set()
         if others:
             details["cascade"] = sorted(others)
             if others - {f"cell {cell}" for cell in rights.cascade}:
@@ -272,6 +303,14 @@ def _leftovers(target: str, desired: Sequence[DesiredObject], live: Snapshot, ri
                 )
         steps.append(_removal(target, key, live, "is not in the policy", details))
     return steps
+
+
+def _let_go(sgt: str, desired: Sequence[DesiredObject]) -> set[str]:
+    """Return the rules and mappings that by the policy do not use an SGT any longer; their steps come before removals."""
+    uses = {"authorization_rule": "security_group", "ip_sgt_mapping": "sgt"}
+    return {
+        f"{WORDS[item.kind]} {item.name}" for item in desired if item.kind in uses and item.body[uses[item.kind]] != sgt
+    }
 
 
 def _worded(key: str) -> str:
@@ -310,7 +349,7 @@ def _cascades(target: str, keys: Sequence[str], live: Snapshot, rights: Rights) 
     return found
 
 
-def _with_pushes(target: str, steps: Sequence[Operation]) -> list[Operation]:
+def _with_pushes(target: str, steps: Sequence[Operation], old_push: bool) -> list[Operation]:
     """Return the steps with a push after the last one of each phase that touches the matrix; preparing steps wait for a later one."""
     real = [step for step in steps if needs_push(step)]
     if not real:
@@ -320,7 +359,7 @@ def _with_pushes(target: str, steps: Sequence[Operation]) -> list[Operation]:
     for phase in sorted(phases):
         # What a phase before prepared goes along: it is in force nowhere until now.
         push = push_operation(target, phase, coa=coa_types(step for step in real if step.phase in (0, phase)))
-        requests = push_requests(push.details.get("coa") or COA_TYPES)
+        requests = push_requests(push.details.get("coa") or COA_TYPES, old_push)
         prunes = {PRUNE: True} if all(step.details.get(PRUNE) for step in real if step.phase == phase) else {}
         made.append(replace(push, details={**push.details, **prunes, "requests": requests}))
     return sorted(made, key=lambda step: step.phase)

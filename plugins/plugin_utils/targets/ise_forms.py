@@ -16,6 +16,7 @@ from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.names import HOST_NAME, IDENTIFIER
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.authorization import GROUP_PREFIX
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_kinds import named_as_ours, owned
@@ -25,7 +26,6 @@ MAC = re.compile(r"\A(?:[0-9A-F]{2}:){5}[0-9A-F]{2}\Z")
 FREE_NAME = re.compile(r"""\A[^\x00-\x1f\x7f"\\]{1,128}\Z""")
 DEPLOY_TYPES = ("ALL", "ND", "NDG")
 RULE_STATES = ("enabled", "disabled", "monitor")
-GROUP_PREFIX = "Endpoint Identity Groups:"
 # Both spellings occur in Cisco's documents. They cut power and link of whatever hangs on the port.
 PORT_ACTIONS = frozenset(("PORT_BOUNCE", "PORTBOUNCE", "SHUT_DOWN", "SHUTDOWN"))
 ANC_ACTIONS = frozenset(("QUARANTINE", "RE_AUTHENTICATE", "REAUTHENTICATE")) | PORT_ACTIONS
@@ -40,18 +40,6 @@ class References:
     sgts: Mapping[str, str] = field(default_factory=dict)
     groups: Mapping[str, str] = field(default_factory=dict)
     owned_groups: frozenset[str] = frozenset()
-
-
-def group_condition(group: str) -> dict[str, Any]:
-    """Return the condition that an endpoint is in a group."""
-    return {
-        "conditionType": "ConditionAttributes",
-        "isNegate": False,
-        "dictionaryName": "IdentityGroup",
-        "attributeName": "Name",
-        "operator": "equals",
-        "attributeValue": f"{GROUP_PREFIX}{group}",
-    }
 
 
 def condition_groups(condition: Mapping[str, Any] | None) -> list[str]:
@@ -218,9 +206,9 @@ def more_faults(item: DesiredObject) -> list[str]:
     body, faults = item.body, []
     if item.kind == "endpoint":
         faults += [] if MAC.match(item.name) else [f"{item.name[:40]!r} is not a MAC address like AA:BB:CC:00:11:22"]
-        faults += _free([body["group"]], "group")
+        faults += free_names([body["group"]], "group")
     elif item.kind == "endpoint_group":
-        faults += _identifier(item.name) + (_free([body["parent"]], "parent") if body.get("parent") else [])
+        faults += _identifier(item.name) + (free_names([body["parent"]], "parent") if body.get("parent") else [])
     elif item.kind == "anc_policy":
         faults += _identifier(item.name) + _anc_faults(body)
     elif item.kind == "ip_sgt_mapping":
@@ -236,7 +224,8 @@ def _identifier(name: str) -> list[str]:
     return [] if IDENTIFIER.match(name) else [f"name {name[:80]!r} has characters or a length that are not allowed"]
 
 
-def _free(names: Iterable[Any], what: str) -> list[str]:
+def free_names(names: Iterable[Any], what: str) -> list[str]:
+    """Return a fault for each text that cannot be a name which people gave."""
     return [f"{what} {name!r:.80} is not a name" for name in names if not FREE_NAME.match(str(name))]
 
 
@@ -263,14 +252,16 @@ def _mapping_faults(body: Mapping[str, Any]) -> list[str]:
 
 def _rule_faults(item: DesiredObject) -> list[str]:
     body = item.body
-    faults = _identifier(rule_name(item.name)) + _free([body["policy_set"]], "policy_set")
+    faults = _identifier(rule_name(item.name)) + free_names([body["policy_set"]], "policy_set")
     if item.name != f"{rule_name(item.name)}@{body['policy_set']}":
         faults.append("the name is not RULE@POLICY_SET")
     if body["state"] not in RULE_STATES:
         faults.append(f"state {body['state']!r} is not one of {', '.join(RULE_STATES)}")
     if not body["profiles"] and not body["security_group"]:
         faults.append("it gives neither profile nor security group")
-    faults += _free([*body["profiles"], *([body["security_group"]] if body["security_group"] else [])], "reference")
+    faults += free_names(
+        [*body["profiles"], *([body["security_group"]] if body["security_group"] else [])], "reference"
+    )
     return faults + condition_faults(body["condition"])
 
 

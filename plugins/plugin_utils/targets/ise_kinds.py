@@ -27,6 +27,14 @@ class Kind:
     fields: Mapping[str, str]
 
 
+_CELL_FIELDS = {
+    "source": "sourceSgtId",
+    "destination": "destinationSgtId",
+    "status": "matrixCellStatus",
+    "sgacls": "sgacls",
+    "default_rule": "defaultRule",
+    "matrix": "matrixId",
+}
 # In the order in which objects are written; they are removed in reverse. A rule comes before the endpoints that it is for: assigned
 # first, they would fall through to whatever else catches them.
 KIND_TABLE: Mapping[str, Kind] = {
@@ -53,15 +61,9 @@ KIND_TABLE: Mapping[str, Kind] = {
         "cell",
         "/ers/config/egressmatrixcell",
         True,
-        {
-            "source": "sourceSgtId",
-            "destination": "destinationSgtId",
-            "status": "matrixCellStatus",
-            "sgacls": "sgacls",
-            "default_rule": "defaultRule",
-            "matrix": "matrixId",
-        },
+        _CELL_FIELDS,
     ),
+    "matrix_cell": Kind("cell", "/ers/config/egressmatrixcell", True, _CELL_FIELDS),
     "authorization_rule": Kind(
         "authorization rule",
         RULES_PATH,
@@ -78,6 +80,8 @@ KIND_TABLE: Mapping[str, Kind] = {
 }
 ALL_KINDS = tuple(KIND_TABLE)
 WORDS: Mapping[str, str] = {name: kind.word for name, kind in KIND_TABLE.items()}
+# Cells of the production matrix, and of others (ise_matrices.py).
+CELL_KINDS = ("egress_matrix_cell", "matrix_cell")
 # The kinds that ise_read.py reads; the others are read by ise_more.py.
 CORE_KINDS = ("sgt", "sgacl", "downloadable_acl", "authorization_profile", "egress_matrix_cell")
 MORE_KINDS = tuple(kind for kind in ALL_KINDS if kind not in CORE_KINDS)

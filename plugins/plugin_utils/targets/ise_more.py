@@ -31,6 +31,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_kin
     named_as_ours,
     owned,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_matrices import MatrixCells, has_matrices
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_read import IseReader
 
 # A PUT that names them is refused or ignored.
@@ -45,6 +46,7 @@ class MoreObjects:
 
     def __init__(self, client: IseClient, reader: IseReader) -> None:
         self.client, self._reader = client, reader
+        self._cells = MatrixCells(client, reader)
         self._groups: dict[str, tuple[str, bool]] = {}
         self._sets: dict[str, str] = {}
 
@@ -52,6 +54,8 @@ class MoreObjects:
 
     def find(self, kind: str, name: str, hint: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
         """Return the wire form of an object, freshly read, or None. ``hint``: a body from which a mapping's address is taken."""
+        if kind == "matrix_cell":
+            return self._cells.find(name)
         if kind == "authorization_rule":
             found = [rule for rule in self.rules(name) if rule["rule"].get("name") == rule_name(name)]
             return found[0] if found else None
@@ -74,6 +78,8 @@ class MoreObjects:
         """Return the canonical body of a wire form; None where there is none."""
         if wire is None:
             return None
+        if kind == "matrix_cell":
+            return self._cells.canonical(name, wire)
         refs = References()
         if kind in ("endpoint", "endpoint_group"):
             group = str(wire.get("groupId" if kind == "endpoint" else "parentId") or "")
@@ -89,6 +95,9 @@ class MoreObjects:
     def create(self, kind: str, name: str, body: Mapping[str, Any], old: Mapping[str, Any] | None = None) -> None:
         """Send one POST. ``old`` is the wire form of a deleted object that comes back. Raises Lost where no answer came."""
         fields = self._fields(kind, name, body)
+        if kind == "matrix_cell":
+            self.client.create("egress_matrix_cell", fields)
+            return
         if kind == "authorization_rule":
             rules = self.rules(name)
             rank = _rank_before(rules, (old or {}).get("_below") or [body.get("before", "")])
@@ -132,7 +141,8 @@ class MoreObjects:
         if kind == "endpoint_group" and kept.get("parentId"):
             kept["parentId"] = ""
         texts = {"description": old["description"]} if old and old.get("description") is not None else {}
-        self.client.update(kind, str(wire["id"]), {**kept, **fields, **texts})
+        written = "egress_matrix_cell" if kind == "matrix_cell" else kind
+        self.client.update(written, str(wire["id"]), {**kept, **fields, **texts})
 
     def deploy(self, wire: Mapping[str, Any]) -> None:
         """Send a mapping to the devices that it is for: saving alone leaves it in ISE."""
@@ -151,6 +161,8 @@ class MoreObjects:
             # Until it is profiled again it would count as a member of the group that it leaves.
             group = {"groupId": unknown[0]} if unknown else {}
             self.client.update(kind, str(wire["id"]), {**kept, **group, "staticGroupAssignment": False})
+        elif kind == "matrix_cell":
+            self.client.delete("egress_matrix_cell", str(wire["id"]))
         else:
             self.client.delete(kind, str(wire["id"]))
             if kind == "endpoint_group":
@@ -170,6 +182,13 @@ class MoreObjects:
         if found:
             back["groupId"] = found[0] or None
         self.client.update("endpoint", str(wire["id"]), {**kept, **back})
+
+    def matrix_users(self, sgt: str) -> set[str]:
+        """Return the cells of matrices beside the production matrix that use an SGT."""
+        if not has_matrices(self.client):
+            return set()
+        names = self._cells.read(set(), False, False, {})
+        return {name for name in names if sgt in name.split("@", maxsplit=1)[0].split("-")}
 
     # -- rules
 
@@ -216,6 +235,8 @@ class MoreObjects:
     # -- pieces
 
     def _fields(self, kind: str, name: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        if kind == "matrix_cell":
+            return self._cells.fields(name, body)
         sgts: Mapping[str, str] = {}
         groups: Mapping[str, str] = {}
         if kind == "ip_sgt_mapping":
@@ -279,6 +300,8 @@ class MoreObjects:
                     body = self.canonical(kind, item["name"], wire)
                     if body is not None:
                         objects[f"{kind}/{item['name']}"] = body
+        if "matrix_cell" in kinds and has_matrices(self.client):
+            notes["matrix_cells"] = "\n".join(self._cells.read(wanted, with_owned, everything, objects))
         owns_groups = any(owned(item["description"]) for item in groups)
         if "authorization_rule" in kinds and (
             everything or owns_groups or any(kind == "authorization_rule" for kind, _name in wanted)

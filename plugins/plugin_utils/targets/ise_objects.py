@@ -20,9 +20,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_forms import (
     canonical_condition,
     canonical_host,
+    free_names,
     more_faults,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_kinds import (
+    CELL_KINDS,
     CORE_KINDS,
     KIND_TABLE,
     MORE_KINDS,
@@ -171,7 +173,7 @@ def body_findings(item: DesiredObject) -> list[Any]:
         found.append(f"description is longer than {DESCRIPTION_LIMIT} characters")
     if KIND_TABLE[item.kind].marked and not owned(str(body.get("description", ""))):
         found.append(f"description does not begin with {OWNERSHIP!r}")
-    if item.kind in MORE_KINDS:
+    if item.kind in MORE_KINDS and item.kind not in CELL_KINDS:
         found += more_faults(item)
     if item.kind == "authorization_profile" and body.get("access_type", ACCEPT) not in ACCESS_TYPES:
         found.append(f"access_type {body['access_type']!r} is not one of {', '.join(ACCESS_TYPES)}")
@@ -184,7 +186,7 @@ def body_findings(item: DesiredObject) -> list[Any]:
         reason = understood("sgacl" if item.kind == "sgacl" else "dacl", str(body["content"]))
         if reason:
             found.append(f"content is not understood: {reason}")
-    if item.kind == "egress_matrix_cell":
+    if item.kind in CELL_KINDS:
         found += _cell_faults(item)
     return [codes.BAD_BODY.at(f"{item.kind} {item.name}: {text}") for text in found]
 
@@ -200,6 +202,9 @@ def _cell_faults(item: DesiredObject) -> list[str]:
         faults.append("a built-in stands in sgacls; say default_rule")
     if "ANY" in (body["source"], body["destination"]):
         faults.append("the ANY cells hit the whole deployment and are never written")
-    if item.name != f"{body['source']}-{body['destination']}":
-        faults.append("the name is not SOURCE-DESTINATION")
+    matrix = f"@{body['matrix']}" if item.kind == "matrix_cell" else ""
+    if item.name != f"{body['source']}-{body['destination']}{matrix}":
+        faults.append("the name is not SOURCE-DESTINATION, with @MATRIX beside the production matrix")
+    if item.kind == "matrix_cell":
+        faults += free_names([body["matrix"]], "matrix")
     return faults

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.progress import SHOW
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import (
     Operation,
@@ -28,6 +28,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_con
     settled,
     timed_out,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_matrices import matrix_ids
 
 PUSH_PATH = "/api/v1/trustsec/coa/push"
 REPORT_PATH = "/api/v1/trustsec/policy/device-report"
@@ -99,11 +100,23 @@ def _push(
         pause = min(POLL_LONGEST, pause * 1.5)
 
 
+def _push_body(client: IseClient, kind: str) -> dict[str, str]:
+    """Return the body of a push; ``POLICY@NAME`` pushes the cells of a named matrix."""
+    coa, _at, matrix = kind.partition("@")
+    if not matrix:
+        return {"coaType": coa}
+    identifier = matrix_ids(client).get(matrix)
+    if identifier is None:
+        raise FindingError(codes.MISSING_REFERENCE.at(f"push of matrix {matrix!r}: there is none"))
+    return {"coaType": coa, "matrixId": identifier}
+
+
 def _start(client: IseClient, target: str, kind: str, seconds: float, sleep: Sleep) -> tuple[str, str]:
     """Start a push, waiting while another one runs; return the answer and its id. ReportedError where it is refused."""
+    body = _push_body(client, kind)
     waited, pause, said = 0.0, POLL_FIRST, 0.0
     while True:
-        answer = client.open_api("PUT", PUSH_PATH, {"coaType": kind})
+        answer = client.open_api("PUT", PUSH_PATH, body)
         inner = answer.get("response")
         content: Mapping[str, Any] = inner if isinstance(inner, dict) else answer
         status = str(content.get("status", ""))

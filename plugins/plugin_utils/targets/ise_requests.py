@@ -8,12 +8,13 @@ An id that does not exist yet stands as ``{id of NAME}``. Fields are named, thei
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_kinds import KIND_TABLE, owned
 
 PUSH_PATH = "/api/v1/trustsec/coa/push"
+OLD_PUSH_PATH = "/ers/config/op/trustsec/egresspushmatrix"
 
 
 def step_requests(
@@ -47,8 +48,14 @@ def step_requests(
     return made
 
 
-def push_requests(kinds: Iterable[str]) -> list[dict[str, Any]]:
-    """Return the requests of a push, one for each kind; one that finds ISE busy with another push is sent again."""
+def push_requests(kinds: Sequence[str], old: bool = False) -> list[dict[str, Any]]:
+    """Return the requests of a push, one for each kind; one that finds ISE busy with another push is sent again.
+
+    ``old``: an ISE before 3.4 patch 2 answers the first one with 404 and is then pushed in the old way.
+    """
+    if old:
+        asked = _request("PUT", PUSH_PATH, f"matrix ({kinds[0]})", ["coaType"])
+        return [asked, _request("PUT", OLD_PUSH_PATH, "matrix", [])]
     return [_request("PUT", PUSH_PATH, f"matrix ({kind})", ["coaType"]) for kind in kinds]
 
 

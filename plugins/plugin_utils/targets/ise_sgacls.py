@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_kinds import CELL_KINDS
 
 NAME_LIMIT = 32
 _SUFFIXES = {"IPV4": "_v4", "IPV6": "_v6", "IP_AGNOSTIC": "_any"}
@@ -56,6 +57,6 @@ def with_stand_ins(
 def _renamed(item: DesiredObject, names: Mapping[str, str]) -> DesiredObject:
     if item.kind == "sgacl":
         return replace(item, name=names.get(item.name, item.name))
-    if item.kind == "egress_matrix_cell":
+    if item.kind in CELL_KINDS:
         return replace(item, body={**item.body, "sgacls": [names.get(name, name) for name in item.body["sgacls"]]})
     return item

@@ -85,7 +85,7 @@ def sgt_users(name: str, live: Snapshot) -> set[str]:
     """Return who uses an SGT as far as the snapshot knows: cells, mappings and rules, each with its word before the name."""
     cells = {
         cell
-        for cell in live.raw.get("cells", "").split("\n")
+        for cell in [*live.raw.get("cells", "").split("\n"), *live.raw.get("matrix_cells", "").split("\n")]
         if cell and name in cell.split("@", maxsplit=1)[0].split("-")
     }
     users = {f"cell {cell}" for cell in cells}

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.codes import UNSAFE_NAME
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
@@ -44,8 +45,8 @@ PLATFORMS = {
 }
 OPTIONS = {
     "firewall": {"table", "zones", "subnets", "addresses", "default", "management"},
-    "dacl": {"switches"},
-    "sgacl": {"switches", "tags", "ipv6"},
+    "dacl": {"switches", "authorization", "anc_policies"},
+    "sgacl": {"switches", "tags", "ipv6", "authorization", "mappings", "anc_policies"},
     "port_acl": {"interfaces"},
     "router_acl": {"gateways", "addresses", "management"},
 }
@@ -184,6 +185,21 @@ def points_are_consistent(site: Site, _context: Context) -> Iterator[Finding]:
         first = writers.setdefault(place, name)
         if first != name:
             text = f"points {first} and {name} write the same objects of {point.host}"
+            yield codes.BAD_POINT.at(text, point.location)
+
+
+@rule(codes.BAD_POINT)
+def rules_of_ise_agree(site: Site, _context: Context) -> Iterator[Finding]:
+    """Points of one ISE that bind segments in one policy set say the same about it: a segment has one rule there."""
+    said: dict[tuple[str, str], tuple[str, Any]] = {}
+    for name, point in site.points.items():
+        options = point.options.get("authorization")
+        if options is None:
+            continue
+        ways = (options.get("before", ""), options.get("endpoints", "assigned"))
+        first, other = said.setdefault((point.host, options.get("policy_set", "Default")), (name, ways))
+        if other != ways:
+            text = f"point {name}: before and endpoints differ from those of {first} for the same policy set of {point.host}"
             yield codes.BAD_POINT.at(text, point.location)
 
 

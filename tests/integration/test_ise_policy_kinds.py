@@ -1,0 +1,207 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""ise_policy for every kind of object: what check mode lists is what is sent, ownership, removal, the cascade of an SGT."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.ise_policy import run_ise_policy
+from tests.integration.ise_worlds import FOREIGN, configuration
+from tests.lab.ise.client import ControlClient
+from tests.lab.ise.server import IseServer
+
+HOST = "127.10.97.10"
+MAC = "02:00:00:00:00:01"
+OBJECTS: list[dict[str, Any]] = [
+    {"kind": "sgt", "name": "SW_S0", "value": 1000},
+    {"kind": "sgacl", "name": "SW_L0", "content": "permit tcp dst eq 443\ndeny ip"},
+    {"kind": "downloadable_acl", "name": "SW_D0", "content": "permit ip any any"},
+    {"kind": "downloadable_acl", "name": "SW_D6", "dacl_type": "IPV6", "content": "permit ipv6 any any"},
+    {"kind": "authorization_profile", "name": "SW_P0", "dacl_name": "SW_D0", "ipv6_dacl_name": "SW_D6"},
+    {"kind": "endpoint_group", "name": "SW_G0"},
+    {"kind": "anc_policy", "name": "SW_A0", "actions": ["QUARANTINE"]},
+    {"kind": "ip_sgt_mapping", "name": "SW_M0", "host": "10.9.0.1", "sgt": "SW_S0"},
+    {"kind": "egress_matrix_cell", "source": "SW_S0", "destination": "SW_S0", "sgacls": ["SW_L0"]},
+    {
+        "kind": "authorization_rule", "name": "SW_R0", "group": "SW_G0", "profiles": ["SW_P0"], "security_group": "SW_S0",
+        "before": "Printers",
+    },
+    {"kind": "endpoint", "name": MAC, "group": "SW_G0"},
+]  # fmt: skip
+Run = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[IseServer, dict[str, Any]]]:
+    seed = {**copy.deepcopy(FOREIGN), "settings": {"push_delay": 0.0}}
+    with IseServer(HOST, 9060, tmp_path_factory.mktemp("ise"), seed) as server:
+        yield server, ControlClient(server.control_url).state()
+
+
+@pytest.fixture
+def control(_server: tuple[IseServer, dict[str, Any]]) -> ControlClient:
+    server, state = _server
+    made = ControlClient(server.control_url)
+    made.restore(copy.deepcopy(state))
+    made.reset_counters()
+    return made
+
+
+@pytest.fixture
+def run(_server: tuple[IseServer, dict[str, Any]]) -> Run:
+    server = _server[0]
+    host = {
+        "microseg_platform": "ise", "microseg_ise_url": server.base_url, "microseg_ca_file": str(server.ca_file),
+        "microseg_ise_version": "3.5.0", "ansible_user": server.username, "ansible_password": server.password,
+        "microseg_ise_assignment_pause": 0.001, "microseg_ise_rate": 500,
+    }  # fmt: skip
+    variables = {"inventory_hostname": "ise1", "hostvars": {"ise1": host}}
+
+    def call(objects: list[dict[str, Any]], state: str = "present", **more: Any) -> dict[str, Any]:
+        values = {"state": state, "objects": objects, "check_mode": False, "diff_mode": True, **more}
+        return run_ise_policy(values, variables)
+
+    return call
+
+
+def sent(control: ControlClient) -> list[tuple[str, str]]:
+    return [(item["method"], item["path"].rstrip("/")) for item in control.requests() if item["method"] != "GET"]
+
+
+def listed(result: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(item["method"], item["path"]) for item in result["requests"]]
+
+
+def matches(wanted: list[tuple[str, str]], received: list[tuple[str, str]]) -> bool:
+    def pattern(path: str) -> str:
+        return "[0-9a-f-]{36}".join(re.escape(part) for part in re.split(r"\{id of [^}]*\}", path))
+
+    return len(wanted) == len(received) and all(
+        method == other and re.fullmatch(pattern(path), place) is not None
+        for (method, path), (other, place) in zip(wanted, received, strict=True)
+    )
+
+
+def test_check_mode_lists_what_a_run_sends(control: ControlClient, run: Run) -> None:
+    """All kinds are made, a second run writes nothing, one changed field is one request, and absent brings back the start."""
+    start = configuration(control)
+    checked = run(OBJECTS, check_mode=True)
+    assert checked["changed"] and sent(control) == []
+    assert len([item for item in checked["operations"] if item["action"] != "push"]) == len(OBJECTS)
+    assert "POST /ers/config/sgt (sgt SW_S0: description, value)" in checked["diff"]["prepared"]
+    assert any(
+        "it also catches" not in item["summary"] and "before 'Printers'" in item["summary"]
+        for item in checked["operations"]
+    )
+    done = run(OBJECTS)
+    assert not done.get("failed"), done
+    assert matches(listed(checked), sent(control)) and listed(done) == listed(checked)
+    assert len(done["after"]) == len(OBJECTS)
+    control.reset_counters()
+    again = run(OBJECTS)
+    assert not again["changed"] and again["requests"] == [] and sent(control) == []
+    fewer = [dict(item) for item in OBJECTS]
+    fewer[4]["ipv6_dacl_name"] = ""
+    changed = run(fewer)
+    assert changed["requests"][0]["fields"] == ["ipv6DaclName"] and len(sent(control)) == 1
+    assert not control.object("authorizationprofile", "SW_P0").get("ipv6DaclName")
+    control.reset_counters()
+    gone = run(OBJECTS, "absent", check_mode=True)
+    assert sent(control) == []
+    assert not run(OBJECTS, "absent").get("failed")
+    assert matches(listed(gone), sent(control))
+    assert configuration(control) == start  # the endpoint is given back to profiling, in the group Unknown
+    assert not run(OBJECTS, "absent")["changed"]
+
+
+def test_prune_removes_what_is_ours_and_of_the_kinds_given(control: ControlClient, run: Run) -> None:
+    run(OBJECTS)
+    other = [{"kind": "anc_policy", "name": "SW_A1", "actions": ["RE_AUTHENTICATE"]}]
+    assert [item["name"] for item in run(other, check_mode=True)["operations"]] == ["SW_A1"]
+    done = run(other, prune=True)
+    assert [(item["action"], item["name"]) for item in done["operations"]] == [("create", "SW_A1"), ("delete", "SW_A0")]
+    assert "sgt/SW_S0" in configuration(control)
+
+
+def test_what_is_not_ours_is_left_alone_unless_named(control: ControlClient, run: Run) -> None:
+    mine = {"kind": "sgacl", "name": "Corp_Web", "content": "permit ip"}
+    for objects, state in (([mine], "present"), ([mine], "absent")):
+        with pytest.raises(FindingError) as error:
+            run(objects, state)
+        assert error.value.findings[0].code == "SW4220"
+    with pytest.raises(FindingError):
+        run([{"kind": "endpoint", "name": "02:00:00:00:99:01", "group": "Profiled"}])
+    assert sent(control) == []
+    done = run([{**mine, "adopt": True}])
+    assert done["operations"][0]["summary"].startswith("adopt and change")
+    assert control.object("sgacl", "Corp_Web")["description"].startswith("segwright:")
+    same = {"kind": "sgacl", "name": "Corp_Web", "content": "permit ip", "adopt": True}
+    assert not run([same])["changed"]
+
+
+@pytest.mark.parametrize(
+    ("item", "reason"),
+    [
+        ({"kind": "anc_policy", "name": "SW_A2", "actions": ["PORT_BOUNCE"]}, "allow_port_actions was not given"),
+        ({"kind": "anc_policy", "name": "Quarantine", "actions": ["QUARANTINE"]}, "must begin with SW_"),
+        ({"kind": "endpoint", "name": "pump-17", "group": "SW_G0"}, "not a MAC address"),
+        ({"kind": "authorization_rule", "name": "SW_R1", "condition": {}, "profiles": ["PermitAccess"]}, "condition"),
+        ({"kind": "authorization_rule", "name": "SW_R1", "group": "SW_G0"}, "neither profile nor security group"),
+        ({"kind": "ip_sgt_mapping", "name": "SW_M1", "host": "a b", "sgt": "SW_S0"}, "neither address nor name"),
+        ({"kind": "ip_sgt_mapping", "name": "SW_M1", "host": "10.1.1.1", "sgt": "S", "deploy_type": "ND"}, "deploy_to"),
+    ],
+)
+def test_what_must_not_be_sent(control: ControlClient, run: Run, item: dict[str, Any], reason: str) -> None:
+    with pytest.raises(FindingError) as error:
+        run([item])
+    assert reason in str(error.value) and sent(control) == []
+
+
+def test_port_actions_can_be_allowed_by_name(control: ControlClient, run: Run) -> None:
+    run([{"kind": "anc_policy", "name": "SW_A2", "actions": ["SHUT_DOWN"], "allow_port_actions": True}])
+    assert control.object("ancpolicy", "SW_A2")["actions"] == ["SHUT_DOWN"]
+
+
+def test_an_sgt_takes_no_cell_of_others_with_it(control: ControlClient, run: Run) -> None:
+    """ISE would delete the cell silently; the plan names it, and only naming it allows it."""
+    run(OBJECTS[:1])
+    ids = {item["name"]: key for key, item in control.state()["objects"]["sgt"].items()}
+    state = control.state()
+    cell = next(
+        iter(item for item in state["objects"]["egressmatrixcell"].values() if item["name"] == "Corp-Employees")
+    )
+    state["objects"]["egressmatrixcell"]["92c1a999-8c01-11e6-996c-525400b48521"] = {
+        **cell, "id": "92c1a999-8c01-11e6-996c-525400b48521", "name": "Corp-SW_S0", "destinationSgtId": ids["SW_S0"],
+    }  # fmt: skip
+    control.restore(state)
+    control.reset_counters()
+    with pytest.raises(FindingError) as error:
+        run(OBJECTS[:1], "absent")
+    assert error.value.findings[0].code == "SW4321" and "Corp-SW_S0" in str(error.value)
+    with pytest.raises(FindingError):
+        run([{"kind": "sgt", "name": "SW_S9", "value": 1009}], prune=True)
+    assert sent(control) == []
+    run(OBJECTS[:1], "absent", cascade=["Corp-SW_S0"])
+    assert "egressmatrixcell/Corp-SW_S0@Production" not in configuration(control)
+
+
+def test_a_rule_names_whom_else_it_catches_and_the_default_rule_stays(control: ControlClient, run: Run) -> None:
+    rule = {"kind": "authorization_rule", "name": "SW_R1", "group": "Printers", "profiles": ["PermitAccess"]}
+    before = [item for item in configuration(control).values() if item.get("default") is True]
+    summary = run([rule], check_mode=True)["operations"][0]["summary"]
+    assert "it also catches 02:00:00:00:99:01" in summary and "before 'Default'" in summary
+    run([rule])
+    after = [item for item in configuration(control).values() if item.get("default") is True]
+    assert [{k: v for k, v in item.items() if k != "rank"} for item in after] == [
+        {k: v for k, v in item.items() if k != "rank"} for item in before
+    ]
+    with pytest.raises(FindingError):
+        run([{**rule, "name": "Default"}])
