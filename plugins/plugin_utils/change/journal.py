@@ -34,6 +34,9 @@ def entry_sha256(entry: Mapping[str, Any]) -> str:
     return sha256_of({key: value for key, value in entry.items() if key != "sha256"})
 
 
+OWN_KEYS = frozenset(("schema_version", "number", "time", "event", "previous", "sha256"))
+
+
 class Journal:
     """Appends to one file. Only one process may do so at a time: hold the lock (change/lock.py).
 
@@ -48,8 +51,10 @@ class Journal:
     def append(self, event: str, **content: Any) -> dict[str, Any]:
         """Write one entry and flush it to disk; return it. FindingError SW4034 where it cannot be written.
 
-        The caller keeps credentials out of ``content``.
+        The caller keeps credentials out of ``content``. ValueError where it names what every entry has of its own.
         """
+        if taken := OWN_KEYS & set(content):
+            raise ValueError(f"the journal's own keys cannot be content: {', '.join(sorted(taken))}")
         try:
             self._open()
             entry: dict[str, Any] = {

@@ -290,3 +290,12 @@ def test_unreadable_targets_are_all_named_and_verify_tells_the_others(journal: J
     assert not found.ok
     assert [item["target"] for item in found.drift] == ["b"]
     assert [finding.message[:1] for finding in left_out({"a": targets["a"]}, desired)] == ["b", "c"]
+
+
+def test_content_never_takes_the_place_of_an_entrys_own_keys(journal: Journal) -> None:
+    journal.append("noted", batch=1)
+    for key in ("number", "previous", "time", "sha256", "schema_version"):
+        with pytest.raises(ValueError, match=key):
+            journal.append("noted", **{key: 7})
+    journal.append("noted", batch=2)
+    assert verify_journal(journal.path) == [] and len(read_entries(journal.path)) == 2
