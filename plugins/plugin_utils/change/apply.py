@@ -37,6 +37,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan imp
     snapshot_all,
     target_operations,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pulled import pulled_postures
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rings import Part
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject, DesiredTarget
 
@@ -127,7 +128,9 @@ def apply_plan(
     steps = _remaining_steps(plan, parts, chosen, desired, snapshots, journal)
     live = {name: snapshot.sha256 for name, snapshot in snapshots.items()}
     steps, later = _of_ring(steps, ring)
-    if check_mode or (not steps and ring is None):
+    # A plan that changes no list may still pull or release a posture: that is remembered for the plans after it.
+    told = set(pulled_postures(journal.path)) == set(plan.effect.get("postures") or ())
+    if check_mode or (not steps and ring is None and told):
         return Outcome(plan.plan_id, (), tuple(steps) if check_mode else (), (), live=live)
     locks = TargetLocks({name: chosen[name] for name in {step.target for step in steps}}, purpose)
     with locks:

@@ -19,12 +19,23 @@ def pulled_postures(journal: str | Path) -> tuple[str, ...]:
 
 
 def pulled_in(entries: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
-    """Return the pulled postures of a journal's entries. A rollback that was begun counts: what it left undone is drift, and is seen."""
-    begun: list[tuple[str, tuple[str, ...]]] = []
+    """Return the pulled postures of a journal's entries. A rollback that was begun counts: what it left undone is drift, and is seen.
+
+    A rollback takes back what its plan pulled or released, also where later plans were made that changed neither.
+    """
+    changes: list[tuple[str, frozenset[str], frozenset[str]]] = []
     for entry in entries:
         plan = str(entry.get("plan_id", ""))
         if entry["event"] == "plan_started":
-            begun.append((plan, tuple(sorted(str(name) for name in entry.get("postures") or ()))))
+            before, wanted = _after(changes), frozenset(str(name) for name in entry.get("postures") or ())
+            changes.append((plan, wanted - before, before - wanted))
         elif entry["event"] == "rollback_started" and not entry.get("partial"):
-            begun = [item for item in begun if item[0] != plan]
-    return begun[-1][1] if begun else ()
+            changes = [change for change in changes if change[0] != plan]
+    return tuple(sorted(_after(changes)))
+
+
+def _after(changes: Iterable[tuple[str, frozenset[str], frozenset[str]]]) -> frozenset[str]:
+    found: frozenset[str] = frozenset()
+    for _plan, pulled, released in changes:
+        found = found - released | pulled
+    return found

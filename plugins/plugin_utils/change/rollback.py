@@ -79,6 +79,18 @@ def last_plan(entries: Sequence[Mapping[str, Any]]) -> str:
     return ""
 
 
+def whole_id(entries: Iterable[Mapping[str, Any]], plan_id: str) -> str:
+    """Return the id of the begun plan whose id begins so; the text itself where there is none. SW4033 where there are several.
+
+    What a rollback writes into the journal names the plan by its whole id, by which others look for it.
+    """
+    begun = (str(entry["plan_id"]) for entry in entries if entry["event"] == "plan_started")
+    found = sorted({name for name in begun if name.startswith(plan_id)})
+    if len(found) > 1:
+        raise FindingError(codes.NOT_IN_JOURNAL.at(f"{plan_id[:64]!a} is the beginning of {len(found)} plans"))
+    return found[0] if found else plan_id
+
+
 def rollback_plan(
     plan_id: str,
     targets: Mapping[str, Target],
@@ -98,7 +110,7 @@ def rollback_plan(
     keep in themselves are held meanwhile: SW4040 where another run works on one of them.
     """
     entries = read_entries(journal.path) if journal.path.exists() else []
-    chosen = plan_id or last_plan(entries)
+    chosen = whole_id(entries, plan_id) if plan_id else last_plan(entries)
     steps = list(reversed(executed_steps(entries, chosen))) if chosen else []
     steps = [step for step in steps if only is None or only(step.operation)]
     if not steps:

@@ -70,7 +70,7 @@ def run_apply(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str,
     postures = [str(name) for name in plan.effect.get("postures") or ()]
     sound = sound_site(paths, today_of(values), moment_of(values), cached=False, postures=postures)
     ring, state = None, Decision()
-    if values.get("ring"):
+    if values.get("ring") and (values["ring"] != NEXT or plan.operations()):
         state = _turn(values, paths, plan, sound)
         ring = state.part
         if state.undo is not None and not check_mode:
