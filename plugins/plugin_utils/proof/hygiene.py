@@ -97,16 +97,19 @@ def _meaning(site: Site) -> Iterator[Untidy]:
                 gone.add(number)
                 continue
             yield from _forbidden(rule, own, nevers)
-            covering = _covering(sets[:number], own)
+            earlier = [n for n in range(number) if _outlasts(rules[n], rule)]
+            covering = _covering([sets[n] for n in earlier], own)
             if covering is not None:
-                names = ", ".join(rules[n].id for n in covering)
+                names = ", ".join(rules[earlier[n]].id for n in covering)
                 yield Untidy("shadowed", rule.id, f"permitted already by {names}", "all packets", rule.location)
                 gone.add(number)
         # From the bottom up, so that all of those named may go together.
         for number in reversed(range(len(rules))):
             if number in gone:
                 continue
-            left = [n for n in range(len(rules)) if n != number and n not in gone]
+            left = [
+                n for n in range(len(rules)) if n != number and n not in gone and _outlasts(rules[n], rules[number])
+            ]
             covering = _covering([sets[n] for n in left], sets[number])
             if covering is not None:
                 names = ", ".join(rules[left[n]].id for n in covering)
@@ -118,6 +121,11 @@ def _meaning(site: Site) -> Iterator[Untidy]:
                     rules[number].location,
                 )
                 gone.add(number)
+
+
+def _outlasts(other: Rule, rule: Rule) -> bool:
+    """Return whether a rule holds at least as long as another: what ends first, or has ended, stands in for nothing that goes on."""
+    return not other.expires or bool(rule.expires and rule.expires <= other.expires)
 
 
 def _forbidden(rule: Rule, own: PacketSet, nevers: list[tuple[str, PacketSet]]) -> Iterator[Untidy]:

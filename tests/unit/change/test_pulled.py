@@ -73,7 +73,7 @@ def test_the_beginning_of_several_ids_is_refused(journal: Journal) -> None:
     a = FakeTarget("a", {"attachment/x": {"value": 1}})
     plans = {carry_out(a, journal, number).plan_id for number in range(2, 20)}
     shared = next(first for first in "0123456789abcdef" if sum(plan.startswith(first) for plan in plans) > 1)
-    with pytest.raises(FindingError, match="SW4033.*is the beginning of"):
+    with pytest.raises(FindingError, match=r"SW4033.*is the beginning of"):
         rollback_plan(shared, {"a": a}, journal)
     assert a.objects == {"attachment/x": {"value": 19}}
 

@@ -152,3 +152,13 @@ def test_nothing_goes_where_the_new_file_says_less_than_all(
     assert made["removed"] == [] and OLD in rules(site)
     found = [f["message"] for f in made["findings"] if f["code"] == "SW2831"]
     assert len(found) == (1 if said else 0) and all(said in message and OLD in message for message in found)
+
+
+def test_a_rule_that_the_same_file_made_for_another_segment_stays(site: Path) -> None:
+    before = rules(site)
+    text = mud(["gateway", "remote"])
+    back = load(site, text, segment="pump_gateway", bindings={"my-controller": ["infusion_pumps"]})
+    assert back["removed"] == [] and before.items() <= rules(site).items()
+    assert sum("it may be of infusion_pumps" in item["message"] for item in back["findings"]) == len(before)
+    again = load(site, text)
+    assert again["removed"] == [] and set(back["rules"]) <= set(rules(site))

@@ -53,6 +53,23 @@ def test_rules_that_excuse_each_other_do_not_both_go() -> None:
     assert set(kinds(site)) == {("shadowed", "two")}
 
 
+def test_what_ends_first_excuses_nothing_that_goes_on() -> None:
+    def found(one: str, two: str) -> set[tuple[str, str]]:
+        """Return the rules that may go of two that permit the same, by their last days."""
+        site = site_of([("one", "a", "b", ["web"]), ("two", "a", "b", ["web"])])
+        allow = tuple(replace(r, expires={"one": one, "two": two}[r.id]) for r in site.segments["a"].allow)
+        site = replace(site, segments={**site.segments, "a": replace(site.segments["a"], allow=allow)})
+        return {(kind, rule) for kind, rule in kinds(site) if kind in ("shadowed", "removable")}
+
+    assert found("", "") == found("", "2027-02-01") == found("2027-02-01", "2027-02-01") == {("shadowed", "two")}
+    assert (
+        found("2026-11-20", "")
+        == found("2027-02-01", "")
+        == found("2027-02-01", "2027-03-01")
+        == {("removable", "one")}
+    )
+
+
 def test_use_is_judged_by_what_was_recorded() -> None:
     site = site_of([("used", "a", "b", ["web", "names"]), ("idle", "b", "c", ["web"])])
     day = 86_400_000_000

@@ -54,7 +54,11 @@ def no_longer_declared(
     said = []
     needed = _needed(site)
     for rule in old:
-        why = _edited(rule, declared[rule.client, rule.to]) or needed.get(rule.id, "")
+        why = (
+            _edited(rule, declared[rule.client, rule.to])
+            or needed.get(rule.id, "")
+            or _of_other(site, segment, rule, made)
+        )
         if why:
             text = f"rule {rule.id}: {mud.url} declares it no longer, and {why}"
             said.append(codes.DECLARED_NO_LONGER.at(text, rule.location))
@@ -75,6 +79,24 @@ def _edited(rule: Rule, declared: Iterable[str]) -> str:
     if given:
         return f"somebody gave it {', '.join(given)}"
     return "" if rule.reason.startswith(MADE) else "somebody changed its reason"
+
+
+def _of_other(site: Site, segment: str, rule: Rule, made: BoundRules) -> str:
+    """Return why a rule may come of an import of the same file for the segment at its other end, empty where it cannot."""
+    inward = rule.to == segment
+    other = rule.client if inward else rule.to
+    if other == segment or other not in site.segments:
+        return ""
+    # What devices of the file open, if the other end opens here; what others open on them, if it is opened from here.
+    proposals = ((client, proposal) for client, rules in made.rules.items() for proposal in rules)
+    said = {
+        s for client, p in proposals if (client == segment if inward else p["to"] == segment) for s in p["services"]
+    }
+    return (
+        f"it may be of {other}, whose devices it is declared for if the file is theirs too"
+        if said.issuperset(rule.services)
+        else ""
+    )
 
 
 def _needed(site: Site) -> dict[str, str]:
