@@ -65,7 +65,8 @@ def kept_access_lists(
     """Return the same as ``access_lists``, the lines left out where the cache knows them."""
     if index.cache is None:
         return access_lists(index, point, assignment)
-    found = index.cache.get(keys_of(index).access(point, assignment, _ports_of(index.site, point, assignment)))
+    key = keys_of(index).access(point, assignment, _ports_of(index.site, point, assignment))
+    found = index.cache.get(key)
     if found is not None:
         made: list[PointList] = []
 
@@ -74,14 +75,13 @@ def kept_access_lists(
 
         for number, entry in enumerate(found["lists"]):
             head = {**entry["head"], "interfaces": tuple(entry["head"]["interfaces"])}
-            made.append(lazy_list(head, entry, partial(again, number)))
+            made.append(lazy_list(head, entry, partial(again, number), f"{key}.{number}"))
         return made, findings_of(found)
     lists, findings = access_lists(index, point, assignment)
     entries: list[dict[str, Any]] = [{"head": head_of(listing)} for listing in lists]
-    key = keys_of(index).access(point, assignment, _ports_of(index.site, point, assignment))
     index.cache.put(key, {"lists": entries, "findings": [finding.as_dict() for finding in findings]})
-    for listing, entry in zip(lists, entries, strict=True):
-        listing.__dict__["_entry"] = entry
+    for number, (listing, entry) in enumerate(zip(lists, entries, strict=True)):
+        listing.__dict__.update(_entry=entry, _key=f"{key}.{number}")
     return lists, findings
 
 

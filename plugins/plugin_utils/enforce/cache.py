@@ -12,13 +12,15 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Mapping
-from functools import cache
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import read_document, write_json
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import Ace
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
 
 KIND = "list-cache"
@@ -34,8 +36,10 @@ class ListCache:
         self._path = path
         self._known: dict[str, dict[str, Any]] = {}
         self._used: dict[str, dict[str, Any]] = {}
+        self._facts: set[str] = set()
+        self._used_facts: set[str] = set()
         if path is not None and path.exists():
-            self._known = _read(path)
+            self._known, self._facts = _read(path)
 
     def get(self, key: str) -> dict[str, Any] | None:
         """Return the entry of a key, or None."""
@@ -51,26 +55,40 @@ class ListCache:
         self._used[key] = entry
         return entry
 
+    def holds(self, fact: str) -> bool:
+        """Return whether something was proved before, by its key (``key_of`` of all that the proof depends on)."""
+        if fact in self._used_facts:
+            return True
+        if fact in self._facts:
+            self._used_facts.add(fact)
+            return True
+        return False
+
+    def keep(self, fact: str) -> None:
+        """Keep that something was proved. What does not hold is never kept: it is proved, and told, each time."""
+        self._used_facts.add(fact)
+
     def save(self) -> None:
         """Write the entries of this run, whole or not at all; where the directory cannot be written the next run makes them again."""
         if self._path is None:
             return
         content = {"kind": KIND, "schema_version": SCHEMA_VERSION, "code": code_hash(), "entries": self._used}
+        content["facts"] = sorted(self._used_facts)
         with contextlib.suppress(OSError):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             write_json(self._path, content, 0o600)
 
 
-def _read(path: Path) -> dict[str, dict[str, Any]]:
-    """Return the entries of a file; none where it is damaged or of other code, since all can be made again."""
+def _read(path: Path) -> tuple[dict[str, dict[str, Any]], set[str]]:
+    """Return the entries and facts of a file; none where it is damaged or of other code, since all can be made again."""
     try:
         document = read_document(path, KIND, 1)
     except (FindingError, OSError):
-        return {}
-    entries = document.get("entries")
-    if document.get("code") != code_hash() or not isinstance(entries, dict):
-        return {}
-    return {key: value for key, value in entries.items() if isinstance(value, dict)}
+        return {}, set()
+    entries, facts = document.get("entries"), document.get("facts")
+    if document.get("code") != code_hash() or not isinstance(entries, dict) or not isinstance(facts, list):
+        return {}, set()
+    return {key: value for key, value in entries.items() if isinstance(value, dict)}, set(map(str, facts))
 
 
 @cache
@@ -95,15 +113,71 @@ def findings_of(entry: Mapping[str, Any]) -> list[Finding]:
     return [Finding(**item) for item in entry.get("findings", ())]
 
 
-def lazy_list(head: Mapping[str, Any], entry: dict[str, Any], make: Callable[[], PointList]) -> PointList:
+@dataclass(frozen=True)
+class Pieces:
+    """A firewall's list by its parts: what stands before and after the rules, and the rules of each client segment or network set.
+
+    ``frame`` is the list with its first ``head`` lines (permits only) and its end, and no rules. ``parts``: the key of a part, and what makes
+    its lines; they are permits, and their sources are addresses of the client. ``shared`` are the parts of network sets, whose addresses may be
+    anybody's: they belong to every question.
+    """
+
+    frame: PointList
+    head: int
+    parts: Mapping[str, tuple[str, Callable[[], tuple[Ace, ...]]]]
+    shared: tuple[str, ...] = ()
+
+    def concerned(self, segments: Iterable[str]) -> tuple[str, ...]:
+        """Return the parts that packets from devices of some segments can meet, by name: theirs, and those of network sets."""
+        return tuple(sorted({*segments, *self.shared}))
+
+    @cached_property
+    def frame_key(self) -> str:
+        """The key of everything but the rules."""
+        return key_of(self.frame.aces, self.frame.default_permit, self.head)
+
+    def key(self, segment: str) -> str:
+        """Return the key of a segment's part, "" where it has none."""
+        found = self.parts.get(segment)
+        return found[0] if found else ""
+
+    def lines(self, segment: str) -> tuple[Ace, ...]:
+        """Return the lines of a segment's part."""
+        return self.parts[segment][1]() if segment in self.parts else ()
+
+    def around(self, segments: Iterable[str]) -> PointList:
+        """Return the list with the parts of some segments alone."""
+        chosen = [self.lines(name) for name in self.concerned(segments)]
+        lines = self.frame.aces
+        return replace(
+            self.frame, aces=(*lines[: self.head], *(ace for part in chosen for ace in part), *lines[self.head :])
+        )
+
+
+def pieces_of(listing: PointList) -> Pieces | None:
+    """Return the parts of a firewall's list; None for every other list, and where it was made without a cache."""
+    found: Pieces | None = listing.__dict__.get("_pieces")
+    return found
+
+
+def list_key(listing: PointList) -> str:
+    """Return the key of a list by its content, "" where it was made without a cache or is known by parts."""
+    found: str = listing.__dict__.get("_key", "")
+    return found
+
+
+def lazy_list(
+    head: Mapping[str, Any], entry: dict[str, Any], make: Callable[[], PointList], key: str = ""
+) -> PointList:
     """Return a list whose lines are made when someone looks at them.
 
-    ``head`` holds every field but ``aces`` and ``origins``.
+    ``head`` holds every field but ``aces`` and ``origins``; ``key`` is the list's own.
     """
     made = object.__new__(PointList)
     made.__dict__.update(head)
     made.__dict__["_entry"] = entry
     made.__dict__["_make"] = make
+    made.__dict__["_key"] = key
     return made
 
 

@@ -40,6 +40,7 @@ def compile_site(site: Site, situation: Situation = NORMAL, cache: ListCache | N
     again; who gave it saves it after the proof.
     """
     index = SiteIndex(effective_site(site, situation), cache)
+    index.site.__dict__["_index"] = index  # for the keys of proofs about the same site
     lists: list[PointList] = []
     findings: list[Finding] = []
     for point_id in sorted(index.site.points):

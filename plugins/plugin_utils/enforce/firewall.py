@@ -11,8 +11,14 @@ from functools import partial
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import Ace
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce import codes
-from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import findings_of, head_of, lazy_list
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import (
+    Pieces,
+    findings_of,
+    head_of,
+    lazy_list,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.index import FAMILIES, SiteIndex
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.keys import keys_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.lines import (
@@ -82,6 +88,10 @@ def kept_firewall_list(
     findings: list[Finding] = []
     inside: list[str] = []
     parts: list[Part] = []
+    pieces: dict[str, tuple[str, Callable[[], tuple[Ace, ...]]]] = {}
+    only_end = base.part()
+    frame.close(only_end)
+    closing = len(only_end.aces)
     for segment in index.clients_by_name:
         if not index.allowed(segment):
             continue
@@ -98,19 +108,25 @@ def kept_firewall_list(
         findings += findings_of(entry)
         inside += entry["inside"]
         parts.append((entry, make))
+        pieces[segment] = (key, partial(_lines, make, closing))
     ends = base.part()
     ends.aces = list(base.aces)
     frame.add_tail(ends)
     framed = frame.listing(ends)
     whole = lazy_list(head_of(framed), {}, lambda: firewall_list(index, point, assignments)[0])
     whole.__dict__["_parts"] = [({}, partial(_same, framed)), *parts]
-    only_end = base.part()
-    frame.close(only_end)
+    if point.platform != "asa":  # whose parts hold answers too, from the servers' addresses
+        whole.__dict__["_pieces"] = Pieces(framed, len(base.aces), pieces, tuple(name for name in pieces if name not in index.site.segments))
     whole.__dict__["_end"] = frame.listing(only_end)
     return whole, [*findings, *_inside_finding(point, inside)]
 
 
 Part = tuple[dict[str, Any], Callable[[], PointList]]
+
+
+def _lines(make: Callable[[], PointList], closing: int) -> tuple[Ace, ...]:
+    """Return the lines of a part without the end that it has as a list of its own."""
+    return make().aces[:-closing]
 
 
 def _same(listing: PointList) -> PointList:

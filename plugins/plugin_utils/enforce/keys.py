@@ -8,11 +8,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import key_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import ListCache, key_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.index import FAMILIES, SiteIndex
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.literals import literal
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.management import management_flows
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Assignment, EnforcementPoint, Rule
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
+    Assignment,
+    EnforcementPoint,
+    Rule,
+    Site,
+)
 
 
 class Keys:
@@ -86,6 +91,12 @@ class Keys:
         """Return the key of the part of a firewall's list that holds the rules of one client segment."""
         rules = [self.rule(rule) for rule in self._index.allowed(segment)]
         return key_of("firewall", self.shared, _point(point), concern, segment, rules)
+
+
+def keys_of_site(site: Site, cache: ListCache | None) -> Keys:
+    """Return the keys of a site in force, those that its compilation used where it was compiled with the same cache."""
+    found: SiteIndex | None = site.__dict__.get("_index")
+    return keys_of(found if found is not None and found.cache is cache else SiteIndex(site, cache))
 
 
 def keys_of(index: SiteIndex) -> Keys:

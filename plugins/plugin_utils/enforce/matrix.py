@@ -186,9 +186,9 @@ def _kept_cell(
     entry = index.cache.get(key)
     if entry is not None:
         head = _head(point, pair, stage, family)
-        return lazy_list(head, entry, lambda: _cell(index, point, pair, rules, managed, stage, family))
+        return lazy_list(head, entry, lambda: _cell(index, point, pair, rules, managed, stage, family), key)
     made = _cell(index, point, pair, rules, managed, stage, family)
-    made.__dict__["_entry"] = index.cache.put(key, {"closed": len(made.aces) == 1})
+    made.__dict__.update(_entry=index.cache.put(key, {"closed": len(made.aces) == 1}), _key=key)
     return made
 
 

@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """End to end: what every rule permits passes every list on its way, both directions, for all packets.
 
-Proved list by list: for one list the openers and answers of all rules whose packets it may see are united, and what of that union it
-may stop has to be empty. Only where it is not are the rules looked at one by one, to name those that are cut, with a packet.
+Proved list by list: an opener or answer that a single line holds before anything is denied passes (``lines``). What is left of all rules
+whose packets the list may see is united, and what of that union it may stop has to be empty. Only where it is not are the rules looked
+at one by one, to name those that are cut, with a packet.
 """
 
 from __future__ import annotations
@@ -15,20 +16,33 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.layer_two import only_frames
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import (
+    ListCache,
+    key_of,
+    list_key,
+    pieces_of,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.keys import Keys, keys_of_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import (
     addresses_of_name,
     member_addresses,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import PacketSpace, verdicts
-from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Packet
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Box, Packet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Rule, Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.conversations import (
     UNPRIVILEGED,
     ConversationBoxes,
     rule_boxes,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.points import enforces, first_match, may_see
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.lines import FirstPermits
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.points import (
+    enforces,
+    first_match,
+    may_see,
+    visible,
+)
 
 ACCESS = ("dacl", "port_acl")
 SPACE_LISTS = 64  # lists proved in one space of packets before a new one is begun: nodes are never freed
@@ -94,48 +108,139 @@ class Proved:
 
 
 def prove_rules(
-    site: Site, lists: Sequence[PointList], needed: Needed | None = None, known: Proved | None = None
+    site: Site,
+    lists: Sequence[PointList],
+    needed: Needed | None = None,
+    known: Proved | None = None,
+    cache: ListCache | None = None,
 ) -> EndToEnd:
     """Return for each rule that is needed (default: all of the site) whether its conversations pass every list that may see them.
 
     Openers come from client ports 1024 and above where the service does not pin them. A list is counted wherever it *may* see the
     packets, which is more than the lists on the way: what is proved holds whatever path the network takes. ``known`` carries results
-    from one situation to the next.
+    from one situation to the next, ``cache`` what was proved of lists with just this content from one run to the next.
     """
     needs = _Needs(site, needed or Needed(site, site.rules()))
+    keys = keys_of_site(site, cache) if cache is not None and needs.needed.site is site else None
+    work = _Work(site, needs, keys, cache)
     cuts: list[Cut] = []
-    space = PacketSpace()
-    for number, listing in enumerate(item for item in lists if enforces(item)):
-        if number and number % SPACE_LISTS == 0:
-            space = PacketSpace()
+    for listing in lists:
+        if not enforces(listing):
+            continue
         forward, reply = needs.at(listing)
         if not forward and not reply:
+            continue
+        if pieces_of(listing) is not None:
+            cuts += work.by_client(listing, forward)
+            continue
+        if keys is not None and list_key(listing):
+            cuts += work.kept(listing, list_key(listing), forward, reply)
             continue
         key, state = (listing.point, listing.name), needs.state(listing, forward, reply)
         if known is not None and known.lists.get(key) == state:
             cuts += known.results[key]
             continue
-        found = tuple(_cuts_at(space, site, listing, needs, forward, reply))
+        found = work.cuts(listing, forward, reply)
         cuts += found
         if known is not None:
             known.lists[key], known.results[key] = state, found
     cut = {item.rule for item in cuts}
     below = {rule.id for rule in needs.rules if only_frames(needs.needed.site, rule.services)}  # no list filters frames
-    empty = [rule.id for rule in needs.rules if rule.id not in below and not needs.boxes(rule).forward]
+    empty = [rule.id for rule in needs.rules if rule.id not in below and needs.is_empty(rule)]
     nothing = {*cut, *empty}
     return EndToEnd(tuple(r.id for r in needs.rules if r.id not in nothing), tuple(empty), tuple(cuts))
 
 
+@dataclass
+class _Work:
+    """The proofs of the lists of one site."""
+
+    site: Site
+    needs: _Needs
+    keys: Keys | None
+    cache: ListCache | None
+    _space: PacketSpace = field(default_factory=PacketSpace)
+    _lists: int = 0
+
+    def kept(self, listing: PointList, key: str, forward: Sequence[Rule], reply: Sequence[Rule]) -> tuple[Cut, ...]:
+        """Return the cuts at a list; none without a look where the cache knows that nothing of this content is cut."""
+        if self.keys is None or self.cache is None:
+            return self.cuts(listing, forward, reply)
+        seen = [box.sets() for box in visible(self.site, listing, surely=False)]
+        rules = [[self.keys.rule(rule) for rule in part] for part in (forward, reply)]
+        fact = key_of("end to end", key, [[values.pairs for values in sets] for sets in seen], rules)
+        if self.cache.holds(fact):
+            return ()
+        found = self.cuts(listing, forward, reply)
+        if not found:
+            self.cache.keep(fact)
+        return found
+
+    def by_client(self, listing: PointList, forward: Sequence[Rule]) -> list[Cut]:
+        """Return the cuts at a firewall that is known by its parts: the rules of each client segment need its part alone.
+
+        Where the part does not pass them all by itself (rules without an assigned end have no lines), the list with all that stands
+        around the rules decides.
+        """
+        pieces = pieces_of(listing)
+        if pieces is None:
+            return list(self.cuts(listing, forward, ()))
+        groups: dict[str, list[Rule]] = defaultdict(list)
+        for rule in forward:
+            groups[rule.client].append(rule)
+        seen = visible(self.site, listing, surely=False)
+        view = key_of([[values.pairs for values in box.sets()] for box in seen])
+        cuts: list[Cut] = []
+        for client, rules in groups.items():
+            segments = sorted(self.needs.segments(client))
+            fact = ""
+            if self.keys is not None and self.cache is not None:
+                own = [(name, pieces.key(name)) for name in pieces.concerned(segments)]
+                fact = key_of("end to end", own, view, pieces.frame_key, [self.keys.rule(rule) for rule in rules])
+                if self.cache.holds(fact):
+                    continue
+            found = self.cuts(pieces.around(segments), rules, (), seen)
+            cuts += found
+            if fact and self.cache is not None and not found:
+                self.cache.keep(fact)
+        return cuts
+
+    def cuts(
+        self, listing: PointList, forward: Sequence[Rule], reply: Sequence[Rule], seen: Sequence[Box] | None = None
+    ) -> tuple[Cut, ...]:
+        """Return where a list may stop packets of rules: by single lines where these decide, else by packet sets."""
+        first = FirstPermits.of(listing)
+        left: list[Box] = []
+        for rules, tail in ((forward, ""), (reply, "~reply")):
+            for rule in rules:
+                boxes = self.needs.boxes(rule)
+                for box in boxes.reply if tail else boxes.forward:
+                    if not first.pass_surely(box, rule.id + tail):
+                        left.append(box)
+        if left and seen is not None:
+            left = [box for box in left if any(box.overlaps(other) for other in seen)]
+        if not left:
+            return ()
+        self._lists += 1
+        if self._lists % SPACE_LISTS == 0:
+            self._space = PacketSpace()
+        return tuple(_cuts_at(self._space, self.site, listing, self.needs, (forward, reply), left))
+
+
 def _cuts_at(
-    space: PacketSpace, site: Site, listing: PointList, needs: _Needs, forward: Sequence[Rule], reply: Sequence[Rule]
+    space: PacketSpace,
+    site: Site,
+    listing: PointList,
+    needs: _Needs,
+    parts: tuple[Sequence[Rule], Sequence[Rule]],
+    left: Sequence[Box],
 ) -> Iterable[Cut]:
+    """Yield the rules whose packets among ``left`` a list may see and stop."""
     passes = verdicts(space, first_match(listing)).permitted
-    boxes = [box for rule in forward for box in needs.boxes(rule).forward]
-    boxes += [box for rule in reply for box in needs.boxes(rule).reply]
-    stopped = space.from_boxes(boxes) - passes
+    stopped = space.from_boxes(left) - passes
     if not stopped or not (stopped := stopped & may_see(space, site, listing)):
         return
-    for direction, rules in (("forward", forward), ("reply", reply)):
+    for direction, rules in zip(("forward", "reply"), parts, strict=True):
         for rule in rules:
             own = needs.boxes(rule)
             packet = (space.from_boxes(own.forward if direction == "forward" else own.reply) & stopped).witness()
@@ -150,6 +255,7 @@ class _Needs:
         self.site, self.needed, self.rules = site, needed, needed.rules
         self._boxes: dict[str, ConversationBoxes] = {}
         self._names: dict[str, frozenset[str]] = {}
+        self._empty: dict[tuple[str, str, tuple[str, ...]], bool] = {}
         self._holders = _holders(site)
         self._from: Mapping[str, list[int]] = self._placed(rule.client for rule in self.rules)
         self._to: Mapping[str, list[int]] = self._placed(rule.to for rule in self.rules)
@@ -157,11 +263,11 @@ class _Needs:
     def _placed(self, names: Iterable[str]) -> dict[str, list[int]]:
         found: dict[str, list[int]] = defaultdict(list)
         for number, name in enumerate(names):
-            for segment in self._segments(name):
+            for segment in self.segments(name):
                 found[segment].append(number)
         return found
 
-    def _segments(self, name: str) -> frozenset[str]:
+    def segments(self, name: str) -> frozenset[str]:
         """Return the segments with devices among the addresses of a name."""
         found = self._names.get(name)
         if found is None:
@@ -178,6 +284,16 @@ class _Needs:
                     if target is None or target.overlaps(member_addresses(self.site, segment, family))
                 )
             self._names[name] = found
+        return found
+
+    def is_empty(self, rule: Rule) -> bool:
+        """Return whether a rule has no addresses on one side, in every family of its services."""
+        if rule.id in self._boxes or rule.devices:
+            return not self.boxes(rule).forward
+        key = (rule.client, rule.to, rule.services)
+        found = self._empty.get(key)
+        if found is None:
+            found = self._empty[key] = not self.boxes(rule).forward
         return found
 
     def boxes(self, rule: Rule) -> ConversationBoxes:

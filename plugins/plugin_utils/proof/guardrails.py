@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -17,7 +17,17 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.layer_t
     share_subnet,
     text_of,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import (
+    ListCache,
+    Pieces,
+    key_of,
+    list_key,
+    pieces_of,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.index import SiteIndex
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.sides import TOP
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import PacketSet, PacketSpace
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Box, Packet
@@ -26,11 +36,27 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.proof import co
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.conversations import (
     SYN_ACK,
     SYN_ONLY,
+    TCP_PACKETS,
     UNPRIVILEGED,
+    WHOLE,
+    ConversationBoxes,
     conversation_boxes,
     tcp_mirrored,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.points import ListSets, every_list_sets
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.lines import (
+    FirstPermits,
+    line_may_touch,
+    permits_nothing_of,
+    reduced,
+    touching,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.points import (
+    FAMILY_PROTOCOLS,
+    ListSets,
+    enforces,
+    list_sets,
+    visible,
+)
 
 DHCP_NOTE = "apart from DHCP requests (udp 68 to 67), which every access port passes"
 DHCP_REQUESTS = Box(
@@ -73,26 +99,145 @@ class GuardrailResult:
 
 
 @dataclass
+class _Seen:
+    """The lists of a site as sets of one space, each made when some packets need it."""
+
+    space: PacketSpace
+    site: Site
+    lists: Sequence[PointList]
+    cache: ListCache | None
+    _sets: dict[tuple[int, str], ListSets] = field(default_factory=dict)
+
+    @cached_property
+    def _views(self) -> list[tuple[list[Box], list[Box]]]:
+        """What each list surely sees, and what it may see."""
+        return [tuple(visible(self.site, item, surely=sure) for sure in (True, False)) for item in self.lists]  # type: ignore[misc]
+
+    @cached_property
+    def _index(self) -> SiteIndex:
+        return SiteIndex(self.site)
+
+    def _segments(self, boxes: Sequence[Box]) -> tuple[str, ...]:
+        """Return the segments of the devices that may have sent packets of some boxes."""
+        found: set[str] = set()
+        for box in boxes:
+            for family, top in TOP.items():
+                if box.protocol.overlaps(FAMILY_PROTOCOLS[family]):
+                    found |= set(self._index.segments_among(box.source.intersect(top), family))
+        return tuple(sorted(found))
+
+    def near(self, boxes: Sequence[Box], *, surely: bool) -> Iterator[tuple[int, PointList]]:
+        """Yield place and list of those that see, or may see, some packet of the boxes."""
+        for number, (listing, views) in enumerate(zip(self.lists, self._views, strict=True)):
+            if any(view.overlaps(box) for view in views[0 if surely else 1] for box in boxes):
+                yield number, listing
+
+    def sets(self, number: int, boxes: Sequence[Box]) -> ListSets:
+        """Return the sets of a list, right for packets of the boxes: lines that cannot match one are left out."""
+        question = _question(boxes)
+        found = self._sets.get((number, question))
+        if found is None:
+            listing = self.lists[number]
+            if enforces(listing):
+                listing = touching(self._around(listing, boxes, question), boxes)
+            found = self._sets[number, question] = list_sets(self.space, self.site, listing)
+        return found
+
+    def _around(self, listing: PointList, boxes: Sequence[Box], question: str) -> PointList:
+        """Return a firewall's list without the rules of clients that are none of the boxes', or that permit none of their packets."""
+        pieces = pieces_of(listing)
+        if pieces is None:
+            return listing
+        names = pieces.concerned(self._segments(boxes))
+        return pieces.around(name for name in names if not self._untouched(pieces, name, boxes, question))
+
+    def _untouched(self, pieces: Pieces, segment: str, boxes: Sequence[Box], question: str) -> bool:
+        """Return whether no rule of a client segment permits a packet of the boxes at a firewall."""
+        key = pieces.key(segment)
+        return not key or self._kept(
+            "untouched", key, question, lambda: not any(line_may_touch(ace, boxes) for ace in pieces.lines(segment))
+        )
+
+    def views(self) -> list[list[Box]]:
+        """Return what each list surely sees."""
+        return [surely for surely, _may in self._views]
+
+    def surely_seen(self, number: int) -> list[Box]:
+        """Return what a list surely sees."""
+        return self._views[number][0]
+
+    def closed(self, number: int, boxes: Sequence[Box], question: str) -> bool:
+        """Return whether a list surely stops every packet of the boxes, by its lines alone."""
+        listing = self.lists[number]
+        if not enforces(listing):
+            return False
+        pieces = pieces_of(listing)
+        if pieces is None:
+            return self._kept("closed", list_key(listing), question, lambda: permits_nothing_of(listing, boxes))
+        names = pieces.concerned(self._segments(boxes))
+        if not self._kept("closed", pieces.frame_key, question, lambda: permits_nothing_of(pieces.frame, boxes)):
+            return False
+        return all(self._untouched(pieces, name, boxes, question) for name in names)
+
+    def passes(self, number: int, box: Box, boxes: Sequence[Box]) -> bool:
+        """Return whether one line of a list surely passes a box, one of those that are asked about together."""
+        listing = self.lists[number]
+        pieces = pieces_of(listing)
+        key = list_key(listing)
+        names: tuple[str, ...] = ()
+        if pieces is not None:
+            names = pieces.concerned(self._segments(boxes))
+            key = key_of([pieces.key(name) for name in names], pieces.frame_key)
+        question = _question([box])
+        return self._kept("passes", key, question, lambda: FirstPermits.of(reduced(listing, names)).pass_surely(box))
+
+    def _kept(self, what: str, key: str, question: str, prove: Callable[[], bool]) -> bool:
+        if self.cache is None or not key:
+            return prove()
+        fact = key_of(what, key, question)
+        if self.cache.holds(fact):
+            return True
+        found = prove()
+        if found:
+            self.cache.keep(fact)
+        return found
+
+
+def _turned(boxes: Iterable[Box]) -> list[Box]:
+    """Return boxes that hold every TCP answer to openers of some boxes."""
+    return [
+        Box(protocol=box.protocol.intersect(TCP_PACKETS), source=box.destination, destination=box.source, fragment=WHOLE,
+            source_port=box.destination_port, destination_port=box.source_port)
+        for box in boxes
+    ]  # fmt: skip
+
+
+def _question(boxes: Sequence[Box]) -> str:
+    return key_of([[values.pairs for values in box.sets()] for box in boxes])
+
+
+@dataclass
 class _Proof:
-    """The sets of one site and its lists."""
+    """The lists of one site, now and at stage enforce."""
 
     site: Site
     lists: Sequence[PointList]
+    cache: ListCache | None = None
     space: PacketSpace = field(default_factory=PacketSpace)
 
     @cached_property
-    def sets(self) -> list[ListSets]:
-        """The sets of the lists given."""
-        return every_list_sets(self.space, self.site, self.lists)
+    def now(self) -> _Seen:
+        """The lists given."""
+        return _Seen(self.space, self.site, self.lists, self.cache)
 
     @cached_property
-    def sets_at_enforce(self) -> list[ListSets] | None:
-        """The sets with every assigned segment at stage enforce; None where all are there already."""
+    def at_enforce(self) -> _Seen | None:
+        """The lists with every assigned segment at stage enforce; None where all are there already."""
         if all(item.stage == "enforce" for item in self.site.assignments.values()):
             return None
         raised = {name: replace(item, stage="enforce") for name, item in self.site.assignments.items()}
         site = replace(self.site, assignments=raised)
-        return every_list_sets(self.space, site, compile_site(site).lists)
+        return _Seen(self.space, site, compile_site(site, cache=self.cache).lists, self.cache)
 
     @cached_property
     def unassigned(self) -> dict[str, PacketSet]:
@@ -103,16 +248,36 @@ class _Proof:
     def _openers(self, client: str, server: str, services: Sequence[str]) -> PacketSet:
         return self.space.from_boxes(conversation_boxes(self.site, client, server, services).forward)
 
-    def reaching(self, openers: PacketSet, sets: Sequence[ListSets]) -> PacketSet:
+    def reaching(self, boxes: Sequence[Box], seen: _Seen) -> PacketSet:
         """Return the openers that nothing stops: neither themselves nor, for TCP, the SYN-ACK on its way back.
 
-        A UDP datagram and an ICMP message do their work without an answer, so only TCP counts as stopped by its reply.
+        A UDP datagram and an ICMP message do their work without an answer, so only TCP counts as stopped by its reply. Lists without a
+        permit for any of the openers come first: what they see is away without a look at their packets.
         """
-        rest = openers
-        for item in sets:
+        rest = self.space.from_boxes(boxes)
+        question = _question(boxes)
+        open_lists = []
+        for number, _listing in seen.near(boxes, surely=True):
+            if seen.closed(number, boxes, question):
+                rest = rest - self.space.from_boxes(seen.surely_seen(number))
+                if not rest:
+                    return rest
+            else:
+                open_lists.append(number)
+        for number in open_lists:
+            item = seen.sets(number, boxes)
             rest = rest - ((rest & item.sees) - item.may_pass)
+            if not rest:
+                return rest
         answers = tcp_mirrored(self.space, rest, SYN_ACK)
-        stopped = [(answers & item.sees) - item.may_pass for item in sets if not item.listing.stateful]
+        if not answers:
+            return rest
+        back = [box for box in _turned(boxes) if not box.is_empty]
+        stopped = []
+        for number, listing in seen.near(back, surely=True):
+            if not listing.stateful:
+                item = seen.sets(number, back)
+                stopped.append((answers & item.sees) - item.may_pass)
         return rest - tcp_mirrored(self.space, self.space.union(stopped), SYN_ONLY)
 
     def permitting_rule(self, openers: PacketSet) -> tuple[str, PacketSet]:
@@ -127,9 +292,14 @@ class _Proof:
         return "", self.space.empty
 
 
-def prove_guardrails(site: Site, lists: Sequence[PointList]) -> tuple[list[GuardrailResult], list[Finding]]:
-    """Return the outcome of every guardrail for all packets it covers, and its findings."""
-    proof = _Proof(site, lists)
+def prove_guardrails(
+    site: Site, lists: Sequence[PointList], cache: ListCache | None = None
+) -> tuple[list[GuardrailResult], list[Finding]]:
+    """Return the outcome of every guardrail for all packets it covers, and its findings.
+
+    ``cache``: that with which the lists were made; lists that are known to permit none of a guardrail's openers are not made again.
+    """
+    proof = _Proof(site, lists, cache)
     results: list[GuardrailResult] = []
     findings: list[Finding] = []
     for guardrail in site.guardrails:
@@ -170,12 +340,12 @@ def _always(proof: _Proof, guardrail: Guardrail) -> tuple[GuardrailResult, Findi
     forward, reply = proof.space.from_boxes(boxes.forward), proof.space.from_boxes(boxes.reply)
     if not forward:
         return _empty(guardrail)
-    found = _first_stop(proof.sets, forward, reply)
+    found = _first_stop(proof.now, boxes, forward, reply)
     if found:
         place, direction, packet = found
         text = f"guardrail {guardrail.id}: list {place.name} at {place.point} stops ({direction}) {packet.describe()}{_why(guardrail)}"
         return _result(guardrail, "violated", packet, place.point), codes.ALWAYS_VIOLATED.at(text, guardrail.location)
-    later = _first_stop(proof.sets_at_enforce or (), forward, reply)
+    later = None if proof.at_enforce is None else _first_stop(proof.at_enforce, boxes, forward, reply)
     if later is None:
         return GuardrailResult(guardrail.id, "always", "proved"), None
     place, direction, packet = later
@@ -184,25 +354,32 @@ def _always(proof: _Proof, guardrail: Guardrail) -> tuple[GuardrailResult, Findi
     return GuardrailResult(guardrail.id, "always", "proved", note=note), finding
 
 
-def _first_stop(sets: Sequence[ListSets], forward: PacketSet, reply: PacketSet) -> tuple[PointList, str, Packet] | None:
+def _first_stop(
+    seen: _Seen, boxes: ConversationBoxes, forward: PacketSet, reply: PacketSet
+) -> tuple[PointList, str, Packet] | None:
     """Return the first list that may stop an opener or a reply, which of the two, and one such packet."""
-    for item in sets:
-        directions = [("forward", forward)] if item.listing.stateful else [("forward", forward), ("reply", reply)]
-        for direction, packets in directions:
+    ways = [("forward", boxes.forward, forward), ("reply", boxes.reply, reply)]
+    near = [dict(seen.near(own, surely=False)) for _direction, own, _packets in ways]
+    for number in sorted({*near[0], *near[1]}):
+        for (direction, own, packets), places in zip(ways, near, strict=True):
+            listing = places.get(number)
+            if listing is None or (direction == "reply" and listing.stateful) or not enforces(listing):
+                continue
+            if all(seen.passes(number, box, own) for box in own):
+                continue
+            item = seen.sets(number, own)
             packet = ((packets & item.may_see) - item.passes).witness()
             if packet is not None:
-                return item.listing, direction, packet
+                return listing, direction, packet
     return None
 
 
 def _never(proof: _Proof, guardrail: Guardrail) -> tuple[GuardrailResult, Finding | None]:
     """Every opener must be stopped by some list that enforces: on its way there, or its reply on the way back."""
-    openers = proof.space.from_boxes(
-        conversation_boxes(proof.site, guardrail.client, guardrail.server, guardrail.services).forward
-    )
-    if not openers:
+    openers = conversation_boxes(proof.site, guardrail.client, guardrail.server, guardrail.services).forward
+    if not proof.space.from_boxes(openers):
         return _empty(guardrail)
-    rest = proof.reaching(openers, proof.sets)
+    rest = proof.reaching(openers, proof.now)
     note = ""
     if ANY in guardrail.services and rest:
         for boxes, text in (([DHCP_REQUESTS], DHCP_NOTE), (IPV6_BOOTSTRAP, IPV6_NOTE)):
@@ -220,7 +397,7 @@ def _not_kept(proof: _Proof, guardrail: Guardrail, rest: PacketSet) -> tuple[Gua
     rule, found = proof.permitting_rule(rest)
     if rule:
         return _violated(proof, guardrail, found, f"rule {rule} permits")
-    later = rest if proof.sets_at_enforce is None else proof.reaching(rest, proof.sets_at_enforce)
+    later = rest if proof.at_enforce is None else proof.reaching(tuple(rest.boxes()), proof.at_enforce)
     if not later:
         return _pending(guardrail, rest, "stops at stage enforce, and not yet,", codes.NEVER_UNENFORCED.remedy)
     missing = [name for name, packets in proof.unassigned.items() if later & packets]
@@ -242,12 +419,18 @@ def _violated(proof: _Proof, guardrail: Guardrail, rest: PacketSet, why: str) ->
     packet = rest.witness()
     if packet is None:
         raise ValueError("a violation has a witness packet")
-    seen = [item.listing for item in proof.sets if packet in item.sees]
+    places = dict.fromkeys(
+        number for number, view in enumerate(proof.now.views()) if any(_in(packet, box) for box in view)
+    )
     text = f"guardrail {guardrail.id}: {why} {packet.describe()}"
-    if not seen:
-        blind = sorted({item.listing.point for item in proof.sets if item.listing.kind == "firewall"})
+    if not places:
+        blind = sorted({item.point for item in proof.lists if item.kind == "firewall"})
         text += "; no point sees it" + (f" (its ends lie on one side of {', '.join(blind)})" if blind else "")
     return _result(guardrail, "violated", packet), codes.NEVER_VIOLATED.at(text + _why(guardrail), guardrail.location)
+
+
+def _in(packet: Packet, box: Box) -> bool:
+    return all(values.contains(value) for values, value in zip(box.sets(), packet.values(), strict=True))
 
 
 def _why(guardrail: Guardrail) -> str:

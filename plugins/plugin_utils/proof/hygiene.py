@@ -9,15 +9,18 @@ that nobody uses may be for the day on which the main server fails.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Code, Finding, Location
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.layer_two import frames_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import ListCache, key_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.keys import keys_of_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import matches_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import PacketSet, PacketSpace
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Box
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Rule, Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.conversations import (
@@ -63,64 +66,79 @@ class Untidy:
         return kind.at(f"{self.rule}: {self.text} ({self.reach})", self.location) if kind else None
 
 
-def untidy(site: Site, today: date, replayed: Replay | None = None, unused_days: int = UNUSED_DAYS) -> list[Untidy]:
+def untidy(
+    site: Site,
+    today: date,
+    replayed: Replay | None = None,
+    unused_days: int = UNUSED_DAYS,
+    cache: ListCache | None = None,
+) -> list[Untidy]:
     """Return what is untidy about the rules and exceptions of a site as written, in the order of the policy.
 
-    ``replayed`` tells what was used; without recorded traffic nothing is said about use.
+    ``replayed`` tells what was used; without recorded traffic nothing is said about use. ``cache`` knows segments of which there was
+    nothing to say.
     """
-    found = [*_meaning(site), *_dates(site, today), *_papers(site)]
+    found = [*_meaning(site, cache), *_dates(site, today), *_papers(site)]
     if replayed is not None and replayed.recorded:
         found += _use(site, replayed, unused_days)
     order = {rule.id: number for number, rule in enumerate(site.rules())}
     return sorted(found, key=lambda item: (list(_CODES).index(item.kind), order.get(item.rule, -1), item.rule))
 
 
-def _meaning(site: Site) -> Iterator[Untidy]:
+def _meaning(site: Site, cache: ListCache | None) -> Iterator[Untidy]:
     """Yield rules without a packet, rules that earlier or all other rules of the segment cover, and rules that a must-never forbids."""
-    space = PacketSpace()
     nevers = [
-        (item.id, space.from_boxes(conversation_boxes(site, item.client, item.server, item.services).forward))
+        (item.id, conversation_boxes(site, item.client, item.server, item.services).forward)
         for item in site.guardrails
         if item.must == "never"
     ]
+    keys = keys_of_site(site, cache) if cache is not None else None
+    view = key_of([(name, [[v.pairs for v in box.sets()] for box in boxes]) for name, boxes in nevers])
     allowed = [segment.allow for segment in site.segments.values()]
     for allow in (*allowed, *(network.allow for network in site.networks.values())):
         rules = [r for r in allow if r.conditions is None and not frames_of(site, r.services)]
-        sets = [space.from_boxes(rule_boxes(site, rule).forward) for rule in rules]
-        gone: set[int] = set()
-        for number, rule in enumerate(rules):
-            own = sets[number]
-            if not own:
-                yield Untidy(
-                    "dead", rule.id, "no packet can match it: one side has no address", "all packets", rule.location
-                )
-                gone.add(number)
-                continue
-            yield from _forbidden(rule, own, nevers)
-            earlier = [n for n in range(number) if _outlasts(rules[n], rule)]
-            covering = _covering([sets[n] for n in earlier], own)
-            if covering is not None:
-                names = ", ".join(rules[earlier[n]].id for n in covering)
-                yield Untidy("shadowed", rule.id, f"permitted already by {names}", "all packets", rule.location)
-                gone.add(number)
-        # From the bottom up, so that all of those named may go together.
-        for number in reversed(range(len(rules))):
-            if number in gone:
-                continue
-            left = [
-                n for n in range(len(rules)) if n != number and n not in gone and _outlasts(rules[n], rules[number])
-            ]
-            covering = _covering([sets[n] for n in left], sets[number])
-            if covering is not None:
-                names = ", ".join(rules[left[n]].id for n in covering)
-                yield Untidy(
-                    "removable",
-                    rules[number].id,
-                    f"the same is permitted by {names}",
-                    "all packets",
-                    rules[number].location,
-                )
-                gone.add(number)
+        fact = key_of("tidy", view, [(keys.rule(rule), rule.expires) for rule in rules]) if keys is not None else ""
+        if cache is not None and cache.holds(fact):
+            continue
+        found = list(_of_segment(site, rules, nevers))
+        yield from found
+        if cache is not None and not found:
+            cache.keep(fact)
+
+
+def _of_segment(site: Site, rules: Sequence[Rule], nevers: Sequence[tuple[str, Sequence[Box]]]) -> Iterator[Untidy]:
+    """Yield what ``_meaning`` says of the rules of one segment."""
+    sets = _Sets([rule_boxes(site, rule).forward for rule in rules])
+    gone: set[int] = set()
+    for number, rule in enumerate(rules):
+        if not sets.boxes[number]:
+            yield Untidy(
+                "dead", rule.id, "no packet can match it: one side has no address", "all packets", rule.location
+            )
+            gone.add(number)
+            continue
+        yield from _forbidden(sets, number, rule, nevers)
+        covering = sets.covering([n for n in range(number) if _outlasts(rules[n], rule)], number)
+        if covering is not None:
+            names = ", ".join(rules[n].id for n in covering)
+            yield Untidy("shadowed", rule.id, f"permitted already by {names}", "all packets", rule.location)
+            gone.add(number)
+    # From the bottom up, so that all of those named may go together.
+    for number in reversed(range(len(rules))):
+        if number in gone:
+            continue
+        left = [n for n in range(len(rules)) if n != number and n not in gone and _outlasts(rules[n], rules[number])]
+        covering = sets.covering(left, number)
+        if covering is not None:
+            names = ", ".join(rules[n].id for n in covering)
+            yield Untidy(
+                "removable",
+                rules[number].id,
+                f"the same is permitted by {names}",
+                "all packets",
+                rules[number].location,
+            )
+            gone.add(number)
 
 
 def _outlasts(other: Rule, rule: Rule) -> bool:
@@ -128,24 +146,52 @@ def _outlasts(other: Rule, rule: Rule) -> bool:
     return not other.expires or bool(rule.expires and rule.expires <= other.expires)
 
 
-def _forbidden(rule: Rule, own: PacketSet, nevers: list[tuple[str, PacketSet]]) -> Iterator[Untidy]:
-    for name, never in nevers:
-        packet = (own & never).witness() if own.overlaps(never) else None
+@dataclass
+class _Sets:
+    """The openers of a segment's rules: as boxes, and as packet sets where boxes do not decide."""
+
+    boxes: list[tuple[Box, ...]]
+    space: PacketSpace = field(default_factory=PacketSpace)
+    _made: dict[int, PacketSet] = field(default_factory=dict)
+    _near: dict[tuple[int, int], bool] = field(default_factory=dict)
+
+    def packets(self, number: int) -> PacketSet:
+        """Return the packets of a rule."""
+        found = self._made.get(number)
+        if found is None:
+            found = self._made[number] = self.space.from_boxes(self.boxes[number])
+        return found
+
+    def meet(self, one: int, two: int) -> bool:
+        """Return whether two rules may have packets in common."""
+        key = (one, two) if one < two else (two, one)
+        found = self._near.get(key)
+        if found is None:
+            found = self._near[key] = any(a.overlaps(b) for a in self.boxes[one] for b in self.boxes[two])
+        return found
+
+    def covering(self, others: Iterable[int], number: int) -> list[int] | None:
+        """Return the rules that together hold another one, or None where they do not."""
+        near = [other for other in others if self.meet(other, number)]
+        if not near:
+            return None
+        rest, used = self.packets(number), []
+        for other in near:
+            if rest.overlaps(self.packets(other)):
+                rest = rest - self.packets(other)
+                used.append(other)
+                if not rest:
+                    return used
+        return None
+
+
+def _forbidden(sets: _Sets, number: int, rule: Rule, nevers: Sequence[tuple[str, Sequence[Box]]]) -> Iterator[Untidy]:
+    for name, boxes in nevers:
+        near = [box for box in boxes if any(box.overlaps(own) for own in sets.boxes[number])]
+        packet = (sets.packets(number) & sets.space.from_boxes(near)).witness() if near else None
         if packet is not None:
             text = f"permits what guardrail {name} forbids: {packet.describe()}"
             yield Untidy("contradicting", rule.id, text, "all packets", rule.location)
-
-
-def _covering(others: list[PacketSet], own: PacketSet) -> list[int] | None:
-    """Return the places of sets that together hold a set, or None where they do not."""
-    rest, used = own, []
-    for number, other in enumerate(others):
-        if rest.overlaps(other):
-            rest = rest - other
-            used.append(number)
-            if not rest:
-                return used
-    return None
 
 
 def _dates(site: Site, today: date) -> Iterator[Untidy]:

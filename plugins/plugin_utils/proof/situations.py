@@ -17,6 +17,7 @@ from itertools import combinations
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Code, Finding
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import ListCache
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.effective import (
@@ -94,7 +95,7 @@ class SettingResult:
         }
 
 
-def settings_of(site: Site, lists: tuple[PointList, ...]) -> Iterator[Setting]:
+def settings_of(site: Site, lists: tuple[PointList, ...], cache: ListCache | None = None) -> Iterator[Setting]:
     """Yield the situations of a site, the present one (whose lists are given) first.
 
     Stages: after each ring, in order, with the segments of all rings so far at stage enforce; and with every assigned segment there.
@@ -109,25 +110,25 @@ def settings_of(site: Site, lists: tuple[PointList, ...]) -> Iterator[Setting]:
         done |= set(ring.segments)
         made = _raised(site, done)
         if made is not None:
-            yield _compiled(f"stage enforce through ring {ring.id}", STAGE, made)
+            yield _compiled(f"stage enforce through ring {ring.id}", STAGE, made, cache)
     made = _raised(site, set(site.assignments))
     if made is not None and not set(site.assignments) <= done:
-        yield _compiled("stage enforce everywhere", STAGE, made)
+        yield _compiled("stage enforce everywhere", STAGE, made, cache)
     conditions = [*(rule.conditions for rule in site.rules()), *(item.conditions for item in site.exceptions)]
     if any(item and item.windows for item in conditions):
-        yield _compiled("all windows closed", WINDOWS, effective_site(site, Situation(open_windows=NONE_OPEN)))
+        yield _compiled("all windows closed", WINDOWS, effective_site(site, Situation(open_windows=NONE_OPEN)), cache)
     coming = _with_coming(site)
     if coming is not None:
-        yield _compiled("exceptions that have not begun", COMING, effective_site(coming))
+        yield _compiled("exceptions that have not begun", COMING, effective_site(coming), cache)
     for posture in site.postures.values():
         pulled = effective_site(site, Situation(postures=(posture.id,)))
-        yield replace(_compiled(f"posture {posture.id}", POSTURE, pulled), postures=(posture,))
+        yield replace(_compiled(f"posture {posture.id}", POSTURE, pulled, cache), postures=(posture,))
     for pair in pairs_of(site)[: most_pairs(site)]:
         both = effective_site(site, Situation(postures=tuple(posture.id for posture in pair)))
-        yield replace(_compiled(f"postures {pair[0].id} and {pair[1].id}", POSTURE, both), postures=pair)
+        yield replace(_compiled(f"postures {pair[0].id} and {pair[1].id}", POSTURE, both, cache), postures=pair)
     if len(site.postures) > 2:
         everything = effective_site(site, Situation(postures=tuple(site.postures)))
-        yield replace(_compiled("all postures", POSTURE, everything), postures=tuple(site.postures.values()))
+        yield replace(_compiled("all postures", POSTURE, everything, cache), postures=tuple(site.postures.values()))
 
 
 def most_pairs(site: Site) -> int:
@@ -180,23 +181,24 @@ def _with_coming(site: Site) -> Site | None:
     return replace(site, exceptions=begun)
 
 
-def _compiled(name: str, kind: str, site: Site) -> Setting:
-    return Setting(name, kind, site, compile_site(site).lists)
+def _compiled(name: str, kind: str, site: Site, cache: ListCache | None) -> Setting:
+    return Setting(name, kind, site, compile_site(site, cache=cache).lists)
 
 
 def prove_situations(
-    site: Site, lists: tuple[PointList, ...], today: date | None = None
+    site: Site, lists: tuple[PointList, ...], today: date | None = None, cache: ListCache | None = None
 ) -> tuple[list[SettingResult], EndToEnd, list[Finding]]:
     """Return what was proved in each situation, the end-to-end result of the present one, and every finding.
 
-    ``today`` decides whether the consent to a suspension still holds (default: the day for which the site was loaded).
+    ``today`` decides whether the consent to a suspension still holds (default: the day for which the site was loaded). ``cache`` is that of
+    the lists: situations share what they have in common, and runs too.
     """
     known = Proved()
     results: list[SettingResult] = []
     findings: list[Finding] = []
     present: EndToEnd | None = None
-    for setting in settings_of(site, lists):
-        result, made, found = _prove(site, setting, known, today or site.as_of)
+    for setting in settings_of(site, lists, cache):
+        result, made, found = _prove(site, setting, known, today or site.as_of, cache=cache)
         present = present or made
         results.append(result)
         findings += found
@@ -212,10 +214,15 @@ def prove_situations(
 
 
 def _prove(
-    site: Site, setting: Setting, known: Proved, today: date | None, situation: Situation = NORMAL
+    site: Site,
+    setting: Setting,
+    known: Proved,
+    today: date | None,
+    situation: Situation = NORMAL,
+    cache: ListCache | None = None,
 ) -> tuple[SettingResult, EndToEnd, list[Finding]]:
     own = setting.site.rules()
-    found = prove_rules(setting.site, setting.lists, known=known)
+    found = prove_rules(setting.site, setting.lists, known=known, cache=cache)
     findings = list(_rule_findings(setting, own, found))
     suspended, notes = _suspended(site, setting, today)
     wanted, more = _workflow_needs(site, setting, suspended, situation)
@@ -233,7 +240,7 @@ def _prove(
         if setting.kind != NOW:
             findings += [_later(setting, item) for item in expected if _is_permit(site, item)]
     guarded, broken = (
-        prove_guardrails(setting.site, setting.lists) if setting.kind in (POSTURE, WINDOWS, COMING) else ([], [])
+        prove_guardrails(setting.site, setting.lists, cache) if setting.kind in (POSTURE, WINDOWS, COMING) else ([], [])
     )
     kept = sum(item.outcome == "proved" for item in guarded)
     findings += [_in_posture(setting, item) for item in broken if item.severity == "error"]

@@ -77,12 +77,11 @@ def run_gate(
     compiled = compile_site(site, cache=cache)
     found: list[Finding] = [*findings, *compiled.findings]
     equivalence, more = prove_rendering(compiled.lists)
-    cache.save()
     found += more
     now = effective_site(site)
-    guardrails, more = prove_guardrails(now, compiled.lists)
+    guardrails, more = prove_guardrails(now, compiled.lists, cache)
     found += more
-    situations, present, more = prove_situations(site, compiled.lists, today)
+    situations, present, more = prove_situations(site, compiled.lists, today, cache)
     found += more
     ways, more = known_ways(now)
     found += more
@@ -110,13 +109,14 @@ def run_gate(
         found += workflow_findings(now, replayed)
         content["replay"] = replayed.as_dict()
         content["edits"] = [item.as_dict() for item in smallest_edits(now, replayed.groups, replayed.cut)]
-    messy = untidy(site, today, replayed, unused_days)
+    messy = untidy(site, today, replayed, unused_days, cache)
     content["hygiene"] = [item.as_dict() for item in messy]
     found += [finding for item in messy if (finding := item.finding()) is not None]
     if base:
         made, more = _impact(paths, base, today, State(now, compiled.lists), history)
         found += more
         content |= made
+    cache.save()
     return Gate(site, compiled, tuple(found), content)
 
 
