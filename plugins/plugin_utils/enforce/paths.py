@@ -110,6 +110,26 @@ class Paths:
         unknown += [f"{c.point_id}: {c.why}" for c in found if c.sees == UNKNOWN]
         return Path(tuple(found), not unknown, "; ".join(dict.fromkeys(unknown)))
 
+    def certain(self, what: Member | str) -> bool:
+        """Return whether nothing about this end can make a way unknown: a way between two such ends is known without a look at it.
+
+        It lies in a zone, and of the points of its segment none needs a switch, port or kind of tags that the documents do not say.
+        """
+        end = self._end(what)
+        if not self._zones[end.family].contains(end.address) and not _is_group(end.family, end.address):
+            return False
+        for name in self._points_of(end.segment):
+            point = self._site.points.get(name)
+            if point is None:
+                continue
+            if point.kind in ("dacl", "sgacl") and _at_switch(point, end)[0] == UNKNOWN:
+                return False
+            if point.kind == "port_acl" and _at_port(point, end)[0] == UNKNOWN:
+                return False
+            if point.kind == "sgacl" and not point.options.get("tags"):
+                return False
+        return True
+
     def _end(self, what: Member | str) -> _End:
         text = what if isinstance(what, str) else next(iter(what.addresses), "")
         if not text:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import (
     ICMP_PROTOCOLS,
@@ -110,13 +111,13 @@ def _any_boxes(family: int, client_ports: IntervalSet | None) -> list[tuple[Box,
 
 
 def _ends_box(box: Box, source: IntervalSet | None, destination: IntervalSet | None) -> Box:
-    if source is not None:
-        box = box.replace(source=source)
-    if destination is not None:
-        box = box.replace(destination=destination)
-    return box
+    return Box(
+        box.protocol, box.detail, box.fragment, box.destination if destination is None else destination,
+        box.source if source is None else source, box.destination_port, box.source_port,
+    )  # fmt: skip
 
 
+@lru_cache(maxsize=8192)
 def _match_boxes(match: Match, offset: int, client_ports: IntervalSet | None) -> tuple[Box, Box | None]:
     box = Box(protocol=IntervalSet.single(match.protocol + offset), fragment=WHOLE)
     if match.protocol in ICMP_PROTOCOLS.values():

@@ -26,6 +26,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.keys im
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import (
     addresses_of_name,
+    matches_of,
     member_addresses,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import PacketSpace, verdicts
@@ -255,7 +256,8 @@ class _Needs:
         self.site, self.needed, self.rules = site, needed, needed.rules
         self._boxes: dict[str, ConversationBoxes] = {}
         self._names: dict[str, frozenset[str]] = {}
-        self._empty: dict[tuple[str, str, tuple[str, ...]], bool] = {}
+        self._served: dict[tuple[str, ...], frozenset[int]] = {}
+        self._sides: dict[str, frozenset[int]] = {}
         self._holders = _holders(site)
         self._from: Mapping[str, list[int]] = self._placed(rule.client for rule in self.rules)
         self._to: Mapping[str, list[int]] = self._placed(rule.to for rule in self.rules)
@@ -287,13 +289,23 @@ class _Needs:
         return found
 
     def is_empty(self, rule: Rule) -> bool:
-        """Return whether a rule has no addresses on one side, in every family of its services."""
+        """Return whether a rule has no opener: one side has no addresses in a family that its services have."""
         if rule.id in self._boxes or rule.devices:
             return not self.boxes(rule).forward
-        key = (rule.client, rule.to, rule.services)
-        found = self._empty.get(key)
+        mine, theirs = (self._families(name) for name in (rule.client, rule.to))
+        found = self._served.get(rule.services)
         if found is None:
-            found = self._empty[key] = not self.boxes(rule).forward
+            found = frozenset(
+                family for family in (4, 6) if any(True for _ in matches_of(self.needed.site, rule.services, family))
+            )
+            self._served[rule.services] = found
+        return not mine & theirs & found
+
+    def _families(self, name: str) -> frozenset[int]:
+        found = self._sides.get(name)
+        if found is None:
+            sets = {family: addresses_of_name(self.needed.site, name, family) for family in (4, 6)}
+            found = self._sides[name] = frozenset(family for family, own in sets.items() if own is None or own)
         return found
 
     def boxes(self, rule: Rule) -> ConversationBoxes:

@@ -17,7 +17,10 @@ from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock import iso_of_micros
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import pieces_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.index import SiteIndex
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.sides import TOP
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.compare import compare
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import PacketSet, PacketSpace
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
@@ -31,6 +34,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.conversat
     rule_boxes,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.history import Columns
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.lines import touching
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.naming import Naming, service_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.openers import openers_of, stopped
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.points import (
@@ -40,7 +44,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.points im
     list_sets,
     visible,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.rollout import State, same_list
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.rollout import State, differing, same_list
 
 np = guarded("numpy")
 
@@ -134,7 +138,7 @@ def change_of_meaning(before: State, after: State, history: Columns | None = Non
     for change, packets, state in ((LOST, found.lost, before), (GAINED, found.gained, after)):
         if not packets:
             continue
-        plain = packets - found.answers_of(state)
+        plain = packets - found.answers_of(state, packets)
         answers += len((packets - plain).boxes(BOX_LIMIT)) if packets != plain else 0
         boxes = plain.boxes(BOX_LIMIT + 1)
         left_out += max(0, len(boxes) - BOX_LIMIT)
@@ -188,7 +192,8 @@ class _Difference:
     def _stops(self, one: PointList | None, two: PointList | None) -> tuple[PacketSet, PacketSet]:
         """Return the openers that only the old list stops, and those that only the new one does."""
         if one and two and self._same_view(one, two):
-            found = compare(first_match(one), first_match(two), self.space)
+            short = differing(one, two)
+            found = compare(first_match(short[0]), first_match(short[1]), self.space)
             sees = self.space.from_boxes(visible(self.after.site, two, surely=True))
             return self._openers(found.only_in_second & sees, one), self._openers(found.only_in_first & sees, two)
         empty = self.space.empty
@@ -227,11 +232,30 @@ class _Difference:
         ]
         return self.space.from_boxes(boxes)
 
-    def answers_of(self, state: State) -> PacketSet:
-        """Return the packets without a handshake that answer some rule: stateless lists must pass them, whoever sends them first."""
+    def answers_of(self, state: State, packets: PacketSet) -> PacketSet:
+        """Return the packets without a handshake that answer some rule: stateless lists must pass them, whoever sends them first.
+
+        Right for those among ``packets``.
+        """
         tcp = IntervalSet.of(6, 262)
-        boxes = (box for rule in state.site.rules() for box in rule_boxes(state.site, rule).reply)
-        return self.space.from_boxes(box for box in boxes if not box.protocol.overlaps(tcp))
+        near = packets.boxes()
+        if not any(box.protocol.subtract(tcp) for box in near):
+            return self.space.empty
+        index = SiteIndex(state.site)
+        clients = {
+            name
+            for family, top in TOP.items()
+            for box in near
+            for name in index.segments_among(box.destination.intersect(top), family)
+        }
+        boxes = (
+            box
+            for name in sorted(clients & state.site.segments.keys())
+            for rule in state.site.segments[name].allow
+            for box in rule_boxes(state.site, rule).reply
+            if not box.protocol.overlaps(tcp) and any(box.overlaps(each) for each in near)
+        )
+        return self.space.from_boxes(boxes)
 
     def _passing(self, openers: PacketSet, state: State) -> PacketSet:
         """Return the openers that no list of a state stops."""
@@ -239,7 +263,14 @@ class _Difference:
         for number, listing in enumerate(state.lists):
             if not rest:
                 break
-            if not enforces(listing) or not _may_concern(state.site, listing, rest):
+            if not enforces(listing):
+                continue
+            if pieces_of(listing) is not None:
+                rest = rest - stopped(
+                    rest, list_sets(self.space, state.site, touching(listing, rest.boxes())), surely=True
+                )
+                continue
+            if not _may_concern(state.site, listing, rest):
                 continue
             key = (state is self.before, number)
             if key not in self._sets:

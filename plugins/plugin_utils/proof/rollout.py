@@ -16,17 +16,18 @@ none is enumerated, because a stop is a matter of one list:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, Location
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import Pieces, list_key, pieces_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import PacketSet, PacketSpace
-from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Packet
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import ANY, Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import ALL, Box, Packet
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import ANY, Rule, Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.conversations import (
     UNPRIVILEGED,
@@ -34,8 +35,14 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.conversat
     rule_boxes,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.guardrails import DHCP_REQUESTS
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.lines import touching
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.openers import stopped
-from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.points import ListSets, list_sets
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.points import (
+    ListSets,
+    enforces,
+    list_sets,
+    visible,
+)
 
 Key = tuple[str, str]  # enforcement point and name of the list there
 WIDEN, REPLACE, NARROW = "widen", "replace", "narrow"
@@ -246,41 +253,140 @@ class _Proof:
     after: State
     space: PacketSpace = field(default_factory=PacketSpace)
     _cache: dict[tuple[str, str, str], PacketSet] = field(default_factory=dict)
+    _steady_made: dict[int, ListSets] = field(default_factory=dict)
+
+    @cached_property
+    def moved(self) -> bool:
+        """Whether devices, their places, or what is said of tags, switches and paths differ: then lists see other packets than before."""
+        old, new = self.before.site, self.after.site
+        return any(
+            getattr(old, name) != getattr(new, name) for name in ("members", "points", "paths", "zones", "assignments")
+        ) and (self.segments_moved != frozenset() or not self._same_places)
+
+    @cached_property
+    def _same_places(self) -> bool:
+        old, new = self.before.site, self.after.site
+        wanted = ("kind", "platform", "host", "options")
+        return (
+            old.paths == new.paths
+            and {n: z.subnets for n, z in old.zones.items()} == {n: z.subnets for n, z in new.zones.items()}
+            and all(
+                [getattr(old.points[n], key) for key in wanted] == [getattr(new.points[n], key) for key in wanted]
+                for n in old.points.keys() & new.points.keys()
+            )
+        )
+
+    @cached_property
+    def segments_moved(self) -> frozenset[str]:
+        """The segments whose devices, their addresses or places differ."""
+        old, new = self.before.site.members, self.after.site.members
+        return frozenset(name for name in old.keys() | new.keys() if old.get(name, ()) != new.get(name, ()))
+
+    def _view_moved(self, one: PointList, two: PointList) -> bool:
+        """Return whether a list sees other packets after than before."""
+        if not self.moved:
+            return False
+        old, new = self.before.site, self.after.site
+        if self._same_places and two.segment and not self.segments_moved & {one.segment, two.segment, two.peer}:
+            return False
+        return any(visible(old, one, surely=sure) != visible(new, two, surely=sure) for sure in (True, False))
 
     @cached_property
     def changes(self) -> list[_Change]:
-        """The lists that differ, and with another membership all lists, each in both versions under both memberships."""
+        """The lists that differ, or that see other packets, each in both versions under the old and the new state of the network."""
         old = {(item.point, item.name): item for item in self.before.lists}
         new = {(item.point, item.name): item for item in self.after.lists}
-        moved = self.before.site.members != self.after.site.members
+        sites = [self.before.site, self.after.site] if self.moved else [self.after.site]
         made = []
         for key in sorted(old.keys() | new.keys()):
-            if not moved and key in old and key in new and same_list(old[key], new[key]):
+            one, two = old.get(key), new.get(key)
+            if one and two and same_list(one, two) and not self._view_moved(one, two):
                 continue
-            sites = [self.before.site, self.after.site] if moved else [self.after.site]
-            change = _Change(
-                key,
-                [list_sets(self.space, site, old[key]) for site in sites if key in old and _knows(site, old[key])],
-                [list_sets(self.space, site, new[key]) for site in sites if key in new and _knows(site, new[key])],
-            )
-            change.effect = _effect(change)
+            versions = [
+                [self._sets(site, item) for site in sites if item is not None and _knows(site, item)]
+                for item in (one, two)
+            ]
+            change = _Change(key, versions[0], versions[1])
+            change.effect = self._effect(change, one, two)
             made.append(change)
         return made
 
+    def _sets(self, site: Site, listing: PointList) -> ListSets:
+        """Return what a list sees and passes, right for all packets that are asked about: what no such packet touches is left out."""
+        if pieces_of(listing) is None:
+            return list_sets(self.space, site, listing)
+        return list_sets(self.space, site, touching(listing, self.asked))
+
+    def _effect(self, change: _Change, one: PointList | None, two: PointList | None) -> str:
+        """Return how a list changes; of a firewall that is known by its parts only those that differ are looked at."""
+        if one is None or two is None or pieces_of(one) is None or pieces_of(two) is None:
+            return _effect(change)
+        if same_list(one, two):
+            return ""
+        short = differing(one, two)
+        return _effect(
+            _Change(
+                change.key,
+                [list_sets(self.space, item.site, short[0]) for item in (self.before, self.after)[: len(change.old)]],
+                [list_sets(self.space, item.site, short[1]) for item in (self.before, self.after)[: len(change.new)]],
+            )
+        )
+
     @cached_property
-    def steady(self) -> list[ListSets]:
+    def asked(self) -> list[Box]:
+        """Every opener that a proof asks a firewall about: of must-never statements, of workflows' rules and of rules whose ends move."""
+        after = self.after.site
+        boxes = [
+            box
+            for item in after.guardrails
+            if item.must == "never"
+            for box in conversation_boxes(after, item.client, item.server, item.services).forward
+        ]
+        needed = {name for workflow in after.workflows for name in workflow.rules}
+        for state in (self.before, self.after):
+            for rule in state.site.rules():
+                if rule.id in needed or self._concerned(rule):
+                    boxes += rule_boxes(state.site, rule).forward
+        return list(dict.fromkeys(boxes))
+
+    def _concerned(self, rule: Rule) -> bool:
+        """Return whether what moved may matter to a rule: its ends' addresses, or what the lists on their ways see."""
+        if not self.moved:
+            return False
+        if not self._same_places:
+            return True
+        if {rule.client, rule.to} & self.segments_moved:
+            return True
+        return rule.to not in self.after.site.segments  # a network set may hold addresses of devices that moved
+
+    @cached_property
+    def steady(self) -> list[PointList]:
         """The lists that no step touches."""
         changed = {change.key for change in self.changes}
-        return [
-            list_sets(self.space, self.after.site, item)
-            for item in self.after.lists
-            if (item.point, item.name) not in changed
-        ]
+        return [item for item in self.after.lists if (item.point, item.name) not in changed and enforces(item)]
+
+    def _steady_sets(self, openers: PacketSet) -> Iterator[ListSets]:
+        """Yield the sets of those steady lists that may see one of the openers or its answer."""
+        boxes = openers.boxes()
+        near = [*boxes, *(box.replace(source=box.destination, destination=box.source, source_port=ALL["source_port"],
+                          destination_port=ALL["destination_port"], detail=ALL["detail"]) for box in boxes)]  # fmt: skip
+        for number, listing in enumerate(self.steady):
+            if not any(view.overlaps(box) for view in self._steady_views[number] for box in near):
+                continue
+            if number not in self._steady_made:
+                self._steady_made[number] = self._sets(self.after.site, listing)
+            yield self._steady_made[number]
+
+    @cached_property
+    def _steady_views(self) -> list[list[Box]]:
+        return [visible(self.after.site, item, surely=False) for item in self.steady]
 
     def _passing(self, openers: PacketSet, version: str) -> PacketSet:
         """Return the openers that surely work at one end of the rollout, with that end's own membership."""
         rest = openers
-        for item in self.steady:
+        if not rest:
+            return rest
+        for item in self._steady_sets(rest):
             rest = rest - stopped(rest, item, surely=False)
         for change in self.changes:
             found = change.old[:1] if version == "old" else change.new[-1:]
@@ -324,6 +430,8 @@ class _Proof:
                     for state, rule in ((self.before, old_rules[name]), (self.after, new_rules[name]))
                 )
                 gone, come = old - new, new - old
+                if not gone or not come:
+                    continue
                 gone, come = self._passing(gone, "old"), self._passing(come, "new")
                 if gone and come:
                     made.append(_Move(workflow.id, name, workflow.location, gone, come))
@@ -334,11 +442,10 @@ class _Proof:
         critical = {name: workflow for workflow in self.after.site.workflows for name in workflow.rules}
         known = {rule.id for rule in self.before.site.rules()}
         count, made = 0, []
-        moved = self.before.site.members != self.after.site.members
         for rule in self.after.site.rules():
             if rule.id not in known:
                 continue
-            if not moved:
+            if not self._concerned(rule):
                 # Each list is passed in its old version (the state before) and in its new one (the state after): no third one exists.
                 count += 1
                 continue
@@ -394,7 +501,7 @@ class _Proof:
                     part.add(change.key)
                 number = at.get(change.key, place)
                 rest = rest - (new if number < place else old if number > place else old & new)
-            for sets in self.steady if rest else ():
+            for sets in self._steady_sets(rest) if rest else ():
                 rest = rest - stopped(rest, sets, surely=True, silent_works=True)
             packet = rest.witness()
             if packet is not None:
@@ -443,9 +550,34 @@ def same_list(one: PointList, two: PointList) -> bool:
         two.interfaces,
     ):
         return False
+    if list_key(one) and list_key(one) == list_key(two):
+        return True
+    mine, theirs = pieces_of(one), pieces_of(two)
+    if mine is not None and theirs is not None:
+        if mine.frame_key == theirs.frame_key and not changed_parts(mine, theirs):
+            return True
+        one, two = differing(one, two)
     return len(one.aces) == len(two.aces) and all(
         replace(a, label="", raw="") == replace(b, label="", raw="") for a, b in zip(one.aces, two.aces, strict=True)
     )
+
+
+def changed_parts(mine: Pieces, theirs: Pieces) -> list[str]:
+    """Return the client segments whose parts of a firewall's list differ."""
+    return sorted(name for name in mine.parts.keys() | theirs.parts.keys() if mine.key(name) != theirs.key(name))
+
+
+def differing(one: PointList, two: PointList) -> tuple[PointList, PointList]:
+    """Return two versions of a list without what both have: a firewall's parts that are the same.
+
+    Parts of different client segments have no packet in common (no address is of two segments, a numbered rule sees to that), so that what
+    the two versions do differently they do here, and alike.
+    """
+    mine, theirs = pieces_of(one), pieces_of(two)
+    if mine is None or theirs is None:
+        return one, two
+    names = changed_parts(mine, theirs)
+    return mine.around(names), theirs.around(names)
 
 
 def _effect(change: _Change) -> str:

@@ -51,6 +51,7 @@ def known_ways(site: Site) -> tuple[WaysResult, list[Finding]]:
     paths = Paths(site)
     ends = _Ends(site)
     asked: dict[tuple[End, End], str] = {}
+    certain: dict[End, bool] = {}
     unknown: dict[str, dict[str, None]] = defaultdict(dict)
     rules = site.rules()
     bad = set()
@@ -61,8 +62,11 @@ def known_ways(site: Site) -> tuple[WaysResult, list[Finding]]:
                     continue
                 why = asked.get((one, two))
                 if why is None:
-                    found = paths.of(client, server)
-                    why = asked[one, two] = "" if found.known else found.why
+                    for end, what in ((one, client), (two, server)):
+                        if end not in certain:
+                            certain[end] = paths.certain(what)
+                    found = None if certain[one] and certain[two] else paths.of(client, server)
+                    why = asked[one, two] = "" if found is None or found.known else found.why
                 if why:
                     unknown[why][rule.id] = None
                     bad.add(rule.id)
