@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+# Caches are sealed by this key and not by one in the home directory of whoever runs the tests.
+os.environ["SEGWRIGHT_CACHE_KEY"] = "a key of the tests and of nothing else"
 
 
 def corpora_directory() -> Path:

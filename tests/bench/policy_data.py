@@ -16,8 +16,17 @@ SERVICES = 200
 NETWORKS = 50
 
 
-def write_large_site(directory: Path, segments: int = 2000, seed: int = 1, kind: str = "dacl") -> int:
+def write_large_site(
+    directory: Path,
+    segments: int = 2000,
+    seed: int = 1,
+    kind: str = "dacl",
+    devices: int = DEVICES_PER_SEGMENT,
+    first: int = 10,
+) -> int:
     """Write a site of ``segments`` with 50 rules and 10 devices each; return the number of rules.
+
+    ``first``: the last number of the address of each segment's first device.
 
     A rule leads to another segment (nine of ten) or a network set outside of the zones, by one of 200 services. Every segment
     is enforced at one point of the kind (dacl or sgacl) with platform ise.
@@ -64,7 +73,7 @@ def write_large_site(directory: Path, segments: int = 2000, seed: int = 1, kind:
         text = _segment(chance, number, names, zone_of[number])
         rules += RULES_PER_SEGMENT
         _write(folder / f"{name}.yml", text)
-        lock[name] = {"devices": [_device(number, index) for index in range(DEVICES_PER_SEGMENT)]}
+        lock[name] = {"devices": [_device(number, index, first) for index in range(devices)]}
     _write(directory / "enforcement.yml", enforcement)
     document = {"kind": "members", "schema_version": "1.0", "segments": dict(sorted(lock.items()))}
     (directory / "members.lock.json").write_text(json.dumps(document, indent=2), encoding="utf-8")
@@ -101,12 +110,12 @@ def _segment(chance: random.Random, number: int, names: list[str], zone: str) ->
     return lines
 
 
-def _device(number: int, index: int) -> dict[str, object]:
+def _device(number: int, index: int, first: int) -> dict[str, object]:
     zone, place = divmod(number, SEGMENTS_PER_ZONE)
     return {
         "device": f"02:00:{number >> 8:02x}:{number & 255:02x}:00:{index:02x}",
         "name": f"device-{number}-{index}",
-        "addresses": [f"10.{zone}.{place * 2}.{10 + index}"],
+        "addresses": [f"10.{zone}.{place * 2}.{first + index}"],
         "switch": f"switch-{number}",
         "interface": f"GigabitEthernet1/0/{index + 1}",
     }

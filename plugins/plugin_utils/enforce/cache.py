@@ -4,14 +4,16 @@
 """What is known of lists by their content: a list whose inputs have not changed is neither made nor proved again.
 
 A key is the hash of everything a list depends on (rules, addresses, services, stage, point, and the code itself). Its entry holds sizes,
-findings and whether the rendering was proved, as JSON: reading it runs nothing. Whoever can write the data directory can forge an
-entry, so a gate must not take it from the pull request that it judges.
+findings and whether the rendering was proved, as JSON: reading it runs nothing. Facts are keys of other proofs that held. The file has a
+seal by a key that lies elsewhere (``base.seals``): whoever can only write the data directory cannot make a gate say that something was
+proved.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
@@ -20,6 +22,7 @@ from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import read_document, write_json
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.seals import is_sealed, sealed
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import Ace
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
 
@@ -72,23 +75,30 @@ class ListCache:
         """Write the entries of this run, whole or not at all; where the directory cannot be written the next run makes them again."""
         if self._path is None:
             return
-        content = {"kind": KIND, "schema_version": SCHEMA_VERSION, "code": code_hash(), "entries": self._used}
-        content["facts"] = sorted(self._used_facts)
+        content: dict[str, Any] = {"code": code_hash(), "entries": self._used, "facts": sorted(self._used_facts)}
+        content |= {"kind": KIND, "schema_version": SCHEMA_VERSION, "seal": sealed(_body(content))}
         with contextlib.suppress(OSError):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             write_json(self._path, content, 0o600)
 
 
 def _read(path: Path) -> tuple[dict[str, dict[str, Any]], set[str]]:
-    """Return the entries and facts of a file; none where it is damaged or of other code, since all can be made again."""
+    """Return the entries and facts of a file; none where it is damaged, not sealed here or of other code, since all can be made again."""
     try:
         document = read_document(path, KIND, 1)
     except (FindingError, OSError):
         return {}, set()
     entries, facts = document.get("entries"), document.get("facts")
+    body = _body({name: document.get(name) for name in ("code", "entries", "facts")})
+    if not is_sealed(body, document.get("seal")):
+        return {}, set()
     if document.get("code") != code_hash() or not isinstance(entries, dict) or not isinstance(facts, list):
         return {}, set()
     return {key: value for key, value in entries.items() if isinstance(value, dict)}, set(map(str, facts))
+
+
+def _body(content: Mapping[str, Any]) -> bytes:
+    return json.dumps(content, sort_keys=True, separators=(",", ":")).encode("ascii")
 
 
 @cache

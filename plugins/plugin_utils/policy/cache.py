@@ -4,9 +4,9 @@
 """What was read of policy files before, by their content: a second load parses and checks only the files that changed.
 
 Entries are JSON files in the data directory, never in the policy directory. The name of an entry is the SHA-256 of the
-file's text, its kind, the schemas and the code that reads; its first line is the SHA-256 of the rest. An entry that does not
-fit its own sum, or is none at all, counts as absent and is written again. Nothing in an entry can be executed. Only documents
-without any finding are kept, so that every finding is found anew with its place.
+file's text, its kind, the schemas and the code that reads; its first line is the seal of name and rest (``base.seals``). An entry
+without this user's seal, or that is none at all, counts as absent and is written again. Nothing in an entry can be executed. Only
+documents without any finding are kept, so that every finding is found anew with its place.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.seals import is_sealed, sealed
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.yaml_io import Document
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.schema import FOLDER
 
@@ -57,7 +58,7 @@ class DocumentCache:
         try:
             stored = (self.directory / name).read_bytes()
             body = stored[SUM_LENGTH + 1 :]
-            if stored[: SUM_LENGTH + 1] != _sum(body):
+            if not is_sealed(name.encode() + body, stored[:SUM_LENGTH].decode("ascii", "replace")):
                 return None
             entry = json.loads(body)
             return Document(file, entry["value"], entry["lines"])
@@ -72,10 +73,11 @@ class DocumentCache:
         body = json.dumps(entry, separators=(",", ":")).encode("ascii")
         try:
             self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            target = self.directory / self._name(kind, text)
+            name = self._name(kind, text)
+            target = self.directory / name
             # Renamed whole, and not flushed to disk: what a crash leaves fits no sum and is read anew.
             part = target.with_name(f".{target.name}.{os.getpid()}")
-            part.write_bytes(_sum(body) + body)
+            part.write_bytes(sealed(name.encode() + body).encode("ascii") + b"\n" + body)
             part.replace(target)
         except OSError:
             return
@@ -98,10 +100,6 @@ class DocumentCache:
         name = found.hexdigest() + SUFFIX
         self.used.add(name)
         return name
-
-
-def _sum(body: bytes) -> bytes:
-    return hashlib.sha256(body).hexdigest().encode("ascii") + b"\n"
 
 
 def short_lines(lines: dict[str, int], depth: int) -> dict[str, Any]:

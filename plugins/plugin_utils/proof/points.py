@@ -78,11 +78,12 @@ def filtered_members(site: Site, listing: PointList, surely: bool) -> list[Membe
 def enforced_at(site: Site, point: EnforcementPoint | None, member: Member) -> bool:
     """Return whether what ISE holds is surely enforced where a device is attached.
 
-    ``switches`` and ``tags`` of the point say so, and ``paths.wireless``; how tags travel is taken as given where nothing is said.
+    ``switches`` and ``tags`` of the point say so, and ``paths.wireless``. Where nothing is said of tags they may not reach the receiver's
+    switch: SW3013 says so, and a cell then proves nothing.
     """
     if point is None:
         return True
-    if point.kind == "sgacl" and point.options.get("tags") == "none":
+    if point.kind == "sgacl" and point.options.get("tags", "none") == "none":
         return False
     switches = point.options.get("switches")
     return not switches or all(_attached(site, member, address) in switches for address in member.addresses)
@@ -91,7 +92,7 @@ def enforced_at(site: Site, point: EnforcementPoint | None, member: Member) -> b
 def cell_targets(site: Site, listing: PointList, surely: bool) -> IntervalSet:
     """Return the addresses to which a cell filters packets: it is enforced where the receiver is attached."""
     point = site.points.get(listing.point)
-    if not surely or point is None or not {"switches", "tags"} & set(point.options):
+    if not surely or point is None:
         return member_addresses(site, listing.peer, listing.family)
     members = [member for member in site.members.get(listing.peer, ()) if enforced_at(site, point, member)]
     return addresses_of((text for member in members for text in member.addresses), listing.family)

@@ -67,7 +67,7 @@ def large_site(segments: int, devices: int = 20, rules_each: int = 6, matrix: in
         points={
             "fw1": EnforcementPoint("fw1", "firewall", "nftables", "fw1", {}),
             "dacl": EnforcementPoint("dacl", "dacl", "ise", "ise1", {}),
-            "matrix": EnforcementPoint("matrix", "sgacl", "ise", "ise1", {}),
+            "matrix": EnforcementPoint("matrix", "sgacl", "ise", "ise1", {"tags": "inline"}),
         },
         assignments=assignments, members=members,
     )  # fmt: skip

@@ -377,7 +377,7 @@ def random_world(seed: int) -> World:
         "fw1": ("firewall", {"default": choose.choice(["permit", "deny"]), "zones": list(SUBNETS)}),
         "dacl": ("dacl", {}),
         "acc1": ("port_acl", {}),
-        "matrix": ("sgacl", {}),
+        "matrix": ("sgacl", {"tags": "inline"}),
     }
     stages = {}
     for name in names:

@@ -172,7 +172,12 @@ def two(stage: str = "enforce", points: tuple[str, ...] = ("fw1",), same_subnet:
         "rules": [],
         "networks": {},
         "stages": {"a": (stage, list(points)), "b": (stage, list(points))},
-        "points": {"fw1": ("firewall", {}), "dacl": ("dacl", {}), "acc1": ("port_acl", {}), "matrix": ("sgacl", {})},
+        "points": {
+            "fw1": ("firewall", {}),
+            "dacl": ("dacl", {}),
+            "acc1": ("port_acl", {}),
+            "matrix": ("sgacl", {"tags": "inline"}),
+        },
     }
     return World(**(values | more))
 

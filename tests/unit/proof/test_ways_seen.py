@@ -60,6 +60,7 @@ def world(points: dict[str, tuple[str, dict[str, Any]]], paths: dict[str, Any], 
     [
         ("dacl", {"switches": ["sw9"]}, {}),
         ("sgacl", {"tags": "none"}, {}),
+        ("sgacl", {}, {}),  # it is not known whether tags travel
         ("sgacl", {"tags": "inline", "switches": ["sw9"]}, {}),
         ("firewall", {}, {"routes": [{"client": "a", "server": "b", "points": []}]}),
         ("dacl", {}, {}),  # 10.0.1.2 and 10.0.1.4 share a port
