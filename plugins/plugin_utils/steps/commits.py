@@ -26,6 +26,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.git import
     run_git,
     written_copy,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import ListCache
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.check import load_checked
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.effective import effective_site
@@ -64,18 +65,23 @@ def directory_at(policy_dir: Path, commit: str) -> Iterator[Path]:
         yield root
 
 
-def state_at(policy_dir: Path, revision: str, today: date) -> tuple[str, State]:
-    """Return the commit and the compiled policy of a revision; FindingError with its errors where the documents were not sound."""
+def state_at(
+    policy_dir: Path, revision: str, today: date, documents: Path | None = None, lists: ListCache | None = None
+) -> tuple[str, State]:
+    """Return the commit and the compiled policy of a revision; FindingError with its errors where the documents were not sound.
+
+    ``documents`` and ``lists`` are the caches of documents and lists: most of what the commit holds is what the working tree holds.
+    """
     commit = commit_named(policy_dir, revision)
     with directory_at(policy_dir, commit) as folder:
-        loaded = load_checked(folder, today)
+        loaded = load_checked(folder, today, cache=documents)
         errors = errors_of(loaded.findings)
         if loaded.site is None or errors:
             first = str(errors[0]) if errors else "nothing could be read"
             text = f"the documents of {commit[:12]} are not sound, so nothing is compared with them: {first}"
             raise FindingError(codes.COMMIT_UNSOUND.at(text, Location(str(policy_dir))))
         site = loaded.site
-        return commit, State(effective_site(site), compile_site(site).lists)
+        return commit, State(effective_site(site), compile_site(site, cache=lists).lists)
 
 
 def last_commit_of(policy_dir: Path, location: Location, commit: str = "") -> str:

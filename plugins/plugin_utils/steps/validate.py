@@ -113,7 +113,7 @@ def run_gate(
     content["hygiene"] = [item.as_dict() for item in messy]
     found += [finding for item in messy if (finding := item.finding()) is not None]
     if base:
-        made, more = _impact(paths, base, today, State(now, compiled.lists), history)
+        made, more = _impact(paths, base, today, State(now, compiled.lists), history, cache)
         found += more
         content |= made
     cache.save()
@@ -121,11 +121,11 @@ def run_gate(
 
 
 def _impact(
-    paths: Paths, base: str, today: date, after: State, history: Columns | None
+    paths: Paths, base: str, today: date, after: State, history: Columns | None, cache: ListCache
 ) -> tuple[dict[str, Any], list[Finding]]:
     """Return what a change means against a commit, and how it can be rolled out; a commit with unsound documents is a finding."""
     try:
-        commit, before = state_at(paths.policy, base, today)
+        commit, before = state_at(paths.policy, base, today, paths.policy_cache, cache)
     except FindingError as error:
         return {}, list(error.findings)
     meaning = change_of_meaning(before, after, history)
