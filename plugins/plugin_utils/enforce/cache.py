@@ -127,9 +127,9 @@ def findings_of(entry: Mapping[str, Any]) -> list[Finding]:
 class Pieces:
     """A firewall's list by its parts: what stands before and after the rules, and the rules of each client segment or network set.
 
-    ``frame`` is the list with its first ``head`` lines (permits only) and its end, and no rules. ``parts``: the key of a part, and what makes
-    its lines; they are permits, and their sources are addresses of the client. ``shared`` are the parts of network sets, whose addresses may be
-    anybody's: they belong to every question.
+    ``frame`` is the list with its first ``head`` lines (permits only) and its end, and no rules. ``parts``: the key of a part, and what
+    makes its lines; they are permits, and their sources are addresses of the client. ``shared`` are the parts of network sets, whose
+    addresses may be anybody's: they belong to every question.
     """
 
     frame: PointList

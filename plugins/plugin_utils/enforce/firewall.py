@@ -116,7 +116,9 @@ def kept_firewall_list(
     whole = lazy_list(head_of(framed), {}, lambda: firewall_list(index, point, assignments)[0])
     whole.__dict__["_parts"] = [({}, partial(_same, framed)), *parts]
     if point.platform != "asa":  # whose parts hold answers too, from the servers' addresses
-        whole.__dict__["_pieces"] = Pieces(framed, len(base.aces), pieces, tuple(name for name in pieces if name not in index.site.segments))
+        whole.__dict__["_pieces"] = Pieces(
+            framed, len(base.aces), pieces, tuple(name for name in pieces if name not in index.site.segments)
+        )
     whole.__dict__["_end"] = frame.listing(only_end)
     return whole, [*findings, *_inside_finding(point, inside)]
 

@@ -15,7 +15,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.layer_two import only_frames
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import (
     ListCache,
     key_of,
@@ -23,6 +22,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache i
     pieces_of,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.keys import Keys, keys_of_site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.layer_two import only_frames
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import (
     addresses_of_name,

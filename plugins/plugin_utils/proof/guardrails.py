@@ -11,12 +11,6 @@ from functools import cached_property
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce import codes as codes_of_lists
-from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
-from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.layer_two import (
-    frames_of,
-    share_subnet,
-    text_of,
-)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import (
     ListCache,
     Pieces,
@@ -26,6 +20,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache i
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.index import SiteIndex
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.layer_two import (
+    frames_of,
+    share_subnet,
+    text_of,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.sides import TOP
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import PacketSet, PacketSpace

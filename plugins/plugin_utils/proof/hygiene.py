@@ -15,9 +15,9 @@ from datetime import date, timedelta
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Code, Finding, Location
-from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.layer_two import frames_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import ListCache, key_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.keys import keys_of_site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.layer_two import frames_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import matches_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import PacketSet, PacketSpace
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Box
