@@ -9,7 +9,8 @@ none is enumerated, because a stop is a matter of one list:
 
 - *kept*: what passes before and after passes in every mix exactly if no version of a list stops it under either membership.
 - *never*: what a must-never covers is open in some mix of a step exactly where no earlier step's new list, no later step's old list, and
-  no list of the step in both its versions stops it.
+  no list of the step in both its versions stops it. Where devices move, or what is said of tags, switches and paths changes, the network
+  may be as before or as after in every mix: both states count, each by itself.
 - *moves*: a workflow rule whose addresses change (a server moved) works in every mix exactly if no list that still stops the new
   conversations can be old while another that already stops the old ones is new.
 """
@@ -133,6 +134,13 @@ class _Change:
         for more in found[1:]:
             result = result & more if surely else result | more
         return result
+
+    def stops_in(self, openers: PacketSet, version: str, state: int, states: int) -> PacketSet:
+        """Return what a version surely stops in one state of the network; nothing where the state does not know its point."""
+        found = self.old if version == "old" else self.new
+        if len(found) != states:
+            return openers.space.empty
+        return stopped(openers, found[state], surely=True, silent_works=True)
 
 
 def order_of_rollout(
@@ -264,6 +272,11 @@ class _Proof:
         ) and (self.segments_moved != frozenset() or not self._same_places)
 
     @cached_property
+    def states(self) -> list[Site]:
+        """The states of the network that lists may meet: one where nothing moves, else that before and that after."""
+        return [self.before.site, self.after.site] if self.moved else [self.after.site]
+
+    @cached_property
     def _same_places(self) -> bool:
         old, new = self.before.site, self.after.site
         wanted = ("kind", "platform", "host", "options")
@@ -296,7 +309,7 @@ class _Proof:
         """The lists that differ, or that see other packets, each in both versions under the old and the new state of the network."""
         old = {(item.point, item.name): item for item in self.before.lists}
         new = {(item.point, item.name): item for item in self.after.lists}
-        sites = [self.before.site, self.after.site] if self.moved else [self.after.site]
+        sites = self.states
         made = []
         for key in sorted(old.keys() | new.keys()):
             one, two = old.get(key), new.get(key)
@@ -407,9 +420,9 @@ class _Proof:
             )
             if ANY in item.services:
                 openers = openers - dhcp
-            for version in ("old", "new"):
+            for version, state in (("old", 0), ("new", len(self.states) - 1)):
                 closed = self.space.union(
-                    change.stops(openers, version, surely=True, silent=True) for change in self.changes
+                    change.stops_in(openers, version, state, len(self.states)) for change in self.changes
                 )
                 openers = openers & closed
             made.append(_Never(item.id, item.location, openers))
@@ -482,10 +495,10 @@ class _Proof:
         """Return whether no mix within one step is unsafe."""
         return not self._leaks(steps, place) and not self._interruptions(steps, place)
 
-    def _stops(self, never: _Never, change: _Change, version: str) -> PacketSet:
-        name = (never.id, "|".join(change.key), version)
+    def _stops(self, never: _Never, change: _Change, version: str, state: int) -> PacketSet:
+        name = (never.id, "|".join(change.key), f"{version} {state}")
         if name not in self._cache:
-            self._cache[name] = change.stops(never.openers, version, surely=True, silent=True)
+            self._cache[name] = change.stops_in(never.openers, version, state, len(self.states))
         return self._cache[name]
 
     def _leaks(self, steps: Sequence[RolloutStep], place: int) -> list[Problem]:
@@ -494,21 +507,27 @@ class _Proof:
         for never in self.nevers:
             if not never.openers:
                 continue
-            rest, part = never.openers, set[Key]()
-            for change in self.changes:
-                old, new = (self._stops(never, change, version) for version in ("old", "new"))
-                if old != new:
-                    part.add(change.key)
-                number = at.get(change.key, place)
-                rest = rest - (new if number < place else old if number > place else old & new)
-            for sets in self._steady_sets(rest) if rest else ():
-                rest = rest - stopped(rest, sets, surely=True, silent_works=True)
-            packet = rest.witness()
+            packet, part = None, set[Key]()
+            for state in range(
+                len(self.states)
+            ):  # devices, tags and paths are as before or as after, whatever the lists are
+                rest = never.openers
+                for change in self.changes:
+                    old, new = (self._stops(never, change, version, state) for version in ("old", "new"))
+                    if old != new:
+                        part.add(change.key)
+                    number = at.get(change.key, place)
+                    rest = rest - (new if number < place else old if number > place else old & new)
+                for sets in self._steady_sets(rest) if rest else ():
+                    rest = rest - stopped(rest, sets, surely=True, silent_works=True)
+                packet = packet or rest.witness()
             if packet is not None:
                 text = (
                     f"guardrail {never.id} holds before and after, but in step {place + 1} of {len(steps)} some mix of old and new"
                     f" lists would let pass {packet.describe()}"
                 )
+                if self.moved:
+                    text += ", where devices, their places, tags and paths may be as before or as after"
                 made.append(Problem(codes.MIX_OPENS.at(text, never.location), frozenset(part), packet))
         return made
 

@@ -30,8 +30,10 @@ FINDING_HEAD = ("code", "where", "what", "what to do")
 
 def gate_markdown(result: Mapping[str, Any]) -> str:
     """Return the report of the pull-request gate, bounded."""
-    first = [*_outcome(result), *_errors(result), *_impact(result)]
-    text = "\n".join(first)
+    for shown in (SHOWN_ERRORS, 15, 5, 0):
+        text = "\n".join([*_outcome(result), *_errors(result, shown), *_impact(result)])
+        if len(text.encode()) <= LIMIT - 400:
+            break
     left_out = []
     for title, make in _DETAILS:
         lines = make(result)
@@ -108,17 +110,17 @@ def _proofs(result: Mapping[str, Any]) -> Iterable[list[str]]:
         yield ["rollout", f"{text}; {counted(len(rollout['steps']), 'step')}", "all packets of rules and must-never"]
 
 
-def _errors(result: Mapping[str, Any]) -> list[str]:
+def _errors(result: Mapping[str, Any], shown: int = SHOWN_ERRORS) -> list[str]:
     errors = result.get("errors") or []
     if not errors:
         return []
     lines = [
         f"## Errors ({len(errors)})",
         "",
-        md_table(FINDING_HEAD, _bounded(finding_rows(errors[:SHOWN_ERRORS]))),
+        md_table(FINDING_HEAD, _bounded(finding_rows(errors[:shown]))),
         "",
     ]
-    return lines + ([f"... and {len(errors) - SHOWN_ERRORS} more.", ""] if len(errors) > SHOWN_ERRORS else [])
+    return lines + ([f"... and {len(errors) - shown} more.", ""] if len(errors) > shown else [])
 
 
 def _bounded(rows: Sequence[Sequence[str]], most: int = 600) -> list[list[str]]:
@@ -206,18 +208,30 @@ def _edit_rows(result: Mapping[str, Any]) -> list[str]:
 
 def _cut_rows(result: Mapping[str, Any]) -> list[str]:
     replay = result.get("replay") or {}
+    groups = replay.get("cut_groups") or ()
+    same: dict[tuple[str, ...], list[Any]] = {}
+    for item in groups:  # what a reader cannot tell apart is one row
+        ends = (
+            item["client_segment"] or "unknown",
+            item["server_segment"] or "unknown",
+            f"{item['protocol']}/{item['port']}",
+        )
+        row = same.setdefault((*ends, item["point"], item["line"], item["owner"], item["doubt"]), [0, 0, "", 0])
+        row[0] += item["conversations"]
+        row[1] += item["flows"]
+        row[2] = max(row[2], item["last_seen"])
+        row[3] += 1
+    chosen = list(same.items())[:SHOWN_ROWS]
     rows = [
         [
-            md(item["client_segment"] or "unknown"), md(item["server_segment"] or "unknown"), code(f"{item['protocol']}/{item['port']}"),
-            item["conversations"], item["flows"], item["last_seen"][:10], code(item["point"]), code(item["line"]), md(item["owner"]),
-            md(item["doubt"]),
+            md(client), md(server), code(service), counts[0], counts[1], counts[2][:10], code(point), code(line), md(owner), md(doubt)
         ]
-        for item in (replay.get("cut_groups") or ())[:SHOWN_ROWS]
+        for (client, server, service, point, line, owner, doubt), counts in chosen
     ]  # fmt: skip
     if not rows:
         return []
     head = ("client", "server", "service", "conversations", "flows", "last seen", "cut at", "by", "owner", "doubt")
-    left = replay["cut_groups_total"] - len(rows)
+    left = replay["cut_groups_total"] - sum(counts[3] for _key, counts in chosen)
     return [md_table(head, rows), *(["", f"... and {left} more kinds."] if left else [])]
 
 

@@ -222,6 +222,40 @@ def test_a_device_that_changes_its_segment_may_be_cut_in_a_mix() -> None:
     assert "10.0.1.5" in findings[0].message
 
 
+def test_tags_that_end_while_a_list_is_still_to_come_are_a_mix() -> None:
+    """Only the cell stops it before; after the commit tags do not travel any more and a DACL does: the tags may go first."""
+    never = [("never", "a", "b", ["web"])]
+    tagged = {"m": ("sgacl", {"tags": "inline"}), "dacl": ("dacl", {})}
+    untagged = {**tagged, "m": ("sgacl", {"tags": "none"})}
+    only_cell = {name: ("enforce", ["m"]) for name in "ab"}
+    both = {"a": ("enforce", ["m", "dacl"]), "b": ("enforce", ["m"])}
+    before = two([], tagged, only_cell, guardrails=never)
+    rollout, findings = order_of_rollout(state_of(before), state_of(two([], untagged, both, guardrails=never)))
+    assert [item.code for item in findings] == ["SW3152"]
+    assert "tags and paths may be as before or as after" in findings[0].message
+    assert not rollout.safe
+    rollout, findings = order_of_rollout(state_of(before), state_of(two([], tagged, both, guardrails=never)))
+    assert (rollout.safe, findings) == (True, [])
+
+
+def test_a_device_that_moves_to_a_port_without_its_list_is_a_mix() -> None:
+    """The port ACL of the old switch stops it before, a DACL after; in between the device may be elsewhere and the DACL not there."""
+    never = [("never", "a", "b", ["web"])]
+    points = {"acc1": ("port_acl", {}), "dacl": ("dacl", {})}
+    here, there = [("10.0.1.1", "acc1", "Gi1")], [("10.0.1.1", "acc9", "Gi1")]
+    old_stages, new_stages = {"a": ("enforce", ["acc1"])}, {"a": ("enforce", ["acc1", "dacl"])}
+
+    def world(place: list, stages: dict) -> World:
+        members = {"a": place, "b": [("10.0.2.2", "", "")]}
+        return World(members, [], {}, stages, points, guardrails=never)
+
+    rollout, findings = order_of_rollout(state_of(world(here, old_stages)), state_of(world(there, new_stages)))
+    assert {item.code for item in findings} == {"SW3152"}  # in each step
+    assert not rollout.safe
+    rollout, findings = order_of_rollout(state_of(world(here, old_stages)), state_of(world(here, new_stages)))
+    assert (rollout.safe, findings) == (True, [])
+
+
 def test_nothing_changes_nothing_to_order() -> None:
     site: Site = two([("r", "a", "b", ["web"])]).site()
     lists = compile_site(site).lists

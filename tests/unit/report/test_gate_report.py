@@ -68,3 +68,22 @@ def test_names_cannot_leave_the_picture() -> None:
 
 def test_more_edges_than_a_picture_holds_are_counted() -> None:
     assert edges_mermaid([row(number) for number in range(40)])[2] == "Not drawn: 10 more edges."
+
+
+def test_rows_that_a_reader_cannot_tell_apart_are_one() -> None:
+    found = {**result(0), "replay": {**result(3)["replay"]}}
+    found["replay"]["cut_groups"][2]["last_seen"] = "2026-11-05T00:00:00Z"
+    text = gate_markdown({**found, "errors": [], "impact": None, "rollout": None})
+    rows = [line for line in text.splitlines() if "tcp/1" in line]
+    assert len(rows) == 1
+    assert "| 3 | 3 | 2026-11-05 |" in rows[0]
+    assert "more kinds" not in text
+
+
+def test_long_errors_leave_room_for_the_rest() -> None:
+    """Forty errors of the longest texts in letters of four bytes each."""
+    errors = [{**finding(n, "error", "\U0001f691" * 700), "hint": "\U0001f691" * 700} for n in range(60)]
+    text = gate_markdown({**result(0), "errors": errors})
+    assert len(text.encode()) <= LIMIT
+    assert text.startswith("# Policy gate: **failed**")
+    assert "60 errors" in text and "... and " in text
