@@ -155,6 +155,11 @@ points:
   returned: without O(device)
   type: list
   elements: dict
+service_parts:
+  description: For each protocol and first port of a range of the service whether it is permitted; the first is the one explained.
+  returned: without O(device)
+  type: list
+  elements: dict
 summary:
   description: One sentence.
   returned: always

@@ -16,6 +16,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan imp
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.desired import rendered
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.paths import path_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.text import PROTOCOL_NAMES
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.build import PROTOCOLS
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.expectations import addresses_of_end
@@ -42,6 +43,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.fleet imp
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.live import lists_in_force
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.site import SoundSite, sound_site
 
+OTHER_ICMP = {4: 58, 6: 1}
+PARTS = 64  # protocols and ports of a service that are asked
 PAIRS = 400  # pairs of addresses that are asked besides the first
 
 
@@ -56,11 +59,10 @@ def run_explain(values: dict[str, Any], variables: Mapping[str, Any] | None = No
         where = stack.enter_context(directory_at(paths.policy, commit)) if commit else paths.policy
         sound = sound_site(replace(paths, policy=where), today_of(values), moment_of(values))
     site, lists = sound.in_force, sound.compiled.lists
-    protocol, port, client_port = _flow(site, values)
-    client, server = _end(site, values["client"]), _end(site, values["server"])
-    if client[0] != server[0]:
-        raise FindingError(codes.END_UNKNOWN.at("client and server have addresses of different families"))
-    conversation = Conversation(client[0], client[1], server[1], protocol, port, client_port)
+    client, server = _ends(site, values)
+    flows = _flows(site, values, client[0])
+    asked = [Conversation(client[0], client[1], server[1], *flow) for flow in flows]
+    conversation = asked[0]
     evaluator = Evaluator(site, lists)
     verdict = evaluator.verdict(conversation)
     way = path_of(site, address_text(*client), address_text(*server))
@@ -74,8 +76,18 @@ def run_explain(values: dict[str, Any], variables: Mapping[str, Any] | None = No
         "points": [_point(item, lists, paths.policy, commit) for item in verdict.points],
         "path": {"known": way.known, "why": way.why, "crossings": [asdict(item) for item in way.points]},
         "pairs": _pairs(site, evaluator, values, conversation),
+        "service_parts": [
+            {"protocol": flow[0], "port": flow[1], "permitted": evaluator.verdict(each).permitted}
+            for flow, each in zip(flows, asked, strict=True)
+        ],
         "summary": f"{conversation.forward().describe()} is {_says(verdict)}",
     }
+    unlike = [each for each in answer["service_parts"] if each["permitted"] is not verdict.permitted]
+    if unlike:
+        shown = ", ".join(
+            f"{PROTOCOL_NAMES.get(each['protocol'], each['protocol'])}/{each['port']}" for each in unlike[:5]
+        )
+        answer["summary"] += f"; of the same service {'denied' if verdict.permitted else 'permitted'}: {shown}"
     if values.get("live"):
         answer |= _live(values, variables or {}, sound, site, conversation, verdict)
     return answer
@@ -163,31 +175,50 @@ def _live(
     }
 
 
-def _end(site: Site, name: str) -> tuple[int, int]:
-    found = addresses_of_end(site, name)
-    if not found:
-        raise FindingError(codes.END_UNKNOWN.at(f"{name[:80]!r} has no address in the membership"))
-    return found[0]
+def _ends(site: Site, values: Mapping[str, Any]) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return the first addresses of client and server that are of one family."""
+    found = []
+    for end in ("client", "server"):
+        addresses = addresses_of_end(site, values[end])
+        if not addresses:
+            raise FindingError(codes.END_UNKNOWN.at(f"{str(values[end])[:80]!r} has no address in the membership"))
+        found.append(addresses)
+    pairs = ((one, two) for one in found[0] for two in found[1] if one[0] == two[0])
+    pair = next((pair for pair in pairs if pair[0] != pair[1]), None)
+    if pair is None:
+        raise FindingError(codes.END_UNKNOWN.at("client and server have no two addresses of one family"))
+    return pair
 
 
-def _flow(site: Site, values: dict[str, Any]) -> tuple[int, int, int]:
+def _flows(site: Site, values: Mapping[str, Any], family: int) -> list[tuple[int, int, int]]:
+    """Return protocol, port and client port of what is asked: of a service each protocol and the first port of each range.
+
+    ICMP of the other family is no part of it.
+    """
     client_port = int(values.get("client_port") or 49152)
     name = values.get("service")
-    if name:
-        if name not in site.services:
-            raise FindingError(codes.BAD_ARGUMENT.at(f"service: the site has no service {str(name)[:80]!r}"))
-        service = site.services[name]
-        if not service.matches:
-            seen = ", ".join(f"0x{value:04X}" for value in service.ethertypes)
-            text = f"service: {str(name)[:80]} is below IP (ethertype {seen}); no enforcement point sees it, so none cuts or limits it"
-            raise FindingError(codes.BAD_ARGUMENT.at(text))
-        match = service.matches[0]
-        port = match.ports[0][0] if match.ports else (match.icmp_type or 0) * 256 + (match.icmp_code or 0)
-        return match.protocol, port, port if service.symmetric else client_port
-    text = str(values.get("protocol") or "")
-    protocol = PROTOCOLS.get(text, int(text) if text.isdigit() and int(text) < 256 else -1)
-    if protocol < 0:
-        raise FindingError(
-            codes.BAD_ARGUMENT.at("give a service, or a protocol (tcp, udp, icmp or a number) and a port")
-        )
-    return protocol, int(values.get("port") or 0), client_port
+    if not name:
+        text = str(values.get("protocol") or "")
+        protocol = PROTOCOLS.get(text, int(text) if text.isdigit() and int(text) < 256 else -1)
+        if protocol < 0:
+            raise FindingError(
+                codes.BAD_ARGUMENT.at("give a service, or a protocol (tcp, udp, icmp or a number) and a port")
+            )
+        return [(protocol, int(values.get("port") or 0), client_port)]
+    if name not in site.services:
+        raise FindingError(codes.BAD_ARGUMENT.at(f"service: the site has no service {str(name)[:80]!r}"))
+    service = site.services[name]
+    found: list[tuple[int, int, int]] = []
+    for match in service.matches:
+        if match.protocol == OTHER_ICMP[family]:
+            continue
+        if match.icmp_type is not None:
+            ports = [match.icmp_type * 256 + (match.icmp_code or 0)]
+        else:
+            ports = [low for low, _high in match.ports] or [0]
+        for port in ports:
+            own = port if service.symmetric else match.client_ports[0][0] if match.client_ports else client_port
+            found.append((match.protocol, port, own))
+    if not found:
+        raise FindingError(codes.BAD_ARGUMENT.at(f"service: {name!r} has nothing of IPv{family}"))
+    return found[:PARTS]

@@ -48,6 +48,19 @@ def test_a_commit_and_the_working_tree_may_differ(checkout: Path) -> None:  # no
     assert "denied by" in after["summary"]
 
 
+def test_a_service_is_asked_in_all_its_parts(checkout: Path) -> None:  # noqa: F811
+    services = checkout / "services.yml"
+    text = services.read_text()
+    assert "  mqtt:\n" in text
+    place = text.index("    match:\n", text.index("  mqtt:\n")) + len("    match:\n")
+    more = "      - protocol: icmpv6\n        icmp_type: 128\n      - protocol: udp\n        ports: [1883, 8883]\n"
+    services.write_text(text[:place] + more + text[place:])
+    made = run_explain({**ASKED, "policy_dir": checkout})
+    assert [(part["protocol"], part["port"]) for part in made["service_parts"]][:2] == [(17, 1883), (17, 8883)]
+    assert 6 in {part["protocol"] for part in made["service_parts"]}
+    assert all(part["permitted"] for part in made["service_parts"]) and made["permitted"]
+
+
 def test_what_cannot_be_resolved_is_a_finding(checkout: Path) -> None:  # noqa: F811
     for change in ({"client": "nobody"}, {"commit": "nothere"}, {"service": "none"}):
         with pytest.raises(FindingError):
