@@ -44,7 +44,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.points im
     list_sets,
     visible,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.rollout import State, differing, same_list
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.rollout import State
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.versions import differing, same_list
 
 np = guarded("numpy")
 

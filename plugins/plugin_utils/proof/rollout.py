@@ -18,13 +18,13 @@ none is enumerated, because a stop is a matter of one list:
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, Location
-from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import Pieces, list_key, pieces_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import pieces_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import PacketSet, PacketSpace
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import ALL, Box, Packet
@@ -44,6 +44,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.points im
     list_sets,
     visible,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.versions import differing, same_list
 
 Key = tuple[str, str]  # enforcement point and name of the list there
 WIDEN, REPLACE, NARROW = "widen", "replace", "narrow"
@@ -558,45 +559,6 @@ class _Proof:
 
 def _knows(site: Site, listing: PointList) -> bool:
     return listing.point in site.points
-
-
-def same_list(one: PointList, two: PointList) -> bool:
-    """Return whether two versions of a list do the same: labels and places of rules do not count."""
-    if (one.kind, one.stage, one.default_permit, one.interfaces) != (
-        two.kind,
-        two.stage,
-        two.default_permit,
-        two.interfaces,
-    ):
-        return False
-    if list_key(one) and list_key(one) == list_key(two):
-        return True
-    mine, theirs = pieces_of(one), pieces_of(two)
-    if mine is not None and theirs is not None:
-        if mine.frame_key == theirs.frame_key and not changed_parts(mine, theirs):
-            return True
-        one, two = differing(one, two)
-    return len(one.aces) == len(two.aces) and all(
-        replace(a, label="", raw="") == replace(b, label="", raw="") for a, b in zip(one.aces, two.aces, strict=True)
-    )
-
-
-def changed_parts(mine: Pieces, theirs: Pieces) -> list[str]:
-    """Return the client segments whose parts of a firewall's list differ."""
-    return sorted(name for name in mine.parts.keys() | theirs.parts.keys() if mine.key(name) != theirs.key(name))
-
-
-def differing(one: PointList, two: PointList) -> tuple[PointList, PointList]:
-    """Return two versions of a list without what both have: a firewall's parts that are the same.
-
-    Parts of different client segments have no packet in common (no address is of two segments, a numbered rule sees to that), so that what
-    the two versions do differently they do here, and alike.
-    """
-    mine, theirs = pieces_of(one), pieces_of(two)
-    if mine is None or theirs is None:
-        return one, two
-    names = changed_parts(mine, theirs)
-    return mine.around(names), theirs.around(names)
 
 
 def _effect(change: _Change) -> str:
