@@ -296,7 +296,9 @@ class _Needs:
         found = self._served.get(rule.services)
         if found is None:
             found = frozenset(
-                family for family in (4, 6) if any(True for _match in matches_of(self.needed.site, rule.services, family))
+                family
+                for family in (4, 6)
+                if any(True for _match in matches_of(self.needed.site, rule.services, family))
             )
             self._served[rule.services] = found
         return not mine & theirs & found
