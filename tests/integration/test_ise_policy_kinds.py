@@ -73,7 +73,14 @@ def run(_server: tuple[IseServer, dict[str, Any]]) -> Run:
 
 
 def sent(control: ControlClient) -> list[tuple[str, str]]:
-    return [(item["method"], item["path"].rstrip("/")) for item in control.requests() if item["method"] != "GET"]
+    """Return the writes of a run, between taking the lock that stands in ISE and giving it back."""
+    found = [(item["method"], item["path"].rstrip("/")) for item in control.requests() if item["method"] != "GET"]
+    if not found:
+        return found
+    (taken, where), (returned, lock) = found[0], found[-1]
+    assert (taken, where, returned) == ("POST", "/ers/config/downloadableacl", "DELETE")
+    assert re.fullmatch(f"{where}/[0-9a-f-]{{36}}", lock)
+    return found[1:-1]
 
 
 def listed(result: dict[str, Any]) -> list[tuple[str, str]]:
@@ -120,6 +127,16 @@ def test_check_mode_lists_what_a_run_sends(control: ControlClient, run: Run) -> 
     assert matches(listed(gone), sent(control))
     assert configuration(control) == start  # the endpoint is given back to profiling, in the group Unknown
     assert not run(OBJECTS, "absent")["changed"]
+
+
+def test_a_controller_that_works_on_this_ise_keeps_others_off(control: ControlClient, run: Run) -> None:
+    text = "segwright-lock run=0123456789ab holder=ann@elsewhere place=abcdefabcdef pid=1 since=x until=2999-01-01T00:00:00+00:00 for x"
+    body = {"name": "SEGWRIGHT_LOCK", "description": text, "dacl": "permit ip any any", "daclType": "IPV4"}
+    control.call("POST", "/objects/downloadableacl", body)
+    assert run(OBJECTS[:1], check_mode=True)["changed"]
+    with pytest.raises(FindingError, match="ann on elsewhere"):
+        run(OBJECTS[:1])
+    assert [item for item in control.requests() if item["method"] != "GET"] == []
 
 
 def test_prune_removes_what_is_ours_and_of_the_kinds_given(control: ControlClient, run: Run) -> None:

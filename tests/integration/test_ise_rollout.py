@@ -269,8 +269,13 @@ def test_stale_sessions_are_shown_and_taken_along_batch_by_batch(
     counters = rollout.control.counters()
     assert counters["reauthentications"] == 1 and counters["disconnects"] == 0
 
-    # Somebody woke the pump; the next run goes on where this one stopped.
+    # Nobody woke it: applying again touches nothing more.
     monkeypatch.setattr(enforced, "request_reauthentication", real)
+    still = rollout.apply(reauthenticate=True)
+    assert still["failed"] and still["reauthentication"]["batches"] == 0
+    assert rollout.revision(PUMPS[2]) == old and rollout.control.counters()["reauthentications"] == 1
+
+    # Somebody woke the pump; the next run goes on where this one stopped.
     rollout.control.call(
         "POST",
         "/sessions",
@@ -292,7 +297,7 @@ def test_stale_sessions_are_shown_and_taken_along_batch_by_batch(
     assert "3 sessions were re-authenticated" in back["summary"]
     assert verify_journal(rollout.journal) == []
     events = [entry["event"] for entry in read_entries(rollout.journal)]
-    assert events.count("reauth_batch_started") == 4 and events.count("reauth_stopped") == 1
+    assert events.count("reauth_batch_started") == 4 and events.count("reauth_stopped") == 2
 
 
 def test_a_run_that_died_in_a_batch_looks_there_first(rollout: Rollout, monkeypatch: pytest.MonkeyPatch) -> None:

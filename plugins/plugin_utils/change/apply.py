@@ -142,7 +142,7 @@ def apply_plan(
             return locks.lost() or (closed() if closed is not None else [])
 
         run = _Run(plan, chosen, desired, journal, steps, progress, workers, approvals, shut)
-        run.ring, run.later = (ring.id if ring else ""), later
+        run.ring, run.later, run.lost = (ring.id if ring else ""), later, locks.lost
         outcome = run.carry_out()
     return replace(outcome, findings=(*outcome.findings, *locks.findings()))
 
@@ -212,6 +212,7 @@ class _Run:
         self.plan, self.targets, self.desired, self.journal = plan, targets, desired, journal
         self.steps, self.progress, self.workers = list(steps), progress, workers
         self.ring, self.later = "", list[Operation]()
+        self.lost: Callable[[], list[Finding]] = list
         self.done: list[Step] = []
         self.findings: list[Finding] = []
         self.reports: dict[str, Mapping[str, Any]] = {}
@@ -266,6 +267,11 @@ class _Run:
     def _run_target(self, steps: Iterable[Operation]) -> None:
         for step in steps:
             if self.stop.is_set():
+                return
+            if lost := self.lost():
+                with self.guard:
+                    self.findings.extend(item for item in lost if item not in self.findings)
+                self.stop.set()
                 return
             self._say(step, "started")
             try:

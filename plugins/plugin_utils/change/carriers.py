@@ -51,7 +51,10 @@ def revision_of(text: str) -> Revision | None:
 
 @dataclass(frozen=True)
 class IseSession:
-    """A session as ISE's monitoring node knows it. ``node`` takes the re-authentication; ``mac`` in lower case with colons."""
+    """A session as ISE's monitoring node knows it. ``node`` takes the re-authentication; ``mac`` in lower case with colons.
+
+    ``unread``: ISE did not say what it carries, or whether there is one.
+    """
 
     mac: str
     address: str = ""
@@ -62,6 +65,7 @@ class IseSession:
     profile: str = ""
     revisions: tuple[Revision, ...] = ()
     authorized: bool = True
+    unread: bool = False
 
 
 @dataclass(frozen=True)
@@ -173,6 +177,8 @@ def judge(wanted: Wanted, mac: str, session: IseSession | None, view: SwitchView
     }
     if shown is None and session is None:
         return Carrier(wanted, mac, ABSENT, "has no session", **known)
+    if shown is None and session is not None and session.unread:
+        return Carrier(wanted, mac, UNREAD, "ISE did not tell its session", **known)
     if not (shown.authorized if shown else session is not None and session.authorized):
         return Carrier(wanted, mac, UNAUTHORIZED, "is not authorized", **known)
     revisions = shown.revisions if shown else (session.revisions if session else ())

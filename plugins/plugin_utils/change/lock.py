@@ -80,17 +80,18 @@ class StateLock:
 
 
 class TargetLocks:
-    """The locks that targets keep in themselves (``run_lock(purpose)``, today ISE): controllers that share no folder.
+    """The locks that targets keep in themselves (``run_lock(purpose, way_back)``, today ISE): controllers that share no folder.
 
     A context manager over all targets that have one, in the order of their names, so that two runs cannot each hold
     what the other waits for. FindingError SW4040 where another run holds one; what was taken until then is given back.
-    ``required`` false (the way back): a target that cannot be asked for its lock is left to say so by itself.
+    ``required`` false (the way back): a target that cannot be asked for its lock is left to say so by itself, and a lock
+    whose holder gives no sign of life is taken over.
     """
 
     def __init__(self, targets: Mapping[str, Any], purpose: str, required: bool = True) -> None:
         self.required = required
         chosen = [targets[name] for name in sorted(targets) if hasattr(targets[name], "run_lock")]
-        self.locks = [target.run_lock(purpose) for target in chosen] if purpose else []
+        self.locks = [target.run_lock(purpose, not required) for target in chosen] if purpose else []
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> TargetLocks:

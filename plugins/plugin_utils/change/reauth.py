@@ -21,6 +21,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.carriers
     ABSENT,
     APPROVED,
     CURRENT,
+    OLD,
     UNAUTHORIZED,
     Carrier,
 )
@@ -97,13 +98,22 @@ class Reauthentication:
 
 
 def unfinished(entries: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """Return the devices of a batch that was begun and not checked, by MAC with the address each had before, as the journal says."""
+    """Return the devices that nobody has seen well since their batch, by MAC with the address each had before, as the journal says.
+
+    Those of a batch that was begun and not checked, and those that were not well when it was; the latter without an address,
+    since whoever mends a device may give it another one.
+    """
     found: dict[str, str] = {}
     for entry in entries:
         if entry["event"] == "reauth_batch_started":
-            found = {str(item["mac"]): str(item["address"]) for item in entry["devices"]}
-        elif entry["event"] in ("reauth_batch_done", "reauth_stopped"):
-            found = {}
+            found |= {str(item["mac"]): str(item["address"]) for item in entry["devices"]}
+        elif entry["event"] == "reauth_batch_done":
+            for mac in entry["devices"]:
+                found.pop(str(mac), None)
+        elif entry["event"] == "reauth_stopped":
+            failed = {str(item["mac"]) for item in entry["failed"]}
+            well = {str(mac) for mac in entry.get("well", found)} - failed
+            found = {mac: "" if mac in failed else address for mac, address in found.items() if mac not in well}
     return found
 
 
@@ -116,6 +126,7 @@ class _Run:
     sleep: Sleep
     plan_id: str
     done: list[str] = field(default_factory=list)
+    well: list[str] = field(default_factory=list)
     failed: list[tuple[str, str]] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     batches: int = 0
@@ -168,8 +179,9 @@ def reauthenticate(
 ) -> Reauthentication:
     """Re-authenticate the sessions of ``carriers`` batch by batch and return what was done; stop at the first batch that is not well.
 
-    Least critical devices go first. ``begun`` names devices of a batch that an interrupted run left unchecked (``unfinished``), found
-    among ``known``: they are looked at before anything else is touched. A device counts as well when its session is back, authorized, has
+    Least critical devices go first. ``begun`` names devices that an interrupted run left unchecked or a failed one left unwell
+    (``unfinished``), found among ``known``: they are looked at before anything else is touched, but those that are held.
+    A device counts as well when its session is back, authorized, has
     the same address and carries the approved list. ``closed`` is asked before each batch and ends the run with the findings it returns.
     """
     rules = held or Held()
@@ -181,7 +193,7 @@ def reauthenticate(
     kept = tuple((item.mac, reasons[item.mac]) for item in carriers if reasons[item.mac])
     run = _Run(ask, look, journal, pace, sleep, plan_id)
     if begun:
-        _look_at_interrupted(run, begun, known)
+        _look_at_interrupted(run, begun, [item for item in known if not rules.why(item)])
     size = max(1, pace.batch)
     batches = [free[start : start + size] for start in range(0, len(free), size)]
     while batches and not run.failed:
@@ -212,6 +224,7 @@ def reauthenticate(
             "reauth_stopped",
             plan_id=plan_id,
             failed=[{"mac": mac, "reason": why} for mac, why in run.failed],
+            well=[*run.well, *run.done],
             left=list(left),
         )
         text = (
@@ -224,16 +237,21 @@ def reauthenticate(
 
 
 def _look_at_interrupted(run: _Run, begun: Mapping[str, str], known: Collection[Carrier]) -> None:
-    """Check that the devices of an interrupted batch still have a session at their address; those with the old list are done again."""
+    """Check that devices of an earlier batch have a session and a list; those with the old list are done again.
+
+    A device that was asked carried a list before: one without, or with another, was not mended.
+    """
     batch = [replace(item, address=begun[item.mac]) for item in known if item.mac in begun]
     now = run.look(batch) if batch else {}
     for item in batch:
         present = now.get(item.mac)
         finding = _unhealthy(item, present, with_list=False)
-        if finding is not None:
+        if finding is None:
+            run.well.append(item.mac)
+        else:
             run.failed.append((item.mac, finding.message))
             run.findings.append(finding)
-    if not run.failed:
+    if batch and not run.failed:
         run.journal.append("reauth_batch_done", plan_id=run.plan_id, batch=0, devices=[item.mac for item in batch])
 
 
@@ -246,7 +264,7 @@ def _unhealthy(before: Carrier, now: Carrier | None, with_list: bool = True) -> 
         return codes.REAUTH_UNAUTHORIZED.at(place)
     if before.address and now.address != before.address:
         return codes.REAUTH_OTHER_ADDRESS.at(f"{place}: had {before.address}, has {now.address or 'none'}")
-    if with_list and now.state not in (APPROVED, CURRENT):
+    if now.state not in ((APPROVED, CURRENT) if with_list else (APPROVED, CURRENT, OLD)):
         return codes.REAUTH_WITHOUT_LIST.at(f"{place}: {now.wanted.name} is {now.state}: {now.reason}")
     return None
 

@@ -192,7 +192,7 @@ class Reader:
                 findings += notes
             except FindingError as error:
                 findings += [finding.with_severity("warning") for finding in error.findings]
-                sessions = {}
+                sessions = {mac: IseSession(mac, unread=True) for mac in devices}
             shown = [view.sessions[mac] for mac, view in views_of.items()]
             for item in newest(mine, [*sessions.values(), *shown]):
                 for mac, device in sorted(self.devices(item.segment).items()):
@@ -243,8 +243,12 @@ def run_reauthentication(
     values: Mapping[str, Any],
     plan_id: str,
     closed: Callable[[], list[Finding]] | None = None,
+    way_back: bool = False,
 ) -> Reauthentication:
-    """Re-authenticate the sessions that carry an old list, as the arguments of apply say, and return what was done."""
+    """Re-authenticate the sessions that carry an old list, as the arguments of apply say, and return what was done.
+
+    ``way_back``: devices that an earlier batch left unwell do not hold up the others, which may be cut off by the same list.
+    """
     known = worst(state.carriers)
     stale = [item for item in known.values() if item.state == OLD]
     targets = reader.ise_targets()
@@ -264,7 +268,7 @@ def run_reauthentication(
         journal,
         Pace(int(values["reauth_batch"]), float(values["reauth_pause"]), float(values["reauth_settle"])),
         held=Held.of(values.get("reauth_hold") or (), values.get("reauth_hold_criticality") or ()),
-        begun=unfinished(reader.journal_entries),
+        begun={} if way_back else unfinished(reader.journal_entries),
         known=tuple(known.values()),
         plan_id=plan_id,
         closed=closed,
@@ -327,13 +331,14 @@ def sessions_after(
     values: Mapping[str, Any],
     plan_id: str,
     closed: Callable[[], list[Finding]] | None = None,
+    way_back: bool = False,
 ) -> After:
     """Return which sessions carry what after an apply; with ``reauthenticate``, re-authenticate those with an old list before."""
     reader.journal_entries = read_entries(journal.path) if journal.path.exists() else []
     state = reader.read()
     if not values.get("reauthenticate"):
         return After(state)
-    done = run_reauthentication(reader, state, journal, values, plan_id, closed)
+    done = run_reauthentication(reader, state, journal, values, plan_id, closed, way_back)
     return After(reader.read() if done.batches else state, done)
 
 
@@ -375,4 +380,4 @@ def sessions_back(
     reader = reader_of(values, variables, sound.in_force, sound.compiled, targets, paths)
     reader.with_cells = False  # the policy's cells are not what was restored
     reader.want_back(before)
-    return sessions_after(reader, journal, values, plan_id)
+    return sessions_after(reader, journal, values, plan_id, way_back=True)

@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.action import failure
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError, errors_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes as change_codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation, Snapshot
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.outcome import step_view
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending import PUSH, needs_push
@@ -194,9 +195,14 @@ def _carry(
     if values["check_mode"] or not steps:
         return answer
     reports: list[Mapping[str, Any]] = []
-    done, findings = carry_out(target, steps, reports)
-    if not errors_of(findings) and desired:
-        findings += target.confirm(desired)
+    # Each step reads its object again before it writes, so what happened until the lock was taken is noticed.
+    with target.run_lock("ise_policy") as lock:
+        done, findings = carry_out(
+            target, steps, reports, lambda: [change_codes.LOCK_LOST.at(lock.target)] if lock.lost else []
+        )
+        if not errors_of(findings) and desired:
+            findings += target.confirm(desired)
+    findings += lock.findings
     answer |= {
         "changed": bool(done),
         "completed": [step_view(step) for step in done],

@@ -8,7 +8,7 @@ For those who want one list or one cell kept right and nothing else; the loop go
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -160,12 +160,20 @@ def _merge(target: Target, desired: Sequence[DesiredObject], values: Mapping[str
 
 
 def carry_out(
-    target: Target, steps: Sequence[Operation], reports: list[Mapping[str, Any]]
+    target: Target,
+    steps: Sequence[Operation],
+    reports: list[Mapping[str, Any]],
+    lost: Callable[[], list[Finding]] = list,
 ) -> tuple[list[Operation], list[Finding]]:
-    """Carry out steps until one fails; return what was changed and the findings, and add the report of each to ``reports``."""
+    """Carry out steps until one fails; return what was changed and the findings, and add the report of each to ``reports``.
+
+    ``lost`` is asked before each step and ends the run with the findings it returns.
+    """
     done: list[Operation] = []
     findings: list[Finding] = []
     for step in steps:
+        if gone := lost():
+            return done, [*findings, *gone]
         try:
             result = target.execute(step)
         except FindingError as error:

@@ -182,7 +182,9 @@ def _evidence(
     kinds: Sequence[str],
 ) -> Evidence:
     mine = tuple(cell for ends, cell in sorted(cells.items()) if segment in ends)
-    held: dict[tuple[int, int], str] = {}
+    # What a switch of the play that could not be read holds is not known: it must not count as the approved cell.
+    unread = next((item.message for item in state.findings if item.code == codes.SWITCH_UNREAD.number), "")
+    held: dict[tuple[int, int], str] = {cell.pair: unread for cell in mine} if unread else {}
     names = {f"{owned_name(cell.source)}-{owned_name(cell.destination)}": cell.pair for cell in mine}
     for row in state.cells:
         pair = names.get(str(row["cell"]))

@@ -71,9 +71,9 @@ class IseTarget:
         self._reader = IseReader(name, client)
         self._access = ObjectAccess(name, client, self._reader, sleep)
 
-    def run_lock(self, purpose: str) -> IseLock:
-        """Return the lock that keeps other controllers off this ISE while a plan is carried out; see change/lock.py."""
-        return IseLock(self.name, self.client, purpose)
+    def run_lock(self, purpose: str, way_back: bool = False) -> IseLock:
+        """Return the lock that keeps other controllers off this ISE while a plan is carried out or taken back; see change/lock.py."""
+        return IseLock(self.name, self.client, purpose, way_back=way_back, sleep=self._sleep)
 
     # -- reading
 

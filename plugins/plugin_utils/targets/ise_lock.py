@@ -17,6 +17,7 @@ import re
 import secrets
 import socket
 import threading
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -33,7 +34,9 @@ NAME = "SEGWRIGHT_LOCK"
 # Not "segwright:": what carries that mark is compared with the policy, and removed where the policy does not name it.
 MARK = "segwright-lock"
 LIFETIME = timedelta(minutes=15)
-RENEWAL = 300.0
+RENEWAL = 30.0
+# Seconds after which a rollback takes over a lock that was not renewed before its eyes: two renewals and some more.
+SILENCE, LOOK_AGAIN = 75.0, 5.0
 ATTEMPTS = 3
 _HELD: set[str] = set()  # runs of this process that hold a lock now
 _FORM = re.compile(rf"{MARK} run=(\w+) holder=(\S+)@(\S+) place=(\w+) pid=(\d+) since=(\S+) until=(\S+) for (.*)")
@@ -43,33 +46,60 @@ class IseLock:
     """The lock of one ISE as a context manager; SW4040 with the other's identity where another run holds it.
 
     A lock outlives a killed run. It is taken over, and ``findings`` says so, when its time is over (15 minutes after it
-    was last renewed; a run renews it every five), or when it names a process of this very host and container that is gone. ``lost`` says
-    that the lock could not be renewed in time: whoever holds it must stop.
+    was last renewed; a run renews it every half minute), or when it names a process of this very host and container that is gone.
+    ``lost`` says that the lock could not be renewed in time: whoever holds it must stop.
+
+    ``way_back`` (a rollback is never blocked for long, design rule 11): a lock that nobody renews for 75 seconds is taken
+    over whatever its time, and an object of that name that is none of ours is no obstacle but a warning.
     """
 
-    def __init__(self, target: str, client: IseClient, purpose: str, *, now: Callable[[], datetime] = utc_now) -> None:
+    def __init__(
+        self,
+        target: str,
+        client: IseClient,
+        purpose: str,
+        *,
+        way_back: bool = False,
+        now: Callable[[], datetime] = utc_now,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self.target, self.client, self.now = target, client, now
+        self.way_back, self._clock, self._sleep = way_back, clock, sleep
         self.purpose = re.sub(r"[^\w .-]", "", purpose)[:60]
         self.run = secrets.token_hex(6)
         self.findings: tuple[Finding, ...] = ()
-        self.lost = False
+        self._taken_from_us = False
+        self._renewed: float | None = None  # by the clock, when the lock was written last; None where it is not held
         self._since = ""
         self._ended = threading.Event()
         self._renewer: threading.Thread | None = None
 
+    @property
+    def lost(self) -> bool:
+        """Return whether another run may hold the lock by now: it was taken, or its time is over without a renewal."""
+        over = self._renewed is not None and self._clock() - self._renewed >= LIFETIME.total_seconds()
+        return self._taken_from_us or over
+
     def __enter__(self) -> IseLock:
         self._since = _stamp(self.now())
+        begun = self._clock()
         for _attempt in range(ATTEMPTS):
             holder = self._holder()
             if holder is not None and _part(holder[1], 1) == self.run:
                 break  # an earlier attempt, whose answer was lost, did arrive
+            if holder is not None and self.way_back and _FORM.fullmatch(holder[1]) is None:
+                self.findings = (codes.LOCKED.at(f"{self.target}: {_shown(holder[1])}").with_severity("warning"),)
+                return self
             if holder is not None:
                 self._take_over(*holder)
+            begun = self._clock()
             if self._create():
                 break
         else:
             raise FindingError(self._not_taken())
         _HELD.add(self.run)
+        self._renewed = begun
         self._renewer = threading.Thread(target=self._renew, name=f"lock-{self.target}", daemon=True)
         self._renewer.start()
         return self
@@ -120,7 +150,7 @@ class IseLock:
 
     def _take_over(self, identifier: str, description: str) -> None:
         """Remove a lock whose holder is gone; FindingError SW4040 where it may still run."""
-        if not self._is_gone(description):
+        if not self._is_gone(description) and not (self.way_back and self._is_silent(identifier, description)):
             raise FindingError(codes.LOCKED.at(f"{self.target}: {_shown(description)}", hint=_hint(description)))
         with contextlib.suppress(NotFound):
             self.client.delete(KIND, identifier)
@@ -131,12 +161,23 @@ class IseLock:
         if form is None:
             return False  # somebody else's object, or text that a person changed: never removed
         run, _user, _host, place, pid, _since, until, _purpose = form.groups()
-        if place == _place():
-            return not _runs(int(pid)) if int(pid) != os.getpid() else run not in _HELD
+        if place == _place() and (run not in _HELD if int(pid) == os.getpid() else not _runs(int(pid))):
+            return True
+        # A process of that number may be another one by now: the time counts as well.
         try:
             return datetime.fromisoformat(until) < self.now()
         except (ValueError, TypeError):
             return False
+
+    def _is_silent(self, identifier: str, description: str) -> bool:
+        """Wait until a lock is renewed, which says that its holder lives, or has not been for long enough."""
+        waited = 0.0
+        while waited < SILENCE:
+            self._sleep(LOOK_AGAIN)
+            waited += LOOK_AGAIN
+            if self._holder() != (identifier, description):
+                return False
+        return True
 
     def _not_taken(self) -> Finding:
         holder = self._holder()
@@ -148,15 +189,17 @@ class IseLock:
 
     def _renew(self) -> None:
         while not self._ended.wait(RENEWAL):
+            begun = self._clock()
             try:
                 holder = self._holder()
                 if holder is None or _part(holder[1], 1) != self.run:
-                    self.lost = True
+                    self._taken_from_us = True
                     return
                 body = {"name": NAME, "description": self._text(), "dacl": "permit ip any any", "daclType": "IPV4"}
                 self.client.update(KIND, holder[0], body)
+                self._renewed = begun
             except (Lost, NotFound, FindingError):
-                continue  # tried again in time: three renewals fit into a lifetime
+                continue  # tried again; ``lost`` says where that did not help in time
 
     def _text(self) -> str:
         who = owner()

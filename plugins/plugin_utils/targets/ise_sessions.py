@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Protocol
 from urllib.parse import quote
 
@@ -68,7 +69,7 @@ def read_sessions(
                 raise
             # A session that ended meanwhile is answered by an error (facts/ise.md section 1.6).
             findings.append(codes.FACTS_FAILED.at(f"session of {mac}: {error.findings[0].message}"))
-            return None
+            return replace(session_of(rows[mac], mac), unread=True)
         return session_of({**rows[mac], **{key: text for key, text in found.items() if text}}, mac)
 
     asked = sorted(mac for mac in rows if detailed is None or mac in detailed)
@@ -77,6 +78,7 @@ def read_sessions(
             codes.FACTS_FAILED.at(f"{len(asked)} sessions are more than {most}: the others are not looked at")
         )
     found = {mac: session_of(rows[mac], mac) for mac in rows if mac not in asked}
+    found |= {mac: replace(session_of(rows[mac], mac), unread=True) for mac in asked[most:]}
     with ThreadPoolExecutor(max_workers=READERS) as pool:
         found |= {item.mac: item for item in pool.map(detail, asked[:most]) if item is not None}
     return found, findings

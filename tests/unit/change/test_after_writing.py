@@ -60,6 +60,7 @@ ISE = c.IseSession(MAC, "10.0.0.9", "acc1", node="psn1", revisions=(REVISION,))
     ("session", "shown", "state"),
     [
         (None, None, "absent"),
+        (replace(ISE, revisions=(), unread=True), None, "unread"),
         (ISE, None, "current"),
         (replace(ISE, revisions=(OLDER,)), None, "old"),
         (replace(ISE, revisions=()), None, "missing"),
@@ -138,7 +139,7 @@ class Floor:
             raise KeyboardInterrupt
         changes = {
             "gone": {"state": c.ABSENT}, "unauthorized": {"state": c.UNAUTHORIZED}, "moved": {"state": c.APPROVED, "address": "10.9.9.9"},
-            "old": {"state": c.OLD},
+            "old": {"state": c.OLD}, "bare": {"state": c.MISSING},
         }.get(fault, {"state": c.APPROVED, "revision": REVISION})  # fmt: skip
         self.now[item.mac] = replace(self.now[item.mac], **changes)
         return True
@@ -219,6 +220,25 @@ def test_a_controller_that_died_is_followed_by_a_look(journal: Journal) -> None:
     made = other.run(second)
     assert [finding.code for finding in made.findings] == ["SW4100", "SW4104"]
     assert made.batches == 0 and other.asked == ["m0", "m1"]
+
+
+@pytest.mark.parametrize("fault", ["gone", "unauthorized", "bare"])
+def test_the_next_run_touches_nobody_while_a_device_of_the_last_batch_is_not_well(journal: Journal, fault: str) -> None:
+    floor = Floor()
+    floor.faults["m1"] = fault
+    assert not floor.run(journal).ok
+    asked = list(floor.asked)
+    for _again in range(2):  # refusing once must not open the way
+        again = floor.run(journal)
+        assert not again.ok and again.batches == 0 and floor.asked == asked
+    assert set(reauth.unfinished(read_entries(journal.path))) == {"m1"}
+    # Whoever names the device as held answers for it, and it is looked at again as soon as it is not held any more.
+    assert floor.run(journal, held=reauth.Held.of(["m1", "m5", "m6"])).ok and floor.asked == [*asked, "m3", "m4"]
+    assert not floor.run(journal).ok and floor.asked == [*asked, "m3", "m4"]
+    # Mended, at another address.
+    floor.now["m1"] = replace(floor.now["m1"], state=c.APPROVED, address="10.9.9.9")
+    assert floor.run(journal).ok and floor.asked == [*asked, "m3", "m4", "m5", "m6"]
+    assert reauth.unfinished(read_entries(journal.path)) == {}
 
 
 # -- cells on switches

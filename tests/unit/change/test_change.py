@@ -194,6 +194,36 @@ def test_a_failure_stops_names_what_was_done_and_the_rest_can_be_resumed(journal
     assert target.objects == {}
 
 
+class _HeldOnce:
+    """The lock of a target that is lost with the first step."""
+
+    target = "a"
+    findings: tuple[Any, ...] = ()
+
+    def __init__(self, owner: FakeTarget) -> None:
+        self.owner = owner
+
+    @property
+    def lost(self) -> bool:
+        return self.owner.writes > 0
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_error: object) -> None:
+        pass
+
+
+def test_a_lost_lock_stops_before_the_next_step(journal: Journal) -> None:
+    target: Any = FakeTarget("a", {}, x="both", y="both", z="both")
+    target.run_lock = lambda purpose, way_back: _HeldOnce(target)
+    targets, desired = {"a": target}, [want("a", x=1, y=2, z=3)]
+    outcome = apply_plan(plan_for(targets, desired), targets, desired, journal, policy_commit=COMMIT, purpose="apply")
+    assert [step.operation.name for step in outcome.completed] == ["x"] and target.writes == 1
+    assert {finding.code for finding in outcome.findings} == {"SW4042", "SW4017"}
+    assert rollback_plan("", targets, journal, purpose="rollback").ok and target.objects == {}
+
+
 def test_an_unexpected_fault_is_a_finding_without_its_text(journal: Journal) -> None:
     target, desired = FakeTarget("a"), [want("a", x=1)]
     plan = plan_for({"a": target}, desired)
