@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +40,13 @@ def deployments_begun(journal: str | Path) -> frozenset[tuple[str, str]]:
     return frozenset(begun)
 
 
-def pending_in(entries: Iterable[Mapping[str, Any]]) -> frozenset[str]:
-    """Return the targets that wait for a push; a step that began without an end counts as written."""
+def pending_in(
+    entries: Iterable[Mapping[str, Any]], begins: Collection[str] = ("operation_started", "undo_started")
+) -> frozenset[str]:
+    """Return the targets that wait for a push; a step that began without an end counts as written.
+
+    ``begins``: the events that count, those of applying and of undoing.
+    """
     open_targets: set[str] = set()
     kinds: dict[tuple[str, str], Mapping[str, Any]] = {}
     for entry in entries:
@@ -49,7 +54,7 @@ def pending_in(entries: Iterable[Mapping[str, Any]]) -> frozenset[str]:
         if entry["event"] in ("operation_started", "undo_started"):
             operation = entry["operation"]
             kinds[target, str(operation["id"])] = operation
-            if operation["kind"] in PUSHED_KINDS and operation["action"] != PUSH:
+            if entry["event"] in begins and operation["kind"] in PUSHED_KINDS and operation["action"] != PUSH:
                 open_targets.add(target)
         elif entry["event"] == "operation_done":
             operation = kinds.get((target, str(entry["operation_id"])), {})

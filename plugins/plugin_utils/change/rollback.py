@@ -27,6 +27,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending 
     PUSH,
     coa_types,
     needs_push,
+    pending_in,
     push_operation,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import operation_from
@@ -68,13 +69,14 @@ def executed_steps(entries: Iterable[Mapping[str, Any]], plan_id: str) -> list[E
 
 
 def last_plan(entries: Sequence[Mapping[str, Any]]) -> str:
-    """Return the id of the plan that was last applied and not wholly undone; empty where there is none."""
+    """Return the id of the plan that was last applied and is not wholly undone and pushed; empty where there is none."""
     seen: list[str] = []
     for entry in entries:
         if entry["event"] == "plan_started" and entry["plan_id"] not in seen[-1:]:
             seen.append(str(entry["plan_id"]))
     for plan_id in reversed(seen):
-        if executed_steps(entries, plan_id):
+        steps = executed_steps(entries, plan_id)
+        if any(step.operation.action != PUSH for step in steps) or _owed(entries, steps):
             return plan_id
     return ""
 
@@ -89,6 +91,11 @@ def whole_id(entries: Iterable[Mapping[str, Any]], plan_id: str) -> str:
     if len(found) > 1:
         raise FindingError(codes.NOT_IN_JOURNAL.at(f"{plan_id[:64]!a} is the beginning of {len(found)} plans"))
     return found[0] if found else plan_id
+
+
+def _owed(entries: Iterable[Mapping[str, Any]], steps: Iterable[Executed]) -> frozenset[str]:
+    """Return the targets of a plan whose devices were not told yet of what an earlier rollback brought back."""
+    return pending_in(entries, ("undo_started",)) & {step.operation.target for step in steps}
 
 
 def rollback_plan(
@@ -112,19 +119,20 @@ def rollback_plan(
     entries = read_entries(journal.path) if journal.path.exists() else []
     chosen = whole_id(entries, plan_id) if plan_id else last_plan(entries)
     steps = list(reversed(executed_steps(entries, chosen))) if chosen else []
+    owed = _owed(entries, steps)
     steps = [step for step in steps if only is None or only(step.operation)]
-    if not steps:
+    real = [step for step in steps if step.operation.action != PUSH]
+    if not real and not owed:
         raise FindingError(
             codes.NOT_IN_JOURNAL.at(f"no executed step of plan {chosen[:12] or '(none)'} is left to undo")
         )
-    real = [step for step in steps if step.operation.action != PUSH]
     if check_mode:
         return Outcome(chosen, (), tuple(step.operation for step in real), ())
-    concerned = {step.operation.target for step in steps} & set(targets)
+    concerned = ({step.operation.target for step in steps} | owed) & set(targets)
     locks = TargetLocks({name: targets[name] for name in concerned}, purpose, required=False)
     with locks:
         run = _Rollback(chosen, targets, journal, steps, progress, workers)
-        run.partial = only is not None
+        run.partial, run.owed = only is not None, owed & set(targets)
         outcome = run.carry_out()
     return replace(outcome, findings=(*outcome.findings, *locks.findings()))
 
@@ -144,6 +152,7 @@ class _Rollback:
         self.steps = [step for step in steps if step.operation.action != PUSH]
         self.workers = workers
         self.partial = False
+        self.owed: frozenset[str] = frozenset()
         self.done: list[Step] = []
         self.findings: list[Finding] = []
         self.unreachable: set[str] = set()
@@ -209,13 +218,15 @@ class _Rollback:
             self.journal.append(event, plan_id=self.plan_id, target=step.target, **content)
 
     def _push(self) -> None:
-        """Push once more on each target whose pushed objects were brought back."""
-        for name in sorted(
-            {step.operation.target for step in self.done if step.changed and needs_push(step.operation)}
-        ):
+        """Push once more on each target whose pushed objects were brought back, now or by a rollback whose push failed."""
+        changed = {step.operation.target for step in self.done if step.changed and needs_push(step.operation)}
+        for name in sorted(changed | self.owed):
             undone = [step.operation for step in self.done if step.changed and step.operation.target == name]
             coa = coa_types(undone)
             planned = self.pushes.get(name)
+            if name in self.owed:  # what the earlier rollback brought back is not known here
+                also = (planned.details.get("coa") or ()) if planned is not None else ()
+                coa = tuple(dict.fromkeys((*COA_TYPES, *coa, *also)))
             enough = planned is not None and set(coa) <= set(planned.details.get("coa") or COA_TYPES)
             operation = planned if planned is not None and enough else push_operation(name, coa=coa)
             try:
@@ -231,8 +242,9 @@ class _Rollback:
                     undo={},
                 )
                 self.findings.extend(result.findings)
-            except FindingError as error:
-                self.findings.extend(error.findings)
+            except Exception as error:
+                found = error.findings if isinstance(error, FindingError) else (unexpected(operation, error),)
+                self.findings.extend(found)
 
     def _say(self, number: int, operation: Operation, state: str) -> None:
         if self.progress is not None:

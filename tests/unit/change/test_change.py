@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal 
     read_entries,
     verify_journal,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import OperationResult
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending import PUSH, push_operation
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import (
     Plan,
     build_plan,
@@ -192,6 +195,49 @@ def test_a_failure_stops_names_what_was_done_and_the_rest_can_be_resumed(journal
     assert verify_targets(targets, desired).ok
     assert rollback_plan(plan.plan_id[:12], targets, journal).ok
     assert target.objects == {}
+
+
+class _Pushing(FakeTarget):
+    """Cells, and a push after them that devices may not confirm."""
+
+    unpushed = 0
+
+    def diff(self, desired: Any, live: Any) -> Any:
+        steps = [replace(step, kind="egress_matrix_cell") for step in super().diff(desired, live)]
+        return (*steps, push_operation(self.name, steps[0].phase, coa=("POLICY",))) if steps else ()
+
+    def execute(self, operation: Any) -> Any:
+        self.unpushed += operation.action != PUSH
+        if operation.action != PUSH or operation.name in self.fail_on:
+            return super().execute(operation)
+        self.log.append(("push", ",".join(operation.details["coa"])))
+        self.unpushed = 0
+        return OperationResult(operation.id, True, 1)
+
+    def undo(self, operation: Any, result: Any) -> Any:
+        self.unpushed += 1
+        return super().undo(operation, result)
+
+
+def test_a_rollback_whose_push_failed_is_run_again_and_the_one_after_it_takes_the_plan_before(journal: Journal) -> None:
+    target = _Pushing("a", {})
+    for value in (1, 2):
+        desired = [DesiredTarget("a", "fake", (DesiredObject("egress_matrix_cell", "x", {"value": value}),))]
+        plan = plan_for({"a": target}, desired)
+        assert apply_plan(plan, {"a": target}, desired, journal, policy_commit=COMMIT).ok
+    target.fail_on = {"trustsec"}
+    assert not rollback_plan("", {"a": target}, journal).ok
+    assert not rollback_plan("", {"a": target}, journal).ok
+    assert target.objects["egress_matrix_cell/x"]["value"] == 1 and target.unpushed == 1
+    target.fail_on = set()
+    again = rollback_plan("", {"a": target}, journal)
+    assert again.ok and again.plan_id == plan.plan_id and target.unpushed == 0
+    assert target.log[-1] == ("push", "SGACL,POLICY")  # what the first one brought back is not known any more
+    first = rollback_plan("", {"a": target}, journal)
+    assert first.ok and first.plan_id != plan.plan_id and target.objects == {} and target.unpushed == 0
+    with pytest.raises(FindingError) as error:
+        rollback_plan("", {"a": target}, journal)
+    assert codes_of(error) == {"SW4033"}
 
 
 class _HeldOnce:
