@@ -330,3 +330,9 @@ RING_UNSEEN = Code(
     "collect flows that see them; until then the rollout does not go on by itself",
 )
 NO_RING = Code("SW4134", "error", "the plan has no such ring", "name a ring of enforcement.yml that has steps, or next")
+PERHAPS_PULLED = Code(
+    "SW4140",
+    "warning",
+    "no journal says what is pulled, and live state is that of a posture",
+    "name the posture in postures to keep it; an empty list releases it",
+)

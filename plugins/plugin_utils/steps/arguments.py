@@ -53,9 +53,15 @@ def _time_zone(policy: Path) -> tzinfo:
 
 
 def moment_of(values: Mapping[str, Any]) -> datetime:
-    """Return the moment at which time windows are judged: now, on the day of the argument ``today`` where there is one."""
+    """Return the moment at which time windows are judged: now, on the day of the argument ``today`` where there is one.
+
+    That day is one of the site's time zone, as for expiry.
+    """
     now = utc_now()
-    return datetime.combine(today_of(values), now.time(), UTC) if values.get("today") else now
+    if not values.get("today"):
+        return now
+    zone = _time_zone(paths_of(values).policy)
+    return datetime.combine(today_of(values), now.astimezone(zone).time(), zone).astimezone(UTC)
 
 
 def commit_name(policy_dir: Path) -> str:

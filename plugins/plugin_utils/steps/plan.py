@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files impo
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError, errors_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes as change_codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.commit import required_commit
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Snapshot
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Snapshot, Target
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending import pushes_pending
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import (
     Plan,
@@ -22,6 +23,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan imp
     left_out,
     plan_parts,
     snapshot_all,
+    target_operations,
     with_effect,
     write_plan,
 )
@@ -98,6 +100,8 @@ def planned(values: Mapping[str, Any], variables: Mapping[str, Any]) -> tuple[Pl
         timed = in_time(gate.site, situation, moment)
         plan = with_effect(draft, {**effect, **more, **timed, **({"after_writing": after} if after else {})})
         warnings = [*gate.findings, *proved, *left_out(targets, compiled.targets), *found, *_costs(after)]
+        if values.get("postures") is None and not paths.journal.exists() and draft.operations():
+            warnings += perhaps_pulled(gate.site, situation, targets, snapshots)
     return plan, gate.site, warnings
 
 
@@ -114,6 +118,23 @@ def postures_of(values: Mapping[str, Any], paths: Paths) -> tuple[str, ...]:
     """Return the postures of a run: those of the argument, else those that the journal says are pulled. An empty list releases them."""
     given = values.get("postures")
     return pulled_postures(paths.journal) if given is None else tuple(str(name) for name in given)
+
+
+def perhaps_pulled(
+    site: Site, situation: Situation, targets: Mapping[str, Target], snapshots: Mapping[str, Snapshot]
+) -> list[Finding]:
+    """Return a warning for each posture that is pulled as far as live state shows, where nothing remembers it and the plan would end it.
+
+    A state directory that was lost, or is another one, must not release a posture unnoticed.
+    """
+    if not any(item.get("owned") for snapshot in snapshots.values() for item in snapshot.objects.values()):
+        return []
+    found = []
+    for name, posture in site.postures.items():
+        desired = compile_site(site, replace(situation, postures=(name,))).targets
+        if not any(target_operations(targets[host], desired, live, False) for host, live in snapshots.items()):
+            found.append(change_codes.PERHAPS_PULLED.at(f"posture {name}", posture.location))
+    return found
 
 
 def in_time(site: Site, situation: Situation, moment: datetime) -> dict[str, Any]:

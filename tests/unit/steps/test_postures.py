@@ -23,6 +23,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths imp
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.render import run_render
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.site import sound_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.validate import run_gate, run_validate
+from tests.unit.change.fake import FakeTarget
 from tests.unit.steps.test_commits import checkout  # noqa: F401  (a fixture)
 
 MONDAY = date(2026, 11, 23)
@@ -141,6 +142,24 @@ def test_another_plan_keeps_what_is_pulled_until_it_is_released(
     assert plan_step.postures_of({}, paths) == ("isolate_pumps",)
     assert plan_step.postures_of({"postures": []}, paths) == ()
     assert plan_step.postures_of({"postures": ["open_pumps"]}, paths) == ("open_pumps",)
+
+
+def test_a_posture_that_no_journal_remembers_is_seen_in_live_state(checkout: Path) -> None:  # noqa: F811
+    (checkout / "postures.yml").write_text(POSTURES)
+    site = sound_site(Paths.of(str(checkout), "unused"), MONDAY, cached=False).site
+
+    def live(*postures: str) -> dict[str, FakeTarget]:
+        made = compile_site(site, Situation(postures=postures)).targets
+        return {t.host: FakeTarget(t.host, {f"{o.kind}/{o.name}": o.body for o in t.objects}) for t in made}
+
+    def said(targets: dict[str, Any]) -> list[tuple[str, str]]:
+        snapshots = {host: target.snapshot(()) for host, target in targets.items()}
+        found = plan_step.perhaps_pulled(site, Situation(), targets, snapshots)
+        return [(finding.code, finding.message.rpartition(": ")[2]) for finding in found]
+
+    assert said(live("isolate_pumps")) == [("SW4140", "posture isolate_pumps")]
+    assert said(live("open_pumps")) == [("SW4140", "posture open_pumps")]
+    assert said(live()) == said({"new": FakeTarget("new")}) == []
 
 
 def test_the_next_change_is_a_first_day_a_last_day_or_a_window(checkout: Path) -> None:  # noqa: F811

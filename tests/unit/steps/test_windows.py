@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -97,3 +98,17 @@ def test_the_day_is_that_of_the_site(
     assert arguments.today_of({"policy_dir": checkout}) == date(2026, 11, day)
     assert arguments.today_of({"policy_dir": checkout, "today": "2026-01-02"}) == date(2026, 1, 2)
     assert arguments.today_of({"policy_dir": checkout / "absent"}) == MONDAY
+
+
+@pytest.mark.parametrize("hour", [0, 12, 22, 23])
+def test_the_given_day_is_one_of_the_sites_time_zone(
+    checkout: Path,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    hour: int,
+) -> None:
+    monkeypatch.setattr(arguments, "utc_now", lambda: datetime(2026, 11, 26, hour, 30, tzinfo=UTC))
+    text = (checkout / "site.yml").read_text()
+    for zone in ("Europe/Vienna", "Asia/Tokyo", "America/Los_Angeles"):
+        (checkout / "site.yml").write_text(text.replace("Europe/Vienna", zone))
+        values = {"policy_dir": checkout, "today": "2026-11-23"}
+        assert arguments.moment_of(values).astimezone(ZoneInfo(zone)).date() == MONDAY == arguments.today_of(values)
