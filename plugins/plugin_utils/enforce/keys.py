@@ -11,7 +11,7 @@ from functools import cached_property
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import ListCache, key_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.index import FAMILIES, SiteIndex
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.literals import literal
-from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.management import management_flows
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.management import Flow, management_flows
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
     Assignment,
     EnforcementPoint,
@@ -81,11 +81,17 @@ class Keys:
         )
 
     def cell(
-        self, point: EnforcementPoint, pair: tuple[str, ...], rules: Sequence[Sequence[Rule]], stage: str, managed: bool
+        self,
+        point: EnforcementPoint,
+        pair: tuple[str, ...],
+        rules: Sequence[Sequence[Rule]],
+        stage: str,
+        managed: Sequence[Sequence[Flow]],
     ) -> str:
-        """Return the key of a cell: its rules one way and the other."""
+        """Return the key of a cell: its rules and management conversations, one way and the other."""
         both = [[self.rule(rule) for rule in part] for part in rules]
-        return key_of("cell", _point(point), pair, stage, both, self.shared if managed else "")
+        flows = [[(flow.label, flow.point.id) for flow in part] for part in managed]
+        return key_of("cell", _point(point), pair, stage, both, flows, self.shared if any(flows) else "")
 
     def firewall(self, point: EnforcementPoint, concern: object, segment: str) -> str:
         """Return the key of the part of a firewall's list that holds the rules of one client segment."""

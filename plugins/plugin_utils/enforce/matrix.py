@@ -180,9 +180,8 @@ def _kept_cell(
         return _cell(index, point, pair, rules, managed, stage, family)
     back = pair[::-1]
     parts = rules.get(pair, ()), rules.get(back, ())
-    key = keys_of(index).cell(
-        point, pair if family == 4 else (*pair, "ipv6"), parts, stage, pair in managed or back in managed
-    )
+    flows = managed.get(pair, ()), managed.get(back, ())
+    key = keys_of(index).cell(point, pair if family == 4 else (*pair, "ipv6"), parts, stage, flows)
     entry = index.cache.get(key)
     if entry is not None:
         head = _head(point, pair, stage, family)

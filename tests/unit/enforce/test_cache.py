@@ -19,8 +19,10 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof import equivalence
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.equivalence import prove_rendering
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.guardrails import prove_guardrails
 from tests.bench.compile import bench_site, one_change
 from tests.unit.enforce.plain_sites import SERVICES, random_plain_site
+from tests.unit.proof.small_sites import World
 
 
 def whole(compiled: Compiled) -> object:
@@ -73,6 +75,29 @@ def test_with_a_cache_the_same_comes_out(tmp_path: Path, full: bool) -> None:
         for _ in range(3):
             assert whole(through(site, path)) == whole(compile_site(site)), seed
             site = changed(site, choose)
+
+
+def test_which_management_conversations_a_cell_passes_is_part_of_its_key(tmp_path: Path) -> None:
+    networks = {"one": ["10.0.1.1/32"], "two": ["10.0.2.1/32"]}
+    flows = [
+        {"client": "any", "server": "one", "services": ["web"]},
+        {"client": "any", "server": "two", "services": ["names"]},
+    ]
+    points = {"cells": ("sgacl", {"management": flows})}
+
+    def outcome(*servers: str) -> str:
+        members = {"a": [("10.0.9.1", "", "")], "b": [(address, "", "") for address in servers]}
+        stages = {name: ("enforce", ["cells"]) for name in members}
+        never = [("never", "a", "one", ["names"])]
+        site = World(members, [], networks, stages, points, guardrails=never).site()
+        cache = ListCache(tmp_path / "lists.json")
+        found = prove_guardrails(site, compile_site(site, cache=cache).lists, cache)[0]
+        cache.save()
+        return found[0].outcome
+
+    assert outcome("10.0.1.1") == "proved"
+    # Another device brings another management conversation into the cell, which has no addresses.
+    assert outcome("10.0.1.1", "10.0.2.1") == "violated"
 
 
 def test_only_what_depends_on_a_change_is_proved_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
