@@ -83,7 +83,7 @@ def test_which_management_conversations_a_cell_passes_is_part_of_its_key(tmp_pat
         {"client": "any", "server": "one", "services": ["web"]},
         {"client": "any", "server": "two", "services": ["names"]},
     ]
-    points = {"cells": ("sgacl", {"management": flows})}
+    points = {"cells": ("sgacl", {"management": flows, "tags": "inline"})}
 
     def outcome(*servers: str) -> str:
         members = {"a": [("10.0.9.1", "", "")], "b": [(address, "", "") for address in servers]}
