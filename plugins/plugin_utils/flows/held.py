@@ -21,7 +21,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.shelf imp
 np = guarded("numpy")
 pa = guarded("pyarrow")
 
-OCTETS_IN_MEMORY = 400_000_000
+OCTETS_IN_MEMORY = 256_000_000
 ROWS_AT_ONCE = 1 << 17
 PIECE = 1 << 16
 PARTS = 1024
@@ -108,7 +108,7 @@ class HeldRecords:
         return {name: sorted(known) for name, known in self.codes.items()}
 
     def pieces(self) -> Iterator[dict[str, Any]]:
-        """Yield the records' columns in pieces of about ``PIECE`` rows that hold whole 5-tuples.
+        """Yield the records' columns in pieces of about ``PIECE`` rows that hold whole 5-tuples, and forget them at the end.
 
         Columns are arrays; one value stands for a column that has no other. Texts are codes; ``names`` has what they stand for, in order.
         """
@@ -119,6 +119,7 @@ class HeldRecords:
             if columns is not None:
                 columns.update({name: ranks[name][columns[name]] for name in TEXTS})
                 yield {**columns, "names": names}
+        self.shelf.clear()
 
     def _put_away(self) -> None:
         if not self._waiting:

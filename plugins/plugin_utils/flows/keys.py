@@ -23,6 +23,8 @@ PORT_BITS, PROTOCOL_BITS = 16, 8
 FIRST_OTHER, FIRST_ODD, ABSENT = 1 << 32, 1 << 39, (1 << 40) - 1
 # How often a hash is taken anew for keys that fall on one slot, before they are compared one by one.
 DEEPEST = 12
+# Small tables are made wide (256 KiB): where no two keys share a slot, none is looked for twice.
+LEAST_BITS = 16
 
 
 class EndKeys:
@@ -79,7 +81,7 @@ class Lookup:
         if level > DEEPEST:
             self.listed = {each: row for row, each in enumerate(zip(*(key.tolist() for key in keys), strict=True))}
             return
-        self.shift = np.uint64(64 - max(4, min(30, (4 * count).bit_length())))
+        self.shift = np.uint64(64 - max(LEAST_BITS, min(30, (8 * count).bit_length())))
         marks = self._marks(self.keys)
         self.slots = np.full(1 << (64 - int(self.shift)), -1, dtype=np.int32)
         self.slots[marks] = np.arange(count, dtype=np.int32)

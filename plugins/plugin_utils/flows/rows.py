@@ -33,7 +33,7 @@ COLUMNS = (*CONNECTIONS, *STITCHED)
 # Rows that are sorted at once, about, and into how many stretches of time a day may fall for it.
 ROWS_AT_ONCE = 1 << 20
 SLOTS = 4096
-OCTETS_IN_MEMORY = 400_000_000
+OCTETS_IN_MEMORY = 256_000_000
 # What rows are made of, beside directions.
 WHOLES = ("protocol", "exporter", *(f"{end}_{name}" for end in "ab" for name in ("hi", "lo", "port", "replies")))
 PARTS = (
@@ -93,7 +93,8 @@ def touched_days(rows: Mapping[str, Any], longest: int) -> set[int]:
     """Return the days (since 1970) that rows lie in, of each no more than ``longest`` after its first."""
     first = np.floor_divide(rows["start_us"], DAY_US)
     last = np.minimum(np.floor_divide(rows["end_us"], DAY_US), first + longest)
-    days = set(np.unique(first).tolist())
+    alike = len(first) > 0 and (first == first[0]).all()
+    days = {int(first[0])} if alike else set(np.unique(first).tolist())
     over = last > first
     if over.any():
         for begin, end in set(zip(first[over].tolist(), last[over].tolist(), strict=True)):

@@ -85,6 +85,13 @@ class Shelf:
         self._held[number] = {}
         return made
 
+    def clear(self) -> None:
+        """Forget all batches, and give back the room of those that were stored as soon as nobody looks at them any more."""
+        self._held.clear()
+        self._stored.clear()
+        self.octets = self._end = 0
+        self._file = self._map = None
+
     def _write(self, values: Any) -> tuple[Any, int, int]:
         whole = np.ascontiguousarray(values)
         # Numbers are aligned in the map.
