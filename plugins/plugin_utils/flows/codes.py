@@ -98,6 +98,12 @@ STORE_FORMAT = Code(
     "SW1421", "error", "a file of the store has a newer format", "upgrade the collection or use another data directory"
 )
 STORE_DAMAGED = Code("SW1422", "error", "a file of the store cannot be read", "remove it and import its inputs again")
+STORE_OLDER = Code(
+    "SW1424",
+    "error",
+    "a file of the store lacks columns that are asked for",
+    "an earlier version wrote it: import its inputs again into a fresh data directory",
+)
 STORE_BUSY = Code("SW1423", "error", "another process is writing to the store", "wait until it has ended")
 ENGINE_UNKNOWN = Code(
     "SW1491",

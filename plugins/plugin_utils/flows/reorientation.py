@@ -46,7 +46,10 @@ def rebuild(data_dir: str | Path, hints: Sequence[Mapping[str, Any]] | None = No
         if not files:
             return 0, []
         with store.connect(store.flows_dir(data_dir) / ".tmp") as connection:
-            _load(connection, [each for group in files.values() for each in group])
+            given = [each for group in files.values() for each in group]
+            for each in given:
+                store.check_file(each, "connections", more=STITCHED)
+            _load(connection, given)
             _orient(
                 connection,
                 Orientation(operator_hints, past_of(lambda: connection, data_dir, store.expired_days(data_dir))),

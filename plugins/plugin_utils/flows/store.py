@@ -358,11 +358,13 @@ def _read(files: Sequence[Path], query: str, columns: dict[str, str], kind: str)
         )
 
 
-def check_file(path: Path, kind: str, newest: int = MAJOR) -> None:
-    """Raise FindingError SW1421 where a file of the store has a newer format, SW1422 where it is damaged or of another kind."""
+def check_file(path: Path, kind: str, newest: int = MAJOR, more: Iterable[str] = ()) -> None:
+    """Raise FindingError SW1421 where a file of the store has a newer format, SW1422 where it is damaged or of another kind, SW1424
+    where it lacks columns of its kind or of ``more``."""
     location = Location(str(path))
     try:
-        metadata = parquet.read_schema(path).metadata or {}
+        schema = parquet.read_schema(path)
+        metadata = schema.metadata or {}
     except (OSError, pa.ArrowException) as error:
         raise FindingError(codes.STORE_DAMAGED.at(f"not a Parquet file ({type(error).__name__})", location)) from error
     version = metadata.get(b"schema_version", b"").decode("ascii", "replace")
@@ -373,3 +375,6 @@ def check_file(path: Path, kind: str, newest: int = MAJOR) -> None:
         raise FindingError(
             codes.STORE_FORMAT.at(f"schema version {version}; this version reads up to major {newest}", location)
         )
+    lacking = [name for name in (*COLUMNS.get(kind, ()), *more) if name not in schema.names]
+    if lacking:
+        raise FindingError(codes.STORE_OLDER.at(f"no {', '.join(lacking)}", location))

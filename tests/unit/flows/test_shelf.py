@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import (
     held,
     ingest,
@@ -90,7 +91,7 @@ def test_what_waits_in_a_file_and_in_small_pieces_gives_the_same_store(
             for module in (held, rows):
                 monkeypatch.setattr(module, "OCTETS_IN_MEMORY", 5_000)
                 monkeypatch.setattr(module, "ROWS_AT_ONCE", 50)
-            monkeypatch.setattr(held, "PIECE", 10)
+            monkeypatch.setattr(held, "PIECE", 60)
             monkeypatch.setattr(orientation, "ASKED_AT_ONCE", 20)
         data_dir = tmp_path / name
         for number, part in enumerate((records[: len(records) // 2], records[len(records) // 2 :]), 1):
@@ -113,3 +114,16 @@ def test_a_first_import_opens_no_database_but_for_the_rollup(tmp_path: Path, mon
     monkeypatch.setattr(ingest.store, "connect", lambda *given: pytest.fail("a database was opened"))
     count(tmp_path, exported(8), 1)
     assert used
+
+
+def test_a_store_of_an_earlier_version_says_which_columns_it_lacks(tmp_path: Path) -> None:
+    count(tmp_path, exported(9), 1)
+    (path,) = [each for files in store.connection_files(tmp_path).values() for each in files][:1]
+    whole = store.parquet.read_table(path)
+    for lacking, asked in ((["signs", "lag_us"], rebuild), (["sampling"], store.connections)):
+        metadata = {b"kind": b"connections", b"schema_version": b"1.0"}
+        store.parquet.write_table(whole.drop_columns(lacking).replace_schema_metadata(metadata), path)
+        with pytest.raises(FindingError) as caught:
+            asked(tmp_path)
+        assert caught.value.findings[0].code == "SW1424"
+        assert ", ".join(lacking) in str(caught.value.findings[0])
