@@ -150,8 +150,9 @@ def test_conversations_are_those_that_reading_record_by_record_gives(
     records = held.HeldRecords(None if seed % 2 else tmp_path, limit=10_000)
     for start in range(0, len(rows), 60):
         records.add(pa.Table.from_pylist(rows[start : start + 60], schema=arrow_schema(RECORDS)))
-    found = by_stitching(records)
+    records.span()
     assert records.shelf.stored == (seed % 2 == 0)
+    found = by_stitching(records)
     expected = by_hand(rows)
     assert found == expected
     assert sum(expected.values()) > 40
