@@ -329,11 +329,14 @@ def _write(
 
 
 def _sweep(folder: Path) -> None:
-    """Remove files of inputs that do not count, and versions that others have taken the place of. The caller holds the lock."""
-    counted = store.read_inputs(folder.parent)["inputs"]
-    # The rollup is written under the lock as well: nobody is at work on these.
+    """Remove files of inputs that do not count, versions that others have taken the place of, and what a killed rollup left.
+
+    The caller holds the lock.
+    """
     for left in (folder / "rollup").glob("day=*/.*.tmp"):
         left.unlink(missing_ok=True)
+    counted = store.read_inputs(folder.parent)["inputs"]
+    # The rollup is written under the lock as well: nobody is at work on these.
     for room in ("connections", *kept.KINDS):
         for left in (folder / room).glob("day=*/*"):
             counts = store.counts(counted, left) if room == "connections" else kept.input_of(left) in counted
