@@ -30,7 +30,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.registr
 from tests.lab.ise.client import ControlClient
 from tests.lab.ise.server import IseServer
 
-HOST, OTHER = "127.10.83.10", "127.10.83.11"
+HOST, OTHER = "127.10.183.10", "127.10.83.11"
 PORT = 9060
 VERSIONS = ("3.1.0", "3.1.1", "3.1_Patch_1", "3.2_beta", "3.2", "3.3_patch_1", "3.4", "3.4_patch_2", "3.5.0", "3.5")
 DACL = {"name": "One", "dacl": "permit ip any any", "daclType": "IPV4", "description": "one"}

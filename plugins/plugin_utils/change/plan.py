@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -146,7 +147,10 @@ def snapshot_all(
     snapshots: dict[str, Snapshot] = {}
     failures: list[Finding] = []
     with ThreadPoolExecutor(max_workers=max(1, min(workers, len(names) or 1))) as pool:
-        futures = {name: pool.submit(targets[name].snapshot, wanted.get(name, ())) for name in names}
+        # Each in a copy of this context, so that progress is shown from there too.
+        futures = {
+            name: pool.submit(copy_context().run, targets[name].snapshot, wanted.get(name, ())) for name in names
+        }
         for name in names:
             try:
                 snapshots[name] = futures[name].result()

@@ -31,6 +31,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan imp
     only_steps,
     read_plan,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.preflight import preflight_all
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rings import Part, parts_of_plan, progress_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rollback import rollback_plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.results import result
@@ -83,6 +84,7 @@ def run_apply(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str,
     after = After()
     with StateLock(paths.state / "lock", f"apply {plan.plan_id[:12]}") as lock:
         with connected(values, variables, [part.name for part in plan.targets]) as targets:
+            said = preflight_all(targets, writing=not check_mode)
             outcome = apply_plan(
                 plan,
                 targets,
@@ -102,7 +104,7 @@ def run_apply(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str,
                 if ring is not None:  # what later rings change is not in force yet
                     reader.only({(step.target, step.name) for step in part.operations()})
                 after = sessions_after(reader, journal, values, plan.plan_id, closing_guard(sound.site, allowed.zones))
-    findings = [*sound.findings, *renewed, *allowed.findings, *state.findings, *lock.findings, *after.findings]
+    findings = [*sound.findings, *said, *renewed, *allowed.findings, *state.findings, *lock.findings, *after.findings]
     return _answer(values, paths, plan, outcome, findings, commit, allowed, ring, after)
 
 

@@ -27,6 +27,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan imp
     with_effect,
     write_plan,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.preflight import preflight_all
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pulled import pulled_postures
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rings import Part, parts_of_plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
@@ -83,6 +84,7 @@ def planned(values: Mapping[str, Any], variables: Mapping[str, Any]) -> tuple[Pl
     compiled = gate.compiled if situation == NORMAL else _compiled_for(gate.site, situation)
     proved = proved_with_postures(gate.site, situation, compiled)
     with connected(values, variables, hosts_of(compiled.targets)) as targets:
+        said = preflight_all(targets, writing=False)
         snapshots = snapshot_all(targets, compiled.targets)
         draft = build_plan(
             targets,
@@ -99,7 +101,7 @@ def planned(values: Mapping[str, Any], variables: Mapping[str, Any]) -> tuple[Pl
         after = sessions_to_follow(draft, compiled.lists, site)
         timed = in_time(gate.site, situation, moment)
         plan = with_effect(draft, {**effect, **more, **timed, **({"after_writing": after} if after else {})})
-        warnings = [*gate.findings, *proved, *left_out(targets, compiled.targets), *found, *_costs(after)]
+        warnings = [*gate.findings, *proved, *said, *left_out(targets, compiled.targets), *found, *_costs(after)]
         if values.get("postures") is None and not paths.journal.exists() and draft.operations():
             warnings += perhaps_pulled(gate.site, situation, targets, snapshots)
     return plan, gate.site, warnings

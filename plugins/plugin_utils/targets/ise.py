@@ -36,6 +36,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_dif
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_kinds import ALL_KINDS, MORE_KINDS
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_lock import IseLock
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_objects import KINDS, canonical_content
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_preflight import preflight
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_push import push_matrix
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_read import IseReader
 
@@ -76,6 +77,10 @@ class IseTarget:
         return IseLock(self.name, self.client, purpose, way_back=way_back, sleep=self._sleep)
 
     # -- reading
+
+    def preflight(self, *, writing: bool) -> tuple[Finding, ...]:
+        """Return what is wrong or worth knowing before anything is read or written; see ise_preflight.py."""
+        return preflight(self.client, self.name, writing=writing).findings
 
     def snapshot(self, desired: Sequence[DesiredObject]) -> Snapshot:
         """Return the desired objects that exist and everything that carries our mark; see the protocol."""

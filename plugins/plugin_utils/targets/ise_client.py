@@ -173,22 +173,9 @@ class IseClient:
 
     def pages(self, kind: str, name_filter: str = "") -> Iterator[tuple[int, list[dict[str, Any]]]]:
         """Yield (announced total, id, name and description of up to 100 objects) page by page; FindingError for a page without sense."""
-        more = {"filter": name_filter} if name_filter else {}
         page, seen = 1, 0
         while True:
-            answer = self._body(self._call(kind, "items", "GET", page=page, size=PAGE_SIZE, **more))
-            result = answer.get("SearchResult")
-            if not isinstance(result, dict) or not isinstance(result.get("resources"), list):
-                raise self._error(codes.BAD_ANSWER, f"the list of {kind} has no resources")
-            total = int(result.get("total", 0))
-            items = [
-                {
-                    "id": str(item["id"]),
-                    "name": str(item.get("name", "")),
-                    "description": str(item.get("description") or ""),
-                }
-                for item in result["resources"]
-            ]
+            total, items = self.page(kind, page, name_filter)
             seen += len(items)
             yield total, items
             if page * PAGE_SIZE >= total:
@@ -196,6 +183,31 @@ class IseClient:
             if not items:
                 raise self._error(codes.BAD_ANSWER, f"the list of {kind} ends at {seen} of {total}")
             page += 1
+
+    def page(self, kind: str, page: int, name_filter: str = "") -> tuple[int, list[dict[str, Any]]]:
+        """Return the announced total and id, name and description of the objects on one page, counted from 1."""
+        more = {"filter": name_filter} if name_filter else {}
+        return self._listed(kind, self._body(self._call(kind, "items", "GET", page=page, size=PAGE_SIZE, **more)))
+
+    def cells_between(self, source: str, destination: str) -> list[dict[str, Any]]:
+        """Return id, name and description of the cells from one SGT to another, both by name: the SDK takes one filter only."""
+        filters = [("filter", f"sgtSrcName.EQ.{source}"), ("filter", f"sgtDstName.EQ.{destination}")]
+        query = urllib.parse.urlencode([*filters, ("size", PAGE_SIZE), ("page", 1)])
+        return self._listed("egress_matrix_cell", self.open_api("GET", f"/ers/config/egressmatrixcell?{query}"))[1]
+
+    def _listed(self, kind: str, answer: Mapping[str, Any]) -> tuple[int, list[dict[str, Any]]]:
+        result = answer.get("SearchResult")
+        if not isinstance(result, dict) or not isinstance(result.get("resources"), list):
+            raise self._error(codes.BAD_ANSWER, f"the list of {kind} has no resources")
+        items = [
+            {
+                "id": str(item["id"]),
+                "name": str(item.get("name", "")),
+                "description": str(item.get("description") or ""),
+            }
+            for item in result["resources"]
+        ]
+        return int(result.get("total", 0)), items
 
     def get(self, kind: str, identifier: str) -> dict[str, Any]:
         """Return an object's body; NotFound where it is gone."""
@@ -246,17 +258,23 @@ class IseClient:
             ) from None
         return value if isinstance(value, dict) else {"response": value}
 
-    def open_api_pages(self, path: str) -> Iterator[list[dict[str, Any]]]:
-        """Yield the rows of an OpenAPI list page by page, which announces no total: it ends at the first page that is not full."""
-        page = 1
-        while True:
+    def head(self, path: str, headers: Mapping[str, str]) -> dict[str, str]:
+        """Return the header fields, names in lower case, of the answer to a GET with further header fields; NotFound for 404."""
+        session, given = self._api._session._req_session, {**JSON_HEADERS, **headers}
+        answer = self._repeat("GET", path, lambda: session.request("GET", self.base_url + path, headers=given))
+        return {name.lower(): str(value) for name, value in answer.headers.items()}
+
+    def open_api_page(self, path: str, page: int) -> list[dict[str, Any]]:
+        """Return the rows of one page of an OpenAPI list, which announces no total; none past its end."""
+        try:
             rows = self.open_api("GET", f"{path}?page={page}&size={PAGE_SIZE}").get("response")
-            if not isinstance(rows, list):
-                raise self._error(codes.BAD_ANSWER, f"{path} is answered without a list")
-            yield [row for row in rows if isinstance(row, dict)]
-            if len(rows) < PAGE_SIZE:
-                return
-            page += 1
+        except NotFound:
+            if page > 1:
+                return []
+            raise
+        if not isinstance(rows, list):
+            raise self._error(codes.BAD_ANSWER, f"{path} is answered without a list")
+        return [row for row in rows if isinstance(row, dict)]
 
     def monitoring(self, path: str) -> bytes:
         """Return the XML of a path below /admin/API/mnt/; NotFound where there is none. Parse it with defusedxml only."""

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import parse_qsl
 
-from tests.lab.ise import deployment, ers, mnt, old_push, openapi, policy
+from tests.lab.ise import deployment, ers, mnt, old_push, openapi, policy, system
 from tests.lab.ise.faults import Fault, FaultScript, answer_instead
 from tests.lab.ise.messages import Request, Response, html, not_found
 from tests.lab.ise.store import Store
@@ -182,6 +182,13 @@ class IseApp:
         return response
 
     def _route(self, request: Request) -> Response:
+        if (request.path.startswith("/ers/") and not self.store.settings["ers_enabled"]) or (
+            request.path.startswith("/api/") and not self.store.settings["openapi_enabled"]
+        ):
+            return html(404, "HTTP Status 404 - Not Found", "The requested resource is not available")
+        said = system.handle(self.store, request)
+        if said is not None:
+            return said
         old = old_push.handle(self.store, request)
         if old is not None:
             return old

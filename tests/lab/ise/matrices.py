@@ -196,7 +196,7 @@ def _cell(store: Store, cell: Object) -> dict[str, Any]:
         "sourceSgtUuid": cell["sourceSgtId"],
         "destinationSgtUuid": cell["destinationSgtId"],
         "description": cell.get("description", ""),
-        "sgacls": read_form(store, cell, "sgacl_only")["sgacls"],
+        "sgacls": read_form(store, cell, store.settings["cells_list_form"])["sgacls"],
     }
 
 

@@ -24,6 +24,10 @@ SETTINGS: dict[str, Any] = {
     "peer": False,  # the deployment has a second administration node
     "addresses": [],  # of the nodes, as the deployment shows them
     "csrf": False,
+    "said_version": "",  # what the node says its version is, where that is not "version"
+    "ers_enabled": True,  # False: ERS paths are not there
+    "openapi_enabled": True,  # False: paths of the Open API are not there
+    "cells_list_form": "sgacl_only",  # sgacl_only | rule_only: whether /cells shows a default rule as a trailing built-in
     "latency": 0.0,  # seconds before each answer
     "rate_limit": 0,  # requests a second, 0 = no cap
     "rate_limit_status": 429,

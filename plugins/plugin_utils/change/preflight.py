@@ -1,0 +1,23 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What targets say of themselves before a plan is made or carried out: the wrong node, a role without rights, a mode in the way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError, errors_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Target
+
+
+def preflight_all(targets: Mapping[str, Target], *, writing: bool, workers: int = 8) -> list[Finding]:
+    """Return the warnings of all targets that have a ``preflight``; FindingError with all findings where one of them is an error."""
+    asked = [getattr(targets[name], "preflight", None) for name in sorted(targets)]
+    able = [each for each in asked if each is not None]
+    with ThreadPoolExecutor(max_workers=max(1, min(workers, len(able)))) as pool:
+        found = [finding for findings in pool.map(lambda each: each(writing=writing), able) for finding in findings]
+    if errors_of(found):
+        raise FindingError(*found)
+    return found
