@@ -552,5 +552,5 @@ def test_lists_of_many_pages_are_read_whole_and_fast(
     control.settings(latency=0.0)
     assert sum(key.startswith("downloadable_acl/SW_many_") for key in snapshot.objects) == 250
     assert sent <= 250 + 14
-    assert seconds < sent / 60  # one at a time would be 30 a second
+    assert control.counters()["max_in_flight"] > 1  # one at a time would be 30 a second
     print(f"{sent} requests in {seconds:.2f} s")
