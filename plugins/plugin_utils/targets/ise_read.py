@@ -142,7 +142,7 @@ class IseReader:
     def _candidates(self, kind: str, name: str) -> list[dict[str, Any]]:
         if kind == CELL:
             # Names of SGTs have no hyphen (facts/ise.md section 1.6); where somebody's has, the whole row is searched.
-            source, _, destination = name.partition("-")
+            source, _hyphen, destination = name.partition("-")
             if "-" not in destination:
                 return self.client.cells_between(source, destination)
             return self.client.list_items(kind, f"sgtSrcName.STARTSW.{source}")
