@@ -10,14 +10,18 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.action import run_action
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.objects import run_ise_info
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_kinds import ALL_KINDS
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "target": {"type": "str"},
     "kinds": {
         "type": "list",
         "elements": "str",
-        "choices": ["sgt", "sgacl", "downloadable_acl", "authorization_profile", "egress_matrix_cell"],
+        "choices": list(ALL_KINDS),
     },
+    "names": {"type": "list", "elements": "str"},
+    "preflight_only": {"type": "bool", "default": False},
+    "snapshot_file": {"type": "path"},
     "owned_only": {"type": "bool", "default": False},
 }
 

@@ -19,6 +19,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "state_dir": {"type": "path"},
     "targets": {"type": "list", "elements": "str"},
     "allow_dirty": {"type": "bool", "default": False},
+    "ise_snapshots": {"type": "dict"},
     "prune": {"type": "bool", "default": False},
     "today": {"type": "str"},
     "postures": {"type": "list", "elements": "str"},

@@ -45,6 +45,11 @@ options:
       - Whether uncommitted documents are accepted.
     type: bool
     default: false
+  ise_snapshots:
+    description:
+      - Snapshot files of Cisco ISE by inventory name, as M(segwright.microseg.ise_info) writes them. Live state then comes from the file,
+        and nothing connects to that ISE. How old the file is stands among the warnings, and apply reads ISE itself before it writes.
+    type: dict
   prune:
     description:
       - Whether objects that the collection owns and the policy no longer needs are deleted.

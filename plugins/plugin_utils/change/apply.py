@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
+from itertools import groupby
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError, errors_of
@@ -193,6 +194,11 @@ def _remaining_steps(
     return [step for name, step in plan.steps() if (name, step.id) in open_ids]
 
 
+# Fewer steps than this in a row are not worth the threads.
+SIDE_BY_SIDE = 8
+BATCH_WORKERS = 8
+
+
 class _Run:
     """One execution: phase by phase; within a phase targets side by side, each target's steps one after the other."""
 
@@ -264,15 +270,26 @@ class _Run:
             for future in [pool.submit(self._run_target, group) for group in groups.values()]:
                 future.result()
 
-    def _run_target(self, steps: Iterable[Operation]) -> None:
-        for step in steps:
-            if self.stop.is_set():
-                return
-            if lost := self.lost():
-                with self.guard:
-                    self.findings.extend(item for item in lost if item not in self.findings)
-                self.stop.set()
-                return
+    def _run_target(self, steps: Sequence[Operation]) -> None:
+        """Carry out one target's steps in order; many in a row that the target calls independent run side by side."""
+        together = getattr(self.targets[next(iter(steps)).target], "together", None)
+        for key, group in groupby(steps, lambda step: together(step) if together else ""):
+            batch = list(group)
+            if not key or len(batch) < SIDE_BY_SIDE:
+                for step in batch:
+                    self._run_step(step)
+                continue
+            self.targets[batch[0].target].prepare(batch)  # type: ignore[attr-defined]
+            with ThreadPoolExecutor(max_workers=BATCH_WORKERS) as pool:
+                for future in [pool.submit(self._run_step, step) for step in batch]:
+                    future.result()
+
+    def _run_step(self, step: Operation) -> None:
+        if not self.stop.is_set() and (lost := self.lost()):
+            with self.guard:
+                self.findings.extend(item for item in lost if item not in self.findings)
+            self.stop.set()
+        if not self.stop.is_set():
             self._say(step, "started")
             try:
                 self._note("operation_started", target=step.target, operation=asdict(step))

@@ -36,7 +36,12 @@ def connected(
 ) -> Iterator[dict[str, Target]]:
     """Yield the targets of this run that are needed (all of them where ``needed`` is None), and close them in any case."""
     hosts = [host for host in run_hosts(values, variables) if needed is None or host in needed]
-    targets = connect(target_specs(variables.get("hostvars") or {}, hosts))
+    specs = target_specs(variables.get("hostvars") or {}, hosts)
+    files = {str(host): str(path) for host, path in (values.get("ise_snapshots") or {}).items()}
+    unknown = sorted(set(files) - {spec["name"] for spec in specs if spec["platform"] == "ise"})
+    if unknown:
+        raise FindingError(codes.NO_TARGET.at(f"ise_snapshots: {', '.join(unknown)} is no ISE of this run"))
+    targets = connect([{**spec, "snapshot_file": files.get(spec["name"], "")} for spec in specs])
     try:
         yield targets
     finally:

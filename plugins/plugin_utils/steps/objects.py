@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.action import failure
@@ -28,29 +30,52 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_con
     typed_lines,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise import IseTarget
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_objects import (
-    KINDS,
-)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_kinds import ALL_KINDS
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_preflight import preflight
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_snapshot import write_snapshot
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.registry import make_target
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
 
 
 def run_ise_info(values: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the objects of an ISE in canonical form, by kind."""
-    kinds = [kind for kind in KINDS if kind in (values.get("kinds") or KINDS)]
-    target = ise_target(values, variables)
+    """Return the objects of an ISE in canonical form, by kind, and what its preflight says; write the snapshot file where asked."""
+    kinds = [kind for kind in ALL_KINDS if kind in (values.get("kinds") or ALL_KINDS)]
+    spec, target = _spec(values, variables), ise_target(values, variables)
     try:
+        checked = preflight(target.client, spec.name)
+        if errors_of(checked.findings) and not values.get("preflight_only"):
+            raise FindingError(*errors_of(checked.findings))
+        said = {
+            "ise": dict(checked.facts),
+            "findings": [finding.as_dict() for finding in checked.findings],
+            "ready": not errors_of(checked.findings),
+        }
+        if values.get("preflight_only"):
+            return {"changed": False, **said, "requests": target.client.requests}
         snapshot = target.gathered(kinds)
         requests = target.client.requests
     finally:
         target.close()
+    file = str(values.get("snapshot_file") or "")
+    if file and not values["check_mode"]:
+        write_snapshot(Path(file).expanduser(), snapshot, checked.facts, spec.secrets)
+    patterns = [str(pattern) for pattern in values.get("names") or ()]
     objects: dict[str, list[dict[str, Any]]] = {kind: [] for kind in kinds}
     for key, body in public_objects(snapshot).items():
         kind, name = key.split("/", 1)
-        if body["owned"] or not values.get("owned_only"):
+        if values.get("owned_only") and not body["owned"]:
+            continue
+        if not patterns or any(fnmatchcase(name, pattern) for pattern in patterns):
             objects[kind].append({"name": name, **body})
     counts = {kind: len(items) for kind, items in objects.items()}
-    return {"changed": False, "objects": objects, "counts": counts, "sha256": snapshot.sha256, "requests": requests}
+    return {
+        "changed": bool(file),
+        **said,
+        "objects": objects,
+        "counts": counts,
+        "sha256": snapshot.sha256,
+        "requests": requests,
+    }
 
 
 def run_device_policy(values: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:

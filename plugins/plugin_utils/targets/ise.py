@@ -141,17 +141,28 @@ class IseTarget:
 
     # -- writing
 
+    def together(self, operation: Operation) -> str:
+        """Return a text that is equal for steps that may run side by side, empty for those that go one by one."""
+        return (
+            f"{operation.kind} {operation.action}" if operation.action == "create" and operation.kind in KINDS else ""
+        )
+
+    def prepare(self, operations: Sequence[Operation]) -> None:
+        """Look up what many steps would look up one by one: which of the objects to create are there by now."""
+        self._reader.look_for(operations[0].kind, [operation.name for operation in operations])
+
     def execute(self, operation: Operation) -> OperationResult:
-        """Carry out one step; see the protocol."""
+        """Carry out one step; see the protocol. Steps of which ``together`` says so may run side by side."""
         if operation.action == PUSH:
             return push_matrix(self.client, self.name, operation, self.push_seconds, self._sleep)
-        before, kind, name = self.client.writes, operation.kind, operation.name
-        wire = self._access.find(kind, name, operation.before or operation.after)
+        before, kind, name = self.client.own_writes, operation.kind, operation.name
+        absent = operation.before is None and self._reader.known_absent(kind, name)
+        wire = None if absent else self._access.find(kind, name, operation.before or operation.after)
         live = self._access.canonical(kind, name, wire)
         if difference(kind, live, operation.after).equal and not operation.details.get("adopt"):
             if kind == "ip_sgt_mapping" and wire is not None:
                 self._access.more.deploy(wire)  # an interrupted run may have saved it only
-            return OperationResult(operation.id, False, self.client.writes - before)
+            return OperationResult(operation.id, False, self.client.own_writes - before)
         if not difference(kind, live, operation.before).equal:
             raise FindingError(self._meanwhile(operation, live))
         if kind == "endpoint":
@@ -166,7 +177,7 @@ class IseTarget:
             identifier = str(wire.get("id", ""))
         self._read_back(kind, name, operation.after, identifier, deploy=True)
         findings = [codes.SESSIONS_KEEP_OLD.at(f"{self.name}: {name}")] if kind == "downloadable_acl" and wire else []
-        return OperationResult(operation.id, True, self.client.writes - before, tuple(findings), {"wire": wire})
+        return OperationResult(operation.id, True, self.client.own_writes - before, tuple(findings), {"wire": wire})
 
     def undo(self, operation: Operation, result: Mapping[str, Any]) -> OperationResult:
         """Bring back what stood before a step, text for text where its whole run was journalled; see the protocol."""

@@ -150,6 +150,11 @@ class IseClient:
         """Return the number of writing requests sent so far."""
         return self._counted[1] + self.adapter.writes
 
+    @property
+    def own_writes(self) -> int:
+        """Return the number of writing requests that the calling thread sent so far through the node in use."""
+        return self.adapter.own_writes
+
     def close(self) -> None:
         """Close all connections."""
         self.adapter.close()

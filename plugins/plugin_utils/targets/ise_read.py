@@ -41,6 +41,7 @@ class IseReader:
         self.names: dict[str, dict[str, str]] = {}
         self._guard = threading.RLock()
         self._matrix: str | None = None
+        self._absent: set[tuple[str, str]] = set()
 
     def read(
         self, desired: Sequence[DesiredObject], kinds: Sequence[str], *, with_owned: bool, everything: bool = False
@@ -131,6 +132,20 @@ class IseReader:
             if wire is not None and (kind != CELL or str(wire.get("matrixId") or self.matrix()) in ("", self.matrix())):
                 return wire
         return None
+
+    def look_for(self, kind: str, names: Sequence[str]) -> None:
+        """Note by one walk through the list which of the names no object of a kind has now."""
+        present = {item["name"] for item in self.client.list_items(kind)}
+        with self._guard:
+            self._absent |= {(kind, name) for name in names if name not in present}
+
+    def known_absent(self, kind: str, name: str) -> bool:
+        """Return whether a name was looked for and not found; said once, and ISE itself refuses to create what came since."""
+        with self._guard:
+            if (kind, name) in self._absent:
+                self._absent.remove((kind, name))
+                return True
+            return False
 
     def matrix(self) -> str:
         """Return the id of the production matrix, empty where this ISE does not say; asked once."""

@@ -121,6 +121,7 @@ class OnceAdapter:
         self._token = _Token()
         self._token_guard = threading.Lock()
         self._guard = threading.Lock()
+        self._own = threading.local()
         self._inner = requests.adapters.HTTPAdapter(pool_connections=4, pool_maxsize=POOL_SIZE, max_retries=0)
 
     def send(
@@ -164,6 +165,11 @@ class OnceAdapter:
             session.adapters.clear()
             session.mount("https://", self)
 
+    @property
+    def own_writes(self) -> int:
+        """Return the number of writing requests of the calling thread."""
+        return int(getattr(self._own, "writes", 0))
+
     # -- one attempt
 
     def _once(self, request: Any) -> Any:
@@ -191,6 +197,7 @@ class OnceAdapter:
         with self._guard:
             self.requests += 1
             self.writes += request.method in WRITING
+        self._own.writes = self.own_writes + (request.method in WRITING)
         errors = requests.exceptions
         proxies = {"https": self.wire.proxy} if self.wire.proxy else {}
         pair = (self.wire.certificate, self.wire.key) if self.wire.key else self.wire.certificate or None

@@ -14,6 +14,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios imp
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise import IseTarget
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_client import IseClient
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_gate import LoginGates
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_snapshot import OfflineIse
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nftables import NftablesTarget
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
 
@@ -38,6 +39,8 @@ def ise_client(spec: TargetSpec, gates: LoginGates | None = None) -> IseClient:
 
 def make_target(spec: TargetSpec, gates: LoginGates | None = None) -> Target:
     """Return the target of a spec; it connects when it is first used."""
+    if spec.platform == "ise" and spec.snapshot_file:
+        return OfflineIse(spec.name, spec.snapshot_file, adopt=spec.adopt or spec.adopt_names)
     if spec.platform == "ise":
         return IseTarget(
             spec.name,

@@ -45,6 +45,7 @@ class TargetSpec:
     client_key: str = ""
     proxy: str = field(default="", repr=False)
     rate: float = 100.0
+    snapshot_file: str = ""
     version: str = "3.3_patch_1"
     timeout: float = 30.0
     adopt: bool = False
@@ -68,7 +69,14 @@ class TargetSpec:
             for key in ("adopt_names", "cascade"):
                 if key in given:
                     given[key] = tuple(str(item) for item in given[key])
-            for key in ("private_key_file", "known_hosts_file", "ca_file", "client_certificate", "client_key"):
+            for key in (
+                "private_key_file",
+                "known_hosts_file",
+                "ca_file",
+                "client_certificate",
+                "client_key",
+                "snapshot_file",
+            ):
                 if key in given:
                     given[key] = os.path.expanduser(str(given[key]))
             given["other_urls"] = tuple(str(url) for url in given.get("other_urls", ()))
