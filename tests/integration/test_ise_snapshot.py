@@ -185,3 +185,17 @@ def test_one_that_fails_among_many_leaves_a_true_journal(ise: IseServer, tmp_pat
     assert again.ok, again.findings
     assert again.writes == 24 - len(made)
     assert verify_journal(journal.path) == []
+
+
+def test_a_batch_that_cannot_be_looked_up_fails_before_it_writes(ise: IseServer, tmp_path: Path) -> None:
+    control, target = ControlClient(ise.control_url), IseTarget("ise1", client_of(ise))
+    desired = [DesiredTarget("ise1", "ise", tuple(dacl(f"SW_{number}") for number in range(24)))]
+    targets = {"ise1": target}
+    plan = build_plan(targets, desired, snapshot_all(targets, desired), policy_commit=COMMIT)
+    journal = Journal(tmp_path / "journal.jsonl")
+    control.schedule({"match": "GET ^/ers/config/downloadableacl$", "nth": 2, "fault": "status:403"})
+    outcome = apply_plan(plan, targets, desired, journal, policy_commit=COMMIT)
+    assert not outcome.ok
+    assert (len(outcome.completed), len(outcome.remaining)) == (0, 24)
+    assert apply_plan(plan, targets, desired, journal, policy_commit=COMMIT).writes == 24
+    assert verify_journal(journal.path) == []

@@ -279,7 +279,13 @@ class _Run:
                 for step in batch:
                     self._run_step(step)
                 continue
-            self.targets[batch[0].target].prepare(batch)  # type: ignore[attr-defined]
+            if self.stop.is_set():
+                return
+            try:
+                self.targets[batch[0].target].prepare(batch)  # type: ignore[attr-defined]
+            except Exception as error:
+                self._fail(batch[0], error)
+                return
             with ThreadPoolExecutor(max_workers=BATCH_WORKERS) as pool:
                 for future in [pool.submit(self._run_step, step) for step in batch]:
                     future.result()
