@@ -38,6 +38,7 @@ options:
       - anc_policy
       - ip_sgt_mapping
       - egress_matrix_cell
+      - matrix_cell
       - authorization_rule
       - endpoint
   names:
@@ -78,6 +79,7 @@ EXAMPLES = r"""
     kinds:
       - downloadable_acl
       - egress_matrix_cell
+      - matrix_cell
   register: ise
 
 - name: Is this ISE ready for the policy?
