@@ -139,6 +139,21 @@ def test_a_controller_that_works_on_this_ise_keeps_others_off(control: ControlCl
     assert [item for item in control.requests() if item["method"] != "GET"] == []
 
 
+def test_what_was_done_is_told_when_an_object_vanishes_between_reading_and_writing(
+    control: ControlClient, run: Run
+) -> None:
+    objects = [OBJECTS[0], {"kind": "downloadable_acl", "name": "SW_D0", "content": "permit ip any any"}]
+    run(objects)
+    control.reset_counters()
+    control.schedule({"match": "PUT ^/ers/config/downloadableacl/", "nth": 1, "fault": "status:404"})
+    moved = [{**OBJECTS[0], "value": 1001}, {**objects[1], "content": "deny ip any any"}]
+    made = run(moved)
+    assert made["failed"] and [item["name"] for item in made["completed"]] == ["SW_S0"]
+    assert (
+        "downloadable_acl SW_D0" in made["msg"] and "downloadableacl" in sent(control)[-1][1]
+    )  # and the lock was given back
+
+
 def test_prune_removes_what_is_ours_and_of_the_kinds_given(control: ControlClient, run: Run) -> None:
     run(OBJECTS)
     other = [{"kind": "anc_policy", "name": "SW_A1", "actions": ["RE_AUTHENTICATE"]}]

@@ -16,8 +16,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.redact import redact_text
 
 
-def failure(findings: tuple[Finding, ...] | list[Finding], **content: Any) -> dict[str, Any]:
-    """Return the failed result for findings: the first as message, all of them as ``errors``."""
+def failure(findings: tuple[Finding, ...] | list[Finding], /, **content: Any) -> dict[str, Any]:
+    """Return the failed result for findings: the first as message, all of them as ``errors``; ``content`` may name ``findings``."""
     errors = [finding for finding in findings if finding.severity == "error"] or list(findings)
     first = errors[0]
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""

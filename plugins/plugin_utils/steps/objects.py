@@ -16,6 +16,7 @@ from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.action import failure
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError, errors_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.apply import unexpected
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.meaning import understood
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation, ReportedError, Target
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.outcome import step_view
@@ -201,9 +202,13 @@ def carry_out(
             return done, [*findings, *gone]
         try:
             result = target.execute(step)
-        except FindingError as error:
+        except Exception as error:
+            # What was done until here is told whatever came: an object that is gone meanwhile is no FindingError.
             reports.append(error.report if isinstance(error, ReportedError) else {})
-            return done, [*findings, *error.findings]
+            return done, [
+                *findings,
+                *(error.findings if isinstance(error, FindingError) else [unexpected(step, error)]),
+            ]
         reports.append(result.report)
         findings += result.findings
         if result.changed:

@@ -182,24 +182,33 @@ def _evidence(
     kinds: Sequence[str],
 ) -> Evidence:
     mine = tuple(cell for ends, cell in sorted(cells.items()) if segment in ends)
-    # What a switch of the play that could not be read holds is not known: it must not count as the approved cell.
-    unread = next((item.message for item in state.findings if item.code == codes.SWITCH_UNREAD.number), "")
-    held: dict[tuple[int, int], str] = {cell.pair: unread for cell in mine} if unread else {}
-    names = {f"{owned_name(cell.source)}-{owned_name(cell.destination)}": cell.pair for cell in mine}
-    for row in state.cells:
-        pair = names.get(str(row["cell"]))
-        if pair is not None:
-            fault = f"{row['switch']}: {row['difference']}" if row["difference"] else ""
-            held[pair] = held.get(pair) or fault
     carriers = tuple(item for item in state.carriers if item.wanted.segment == segment)
     return Evidence(
         mine,
         histories,
         _replay_view(segment, trial),
         carriers if "dacl" in kinds else None,
-        held if state.switches else None,
+        _held(mine, state) if state.switches else None,
         {cell.pair: _probable(cell, trial.replay.cut) for cell in mine},
     )
+
+
+def _held(cells: Sequence[Cell], state: EnforcedState) -> dict[tuple[int, int], str]:
+    """Return what is wrong with each cell on the switches, empty where it is as approved on all that hold it.
+
+    What a switch holds that gave no answer is not known, so no cell counts as approved then.
+    """
+    asked = {item.view.switch for item in state.switches}
+    silent = (item.message for item in state.findings if item.code == codes.SWITCH_UNREAD.number)
+    unread = next((text for text in silent if text.split(":", maxsplit=1)[0] not in asked), "")
+    held = {cell.pair: unread for cell in cells} if unread else {}
+    names = {f"{owned_name(cell.source)}-{owned_name(cell.destination)}": cell.pair for cell in cells}
+    for row in state.cells:
+        pair = names.get(str(row["cell"]))
+        if pair is not None:
+            fault = f"{row['switch']}: {row['difference']}" if row["difference"] else ""
+            held[pair] = held.get(pair) or fault
+    return held
 
 
 def _replay_view(segment: str, trial: _Trial) -> ReplayView:

@@ -328,7 +328,14 @@ class MoreObjects:
         objects: dict[str, Any],
         notes: dict[str, str],
     ) -> None:
-        for policy_set, identifier in sorted(self.policy_sets(fresh=True).items()):
+        try:
+            sets = self.policy_sets(fresh=True)
+        except NotFound:
+            if everything or any(kind == "authorization_rule" for kind, _name in wanted):
+                text = "this ISE does not answer for policy sets; authorization rules need its Open API"
+                raise FindingError(codes.BAD_ANSWER.at(text)) from None
+            return
+        for policy_set, identifier in sorted(sets.items()):
             notes[f"policy_set/{policy_set}"] = identifier
             rules = self.rules(f"@{policy_set}")
             notes[f"rules/{policy_set}"] = "\n".join(str(rule["rule"].get("name", "")) for rule in rules)
