@@ -226,11 +226,13 @@ class _Run:
         self.guard = threading.Lock()
 
     def carry_out(self) -> Outcome:
+        # A plan without a step brings no commit into the network and uses up no approval: it only says what is pulled.
+        brings = bool(self.plan.operations())
         self._note(
             "plan_started",
-            policy_commit=self.plan.policy_commit,
+            policy_commit=self.plan.policy_commit if brings else "",
             steps=[step.id for step in self.steps],
-            approvals=self.approvals,
+            approvals=self.approvals if brings else [],
             postures=list(self.plan.effect.get("postures") or ()),
             **({"ring": self.ring} if self.ring else {}),
         )

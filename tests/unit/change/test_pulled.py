@@ -17,6 +17,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import Plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pulled import pulled_in, pulled_postures
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rollback import last_plan, rollback_plan
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.permission import applied_commit, spent_approvals
 from tests.unit.change.fake import FakeTarget
 from tests.unit.change.test_change import COMMIT, plan_for, want
 
@@ -53,10 +54,16 @@ def test_a_pull_that_never_reached_the_network_is_released_by_a_plan_without_a_s
     assert len(read_entries(journal.path)) == size
 
 
-def test_a_posture_that_changes_no_list_yet_is_remembered(journal: Journal) -> None:
+def test_a_posture_that_changes_no_list_yet_is_remembered_and_makes_no_commit_applied(journal: Journal) -> None:
     a = FakeTarget("a", {"attachment/x": {"value": 1}})
-    carry_out(a, journal, 1, "isolate")
+    given = [{"approver": "ward", "content": "1" * 64}]
+    carry_out(a, journal, 1, "isolate", approvals=given)
     assert pulled_postures(journal.path) == ("isolate",)
+    # Else the next plan of this commit would need nobody's approval, and one that was given would be spent.
+    assert applied_commit(read_entries(journal.path)) == "" and spent_approvals(read_entries(journal.path)) == set()
+    carry_out(a, journal, 2, "isolate", approvals=given)
+    assert applied_commit(read_entries(journal.path)) == COMMIT
+    assert spent_approvals(read_entries(journal.path)) == {("ward", "1" * 64)}
 
 
 def test_a_rollback_by_the_beginning_of_an_id_takes_the_posture_back(journal: Journal) -> None:
