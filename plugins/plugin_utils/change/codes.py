@@ -314,7 +314,7 @@ RING_UNDONE = Code(
     "SW4130",
     "error",
     "a ring was rolled back",
-    "find out why, correct the policy, and plan anew; this plan does not go on",
+    "find out why, correct the policy, and plan anew; this commit does not go on, unless a person names the ring",
 )
 RING_SOAKS = Code("SW4131", "info", "a ring is being watched", "run apply again afterwards, by a schedule for example")
 RING_UNHEALTHY = Code(

@@ -38,13 +38,24 @@ class Part:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a ring is. ``ended``, ``until``: when its steps were done and its soak ends (UTC), None unless it soaks or is done."""
+    """How far a ring is. ``ended``, ``until``: when its steps were done and its soak ends (UTC), None unless it soaks or is done.
+
+    ``touched``: some step of it is in force, or may be.
+    """
 
     part: Part
     state: str
     began: datetime | None = None
     ended: datetime | None = None
     until: datetime | None = None
+    touched: bool = False
+
+
+@dataclass
+class _Ran:
+    began: datetime | None = None
+    ended: tuple[str, datetime] | None = None
+    back: bool = False  # undone since; the next run begins anew
 
 
 def parts_of_plan(plan: Plan, site: Site, lists: Sequence[PointList]) -> tuple[Part, ...]:
@@ -76,41 +87,84 @@ def parts_of_plan(plan: Plan, site: Site, lists: Sequence[PointList]) -> tuple[P
 
 def progress_of(parts: Iterable[Part], entries: Iterable[Mapping[str, object]], plan_id: str) -> tuple[Progress, ...]:
     """Return how far each ring of a plan is: what began, what was completed, and what was undone since."""
-    began: dict[str, datetime] = {}
-    ended: dict[str, tuple[str, datetime]] = {}
+    parts = tuple(parts)
+    runs: dict[str, _Ran] = {part.id: _Ran() for part in parts}
     undone: set[Key] = set()
-    current = ""
+    touched: set[Key] = set()
+    current, whole = "", _Ran()
     for entry in entries:
         if entry.get("plan_id") != plan_id:
             continue
         event, moment = entry["event"], _moment(str(entry["time"]))
         if event == "plan_started":
             current = str(entry.get("ring") or "")
-            began.setdefault(current, moment)
-            ended.pop(current, None)
-        elif event in ("plan_done", "ring_done", "plan_failed"):
-            ended[current] = (str(event), moment)
+            run = runs.setdefault(current, _Ran()) if current else whole
+            runs_on = run.began if current and not run.back else None
+            run.began, run.ended, run.back = runs_on or moment, None, False
+        elif event in ENDED and current:
+            runs[current].ended = (str(event), moment)
+        elif event == "plan_done":
+            # A plan carried out as a whole did what its rings had not done yet.
+            for part in parts:
+                run = runs[part.id]
+                if run.back or run.ended is None or run.ended[0] not in COMPLETE:
+                    runs[part.id] = _Ran(whole.began if run.back else run.began or whole.began, (str(event), moment))
+        elif event == "operation_started":
+            touched.add((str(entry["target"]), str(entry["operation"]["id"])))  # type: ignore[index]
         elif event == "operation_done":
             undone.discard((str(entry["target"]), str(entry["operation_id"])))
         elif event == "undo_done":
-            undone.add((str(entry["target"]), str(entry["operation_id"])))
-    whole = ended.get("", ("", None))[0] == "plan_done"
-    made = []
-    for part in parts:
-        start = began.get(part.id) or (began.get("") if whole else None)
-        event, moment = ended.get(part.id) or (ended[""] if whole else ("", None))  # type: ignore[assignment]
-        until = moment + timedelta(minutes=part.hold_minutes) if moment else None
-        if undone & set(part.steps):
-            state = UNDONE
-        elif start is None:
-            state = WAITING
-        elif event in ("plan_done", "ring_done"):
-            state = SOAKING if part.hold_minutes else DONE
-        else:
-            state = FAILED if event else RUNNING
-        whole_ring = state in (SOAKING, DONE)
-        made.append(Progress(part, state, start, moment if whole_ring else None, until if whole_ring else None))
-    return tuple(made)
+            key = (str(entry["target"]), str(entry["operation_id"]))
+            undone.add(key)
+            touched.discard(key)
+            for part in parts:
+                runs[part.id].back |= key in part.steps
+    return tuple(_progress(part, runs[part.id], bool(undone & set(part.steps)), touched) for part in parts)
+
+
+ENDED = ("plan_done", "ring_done", "plan_failed")
+COMPLETE = ("plan_done", "ring_done")
+
+
+def _progress(part: Part, run: _Ran, undone: bool, touched: set[Key]) -> Progress:
+    event, moment = run.ended or ("", None)
+    until = moment + timedelta(minutes=part.hold_minutes) if moment else None
+    if undone:
+        state = UNDONE
+    elif run.began is None:
+        state = WAITING
+    elif event in COMPLETE:
+        state = SOAKING if part.hold_minutes else DONE
+    else:
+        state = FAILED if event else RUNNING
+    whole = state in (SOAKING, DONE)
+    changed = bool(touched & set(part.steps))
+    return Progress(part, state, run.began, moment if whole else None, until if whole else None, changed)
+
+
+def earlier_ring(entries: Sequence[Mapping[str, object]], plan_id: str, site: Site) -> tuple[str, str, Progress] | None:
+    """Return plan, commit and progress of the ring carried out last, where another plan did it and this one has not begun since.
+
+    A plan made anew does not end the watch over what was changed before it.
+    """
+    last = next(
+        (e for e in reversed(entries) if e["event"] == "plan_started" and (e.get("ring") or e["plan_id"] == plan_id)),
+        None,
+    )
+    if last is None or last["plan_id"] == plan_id:
+        return None
+    name, other = str(last["ring"]), str(last["plan_id"])
+    steps: dict[Key, None] = {}
+    current = ""
+    for entry in entries:
+        if entry.get("plan_id") != other:
+            continue
+        if entry["event"] == "plan_started":
+            current = str(entry.get("ring") or "")
+        elif entry["event"] == "operation_started" and current == name:
+            steps[str(entry["target"]), str(entry["operation"]["id"])] = None  # type: ignore[index]
+    hold = next((ring.hold_minutes for ring in site.rings if ring.id == name), 0)
+    return other, str(last.get("policy_commit", "")), progress_of((Part(name, tuple(steps), hold),), entries, other)[0]
 
 
 def _moment(text: str) -> datetime:
@@ -145,7 +199,16 @@ class _Segments:
     def of(self, target: str, step: Operation) -> frozenset[str]:
         """Return them; empty where it is all of them, or not known."""
         body = step.after or step.before or {}
-        names = [step.name, str(body.get("access_list", "")), str(body.get("dacl_name", ""))]
+        # What binds devices of ISE (rules, static assignments, mappings) names its segment; a device that moves has two.
+        bound = {
+            self.by_name.get(str(name))
+            for each in (step.before or {}, step.after or {})
+            for name in (each.get("group"), each.get("sgt"))
+        } - {None}
+        if bound:
+            return frozenset(name for name in bound if name)
+        rule = step.name.partition("@")[0] if step.kind == "authorization_rule" else step.name
+        names = [rule, str(body.get("access_list", "")), str(body.get("dacl_name", ""))]
         for name in names:
             if self.by_list.get((target, name)):
                 return self.by_list[target, name]

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,13 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan imp
     read_plan,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.preflight import preflight_all
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rings import Part, parts_of_plan, progress_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rings import (
+    UNDONE,
+    Part,
+    earlier_ring,
+    parts_of_plan,
+    progress_of,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rollback import rollback_plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.results import result
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.arguments import moment_of, paths_of, today_of
@@ -126,14 +133,20 @@ def _turn(values: Mapping[str, Any], paths: Paths, plan: Plan, sound: SoundSite)
         return Decision(chosen)
     entries = read_entries(paths.journal) if paths.journal.exists() else []
     progress = progress_of(parts, entries, plan.plan_id)
-    return decide(
+    other, commit, earlier = earlier_ring(entries, plan.plan_id, sound.site) or ("", "", None)
+    if earlier is not None and earlier.state == UNDONE and commit != plan.policy_commit:
+        earlier = None  # rolled back, and the policy was corrected since
+    decision = decide(
         progress,
         sound.site,
         paths.data,
         utc_now(),
         blind=bool(values.get("ring_blind")),
         engine=str(values.get("engine") or ""),
+        earlier=earlier,
     )
+    of_earlier = earlier is not None and decision.undo is earlier.part
+    return replace(decision, undo_plan=other) if of_earlier else decision
 
 
 def _undo_ring(
@@ -141,17 +154,18 @@ def _undo_ring(
 ) -> dict[str, Any]:
     """Take back a ring whose devices do not do as before. The way back asks for no window and no approval."""
     steps = set(state.undo.steps) if state.undo else set()
-    with StateLock(paths.state / "lock", f"undo of a ring of {plan.plan_id[:12]}") as lock:
+    plan_id = state.undo_plan or plan.plan_id
+    with StateLock(paths.state / "lock", f"undo of a ring of {plan_id[:12]}") as lock:
         with connected(values, variables, [part.name for part in plan.targets]) as targets:
             outcome = rollback_plan(
-                plan.plan_id,
+                plan_id,
                 targets,
                 Journal(paths.journal),
                 only=lambda operation: (operation.target, operation.id) in steps,
-                purpose=f"undo of a ring of {plan.plan_id[:12]}",
+                purpose=f"undo of a ring of {plan_id[:12]}",
             )
             undone_now = [step.operation for step in outcome.completed if step.changed]
-            after = sessions_back(values, variables, paths, targets, undone_now, Journal(paths.journal), plan.plan_id)
+            after = sessions_back(values, variables, paths, targets, undone_now, Journal(paths.journal), plan_id)
     content = outcome.as_dict()
     undone = content["completed"]
     findings = [*state.findings, *outcome.findings, *lock.findings, *after.findings]
@@ -171,7 +185,7 @@ def _undo_ring(
         "msg": f"{first} [{first.hint}]",
         "errors": made["errors"],
         "undone": undone,
-        "plan_id": plan.plan_id,
+        "plan_id": plan_id,
         "summary": made["summary"],
     }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,10 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.health i
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rings import (
     DONE,
+    FAILED,
+    RUNNING,
     SOAKING,
+    UNDONE,
     Part,
     Progress,
     next_turn,
@@ -39,6 +42,9 @@ pa = guarded("pyarrow")
 HISTORY_DAYS = 14
 # Packets that were under way while a list was swapped are no sign.
 GRACE_SECONDS = 60
+# What was denied before, over more than a day, is a sign only at this many times the rate: working hours and weekends lie within.
+USUAL_TIMES = 5
+DAY_US = 86_400_000_000
 SHOWN = 10
 
 
@@ -50,25 +56,43 @@ class Decision:
     undo: Part | None = None
     health: Health | None = None
     findings: tuple[Finding, ...] = ()
+    undo_plan: str = ""  # the plan that ``undo`` is a ring of, empty where it is the one that is carried out
 
 
 def decide(
-    progress: Sequence[Progress], site: Site, data_dir: Path, now: datetime, *, blind: bool = False, engine: str = ""
+    progress: Sequence[Progress],
+    site: Site,
+    data_dir: Path,
+    now: datetime,
+    *,
+    blind: bool = False,
+    engine: str = "",
+    earlier: Progress | None = None,
 ) -> Decision:
     """Return what to do now. The ring that was changed last is judged whenever a rollout is run, also while it soaks.
 
-    ``blind``: go on although nothing shows how its devices do. A sign of a regression counts in any case.
+    ``blind``: go on although nothing shows how its devices do. A sign of a regression counts in any case. ``earlier``: a ring
+    of a plan before this one, watched like its own. A ring that stopped in the middle is judged too, from when it began. Once all
+    rings are done the last one is judged for HISTORY_DAYS: later silences are no longer the change's.
     """
-    last = next((item for item in reversed(progress) if item.state in (SOAKING, DONE)), None)
     turn = next_turn(progress, now)
-    if last is None or last.ended is None or any(finding.severity == "error" for finding in turn.findings):
+    if earlier is not None and earlier.state in (SOAKING, DONE, UNDONE):
+        before = next_turn((earlier,), now)
+        turn = before if before.findings else turn
+    if any(finding.severity == "error" for finding in turn.findings):
         return Decision(turn.part, findings=turn.findings)
-    health = ring_health(data_dir, site, last.part, last.ended, engine=engine)
+    begun = [item for item in (earlier, *progress) if item is not None and item.began is not None]
+    halted = [item for item in begun if item.state in (RUNNING, FAILED) and item.touched]
+    last = max((item for item in begun if item.ended is not None), key=_ended, default=None)
+    for item in halted:
+        health = ring_health(data_dir, site, item.part, item.began or now, now, engine=engine)
+        if health.state == REGRESSED:
+            return _back(item, health)
+    if last is None or (turn.part is None and now - _ended(last) > timedelta(days=HISTORY_DAYS)):
+        return Decision(turn.part, findings=turn.findings)
+    health = ring_health(data_dir, site, last.part, _ended(last), now, engine=engine)
     if health.state == REGRESSED:
-        signs = [f"{sign.talk.name}: {sign.text}" for sign in health.signs]
-        more = f"; {len(signs) - SHOWN} more" if signs[SHOWN:] else ""
-        text = f"ring {last.part.id}: {'; '.join(signs[:SHOWN])}{more}"
-        return Decision(None, last.part, health, (codes.RING_UNHEALTHY.at(text),))
+        return _back(last, health)
     if health.state != HEALTHY and turn.part is not None:
         awaited = f"{len(health.awaited)} conversations are due and not seen yet: {', '.join(health.awaited[:3])}"
         text = f"ring {last.part.id}: {awaited if health.awaited else 'no flow of its devices is recorded since'}"
@@ -76,7 +100,20 @@ def decide(
     return Decision(turn.part, None, health, turn.findings)
 
 
-def ring_health(data_dir: Path, site: Site, part: Part, took_hold: datetime, *, engine: str = "") -> Health:
+def _ended(item: Progress) -> datetime:
+    return item.ended or datetime.min.replace(tzinfo=UTC)
+
+
+def _back(item: Progress, health: Health) -> Decision:
+    signs = [f"{sign.talk.name}: {sign.text}" for sign in health.signs]
+    more = f"; {len(signs) - SHOWN} more" if signs[SHOWN:] else ""
+    text = f"ring {item.part.id}: {'; '.join(signs[:SHOWN])}{more}"
+    return Decision(None, item.part, health, (codes.RING_UNHEALTHY.at(text),))
+
+
+def ring_health(
+    data_dir: Path, site: Site, part: Part, took_hold: datetime, now: datetime, *, engine: str = ""
+) -> Health:
     """Return how the devices of a ring do since its steps were done, by the flows and denials of the store."""
     watched = watched_devices(site, part)
     devices = {device for device, _address in watched}
@@ -87,8 +124,8 @@ def ring_health(data_dir: Path, site: Site, part: Part, took_hold: datetime, *, 
     names = dict(_names(site))
     with FlowGate(data_dir, since.isoformat(), engine=engine) as gate:
         rows = gate.talks(_table(watched), moment).to_pylist()
-    denied = _denied(data_dir, took_hold + timedelta(seconds=GRACE_SECONDS), engine)
-    return judge([_talk(row, moment, since, names, denied) for row in rows], devices, took_hold.timestamp())
+    denied = _denied_anew(data_dir, since, took_hold, now, engine)
+    return judge([_talk(row, moment, since, now, names, denied) for row in rows], devices, took_hold.timestamp())
 
 
 def watched_devices(site: Site, part: Part) -> list[tuple[str, str]]:
@@ -118,16 +155,38 @@ def _table(watched: Sequence[tuple[str, str]]) -> Any:
     )
 
 
-def _denied(data_dir: Path, since: datetime, engine: str) -> dict[tuple[int, ...], int]:
-    """Return denied packets since a moment by client, server, protocol and port."""
-    found: dict[tuple[int, ...], int] = {}
-    with FlowGate(data_dir, since.isoformat(), engine=engine) as gate:
+def _denied_anew(
+    data_dir: Path, since: datetime, took_hold: datetime, now: datetime, engine: str
+) -> dict[tuple[int, ...], int]:
+    """Return packets denied since a change, without what was denied as often before it: that is not the change's doing."""
+    start = took_hold + timedelta(seconds=GRACE_SECONDS)
+    before = _denied(data_dir, since, took_hold, engine)
+    found = {}
+    for key, (packets, _first, _last) in _denied(data_dir, start, None, engine).items():
+        old, first, last = before.get(key, (0, 0, 0))
+        usual = 0.0
+        if last - first > DAY_US:
+            usual = old * max(0.0, (now - start).total_seconds()) * 1e6 / (took_hold.timestamp() * 1e6 - first)
+        if packets > USUAL_TIMES * usual:
+            found[key] = packets
+    return found
+
+
+def _denied(
+    data_dir: Path, since: datetime, until: datetime | None, engine: str
+) -> dict[tuple[int, ...], tuple[int, int, int]]:
+    """Return denied packets of a time, with their first and last moment, by client, server, protocol and port."""
+    found: dict[tuple[int, ...], tuple[int, int, int]] = {}
+    with FlowGate(data_dir, since.isoformat(), until.isoformat() if until else None, engine=engine) as gate:
         for row in gate.denials().to_pylist():
             if row["target_hi"] is not None and row["source_hi"] is not None:
                 key = (
                     row["source_hi"], row["source_lo"], row["target_hi"], row["target_lo"], row["protocol"], row["target_port"],
                 )  # fmt: skip
-                found[key] = found.get(key, 0) + int(row["packets"])
+                packets, first, last = found.get(key, (0, row["first_us"], row["last_us"]))
+                found[key] = (
+                    packets + int(row["packets"]), min(first, row["first_us"]), max(last, row["last_us"]),
+                )  # fmt: skip
     return found
 
 
@@ -135,6 +194,7 @@ def _talk(
     row: Mapping[str, Any],
     moment: int,
     since: datetime,
+    now: datetime,
     names: Mapping[str, str],
     denied: Mapping[tuple[int, ...], int],
 ) -> Talk:
@@ -155,6 +215,7 @@ def _talk(
         row["unanswered"],
         row["recent_unanswered"],
         row["last_us"] / 1e6,
-        row["watched_until_us"] / 1e6,
+        # A single record with an end in the future would make everybody silent.
+        min(row["watched_until_us"] / 1e6, now.timestamp()),
         denied.get(key, 0),
     )

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.apply import apply_plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import (
     Journal,
@@ -32,11 +33,12 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rings im
     UNDONE,
     WAITING,
     Part,
+    earlier_ring,
     next_turn,
     parts_of_plan,
     progress_of,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rollback import rollback_plan
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rollback import last_plan, rollback_plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.naming import owned_name
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.loader import load_site
@@ -257,3 +259,80 @@ def test_random_rollouts_end_in_the_approved_state_or_where_they_began(tmp_path:
                 all(value == {"value": 1} for target in targets.values() for value in target.objects.values()) or back
             )
         assert verify_journal(journal.path) == []
+
+
+def test_a_rollback_by_the_beginning_of_an_id_is_seen_by_the_rollout(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal.jsonl")
+    a = FakeTarget("a", {})
+    desired = [want("a", x=2, y=3)]
+    plan = plan_for({"a": a}, desired)
+    parts = parts_for(plan, "x", "y")
+    assert apply_plan(plan, {"a": a}, desired, journal, policy_commit=COMMIT, ring=parts[0]).ok
+    assert rollback_plan(plan.plan_id[:12], {"a": a}, journal).ok and a.objects == {}
+    entries = read_entries(journal.path)
+    assert [item.state for item in progress_of(parts, entries, plan.plan_id)] == [UNDONE, WAITING]
+    assert {entry["plan_id"] for entry in entries} == {plan.plan_id} and last_plan(entries) == ""
+
+
+def entry_of(minute: int, event: str, plan: str = "p", **more: Any) -> dict[str, Any]:
+    return {"time": f"2026-01-01T{10 + minute // 60}:{minute % 60:02}:00Z", "event": event, "plan_id": plan, **more}
+
+
+def ran(minute: int, end: str, *steps: str, plan: str = "p", **more: Any) -> list[dict[str, Any]]:
+    found = [entry_of(minute, "plan_started", plan, policy_commit=COMMIT, **more)]
+    for name in steps:
+        found += [
+            entry_of(minute, "operation_started", plan, target="a", operation={"id": name}),
+            entry_of(minute, "operation_done", plan, target="a", operation_id=name),
+        ]
+    return [*found, entry_of(minute, end, plan)] if end else found
+
+
+def test_what_is_applied_anew_as_a_whole_is_watched_from_then_on() -> None:
+    """Else the refusals of the first attempt would take back the second one."""
+    one, two = Part("one", (("a", "x"),), 60), Part("two", (("a", "y"),), 60)
+    first = [*ran(0, "ring_done", "x", ring="one"), entry_of(30, "undo_done", target="a", operation_id="x")]
+    found = progress_of((one, two), [*first, *ran(120, "plan_done", "x", "y")], "p")
+    assert [(item.state, item.began, item.ended) for item in found] == [(SOAKING, TWO_HOURS, TWO_HOURS)] * 2
+    # What a ring did before keeps its time, and what a ring left half done is completed.
+    begun = [*ran(0, "ring_done", "x", ring="one"), *ran(30, "plan_failed", ring="two")]
+    found = progress_of((one, two), [*begun, *ran(120, "plan_done", "y")], "p")
+    assert [(item.state, item.ended and item.ended.hour) for item in found] == [(SOAKING, 10), (SOAKING, 12)]
+    assert found[1].began is not None and found[1].began.minute == 30
+
+
+TWO_HOURS = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+def test_a_plan_made_anew_knows_the_ring_that_the_one_before_it_changed(site: Site) -> None:
+    site = replace(site, rings=(Ring("one", ("cameras",), hold_minutes=60),))
+    entries = ran(0, "ring_done", "x", "y", ring="one")
+    assert earlier_ring(entries, "p", site) is None
+    plan, commit, item = earlier_ring(entries, "q", site) or ("", "", None)
+    assert (plan, commit) == ("p", COMMIT) and item is not None
+    assert (item.state, item.part) == (SOAKING, Part("one", (("a", "x"), ("a", "y")), 60))
+    back = [*entries, entry_of(5, "undo_done", target="a", operation_id="x")]
+    assert (earlier_ring(back, "q", site) or ("", "", item))[2].state == UNDONE
+    assert earlier_ring([*entries, *ran(9, "ring_done", "z", plan="q", ring="one")], "q", site) is None
+    assert earlier_ring(ran(0, "plan_done", "x"), "q", site) is None
+
+
+def test_what_binds_the_devices_of_a_segment_goes_with_its_ring(site: Site) -> None:
+    """In the rest they would be enforced all at once, and watched by nobody."""
+    site = replace(site, rings=(Ring("one", ("cameras",)), Ring("two", ("infusion_pumps",))))
+    camera, pump = owned_name("cameras"), owned_name("infusion_pumps")
+    moved = replace(step("00:11:22:33:44:66", "endpoint", after={"group": camera}), before={"group": pump})
+    plan = plan_of(
+        step(camera, "endpoint_group", "none", after={"parent": ""}),
+        step("00:11:22:33:44:55", "endpoint", after={"group": camera}),
+        moved,
+        step(f"{camera}@Default", "authorization_rule", after={"profiles": [camera], "security_group": ""}),
+        step(owned_name("10_0_0_1"), "ip_sgt_mapping", after={"host": "10.0.0.1", "sgt": pump}),
+        step(owned_name("quarantine"), "anc_policy", "none", after={"actions": ["QUARANTINE"]}),
+    )
+    found = {part.id: [key[1].partition("-")[0] for key in part.steps] for part in parts_of_plan(plan, site, ())}
+    assert found == {
+        "one": ["endpoint_group", "endpoint", "authorization_rule"],
+        "two": ["endpoint", "ip_sgt_mapping"],
+        REST: ["anc_policy"],
+    }

@@ -8,19 +8,28 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import Plan, TargetPlan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rings import (
     DONE,
+    FAILED,
     SOAKING,
+    UNDONE,
     WAITING,
     Part,
     Progress,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.naming import owned_name
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import ingest
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.loader import load_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Ring, Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.apply import _turn
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.rollout import Decision, decide, watched_devices
 
 CHANGED = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
@@ -63,7 +72,11 @@ def line(when: datetime, client: str, answered: bool, number: int) -> str:
 
 
 def flows(
-    folder: Path, until: dict[str, datetime], unanswered_from: datetime | None = None, last: datetime = CHANGED
+    folder: Path,
+    until: dict[str, datetime],
+    unanswered_from: datetime | None = None,
+    last: datetime = CHANGED,
+    more: str = "",
 ) -> None:
     """Write a log of each pump opening a connection every ten minutes until its time, and a camera that goes on to the end."""
     lines, number = [], 0
@@ -77,7 +90,7 @@ def flows(
                 lines.append(line(when, client, good, number))
         moment += timedelta(minutes=10)
     log = folder / "conn.log"
-    log.write_text("#separator \\x09\n#fields\t" + "\t".join(FIELDS) + "\n" + "".join(lines), encoding="utf-8")
+    log.write_text("#separator \\x09\n#fields\t" + "\t".join(FIELDS) + "\n" + "".join(lines) + more, encoding="utf-8")
     result = ingest.ingest([log], folder / "data")
     assert not result.findings and result.inputs[0]["kind"] == "zeek_conn"
 
@@ -122,22 +135,73 @@ def test_opens_without_an_answer_take_it_back_while_it_is_still_watched(tmp_path
     assert ": 6 of 6 opens got no answer since" in found.findings[0].message
 
 
+def denials(folder: Path, *moments: datetime) -> None:
+    """Write the log of a firewall that refused one pump at these moments."""
+    entry = f"Deny tcp src in:{PUMPS[1]}/50001 dst out:{SERVER}/8883"
+    lines = [
+        f'<166>{moment:%Y-%m-%dT%H:%M:%SZ} fw9 : %ASA-4-106023: {entry} by access-group "seg-in" [0x0, 0x0]\n'
+        for moment in moments
+    ]
+    log = folder / "syslog"
+    log.write_text("".join(lines), encoding="utf-8")
+    assert not ingest.ingest([log], folder / "data").findings
+
+
 def test_denials_of_what_history_knows_take_it_back(tmp_path: Path, site: Site) -> None:
     flows(tmp_path, {}, last=CHANGED + timedelta(minutes=20))
-    log = tmp_path / "syslog"
-    log.write_text(
-        "".join(
-            f"<166>2026-11-20T10:{minute:02}:00Z fw9 : %ASA-4-106023: Deny tcp src in:{PUMPS[1]}/50001 dst out:{SERVER}/8883"
-            ' by access-group "seg-in" [0x0, 0x0]\n'
-            for minute in (2, 5, 8)
-        ),
-        encoding="utf-8",
-    )
-    result = ingest.ingest([log], tmp_path / "data")
-    assert result.inputs[0]["denies"] == 3 if "denies" in result.inputs[0] else not result.findings
+    denials(tmp_path, *(CHANGED + timedelta(minutes=minute) for minute in (2, 5, 8)))
     found = at(tmp_path, site, CHANGED + timedelta(minutes=20))
     assert (found.undo, codes(found)) == (ONE, ["SW4132"])
     assert ": 3 packets refused since, seen on " in found.findings[0].message
+
+
+def test_what_was_refused_as_often_before_is_not_the_changes_doing(tmp_path: Path, site: Site) -> None:
+    flows(tmp_path, {}, last=CHANGED + timedelta(hours=2))
+    always = [CHANGED + timedelta(minutes=10 * number) for number in range(-400, 12)]
+    denials(tmp_path, *always)
+    found = at(tmp_path, site, CHANGED + timedelta(hours=2))
+    assert (found.part, found.undo, codes(found)) == (TWO, None, [])
+    # Ten times as often is.
+    more = [CHANGED + timedelta(minutes=2, seconds=60 * number + 7) for number in range(110)]
+    denials(tmp_path, *more)
+    assert at(tmp_path, site, CHANGED + timedelta(hours=2)).undo == ONE
+
+
+def test_a_ring_that_stopped_half_way_is_judged_too(tmp_path: Path, site: Site) -> None:
+    flows(tmp_path, {PUMPS[0]: CHANGED}, last=CHANGED + timedelta(hours=3))
+    now = CHANGED + timedelta(hours=3)
+    half = (Progress(ONE, FAILED, CHANGED, touched=True), Progress(TWO, WAITING))
+    found = decide(half, site, tmp_path / "data", now)
+    assert (found.part, found.undo, codes(found)) == (None, ONE, ["SW4132"])
+    nothing_written = (replace(half[0], touched=False), half[1])
+    assert decide(nothing_written, site, tmp_path / "data", now).part == ONE
+
+
+def test_a_device_taken_away_weeks_after_the_last_ring_takes_nothing_back(tmp_path: Path, site: Site) -> None:
+    flows(tmp_path, {PUMPS[0]: CHANGED + timedelta(minutes=20)}, last=CHANGED + timedelta(hours=5))
+    done = (Progress(ONE, SOAKING, CHANGED, CHANGED, CHANGED + timedelta(hours=1)),)
+    assert decide(done, site, tmp_path / "data", CHANGED + timedelta(hours=5)).undo == ONE
+    assert decide(done, site, tmp_path / "data", CHANGED + timedelta(days=15)) == Decision()
+
+
+def test_a_plan_made_anew_does_not_end_the_watch(tmp_path: Path, site: Site) -> None:
+    flows(tmp_path, {PUMPS[0]: CHANGED}, last=CHANGED + timedelta(hours=3))
+    own, earlier = (Progress(TWO, WAITING),), progress()[0]
+
+    def at_minute(minutes: int, **more: object) -> Decision:
+        now = CHANGED + timedelta(minutes=minutes)
+        return decide(own, site, tmp_path / "data", now, earlier=replace(earlier, **more))  # type: ignore[arg-type]
+
+    assert (at_minute(5).part, codes(at_minute(5))) == (None, ["SW4131"])
+    assert (at_minute(180).part, at_minute(180).undo) == (None, ONE)
+    assert (at_minute(180, state=UNDONE).part, codes(at_minute(180, state=UNDONE))) == (None, ["SW4130"])
+
+
+def test_a_record_that_ends_in_the_future_makes_nobody_silent(tmp_path: Path, site: Site) -> None:
+    late = line(CHANGED + timedelta(hours=1), OTHER, True, 999_999).replace("\t1.0\t", f"\t{30 * 86400.0}\t")
+    flows(tmp_path, {}, last=CHANGED + timedelta(hours=2), more=late)
+    found = at(tmp_path, site, CHANGED + timedelta(hours=2))
+    assert (found.part, found.undo, codes(found)) == (TWO, None, [])
 
 
 def test_without_telemetry_a_rollout_waits_unless_it_is_told_not_to(tmp_path: Path, site: Site) -> None:
@@ -160,3 +224,28 @@ def test_which_devices_a_ring_is_judged_by(site: Site) -> None:
     assert "100.64.10.11" not in devices("rest") and "100.64.40.13" in devices("rest")
     done = (Progress(ONE, DONE, CHANGED, CHANGED, CHANGED),)
     assert decide(done, site, Path("nowhere"), CHANGED).part is None
+
+
+def test_apply_asks_the_journal_of_plans_before(tmp_path: Path, site: Site) -> None:
+    """A plan made while a ring is watched takes the place of plan.json: the rollout waits, and tries nothing again that went back."""
+    paths = Paths.of(str(tmp_path / "policies"), str(tmp_path / "data"))
+    operation = Operation(
+        "a", "ise1", "downloadable_acl", owned_name("infusion_pumps"), "update", None, {}, effect="both"
+    )
+    plan = Plan("b" * 64, "c" * 40, "", "", "", False, (TargetPlan("ise1", "ise", "", {}, (operation,)),))
+    sound = SimpleNamespace(site=site, compiled=SimpleNamespace(lists=()))
+
+    def turn(commit: str = "c" * 40) -> Decision:
+        return _turn({"ring": "next"}, paths, replace(plan, policy_commit=commit), sound)  # type: ignore[arg-type]
+
+    assert turn().part is not None
+    journal = Journal(paths.journal)
+    journal.append("plan_started", plan_id="a" * 64, policy_commit="c" * 40, ring="one", steps=["a"])
+    journal.append("operation_started", plan_id="a" * 64, target="ise1", operation={"id": "a"})
+    journal.append("operation_done", plan_id="a" * 64, target="ise1", operation_id="a")
+    journal.append("ring_done", plan_id="a" * 64)
+    assert (turn().part, codes(turn())) == (None, ["SW4131"])
+    journal.append("undo_done", plan_id="a" * 64, target="ise1", operation_id="a")
+    assert (turn().part, codes(turn())) == (None, ["SW4130"])
+    corrected = turn("d" * 40)
+    assert corrected.part is not None and not corrected.findings
