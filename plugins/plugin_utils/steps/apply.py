@@ -41,6 +41,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rings im
     progress_of,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rollback import rollback_plan
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.check import load_checked
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.results import result
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.arguments import moment_of, paths_of, today_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.enforced import (
@@ -72,17 +73,23 @@ NEXT = "next"
 def run_apply(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
     """Return what was carried out. In check mode nothing is written anywhere, and the difference is what the plan holds."""
     paths = paths_of(values)
-    plan, renewed = approved_plan(values, variables, paths)
     allow_dirty, check_mode = bool(values.get("allow_dirty")), bool(values["check_mode"])
-    commit = required_commit(paths.policy, allow_dirty)
-    postures = [str(name) for name in plan.effect.get("postures") or ()]
-    sound = sound_site(paths, today_of(values), moment_of(values), cached=False, postures=postures)
+    try:
+        plan, renewed = approved_plan(values, variables, paths)
+        commit = required_commit(paths.policy, allow_dirty)
+        postures = [str(name) for name in plan.effect.get("postures") or ()]
+        sound = sound_site(paths, today_of(values), moment_of(values), cached=False, postures=postures)
+    except FindingError:
+        # Nothing goes forward; a ring whose devices are cut off goes back all the same.
+        if values.get("ring") == NEXT and not check_mode and (back := _ring_to_undo(values, paths)) is not None:
+            return _undo_ring(values, variables, paths, back)
+        raise
     ring, state = None, Decision()
     if values.get("ring") and (values["ring"] != NEXT or plan.operations()):
         state = _turn(values, paths, plan, sound)
         ring = state.part
         if state.undo is not None and not check_mode:
-            return _undo_ring(values, variables, paths, plan, state)
+            return _undo_ring(values, variables, paths, state, plan)
         if ring is None:
             return _answer_without(values, paths, plan, state, commit)
     part = plan if ring is None else only_steps(plan, ring.steps)
@@ -149,14 +156,36 @@ def _turn(values: Mapping[str, Any], paths: Paths, plan: Plan, sound: SoundSite)
     return replace(decision, undo_plan=other) if of_earlier else decision
 
 
+def _ring_to_undo(values: Mapping[str, Any], paths: Paths) -> Decision | None:
+    """Return what takes back the ring that was changed last, by journal and documents alone; None where nothing asks for it.
+
+    The way back asks neither for a plan that still holds nor for documents that are committed, in time or proved.
+    """
+    try:
+        site = load_checked(paths.policy, today_of(values)).site
+        entries = read_entries(paths.journal) if paths.journal.exists() else []
+    except (FindingError, OSError):
+        return None
+    found = earlier_ring(entries, "", site) if site is not None else None
+    if site is None or found is None:
+        return None
+    engine = str(values.get("engine") or "")
+    state = decide((), site, paths.data, utc_now(), engine=engine, earlier=found[2])
+    return replace(state, undo_plan=found[0]) if state.undo is not None else None
+
+
 def _undo_ring(
-    values: Mapping[str, Any], variables: Mapping[str, Any], paths: Paths, plan: Plan, state: Decision
+    values: Mapping[str, Any],
+    variables: Mapping[str, Any],
+    paths: Paths,
+    state: Decision,
+    plan: Plan | None = None,
 ) -> dict[str, Any]:
     """Take back a ring whose devices do not do as before. The way back asks for no window and no approval."""
     steps = set(state.undo.steps) if state.undo else set()
-    plan_id = state.undo_plan or plan.plan_id
+    plan_id = state.undo_plan or (plan.plan_id if plan else "")
     with StateLock(paths.state / "lock", f"undo of a ring of {plan_id[:12]}") as lock:
-        with connected(values, variables, [part.name for part in plan.targets]) as targets:
+        with connected(values, variables, sorted({target for target, _step in steps})) as targets:
             outcome = rollback_plan(
                 plan_id,
                 targets,
@@ -170,7 +199,7 @@ def _undo_ring(
     undone = content["completed"]
     findings = [*state.findings, *outcome.findings, *lock.findings, *after.findings]
     made = result(
-        "apply", findings, plan.policy_commit, check_mode=False, undone=undone, **_rollout_view(state), **content,
+        "apply", findings, plan.policy_commit if plan else "", check_mode=False, undone=undone, **_rollout_view(state), **content,
         **after.as_dict(),
     )  # fmt: skip
     made["completed"] = []

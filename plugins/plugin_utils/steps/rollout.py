@@ -25,6 +25,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.health i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rings import (
     DONE,
     FAILED,
+    REST,
     RUNNING,
     SOAKING,
     UNDONE,
@@ -131,6 +132,8 @@ def ring_health(
 def watched_devices(site: Site, part: Part) -> list[tuple[str, str]]:
     """Return (device, address) of a ring: of its segments, and of its targets those that are attached there; all where it names neither."""
     ring = next((ring for ring in site.rings if ring.id == part.id), None)
+    if ring is None and part.id != REST:
+        return []  # the ring of an earlier policy: nobody knows whose it was, so a person decides
     named = {name for other in site.rings for name in other.segments}
     segments = set(ring.segments) if ring and ring.segments else set(site.members) - (set() if ring else named)
     members = [member for name in sorted(segments) for member in site.members.get(name, ())]

@@ -12,6 +12,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change import journal as journal_module
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import Plan, TargetPlan
@@ -28,6 +30,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.naming 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import ingest
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.loader import load_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Ring, Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps import apply as apply_module
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.apply import _turn
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.rollout import Decision, decide, watched_devices
@@ -249,3 +252,36 @@ def test_apply_asks_the_journal_of_plans_before(tmp_path: Path, site: Site) -> N
     assert (turn().part, codes(turn())) == (None, ["SW4130"])
     corrected = turn("d" * 40)
     assert corrected.part is not None and not corrected.findings
+
+
+@pytest.mark.parametrize("cut", [True, False])
+def test_the_way_back_needs_no_plan_that_holds(
+    tmp_path: Path, site: Site, monkeypatch: pytest.MonkeyPatch, cut: bool
+) -> None:
+    """Documents that are edited, expired or not those of the plan stop what goes forward; a ring that cut devices off goes back."""
+    flows(tmp_path, {PUMPS[0]: CHANGED} if cut else {}, last=CHANGED + timedelta(hours=3))
+    paths = Paths.of(str(tmp_path / "policies"), str(tmp_path / "data"))
+    monkeypatch.setattr(journal_module, "iso_now", lambda: f"{CHANGED:%Y-%m-%dT%H:%M:%SZ}")
+    journal = Journal(paths.journal)
+    journal.append("plan_started", plan_id="a" * 64, policy_commit="c" * 40, ring="one", steps=["a"])
+    journal.append("operation_started", plan_id="a" * 64, target="ise1", operation={"id": "a"})
+    journal.append("operation_done", plan_id="a" * 64, target="ise1", operation_id="a")
+    journal.append("ring_done", plan_id="a" * 64)
+    undone: list[Decision] = []
+    monkeypatch.setattr(apply_module, "paths_of", lambda values: paths)
+    monkeypatch.setattr(apply_module, "today_of", lambda values: CHANGED.date())
+    monkeypatch.setattr(apply_module, "utc_now", lambda: CHANGED + timedelta(hours=3))
+    monkeypatch.setattr(apply_module, "load_checked", lambda *given: SimpleNamespace(site=site))
+    monkeypatch.setattr(apply_module, "_undo_ring", lambda v, w, p, state: undone.append(state) or {"failed": True})
+    values = {"ring": "next", "check_mode": False}  # and no plan at all
+    if cut:
+        assert apply_module.run_apply(values, {}) == {"failed": True}
+        assert [(state.undo_plan, state.undo) for state in undone] == [("a" * 64, Part("one", (("ise1", "a"),), 60))]
+    for more in ({"check_mode": True}, {"ring": ""}) if cut else ({},):
+        with pytest.raises(FindingError):
+            apply_module.run_apply({**values, **more}, {})
+    assert len(undone) == cut
+
+
+def test_a_ring_that_the_policy_names_no_longer_is_judged_by_nobody(site: Site) -> None:
+    assert watched_devices(site, Part("gone", ())) == [] and watched_devices(site, Part("rest", ())) != []
