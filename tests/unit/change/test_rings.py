@@ -335,3 +335,22 @@ def test_what_binds_the_devices_of_a_segment_goes_with_its_ring(site: Site) -> N
         "two": ["endpoint", "ip_sgt_mapping"],
         REST: ["anc_policy"],
     }
+
+
+def test_what_is_left_for_a_later_ring_is_pushed_though_its_phase_has_no_push(tmp_path: Path) -> None:
+    """A tag that waits for its ring is prepared, in phase 0; the plan pushes once, after the lists."""
+
+    class Pushing(FakeTarget):
+        def diff(self, desired: Any, live: Any) -> tuple[Operation, ...]:
+            steps = super().diff(desired, live)
+            return (*steps, push_operation(self.name, max(each.phase for each in steps))) if steps else ()
+
+    a = Pushing("a", {}, x="none", y="narrows")
+    desired, journal = [want("a", x=2, y=3)], Journal(tmp_path / "journal.jsonl")
+    plan = plan_for({"a": a}, desired)
+    push = ("a", plan.operations()[-1].id)
+    number = {each.name: ("a", each.id) for each in plan.operations()}
+    for name in ("y", "x"):
+        part = Part(name, (number[name], push))
+        assert apply_plan(plan, {"a": a}, desired, journal, policy_commit=COMMIT, ring=part).ok
+    assert [name for what, name in a.log if what == "execute"] == ["y", "trustsec", "x", "trustsec"]
