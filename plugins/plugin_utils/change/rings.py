@@ -63,7 +63,7 @@ def parts_of_plan(plan: Plan, site: Site, lists: Sequence[PointList]) -> tuple[P
     placed: dict[int, list[Key]] = {}
     pushes: list[tuple[str, Operation]] = []
     pushed: dict[str, set[int]] = {}
-    segments = _Segments(site, lists)
+    segments = Segments(site, lists)
     for target, step in plan.steps():
         if step.action == PUSH:
             pushes.append((target, step))
@@ -183,7 +183,7 @@ def _place(rings: Sequence[Ring], target: str, step: Operation, segments: frozen
     return min(places) if step.effect == "none" and step.after is not None else max(places)
 
 
-class _Segments:
+class Segments:
     """Which segments a step touches."""
 
     def __init__(self, site: Site, lists: Sequence[PointList]) -> None:

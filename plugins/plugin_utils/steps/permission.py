@@ -41,7 +41,9 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.merged i
     parent_of,
     protected_findings,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending import PUSH, PUSHED_KINDS
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import Plan
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rings import Segments
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.signatures import TrustedKeys
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.change_documents import Approvers, approvers_of
@@ -106,13 +108,20 @@ CLOCK_TOLERANCE_SECONDS = 120
 def zones_of_plan(plan: Plan, site: Site, lists: Sequence[PointList]) -> tuple[str, ...]:
     """Return the zones whose lists a plan changes.
 
-    A step whose object is no list of the policy counts for every zone with lists on its target; for every zone of the
-    site where there is none. A firewall's list is for all segments that it enforces.
+    A step that names no segment counts for every zone with lists on its target; for every zone of the site where there is
+    none. A firewall's list is for all segments that it enforces. A push counts for what is pushed.
     """
     found: set[str] = set()
+    segments = Segments(site, lists)
     for part in plan.targets:
         here = [listing for listing in lists if listing.host == part.name]
+        pushed = any(step.kind in PUSHED_KINDS for step in part.operations)
         for step in part.operations:
+            if step.action == PUSH and pushed:
+                continue
+            if touched_segments := segments.of(part.name, step):
+                found |= {site.segments[name].zone for name in touched_segments if name in site.segments}
+                continue
             names = {step.name, str((step.after or step.before or {}).get("access_list", ""))}
             touched = [listing for listing in here if listing.name in names]
             found |= _zones_of_lists(site, touched or here) or set(site.zones)

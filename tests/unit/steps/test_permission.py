@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending import push_operation
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import (
     Plan,
     TargetPlan,
@@ -23,6 +25,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.signatur
     REVIEW_NAMESPACE,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.naming import owned_name
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.check import load_checked
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.owners import codeowners
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.approve import run_approve
@@ -214,6 +217,15 @@ def test_zones_of_a_plan_are_those_of_the_lists_it_changes(signers: Signers) -> 
             assert zones
     assert zones_of_plan(plan_of(signers, step("x"), target="unknown"), loaded.site, lists) == ("clinical", "servers")
     assert zones_of_plan(plan_of(signers), loaded.site, lists) == ()
+    # A ring that changes a tag or a cell of one zone asks for that zone's window alone, also for its push.
+    segment = next(name for name, item in loaded.site.segments.items() if item.zone == "servers")
+    tag = replace(step(owned_name(segment), "sgt"), after={"value": 7})
+    pushed = plan_of(signers, tag, push_operation("ise1"), target="ise1")
+    assert zones_of_plan(pushed, loaded.site, lists) == ("servers",)
+    assert zones_of_plan(plan_of(signers, push_operation("ise1"), target="ise1"), loaded.site, lists) == (
+        "clinical",
+        "servers",
+    )
 
 
 def test_a_clock_behind_the_journal(signers: Signers, monkeypatch: pytest.MonkeyPatch) -> None:
