@@ -85,12 +85,13 @@ def run_apply(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str,
             return _undo_ring(values, variables, paths, back)
         raise
     ring, state = None, Decision()
-    if values.get("ring") and (values["ring"] != NEXT or plan.operations()):
+    if values.get("ring"):
         state = _turn(values, paths, plan, sound)
         ring = state.part
         if state.undo is not None and not check_mode:
             return _undo_ring(values, variables, paths, state, plan)
-        if ring is None:
+        # A plan without a step has no ring; the one before it is judged all the same, and what it pulls is remembered.
+        if ring is None and (plan.operations() or errors_of(state.findings)):
             return _answer_without(values, paths, plan, state, commit)
     part = plan if ring is None else only_steps(plan, ring.steps)
     allowed = permission(paths, part, sound.site, sound.compiled.lists, values, today_of(values))
