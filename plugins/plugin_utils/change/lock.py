@@ -36,6 +36,7 @@ class StateLock:
     The kernel releases the lock when the run ends, however it ends. The file's text outlives a killed run: where it names
     this host the lock is taken over and ``findings`` says so; where it names another host (a shared folder on which
     kernel locks may not reach across) it is refused unless ``take_over``, since nobody can tell from here whether it still runs.
+    Rollback takes over: a pod that died left a name that never comes back, and the way back is not blocked (design rule 11).
     """
 
     def __init__(self, path: str | Path, purpose: str, take_over: bool = False) -> None:

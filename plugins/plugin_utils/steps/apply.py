@@ -185,7 +185,7 @@ def _undo_ring(
     """Take back a ring whose devices do not do as before. The way back asks for no window and no approval."""
     steps = set(state.undo.steps) if state.undo else set()
     plan_id = state.undo_plan or (plan.plan_id if plan else "")
-    with StateLock(paths.state / "lock", f"undo of a ring of {plan_id[:12]}") as lock:
+    with StateLock(paths.state / "lock", f"undo of a ring of {plan_id[:12]}", take_over=True) as lock:
         with connected(values, variables, sorted({target for target, _step in steps})) as targets:
             outcome = rollback_plan(
                 plan_id,

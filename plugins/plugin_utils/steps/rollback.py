@@ -35,7 +35,10 @@ def run_rollback(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[s
     check_mode = bool(values["check_mode"])
     journal = Journal(paths.journal)
     after = After()
-    with StateLock(paths.state / "lock", "rollback") as lock, connected(values, variables, None) as targets:
+    with (
+        StateLock(paths.state / "lock", "rollback", take_over=True) as lock,
+        connected(values, variables, None) as targets,
+    ):
         plan_id = str(values.get("plan_id") or "")
         ring = str(values.get("ring") or "")
         only = _of_ring(journal, plan_id, ring) if ring else None
