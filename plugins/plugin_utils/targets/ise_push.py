@@ -90,7 +90,9 @@ def _push(
             return status, [], [codes.CONFIRM_BY_SWITCH.at(f"{target}: this ISE has no device report")]
         devices = device_pushes(rows, push, before)
         if waited >= seconds or (devices and settled(devices)):
-            return status, timed_out(devices), []
+            # No device that reports is no device that confirmed.
+            empty = [] if devices else [codes.CONFIRM_BY_SWITCH.at(f"{target}: the device report names no device")]
+            return status, timed_out(devices), empty
         show = SHOW.get()
         if show is not None and waited - said >= SAY_EVERY:
             said = waited

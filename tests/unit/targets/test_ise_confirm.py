@@ -18,6 +18,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model im
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending import coa_types, push_operation
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import ise_confirm, ise_guard
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_guard import MatrixGuard, matrix_wide
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_push import push_matrix
 
 ENGINE = Path(ise_guard.__file__).parents[1]
 OLD = "2026-01-01T00:00:00.000Z"
@@ -72,6 +73,21 @@ def test_findings_name_each_device_and_sum_up() -> None:
     assert "UDP 1700" in found[2].hint
     assert ise_confirm.push_findings("ise1", devices[:1]) == []
     assert "1 confirmed" in ise_confirm.progress_line("ise1", devices, 12.0)
+
+
+class _NobodyReports:
+    """An ISE that starts pushes and whose device report stays empty."""
+
+    writes = 0
+
+    def open_api(self, verb: str, path: str, body: Any = None) -> dict[str, Any]:
+        return {"response": {"status": "INITIATED", "propagationId": "7"} if verb == "PUT" else []}
+
+
+def test_a_push_that_no_device_reports_is_not_shown_as_confirmed() -> None:
+    client: Any = _NobodyReports()
+    made = push_matrix(client, "ise1", push_operation("ise1", 1, coa=("POLICY",)), 5.0, lambda _seconds: None)
+    assert [(finding.code, finding.severity) for finding in made.findings] == [("SW4358", "warning")]
 
 
 def step(kind: str, action: str, before: Any = None, after: Any = None) -> Operation:
