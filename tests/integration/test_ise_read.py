@@ -20,7 +20,7 @@ import pytest
 import trustme
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.preflight import preflight_all
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.preflight import find_nodes, preflight_all
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise import IseTarget
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_client import IseClient
@@ -233,6 +233,13 @@ def test_an_operator_is_told_before_an_apply_and_may_plan(ise: IseServer) -> Non
         preflight_all({"ise1": IseTarget("ise1", operator)}, writing=True)
 
 
+@pytest.mark.parametrize("status", [400, 500])
+def test_an_answer_that_nobody_knows_stops_nobody(ise: IseServer, control: ControlClient, status: int) -> None:
+    control.schedule({"match": "DELETE ^/ers/config/sgt/0", "times": 0, "fault": f"status:{status}"})
+    found = preflight_all({"ise1": IseTarget("ise1", client_of(ise))}, writing=True)
+    assert {(finding.code, finding.severity) for finding in found} == {("SW4313", "warning")}
+
+
 def test_a_wrong_password_ends_the_preflight_with_one_attempt(ise: IseServer, control: ControlClient) -> None:
     found = preflight(client_of(ise, password="wrong", other_nodes=(f"https://{PEER}:{PORT}",)), "ise1", writing=True)
     assert said(found) == {"SW4203"}
@@ -259,6 +266,12 @@ def test_the_primary_is_found_among_several_nodes(ise: IseServer, control: Contr
         assert said(found) == set(), found.findings
         assert found.facts["node"] == second.base_url
         assert client.create("sgt", {"name": "SW_two", "value": 3001, "description": ""})
+        # A rollback finds it as well, whatever else would stop an apply.
+        control.settings(approval_workflow=True)
+        client = client_of(ise, ca_file=str(both), other_nodes=(second.base_url,))
+        find_nodes({"ise1": IseTarget("ise1", client)})
+        assert client.base_url == second.base_url
+        control.settings(approval_workflow=False)
         alone = preflight(client_of(ise), "ise1", writing=True)
         assert said(alone) == {"SW4305"}
         assert "ise-2.lab.invalid" in alone.findings[0].message

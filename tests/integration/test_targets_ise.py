@@ -515,13 +515,18 @@ def test_prune_removes_leftovers_and_never_cascades(
     control.settings(reference_release_lag=0.0)
     assert rollback_plan(plan.plan_id, {"ise1": target}, journal).ok
     assert configuration(control) == full
+    early = plan_for(target, smaller, prune=True)
     # Somebody's own cell on our SGT: the SGT stays.
     ids = {name: control.object("sgt", name)["id"] for name in ("Corp", "SW_pumps")}
     control.call("POST", "/objects/egressmatrixcell", {
         "sourceSgtId": ids["Corp"], "destinationSgtId": ids["SW_pumps"], "matrixCellStatus": "ENABLED",
         "defaultRule": "DENY_IP", "sgacls": [],
     })  # fmt: skip
-    outcome = apply(target, smaller, journal, prune=True)[1]
+    with pytest.raises(FindingError) as error:
+        plan_for(target, smaller, prune=True)
+    assert codes_of(error.value.findings) == {"SW4020"} and "Corp-SW_pumps" in str(error.value)
+    # Nor where the cell came after the plan was made.
+    outcome = apply_plan(early, {"ise1": target}, smaller, journal, policy_commit=COMMIT)
     assert "SW4225" in codes_of(outcome.findings)
     assert control.object("sgt", "SW_pumps")["value"] == 1100
     assert "egressmatrixcell/Corp-SW_pumps" in configuration(control)

@@ -5,11 +5,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError, errors_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Target
+
+
+def find_nodes(targets: Mapping[str, Target]) -> None:
+    """Let targets with several nodes find the one that takes writes. What else they find does not stop the way back, nor do faults."""
+    for target in targets.values():
+        if len(getattr(getattr(target, "client", None), "nodes", ())) > 1:
+            with contextlib.suppress(Exception):
+                target.preflight(writing=False)  # type: ignore[attr-defined]
 
 
 def preflight_all(targets: Mapping[str, Target], *, writing: bool, workers: int = 8) -> list[Finding]:

@@ -32,7 +32,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan imp
     only_steps,
     read_plan,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.preflight import preflight_all
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.preflight import find_nodes, preflight_all
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rings import (
     UNDONE,
     Part,
@@ -187,6 +187,7 @@ def _undo_ring(
     plan_id = state.undo_plan or (plan.plan_id if plan else "")
     with StateLock(paths.state / "lock", f"undo of a ring of {plan_id[:12]}", take_over=True) as lock:
         with connected(values, variables, sorted({target for target, _step in steps})) as targets:
+            find_nodes(targets)
             outcome = rollback_plan(
                 plan_id,
                 targets,

@@ -18,6 +18,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change import c
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal, read_entries
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.lock import StateLock
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.preflight import find_nodes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rollback import last_plan, rollback_plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.results import result
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.arguments import paths_of
@@ -39,6 +40,7 @@ def run_rollback(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[s
         StateLock(paths.state / "lock", "rollback", take_over=True) as lock,
         connected(values, variables, None) as targets,
     ):
+        find_nodes(targets)
         plan_id = str(values.get("plan_id") or "")
         ring = str(values.get("ring") or "")
         only = _of_ring(journal, plan_id, ring) if ring else None

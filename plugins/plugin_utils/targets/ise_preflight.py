@@ -189,7 +189,10 @@ def _clock(client: IseClient, facts: dict[str, Any]) -> list[Finding]:
 
 
 def _may_write(client: IseClient) -> list[Finding]:
-    """Try to delete an object that cannot exist: 404 says that role and node may write."""
+    """Try to delete an object that cannot exist: 404 says that role and node may write.
+
+    What else a real ISE may answer to that is not known; such an answer is told and stops nobody.
+    """
     try:
         client.open_api("DELETE", NOBODY)
     except NotFound:
@@ -200,7 +203,11 @@ def _may_write(client: IseClient) -> list[Finding]:
             codes.NOT_PRIMARY.number: codes.ISE_SECONDARY,
         }
         return [
-            meant[each.code].at(f"{client.base_url}: it may not write") if each.code in meant else each
+            meant[each.code].at(f"{client.base_url}: it may not write")
+            if each.code in meant
+            else each
+            if each.code in FATAL
+            else codes.ISE_UNKNOWN_STATE.at(f"{client.base_url}: whether it may write: {each.message}")
             for each in error.findings
         ]
     return []
