@@ -102,6 +102,7 @@ def apply_plan(
     closed: Callable[[], list[Finding]] | None = None,
     purpose: str = "",
     ring: Part | None = None,
+    ready: Callable[[], list[Finding]] | None = None,
 ) -> Outcome:
     """Carry out what is left of a plan, or of one ring of it, and return what was done.
 
@@ -115,6 +116,7 @@ def apply_plan(
     The caller holds the lock (change/lock.py) and keeps ``targets`` open. With ``purpose`` the locks that targets keep in
     themselves are held as well while steps are carried out, and the live state is read again under them: another
     controller may have worked between reading and locking.
+    ``ready`` is asked once, where there is something to write, whether that will be taken; FindingError where not.
     """
     findings = binding_findings(plan, desired, policy_commit, allow_dirty, members_sha256)
     needed = [part for part in plan.targets if part.operations]
@@ -133,6 +135,7 @@ def apply_plan(
     told = set(pulled_postures(journal.path)) == set(plan.effect.get("postures") or ())
     if check_mode or (not steps and ring is None and told):
         return Outcome(plan.plan_id, (), tuple(steps) if check_mode else (), (), live=live)
+    said = ready() if ready is not None and steps else []
     locks = TargetLocks({name: chosen[name] for name in {step.target for step in steps}}, purpose)
     with locks:
         if locks.locks:
@@ -145,7 +148,7 @@ def apply_plan(
         run = _Run(plan, chosen, desired, journal, steps, progress, workers, approvals, shut)
         run.ring, run.later, run.lost = (ring.id if ring else ""), later, locks.lost
         outcome = run.carry_out()
-    return replace(outcome, findings=(*outcome.findings, *locks.findings()))
+    return replace(outcome, findings=(*said, *outcome.findings, *locks.findings()))
 
 
 def _of_ring(steps: Sequence[Operation], ring: Part | None) -> tuple[list[Operation], list[Operation]]:

@@ -99,7 +99,7 @@ def run_apply(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str,
     after = After()
     with StateLock(paths.state / "lock", f"apply {plan.plan_id[:12]}") as lock:
         with connected(values, variables, [part.name for part in plan.targets]) as targets:
-            said = preflight_all(targets, writing=not check_mode)
+            said = preflight_all(targets, writing=False)
             outcome = apply_plan(
                 plan,
                 targets,
@@ -113,7 +113,9 @@ def run_apply(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str,
                 closed=closing_guard(sound.site, allowed.zones),
                 purpose=f"apply {plan.plan_id[:12]}",
                 ring=ring,
+                ready=lambda: preflight_all(targets, writing=True),
             )
+            said = [finding for finding in said if finding not in outcome.findings]
             if outcome.ok and not check_mode and _touches_sessions(part, values):
                 reader = reader_of(values, variables, sound.in_force, sound.compiled, targets, paths)
                 if ring is not None:  # what later rings change is not in force yet
