@@ -269,7 +269,7 @@ requests:
       path: /ers/config/sgacl/92a00010-8c01-11e6-996c-525400b48521
 pushed:
   description:
-    - Devices of the last push on each target and how far it got there. RV(pushed[].outcome) is C(confirmed), C(refused),
+    - Devices of the last push on each target and how far it got there. C(outcome) of each is C(confirmed), C(refused),
       C(no_answer), C(failed), C(timed_out) or C(not_reported).
   returned: when objects were written
   type: list

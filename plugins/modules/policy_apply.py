@@ -193,7 +193,7 @@ reauthentication:
   type: dict
 pushed:
   description:
-    - Devices of the last push on each target and how far it got there. RV(pushed[].outcome) is C(confirmed), C(refused),
+    - Devices of the last push on each target and how far it got there. C(outcome) of each is C(confirmed), C(refused),
       C(no_answer), C(failed), C(timed_out) or C(not_reported).
   returned: when objects were written
   type: list

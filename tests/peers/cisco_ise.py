@@ -124,6 +124,7 @@ def run(
         done = subprocess.run(
             [str(peer.playbook), "-i", "localhost,", "-c", "local", str(book)],
             env=_environment(peer, ise, scratch), cwd=scratch, capture_output=True, text=True, timeout=timeout,
+            check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
         results: list[dict[str, Any]] = json.loads(out.read_text(encoding="utf-8"))
@@ -194,7 +195,7 @@ def _fetch(installer: str, python: Path, scratch: Path, collections: Path) -> No
 
 def _command(command: list[str], timeout: float = 600) -> None:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Unavailable(f"{Path(command[0]).name}: {type(error).__name__}") from None
     if done.returncode != 0:

@@ -136,7 +136,7 @@ def read_readings(directory: Path, since: date) -> list[Reading]:
         for number, line in enumerate(lines, 1):
             try:
                 entry = json.loads(line)
-                if str(entry["schema_version"]).split(".")[0] != SCHEMA.split(".", maxsplit=1)[0]:
+                if str(entry["schema_version"]).split(".", maxsplit=1)[0] != SCHEMA.split(".", maxsplit=1)[0]:
                     raise FindingError(
                         base_codes.FORMAT_KIND.at(f"schema {entry['schema_version']}", Location(str(path), number))
                     )
