@@ -10,6 +10,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.action import run_action
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.apply import run_apply
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.enforced import REAUTHENTICATION
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "policy_dir": {"type": "path", "default": "policies"},
@@ -30,12 +31,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "gpg_keys": {"type": "path"},
     "protected_branch": {"type": "str"},
     "approvals_dir": {"type": "path"},
-    "reauthenticate": {"type": "bool", "default": False},
-    "reauth_batch": {"type": "int", "default": 5},
-    "reauth_pause": {"type": "float", "default": 30.0},
-    "reauth_settle": {"type": "float", "default": 60.0},
-    "reauth_hold": {"type": "list", "elements": "str"},
-    "reauth_hold_criticality": {"type": "list", "elements": "str"},
+    **REAUTHENTICATION,
     "today": {"type": "str"},
 }
 

@@ -9,6 +9,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.action import run_action
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.enforced import REAUTHENTICATION
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.rollback import run_rollback
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -19,12 +20,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "ring": {"type": "str"},
     "plan_id": {"type": "str"},
     "targets": {"type": "list", "elements": "str"},
-    "reauthenticate": {"type": "bool", "default": False},
-    "reauth_batch": {"type": "int", "default": 5},
-    "reauth_pause": {"type": "float", "default": 30.0},
-    "reauth_settle": {"type": "float", "default": 60.0},
-    "reauth_hold": {"type": "list", "elements": "str"},
-    "reauth_hold_criticality": {"type": "list", "elements": "str"},
+    **REAUTHENTICATION,
 }
 
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import shutil
 import subprocess
@@ -197,9 +196,7 @@ def rollout(
 ) -> Rollout:
     server, fleet, base, state = _lab
     control = ControlClient(server.control_url)
-    control.clear_faults()
-    control.restore(copy.deepcopy(state))
-    control.reset_counters()
+    control.fresh(state)
     for name in SWITCHES:
         fleet.call(lambda name=name: fleet.device(name).cell_hits.clear())  # type: ignore[misc]
         fleet.call(lambda name=name: fleet.device(name).sgacl_hits.clear())  # type: ignore[misc]

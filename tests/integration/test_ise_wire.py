@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import copy
 import os
 import socket
 import ssl
@@ -46,10 +45,7 @@ def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[IseServe
 @pytest.fixture
 def ise(_server: tuple[IseServer, dict[str, Any]]) -> IseServer:
     server, state = _server
-    control = ControlClient(server.control_url)
-    control.clear_faults()
-    control.restore(copy.deepcopy(state))
-    control.reset_counters()
+    ControlClient(server.control_url).fresh(state)
     server.app.csrf_tokens.clear()
     return server
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -86,10 +85,7 @@ def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[IseServe
 @pytest.fixture
 def ise(_server: tuple[IseServer, dict[str, Any]]) -> IseServer:
     server, state = _server
-    control = ControlClient(server.control_url)
-    control.clear_faults()
-    control.restore(copy.deepcopy(state))
-    control.reset_counters()
+    ControlClient(server.control_url).fresh(state)
     return server
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError, errors_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.commit import DIRTY
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal, known_entries
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.lock import TargetLocks
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.meaning import PLACES, body_difference
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import (
@@ -27,8 +27,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model im
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.outcome import Outcome, Progress, Step
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending import (
     PUSH,
-    deployments_begun,
-    pushes_pending,
+    deployments_in,
+    pending_in,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import (
     Plan,
@@ -38,7 +38,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan imp
     snapshot_all,
     target_operations,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pulled import pulled_postures
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pulled import pulled_in
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rings import Part
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject, DesiredTarget
 
@@ -128,18 +128,19 @@ def apply_plan(
     parts = [part for part in plan.targets if part.name in targets]
     chosen = {part.name: targets[part.name] for part in parts}
     snapshots = snapshot_all(chosen, desired, workers)
-    steps = _remaining_steps(plan, parts, chosen, desired, snapshots, journal)
+    entries = known_entries(journal.path)  # the caller's lock keeps others from adding to it
+    steps = _remaining_steps(plan, parts, chosen, desired, snapshots, entries)
     live = {name: snapshot.sha256 for name, snapshot in snapshots.items()}
     steps, later = _of_ring(steps, ring)
     # A plan that changes no list may still pull or release a posture: that is remembered for the plans after it.
-    told = set(pulled_postures(journal.path)) == set(plan.effect.get("postures") or ())
+    told = set(pulled_in(entries)) == set(plan.effect.get("postures") or ())
     if check_mode or (not steps and ring is None and told):
         return Outcome(plan.plan_id, (), tuple(steps) if check_mode else (), (), live=live)
     said = ready() if ready is not None and steps else []
     locks = TargetLocks({name: chosen[name] for name in {step.target for step in steps}}, purpose)
     with locks:
         if locks.locks:
-            again = _remaining_steps(plan, parts, chosen, desired, snapshot_all(chosen, desired, workers), journal)
+            again = _remaining_steps(plan, parts, chosen, desired, snapshot_all(chosen, desired, workers), entries)
             steps, later = _of_ring(again, ring)
 
         def shut() -> list[Finding]:
@@ -168,12 +169,12 @@ def _remaining_steps(
     targets: Mapping[str, Target],
     desired: Sequence[DesiredTarget],
     snapshots: Mapping[str, Snapshot],
-    journal: Journal,
+    entries: Sequence[Mapping[str, Any]],
 ) -> list[Operation]:
     """Return the plan's steps that live state still needs, in order; FindingError where live state moved."""
     findings: list[Finding] = []
     open_ids: set[tuple[str, str]] = set()
-    pending, begun = pushes_pending(journal.path), deployments_begun(journal.path)
+    pending, begun = pending_in(entries), deployments_in(entries)
     for part in parts:
         objects = next((item.objects for item in desired if item.host == part.name), ())
         moved = staleness(part, objects, snapshots[part.name])

@@ -139,6 +139,11 @@ def read_entries(path: str | Path) -> list[dict[str, Any]]:
     return list(iter_entries(path))
 
 
+def known_entries(path: str | Path) -> list[dict[str, Any]]:
+    """Return the entries of a journal as ``read_entries`` does, none where nothing was written yet."""
+    return read_entries(path) if Path(path).exists() else []
+
+
 def iter_entries(path: str | Path) -> Iterator[dict[str, Any]]:
     """Yield the entries of a journal one by one, as ``read_entries`` returns them, in the memory of one entry."""
     previous = START

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import read_entries
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import known_entries
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation
 
 PUSH = "push"
@@ -24,15 +24,13 @@ _COA = {"sgacl": "SGACL", "egress_matrix_cell": "POLICY", "sgt": "POLICY"}
 
 def pushes_pending(journal: str | Path) -> frozenset[str]:
     """Return the targets on which a pushed kind was written and no push was carried out since, as far as the journal says."""
-    path = Path(journal)
-    return pending_in(read_entries(path)) if path.exists() else frozenset()
+    return pending_in(known_entries(journal))
 
 
-def deployments_begun(journal: str | Path) -> frozenset[tuple[str, str]]:
+def deployments_in(entries: Iterable[Mapping[str, Any]]) -> frozenset[tuple[str, str]]:
     """Return (target, step) of changes of a deployed kind that began and did not end well: saved perhaps, and not deployed."""
-    path = Path(journal)
     begun: set[tuple[str, str]] = set()
-    for entry in read_entries(path) if path.exists() else ():
+    for entry in entries:
         if entry["event"] == "operation_started" and entry["operation"]["kind"] in DEPLOYED_KINDS:
             begun.add((str(entry.get("target", "")), str(entry["operation"]["id"])))
         elif entry["event"] in ("operation_done", "undo_done"):

@@ -18,7 +18,7 @@ from typing import Any
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.apply import unexpected
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal, read_entries
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal, known_entries
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.lock import TargetLocks
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation, Target
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.outcome import Outcome, Progress, Step
@@ -116,7 +116,7 @@ def rollback_plan(
     reverse, targets side by side within a phase, each target's steps in reverse. With ``purpose`` the locks that targets
     keep in themselves are held meanwhile: SW4040 where another run works on one of them.
     """
-    entries = read_entries(journal.path) if journal.path.exists() else []
+    entries = known_entries(journal.path)
     chosen = whole_id(entries, plan_id) if plan_id else last_plan(entries)
     steps = list(reversed(executed_steps(entries, chosen))) if chosen else []
     owed = _owed(entries, steps)

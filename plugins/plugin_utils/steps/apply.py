@@ -22,7 +22,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.apply import apply_plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.commit import required_commit
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal, read_entries
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal, known_entries
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.lock import StateLock
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.outcome import Outcome
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import (
@@ -141,7 +141,7 @@ def _turn(values: Mapping[str, Any], paths: Paths, plan: Plan, sound: SoundSite)
         if chosen is None:
             raise FindingError(codes.NO_RING.at(f"{wanted!r}; it has {', '.join(part.id for part in parts) or 'none'}"))
         return Decision(chosen)
-    entries = read_entries(paths.journal) if paths.journal.exists() else []
+    entries = known_entries(paths.journal)
     progress = progress_of(parts, entries, plan.plan_id)
     other, commit, earlier = earlier_ring(entries, plan.plan_id, sound.site) or ("", "", None)
     if earlier is not None and earlier.state == UNDONE and commit != plan.policy_commit:
@@ -166,7 +166,7 @@ def _ring_to_undo(values: Mapping[str, Any], paths: Paths) -> Decision | None:
     """
     try:
         site = load_checked(paths.policy, today_of(values)).site
-        entries = read_entries(paths.journal) if paths.journal.exists() else []
+        entries = known_entries(paths.journal)
     except (FindingError, OSError):
         return None
     found = earlier_ring(entries, "", site) if site is not None else None

@@ -30,7 +30,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.held_cel
     approved_cells,
     held_cells,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal, read_entries
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal, known_entries
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation, Target
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.reauth import (
     Held,
@@ -224,7 +224,7 @@ def reader_of(
             specs += [TargetSpec.of(spec) for spec in target_specs(hostvars, [host])]
         except FindingError as error:
             notes.append(codes.SWITCH_UNREAD.at(f"{host}: {error.findings[0].message}"))
-    entries = read_entries(paths.journal) if paths.journal.exists() else []
+    entries = known_entries(paths.journal)
     return Reader(site, compiled, targets, specs, entries, tuple(notes))
 
 
@@ -301,6 +301,17 @@ def enforced_summary(state: EnforcedState) -> str:
     return "".join(f"; {part}" for part in parts)
 
 
+# The options of every step that may ask sessions to authenticate again, as actions specify them.
+REAUTHENTICATION: dict[str, dict[str, Any]] = {
+    "reauthenticate": {"type": "bool", "default": False},
+    "reauth_batch": {"type": "int", "default": 5},
+    "reauth_pause": {"type": "float", "default": 30.0},
+    "reauth_settle": {"type": "float", "default": 60.0},
+    "reauth_hold": {"type": "list", "elements": "str"},
+    "reauth_hold_criticality": {"type": "list", "elements": "str"},
+}
+
+
 @dataclass(frozen=True)
 class After:
     """What apply found about sessions after its last write, and what it re-authenticated."""
@@ -334,7 +345,7 @@ def sessions_after(
     way_back: bool = False,
 ) -> After:
     """Return which sessions carry what after an apply; with ``reauthenticate``, re-authenticate those with an old list before."""
-    reader.journal_entries = read_entries(journal.path) if journal.path.exists() else []
+    reader.journal_entries = known_entries(journal.path)
     state = reader.read()
     if not values.get("reauthenticate"):
         return After(state)

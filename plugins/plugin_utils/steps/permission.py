@@ -35,7 +35,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.approval
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.approval_files import read_approvals
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.calendar import calendar_findings
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.commit import DIRTY
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import read_entries
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import known_entries
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.merged import (
     merged_changes,
     parent_of,
@@ -68,7 +68,7 @@ def permission(
     paths: Paths, plan: Plan, site: Site, lists: Sequence[PointList], values: Mapping[str, Any], today: date
 ) -> Permission:
     """Return what stands behind a plan. Raises FindingError with every reason why it may not be applied now."""
-    entries = read_entries(paths.journal) if paths.journal.exists() else []
+    entries = known_entries(paths.journal)
     now = utc_now()
     zones = zones_of_plan(plan, site, lists)
     findings = [*clock_findings(entries, now), *calendar_findings(site, zones, now)]

@@ -15,7 +15,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
     sorted_findings,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal, read_entries
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal, known_entries
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.lock import StateLock
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.preflight import find_nodes
@@ -81,7 +81,7 @@ def run_rollback(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[s
 
 def _of_ring(journal: Journal, plan_id: str, ring: str) -> Callable[[Operation], bool]:
     """Return whether a step was carried out with a ring of the plan (empty id: the last one), as the journal says."""
-    entries = read_entries(journal.path) if journal.path.exists() else []
+    entries = known_entries(journal.path)
     chosen = plan_id or last_plan(entries)
     begun = [
         entry

@@ -42,6 +42,12 @@ class ControlClient:
     def restore(self, state: dict[str, Any]) -> None:
         self.call("PUT", "/state", state)
 
+    def fresh(self, state: dict[str, Any]) -> None:
+        """Bring a remembered state back; faults and counters begin anew."""
+        self.clear_faults()
+        self.restore(state)
+        self.reset_counters()
+
     def settings(self, **new: Any) -> dict[str, Any]:
         return dict(self.call("PUT", "/settings", new))
 

@@ -40,10 +40,7 @@ def _ise_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Ise
 def ise(_ise_process: tuple[IseServer, dict[str, Any]]) -> IseServer:
     """The emulated ISE in its seeded state, without faults, counters at zero."""
     server, state = _ise_process
-    control = ControlClient(server.control_url)
-    control.clear_faults()
-    control.restore(state)
-    control.reset_counters()
+    ControlClient(server.control_url).fresh(state)
     return server
 
 
