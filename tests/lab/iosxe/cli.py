@@ -37,6 +37,8 @@ async def _no_answer(prompt: str, echo: bool) -> str | None:
 class Cli:
     """One terminal. ask: how to put a question to the person (returns None when the session is gone)."""
 
+    more = " --More-- "  # printed where a page ends
+
     def __init__(
         self,
         device: Device,
@@ -79,6 +81,10 @@ class Cli:
         if self.mode == modes.INTERFACE and len(self.target) > 1:
             return "config-if-range"
         return self.mode
+
+    def help(self, typed: str) -> list[str]:
+        """Return the words that may follow what is typed."""
+        return modes.GRAMMARS[self.mode if self.mode in modes.GRAMMARS else modes.CONFIG].help(typed)
 
     # -- running a line ----------------------------------------------------------------------------------------------
 

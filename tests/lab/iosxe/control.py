@@ -30,11 +30,9 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
-from tests.lab.iosxe import modes
-from tests.lab.iosxe.cli import Cli
 from tests.lab.iosxe.device import Counters, Device
 from tests.lab.iosxe.provider import StaticProvider
-from tests.lab.iosxe.verdicts import decide, verdict_string
+from tests.lab.iosxe.verdicts import verdict_string
 
 if TYPE_CHECKING:
     from tests.lab.iosxe.fleet import Fleet
@@ -45,12 +43,7 @@ Data = dict[str, Any]
 
 def apply_lines(device: Device, lines: list[str], user: str = "other-admin") -> list[str]:
     """Apply configuration lines as another administrator does; returns the output of each line."""
-    cli = Cli(device, user, privilege=15, tty=90)
-    cli.mode = modes.CONFIG
-    outputs = [cli.configure(line) for line in lines if line.strip()]
-    if cli.configuring:
-        cli.leave(all_modes=True)
-    return outputs
+    return device.apply_lines(lines, user)
 
 
 def reset(device: Device) -> None:
@@ -110,10 +103,10 @@ class Control:
 
     def do_inject(self, device: Device, data: Data) -> Data:
         count = int(data.get("count", 1))
-        return {"verdicts": [decide(device, probe, count=count).to_dict() for probe in data["probes"]]}
+        return {"verdicts": [device.decide(probe, count=count).to_dict() for probe in data["probes"]]}
 
     def do_decide(self, device: Device, data: Data) -> Data:
-        return {"verdicts": [decide(device, probe).to_dict() for probe in data["probes"]]}
+        return {"verdicts": [device.decide(probe).to_dict() for probe in data["probes"]]}
 
     def do_probes(self, device: Device, data: Data) -> Data:
         device.probes, device.trace = list(data["probes"]), []

@@ -108,6 +108,38 @@ class Device:
         self._sessions: list[EndpointSession] = []
         self._cells: list[DownloadedCell] = []
 
+    # -- what another platform's device says otherwise ---------------------------------------------------------------
+
+    def make_cli(self, user: str, **options: Any) -> Any:
+        """Return a command line for a session; see Cli for the options."""
+        from tests.lab.iosxe.cli import Cli
+
+        return Cli(self, user, **options)
+
+    def management_blocked(self) -> bool:
+        """True when the running lists drop what a controller's session sends (see DeviceSpec.controller)."""
+        from tests.lab.iosxe.verdicts import management_packet
+
+        packet = management_packet(self)
+        return packet is not None and self.decide({"management": True, "packet": packet}).permit is False
+
+    def decide(self, probe: dict[str, Any], *, count: int = 0) -> Any:
+        """Return the verdict of a probe; see verdicts.decide."""
+        from tests.lab.iosxe.verdicts import decide
+
+        return decide(self, probe, count=count)
+
+    def apply_lines(self, lines: list[str], user: str = "other-admin") -> list[str]:
+        """Apply configuration lines as another administrator does; returns the output of each line."""
+        from tests.lab.iosxe.modes import CONFIG
+
+        cli = self.make_cli(user, privilege=15, tty=90)
+        cli.mode = CONFIG
+        outputs: list[str] = [cli.configure(line) for line in lines if line.strip()]
+        if cli.configuring:
+            cli.leave(all_modes=True)
+        return outputs
+
     # -- configuration -----------------------------------------------------------------------------------------------
 
     @property

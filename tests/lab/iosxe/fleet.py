@@ -9,7 +9,7 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,7 +19,6 @@ from tests.lab.iosxe.control import ControlServer
 from tests.lab.iosxe.device import Clock, Device
 from tests.lab.iosxe.provider import Provider
 from tests.lab.iosxe.session import SwitchServer
-from tests.lab.iosxe.spec import DeviceSpec
 
 Users = dict[str, tuple[str, int]]  # name -> (password, privilege 1 or 15)
 T = TypeVar("T")
@@ -33,12 +32,13 @@ class Fleet:
 
     users: name -> password or (password, privilege). host_key_path: the shared ed25519 key, made when missing.
     known_hosts_path: where to write the public keys for clients that verify. control_address: where the side channel
-    listens (port 0: any free one, see control_port), None for none.
+    listens (port 0: any free one, see control_port), None for none. device_class: what is made of a spec; other platforms
+    give theirs, which has what sessions and the side channel use of Device.
     """
 
     def __init__(
         self,
-        devices: list[DeviceSpec],
+        devices: Sequence[Any],
         host_key_path: str | Path | None = None,
         users: Mapping[str, str | tuple[str, int]] | None = None,
         control_address: tuple[str, int] | None = None,
@@ -47,6 +47,7 @@ class Fleet:
         enable_secret: str = "enable",
         provider: Provider | None = None,
         clock: Clock = time.time,
+        device_class: type[Any] = Device,
     ) -> None:
         names = [spec.hostname for spec in devices]
         if len(set(names)) != len(names):
@@ -61,8 +62,8 @@ class Fleet:
         self.host_key_path = Path(host_key_path) if host_key_path else None
         self.known_hosts_path = Path(known_hosts_path) if known_hosts_path else None
         self.provider = provider
-        self.devices = {
-            spec.hostname: Device(spec, provider, enable_secret=enable_secret, clock=clock) for spec in devices
+        self.devices: dict[str, Any] = {
+            spec.hostname: device_class(spec, provider, enable_secret=enable_secret, clock=clock) for spec in devices
         }
         self._control_address = control_address
         self._control: ControlServer | None = None

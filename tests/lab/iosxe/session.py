@@ -13,24 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import asyncssh
 
-from tests.lab.iosxe import modes
-from tests.lab.iosxe.cli import Cli
-from tests.lab.iosxe.verdicts import decide, management_packet
-
 if TYPE_CHECKING:
+    from tests.lab.iosxe.cli import Cli
     from tests.lab.iosxe.device import Device
     from tests.lab.iosxe.fleet import Users
 
-MORE = " --More-- "
 FIRST_TTY = 2
 BELL = "\x07"
 BLOCKED_POLL_SECONDS = 0.05
-
-
-def management_blocked(device: Device) -> bool:
-    """True when the running lists drop what a controller's session sends (see DeviceSpec.controller)."""
-    packet = management_packet(device)
-    return packet is not None and decide(device, {"management": True, "packet": packet}).permit is False
 
 
 class SwitchServer(asyncssh.SSHServer):
@@ -46,7 +36,7 @@ class SwitchServer(asyncssh.SSHServer):
         device = self.device
         full = len(device.sessions) >= device.spec.vty_lines
         down = device.clock() < device.down_until
-        if full or down or device.faults.strike("refuse_connect") is not None or management_blocked(device):
+        if full or down or device.faults.strike("refuse_connect") is not None or device.management_blocked():
             device.counters.sessions_refused += 1
             conn.abort()
 
@@ -104,8 +94,8 @@ class SwitchSession(asyncssh.SSHServerSession):  # type: ignore[type-arg]
         taken = {session.cli.tty for session in device.sessions if session.cli is not None}
         tty = next(number for number in range(FIRST_TTY, FIRST_TTY + 1000) if number not in taken)
         peer = str(self._channel.get_extra_info("peername", ("127.0.0.1", 0))[0])
-        self.cli = Cli(
-            device, self.user, privilege=self.privilege, ask=self._ask, tty=tty, peer=device.spec.controller or peer
+        self.cli = device.make_cli(
+            self.user, privilege=self.privilege, ask=self._ask, tty=tty, peer=device.spec.controller or peer
         )
         device.sessions.add(self)
         device.counters.sessions_opened += 1
@@ -242,8 +232,7 @@ class SwitchSession(asyncssh.SSHServerSession):  # type: ignore[type-arg]
 
     def _help(self, typed: str) -> None:
         assert self.cli is not None
-        mode = self.cli.mode if self.cli.mode in modes.GRAMMARS else modes.CONFIG
-        words = modes.GRAMMARS[mode].help(typed)
+        words = self.cli.help(typed)
         lines = "".join(f"  {word}\r\n" for word in words) or "  <cr>\r\n"
         self._write(f"?\r\n{lines}\r\n{self.cli.prompt()}{typed}")
 
@@ -264,7 +253,7 @@ class SwitchSession(asyncssh.SSHServerSession):  # type: ignore[type-arg]
                 line = await self._line(len(cli.prompt()))
                 if line is None:
                     break
-                while management_blocked(self.device) and not self._gone:
+                while self.device.management_blocked() and not self._gone:
                     await asyncio.sleep(BLOCKED_POLL_SECONDS)
                 if not await self._run(line):
                     return
@@ -358,9 +347,10 @@ class SwitchSession(asyncssh.SSHServerSession):  # type: ignore[type-arg]
         room = size = self.cli.length - 1
         for number, line in enumerate(lines):
             if self.cli.length and room <= 0:
-                self._write(MORE)
+                more = self.cli.more
+                self._write(more)
                 key = await self._char()
-                self._write("\x08" * len(MORE) + " " * len(MORE) + "\x08" * len(MORE))
+                self._write("\x08" * len(more) + " " * len(more) + "\x08" * len(more))
                 if key is None or key not in " \r\n":
                     return
                 room = size if key == " " else 1

@@ -224,7 +224,7 @@ def management_packet(device: Device) -> Packet | None:
 def verdict_string(device: Device, probes: list[dict[str, Any]]) -> str:
     """Return one letter a probe: P permitted, D dropped, ? not understood."""
     letters = {True: "P", False: "D", None: "?"}
-    return "".join(letters[decide(device, probe).permit] for probe in probes)
+    return "".join(letters[device.decide(probe).permit] for probe in probes)
 
 
 def trace_line(device: Device, line: str, user: str) -> None:
