@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.device_facts import run_device_facts
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.validate import run_validate
 from tests.integration.conftest import LabTargets
 from tests.lab.credentials import ISE_PASSWORD, ISE_USER, SWITCH_ENABLE, SWITCH_PASSWORD, SWITCH_USER
 from tests.lab.description import load_hospital
@@ -237,3 +238,48 @@ def test_the_playbook_obeys_limit_and_says_who_failed(lab: LabTargets, tmp_path:
     run = site.run("collect", "-i", str(path), "--limit", "acc1")
     assert run.code != 0 and "SW4203" in run.output
     assert site.result("collect")["ok"] is False
+
+
+def test_what_the_switches_say_of_their_hardware_reaches_the_gate(facts: Facts) -> None:
+    """Collect, then validate: the budget of a switch is held against its own figures, and the report says which and how old."""
+
+    def gate() -> dict[str, Any]:
+        values = {
+            "policy_dir": str(CHECKOUT / "policies"),
+            "data_dir": str(facts.data),
+            "output_dir": str(facts.data / "out"),
+            "replay": False,
+            "date": "2026-11-24",
+        }
+        run_validate(values)
+        made: dict[str, Any] = json.loads((facts.data / "out" / "validate.json").read_text())
+        return made
+
+    assert gate()["capacity"] == []
+    facts.run()
+    for name in ("acc1", "acc2"):
+        document = json.loads((facts.data / "switches" / f"{name}.json").read_text())
+        assert set(document["sections"]) >= {"system", "clock", "access_lists", "configuration", "tcam", "sessions"}
+        assert document["sections"]["system"]["value"]["model"] == "C9300-48U"
+    made = gate()
+    assert made["ok"] and not [each for each in made["warnings"] if each["code"] in ("SW3020", "SW3021")]
+    rows = {(row["switch"], row["kind"]): row for row in made["capacity"]}
+    assert set(rows) == {("acc1", "security"), ("acc2", "security"), ("acc1", "sgacl_cells"), ("acc2", "sgacl_cells")}
+    for row in made["capacity"]:
+        assert row["from"] == "facts" and 0 <= row["age_hours"] < 1
+    acc2 = rows["acc2", "security"]
+    assert acc2["limit"] == 5120 and 0 < acc2["used"] < 1000 and acc2["needed"] > 0
+    assert "Room on switches" in (facts.data / "out" / "validate.md").read_text()
+    # The same switch, nearly full: the gate fails and says by which reading.
+    path = facts.data / "switches" / "acc2.json"
+    document = json.loads(path.read_text())
+    for region in document["sections"]["tcam"]["value"]["regions"]:
+        if region["kind"] == "security":
+            region["used"] = region["limit"]
+    document["sections"]["tcam"]["read_at"] = "2026-11-01T00:00:00Z"
+    path.write_text(json.dumps(document))
+    made = gate()
+    full = [each for each in made["errors"] if each["code"] == "SW3020"]
+    assert not made["ok"] and len(full) == 1
+    assert "acc2" in full[0]["message"] and "2026-11-01T00:00:00Z" in full[0]["message"]
+    assert [each["code"] for each in made["warnings"] if each["code"] == "SW3029"] == ["SW3029"]

@@ -37,3 +37,15 @@ OUTPUT_EMPTY = Code(
 )
 OUTPUT_CUT = Code("SW1324", "error", "show output ends too early", "raise the read time-out and the terminal length")
 VALUE_INVALID = Code("SW1325", "warning", "a value in show output cannot be", "report the line; its entry is left out")
+SWITCH_FACTS_DAMAGED = Code(
+    "SW1371",
+    "warning",
+    "the facts of a switch cannot be read",
+    "collect the device facts again; limits count until then",
+)
+HARDWARE_UNKNOWN = Code(
+    "SW1372",
+    "info",
+    "a switch does not say what its hardware holds",
+    "name its platform class in enforcement.yml (switches), whose limits count then",
+)

@@ -163,3 +163,15 @@ NO_MAC = Code(
     "a device cannot be assigned to its group in ISE",
     "give it its MAC address as id, or let ISE profile the group (authorization.endpoints: profiled)",
 )
+FIGURES_OLD = Code(
+    "SW3029",
+    "warning",
+    "what a switch said of its hardware is old",
+    "collect the device facts again before lists grow",
+)
+FIGURES_UNSURE = Code(
+    "SW3030",
+    "warning",
+    "what a switch said of its hardware was not understood whole",
+    "report the line; the limits of its platform class are used",
+)

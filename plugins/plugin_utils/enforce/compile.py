@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, sorted_findings
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.access import kept_access_lists, shared_ports
@@ -18,6 +20,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.hardwar
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.index import SiteIndex
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.literals import extra_traffic, host_line_cost
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.matrix import matrix_lists
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.measured import (
+    Measured,
+    capacity_findings,
+    capacity_of,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import Compiled, PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.effective import effective_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
@@ -29,7 +36,12 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model im
 )
 
 
-def compile_site(site: Site, situation: Situation = NORMAL, cache: ListCache | None = None) -> Compiled:
+def compile_site(
+    site: Site,
+    situation: Situation = NORMAL,
+    cache: ListCache | None = None,
+    measured: Mapping[str, Measured] | None = None,
+) -> Compiled:
     """Return the lists and desired objects of every enforcement point of a valid site, in a situation (default: normal operation).
 
     Segments at stage ``observe`` get no list. The result depends on site and situation alone: the same documents and membership
@@ -37,7 +49,8 @@ def compile_site(site: Site, situation: Situation = NORMAL, cache: ListCache | N
     ``policy.effective.effective_site(site, situation)``.
 
     With a ``cache`` lists whose inputs it knows are made when someone looks at their lines, and ``prove_rendering`` does not prove them
-    again; who gave it saves it after the proof.
+    again; who gave it saves it after the proof. ``measured`` has what switches say of their own hardware, by name: those are held against
+    that, the others against the platform limits of enforcement.yml. It changes findings and ``capacity``, never a list.
     """
     index = SiteIndex(effective_site(site, situation), cache)
     index.site.__dict__["_index"] = index  # for the keys of proofs about the same site
@@ -51,10 +64,13 @@ def compile_site(site: Site, situation: Situation = NORMAL, cache: ListCache | N
     findings.extend(extra_traffic(index))
     findings.extend(host_line_cost(index))
     findings.extend(budget_findings(index.site, lists))
-    findings.extend(hardware_findings(index.site, lists))
+    by_switch = measured or {}
+    rows = [row for _host, each in sorted(by_switch.items()) for row in capacity_of(index.site, each, lists)]
+    findings.extend(capacity_findings(index.site, rows))
+    findings.extend(hardware_findings(index.site, lists, {host: each.kinds() for host, each in by_switch.items()}))
     targets, found = desired_targets(index.site, lists)
     findings.extend(found)
-    return Compiled(tuple(lists), targets, tuple(sorted_findings(findings)))
+    return Compiled(tuple(lists), targets, tuple(sorted_findings(findings)), tuple(rows))
 
 
 def assignments_of(site: Site, point: EnforcementPoint) -> list[Assignment]:

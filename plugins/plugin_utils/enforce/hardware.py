@@ -11,7 +11,7 @@ one is taken for the size of the old.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
@@ -43,11 +43,16 @@ class Need:
     cells: int
 
 
-def hardware_findings(site: Site, lists: Sequence[PointList]) -> list[Finding]:
-    """Return an error for each switch that cannot hold its lists; a warning where less than a fifth is left, or no room to replace one."""
+def hardware_findings(
+    site: Site, lists: Sequence[PointList], measured: Mapping[str, Collection[str]] | None = None
+) -> list[Finding]:
+    """Return an error for each switch that cannot hold its lists; a warning where less than a fifth is left, or no room to replace one.
+
+    Of switches that say themselves what they have (``measured``: kinds by switch) only the other kinds are judged here.
+    """
     found: list[Finding] = []
-    for _host, switch in sorted(site.switches.items()):
-        found += _switch_findings(site, switch, need_of(site, switch, lists))
+    for host, switch in sorted(site.switches.items()):
+        found += _switch_findings(site, switch, need_of(site, switch, lists), (measured or {}).get(host, ()))
     return found
 
 
@@ -109,7 +114,7 @@ def _operators(limits: PlatformLimits, lists: Sequence[PointList]) -> dict[str, 
     }
 
 
-def _switch_findings(site: Site, switch: SwitchHardware, need: Need) -> list[Finding]:
+def _switch_findings(site: Site, switch: SwitchHardware, need: Need, measured: Collection[str]) -> list[Finding]:
     limits = platform_limits(switch.hardware)
     used = switch.in_use or limits.value("idle_entries")
     apart = "ipv6_hardware_entries" in limits.limits
@@ -120,6 +125,7 @@ def _switch_findings(site: Site, switch: SwitchHardware, need: Need) -> list[Fin
         ("sgacl_cells", need.cells, 0),
         *((kind, count, 0) for kind, count in sorted(need.operators.items())),
     ]
+    asked = [each for each in asked if each[0] not in measured]
     found = []
     for kind, count, swap in asked:
         limit = limits.limits.get(kind)

@@ -105,8 +105,10 @@ class DesiredTarget:
 
 @dataclass(frozen=True)
 class Compiled:
-    """The compiled policy: lists, desired objects, and what the compiler has to say."""
+    """The compiled policy: lists, desired objects, what the compiler has to say, and measured switches held against the lists
+    (``enforce.measured.Capacity``)."""
 
     lists: tuple[PointList, ...]
     targets: tuple[DesiredTarget, ...]
     findings: tuple[Finding, ...] = ()
+    capacity: tuple[Any, ...] = ()

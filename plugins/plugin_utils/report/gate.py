@@ -276,6 +276,25 @@ def _warnings_of(result: Mapping[str, Any], serious: bool) -> int:
 
 
 # Most urgent first (facts/policy.md section 7: new denials of seen traffic, then guardrails, then the rest).
+def _capacity_rows(result: Mapping[str, Any]) -> list[str]:
+    rows = result.get("capacity") or []
+    if not rows:
+        return []
+    head = ("switch", "where", "what", "limit", "in use now", "others", "these lists", "at most, in a swap", "read")
+    table = [
+        [
+            code(row["switch"]),
+            md(row["place"]),
+            md(" ".join(part for part in (row["direction"], row["family"], row["kind"].replace("_", " ")) if part)),
+            *(str(row[key]) for key in ("limit", "used", "others", "needed", "peak")),
+            md(f"{row['read_at']}, {row['age_hours']:g} hours ago"),
+        ]
+        for row in rows[:SHOWN_ROWS]
+    ]
+    more = [f"... and {len(rows) - SHOWN_ROWS} more.", ""] if len(rows) > SHOWN_ROWS else []
+    return ["The fullest region of each switch, by what the switch itself said.", "", md_table(head, table), *more]
+
+
 _DETAILS: tuple[tuple[Callable[[Mapping[str, Any]], str], Callable[[Mapping[str, Any]], list[str]]], ...] = (
     (
         _counted_title("Conversations lost and gained", lambda r: len(r["impact"]["rows"]) + r["impact"]["left_out"]),
@@ -285,6 +304,7 @@ _DETAILS: tuple[tuple[Callable[[Mapping[str, Any]], str], Callable[[Mapping[str,
     (_counted_title("Recorded traffic that would be cut", lambda r: r["replay"]["cut_total"]), _cut_rows),
     (_counted_title("Smallest edits that would admit it", lambda r: len(r["edits"])), _edit_rows),
     (_counted_title("Warnings", lambda r: _warnings_of(r, True)), _warning_rows),
+    (_counted_title("Room on switches", lambda r: len(r["capacity"])), _capacity_rows),
     (_counted_title("Guardrails", lambda r: len(r["guardrails"])), _guardrail_rows),
     (_counted_title("Rules that could go or be narrower", lambda r: len(r["hygiene"])), _hygiene_rows),
     (_counted_title("Remarks", lambda r: _warnings_of(r, False)), _info_rows),

@@ -17,7 +17,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock impo
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import write_json
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.redact import redact_text
-from ansible_collections.segwright.microseg.plugins.plugin_utils.devices import storage
+from ansible_collections.segwright.microseg.plugins.plugin_utils.devices import codes as device_codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.devices import storage, switch_facts
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.model import (
     AddressClaim,
     Observation,
@@ -160,8 +161,9 @@ def outcome(values: Mapping[str, Any], reads: Sequence[Read], skipped: Sequence[
         write_observations(data_dir, reads)
     else:
         after = before
+    unwritten = [] if check else write_switch_facts(data_dir, reads)
     new, changed = difference(before, after)
-    findings = [finding for each in reads for finding in each.findings]
+    findings = [*(finding for each in reads for finding in each.findings), *unwritten]
     result: dict[str, Any] = {
         "changed": bool(new or changed),
         "devices": len(after.devices),
@@ -238,6 +240,22 @@ def write_observations(data_dir: str | Path, reads: Iterable[Read]) -> None:
             "findings": [one.as_dict() for one in each.findings],
         }
         write_json(folder / f"{each.name}.json", document)
+
+
+def write_switch_facts(data_dir: str | Path, reads: Iterable[Read]) -> list[Finding]:
+    """Write what each switch said of itself, a file each (docs/formats/switch-facts.md); returns a finding for each that cannot be."""
+    findings: list[Finding] = []
+    for each in reads:
+        if each.facts is None or not each.facts.switch:
+            continue
+        facts = switch_facts.SwitchFacts(each.name, each.platform, each.facts.switch, each.findings)
+        try:
+            switch_facts.write(data_dir, facts)
+        except FindingError as error:
+            findings += error.findings
+        except OSError as error:
+            findings.append(device_codes.SWITCH_FACTS_DAMAGED.at(f"{each.name}: not written: {error.strerror}"))
+    return findings
 
 
 def observation_value(observation: Observation) -> dict[str, Any]:

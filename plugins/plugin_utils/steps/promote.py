@@ -49,6 +49,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.arguments
     paths_of,
     today_of,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.capacity import figures_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.enforced import EnforcedState, reader_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.fleet import connected, hosts_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.history import recorded_history
@@ -142,7 +143,7 @@ def _trial(values: Mapping[str, Any], paths: Paths, site: Site, rising: Mapping[
         name: replace(item, stage=rising[name]) if name in rising else item for name, item in site.assignments.items()
     }
     tried = effective_site(replace(site, assignments=assignments))
-    compiled = compile_site(tried)
+    compiled = compile_site(tried, measured=figures_of(paths, tried).measured)
     if errors := errors_of(compiled.findings):
         raise FindingError(*errors)
     history = recorded_history(

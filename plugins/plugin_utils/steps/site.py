@@ -19,6 +19,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.windows 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.equivalence import prove_rendering
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.situations import prove_pulled
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.capacity import figures_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
 
 
@@ -66,11 +67,12 @@ def sound_site(
     if errors or loaded.site is None:
         raise FindingError(*errors)
     situation = present_situation(loaded.site, moment, postures)
-    compiled = compile_site(loaded.site, situation)
+    figures = figures_of(paths, loaded.site)
+    compiled = compile_site(loaded.site, situation, measured=figures.measured)
     errors = errors_of(compiled.findings)
     if errors:
         raise FindingError(*errors)
-    return SoundSite(loaded.site, compiled, (*loaded.findings, *compiled.findings), situation)
+    return SoundSite(loaded.site, compiled, (*loaded.findings, *compiled.findings, *figures.findings), situation)
 
 
 def proved_with_postures(site: Site, situation: Situation, compiled: Compiled) -> list[Finding]:

@@ -47,6 +47,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.arguments
     paths_of,
     today_of,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.capacity import capacity_rows, figures_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.commits import state_at
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.history import recorded_columns
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
@@ -74,8 +75,9 @@ def run_gate(
     if site is None or errors_of(findings):
         return Gate(site, None, tuple(findings), {})
     cache = ListCache(paths.list_cache)
-    compiled = compile_site(site, cache=cache)
-    found: list[Finding] = [*findings, *compiled.findings]
+    figures = figures_of(paths, site)
+    compiled = compile_site(site, cache=cache, measured=figures.measured)
+    found: list[Finding] = [*findings, *compiled.findings, *figures.findings]
     equivalence, more = prove_rendering(compiled.lists)
     found += more
     now = effective_site(site)
@@ -89,6 +91,7 @@ def run_gate(
     found += more
     content: dict[str, Any] = {
         "counts": _counts(site, compiled),
+        "capacity": capacity_rows(compiled.capacity),
         "equivalence": [asdict(item) for item in equivalence],
         "guardrails": [_without_packet(asdict(item)) for item in guardrails],
         "workflows": [asdict(item) for item in workflow_results(now, present)],

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.model import Observation
+from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.switch_facts import Section
 
 Clock = Callable[[], float]
 
@@ -20,7 +21,8 @@ class HostFacts:
     """The observations that one host gave, and what it did not give.
 
     ``counts`` has the number of rows by what was asked. ``infrastructure`` are MACs of switches and routers that the host
-    knows as neighbours. ``software`` and ``transport`` are for people. ``findings`` name the host.
+    knows as neighbours. ``software`` and ``transport`` are for people. ``findings`` name the host. ``switch``: sections
+    about the host itself (docs/formats/switch-facts.md).
     """
 
     name: str
@@ -31,6 +33,7 @@ class HostFacts:
     infrastructure: frozenset[str] = frozenset()
     software: str = ""
     transport: str = ""
+    switch: Mapping[str, Section] = field(default_factory=dict, hash=False)
 
 
 def micros(clock: Clock = time.time) -> int:

@@ -21,6 +21,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.model i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.parsers import show
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.facts import Clock, HostFacts, at_host, micros
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_switch_facts import read_sections
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.libssh import LibsshShell
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ssh import (
@@ -127,6 +128,7 @@ class _Reading:
         self.findings: list[Finding] = []
         self.observations: list[Observation] = []
         self.entries: dict[str, tuple[Any, ...]] = {}
+        self.texts: dict[str, str] = {}
 
     def note(self, finding: Finding) -> None:
         self.findings.append(at_host(self.spec.name, finding))
@@ -153,7 +155,9 @@ class _Reading:
             last = text == question.commands[-1]
             try:
                 at = micros(self.clock)
-                parsed = question.parse(self.ask(text))
+                answer = self.ask(text)
+                parsed = question.parse(answer)
+                self.texts[question.name] = answer if question.name == "version" else ""
                 self.keep(question, parsed, at)
                 return
             except FindingError as error:
@@ -209,6 +213,11 @@ def read_ios_facts(
             reading.answer(question)
         if "session_details" not in reading.entries and reading.entries.get("sessions"):
             reading.details_by_port()
+        sections, found = read_sections(
+            spec.name, reading.ask, clock, reading.texts.get("version", ""), reading.entries
+        )
+        for each in found:
+            reading.note(each)
     finally:
         if reading.shell is not None:
             reading.shell.close()
@@ -227,6 +236,7 @@ def read_ios_facts(
         frozenset(normal_mac(each.mac) for each in neighbors if each.mac and _single(each.mac)),
         " ".join(f"{each.model} {each.software}".strip() for each in reading.entries.get("version", ())[:1]),
         spec.facts_transport,
+        sections,
     )
 
 

@@ -111,7 +111,29 @@ Gi1/0/1                        up             up       pump1
 Gi1/0/2                        up             up       room 4.112, bed 2
 Te1/1/1                        up             up       core1
 """
+LISTS = """Extended IP access list SW_pumps__a
+    10 permit udp any eq bootpc any eq bootps
+    20 deny ip any any
+"""
+RUNNING = """Building configuration...
+
+Current configuration : 300 bytes
+!
+hostname sw1
+interface GigabitEthernet1/0/1
+ ip access-group SW_pumps__a in
+end
+"""
+TCAM = """CAM Utilization for ASIC  [0]
+ Table                  Subtype      Dir      Max     Used    %Used       V4       V6     MPLS    Other
+ Security ACL           TCAM         IO       5120      131    2.56%       26       60        0       45
+"""
+TCAM_COMMAND = "show platform hardware fed switch active fwd-asic resource tcam utilization"
 ANSWERS = {
+    "show clock": "12:34:56.789 UTC Thu Nov 26 2026\n",
+    "show access-lists": LISTS,
+    "show running-config": RUNNING,
+    TCAM_COMMAND: TCAM,
     "show version": VERSION,
     "show mac address-table": MAC_TABLE,
     "show ip arp": ARP,
@@ -336,3 +358,44 @@ def test_libssh_sends_nothing_but_show_commands(text: str) -> None:
     with pytest.raises(ValueError, match="only show commands"):
         made.show(text)
     assert len(channel.sent) == 2
+
+
+def test_the_switch_says_what_it_is_and_what_its_hardware_holds() -> None:
+    switch = read(ANSWERS).switch
+    assert set(switch) == {"access_lists", "clock", "configuration", "sessions", "system", "tcam"}
+    assert {each.read_at for each in switch.values()} == {"2026-11-18T11:06:40Z"}
+    assert switch["system"].value["model"] == "C9300-48U"
+    assert switch["system"].value["uptime_seconds"] == 3 * 604_800 + 2 * 86_400 + 3_600 + 5 * 60
+    (region,) = switch["tcam"].value["regions"]
+    assert (region["member"], region["limit"], region["used"]) == (1, 5120, 131)
+    assert switch["tcam"].commands == (TCAM_COMMAND,)
+    assert switch["configuration"].value["attachments"][0]["access_list"] == "SW_pumps__a"
+    assert switch["sessions"].value["sessions"][0]["sgt"] == 100
+
+
+def test_every_member_of_a_stack_is_asked_and_one_that_is_silent_leaves_no_half_answer() -> None:
+    stack = (
+        VERSION
+        + """Switch Ports Model              SW Version        SW Image              Mode
+------ ----- -----              ----------        ----------            ----
+*    1 41    C9300-48U          17.09.04a         CAT9K_IOSXE           INSTALL
+     2 41    C9300-48U          17.09.04a         CAT9K_IOSXE           INSTALL
+"""
+    )
+    member = "show platform hardware fed switch {} fwd-asic resource tcam utilization"
+    answers = {**ANSWERS, "show version": stack, member.format(1): TCAM, member.format(2): TCAM.replace("131", "900")}
+    regions = read(answers).switch["tcam"].value["regions"]
+    assert [(each["member"], each["used"]) for each in regions] == [(1, 131), (2, 900)]
+    del answers[member.format(2)]
+    facts = read(answers)
+    assert "tcam" not in facts.switch
+    assert [each.code for each in facts.findings] == ["SW1372"]
+
+
+def test_a_switch_that_refuses_its_configuration_keeps_its_other_sections() -> None:
+    facts = read({**ANSWERS, "show running-config": INVALID})
+    assert "configuration" not in facts.switch and "tcam" in facts.switch
+    assert [each.code for each in facts.findings] == [codes.COMMAND_FAILED.number]
+    cut = read({**ANSWERS, "show running-config": RUNNING.replace("end\n", "")})
+    assert "configuration" not in cut.switch
+    assert [each.code for each in cut.findings] == ["SW1324"]

@@ -8,6 +8,7 @@ Own and fail-closed: each line is in an entry, is known furniture, or is in a fi
 
 from __future__ import annotations
 
+from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.parsers.lines import lines_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.parsers.neighbors import (
     lldp_neighbors_detail,
     version,
@@ -36,6 +37,7 @@ __all__ = [
     "interfaces_description",
     "ip_arp",
     "ip_dhcp_snooping_binding",
+    "lines_of",
     "lldp_neighbors_detail",
     "mac_address_table",
     "session_details",
