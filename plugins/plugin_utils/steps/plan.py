@@ -82,7 +82,7 @@ def planned(values: Mapping[str, Any], variables: Mapping[str, Any]) -> tuple[Pl
         raise FindingError(*errors_of(gate.findings))
     moment = moment_of(values)
     situation = present_situation(gate.site, moment, postures_of(values, paths))
-    compiled = gate.compiled if situation == NORMAL else _compiled_for(paths, gate.site, situation)
+    compiled = gate.compiled if situation == NORMAL else _compiled_for(gate.site, situation, paths)
     proved = proved_with_postures(gate.site, situation, compiled)
     with connected(values, variables, hosts_of(compiled.targets)) as targets:
         said = preflight_all(targets, writing=False)
@@ -108,9 +108,9 @@ def planned(values: Mapping[str, Any], variables: Mapping[str, Any]) -> tuple[Pl
     return plan, gate.site, warnings
 
 
-def _compiled_for(paths: Paths, site: Site, situation: Situation) -> Compiled:
+def _compiled_for(site: Site, situation: Situation, paths: Paths | None = None) -> Compiled:
     """Return what the site compiles to while some windows are closed, its rendering proved; FindingError where it is not sound."""
-    compiled = compile_site(site, situation, measured=figures_of(paths, site).measured)
+    compiled = compile_site(site, situation, measured=figures_of(paths, site).measured if paths else None)
     _proofs, found = prove_rendering(compiled.lists)
     if errors := errors_of([*compiled.findings, *found]):
         raise FindingError(*errors)
