@@ -70,7 +70,7 @@ def blocks(text: str) -> list[Block]:
         if line.strip() == "end" and not line.startswith(" "):
             closed = True
             break
-        if line.startswith(" ") or line.startswith("\t"):
+        if line.startswith((" ", "\t")):
             indented = True
             if found:
                 found[-1][1].append(line.strip())
