@@ -14,7 +14,8 @@ description:
   - Reads endpoints and sessions from ISE, and MAC, ARP, device tracking, session, LLDP and DHCP snooping tables from IOS-XE switches.
   - Puts what they say into the register, with source, time and confidence for every fact. What each host said is kept beside it for audits.
   - Keeps what each switch says of itself (software, stack, clock, access lists and where they are attached, TCAM) in a file of its own
-    below C(switches) in the data directory. M(segwright.microseg.policy_validate) and M(segwright.microseg.policy_plan) hold lists against it.
+    below C(switches) in the data directory. M(segwright.microseg.policy_validate) and M(segwright.microseg.policy_plan) hold lists
+    against it.
   - Reads only. Hosts are read in one task by a pool of threads, so use it with C(run_once).
   - Hosts that cannot be read are named in RV(failed_hosts) and in a warning; the facts of the others are kept.
 author:
