@@ -335,3 +335,86 @@ CREATED_BY_OTHERS = Code(
     "a create got no answer, and another object stands there now",
     "nothing was overwritten; look at the object, then plan again",
 )
+
+# -- many devices, and switches as targets (SW4400 to SW4419)
+NOT_BEGUN = Code(
+    "SW4400", "error", "a device was not begun", "nothing was sent to it; run the same task again for these hosts"
+)
+INTERRUPTED = Code(
+    "SW4401",
+    "error",
+    "the run was interrupted",
+    "every device that was begun was brought to an end, the others were not begun; run the same task again",
+)
+NO_RESULT = Code(
+    "SW4402",
+    "error",
+    "there is no result of a device",
+    "its journal says whether anything was begun; run the same task again",
+)
+UNFINISHED = Code(
+    "SW4403",
+    "error",
+    "a run ended while it worked on a device",
+    "the device holds its old list or its new one, whole; run the same task again, which also clears what is left",
+)
+CONFIG_LOCKED = Code(
+    "SW4404",
+    "error",
+    "somebody else has locked the configuration of a device",
+    "nothing was written; run again when the lock is gone",
+)
+NO_ROOM = Code(
+    "SW4405",
+    "error",
+    "the hardware has no room for the old and the new list together",
+    "nothing was written; shorten the list, use object groups or another template, or detach lists that are not needed",
+)
+ROOM_UNKNOWN = Code(
+    "SW4406",
+    "info",
+    "a device does not tell how much room its hardware has for lists",
+    "the log is read after the change; a list that does not fit is taken back",
+)
+NOT_IN_HARDWARE = Code(
+    "SW4407",
+    "error",
+    "a device could not load a list into its hardware",
+    "the old list was put back; see the message",
+)
+NOT_ARMED = Code(
+    "SW4408",
+    "error",
+    "no way back could be armed on a device before a change that could cut its management",
+    "nothing was written; the device needs EEM applets, or an archive path for its revert timer",
+)
+REVERT_ARCHIVE = Code(
+    "SW4409",
+    "warning",
+    "the way back of a change is the archive's revert timer",
+    "if it strikes it also takes back what other people changed meanwhile",
+)
+TAKEN_BACK = Code(
+    "SW4410",
+    "error",
+    "the armed way back struck: the device holds its old list again",
+    "the new list cuts the controller off; correct it",
+)
+STILL_ARMED = Code(
+    "SW4411",
+    "error",
+    "a way back may still be armed on a device",
+    "it puts the old list back when its time is over; run the same task again after that",
+)
+LEFTOVER = Code(
+    "SW4412",
+    "warning",
+    "an interrupted run left something on a device",
+    "the next run removes it",
+)
+HAND_EDIT = Code(
+    "SW4413",
+    "warning",
+    "a list of ours was edited by hand",
+    "the next run brings it back to what is wanted; change the policy instead",
+)
