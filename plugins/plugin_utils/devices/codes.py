@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Segwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Codes of the devices room: register, address intervals, parsers of show output (SW1300 to SW1399)."""
+"""Codes of the devices room: register, sources, classification, address intervals, parsers of show output (SW1300 to SW1399)."""
 
 from __future__ import annotations
 
@@ -48,4 +48,43 @@ HARDWARE_UNKNOWN = Code(
     "info",
     "a switch does not say what its hardware holds",
     "name its platform class in enforcement.yml (switches), whose limits count then",
+TYPE_CHANGED = Code(
+    "SW1340",
+    "warning",
+    "a device became another kind of device: a security event",
+    "find out whether the MAC was taken over or the device replaced; decide in classification.yml under devices",
+)
+TYPE_CONTRADICTED = Code(
+    "SW1341",
+    "warning",
+    "what a device is said to be and what it was seen to be contradict each other",
+    "look at the device; correct the source that is wrong, or decide in classification.yml under devices",
+)
+DECISION_CONTRADICTED = Code(
+    "SW1342",
+    "warning",
+    "what a person decided about a device contradicts what was seen",
+    "look at the device: the record may be old, or the MAC taken over",
+)
+RULE_INVALID = Code("SW1343", "error", "a classification rule cannot be used", "correct the rule")
+DECISION_UNKNOWN = Code(
+    "SW1344", "warning", "a decision names a device that the register does not have", "correct or remove it"
+)
+SOURCE_INVALID = Code(
+    "SW1350", "error", "a source of devices cannot be used", "correct microseg_device_sources (docs/register.md)"
+)
+SOURCE_FAILED = Code("SW1351", "error", "a source of devices cannot be read", "correct the source; the others are used")
+SOURCE_ENTRY = Code("SW1352", "warning", "entries of a source were not understood", "correct them; the others are used")
+SOURCE_PLUGIN = Code("SW1353", "error", "a module of a source cannot be used", "docs/register.md says what it declares")
+OUI_FILE = Code(
+    "SW1354", "error", "a table of OUIs cannot be read", "give IEEE's CSV files or Wireshark's manuf (docs/register.md)"
+)
+NO_MAC = Code(
+    "SW1355",
+    "warning",
+    "addresses have facts and no MAC",
+    "they are members of no segment; add the MAC, or name their network in networks.yml",
+)
+COLUMNS_IGNORED = Code(
+    "SW1356", "info", "columns of a table are not used", "name the facts they hold under columns, if they hold any"
 )

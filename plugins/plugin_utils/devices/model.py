@@ -26,7 +26,22 @@ FACT_NAMES = (
     "authorization_profile",
     "oui_vendor",
     "served_ports",
+    "used_ports",
+    "asset_type",
+    "manufacturer",
+    "model",
+    "software",
+    "serial",
+    "site",
+    "owner",
+    "dhcp_class",
+    "dhcp_fingerprint",
+    "lldp_description",
+    "lldp_capabilities",
+    "mud_url",
 )
+# Made of the others by classification, never said by a source.
+DERIVED_FACTS = ("device_type", "device_family")
 
 Entry = TypeVar("Entry")
 FactValue = str | int | tuple[str, ...]
@@ -47,6 +62,14 @@ def normal_mac(text: str) -> str:
     return ":".join(digits[i : i + 2] for i in range(0, 12, 2))
 
 
+def is_local(mac: str) -> bool:
+    """Return whether a MAC is locally administered (IEEE 802: bit 0x02 of the first octet): made up by a device or its owner.
+
+    Phones and computers make such ones up for each network, so neither its OUI nor its duration says who a device is.
+    """
+    return bool(int(mac[:2], 16) & 2)
+
+
 @dataclass(frozen=True)
 class AddressClaim:
     """An IP address that a device held. Times are microseconds since 1970 UTC; ``None`` means the observation's own time.
@@ -63,9 +86,10 @@ class AddressClaim:
 class Observation:
     """One source's claim about one device.
 
-    ``mac`` in any usual spelling; ``facts`` maps names of FACT_NAMES to text, whole numbers (``sgt``, ``vlan``) or a
-    sequence of texts (``served_ports``, as ``tcp/502``); ``addresses`` are texts or AddressClaim; ``source`` names who says it
-    (for example ``ise:session``, ``acc1:arp``); ``time`` is microseconds since 1970 UTC; ``confidence`` is above 0 and at most 1.
+    ``mac`` in any usual spelling, or empty where the source knows an address only (``register.merge`` says what becomes of it);
+    ``facts`` maps names of FACT_NAMES to text, whole numbers (``sgt``, ``vlan``) or a sequence of texts (``served_ports``, as
+    ``tcp/502``); ``addresses`` are texts or AddressClaim; ``source`` names who says it (for example ``ise:session``, ``acc1:arp``);
+    ``time`` is microseconds since 1970 UTC; ``confidence`` is above 0 and at most 1.
     """
 
     mac: str

@@ -33,7 +33,12 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.model i
 
 HALF_LIFE_DAYS = 30.0
 DAY_US = 86_400_000_000
-IDENTITY = ("endpoint_profile", "endpoint_group", "hostname", "sgt", "oui_vendor")
+IDENTITY = ("endpoint_profile", "endpoint_group", "hostname", "sgt", "oui_vendor", "asset_type", "serial")
+# Facts that say what a device is: what a source said before it changed its mind is kept, since the change is an event.
+HISTORIC = ("endpoint_profile", "asset_type", "dhcp_class", "lldp_description", "mud_url")
+MOST_EARLIER = 8
+# Ends the source of a word that was said of an address and came to the device that held it then.
+BY_ADDRESS = ":by-address"
 PLACE = ("switch", "interface")
 NUMBERS = {"sgt": (0, 65535), "vlan": (1, 4094)}
 SURE = 0.5
@@ -54,13 +59,14 @@ class Word:
 
 @dataclass(frozen=True)
 class Fact:
-    """A fact's value, who says so, and what others say."""
+    """A fact's value, who says so, and what others say; ``earlier`` is what the same sources said before, newest first."""
 
     value: FactValue
     source: str
     time: int
     confidence: float
     others: tuple[Word, ...] = ()
+    earlier: tuple[Word, ...] = ()
 
     @property
     def words(self) -> tuple[Word, ...]:
@@ -83,11 +89,24 @@ class Device:
 
 
 @dataclass(frozen=True)
+class Host:
+    """An address of which a source knows no MAC: its facts, and the devices that held it when they were said.
+
+    Without a device it is nobody of whom segments could be made: it may be behind a router, or another device tomorrow.
+    """
+
+    address: str
+    facts: Mapping[str, Fact] = field(default_factory=dict)
+    devices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Register:
-    """Devices by id, and the conflicts found while they were put together."""
+    """Devices by id, addresses without a MAC, and the conflicts found while they were put together."""
 
     devices: Mapping[str, Device] = field(default_factory=dict)
     conflicts: tuple[Finding, ...] = ()
+    hosts: Mapping[str, Host] = field(default_factory=dict)
 
     @cached_property
     def _by_address(self) -> dict[str, list[Interval]]:
@@ -123,59 +142,105 @@ def normal_address(text: str) -> str:
 
 
 def merge(observations: Iterable[Observation]) -> Register:
-    """Return the register that observations make; their order and repetitions do not matter."""
+    """Return the register that observations make; their order and repetitions do not matter.
+
+    What is said of an address without a MAC comes to the device that held the address at that time, with the confidence of both
+    multiplied, where exactly one did; it is kept as a host either way.
+    """
     findings: list[Finding] = []
     words: dict[str, dict[str, list[Word]]] = defaultdict(lambda: defaultdict(list))
     claims: dict[str, set[Claim]] = defaultdict(set)
+    said: dict[str, dict[str, list[Word]]] = defaultdict(lambda: defaultdict(list))
     for each in observations:
         try:
-            mac = normal_mac(each.mac)
+            mac = normal_mac(each.mac) if each.mac else ""
+            if not mac and not each.addresses:
+                raise ValueError("neither a MAC address nor an address")
             if not 0 < each.confidence <= 1:
                 raise ValueError(f"confidence {each.confidence} is not above 0 and at most 1")
         except (ValueError, AttributeError, TypeError) as error:
             findings.append(codes.OBSERVATION_INVALID.at(f"{each.source or 'a source'}: {error}"))
             continue
-        own = words[mac]
-        for name, value in each.facts.items():
-            if value is None or value == "":
-                continue
-            checked = _checked(name, value)
-            if checked is None:
-                findings.append(codes.FACT_INVALID.at(f"{each.source} says {name} of {mac} is {str(value)[:80]!r}"))
-            else:
-                own[name].append(Word(each.source, checked, each.time, each.confidence))
-        for claim in each.addresses:
-            made = _claim(mac, each, claim, findings)
-            if made is not None:
-                claims[made[0]].add(made[1])
+        held_claims = [_claim(mac, each, claim, findings) for claim in each.addresses]
+        if mac:
+            _say(words[mac], each, mac, findings)
+            for made in held_claims:
+                if made is not None:
+                    claims[made[0]].add(made[1])
+        else:
+            for address in sorted({made[0] for made in held_claims if made is not None}):
+                _say(said[address], each, address, findings)
     held: dict[str, list[Interval]] = defaultdict(list)
+    at_address: dict[str, list[Interval]] = {}
     for address in sorted(claims):
-        for interval in intervals_of(address, claims[address]):
+        made_intervals = intervals_of(address, claims[address])
+        if address in said:
+            at_address[address] = made_intervals
+        for interval in made_intervals:
             held[interval.device].append(interval)
             if interval.contested:
                 others = sorted({each.device for each in claims[address]} - {interval.device})
                 text = f"{address} is claimed by {interval.device} and {', '.join(others)} at one time"
                 findings.append(codes.ADDRESS_CONFLICT.at(text))
+    hosts = _hosts(said, at_address, words)
     devices = {}
     for mac in sorted(words):
         facts = _facts(words[mac])
         findings.extend(_conflicts(mac, facts))
         devices[mac] = Device(mac, facts, tuple(sorted(held.get(mac, ()))))
-    return Register(devices, tuple(sorted_findings(findings)))
+    return Register(devices, tuple(sorted_findings(findings)), hosts)
+
+
+def _say(own: dict[str, list[Word]], each: Observation, who: str, findings: list[Finding]) -> None:
+    for name, value in each.facts.items():
+        if value is None or value == "":
+            continue
+        checked = _checked(name, value)
+        if checked is None:
+            findings.append(codes.FACT_INVALID.at(f"{each.source} says {name} of {who} is {str(value)[:80]!r}"))
+        else:
+            own[name].append(Word(each.source, checked, each.time, each.confidence))
+
+
+def _hosts(
+    said: Mapping[str, dict[str, list[Word]]],
+    intervals: Mapping[str, list[Interval]],
+    words: dict[str, dict[str, list[Word]]],
+) -> dict[str, Host]:
+    """Return the hosts, and add to ``words`` what comes from them to devices."""
+    hosts = {}
+    for address in sorted(said):
+        holders = set()
+        sure = [each for each in intervals.get(address, ()) if not each.contested]
+        for name, own in said[address].items():
+            for word in own:
+                interval = next((each for each in sure if each.covers(word.time)), None)
+                if interval is None or interval.source.startswith(ASSUMED):
+                    continue
+                holders.add(interval.device)
+                confidence = round(word.confidence * interval.confidence, 6)
+                words[interval.device][name].append(Word(word.source + BY_ADDRESS, word.value, word.time, confidence))
+        hosts[address] = Host(address, _facts(said[address]), tuple(sorted(holders)))
+    return hosts
 
 
 def observations_of(register: Register) -> Iterator[Observation]:
     """Yield observations that make the same register again: what is kept between two collections."""
     for device in register.devices.values():
         for name, fact in device.facts.items():
-            for word in fact.words:
-                yield Observation(device.id, {name: word.value}, (), word.source, word.time, word.confidence)
+            for word in (*fact.words, *fact.earlier):
+                if not word.source.endswith(BY_ADDRESS):
+                    yield Observation(device.id, {name: word.value}, (), word.source, word.time, word.confidence)
         for each in device.addresses:
             if not each.source.startswith(ASSUMED):
                 claim = AddressClaim(each.address, each.from_us, each.to_us - 1)
                 yield Observation(device.id, {}, (claim,), each.source, each.to_us - 1, each.confidence)
         if not device.facts and not device.addresses:
             yield Observation(device.id)
+    for host in register.hosts.values():
+        for name, fact in host.facts.items():
+            for word in (*fact.words, *fact.earlier):
+                yield Observation("", {name: word.value}, (host.address,), word.source, word.time, word.confidence)
 
 
 def _claim(
@@ -235,8 +300,27 @@ def _facts(own: Mapping[str, list[Word]]) -> dict[str, Fact]:
             latest.values(), key=lambda word: (-_weight(word, newest), -word.time, word.source, str(word.value))
         )
         first = ranked[0]
-        made[name] = Fact(first.value, first.source, first.time, first.confidence, tuple(ranked[1:]))
+        earlier = _earlier(own[name], latest) if name in HISTORIC and len(own[name]) > 1 else ()
+        made[name] = Fact(first.value, first.source, first.time, first.confidence, tuple(ranked[1:]), earlier)
     return made
+
+
+def _earlier(words: Iterable[Word], latest: Mapping[str, Word]) -> tuple[Word, ...]:
+    """Return of each source the newest word for each value that it does not say any more, at most MOST_EARLIER of them.
+
+    What is newest and what is first of an order does not depend on what was dropped before, so merging again changes nothing.
+    """
+    values: dict[tuple[str, str], Word] = {}
+    for word in words:
+        key = (word.source, str(word.value))
+        before = values.get(key)
+        if key[1] != str(latest[word.source].value) and (before is None or _recency(word) > _recency(before)):
+            values[key] = word
+    made: list[Word] = []
+    for source in sorted(latest):
+        own = sorted((word for word in values.values() if word.source == source), key=_recency, reverse=True)
+        made += own[:MOST_EARLIER]
+    return tuple(sorted(made, key=lambda word: (-word.time, word.source, str(word.value))))
 
 
 def _recency(word: Word) -> tuple[int, float, str]:

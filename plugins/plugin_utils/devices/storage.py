@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.model i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.register import (
     Device,
     Fact,
+    Host,
     Register,
     Word,
     merge,
@@ -40,7 +41,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.registe
 
 parquet = guarded("pyarrow.parquet")
 
-KIND, MAJOR, SCHEMA_VERSION = "register", 1, "1.0"
+KIND, MAJOR, SCHEMA_VERSION = "register", 1, "1.1"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MOMENT = re.compile(r"\A\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z\Z")
 
@@ -69,6 +70,10 @@ def as_document(register: Register, generated_at: str = "") -> dict[str, Any]:
         "schema_version": SCHEMA_VERSION,
         "generated_at": generated_at or iso_now(),
         "devices": [_device_value(register.devices[name]) for name in sorted(register.devices)],
+        "hosts": [
+            {"address": each.address, "devices": list(each.devices), "facts": _facts_value(each.facts)}
+            for each in register.hosts.values()
+        ],
         "conflicts": [each.as_dict() for each in register.conflicts],
     }
 
@@ -92,11 +97,12 @@ def read(data_dir: str | Path) -> Register:
     try:
         devices = [_device_of(each) for each in document["devices"]]
         conflicts = tuple(Finding(**each) for each in document.get("conflicts", ()))
+        hosts = [_host_of(each) for each in document.get("hosts", ())]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise FindingError(
             codes.REGISTER_DAMAGED.at(f"{type(error).__name__}: {error}", Location(str(path)))
         ) from error
-    return Register({each.id: each for each in devices}, conflicts)
+    return Register({each.id: each for each in devices}, conflicts, {each.address: each for each in hosts})
 
 
 def update(data_dir: str | Path, observations: Iterable[Observation]) -> tuple[Register, bool]:
@@ -117,24 +123,26 @@ def _kept(value: Any) -> Any:
     return tuple(str(each) for each in value) if isinstance(value, list) else value
 
 
+def _word_value(word: Word | Fact) -> dict[str, Any]:
+    return {
+        "value": _plain(word.value),
+        "source": word.source,
+        "time": moment_text(word.time),
+        "confidence": word.confidence,
+    }
+
+
+def _facts_value(facts: Mapping[str, Fact]) -> dict[str, Any]:
+    made = {}
+    for name, fact in facts.items():
+        made[name] = {**_word_value(fact), "others": [_word_value(each) for each in fact.others]}
+        if fact.earlier:
+            made[name]["earlier"] = [_word_value(each) for each in fact.earlier]
+    return made
+
+
 def _device_value(device: Device) -> dict[str, Any]:
-    facts = {}
-    for name, fact in device.facts.items():
-        facts[name] = {
-            "value": _plain(fact.value),
-            "source": fact.source,
-            "time": moment_text(fact.time),
-            "confidence": fact.confidence,
-            "others": [
-                {
-                    "value": _plain(each.value),
-                    "source": each.source,
-                    "time": moment_text(each.time),
-                    "confidence": each.confidence,
-                }
-                for each in fact.others
-            ],
-        }
+    facts = _facts_value(device.facts)
     addresses = []
     for each in device.addresses:
         made: dict[str, Any] = {
@@ -152,11 +160,7 @@ def _device_value(device: Device) -> dict[str, Any]:
 
 def _device_of(value: dict[str, Any]) -> Device:
     mac = normal_mac(value["id"])
-    facts = {}
-    for name, fact in value["facts"].items():
-        others = tuple(_word(each) for each in fact.get("others", ()))
-        first = _word(fact)
-        facts[str(name)] = Fact(first.value, first.source, first.time, first.confidence, others)
+    facts = _facts_of(value["facts"])
     addresses = []
     for each in value["addresses"]:
         start = FIRST if each["from"] is None else micros_of_text(each["from"])
@@ -166,6 +170,20 @@ def _device_of(value: dict[str, Any]) -> Device:
             Interval(normal_address(each["address"]), start, end, mac, source, float(each["confidence"]), contested)
         )
     return Device(mac, facts, tuple(sorted(addresses)))
+
+
+def _facts_of(values: Mapping[str, Any]) -> dict[str, Fact]:
+    facts = {}
+    for name, fact in values.items():
+        others, earlier = (tuple(_word(each) for each in fact.get(key, ())) for key in ("others", "earlier"))
+        first = _word(fact)
+        facts[str(name)] = Fact(first.value, first.source, first.time, first.confidence, others, earlier)
+    return facts
+
+
+def _host_of(value: dict[str, Any]) -> Host:
+    devices = tuple(normal_mac(each) for each in value.get("devices", ()))
+    return Host(normal_address(value["address"]), _facts_of(value["facts"]), devices)
 
 
 def _word(value: dict[str, Any]) -> Word:

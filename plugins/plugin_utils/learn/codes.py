@@ -29,3 +29,33 @@ UNCLASSIFIED = Code(
     "SW3205", "warning", "a device fits no segment", "add a rule to classification.yml or a members query"
 )
 AMBIGUOUS = Code("SW3206", "error", "a device fits more than one segment", "make the queries exclude each other")
+MEMBERSHIP_HELD = Code(
+    "SW3210",
+    "warning",
+    "a device's facts are in dispute, so that its segment stays as it was",
+    "settle it: register_info says why; a decision stands in classification.yml under devices",
+)
+SEGMENTS_MERGED = Code(
+    "SW3211",
+    "warning",
+    "types of devices share a proposed segment, because SGTs are short",
+    "raise proposals.budget in classification.yml, or accept that the types may do what any of them does",
+)
+NO_SEGMENT_LEFT = Code(
+    "SW3212",
+    "warning",
+    "a type of devices gets no segment, because SGTs are short",
+    "raise proposals.budget or the range of SGTs in classification.yml, or give the devices to a segment by hand",
+)
+NO_ZONE = Code(
+    "SW3213",
+    "info",
+    "a type of devices has no zone to propose a segment in",
+    "name a zone for the type or its family under proposals.zones in classification.yml",
+)
+WEAK_TYPES = Code(
+    "SW3214",
+    "info",
+    "a proposed segment has devices whose type is only likely",
+    "keep it in monitor until register_info shows a confidence of 0.8 for them, or decide them by hand",
+)

@@ -25,8 +25,6 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.score imp
     Score,
     score,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.build import ClassificationRule
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.members import facts_of, query_holds
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Segment, Service, Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.naming import rule_id
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.ranges import is_wide
@@ -107,37 +105,6 @@ class Proposal:
     findings: tuple[Finding, ...]
     unknown_services: tuple[tuple[int, int], ...] = ()
     related: tuple[tuple[str, str, str, int], ...] = ()
-
-
-def proposed_segments(
-    site: Site, classification: Sequence[ClassificationRule], register: Mapping[str, Any]
-) -> tuple[list[Segment], list[str]]:
-    """Return the site's segments and, for devices that fit none, those that the classification rules name.
-
-    The first rule that fits a device decides. Only rules that some device needs add a segment.
-    """
-    segments = dict(site.segments)
-    new: list[str] = []
-    for device in register.get("devices", ()):
-        facts = facts_of(device)
-        if any(segment.members and query_holds(segment.members, facts) for segment in segments.values()):
-            continue
-        rule = next((rule for rule in classification if query_holds(rule.when, facts)), None)
-        if rule is None or rule.name in segments:
-            continue
-        segments[rule.name] = Segment(
-            rule.name,
-            rule.zone,
-            rule.sgt,
-            rule.owner,
-            rule.criticality,
-            dict(rule.when),
-            (),
-            rule.description,
-            rule.location,
-        )
-        new.append(rule.name)
-    return [segments[name] for name in sorted(segments)], sorted(new)
 
 
 def services_by_port(

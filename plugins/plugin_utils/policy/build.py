@@ -342,7 +342,7 @@ class Builder:
                 item.get("description", ""),
                 document.location("rules", number),
             )
-            for number, item in enumerate(document.value["rules"])
+            for number, item in enumerate(document.value.get("rules", ()))
         )
 
     def members(self, value: Mapping[str, Any], place: Location) -> dict[str, tuple[Member, ...]]:

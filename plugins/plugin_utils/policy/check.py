@@ -74,4 +74,4 @@ def load_checked(
         return replace(loaded, findings=tuple(sorted_findings((*loaded.findings, *faults))))
     site = replace(loaded.site, as_of=today)
     found = (*loaded.findings, *faults, *check_site(site, today), *apply_site_rules(site, rules))
-    return LoadResult(site, tuple(sorted_findings(found)), loaded.classification, rules)
+    return replace(loaded, site=site, findings=tuple(sorted_findings(found)), rules=rules)

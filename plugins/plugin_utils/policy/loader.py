@@ -32,6 +32,10 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.yaml_io im
     Document,
     parse_yaml,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.classification.rules import (
+    shipped,
+    with_site,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.build import Builder, ClassificationRule
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.build_access import (
@@ -91,6 +95,7 @@ class LoadResult:
     findings: tuple[Finding, ...] = ()
     classification: tuple[ClassificationRule, ...] = ()
     rules: tuple[SiteRule, ...] = ()
+    classification_document: Document | None = field(default=None, compare=False)
 
 
 @dataclass
@@ -126,7 +131,7 @@ def load_site(directory: str | Path, cache: str | Path | None = None) -> LoadRes
     found = tuple(sorted_findings(documents.findings))
     if errors_of(found):
         site = None
-    return LoadResult(site, found, classification, rules)
+    return LoadResult(site, found, classification, rules, documents.top.get("classification"))
 
 
 def _read_all(root: Path, documents: _Documents) -> None:
@@ -301,6 +306,8 @@ def _assemble(documents: _Documents) -> tuple[Site | None, tuple[ClassificationR
     if "postures" in top:
         builder.findings.extend(posture_findings(top["postures"]))
     classification = builder.classification(top["classification"]) if "classification" in top else ()
+    if "classification" in top and set(top["classification"].value) - {"rules", "proposals"}:
+        documents.findings.extend(with_site(shipped(), top["classification"])[1])
     documents.findings.extend(builder.findings)
     return site, classification
 

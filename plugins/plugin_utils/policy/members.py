@@ -4,67 +4,32 @@
 """Membership: queries over the register's facts to the committed lock.
 
 A query is a mapping with exactly one of ``all``, ``any``, ``not`` or ``fact``; a fact has exactly one of ``equals``,
-``in``, ``matches``, ``prefix``, ``contains``, ``at_least`` or ``at_most`` (schemas/segment.schema.json). ``matches`` knows ``*``
-and ``?`` only and takes time proportional to pattern times text: no regular expression of a policy is ever run.
+``in``, ``matches``, ``prefix``, ``contains``, ``at_least`` or ``at_most`` (schemas/segment.schema.json); devices/query.py judges them.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import read_document, write_json
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.yaml_io import Document
+from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.model import DERIVED_FACTS, FACT_NAMES
+from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.query import query_holds
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Member, Segment
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.schema import schema_findings
 
 KIND = "members"
 SCHEMA_VERSION = "1.0"
-KNOWN_FACTS = (
-    "address",
-    "authorization_profile",
-    "device",
-    "endpoint_group",
-    "endpoint_profile",
-    "hostname",
-    "interface",
-    "oui_vendor",
-    "served_ports",
-    "sgt",
-    "switch",
-    "vlan",
-)
+KNOWN_FACTS = tuple(sorted({"address", "device", *DERIVED_FACTS, *FACT_NAMES}))
 _MAC = re.compile(r"\A[0-9a-f]{2}(?::[0-9a-f]{2}){5}\Z")
 _HOST = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9_.-]{0,252}\Z")
 _INTERFACE = re.compile(r"\A[A-Za-z][A-Za-z-]{0,31}[0-9]{0,4}(?:[/.:][0-9]{1,5}){0,4}\Z")
-
-
-def glob_matches(pattern: str, text: str) -> bool:
-    """Return whether the whole text fits the pattern: * is any text, ? one character, case does not count.
-
-    Greedy matching with one way back, so that no pattern takes more than len(pattern) * len(text) steps.
-    """
-    pattern, text = pattern.casefold(), text.casefold()
-    at = place = 0
-    star, resume = -1, 0
-    while place < len(text):
-        if at < len(pattern) and pattern[at] == "*":
-            star, resume = at, place
-            at += 1
-        elif at < len(pattern) and pattern[at] in ("?", text[place]):
-            at += 1
-            place += 1
-        elif star >= 0:
-            resume += 1
-            at, place = star + 1, resume
-        else:
-            return False
-    return all(character == "*" for character in pattern[at:])
 
 
 def facts_of(device: Mapping[str, Any]) -> dict[str, list[Any]]:
@@ -107,58 +72,17 @@ def _address_key(text: str) -> tuple[int, int, str]:
         return 9, 0, text
 
 
-def query_holds(query: Mapping[str, Any], facts: Mapping[str, Sequence[Any]]) -> bool:
-    """Return whether a device with the facts fulfils a query that fits the schema. An unknown fact never fits."""
-    if "all" in query:
-        return all(query_holds(part, facts) for part in query["all"])
-    if "any" in query:
-        return any(query_holds(part, facts) for part in query["any"])
-    if "not" in query:
-        return not query_holds(query["not"], facts)
-    values = facts.get(query["fact"], ())
-    for word, test in _TESTS.items():
-        if word in query:
-            return any(test(query[word], value) for value in values)
-    return False
-
-
-def _same(wanted: Any, value: Any) -> bool:
-    if isinstance(wanted, bool) or isinstance(value, bool):
-        return wanted is value
-    return str(wanted).casefold() == str(value).casefold()
-
-
-def _in_prefix(prefix: str, value: Any) -> bool:
-    try:
-        return ipaddress.ip_address(str(value)) in ipaddress.ip_network(prefix, strict=False)
-    except ValueError:
-        return False
-
-
-def _whole(value: Any) -> int | None:
-    """Return a fact's value as a whole number; None where it is none (a VLAN's number may stand as text)."""
-    text = str(value)
-    return int(text) if not isinstance(value, bool) and re.fullmatch(r"-?[0-9]{1,18}", text) else None
-
-
-_TESTS: dict[str, Callable[[Any, Any], bool]] = {
-    "equals": _same,
-    "in": lambda wanted, value: any(_same(item, value) for item in wanted),
-    "matches": lambda wanted, value: glob_matches(wanted, str(value)),
-    "prefix": _in_prefix,
-    "contains": lambda wanted, value: str(wanted).casefold() in str(value).casefold(),
-    "at_least": lambda wanted, value: (number := _whole(value)) is not None and number >= wanted,
-    "at_most": lambda wanted, value: (number := _whole(value)) is not None and number <= wanted,
-}
-
-
 def resolve_members(
-    segments: Iterable[Segment], register: Mapping[str, Any], at: str = ""
+    segments: Iterable[Segment],
+    register: Mapping[str, Any],
+    at: str = "",
+    held: Mapping[str, str] | None = None,
 ) -> tuple[dict[str, Any], list[Finding]]:
     """Return the lock for the segments' queries over a register document, and a finding for each doubt.
 
     The lock depends on its arguments alone: segments and devices stand in order. A device that fits several segments is in
-    none of them, with an error. ``at`` is the moment for which addresses count (default: what is held now).
+    none of them, with an error. ``at`` is the moment for which addresses count (default: what is held now). ``held`` maps devices whose
+    facts are in dispute to the segment that they stay in, or to empty text for none: no query moves them.
     """
     ordered = sorted(segments, key=lambda segment: segment.name)
     entries: dict[str, list[dict[str, Any]]] = {segment.name: [] for segment in ordered}
@@ -167,6 +91,10 @@ def resolve_members(
         if not _MAC.match(str(device.get("id", ""))):
             continue
         facts = facts_of(device)
+        if held and device["id"] in held:
+            if held[device["id"]] in entries:
+                entries[held[device["id"]]].append(_entry(device, facts, at))
+            continue
         fitting = [segment for segment in ordered if segment.members and query_holds(segment.members, facts)]
         if len(fitting) > 1:
             names = ", ".join(segment.name for segment in fitting)

@@ -13,7 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.members import facts_of, query_holds
+from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.query import query_holds
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.members import facts_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Segment
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.schema import shown
 

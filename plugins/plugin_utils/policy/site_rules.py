@@ -24,8 +24,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
     errors_of,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.yaml_io import Document, load_yaml
+from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.query import query_holds
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy import codes
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.members import query_holds
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import AccessException, Rule, Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.schema import schema_findings
 

@@ -12,7 +12,6 @@ from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock import iso_of_micros
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import (
-    read_document,
     read_json,
     write_atomic,
     write_json,
@@ -26,13 +25,13 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.propose i
     Proposal,
     ProposedRule,
     propose,
-    proposed_segments,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.segments import propose_segments
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.codes import NO_LOCK
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.loader import load_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.members import (
     facts_of,
-    resolve_members,
+    read_lock,
     write_lock,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Segment, Site
@@ -47,6 +46,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.report.markdown
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.results import result
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.arguments import commit_name, paths_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.classified import classified_register
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.history import bound_rows
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
 
@@ -63,9 +63,15 @@ def run_propose(values: dict[str, Any]) -> dict[str, Any]:
         raise FindingError(*errors_of(loaded.findings))
     if not paths.register.exists():
         raise FindingError(codes.NO_REGISTER.at(f"{paths.register} does not exist"))
-    site, register = loaded.site, read_document(paths.register, "register", 1)
-    segments, new = proposed_segments(site, loaded.classification, register)
-    lock, findings = resolve_members(segments, register)
+    site = loaded.site
+    known = classified_register(paths.data, loaded.classification_document)
+    register = known.document
+    committed = read_lock(paths.policy / LOCK) if (paths.policy / LOCK).is_file() else None
+    called_for = propose_segments(
+        site, loaded.classification, register, known.classified, known.base.types, known.settings, committed
+    )
+    segments, new, lock = called_for.segments, called_for.new_names, dict(called_for.lock)
+    findings = [*known.findings, *called_for.findings]
     # What the documents lack before the first proposal is what this step writes.
     found: list[Finding] = [*(f for f in loaded.findings if f.code != NO_LOCK.number), *findings]
     segment_of = {d["device"]: name for name, entry in lock["segments"].items() for d in entry["devices"]}

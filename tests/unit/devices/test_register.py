@@ -240,7 +240,7 @@ def test_damaged_and_newer_registers_are_refused(tmp_path: Path) -> None:
     path = storage.write(full_register(), tmp_path)
     text = path.read_text()
     for damage, code in (
-        (text.replace('"1.0"', '"2.0"', 1), "SW0007"),
+        (text.replace(f'"{storage.SCHEMA_VERSION}"', '"2.0"', 1), "SW0007"),
         (text.replace(PUMP, "x"), "SW1311"),
         (text.replace('"register"', '"other"'), "SW0008"),
     ):

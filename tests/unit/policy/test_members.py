@@ -14,13 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.query import glob_matches, query_holds
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.members import (
     current_addresses,
     facts_of,
-    glob_matches,
     lock_difference,
     lock_members,
-    query_holds,
     read_lock,
     resolve_members,
     write_lock,

@@ -1,0 +1,84 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Queries over a device's facts: one language for the members of segments, for classification and for proposals.
+
+A query is a mapping with exactly one of ``all``, ``any``, ``not`` or ``fact``; a fact has exactly one of ``equals``, ``in``,
+``matches``, ``prefix``, ``contains``, ``at_least`` or ``at_most``. ``matches`` knows ``*`` and ``?`` only and takes time proportional to
+pattern times text: no regular expression of a policy is ever run.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+
+def glob_matches(pattern: str, text: str) -> bool:
+    """Return whether the whole text fits the pattern: * is any text, ? one character, case does not count.
+
+    Greedy matching with one way back, so that no pattern takes more than len(pattern) * len(text) steps.
+    """
+    pattern, text = pattern.casefold(), text.casefold()
+    at = place = 0
+    star, resume = -1, 0
+    while place < len(text):
+        if at < len(pattern) and pattern[at] == "*":
+            star, resume = at, place
+            at += 1
+        elif at < len(pattern) and pattern[at] in ("?", text[place]):
+            at += 1
+            place += 1
+        elif star >= 0:
+            resume += 1
+            at, place = star + 1, resume
+        else:
+            return False
+    return all(character == "*" for character in pattern[at:])
+
+
+def query_holds(query: Mapping[str, Any], facts: Mapping[str, Sequence[Any]]) -> bool:
+    """Return whether a device with the facts fulfils a query that fits the schema. An unknown fact never fits."""
+    if "all" in query:
+        return all(query_holds(part, facts) for part in query["all"])
+    if "any" in query:
+        return any(query_holds(part, facts) for part in query["any"])
+    if "not" in query:
+        return not query_holds(query["not"], facts)
+    values = facts.get(query["fact"], ())
+    for word, test in TESTS.items():
+        if word in query:
+            return any(test(query[word], value) for value in values)
+    return False
+
+
+def _same(wanted: Any, value: Any) -> bool:
+    if isinstance(wanted, bool) or isinstance(value, bool):
+        return wanted is value
+    return str(wanted).casefold() == str(value).casefold()
+
+
+def _in_prefix(prefix: str, value: Any) -> bool:
+    try:
+        return ipaddress.ip_address(str(value)) in ipaddress.ip_network(prefix, strict=False)
+    except ValueError:
+        return False
+
+
+def _whole(value: Any) -> int | None:
+    """Return a fact's value as a whole number; None where it is none (a VLAN's number may stand as text)."""
+    text = str(value)
+    return int(text) if not isinstance(value, bool) and re.fullmatch(r"-?[0-9]{1,18}", text) else None
+
+
+TESTS: dict[str, Callable[[Any, Any], bool]] = {
+    "equals": _same,
+    "in": lambda wanted, value: any(_same(item, value) for item in wanted),
+    "matches": lambda wanted, value: glob_matches(wanted, str(value)),
+    "prefix": _in_prefix,
+    "contains": lambda wanted, value: str(wanted).casefold() in str(value).casefold(),
+    "at_least": lambda wanted, value: (number := _whole(value)) is not None and number >= wanted,
+    "at_most": lambda wanted, value: (number := _whole(value)) is not None and number <= wanted,
+}
