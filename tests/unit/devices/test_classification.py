@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.yaml_io import load_yaml, parse_yaml
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.yaml_io import Document, load_yaml, parse_yaml
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.classification import decide, rules
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.classification.facts import words_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.classification.matching import Matcher
@@ -24,6 +23,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.classif
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.model import Observation
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.query import query_holds
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.register import merge
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.schema import schema_findings
 
 PUMP, LOCAL = "00:1b:c5:00:00:11", "02:1b:c5:00:00:12"
 
@@ -245,7 +245,7 @@ def test_faulty_rules_are_named_and_left_out(text: str, said_of_it: str) -> None
     assert "a" not in {rule.id for rule in base.rules}
 
 
-def test_the_shipped_rules_are_whole(root: Path) -> None:
+def test_the_shipped_rules_are_whole() -> None:
     base = rules.shipped()
     assert 40 <= len(base.types) <= 70
     assert {each.family for each in base.types.values()} == {
@@ -262,6 +262,11 @@ def test_the_shipped_rules_are_whole(root: Path) -> None:
     ids = [rule.id for rule in base.rules]
     assert len(ids) == len(set(ids))
     document = load_yaml(rules.DATA / "rules.yml").value["rules"]
+    own = [{"name": name, **item} for name, item in load_yaml(rules.DATA / "taxonomy.yml").value["types"].items()]
+    for each in own:
+        each.pop("generic", None)
+        each["level"] = str(each["level"])
+    assert schema_findings("classification", Document("rules.yml", {"evidence": document, "types": own})) == []
     assert all(item["note"] and item["source"] for item in document)
     for kind in base.types.values():
         assert set(kind.looks_like) <= set(base.types)
