@@ -48,6 +48,7 @@ HARDWARE_UNKNOWN = Code(
     "info",
     "a switch does not say what its hardware holds",
     "name its platform class in enforcement.yml (switches), whose limits count then",
+)
 TYPE_CHANGED = Code(
     "SW1340",
     "warning",
