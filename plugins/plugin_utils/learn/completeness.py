@@ -1,0 +1,384 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How much of a segment's legitimate traffic has not been seen yet: an estimate with its interval, and what to wait for.
+
+A conversation (client, server, protocol, port) is a species, a covered day a sampling unit; what counts is on which days each was seen
+(incidence). Two questions are answered for the next ``horizon`` days:
+
+``seen``: the share of traffic, counted in conversation-days, that belongs to conversations which are known already. What is missing is the
+sample-coverage deficit of Chao and Jost (Ecology 93, 2012, equation 4a for incidence; Good and Turing before them), to which devices that
+turn up later are added at the rate at which they did so far: their conversations come every day and leave no singletons.
+
+``conversations``: of all conversations known by the end of the horizon the share that is known now. New ones are extrapolated as
+Colwell et al. (Journal of Plant Ecology 5, 2012, equation 18) do, with the lower bound Chao2 (Chao, Biometrics 43, 1987) of unseen species;
+ICE (Lee and Chao, Biometrics 50, 1994) stands beside it.
+
+Conversations do not come alone: a firmware day brings those of all devices at once. So intervals count clumps (conversations of one
+permission that were new on one day), not conversations. Half a clump is always assumed to be out there: absence of evidence for ``days``
+days leaves an upper bound, never certainty. Pure: arrays in, values out; equal inputs give equal answers.
+"""
+
+from __future__ import annotations
+
+import calendar
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
+
+np = guarded("numpy")
+
+HORIZON = 30
+THRESHOLD = 0.95
+# What a site should have watched before anything is said of enforcement, by criticality (facts/flows.md section 7, windows).
+MINIMUM_DAYS = {"life_support": 30, "high": 30, "medium": 21, "low": 14}
+DEFAULT_DAYS = 21
+# Below a week no estimate: the days of a week are not alike.
+LEAST_DAYS = 7
+# A device seen first within these days was there before; later ones have turned up.
+SETTLED_DAYS = 3
+# So many days, and most of them with traffic, show that a device has come to stay.
+PROVED_DAYS = 4
+# Species on at most so many days are infrequent (the usual cut of ICE).
+INFREQUENT = 10
+# On how many days a permission of a segment that keeps people alive has to be seen, or be answered for by a person.
+LIFE_SUPPORT_DAYS = 3
+# Ends of the intervals: what is missing is more, or less, with this probability.
+TAIL = 0.025
+MOST_EVENTS = 100_000
+# How many devices' worth of experience the site's own rate of new devices counts against a segment's.
+SHARED = 1.0
+
+
+@dataclass(frozen=True)
+class Incidence:
+    """On which days a segment's conversations were seen. Arrays of equal length, one item for each conversation and day at most once.
+
+    ``day`` counts covered days from 0; ``conversation``, ``permission`` and ``client`` are any whole numbers that tell them apart: a
+    permission is what a rule would say (server's segment or network, protocol, port). ``known_devices`` are the segment's members.
+    """
+
+    segment: str
+    day: Any
+    conversation: Any
+    permission: Any
+    client: Any
+    known_devices: int = 0
+    criticality: str = ""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A share from 0 to 1 with the interval that is meant to hold the truth in 95 of 100 cases."""
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def half_width(self) -> float:
+        """Return half the width of the interval."""
+        return (self.high - self.low) / 2
+
+    def as_dict(self) -> dict[str, float]:
+        """Return plain values."""
+        return {"value": round(self.value, 4), "low": round(self.low, 4), "high": round(self.high, 4)}
+
+
+@dataclass(frozen=True)
+class Completeness:
+    """What is known of a segment, what may be missing, and whether enforcement may be offered."""
+
+    segment: str
+    days: int
+    seen: Interval | None
+    conversations: Interval | None
+    known_conversations: int
+    expected_new: float
+    chao2: float
+    ice: float
+    known_permissions: int
+    seldom_permissions: int
+    silent_devices: int
+    enough: bool
+    wait_for: tuple[str, ...] = field(default_factory=tuple)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values for results and reports."""
+        return {
+            "segment": self.segment,
+            "days": self.days,
+            "seen": self.seen.as_dict() if self.seen else None,
+            "conversations": self.conversations.as_dict() if self.conversations else None,
+            "known_conversations": self.known_conversations,
+            "expected_new_conversations": round(self.expected_new, 1),
+            "chao2": round(self.chao2, 1),
+            "ice": round(self.ice, 1),
+            "known_permissions": self.known_permissions,
+            "seldom_permissions": self.seldom_permissions,
+            "silent_devices": self.silent_devices,
+            "enough": self.enough,
+            "wait_for": list(self.wait_for),
+        }
+
+
+def completeness(
+    incidences: Sequence[Incidence],
+    days: Sequence[date],
+    *,
+    threshold: float = THRESHOLD,
+    horizon: int = HORIZON,
+    minimum_days: Mapping[str, int] = MINIMUM_DAYS,
+) -> dict[str, Completeness]:
+    """Return what is known of each segment, by name. ``days`` are the covered days in order, which ``Incidence.day`` counts.
+
+    A day on which nothing was recorded anywhere is not covered and must not be among them. ``threshold`` is the share that ``seen`` has to
+    reach with the lower end of its interval.
+    """
+    arrivals = [_arrivals_of(each, len(days)) for each in incidences]
+    site = _Arrivals(sum(each.late for each in arrivals), sum(each.devices for each in arrivals))
+    return {
+        each.segment: _of_segment(
+            each, days, threshold, horizon, minimum_days, own.devices, _expected_arrivals(own, site, len(days), horizon)
+        )
+        for each, own in zip(incidences, arrivals, strict=True)
+    }
+
+
+def unseen_calendar(days: Sequence[date]) -> list[str]:
+    """Return what of a calendar the covered days lack: days of the week that did not come twice, the turn of a month."""
+    names = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+    counts = [0] * 7
+    for day in days:
+        counts[day.weekday()] += 1
+    few = [names[number] for number, count in enumerate(counts) if count < 2]
+    lacking = [f"a second {name}" if counts[names.index(name)] else f"a {name}" for name in few]
+    ends = {(day.year, day.month) for day in days if day.day == calendar.monthrange(day.year, day.month)[1]}
+    if not ends:
+        lacking.append("the end of a month")
+    return lacking
+
+
+def frequency_counts(of_days: Any, count: int) -> Any:
+    """Return Q_1 .. Q_count: how many species were seen on exactly so many days."""
+    return np.bincount(np.minimum(of_days, count + 1), minlength=count + 2)[1 : count + 1]
+
+
+def chao2(of_days: Any, days: int) -> float:
+    """Return the bias-corrected lower bound Chao2 of the number of species, from the number of days of each seen one."""
+    once, twice = (int(each) for each in frequency_counts(of_days, 2))
+    return len(of_days) + (days - 1) / days * once * (once - 1) / (2 * (twice + 1))
+
+
+def ice(of_days: Any, days: int) -> float:
+    """Return the incidence-based coverage estimator of the number of species; Chao2 where no species is infrequent but unique."""
+    infrequent = of_days[of_days <= INFREQUENT]
+    once, total = int((infrequent == 1).sum()), int(infrequent.sum())
+    if not total:
+        return float(len(of_days))
+    if once == total:
+        return chao2(of_days, days)
+    covered = 1 - once / total
+    pairs = float((infrequent * (infrequent - 1)).sum())
+    spread = max(len(infrequent) / covered * days / max(1, days - 1) * pairs / (total * total) - 1, 0.0)
+    return len(of_days) - len(infrequent) + len(infrequent) / covered + once / covered * spread
+
+
+def coverage_deficit(of_days: Any, days: int) -> float:
+    """Return the share of the next day's incidences that belong to species not seen yet (Chao and Jost 2012, equation 4a)."""
+    total = int(of_days.sum())
+    once, twice = (int(each) for each in frequency_counts(of_days, 2))
+    if not total or not once:
+        return 0.0
+    if twice:
+        return once / total * ((days - 1) * once / ((days - 1) * once + 2 * twice))
+    return once / total * ((days - 1) * (once - 1) / ((days - 1) * (once - 1) + 2)) if once > 1 else once / total / 2
+
+
+def extrapolated(of_days: Any, days: int, more: int) -> float:
+    """Return how many new species ``more`` days are expected to bring (Colwell et al. 2012, equation 18)."""
+    once = int((of_days == 1).sum())
+    unseen = chao2(of_days, days) - len(of_days)
+    if not once or unseen <= 0:
+        return 0.0
+    return unseen * (1 - (1 - once / (days * unseen + once)) ** more)
+
+
+def counts_bound(shape: float, mean: float, share: float) -> int:
+    """Return the smallest count that a negative binomial variable of that shape and mean does not exceed with probability ``share``.
+
+    That is what is to be expected of events whose rate is itself only known from ``shape`` earlier ones (gamma-Poisson prediction).
+    """
+    if shape <= 0 or mean <= 0:
+        return 0
+    stays = shape / (shape + mean)
+    chance = total = stays**shape
+    count = 0
+    while total < share and count < MOST_EVENTS:
+        chance *= (shape + count) / (count + 1) * (1 - stays)
+        count += 1
+        total += chance
+    return count
+
+
+def _of_segment(
+    each: Incidence,
+    days: Sequence[date],
+    threshold: float,
+    horizon: int,
+    minimum_days: Mapping[str, int],
+    devices: int,
+    arriving: tuple[float, float],
+) -> Completeness:
+    count = len(days)
+    species, first, of_days = np.unique(each.conversation, return_index=True, return_counts=True)
+    permissions, days_of_permission = _days_of(each.permission, each.day)
+    seldom = int((days_of_permission < min(LIFE_SUPPORT_DAYS, count)).sum())
+    silent = max(0, each.known_devices - devices)
+    seen = conversations = None
+    new = 0.0
+    if count >= LEAST_DAYS and len(species):
+        seen = _seen(each, of_days, first, count, horizon, arriving, devices)
+        new, conversations = _conversations(each, of_days, first, count, horizon, arriving, devices)
+    wait = _waits(each, days, seen, threshold, minimum_days, seldom, silent)
+    return Completeness(
+        each.segment,
+        count,
+        seen,
+        conversations,
+        len(species),
+        new,
+        chao2(of_days, count) if len(species) else 0.0,
+        ice(of_days, count) if len(species) else 0.0,
+        len(permissions),
+        seldom,
+        silent,
+        not wait,
+        tuple(wait),
+    )
+
+
+def _days_of(names: Any, day: Any) -> tuple[Any, Any]:
+    """Return (names, on how many days each was seen)."""
+    if not len(names):
+        return names, names
+    pairs = np.unique(np.stack([names, day]), axis=1)
+    return np.unique(pairs[0], return_counts=True)
+
+
+def _clumps(each: Incidence, of_days: Any, first: Any) -> tuple[float, float]:
+    """Return (how many clumps the conversations seen on one day make, effectively; conversations in one of them)."""
+    alone = first[of_days == 1]
+    if not len(alone):
+        return 0.0, 0.0
+    _names, sizes = np.unique(np.stack([each.permission[alone], each.day[alone]]), axis=1, return_counts=True)
+    total = float(sizes.sum())
+    effective = total * total / float((sizes * sizes).sum())
+    return effective, total / effective
+
+
+@dataclass(frozen=True)
+class _Arrivals:
+    """Devices that turned up after the first days and went on speaking; all devices that spoke."""
+
+    late: int
+    devices: int
+
+
+def _arrivals_of(each: Incidence, count: int) -> _Arrivals:
+    clients, where = np.unique(each.client, return_inverse=True)
+    if not len(clients):
+        return _Arrivals(0, 0)
+    begins = np.full(len(clients), count)
+    np.minimum.at(begins, where, each.day)
+    spoken = np.bincount(np.unique(np.stack([where, each.day]), axis=1)[0], minlength=len(clients))
+    # One that speaks seldom has not turned up late: it was silent.
+    late = (begins >= SETTLED_DAYS) & (begins <= count - PROVED_DAYS) & (spoken * 10 >= (count - begins) * 7)
+    return _Arrivals(int(late.sum()), len(clients))
+
+
+def _expected_arrivals(own: _Arrivals, site: _Arrivals, count: int, horizon: int) -> tuple[float, float]:
+    """Return (mean, shape) of the devices that turn up within the horizon: the segment's own experience, and the site's for a little."""
+    if own.devices < 1:
+        return 0.0, 0.0
+    span = max(1, count - SETTLED_DAYS - PROVED_DAYS + 1)
+    usual = (site.late + 0.5) / max(1, site.devices) * own.devices
+    shape = (own.late + SHARED * usual) / (1 + SHARED) + usual * SHARED / (1 + SHARED)
+    mean = (own.late + SHARED * usual) / (1 + SHARED) * horizon / span
+    return mean, max(shape, 0.05)
+
+
+def _missing(
+    clumps: float, size: float, mean_events: float, arriving: tuple[float, float], each_arrival: float
+) -> tuple[float, float]:
+    """Return (least, most) of what is missing: events of a size and arrivals, each by its own prediction."""
+    least = (
+        counts_bound(clumps + 0.5, mean_events, TAIL) * size
+        + counts_bound(arriving[1], arriving[0], TAIL) * each_arrival
+    )
+    events = counts_bound(clumps + 0.5, mean_events, 1 - TAIL) * size
+    devices = counts_bound(arriving[1], arriving[0], 1 - TAIL) * each_arrival
+    means = mean_events * size, arriving[0] * each_arrival
+    # The two do not both reach their worst at once.
+    return least, sum(means) + ((events - means[0]) ** 2 + (devices - means[1]) ** 2) ** 0.5
+
+
+def _seen(
+    each: Incidence, of_days: Any, first: Any, count: int, horizon: int, arriving: tuple[float, float], devices: int
+) -> Interval:
+    total = len(each.day)
+    clumps, size = _clumps(each, of_days, first)
+    deficit = coverage_deficit(of_days, count)
+    permissions = len(np.unique(each.permission))
+    # Half a clump that nobody has seen, of the usual size or of a permission's on one day.
+    unit = (size or total / count / max(1, permissions)) / (total / count * horizon)
+    arrival = 0.5 / (devices + 0.5)
+    mean = deficit / unit if clumps else 0.0
+    low, high = _missing(clumps, unit, mean + 0.5 * horizon / count, arriving, arrival)
+    value = deficit + arriving[0] * arrival
+    return Interval(*(min(1.0, max(0.0, 1 - part)) for part in (value, max(high, value), min(low, value))))
+
+
+def _conversations(
+    each: Incidence, of_days: Any, first: Any, count: int, horizon: int, arriving: tuple[float, float], devices: int
+) -> tuple[float, Interval]:
+    known = len(of_days)
+    clumps, size = _clumps(each, of_days, first)
+    new = extrapolated(of_days, count, horizon)
+    permissions = len(np.unique(each.permission))
+    unit = size or known / max(1, permissions)
+    own = known / max(1, devices)
+    low, high = _missing(clumps, unit, new / unit + 0.5 * horizon / count, arriving, own)
+    new += arriving[0] * own
+    return new, Interval(*(known / (known + part) for part in (new, max(high, new), min(low, new))))
+
+
+def _waits(
+    each: Incidence,
+    days: Sequence[date],
+    seen: Interval | None,
+    threshold: float,
+    minimum_days: Mapping[str, int],
+    seldom: int,
+    silent: int,
+) -> list[str]:
+    """Return what has to come before enforcement may be offered."""
+    wait = []
+    wanted = minimum_days.get(each.criticality, DEFAULT_DAYS)
+    if len(days) < wanted:
+        wait.append(f"{wanted - len(days)} more days of recordings (of {wanted})")
+    if seen is None:
+        wait.append("a week of the segment's traffic" if len(each.day) else "any traffic of the segment")
+    elif seen.low < threshold:
+        wait.append(
+            f"fewer new conversations: {seen.value:.1%} of the traffic is known, at least {seen.low:.1%}; asked for is {threshold:.0%}"
+        )
+    wait += unseen_calendar(days)
+    if each.criticality == "life_support" and seldom:
+        wait.append(f"{LIFE_SUPPORT_DAYS} days of each permission, or a person's word: {seldom} were seen less often")
+    if silent and silent > each.known_devices * 0.1:
+        wait.append(f"{silent} of {each.known_devices} devices, which have said nothing")
+    return wait
