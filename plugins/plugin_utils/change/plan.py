@@ -28,7 +28,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model i
 
 KIND = "plan"
 # What the compiler renders and no target writes yet.
-NO_TARGET = frozenset({"nxos", "asa"})
+NO_TARGET = frozenset({"asa"})
 UNWRITTEN = frozenset({"ipv6_access_list", "ipv6_attachment"})
 PRUNE = "prune"
 # A step that a target names for what it would do and does not carry out; the value says why.

@@ -11,8 +11,11 @@ from typing import Any
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base import codes as base_codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 
-NETWORK_OS = {"ios": "ios", "cisco.ios.ios": "ios", "cisco_xe": "ios", "nftables": "nftables", "ise": "ise"}
-DEFAULT_PORTS = {"ise": 443, "ios": 22, "nftables": 22}
+NETWORK_OS = {
+    "ios": "ios", "cisco.ios.ios": "ios", "cisco_xe": "ios", "nxos": "nxos", "cisco.nxos.nxos": "nxos",
+    "nftables": "nftables", "ise": "ise",
+}  # fmt: skip
+DEFAULT_PORTS = {"ise": 443, "ios": 22, "nxos": 22, "nftables": 22}
 
 
 def platform_of(variables: Mapping[str, Any]) -> str:
@@ -32,7 +35,7 @@ def target_specs(hostvars: Mapping[str, Any], names: Iterable[str]) -> list[dict
         variables = hostvars[name]
         platform = platform_of(variables)
         if platform not in DEFAULT_PORTS:
-            text = f"host {name} has no microseg_platform (ise, ios or nftables) and no known ansible_network_os"
+            text = f"host {name} has no microseg_platform (ise, ios, nxos or nftables) and no known ansible_network_os"
             raise FindingError(base_codes.FORMAT_KIND.at(text, hint="set microseg_platform in the inventory"))
         specs.append(_spec(name, platform, variables))
     return specs

@@ -14,7 +14,7 @@ BAD_SPEC = Code(
     "set the variables named in the message in the inventory",
 )
 UNSUPPORTED_PLATFORM = Code(
-    "SW4201", "error", "a target has a platform that cannot be changed", "use ise, ios or nftables"
+    "SW4201", "error", "a target has a platform that cannot be changed", "use ise, ios, nxos or nftables"
 )
 UNREACHABLE = Code("SW4202", "error", "a target cannot be reached", "check address, port and network path")
 LOGIN_REFUSED = Code(
@@ -168,6 +168,46 @@ LEFT_BEHIND = Code(
     "warning",
     "a list that is not in force was left on a device",
     "it is removed by the next apply, or by hand",
+)
+
+NXOS_NO_ROOM = Code(
+    "SW4420",
+    "error",
+    "a list does not fit into the switch's hardware beside the one in force",
+    "nothing was written; shorten the list, or carve a larger region",
+)
+NXOS_NOT_COMMITTED = Code(
+    "SW4421", "error", "a configuration session was not committed", "nothing of it is live; see the message"
+)
+NXOS_NOT_ATOMIC = Code(
+    "SW4422",
+    "error",
+    "the switch would drop packets while it updates a list",
+    "turn on hardware access-list update atomic; until then no list is changed here",
+)
+NXOS_OPEN_UPDATE = Code(
+    "SW4423",
+    "warning",
+    "the switch lets every packet pass while it updates a list",
+    "turn on hardware access-list update atomic",
+)
+NXOS_NO_WAY_BACK = Code(
+    "SW4424",
+    "error",
+    "no way back could be armed where management arrives",
+    "nothing was changed; allow the account feature scheduler and scheduler jobs",
+)
+NXOS_WENT_BACK = Code(
+    "SW4425",
+    "error",
+    "the switch took a change back by itself",
+    "the new list cut the way to the switch; correct the policy's management flows",
+)
+NXOS_IDLE_PLACE = Code(
+    "SW4426",
+    "error",
+    "a list would not filter at its place",
+    "use port_acl for layer 2 ports and router_acl for routed interfaces",
 )
 
 NFT_REFUSED = Code("SW4280", "error", "the kernel refuses a ruleset", "nothing was changed; see the message")

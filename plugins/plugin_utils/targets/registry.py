@@ -16,6 +16,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_cli
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_gate import LoginGates
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_snapshot import OfflineIse
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nftables import NftablesTarget
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos import NxosTarget
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
 
 
@@ -51,6 +52,8 @@ def make_target(spec: TargetSpec, gates: LoginGates | None = None) -> Target:
         )
     if spec.platform == "ios":
         return IosTarget(spec)
+    if spec.platform == "nxos":
+        return NxosTarget(spec)
     return NftablesTarget(spec)
 
 

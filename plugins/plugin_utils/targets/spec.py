@@ -14,8 +14,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.names import HOST_NAME, name_finding
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
 
-PLATFORMS = ("ise", "ios", "nftables")
-DEFAULT_PORTS = {"ise": 443, "ios": 22, "nftables": 22}
+PLATFORMS = ("ise", "ios", "nxos", "nftables")
+DEFAULT_PORTS = {"ise": 443, "ios": 22, "nxos": 22, "nftables": 22}
 
 
 @dataclass(frozen=True)

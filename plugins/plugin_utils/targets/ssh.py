@@ -136,7 +136,8 @@ def _refused_line(text: str, spec: TargetSpec) -> str:
     clean = redact_text(text, spec.secrets)
     marks = re.findall(r"% ?[^%\n]+", clean.split("matched error:", maxsplit=1)[-1])
     command_line = re.search(r"(?i)at command: (.*?)(?:, matched error|$)", clean)
-    return f"{command_line[1].strip() if command_line else 'a line'}: {' '.join(marks) or 'refused'}"[:300]
+    told = " ".join(marks) or " ".join(clean.partition("matched error:")[2].replace("^", " ").split()) or "refused"
+    return f"{command_line[1].strip() if command_line else 'a line'}: {told}"[:300]
 
 
 def close_session(connection: Any) -> None:

@@ -1,0 +1,208 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a Nexus switch's live lists and attachments to the steps that bring them to what the policy says. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.meaning import (
+    body_difference,
+    text_diff,
+    understood,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation, Snapshot
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.phases import CLEAN, NARROW, phase_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import PRUNE, operation_id
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_config import (
+    COMMANDS,
+    NxosState,
+    Place,
+    base_name,
+    checked_command,
+    checked_name,
+    full_interface,
+    list_text,
+    ours,
+)
+
+LIST, ATTACHMENT = "nxos_access_list", "nxos_attachment"
+PLACE_KEYS = ("interface", "direction", "command")
+
+
+def place_of(body: Mapping[str, Any]) -> Place:
+    """Return the place that a body names, checked."""
+    direction = str(body["direction"])
+    return full_interface(str(body["interface"])), direction, checked_command(str(body["command"]), direction)
+
+
+def place_name(place: Place) -> str:
+    """Return the name of a place's object, as the compiler names it."""
+    return f"{place[0]}-{place[1]}-ipv{COMMANDS[place[2]]}"
+
+
+def live_objects(state: NxosState, desired: Sequence[DesiredObject]) -> dict[str, dict[str, Any]]:
+    """Return our lists, where they are attached, and what stands on places that the policy names."""
+    objects: dict[str, dict[str, Any]] = {}
+    named = {place_of(item.body) for item in desired if item.kind == ATTACHMENT}
+    bases = {base_name(name) for name in state.lists if ours(name)}
+    bases |= {item.name for item in desired if item.kind == LIST and item.name in state.lists}
+    for base in sorted(bases):
+        versions = state.versions(base)
+        current = versions[0]
+        objects[f"{LIST}/{base}"] = {
+            "content": list_text(base, state.lists[current], state.families[current]),
+            "owned": ours(current),
+            "internal": {
+                "live": current,
+                "versions": versions,
+                "attached": [list(place) for place in state.attached(current)],
+            },
+        }
+    for place, live in sorted(state.groups.items()):
+        if not ours(live) and place not in named:
+            continue
+        name = place_name(place)
+        # Port and router list of one interface: the one that the policy does not name has its command in the name.
+        twin = any(other != place and place_name(other) == name and other in named for other in (*state.groups, *named))
+        key = f"{ATTACHMENT}/{name}" + (f"-{place[2].replace(' ', '-')}" if twin and place not in named else "")
+        objects[key] = {
+            "interface": place[0],
+            "direction": place[1],
+            "command": place[2],
+            "access_list": base_name(live) if ours(live) else live,
+            "owned": ours(live),
+            "internal": {"live": live},
+        }
+    return objects
+
+
+def nxos_operations(
+    target: str, desired: Sequence[DesiredObject], live: Snapshot, *, adopt: bool
+) -> tuple[Operation, ...]:
+    """Return steps: new lists (in force nowhere), changed lists (built beside, swapped), attachments; detaching and removal last.
+
+    Raises FindingError for lists and attachments that are not ours (unless ``adopt``) and for texts that are not understood.
+    """
+    findings: list[Finding] = []
+    steps: list[Operation] = []
+    wanted: set[str] = set()
+    known = [item for item in desired if item.kind in (LIST, ATTACHMENT)]
+    for item in sorted(known, key=lambda item: (item.kind != LIST, item.name)):
+        if item.kind == LIST:
+            name, body = checked_name(item.name), {"content": str(item.body["content"])}
+        else:
+            place = place_of(item.body)
+            name = place_name(place)
+            body = {
+                **dict(zip(PLACE_KEYS, place, strict=True)),
+                "access_list": checked_name(str(item.body["access_list"])),
+            }
+        key = f"{item.kind}/{name}"
+        wanted.add(key)
+        make = _list_step if item.kind == LIST else _attachment_step
+        found, step = make(target, name, body, live.objects.get(key), adopt)
+        findings += found
+        if step is not None:
+            steps.append(step)
+    if findings:
+        raise FindingError(*findings)
+    steps += _leftovers(target, wanted, live)
+    return tuple(sorted(steps, key=lambda step: step.phase))
+
+
+def _list_step(
+    target: str, name: str, body: Mapping[str, Any], present: Mapping[str, Any] | None, adopt: bool
+) -> tuple[list[Finding], Operation | None]:
+    reason = understood("nxos", str(body["content"]))
+    if reason:
+        return [codes.BAD_BODY.at(f"{target}: list {name}: {reason}")], None
+    if present is None:
+        return [], _made(target, LIST, name, "create", None, body, f"build list {name}", "none", "is missing")
+    if not present["owned"] and not adopt:
+        return [codes.NOT_OURS.at(f"{target}: list {name} was not built by us")], None
+    reason = understood("nxos", str(present["content"]))
+    if reason:
+        return [codes.NOT_UNDERSTOOD.at(f"{target}: list {name}: {reason}")], None
+    found = body_difference(LIST, {"content": present["content"]}, body)
+    if found.equal:
+        return [], None
+    effect = found.effect if present["internal"]["attached"] else "none"
+    summary, witness = f"replace list {name}: {found.text}", found.lost or found.gained
+    before = {"content": present["content"]}
+    return [], _made(target, LIST, name, "update", before, body, summary, effect, found.text, witness)
+
+
+def _attachment_step(
+    target: str, name: str, body: Mapping[str, Any], present: Mapping[str, Any] | None, adopt: bool
+) -> tuple[list[Finding], Operation | None]:
+    where = f"{body['interface']} {body['direction']}"
+    if present is None:
+        summary = f"attach {body['access_list']} to {where}"
+        return [], _made(target, ATTACHMENT, name, "attach", None, body, summary, "narrows", "is missing")
+    before = {key: present[key] for key in body}
+    if before == dict(body):
+        return [], None
+    if not present["owned"] and not adopt:
+        return [codes.UNOWNED_ATTACHMENT.at(f"{target}: {where} has {present['access_list']}")], None
+    text = f"access_list: {present['access_list']} -> {body['access_list']}"
+    before["live"] = present["internal"]["live"]
+    summary = f"change the list of {where}: {text}"
+    return [], _made(target, ATTACHMENT, name, "attach", before, body, summary, "both", text)
+
+
+def _made(
+    target: str, kind: str, name: str, action: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None,
+    summary: str, effect: str, difference: str, witness: str = "",
+) -> Operation:  # fmt: skip
+    details: dict[str, Any] = {"difference": difference}
+    if witness:
+        details["witness"] = witness
+    # An attachment must follow the list it names, whatever phase that has.
+    phase = NARROW if kind == ATTACHMENT else phase_of(effect)
+    diff = text_diff(_shown(before), _shown(after), f"{kind}/{name}")
+    made = operation_id(target, kind, name, action, after)
+    return Operation(made, target, kind, name, action, before, after, summary, diff, effect, phase, details)
+
+
+def _shown(body: Mapping[str, Any] | None) -> str:
+    if body is None:
+        return ""
+    if "content" in body:
+        return str(body["content"])
+    return f"interface {body['interface']}\n  {body['command']} {body['access_list']} {body['direction']}"
+
+
+def _leftovers(target: str, wanted: set[str], live: Snapshot) -> list[Operation]:
+    steps = []
+    extra = [key for key, body in live.objects.items() if body.get("owned") and key not in wanted]
+    for key in sorted(extra, key=lambda key: (not key.startswith(ATTACHMENT), key)):
+        kind, name = key.split("/", 1)
+        body = {field: value for field, value in live.objects[key].items() if field not in ("internal", "owned")}
+        if kind == ATTACHMENT:
+            body["live"] = live.objects[key]["internal"]["live"]
+        action = "detach" if kind == ATTACHMENT else "delete"
+        summary = f"{action} {name}, which the policy no longer has"
+        effect = "widens" if kind == ATTACHMENT else "none"
+        steps.append(
+            Operation(
+                operation_id(target, kind, name, action, None),
+                target,
+                kind,
+                name,
+                action,
+                body,
+                None,
+                summary,
+                text_diff(_shown(body), "", key),
+                effect,
+                CLEAN,
+                {PRUNE: True, "difference": "is not in the policy"},
+            )
+        )
+    return steps

@@ -1,0 +1,200 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is asked of a Nexus switch before a list comes into force: does it fit, may it stand there, does it cut management?
+
+Sources: facts/devices.md sections 1.6, 4.3 and 5.3; Nexus 9000 security configuration guide (atomic updates, router lists on layer 2
+ports are idle).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.meaning import only_list
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.budget import hardware_blocks
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import PacketSpace, permitted
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import ACK, SYN, Packet, make_packet
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_config import (
+    NxosState,
+    Place,
+    full_interface,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_session import NxosSession
+
+TCP, UDP, SSH = 6, 17, 22
+CLIENT_PORT = 50000
+_REGIONS = {
+    ("ip port access-group", "in"): "Ingress PACL",
+    ("ipv6 port traffic-filter", "in"): "Ingress PACL",
+    ("ip access-group", "in"): "Ingress RACL",
+    ("ipv6 traffic-filter", "in"): "Ingress RACL",
+    ("ip access-group", "out"): "Egress RACL",
+    ("ipv6 traffic-filter", "out"): "Egress RACL",
+}
+_ROW = re.compile(r"(?m)^\s*(\S.*?)\s{2,}(\d+)\s+(\d+)\s+\d+(?:\.\d+)?\s*$")
+_MAC = r"[0-9a-f]{4}\.[0-9a-f]{4}\.[0-9a-f]{4}"
+
+
+def needed_entries(content: str, direction: str) -> int:
+    """Return the hardware entries of a list with its implicit end: ranges take a register inbound and blocks outbound."""
+    listing = only_list("nxos", content)
+    family = 6 if listing.kind == "nxos_ipv6" else 4
+    return sum(hardware_blocks(ace, 2, direction == "in") for ace in listing.aces) + (2 if family == 6 else 1)
+
+
+def free_entries(session: NxosSession) -> dict[str, int]:
+    """Return the free entries by row of the device's own table; empty where it has none that is understood."""
+    try:
+        shown = session.show("show hardware access-list resource utilization")
+    except FindingError as error:
+        if any(finding.code == codes.SESSION_LOST.number for finding in error.findings):
+            raise
+        return {}
+    free: dict[str, int] = {}
+    for name, _used, left in _ROW.findall(shown):
+        free[name] = min(free.get(name, int(left)), int(left))  # the fullest instance decides
+    return free
+
+
+def capacity_findings(session: NxosSession, content: str, places: Iterable[Place]) -> list[Finding]:
+    """Return an error for each region that has no room for the list beside what is there, as an atomic update needs it.
+
+    A region that the device does not show is left to its own ``verify``.
+    """
+    regions = {(_REGIONS[command, direction], direction) for _interface, direction, command in places}
+    if not regions:
+        return []
+    free = free_entries(session)
+    found = []
+    for region, direction in sorted(regions):
+        needed = needed_entries(content, direction)
+        if region in free and needed > free[region]:
+            text = f"{session.spec.name}: {region}: {needed} entries beside those in use, {free[region]} are free"
+            found.append(codes.NXOS_NO_ROOM.at(text))
+    return found
+
+
+def update_findings(state: NxosState, target: str) -> list[Finding]:
+    """Return what is to be said where updates of the hardware are not atomic: an error where packets would be dropped meanwhile."""
+    if state.atomic:
+        return []
+    return [(codes.NXOS_OPEN_UPDATE if state.default_permit else codes.NXOS_NOT_ATOMIC).at(target)]
+
+
+def place_findings(state: NxosState, places: Iterable[Place], target: str) -> list[Finding]:
+    """Return an error for each place that is not there, or where the command does not filter."""
+    found = []
+    for interface, _direction, command in places:
+        if interface not in state.interfaces:
+            found.append(codes.MISSING_REFERENCE.at(f"{target}: there is no interface {interface}"))
+            continue
+        wanted = 2 if " port " in command else 3
+        layer = state.layers.get(interface)
+        if layer is not None and layer != wanted:
+            text = f"{target}: {interface} is a layer {layer} interface, on which {command} does not filter"
+            found.append(codes.NXOS_IDLE_PLACE.at(text))
+    return found
+
+
+@dataclass(frozen=True)
+class ManagementPath:
+    """Where management arrives: client address as the device knows it, the interfaces it may come by, and those of each server."""
+
+    client: str
+    exposed: frozenset[str]
+    servers: tuple[tuple[Packet, frozenset[str]], ...] = ()
+
+
+def management_path(session: NxosSession, state: NxosState) -> ManagementPath:
+    """Return by which interfaces this session, and the answers of authentication servers, reach the device."""
+    row = re.search(r"(?m)\((\d+\.\d+\.\d+\.\d+)\).*\*\s*$", session.show("show users"))
+    client = row[1] if row else session.peer()
+    exposed = _arrives_by(session, client) or frozenset(state.routed)
+    servers: list[tuple[Packet, frozenset[str]]] = []
+    for server in state.servers:
+        by = _arrives_by(session, server.address)
+        for port in server.ports:
+            for interface in by:
+                own = state.routed.get(interface) or session.device()
+                if _is_ipv4(own):
+                    number = TCP if server.kind == "tacacs" else UDP
+                    packet = make_packet(number, server.address, own, CLIENT_PORT, port, flags=SYN | ACK)
+                    servers.append((packet, frozenset({interface})))
+    return ManagementPath(client, exposed, tuple(servers))
+
+
+def management_findings(
+    content: str, places: Sequence[Place], session: NxosSession, path: ManagementPath
+) -> list[Finding]:
+    """Return an error for each place where this list would cut the controller's session, or the answers of RADIUS or TACACS+."""
+    device = session.device()
+    found: list[Finding] = []
+    four = [place for place in places if not place[2].startswith("ipv6")]
+    if not four:
+        return []
+    passing = permitted(PacketSpace(), only_list("nxos", content).first_match())
+    for interface, direction, _command in four:
+        packets: list[Packet] = []
+        if interface in path.exposed and _is_ipv4(path.client) and _is_ipv4(device):
+            if direction == "in":
+                packets.append(make_packet(TCP, path.client, device, SSH, CLIENT_PORT, flags=SYN))
+            else:
+                packets.append(make_packet(TCP, device, path.client, CLIENT_PORT, SSH, flags=SYN | ACK))
+        if direction == "in":
+            packets += [packet for packet, interfaces in path.servers if interface in interfaces]
+        for packet in packets:
+            if packet not in passing:
+                text = (
+                    f"{session.spec.name}: {interface} {direction}: {packet.describe()} would be dropped, or might be"
+                )
+                found.append(codes.MANAGEMENT_CUT.at(text))
+    return found
+
+
+def _is_ipv4(text: str) -> bool:
+    try:
+        return ipaddress.ip_address(text).version == 4
+    except ValueError:
+        return False
+
+
+def _arrives_by(session: NxosSession, address: str) -> frozenset[str]:
+    """Return the interfaces by which packets of an address may arrive: its own by ARP and MAC table, else the route's."""
+    if not _is_ipv4(address):
+        return frozenset()
+    found: set[str] = set()
+    try:
+        row = re.search(
+            rf"(?m)^{re.escape(address)}\s+\S+\s+({_MAC})\s+(\S+)", _asked(session, f"show ip arp {address}")
+        )
+        if row:
+            found.add(full_interface(row[2]))
+            table = _asked(session, f"show mac address-table address {row[1]}")
+            ports = re.findall(rf"(?m)^[*+GO(R)~ ]*\s*\S+\s+{_MAC}\s+.*\s(\S+)\s*$", table)
+            found |= {full_interface(port) for port in ports if re.match(r"(?i)(eth|po)", port)}
+        else:
+            for vrf in ("", " vrf management"):
+                hops = re.findall(
+                    r"(?m)\*via \S+?,? ?([A-Z][A-Za-z-]*[0-9/.]+|mgmt0)",
+                    _asked(session, f"show ip route {address}{vrf}"),
+                )
+                found |= {full_interface(hop) for hop in hops}
+    except ValueError:
+        return frozenset()
+    return frozenset(found)
+
+
+def _asked(session: NxosSession, text: str) -> str:
+    """Return a show command's output, empty where the device does not know it."""
+    try:
+        return session.show(text)
+    except FindingError as error:
+        if any(finding.code == codes.SESSION_LOST.number for finding in error.findings):
+            raise
+        return ""
