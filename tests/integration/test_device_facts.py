@@ -283,3 +283,36 @@ def test_what_the_switches_say_of_their_hardware_reaches_the_gate(facts: Facts) 
     assert not made["ok"] and len(full) == 1
     assert "acc2" in full[0]["message"] and "2026-11-01T00:00:00Z" in full[0]["message"]
     assert [each["code"] for each in made["warnings"] if each["code"] == "SW3029"] == ["SW3029"]
+
+
+def test_readiness_of_the_switches_is_told_and_lines_that_are_missing_make_them_ready(facts: Facts) -> None:
+    def told(name: str) -> dict[str, Any]:
+        made: dict[str, Any] = facts.run(name)["readiness"][name]
+        return made
+
+    ready = told("acc1")
+    assert ready["ready"] and ready["ports_ready"] == ready["ports"] == 7
+    assert ready["without_radius"] == {"everything": 7}
+    document = json.loads((facts.data / "switches" / "acc1.json").read_text())
+    port = next(each for each in document["readiness"]["ports"] if each["interface"] == "GigabitEthernet1/0/1")
+    assert port["mode"] == "closed" and port["unreachable"].startswith(
+        "the device is let in without its downloaded list"
+    )
+    call = facts.lab.switches.call
+    before = call("dump", device="acc1")["state"]
+    try:
+        call(
+            "apply",
+            device="acc1",
+            lines=["no aaa server radius dynamic-author", "no aaa authorization network default"],
+        )
+        call("apply", device="acc1", lines=["interface GigabitEthernet1/0/1", "no device-tracking attach-policy LAB"])
+        unready = told("acc1")
+        assert not unready["ready"]
+        assert {"SW1375", "SW1376", "SW1377"} <= {each["code"] for each in unready["findings"]}
+        lines = [line.replace("<key>", "7 00071A150754") for line in unready["lines"]]
+        assert {"aaa server radius dynamic-author", "interface GigabitEthernet1/0/1"} <= set(lines)
+        assert not [text for text in call("apply", device="acc1", lines=lines)["outputs"] if "%" in text]
+        assert told("acc1")["ready"]
+    finally:
+        call("restore", device="acc1", state=before)

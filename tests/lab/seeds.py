@@ -119,7 +119,7 @@ def _switch(hospital: Hospital, places: Places, switch: Switch) -> dict[str, Any
             for host in hosts
         ],
         "neighbours": neighbours,
-        "initial_config": _foreign_config(hospital),
+        "initial_config": _foreign_config(hospital) + _network_access(hospital, [host.interface for host in hosts]),
         "controller": hospital.controller,
     }
 
@@ -143,6 +143,33 @@ def _neighbour(hospital: Hospital, local: str, other: str, remote: str) -> dict[
         "mac": "02:1a:00:00:00:01",
         "protocol": "lldp",
     }
+
+
+def _network_access(hospital: Hospital, ports: list[str]) -> str:
+    """Return what makes a switch ready for downloaded lists and cells: MAB on closed ports, with a way in while RADIUS is silent."""
+    ise = str(hospital.subnets["servers"].prefix[3])
+    lines = [
+        "aaa server radius dynamic-author",
+        f" client {ise} server-key 7 00071A150754",
+        "radius server LAB_ISE",
+        f" address ipv4 {ise} auth-port 1812 acct-port 1813",
+        " automate-tester username probe",
+        "radius-server dead-criteria time 10 tries 3",
+        "radius-server deadtime 15",
+        "device-tracking policy LAB",
+        " tracking enable",
+    ]
+    for port in ports:
+        lines += [
+            f"interface {port}",
+            " device-tracking attach-policy LAB",
+            " authentication event server dead action authorize",
+            " authentication event server alive action reinitialize",
+            " authentication host-mode multi-auth",
+            " authentication port-control auto",
+            " mab",
+        ]
+    return "\n".join([*lines, ""])
 
 
 def _foreign_config(hospital: Hospital) -> str:

@@ -84,6 +84,15 @@ class ReplayView:
 
 
 @dataclass(frozen=True)
+class SwitchesView:
+    """Whether the switches of a segment's devices are ready (docs/devices-readiness.md): what stands against it, and those not asked."""
+
+    asked: tuple[str, ...] = ()
+    against: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Evidence:
     """What is known for one segment. ``histories`` by tags of a cell; ``carriers`` of its downloadable ACLs; None where not read."""
 
@@ -93,6 +102,7 @@ class Evidence:
     carriers: tuple[Carrier, ...] | None = None
     held: Mapping[tuple[int, int], str] | None = field(default=None, hash=False)
     rules: Mapping[tuple[int, int], str] = field(default_factory=dict, hash=False)
+    switches: SwitchesView | None = None
 
 
 @dataclass(frozen=True)
@@ -149,6 +159,7 @@ def gate(
             checks.append(counter_check(cell, history, settings, now, evidence.rules.get(cell.pair, "")))
         checks += _held_checks(evidence)
         checks += _session_checks(evidence)
+        checks += _switch_checks(evidence.switches)
         checks += _replay_checks(evidence.replay, settings)
     return Promotion(segment, before, after, tuple(checks), behind)
 
@@ -218,6 +229,19 @@ def _session_checks(evidence: Evidence) -> list[Check]:
         named = ", ".join(f"{item.device or item.mac} ({item.state})" for item in bad[:5])
         return [Check("sessions", False, f"{text}; {len(bad)} do not: {named}", PROVED)]
     return [Check("sessions", bool(good), text, PROVED if good and proved == len(good) else SEEN)]
+
+
+def _switch_checks(switches: SwitchesView | None) -> list[Check]:
+    """Return whether the switches are ready; a switch that nobody asked says neither yes nor no."""
+    if switches is None:
+        return []
+    if switches.against:
+        more = f" and {len(switches.against) - 3} more" if len(switches.against) > 3 else ""
+        return [Check("switches are ready", False, "; ".join(switches.against[:3]) + more, SEEN)]
+    if switches.unknown:
+        text = f"no facts of {', '.join(switches.unknown[:5])}: collect device facts to know"
+        return [Check("switches are ready", True, text, NOT_COVERED)]
+    return [Check("switches are ready", True, f"{', '.join(switches.asked[:5])}: nothing is missing", SEEN)]
 
 
 def _replay_checks(replay: ReplayView | None, settings: GateSettings) -> list[Check]:

@@ -89,3 +89,79 @@ NO_MAC = Code(
 COLUMNS_IGNORED = Code(
     "SW1356", "info", "columns of a table are not used", "name the facts they hold under columns, if they hold any"
 )
+READINESS_UNKNOWN = Code(
+    "SW1373",
+    "info",
+    "nobody knows whether a switch is ready",
+    "collect device facts with an account that may read its configuration",
+)
+NOT_AUTHENTICATING = Code(
+    "SW1374",
+    "warning",
+    "a port authenticates nobody",
+    "no list or tag is assigned there; configure 802.1X or MAB, or filter it by a port_acl",
+)
+NO_AUTHORIZATION = Code(
+    "SW1375",
+    "warning",
+    "a switch takes no network authorization from RADIUS",
+    "configure aaa authorization network; without it downloaded lists are ignored or authorization fails",
+)
+NO_TRACKING = Code(
+    "SW1376",
+    "warning",
+    "device tracking is not active where a downloaded list shall filter",
+    "attach a device-tracking policy; the switch writes the address that it learns into each entry",
+)
+NO_COA = Code(
+    "SW1377",
+    "warning",
+    "a switch takes no change of authorization",
+    "configure aaa server radius dynamic-author; without it neither a new list nor its removal reaches running sessions",
+)
+OPEN_BEFORE = Code(
+    "SW1378",
+    "info",
+    "before authentication a port lets everything through",
+    "attach a static list that permits what devices need to authenticate and start",
+)
+CLOSED_WITHOUT_LIST = Code(
+    "SW1379",
+    "warning",
+    "a closed port has no static list",
+    "attach a static list, so that addresses are written into the first host's list too",
+)
+LIST_MISSING = Code(
+    "SW1380", "warning", "a port names a list that is not there", "create the list; until then everything passes"
+)
+NO_ENFORCEMENT = Code(
+    "SW1381",
+    "warning",
+    "cells are not enforced where they shall filter",
+    "configure cts role-based enforcement, for the switch and for its VLANs",
+)
+NO_FALLBACK = Code(
+    "SW1382",
+    "warning",
+    "a switch has no cell of its own for the time before ISE answers",
+    "configure local cells that permit the path to ISE and what must never be cut",
+)
+UNREACHABLE_CUTS = Code(
+    "SW1383",
+    "warning",
+    "while no RADIUS server answers, a port cuts its device off",
+    "configure critical authentication, or accept it with the device's owner",
+)
+UNREACHABLE_OPENS = Code(
+    "SW1384",
+    "info",
+    "while no RADIUS server answers, a port lets everything through",
+    "attach a static list to the port or to the critical template",
+)
+NO_DEAD_CRITERIA = Code(
+    "SW1385",
+    "warning",
+    "a switch has no rule when a RADIUS server counts as dead",
+    "configure radius-server dead-criteria and deadtime; until a server is dead nothing critical happens",
+)
+CLOCK_OFF = Code("SW1386", "warning", "a switch's clock is wrong", "configure NTP; logs and counters are dated by it")

@@ -10,7 +10,7 @@ one section leaves what an earlier one said of it, with its own time, so that pa
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +24,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.devices import 
 
 KIND, MAJOR, SCHEMA_VERSION = "switch_facts", 1, "1.0"
 MOMENT = "%Y-%m-%dT%H:%M:%SZ"
+Judge = Callable[["SwitchFacts"], Mapping[str, Any]]
 _READ_AT = re.compile(r"\A\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\Z")
 
 
@@ -102,9 +103,9 @@ def as_document(facts: SwitchFacts) -> dict[str, Any]:
     }
 
 
-def write(data_dir: str | Path, facts: SwitchFacts) -> SwitchFacts:
+def write(data_dir: str | Path, facts: SwitchFacts, judged: Judge | None = None) -> SwitchFacts:
     """Write a reading over what was known, sections that it lacks kept; returns what is known now. Readable by its owner only: it names
-    lists, ports and servers."""
+    lists, ports and servers. ``judged`` gives further keys of the document from what is known now."""
     path = path_of(data_dir, facts.host)
     before = None
     if path.exists():
@@ -113,7 +114,7 @@ def write(data_dir: str | Path, facts: SwitchFacts) -> SwitchFacts:
         except FindingError:
             before = None  # a damaged file is replaced; a newer reading is worth more
     now = merged(before, facts)
-    write_json(path, as_document(now), 0o600)
+    write_json(path, {**(judged(now) if judged else {}), **as_document(now)}, 0o600)
     return now
 
 

@@ -50,6 +50,7 @@ def run_collect_report(values: dict[str, Any]) -> dict[str, Any]:
         hosts=devices.get("hosts") or {},
         failed_hosts=list(devices.get("failed_hosts") or ()),
         skipped_hosts=list(devices.get("skipped_hosts") or ()),
+        readiness=dict(devices.get("readiness") or {}),
         changed=bool(flows.get("changed") or devices.get("changed")),
     )
     made["ok"] = made["ok"] and not flows.get("failed") and not devices.get("failed")
@@ -83,6 +84,10 @@ def _summary(
             f"{counts['devices']} devices ({counts['new_devices']} new, {counts['updated_devices']} changed,"
             f" {counts['conflicts']} conflicts) from {counts['hosts'] - len(lost)} of {counts['hosts']} hosts"
         )
+    switches = devices.get("readiness") or {}
+    if switches:
+        ready = sum(bool(each.get("ready")) for each in switches.values())
+        parts.append(f"{ready} of {len(switches)} switches ready for enforcement")
     if not parts:
         parts.append("nothing was asked for")
     if lost:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
@@ -24,6 +25,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.model i
     Observation,
     normal_mac,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.readiness import Readiness, readiness
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.register import (
     Device,
     Register,
@@ -161,7 +163,7 @@ def outcome(values: Mapping[str, Any], reads: Sequence[Read], skipped: Sequence[
         write_observations(data_dir, reads)
     else:
         after = before
-    unwritten = [] if check else write_switch_facts(data_dir, reads)
+    judged, unwritten = switches_of(data_dir, reads, check)
     new, changed = difference(before, after)
     findings = [*(finding for each in reads for finding in each.findings), *unwritten]
     result: dict[str, Any] = {
@@ -176,12 +178,16 @@ def outcome(values: Mapping[str, Any], reads: Sequence[Read], skipped: Sequence[
         "failed_hosts": [each.name for each in failed],
         "skipped_hosts": sorted(skipped),
         "findings": [each.as_dict() for each in findings],
+        "readiness": readiness_of(judged),
     }
     read = len(reads) - len(failed)
     result["summary"] = (
         f"{len(after.devices)} devices from {read} of {len(reads)} hosts:"
         f" {len(new)} new, {len(changed)} changed, {len(after.conflicts)} conflicts"
     )
+    if judged:
+        ready = sum(each.ready for each in judged)
+        result["summary"] += f"; {ready} of {len(judged)} switches ready for enforcement"
     if failed and (values.get("strict") or not read):
         first = failed[0].findings[0]
         shown = f"{first}" + (f" [{first.hint}]" if first.hint else "")
@@ -242,20 +248,51 @@ def write_observations(data_dir: str | Path, reads: Iterable[Read]) -> None:
         write_json(folder / f"{each.name}.json", document)
 
 
-def write_switch_facts(data_dir: str | Path, reads: Iterable[Read]) -> list[Finding]:
-    """Write what each switch said of itself, a file each (docs/formats/switch-facts.md); returns a finding for each that cannot be."""
+def switches_of(data_dir: str | Path, reads: Iterable[Read], check: bool) -> tuple[list[Readiness], list[Finding]]:
+    """Return the readiness of each switch that said something of itself, and a finding for each file that cannot be written.
+
+    What is known, the reading before included, goes to a file for each switch (docs/formats/switch-facts.md), but not in check mode.
+    """
+    judged: list[Readiness] = []
     findings: list[Finding] = []
+
+    def judge(known: switch_facts.SwitchFacts) -> dict[str, Any]:
+        judged.append(readiness(known))
+        return {"readiness": judged[-1].as_dict()}
+
     for each in reads:
         if each.facts is None or not each.facts.switch:
             continue
         facts = switch_facts.SwitchFacts(each.name, each.platform, each.facts.switch, each.findings)
+        if check:
+            judge(facts)
+            continue
         try:
-            switch_facts.write(data_dir, facts)
+            switch_facts.write(data_dir, facts, judge)
         except FindingError as error:
             findings += error.findings
         except OSError as error:
             findings.append(device_codes.SWITCH_FACTS_DAMAGED.at(f"{each.name}: not written: {error.strerror}"))
-    return findings
+    return judged, findings
+
+
+def readiness_of(judged: Sequence[Readiness]) -> dict[str, Any]:
+    """Return what a result says of readiness: by switch if it is ready, findings, missing lines, how many ports do what without RADIUS.
+
+    Every port is in the switch's file.
+    """
+    return {
+        each.host: {
+            "ready": each.ready,
+            "read_at": each.read_at,
+            "ports": len(each.ports),
+            "ports_ready": sum(port.ready for port in each.ports),
+            "without_radius": dict(sorted(Counter(port.outcome for port in each.ports).items())),
+            "findings": [finding.as_dict() for finding in each.findings],
+            "lines": list(each.lines),
+        }
+        for each in judged
+    }
 
 
 def observation_value(observation: Observation) -> dict[str, Any]:

@@ -50,6 +50,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.fleet imp
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.history import recorded_history
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.live import lists_in_force
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.readiness import readiness_findings
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.site import (
     present_situation,
     proved_with_postures,
@@ -102,7 +103,9 @@ def planned(values: Mapping[str, Any], variables: Mapping[str, Any]) -> tuple[Pl
         after = sessions_to_follow(draft, compiled.lists, site)
         timed = in_time(gate.site, situation, moment)
         plan = with_effect(draft, {**effect, **more, **timed, **({"after_writing": after} if after else {})})
+        enforced = [name for name, item in site.assignments.items() if item.stage == "enforce"]
         warnings = [*gate.findings, *proved, *said, *left_out(targets, compiled.targets), *found, *_costs(after)]
+        warnings += readiness_findings(paths, site, enforced)
         if values.get("postures") is None and not paths.journal.exists() and draft.operations():
             warnings += perhaps_pulled(gate.site, situation, targets, snapshots)
     return plan, gate.site, warnings

@@ -28,6 +28,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.promotio
     GateSettings,
     Promotion,
     ReplayView,
+    SwitchesView,
     gate,
     next_stage,
 )
@@ -55,6 +56,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.fleet imp
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.history import recorded_history
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.plan import postures_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.readiness import Readied, segment_readiness
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.site import SoundSite, sound_site
 
 DOCUMENT = "enforcement.yml"
@@ -119,10 +121,13 @@ def _judge(
     trial = _trial(values, paths, site, rising) if rising else None
     cells = _cells(sound.compiled.lists, trial.compiled.lists, site) if trial else {}
     histories = _histories(paths, settings, {cell.pair for cell in cells.values()}, now)
+    ready = segment_readiness(paths, site, rising)
     found = []
     for name, stage in wanted.items():
         kinds = [site.points[point].kind for point in site.assignments[name].points if point in site.points]
         evidence = _evidence(name, trial, cells, histories, state, kinds) if trial else Evidence()
+        if name in ready:
+            evidence = replace(evidence, switches=_switches_view(ready[name]))
         found.append(gate(name, site.assignments[name].stage, stage, kinds, evidence, settings, now))
     return found
 
@@ -172,6 +177,10 @@ def _histories(
     since = (now - timedelta(days=2 * settings.clean_days + 2)).astimezone(UTC).date()
     readings = read_readings(paths.counters, since)
     return {pair: cell_history(readings, pair, settings.column_denies) for pair in pairs}
+
+
+def _switches_view(ready: Readied) -> SwitchesView:
+    return SwitchesView(ready.switches, tuple(str(each) for each in ready.against), ready.unknown)
 
 
 def _evidence(

@@ -22,7 +22,9 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.parsers
     show,
     system,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.parsers.port_security import network_access
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.parsers.sessions import SessionDetails
+from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.parsers.tracking import tracking_policies
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.switch_facts import Section, moment_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.facts import Clock, micros
@@ -97,7 +99,7 @@ def read_sections(
     """
     made = Sections(name, ask, clock)
     members = _system(made, version_text, entries.get("version", ()))
-    for read in (_clock, _access_lists, _configuration):
+    for read in (_clock, _access_lists, _configuration, _tracking):
         read(made)
     _hardware(made, members, "tcam", TCAM_ACTIVE, TCAM_MEMBER, hardware.tcam_utilization)
     _hardware(made, members, "sgacl_resources", RESOURCES_ACTIVE, RESOURCES_MEMBER, hardware.sgacl_resources)
@@ -154,8 +156,16 @@ def _configuration(made: Sections) -> None:
     except FindingError as error:
         made.note(error.findings)
         return
-    value = {"attachments": [asdict(each) for each in running.attachments(found)]}
-    made.keep("configuration", value, (command,))
+    made.keep("configuration", network_access(found), (command,))
+
+
+def _tracking(made: Sections) -> None:
+    command, text = made.first(("show device-tracking policies",), optional=True)
+    parsed = _parsed(made, tracking_policies, text) if command else None
+    if parsed is not None:
+        made.keep(
+            "tracking_policies", {"policies": [asdict(each) for each in parsed.entries]}, (command,), parsed.whole
+        )
 
 
 def _hardware(

@@ -21,6 +21,7 @@ MODULES = (
     "resources",
     "system",
     "tables",
+    "tracking",
 )
 
 
