@@ -17,6 +17,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "workers": {"type": "int", "default": 16},
     "connect_timeout": {"type": "float", "default": 30.0},
     "command_timeout": {"type": "float", "default": 60.0},
+    "baseline_dir": {"type": "path"},
+    "allowed_signers": {"type": "path"},
     "strict": {"type": "bool", "default": False},
 }
 

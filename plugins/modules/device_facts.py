@@ -48,6 +48,16 @@ options:
       - Seconds to wait for a show command. A command that takes longer costs its own facts only.
     type: float
     default: 60.0
+  baseline_dir:
+    description:
+      - Directory with the known-good configuration of each switch, C(NAME.cfg), and its signature C(NAME.cfg.sig). What a switch has
+        more or less than that is said in RV(deviations) and a finding.
+    type: path
+  allowed_signers:
+    description:
+      - SSH keys of people who may sign known-good configurations, in the format of allowed signers (ssh-keygen), outside the directory
+        that they judge. The namespace is C(segwright-configuration).
+    type: path
   strict:
     description:
       - Fail where any host cannot be read. Otherwise the task fails only where none can.
@@ -74,6 +84,13 @@ EXAMPLES = r"""
     data_dir: .microseg
   run_once: true
   register: facts
+
+- name: Read the switches, and say what differs from the configurations that were signed
+  segwright.microseg.device_facts:
+    data_dir: .microseg
+    baseline_dir: baselines
+    allowed_signers: /etc/segwright/allowed_signers
+  run_once: true
 
 - name: Read two switches, and fail where one of them is not there
   segwright.microseg.device_facts:
@@ -139,6 +156,17 @@ skipped_hosts:
   type: list
   elements: str
   sample: [fw1]
+readiness:
+  description:
+    - Whether each switch is ready to enforce downloadable ACLs and cells, with C(ready), C(read_at), C(ports), C(ports_ready),
+      C(without_radius) (how many ports let everything, a list, or nothing through while no RADIUS server answers), C(findings) and
+      C(lines) that are missing. Every port is in the file of its switch.
+  returned: when any host was asked
+  type: dict
+deviations:
+  description: By switch C(equal), C(signed_by), C(added), C(missing) (at most 100 lines each) and C(lines), how many differ.
+  returned: when any host was asked
+  type: dict
 findings:
   description: What could not be read or understood, with code, severity, message and hint.
   returned: when any host was asked

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -316,3 +317,53 @@ def test_readiness_of_the_switches_is_told_and_lines_that_are_missing_make_them_
         assert told("acc1")["ready"]
     finally:
         call("restore", device="acc1", state=before)
+
+
+def test_what_differs_from_a_signed_configuration_is_told(facts: Facts, tmp_path: Path) -> None:
+    key, signers, baselines = tmp_path / "key", tmp_path / "allowed_signers", tmp_path / "baselines"
+    baselines.mkdir()
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(key)], check=True)
+    public = key.with_suffix(".pub").read_text().strip()
+    signers.write_text(f'netops@example.org namespaces="segwright-configuration" {public}\n')
+
+    def told() -> tuple[dict[str, Any], list[str]]:
+        values = {"baseline_dir": str(baselines), "allowed_signers": str(signers)}
+        made = facts.run("acc1", values=values)
+        return made["deviations"], [each["code"] for each in made["findings"] if each["code"] > "SW1386"]
+
+    def sign(namespace: str = "segwright-configuration") -> None:
+        good.with_suffix(".cfg.sig").unlink(missing_ok=True)
+        command = ["ssh-keygen", "-q", "-Y", "sign", "-f", str(key), "-n", namespace, str(good)]
+        subprocess.run(command, check=True, capture_output=True)
+
+    assert told() == ({}, ["SW1389"])
+    good = baselines / "acc1.cfg"
+    kept = facts.data / "switches" / "acc1.cfg"
+    assert kept.stat().st_mode & 0o077 == 0 and "00071A150754" not in kept.read_text()
+    good.write_text(kept.read_text())
+    assert told() == ({}, ["SW1388"])  # not signed
+    sign("git")
+    assert told() == ({}, ["SW1388"])  # signed for something else
+    sign()
+    deviations, codes = told()
+    assert codes == [] and deviations["acc1"]["equal"] and deviations["acc1"]["signed_by"] == "netops@example.org"
+    call = facts.lab.switches.call
+    before = call("dump", device="acc1")["state"]
+    try:
+        call("apply", device="acc1", lines=["interface GigabitEthernet1/0/1", "description moved", "no mab"])
+        call("apply", device="acc1", lines=["ip access-list extended SW_ours__a", "permit ip any any"])
+        deviations, codes = told()
+        assert codes == ["SW1387"]
+        assert deviations["acc1"]["added"] == ["interface GigabitEthernet1/0/1 | description moved"]
+        assert set(deviations["acc1"]["missing"]) == {
+            "interface GigabitEthernet1/0/1 | description pump1",
+            "interface GigabitEthernet1/0/1 | mab",
+        }
+    finally:
+        call("restore", device="acc1", state=before)
+    good.write_text(good.read_text().replace("mab", "maab"))
+    assert told() == ({}, ["SW1388"])  # changed after signing
+    other = good.read_text().replace("of acc1", "of acc2")
+    good.write_text(other)
+    sign()
+    assert told() == ({}, ["SW1388"])  # of another switch

@@ -159,6 +159,29 @@ def verified_file(path: str | Path, principal: str, namespace: str, keys: Truste
     return content
 
 
+def signed_file(path: str | Path, namespace: str, keys: TrustedKeys) -> tuple[bytes, str]:
+    """Return the content of a file and who signed it (``PATH.sig``): a principal that the allowed-signers file trusts with the namespace.
+
+    Raises FindingError SW4072 where there is no such signature (ssh-keygen(1), ``-Y find-principals``, ``-Y verify``), SW4071 where
+    there is no allowed-signers file.
+    """
+    place = Location(str(path))
+    signers = _key_file(keys.allowed_signers)
+    if not signers:
+        raise FindingError(codes.NO_KEYS.at("no allowed-signers file is set", place))
+    signature = Path(f"{path}.sig")
+    if not signature.is_file():
+        raise FindingError(codes.BAD_SIGNATURE.at("there is no .sig beside it", place))
+    done = _run(["ssh-keygen", "-Y", "find-principals", "-s", str(signature), "-f", signers], b"", str(path))
+    for principal in done.stdout.decode("utf-8", "replace").split():
+        try:
+            return verified_file(path, principal, namespace, keys), principal
+        except FindingError as error:
+            if any(finding.code != codes.BAD_SIGNATURE.number for finding in error.findings):
+                raise
+    raise FindingError(codes.BAD_SIGNATURE.at(f"it is not signed for {namespace} by anyone who is trusted", place))
+
+
 def _run(command: Sequence[str], given: bytes, about: str) -> subprocess.CompletedProcess[bytes]:
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "GNUPG", "SSH_"))}
     environment["LC_ALL"] = "C"

@@ -165,3 +165,21 @@ NO_DEAD_CRITERIA = Code(
     "configure radius-server dead-criteria and deadtime; until a server is dead nothing critical happens",
 )
 CLOCK_OFF = Code("SW1386", "warning", "a switch's clock is wrong", "configure NTP; logs and counters are dated by it")
+CONFIGURATION_DEVIATES = Code(
+    "SW1387",
+    "warning",
+    "a configuration differs from its known-good state",
+    "look at the lines; sign the state of now where it is meant, or put the lines back",
+)
+BASELINE_REFUSED = Code(
+    "SW1388",
+    "warning",
+    "a known-good configuration is not used",
+    "sign it as docs/devices-configuration.md says, with a key of the allowed-signers file",
+)
+BASELINE_MISSING = Code(
+    "SW1389",
+    "info",
+    "a switch has no known-good configuration",
+    "sign the kept one where it is good; without it no deviation shows",
+)

@@ -18,6 +18,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock impo
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import write_json
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.redact import redact_text
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.signatures import TrustedKeys
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices import codes as device_codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices import storage, switch_facts
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.model import (
@@ -33,6 +34,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.registe
     observations_of,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.configurations import Compared, compared, keep
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.connections import target_specs
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.fleet import run_hosts
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.facts import HostFacts
@@ -164,8 +166,9 @@ def outcome(values: Mapping[str, Any], reads: Sequence[Read], skipped: Sequence[
     else:
         after = before
     judged, unwritten = switches_of(data_dir, reads, check)
+    held = _configurations(values, reads, check)
     new, changed = difference(before, after)
-    findings = [*(finding for each in reads for finding in each.findings), *unwritten]
+    findings = [*(finding for each in reads for finding in each.findings), *unwritten, *held.findings]
     result: dict[str, Any] = {
         "changed": bool(new or changed),
         "devices": len(after.devices),
@@ -179,6 +182,7 @@ def outcome(values: Mapping[str, Any], reads: Sequence[Read], skipped: Sequence[
         "skipped_hosts": sorted(skipped),
         "findings": [each.as_dict() for each in findings],
         "readiness": readiness_of(judged),
+        "deviations": dict(held.deviations),
     }
     read = len(reads) - len(failed)
     result["summary"] = (
@@ -197,6 +201,16 @@ def outcome(values: Mapping[str, Any], reads: Sequence[Read], skipped: Sequence[
     elif failed:
         result["warnings"] = [f"no facts from {each.name}: {each.findings[0]}" for each in failed[:SHOWN]]
     return result
+
+
+def _configurations(values: Mapping[str, Any], reads: Sequence[Read], check: bool) -> Compared:
+    """Keep the configurations that were read, and hold them against the signed ones where a directory of these is given."""
+    texts = {each.name: each.facts.configuration for each in reads if each.facts and each.facts.configuration}
+    unwritten = [] if check else keep(values["data_dir"], texts)
+    if not values.get("baseline_dir"):
+        return Compared({}, tuple(unwritten))
+    made = compared(texts, values["baseline_dir"], TrustedKeys(str(values.get("allowed_signers") or "")))
+    return Compared(made.deviations, (*unwritten, *made.findings))
 
 
 def summary_of(read: Read) -> dict[str, Any]:

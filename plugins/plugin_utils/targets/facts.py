@@ -22,7 +22,7 @@ class HostFacts:
 
     ``counts`` has the number of rows by what was asked. ``infrastructure`` are MACs of switches and routers that the host
     knows as neighbours. ``software`` and ``transport`` are for people. ``findings`` name the host. ``switch``: sections
-    about the host itself (docs/formats/switch-facts.md).
+    about the host itself (docs/formats/switch-facts.md); ``configuration``: its configuration for keeping (devices.configuration).
     """
 
     name: str
@@ -33,6 +33,7 @@ class HostFacts:
     infrastructure: frozenset[str] = frozenset()
     software: str = ""
     transport: str = ""
+    configuration: str = field(default="", repr=False)
     switch: Mapping[str, Section] = field(default_factory=dict, hash=False)
 
 

@@ -213,10 +213,8 @@ def read_ios_facts(
             reading.answer(question)
         if "session_details" not in reading.entries and reading.entries.get("sessions"):
             reading.details_by_port()
-        sections, found = read_sections(
-            spec.name, reading.ask, clock, reading.texts.get("version", ""), reading.entries
-        )
-        for each in found:
+        own = read_sections(spec.name, reading.ask, clock, reading.texts.get("version", ""), reading.entries)
+        for each in own.findings:
             reading.note(each)
     finally:
         if reading.shell is not None:
@@ -236,7 +234,8 @@ def read_ios_facts(
         frozenset(normal_mac(each.mac) for each in neighbors if each.mac and _single(each.mac)),
         " ".join(f"{each.model} {each.software}".strip() for each in reading.entries.get("version", ())[:1]),
         spec.facts_transport,
-        sections,
+        own.kept,
+        own.sections,
     )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices import codes as device_codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.configuration import normalised
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.model import Parsed
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.parsers import (
     hardware,
@@ -54,6 +55,7 @@ class Sections:
     clock: Clock
     sections: dict[str, Section] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
+    kept: str = ""
 
     def first(self, commands: Iterable[str], optional: bool = False) -> tuple[str, str]:
         """Return the first command that the device knows, and its answer; two empty texts where there is none.
@@ -92,8 +94,8 @@ def _refused(error: FindingError) -> bool:
 
 def read_sections(
     name: str, ask: Ask, clock: Clock, version_text: str, entries: Mapping[str, tuple[Any, ...]]
-) -> tuple[dict[str, Section], list[Finding]]:
-    """Return the sections that a switch gives and findings for the others.
+) -> Sections:
+    """Return the sections that a switch gives, findings for the others, and its configuration for keeping.
 
     ``version_text`` is what ``show version`` said; ``entries`` are rows already read in this session, by question.
     """
@@ -105,7 +107,7 @@ def read_sections(
     _hardware(made, members, "sgacl_resources", RESOURCES_ACTIVE, RESOURCES_MEMBER, hardware.sgacl_resources)
     if "session_details" in entries:
         made.keep("sessions", {"sessions": [_session(each) for each in entries["session_details"]]}, ())
-    return made.sections, made.findings
+    return made
 
 
 def _system(made: Sections, text: str, versions: tuple[Any, ...]) -> tuple[int, ...]:
@@ -153,6 +155,7 @@ def _configuration(made: Sections) -> None:
         return
     try:
         found = running.blocks(text)
+        made.kept = normalised(text, made.name)
     except FindingError as error:
         made.note(error.findings)
         return
