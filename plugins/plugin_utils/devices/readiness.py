@@ -154,7 +154,7 @@ class _Judge:
             self._say(codes.NOT_AUTHENTICATING, f"the switch lacks {', '.join(needed)}", (), needed)
         idle = [port for port in self.ports if not port["style"]]
         if idle:
-            lines = (
+            lines: tuple[str, ...] = (
                 "authentication host-mode multi-auth",
                 "authentication order mab",
                 "authentication port-control auto",
