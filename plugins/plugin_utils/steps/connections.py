@@ -13,9 +13,9 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
 
 NETWORK_OS = {
     "ios": "ios", "cisco.ios.ios": "ios", "cisco_xe": "ios", "nxos": "nxos", "cisco.nxos.nxos": "nxos",
-    "nftables": "nftables", "ise": "ise",
+    "asa": "asa", "cisco.asa.asa": "asa", "cisco_asa": "asa", "nftables": "nftables", "ise": "ise",
 }  # fmt: skip
-DEFAULT_PORTS = {"ise": 443, "ios": 22, "nxos": 22, "nftables": 22}
+DEFAULT_PORTS = {"ise": 443, "ios": 22, "nxos": 22, "asa": 22, "nftables": 22}
 
 
 def platform_of(variables: Mapping[str, Any]) -> str:
@@ -35,7 +35,7 @@ def target_specs(hostvars: Mapping[str, Any], names: Iterable[str]) -> list[dict
         variables = hostvars[name]
         platform = platform_of(variables)
         if platform not in DEFAULT_PORTS:
-            text = f"host {name} has no microseg_platform (ise, ios, nxos or nftables) and no known ansible_network_os"
+            text = f"host {name} has no microseg_platform (ise, ios, nxos, asa or nftables) and no known ansible_network_os"
             raise FindingError(base_codes.FORMAT_KIND.at(text, hint="set microseg_platform in the inventory"))
         specs.append(_spec(name, platform, variables))
     return specs
@@ -56,6 +56,8 @@ def _spec(name: str, platform: str, variables: Mapping[str, Any]) -> dict[str, A
         "known_hosts_file": str(variables.get("microseg_known_hosts_file") or ""),
         "facts_transport": str(variables.get("microseg_facts_transport") or _transport(variables)),
     }
+    if platform == "asa":
+        spec["context"] = str(variables.get("microseg_asa_context") or "")
     if platform == "ise":
         urls = _listed(variables.get("microseg_ise_url")) or [f"https://{host}:{port}"]
         spec["base_url"], spec["other_urls"] = urls[0], urls[1:]

@@ -14,7 +14,7 @@ BAD_SPEC = Code(
     "set the variables named in the message in the inventory",
 )
 UNSUPPORTED_PLATFORM = Code(
-    "SW4201", "error", "a target has a platform that cannot be changed", "use ise, ios, nxos or nftables"
+    "SW4201", "error", "a target has a platform that cannot be changed", "use ise, ios, nxos, asa or nftables"
 )
 UNREACHABLE = Code("SW4202", "error", "a target cannot be reached", "check address, port and network path")
 LOGIN_REFUSED = Code(
@@ -457,4 +457,65 @@ HAND_EDIT = Code(
     "warning",
     "a list of ours was edited by hand",
     "the next run brings it back to what is wanted; change the policy instead",
+)
+
+ASA_STANDBY = Code(
+    "SW4435",
+    "error",
+    "this firewall is the standby unit of a pair",
+    "address the active unit; a change here is not replicated and is lost at the next synchronization",
+)
+ASA_CONTEXT = Code(
+    "SW4436",
+    "error",
+    "this firewall has contexts, and the login leads to another one than the inventory names",
+    "log in to the context, and name it in microseg_asa_context",
+)
+ASA_INTERFACE_LIST = Code(
+    "SW4438",
+    "warning",
+    "an interface has a list of its own, which decides before the global one",
+    "packets that its entries match never reach the policy's list; take its rules into the policy and remove it",
+)
+ASA_NOT_TRANSACTIONAL = Code(
+    "SW4439",
+    "warning",
+    "changed rules take effect while they are compiled",
+    "set asp rule-engine transactional-commit access-group, so that the old rules hold until the new ones are ready",
+)
+ASA_TRACE = Code(
+    "SW4440",
+    "error",
+    "packet-tracer decides otherwise than the list that is in force",
+    "the change was taken back; look at what else decides on the way of this packet",
+)
+ASA_NO_TRACE = Code(
+    "SW4441",
+    "warning",
+    "packet-tracer gave no verdict of the list",
+    "something before it ended the packet's way, such as a missing route; the list itself is proved",
+)
+ASA_NOT_ARMED = Code(
+    "SW4442",
+    "warning",
+    "no way back could be armed",
+    "the event manager is not there (it is for single context only); the change is confirmed from a new login all the same",
+)
+ASA_CAPACITY = Code(
+    "SW4443",
+    "error",
+    "there is not enough memory for the new list beside the old one",
+    "make the list shorter, or free memory; nothing was written",
+)
+ASA_CONNECTIONS_CLEARED = Code(
+    "SW4444",
+    "info",
+    "connections that the new list denies were cleared",
+    "nothing to do; those that it permits were left alone",
+)
+ASA_CONNECTIONS_GO_ON = Code(
+    "SW4445",
+    "warning",
+    "connections may go on that the new list denies",
+    "look at show conn; clear conn ends them, a reload does as well",
 )

@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Target
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa import AsaTarget
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios import IosTarget
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise import IseTarget
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_client import IseClient
@@ -54,6 +55,8 @@ def make_target(spec: TargetSpec, gates: LoginGates | None = None) -> Target:
         return IosTarget(spec)
     if spec.platform == "nxos":
         return NxosTarget(spec)
+    if spec.platform == "asa":
+        return AsaTarget(spec)
     return NftablesTarget(spec)
 
 

@@ -14,8 +14,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.names import HOST_NAME, name_finding
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
 
-PLATFORMS = ("ise", "ios", "nxos", "nftables")
-DEFAULT_PORTS = {"ise": 443, "ios": 22, "nxos": 22, "nftables": 22}
+PLATFORMS = ("ise", "ios", "nxos", "asa", "nftables")
+DEFAULT_PORTS = {"ise": 443, "ios": 22, "nxos": 22, "asa": 22, "nftables": 22}
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class TargetSpec:
     administration nodes of the same deployment, ``rate`` the most requests a second. ``adopt`` allows changing objects that are
     not marked as ours, ``adopt_names`` those named as ``kind/name``. ``cascade`` names the cells that an SGT may take with it.
     ``assignment_pause``: seconds before each endpoint assignment. ``facts_transport``: netmiko or libssh. ``timeout`` in seconds.
+    ``context``: of an ASA that has several.
     """
 
     name: str
@@ -53,6 +54,7 @@ class TargetSpec:
     cascade: tuple[str, ...] = ()
     assignment_pause: float = 1.0
     facts_transport: str = "netmiko"
+    context: str = ""
     revert_seconds: int = 60
     table: str = "segwright"
 

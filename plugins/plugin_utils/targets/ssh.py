@@ -25,8 +25,8 @@ ENABLE_SECONDS = 10.0
 ERROR_PATTERN = r"(?m)^\s*%(?![A-Z0-9_-]+-[0-7]-[A-Z0-9_]+:).*$|^\s*\^\s*$"
 
 
-def open_session(spec: TargetSpec, device_type: str) -> Any:
-    """Return a netmiko connection, in enable mode where the platform has one.
+def open_session(spec: TargetSpec, device_type: str, connect: Callable[..., Any] | None = None) -> Any:
+    """Return a netmiko connection, in enable mode where the platform has one. ``connect``: used in place of netmiko's own choice.
 
     Host keys are checked against the spec's file, or the user's. Raises FindingError SW4202 to SW4207.
     """
@@ -51,7 +51,7 @@ def open_session(spec: TargetSpec, device_type: str) -> Any:
     if spec.private_key_file:
         arguments["key_file"] = spec.private_key_file
     try:
-        connection = netmiko.ConnectHandler(**arguments)
+        connection = (connect or netmiko.ConnectHandler)(**arguments)
     except netmiko_exceptions.NetmikoAuthenticationException:
         raise FindingError(codes.LOGIN_REFUSED.at(f"{spec.name}: {spec.username}@{spec.address}")) from None
     except (netmiko_exceptions.NetmikoTimeoutException, paramiko.SSHException, OSError, EOFError) as error:

@@ -1,0 +1,191 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From an ASA's live lists and attachments to the steps that bring them to what the policy says. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.meaning import (
+    body_difference,
+    text_diff,
+    understood,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation, Snapshot
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.phases import CLEAN, NARROW, phase_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import PRUNE, operation_id
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa_config import (
+    AsaState,
+    asa_text,
+    attach_line,
+    checked_place,
+    place_name,
+    typed_lines,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import base_name, checked_name, ours
+
+LIST, ATTACHMENT = "asa_access_list", "asa_attachment"
+
+
+def place_of(body: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the place of an attachment's body; without an interface it is the global one."""
+    return checked_place(str(body.get("interface") or ""), str(body.get("direction") or ""))
+
+
+def live_objects(state: AsaState, desired: Sequence[DesiredObject]) -> dict[str, dict[str, Any]]:
+    """Return our lists, where they are attached, and what stands at the places that the policy names."""
+    objects: dict[str, dict[str, Any]] = {}
+    named = {place_of(item.body) for item in desired if item.kind == ATTACHMENT}
+    wanted = {item.name for item in desired if item.kind == LIST}
+    bases = {base_name(name) for name in state.lists if ours(name)} | {name for name in wanted if name in state.lists}
+    for base in sorted(bases):
+        versions = state.versions(base)
+        current = versions[0]
+        objects[f"{LIST}/{base}"] = {
+            "content": asa_text(base, state.lists[current], state),
+            "owned": ours(current),
+            "internal": {
+                "live": current,
+                "versions": versions,
+                "attached": [list(place) for place in state.attached(current)],
+            },
+        }
+    for place, live in sorted(state.groups.items()):
+        if ours(live) or place in named:
+            objects[f"{ATTACHMENT}/{place_name(place)}"] = {
+                **attachment_body(place, base_name(live) if ours(live) else live),
+                "owned": ours(live),
+                "internal": {"live": live},
+            }
+    return objects
+
+
+def attachment_body(place: tuple[str, str], name: str) -> dict[str, Any]:
+    """Return the body of an attachment."""
+    return (
+        {"access_list": name} if not place[0] else {"interface": place[0], "direction": place[1], "access_list": name}
+    )
+
+
+def asa_operations(
+    target: str, desired: Sequence[DesiredObject], live: Snapshot, *, adopt: bool
+) -> tuple[Operation, ...]:
+    """Return steps: new lists (in force nowhere), changed lists (built beside, swapped), attachments; detaching and removal last.
+
+    Raises FindingError for lists and attachments that are not ours (unless ``adopt``) and for texts that are not understood.
+    """
+    findings: list[Finding] = []
+    steps: list[Operation] = []
+    wanted: set[str] = set()
+    known = [item for item in desired if item.kind in (LIST, ATTACHMENT)]
+    for item in sorted(known, key=lambda item: (item.kind != LIST, item.name)):
+        try:
+            name, body = _desired(item)
+            key = f"{item.kind}/{name}"
+            wanted.add(key)
+            make = _list_step if item.kind == LIST else _attachment_step
+            steps += make(target, name, body, live.objects.get(key), adopt)
+        except FindingError as error:
+            findings += error.findings
+    if findings:
+        raise FindingError(*findings)
+    steps += _leftovers(target, wanted, live)
+    return tuple(sorted(steps, key=lambda step: step.phase))
+
+
+def _desired(item: DesiredObject) -> tuple[str, dict[str, Any]]:
+    if item.kind == LIST:
+        return checked_name(item.name), {"content": str(item.body["content"])}
+    place = place_of(item.body)
+    return place_name(place), attachment_body(place, checked_name(str(item.body["access_list"])))
+
+
+def _list_step(
+    target: str, name: str, body: Mapping[str, Any], present: Mapping[str, Any] | None, adopt: bool
+) -> list[Operation]:
+    reason = understood("asa", str(body["content"]))
+    if reason:
+        raise FindingError(codes.BAD_BODY.at(f"{target}: list {name}: {reason}"))
+    typed_lines(str(body["content"]))
+    if present is None:
+        return [_made(target, LIST, name, "create", None, body, f"build list {name}", "none", "is missing")]
+    if not present["owned"] and not adopt:
+        raise FindingError(codes.NOT_OURS.at(f"{target}: list {name} was not built by us"))
+    reason = understood("asa", str(present["content"]))
+    if reason:
+        raise FindingError(codes.NOT_UNDERSTOOD.at(f"{target}: list {name}: {reason}"))
+    before = {"content": present["content"]}
+    found = body_difference(LIST, before, body)
+    if found.equal:
+        return []
+    effect = found.effect if present["internal"]["attached"] else "none"
+    summary = f"replace list {name}: {found.text}"
+    return [_made(target, LIST, name, "update", before, body, summary, effect, found.text, found.lost or found.gained)]
+
+
+def _attachment_step(
+    target: str, name: str, body: Mapping[str, Any], present: Mapping[str, Any] | None, adopt: bool
+) -> list[Operation]:
+    wanted = str(body["access_list"])
+    if present is None:
+        return [
+            _made(target, ATTACHMENT, name, "attach", None, body, f"attach {wanted} to {name}", "narrows", "is missing")
+        ]
+    before = {key: present[key] for key in body}
+    if before == dict(body):
+        return []
+    if not present["owned"] and not adopt:
+        raise FindingError(codes.UNOWNED_ATTACHMENT.at(f"{target}: {name} has {present['access_list']}"))
+    text = f"access_list: {present['access_list']} -> {wanted}"
+    before["live"] = present["internal"]["live"]
+    return [_made(target, ATTACHMENT, name, "attach", before, body, f"change the list of {name}: {text}", "both", text)]
+
+
+def _made(
+    target: str,
+    kind: str,
+    name: str,
+    action: str,
+    before: Mapping[str, Any] | None,
+    after: Mapping[str, Any] | None,
+    summary: str,
+    effect: str,
+    difference: str,
+    witness: str = "",
+) -> Operation:
+    details: dict[str, Any] = {"difference": difference} | ({"witness": witness} if witness else {})
+    # An attachment must follow the list it names, whatever phase that has.
+    phase = NARROW if kind == ATTACHMENT else phase_of(effect)
+    return Operation(
+        operation_id(target, kind, name, action, after), target, kind, name, action, before, after, summary,
+        text_diff(_shown(before), _shown(after), f"{kind}/{name}"), effect, phase, details,
+    )  # fmt: skip
+
+
+def _shown(body: Mapping[str, Any] | None) -> str:
+    if body is None:
+        return ""
+    return str(body["content"]) if "content" in body else attach_line(str(body["access_list"]), place_of(body))
+
+
+def _leftovers(target: str, wanted: set[str], live: Snapshot) -> list[Operation]:
+    steps = []
+    extra = [key for key, body in live.objects.items() if body.get("owned") and key not in wanted]
+    for key in sorted(extra, key=lambda key: (not key.startswith(ATTACHMENT), key)):
+        kind, name = key.split("/", 1)
+        body = {field: value for field, value in live.objects[key].items() if field not in ("internal", "owned")}
+        if kind == ATTACHMENT:
+            body["live"] = live.objects[key]["internal"]["live"]
+        action = "detach" if kind == ATTACHMENT else "delete"
+        step = Operation(
+            operation_id(target, kind, name, action, None), target, kind, name, action, body, None,
+            f"{action} {name}, which the policy no longer has", text_diff(_shown(body), "", key),
+            "widens" if kind == ATTACHMENT else "none", CLEAN, {PRUNE: True, "difference": "is not in the policy"},
+        )  # fmt: skip
+        steps.append(step)
+    return steps
