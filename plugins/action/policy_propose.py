@@ -17,6 +17,9 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "engine": {"type": "str"},
     "output_dir": {"type": "path"},
     "window_days": {"type": "int"},
+    "git": {"type": "str", "default": "none", "choices": ["none", "patches", "branch"]},
+    "branch": {"type": "str", "default": "segwright/propose"},
+    "today": {"type": "str"},
 }
 
 

@@ -35,6 +35,25 @@ options:
     description:
       - How many of the last recorded days to use. All of them where not given.
     type: int
+  git:
+    description:
+      - V(none) writes the files into the policy directory.
+      - V(patches) leaves them as they are and writes one patch for each segment into C(proposal) below O(output_dir), for C(git apply).
+      - V(branch) leaves them as they are and makes a branch with one commit for each segment. The working tree, the index and HEAD
+        are not touched, no hook runs, nothing is pushed. The policy directory must be clean and on a branch.
+      - Playbooks take it from the variable C(microseg_propose_git).
+    type: str
+    choices: [none, patches, branch]
+    default: none
+  branch:
+    description:
+      - Name of the branch. It is made anew from the present commit as long as only proposals were committed to it.
+    type: str
+    default: segwright/propose
+  today:
+    description:
+      - Day at which decisions are judged (YYYY-MM-DD); today in the site's time zone where not given.
+    type: str
   engine:
     description:
       - What sums the recorded flows, V(duckdb) in this process where not given, V(spark-local) or V(spark://HOST:PORT).
@@ -61,6 +80,11 @@ EXAMPLES = r"""
   segwright.microseg.policy_propose:
     policy_dir: policies
     window_days: 30
+
+- name: The same as a branch of small commits, ready to be pushed
+  segwright.microseg.policy_propose:
+    policy_dir: policies
+    git: branch
 """
 
 RETURN = r"""
@@ -73,6 +97,10 @@ files:
   returned: always
   type: list
   elements: str
+git:
+  description: What was made of it, with C(how), and for a branch C(name), C(commit), C(base), C(commits) and C(changed).
+  returned: always
+  type: dict
 summary:
   description: One sentence.
   returned: always

@@ -66,6 +66,24 @@ def observed(rows: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
     return dict(sorted(made.items()))
 
 
+def noted_by_exporter(document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return what the decoders noted of each exporter over all inputs: counters are summed, sampling and skew are the largest."""
+    made: dict[str, dict[str, Any]] = {}
+    for each in document["inputs"].values():
+        for name, counters in each.get("quality", {}).get("exporters", {}).items():
+            own = made.setdefault(name, {})
+            for key, value in counters.items():
+                if key in ("sampling", "last_us"):
+                    own[key] = max(own.get(key, 0), value)
+                elif key == "first_us":
+                    own[key] = min(own.get(key, value), value)
+                elif key == "skew_us":
+                    own[key] = max(own.get(key, 0), value, key=abs)
+                else:
+                    own[key] = own.get(key, 0) + value
+    return dict(sorted(made.items()))
+
+
 def ceiling_of(exporter: str, noted: Mapping[str, int], seen: Mapping[str, int]) -> Ceiling:
     """Return the ceiling of one exporter from the decoders' counters and the store's sums (either may be empty)."""
     reasons: dict[str, str] = {}

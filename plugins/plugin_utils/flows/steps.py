@@ -26,7 +26,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import (
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations import queries
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.gate import FlowGate
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.ports import hints_of, port_name
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.quality import ceiling_of, observed
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.quality import (
+    ceiling_of,
+    noted_by_exporter,
+    observed,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.reorientation import rebuild
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.retention import Expiry, due, expire
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.search import ORDERS, Search, members_of, search
@@ -207,7 +211,7 @@ def run_flow_info(values: dict[str, Any]) -> dict[str, Any]:
             found = gate.search(condition, who=asked.who, order=ORDERS[asked.order], limit=asked.limit)
             rows = [plain_row(row) for row in found.to_pylist()]
     seen = observed(store.observers(data_dir, since, until).to_pylist())
-    exporters = _exporters(document)
+    exporters = noted_by_exporter(document)
     for name in sorted({*exporters, *seen}):
         noted, own = exporters.get(name, {}), seen.get(name, {})
         exporters[name] = {**noted, **own, **ceiling_of(name, noted, own).as_dict()}
@@ -280,24 +284,6 @@ def plain_row(row: dict[str, Any]) -> dict[str, Any]:
         if name not in left_out:
             made[name] = value.isoformat() if isinstance(value, date) else value
     return made
-
-
-def _exporters(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return what is known of each exporter over all inputs: counters are summed, sampling and skew are the largest."""
-    made: dict[str, dict[str, Any]] = {}
-    for each in document["inputs"].values():
-        for name, counters in each.get("quality", {}).get("exporters", {}).items():
-            own = made.setdefault(name, {})
-            for key, value in counters.items():
-                if key in ("sampling", "last_us"):
-                    own[key] = max(own.get(key, 0), value)
-                elif key == "first_us":
-                    own[key] = min(own.get(key, value), value)
-                elif key == "skew_us":
-                    own[key] = max(own.get(key, 0), value, key=abs)
-                else:
-                    own[key] = own.get(key, 0) + value
-    return dict(sorted(made.items()))
 
 
 def _expired(gone: Expiry) -> dict[str, Any]:

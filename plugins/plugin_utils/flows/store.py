@@ -128,6 +128,13 @@ def stored_days(data_dir: str | Path) -> list[date]:
     return list(connection_files(data_dir))
 
 
+def rollup_days(data_dir: str | Path) -> list[date]:
+    """Return the days that have connections or a rollup that outlived them, in order."""
+    folder = flows_dir(data_dir) / "rollup"
+    days = {_day_of(each) for each in folder.glob("day=*") if (each / "rollup.parquet").exists()}
+    return sorted({*stored_days(data_dir), *(day for day in days if day is not None)})
+
+
 def connections(
     data_dir: str | Path, since: Moment | None = None, until: Moment | None = None, columns: Sequence[str] | None = None
 ) -> Any:

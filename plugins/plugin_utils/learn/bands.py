@@ -16,12 +16,13 @@ def band(value: float, bands: tuple[tuple[float, str], ...]) -> str:
     return next(name for limit, name in bands if value >= limit)
 
 
-def evidence_bands(evidence: Evidence, segment_devices: int) -> dict[str, str]:
-    """Return the summary that a rule carries."""
-    share = len(evidence.client_devices) / max(1, segment_devices)
-    devices = "all" if share >= 1 else "most" if share >= 0.5 else "some" if len(evidence.client_devices) > 1 else "one"
+def evidence_bands(evidence: Evidence, segment_devices: int, telemetry: str = "") -> dict[str, str]:
+    """Return the summary that a rule carries; ``telemetry`` is given where not every packet was seen."""
+    share = evidence.client_devices / max(1, segment_devices)
+    devices = "all" if share >= 1 else "most" if share >= 0.5 else "some" if evidence.client_devices > 1 else "one"
     return {
         "devices": devices,
         "days": band(len(evidence.days), DAY_BANDS),
         "direction": band(evidence.confidence, CONFIDENCE_BANDS),
+        **({"telemetry": telemetry} if telemetry else {}),
     }

@@ -59,3 +59,40 @@ WEAK_TYPES = Code(
     "a proposed segment has devices whose type is only likely",
     "keep it in monitor until register_info shows a confidence of 0.8 for them, or decide them by hand",
 )
+CONTRADICTED = Code(
+    "SW3220",
+    "warning",
+    "sure sources disagree about what a device is",
+    "find out what it is; correct the source that is wrong",
+)
+TAKEN_OUT = Code(
+    "SW3221",
+    "warning",
+    "a rule that was proposed earlier was taken out and its traffic goes on",
+    "refuse it in decisions.yml with a reason, or put the rule back",
+)
+NO_CHECKOUT = Code(
+    "SW3230",
+    "error",
+    "a branch needs a git checkout",
+    "put the policy directory under git, or propose without a branch",
+)
+DETACHED = Code("SW3231", "error", "the checkout is on no branch", "check a branch out (git switch main)")
+DIRTY = Code("SW3232", "error", "the policy directory differs from its commit", "commit or stash what differs")
+NO_IDENTITY = Code("SW3233", "error", "git knows nobody to commit as", "set user.name and user.email with git config")
+BRANCH_TAKEN = Code(
+    "SW3234", "error", "the branch cannot take the proposal", "merge or delete it, or name another with branch"
+)
+GIT_FAILED = Code("SW3235", "error", "git failed", "look at git's message")
+THREAT_PERMITTED = Code(
+    "SW3222",
+    "warning",
+    "a standing rule permits what a threat list names",
+    "look at the devices at once; refuse it in decisions.yml, or say there why it is legitimate",
+)
+NARROWED = Code(
+    "SW3223",
+    "info",
+    "a learned rule permits less than was seen, since a person's edit",
+    "nothing is to be done where that is meant; refuse the rest in decisions.yml and it is not told again",
+)

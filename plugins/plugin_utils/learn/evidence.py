@@ -1,44 +1,31 @@
 # Copyright: (c) 2026, Segwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Evidence for candidate rules: what was seen, on how many devices and days, and how sure the direction is."""
+"""Evidence for candidate rules: what was seen, on how many devices and days, and how sure the direction is.
+
+Made of the sums that ``flows/operations/learning.py`` returns; nothing here walks recorded rows.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
+from typing import Any
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.related import bootstrap as bootstrap_name
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.address import text_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.learning import (
+    DAYS_A_COLUMN,
+    day_columns,
+)
 
-
-@dataclass(frozen=True)
-class BoundRow:
-    """One daily rollup row bound to devices. Empty device means that no device held the address at that time."""
-
-    day: date
-    client_device: str
-    client_address: str
-    server_device: str
-    server_address: str
-    protocol: int
-    server_port: int
-    kind: str
-    flows: int
-    answered: int
-    method: int
-    confidence: float
-    first_us: int
-    last_us: int
-    minimum_client_port: int = 0
-    maximum_client_port: int = 0
-    noise: str = ""
-    related: str = ""
-
-
+DAY_US = 86_400_000_000
+EPOCH = date(1970, 1, 1)
+RELATED = "related:"
 # What flows flags is never evidence.
 NOISE = {
     "scan": "part of a scan",
+    "slow-scan": "part of a slow scan: many ends, almost each of them once or for nothing",
     "probe": "a single packet without an answer",
     "backscatter": "answers to packets that nobody here sent",
     "threat": "an end stands on a threat list",
@@ -55,89 +42,217 @@ class CandidateKey:
     server_port: int
 
 
-@dataclass
+@dataclass(frozen=True)
 class Evidence:
-    """What was seen for one candidate."""
+    """What was seen for one candidate. Counts are of devices, of pairs of them, and of conversations (``flows``); times in microseconds
+    since 1970 UTC; bit n of ``hours`` says that something began in hour n of a day in UTC."""
 
     key: CandidateKey
-    client_devices: set[str] = field(default_factory=set)
-    server_devices: set[str] = field(default_factory=set)
-    pairs: set[tuple[str, str]] = field(default_factory=set)
-    days: set[date] = field(default_factory=set)
-    flows: int = 0
+    days: tuple[date, ...]
+    client_devices: int = 1
+    server_devices: int = 1
+    pairs: int = 1
+    flows: int = 1
     answered: int = 0
+    bytes: int = 0
+    weak_flows: int = 0
     first_us: int = 0
     last_us: int = 0
+    hours: int = 0
     best_method: int = 9
     confidence: float = 0.0
-    same_port: bool = True
-
-    def add(self, row: BoundRow) -> None:
-        """Take in one row."""
-        self.client_devices.add(row.client_device)
-        self.server_devices.add(row.server_device or row.server_address)
-        self.pairs.add((row.client_device, row.server_device or row.server_address))
-        self.days.add(row.day)
-        self.flows += row.flows
-        self.answered += row.answered
-        self.first_us = min(self.first_us or row.first_us, row.first_us)
-        self.last_us = max(self.last_us, row.last_us)
-        self.best_method = min(self.best_method, row.method)
-        self.confidence = max(self.confidence, row.confidence)
-        if not row.minimum_client_port == row.maximum_client_port == row.server_port:
-            self.same_port = False
+    same_port: bool = False
+    one_client: str = ""
+    one_server: str = ""
+    threat: bool = False
 
     @property
     def weeks(self) -> int:
         """Return in how many ISO weeks the candidate was seen."""
         return len({day.isocalendar()[:2] for day in self.days})
 
+    @property
+    def weekdays(self) -> tuple[int, ...]:
+        """Return on which days of the week it was seen, Monday 0."""
+        return tuple(sorted({day.weekday() for day in self.days}))
+
 
 @dataclass(frozen=True)
 class Excluded:
-    """A row that no rule may be made from, and why."""
+    """What a pair of devices did that no rule may be made of, and why. An end without a device is an address."""
 
-    row: BoundRow
+    client: str
+    client_segment: str
+    server: str
+    server_segment: str
+    protocol: int
+    server_port: int
+    flows: int
+    days: int
+    first_us: int
+    last_us: int
+    mark: str
     reason: str
 
 
 @dataclass(frozen=True)
+class Strays:
+    """Conversations that one pair of devices tried on one day without an answer, counted by segments; one port as an example."""
+
+    client: str
+    to: str
+    protocol: int
+    conversations: int
+    flows: int
+    server_port: int
+    first_us: int
+    last_us: int
+
+
+@dataclass(frozen=True)
 class Gathered:
-    """Candidates with evidence, and what was left out with its reason."""
+    """Candidates with evidence, and what was left out with its reason.
+
+    ``excluded`` names the busiest of what ``excluded_counts`` counts by reason. ``kinds`` has, by (kind, protocol, port), the client
+    segments in which devices of that kind were answered, with how many; ``servers`` by (protocol, port) the segments that served it, with
+    (servers, clients).
+    """
 
     candidates: Mapping[CandidateKey, Evidence]
-    excluded: tuple[Excluded, ...]
-    bootstrap: int
+    excluded: tuple[Excluded, ...] = ()
+    excluded_counts: Mapping[str, int] = field(default_factory=dict)
+    strays: tuple[Strays, ...] = ()
+    bootstrap: int = 0
     related: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
+    kinds: Mapping[tuple[str, int, int], Mapping[str, int]] = field(default_factory=dict)
+    servers: Mapping[tuple[int, int], Mapping[str, tuple[int, int]]] = field(default_factory=dict)
+    conversations: int = 0
+    flows: int = 0
+    first_day: date = EPOCH
+    days: int = 0
 
 
-def gather(rows: Iterable[BoundRow], segment_of: Mapping[str, str], network_of: Mapping[str, str]) -> Gathered:
-    """Group bound rows into candidates.
-
-    ``segment_of`` maps device ids to segments, ``network_of`` addresses without a device to network sets. Bootstrap traffic
-    (DHCP, neighbour discovery, ICMP errors) is counted and left to the compiler, which permits it in every list. Conversations on ports
-    that a control session agreed on are no candidates of their own: a rule for such a port would miss the next. They stand among what is
-    left out with the name of their control protocol, and are counted by it and both segments.
-    """
-    candidates: dict[CandidateKey, Evidence] = {}
-    excluded: list[Excluded] = []
-    related: dict[tuple[str, str, str], int] = {}
+def gathered(tables: Mapping[str, Any]) -> Gathered:
+    """Return the evidence of the tables of ``FlowGate.learning``."""
+    first_us, days = int(tables["first_us"]), int(tables["days"])
+    first = EPOCH + timedelta(days=first_us // DAY_US)
+    names = day_columns(days)
+    rows = tables["candidates"].to_pylist()
+    found = [_evidence(row, first, names) for row in rows]
+    counts: dict[str, int] = {}
     bootstrap = 0
-    for row in rows:
-        if is_bootstrap(row):
-            bootstrap += 1
+    for row in tables["excluded_counts"].to_pylist():
+        if row["mark"] == "bootstrap":
+            bootstrap += row["rollup_rows"]
             continue
-        reason, to = _target(row, segment_of, network_of)
-        if to and row.related:
-            key_of = row.related, segment_of[row.client_device], to
-            related[key_of] = related.get(key_of, 0) + row.flows
-            reason = related_reason(row.related)
-        if reason:
-            excluded.append(Excluded(row, reason))
-            continue
-        key = CandidateKey(segment_of[row.client_device], to, row.protocol, row.server_port)
-        candidates.setdefault(key, Evidence(key)).add(row)
-    return Gathered(candidates, tuple(excluded), bootstrap, related)
+        reason = reason_of(row)
+        counts[reason] = counts.get(reason, 0) + row["pairs"]
+    kinds: dict[tuple[str, int, int], dict[str, int]] = {}
+    for row in tables["by_kind"].to_pylist():
+        kinds.setdefault((row["kind"], row["protocol"], row["server_port"]), {})[row["client_segment"]] = row["devices"]
+    servers: dict[tuple[int, int], dict[str, tuple[int, int]]] = {}
+    for row in tables["servers"].to_pylist():
+        own = servers.setdefault((row["protocol"], row["server_port"]), {})
+        own[row["server_segment"]] = (row["servers"], row["clients"])
+    total = tables["conversations"].to_pylist()[0]
+    return Gathered(
+        {each.key: each for each in found},
+        tuple(_excluded(row, names) for row in tables["excluded"].to_pylist()),
+        counts,
+        tuple(_strays(row) for row in tables["strays"].to_pylist()),
+        bootstrap,
+        {
+            (row["mark"].removeprefix(RELATED), row["client_segment"], row["server_segment"]): row["flows"]
+            for row in tables["related"].to_pylist()
+        },
+        kinds,
+        servers,
+        total["conversations"],
+        total["flows"],
+        first,
+        days if total["conversations"] else 0,
+    )
+
+
+def days_of(row: Mapping[str, Any], first: date, names: Iterable[str]) -> tuple[date, ...]:
+    """Return the days that a row's bits name."""
+    made = []
+    for number, name in enumerate(names):
+        bits = int(row[name])
+        while bits:
+            low = bits & -bits
+            made.append(first + timedelta(days=number * DAYS_A_COLUMN + low.bit_length() - 1))
+            bits ^= low
+    return tuple(made)
+
+
+def _evidence(row: Mapping[str, Any], first: date, names: tuple[str, ...]) -> Evidence:
+    port = row["server_port"]
+    return Evidence(
+        CandidateKey(row["client_segment"], row["server_segment"], row["protocol"], port),
+        days_of(row, first, names),
+        row["client_devices"],
+        row["server_devices"] + row["server_addresses"],
+        row["pairs"],
+        row["flows"],
+        row["answered_flows"],
+        row["bytes"],
+        row["weak_flows"],
+        row["first_us"],
+        row["last_us"],
+        row["hours"],
+        row["method"],
+        float(row["confidence"]),
+        row["minimum_client_port"] == row["maximum_client_port"] == port,
+        row["client_device"] or "",
+        row["server_device"] or "",
+        bool(row["threats"]),
+    )
+
+
+def _excluded(row: Mapping[str, Any], names: tuple[str, ...]) -> Excluded:
+    client, server = (
+        row[f"{end}_device"] or text_of(row[f"{end}_hi"], row[f"{end}_lo"]) for end in ("client", "server")
+    )
+    flags = {
+        "unknown_client": row["client_device"] == "",
+        "unplaced_client": row["client_segment"] == "",
+        "unknown_server": row["server_device"] == "",
+        "unplaced_server": row["server_segment"] == "",
+    }
+    days = sum(int(row[name]).bit_count() for name in names)
+    return Excluded(
+        client, row["client_segment"], server, row["server_segment"], row["protocol"], row["server_port"], row["flows"], days,
+        row["first_us"], row["last_us"], row["mark"], reason_of({**row, **flags}),
+    )  # fmt: skip
+
+
+def _strays(row: Mapping[str, Any]) -> Strays:
+    return Strays(
+        row["client_segment"], row["server_segment"], row["protocol"], row["conversations"], row["flows"], row["server_port"],
+        row["first_us"], row["last_us"],
+    )  # fmt: skip
+
+
+def reason_of(row: Mapping[str, Any]) -> str:
+    """Return why no rule may be made of a pair; the first that holds."""
+    mark = str(row["mark"])
+    if mark in NOISE:
+        return NOISE[mark]
+    if row["class"] in ("multicast", "broadcast"):
+        return f"{row['class']} traffic is not addressed to a device"
+    if row["binding"] == "ambiguous":
+        return "several devices claim an end's address at that time"
+    if row["unknown_client"]:
+        return "the client's address belongs to no known device"
+    if row["unplaced_client"]:
+        return "the client fits no segment"
+    if row["unplaced_server"]:
+        known = not row["unknown_server"]
+        return "the server fits no segment" if known else "the server's address belongs to no known device"
+    if mark.startswith(RELATED):
+        return related_reason(mark.removeprefix(RELATED))
+    return mark
 
 
 def related_reason(control: str) -> str:
@@ -146,26 +261,3 @@ def related_reason(control: str) -> str:
         f"opened on a port that a session of {control} between the same two agreed on: permit it where the point inspects {control},"
         " or as a service of the range of ports that the server is set to"
     )
-
-
-def is_bootstrap(row: BoundRow) -> bool:
-    """Return whether the row is what every list passes without a rule."""
-    return bool(bootstrap_name(row.protocol, row.server_port))
-
-
-def _target(row: BoundRow, segment_of: Mapping[str, str], network_of: Mapping[str, str]) -> tuple[str, str]:
-    if row.noise:
-        return NOISE.get(row.noise, row.noise), ""
-    if row.kind in ("multicast", "broadcast"):
-        return f"{row.kind} traffic is not addressed to a device", ""
-    if not row.client_device:
-        return "the client's address belongs to no known device", ""
-    if row.client_device not in segment_of:
-        return "the client fits no segment", ""
-    if row.server_device in segment_of:
-        return "", segment_of[row.server_device]
-    if row.server_address in network_of:
-        return "", network_of[row.server_address]
-    return (
-        "the server fits no segment" if row.server_device else "the server's address belongs to no known device"
-    ), ""

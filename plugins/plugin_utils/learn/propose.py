@@ -6,34 +6,83 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.bands import evidence_bands
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import (
-    BoundRow,
+    CandidateKey,
     Evidence,
     Gathered,
-    gather,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.expected import (
+    EXPECTED_DAYS,
+    Expected,
+    expected_of,
+    kind_of,
+    rhythm,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.generalise import Step, over_budget, steps_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.review import (
+    Decisions,
+    ReviewItem,
+    left_out,
+    of_candidate,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.score import (
     DRAFT,
+    MANY_DEVICES,
     PROPOSE,
     Context,
     Score,
     score,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.shifts import shifts_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.support import Support, class_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.decisions import REFUSE, Decision
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Segment, Service, Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.naming import rule_id
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.ranges import is_wide
-from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.replay import PROTOCOL_NAMES
+
+WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+ICMP = (1, 58)
+# Up to this share of a segment's devices may be taken for what they are not (5 % wrong profiles, and some room).
+FEW = 0.15
+
+
+@dataclass(frozen=True)
+class Telemetry:
+    """What the exporters' records allow to claim (flows/quality.py): the lowest ceiling (0 to 1), its reasons, and whether an opener
+    without an answer in the records had none."""
+
+    ceiling: float = 1.0
+    silence: bool = True
+    band: str = ""
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a proposal needs beside the site and the evidence.
+
+    ``sizes``: devices of each segment. ``addresses``: addresses of each network set. ``names``: device ids to names for people.
+    ``kinds_of``: kinds of devices in each segment. ``today`` (YYYY-MM-DD) is the day on which decisions must hold.
+    """
+
+    sizes: Mapping[str, int]
+    addresses: Mapping[str, int] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
+    kinds_of: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    telemetry: Telemetry = Telemetry()
+    decisions: tuple[Decision, ...] = ()
+    today: str = ""
 
 
 @dataclass(frozen=True)
 class ProposedRule:
-    """A rule that the evidence carries."""
+    """A rule that the evidence carries, or that a named person approved (``decision``). ``evidence`` is that of its busiest port."""
 
     id: str
     client: str
@@ -42,60 +91,59 @@ class ProposedRule:
     score: Score
     evidence: Evidence
     segment_devices: int
+    steps: tuple[Step, ...] = ()
+    support: str = ""
+    family: str = ""
+    rhythm: str = ""
+    shared: bool = False
+    telemetry: Telemetry = Telemetry()
+    shifts: tuple[str, ...] = ()
+    decision: Decision | None = None
+    ports: tuple[int, ...] = ()
+    pairs: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for results and reports."""
-        return {
+        seen = self.evidence
+        made: dict[str, Any] = {
             "id": self.id,
             "client": self.client,
             "to": self.to,
             "services": [self.service],
             "score": self.score.total,
             "points": {name: round(value, 1) for name, value in self.score.points},
-            "devices": len(self.evidence.client_devices),
+            "class": self.family,
+            "support": self.support,
+            "shared": self.shared,
+            "devices": seen.client_devices,
             "segment_devices": self.segment_devices,
-            "servers": len(self.evidence.server_devices),
-            "pairs": len(self.evidence.pairs),
-            "days": len(self.evidence.days),
-            "flows": self.evidence.flows,
-            "answered": self.evidence.answered,
-            "first_us": self.evidence.first_us,
-            "last_us": self.evidence.last_us,
-            "direction_confidence": round(self.evidence.confidence, 3),
-            "bands": evidence_bands(self.evidence, self.segment_devices),
+            "servers": seen.server_devices,
+            "pairs": self.pairs or seen.pairs,
+            "ports": list(self.ports),
+            "days": len(seen.days),
+            "weekdays": [WEEKDAYS[day] for day in seen.weekdays],
+            "shifts": list(self.shifts),
+            "rhythm": self.rhythm,
+            "flows": seen.flows,
+            "answered": seen.answered,
+            "bytes": seen.bytes,
+            "first_us": seen.first_us,
+            "last_us": seen.last_us,
+            "direction_confidence": round(min(seen.confidence, self.telemetry.ceiling), 3),
+            "telemetry": {"ceiling": self.telemetry.ceiling, "reasons": list(self.telemetry.reasons)},
+            "steps": [step.as_dict() for step in self.steps],
+            "bands": evidence_bands(seen, self.segment_devices, self.telemetry.band),
         }
-
-
-@dataclass(frozen=True)
-class ReviewItem:
-    """Traffic that no rule is proposed for, with the reason, for a person to decide."""
-
-    client: str
-    server: str
-    protocol: int
-    port: int
-    flows: int
-    days: int
-    reason: str
-    score: int = 0
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain values for results and reports."""
-        return {
-            "client": self.client,
-            "server": self.server,
-            "protocol": PROTOCOL_NAMES.get(self.protocol, str(self.protocol)),
-            "port": self.port,
-            "flows": self.flows,
-            "days": self.days,
-            "reason": self.reason,
-            "score": self.score,
-        }
+        if self.decision is not None:
+            made["approved"] = {
+                "by": self.decision.by, "reason": self.decision.reason, "date": self.decision.date, "until": self.decision.until,
+            }  # fmt: skip
+        return made
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """Segments to add, rules with evidence, what waits for a person, and findings."""
+    """Segments to add, rules with evidence, what waits for a person, what is expected to come again, and findings."""
 
     segments: tuple[Segment, ...]
     new_segments: tuple[str, ...]
@@ -105,6 +153,9 @@ class Proposal:
     findings: tuple[Finding, ...]
     unknown_services: tuple[tuple[int, int], ...] = ()
     related: tuple[tuple[str, str, str, int], ...] = ()
+    expected: tuple[Expected, ...] = ()
+    refused: tuple[ReviewItem, ...] = ()
+    judged: Mapping[CandidateKey, str] = field(default_factory=dict)
 
 
 def services_by_port(
@@ -112,140 +163,203 @@ def services_by_port(
 ) -> dict[tuple[int, int], str]:
     """Return the narrowest service that covers each (protocol, server port); ties go to the first by name.
 
-    Services that are wide by the gate's own rule serve guardrails and never learning.
+    The port of ICMP is type and code, as flows have it. Services that are wide by the gate's own rule serve guardrails and never learning.
     """
-    wanted = set(conversations)
+    wanted: dict[int, set[int]] = {}
+    for protocol, port in conversations:
+        wanted.setdefault(protocol, set()).add(port)
     found: dict[tuple[int, int], tuple[int, str]] = {}
     for name, service in sorted(services.items()):
         if is_wide(service) or service.ethertypes:  # nor is more permitted than was seen
             continue
         width = sum(high - low + 1 for match in service.matches for low, high in match.ports)
         for match in service.matches:
-            for key in wanted:
-                if key[0] == match.protocol and any(low <= key[1] <= high for low, high in match.ports):
-                    if key not in found or width < found[key][0]:
-                        found[key] = (width, name)
+            for port in wanted.get(match.protocol, ()):
+                if match.protocol in ICMP:
+                    fits = match.icmp_type in (None, port // 256) and match.icmp_code in (None, port % 256)
+                else:
+                    fits = any(low <= port <= high for low, high in match.ports)
+                key = match.protocol, port
+                if fits and (key not in found or width < found[key][0]):
+                    found[key] = (width, name)
     return {key: name for key, (_width, name) in found.items()}
 
 
-def propose(
-    site: Site,
-    segments: Sequence[Segment],
-    segment_of: Mapping[str, str],
-    network_of: Mapping[str, str],
-    names: Mapping[str, str],
-    rows: Sequence[BoundRow],
-) -> Proposal:
-    """Return rules for what the rows carry, and the review list for the rest.
-
-    ``segment_of`` maps device ids to segments, ``network_of`` addresses without a device to network sets, ``names`` device ids to
-    names for people. Settings come from the site's ``learning``.
-    """
-    gathered = gather(rows, segment_of, network_of)
-    sizes: dict[str, int] = {}
-    for segment in segment_of.values():
-        sizes[segment] = sizes.get(segment, 0) + 1
-    zones = {segment.name: segment.zone for segment in segments}
-    conduits = {(conduit.client, conduit.server) for conduit in site.conduits}
-    covered = len({row.day for row in rows})
+def propose(site: Site, segments: Sequence[Segment], gathered: Gathered, known: Known) -> Proposal:
+    """Return rules for what the evidence carries, and the review list for the rest. Settings come from the site's ``learning``."""
     services = services_by_port(site.services, ((key.protocol, key.server_port) for key in gathered.candidates))
-    settings = site.learning
-    rules: list[ProposedRule] = []
-    review: list[ReviewItem] = []
-    unknown: list[tuple[int, int]] = []
-    for key, evidence in sorted(
-        gathered.candidates.items(),
-        key=lambda item: (item[0].client, item[0].to, item[0].protocol, item[0].server_port),
-    ):
-        service = services.get((key.protocol, key.server_port), "")
-        joined = (
-            key.to not in zones or zones[key.client] == zones[key.to] or (zones[key.client], zones[key.to]) in conduits
-        )
-        context = Context(
-            sizes.get(key.client, 0), covered, bool(service), joined, int(settings.get("minimum_days", 3))
-        )
-        made = score(evidence, context)
-        reason = _why_not(made, evidence, service, settings)
-        if reason:
-            if not service:
-                unknown.append((key.protocol, key.server_port))
-            review.append(
-                ReviewItem(
-                    key.client,
-                    key.to,
-                    key.protocol,
-                    key.server_port,
-                    evidence.flows,
-                    len(evidence.days),
-                    reason,
-                    made.total,
-                )
-            )
-            continue
-        rules.append(
-            ProposedRule(
-                rule_id(key.client, key.to, service),
-                key.client,
-                key.to,
-                service,
-                made,
-                evidence,
-                sizes.get(key.client, 0),
-            )
-        )
-    review += _excluded(gathered, names)
-    findings = _window_findings(settings, covered)
+    judge = _Judge(site, segments, gathered, known, services)
+    for key in sorted(gathered.candidates, key=lambda each: (each.client, each.to, each.protocol, each.server_port)):
+        judge.take(key, gathered.candidates[key])
+    rules = judge.rules()
+    review, refused = judge.review, judge.refused
+    review += left_out(gathered, known.names)
+    findings = _window_findings(site.learning, gathered.days)
     new = tuple(segment.name for segment in segments if segment.name not in site.segments)
     return Proposal(
         tuple(segments),
         new,
-        _merged(rules),
+        rules,
         tuple(review),
         gathered.bootstrap,
         tuple(findings),
-        tuple(sorted(set(unknown))),
+        tuple(sorted(judge.unknown)),
         tuple((*key, flows) for key, flows in sorted(gathered.related.items())),
+        tuple(judge.expected),
+        tuple(refused),
+        judge.judged,
     )
 
 
-def _why_not(made: Score, evidence: Evidence, service: str, settings: Mapping[str, Any]) -> str:
-    if made.stop:
-        return made.stop
-    if not service:
-        return "no service of the site covers the port"
-    if evidence.flows < int(settings.get("minimum_flows", 1)):
-        return f"only {evidence.flows} flows"
-    if evidence.confidence < float(settings.get("minimum_confidence", 0.8)):
-        return f"direction confidence {evidence.confidence:.2f}"
-    if made.total < int(settings.get("draft_score", DRAFT)):
-        return f"score {made.total}"
-    if made.total < int(settings.get("propose_score", PROPOSE)):
-        return f"score {made.total}: a named person must approve"
-    return ""
+class _Judge:
+    """Takes candidates one by one, in order, and sorts them into rules, review, expected and refused."""
 
+    def __init__(
+        self,
+        site: Site,
+        segments: Sequence[Segment],
+        gathered: Gathered,
+        known: Known,
+        services: Mapping[tuple[int, int], str],
+    ) -> None:
+        self.site, self.gathered, self.known, self.services = site, gathered, known, services
+        self.settings = site.learning
+        self.zones = {segment.name: segment.zone for segment in segments}
+        self.owners = {segment.name: segment.owner for segment in segments}
+        self.conduits = {(conduit.client, conduit.server) for conduit in site.conduits}
+        self.support = Support(site, gathered, known.kinds_of, services)
+        self.decisions = Decisions(known.decisions, site.services, known.today)
+        self.minimum_days = int(self.settings.get("minimum_days", 3))
+        self.regular: dict[tuple[str, int, int], list[CandidateKey]] = {}
+        for key, evidence in gathered.candidates.items():
+            if len(evidence.days) >= max(self.minimum_days, 0.5 * gathered.days):
+                self.regular.setdefault((key.client, key.protocol, key.server_port), []).append(key)
+        self.users: dict[tuple[str, int, int], list[str]] = {}
+        for key in sorted(gathered.candidates, key=lambda each: each.client):
+            self.users.setdefault((key.to, key.protocol, key.server_port), []).append(key.client)
+        self.carried: dict[tuple[str, str, str], list[tuple[Evidence, Score, str, Decision | None]]] = {}
+        self.review: list[ReviewItem] = []
+        self.refused: list[ReviewItem] = []
+        self.expected: list[Expected] = []
+        self.unknown: set[tuple[int, int]] = set()
+        # What became of each candidate, in one word: "rule", or the kind of its review item.
+        self.judged: dict[CandidateKey, str] = {}
 
-def _merged(rules: Sequence[ProposedRule]) -> tuple[ProposedRule, ...]:
-    """Return one rule per id: a service of several ports is one rule, with the evidence of its busiest port."""
-    best: dict[str, ProposedRule] = {}
-    for rule in rules:
-        known = best.get(rule.id)
-        if known is None or rule.evidence.flows > known.evidence.flows:
-            best[rule.id] = rule
-    return tuple(best[name] for name in sorted(best))
+    def take(self, key: CandidateKey, evidence: Evidence) -> None:
+        """Judge one candidate."""
+        service = self.services.get((key.protocol, key.server_port), "")
+        support = self.support.of(key)
+        made = score(evidence, self._context(key, service, support))
+        kind, reason = self._why_not(made, evidence, service)
+        decision = self.decisions.about(key)
+        if decision is not None and decision.decision == REFUSE:
+            text = f"refused by {decision.by} on {decision.date}: {decision.reason}"
+            self.refused.append(of_candidate(evidence, "refused", text, made.total, 0, support))
+            self.judged[key] = "refused"
+            return
+        if decision is not None and service:
+            kind = reason = ""
+        if not reason:
+            self.judged[key] = "rule"
+            self.carried.setdefault((key.client, key.to, service), []).append((evidence, made, support, decision))
+            return
+        if not service:
+            self.unknown.add((key.protocol, key.server_port))
+        if (
+            kind == "few-days"
+            and service
+            and evidence.confidence >= float(self.settings.get("minimum_confidence", 0.8))
+        ):
+            self._expect(key, evidence, service)
+        self._wait(evidence, kind, reason, made.total, 0, support)
 
+    def rules(self) -> tuple[ProposedRule, ...]:
+        """Return one rule for each client, server and service that is carried and within the budget."""
+        made: dict[str, ProposedRule] = {}
+        for (client, to, service), parts in sorted(self.carried.items()):
+            evidences = [evidence for evidence, _score, _support, _decision in parts]
+            network = to not in self.zones
+            size = self.known.addresses.get(to, 1) if network else self.known.sizes.get(to, 1)
+            clients = self.known.sizes.get(client, 1)
+            steps = steps_of(evidences, self.site.services[service], clients, size, to, network)
+            decision = next((decision for *_rest, decision in parts if decision is not None), None)
+            over = "" if decision is not None else over_budget(steps, self.settings)
+            if over:
+                for evidence, score_of, support, _decision in parts:
+                    self._wait(evidence, "budget", over, score_of.total, sum(step.admits for step in steps), support)
+                continue
+            evidence, best, support, _decision = max(parts, key=lambda part: part[0].flows)
+            name = rule_id(client, to, service)
+            made[name] = ProposedRule(
+                name, client, to, service, best, evidence, clients, steps, support,
+                class_of(support, any(each.threat for each in evidences)),
+                rhythm(evidence.days, self.gathered.days),
+                self.support.shared(evidence.key), self.known.telemetry, shifts_of(evidence, self.site.time_zone), decision,
+                tuple(sorted(each.key.server_port for each in evidences)), sum(each.pairs for each in evidences),
+            )  # fmt: skip
+        return tuple(made[name] for name in sorted(made))
 
-def _excluded(gathered: Gathered, names: Mapping[str, str]) -> list[ReviewItem]:
-    """Return what was left out, one item per client, server, port and reason."""
-    counts: dict[tuple[str, str, int, int, str], tuple[int, set[Any]]] = {}
-    for item in gathered.excluded:
-        row = item.row
-        client = names.get(row.client_device, row.client_device) or row.client_address
-        server = names.get(row.server_device, row.server_device) or row.server_address
-        key = (client, server, row.protocol, row.server_port, item.reason)
-        flows, days = counts.get(key, (0, set()))
-        days.add(row.day)
-        counts[key] = (flows + row.flows, days)
-    return [ReviewItem(*key[:4], flows, len(days), key[4]) for key, (flows, days) in sorted(counts.items())]
+    def _context(self, key: CandidateKey, service: str, support: str) -> Context:
+        joined = (
+            key.to not in self.zones
+            or self.zones[key.client] == self.zones[key.to]
+            or (self.zones[key.client], self.zones[key.to]) in self.conduits
+        )
+        serving = self.gathered.servers.get((key.protocol, key.server_port), {})
+        elsewhere = sum(clients for name, (_servers, clients) in serving.items() if name != key.to)
+        return Context(
+            self.known.sizes.get(key.client, 0),
+            self.gathered.days,
+            bool(service),
+            joined,
+            self.minimum_days,
+            support,
+            self.known.telemetry.ceiling,
+            self.known.telemetry.silence,
+            self.known.sizes.get(key.to, 0) if key.to in self.zones else 0,
+            elsewhere,
+            self._like(key),
+        )
+
+    def _like(self, key: CandidateKey) -> str:
+        """Return a segment most of whose devices do what few of the client's segment do, where it is no infrastructure; or empty text."""
+        size = self.known.sizes.get(key.client, 0)
+        few = self.gathered.candidates[key].client_devices <= FEW * size
+        if size < MANY_DEVICES or not few or self.support.shared(key):
+            return ""
+        for name in self.users.get((key.to, key.protocol, key.server_port), ()):
+            there = self.gathered.candidates[CandidateKey(name, key.to, key.protocol, key.server_port)].client_devices
+            if name != key.client and 2 * there >= self.known.sizes.get(name, 0) > 0:
+                return name
+        return ""
+
+    def _why_not(self, made: Score, evidence: Evidence, service: str) -> tuple[str, str]:
+        settings = self.settings
+        if made.stop:
+            return made.kind, made.stop
+        if not service:
+            return "no-service", "no service of the site covers the port"
+        if evidence.flows < int(settings.get("minimum_flows", 1)):
+            return "few-flows", f"only {evidence.flows} flows"
+        if evidence.confidence < float(settings.get("minimum_confidence", 0.8)):
+            return "direction", f"direction confidence {evidence.confidence:.2f}"
+        if made.total < int(settings.get("draft_score", DRAFT)):
+            return "score", f"score {made.total}"
+        if made.total < int(settings.get("propose_score", PROPOSE)):
+            alone = any(name == "one device of many" for name, _points in made.points)
+            why = "one device alone does this" if alone else "the evidence is thin"
+            return "one-device" if alone else "draft", f"score {made.total}: {why}; a named person must approve"
+        return "", ""
+
+    def _expect(self, key: CandidateKey, evidence: Evidence, service: str) -> None:
+        others = [other for other in self.regular.get((key.client, key.protocol, key.server_port), ()) if other != key]
+        kind = kind_of(evidence, self.gathered.days, self.known.sizes.get(key.client, 0), others)
+        keep = int(self.settings.get("expected_days", EXPECTED_DAYS))
+        self.expected.append(expected_of(evidence, kind, service, self.owners.get(key.client, ""), keep))
+
+    def _wait(self, evidence: Evidence, kind: str, reason: str, total: int, admits: int, support: str) -> None:
+        self.judged[evidence.key] = kind
+        self.review.append(of_candidate(evidence, kind, reason, total, admits, support))
 
 
 def _window_findings(settings: Mapping[str, Any], covered: int) -> list[Finding]:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Segwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A 0 to 100 score for a candidate, by published weights, with hard stops first (facts/flows.md section 7)."""
+"""A 0 to 100 score for a candidate, by published weights, with hard stops first (facts/flows.md section 7, docs/propose.md)."""
 
 from __future__ import annotations
 
@@ -11,18 +11,45 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence 
 
 PROPOSE, DRAFT = 70, 40
 ONE_DEVICE_CAP = 60
+MANY_DEVICES = 4
 TCP = 6
+# The most that each part gives; together 100. docs/propose.md has the same table, and a test compares them.
+WEIGHTS = {
+    "days": 25, "weeks": 10, "devices": 20, "answered": 10, "direction": 10, "known service": 10, "regular": 5, "support": 10,
+}  # fmt: skip
+# Ways into a device: from one device alone they are how an intruder goes on, and a person looks first.
+ADMINISTRATION = {(6, port) for port in (22, 23, 135, 139, 445, 3389, 5900, 5985, 5986)}
 
 
 @dataclass(frozen=True)
 class Context:
-    """What a score needs beside the evidence: size of the client segment, days covered, known service, conduit, wanted days."""
+    """What a score needs beside the evidence: size of the client segment, days covered, known service, conduit, wanted days.
+
+    ``support`` names what else speaks for it (``support.py``), empty for nothing. ``ceiling`` (0 to 1) is what the telemetry allows to
+    claim; ``silence`` says whether an opener without an answer in the records had none (flows/quality.py). ``server_segment_devices``
+    and ``served_elsewhere`` (clients that other segments serve on this port) tell a rogue server; ``like`` names a segment most of whose
+    devices do the same, where few of this one do: they may be taken for what they are not.
+    """
 
     segment_devices: int
     covered_days: int
     known_service: bool
     conduit: bool
     minimum_days: int = 3
+    support: str = ""
+    ceiling: float = 1.0
+    silence: bool = True
+    server_segment_devices: int = 0
+    served_elsewhere: int = 0
+    like: str = ""
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Why no rule may be made without a person: ``kind`` is one word for programs, ``text`` the sentence for people."""
+
+    kind: str
+    text: str
 
 
 @dataclass(frozen=True)
@@ -31,6 +58,7 @@ class Score:
 
     points: tuple[tuple[str, float], ...]
     stop: str = ""
+    kind: str = ""
 
     @property
     def total(self) -> int:
@@ -38,36 +66,60 @@ class Score:
         return round(min(100.0, sum(value for _name, value in self.points)))
 
 
-def hard_stop(evidence: Evidence, context: Context) -> str:
-    """Return why no rule may be made of the evidence, or empty text."""
+def hard_stop(evidence: Evidence, context: Context) -> Stop | None:
+    """Return why no rule may be made of the evidence, or None."""
+    days = len(evidence.days)
+    if context.like:
+        return Stop(
+            "misplaced",
+            f"{evidence.client_devices} of {context.segment_devices} devices do what most of {context.like} do: they may belong there",
+        )
     if evidence.best_method >= 9:
-        return "the direction is a guess (lower port)"
-    if evidence.key.protocol == TCP and evidence.answered < evidence.flows * 0.1:
-        return "hardly ever answered"
+        return Stop("direction", "the direction is a guess (lower port)")
+    if context.silence and evidence.key.protocol == TCP and evidence.answered < evidence.flows * 0.1:
+        return Stop("unanswered", "hardly ever answered")
     if not context.conduit:
-        return "no conduit joins the two zones"
-    if len(evidence.days) < context.minimum_days:
-        return f"seen on {len(evidence.days)} of at least {context.minimum_days} days"
-    return ""
+        return Stop("conduit", "no conduit joins the two zones")
+    if _rogue(evidence, context):
+        return Stop(
+            "rogue-server",
+            f"{evidence.server_devices} of {context.server_segment_devices} devices of the segment serve it, and"
+            f" {context.served_elsewhere} clients have it from another segment: look at the server first",
+        )
+    if days < context.minimum_days:
+        return Stop("few-days", f"seen on {days} of at least {context.minimum_days} days")
+    return None
+
+
+def _rogue(evidence: Evidence, context: Context) -> bool:
+    """Return whether few devices of a segment serve what another segment serves to more clients: a server that does not belong there."""
+    few = (
+        context.server_segment_devices >= MANY_DEVICES and evidence.server_devices * 4 <= context.server_segment_devices
+    )
+    return few and context.served_elsewhere > evidence.client_devices and not context.support.startswith("declared")
 
 
 def score(evidence: Evidence, context: Context) -> Score:
     """Return the score of a candidate."""
     days = len(evidence.days)
-    share = len(evidence.client_devices) / max(1, context.segment_devices)
+    share = evidence.client_devices / max(1, context.segment_devices)
     points = [
         ("days", 25 * min(1.0, max(days / 5, days / max(1, context.covered_days) / 0.3))),
         ("weeks", min(10.0, 5.0 * evidence.weeks)),
-        ("devices", _device_points(len(evidence.client_devices), share)),
+        ("devices", _device_points(evidence.client_devices, share)),
         ("answered", 10.0 if evidence.answered else 0.0),
-        ("direction", 10 * evidence.confidence),
+        ("direction", 10 * min(evidence.confidence, context.ceiling)),
         ("known service", 10.0 if context.known_service else 0.0),
         ("regular", 5.0 if days >= 0.8 * context.covered_days else 0.0),
+        ("support", 10.0 if context.support else 0.0),
     ]
-    made = Score(tuple(points), hard_stop(evidence, context))
-    if len(evidence.client_devices) == 1 and context.segment_devices >= 4 and made.total > ONE_DEVICE_CAP:
+    stop = hard_stop(evidence, context)
+    made = Score(tuple(points), stop.text if stop else "", stop.kind if stop else "")
+    alone = evidence.client_devices == 1 and not context.support.startswith("declared")
+    admin = (evidence.key.protocol, evidence.key.server_port) in ADMINISTRATION and context.segment_devices > 1
+    if alone and (context.segment_devices >= MANY_DEVICES or admin) and made.total > ONE_DEVICE_CAP:
         points.append(("one device of many", float(ONE_DEVICE_CAP - made.total)))
-        made = Score(tuple(points), made.stop)
+        made = Score(tuple(points), made.stop, made.kind)
     return made
 
 

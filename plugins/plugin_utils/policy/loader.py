@@ -50,6 +50,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.change_d
     approvers_of,
     calendar_of,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.decisions import Decision, decisions_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
     Expectation,
     Member,
@@ -80,6 +81,7 @@ TOP_LEVEL = (
     "templates",
     "exceptions",
     "postures",
+    "decisions",
 )
 IGNORED_DIRECTORIES = ("evidence",)  # learning's
 EXPECTATIONS = "expectations"
@@ -96,6 +98,7 @@ class LoadResult:
     classification: tuple[ClassificationRule, ...] = ()
     rules: tuple[SiteRule, ...] = ()
     classification_document: Document | None = field(default=None, compare=False)
+    decisions: tuple[Decision, ...] = ()
 
 
 @dataclass
@@ -131,7 +134,8 @@ def load_site(directory: str | Path, cache: str | Path | None = None) -> LoadRes
     found = tuple(sorted_findings(documents.findings))
     if errors_of(found):
         site = None
-    return LoadResult(site, found, classification, rules, documents.top.get("classification"))
+    decisions = decisions_of(documents.top["decisions"]) if "decisions" in documents.top else ()
+    return LoadResult(site, found, classification, rules, documents.top.get("classification"), decisions)
 
 
 def _read_all(root: Path, documents: _Documents) -> None:

@@ -34,6 +34,7 @@ FILES = {
     "classification": "classification.yml",
     "approvers": "approvers.yml",
     "calendar": "calendar.yml",
+    "decisions": "decisions.yml",
     "exceptions": "exceptions.yml",
     "postures": "postures.yml",
     "templates": "templates.yml",

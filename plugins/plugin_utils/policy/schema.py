@@ -44,6 +44,7 @@ SCHEMAS = (
     "classification",
     "approvers",
     "calendar",
+    "decisions",
     "rules",
     "members.lock",
 )

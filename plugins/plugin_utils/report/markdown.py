@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.cuts import split_cuts
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.gate import rollout_lines
+from ansible_collections.segwright.microseg.plugins.plugin_utils.report.proposal import coverage_lines
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.text import (
     code,
     counted,
@@ -78,6 +79,7 @@ def propose_markdown(result: Mapping[str, Any]) -> str:
     lines = _head("Proposal", result)
     learnt = result.get("learnt", {})
     lines += [", ".join(f"{value} {md(key)}" for key, value in learnt.items()) + ".", ""]
+    lines += coverage_lines(result.get("coverage") or {})
     rows = [
         [
             code(rule["id"]),
@@ -111,9 +113,49 @@ def propose_markdown(result: Mapping[str, Any]) -> str:
         lines += [f"## Waiting for a person ({len(review)})", "", md_table(review_head, rows), ""]
         if len(review) > CUT_LIMIT:
             lines += [f"... and {len(review) - CUT_LIMIT} more in the JSON result.", ""]
+    lines += _activation(result.get("after_activation") or {})
     lines += _enforced(result.get("enforced") or {})
     lines += _findings(result)
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _activation(report: Mapping[str, Any]) -> list[str]:
+    """Return what standing rules and what was seen say of each other."""
+    lines: list[str] = []
+    for key, title in (("unexpected", "Seen, not permitted and not expected"), ("new", "Seen and not permitted yet")):
+        rows = [
+            [code(r["client"]), code(r["to"]), code(f"{r['protocol']}/{r['port']}"), md(r["kind"]), r["devices"], r["flows"],
+             md(r["since"])]
+            for r in report.get(key, ())
+        ]  # fmt: skip
+        if rows:
+            head = ("client", "server", "protocol/port", "kind", "devices", "flows", "first seen")
+            lines += [f"## {title} ({len(rows)})", "", md_table(head, rows[:CUT_LIMIT]), ""]
+    rows = [
+        [code(r["rule"]), md("; ".join(r["why"])), md("; ".join(r["suggested"])), r["flows"]]
+        for r in report.get("too_wide", ())
+    ]
+    if rows:
+        lines += [
+            f"## Rules wider than their use ({len(rows)})",
+            "",
+            md_table(("rule", "why", "would be enough", "flows"), rows[:CUT_LIMIT]),
+            "",
+        ]
+    rows = [
+        [md(owner), code(r["rule"]), md(", ".join(r["why"])), md(r["last_seen"] or "never"), md(r["criticality"])]
+        for owner, rules in report.get("recertify", {}).items()
+        for r in rules
+    ]
+    if rows:
+        owner_head = ("owner", "rule", "why", "last seen", "criticality")
+        lines += [
+            f"## Rules for their owners to look at again ({len(rows)})",
+            "",
+            md_table(owner_head, rows[:CUT_LIMIT]),
+            "",
+        ]
+    return lines
 
 
 def _enforced(enforced: Mapping[str, Any]) -> list[str]:

@@ -5,35 +5,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.intervals import read_intervals
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import store
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.binding import bound_rollup
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.address import columns_of_int, range_sql
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.noise import Noise, NoiseLimits, noise_in
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.gate import FlowGate
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.engine import DuckEngine, quoted
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.gate import MEMBERS, FlowGate
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.learning import APPROVED, KINDS, MARKS
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.related import bootstrap, related_in
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.schema import arrow_schema
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.threats import known_threats
-from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import BoundRow
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import RELATED, Gathered, gathered
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.history import (
     Columns,
     SeenConversation,
     address_of,
-    address_text,
     columns_of_table,
     joined,
     seen_conversations,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.holders import Holders
 
+pa = guarded("pyarrow")
+
 
 def window(data_dir: Path, days: int | None) -> date | None:
     """Return the first day of the last ``days`` recorded days, or None for all of them."""
-    stored = store.stored_days(data_dir)
+    stored = store.rollup_days(data_dir)
     if not days or not stored:
         return None
     return max(stored) - timedelta(days=days - 1)
@@ -52,7 +57,7 @@ def recorded_history(
     """Return one value per recorded conversation of the window, scans, related and bootstrap traffic marked; empty where nothing is
     recorded. ``engine`` is what sums the rollup (``microseg_flow_engine``)."""
     since = window(data_dir, days)
-    if not store.stored_days(data_dir):
+    if not store.rollup_days(data_dir):
         return []
     scans = noise_of(data_dir, since, limits=limits).of("scan")
     related = related_in(data_dir, since)
@@ -76,7 +81,7 @@ def recorded_columns(
     then is replayed at the one it has now; what another device said from an address of the membership is marked as that.
     """
     since = window(data_dir, days)
-    if not store.stored_days(data_dir):
+    if not store.rollup_days(data_dir):
         return None
     scans = noise_of(data_dir, since, limits=limits).of("scan")
     related = related_in(data_dir, since)
@@ -95,46 +100,66 @@ def _pair(row: Mapping[str, Any]) -> tuple[tuple[int, int], tuple[int, int], int
     return client, server, row["protocol"], row["server_port"]
 
 
-def bound_rows(
+def recorded_evidence(
     data_dir: Path,
     days: int | None = None,
     declared: Iterable[str] = (),
     *,
+    members: Mapping[str, str] | None = None,
+    networks: Any = None,
+    kinds: Mapping[str, str] | None = None,
+    approved: Sequence[Mapping[str, Any]] = (),
     engine: str = "",
     limits: NoiseLimits | None = None,
-) -> tuple[list[BoundRow], Noise]:
-    """Return the window's daily rollup rows bound to devices by time, and the noise among them.
+) -> tuple[Gathered, Noise]:
+    """Return what the window's rollup says of each candidate rule, and the noise in it.
 
     Binding is the flows room's interval join (facts/flows.md section 5: never a static map); an address that several devices held
-    at the time is bound to none.
+    at the time is bound to none. ``members`` are devices and their segments, ``networks`` as ``FlowGate.bind`` takes them, ``kinds`` what
+    devices are, ``approved`` rows of what people approved (``learning.APPROVED``), ``declared`` networks of scanners and pollers.
     """
     since = window(data_dir, days)
+    declared = tuple(declared)
     report = noise_of(data_dir, since, declared, limits)
     related = related_in(data_dir, since)
-    rows = []
-    for row in bound_rollup(data_dir, since, engine=engine).to_pylist():
-        pair = _pair(row)
-        client, server = pair[:2]
-        rows.append(
-            BoundRow(
-                day=row["day"],
-                client_device=row["client_device"],
-                client_address=address_text(*client),
-                server_device=row["server_device"],
-                server_address=address_text(*server),
-                protocol=row["protocol"],
-                server_port=row["server_port"],
-                kind=row["class"],
-                flows=row["flows"],
-                answered=row["answered_flows"],
-                method=row["method"],
-                confidence=float(row["confidence"]),
-                first_us=row["first_us"],
-                last_us=row["last_us"],
-                minimum_client_port=row["minimum_client_port"] or 0,
-                maximum_client_port=row["maximum_client_port"] or 0,
-                noise=report.reasons.get(pair, ""),
-                related=related.get(pair, ""),
-            )
+    marks: dict[Any, str] = {pair: f"{RELATED}{control}" for pair, control in related.items()}
+    marks |= report.reasons
+    intervals = read_intervals(data_dir)
+    with FlowGate(data_dir, since, engine=engine) as gate:
+        gate.bind(intervals, _table(MEMBERS, members), networks)
+        tables = gate.learning(
+            _marks_table(marks) if marks else None,
+            _table(tuple(KINDS), kinds),
+            pa.Table.from_pylist([dict(row) for row in approved], schema=arrow_schema(APPROVED)) if approved else None,
+            _declared_condition(intervals, declared),
         )
-    return rows, report
+    return gathered(tables), report
+
+
+def _table(names: Sequence[str], pairs: Mapping[str, str] | None) -> Any:
+    if not pairs:
+        return None
+    return pa.table({names[0]: list(pairs), names[1]: list(pairs.values())})
+
+
+def _marks_table(marks: Mapping[Any, str]) -> Any:
+    """Return conversations and their marks as the relation ``marks``."""
+    rows = [
+        (*columns_of_int(*client), *columns_of_int(*server), protocol, port) for client, server, protocol, port in marks
+    ]
+    columns: dict[str, Any] = {name: [row[place] for row in rows] for place, name in enumerate(MARKS) if name != "mark"}
+    return pa.table({**columns, "mark": list(marks.values())}, schema=arrow_schema(MARKS))
+
+
+def _declared_condition(intervals: Any, declared: Sequence[str]) -> str:
+    """Return the condition on ``pairs`` that the site knows the client as a scanner or poller: by the devices that held the addresses."""
+    if not declared or not intervals.num_rows:
+        return "false"
+    with DuckEngine() as engine:
+        engine.table("intervals", intervals)
+        inside = " OR ".join(range_sql(each, "address") for each in declared)
+        found = engine.rows(
+            f"SELECT DISTINCT device FROM intervals WHERE {inside} ORDER BY device", {"device": "string"}
+        )
+    devices = ", ".join(quoted(name) for name in found.column("device").to_pylist())
+    return f"client_device IN ({devices})" if devices else "false"

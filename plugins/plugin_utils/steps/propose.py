@@ -5,53 +5,76 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from datetime import date, timedelta
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock import iso_of_micros
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import (
-    read_json,
     write_atomic,
     write_json,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError, errors_of
-from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import addresses_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.git import prefix_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.intervals import read_intervals
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.address import text_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.noise import Noise, limits_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn import codes as learn_codes
-from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import BoundRow
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.activation import after_activation
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.coverage import (
+    Sizes,
+    coverage,
+    is_permitted,
+    permitted_spans,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import CandidateKey, Gathered
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.propose import (
+    Known,
     Proposal,
-    ProposedRule,
     propose,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.review import Decisions
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.segments import propose_segments
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.support import kinds_in
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.codes import NO_LOCK
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.loader import load_site
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.members import (
-    facts_of,
-    read_lock,
-    write_lock,
-)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.members import read_lock
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Segment, Site
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.writer import (
-    SegmentChange,
-    schema_comment,
-    segment_path,
-    write_segment,
-)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.history import address_text
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.replay import PROTOCOL_NAMES
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.markdown import propose_markdown
+from ansible_collections.segwright.microseg.plugins.plugin_utils.report.proposal import pull_request
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.results import result
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps import codes
-from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.arguments import commit_name, paths_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.arguments import commit_name, paths_of, today_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.classified import classified_register
-from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.history import bound_rows
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.history import recorded_evidence
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.propose_files import (
+    LOCK,
+    Changes,
+    earlier_evidence,
+    earlier_expected,
+    parts_of,
+    write_proposal,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.propose_git import (
+    NAME,
+    Checkout,
+    Part,
+    patch_texts,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.propose_inputs import (
+    address_counts,
+    contradicted,
+    declared_scanners,
+    name_of,
+    named_ranges,
+    source_hashes,
+    telemetry_of,
+)
 
-LOCK = "members.lock.json"
-REASON = "Seen in recorded traffic"
+NONE, PATCHES, BRANCH = "none", "patches", "branch"
 
 
 def run_propose(values: dict[str, Any]) -> dict[str, Any]:
@@ -64,159 +87,112 @@ def run_propose(values: dict[str, Any]) -> dict[str, Any]:
     if not paths.register.exists():
         raise FindingError(codes.NO_REGISTER.at(f"{paths.register} does not exist"))
     site = loaded.site
-    known = classified_register(paths.data, loaded.classification_document)
-    register = known.document
+    classified = classified_register(paths.data, loaded.classification_document)
+    register = classified.document
     committed = read_lock(paths.policy / LOCK) if (paths.policy / LOCK).is_file() else None
     called_for = propose_segments(
-        site, loaded.classification, register, known.classified, known.base.types, known.settings, committed
+        site,
+        loaded.classification,
+        register,
+        classified.classified,
+        classified.base.types,
+        classified.settings,
+        committed,
     )
     segments, new, lock = called_for.segments, called_for.new_names, dict(called_for.lock)
-    findings = [*known.findings, *called_for.findings]
+    findings = [*classified.findings, *called_for.findings]
     # What the documents lack before the first proposal is what this step writes.
     found: list[Finding] = [*(f for f in loaded.findings if f.code != NO_LOCK.number), *findings]
     segment_of = {d["device"]: name for name, entry in lock["segments"].items() for d in entry["devices"]}
-    names = {str(device["id"]): _name_of(device) for device in register["devices"]}
-    rows, scans = bound_rows(
+    names = {str(device["id"]): name_of(device) for device in register["devices"]}
+    kind_of, kinds_of = kinds_in(register, segment_of)
+    doubted = {device: why for device, why in contradicted(register).items() if device not in called_for.held}
+    today = today_of(values).isoformat()
+    decisions = Decisions(loaded.decisions, site.services, today)
+    seen, scans = recorded_evidence(
         paths.data,
         values.get("window_days"),
-        _declared_scanners(site),
+        declared_scanners(site),
+        members={device: name for device, name in segment_of.items() if device not in {*doubted, *called_for.held}},
+        networks=named_ranges(site),
+        kinds=kind_of,
+        approved=decisions.approved_rows(),
         engine=values.get("engine") or "",
         limits=limits_of(site.learning),
     )
-    proposal = propose(site, segments, segment_of, _networks_of(site, rows), names, rows)
-    found += [*proposal.findings, *_scan_findings(scans, rows, names), *_device_findings(register, segment_of, names)]
-    changes = _write(paths, segments, proposal, lock, dry_run)
+    known = Known(
+        {name: len(entry["devices"]) for name, entry in lock["segments"].items()},
+        address_counts(site),
+        names,
+        kinds_of,
+        telemetry_of(paths.data),
+        loaded.decisions,
+        today,
+    )
+    proposal = propose(site, segments, seen, known)
+    last_day = (seen.first_day + timedelta(days=max(0, seen.days - 1))).isoformat()
+    expected = earlier_expected(paths.policy, proposal.expected, proposal, last_day)
+    found += [*proposal.findings, *_scan_findings(paths.data, scans, names)]
+    found += _device_findings(register, segment_of, names, doubted)
+    how = str(values.get("git") or NONE)
+    if how == BRANCH:
+        Checkout(paths.policy).required_head()
+    earlier = earlier_evidence(paths.policy, segments)
+    # A branch and patches leave the files as they are.
+    changes = write_proposal(
+        paths.policy, segments, proposal, lock, source_hashes(paths.data), expected, dry_run or how != NONE
+    )
+    found += [*_edited(changes), *_threats_permitted(site, seen, names)]
+    sizes = Sizes(known.sizes, known.addresses)
+    parts = parts_of(changes, proposal)
+    git = _written(how, str(values.get("branch") or NAME), paths, parts, dry_run)
     made = result(
-        "propose", found, commit_name(paths.policy), **_content(register, segments, new, proposal, rows, scans, changes)
+        "propose",
+        found,
+        commit_name(paths.policy),
+        **_content(register, segments, new, proposal, seen, scans, changes),
+        expected=[item.as_dict() for item in expected],
+        coverage=_coverage(site, segments, proposal, seen, sizes),
+        after_activation=after_activation(
+            site, seen.candidates, proposal.judged, sizes, earlier, date.fromisoformat(last_day)
+        ),
+        commits=[{"name": part.name, "message": part.message, "files": sorted(part.files)} for part in parts],
+        new_rules=sorted(name for change in changes.segments.values() for name in change.rules.added),
+        git=git,
     )
     made["summary"] = _summary(made)
     if not dry_run:
         write_json(paths.output / "propose.json", made)
         write_atomic(paths.output / "propose.md", propose_markdown(made))
+        write_atomic(paths.output / "pull-request.md", pull_request(made))
     answer: dict[str, Any] = {
-        "changed": bool(changes),
+        "changed": bool(changes.files),
         "summary": made["summary"],
         "learnt": made["learnt"],
-        "files": sorted(changes),
+        "files": sorted(changes.files),
+        "git": git,
     }
+    if how == BRANCH and not dry_run:
+        answer["changed"] = bool(git["changed"])
     if values["diff_mode"]:
         answer["diff"] = [
-            {"before_header": n, "after_header": n, "before": b, "after": a} for n, (b, a) in sorted(changes.items())
+            {"before_header": n, "after_header": n, "before": b, "after": a}
+            for n, (b, a) in sorted(changes.files.items())
         ]
     if not made["ok"]:
         answer |= {"failed": True, "msg": made["errors"][0]["message"], "errors": made["errors"]}
     return answer
 
 
-def _write(
-    paths: Paths, segments: Sequence[Segment], proposal: Proposal, lock: Mapping[str, Any], dry_run: bool
-) -> dict[str, tuple[str, str]]:
-    """Write segment files, lock and evidence; return the changed files with their text before and after."""
-    changes: dict[str, tuple[str, str]] = {}
-    comment = schema_comment(paths.policy)
-    for segment in segments:
-        rules = [rule for rule in proposal.rules if rule.client == segment.name]
-        allow = [_rule_values(rule) for rule in rules]
-        path = segment_path(paths.policy, segment.zone, segment.name)
-        if path.exists() and not allow:
-            made: SegmentChange | None = None
-        else:
-            made = write_segment(path, {**_segment_values(segment), "allow": allow}, comment=comment, dry_run=dry_run)
-        if made is not None and (made.created or made.changed):
-            changes[str(path.relative_to(paths.policy))] = (made.before, made.text)
-        _write_evidence(paths.policy / "evidence" / f"{segment.name}.json", segment.name, rules, changes, dry_run)
-    _write_lock(paths.policy / LOCK, lock, changes, dry_run)
-    return changes
-
-
-def _segment_values(segment: Segment) -> dict[str, Any]:
-    values: dict[str, Any] = {
-        "segment": segment.name,
-        "zone": segment.zone,
-        "description": segment.description,
-        "sgt": segment.sgt,
-        "owner": segment.owner,
-        "criticality": segment.criticality,
-        "members": dict(segment.members),
-    }
-    return {key: value for key, value in values.items() if value not in (None, "")}
-
-
-def _rule_values(rule: ProposedRule) -> dict[str, Any]:
-    return {
-        "id": rule.id,
-        "to": rule.to,
-        "services": [rule.service],
-        "reason": REASON,
-        "origin": "learned",
-        "evidence": rule.as_dict()["bands"],
-    }
-
-
-def _write_evidence(
-    path: Path, segment: str, rules: Sequence[ProposedRule], changes: dict[str, tuple[str, str]], dry_run: bool
-) -> None:
-    """Keep counts and dates beside the policies, so that a rule's own summary changes only with a band."""
-    if not rules:
-        return
-    items = {}
-    for rule in rules:
-        data = rule.as_dict()
-        data["first_seen"], data["last_seen"] = iso_of_micros(data.pop("first_us")), iso_of_micros(data.pop("last_us"))
-        items[rule.id] = {key: value for key, value in data.items() if key not in ("id", "client", "bands")}
-    document = {"kind": "evidence", "schema_version": "1.0", "segment": segment, "rules": items}
-    before = path.read_text(encoding="utf-8") if path.exists() else ""
-    after = json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-    if before != after:
-        changes[f"evidence/{path.name}"] = (before, after)
-        if not dry_run:
-            write_atomic(path, after)
-
-
-def _write_lock(path: Path, lock: Mapping[str, Any], changes: dict[str, tuple[str, str]], dry_run: bool) -> None:
-    before = read_json(path) if path.exists() else None
-    if before == lock:
-        return
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    changes[LOCK] = (text, json.dumps(lock, indent=2, sort_keys=True) + "\n")
-    if not dry_run:
-        write_lock(path, lock)
-
-
-def _name_of(device: Mapping[str, Any]) -> str:
-    values = facts_of(device).get("hostname") or [device["id"]]
-    return str(values[0])
-
-
-def _networks_of(site: Site, rows: Sequence[BoundRow]) -> dict[str, str]:
-    """Return, for server addresses without a device, the narrowest network set that holds them."""
-    sets = sorted(
-        (
-            (name, addresses_of(network.prefixes, family), family)
-            for name, network in site.networks.items()
-            for family in (4, 6)
-        ),
-        key=lambda item: (item[1].size, item[0]),
-    )
-    found: dict[str, str] = {}
-    for row in rows:
-        if row.server_device or row.server_address in found:
-            continue
-        family = 6 if ":" in row.server_address else 4
-        value = addresses_of([row.server_address], family).to_ranges()[0][0]
-        name = next((name for name, addresses, of in sets if of == family and addresses.contains(value)), "")
-        if name:
-            found[row.server_address] = name
-    return found
-
-
-def _declared_scanners(site: Site) -> tuple[str, ...]:
-    declared = site.networks.get(site.learning.get("declared_scanners", ""))
-    return declared.prefixes if declared else ()
-
-
-def _scan_findings(scans: Noise, rows: Sequence[BoundRow], names: Mapping[str, str]) -> list[Finding]:
-    holders = {row.client_address: row.client_device for row in rows}
+def _scan_findings(data_dir: Any, scans: Noise, names: Mapping[str, str]) -> list[Finding]:
+    if not scans.scans:
+        return []
+    holders: dict[str, str] = {}
+    wanted = {address_text(*scan.client) for scan in scans.scans}
+    for row in read_intervals(data_dir).to_pylist():
+        address = text_of(row["address_hi"], row["address_lo"])
+        if address in wanted:
+            holders[address] = row["device"]
     findings = []
     for scan in scans.scans:
         address = address_text(*scan.client)
@@ -231,13 +207,79 @@ def _scan_findings(scans: Noise, rows: Sequence[BoundRow], names: Mapping[str, s
 
 
 def _device_findings(
-    register: Mapping[str, Any], segment_of: Mapping[str, str], names: Mapping[str, str]
+    register: Mapping[str, Any], segment_of: Mapping[str, str], names: Mapping[str, str], doubted: Mapping[str, str]
 ) -> list[Finding]:
-    return [
+    found = [
         learn_codes.UNCLASSIFIED.at(f"device {names[str(device['id'])]} ({device['id']}) fits no segment")
         for device in register["devices"]
         if device["id"] not in segment_of
     ]
+    return found + [
+        learn_codes.CONTRADICTED.at(
+            f"{names.get(device, device)}: {text}; its traffic is no evidence until that is settled"
+        )
+        for device, text in sorted(doubted.items())
+    ]
+
+
+def _edited(changes: Changes) -> list[Finding]:
+    found = [
+        learn_codes.TAKEN_OUT.at(
+            f"{segment}: {', '.join(rules)} stood in an earlier proposal, and were taken out; their traffic goes on"
+        )
+        for segment, rules in sorted(changes.taken_out.items())
+    ]
+    return found + [
+        learn_codes.NARROWED.at(f"{segment}: {', '.join(rules)}") for segment, rules in sorted(changes.narrowed.items())
+    ]
+
+
+def _threats_permitted(site: Site, seen: Gathered, names: Mapping[str, str]) -> list[Finding]:
+    spans = permitted_spans(((rule.client, rule.to, rule.services) for rule in site.rules()), site.services)
+    hits: dict[tuple[str, str, int, int], set[str]] = {}
+    for each in seen.excluded:
+        key = CandidateKey(each.client_segment, each.server_segment, each.protocol, each.server_port)
+        if each.mark == "threat" and is_permitted(spans, key):
+            hits.setdefault((key.client, key.to, key.protocol, key.server_port), set()).add(
+                names.get(each.client, each.client)
+            )
+    return [
+        learn_codes.THREAT_PERMITTED.at(
+            f"{client} to {to}, {PROTOCOL_NAMES.get(protocol, protocol)}/{port}: {', '.join(sorted(who)[:5])}"
+        )
+        for (client, to, protocol, port), who in sorted(hits.items())
+    ]
+
+
+def _coverage(
+    site: Site, segments: Sequence[Segment], proposal: Proposal, seen: Gathered, sizes: Sizes
+) -> dict[str, Any]:
+    """Return coverage and over-permission of the rules that stand, and of those with the proposed ones."""
+    standing = [(rule.client, rule.to, rule.services) for rule in site.rules()]
+    proposed = [(rule.client, rule.to, (rule.service,)) for rule in proposal.rules]
+    by_name = {segment.name: segment for segment in segments}
+    made = {}
+    for when, rules in (("before", standing), ("after", [*standing, *proposed])):
+        spans = permitted_spans(rules, site.services)
+        made[when] = coverage(seen.candidates, proposal.judged, spans, by_name, sizes)
+    return made
+
+
+def _written(how: str, branch: str, paths: Paths, parts: Sequence[Part], dry_run: bool) -> dict[str, Any]:
+    """Make the branch or the patches, and say what was made."""
+    if how == BRANCH and not dry_run:
+        made = Checkout(paths.policy).write_branch(branch, parts)
+        return {"how": how, **vars(made)}
+    if how == PATCHES and not dry_run:
+        folder = paths.output / "proposal"
+        texts = patch_texts(parts, prefix_of(paths.policy))
+        for old in folder.glob("*.patch"):
+            if old.name not in texts:
+                old.unlink()
+        for name, text in texts.items():
+            write_atomic(folder / name, text)
+        return {"how": how, "patches": sorted(texts), "changed": bool(texts)}
+    return {"how": how}
 
 
 def _content(
@@ -245,18 +287,17 @@ def _content(
     segments: Sequence[Segment],
     new: Sequence[str],
     proposal: Proposal,
-    rows: Sequence[BoundRow],
+    seen: Gathered,
     scans: Noise,
-    changes: Mapping[str, Any],
+    changes: Changes,
 ) -> dict[str, Any]:
-    conversations = {(r.client_address, r.server_address, r.protocol, r.server_port) for r in rows}
     return {
         "learnt": {
             "devices": len(register["devices"]),
             "segments": len(segments),
             "new segments": len(new),
-            "conversations": len(conversations),
-            "days": len({row.day for row in rows}),
+            "conversations": seen.conversations,
+            "days": seen.days,
             "rules": len(proposal.rules),
             "conversations left to people": len(proposal.review),
             "scans": len(scans.scans),
@@ -264,9 +305,12 @@ def _content(
         "new_segments": list(new),
         "rules": [rule.as_dict() for rule in proposal.rules],
         "review": [item.as_dict() for item in proposal.review],
+        "refused": [item.as_dict() for item in proposal.refused],
+        "taken_out": changes.taken_out,
+        "left_out": dict(seen.excluded_counts),
         "bootstrap_rows": proposal.bootstrap,
         "related": [dict(zip(("control", "client", "to", "flows"), each, strict=True)) for each in proposal.related],
-        "files": sorted(changes),
+        "files": sorted(changes.files),
     }
 
 

@@ -5,104 +5,99 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.bands import evidence_bands
-from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import (
-    BoundRow,
-    CandidateKey,
-    Evidence,
-    gather,
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import CandidateKey, Evidence
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.score import (
+    WEIGHTS,
+    Context,
+    hard_stop,
+    score,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.score import Context, hard_stop, score
 
 FIRST = date(2026, 11, 2)
+DICOM = CandidateKey("pumps", "servers", 6, 104)
 
 
-def row(
-    day: int = 0, device: str = "a", port: int = 104, method: int = 1, answered: int = 1, **more: object
-) -> BoundRow:
-    values: dict[str, object] = {
-        "day": FIRST + timedelta(days=day), "client_device": device, "client_address": "10.0.0.1",
-        "server_device": "s", "server_address": "10.0.1.1",
-        "protocol": 6, "server_port": port, "kind": "unicast", "flows": 1,
-        "answered": answered, "method": method, "confidence": 1.0, "first_us": 1, "last_us": 2,
+def evidence(days: int, key: CandidateKey = DICOM, clients: int = 1, **more: Any) -> Evidence:
+    values: dict[str, Any] = {
+        "client_devices": clients, "pairs": clients, "flows": days * clients, "answered": days * clients, "best_method": 1,
+        "confidence": 1.0, "first_us": 1, "last_us": 2,
     }  # fmt: skip
-    values.update(more)
-    return BoundRow(**values)  # type: ignore[arg-type]
-
-
-def evidence(*rows: BoundRow) -> Evidence:
-    made = Evidence(CandidateKey("pumps", "servers", 6, 104))
-    for item in rows:
-        made.add(item)
-    return made
+    return Evidence(key, tuple(FIRST + timedelta(days=day) for day in range(days)), **{**values, **more})
 
 
 GOOD = Context(segment_devices=2, covered_days=14, known_service=True, conduit=True)
 
 
-def test_full_evidence_scores_ninety_by_the_published_weights() -> None:
-    seen = evidence(*(row(day, device) for day in range(14) for device in "ab"))
-    assert dict(score(seen, GOOD).points) == {
-        "days": 25, "weeks": 10, "devices": 20, "answered": 10, "direction": 10, "known service": 10, "regular": 5,
+def test_full_evidence_scores_by_the_published_weights() -> None:
+    made = score(evidence(14, clients=2), GOOD)
+    assert dict(made.points) == {
+        "days": 25, "weeks": 10, "devices": 20, "answered": 10, "direction": 10, "known service": 10, "regular": 5, "support": 0,
     }  # fmt: skip
-    assert score(seen, GOOD).total == 90 and not score(seen, GOOD).stop
+    assert made.total == 90 and not made.stop
+    assert score(evidence(14, clients=2), replace(GOOD, support="peers: 3 devices")).total == 100
+
+
+def test_the_page_has_the_weights(root: Path) -> None:
+    text = (root / "docs" / "propose.md").read_text(encoding="utf-8")
+    told = dict(re.findall(r"^\| ([a-z ]+) \| ([0-9]+) \|", text, re.MULTILINE))
+    assert {name: int(value) for name, value in told.items() if name in WEIGHTS} == WEIGHTS
+    assert sum(WEIGHTS.values()) == 100
 
 
 def test_one_device_of_many_is_capped_at_sixty() -> None:
-    seen = evidence(*(row(day, "a") for day in range(14)))
-    assert score(seen, Context(20, 14, True, True)).total == 60
+    assert score(evidence(14), Context(20, 14, True, True)).total == 60
+
+
+def test_a_way_into_a_device_from_one_alone_is_capped_in_small_segments_too() -> None:
+    smb = evidence(14, CandidateKey("pumps", "servers", 6, 445))
+    assert score(smb, GOOD).total == 60
+    assert score(evidence(14), GOOD).total > 60
+    assert score(smb, replace(GOOD, segment_devices=1)).total > 60
+
+
+def test_the_ceiling_of_the_telemetry_bounds_the_direction() -> None:
+    assert dict(score(evidence(14, clients=2), replace(GOOD, ceiling=0.7)).points)["direction"] == 7
 
 
 @pytest.mark.parametrize(
-    ("seen", "context", "reason"),
+    ("seen", "context", "kind", "reason"),
     [
-        (evidence(row(method=9), row(1, method=9), row(2, method=9)), GOOD, "guess"),
-        (evidence(*(row(day, answered=0) for day in range(5))), GOOD, "answered"),
-        (evidence(*(row(day) for day in range(5))), Context(2, 14, True, False), "conduit"),
-        (evidence(row(), row(1)), GOOD, "2 of at least 3 days"),
+        (evidence(3, best_method=9), GOOD, "direction", "guess"),
+        (evidence(5, answered=0), GOOD, "unanswered", "answered"),
+        (evidence(5), Context(2, 14, True, False), "conduit", "conduit"),
+        (evidence(2), GOOD, "few-days", "2 of at least 3 days"),
+        (
+            evidence(5, server_devices=1),
+            replace(GOOD, server_segment_devices=10, served_elsewhere=9),
+            "rogue-server",
+            "1 of 10",
+        ),
+        (evidence(5), replace(GOOD, segment_devices=40, like="cameras"), "misplaced", "most of cameras"),
     ],
 )
-def test_hard_stops_name_their_reason(seen: Evidence, context: Context, reason: str) -> None:
-    assert reason in hard_stop(seen, context)
+def test_hard_stops_name_their_reason(seen: Evidence, context: Context, kind: str, reason: str) -> None:
+    stop = hard_stop(seen, context)
+    assert stop is not None and stop.kind == kind and reason in stop.text
 
 
-def test_udp_without_answer_is_no_hard_stop() -> None:
-    made = Evidence(CandidateKey("pumps", "servers", 17, 514))
-    for day in range(5):
-        made.add(row(day, answered=0, protocol=17, port=514))
-    assert hard_stop(made, GOOD) == ""
-
-
-def test_gather_keeps_scans_unknown_devices_and_bootstrap_out() -> None:
-    rows = [
-        row(), row(noise="scan", port=22), row(client_device=""), row(server_device="", server_address="192.0.2.9"),
-        row(protocol=17, port=67),
-        row(protocol=1, port=3 * 256 + 1), row(kind="broadcast"),
-        row(server_device="", server_address="192.0.2.1", port=443), row(device="x"),
-    ]  # fmt: skip
-    made = gather(rows, {"a": "pumps", "s": "servers"}, {"192.0.2.1": "vendor_cloud"})
-    assert set(made.candidates) == {
-        CandidateKey("pumps", "servers", 6, 104),
-        CandidateKey("pumps", "vendor_cloud", 6, 443),
-    }
-    assert made.bootstrap == 2
-    assert sorted(item.reason for item in made.excluded) == [
-        "broadcast traffic is not addressed to a device",
-        "part of a scan",
-        "the client fits no segment",
-        "the client's address belongs to no known device",
-        "the server's address belongs to no known device",
-    ]
+def test_no_answer_is_no_stop_where_telemetry_cannot_see_one() -> None:
+    assert hard_stop(evidence(5, answered=0), replace(GOOD, silence=False)) is None
+    assert hard_stop(evidence(5, CandidateKey("pumps", "servers", 17, 514), answered=0), GOOD) is None
 
 
 def test_bands_do_not_move_within_a_band() -> None:
-    week = evidence(*(row(day) for day in range(7)))
-    more = evidence(*(row(day) for day in range(12)))
+    week, more = evidence(7), evidence(12)
     assert (
         evidence_bands(week, 1) == evidence_bands(more, 1) == {"devices": "all", "days": "7 to 13", "direction": "high"}
     )
-    assert evidence_bands(evidence(*(row(day) for day in range(14))), 1)["days"] == "14 to 29"
+    assert evidence_bands(evidence(14), 1)["days"] == "14 to 29"
+    assert evidence_bands(week, 1, "sampled")["telemetry"] == "sampled"

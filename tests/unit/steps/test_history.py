@@ -12,19 +12,19 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.model i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.register import merge
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.ingest import ingest
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.noise import limits_of
-from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import (
-    CandidateKey,
-    gather,
-    related_reason,
-)
-from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.propose import propose
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import CandidateKey, related_reason
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.propose import Known, propose
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Segment, Site
-from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.history import bound_rows, recorded_history
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.history import (
+    recorded_evidence,
+    recorded_history,
+)
 from tests.unit.flows import packets
 
 DAY = 1_795_392_000
 CAMERA, SERVER, SCANNER = "192.0.2.10", "192.0.2.20", "192.0.2.99"
 DEVICES = {CAMERA: "02:00:00:00:00:01", SERVER: "02:00:00:00:00:02"}
+SEGMENTS = {DEVICES[CAMERA]: "cameras", DEVICES[SERVER]: "servers"}
 
 
 @pytest.fixture(scope="module")
@@ -49,13 +49,12 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_what_ftp_agreed_on_is_no_candidate_and_bootstrap_no_business_of_learning(data: Path) -> None:
-    rows, _noise = bound_rows(data)
-    made = gather(rows, {DEVICES[CAMERA]: "cameras", DEVICES[SERVER]: "servers"}, {})
+    made, _noise = recorded_evidence(data, members=SEGMENTS)
     assert set(made.candidates) == {
         CandidateKey("cameras", "servers", 6, 21),
         CandidateKey("cameras", "servers", 6, 443),
     }
-    assert {(each.row.server_port, each.reason) for each in made.excluded if each.row.related} == {
+    assert {(each.server_port, each.reason) for each in made.excluded if each.mark.startswith("related:")} == {
         (50_123 + day, related_reason("ftp")) for day in range(3)
     }
     assert made.related == {("ftp", "cameras", "servers"): 3}
@@ -63,11 +62,10 @@ def test_what_ftp_agreed_on_is_no_candidate_and_bootstrap_no_business_of_learnin
 
 
 def test_a_proposal_names_what_goes_with_a_control_session(data: Path) -> None:
-    rows, _noise = bound_rows(data)
-    of = {DEVICES[CAMERA]: "cameras", DEVICES[SERVER]: "servers"}
+    seen, _noise = recorded_evidence(data, members=SEGMENTS)
     site = Site("site", "UTC", {}, (), {}, {}, {}, (), (), (), {}, {}, {})
     segments = [Segment(name, "plant", None, "", "low", {}, ()) for name in ("cameras", "servers")]
-    made = propose(site, segments, of, {}, {}, rows)
+    made = propose(site, segments, seen, Known({"cameras": 1, "servers": 1}))
     assert made.related == (("ftp", "cameras", "servers", 3),)
     assert sum("session of ftp" in item.reason for item in made.review) == 3
 
@@ -95,6 +93,6 @@ def test_the_site_says_from_where_on_it_is_a_scan(data: Path) -> None:
 
 
 def test_the_engine_of_the_setting_is_asked(data: Path) -> None:
-    for ask in (recorded_history, bound_rows):
+    for ask in (recorded_history, recorded_evidence):
         with pytest.raises(FindingError, match="SW1491"):
             ask(data, engine="abacus")

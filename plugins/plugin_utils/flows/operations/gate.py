@@ -21,7 +21,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports im
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.intervals import read_intervals
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import kept, store
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.footers import constants, read_footer
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations import beside, queries
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations import beside, learning, queries
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.daily import of_day
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.edges import (
     KEY,
@@ -36,7 +36,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operation
     engine_of,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.talks import talks
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.schema import CONNECTIONS
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.schema import CONNECTIONS, arrow_schema
 
 pa = guarded("pyarrow")
 
@@ -199,6 +199,36 @@ class FlowGate:
         """Return what was seen for each pair of segments, protocol and port."""
         self._bound()
         return self.ask(queries.evidence())
+
+    def learning(
+        self,
+        marks: Any = None,
+        kinds: Any = None,
+        approved: Any = None,
+        declared: str = "false",
+        most_excluded: int = 1000,
+    ) -> dict[str, Any]:
+        """Return what learning needs (``learning.py``), by name, as Arrow tables, and ``first_us``: the begin of the window's first day.
+
+        ``marks``, ``kinds`` and ``approved`` are relations that it names, ``declared`` a condition on the client's address in ``pairs``.
+        ``most_excluded`` is how many pairs of each mark are given one by one; all are counted.
+        """
+        self._bound()
+        reach = self.ask(queries.totals()).to_pylist()[0]
+        first = (reach["first_us"] or 0) // queries.DAY_US * queries.DAY_US
+        days = ((reach["last_us"] or first) - first) // queries.DAY_US + 1
+        for name, table, columns in (
+            ("marks", marks, learning.MARKS),
+            ("kinds", kinds, learning.KINDS),
+            ("approved", approved, learning.APPROVED),
+        ):
+            schema = arrow_schema(columns)
+            self.engine.table(name, schema.empty_table() if table is None else table.select(list(columns)).cast(schema))
+        self.engine.define("pairs", learning.pairs(first, days, marks is not None), keep=True)
+        self.engine.define("slow", learning.slow(days, declared), keep=True)
+        self.engine.define("judged", learning.judged(days), keep=True)
+        made = {name: self.ask(question) for name, question in learning.questions(days, most_excluded).items()}
+        return {**made, "first_us": first, "days": days}
 
     def unmatched(self, rules: Any) -> Any:
         """Return recorded edges between segments that no rule permits. ``rules``: see ``queries``."""

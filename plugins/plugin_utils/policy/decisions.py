@@ -1,0 +1,63 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""decisions.yml: what named people decided about what learning left to them. Learning reads it and never writes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Location
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.yaml_io import Document
+
+PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "gre": 47, "esp": 50, "icmpv6": 58}
+APPROVE, REFUSE = "approve", "refuse"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A decision about a client segment, a segment or network set, and a service by name, or where that is empty
+    (protocol, port).
+
+    ``date`` and ``until`` are YYYY-MM-DD, ``until`` empty where it holds without end.
+    """
+
+    client: str
+    to: str
+    service: str
+    protocol: int
+    port: int
+    decision: str
+    by: str
+    reason: str
+    date: str
+    until: str = ""
+    location: Location = Location()
+
+    def holds_on(self, day: str) -> bool:
+        """Return whether the decision holds on a day, YYYY-MM-DD."""
+        return not self.until or day <= self.until
+
+
+def decisions_of(document: Document) -> tuple[Decision, ...]:
+    """Return what a sound decisions.yml says, in the file's order."""
+    return tuple(
+        Decision(
+            item["client"],
+            item["to"],
+            *_service(item["service"]),
+            item["decision"],
+            item["by"],
+            item["reason"],
+            item["date"],
+            item.get("until", ""),
+            document.location("decisions", number),
+        )
+        for number, item in enumerate(document.value["decisions"])
+    )
+
+
+def _service(text: str) -> tuple[str, int, int]:
+    """Return a service's name, or the protocol and port that stand for it."""
+    protocol, slash, port = text.partition("/")
+    return ("", PROTOCOLS[protocol], int(port)) if slash else (text, 0, 0)

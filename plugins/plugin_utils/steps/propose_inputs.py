@@ -1,0 +1,118 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What proposing reads: evidence from the store, what is known of devices, addresses and telemetry."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
+from ansible_collections.segwright.microseg.plugins.plugin_utils.devices import codes as device_codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import addresses_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import store
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.address import columns_of_int
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.gate import NETWORKS
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.quality import (
+    ceiling_of,
+    noted_by_exporter,
+    observed,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.propose import Telemetry
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.members import facts_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
+
+pa = guarded("pyarrow")
+
+# Of an exporter with less than this share of the flows, nothing rests on what it cannot see.
+SMALL_SHARE = 0.01
+# What a device is, of the facts that sources may disagree about (devices/register.py).
+IDENTITY = ("endpoint_profile", "device_type", "oui_vendor")
+_CONFLICT = re.compile(r"\A(?P<fact>[a-z_]+) of (?P<device>[0-9a-f]{2}(?::[0-9a-f]{2}){5}) is ")
+
+
+def named_ranges(site: Site) -> Any:
+    """Return the site's network sets as disjoint ranges for ``FlowGate.bind``: each address is the narrowest set's that holds it."""
+    rows: list[tuple[int, int, int, int, str]] = []
+    for family in (4, 6):
+        sets = [(name, addresses_of(network.prefixes, family)) for name, network in site.networks.items()]
+        ordered = sorted(((each.size, name, each) for name, each in sets if each), key=lambda item: item[:2])
+        edges = sorted(
+            {edge for _size, _name, each in ordered for low, high in each.to_ranges() for edge in (low, high + 1)}
+        )
+        ranges = [(each.to_ranges(), name) for _size, name, each in ordered]
+        owner: dict[int, str] = {}
+        for spans, name in reversed(ranges):  # the narrowest last: it overwrites
+            for low, high in spans:
+                for place in range(_at(edges, low), _at(edges, high + 1)):
+                    owner[place] = name
+        for place, name in sorted(owner.items()):
+            first, last = columns_of_int(family, edges[place]), columns_of_int(family, edges[place + 1] - 1)
+            rows.append((*first, *last, name))
+    columns = {name: [row[place] for row in rows] for place, name in enumerate(NETWORKS)}
+    types = [pa.string() if name == "segment" else pa.int64() for name in NETWORKS]
+    return pa.table(columns, schema=pa.schema(list(zip(NETWORKS, types, strict=True))))
+
+
+def _at(edges: Sequence[int], value: int) -> int:
+    from bisect import bisect_left
+
+    return bisect_left(edges, value)
+
+
+def address_counts(site: Site) -> dict[str, int]:
+    """Return how many addresses each network set has."""
+    return {
+        name: sum(addresses_of(network.prefixes, family).size for family in (4, 6))
+        for name, network in site.networks.items()
+    }
+
+
+def telemetry_of(data_dir: Path) -> Telemetry:
+    """Return what the exporters' records allow to claim: the lowest ceiling of those that count (flows/quality.py)."""
+    seen = observed(store.observers(data_dir).to_pylist())
+    noted = noted_by_exporter(store.read_inputs(data_dir))
+    total = sum(own.get("flows", 0) for own in seen.values())
+    made = [
+        ceiling_of(name, noted.get(name, {}), seen.get(name, {}))
+        for name in sorted({*noted, *seen})
+        if not total or seen.get(name, {}).get("flows", 0) >= SMALL_SHARE * total
+    ]
+    if not made:
+        return Telemetry()
+    lowest = min(each.ceiling for each in made)
+    reasons = tuple(f"{each.exporter or 'captures'}: {reason}" for each in made for reason in each.reasons)
+    sampled = any("looked at" in reason for reason in reasons)
+    band = "sampled" if sampled else "" if all(each.silence for each in made) else "partial"
+    return Telemetry(lowest, all(each.silence for each in made), band, reasons)
+
+
+def contradicted(register: Mapping[str, Any]) -> dict[str, str]:
+    """Return the devices about whose kind sure sources disagree, with what they say: their traffic is no evidence until that is settled."""
+    found = {}
+    for each in register.get("conflicts", ()):
+        told = _CONFLICT.match(str(each.get("message", "")))
+        if each.get("code") == device_codes.FACT_CONFLICT.number and told and told["fact"] in IDENTITY:
+            found[told["device"]] = str(each["message"])
+    return found
+
+
+def name_of(device: Mapping[str, Any]) -> str:
+    """Return a device's name for people."""
+    values = facts_of(device).get("hostname") or [device["id"]]
+    return str(values[0])
+
+
+def declared_scanners(site: Site) -> tuple[str, ...]:
+    """Return the prefixes of scanners and pollers that the site knows."""
+    declared = site.networks.get(site.learning.get("declared_scanners", ""))
+    return declared.prefixes if declared else ()
+
+
+def source_hashes(data_dir: Path) -> dict[str, str]:
+    """Return the inputs of the store, by their SHA-256, with their names."""
+    inputs = store.read_inputs(data_dir)["inputs"]
+    return {str(each["sha256"]): str(each.get("name", "")) for _name, each in sorted(inputs.items())}
