@@ -1,0 +1,133 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A small site with known truth through the real import and the real step of propose; and the judge against policies known by hand."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.devices import storage
+from tests.bench.truth import LEARN_DAYS, judged, learn
+from tests.truth.judge import WrittenPolicy, judge
+from tests.truth.sites import (
+    EVALUATION,
+    KINDS,
+    LABELS,
+    LEGITIMATE,
+    TUNING,
+    SiteTruth,
+    make_site,
+)
+
+# Neither tuned on nor reported from.
+SEED = 33
+
+
+class Everything:
+    """Permits all, or nothing."""
+
+    def __init__(self, passed: bool) -> None:
+        self.name, self.passed = "everything", passed
+
+    def permits(self, client: int, server: int, protocol: int, port: int) -> bool:
+        return self.passed
+
+    def size(self) -> int:
+        return 1
+
+    def rules(self) -> int:
+        return 1
+
+
+@pytest.fixture(scope="module")
+def site() -> SiteTruth:
+    return make_site("hospital", SEED, 60, 0.4)
+
+
+@pytest.fixture(scope="module")
+def learnt(
+    site: SiteTruth, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, dict[str, Any], list[dict[str, Any]]]:
+    folder = tmp_path_factory.mktemp("truth")
+    answer = learn(site, folder)
+    return folder, answer, judged(site, folder, answer)
+
+
+def test_seeds_are_kept_apart() -> None:
+    assert not {*TUNING} & {*EVALUATION} and SEED not in {*TUNING, *EVALUATION}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_seed_makes_one_site_with_all_that_is_promised(kind: str) -> None:
+    one, again = (make_site(kind, SEED, 60, 0.5) for _ in range(2))
+    assert all((one.events[name] == again.events[name]).all() for name in one.events)
+    assert {*one.events["label"].tolist()} == set(range(len(LABELS)))
+    assert any(each.profile != each.kind for each in one.devices)
+    assert any(each.first_day for each in one.devices)
+    # Some address changes hands: that is what churn is.
+    holders = [len(set(np.nonzero(one.address == address)[0].tolist())) for address in np.unique(one.address)]
+    assert max(holders) > 1
+    # Nobody has two devices' address at one time.
+    assert all(len(np.unique(one.address[:, day])) == len(one.devices) for day in range(one.days))
+    assert {each.cadence for each in one.talks} >= {"daily", "monthend", "firmware", "failover", "rare", "user"}
+
+
+def test_the_judge_knows_all_from_nothing(site: SiteTruth) -> None:
+    everything, nothing = judge(site, Everything(True), 30, 60), judge(site, Everything(False), 30, 60)
+    assert everything["cut_flows"] == 0 and everything["life_safety_cut"] == []
+    assert everything["hostile_admitted_outside"] + everything["hostile_admitted_inside"] == everything["hostile"] > 0
+    assert nothing["cut_flows"] == nothing["cut_conversations"] == 1
+    assert len(nothing["life_safety_cut"]) > 3 and nothing["hostile_admitted_outside"] == 0
+    true = site.picked((site.events["label"] == LEGITIMATE) & (site.events["day"] >= 30))
+    assert nothing["legitimate_flows"] == true["flows"].sum()
+
+
+def test_the_judge_reads_rules_networks_and_symmetric_services(site: SiteTruth, learnt: tuple[Path, Any, Any]) -> None:
+    policy = WrittenPolicy.read(site, learnt[0] / "policies")
+    pump, server = (int(site.of_type(name)[0]) for name in ("infusion_pumps", "pump_servers"))
+    policy.segment_of = {pump: "infusion_pumps", server: "pump_servers"}
+    policy.allowed = {("infusion_pumps", "pump_servers"): {(6, 8443, 8444)}}
+    assert policy.permits(pump, server, 6, 8444)
+    assert not policy.permits(pump, server, 6, 8445) and not policy.permits(pump, server, 17, 8443)
+    assert not policy.permits(server, pump, 6, 8443)
+    assert policy.size() == 2
+    outside = len(site.devices)
+    name = site.outside[0][0].removeprefix("net:")
+    policy.allowed["infusion_pumps", name] = {(6, 443, 443)}
+    assert policy.permits(pump, outside, 6, 443)
+    assert policy.size() == 2 + sum(1 for each, _value in site.outside if each == f"net:{name}")
+
+
+def test_the_register_learns_of_leases_and_of_wrong_profiles(site: SiteTruth, learnt: tuple[Path, Any, Any]) -> None:
+    register = storage.read(learnt[0] / "data")
+    there = [each for each in site.devices if each.first_day < LEARN_DAYS]
+    assert set(register.devices) == {each.mac for each in there}
+    assert all(register.devices[each.mac].value("endpoint_profile") == each.profile for each in there)
+    assert max(Counter(each.device for each in register.intervals()).values()) > 3
+
+
+def test_no_intruder_is_let_in_and_nothing_is_lost_without_a_question(learnt: tuple[Path, Any, Any]) -> None:
+    own = learnt[2][0]
+    assert own["policy"] == "proposal"
+    assert own["hostile_admitted_outside"] == 0
+    assert own["life_safety_cut_unasked"] == []
+    assert own["cut_flows_after_answers"] <= 0.001
+
+
+def test_other_ways_cut_more_or_let_intruders_in(learnt: tuple[Path, Any, Any]) -> None:
+    own, *others = learnt[2]
+    assert [each["policy"] for each in others] == ["exact", "top ports at 1 %", "lower port is the server"]
+    exact, top, lower = others
+    assert exact["cut_conversations_right_profiles"] > own["cut_conversations_after_answers"]
+    assert (
+        exact["hostile_admitted_outside"] > 0
+        and lower["hostile_admitted_outside"] > top["hostile_admitted_outside"] > 0
+    )
+    assert lower["over_permission"] > own["over_permission"] * 5
+    assert top["cut_conversations_right_profiles"] > own["cut_conversations_after_answers"]
