@@ -103,6 +103,8 @@ def apply_plan(
     purpose: str = "",
     ring: Part | None = None,
     ready: Callable[[], list[Finding]] | None = None,
+    emergency: Mapping[str, Any] | None = None,
+    confirms_emergency: bool = False,
 ) -> Outcome:
     """Carry out what is left of a plan, or of one ring of it, and return what was done.
 
@@ -117,6 +119,8 @@ def apply_plan(
     themselves are held as well while steps are carried out, and the live state is read again under them: another
     controller may have worked between reading and locking.
     ``ready`` is asked once, where there is something to write, whether that will be taken; FindingError where not.
+    ``emergency`` (change/emergency.py) is written into the journal, also where no step is left.
+    ``confirms_emergency``: the plan was approved with the postures that it holds, so an emergency's postures stand approved from now on.
     """
     findings = binding_findings(plan, desired, policy_commit, allow_dirty, members_sha256)
     needed = [part for part in plan.targets if part.operations]
@@ -133,7 +137,8 @@ def apply_plan(
     live = {name: snapshot.sha256 for name, snapshot in snapshots.items()}
     steps, later = _of_ring(steps, ring)
     # A plan that changes no list may still pull or release a posture: that is remembered for the plans after it.
-    told = set(pulled_in(entries)) == set(plan.effect.get("postures") or ())
+    told = set(pulled_in(entries)) == set(plan.effect.get("postures") or ()) and not emergency
+    told = told and not confirms_emergency
     if check_mode or (not steps and ring is None and told):
         return Outcome(plan.plan_id, (), tuple(steps) if check_mode else (), (), live=live)
     said = ready() if ready is not None and steps else []
@@ -148,6 +153,8 @@ def apply_plan(
 
         run = _Run(plan, chosen, desired, journal, steps, progress, workers, approvals, shut)
         run.ring, run.later, run.lost = (ring.id if ring else ""), later, locks.lost
+        run.emergency = {"emergency": dict(emergency)} if emergency else {}
+        run.emergency |= {"confirms_emergency": True} if confirms_emergency else {}
         outcome = run.carry_out()
     return replace(outcome, findings=(*said, *outcome.findings, *locks.findings()))
 
@@ -228,6 +235,7 @@ class _Run:
         self.steps, self.progress, self.workers = list(steps), progress, workers
         self.ring, self.later = "", list[Operation]()
         self.lost: Callable[[], list[Finding]] = list
+        self.emergency: dict[str, Any] = {}
         self.done: list[Step] = []
         self.findings: list[Finding] = []
         self.reports: dict[str, Mapping[str, Any]] = {}
@@ -244,6 +252,7 @@ class _Run:
             approvals=self.approvals if brings else [],
             postures=list(self.plan.effect.get("postures") or ()),
             **({"ring": self.ring} if self.ring else {}),
+            **self.emergency,
         )
         for phase in sorted({step.phase for step in self.steps}):
             if self.closed is not None and (shut := self.closed()):

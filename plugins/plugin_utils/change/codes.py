@@ -336,3 +336,43 @@ PERHAPS_PULLED = Code(
     "no journal says what is pulled, and live state is that of a posture",
     "name the posture in postures to keep it; an empty list releases it",
 )
+
+EMERGENCY_UNSAID = Code(
+    "SW4141",
+    "error",
+    "an emergency is not explained",
+    "say reason and person; both stand in the journal and in every report",
+)
+EMERGENCY_OTHER = Code(
+    "SW4142",
+    "error",
+    "an emergency pulls what is prepared in the policy that is in force, and nothing else",
+    "check out the commit that was applied last, or have the other changes approved and applied first",
+)
+POSTURE_PULLED = Code(
+    "SW4143", "warning", "a posture is pulled", "release it with playbooks/posture.yml when the emergency is over"
+)
+RELAXATION_ASKS = Code(
+    "SW4144",
+    "warning",
+    "a relaxation asks whether it is still needed",
+    "release it, or pull it again with the reason why it is needed; it does not end without an answer",
+)
+EMERGENCY_OVER = Code(
+    "SW4145",
+    "warning",
+    "an emergency stands longer than it may without approval",
+    "have a plan that holds the posture approved and apply it, or release the posture",
+)
+EMERGENCY_UNAPPROVED = Code(
+    "SW4146",
+    "error",
+    "nothing goes forward while an emergency stands without approval past its time",
+    "approve this very plan (playbooks/approve.yml), or release the posture; the way back is free",
+)
+DRIFT_LEFT = Code(
+    "SW4147",
+    "warning",
+    "live state differs where the posture changes nothing; it was left alone",
+    "plan and apply the policy when the emergency is over",
+)

@@ -11,8 +11,9 @@ For a silence: with n flows and the longest pause L among them, pauses of random
 n ** (-T / L), since the longest of n pauses is near ln(n) means; T is chosen so that this is the allowed chance. Regular
 arrivals, and those with nights and weekends in their longest pause, vary less, so for them the chance is smaller still.
 
-No sign is not health yet: a conversation that should have come by now (three times, on average) has to be heard, or its silence
-has to be longer than chance allows. Until then the judgement is *unseen*, and a rollout waits.
+No sign is not health yet. Every conversation that used to come once an hour or more often, and every one that should have come three
+times by now, has to be heard since, with an answer where it used to have one, and not be quiet for longer than it ever was. Until then the
+judgement is *unseen*, and a rollout waits. What comes more rarely is counted as *rare*: nothing is claimed of it.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class Limits:
     ``alarm``: chance of a false alarm in one judgement of healthy devices, 0 to 1. ``flows``, ``days``: what history must
     hold before anything is judged by it. ``refused``: denied packets. ``shortest``: seconds, no silence below it counts.
     ``recent``: how many of the last five opens must be unanswered still. ``due``: how often a conversation should have come,
-    on average, before it is missed.
+    on average, before it is missed. ``regular``: seconds; what came that often on average is waited for, however short the watch.
     """
 
     alarm: float = 0.001
@@ -42,6 +43,7 @@ class Limits:
     shortest: float = 300.0
     recent: int = 4
     due: float = 3.0
+    regular: float = 3600.0
 
 
 @dataclass(frozen=True)
@@ -80,13 +82,17 @@ class Sign:
 
 @dataclass(frozen=True)
 class Health:
-    """A judgement. ``devices`` of the ring, ``heard`` of them since; ``awaited``: conversations that are due and not heard yet."""
+    """A judgement. ``devices`` of the ring, ``heard`` of them since; ``awaited``: conversations that have to be heard and were not yet.
+
+    ``rare``: how many conversations come too rarely to be judged by now.
+    """
 
     state: str
     signs: tuple[Sign, ...]
     devices: int
     heard: int
     awaited: tuple[str, ...] = ()
+    rare: int = 0
 
     def as_dict(self) -> dict[str, object]:
         """Return plain values for a result."""
@@ -95,6 +101,7 @@ class Health:
             "devices": self.devices,
             "heard": self.heard,
             "awaited": list(self.awaited),
+            "rare": self.rare,
             "signs": [
                 {"kind": sign.kind, "device": sign.talk.device, "conversation": sign.talk.name, "text": sign.text}
                 for sign in self.signs
@@ -110,9 +117,23 @@ def judge(talks: Sequence[Talk], devices: Iterable[str], began: float, limits: L
     signs = [sign for talk in talks if (sign := _sign(talk, began, limits, chance, talk in known)) is not None]
     wanted = frozenset(devices)
     heard = {talk.device for talk in known if talk.flows > talk.unanswered} & wanted
-    awaited = tuple(talk.name for talk in known if not talk.flows and _due(talk, began) >= limits.due)
+    open_still = [talk for talk in talks if not _goes_on(talk, began)]
+    awaited = tuple(talk.name for talk in open_still if talk in known and _wanted(talk, began, limits))
     state = REGRESSED if signs else HEALTHY if heard and not awaited else UNSEEN
-    return Health(state, tuple(signs), len(wanted), len(heard), awaited)
+    return Health(state, tuple(signs), len(wanted), len(heard), awaited, len(open_still) - len(awaited))
+
+
+def _goes_on(talk: Talk, began: float) -> bool:
+    """Return whether a conversation was heard since, as it used to be, and is not quiet for longer than it ever was."""
+    if not talk.flows or talk.watched_until - max(talk.last, began) > talk.longest_pause:
+        return False
+    used_to_answer = 2 * talk.answered > talk.seen
+    return not used_to_answer or (talk.unanswered < talk.flows and 2 * talk.recent_unanswered <= min(5, talk.flows))
+
+
+def _wanted(talk: Talk, began: float, limits: Limits) -> bool:
+    """Return whether a rollout waits for a conversation: it comes often, or should have come by now."""
+    return talk.span <= talk.seen * limits.regular or _due(talk, began) >= limits.due
 
 
 def _due(talk: Talk, began: float) -> float:

@@ -148,7 +148,11 @@ def earlier_ring(entries: Sequence[Mapping[str, object]], plan_id: str, site: Si
     A plan made anew does not end the watch over what was changed before it.
     """
     last = next(
-        (e for e in reversed(entries) if e["event"] == "plan_started" and (e.get("ring") or e["plan_id"] == plan_id)),
+        (
+            e
+            for e in reversed(entries)
+            if e["event"] == "plan_started" and not e.get("emergency") and (e.get("ring") or e["plan_id"] == plan_id)
+        ),
         None,
     )
     if last is None or last["plan_id"] == plan_id:

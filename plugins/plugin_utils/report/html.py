@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.cuts import split_cuts
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.flow_map import flow_map_svg
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.text import counted, esc
@@ -123,11 +124,12 @@ def policy_sections(view: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def plan_html(plan: Mapping[str, Any], view: Mapping[str, Any]) -> str:
-    """Return the page of a plan: effect, matrix, map and every operation with its diff."""
+def plan_html(plan: Mapping[str, Any], view: Mapping[str, Any], shouts: Iterable[Finding] = ()) -> str:
+    """Return the page of a plan: effect, matrix, map and every operation with its diff. ``shouts``: what is pulled, said first."""
     effect = plan.get("effect") or {}
     count = sum(len(target["operations"]) for target in plan["targets"])
     sections = [
+        *(f'<p class="panel warn"><b>{esc(finding.message)}</b></p>' for finding in shouts),
         cards(
             [
                 (count, "operations"),
@@ -137,7 +139,7 @@ def plan_html(plan: Mapping[str, Any], view: Mapping[str, Any]) -> str:
                 (sum(1 for r in effect.get("seen_cut", ()) if r["doubt"]), "doubtful ones would be cut"),
                 (effect.get("unseen_cut", 0), "never-seen ones stop being possible"),
             ]
-        )
+        ),
     ]
     if effect.get("sentence"):
         sections.append(

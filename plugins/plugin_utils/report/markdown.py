@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.cuts import split_cuts
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.gate import rollout_lines
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.proposal import coverage_lines
@@ -22,19 +24,33 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.report.text imp
 
 FINDING_HEAD = ("code", "where", "what", "what to do")
 CUT_LIMIT = 50
+SHOUTED = {codes.POSTURE_PULLED.number, codes.RELAXATION_ASKS.number, codes.EMERGENCY_OVER.number}
 
 
-def _head(title: str, result: Mapping[str, Any]) -> list[str]:
+def head_lines(title: str, result: Mapping[str, Any]) -> list[str]:
+    """Return title, state, commit and time of a result."""
     state = "passed" if result.get("ok") else "**failed**"
     return [
         f"# {title}: {state}",
         "",
         f"Policy commit {code(result.get('policy_commit') or 'none')}, {md(result.get('generated_at', ''))}.",
         "",
+        *shouted_lines(result),
     ]
 
 
-def _findings(result: Mapping[str, Any]) -> list[str]:
+def shouted_lines(result: Mapping[str, Any]) -> list[str]:
+    """Return what a result's report says first: what is pulled in an emergency."""
+    found = [str(item["message"]) for item in result.get("warnings") or () if item["code"] in SHOUTED]
+    return [line for message in found for line in _shout(message)]
+
+
+def _shout(message: str) -> tuple[str, str]:
+    return f"> **{md(message)}**", ""
+
+
+def finding_lines(result: Mapping[str, Any]) -> list[str]:
+    """Return the tables of a result's errors and warnings."""
     lines: list[str] = []
     for key, title in (("errors", "Errors"), ("warnings", "Warnings")):
         found = result.get(key) or []
@@ -76,7 +92,7 @@ def _cut_tables(rows: list[Mapping[str, Any]]) -> list[str]:
 
 def propose_markdown(result: Mapping[str, Any]) -> str:
     """Return what was learnt, what is proposed, and what waits for a person."""
-    lines = _head("Proposal", result)
+    lines = head_lines("Proposal", result)
     learnt = result.get("learnt", {})
     lines += [", ".join(f"{value} {md(key)}" for key, value in learnt.items()) + ".", ""]
     lines += coverage_lines(result.get("coverage") or {})
@@ -115,7 +131,7 @@ def propose_markdown(result: Mapping[str, Any]) -> str:
             lines += [f"... and {len(review) - CUT_LIMIT} more in the JSON result.", ""]
     lines += _activation(result.get("after_activation") or {})
     lines += _enforced(result.get("enforced") or {})
-    lines += _findings(result)
+    lines += finding_lines(result)
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -215,11 +231,17 @@ def _in_time(effect: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def plan_markdown(plan: Mapping[str, Any]) -> str:
-    """Return a plan as text and as effect."""
+def shout_lines(findings: Iterable[Finding]) -> list[str]:
+    """Return what a report says first while a posture is pulled."""
+    return [line for finding in findings for line in _shout(finding.message)]
+
+
+def plan_markdown(plan: Mapping[str, Any], shouts: Iterable[Finding] = ()) -> str:
+    """Return a plan as text and as effect. ``shouts``: what is pulled, said first."""
     lines = [
         f"# Plan {code(plan['plan_id'][:12])}",
         "",
+        *shout_lines(shouts),
         f"Policy commit {code(plan['policy_commit'])}, {md(plan['created'])}.",
         "",
     ]
@@ -254,7 +276,7 @@ def plan_markdown(plan: Mapping[str, Any]) -> str:
 
 def verify_markdown(result: Mapping[str, Any]) -> str:
     """Return what was read back and what drifted."""
-    lines = _head("Verification", result)
+    lines = head_lines("Verification", result)
     rows = [
         [code(t["name"]), md(t["platform"]), t["objects"], md("equal" if t["equal"] else "drift")]
         for t in result.get("targets", [])
@@ -266,5 +288,5 @@ def verify_markdown(result: Mapping[str, Any]) -> str:
         for item in drift:
             lines += [f"- {code(item['target'])} {md(item['kind'])} {code(item['name'])}: {md(item['difference'])}"]
         lines += [""]
-    lines += _findings(result)
+    lines += finding_lines(result)
     return "\n".join(lines).rstrip() + "\n"

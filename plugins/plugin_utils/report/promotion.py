@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.segwright.microseg.plugins.plugin_utils.report.markdown import shouted_lines
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.text import (
     code,
     fence,
@@ -24,6 +25,7 @@ def promote_markdown(result: Mapping[str, Any]) -> str:
         "",
         f"Policy commit {code(result.get('policy_commit') or 'none')}, {md(result.get('generated_at', ''))}.",
         "",
+        *shouted_lines(result),
         md(result.get("summary", "")),
         "",
     ]

@@ -64,6 +64,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.plan impo
     plan_diff,
     planned,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.pulled import shouted
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.rollout import Decision, decide
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.site import SoundSite, sound_site
 
@@ -114,6 +115,7 @@ def run_apply(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str,
                 purpose=f"apply {plan.plan_id[:12]}",
                 ring=ring,
                 ready=lambda: preflight_all(targets, writing=True),
+                confirms_emergency=allowed.confirms,
             )
             said = [finding for finding in said if finding not in outcome.findings]
             if outcome.ok and not check_mode and _touches_sessions(part, values):
@@ -121,7 +123,17 @@ def run_apply(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str,
                 if ring is not None:  # what later rings change is not in force yet
                     reader.only({(step.target, step.name) for step in part.operations()})
                 after = sessions_after(reader, journal, values, plan.plan_id, closing_guard(sound.site, allowed.zones))
-    findings = [*sound.findings, *said, *renewed, *allowed.findings, *state.findings, *lock.findings, *after.findings]
+    told = shouted(paths, sound.site)
+    findings = [
+        *told,
+        *sound.findings,
+        *said,
+        *renewed,
+        *allowed.findings,
+        *state.findings,
+        *lock.findings,
+        *after.findings,
+    ]
     return _answer(values, paths, plan, outcome, findings, commit, allowed, ring, after)
 
 

@@ -35,6 +35,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.approval
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.approval_files import read_approvals
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.calendar import calendar_findings
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.commit import DIRTY
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.emergency import (
+    Pulled,
+    pulled_state,
+    unconfirmed,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import known_entries
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.merged import (
     merged_changes,
@@ -62,6 +67,7 @@ class Permission:
     approvals: tuple[Approval, ...]
     zones: tuple[str, ...]
     findings: tuple[Finding, ...]
+    confirms: bool = False  # what was pulled in an emergency and is held by the plan
 
 
 def permission(
@@ -77,7 +83,19 @@ def permission(
     findings += found
     if errors_of(findings):
         raise FindingError(*errors_of(findings))
-    return Permission(approvals, zones, tuple(findings))
+    held = unconfirmed(pulled_state(entries), plan.effect.get("postures") or ())
+    nobody = any(finding.code == codes.NO_APPROVAL_POLICY.number for finding in found)
+    confirms = bool(held) and (nobody or any(item.plan_id == plan.plan_id for item in approvals))
+    return Permission(approvals, zones, tuple(findings), confirms)
+
+
+def approved_by(paths: Paths, plan: Plan, site: Site, values: Mapping[str, Any], today: date) -> tuple[Approval, ...]:
+    """Return the approvals of the documents that a plan is made from, whatever the hour; FindingError with every one that is missing."""
+    keys = TrustedKeys(str(values.get("allowed_signers") or ""), str(values.get("gpg_keys") or ""))
+    approvals, found = _approvals(paths, plan, site, keys, values, known_entries(paths.journal), today)
+    if errors_of(found):
+        raise FindingError(*errors_of(found))
+    return approvals
 
 
 def closing_guard(site: Site, zones: Sequence[str]) -> Callable[[], list[Finding]]:
@@ -181,7 +199,7 @@ def _approvals(
     today: date,
 ) -> tuple[tuple[Approval, ...], list[Finding]]:
     base = applied_commit(entries, plan.policy_commit)
-    before = _site_at(paths.policy, base, today) if base else None
+    before = site_at(paths.policy, base, today) if base else None
     # Nobody names their own approvers: where the commit before has approvers.yml, that one counts, also where the rest
     # of that commit can no longer be read.
     earlier_rules = before.approvers if before is not None else _approvers_at(paths.policy, base) if base else None
@@ -194,7 +212,7 @@ def _approvals(
     policy = ApprovalPolicy(rules.teams, rules.least, rules.forges, rules.exporters)
     head = plan.policy_commit
     findings = protected_findings(paths.policy, head, str(values.get("protected_branch") or DEFAULT_BRANCH))
-    findings += _uncommitted(paths.policy, head)
+    findings += uncommitted(paths.policy, head)
 
     def owned(changed: tuple[str, ...], earlier: str, later: str) -> tuple[frozenset[str], str]:
         moved = _moved_segments(paths.policy, earlier, later) if LOCK in changed else ()
@@ -220,7 +238,53 @@ def _approvals(
     ]
     files = [item for item in files if (item.approver, item.content) not in spent]
     judged = judge_approvals(policy, steps, [*merged.approvals, *files], plan.plan_id, merged.content)
-    return judged.approvals, [*findings, *merged.findings, *found, *judged.findings]
+    held = unconfirmed(pulled_state(entries), plan.effect.get("postures") or ())
+    confirmed, more = _emergency_approvals(policy, plan, site, rules, held, files)
+    approvals = tuple(dict.fromkeys((*judged.approvals, *confirmed)))
+    return approvals, [*findings, *merged.findings, *found, *judged.findings, *more]
+
+
+def _emergency_approvals(
+    policy: ApprovalPolicy,
+    plan: Plan,
+    site: Site,
+    rules: Approvers,
+    held: Sequence[Pulled],
+    files: Sequence[Approval],
+) -> tuple[tuple[Approval, ...], list[Finding]]:
+    """Return the approvals of this very plan that confirm the emergencies it holds, and why it may not go forward without them.
+
+    Owners of what a posture is about approve it, and none who pulled it. Before an emergency's time is over nothing is asked.
+    """
+    if not held:
+        return (), []
+    paths = [f"{site.segments[name].zone}/{name}.yml" for name in _segments_of(site, held)]
+    teams, criticality = _owned([site], paths, ())
+    people = frozenset(item.person for item in held)
+    names = tuple(f"posture {item.name}" for item in held)
+    step = ChangeStep(plan.policy_commit, people, frozenset(), teams or frozenset((rules.site,)), criticality, names)
+    judged = judge_approvals(policy, [step], [item for item in files if item.plan_id], plan.plan_id, "")
+    if not errors_of(judged.findings):
+        return judged.approvals, []
+    over = [item for item in held if item.until is not None and utc_now() >= item.until]
+    found = [codes.EMERGENCY_UNAPPROVED.at(f"{item.name}, pulled by {item.person or 'somebody'}") for item in over]
+    return (), [*found, *judged.findings] if found else []
+
+
+def _segments_of(site: Site, held: Sequence[Pulled]) -> list[str]:
+    """Return the segments that pulled postures are about; for a device those that it is a member of."""
+    found: set[str] = set()
+    for item in held:
+        posture = site.postures.get(item.name)
+        if posture is None:
+            continue
+        found |= {posture.segment} & set(site.segments)
+        found |= {
+            name
+            for name, members in site.members.items()
+            if posture.device and any(posture.device in (member.device, member.name) for member in members)
+        } & set(site.segments)
+    return sorted(found)
 
 
 DEFAULT_BRANCH = "origin/main"
@@ -242,7 +306,7 @@ def _all_paths(site: Site) -> tuple[str, ...]:
     return ("site.yml", *(f"{segment.zone}/{name}.yml" for name, segment in site.segments.items()))
 
 
-def _site_at(policy_dir: Path, commit: str, today: date) -> Site | None:
+def site_at(policy_dir: Path, commit: str, today: date) -> Site | None:
     """Return the site of a commit, None where it has none that can be read today (the commit is gone, or its format is)."""
     try:
         with committed_copy(policy_dir, commit, codes.GIT_FAILED) as copy:
@@ -267,7 +331,7 @@ def _approvers_at(policy_dir: Path, commit: str) -> Approvers | None:
     return approvers_of(document)
 
 
-def _uncommitted(policy_dir: Path, commit: str) -> list[Finding]:
+def uncommitted(policy_dir: Path, commit: str) -> list[Finding]:
     """Return a finding where the documents that were read are not those of the commit.
 
     ``git status`` leaves out what .gitignore names, what the index marks as unchanged, and what a filter puts right.

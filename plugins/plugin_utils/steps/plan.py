@@ -28,7 +28,6 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan imp
     write_plan,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.preflight import preflight_all
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pulled import pulled_postures
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rings import Part, parts_of_plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import Compiled, PointList
@@ -50,6 +49,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.fleet imp
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.history import recorded_history
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.live import lists_in_force
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.pulled import postures_of, shouted
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.readiness import readiness_findings
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.site import (
     present_situation,
@@ -66,8 +66,9 @@ def run_plan(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str, 
     """Return the plan's identity and effect after writing plan.json to the state directory and its reports."""
     paths = paths_of(values)
     plan, site, warnings = planned(values, variables)
-    _write(paths, plan, site)
-    return _answer(values, plan, warnings, paths)
+    shouts = shouted(paths, site)
+    _write(paths, plan, site, shouts)
+    return _answer(values, plan, [*shouts, *warnings], paths)
 
 
 def planned(values: Mapping[str, Any], variables: Mapping[str, Any]) -> tuple[Plan, Site, list[Finding]]:
@@ -118,12 +119,6 @@ def _compiled_for(site: Site, situation: Situation, paths: Paths | None = None) 
     if errors := errors_of([*compiled.findings, *found]):
         raise FindingError(*errors)
     return compiled
-
-
-def postures_of(values: Mapping[str, Any], paths: Paths) -> tuple[str, ...]:
-    """Return the postures of a run: those of the argument, else those that the journal says are pulled. An empty list releases them."""
-    given = values.get("postures")
-    return pulled_postures(paths.journal) if given is None else tuple(str(name) for name in given)
 
 
 def perhaps_pulled(
@@ -240,7 +235,7 @@ def kept_plan(paths: Paths, plan_id: str) -> Path:
     return paths.state / "plans" / f"{plan_id}.json"
 
 
-def _write(paths: Paths, plan: Plan, site: Site) -> None:
+def _write(paths: Paths, plan: Plan, site: Site, shouts: Sequence[Finding]) -> None:
     write_plan(paths.plan, plan)
     # A plan made while another one waits for approval must not take its place.
     write_plan(kept_plan(paths, plan.plan_id), plan)
@@ -249,8 +244,8 @@ def _write(paths: Paths, plan: Plan, site: Site) -> None:
         path.unlink(missing_ok=True)
     write_plan(paths.output / "plan.json", plan)
     content = plan.as_dict()
-    write_atomic(paths.output / "plan.md", plan_markdown(content), 0o600)
-    write_atomic(paths.output / "plan.html", plan_html(content, site_view(site)), 0o600)
+    write_atomic(paths.output / "plan.md", plan_markdown(content, shouts), 0o600)
+    write_atomic(paths.output / "plan.html", plan_html(content, site_view(site), shouts), 0o600)
 
 
 def _answer(values: Mapping[str, Any], plan: Plan, warnings: list[Finding], paths: Paths) -> dict[str, Any]:

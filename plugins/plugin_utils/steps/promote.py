@@ -55,7 +55,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.enforced 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.fleet import connected, hosts_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.history import recorded_history
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
-from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.plan import postures_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.pulled import postures_of, shouted
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.readiness import Readied, segment_readiness
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.site import SoundSite, sound_site
 
@@ -283,7 +283,7 @@ def _answer(
         write_atomic(paths.policy / DOCUMENT, after)
     made = result(
         "promote",
-        [*findings, *sound.findings],
+        [*shouted(paths, sound.site), *findings, *sound.findings],
         commit_name(paths.policy),
         promotions=[item.as_dict() for item in promotions],
         patch=text,

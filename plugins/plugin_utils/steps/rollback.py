@@ -28,6 +28,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.enforced 
     sessions_back,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.fleet import connected
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.pulled import shouted
 
 
 def run_rollback(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
@@ -52,7 +53,7 @@ def run_rollback(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[s
     content["undone"] = content.pop("completed")
     made = result(
         "rollback",
-        [*outcome.findings, *lock.findings, *after.findings],
+        [*shouted(paths, None), *outcome.findings, *lock.findings, *after.findings],
         "",
         check_mode=check_mode,
         **content,

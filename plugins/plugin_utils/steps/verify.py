@@ -24,7 +24,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.enforced 
     reader_of,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.fleet import connected, hosts_of
-from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.plan import postures_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.pulled import postures_of, shouted
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.site import sound_site
 
 
@@ -40,7 +40,7 @@ def run_verify(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str
     skipped = sorted({item.host for item in sound.compiled.targets} - {item.host for item in reached})
     made = result(
         "verify",
-        [*verification.findings, *state.findings, *sound.findings],
+        [*shouted(paths, sound.site), *verification.findings, *state.findings, *sound.findings],
         commit_name(paths.policy),
         **verification.as_dict(),
         not_read=skipped,

@@ -1,0 +1,52 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.action import run_action
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.enforced import REAUTHENTICATION
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.posture import run_posture
+
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "state": {"type": "str", "choices": ["listed", "pulled", "released"], "default": "listed"},
+    "postures": {"type": "list", "elements": "str"},
+    "reason": {"type": "str"},
+    "person": {"type": "str"},
+    "ticket": {"type": "str"},
+    "minutes": {"type": "int", "default": 240},
+    "cost": {"type": "bool", "default": True},
+    "fail_when_asked": {"type": "bool", "default": True},
+    "window_days": {"type": "int"},
+    "engine": {"type": "str", "choices": ["duckdb", "spark"]},
+    "policy_dir": {"type": "path", "default": "policies"},
+    "data_dir": {"type": "path", "default": ".microseg"},
+    "output_dir": {"type": "path"},
+    "state_dir": {"type": "path"},
+    "targets": {"type": "list", "elements": "str"},
+    "allow_dirty": {"type": "bool", "default": False},
+    "allowed_signers": {"type": "path"},
+    "gpg_keys": {"type": "path"},
+    "protected_branch": {"type": "str"},
+    "approvals_dir": {"type": "path"},
+    **REAUTHENTICATION,
+    "today": {"type": "str"},
+}
+
+
+class ActionModule(ActionBase):
+    """Pull or release a prepared emergency state."""
+
+    _supports_check_mode = True
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Run the step and return its result."""
+        result = super().run(tmp, task_vars)
+        variables = task_vars or {}
+        result.update(run_action(self, ARGUMENTS, lambda values: run_posture(values, variables)))
+        return result

@@ -1,0 +1,265 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Posture: pull or release a prepared emergency state in one command, and say what each one would cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock import utc_now
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import write_atomic, write_json
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import (
+    Finding,
+    FindingError,
+    Location,
+    errors_of,
+    sorted_findings,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.apply import apply_plan
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.commit import required_commit
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.emergency import said
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal, known_entries
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.lock import StateLock
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.outcome import Outcome
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import Plan, only_steps
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.preflight import preflight_all
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pulled import pulled_in
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rings import Part
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredTarget
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.situations import NORMAL
+from ansible_collections.segwright.microseg.plugins.plugin_utils.report.postures import postures_markdown
+from ansible_collections.segwright.microseg.plugins.plugin_utils.report.results import result
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps import codes as step_codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.arguments import (
+    commit_name,
+    moment_of,
+    paths_of,
+    today_of,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.enforced import (
+    After,
+    after_sentence,
+    reader_of,
+    sessions_after,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.fleet import connected
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.permission import (
+    applied_commit,
+    approved_by,
+    site_at,
+    uncommitted,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.plan import members_sha256, plan_diff, planned
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.posture_cost import costs
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.pulled import pulled_now, shouted
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.site import SoundSite, sound_site
+
+LISTED, PULLED, RELEASED = "listed", "pulled", "released"
+RING = "posture"  # no ring of a rollout: what a posture left alone is for the next plan
+
+
+def run_posture(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what was pulled or released, or what is pulled and what each posture would cost.
+
+    Pulling and releasing pass windows, freezes and approval; they need a reason and a person, and go with the documents that were
+    applied last. In check mode nothing is written and the difference is what would be.
+    """
+    paths = paths_of(values)
+    if str(values.get("state") or LISTED) == LISTED:
+        return _listed(values, paths)
+    wanted, changed = _wanted(values, paths)
+    emergency = said(values)
+    commit = required_commit(paths.policy, bool(values.get("allow_dirty")))
+    before = _sound(values, paths, pulled_in(known_entries(paths.journal)))
+    base = _only_what_is_in_force(paths, before, commit, today_of(values))
+    plan, _site, _warnings = planned({**values, "postures": wanted}, variables)
+    if base != commit:  # somebody prepared something since: that was reviewed as any change
+        approved_by(paths, plan, before.site, values, today_of(values))
+    sound = _sound(values, paths, wanted)
+    mine, left = split_steps(plan, before.compiled.targets, sound.compiled.targets)
+    ring = Part(RING, tuple((step.target, step.id) for step in mine)) if left else None
+    part = only_steps(plan, ring.steps) if ring else plan
+    journal, after = Journal(paths.journal), After()
+    name = ", ".join(changed)
+    with StateLock(paths.state / "lock", f"posture {name}"[:60], take_over=True) as lock:
+        with connected(values, variables, [item.name for item in plan.targets]) as targets:
+            outcome = apply_plan(
+                plan,
+                targets,
+                sound.compiled.targets,
+                journal,
+                policy_commit=commit,
+                members_sha256=members_sha256(paths),
+                allow_dirty=bool(values.get("allow_dirty")),
+                check_mode=bool(values["check_mode"]),
+                purpose=f"posture {name}"[:60],
+                ring=ring,
+                ready=lambda: preflight_all(targets, writing=True),
+                emergency={**emergency.as_dict(utc_now()), "state": values["state"], "postures": list(changed)},
+            )
+            if outcome.ok and not values["check_mode"]:
+                reader = reader_of(values, variables, sound.in_force, sound.compiled, targets, paths)
+                reader.only({(step.target, step.name) for step in part.operations()})
+                after = sessions_after(reader, journal, values, plan.plan_id, None)
+    findings = [*outcome.findings, *lock.findings, *after.findings]
+    findings += [codes.DRIFT_LEFT.at(f"{step.target}: {step.summary or step.name}") for step in left]
+    return _answer(values, paths, part, outcome, [*shouted(paths, sound.site), *findings], changed, after, sound.site)
+
+
+def _sound(values: Mapping[str, Any], paths: Paths, postures: Sequence[str]) -> SoundSite:
+    return sound_site(paths, today_of(values), moment_of(values), cached=False, postures=postures)
+
+
+def _wanted(values: Mapping[str, Any], paths: Paths) -> tuple[list[str], list[str]]:
+    """Return the postures that shall be pulled afterwards, and those that this run is about; FindingError where none is named."""
+    names = list(dict.fromkeys(str(name) for name in values.get("postures") or ()))
+    if not names:
+        raise FindingError(step_codes.BAD_ARGUMENT.at("postures: name what to pull or release"))
+    pulled = list(pulled_in(known_entries(paths.journal)))
+    if values["state"] == PULLED:
+        return sorted({*pulled, *names}), names
+    unknown = [name for name in names if name not in pulled]
+    if unknown:
+        text = f"postures: {unknown[0][:40]!a} is not pulled"
+        raise FindingError(step_codes.BAD_ARGUMENT.at(text, hint=f"pulled are: {', '.join(pulled) or 'none'}"))
+    return [name for name in pulled if name not in names], names
+
+
+def _only_what_is_in_force(paths: Paths, sound: SoundSite, commit: str, today: date) -> str:
+    """Return the commit that was applied last; FindingError SW4142 where the documents mean other lists than it does.
+
+    An emergency brings nothing into force but a posture. Postures that were prepared since change no list until they are pulled.
+    """
+    base = applied_commit(known_entries(paths.journal))
+    place = Location(str(paths.policy))
+    if not base:
+        if sound.site.approvers is not None:
+            raise FindingError(codes.EMERGENCY_OTHER.at(f"nothing was applied before commit {commit[:12]}", place))
+        return commit
+    if not uncommitted(paths.policy, base):
+        return commit
+    site = site_at(paths.policy, base, today)
+    then = {item.host: item for item in compile_site(site, NORMAL).targets} if site else {}
+    now = {item.host: item for item in compile_site(sound.site, NORMAL).targets}
+    other = sorted(
+        host
+        for host in {*then, *now}
+        if _bodies([then[host]] if host in then else []) != _bodies([now[host]] if host in now else [])
+    )
+    if other:
+        text = f"applied last was {base[:12]}; commit {commit[:12]} means other lists on {', '.join(other[:5])}"
+        raise FindingError(codes.EMERGENCY_OTHER.at(text, place))
+    return base
+
+
+def split_steps(
+    plan: Plan, before: Sequence[DesiredTarget], after: Sequence[DesiredTarget]
+) -> tuple[list[Operation], list[Operation]]:
+    """Return the steps that a posture needs, and updates of objects that it does not touch: drift, which somebody may have made on
+    purpose in the same emergency. What is missing is created again, since steps of the posture may rest on it."""
+    kept = _bodies(before).items() & _bodies(after).items()
+    same = {key for key, _body in kept}
+    left = [
+        step for step in plan.operations() if step.action == "update" and (step.target, step.kind, step.name) in same
+    ]
+    return [step for step in plan.operations() if step not in left], left
+
+
+def _bodies(targets: Sequence[DesiredTarget]) -> dict[tuple[str, str, str], str]:
+    return {
+        (target.host, item.kind, item.name): repr(sorted(item.body.items(), key=repr))
+        for target in targets
+        for item in target.objects
+    }
+
+
+def _listed(values: Mapping[str, Any], paths: Paths) -> dict[str, Any]:
+    """Return what is pulled and, where asked for, what each posture would cut of recorded traffic. Reads no target."""
+    sound = _sound(values, paths, ())
+    pulled = pulled_now(paths)
+    rows = costs(paths, sound.site, values) if values.get("cost", True) else []
+    findings = shouted(paths, sound.site)
+    prepared = [
+        {
+            "posture": name,
+            "kind": posture.kind,
+            "about": posture.segment or posture.device,
+            "owner": posture.owner,
+            "reason": posture.reason,
+            "pulled": any(item.name == name for item in pulled),
+        }
+        for name, posture in sorted(sound.site.postures.items())
+    ]
+    made = result(
+        "posture", findings, commit_name(paths.policy), state=LISTED, prepared=prepared,
+        pulled=[item.as_dict() for item in pulled], costs=[row.as_dict() for row in rows],
+    )  # fmt: skip
+    names = ", ".join(item.name for item in pulled)
+    made["summary"] = f"{len(prepared)} postures are prepared; pulled: {names or 'none'}"
+    _write(paths, made, values)
+    asks = [
+        finding for finding in findings if finding.code in (codes.RELAXATION_ASKS.number, codes.EMERGENCY_OVER.number)
+    ]
+    answer: dict[str, Any] = {
+        "changed": False,
+        "prepared": prepared,
+        "pulled": made["pulled"],
+        "costs": made["costs"],
+        "summary": made["summary"],
+    }
+    if asks and values.get("fail_when_asked", True):
+        answer |= {"failed": True, "msg": f"{asks[0]} [{asks[0].hint}]", "errors": [item.as_dict() for item in asks]}
+    return answer
+
+
+def _answer(
+    values: Mapping[str, Any],
+    paths: Paths,
+    plan: Plan,
+    outcome: Outcome,
+    findings: Sequence[Finding],
+    changed: Sequence[str],
+    after: After,
+    site: Site,
+) -> dict[str, Any]:
+    pulled = [item.as_dict() for item in pulled_now(paths)]
+    made = result(
+        "posture", findings, plan.policy_commit, state=str(values["state"]), postures=list(changed), pulled=pulled,
+        check_mode=bool(values["check_mode"]), prepared=[], costs=[], **outcome.as_dict(), **after.as_dict(),
+    )  # fmt: skip
+    steps = outcome.remaining if values["check_mode"] else outcome.completed
+    done = "would be " if values["check_mode"] else ""
+    made["summary"] = f"{', '.join(changed)} {done}{values['state']} with {len(steps)} steps, plan {plan.plan_id[:12]}"
+    if made.get("enforced"):
+        made["summary"] += after_sentence(made)
+    _write(paths, made, values)
+    answer: dict[str, Any] = {
+        "changed": bool(outcome.remaining) if values["check_mode"] else outcome.changed or after.changed,
+        "plan_id": plan.plan_id,
+        "pulled": pulled,
+        "completed": made["completed"],
+        "remaining": made["remaining"],
+        "writes": outcome.writes,
+        **after.as_dict(),
+        "summary": made["summary"],
+    }
+    if values["diff_mode"]:
+        answer["diff"] = plan_diff(plan)
+    if errors := errors_of(findings):
+        first = sorted_findings(errors)[0]
+        answer |= {"failed": True, "msg": f"{first} [{first.hint}]", "errors": made["errors"]}
+    return answer
+
+
+def _write(paths: Paths, made: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+    if not values["check_mode"]:
+        write_json(paths.output / "posture.json", made)
+        write_atomic(paths.output / "posture.md", postures_markdown(made))
