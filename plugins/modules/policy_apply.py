@@ -55,6 +55,8 @@ options:
     description:
       - Carry out one ring of C(enforcement.yml) instead of the whole plan. V(next) takes the ring whose turn it is, once those before
         it have been watched as long as they say and their devices talk as before; a name takes that ring at once.
+      - V(continue) is V(next) for the rollout that was begun last, with the documents of its own commit, whatever was merged or
+        planned since, and nothing where none was begun. Made for schedules.
       - With V(next), a ring whose devices do not talk as before is rolled back, and the run fails and names what is missing.
       - Run it by a schedule until nothing is left; what was done stands in the journal.
     type: str

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 
 from tests.integration.conftest import LabTargets, failure_of
@@ -33,9 +34,17 @@ def test_ring_by_ring_to_a_verified_network_and_one_ring_back(targets: LabTarget
         and len(made["remaining"]) == sum(steps.values()) - steps["building"]
     )
     # Watched for an hour: nothing is done now, and the run says until when.
+    # A schedule goes on with this rollout although the branch has moved on; the checkout stays as it is.
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=site.policy, capture_output=True, text=True, check=True)
+    workflows = site.policy / "workflows.yml"
+    workflows.write_text(workflows.read_text(encoding="utf-8") + "# reviewed\n", encoding="utf-8")
+    site.commit("The branch moves on")
     counter = targets.writes()
     run = site.run("apply", microseg_ring="next")
-    assert run.code == 0 and "ring building is watched until" in failure_of(run)
+    assert run.code == 2 and "SW4012" in failure_of(run)
+    run = site.run("apply", microseg_ring="continue")
+    assert run.code == 0 and "ring building is watched until" in failure_of(run), run.tail()
+    subprocess.run(["git", "reset", "-q", "--hard", head.stdout.strip()], cwd=site.policy, check=True)
     assert set(counter.counts().values()) == {0} and site.result("apply")["warnings"] is not None
     # One ring back, and the plan goes on no more.
     run = site.run("rollback", microseg_rollback_ring="building")

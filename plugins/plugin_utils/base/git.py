@@ -42,6 +42,32 @@ def committed_copy(directory: str | Path, commit: str, failure: Code) -> Iterato
         yield root
 
 
+@contextmanager
+def checked_out(directory: str | Path, commit: str, failure: Code) -> Iterator[Path]:
+    """Give a directory of a checkout as it stands in another commit, in a worktree of its own with the same refs; gone afterwards.
+
+    Only that directory's files are written, by git's objects and past every filter. The checkout itself is not touched.
+    Raises FindingError of kind ``failure`` where the commit is not there or no worktree can be made.
+    """
+    prefix = prefix_of(directory)
+    files = committed_files(directory, commit, ["--full-tree", f"{commit}:{prefix}"], failure, COPY_LIMIT_BYTES)
+    with tempfile.TemporaryDirectory(prefix="segwright-commit-") as made:
+        root = Path(made) / "checkout"
+        try:
+            for words in (
+                ["worktree", "add", "--no-checkout", "--detach", "--force", str(root), commit],
+                ["-C", str(root), "read-tree", commit],
+            ):
+                done = run_git(directory, words, failure)
+                if done.returncode != 0:
+                    text = f"{commit[:12]}: {done.stderr.strip()[:200]}"
+                    raise FindingError(failure.at(text, Location(str(directory))))
+            write_files(root / prefix, files)
+            yield root / prefix
+        finally:
+            run_git(directory, ["worktree", "remove", "--force", str(root)], failure)
+
+
 @dataclass(frozen=True)
 class CommittedFile:
     """One file of a commit: ``mode`` as git has it (120000 for a link, whose target is the content), path below the directory."""
@@ -88,15 +114,20 @@ def written_copy(files: Iterable[CommittedFile]) -> Iterator[Path]:
     """Give a temporary folder with files of a commit, gone afterwards. Links become links that lead nowhere."""
     with tempfile.TemporaryDirectory(prefix="segwright-commit-") as made:
         root = Path(made) / "policy"
-        root.mkdir()
-        for file in files:
-            target = root.joinpath(*file.path.parts)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if file.mode == LINK_MODE:
-                target.symlink_to("/nonexistent/link-in-a-commit")
-            else:
-                target.write_bytes(file.content)
+        write_files(root, files)
         yield root
+
+
+def write_files(root: Path, files: Iterable[CommittedFile]) -> None:
+    """Write files of a commit below a folder. Links become links that lead nowhere."""
+    root.mkdir(parents=True, exist_ok=True)
+    for file in files:
+        target = root.joinpath(*file.path.parts)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if file.mode == LINK_MODE:
+            target.symlink_to("/nonexistent/link-in-a-commit")
+        else:
+            target.write_bytes(file.content)
 
 
 def prefix_of(directory: str | Path) -> str:

@@ -171,6 +171,24 @@ def earlier_ring(entries: Sequence[Mapping[str, object]], plan_id: str, site: Si
     return other, str(last.get("policy_commit", "")), progress_of((Part(name, tuple(steps), hold),), entries, other)[0]
 
 
+def rollout_under_way(entries: Sequence[Mapping[str, object]]) -> tuple[str, str]:
+    """Return plan and commit of the rollout that was carried out last, ring by ring; ("", "") where the last change was none.
+
+    A rollback of the whole plan ends it. A posture that is pulled meanwhile does not.
+    """
+    found = ("", "")
+    for entry in entries:
+        if (
+            entry["event"] == "plan_started"
+            and not entry.get("emergency")
+            and (entry.get("ring") or entry.get("steps"))
+        ):
+            found = (str(entry["plan_id"]), str(entry.get("policy_commit", ""))) if entry.get("ring") else ("", "")
+        elif entry["event"] == "rollback_started" and not entry.get("partial") and entry.get("plan_id") == found[0]:
+            found = ("", "")
+    return found
+
+
 def _moment(text: str) -> datetime:
     return datetime.fromisoformat(text.replace("Z", "+00:00"))
 

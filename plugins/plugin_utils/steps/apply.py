@@ -19,9 +19,10 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
     errors_of,
     sorted_findings,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.git import checked_out
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.apply import apply_plan
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.commit import required_commit
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.commit import DIRTY, commit_of, required_commit
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal, known_entries
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.lock import StateLock
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.outcome import Outcome
@@ -39,6 +40,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rings im
     earlier_ring,
     parts_of_plan,
     progress_of,
+    rollout_under_way,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rollback import rollback_plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.check import load_checked
@@ -68,11 +70,13 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.pulled im
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.rollout import Decision, decide
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.site import SoundSite, sound_site
 
-NEXT = "next"
+NEXT, CONTINUE = "next", "continue"
 
 
 def run_apply(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
     """Return what was carried out. In check mode nothing is written anywhere, and the difference is what the plan holds."""
+    if values.get("ring") == CONTINUE:
+        return _continued(values, variables)
     paths = paths_of(values)
     allow_dirty, check_mode = bool(values.get("allow_dirty")), bool(values["check_mode"])
     try:
@@ -135,6 +139,32 @@ def run_apply(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str,
         *after.findings,
     ]
     return _answer(values, paths, plan, outcome, findings, commit, allowed, ring, after)
+
+
+def _continued(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
+    """Go on with the rollout that was begun last, from the documents of its own commit; nothing where none was begun.
+
+    A branch that has moved on, or a plan that was made since, changes nothing about a rollout of several weeks.
+    """
+    paths = paths_of(values)
+    plan_id, commit = rollout_under_way(known_entries(paths.journal))
+    if not plan_id:
+        empty: list[dict[str, Any]] = []
+        summary = "no rollout is under way: the last change was not carried out ring by ring"
+        return {
+            "changed": False,
+            "plan_id": "",
+            "completed": empty,
+            "remaining": empty,
+            "writes": 0,
+            "summary": summary,
+        }
+    given = {**values, "ring": NEXT, "plan_id": plan_id, "plan": None}
+    present, dirty = commit_of(paths.policy)
+    if commit.startswith(DIRTY) or (present == commit and not dirty):
+        return run_apply(given, variables)
+    with checked_out(paths.policy, commit, codes.GIT_FAILED) as policy:
+        return run_apply({**given, "policy_dir": str(policy)}, variables)
 
 
 def _touches_sessions(plan: Plan, values: Mapping[str, Any]) -> bool:

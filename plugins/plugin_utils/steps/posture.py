@@ -120,7 +120,7 @@ def _sound(values: Mapping[str, Any], paths: Paths, postures: Sequence[str]) -> 
 
 def _wanted(values: Mapping[str, Any], paths: Paths) -> tuple[list[str], list[str]]:
     """Return the postures that shall be pulled afterwards, and those that this run is about; FindingError where none is named."""
-    names = list(dict.fromkeys(str(name) for name in values.get("postures") or ()))
+    names = list(dict.fromkeys(str(name).strip() for name in values.get("postures") or ()))
     if not names:
         raise FindingError(step_codes.BAD_ARGUMENT.at("postures: name what to pull or release"))
     pulled = list(pulled_in(known_entries(paths.journal)))

@@ -83,6 +83,12 @@ def test_every_step_that_a_job_can_do_has_a_template(awx: dict[str, Any], root: 
     assert {f"playbooks/{path.name}" for path in (root / "playbooks").glob("*.yml")} - by_hand <= used
 
 
+def test_what_a_schedule_goes_on_with_was_begun_by_a_person(awx: dict[str, Any]) -> None:
+    for template in awx["controller_templates"]:
+        ring = template["extra_vars"].get("microseg_ring", "")
+        assert ring == {"Segwright first ring": "next", "Segwright rings": "continue"}.get(template["name"], "")
+
+
 def test_every_variable_is_read_by_the_role_of_its_playbook(awx: dict[str, Any], root: Path) -> None:
     for template in awx["controller_templates"]:
         path = root / template["playbook"]
@@ -148,7 +154,7 @@ def test_a_workflow_begins_once_ends_and_applies_only_after_a_person(awx: dict[s
                 assert node["unified_job_template"] in names(awx["controller_templates"])
             else:
                 assert node["approval_node"]["timeout"] > 0
-        writing = {"Segwright apply", "Segwright rollback"}
+        writing = {"Segwright apply", "Segwright first ring", "Segwright rollback"}
         waiting: list[tuple[str, bool, int]] = [(name, False, 0) for name in starts]
         while waiting:
             name, asked, depth = waiting.pop()
@@ -163,7 +169,8 @@ def test_schedules_start_only_what_writes_to_no_target(awx: dict[str, Any]) -> N
         name = schedule["unified_job_template"]
         assert name in names(awx["controller_templates"]) | set(workflows)
         nodes = workflows[name]["simplified_workflow_nodes"] if name in workflows else [{"unified_job_template": name}]
-        assert not {node.get("unified_job_template") for node in nodes} & {"Segwright apply", "Segwright rollback"}
+        started = {node.get("unified_job_template") for node in nodes}
+        assert not started & {"Segwright apply", "Segwright first ring", "Segwright rollback", "Segwright posture"}
         assert re.fullmatch(
             r"DTSTART;TZID=[\w/]+:\d{8}T\d{6} RRULE:FREQ=(HOURLY|DAILY|WEEKLY);INTERVAL=\d+", schedule["rrule"]
         )
