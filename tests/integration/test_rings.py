@@ -40,8 +40,6 @@ def test_ring_by_ring_to_a_verified_network_and_one_ring_back(targets: LabTarget
     workflows.write_text(workflows.read_text(encoding="utf-8") + "# reviewed\n", encoding="utf-8")
     site.commit("The branch moves on")
     counter = targets.writes()
-    run = site.run("apply", microseg_ring="next")
-    assert run.code == 2 and "SW4012" in failure_of(run)
     run = site.run("apply", microseg_ring="continue")
     assert run.code == 0 and "ring building is watched until" in failure_of(run), run.tail()
     subprocess.run(["git", "reset", "-q", "--hard", head.stdout.strip()], cwd=site.policy, check=True)
