@@ -142,19 +142,19 @@ def amended_and_planned_again(desk: Desk) -> None:
     desk.replan()
 
 
-@cheat("SW4072")
+@cheat("SW4070 SW4072")
 def an_approval_signed_by_another(desk: Desk) -> None:
     signature = Path(f"{desk.approval}.sig")
     signature.unlink()
     desk.signers.sign_file(desk.approval, "otto", "segwright-approval")
 
 
-@cheat("SW4072")
+@cheat("SW4070 SW4072")
 def an_approval_edited_after_signing(desk: Desk) -> None:
     desk.approval.write_text(desk.approval.read_text(encoding="utf-8") + " ", encoding="utf-8")
 
 
-@cheat("SW4072")
+@cheat("SW4070 SW4072")
 def a_signature_made_for_something_else(desk: Desk) -> None:
     desk.approve("ben", purpose="git")
 

@@ -94,6 +94,24 @@ JOURNAL_UNWRITABLE = Code(
     "nothing is changed without a record; make room or correct permissions",
 )
 
+BAD_STATE_REF = Code(
+    "SW4044",
+    "error",
+    "the state is no directory and no git ref",
+    "write git+https://host/repository.git#refs/segwright/state",
+)
+STATE_REF = Code(
+    "SW4045",
+    "error",
+    "the state's git ref cannot be read or written",
+    "check address, ref and credentials of microseg_state",
+)
+STATE_MOVED = Code(
+    "SW4046",
+    "error",
+    "another controller has written the state meanwhile",
+    "wait until it has ended, then run again; nothing more is written to targets by this run",
+)
 LOCKED = Code("SW4040", "error", "another run holds the lock", "wait until it has ended")
 STALE_LOCK = Code(
     "SW4041", "warning", "a lock of a run that has ended was taken over", "look into the journal for what that run did"

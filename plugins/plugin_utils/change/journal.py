@@ -24,6 +24,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files impo
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError, Location
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import JOURNAL_SCHEMA
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.state_ref import state_ref_of
 
 START = "0" * 64
 HEAD_BYTES = 128
@@ -40,6 +41,7 @@ OWN_KEYS = frozenset(("schema_version", "number", "time", "event", "previous", "
 class Journal:
     """Appends to one file. Only one process may do so at a time: hold the lock (change/lock.py).
 
+    In a state that is a git ref (change/state_ref.py) each entry is pushed before ``append`` returns.
     Beside the file lies ``<name>.head`` with number and hash of the last entry, so that a removed tail is seen.
     """
 
@@ -47,6 +49,7 @@ class Journal:
         self.path = Path(path)
         self._previous, self._number = START, 0
         self._opened = False
+        self.ref = state_ref_of(self.path.parent)
 
     def append(self, event: str, **content: Any) -> dict[str, Any]:
         """Write one entry and flush it to disk; return it. FindingError SW4034 where it cannot be written.
@@ -69,6 +72,8 @@ class Journal:
             self._write(canonical_json(entry) + "\n")
             self._previous, self._number = entry["sha256"], entry["number"]
             self._write_head()
+            if self.ref is not None:
+                self.ref.push(f"{event} {str(content.get('plan_id', ''))[:12]}")
         except OSError as error:
             raise FindingError(
                 codes.JOURNAL_UNWRITABLE.at(f"{error.strerror or error}", Location(str(self.path)))

@@ -18,6 +18,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.approval
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import read_plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.signatures import APPROVAL_NAMESPACE
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.state_ref import keep_state
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.arguments import paths_of
 
@@ -38,6 +39,10 @@ def run_approve(values: dict[str, Any]) -> dict[str, Any]:
     answer: dict[str, Any] = {"changed": changed, "plan_id": plan.plan_id, "policy_commit": plan.policy_commit}
     if changed and not values["check_mode"]:
         write_approval(folder, *about)
+    if not values["check_mode"] and folder == paths.state / "approvals":
+        keep_state(
+            paths.state, f"approval of plan {plan.plan_id[:12]}"
+        )  # run again after signing, so that the signature is there too
     answer["path"] = str(path)
     answer["command"] = f"ssh-keygen -Y sign -n {APPROVAL_NAMESPACE} -f <private key of {approver}> {path}"
     answer["summary"] = (

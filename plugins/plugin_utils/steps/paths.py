@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.git import run_git
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.state_ref import StateRef
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps import codes
 
 
@@ -28,8 +29,15 @@ class Paths:
     def of(
         cls, policy_dir: str, data_dir: str, output_dir: str = "", state_dir: str = "", rules: Iterable[str] = ()
     ) -> Paths:
-        """Return the directories, with ``<data>/out`` and ``<data>/state`` where none are given."""
+        """Return the directories, with ``<data>/out`` and ``<data>/state`` where none are given.
+
+        A state that is a git ref is fetched into a directory below ``<data>``. FindingError SW4044, SW4045.
+        """
         data = Path(data_dir).expanduser()
+        ref = StateRef.of(state_dir, data) if state_dir else None
+        if ref is not None:
+            ref.fetch()
+            state_dir = str(ref.mirror)
         return cls(
             Path(policy_dir).expanduser(),
             data,

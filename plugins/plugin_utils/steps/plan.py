@@ -29,6 +29,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan imp
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.preflight import preflight_all
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rings import Part, parts_of_plan
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.state_ref import keep_state
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import Compiled, PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.naming import owned_name
@@ -242,6 +243,7 @@ def _write(paths: Paths, plan: Plan, site: Site, shouts: Sequence[Finding]) -> N
     kept = sorted((paths.state / "plans").glob("*.json"), key=lambda path: (path.stat().st_mtime_ns, path.name))
     for path in kept[:-KEPT_PLANS]:
         path.unlink(missing_ok=True)
+    keep_state(paths.state, f"plan {plan.plan_id[:12]}")
     write_plan(paths.output / "plan.json", plan)
     content = plan.as_dict()
     write_atomic(paths.output / "plan.md", plan_markdown(content, shouts), 0o600)

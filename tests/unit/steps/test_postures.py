@@ -19,6 +19,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model im
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.windows import coming_change
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.markdown import plan_markdown
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps import plan as plan_step
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps import pulled as pulled_step
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.render import run_render
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.site import sound_site
@@ -137,11 +138,11 @@ def test_another_plan_keeps_what_is_pulled_until_it_is_released(
     checkout: Path,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(plan_step, "pulled_postures", lambda _journal: ("isolate_pumps",))
+    monkeypatch.setattr(pulled_step, "pulled_postures", lambda _journal: ("isolate_pumps",))
     paths = Paths.of(str(checkout), "unused")
-    assert plan_step.postures_of({}, paths) == ("isolate_pumps",)
-    assert plan_step.postures_of({"postures": []}, paths) == ()
-    assert plan_step.postures_of({"postures": ["open_pumps"]}, paths) == ("open_pumps",)
+    assert pulled_step.postures_of({}, paths) == ("isolate_pumps",)
+    assert pulled_step.postures_of({"postures": []}, paths) == ()
+    assert pulled_step.postures_of({"postures": ["open_pumps"]}, paths) == ("open_pumps",)
 
 
 def test_a_posture_that_no_journal_remembers_is_seen_in_live_state(checkout: Path) -> None:  # noqa: F811

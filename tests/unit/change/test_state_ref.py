@@ -1,0 +1,132 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A state in a git ref: controllers whose disks end find it again, and two of them never both go on. Git itself is the oracle."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change import state_ref
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import (
+    Journal,
+    read_entries,
+    verify_journal,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.state_ref import DEFAULT_REF, PIECE, StateRef
+
+
+@pytest.fixture
+def remote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(state_ref, "FRESH_SECONDS", 0.0)
+    path = tmp_path / "remote.git"
+    subprocess.run(["git", "init", "-q", "--bare", str(path)], check=True)
+    return path
+
+
+def pod(remote: Path, folder: Path) -> StateRef:
+    """A controller with an empty disk."""
+    made = StateRef.of(f"git+file://{remote}", folder)
+    assert made is not None and made.ref == DEFAULT_REF
+    made.fetch()
+    return made
+
+
+def shown(remote: Path, name: str) -> str:
+    words = ["git", "-C", str(remote), "show", f"{DEFAULT_REF}:{name}"]
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout
+
+
+def test_another_pod_finds_plan_journal_and_approvals(remote: Path, tmp_path: Path) -> None:
+    first = pod(remote, tmp_path / "one")
+    (first.mirror / "plan.json").write_text("{}")
+    (first.mirror / "plans").mkdir()
+    (first.mirror / "plans" / "a.json").write_text("{}")
+    (first.mirror / "approvals").mkdir()
+    (first.mirror / "approvals" / "b.json.sig").write_text("signature")
+    (first.mirror / "lock").write_text("mine")
+    journal = Journal(first.mirror / "journal.jsonl")
+    for number in range(3):
+        journal.append("event", plan_id="p", value=number)
+        # Before append returns it is there for everybody.
+        assert len(shown(remote, "journal/00000000.jsonl").splitlines()) == number + 1
+    second = pod(remote, tmp_path / "two")
+    assert read_entries(second.mirror / "journal.jsonl") == read_entries(journal.path)
+    assert verify_journal(second.mirror / "journal.jsonl") == []
+    names = {path.relative_to(second.mirror).as_posix() for path in second.mirror.rglob("*") if path.is_file()}
+    kept = {name for name in names if not name.startswith(".")}
+    assert kept == {"plan.json", "plans/a.json", "approvals/b.json.sig", "journal.jsonl", "journal.jsonl.head"}
+    Journal(second.mirror / "journal.jsonl").append("event", plan_id="p", value=3)
+    first.fetch()
+    assert [entry["value"] for entry in read_entries(journal.path)] == [0, 1, 2, 3]
+
+
+def test_the_slower_of_two_controllers_stops_before_it_writes(remote: Path, tmp_path: Path) -> None:
+    one, two = pod(remote, tmp_path / "one"), pod(remote, tmp_path / "two")
+    Journal(one.mirror / "journal.jsonl").append("plan_started", plan_id="one")
+    with pytest.raises(FindingError) as stopped:
+        Journal(two.mirror / "journal.jsonl").append("plan_started", plan_id="two")
+    assert [finding.code for finding in stopped.value.findings] == ["SW4046"]
+    assert len(shown(remote, "journal/00000000.jsonl").splitlines()) == 1
+    two.fetch()
+    assert [entry["plan_id"] for entry in read_entries(two.mirror / "journal.jsonl")] == ["one"]
+    assert len(list(two.mirror.glob("journal.jsonl.diverged-*"))) == 1  # what it could not push is not lost
+    Journal(two.mirror / "journal.jsonl").append("plan_started", plan_id="two")
+    assert verify_journal(two.mirror / "journal.jsonl") == []
+
+
+def test_a_long_journal_is_kept_in_pieces_that_are_pushed_once(
+    remote: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state_ref, "PIECE", 3)
+    one = pod(remote, tmp_path / "one")
+    journal = Journal(one.mirror / "journal.jsonl")
+    for number in range(11):
+        journal.append("event", plan_id="p", value=number)
+    listed = subprocess.run(
+        ["git", "-C", str(remote), "ls-tree", "-r", "--name-only", DEFAULT_REF, "journal/"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert listed.stdout.split() == [f"journal/{number:08}.jsonl" for number in range(4)]
+    assert "".join(shown(remote, name) for name in listed.stdout.split()) == journal.path.read_text()
+    assert PIECE > 3
+    two = pod(remote, tmp_path / "two")
+    assert verify_journal(two.mirror / "journal.jsonl") == [] and len(read_entries(two.mirror / "journal.jsonl")) == 11
+
+
+def test_a_remote_that_is_gone_stops_before_anything_is_written(remote: Path, tmp_path: Path) -> None:
+    one = pod(remote, tmp_path / "one")
+    remote.rename(remote.with_name("elsewhere.git"))
+    with pytest.raises(FindingError) as stopped:
+        Journal(one.mirror / "journal.jsonl").append("plan_started", plan_id="one")
+    assert [finding.code for finding in stopped.value.findings] == ["SW4045"]
+    with pytest.raises(FindingError) as unread:
+        one.fetch()
+    assert [finding.code for finding in unread.value.findings] == ["SW4045"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "git+/srv/state.git",
+        "git+ext::sh -c id",
+        "git+https://token@host/x.git",
+        "git+https://u:p@host/x.git",
+        "git+ssh://git:secret@host/x.git",
+        "git+file:///x.git#main",
+        "git+file:///x.git#refs/../heads/main",
+        "git+file:///x.git#refs/heads/-x",
+    ],
+)
+def test_what_is_no_ref_or_holds_a_secret_is_refused(text: str, tmp_path: Path) -> None:
+    with pytest.raises(FindingError) as refused:
+        StateRef.of(text, tmp_path)
+    assert {finding.code for finding in refused.value.findings} == {"SW4044"}
+    assert "secret" not in str(refused.value).replace("no secret", "")
+    assert StateRef.of("/var/lib/segwright/state", tmp_path) is None
