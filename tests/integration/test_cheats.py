@@ -164,7 +164,7 @@ def an_approval_without_a_signature(desk: Desk) -> None:
     Path(f"{desk.approval}.sig").unlink()
 
 
-@cheat("SW4080")
+@cheat("SW4070 SW4080")
 def an_approval_that_is_no_approval(desk: Desk) -> None:
     path = desk.approval
     path.write_text("[1, 2", encoding="utf-8")
