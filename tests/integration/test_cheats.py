@@ -130,7 +130,7 @@ def nobody_approves(desk: Desk) -> None:
     shutil.rmtree(desk.site.state / "approvals")
 
 
-@cheat("SW4013")
+@cheat("SW4013 SW4074")
 def amended_after_the_approval(desk: Desk) -> None:
     desk.signers.git("commit", "-q", "--amend", "--allow-empty", "-m", "amended", person="otto")
 
@@ -209,9 +209,7 @@ def a_tag_that_is_called_as_the_branch(desk: Desk) -> None:
 def a_change_that_names_its_own_approver(desk: Desk) -> None:
     desk.signers.key("mallory")
     text = (desk.site.policy / "approvers.yml").read_text(encoding="utf-8")
-    desk.signers.commit(
-        {"approvers.yml": text.replace(mail("ben"), mail("mallory")).replace(mail("anna"), mail("mallory"))}, "otto"
-    )
+    desk.signers.commit({"approvers.yml": text.replace(mail("ben"), mail("mallory"))}, "otto")
     desk.replan()
     desk.approve("mallory")
 
