@@ -85,12 +85,34 @@ def committed_files(
     ``where`` are the words of ``git ls-tree`` that say which. Raises FindingError of kind ``failure`` where git cannot
     list or read them, they hold more than ``limit`` bytes, or a path leads outside.
     """
+    listed = _listed(directory, commit, where, failure)
+    if sum(file.size for file in listed) > limit:
+        raise FindingError(failure.at(f"{commit[:12]} holds more than {limit >> 20} MiB", Location(str(directory))))
+    contents = _objects(directory, [file.object_id for file in listed], failure)
+    return [CommittedFile(file.mode, file.path, content) for file, content in zip(listed, contents, strict=True)]
+
+
+@dataclass(frozen=True)
+class ListedFile:
+    """One file of a commit without its content: mode, path below the directory, git's sum of the content, size in bytes."""
+
+    mode: str
+    path: PurePosixPath
+    object_id: str
+    size: int
+
+
+def listed_files(directory: str | Path, commit: str, failure: Code) -> list[ListedFile]:
+    """Return what a commit (a full hash) holds below a directory of the checkout. FindingError of kind ``failure``."""
+    return _listed(directory, commit, ["--full-tree", f"{commit}:{prefix_of(directory)}"], failure)
+
+
+def _listed(directory: str | Path, commit: str, where: Sequence[str], failure: Code) -> list[ListedFile]:
     place = Location(str(directory))
     listing = run_git(directory, ["ls-tree", "-r", "-z", "-l", *where], failure)
     if listing.returncode != 0:
         raise FindingError(failure.at(f"{commit[:12]}: {listing.stderr.strip()[:200]}", place))
-    entries = []
-    total = 0
+    found = []
     for line in filter(None, listing.stdout.split("\0")):
         head, _tab, name = line.partition("\t")
         mode, kind, object_id, size = head.split()
@@ -99,14 +121,8 @@ def committed_files(
         path = PurePosixPath(name)
         if path.is_absolute() or any(part in ("..", ".git") for part in path.parts):
             raise FindingError(failure.at(f"{commit[:12]} holds a path that leads outside", place))
-        total += int(size)
-        entries.append((mode, path, object_id))
-    if total > limit:
-        raise FindingError(failure.at(f"{commit[:12]} holds more than {limit >> 20} MiB", place))
-    contents = _objects(directory, [item[2] for item in entries], failure)
-    return [
-        CommittedFile(mode, path, content) for (mode, path, _object_id), content in zip(entries, contents, strict=True)
-    ]
+        found.append(ListedFile(mode, path, object_id, int(size)))
+    return found
 
 
 @contextmanager

@@ -8,22 +8,27 @@ Only ``apply`` asks. The way back never does (design rule 11).
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock import utc_now
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import read_text, sha256_of_file
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import read_text
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import (
     Finding,
     FindingError,
     Location,
     errors_of,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.git import committed_copy
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.git import (
+    LINK_MODE,
+    committed_copy,
+    listed_files,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.yaml_io import parse_yaml
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.approval import (
@@ -332,12 +337,23 @@ def _approvers_at(policy_dir: Path, commit: str) -> Approvers | None:
 
 
 def uncommitted(policy_dir: Path, commit: str) -> list[Finding]:
-    """Return a finding where the documents that were read are not those of the commit.
+    """Return a finding where the documents that were read are not those of the commit, by git's own sums of their contents.
 
     ``git status`` leaves out what .gitignore names, what the index marks as unchanged, and what a filter puts right.
     """
-    with committed_copy(policy_dir, commit, codes.GIT_FAILED) as copy:
-        committed, present = _documents(copy), _documents(policy_dir)
+    committed = {
+        file.path.as_posix(): file.object_id
+        for file in listed_files(policy_dir, commit, codes.GIT_FAILED)
+        if file.mode != LINK_MODE and _is_document(file.path)
+    }
+    kind = "sha256" if any(len(name) == 64 for name in committed.values()) else "sha1"
+    present = {
+        path.relative_to(policy_dir).as_posix(): _object_id(path, kind)
+        for path in (*policy_dir.glob("*"), *policy_dir.glob("*/*"))
+        if _is_document(PurePosixPath(path.relative_to(policy_dir).as_posix()))
+        and not path.is_symlink()
+        and path.is_file()
+    }
     names = sorted(name for name in {*committed, *present} if committed.get(name) != present.get(name))
     if not names:
         return []
@@ -345,18 +361,16 @@ def uncommitted(policy_dir: Path, commit: str) -> list[Finding]:
     return [codes.UNCOMMITTED.at(f"not as in commit {commit[:12]}: {shown}", Location(str(policy_dir)))]
 
 
-def _documents(directory: Path) -> dict[str, str]:
-    """Return the sums of the files that the loader reads, by name."""
-    found = {}
-    for path in (*directory.glob("*"), *directory.glob("*/*")):
-        name = path.relative_to(directory).as_posix()
-        if (path.suffix != ".yml" and name != LOCK) or path.is_symlink() or not path.is_file():
-            continue
-        if name.split("/")[0] in IGNORED_DIRECTORIES:
-            continue
-        if not any(part.startswith(".") for part in path.relative_to(directory).parts):
-            found[name] = sha256_of_file(path)
-    return found
+def _is_document(path: PurePosixPath) -> bool:
+    """Return whether the loader reads a file of this name below a policy directory."""
+    if len(path.parts) > 2 or (path.suffix != ".yml" and path.as_posix() != LOCK):
+        return False
+    return path.parts[0] not in IGNORED_DIRECTORIES and not any(part.startswith(".") for part in path.parts)
+
+
+def _object_id(path: Path, kind: str) -> str:
+    content = path.read_bytes()
+    return hashlib.new(kind, b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
 def _moved_segments(policy_dir: Path, earlier: str, later: str) -> tuple[str, ...]:
