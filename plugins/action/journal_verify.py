@@ -17,6 +17,10 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "journal": {"type": "path"},
     "number": {"type": "int"},
     "sha256": {"type": "str"},
+    "evidence": {"type": "path"},
+    "pack": {"type": "path"},
+    "allowed_signers": {"type": "path"},
+    "gpg_keys": {"type": "path"},
 }
 
 

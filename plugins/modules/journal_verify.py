@@ -38,10 +38,26 @@ options:
     description:
       - Hash of that entry.
     type: str
+  evidence:
+    description:
+      - Where to write the evidence pack of the state directory for an auditor. Only where the journal holds.
+    type: path
+  pack:
+    description:
+      - An evidence pack to judge instead of a journal. Needs nothing else, but for the auditor's own O(allowed_signers).
+    type: path
+  allowed_signers:
+    description:
+      - SSH keys of people, in the format of C(ssh-keygen) allowed signers. Whose signature counts in O(pack).
+    type: path
+  gpg_keys:
+    description:
+      - File with exported GPG public keys of people. As O(allowed_signers).
+    type: path
 attributes:
   check_mode:
     support: full
-    description: Writes nothing in check mode.
+    description: Writes no evidence pack in check mode.
   diff_mode:
     support: none
     description: Changes nothing, so there is no difference.
@@ -56,9 +72,37 @@ EXAMPLES = r"""
     journal: /var/lib/segwright/state/journal.jsonl
   delegate_to: localhost
   run_once: true
+
+- name: Hand the evidence to an auditor
+  segwright.microseg.journal_verify:
+    state_dir: /var/lib/segwright/state
+    evidence: /srv/audit/segwright-2026-11.zip
+  delegate_to: localhost
+  run_once: true
+
+- name: What the auditor does, anywhere
+  segwright.microseg.journal_verify:
+    pack: segwright-2026-11.zip
+    allowed_signers: allowed_signers
+  delegate_to: localhost
+  run_once: true
 """
 
 RETURN = r"""
+evidence_sha256:
+  description: Sum of the evidence pack that was written or judged, empty where there is none.
+  returned: always
+  type: str
+runs:
+  description: Each run of the record - what was planned, who agreed, what was sent, what was read back and when.
+  returned: with O(pack)
+  type: list
+  elements: dict
+signed:
+  description: Approvers whose signature on a file of the pack holds.
+  returned: with O(pack)
+  type: list
+  elements: str
 ok:
   description: Whether nothing is wrong.
   returned: always

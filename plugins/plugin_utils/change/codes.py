@@ -394,3 +394,19 @@ DRIFT_LEFT = Code(
     "live state differs where the posture changes nothing; it was left alone",
     "plan and apply the policy when the emergency is over",
 )
+
+PACK_BROKEN = Code(
+    "SW4150", "error", "an evidence pack does not hold", "have the pack made anew from the state directory"
+)
+PACK_UNSIGNED = Code(
+    "SW4151",
+    "error",
+    "the journal names an approval that no signature in the pack bears out",
+    "ask for the signed file, or for the approver's key at that time",
+)
+PACK_UNJUDGED = Code(
+    "SW4152", "warning", "signatures were not judged", "name a file of keys that you trust (microseg_allowed_signers)"
+)
+PACK_WITHOUT_PLAN = Code(
+    "SW4153", "warning", "a plan that was carried out is not in the pack", "its steps stand in the journal all the same"
+)
