@@ -105,6 +105,7 @@ def apply_plan(
     ready: Callable[[], list[Finding]] | None = None,
     emergency: Mapping[str, Any] | None = None,
     confirms_emergency: bool = False,
+    brings_commit: bool = False,
 ) -> Outcome:
     """Carry out what is left of a plan, or of one ring of it, and return what was done.
 
@@ -121,6 +122,8 @@ def apply_plan(
     ``ready`` is asked once, where there is something to write, whether that will be taken; FindingError where not.
     ``emergency`` (change/emergency.py) is written into the journal, also where no step is left.
     ``confirms_emergency``: the plan was approved with the postures that it holds, so an emergency's postures stand approved from now on.
+    ``brings_commit``: the commit is another one than was applied last, and stands in the journal also where no list changes: who may
+    approve from now on, or what is prepared for an emergency, may be all that it is about.
     """
     findings = binding_findings(plan, desired, policy_commit, allow_dirty, members_sha256)
     needed = [part for part in plan.targets if part.operations]
@@ -138,7 +141,7 @@ def apply_plan(
     steps, later = _of_ring(steps, ring)
     # A plan that changes no list may still pull or release a posture: that is remembered for the plans after it.
     told = set(pulled_in(entries)) == set(plan.effect.get("postures") or ()) and not emergency
-    told = told and not confirms_emergency
+    told = told and not confirms_emergency and not brings_commit
     if check_mode or (not steps and ring is None and told):
         return Outcome(plan.plan_id, (), tuple(steps) if check_mode else (), (), live=live)
     said = ready() if ready is not None and steps else []
@@ -153,6 +156,7 @@ def apply_plan(
 
         run = _Run(plan, chosen, desired, journal, steps, progress, workers, approvals, shut)
         run.ring, run.later, run.lost = (ring.id if ring else ""), later, locks.lost
+        run.brings = brings_commit or bool(plan.operations())
         run.emergency = {"emergency": dict(emergency)} if emergency else {}
         run.emergency |= {"confirms_emergency": True} if confirms_emergency else {}
         outcome = run.carry_out()
@@ -236,6 +240,7 @@ class _Run:
         self.ring, self.later = "", list[Operation]()
         self.lost: Callable[[], list[Finding]] = list
         self.emergency: dict[str, Any] = {}
+        self.brings = True
         self.done: list[Step] = []
         self.findings: list[Finding] = []
         self.reports: dict[str, Mapping[str, Any]] = {}
@@ -243,13 +248,12 @@ class _Run:
         self.guard = threading.Lock()
 
     def carry_out(self) -> Outcome:
-        # A plan without a step brings no commit into the network and uses up no approval: it only says what is pulled.
-        brings = bool(self.plan.operations())
+        # A plan without a step that brings no commit uses up no approval: it only says what is pulled.
         self._note(
             "plan_started",
-            policy_commit=self.plan.policy_commit if brings else "",
+            policy_commit=self.plan.policy_commit if self.brings else "",
             steps=[step.id for step in self.steps],
-            approvals=self.approvals if brings else [],
+            approvals=self.approvals if self.brings else [],
             postures=list(self.plan.effect.get("postures") or ()),
             **({"ring": self.ring} if self.ring else {}),
             **self.emergency,

@@ -120,6 +120,7 @@ def run_apply(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str,
                 ring=ring,
                 ready=lambda: preflight_all(targets, writing=True),
                 confirms_emergency=allowed.confirms,
+                brings_commit=allowed.brings_commit and ring is None,
             )
             said = [finding for finding in said if finding not in outcome.findings]
             if outcome.ok and not check_mode and _touches_sessions(part, values):

@@ -73,6 +73,7 @@ class Permission:
     zones: tuple[str, ...]
     findings: tuple[Finding, ...]
     confirms: bool = False  # what was pulled in an emergency and is held by the plan
+    brings_commit: bool = False  # another one than was applied last
 
 
 def permission(
@@ -91,7 +92,9 @@ def permission(
     held = unconfirmed(pulled_state(entries), plan.effect.get("postures") or ())
     nobody = any(finding.code == codes.NO_APPROVAL_POLICY.number for finding in found)
     confirms = bool(held) and (nobody or any(item.plan_id == plan.plan_id for item in approvals))
-    return Permission(approvals, zones, tuple(findings), confirms)
+    head = plan.policy_commit
+    brings = not head.startswith(DIRTY) and bool(head) and head != applied_commit(entries)
+    return Permission(approvals, zones, tuple(findings), confirms, brings)
 
 
 def approved_by(paths: Paths, plan: Plan, site: Site, values: Mapping[str, Any], today: date) -> tuple[Approval, ...]:
