@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.apply import apply_plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.outcome import Outcome
@@ -19,7 +20,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan imp
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rollback import rollback_plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.verify import verify_targets
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject, DesiredTarget
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import nxos_session, nxos_way_back
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import nxos, nxos_session, nxos_way_back
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos import NxosTarget
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
 from tests.lab.iosxe.fleet import Fleet, FleetThread
@@ -118,7 +119,7 @@ def packet(port: int, interface: str = "Ethernet1/1", source: str = "10.0.0.7") 
 def made_switch(tmp_path: Path, **more: Any) -> Iterator[Switch]:
     values = {
         "initial_config": CONFIG,
-        "routes": {"10.9.0.0/24": "Vlan10"},
+        "routes": {"10.9.0.0/24": "Vlan10", "127.0.0.0/8": "Vlan10"},
         "arp": {"10.9.0.9": ("0200.0000.0009", "Vlan10", "Ethernet1/6")},
         "minute_seconds": 1.0,
         **more,
@@ -200,3 +201,312 @@ def test_build_prove_commit_confirm_and_back(switch: Switch, target: NxosTarget,
     assert rollback_plan(first.plan_id, targets, journal).ok
     assert switch.running() == before
     assert "SW_" not in switch.device.startup
+
+
+def test_remarks_options_and_numbers_come_back_on_undo(switch: Switch, target: NxosTarget, journal: Journal) -> None:
+    switch.type(
+        "ip access-list SW_hvac__c", "statistics per-entry", "5 remark rule hvac-1", "7 permit tcp any host 10.0.0.1 eq 443",
+        "9 deny ip any any", "interface Ethernet1/1", "ip port access-group SW_hvac__c in",
+    )  # fmt: skip
+    before = switch.running()
+    assert apply(target, wanted(ports=(1,)), journal)[1].ok
+    assert switch.lists() == {"SW_hvac__a"}
+    assert rollback_plan("", {"n9k1": target}, journal).ok
+    assert switch.running() == before
+
+
+def test_a_list_is_equal_by_meaning(switch: Switch, target: NxosTarget) -> None:
+    switch.type(
+        "ip access-list SW_hvac__a", "permit udp any eq bootpc any eq bootps", "permit tcp any 10.0.0.1 0.0.0.0 eq 443",
+        "remark nothing else", "deny tcp any any", "interface Ethernet1/1", "ip port access-group SW_hvac__a in",
+    )  # fmt: skip
+    assert verify_targets({"n9k1": target}, wanted(ports=(1,))).ok
+    switch.type("ip access-list SW_hvac__a", "15 permit tcp any any eq 22")
+    drift = verify_targets({"n9k1": target}, wanted(ports=(1,))).drift
+    assert [(item["kind"], item["name"]) for item in drift] == [("nxos_access_list", "SW_hvac")]
+    assert ":22" in drift[0]["witness"]
+
+
+def test_router_lists_of_both_families_and_directions(switch: Switch, target: NxosTarget, journal: Journal) -> None:
+    before = switch.running()
+    six = DesiredObject(
+        "nxos_access_list", "SW_six",
+        {"content": "ipv6 access-list SW_six\n  10 permit icmp any any nd-ns\n  20 permit tcp 2001:db8::/64 any eq 443\n"},
+    )  # fmt: skip
+    desired = of(
+        list_object("SW_in", "permit ip 10.7.0.0/24 any"), list_object("SW_out", "permit tcp any range 1024 65535 10.7.0.0/24"), six,
+        place("Ethernet1/7", "SW_in", "ip access-group"), place("Ethernet1/7", "SW_out", "ip access-group", "out"),
+        place("Ethernet1/7", "SW_six", "ipv6 traffic-filter"),
+    )  # fmt: skip
+    plan, outcome = apply(target, desired, journal)
+    assert outcome.ok, outcome.findings
+    assert verify_targets({"n9k1": target}, desired).ok
+    assert "  ipv6 traffic-filter SW_six__a in" in switch.running()
+    assert "  ip access-group SW_out__a out" in switch.running()
+    assert rollback_plan(plan.plan_id, {"n9k1": target}, journal).ok
+    assert switch.running() == before
+
+
+def test_a_place_where_a_list_would_not_filter_is_refused(switch: Switch, target: NxosTarget, journal: Journal) -> None:
+    for interface, command in (("Ethernet1/7", "ip port access-group"), ("Vlan10", "ip port access-group")):
+        desired = of(list_object("SW_x", *LET_IN), place(interface, "SW_x", command))
+        _plan, outcome = apply(target, desired, journal)
+        assert "SW4426" in codes_of(outcome.findings)
+        assert switch.attached() == set()
+    with pytest.raises(FindingError) as error:
+        target.diff(of(place("Ethernet1/1", "SW_x", direction="out"))[0].objects, target.snapshot(()))
+    assert codes_of(error.value.findings) == {"SW4226"}
+
+
+def test_a_list_that_does_not_fit_is_refused_before_anything_is_written(
+    switch: Switch, target: NxosTarget, journal: Journal
+) -> None:
+    assert apply(target, wanted(), journal)[1].ok
+    before, lines = switch.running(), switch.device.counters.config_lines
+    long = [f"permit tcp any 10.{number // 200}.{number % 200}.1/32 eq 443" for number in range(510)]
+    desired = of(list_object("SW_hvac", *long), place("Ethernet1/1", "SW_hvac"), place("Ethernet1/2", "SW_hvac"))
+    _plan, outcome = apply(target, desired, journal)
+    assert "SW4420" in codes_of(outcome.findings)
+    assert "Ingress PACL: 511 entries" in str(outcome.findings)
+    assert (switch.running(), switch.device.counters.config_lines) == (before, lines)
+
+
+def test_the_switch_has_the_last_word_on_room(
+    switch: Switch, target: NxosTarget, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A table that we do not understand leaves it to verify, and the session is thrown away."""
+    assert apply(target, wanted(), journal)[1].ok
+    before = switch.running()
+    monkeypatch.setattr(nxos, "capacity_findings", lambda *_given: [])
+    switch.device.regions["ing-ifacl"] = 8
+    _plan, outcome = apply(target, wanted(8443), journal)
+    assert {"SW4260", "SW4421"} <= codes_of(outcome.findings)
+    assert "free entries are not available" in str(outcome.findings)
+    assert switch.running() == before
+    assert not switch.device.config_sessions
+
+
+def test_updates_that_are_not_atomic(switch: Switch, target: NxosTarget, journal: Journal) -> None:
+    assert apply(target, wanted(), journal)[1].ok
+    switch.type("no hardware access-list update atomic")
+    before = switch.running()
+    outcome = apply(target, wanted(8443), journal)[1]
+    assert "SW4422" in codes_of(outcome.findings)
+    assert switch.running() == before
+    switch.type("hardware access-list update default-result permit")
+    outcome = apply(target, wanted(8443), journal)[1]
+    assert outcome.ok and "SW4423" in codes_of(outcome.findings)
+
+
+def test_lists_and_places_of_others_are_refused(switch: Switch, target: NxosTarget) -> None:
+    desired = wanted(ports=(8,))[0].objects
+    with pytest.raises(FindingError) as error:
+        target.diff(desired, target.snapshot(desired))
+    assert codes_of(error.value.findings) == {"SW4265"}
+    assert "MGMT-ACCESS" in str(error.value)
+    with pytest.raises(FindingError) as error:
+        target.diff(wanted(name="MGMT")[0].objects, target.snapshot(()))
+    assert codes_of(error.value.findings) == {"SW4226"}
+
+
+def test_a_list_that_is_not_understood_is_refused(
+    switch: Switch, target: NxosTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    switch.type("ip access-list SW_hvac__a", "permit tcp any any eq 80", "deny ip any any")
+    plain = switch.device.running_text
+    monkeypatch.setattr(
+        switch.device,
+        "running_text",
+        lambda: plain().replace("  20 deny ip", "  15 permit fabric any any\n  20 deny ip"),
+    )
+    with pytest.raises(FindingError) as error:
+        target.diff(wanted()[0].objects, target.snapshot(wanted()[0].objects))
+    assert codes_of(error.value.findings) == {"SW4221"}
+    assert "permit fabric any any" in str(error.value)
+
+
+def test_an_empty_list_is_never_put_into_force(switch: Switch, target: NxosTarget) -> None:
+    """An attached list without entries permits everything."""
+    desired = wanted(ports=(1,))[0].objects
+    steps = target.diff(desired, target.snapshot(desired))
+    attach = next(step for step in steps if step.action == "attach")
+    for lines in ((), ("ip access-list SW_hvac__a",)):
+        switch.type(*lines)
+        with pytest.raises(FindingError) as error:
+            target.execute(attach)
+        assert codes_of(error.value.findings) == {"SW4227"}
+        assert switch.attached() == set()
+
+
+def test_a_change_since_the_plan_is_refused(switch: Switch, target: NxosTarget, journal: Journal) -> None:
+    targets, desired = {"n9k1": target}, wanted(8443)
+    assert apply(target, wanted(), journal)[1].ok
+    plan = build_plan(targets, desired, snapshot_all(targets, desired), policy_commit=COMMIT)
+    switch.type("ip access-list SW_hvac__a", "15 permit tcp any any eq 22")
+    before = switch.running()
+    with pytest.raises(FindingError) as error:
+        apply_plan(plan, targets, desired, journal, policy_commit=COMMIT)
+    assert codes_of(error.value.findings) == {"SW4015"}
+    with pytest.raises(FindingError) as error:
+        target.execute(plan.operations()[0])
+    assert codes_of(error.value.findings) == {"SW4222"}
+    assert switch.running() == before
+
+
+def test_hand_edits_resequencing_and_foreign_lists_stay(switch: Switch, target: NxosTarget, journal: Journal) -> None:
+    assert apply(target, wanted(), journal)[1].ok
+    switch.type(
+        "resequence ip access-list SW_hvac__a 100 7", "ip access-list SW_hvac__a", "1 remark looked at by hand",
+        "ip access-list THEIRS", "permit ip any any", "interface Ethernet1/5", "description theirs",
+        "ip port access-group THEIRS in", "hostname n9k1-core",
+    )  # fmt: skip
+    again = NxosTarget(target.spec)
+    assert verify_targets({"n9k1": again}, wanted()).ok
+    assert not apply(again, wanted(), journal)[0].operations()  # remarks and numbers are no difference
+    plan, outcome = apply(again, wanted(8443), journal)
+    assert outcome.ok, outcome.findings
+    text = switch.running()
+    for kept in (
+        "ip access-list THEIRS\n",
+        "  description theirs\n",
+        "  ip port access-group THEIRS in\n",
+        "hostname n9k1-core\n",
+    ):
+        assert kept in text
+    assert rollback_plan(plan.plan_id, {"n9k1": again}, journal).ok
+    assert "100 permit udp" in switch.running() and "1 remark looked at by hand" in switch.running()
+    again.close()
+
+
+def test_management_is_not_cut(switch: Switch, target: NxosTarget, journal: Journal) -> None:
+    """The controller and the RADIUS server come by Vlan10; the list is refused where it would cut either."""
+    for lines in (("permit udp any any",), ("permit tcp any any eq 22",)):
+        desired = of(list_object("SW_hvac", *lines), place("Vlan10", "SW_hvac", "ip access-group"))
+        outcome = apply(target, desired, journal)[1]
+        assert "SW4263" in codes_of(outcome.findings), lines
+        assert switch.attached() == set()
+    assert "RADIUS" not in str(outcome.findings) and f"{RADIUS}:1812" in str(outcome.findings)
+    desired = of(list_object("SW_hvac", *LET_IN), place("Vlan10", "SW_hvac", "ip access-group"))
+    outcome = apply(target, desired, journal)[1]
+    assert outcome.ok, outcome.findings
+    assert len(switch.attached()) == 1
+    assert "scheduler" not in switch.running()
+    assert any("scheduler job name SW_way_back" in record["line"] for record in switch.device.counters.records)
+    lines = [record["line"] for record in switch.device.counters.records]
+    assert lines.index("scheduler job name SW_way_back") < lines.index("ip access-group SW_hvac__a in")
+
+
+@pytest.mark.parametrize("scheduler", [False, True])
+def test_a_forced_lock_out_is_taken_back_by_the_switch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, journal: Journal, scheduler: bool
+) -> None:
+    monkeypatch.setattr(nxos_session, "LINE_SECONDS", 1.0)
+    monkeypatch.setattr(nxos_way_back, "MINUTE_SECONDS", 2.0)
+    monkeypatch.setattr(nxos_way_back, "GRACE_SECONDS", 8.0)
+    monkeypatch.setattr(nxos_way_back, "POLL_SECONDS", 0.2)
+    monkeypatch.setattr(nxos, "management_findings", lambda *_given: [])
+    text = CONFIG + ("feature scheduler\nscheduler job name THEIRS\nshow clock\nend-job\n" if scheduler else "")
+    more = {"initial_config": text, "controller": CLIENT, "management_interface": "Vlan10", "minute_seconds": 2.0}
+    for switch in made_switch(tmp_path, **more):
+        target = NxosTarget(spec_for(switch, timeout=2))
+        before = switch.running()
+        desired = of(list_object("SW_hvac", "permit udp any any"), place("Vlan10", "SW_hvac", "ip access-group"))
+        outcome = apply(target, desired, journal)[1]
+        assert "SW4425" in codes_of(outcome.findings), outcome.findings
+        assert switch.device.jobs_run and switch.attached() == set()
+        assert switch.running().replace("\nip access-list SW_hvac__a\n  10 permit udp any any \n", "") == before
+        target.close()
+
+
+def test_no_change_where_no_way_back_can_be_armed(switch: Switch, target: NxosTarget, journal: Journal) -> None:
+    switch.fault(kind="error_on", regex="^scheduler job", text="% Permission denied for the role", times=None)
+    desired = of(list_object("SW_hvac", *LET_IN), place("Vlan10", "SW_hvac", "ip access-group"))
+    outcome = apply(target, desired, journal)[1]
+    assert "SW4424" in codes_of(outcome.findings)
+    assert switch.attached() == set() and "scheduler" not in switch.running()
+
+
+def test_a_way_back_that_an_interrupted_run_left_is_removed_first(
+    switch: Switch, target: NxosTarget, journal: Journal
+) -> None:
+    switch.type("feature scheduler", "scheduler job name SW_way_back", "configure terminal", "end-job",
+                "scheduler schedule name SW_way_back", "job name SW_way_back", "time start +23:00")  # fmt: skip
+    assert apply(target, wanted(), journal)[1].ok
+    assert "scheduler" not in switch.running()
+
+
+def test_a_session_left_behind_is_thrown_away_and_others_are_left(
+    switch: Switch, target: NxosTarget, journal: Journal
+) -> None:
+    def leave() -> None:
+        for name in ("segwright", "theirs"):
+            cli = switch.device.make_cli("someone")
+            cli.enter_session(name)
+            cli.configure("ip access-list LEFT-" + name)
+            cli.configure("permit ip any any")
+
+    switch.fleet.call(leave)
+    assert apply(target, wanted(), journal)[1].ok
+    assert set(switch.device.config_sessions) == {"theirs"}
+    assert "LEFT-" not in switch.running()
+
+
+def test_a_device_without_session_manager_gets_plain_lines(tmp_path: Path, journal: Journal) -> None:
+    for switch in made_switch(tmp_path, session_manager=False):
+        target = NxosTarget(spec_for(switch))
+        before = switch.running()
+        plan, outcome = apply(target, wanted(), journal)
+        assert outcome.ok, outcome.findings
+        switch.probe(packet(443), packet(8443), packet(22))
+        assert apply(target, wanted(8443), journal)[1].ok
+        assert switch.verdicts() == {"PDD", "DPD"}
+        assert rollback_plan("", {"n9k1": target}, journal).ok
+        assert rollback_plan(plan.plan_id, {"n9k1": target}, journal).ok
+        assert switch.running() == before
+        target.close()
+
+
+def test_pruning_detaches_and_removes(switch: Switch, target: NxosTarget, journal: Journal) -> None:
+    before = switch.running()
+    assert apply(target, wanted(), journal)[1].ok
+    with_list = switch.running()
+    assert not apply(target, of(), journal)[0].operations()
+    plan, outcome = apply(target, of(), journal, prune=True)
+    assert outcome.ok, outcome.findings
+    assert [step.action for step in plan.operations()] == ["detach", "detach", "delete"]
+    assert switch.running() == before
+    assert rollback_plan(plan.plan_id, {"n9k1": target}, journal).ok
+    assert switch.running() == with_list
+
+
+def test_adopting_a_place_and_giving_it_back(switch: Switch, journal: Journal) -> None:
+    target = NxosTarget(spec_for(switch, adopt=True))
+    before = switch.running()
+    assert apply(target, wanted(ports=(8,)), journal)[1].ok
+    assert switch.attached() == {"SW_hvac__a"}
+    assert rollback_plan("", {"n9k1": target}, journal).ok
+    assert switch.running() == before
+    target.close()
+
+
+def test_an_unsaved_configuration_is_told(switch: Switch, target: NxosTarget, journal: Journal) -> None:
+    switch.fault(kind="error_on", regex="^copy running", text="Configuration update aborted: request was aborted")
+    _plan, outcome = apply(target, wanted(), journal)
+    assert {"SW4267", "SW4018"} <= codes_of(outcome.findings)
+    assert switch.attached() == {"SW_hvac__a"}
+    assert "SW_" not in switch.device.startup
+    assert target.confirm(wanted()[0].objects) == ()
+    assert "SW_hvac__a" in switch.device.startup
+
+
+def test_paging_slow_echo_and_wrapped_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, journal: Journal) -> None:
+    """Every command takes its time, the host name is long, and no line is longer than the terminal's."""
+    name = "n9k-" + "x" * 50
+    for switch in made_switch(tmp_path, initial_config=CONFIG + f"hostname {name}\n"):
+        switch.fault(kind="line_delay", seconds=0.05, times=None)
+        target = NxosTarget(spec_for(switch))
+        wide = "permit tcp 10.111.222.0/24 10.222.111.0/24 range 49152 65534 log"
+        desired = of(list_object("SW_" + "y" * 58, wide, "deny ip any any log"), place("Ethernet1/1", "SW_" + "y" * 58))
+        assert apply(target, desired, journal)[1].ok
+        assert verify_targets({"n9k1": target}, desired).ok
+        target.close()

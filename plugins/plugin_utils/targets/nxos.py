@@ -233,6 +233,7 @@ class NxosTarget:
         for interface, direction, command in places:
             typed += [f"interface {interface}", f"{command} {fresh} {direction}"]
         back: nxos_way_back.WayBack | None = None
+        committed = False
         try:
             session = self._connected()
             path = management_path(session, state)
@@ -241,9 +242,11 @@ class NxosTarget:
                 lines = nxos_way_back.back_lines(places, state.groups, fresh)
                 back = nxos_way_back.arm(session, state, lines, self.spec.revert_seconds)
             session.change(typed)
+            committed = True
             self._confirm_places(fresh, content, places, anew or back is not None)
         except FindingError as error:
-            raise FindingError(*error.findings, *self._swap_back(fresh, places, state, back)) from None
+            told = self._swap_back(fresh, places, state, back, committed=committed)
+            raise FindingError(*error.findings, *told) from None
         if back is not None:
             nxos_way_back.disarm(self._connected(), self._state())
 
@@ -266,8 +269,8 @@ class NxosTarget:
             raise FindingError(codes.NOT_CONFIRMED.at(text))
 
     def _swap_back(
-        self, fresh: str, places: Sequence[Place], state: NxosState, back: nxos_way_back.WayBack | None
-    ) -> list[Finding]:
+        self, fresh: str, places: Sequence[Place], state: NxosState, back: nxos_way_back.WayBack | None, *, committed: bool,
+    ) -> list[Finding]:  # fmt: skip
         """Put back what was attached before and remove the new version; return what is in force now, as findings."""
         told: list[Finding] = []
         try:
@@ -275,6 +278,8 @@ class NxosTarget:
             if any(now.groups.get(place) != state.groups.get(place) for place in places):
                 self._connected().change(nxos_way_back.back_lines(places, state.groups, fresh))
                 now = self._state()
+            elif committed and back is not None:  # the session that was cut answers again
+                told.append(codes.NXOS_WENT_BACK.at(self.name))
         except FindingError as error:
             session = None
             if back is not None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -78,8 +79,31 @@ class Cli:
         text = line.rstrip()
         if not text.strip() or text.lstrip().startswith("!"):
             return ""
+        strike = next((each for each in self.device.strikes if each.hits(text)), None)
+        if strike is None:
+            return await self._carry_out(text)
+        if strike.kind == "refuse":
+            return f"{strike.text}\n"
+        if strike.kind == "reload":
+            self.device.reload()
+            return ""
+        if strike.kind == "tcam_full":
+            self.device.regions = dict.fromkeys(self.device.regions, 1)
+        elif strike.kind == "admin":
+            self.device.apply_lines(list(strike.lines))
+        elif strike.kind == "abort":
+            self.device.config_sessions.clear()
+        elif strike.kind == "call" and strike.call is not None:
+            strike.call()
+        output = "" if strike.kind.endswith("_before") else await self._carry_out(text)
+        if strike.kind.startswith("hang"):
+            await asyncio.Event().wait()
+        self.saving = self.saving or strike.kind.startswith("drop")
+        return output
+
+    async def _carry_out(self, text: str) -> str:
         if self.editor is not None:
-            first = text.split()[0].lower()
+            first = text.split(maxsplit=1)[0].lower()
             if first in ("show", "sh", "terminal", "copy", "dir", "checkpoint") and self.editor.mode != JOB:
                 return await self.execute(text)
             return self.configure(text)

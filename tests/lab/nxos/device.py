@@ -21,6 +21,7 @@ from tests.lab.nxos.cli import Cli, ConfigSession
 from tests.lab.nxos.config import Config, Interface
 from tests.lab.nxos.editor import ACL, ACL6, CONFIG, IF, Editor, read_text
 from tests.lab.nxos.spec import DeviceSpec
+from tests.lab.nxos.strikes import Strike
 
 
 class Device:
@@ -44,6 +45,8 @@ class Device:
         self.probes: list[dict[str, Any]] = []
         self.trace: list[dict[str, Any]] = []
         self.down_until = 0.0
+        self.regions = dict(spec.regions)
+        self.strikes: list[Strike] = []
         self.updating = False  # between the old and the new entries of an update that is not atomic
         self.config_sessions: dict[str, ConfigSession] = {}
         self.session_number = 0
@@ -119,7 +122,7 @@ class Device:
 
     def _take(self, config: Config, what: str, user: str = "") -> None:
         """Make a configuration the running one if the hardware takes it; an update that is not atomic is seen on its way."""
-        tcam.check(self.spec.regions, self.config, config)
+        tcam.check(self.regions, self.config, config)
         if not config.atomic and tcam.changes_hardware(self.config, config):
             self.updating = True
             self.traced(f"(updating) {what}", user)
@@ -135,7 +138,7 @@ class Device:
             except (SyntaxFault, CliError) as error:
                 raise CliError(f"Verification failed: {number:04d} {line.strip()}: {error}") from None
         try:
-            tcam.check(self.spec.regions, self.config, editor.config)
+            tcam.check(self.regions, self.config, editor.config)
         except CliError as error:
             raise CliError(f"Verification failed\n{error}") from None
         return editor.config

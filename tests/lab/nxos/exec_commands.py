@@ -54,6 +54,8 @@ def configure_session(cli: Cli, name: str) -> str:
 
 @command("show configuration session")
 def sessions(cli: Cli) -> str:
+    if not cli.device.spec.session_manager:
+        raise SyntaxFault("invalid", 5)
     found = cli.device.config_sessions
     if not found:
         return "There are no active configuration sessions\n"
@@ -164,7 +166,7 @@ def utilization(cli: Cli) -> str:
         "                                        Used    Free    Percent",
     ]
     lines += ["                                                        Utilization", "-" * 71]
-    for region, size in cli.device.spec.regions.items():
+    for region, size in cli.device.regions.items():
         share = 100 * used[region] / size if size else 0.0
         lines.append(f"{tcam.ROWS[region]:<40}{used[region]:<8}{size - used[region]:<8}{share:.2f}")
     return "\n".join(lines) + "\n"
@@ -172,7 +174,7 @@ def utilization(cli: Cli) -> str:
 
 @command("show hardware access-list tcam region")
 def regions(cli: Cli) -> str:
-    lines = [f"{name:>60} size = {size:5}" for name, size in cli.device.spec.regions.items()]
+    lines = [f"{name:>60} size = {size:5}" for name, size in cli.device.regions.items()]
     return "\n".join(lines) + "\n"
 
 
