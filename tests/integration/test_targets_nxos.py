@@ -27,7 +27,7 @@ from tests.lab.iosxe.fleet import Fleet, FleetThread
 from tests.lab.nxos.device import Device
 from tests.lab.nxos.spec import DeviceSpec
 
-HOST, PORT = "127.10.84.31", 2222
+HOST = "127.10.84.31"
 USER, PASSWORD = "netops", "pw-netops-1"
 COMMIT = "c" * 40
 RADIUS, CLIENT = "10.9.0.5", "10.9.0.9"
@@ -125,7 +125,7 @@ def made_switch(tmp_path: Path, **more: Any) -> Iterator[Switch]:
         **more,
     }
     fleet = Fleet(
-        [DeviceSpec("n9k1", HOST, PORT, **values)], tmp_path / "key", {USER: PASSWORD},
+        [DeviceSpec("n9k1", HOST, 0, **values)], tmp_path / "key", {USER: PASSWORD},
         known_hosts_path=tmp_path / "known_hosts", device_class=Device,
     )  # fmt: skip
     with FleetThread(fleet) as running:
@@ -143,7 +143,7 @@ def switch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Switch]:
 
 def spec_for(switch: Switch, **more: Any) -> TargetSpec:
     return TargetSpec.of({
-        "name": "n9k1", "platform": "nxos", "host": HOST, "port": PORT, "username": USER, "password": PASSWORD,
+        "name": "n9k1", "platform": "nxos", "host": HOST, "port": switch.device.port, "username": USER, "password": PASSWORD,
         "known_hosts_file": str(switch.known_hosts), "timeout": 3, **more,
     })  # fmt: skip
 
@@ -336,6 +336,20 @@ def test_an_empty_list_is_never_put_into_force(switch: Switch, target: NxosTarge
             target.execute(attach)
         assert codes_of(error.value.findings) == {"SW4227"}
         assert switch.attached() == set()
+
+
+def test_a_list_that_was_deleted_under_its_place_comes_back_into_force(
+    switch: Switch, target: NxosTarget, journal: Journal
+) -> None:
+    """The place still names the list, and permits everything."""
+    assert apply(target, wanted(), journal)[1].ok
+    switch.type("no ip access-list SW_hvac__a")
+    assert not verify_targets({"n9k1": target}, wanted()).ok
+    switch.type("ip access-list SW_hvac__b", "permit udp any eq 68 any eq 67", "permit tcp any host 10.0.0.1 eq 443")
+    assert {item["kind"] for item in verify_targets({"n9k1": target}, wanted()).drift} == {"nxos_attachment"}
+    assert apply(target, wanted(), journal)[1].ok
+    assert switch.attached() == switch.lists() and verify_targets({"n9k1": target}, wanted()).ok
+    assert [switch.device.decide(packet(port)).permit for port in (443, 22)] == [True, False]
 
 
 def test_a_change_since_the_plan_is_refused(switch: Switch, target: NxosTarget, journal: Journal) -> None:

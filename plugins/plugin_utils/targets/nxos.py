@@ -39,6 +39,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_co
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_diff import (
     ATTACHMENT,
     LIST,
+    WAY_BACK_JOB,
+    in_force,
     live_objects,
     nxos_operations,
     place_of,
@@ -84,6 +86,8 @@ class NxosTarget:
     def execute(self, operation: Operation) -> OperationResult:
         """Carry out one step; see the protocol. Whatever fails, what was in force stays so, or the finding says otherwise."""
         before, self._told = self._connected().lines, []
+        if operation.kind == WAY_BACK_JOB:
+            return OperationResult(operation.id, nxos_way_back.disarm(self._connected(), self._state()))
         if operation.kind == ATTACHMENT:
             changed, undo = self._attach(operation)
         elif operation.action == "delete":
@@ -97,8 +101,12 @@ class NxosTarget:
     def undo(self, operation: Operation, result: Mapping[str, Any]) -> OperationResult:
         """Bring back the lines, names and attachments from before a step; see the protocol. Saves when it changed anything."""
         start, self._told = self._connected().lines, []
+        if operation.kind == WAY_BACK_JOB:  # never armed again
+            return OperationResult(operation.id, False)
         changed = (
-            self._undo_attachment(operation) if operation.kind == ATTACHMENT else self._undo_list(operation, result)
+            self._undo_attachment(operation, result)
+            if operation.kind == ATTACHMENT
+            else self._undo_list(operation, result)
         )
         if changed:
             self._connected().save()
@@ -178,7 +186,7 @@ class NxosTarget:
             fresh = state.free_name(name)
             self._build(fresh, content, state, in_force=old if places else "")
         undo["fresh"] = fresh
-        if places:
+        if any(state.groups[place] != fresh for place in places):
             self._swap(fresh, content, places, state)
         self._remove_versions([version for version in versions if version != fresh])
         return True, undo
@@ -410,7 +418,7 @@ class NxosTarget:
         if operation.after is None:
             return self._detach(operation, place, live)
         wanted = str(operation.after["access_list"])
-        if live and base_name(live) == wanted and ours(live):
+        if live and base_name(live) == wanted and ours(live) and in_force(state, live):
             return False, {}
         planned = str((operation.before or {}).get("live", ""))
         if live != planned:
@@ -424,7 +432,7 @@ class NxosTarget:
         self._ask(content, [place], state)
         # A port by which nobody manages the switch needs no login of its own; confirm() comes from a new connection anyway.
         self._swap(versions[0], content, [place], state, anew=False)
-        return True, {"live": live}
+        return True, {"live": live, "missing": bool(live) and not state.lists.get(live)}
 
     def _detach(self, operation: Operation, place: Place, live: str) -> tuple[bool, dict[str, Any]]:
         if not live:
@@ -434,12 +442,12 @@ class NxosTarget:
         self._connected().change([f"interface {place[0]}", f"no {place[2]} {live} {place[1]}"])
         return True, {"live": live}
 
-    def _undo_attachment(self, operation: Operation) -> bool:
+    def _undo_attachment(self, operation: Operation, result: Mapping[str, Any]) -> bool:
         place = place_of(operation.after or operation.before or {})
         state = self._state_to_write()
         live = state.groups.get(place, "")
         before = str((operation.before or {}).get("live", ""))
-        if before and before not in state.lists and ours(before):
+        if before and before not in state.lists and ours(before) and not result.get("missing"):
             # A rename by a later, already undone or skipped step: any version of the same list means the same.
             before = next(iter(state.versions(base_name(before))), before)
         if live == before:
@@ -447,6 +455,9 @@ class NxosTarget:
         after = str((operation.after or {}).get("access_list", ""))
         if live and base_name(live) != after:
             raise FindingError(change_codes.UNDO_REFUSED.at(f"{self.name}: {place[0]} {place[1]} holds {live}"))
+        if result.get("missing"):  # it stood so before: a name without a list
+            self._connected().change([f"interface {place[0]}", f"{place[2]} {before} {place[1]}"])
+            return True
         if before and before not in state.lists:
             raise FindingError(codes.MISSING_REFERENCE.at(f"{self.name}: list {before} does not exist"))
         if before:

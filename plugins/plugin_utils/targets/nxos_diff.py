@@ -31,7 +31,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_co
     ours,
 )
 
-LIST, ATTACHMENT = "nxos_access_list", "nxos_attachment"
+LIST, ATTACHMENT, WAY_BACK_JOB = "nxos_access_list", "nxos_attachment", "nxos_way_back"
 PLACE_KEYS = ("interface", "direction", "command")
 
 
@@ -44,6 +44,11 @@ def place_of(body: Mapping[str, Any]) -> Place:
 def place_name(place: Place) -> str:
     """Return the name of a place's object, as the compiler names it."""
     return f"{place[0]}-{place[1]}-ipv{COMMANDS[place[2]]}"
+
+
+def in_force(state: NxosState, live: str) -> bool:
+    """Return whether a list of ours that is attached is there, has entries, and is the version that counts."""
+    return bool(state.lists.get(live)) and state.versions(base_name(live))[0] == live
 
 
 def live_objects(state: NxosState, desired: Sequence[DesiredObject]) -> dict[str, dict[str, Any]]:
@@ -64,6 +69,8 @@ def live_objects(state: NxosState, desired: Sequence[DesiredObject]) -> dict[str
                 "attached": [list(place) for place in state.attached(current)],
             },
         }
+    for name in sorted({name for _kind, name in state.way_back}):
+        objects[f"{WAY_BACK_JOB}/{name}"] = {"owned": True}
     for place, live in sorted(state.groups.items()):
         if not ours(live) and place not in named:
             continue
@@ -75,7 +82,8 @@ def live_objects(state: NxosState, desired: Sequence[DesiredObject]) -> dict[str
             "interface": place[0],
             "direction": place[1],
             "command": place[2],
-            "access_list": base_name(live) if ours(live) else live,
+            # A place that names a list without entries, or not the one in force, permits what it should not.
+            "access_list": base_name(live) if ours(live) and in_force(state, live) else live,
             "owned": ours(live),
             "internal": {"live": live},
         }
@@ -130,11 +138,14 @@ def _list_step(
     if reason:
         return [codes.NOT_UNDERSTOOD.at(f"{target}: list {name}: {reason}")], None
     found = body_difference(LIST, {"content": present["content"]}, body)
+    before = {"content": present["content"]}
+    if found.equal and len(present["internal"]["versions"]) > 1 and present["owned"]:
+        summary = f"remove what an interrupted run left of list {name}"
+        return [], _made(target, LIST, name, "update", before, body, summary, "none", "other versions are left behind")
     if found.equal:
         return [], None
     effect = found.effect if present["internal"]["attached"] else "none"
     summary, witness = f"replace list {name}: {found.text}", found.lost or found.gained
-    before = {"content": present["content"]}
     return [], _made(target, LIST, name, "update", before, body, summary, effect, found.text, witness)
 
 
@@ -165,13 +176,14 @@ def _made(
         details["witness"] = witness
     # An attachment must follow the list it names, whatever phase that has.
     phase = NARROW if kind == ATTACHMENT else phase_of(effect)
+    before = before or None
     diff = text_diff(_shown(before), _shown(after), f"{kind}/{name}")
     made = operation_id(target, kind, name, action, after)
     return Operation(made, target, kind, name, action, before, after, summary, diff, effect, phase, details)
 
 
 def _shown(body: Mapping[str, Any] | None) -> str:
-    if body is None:
+    if not body:
         return ""
     if "content" in body:
         return str(body["content"])
@@ -183,6 +195,10 @@ def _leftovers(target: str, wanted: set[str], live: Snapshot) -> list[Operation]
     extra = [key for key, body in live.objects.items() if body.get("owned") and key not in wanted]
     for key in sorted(extra, key=lambda key: (not key.startswith(ATTACHMENT), key)):
         kind, name = key.split("/", 1)
+        if kind == WAY_BACK_JOB:
+            summary = f"remove the way back {name} that an interrupted run left armed"
+            steps.append(_made(target, kind, name, "delete", {}, None, summary, "none", "a way back is armed"))
+            continue
         body = {field: value for field, value in live.objects[key].items() if field not in ("internal", "owned")}
         if kind == ATTACHMENT:
             body["live"] = live.objects[key]["internal"]["live"]
