@@ -18,6 +18,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "content": {"type": "str"},
     "interfaces": {"type": "list", "elements": "str"},
     "direction": {"type": "str", "choices": ["in", "out"], "default": "in"},
+    "point": {"type": "str", "choices": ["port_acl", "router_acl"]},
     "adopt": {"type": "bool", "default": False},
 }
 

@@ -11,7 +11,8 @@ module: device_policy
 short_description: Bring one access list of a switch or firewall to a wanted state
 version_added: 1.0.0
 description:
-  - On Cisco IOS-XE an extended IPv4 access list and where it is attached, on Linux one table of nftables.
+  - On Cisco IOS-XE an extended IPv4 access list and where it is attached, on Cisco NX-OS an IPv4 or IPv6 list, on Linux one table of
+    nftables.
   - A list in force is never edited. On a switch the next version is built under another name, read back and proved, each
     attachment is overwritten in one step, a new connection confirms, and only then the old version goes.
   - A ruleset is loaded in one transaction under a timer on the firewall that takes it back unless a new connection has proved it.
@@ -54,6 +55,12 @@ options:
     type: str
     choices: [in, out]
     default: in
+  point:
+    description:
+      - How the list is attached on NX-OS, as a port list of layer 2 ports or as a router list. Without it Vlan, mgmt, loopback and
+        sub-interfaces get a router list, all others a port list. Other platforms do not use it.
+    type: str
+    choices: [port_acl, router_acl]
   adopt:
     description:
       - Whether a list of others on one of the interfaces may be replaced there, or a table of others on a firewall.

@@ -34,7 +34,7 @@ options:
     elements: str
   lists:
     description:
-      - Lists that all hosts get, each with C(name), C(content), and optionally C(interfaces) and C(direction), as in
+      - Lists that all hosts get, each with C(name), C(content), and optionally C(interfaces), C(direction) and C(point), as in
         M(segwright.microseg.device_policy).
     type: list
     elements: dict

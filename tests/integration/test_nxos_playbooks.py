@@ -137,3 +137,32 @@ def test_plan_apply_verify_and_roll_back_by_playbook(switch: Switch, tmp_path: P
     played(site, "verify")
     assert switch.attached() == switch.lists()
     played(site, "rollback")
+
+
+def test_one_list_by_its_module(switch: Switch, tmp_path: Path) -> None:
+    site = Site(tmp_path / "site", switch.known_hosts, switch.device.port)
+    given = {
+        "name": "SW_hvac", "interfaces": ["Eth1/1", "Vlan30"],
+        "content": "permit tcp any any eq 22\npermit tcp any 10.0.0.1/32 eq 443\ndeny ip any any\n",
+    }  # fmt: skip
+    asked = {**given, "state": "gathered"}
+    tasks = [
+        {"segwright.microseg.device_policy": given},
+        {"segwright.microseg.device_policy": asked, "register": "now"},
+    ]
+    tasks.append({"ansible.builtin.debug": {"var": "now.gathered"}, "when": "not ansible_check_mode"})
+    book = tmp_path / "one.json"
+    book.write_text(json.dumps([{"hosts": "n9k1", "gather_facts": False, "tasks": tasks}]))
+    before = switch.running()
+    code, shown = site.play(str(book), "--check", "--diff")
+    assert code == 0, shown[-3000:]
+    assert (
+        switch.running() == before
+        and "+  ip port access-group SW_hvac in" in shown
+        and "+  ip access-group SW_hvac in" in shown
+    )
+    code, output = site.play(str(book))
+    assert code == 0, output[-3000:]
+    assert "changed=1" in output and "owned: true" in output.replace('"', "")
+    assert switch.running().count("SW_hvac__a in") == 2 and switch.device.startup == switch.running()
+    assert "changed=0" in site.play(str(book))[1]

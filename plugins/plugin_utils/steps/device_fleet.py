@@ -174,11 +174,13 @@ def wanted_objects(
     for item in given:
         if not isinstance(item, Mapping) or "name" not in item:
             raise FindingError(codes.BAD_ARGUMENT.at(f"{host}: an access list without a name"))
-        unknown = sorted(set(map(str, item)) - {"name", "content", "interfaces", "direction"})
+        unknown = sorted(set(map(str, item)) - {"name", "content", "interfaces", "direction", "point"})
         if unknown:
             raise FindingError(codes.BAD_ARGUMENT.at(f"{host}: list {item['name']}: unknown {', '.join(unknown)}"))
         if item.get("direction") not in (None, "in", "out"):
             raise FindingError(codes.BAD_ARGUMENT.at(f"{host}: list {item['name']}: direction is in or out"))
+        if item.get("point") not in (None, "port_acl", "router_acl"):
+            raise FindingError(codes.BAD_ARGUMENT.at(f"{host}: list {item['name']}: point is port_acl or router_acl"))
         made += device_objects(platform, item)
     keys = [(each.kind, each.name) for each in made]
     if twice := sorted({name for kind, name in keys if keys.count((kind, name)) > 1}):

@@ -34,6 +34,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise imp
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_kinds import ALL_KINDS
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_preflight import preflight
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_snapshot import write_snapshot
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_diff import given_objects
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.registry import make_target
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
 
@@ -101,6 +102,8 @@ def device_objects(platform: str, values: Mapping[str, Any]) -> tuple[DesiredObj
     name, content = str(values["name"]), str(values.get("content") or "")
     if platform == "nftables":
         return (DesiredObject("ruleset", name, {"table": name, "content": content}),) if content else ()
+    if platform == "nxos":
+        return given_objects(values)
     made: list[DesiredObject] = []
     if content:
         text = (

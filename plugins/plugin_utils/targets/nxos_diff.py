@@ -26,9 +26,12 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_co
     base_name,
     checked_command,
     checked_name,
+    family_of,
     full_interface,
+    list_header,
     list_text,
     ours,
+    typed_lines,
 )
 
 LIST, ATTACHMENT, WAY_BACK_JOB = "nxos_access_list", "nxos_attachment", "nxos_way_back"
@@ -44,6 +47,33 @@ def place_of(body: Mapping[str, Any]) -> Place:
 def place_name(place: Place) -> str:
     """Return the name of a place's object, as the compiler names it."""
     return f"{place[0]}-{place[1]}-ipv{COMMANDS[place[2]]}"
+
+
+def given_objects(values: Mapping[str, Any]) -> tuple[DesiredObject, ...]:
+    """Return the objects for one list and its interfaces as a user gives them; FindingError for what cannot be written.
+
+    ``content`` has a header or none, which means IPv4. ``point`` is port_acl or router_acl; without it interfaces that can only be
+    routed (Vlan, mgmt, loopback, sub-interfaces) get a router list and all others a port list.
+    """
+    name, content = checked_name(str(values["name"])), str(values.get("content") or "")
+    made: list[DesiredObject] = []
+    headed = content.lstrip().startswith(("ip access-list", "ipv6 access-list"))
+    text = content if headed or not content else f"{list_header(name, 4)}\n{content}"
+    if content:
+        if reason := understood("nxos", text):
+            raise FindingError(codes.BAD_BODY.at(f"list {name}: {reason}"))
+        typed_lines(text)
+        made.append(DesiredObject(LIST, name, {"content": text}))
+    six, direction = family_of(text) == 6, str(values.get("direction") or "in")
+    for given in values.get("interfaces") or ():
+        interface = full_interface(str(given))
+        routed = interface.startswith(("Vlan", "mgmt", "loopback")) or "." in interface
+        port = not routed if not values.get("point") else values["point"] == "port_acl"
+        command = f"{'ipv6' if six else 'ip'} {'port ' if port else ''}{'traffic-filter' if six else 'access-group'}"
+        place = (interface, direction, checked_command(command, direction))
+        body = {**dict(zip(PLACE_KEYS, place, strict=True)), "access_list": name}
+        made.append(DesiredObject(ATTACHMENT, place_name(place), body))
+    return tuple(made)
 
 
 def in_force(state: NxosState, live: str) -> bool:
