@@ -17,6 +17,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "output_dir": {"type": "path"},
     "flows": {"type": "dict"},
     "devices": {"type": "dict"},
+    "sources": {"type": "dict"},
 }
 
 

@@ -9,9 +9,10 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.action import run_action
-from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.steps import run_register_info
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.register_info import run_register_info
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
+    "policy_dir": {"type": "path", "default": "policies"},
     "data_dir": {"type": "path", "default": ".microseg"},
     "device": {"type": "str"},
     "at": {"type": "str"},

@@ -24,6 +24,11 @@ options:
       - Directory where the loop keeps flows, register and results.
     type: path
     default: .microseg
+  policy_dir:
+    description:
+      - Directory with the policy documents, of which C(classification.yml) is read.
+    type: path
+    default: policies
   at:
     description:
       - When the address is held, as V(2026-11-23T20:00:00Z). Now where empty.
@@ -42,11 +47,15 @@ EXAMPLES = r"""
 - name: What ISE takes this device for
   ansible.builtin.debug:
     msg: "{{ lookup('segwright.microseg.device', '192.0.2.11', fact='endpoint_profile') }}"
+
+- name: Why this device is what it is
+  ansible.builtin.debug:
+    msg: "{{ lookup('segwright.microseg.device', '192.0.2.11').classification.evidence }}"
 """
 
 RETURN = r"""
 _raw:
-  description: Devices with id, facts and addresses, or values of the fact asked for.
+  description: Devices with id, facts, addresses and classification, or values of the fact asked for.
   type: list
   elements: raw
 """
@@ -57,7 +66,7 @@ from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
-from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.steps import device_value
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.register_info import device_value
 
 
 class LookupModule(LookupBase):
@@ -66,9 +75,9 @@ class LookupModule(LookupBase):
     def run(self, terms: list[str], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[Any]:
         """Return the devices, or the fact asked for, of the terms that are known."""
         self.set_options(var_options=variables, direct=kwargs)
-        options = [self.get_option(name) for name in ("data_dir", "at", "fact")]
+        options = [self.get_option(name) for name in ("data_dir", "at", "fact", "policy_dir")]
         try:
-            found = [device_value(options[0], term, options[1], options[2]) for term in terms]
+            found = [device_value(options[0], term, *options[1:]) for term in terms]
         except (FindingError, ValueError) as error:
             raise AnsibleError(f"device: {error}") from error
         return [each for each in found if each is not None]

@@ -37,6 +37,10 @@ options:
     description:
       - What M(segwright.microseg.device_facts) returned. Left out where no facts were read.
     type: dict
+  sources:
+    description:
+      - What M(segwright.microseg.device_sources) returned. Left out where no sources were read.
+    type: dict
 attributes:
   check_mode:
     support: full

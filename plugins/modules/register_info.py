@@ -11,10 +11,16 @@ module: register_info
 short_description: Show what the register of devices holds
 version_added: 1.0.0
 description:
-  - Returns devices with their facts, the address intervals they held, and the conflicts between sources.
+  - Returns devices with their facts, the address intervals they held, what each is taken for and by which evidence, and the conflicts
+    between sources.
 author:
   - Segwright contributors (@segwright)
 options:
+  policy_dir:
+    description:
+      - Directory with the policy documents, of which C(classification.yml) is read.
+    type: path
+    default: policies
   data_dir:
     description:
       - Directory where the loop keeps flows, register and results.
@@ -30,7 +36,7 @@ options:
     type: str
   facts:
     description:
-      - Return only devices that have these values of facts, such as C(endpoint_profile).
+      - Return only devices that have these values of facts, such as C(endpoint_profile) or C(device_type).
     type: dict
 attributes:
   check_mode:
@@ -49,6 +55,15 @@ EXAMPLES = r"""
   segwright.microseg.register_info:
     facts:
       endpoint_profile: Lab-Infusion-Pump
+
+- name: Why this device is what it is
+  segwright.microseg.register_info:
+    device: "00:1b:c5:00:12:34"
+  register: why
+
+- name: Show the evidence
+  ansible.builtin.debug:
+    var: why.devices[0].classification.evidence
 
 - name: Who held this address then
   segwright.microseg.register_info:
@@ -77,6 +92,22 @@ devices:
       returned: always
       type: list
       elements: dict
+    classification:
+      description:
+        - What the device is taken for. C(type) with C(confidence) and C(margin), C(runner_up), C(evidence) line by line, C(use) (enforce,
+          monitor or review), and C(disputed), which says why it is to be admitted nowhere.
+      returned: always
+      type: dict
+hosts:
+  description: Addresses of which a source knows no MAC, with facts, and the devices that held them then.
+  returned: always
+  type: list
+  elements: dict
+findings:
+  description: What is wrong with the site's classification.yml; what is shipped and the rest of it are used.
+  returned: always
+  type: list
+  elements: dict
 conflicts:
   description: Findings about sources that disagree.
   returned: always
@@ -86,5 +117,5 @@ counts:
   description: Numbers of devices, addresses, conflicts and of the devices returned.
   returned: always
   type: dict
-  sample: {"devices": 18, "addresses": 18, "conflicts": 0, "selected": 3}
+  sample: {"devices": 18, "addresses": 18, "conflicts": 0, "hosts": 0, "selected": 3}
 """

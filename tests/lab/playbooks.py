@@ -142,7 +142,7 @@ class Site:
             **self.variables,
             **variables,
         }
-        words = [name if "." in name else f"playbooks/{name}.yml", "-e", json.dumps(values)]
+        words = [name if "." in name or "/" in name else f"playbooks/{name}.yml", "-e", json.dumps(values)]
         if self.limit and name.rpartition(".")[2] not in ("propose", "validate"):
             words += ["--limit", self.limit]
         return [*words, *flags]

@@ -63,6 +63,11 @@ def micros_of_text(text: str) -> int:
     return (datetime.fromisoformat(text[:-1] + "+00:00") - EPOCH) // timedelta(microseconds=1)
 
 
+def long_moment(text: str) -> str:
+    """Return a moment with microseconds: ``2026-11-23T20:00:00Z`` is accepted too."""
+    return text[:-1] + ".000000Z" if text.endswith("Z") and "." not in text else text
+
+
 def as_document(register: Register, generated_at: str = "") -> dict[str, Any]:
     """Return the register as docs/formats/register.md has it."""
     return {

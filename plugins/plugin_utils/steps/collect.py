@@ -25,8 +25,8 @@ def run_collect_report(values: dict[str, Any]) -> dict[str, Any]:
     Either result may be empty where its step did not run.
     """
     paths = paths_of(values)
-    flows, devices = _ran(values.get("flows")), _ran(values.get("devices"))
-    findings = [*_findings(flows), *_findings(devices)]
+    flows, devices, sources = (_ran(values.get(name)) for name in ("flows", "devices", "sources"))
+    findings = [*_findings(flows), *_findings(devices), *_findings(sources)]
     register = storage.read(paths.data)
     counts = {
         "inputs": len(flows.get("inputs") or ()),
@@ -34,11 +34,15 @@ def run_collect_report(values: dict[str, Any]) -> dict[str, Any]:
         "records": int(flows.get("records") or 0),
         "connections": int(flows.get("connections") or 0),
         "days": len(flows.get("days") or ()),
-        "devices": int(devices.get("devices") or len(register.devices)),
-        "new_devices": int(devices.get("new") or 0),
-        "updated_devices": int(devices.get("updated") or 0),
-        "conflicts": len(devices["conflicts"]) if "conflicts" in devices else len(register.conflicts),
+        "devices": int(sources.get("devices") or devices.get("devices") or len(register.devices)),
+        "new_devices": int(devices.get("new") or 0) + int(sources.get("new") or 0),
+        "updated_devices": int(devices.get("updated") or 0) + int(sources.get("updated") or 0),
+        "conflicts": len(
+            (sources or devices)["conflicts"] if "conflicts" in (sources or devices) else register.conflicts
+        ),
         "hosts": len(devices.get("hosts") or {}),
+        "sources": len(sources.get("sources") or {}),
+        "disputed": len(sources.get("disputed") or ()),
         "findings": len(findings),
     }
     made = result(
@@ -51,10 +55,19 @@ def run_collect_report(values: dict[str, Any]) -> dict[str, Any]:
         failed_hosts=list(devices.get("failed_hosts") or ()),
         skipped_hosts=list(devices.get("skipped_hosts") or ()),
         readiness=dict(devices.get("readiness") or {}),
-        changed=bool(flows.get("changed") or devices.get("changed")),
+        sources=sources.get("sources") or {},
+        failed_sources=list(sources.get("failed_sources") or ()),
+        types=sources.get("types") or {},
+        disputed=list(sources.get("disputed") or ()),
+        changed=any(each.get("changed") for each in (flows, devices, sources)),
     )
-    made["ok"] = made["ok"] and not flows.get("failed") and not devices.get("failed")
+    made["ok"] = made["ok"] and not any(each.get("failed") for each in (flows, devices, sources))
     made["summary"] = _summary(counts, made["failed_hosts"], flows, devices, bool(values["check_mode"]))
+    if counts["sources"]:
+        lost_sources = len(made["failed_sources"])
+        made["summary"] += f"; {counts['sources'] - lost_sources} of {counts['sources']} sources of devices"
+    if counts["disputed"]:
+        made["summary"] += f"; {counts['disputed']} devices in dispute"
     if not values["check_mode"]:
         write_json(paths.output / "collect.json", made)
     return {"changed": False, "result": made, "summary": made["summary"]}

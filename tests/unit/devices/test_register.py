@@ -28,7 +28,10 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.registe
     merge,
     observations_of,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.steps import device_value, run_register_info
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.register_info import (
+    device_value,
+    run_register_info,
+)
 
 PUMP, CT, SPARE = "02:00:5e:10:00:11", "02:00:5e:10:00:12", "02:00:5e:10:00:13"
 PUMP_ADDRESSES = ("192.0.2.11", "2001:db8::11")
@@ -256,7 +259,13 @@ def test_damaged_and_newer_registers_are_refused(tmp_path: Path) -> None:
 def test_info_and_lookup(tmp_path: Path) -> None:
     storage.write(full_register(), tmp_path)
     whole = run_register_info({"data_dir": str(tmp_path)})
-    assert whole["counts"] == {"devices": 3, "addresses": 3, "conflicts": len(whole["conflicts"]), "selected": 3}
+    assert whole["counts"] == {
+        "devices": 3,
+        "addresses": 3,
+        "conflicts": len(whole["conflicts"]),
+        "hosts": 0,
+        "selected": 3,
+    }
     moment = "2026-11-23T00:00:00Z"
     assert [
         each["id"]

@@ -264,6 +264,12 @@ class FlowGate:
         self.daily()
         return self.ask(queries.degrees())
 
+    def services(self, noise: Any) -> Any:
+        """Return the ports that each device, or address without one, serves and uses; ``noise``: conversations to leave out."""
+        self._bound()
+        self.engine.table("noise", noise)
+        return self.ask(queries.services())
+
     def named(self, names: Any) -> Any:
         """Return conversations by the name that the server's address had then."""
         self.daily()

@@ -357,6 +357,42 @@ def degrees() -> Question:
     return Question(query, {**columns, "clients": "int64", "days": "int64", "flows": "int64", "method": "int16"}, key)
 
 
+def services() -> Question:
+    """Ports that ends of ``bound`` serve and use: answered conversations that are not in ``noise``, by device, or by address where none.
+
+    ``side`` is ``served`` or ``used``, ``peers`` the number of other ends, ``confidence`` that of the best orientation.
+    """
+    key = "side, device, hi, lo, protocol, server_port"
+    sides = " UNION ALL ".join(
+        f"""SELECT '{side}' AS side, {own}_device AS device, CASE WHEN {own}_device = '' THEN {own}_hi ELSE 0 END AS hi,
+            CASE WHEN {own}_device = '' THEN {own}_lo ELSE 0 END AS lo, protocol, server_port, {peer}_hi AS peer_hi, {peer}_lo AS peer_lo,
+            flows, confidence, last_us FROM heard"""
+        for side, own, peer in (("served", "server", "client"), ("used", "client", "server"))
+    )
+    query = f"""
+        WITH heard AS (
+            SELECT b.* FROM bound b WHERE b.class IN ('unicast', 'peer') AND b.answered_flows > 0 AND b.protocol IN (6, 17)
+                AND b.server_port > 0 AND b.method <> 9 AND NOT EXISTS (SELECT 1 FROM noise n WHERE n.client_hi = b.client_hi
+                AND n.client_lo = b.client_lo AND n.server_hi = b.server_hi AND n.server_lo = b.server_lo
+                AND n.protocol = b.protocol AND n.server_port = b.server_port)
+        ), pairs AS (
+            SELECT {key}, peer_hi, peer_lo, sum(flows) AS flows, max(confidence) AS confidence, max(last_us) AS last_us
+            FROM ({sides}) AS sides GROUP BY {key}, peer_hi, peer_lo
+        )
+        SELECT {key}, count(*) AS peers, sum(flows) AS flows, max(confidence) AS confidence, max(last_us) AS last_us
+        FROM pairs GROUP BY {key}"""
+    columns = {
+        "side": "string",
+        "device": "string",
+        "hi": "int64",
+        "lo": "int64",
+        "protocol": "int16",
+        "server_port": "int32",
+    }
+    more = {"peers": "int64", "flows": "int64", "confidence": "float32", "last_us": "int64"}
+    return Question(query, {**columns, **more}, key)
+
+
 def named() -> Question:
     """Rows of ``daily`` by the name their server's address had then (``names``), per client, protocol and port."""
     key = "client_hi, client_lo, name, protocol, server_port"

@@ -1,0 +1,38 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.action import run_action
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.device_sources import run_device_sources
+
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "policy_dir": {"type": "path", "default": "policies"},
+    "data_dir": {"type": "path", "default": ".microseg"},
+    "sources": {"type": "list", "elements": "dict", "default": []},
+    "source_plugins": {"type": "list", "elements": "path", "default": []},
+    "oui_files": {"type": "list", "elements": "path", "default": []},
+    "flows": {"type": "bool", "default": True},
+    "inside": {"type": "list", "elements": "str", "default": []},
+    "window_days": {"type": "int"},
+    "engine": {"type": "str", "default": ""},
+    "strict": {"type": "bool", "default": False},
+}
+
+
+class ActionModule(ActionBase):
+    """Read sources of devices into the register and classify it."""
+
+    _supports_check_mode = True
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Run the step and return its result."""
+        result = super().run(tmp, task_vars)
+        result.update(run_action(self, ARGUMENTS, run_device_sources))
+        return result
