@@ -1,4 +1,4 @@
-"""The examples of docs/register.md and docs/classification.md are real: entries are accepted, the module runs, rules load, tasks have real options."""
+"""The examples of docs/register.md and docs/classification.md are real: they load, run and name options that exist."""
 
 from __future__ import annotations
 
