@@ -37,9 +37,7 @@ def run_collect_report(values: dict[str, Any]) -> dict[str, Any]:
         "devices": int(sources.get("devices") or devices.get("devices") or len(register.devices)),
         "new_devices": int(devices.get("new") or 0) + int(sources.get("new") or 0),
         "updated_devices": int(devices.get("updated") or 0) + int(sources.get("updated") or 0),
-        "conflicts": len(
-            (sources or devices)["conflicts"] if "conflicts" in (sources or devices) else register.conflicts
-        ),
+        "conflicts": len((sources or devices).get("conflicts", register.conflicts)),
         "hosts": len(devices.get("hosts") or {}),
         "sources": len(sources.get("sources") or {}),
         "disputed": len(sources.get("disputed") or ()),
