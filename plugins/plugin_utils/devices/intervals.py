@@ -30,7 +30,7 @@ ALIKE = 0.1
 COLUMNS = ("address_hi", "address_lo", "from_us", "to_us", "device", "source", "confidence")
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True, order=True, slots=True)
 class Claim:
     """A device's claim to an address: closed on both sides, microseconds since 1970 UTC."""
 
@@ -41,7 +41,7 @@ class Claim:
     confidence: float
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True, order=True, slots=True)
 class Interval:
     """A device holds an address from ``from_us`` to before ``to_us``; FIRST and LAST stand for open ends.
 
@@ -61,7 +61,7 @@ class Interval:
         return self.from_us <= micros < self.to_us
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Span:
     start: int
     end: int

@@ -70,7 +70,7 @@ def is_local(mac: str) -> bool:
     return bool(int(mac[:2], 16) & 2)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class AddressClaim:
     """An IP address that a device held. Times are microseconds since 1970 UTC; ``None`` means the observation's own time.
 
@@ -82,7 +82,7 @@ class AddressClaim:
     until: int | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Observation:
     """One source's claim about one device.
 

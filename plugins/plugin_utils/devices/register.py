@@ -47,7 +47,7 @@ LONGEST_TEXT = 255
 MOST_TEXTS = 1024
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True, order=True, slots=True)
 class Word:
     """What one source says of one fact, and when (microseconds since 1970 UTC)."""
 
@@ -57,7 +57,7 @@ class Word:
     confidence: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Fact:
     """A fact's value, who says so, and what others say; ``earlier`` is what the same sources said before, newest first."""
 
@@ -74,7 +74,7 @@ class Fact:
         return (Word(self.source, self.value, self.time, self.confidence), *self.others)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Device:
     """One device: its MAC in lower case with colons, facts by name, address intervals in order of address and time."""
 
@@ -88,7 +88,7 @@ class Device:
         return fact.value if fact else None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Host:
     """An address of which a source knows no MAC: its facts, and the devices that held it when they were said.
 

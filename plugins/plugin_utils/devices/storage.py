@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import io
+import json
 import re
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,6 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock impo
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import (
     read_document,
     write_atomic,
-    write_json,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError, Location
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
@@ -42,6 +43,10 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.registe
 parquet = guarded("pyarrow.parquet")
 
 KIND, MAJOR, SCHEMA_VERSION = "register", 1, "1.1"
+# Where the devices begin, each on a line of its own.
+DEVICES = '"devices": ['
+# Texts up to this length are kept once, however many devices have them.
+SHARED = 64
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MOMENT = re.compile(r"\A\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z\Z")
 
@@ -75,22 +80,38 @@ def as_document(register: Register, generated_at: str = "") -> dict[str, Any]:
         "schema_version": SCHEMA_VERSION,
         "generated_at": generated_at or iso_now(),
         "devices": [_device_value(register.devices[name]) for name in sorted(register.devices)],
-        "hosts": [
-            {"address": each.address, "devices": list(each.devices), "facts": _facts_value(each.facts)}
-            for each in register.hosts.values()
-        ],
+        "hosts": _hosts_value(register),
         "conflicts": [each.as_dict() for each in register.conflicts],
     }
 
 
 def write(register: Register, data_dir: str | Path) -> Path:
-    """Write ``addresses.parquet`` and then ``register.json``, each atomically; returns the path of the latter."""
+    """Write ``addresses.parquet`` and then ``register.json``, each atomically; returns the path of the latter.
+
+    The JSON has one line for each device, so that a difference of two registers is readable and a large one is read line by line.
+    """
     folder = register_dir(data_dir)
     buffer = io.BytesIO()
     parquet.write_table(interval_table(register.intervals()), buffer, compression="zstd", compression_level=1)
     write_atomic(folder / "addresses.parquet", buffer.getvalue())
-    write_json(folder / "register.json", as_document(register))
+    write_atomic(folder / "register.json", "".join(_lines(register)))
     return folder / "register.json"
+
+
+def _lines(register: Register) -> Iterator[str]:
+    """Yield the document of ``as_document`` in pieces, in the layout that ``_read_lines`` knows."""
+    head = {"kind": KIND, "schema_version": SCHEMA_VERSION, "generated_at": iso_now()}
+    yield f"{_json(head)[:-1]}, {DEVICES}"
+    before = "\n"
+    for name in sorted(register.devices):
+        yield f"{before}{_json(_device_value(register.devices[name]))}"
+        before = ",\n"
+    rest = {"hosts": _hosts_value(register), "conflicts": [each.as_dict() for each in register.conflicts]}
+    yield f"\n], {_json(rest)[1:]}\n"
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False)
 
 
 def read(data_dir: str | Path) -> Register:
@@ -98,9 +119,9 @@ def read(data_dir: str | Path) -> Register:
     path = register_dir(data_dir) / "register.json"
     if not path.exists():
         return Register()
-    document = read_document(path, KIND, MAJOR)
     try:
-        devices = [_device_of(each) for each in document["devices"]]
+        document = _read_lines(path) or read_document(path, KIND, MAJOR)
+        devices = [each if isinstance(each, Device) else _device_of(each) for each in document["devices"]]
         conflicts = tuple(Finding(**each) for each in document.get("conflicts", ()))
         hosts = [_host_of(each) for each in document.get("hosts", ())]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -108,6 +129,27 @@ def read(data_dir: str | Path) -> Register:
             codes.REGISTER_DAMAGED.at(f"{type(error).__name__}: {error}", Location(str(path)))
         ) from error
     return Register({each.id: each for each in devices}, conflicts, {each.address: each for each in hosts})
+
+
+def _read_lines(path: Path) -> dict[str, Any] | None:
+    """Return the document with its devices made already, line by line; None where it is laid out otherwise or of another version."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            first = file.readline()
+            if not first.endswith(f", {DEVICES}\n"):
+                return None
+            head = json.loads(first[: -len(f", {DEVICES}\n")] + "}")
+            version = str(head.get("schema_version")).split(".", maxsplit=1)[0]
+            if head.get("kind") != KIND or version != str(MAJOR):
+                return None
+            devices: list[Device] = []
+            for line in file:
+                if line.startswith("], "):
+                    return {**head, **json.loads("{" + line[len("], ") :]), "devices": devices}
+                devices.append(_device_of(json.loads(line.rstrip().removesuffix(","))))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return None
 
 
 def update(data_dir: str | Path, observations: Iterable[Observation]) -> tuple[Register, bool]:
@@ -126,6 +168,13 @@ def _plain(value: Any) -> Any:
 
 def _kept(value: Any) -> Any:
     return tuple(str(each) for each in value) if isinstance(value, list) else value
+
+
+def _hosts_value(register: Register) -> list[dict[str, Any]]:
+    return [
+        {"address": each.address, "devices": list(each.devices), "facts": _facts_value(each.facts)}
+        for each in register.hosts.values()
+    ]
 
 
 def _word_value(word: Word | Fact) -> dict[str, Any]:
@@ -192,4 +241,7 @@ def _host_of(value: dict[str, Any]) -> Host:
 
 
 def _word(value: dict[str, Any]) -> Word:
-    return Word(str(value["source"]), _kept(value["value"]), micros_of_text(value["time"]), float(value["confidence"]))
+    said = _kept(value["value"])
+    if type(said) is str and len(said) <= SHARED:
+        said = sys.intern(said)  # many devices have one profile, vendor or source
+    return Word(sys.intern(str(value["source"])), said, micros_of_text(value["time"]), float(value["confidence"]))
