@@ -108,6 +108,12 @@ operations:
       kind: access_list
       name: SW_hvac
       summary: "replace list SW_hvac: tcp 10.0.0.2:49152 > 10.20.30.5:80 syn would pass no longer"
+commands:
+  description: Configuration lines that were, or in check mode would be, typed, in order.
+  returned: when O(state=merged), on a switch
+  type: list
+  elements: str
+  sample: ["configure terminal", "ip access-list extended SW_hvac__b", "10 permit udp any eq 68 any eq 67"]
 completed:
   description: The steps that changed something.
   returned: when O(state=merged) and anything was to be done

@@ -180,6 +180,11 @@ not_begun_hosts:
   returned: always
   type: list
   elements: str
+bad_percentage:
+  description: Share of hosts that failed, could not be reached or were not begun, in per cent.
+  returned: always
+  type: float
+  sample: 0.2
 summary:
   description: The counts in one sentence.
   returned: always

@@ -54,6 +54,8 @@ def _spec(name: str, platform: str, variables: Mapping[str, Any]) -> dict[str, A
         "enable_password": str(variables.get("ansible_become_password") or ""),
         "private_key_file": str(variables.get("ansible_ssh_private_key_file") or ""),
         "known_hosts_file": str(variables.get("microseg_known_hosts_file") or ""),
+        "block_lines": variables.get("microseg_block_lines"),
+        "revert_seconds": variables.get("microseg_revert_seconds"),
         "facts_transport": str(variables.get("microseg_facts_transport") or _transport(variables)),
     }
     if platform == "asa":

@@ -265,6 +265,7 @@ def _answer(
         f" {counts[UNREACHABLE]} unreachable, {counts[NOT_BEGUN]} not begun"
     )
     bad = [result for result in results if not result.ok]
+    made["bad_percentage"] = round(100 * len(bad) / max(1, len(results)), 2)
     made["warnings"] = [f"{result.host}: {_why(result)}" for result in bad[:SHOWN]]
     if unwritten:
         text = f"results of {', '.join(sorted(unwritten)[:SHOWN])} cannot be written below {spool}"

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan imp
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.connections import target_specs
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.fleet_device import DeviceTarget
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import (
     checked_name,
     full_interface,
@@ -111,7 +113,7 @@ def device_objects(platform: str, values: Mapping[str, Any]) -> tuple[DesiredObj
             if content.lstrip().startswith("ip access-list")
             else f"ip access-list extended {checked_name(name)}\n{content}"
         )
-        reason = understood("ios", text)
+        reason = _understood(text)
         if reason:
             raise FindingError(codes.BAD_ARGUMENT.at(f"list {name}: {reason}"))
         typed_lines(text)
@@ -122,6 +124,12 @@ def device_objects(platform: str, values: Mapping[str, Any]) -> tuple[DesiredObj
         body = {"interface": interface, "direction": direction, "access_list": name}
         made.append(DesiredObject("attachment", f"{interface}-{direction}", body))
     return tuple(made)
+
+
+@lru_cache(maxsize=512)
+def _understood(text: str) -> str:
+    """Return why a text is not understood; a fleet is given the same texts many times over."""
+    return understood("ios", text)
 
 
 def _spec(values: Mapping[str, Any], variables: Mapping[str, Any]) -> TargetSpec:
@@ -163,10 +171,17 @@ def _merge(target: Target, desired: Sequence[DesiredObject], values: Mapping[str
     }
     if values["diff_mode"]:
         answer["diff"] = {"prepared": "\n".join(step.diff for step in steps if step.diff)}
+    said: tuple[Finding, ...] = ()
+    if isinstance(target, DeviceTarget):
+        commands, said = target.prepare_change(steps) if steps else ((), ())
+        answer["commands"] = list(commands)
     if values["check_mode"] or not steps:
         return answer
-    reports: list[Mapping[str, Any]] = []
-    done, findings = carry_out(target, steps, reports)
+    if isinstance(target, DeviceTarget):
+        done, findings = _as_one(target, steps)
+        findings = [*said, *(each for each in findings if each not in said)]
+    else:
+        done, findings = carry_out(target, steps, [])
     if not errors_of(findings):
         findings += target.confirm(desired)
     answer |= {
@@ -186,6 +201,17 @@ def _merge(target: Target, desired: Sequence[DesiredObject], values: Mapping[str
             }
         ),
     }
+
+
+def _as_one(target: DeviceTarget, steps: Sequence[Operation]) -> tuple[list[Operation], list[Finding]]:
+    """Carry out all steps of a device as one change in one session; return what was changed and the findings."""
+    try:
+        results = target.carry_out(steps)
+    except Exception as error:
+        found = list(error.findings) if isinstance(error, FindingError) else [unexpected(steps[0], error)]
+        return [], found
+    findings = [finding for result in results for finding in result.findings]
+    return [step for step, result in zip(steps, results, strict=True) if result.changed], findings
 
 
 def carry_out(

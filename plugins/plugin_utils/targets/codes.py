@@ -519,3 +519,15 @@ ASA_CONNECTIONS_GO_ON = Code(
     "connections may go on that the new list denies",
     "look at show conn; clear conn ends them, a reload does as well",
 )
+ECHO_LOST = Code(
+    "SW4414",
+    "error",
+    "a device did not take a line as it was typed",
+    "the session is too fast for the device: set microseg_block_lines to 1 for it",
+)
+FINISHED = Code(
+    "SW4415",
+    "info",
+    "what an interrupted run changed is saved now",
+    "nothing to do",
+)

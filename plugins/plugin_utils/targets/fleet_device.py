@@ -30,6 +30,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model im
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.outcome import step_view
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import PRUNE
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rollback import rollback_plan
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.fleet import (
     CHANGED,
     FAILED,
@@ -47,7 +48,8 @@ class DeviceTarget(Protocol):
     ``prepare_change`` reads what is missing, checks every guard (management, room, lock) and returns the lines that
     ``carry_out`` will type, in order, and findings that stop nobody; it writes nothing and raises FindingError where the change
     is refused. ``carry_out`` types just these lines, proves and confirms, and returns one result a step; where it raises, the
-    device holds its old lists or the findings say otherwise. ``in_force`` says in words what the device is known to hold.
+    device holds its old lists or the findings say otherwise. ``carry_out`` saves the configuration after the confirmation. ``in_force``
+    says in words what the device is known to hold.
     """
 
     def prepare_change(self, steps: Sequence[Operation]) -> tuple[tuple[str, ...], tuple[Finding, ...]]:
@@ -58,6 +60,9 @@ class DeviceTarget(Protocol):
 
     def in_force(self) -> str:
         """Return what the device holds, in words."""
+
+    def finish(self) -> None:
+        """Save what a run that was interrupted changed and did not save."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +117,8 @@ def _change(job: Job, target: Target, keeping: Keeping, known: _Known) -> str:
     steps = [step for step in target.diff(job.desired, live) if keeping.prune or not step.details.get(PRUNE)]
     known.steps = steps
     if not steps:
+        if not keeping.check and unfinished(keeping.journal(job.host)):
+            _finish(job, target, keeping, known)
         return UNCHANGED
     if isinstance(target, DeviceTarget):
         known.commands, said = target.prepare_change(steps)
@@ -147,6 +154,30 @@ def _change(job: Job, target: Target, keeping: Keeping, known: _Known) -> str:
     if bad:
         return FAILED
     return CHANGED if known.done else UNCHANGED
+
+
+def unfinished(path: Path) -> bool:
+    """Return whether the last run in a device's journal has no end there: it was killed, or could not write."""
+    try:
+        with open(path, "rb") as stream:
+            stream.seek(0, 2)
+            stream.seek(max(0, stream.tell() - 65536))
+            last = stream.read().rstrip().rpartition(b"\n")[2]
+    except OSError:
+        return False
+    ends = (b"plan_done", b"plan_failed", b"rollback_done", b"rollback_failed")
+    return bool(last) and not any(b'"event":"' + end + b'"' in last for end in ends)
+
+
+def _finish(job: Job, target: Target, keeping: Keeping, known: _Known) -> None:
+    """Save what an interrupted run changed, and end it in the journal."""
+    path = keeping.journal(job.host)
+    with StateLock(path.with_suffix(".lock"), f"device policy {keeping.run}"):
+        if isinstance(target, DeviceTarget):
+            target.finish()
+        found = codes.FINISHED.at(job.host)
+        Journal(path).append("plan_done", plan_id=keeping.run, findings=[found.as_dict()])
+        known.findings.append(found)
 
 
 def _carry_out(target: Target, steps: Sequence[Operation], journal: Journal, keeping: Keeping, known: _Known) -> None:

@@ -25,6 +25,11 @@ _SEQUENCE = re.compile(r"\A\s*(\d+)\s+(?=permit|deny|remark|evaluate)")
 _HEADER = re.compile(r"\A(?:ip access-list extended [A-Za-z][A-Za-z0-9_-]*|!)\Z")
 # Printable ASCII without the question mark, which asks for help in the middle of a line.
 _ENTRY = re.compile(r"\A(?:\d{1,10} )?(?:permit|deny|remark) [\x20-\x3e\x40-\x7e]{1,200}\Z")
+_RADIUS = re.compile(r"\Aaddress ipv4 (\d+\.\d+\.\d+\.\d+)(?: auth-port (\d+))?(?: acct-port (\d+))?")
+_ADDRESS = re.compile(r"\Aaddress ipv4 (\d+\.\d+\.\d+\.\d+)")
+_CLIENT = re.compile(r"\Aclient (\d+\.\d+\.\d+\.\d+)")
+# The name of the applet that puts our own attachment lines back.
+APPLET = "SW_revert"
 _SHORT = {
     "gi": "GigabitEthernet",
     "te": "TenGigabitEthernet",
@@ -46,13 +51,18 @@ class IosState:
     """What we know of a switch.
 
     ``lists``: live name -> lines as shown, without indentation; ``groups``: (interface, direction) -> live list name;
-    ``routed``: interfaces with an address.
+    ``routed``: interfaces with an address; ``armed``: our way back stands there; ``lock``: manual or auto where configuration mode
+    is exclusive; ``archive``: the archive has a path; ``servers``: (radius, tacacs or coa, address, port) that the switch talks to.
     """
 
     lists: dict[str, tuple[str, ...]] = field(hash=False)
     groups: dict[tuple[str, str], str] = field(hash=False)
     interfaces: tuple[str, ...] = ()
     routed: frozenset[str] = frozenset()
+    armed: bool = False
+    lock: str = ""
+    archive: bool = False
+    servers: tuple[tuple[str, str, int], ...] = ()
 
     def attached(self, live_name: str) -> list[tuple[str, str]]:
         """Return where a list is attached, as (interface, direction)."""
@@ -113,29 +123,53 @@ def checked_name(name: str) -> str:
 
 def read_config(text: str) -> IosState:
     """Return our view of a running configuration."""
-    lists: dict[str, tuple[str, ...]] = {}
+    lists: dict[str, list[str]] = {}
     groups: dict[tuple[str, str], str] = {}
     interfaces: list[str] = []
     routed: set[str] = set()
-    acl = interface = ""
+    armed, archive, lock = False, False, ""
+    servers: list[tuple[str, str, int]] = []
+    acl = interface = block = ""
     for raw in text.replace("\r", "").splitlines():
         line = raw.rstrip()
         if line and not line[0].isspace():
             found, port = _LIST.match(line), _INTERFACE.match(line)
-            acl, interface = (found[1] if found else ""), (port[1] if port else "")
+            acl, interface, block = (found[1] if found else ""), (port[1] if port else ""), line
             if acl:
-                lists[acl] = ()
-            if interface:
+                lists[acl] = []
+            elif interface:
                 interfaces.append(interface)
+            elif line.startswith(f"event manager applet {APPLET}"):
+                armed = True
+            elif line.startswith("configuration mode exclusive"):
+                lock = "manual" if line.endswith("manual") else "auto"
         elif acl and line.strip():
-            lists[acl] += (line.strip(),)
+            lists[acl].append(line.strip())
         elif interface:
             group = _GROUP.match(line)
             if group:
                 groups[interface, group[2]] = group[1]
             elif re.match(r"\A\s+ip address \d", line):
                 routed.add(interface)
-    return IosState(lists, groups, tuple(interfaces), frozenset(routed))
+        elif block == "archive":
+            archive = archive or line.strip().startswith("path ")
+        else:
+            servers += _servers(block, line.strip())
+    return IosState(
+        {name: tuple(lines) for name, lines in lists.items()}, groups, tuple(interfaces), frozenset(routed), armed, lock, archive,
+        tuple(servers),
+    )  # fmt: skip
+
+
+def _servers(block: str, line: str) -> list[tuple[str, str, int]]:
+    """Return the servers that one line of a block names. IOS asks RADIUS on 1645 and 1646 where no ports are given."""
+    if block.startswith("radius server ") and (found := _RADIUS.match(line)):
+        return [("radius", found[1], int(found[2] or 1645)), ("radius", found[1], int(found[3] or 1646))]
+    if block.startswith("tacacs server ") and (found := _ADDRESS.match(line)):
+        return [("tacacs", found[1], 49)]
+    if block == "aaa server radius dynamic-author" and (found := _CLIENT.match(line)):
+        return [("coa", found[1], 1700)]
+    return []
 
 
 def ace_lines(content: str) -> tuple[str, ...]:

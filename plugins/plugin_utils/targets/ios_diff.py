@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.meaning import (
+    Meaning,
     body_difference,
     text_diff,
     understood,
@@ -20,6 +22,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan imp
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import (
+    APPLET,
     IosState,
     base_name,
     checked_name,
@@ -27,7 +30,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_con
     ours,
 )
 
-LIST, ATTACHMENT = "access_list", "attachment"
+LIST, ATTACHMENT, REVERT = "access_list", "attachment", "revert"
 
 
 def list_text(name: str, lines: Sequence[str]) -> str:
@@ -63,6 +66,8 @@ def live_objects(state: IosState, desired: Sequence[DesiredObject]) -> dict[str,
                 "owned": ours(live),
                 "internal": {"live": live},
             }
+    if state.armed:
+        objects[f"{REVERT}/{APPLET}"] = {"applet": APPLET, "owned": True}
     return objects
 
 
@@ -106,25 +111,48 @@ def _desired(item: DesiredObject) -> tuple[str, dict[str, Any]]:
 def _list_step(
     target: str, name: str, body: Mapping[str, Any], present: Mapping[str, Any] | None, adopt: bool
 ) -> tuple[list[Finding], Operation | None]:
-    reason = understood("ios", str(body["content"]))
+    reason = _understood(str(body["content"]))
     if reason:
         return [codes.BAD_BODY.at(f"{target}: list {name}: {reason}")], None
     if present is None:
         return [], _made(target, LIST, name, "create", None, body, f"build list {name}", "none", "is missing")
     if not present["owned"] and not adopt:
         return [codes.NOT_OURS.at(f"{target}: list {name} was not built by us")], None
-    reason = understood("ios", str(present["content"]))
+    reason = _understood(str(present["content"]))
     if reason:
         return [codes.NOT_UNDERSTOOD.at(f"{target}: list {name}: {reason}")], None
-    difference = body_difference(LIST, {"content": present["content"]}, body)
+    difference = _difference(str(present["content"]), str(body["content"]))
     if difference.equal:
-        return [], None
+        return [], _stale_versions(target, name, body, present)
     effect = difference.effect if present["internal"]["attached"] else "none"
     summary = f"replace list {name}: {difference.text}"
     witness = difference.lost or difference.gained
     return [], _made(
         target, LIST, name, "update", {"content": present["content"]}, body, summary, effect, difference.text, witness
     )
+
+
+def _stale_versions(target: str, name: str, body: Mapping[str, Any], present: Mapping[str, Any]) -> Operation | None:
+    """Return the step that removes versions which an interrupted run left beside the one in force."""
+    internal = present["internal"]
+    left = [version for version in internal["versions"] if version != internal["live"] and ours(version)]
+    if not left:
+        return None
+    text = f"{', '.join(left)} is left of an interrupted run"
+    summary = f"remove {', '.join(left)}, left of an interrupted run"
+    content = {"content": present["content"]}
+    return _made(target, LIST, name, "update", content, body, summary, "none", text)
+
+
+@lru_cache(maxsize=512)
+def _understood(content: str) -> str:
+    """Return why a text is not understood; a fleet holds the same texts many times over."""
+    return understood("ios", content)
+
+
+@lru_cache(maxsize=512)
+def _difference(before: str, after: str) -> Meaning:
+    return body_difference(LIST, {"content": before}, {"content": after})
 
 
 def _attachment_step(
@@ -184,6 +212,8 @@ def _shown(body: Mapping[str, Any] | None) -> str:
         return ""
     if "content" in body:
         return str(body["content"])
+    if "applet" in body:
+        return f"event manager applet {body['applet']}"
     return f"interface {body['interface']}\n ip access-group {body['access_list']} {body['direction']}"
 
 
@@ -192,6 +222,13 @@ def _leftovers(target: str, wanted: set[str], live: Snapshot) -> list[Operation]
     extra = [key for key, body in live.objects.items() if body.get("owned") and key not in wanted]
     for key in sorted(extra, key=lambda key: (not key.startswith(ATTACHMENT), key)):
         kind, name = key.split("/", 1)
+        if kind == REVERT:  # not asked for pruning: it would put an old list back
+            summary = "cancel the way back that an interrupted run left armed"
+            body = {"applet": name}
+            steps.append(
+                _made(target, REVERT, name, "delete", body, None, summary, "none", "is left of an interrupted run")
+            )
+            continue
         body = {field: value for field, value in live.objects[key].items() if field not in ("internal", "owned")}
         if kind == ATTACHMENT:
             body["live"] = live.objects[key]["internal"]["live"]

@@ -26,7 +26,8 @@ class TargetSpec:
     certificate authority of ISE; the system's where empty. ``version`` is ISE's version, ``other_urls`` are further
     administration nodes of the same deployment, ``rate`` the most requests a second. ``adopt`` allows changing objects that are
     not marked as ours, ``adopt_names`` those named as ``kind/name``. ``cascade`` names the cells that an SGT may take with it.
-    ``assignment_pause``: seconds before each endpoint assignment. ``facts_transport``: netmiko or libssh. ``timeout`` in seconds.
+    ``assignment_pause``: seconds before each endpoint assignment. ``block_lines``: lines on their way to a switch at a time,
+    1 for line by line. ``facts_transport``: netmiko or libssh. ``timeout`` in seconds.
     ``context``: of an ASA that has several.
     """
 
@@ -53,6 +54,7 @@ class TargetSpec:
     adopt_names: tuple[str, ...] = ()
     cascade: tuple[str, ...] = ()
     assignment_pause: float = 1.0
+    block_lines: int = 16
     facts_transport: str = "netmiko"
     context: str = ""
     revert_seconds: int = 60
@@ -64,7 +66,14 @@ class TargetSpec:
         known = {item.name: item.type for item in fields(cls)}
         given = {key: value for key, value in values.items() if key in known and value not in (None, "")}
         try:
-            numbers = {"port": int, "revert_seconds": int, "timeout": float, "rate": float, "assignment_pause": float}
+            numbers = {
+                "port": int,
+                "block_lines": int,
+                "revert_seconds": int,
+                "timeout": float,
+                "rate": float,
+                "assignment_pause": float,
+            }
             for key, kind in numbers.items():
                 if key in given:
                     given[key] = kind(given[key])

@@ -25,8 +25,11 @@ ENABLE_SECONDS = 10.0
 ERROR_PATTERN = r"(?m)^\s*%(?![A-Z0-9_-]+-[0-7]-[A-Z0-9_]+:).*$|^\s*\^\s*$"
 
 
-def open_session(spec: TargetSpec, device_type: str, connect: Callable[..., Any] | None = None) -> Any:
-    """Return a netmiko connection, in enable mode where the platform has one. ``connect``: used in place of netmiko's own choice.
+def open_session(
+    spec: TargetSpec, device_type: str, connect: Callable[..., Any] | None = None, *, prepare: bool = True
+) -> Any:
+    """Return a netmiko connection. ``connect``: used in place of netmiko's own choice. ``prepare``: in enable mode where the
+    platform has one, with paging off and the prompt known; else as it is after the login.
 
     Host keys are checked against the spec's file, or the user's. Raises FindingError SW4202 to SW4207.
     """
@@ -51,7 +54,9 @@ def open_session(spec: TargetSpec, device_type: str, connect: Callable[..., Any]
     if spec.private_key_file:
         arguments["key_file"] = spec.private_key_file
     try:
-        connection = (connect or netmiko.ConnectHandler)(**arguments)
+        connection = (connect or netmiko.ConnectHandler)(**arguments, **({} if prepare else {"auto_connect": False}))
+        if not prepare:
+            connection.establish_connection()
     except netmiko_exceptions.NetmikoAuthenticationException:
         raise FindingError(codes.LOGIN_REFUSED.at(f"{spec.name}: {spec.username}@{spec.address}")) from None
     except (netmiko_exceptions.NetmikoTimeoutException, paramiko.SSHException, OSError, EOFError) as error:

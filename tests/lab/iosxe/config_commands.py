@@ -155,6 +155,8 @@ def keep_global(cli: Cli, text: str) -> bool | None:
     line = " ".join(words[1:] if negated else words)
     if not line or not allowed_block(line):
         return None
+    if line.startswith("event manager") and not cli.device.spec.event_manager:
+        return None
     blocks = cli.config.blocks
     cli.mode, cli.target = modes.CONFIG, None
     if negated:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.lab.iosxe import tcam
+from tests.lab.iosxe import eem, tcam
 from tests.lab.iosxe.authorization import (
     DownloadedCell,
     EndpointSession,
@@ -92,6 +92,7 @@ class Device:
         self.lock_owner: Any = None
         self.revert: Timer | None = None
         self.reload_timer: Timer | None = None
+        self.applets: dict[str, tuple[int, asyncio.TimerHandle | None]] = {}
         self.files: dict[str, str] = {}
         self.archives: list[str] = []
         self.unloaded: set[tuple[str, str, int]] = set()
@@ -174,6 +175,7 @@ class Device:
         """Note that the running configuration is another one now: program the hardware again."""
         self.revision += 1
         tcam.program(self)
+        eem.program(self)
 
     def running_text(self) -> str:
         """Return what show running-config prints, with its header."""

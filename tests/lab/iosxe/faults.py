@@ -11,6 +11,8 @@ slow_prompt     seconds                     every prompt comes late
 line_delay      seconds                     every command takes this long
 drop_after_lines  lines                     the session ends after that many configuration lines, the line is applied
 drop_before_write                           the session ends when the configuration is about to be saved
+refuse_connect_after_lines  lines           the same, from that number of configuration lines on, counted from the fault on
+refuse_line     lines                       the configuration line of that number, counted from the fault on, is refused
 error_on        regex, text (optional)      a configuration line that matches is refused with a percent message
 syslog          after, text (optional)      a log line is printed into the session after that many commands
 half_echo       lines                       after that many commands the echo of a line stops half way
@@ -29,7 +31,7 @@ from typing import Any
 
 KINDS = frozenset(
     ("refuse_connect", "refuse_auth", "wrong_enable", "slow_prompt", "line_delay", "drop_after_lines",
-     "drop_before_write", "error_on", "syslog", "half_echo", "hang", "reload_after_lines")
+     "drop_before_write", "error_on", "syslog", "half_echo", "hang", "reload_after_lines", "refuse_connect_after_lines", "refuse_line")
 )  # fmt: skip
 
 
@@ -45,6 +47,7 @@ class Fault:
     regex: str = ""
     text: str = ""
     struck: int = 0
+    seen: int = 0
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -79,9 +82,22 @@ class Faults:
             fault.struck += 1
         return fault
 
+    def refuses_connection(self) -> bool:
+        """Return whether a new connection is to be closed at once, and count that it was."""
+        late = self.find("refuse_connect_after_lines")
+        if late is not None and late.seen >= late.lines:
+            late.struck += 1
+            return True
+        return self.strike("refuse_connect") is not None
+
     def error_for(self, line: str) -> str | None:
         """Return the message with which a configuration line is to be refused."""
         for fault in self.items:
+            if fault.kind in ("refuse_line", "refuse_connect_after_lines") and fault.live:
+                fault.seen += 1
+            if fault.kind == "refuse_line" and fault.live and fault.seen == fault.lines:
+                fault.struck += 1
+                return fault.text or "% Command failed: resource temporarily unavailable"
             if fault.kind == "error_on" and fault.live and re.search(fault.regex, line):
                 fault.struck += 1
                 return fault.text or "% Command failed: resource temporarily unavailable"

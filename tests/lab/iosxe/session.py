@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 FIRST_TTY = 2
 BELL = "\x07"
 BLOCKED_POLL_SECONDS = 0.05
+# Round trips from the first packet of TCP to the shell: TCP, versions, key exchange (2), service, password, channel, terminal, shell.
+HANDSHAKE = 9
+
+
+def _latency(device: Device) -> float:
+    return float(getattr(device.spec, "latency", 0.0))
 
 
 class SwitchServer(asyncssh.SSHServer):
@@ -36,11 +42,12 @@ class SwitchServer(asyncssh.SSHServer):
         device = self.device
         full = len(device.sessions) >= device.spec.vty_lines
         down = device.clock() < device.down_until
-        if full or down or device.faults.strike("refuse_connect") is not None or device.management_blocked():
+        if full or down or device.faults.refuses_connection() or device.management_blocked():
             device.counters.sessions_refused += 1
             conn.abort()
 
-    def begin_auth(self, username: str) -> bool:
+    async def begin_auth(self, username: str) -> bool:
+        await asyncio.sleep(HANDSHAKE * _latency(self.device))
         return True
 
     def password_auth_supported(self) -> bool:
@@ -102,6 +109,13 @@ class SwitchSession(asyncssh.SSHServerSession):  # type: ignore[type-arg]
         self._task = asyncio.get_running_loop().create_task(self._main())
 
     def data_received(self, data: str, datatype: Any) -> None:
+        delay = _latency(self.device)
+        if delay:
+            asyncio.get_running_loop().call_later(delay, self._take, data)
+        else:
+            self._take(data)
+
+    def _take(self, data: str) -> None:
         limit = self.device.spec.input_buffer
         if limit is not None and self._busy:
             data = data[: max(0, limit - (len(self._input) - self._at))]

@@ -85,7 +85,8 @@ class DeviceSpec:
     kept while a command runs, the rest is lost (None: all kept). controller: address from which management sessions are
     taken to come, when lists that see them are evaluated; management_interface: the SVI by which they arrive.
     cts_download: "local" takes the cells of locally known destination groups, "all" every cell.
-    minute_seconds: length of a minute of the revert and reload timers.
+    minute_seconds: length of a minute of the revert and reload timers and of applets. latency: seconds that what a client sends in a
+    session is on its way there and back; lines that are sent together arrive together. event_manager: whether it has applets.
     """
 
     hostname: str
@@ -110,6 +111,8 @@ class DeviceSpec:
     management_interface: str | None = None
     cts_download: str = "local"
     minute_seconds: float = 60.0
+    latency: float = 0.0
+    event_manager: bool = True
     host_key_path: str | None = None
     extra: dict[str, Any] = field(default_factory=dict)
 

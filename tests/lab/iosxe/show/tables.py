@@ -164,8 +164,8 @@ def device_tracking_details(cli: Cli) -> str:
     return text(lines)
 
 
-@register("ip arp", "arp")
-def ip_arp(cli: Cli) -> str:
+@register("ip arp", "arp", "ip arp <word>")
+def ip_arp(cli: Cli, wanted: str = "") -> str:
     device = cli.device
     lines = ["Protocol  Address          Age (min)  Hardware Addr   Type   Interface"]
     svis = _svis(device)
@@ -177,7 +177,8 @@ def ip_arp(cli: Cli) -> str:
                 age = zlib.crc32(host.mac.encode()) % 200
                 lines.append(f"Internet  {host.ip:<16} {age:>8}   {dotted(host.mac)}  ARPA   {name}")
                 break
-    return text(lines)
+    rows = [line for line in lines[1:] if not wanted or line.split()[1] == wanted]
+    return text([lines[0], *rows]) if rows or not wanted else ""
 
 
 @register("ip dhcp snooping binding")

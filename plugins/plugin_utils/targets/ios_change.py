@@ -1,0 +1,297 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The whole change of one IOS switch as lines: what is built, swapped and removed, and the applet that takes it back. Pure.
+
+The same lines are shown by check mode and typed by apply.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.meaning import body_difference, difference
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import (
+    APPLET,
+    IosState,
+    base_name,
+    ours,
+    typed_lines,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_diff import (
+    ATTACHMENT,
+    LIST,
+    REVERT,
+    list_text,
+)
+
+Place = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Build:
+    """A version to type: live name, lines, what it must mean, and whether an unfinished one of that name goes first."""
+
+    name: str
+    lines: tuple[str, ...]
+    content: str
+    stale: bool
+
+
+@dataclass(frozen=True)
+class Swap:
+    """An attachment line to overwrite: the list before and after, empty for none."""
+
+    place: Place
+    old: str
+    new: str
+
+    def lines(self) -> tuple[str, str]:
+        """Return the lines that put the new list there."""
+        return _attached(self.place, self.new, self.old)
+
+    def back(self) -> tuple[str, str]:
+        """Return the lines that put the old list there."""
+        return _attached(self.place, self.old, self.new)
+
+
+def _attached(place: Place, name: str, other: str) -> tuple[str, str]:
+    line = f"ip access-group {name} {place[1]}" if name else f"no ip access-group {other} {place[1]}"
+    return f"interface {place[0]}", line
+
+
+@dataclass(frozen=True)
+class Change:
+    """All of it, in order: builds (in force nowhere), swaps, removals. ``undo``: step id -> what undo needs; ``changed``: its ids."""
+
+    builds: tuple[Build, ...] = ()
+    swaps: tuple[Swap, ...] = ()
+    removes: tuple[str, ...] = ()
+    disarm: bool = False
+    undo: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, hash=False)
+    changed: frozenset[str] = frozenset()
+    old: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
+
+    @property
+    def empty(self) -> bool:
+        """Return whether there is nothing to type."""
+        return not (self.builds or self.swaps or self.removes or self.disarm)
+
+    @property
+    def places(self) -> list[Place]:
+        """Return the places whose list changes."""
+        return [swap.place for swap in self.swaps]
+
+    def build_lines(self) -> tuple[str, ...]:
+        """Return the lines that build the new versions."""
+        made: list[str] = [f"no event manager applet {APPLET}"] if self.disarm else []
+        for build in self.builds:
+            made += [f"no ip access-list extended {build.name}"] if build.stale else []
+            made += [f"ip access-list extended {build.name}", *build.lines]
+        return tuple(made)
+
+    def swap_lines(self) -> tuple[str, ...]:
+        """Return the lines that put the new versions in force."""
+        return tuple(line for swap in self.swaps for line in swap.lines())
+
+    def remove_lines(self) -> tuple[str, ...]:
+        """Return the lines that remove the old versions."""
+        return tuple(f"no ip access-list extended {name}" for name in self.removes)
+
+    def commands(self, arm: Sequence[str], *, enter: str, save: bool = True) -> tuple[str, ...]:
+        """Return every line that changes anything, in order; reading in between is not shown."""
+        first, swaps, removes = self.build_lines(), self.swap_lines(), self.remove_lines()
+        if not (first or swaps or removes):
+            return ()
+        made = [enter, *first, *arm, *swaps, "end"] if first or swaps else []
+        last = ([f"no event manager applet {APPLET}"] if arm else []) + list(removes)
+        made += [enter, *last, "end"] if last else []
+        return tuple(made) + (("write memory",) if save else ())
+
+
+def revert_lines(swaps: Sequence[Swap], seconds: int) -> tuple[str, ...]:
+    """Return the applet that puts the old lists back after some seconds, and then takes itself away.
+
+    It types only our own attachment lines: what others changed meanwhile stays. It is never saved, so a reload brings the old
+    lists back as well. Source: EEM configuration guide, event timer countdown and action cli.
+    """
+    typed = ["enable", "configure terminal"]
+    typed += [line for swap in swaps for line in swap.back()]
+    typed += [f"no event manager applet {APPLET}", "end"]
+    made = [f"event manager applet {APPLET} authorization bypass", f"event timer countdown time {seconds}"]
+    made.append(f'action 1000 syslog msg "{APPLET}: not confirmed, the old access lists are put back"')
+    made += [f'action {1001 + number} cli command "{line}"' for number, line in enumerate(typed)]
+    return tuple(made)
+
+
+def plan_change(name: str, steps: Sequence[Operation], state: IosState) -> Change:
+    """Return the change that carries out steps of one switch, from its state.
+
+    FindingError where a step's object is neither as it was planned nor as it shall be, where an attachment has no list, and where
+    a list is in use that goes.
+    """
+    planner = _Planner(name, state)
+    for step in sorted(steps, key=lambda each: (each.kind == ATTACHMENT, each.action == "delete")):
+        planner.add(step)
+    return planner.done()
+
+
+class _Planner:
+    def __init__(self, name: str, state: IosState) -> None:
+        self.name, self.state = name, state
+        self.builds: list[Build] = []
+        self.swaps: dict[Place, Swap] = {}
+        self.removes: list[str] = []
+        self.undo: dict[str, Mapping[str, Any]] = {}
+        self.changed: set[str] = set()
+        self.fresh: dict[str, str] = {}
+        self.deleted: list[tuple[str, list[str]]] = []
+        self.disarm = state.armed
+
+    def add(self, step: Operation) -> None:
+        if step.kind == REVERT:
+            if self.state.armed:
+                self.changed.add(step.id)
+                self.undo[step.id] = {}
+        elif step.kind == ATTACHMENT:
+            self._attachment(step)
+        elif step.action == "delete":
+            self._delete(step)
+        else:
+            self._replace(step)
+
+    def done(self) -> Change:
+        for base, versions in self.deleted:
+            groups = {**self.state.groups, **{place: swap.new for place, swap in self.swaps.items()}}
+            used = sorted(f"{place[0]} {place[1]}" for place, live in groups.items() if live in versions)
+            if used:
+                raise FindingError(codes.IN_USE.at(f"{self.name}: list {base} is attached to {', '.join(used)}"))
+        attached = {live for place, live in self.state.groups.items() if place not in self.swaps}
+        attached |= {swap.new for swap in self.swaps.values()}
+        removes = [live for live in dict.fromkeys(self.removes) if live not in attached]
+        touched = {swap.old for swap in self.swaps.values()} & set(self.state.lists)
+        return Change(
+            tuple(self.builds), tuple(self.swaps.values()), tuple(removes), self.disarm, self.undo, frozenset(self.changed),
+            {live: self.state.lists[live] for live in sorted(touched)},
+        )  # fmt: skip
+
+    def _replace(self, step: Operation) -> None:
+        name, content, state = step.name, str((step.after or {})["content"]), self.state
+        check_before(self.name, step, state)
+        versions = state.versions(name)
+        old = versions[0] if versions else ""
+        if old and len(versions) == 1 and same(state.lists[old], content):
+            return
+        places = sorted({place for version in versions for place in state.attached(version)})
+        # The one that is in force already, else any that an interrupted run built, means the same: nothing to build.
+        fresh = next((live for live in versions if ours(live) and same(state.lists[live], content)), "")
+        if not fresh:
+            fresh = state.free_name(name)
+            self.builds.append(Build(fresh, typed_lines(content), content, fresh in state.lists))
+        for place in places:
+            if state.groups[place] != fresh:
+                self.swaps[place] = Swap(place, state.groups[place], fresh)
+        self.removes += [live for live in versions if live != fresh]
+        self.fresh[name] = fresh
+        self.changed.add(step.id)
+        self.undo[step.id] = {
+            "lists": {live: list(state.lists[live]) for live in versions},
+            "places": [[*place, state.groups[place]] for place in places],
+            "fresh": fresh,
+        }
+
+    def _delete(self, step: Operation) -> None:
+        versions = [live for live in self.state.versions(step.name) if ours(live)]
+        if not versions:
+            return
+        check_before(self.name, step, self.state)
+        self.deleted.append((step.name, versions))
+        self.removes += versions
+        self.changed.add(step.id)
+        self.undo[step.id] = {
+            "lists": {live: list(self.state.lists[live]) for live in versions},
+            "places": [],
+            "fresh": "",
+        }
+
+    def _attachment(self, step: Operation) -> None:
+        body = step.after or step.before or {}
+        place = (str(body["interface"]), str(body["direction"]))
+        live = self.state.groups.get(place, "")
+        text = f"{self.name}: {place[0]} {place[1]}"
+        if step.after is None:
+            if not live:
+                return
+            if live != str((step.before or {}).get("live", live)) or not ours(live):
+                raise FindingError(codes.CHANGED_MEANWHILE.at(f"{text} holds {live}"))
+            self._swap(step, Swap(place, live, ""))
+            return
+        wanted = str(step.after["access_list"])
+        if live and base_name(live) == wanted and ours(live):
+            return
+        planned = str((step.before or {}).get("live", ""))
+        if live != planned:
+            raise FindingError(
+                codes.CHANGED_MEANWHILE.at(f"{text} holds {live or 'nothing'} instead of {planned or 'nothing'}")
+            )
+        if place[0] not in self.state.interfaces:
+            raise FindingError(codes.MISSING_REFERENCE.at(f"{self.name}: there is no interface {place[0]}"))
+        versions = [version for version in self.state.versions(wanted) if self.state.lists[version]]
+        new = self.fresh.get(wanted) or (versions[0] if versions else "")
+        if not new:
+            raise FindingError(
+                codes.MISSING_REFERENCE.at(
+                    f"{self.name}: list {wanted} does not exist or is empty; attached, it would permit everything"
+                )
+            )
+        self._swap(step, Swap(place, live, new))
+
+    def _swap(self, step: Operation, swap: Swap) -> None:
+        self.swaps[swap.place] = swap
+        self.changed.add(step.id)
+        self.undo[step.id] = {"live": swap.old}
+
+
+def check_before(name: str, operation: Operation, state: IosState) -> None:
+    """Raise FindingError where the list is neither as planned nor already as it shall be."""
+    versions = state.versions(operation.name)
+    live = {"content": list_text(operation.name, state.lists[versions[0]])} if versions else None
+    moved = body_difference(LIST, operation.before, live)
+    if moved.equal:
+        return
+    # An interrupted run may have left the new version beside the old one, or both attached, or one that is not whole.
+    known = [str(body["content"]) for body in (operation.before, operation.after) if body is not None]
+    as_known = [live for live in versions if any(same(state.lists[live], content) for content in known)]
+    attached = [live for live in versions if state.attached(live)]
+    if all(ours(live) for live in versions if live not in attached):
+        if attached and set(attached) <= set(as_known):
+            return
+        if not attached and (as_known or (versions and operation.before is None)):
+            return
+    raise FindingError(codes.CHANGED_MEANWHILE.at(f"{name}: list {operation.name}: {moved.text}"))
+
+
+def same(lines: Sequence[str], content: str) -> bool:
+    """Return whether lines read from the device mean what a text says; an empty list permits everything and equals nothing."""
+    return bool(lines) and not proof(tuple(lines), content)
+
+
+@lru_cache(maxsize=512)
+def proof(lines: tuple[str, ...], content: str) -> str:
+    """Return how lines read from a device differ from what they shall mean, empty where they are equal for every packet.
+
+    A fleet holds the same lists many times over: each pair of texts is proved once.
+    """
+    if not lines:
+        return "the list is empty"
+    try:
+        found = difference("ios", list_text("live", lines), content)
+        return "" if found.equal else found.text or "the lists differ"
+    except (FindingError, ValueError) as error:
+        return "" if lines == typed_lines(content) else str(error)

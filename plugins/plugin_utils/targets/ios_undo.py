@@ -1,0 +1,93 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The change that takes a step back on an IOS switch: names, numbers, remarks and attachments from before. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes as change_codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_change import Build, Change, Swap, same
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import (
+    IosState,
+    base_name,
+    ours,
+    typed_lines,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_diff import ATTACHMENT, REVERT
+
+
+def undo_change(name: str, operation: Operation, result: Mapping[str, Any], state: IosState) -> Change:
+    """Return the change that brings back what stood there before a step, using what the step returned.
+
+    FindingError SW4036 where somebody changed the object since, SW4225 or SW4227 where a list is in use or missing.
+    """
+    if operation.kind == REVERT:
+        return Change()
+    if operation.kind == ATTACHMENT:
+        return _attachment(name, operation, state)
+    return _list(name, operation, result, state)
+
+
+def _list(name: str, operation: Operation, result: Mapping[str, Any], state: IosState) -> Change:
+    versions = state.versions(operation.name)
+    before = {str(live): tuple(lines) for live, lines in (result.get("lists") or {}).items()}
+    if not before and operation.before is not None:
+        before = {operation.name + "__a": typed_lines(str(operation.before["content"]))}
+    if {live: state.lists[live] for live in versions} == before:
+        return Change(disarm=state.armed)
+    allowed = [str(body["content"]) for body in (operation.before, operation.after) if body is not None]
+    strange = [
+        live
+        for live in versions
+        if state.lists[live] != before.get(live) and not any(same(state.lists[live], content) for content in allowed)
+    ]
+    if strange:
+        raise FindingError(change_codes.UNDO_REFUSED.at(f"{name}: list {', '.join(strange)} was changed by someone"))
+    places = sorted({place for live in versions for place in state.attached(live)})
+    main = next(iter(before), "")
+    if not main:
+        if places:
+            used = ", ".join(place[0] for place in places)
+            raise FindingError(codes.IN_USE.at(f"{name}: list {operation.name} is attached to {used}"))
+        return Change(removes=tuple(live for live in versions if ours(live)), disarm=state.armed)
+    builds = []
+    for live, lines in before.items():
+        if state.lists.get(live) == lines:
+            continue
+        if state.attached(live):
+            raise FindingError(change_codes.UNDO_REFUSED.at(f"{name}: list {live} is in force with other lines"))
+        text = "\n".join(lines)
+        builds.append(Build(live, typed_lines(text), text, live in state.lists))
+    recorded = {(str(item[0]), str(item[1])): str(item[2]) for item in result.get("places") or ()}
+    swaps = [
+        Swap(place, state.groups[place], recorded.get(place, main))
+        for place in places
+        if state.groups[place] != recorded.get(place, main)
+    ]
+    removes = tuple(live for live in versions if live not in before)
+    old = {swap.old: state.lists[swap.old] for swap in swaps if swap.old in state.lists}
+    return Change(tuple(builds), tuple(swaps), removes, state.armed, old=old)
+
+
+def _attachment(name: str, operation: Operation, state: IosState) -> Change:
+    body = operation.after or operation.before or {}
+    place = (str(body["interface"]), str(body["direction"]))
+    live = state.groups.get(place, "")
+    before = str((operation.before or {}).get("live", ""))
+    if before and before not in state.lists and ours(before):
+        # A rename by a later, already undone or skipped step: any version of the same list means the same.
+        before = next(iter(state.versions(base_name(before))), before)
+    if live == before:
+        return Change(disarm=state.armed)
+    after = str((operation.after or {}).get("access_list", ""))
+    if live and base_name(live) != after:
+        raise FindingError(change_codes.UNDO_REFUSED.at(f"{name}: {place[0]} {place[1]} holds {live}"))
+    if before and before not in state.lists:
+        raise FindingError(codes.MISSING_REFERENCE.at(f"{name}: list {before} does not exist"))
+    return Change(swaps=(Swap(place, live, before),), disarm=state.armed)

@@ -1,0 +1,411 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Carry out the change of one IOS switch: build, read back and prove, arm, swap, confirm from a new login, disarm, remove.
+
+Whatever goes wrong at whichever line, the switch ends on its old lists or on its new ones, whole, and the findings say which.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_change import (
+    Change,
+    proof,
+    revert_lines,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import APPLET, IosState
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_session import IosSession
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
+
+# Between two tries to reach a switch on which the armed way back has to strike.
+KNOCK_SECONDS = 2.0
+# Seconds after its time in which the way back must have struck.
+GRACE_SECONDS = 30.0
+HARDWARE_LOG = "show logging | include ACL_ERRMSG"
+
+
+@dataclass(frozen=True)
+class Arming:
+    """How the way back is armed: by an applet (lines), by the archive's timer (minutes), or not at all; how to enter; remarks."""
+
+    enter: str = "configure terminal"
+    lines: tuple[str, ...] = ()
+    minutes: int = 0
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def armed(self) -> bool:
+        """Return whether there is a way back."""
+        return bool(self.lines or self.minutes)
+
+    def saying(self, findings: Sequence[Finding]) -> Arming:
+        """Return the same with more to say."""
+        return replace(self, findings=(*self.findings, *findings))
+
+
+class Lines:
+    """The session that is in use, opened when first needed; the state that was read last; the number of lines sent."""
+
+    def __init__(self, spec: TargetSpec, open_session: Callable[[TargetSpec], IosSession]) -> None:
+        self.spec, self._open = spec, open_session
+        self._session: IosSession | None = None
+        self._sent = 0
+        self._known: IosState | None = None
+
+    @property
+    def count(self) -> int:
+        """Return the configuration lines sent in all sessions."""
+        return self._sent + (self._session.lines if self._session is not None else 0)
+
+    def session(self) -> IosSession:
+        """Return the session in use."""
+        if self._session is None:
+            self._session = self._open(self.spec)
+        return self._session
+
+    def login(self) -> IosSession:
+        """Return a second session; the first one stays in use."""
+        return self._open(self.spec)
+
+    def use(self, session: IosSession) -> None:
+        """Put another session in the place of the one in use."""
+        self.close()
+        self._session = session
+
+    def renew(self, always: bool) -> None:
+        """Come from a new login where ``always``, or where there is no session."""
+        if always or self._session is None:
+            self.use(self.login())
+
+    def state(self) -> IosState:
+        """Return the configuration, from a new session where the old one has ended meanwhile."""
+        if self._session is not None:
+            try:
+                self._known = self._session.state()
+                return self._known
+            except FindingError as error:
+                if not lost(error):
+                    raise
+                self.use(self.login())
+        self._known = self.session().state()
+        return self._known
+
+    def known(self) -> IosState:
+        """Return the configuration as it was read last."""
+        return self._known if self._known is not None else self.state()
+
+    def close(self) -> None:
+        """Close the session; never raises."""
+        if self._session is not None:
+            self._sent += self._session.lines
+            self._session.close()
+            self._session = None
+
+
+def lost(error: FindingError) -> bool:
+    """Return whether an error is that of a session that has ended."""
+    gone = {code.number for code in (codes.SESSION_LOST, codes.ECHO_LOST)}
+    return any(finding.code in gone for finding in error.findings)
+
+
+@dataclass
+class Work:
+    """The work on one switch. ``held`` says in words what it holds now; ``needs_renewal``: no login since the last swap."""
+
+    spec: TargetSpec
+    lines: Lines
+    held: str = ""
+    needs_renewal: bool = False
+    _name: str = field(init=False, default="")
+
+    def __post_init__(self) -> None:
+        self._name = self.spec.name
+        self.held = "what it held before"
+
+    def arming(self, change: Change, state: IosState, *, needed: bool) -> Arming:
+        """Return how the way back of a change is armed; FindingError SW4408 where it is needed and there is none."""
+        enter = "configure terminal lock" if state.lock == "manual" else "configure terminal"
+        if not needed or not change.swaps:
+            return Arming(enter)
+        return Arming(enter, revert_lines(change.swaps, self.spec.revert_seconds))
+
+    def run(self, change: Change, state: IosState, arm: Arming, *, anew: bool) -> tuple[Finding, ...]:
+        """Carry out a change and return what there is to say. ``anew``: confirm from a new login, else ``needs_renewal`` is set.
+
+        FindingError with what went wrong and what the switch holds.
+        """
+        if change.empty:
+            self.held = "what is wanted"
+            return ()
+        self._build(change, state, arm)
+        if change.swaps:
+            arm = self._arm(change, arm)
+            self._swap(change, arm, anew)
+            self.needs_renewal = not anew
+            self.held = "the new lists" + (", confirmed from a new connection" if anew else "")
+        else:
+            self.lines.session().leave()
+            self.held = (
+                "what it held before, and new lists that are attached nowhere" if change.builds else "what is wanted"
+            )
+        self._clear(change, arm)
+        return arm.findings
+
+    # -- build and proof
+
+    def _build(self, change: Change, state: IosState, arm: Arming) -> None:
+        """Type the new versions, attached nowhere; read back; prove each; see that nobody changed what is to be replaced."""
+        typed = change.build_lines()
+        if not typed and not change.swaps:
+            return
+        try:
+            session = self.lines.session()
+            session.enter(arm.enter)
+            try:
+                session.type(typed)
+            except FindingError as error:
+                if not any(finding.code == codes.ECHO_LOST.number for finding in error.findings):
+                    raise
+                self._slowly(change, arm)
+            read = self.lines.state()
+            for build in change.builds:
+                told = proof(read.lists.get(build.name, ()), build.content)
+                if told:
+                    raise FindingError(codes.NOT_PROVED.at(f"{self._name}: list {build.name}: {told}"))
+            moved = _moved(change, state, read)
+            if moved:
+                raise FindingError(codes.CHANGED_MEANWHILE.at(f"{self._name}: {moved}"))
+        except FindingError as error:
+            raise FindingError(*error.findings, *self._clean_up(change)) from None
+
+    def _slowly(self, change: Change, arm: Arming) -> None:
+        """Type the new versions once more, line by line, over a new session: the device lost characters of a block."""
+        slow = replace(self.spec, block_lines=1)
+        self.lines.close()
+        self.lines.spec = slow
+        state = self.lines.state()
+        self.lines.session().enter(arm.enter)
+        begun = [build.name for build in change.builds if build.name in state.lists]
+        again = [f"no ip access-list extended {name}" for name in begun]
+        self.lines.session().type([*again, *replace(change, disarm=False).build_lines()])
+
+    # -- the way back
+
+    def _arm(self, change: Change, arm: Arming) -> Arming:
+        """Arm the way back where one is wanted and return how it is armed; FindingError where none can be."""
+        if not arm.lines:
+            return arm
+        session = self.lines.session()
+        try:
+            session.type(arm.lines)
+            return arm
+        except FindingError as error:
+            refused = error
+        try:
+            if lost(refused):
+                raise refused
+            session.leave()
+            minutes = max(1, math.ceil(self.spec.revert_seconds / 60))
+            session.enter(f"configure terminal revert timer {minutes}")
+            session.type([f"no event manager applet {APPLET}"])
+            return Arming(arm.enter, (), minutes, (codes.REVERT_ARCHIVE.at(f"{self._name}: {minutes} minutes"),))
+        except FindingError as error:
+            found = [*refused.findings, *error.findings, codes.NOT_ARMED.at(self._name)]
+            raise FindingError(*dict.fromkeys(found), *self._clean_up(change)) from None
+
+    def _swap(self, change: Change, arm: Arming, anew: bool) -> None:
+        """Overwrite the attachment lines and confirm; put the old ones back where that fails."""
+        try:
+            session = self.lines.session()
+            session.enter(arm.enter)
+            session.type(change.swap_lines())
+            session.leave()
+            self._confirm(change, anew)
+        except FindingError as error:
+            raise FindingError(*error.findings, *self._swap_back(change, arm)) from None
+
+    def _confirm(self, change: Change, anew: bool) -> None:
+        """See every place hold its list, where ``anew`` from a new login, and the hardware have taken it."""
+        if anew:
+            try:
+                session = self.lines.login()
+            except FindingError as error:
+                text = f"{self._name}: no new connection with the new lists in force"
+                raise FindingError(*error.findings, codes.NOT_CONFIRMED.at(text)) from None
+            # The first session stays until the second one has answered.
+            try:
+                session.state()
+            except FindingError:
+                session.close()
+                raise
+            self.lines.use(session)
+        found = self.lines.state()
+        wrong = [
+            f"{swap.place[0]} {swap.place[1]}" for swap in change.swaps if found.groups.get(swap.place, "") != swap.new
+        ]
+        missing = sorted({swap.new for swap in change.swaps if swap.new and not found.lists.get(swap.new)})
+        if wrong or missing:
+            text = f"{self._name}: not in force: {', '.join(wrong + missing)}"
+            raise FindingError(codes.NOT_CONFIRMED.at(text))
+        self._hardware(change)
+
+    def _hardware(self, change: Change) -> None:
+        """Read in the log whether the hardware has taken the new lists: the command line takes them in any case."""
+        new = sorted({swap.new for swap in change.swaps if swap.new})
+        try:
+            log = self.lines.session().show(HARDWARE_LOG)
+        except FindingError as error:
+            if lost(error):
+                raise
+            return
+        for name in new:
+            rows = re.findall(rf"(?m)^.*%ACL_ERRMSG-\d-(UNLOADED|RELOADED|LOADED).*\b{re.escape(name)}\b.*$", log)
+            if rows and rows[-1] == "UNLOADED":
+                raise FindingError(codes.NOT_IN_HARDWARE.at(f"{self._name}: list {name}"))
+
+    # -- back
+
+    def _swap_back(self, change: Change, arm: Arming) -> list[Finding]:
+        """Put back what was attached before, remove the new versions; return what is in force now, as findings."""
+        try:
+            state = self.lines.state()
+        except FindingError as error:
+            return self._awaited(change, arm, error)
+        try:
+            if arm.minutes:
+                return [*self._archive_back(change), *self._clean_up(change)]
+            # Only what holds our new version goes back: a list that somebody else put there meanwhile is theirs.
+            mine = [swap for swap in change.swaps if state.groups.get(swap.place, "") == swap.new]
+            session = self.lines.session()
+            session.enter(arm.enter)
+            session.type([line for swap in mine for line in swap.back()])
+            if state.armed:
+                session.type([f"no event manager applet {APPLET}"])
+            session.leave()
+            now = self.lines.state()
+        except FindingError as error:
+            return self._awaited(change, arm, error)
+        differing = [swap for swap in change.swaps if now.groups.get(swap.place, "") != swap.old]
+        if differing:
+            self.held = "not what it held before: see the findings"
+            return [
+                codes.NOT_CONFIRMED.at(
+                    f"{self._name}: {swap.place[0]} {swap.place[1]} holds {now.groups.get(swap.place) or 'nothing'}"
+                )
+                for swap in differing
+            ]
+        return self._clean_up(change)
+
+    def _archive_back(self, change: Change) -> list[Finding]:
+        self.lines.session().leave()
+        self.lines.session().command("configure revert now", 60.0)
+        return []
+
+    def _awaited(self, change: Change, arm: Arming, error: FindingError) -> list[Finding]:
+        """Wait for the armed way back where the switch cannot be reached any more, and say what it holds then."""
+        shown = ", ".join(f"{swap.place[0]} {swap.place[1]}" for swap in change.swaps)
+        if not arm.armed:
+            text = f"{self._name}: {shown} may hold the version before or the new one, each of them whole"
+            self.held = "the old or the new lists, each whole; it could not be asked"
+            return [codes.SESSION_LOST.at(f"{text} ({error.findings[0].code})")]
+        seconds = arm.minutes * 60 if arm.minutes else self.spec.revert_seconds
+        deadline = time.monotonic() + seconds + GRACE_SECONDS
+        while time.monotonic() < deadline:
+            time.sleep(KNOCK_SECONDS)
+            try:
+                self.lines.close()
+                state = self.lines.state()
+            except FindingError:
+                continue
+            if all(state.groups.get(swap.place, "") == swap.old for swap in change.swaps):
+                return [codes.TAKEN_BACK.at(f"{self._name}: {shown}"), *self._clean_up(change)]
+        self.held = "the old or the new lists, each whole; it could not be asked, and the way back may still be armed"
+        return [codes.STILL_ARMED.at(f"{self._name}: {shown}")]
+
+    # -- what goes
+
+    def _clear(self, change: Change, arm: Arming) -> None:
+        """Cancel the way back and remove the old versions, after the proof."""
+        session = self.lines.session()
+        typed = ([f"no event manager applet {APPLET}"] if arm.lines else []) + list(change.remove_lines())
+        try:
+            if arm.minutes:
+                session.command("configure confirm")
+            if typed:
+                session.enter(arm.enter)
+                session.type(typed)
+            session.leave()
+        except FindingError as error:
+            raise FindingError(*error.findings, *self._after_clear(change, arm)) from None
+
+    def _after_clear(self, change: Change, arm: Arming) -> list[Finding]:
+        """Say what is there where cancelling and removing did not come to their end, after another try to cancel."""
+        try:
+            state = self.lines.state()
+            if arm.lines and state.armed:
+                session = self.lines.session()
+                session.configure([f"no event manager applet {APPLET}"])
+                state = self.lines.state()
+            elif arm.minutes:
+                self.lines.session().command("configure confirm")
+        except FindingError as error:
+            self.held = "the new lists, whole; it could not be asked again"
+            if arm.armed:
+                self.held = "the new lists, or the old ones when the armed way back strikes"
+                return [codes.STILL_ARMED.at(f"{self._name} ({error.findings[0].code})")]
+            return [codes.LEFT_BEHIND.at(f"{self._name}: {', '.join(change.removes)} may be left")]
+        left = [name for name in change.removes if name in state.lists]
+        found = [codes.LEFT_BEHIND.at(f"{self._name}: {', '.join(left)}, attached nowhere")] if left else []
+        return [*found, codes.STILL_ARMED.at(self._name)] if state.armed and arm.lines else found
+
+    def _clean_up(self, change: Change) -> list[Finding]:
+        """Remove unattached new versions after a failure and return what is there now, as findings."""
+        names = [build.name for build in change.builds]
+        old = ", ".join(sorted({swap.old for swap in change.swaps if swap.old}))
+        try:
+            state = self.lines.state()
+            attached = set(state.groups.values())
+            present = [name for name in names if name in state.lists and name not in attached]
+            typed = [f"no event manager applet {APPLET}"] if state.armed else []
+            typed += [f"no ip access-list extended {name}" for name in present]
+            session = self.lines.session()
+            if typed:
+                session.enter()
+                session.type(typed)
+            session.leave()
+            left = [name for name in present if name in self.lines.state().lists] if present else []
+        except FindingError as error:
+            text = (
+                f"{self._name}: {', '.join(names) or APPLET} may be left, attached nowhere ({error.findings[0].code})"
+            )
+            self.held = "what it held before; something of the new version may be left, attached nowhere"
+            return [codes.LEFT_BEHIND.at(text)]
+        self.held = "what it held before"
+        if left:
+            return [codes.LEFT_BEHIND.at(f"{self._name}: {', '.join(left)}, attached nowhere")]
+        text = f"{self._name}: nothing of the new version is left" + (f"; {old} is still in force" if old else "")
+        return [codes.LEFT_BEHIND.at(text).with_severity("info")]
+
+
+def _moved(change: Change, before: IosState, now: IosState) -> str:
+    """Return what somebody else changed since the change was planned, empty where nothing of ours moved."""
+    for swap in change.swaps:
+        live = now.groups.get(swap.place, "")
+        if live != swap.old:
+            return f"{swap.place[0]} {swap.place[1]} holds {live or 'nothing'} instead of {swap.old or 'nothing'}"
+    for name, lines in change.old.items():
+        if now.lists.get(name) != lines:
+            return f"list {name} was edited by somebody else"
+    built = {build.name for build in change.builds}
+    for name in change.removes:
+        if name not in built and now.attached(name) != before.attached(name):
+            return f"list {name} is attached elsewhere now"
+    return ""
