@@ -120,8 +120,8 @@ def read_asa_config(text: str) -> AsaState:
             transactional = True
     end_interface()
     return AsaState(
-        {name: tuple(lines) for name, lines in lists.items()}, groups, tuple(named), frozenset(), "\n".join(blocks), named,
-        tuple(routes), transactional, frozenset(applets), tuple(unusual),
+        {name: tuple(lines) for name, lines in lists.items()}, groups, tuple(named), frozenset(), objects="\n".join(blocks),
+        named=named, routes=tuple(routes), transactional=transactional, applets=frozenset(applets), unusual=tuple(unusual),
     )  # fmt: skip
 
 
