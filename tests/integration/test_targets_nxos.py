@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,8 @@ import pytest
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.apply import apply_plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.meaning import difference
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.outcome import Outcome
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import Plan, build_plan, snapshot_all
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rollback import rollback_plan
@@ -22,6 +25,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.verify i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject, DesiredTarget
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import nxos, nxos_session, nxos_way_back
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos import NxosTarget
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_facts import read_nxos_facts
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
 from tests.lab.iosxe.fleet import Fleet, FleetThread
 from tests.lab.nxos.device import Device
@@ -524,3 +528,96 @@ def test_paging_slow_echo_and_wrapped_lines(tmp_path: Path, monkeypatch: pytest.
         assert apply(target, desired, journal)[1].ok
         assert verify_targets({"n9k1": target}, desired).ok
         target.close()
+
+
+def random_site(choose: random.Random) -> list[DesiredTarget]:
+    """One to three lists of random entries on random ports, and perhaps one on the gateway that lets management in."""
+    objects: list[DesiredObject] = []
+    ports = choose.sample(range(1, 7), choose.randint(1, 4))
+    for name in choose.sample(("SW_a", "SW_b", "SW_c"), choose.randint(1, 3)):
+        lines = []
+        for _number in range(choose.randint(1, 6)):
+            action, protocol = choose.choice(("permit", "deny")), choose.choice(("tcp", "udp"))
+            source = choose.choice(("any", "10.0.0.0/24", "10.0.1.7/32", "10.0.0.0 0.0.3.0"))
+            operator = choose.choice(("", " eq 443", " range 5000 5010", " gt 1023", " neq 80"))
+            lines.append(f"{action} {protocol} {source} 10.0.0.{choose.randint(1, 3)}/32{operator}")
+        lines.append(choose.choice(("deny ip any any", "permit ip any any")))
+        objects.append(list_object(name, *lines))
+        for port in [ports.pop() for _port in range(min(len(ports), choose.randint(0, 2)))]:
+            objects.append(place(f"Ethernet1/{port}", name))
+    if choose.random() < 0.4:
+        objects += [list_object("SW_gate", *LET_IN, "deny ip any any"), place("Vlan10", "SW_gate", "ip access-group")]
+    return of(*objects)
+
+
+def test_random_rounds_converge_are_silent_verify_and_go_back(
+    switch: Switch, target: NxosTarget, journal: Journal, full: bool
+) -> None:
+    """What the plan shows (check and diff print the same) is what the switch holds afterwards; then back, exactly."""
+    choose, targets = random.Random(9), {"n9k1": target}
+    rounds, steps = (10 if full else 2), 0
+    for _round in range(rounds):
+        before, desired = switch.running(), random_site(choose)
+        plan, outcome = apply(target, desired, journal, prune=True)
+        assert outcome.ok, outcome.findings
+        steps += len(plan.operations())
+        assert len(outcome.completed) == len(plan.operations())
+        for step in plan.operations():
+            assert shown_is_held(switch, step), step
+        assert verify_targets(targets, desired).ok
+        lines = switch.device.counters.config_lines
+        again, silent = apply(target, desired, journal, prune=True)
+        assert not again.operations() and silent.ok and switch.device.counters.config_lines == lines
+        if choose.random() < 0.5 and plan.operations():
+            assert rollback_plan(plan.plan_id, targets, journal).ok
+            assert switch.running() == before
+    print(f"{rounds} rounds, {steps} steps")
+
+
+def shown_is_held(switch: Switch, step: Operation) -> bool:
+    """Return whether the switch holds what a step shows with a plus, and nothing of what it takes away."""
+    config = switch.device.config
+    body = step.after or step.before or {}
+    if step.kind == "nxos_attachment":
+        live = config.interfaces[body["interface"]].access_list(body["command"], body["direction"]) or ""
+        return live.startswith(f"{body['access_list']}__") if step.after else live == ""
+    versions = [each for name, each in config.lists.items() if name.startswith(step.name + "__")]
+    if not step.after:
+        return not versions
+    shown = [line[1:] for line in step.diff.splitlines() if line[:1] == "+" and line[:3] != "+++"]
+    held = "\n".join(versions[0].config_lines()[1:])
+    return (
+        len(versions) == 1
+        and bool(shown)
+        and difference("nxos", f"ip access-list x\n{held}\n", str(body["content"])).equal
+    )
+
+
+def test_check_shows_what_apply_does(switch: Switch, target: NxosTarget, journal: Journal, full: bool) -> None:
+    """200 random sites: the steps that are shown, line for line, are those of the plan that is applied, whoever computes them."""
+    choose = random.Random(200)
+    for number in range(200 if full else 12):
+        desired = random_site(choose)
+        first = target.diff(desired[0].objects, target.snapshot(desired[0].objects))
+        plan = build_plan(
+            {"n9k1": target}, desired, snapshot_all({"n9k1": target}, desired), policy_commit=COMMIT, prune=True
+        )
+        assert [(step.id, step.diff) for step in first] == [(step.id, step.diff) for step in plan.operations()]
+        if number % (10 if full else 6) == 0:
+            outcome = apply_plan(plan, {"n9k1": target}, desired, journal, policy_commit=COMMIT)
+            assert outcome.ok, outcome.findings
+            assert [(step.operation.id, step.operation.diff) for step in outcome.completed] == [
+                (s.id, s.diff) for s in plan.operations()
+            ]
+            assert not target.diff(desired[0].objects, target.snapshot(desired[0].objects))
+
+
+def test_facts_for_the_register(switch: Switch) -> None:
+    made = read_nxos_facts(spec_for(switch))
+    assert not made.findings and made.software == "NX-OS 9.3(8)"
+    assert made.counts == {"mac_table": 1, "arp": 1}
+    place, address = made.observations
+    assert (place.mac, place.facts["interface"], place.facts["switch"]) == ("02:00:00:00:00:09", "Ethernet1/6", "n9k1")
+    assert [claim.address for claim in address.addresses] == ["10.9.0.9"]
+    switch.fault(kind="hang", lines=4)
+    assert {finding.code for finding in read_nxos_facts(spec_for(switch), seconds=2.0).findings} == {"SW4266"}

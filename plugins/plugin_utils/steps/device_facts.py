@@ -40,12 +40,13 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.fleet imp
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.facts import HostFacts
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_facts import read_ios_facts
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_facts import read_ise_facts
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_facts import read_nxos_facts
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.registry import ise_client
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
 
 MOST_WORKERS = 128
 SHOWN = 100
-PLATFORMS = ("ise", "ios")
+PLATFORMS = ("ise", "ios", "nxos")
 # Who saw a device itself, not only a MAC address on its way: such a device is never taken for a switch or router.
 OWN_SOURCES = ("ise:endpoint", "ise:session")
 
@@ -107,7 +108,7 @@ def _specs(hostvars: Mapping[str, Any], hosts: Sequence[str]) -> tuple[list[Targ
 
 def read_hosts(specs: Sequence[TargetSpec], workers: int, seconds: float) -> list[Read]:
     """Return one reading for each spec, from at most ``workers`` sessions at a time."""
-    switches = {spec.address: spec.name for spec in specs if spec.platform == "ios"}
+    switches = {spec.address: spec.name for spec in specs if spec.platform in ("ios", "nxos")}
     if not specs:
         return []
     with ThreadPoolExecutor(max_workers=min(workers, len(specs))) as pool:
@@ -133,6 +134,8 @@ def read_host(spec: TargetSpec, seconds: float, switches: Mapping[str, str]) -> 
 def _facts(spec: TargetSpec, seconds: float, switches: Mapping[str, str]) -> HostFacts:
     if spec.platform == "ios":
         return read_ios_facts(spec, seconds=seconds)
+    if spec.platform == "nxos":
+        return read_nxos_facts(spec, seconds=seconds)
     client = ise_client(spec)
     try:
         return read_ise_facts(client, spec.name, switches=switches)

@@ -421,7 +421,7 @@ class NxosTarget:
         if live and base_name(live) == wanted and ours(live) and in_force(state, live):
             return False, {}
         planned = str((operation.before or {}).get("live", ""))
-        if live != planned:
+        if not _same_list(live, planned):
             text = f"{self.name}: {place[0]} {place[1]} holds {live or 'nothing'} instead of {planned or 'nothing'}"
             raise FindingError(codes.CHANGED_MEANWHILE.at(text))
         versions = [version for version in state.versions(wanted) if state.lists[version]]
@@ -437,7 +437,7 @@ class NxosTarget:
     def _detach(self, operation: Operation, place: Place, live: str) -> tuple[bool, dict[str, Any]]:
         if not live:
             return False, {}
-        if live != str((operation.before or {}).get("live", live)) or not ours(live):
+        if not _same_list(live, str((operation.before or {}).get("live", live))) or not ours(live):
             raise FindingError(codes.CHANGED_MEANWHILE.at(f"{self.name}: {place[0]} {place[1]} holds {live}"))
         self._connected().change([f"interface {place[0]}", f"no {place[2]} {live} {place[1]}"])
         return True, {"live": live}
@@ -470,6 +470,11 @@ class NxosTarget:
 def _text(state: NxosState, live: str, name: str = "") -> str:
     """Return a live list in the form of a desired one; a list that is not there has no line and so is never understood."""
     return list_text(name or live, state.lists.get(live, ()), state.families.get(live, 4))
+
+
+def _same_list(live: str, planned: str) -> bool:
+    """Return whether two live names are one list: an earlier step of the same plan may have given it its next version."""
+    return live == planned or (ours(live) and ours(planned) and base_name(live) == base_name(planned))
 
 
 def _same(state: NxosState, live: str, content: str) -> bool:
