@@ -183,3 +183,9 @@ BASELINE_MISSING = Code(
     "a switch has no known-good configuration",
     "sign the kept one where it is good; without it no deviation shows",
 )
+NOT_CENTRAL = Code(
+    "SW1390",
+    "warning",
+    "a downloadable ACL is assigned where access points switch traffic themselves",
+    "switch these networks at the controller, or use cells; Cisco documents downloadable ACLs for central switching only",
+)

@@ -30,6 +30,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.sgacl_
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_session import IosSession
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.wlc_facts import (
+    SUMMARY,
+    read_wireless,
+    session_details_of,
+)
 
 WORKERS = 8
 BUILT_IN = {"Permit IP": "permit ip", "Deny IP": "deny ip"}
@@ -136,23 +141,41 @@ def _view(shell: Show, switch: str, names: Collection[str], findings: list[Findi
 
 
 def _details(shell: Show, switch: str, findings: list[Finding]) -> list[SessionDetails]:
-    """Return every session with details; switches that do not know the command without a port are asked port by port."""
+    """Return every session with details: of a wireless controller its clients; switches that do not know the command without a port are
+    asked port by port."""
     try:
-        return list(session_details(shell.show("show access-session details")).entries)
+        found = list(session_details(shell.show("show access-session details")).entries)
     except FindingError as error:
         _only_refused(error)
+    else:
+        return found or _clients(shell, switch, findings)
     try:
         rows = sessions(shell.show("show access-session")).entries
     except FindingError as error:
-        _keep(error, findings, switch)
-        return []
-    found: list[SessionDetails] = []
+        _only_refused(error)
+        clients = _clients(shell, switch, findings)
+        if not clients:
+            _keep(error, findings, switch)
+        return clients
+    found = []
     for port in dict.fromkeys(row.interface for row in rows):
         try:
             found += session_details(shell.show(f"show access-session interface {port} details")).entries
         except FindingError as error:
             _keep(error, findings, switch)
-    return found
+    return found or _clients(shell, switch, findings)
+
+
+def _clients(shell: Show, switch: str, findings: list[Finding]) -> list[SessionDetails]:
+    """Return the clients of a wireless controller; none where the device does not know such a thing."""
+    try:
+        shell.show(SUMMARY)
+    except FindingError as error:
+        _only_refused(error)
+        return []
+    reading = read_wireless(switch, shell.show)
+    findings += [change_codes.SWITCH_UNREAD.at(f"{switch}: {each.message}") for each in reading.findings]
+    return session_details_of(reading.details)
 
 
 def _revisions(item: SessionDetails) -> tuple[Revision, ...]:

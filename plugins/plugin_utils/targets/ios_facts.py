@@ -30,6 +30,13 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ssh imp
     enable,
     open_session,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.wlc_facts import (
+    WirelessReading,
+    is_controller,
+    observations_of,
+    read_wireless,
+    wireless_findings,
+)
 
 COMMAND_SECONDS = 60.0
 MOST_DETAILS = 384
@@ -174,6 +181,16 @@ class _Reading:
         for finding in parsed.findings:
             self.note(finding)
 
+    def wireless(self) -> WirelessReading:
+        """Read the clients of a wireless controller."""
+        at = micros(self.clock)
+        made = read_wireless(self.spec.name, self.ask)
+        self.observations += observations_of(made, self.spec.name, at)
+        self.entries["wireless_clients"], self.entries["access_points"] = made.clients, made.access_points
+        for finding in (*made.findings, *wireless_findings(self.spec.name, made.details)):
+            self.note(finding)
+        return made
+
     def details_by_port(self) -> None:
         """Ask for session details port by port, for switches that do not know the command without a port."""
         question = next(each for each in QUESTIONS if each.name == "session_details")
@@ -209,11 +226,15 @@ def read_ios_facts(
     reading.shell = opener(spec)
     reading.logins = 1
     try:
+        controller = False
         for question in QUESTIONS:
-            reading.answer(question)
-        if "session_details" not in reading.entries and reading.entries.get("sessions"):
+            if not (controller and question.name in ("sessions", "session_details")):
+                reading.answer(question)
+            controller = any(is_controller(each.model) for each in reading.entries.get("version", ()))
+        clients = reading.wireless() if controller else None
+        if not controller and "session_details" not in reading.entries and reading.entries.get("sessions"):
             reading.details_by_port()
-        own = read_sections(spec.name, reading.ask, clock, reading.texts.get("version", ""), reading.entries)
+        own = read_sections(spec.name, reading.ask, clock, reading.texts.get("version", ""), reading.entries, clients)
         for each in own.findings:
             reading.note(each)
     finally:

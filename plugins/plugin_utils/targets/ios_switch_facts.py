@@ -29,6 +29,14 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.parsers
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.switch_facts import Section, moment_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.facts import Clock, micros
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.wlc_facts import (
+    DETAIL,
+    SUMMARY,
+    TAGS,
+    WirelessReading,
+    section_of,
+    sessions_of,
+)
 
 TCAM_ACTIVE = (
     "show platform hardware fed switch active fwd-asic resource tcam utilization",
@@ -93,11 +101,17 @@ def _refused(error: FindingError) -> bool:
 
 
 def read_sections(
-    name: str, ask: Ask, clock: Clock, version_text: str, entries: Mapping[str, tuple[Any, ...]]
+    name: str,
+    ask: Ask,
+    clock: Clock,
+    version_text: str,
+    entries: Mapping[str, tuple[Any, ...]],
+    clients: WirelessReading | None = None,
 ) -> Sections:
     """Return the sections that a switch gives, findings for the others, and its configuration for keeping.
 
-    ``version_text`` is what ``show version`` said; ``entries`` are rows already read in this session, by question.
+    ``version_text`` is what ``show version`` said; ``entries`` are rows already read in this session, by question;
+    ``clients`` those of a wireless controller.
     """
     made = Sections(name, ask, clock)
     members = _system(made, version_text, entries.get("version", ()))
@@ -105,7 +119,11 @@ def read_sections(
         read(made)
     _hardware(made, members, "tcam", TCAM_ACTIVE, TCAM_MEMBER, hardware.tcam_utilization)
     _hardware(made, members, "sgacl_resources", RESOURCES_ACTIVE, RESOURCES_MEMBER, hardware.sgacl_resources)
-    if "session_details" in entries:
+    if clients is not None:
+        commands = (SUMMARY, TAGS, DETAIL.format("MAC"))
+        made.keep("wireless", section_of(clients), commands, clients.whole)
+        made.keep("sessions", {"sessions": sessions_of(clients.details)}, commands, clients.whole)
+    elif "session_details" in entries:
         made.keep("sessions", {"sessions": [_session(each) for each in entries["session_details"]]}, ())
     return made
 

@@ -22,6 +22,7 @@ MODULES = (
     "system",
     "tables",
     "tracking",
+    "wireless",
 )
 
 

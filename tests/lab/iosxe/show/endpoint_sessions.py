@@ -30,6 +30,12 @@ KEY = (
 )
 
 
+def _wired(cli: Cli) -> list[EndpointSession]:
+    """Return the sessions on ports: clients of a wireless controller are shown by its own commands."""
+    wireless = {dotted(mac) for mac in cli.device.spec.extra.get("wireless", {}).get("clients", ())}
+    return [each for each in cli.device.endpoint_sessions() if each.mac not in wireless]
+
+
 def _table(sessions: list[EndpointSession]) -> str:
     if not sessions:
         return "No sessions currently exist\n"
@@ -87,29 +93,29 @@ def _all_details(sessions: list[EndpointSession]) -> str:
 
 @register("access-session", "authentication sessions")
 def access_session(cli: Cli) -> str:
-    return _table(cli.device.endpoint_sessions())
+    return _table(_wired(cli))
 
 
 @register("access-session details", "authentication sessions details")
 def access_session_details(cli: Cli) -> str:
-    return _all_details(cli.device.endpoint_sessions())
+    return _all_details(_wired(cli))
 
 
 @register("access-session interface <if>", "authentication sessions interface <if>")
 def access_session_interface(cli: Cli, name: str) -> str:
-    return _table([each for each in cli.device.endpoint_sessions() if each.interface == name])
+    return _table([each for each in _wired(cli) if each.interface == name])
 
 
 @register("access-session interface <if> details", "authentication sessions interface <if> details")
 def access_session_interface_details(cli: Cli, name: str) -> str:
-    return _all_details([each for each in cli.device.endpoint_sessions() if each.interface == name])
+    return _all_details([each for each in _wired(cli) if each.interface == name])
 
 
 @register("access-session mac <word>", "authentication sessions mac <word>")
 def access_session_mac(cli: Cli, mac: str) -> str:
-    return _table([each for each in cli.device.endpoint_sessions() if each.mac == dotted(mac)])
+    return _table([each for each in _wired(cli) if each.mac == dotted(mac)])
 
 
 @register("access-session mac <word> details", "authentication sessions mac <word> details")
 def access_session_mac_details(cli: Cli, mac: str) -> str:
-    return _all_details([each for each in cli.device.endpoint_sessions() if each.mac == dotted(mac)])
+    return _all_details([each for each in _wired(cli) if each.mac == dotted(mac)])
