@@ -19,6 +19,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.devices import 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.codes import OUTPUT_REFUSED
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.model import Observation, Parsed, normal_mac
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.parsers import show
+from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.parsers.tracking import device_tracking
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.facts import Clock, HostFacts, at_host, micros
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_switch_facts import read_sections
@@ -98,8 +99,8 @@ QUESTIONS = (
     Question("arp", ("show ip arp",), show.ip_arp, observe.of_arp),
     Question(
         "device_tracking",
-        ("show device-tracking database",),
-        show.device_tracking_database,
+        ("show device-tracking database", "show ip device tracking all"),
+        device_tracking,
         observe.of_device_tracking,
     ),
     Question(
