@@ -1,0 +1,139 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The community's collections for IOS (cisco.ios, ansible.netcommon), unmodified, in an environment of their own.
+
+``python -m tests.peers.cisco_ios`` builds it (or finds it again); ``play(...)`` runs tasks with it against emulated switches over
+``ansible.netcommon.network_cli`` with libssh. Nothing of the peer is kept in this repository. Disk: about 110 MB for the environment, 20 MB
+for the collections; the bundle (60 MB) is downloaded once and thrown away.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.peers.cisco_ise import ROOT, Peer, Unavailable, _command
+
+BUNDLE = "ansible==14.5.0"
+REQUIREMENTS = ("ansible-core==2.21.*", "ansible-pylibssh==1.4.0", "netaddr")
+FOLDERS = tuple(f"ansible_collections/{name}/" for name in ("cisco/ios", "ansible/netcommon", "ansible/utils"))
+
+
+def default_directory() -> Path:
+    """``VENV_PEERS_IOS`` or ``.venv-peers-ios`` beside the other environments."""
+    return Path(os.environ.get("VENV_PEERS_IOS") or ROOT / ".venv-peers-ios").absolute()
+
+
+def found(directory: Path) -> Peer | None:
+    """The peer that was built in the directory before, None where there is none."""
+    peer = Peer(directory / "bin" / "python", directory / "bin" / "ansible-playbook", directory / "collections")
+    whole = all((peer.collections / folder / "MANIFEST.json").exists() for folder in FOLDERS)
+    return peer if whole and peer.python.exists() and peer.playbook.exists() else None
+
+
+def versions(peer: Peer) -> dict[str, str]:
+    """Return the versions of the collections by name."""
+    made = {}
+    for folder in FOLDERS:
+        info = json.loads((peer.collections / folder / "MANIFEST.json").read_text(encoding="utf-8"))["collection_info"]
+        made[f"{info['namespace']}.{info['name']}"] = str(info["version"])
+    return made
+
+
+def build(directory: Path | None = None) -> Peer:
+    """Make the environment. Raises Unavailable where the package index does not give what it needs."""
+    directory = directory or default_directory()
+    made = found(directory)
+    if made is not None:
+        return made
+    shutil.rmtree(directory, ignore_errors=True)
+    subprocess.run([sys.executable, "-I", "-m", "venv", str(directory)], check=True)
+    python = directory / "bin" / "python"
+    pip = [str(python), "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    try:
+        _command([*pip, "install", "--only-binary", ":all:", *REQUIREMENTS])
+        with tempfile.TemporaryDirectory() as scratch:
+            _command([*pip, "download", "--no-deps", "--only-binary", ":all:", "--dest", scratch, BUNDLE])
+            (wheel,) = Path(scratch).glob("ansible-*.whl")
+            with zipfile.ZipFile(wheel) as archive:
+                names = [name for name in archive.namelist() if name.startswith(FOLDERS)]
+                archive.extractall(directory / "collections", names)
+        made = found(directory)
+    except Unavailable:
+        shutil.rmtree(directory, ignore_errors=True)
+        raise
+    if made is None:
+        raise Unavailable(f"{BUNDLE} does not hold {', '.join(FOLDERS)}")
+    return made
+
+
+def play(
+    peer: Peer, hosts: Mapping[str, Mapping[str, Any]], tasks: Sequence[Mapping[str, Any]], *, forks: int = 5, timeout: float = 300
+) -> dict[str, list[dict[str, Any]]]:
+    """Play tasks on hosts and return by host what each module returned. Raises AssertionError with the output when one fails.
+
+    ``hosts`` has variables by name; connection, network OS and libssh are set here. A task is ``{"module": "cisco.ios.ios_command", "args":
+    {...}}``.
+    """
+    common = {
+        "ansible_connection": "ansible.netcommon.network_cli",
+        "ansible_network_os": "cisco.ios.ios",
+        "ansible_network_cli_ssh_type": "libssh",
+        "ansible_become": True,
+        "ansible_become_method": "enable",
+        "ansible_python_interpreter": str(peer.python),
+    }
+    steps: list[dict[str, Any]] = [
+        {"name": str(number), task["module"]: task["args"], "register": f"result_{number}"}
+        for number, task in enumerate(tasks)
+    ]
+    results = [f"{{{{ result_{number} }}}}" for number in range(len(tasks))]
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        steps.append(
+            {
+                "name": "Results",
+                "delegate_to": "localhost",
+                "ansible.builtin.copy": {"content": "{{ results | to_json }}", "dest": f"{scratch}/{{{{ inventory_hostname }}}}.json"},
+                "vars": {"results": results, "ansible_connection": "local", "ansible_become": False},
+            }
+        )
+        inventory = {"all": {"hosts": {name: {**common, **values} for name, values in hosts.items()}}}
+        (folder / "inventory.json").write_text(json.dumps(inventory), encoding="utf-8")
+        (folder / "play.yml").write_text(
+            json.dumps([{"hosts": "all", "gather_facts": False, "tasks": steps}]), encoding="utf-8"
+        )
+        environment = {
+            "PATH": f"{peer.python.parent}:{os.environ.get('PATH', os.defpath)}",
+            "HOME": scratch,
+            "LC_ALL": "C.UTF-8",
+            "ANSIBLE_COLLECTIONS_PATH": str(peer.collections),
+            "ANSIBLE_JINJA2_NATIVE": "true",
+            "ANSIBLE_FORKS": str(forks),
+            "ANSIBLE_HOST_KEY_CHECKING": "true",
+            "no_proxy": "*",
+        }
+        command = [str(peer.playbook), "-i", str(folder / "inventory.json"), str(folder / "play.yml")]
+        done = subprocess.run(
+            command, env=environment, cwd=scratch, capture_output=True, text=True, timeout=timeout, check=False
+        )
+        assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+        return {name: json.loads((folder / f"{name}.json").read_text(encoding="utf-8")) for name in hosts}
+
+
+if __name__ == "__main__":
+    try:
+        made_here = build()
+        print(made_here.collections, versions(made_here))
+    except Unavailable as reason:
+        print(reason)
+        sys.exit(3)
