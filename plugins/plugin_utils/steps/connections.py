@@ -57,6 +57,7 @@ def _spec(name: str, platform: str, variables: Mapping[str, Any]) -> dict[str, A
         "block_lines": variables.get("microseg_block_lines"),
         "revert_seconds": variables.get("microseg_revert_seconds"),
         "facts_transport": str(variables.get("microseg_facts_transport") or _transport(variables)),
+        "ssh_legacy": str(variables.get("microseg_ssh_legacy") or "").lower() in ("true", "yes", "1"),
     }
     if platform == "asa":
         spec["context"] = str(variables.get("microseg_asa_context") or "")
@@ -82,7 +83,9 @@ def _listed(value: Any) -> list[str]:
 
 
 def _transport(variables: Mapping[str, Any]) -> str:
-    """Return libssh for hosts whose connection is network_cli over libssh, else netmiko."""
+    """Return libssh for hosts whose connection is network_cli over libssh or that speak old SSH only, else netmiko."""
+    if str(variables.get("microseg_ssh_legacy") or "").lower() in ("true", "yes", "1"):
+        return "libssh"
     if str(variables.get("ansible_connection", "")).endswith("network_cli"):
         if str(variables.get("ansible_network_cli_ssh_type", "libssh")) == "libssh":
             return "libssh"

@@ -32,6 +32,18 @@ PROMPT_SECONDS = 20.0
 LARGEST_OUTPUT = 64 << 20
 COLUMNS = 512
 PAUSE = 0.02
+# What images of ten and more years ago offer, after what is offered to everybody: only for hosts that are set so (docs/old-gear.md).
+LEGACY = {
+    "key_exchange_algorithms": "+diffie-hellman-group14-sha1,diffie-hellman-group-exchange-sha1,diffie-hellman-group1-sha1",
+    "hostkeys": "+ssh-rsa",
+    "publickey_accepted_algorithms": "+ssh-rsa",
+    "ciphers_c_s": "+aes128-cbc,aes192-cbc,aes256-cbc,3des-cbc",
+    "ciphers_s_c": "+aes128-cbc,aes192-cbc,aes256-cbc,3des-cbc",
+    "hmac_c_s": "+hmac-sha1",
+    "hmac_s_c": "+hmac-sha1",
+}
+# Options of libssh that ansible-pylibssh has no name for: enum ssh_options_e of libssh.h, whose numbers are part of its interface.
+OPTIONS = {"ciphers_c_s": 15, "ciphers_s_c": 16, "hmac_c_s": 29, "hmac_s_c": 30}
 # After a line end, or at the very beginning: a prompt and nothing behind it.
 PROMPT = re.compile(r"(?:\A|[\r\n])([A-Za-z0-9][A-Za-z0-9_.:/()@-]{0,79}[>#]) ?\Z")
 MORE = re.compile(r"\s*(?:-+ ?More ?-+|<--- More --->)\s*\Z", re.IGNORECASE)
@@ -91,6 +103,8 @@ class LibsshShell:
             if spec.private_key_file:
                 with open(spec.private_key_file, "rb") as stream:
                     arguments["private_key"] = stream.read()
+            if spec.ssh_legacy:
+                self._offer_legacy()
             self._session.connect(**arguments)
         except pylibssh_errors.LibsshException as error:
             problem = str(error)
@@ -107,6 +121,14 @@ class LibsshShell:
             self._channel = self._session.new_shell_channel()
         except pylibssh_errors.LibsshException as error:
             raise FindingError(codes.UNREACHABLE.at(f"{where}: no shell ({self._text(error)})")) from None
+
+    def _offer_legacy(self) -> None:
+        """Offer what old images know, after everything else."""
+        names = getattr(pylibssh_session, "OPTS_MAP", {})
+        for option, number in OPTIONS.items():
+            names.setdefault(option, number)
+        for option, algorithms in LEGACY.items():
+            self._session.set_ssh_options(option, algorithms)
 
     def _authenticate(self) -> None:
         """Try the password once. libssh's own connect would try it a second time by another method, which counts towards a lock-out."""

@@ -27,7 +27,8 @@ class TargetSpec:
     administration nodes of the same deployment, ``rate`` the most requests a second. ``adopt`` allows changing objects that are
     not marked as ours, ``adopt_names`` those named as ``kind/name``. ``cascade`` names the cells that an SGT may take with it.
     ``assignment_pause``: seconds before each endpoint assignment. ``block_lines``: lines on their way to a switch at a time,
-    1 for line by line. ``facts_transport``: netmiko or libssh. ``timeout`` in seconds.
+    1 for line by line. ``facts_transport``: netmiko or libssh. ``ssh_legacy``: also algorithms of old images (SHA-1, CBC), over
+    libssh only. ``timeout`` in seconds.
     ``context``: of an ASA that has several.
     """
 
@@ -56,6 +57,7 @@ class TargetSpec:
     assignment_pause: float = 1.0
     block_lines: int = 16
     facts_transport: str = "netmiko"
+    ssh_legacy: bool = False
     context: str = ""
     revert_seconds: int = 60
     table: str = "segwright"
