@@ -183,9 +183,7 @@ def peers(context: Context) -> Counts:
         raise Skip(context.log.read_text(encoding="utf-8").strip().splitlines()[-1])
     if status != 0:
         raise Failure(f"exit status {status}")
-    if os.environ.get("SEGWRIGHT_FULL") == "1" and context.call(
-        [tool("python"), "-m", "tests.peers.cisco_ios"]
-    ) not in (0, 3):
+    if FULL and context.call([tool("python"), "-m", "tests.peers.cisco_ios"]) not in (0, 3):
         raise Failure("the environment of cisco.ios cannot be built")
     return pytest(context, VENV, "tests/peers")
 
