@@ -189,3 +189,9 @@ NOT_CENTRAL = Code(
     "a downloadable ACL is assigned where access points switch traffic themselves",
     "switch these networks at the controller, or use cells; Cisco documents downloadable ACLs for central switching only",
 )
+NO_OVERRIDE = Code(
+    "SW1391",
+    "warning",
+    "a policy profile does not take what ISE assigns",
+    "configure aaa-override and nac in the profile (shut it down for the change); without them lists and tags are ignored",
+)

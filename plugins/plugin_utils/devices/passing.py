@@ -22,6 +22,7 @@ BLOCKING = (
     codes.NO_TRACKING.number,
     codes.NO_COA.number,
     codes.NO_ENFORCEMENT.number,
+    codes.NO_OVERRIDE.number,
 )
 
 

@@ -107,7 +107,55 @@ class _Judge:
             and (bool(port["style"]) or port["interface"] in self.sessions)
         )
 
+    def _controller(self) -> None:
+        """Judge the policy profiles of a wireless controller; method lists have names there, and no port authenticates."""
+        profiles = [each for each in self.value.get("wireless_profiles", ()) if each["enabled"]]
+        if not self.aaa["new_model"] or not self.aaa["named_authentication"]:
+            self._say(
+                codes.NOT_AUTHENTICATING,
+                "it has no aaa new-model or no aaa authentication dot1x list",
+                (),
+                ("aaa new-model",),
+            )
+        if not self.aaa["named_authorization"]:
+            line = "aaa authorization network default group radius"
+            self._say(codes.NO_AUTHORIZATION, "downloaded lists, VLANs and tags are not taken", (), (line,))
+        if not self.aaa["coa_clients"]:
+            self._without_coa()
+        deaf = [each["name"] for each in profiles if not (each["aaa_override"] and each["nac"])]
+        if deaf:
+            lines = [
+                line
+                for name in deaf
+                for line in (f"wireless profile policy {name}", " shutdown", " aaa-override", " nac", " no shutdown")
+            ]
+            self._say(codes.NO_OVERRIDE, f"policy profile {', '.join(deaf)[:200]} lacks aaa-override or nac", (), lines)
+        far = [each["name"] for each in profiles if not each["central_switching"]]
+        if far and DACL in self.kinds:
+            self._say(codes.NOT_CENTRAL, f"policy profile {', '.join(far)[:200]} switches at the access point")
+        bare = [each["name"] for each in profiles if not each["cts"]]
+        if bare and SGACL in self.kinds:
+            lines = [
+                line for name in bare for line in (f"wireless profile policy {name}", " cts role-based enforcement")
+            ]
+            self._say(codes.NO_ENFORCEMENT, f"policy profile {', '.join(bare)[:200]} enforces no cell", (), lines)
+
+    def _without_coa(self) -> None:
+        known = [each["address"] for each in self.aaa["radius_servers"].values() if each["address"]]
+        lines = (
+            "aaa server radius dynamic-author",
+            *(f" client {each} server-key {KEY}" for each in known or ["<address of ISE>"]),
+        )
+        text = "ISE cannot re-authorize a session: neither a new list nor the way back reaches one"
+        self._say(codes.NO_COA, text, (), lines)
+
     def judged(self) -> Readiness:
+        if self.value.get("wireless_profiles"):
+            self._controller()
+            self._servers()
+            self._clock()
+            read_at = self.facts.sections["configuration"].read_at
+            return Readiness(self.facts.host, read_at, (), tuple(self.found), tuple(self.globals))
         if DACL in self.kinds:
             self._authentication()
             self._tracking()
@@ -138,7 +186,7 @@ class _Judge:
             for name in names:
                 self.by_port.setdefault(name, []).extend(f" {line}" for line in lines)
         else:
-            self.globals += [line for line in lines if line not in self.globals]
+            self.globals += [line for line in lines if line.startswith(" ") or line not in self.globals]
 
     def _authentication(self) -> None:
         aaa = self.aaa
@@ -165,16 +213,7 @@ class _Judge:
             line = f"aaa authorization network default group {group}"
             self._say(codes.NO_AUTHORIZATION, "downloaded lists, VLANs and tags are not taken", (), (line,))
         if not aaa["coa_clients"]:
-            servers = [each["address"] for each in aaa["radius_servers"].values() if each["address"]] or [
-                "<address of ISE>"
-            ]
-            lines = ("aaa server radius dynamic-author", *(f" client {each} server-key {KEY}" for each in servers))
-            self._say(
-                codes.NO_COA,
-                "ISE cannot re-authorize a session: neither a new list nor the way back reaches one",
-                (),
-                lines,
-            )
+            self._without_coa()
 
     def _tracking(self) -> None:
         tracking = self.value["tracking"]

@@ -285,3 +285,41 @@ def test_no_key_reaches_the_facts() -> None:
     text = str(facts(GLOBAL + LEGACY + IBNS).sections["configuration"].value)
     assert "0A0B" not in text and "probe" not in text
     assert "<key>" in str(judged((GLOBAL + LEGACY).replace(" client 192.0.2.10 server-key 7 0A0B0C0D\n", "")).lines)
+
+
+CONTROLLER = """aaa new-model
+aaa authentication dot1x ISE group ISE
+aaa authorization network ISE group ISE
+aaa server radius dynamic-author
+ client 192.0.2.10 server-key 7 0A0B
+radius-server dead-criteria time 10 tries 3
+radius-server deadtime 15
+wireless profile policy MEDICAL
+ aaa-override
+ nac
+ cts role-based enforcement
+ no shutdown
+wireless profile policy OFF
+ shutdown
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "codes"),
+    [
+        ("", "", set()),
+        (" aaa-override\n", "", {"SW1391"}),
+        (" nac\n", "", {"SW1391"}),
+        (" client 192.0.2.10 server-key 7 0A0B\n", "", {"SW1377"}),
+        ("aaa authorization network ISE group ISE\n", "", {"SW1375"}),
+        ("aaa authentication dot1x ISE group ISE\n", "", {"SW1374"}),
+        (" cts role-based enforcement\n", "", {"SW1381"}),
+        (" nac\n", " nac\n no central switching\n", {"SW1390"}),
+    ],
+)
+def test_a_wireless_controller_is_judged_by_its_policy_profiles(old: str, new: str, codes: set[str]) -> None:
+    made = judged(CONTROLLER.replace(old, new, 1), ("dacl", "sgacl"))
+    assert numbers(made) == codes
+    assert made.ready is not bool(codes - {"SW1390"})
+    if codes & {"SW1391"}:
+        assert made.lines[:2] == ("wireless profile policy MEDICAL", " shutdown")

@@ -87,7 +87,24 @@ def network_access(found: Sequence[Block]) -> dict[str, Any]:
         "dhcp_snooping_vlans": list(_vlans(found, "ip dhcp snooping vlan")),
         "management": _management(found),
         "ports": [asdict(each) for each in ports(found)],
+        "wireless_profiles": _profiles(found),
     }
+
+
+def _profiles(found: Sequence[Block]) -> list[dict[str, Any]]:
+    """Return the policy profiles of a wireless controller: whether what ISE assigns is taken, where traffic is switched, and cells."""
+    return [
+        {
+            "name": block.head.split()[3],
+            "enabled": block.has("no shutdown"),
+            "aaa_override": block.has("aaa-override"),
+            "nac": block.has("nac"),
+            "central_switching": not block.has("no central switching"),
+            "cts": block.has("cts role-based enforcement"),
+        }
+        for block in found
+        if block.head.startswith("wireless profile policy ") and len(block.head.split()) == 4
+    ]
 
 
 def _heads(found: Iterable[Block], prefix: str) -> list[str]:
@@ -116,6 +133,8 @@ def _aaa(found: Sequence[Block]) -> dict[str, Any]:
         "new_model": bool(_heads(found, "aaa new-model")),
         "authentication": _methods(found, "aaa authentication dot1x default"),
         "authorization": _methods(found, "aaa authorization network default"),
+        "named_authentication": len(_heads(found, "aaa authentication dot1x")),
+        "named_authorization": len(_heads(found, "aaa authorization network")),
         "accounting": _methods(found, "aaa accounting dot1x default")
         + _methods(found, "aaa accounting identity default"),
         "coa_clients": sorted({_address(each) for each in clients} - {""}),
