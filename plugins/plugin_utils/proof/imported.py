@@ -52,16 +52,21 @@ class ListDifference:
         return not self.only_in_list and not self.only_in_policy and not self.not_modelled
 
 
-def compiled_list(site: Site, scope: Scope, rules: bool = True) -> FirstMatchList:
-    """Return the list that the compiler writes at an access port, or in a cell, for the scope.
-
-    Without ``rules`` it is what every such list holds by itself: bootstrap, management, ICMP errors and the denial. For a list
-    with state the lines for answers are left out.
-    """
+def index_of(site: Site, rules: bool = True) -> SiteIndex:
+    """Return what ``compiled_list`` looks things up in, for those who ask about many lists of one site."""
     current = effective_site(site, NORMAL)
     if not rules:
         current = replace(current, segments={n: replace(s, allow=()) for n, s in current.segments.items()})
-    found = _point_list(SiteIndex(current), scope)
+    return SiteIndex(current)
+
+
+def compiled_list(site: Site, scope: Scope, rules: bool = True, index: SiteIndex | None = None) -> FirstMatchList:
+    """Return the list that the compiler writes at an access port, or in a cell, for the scope.
+
+    Without ``rules`` it is what every such list holds by itself: bootstrap, management, ICMP errors and the denial. For a list
+    with state the lines for answers are left out. ``index``: what ``index_of`` gives for the same site and ``rules``.
+    """
+    found = _point_list(index or index_of(site, rules), scope)
     if found is None:
         return FirstMatchList(())
     if scope.stateful:
@@ -80,14 +85,14 @@ def _point_list(index: SiteIndex, scope: Scope) -> PointList | None:
     return next((item for item in lists if item.family == scope.family), None)
 
 
-def list_difference(site: Site, source: ParsedAcl, scope: Scope) -> ListDifference:
+def list_difference(site: Site, source: ParsedAcl, scope: Scope, index: SiteIndex | None = None) -> ListDifference:
     """Return how a list and the compiled policy differ; FindingError where the list is not understood whole.
 
     Only packets from the segment's devices count (a client without an address, which asks for a lease, is none yet), and for a list
     with state only packets that open.
     """
     space = PacketSpace()
-    found = compare(source.first_match(), compiled_list(site, scope), space)
+    found = compare(source.first_match(), compiled_list(site, scope, index=index), space)
     own = member_addresses(site, scope.segment, scope.family)
     box = Box(protocol=IPV4_PROTOCOLS if scope.family == 4 else IPV6_PROTOCOLS)
     counted = space.from_box(box if scope.peer or not own else box.replace(source=own))

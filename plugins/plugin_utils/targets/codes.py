@@ -369,6 +369,18 @@ MATRIX_WIDE = Code(
 NO_EMERGENCY = Code(
     "SW4363", "error", "an emergency has no name or no reason", "name the posture and say in some words why"
 )
+ISE_DECIDE = Code(
+    "SW4364",
+    "warning",
+    "the export of ISE needs a person's decision",
+    "decide, and write it into the exported policy before it is enforced",
+)
+ISE_EXPORT_DIFFERS = Code(
+    "SW4365",
+    "error",
+    "the exported policy compiles to another list than ISE has",
+    "do not plan with it; report the list and both texts",
+)
 CREATED_BY_OTHERS = Code(
     "SW4303",
     "error",

@@ -99,17 +99,24 @@ class _Piece:
     detail: IntervalSet | None
 
 
-def candidates(site: Site, source: ParsedAcl, scope: Scope, baseline: FirstMatchList) -> Candidates:
-    """Return what the list becomes. ``baseline`` is the list that the compiler writes for the segment without any rule."""
-    return _Import(site, source, scope, baseline).result()
+def candidates(
+    site: Site, source: ParsedAcl, scope: Scope, baseline: FirstMatchList, catalogue: Catalogue | None = None
+) -> Candidates:
+    """Return what the list becomes. ``baseline`` is the list that the compiler writes for the segment without any rule.
+
+    ``catalogue``: names that imports of the same site before this one made; new ones are added, and the result has all of them.
+    """
+    return _Import(site, source, scope, baseline, catalogue or Catalogue(site)).result()
 
 
 class _Import:
-    def __init__(self, site: Site, source: ParsedAcl, scope: Scope, baseline: FirstMatchList) -> None:
+    def __init__(
+        self, site: Site, source: ParsedAcl, scope: Scope, baseline: FirstMatchList, catalogue: Catalogue
+    ) -> None:
         self.site, self.source, self.scope = site, source, scope
         self.space = PacketSpace()
         self.made = Candidates()
-        self.catalogue = Catalogue(site)
+        self.catalogue = catalogue
         self.names = Names.of(site, self.catalogue, scope.family)
         # A service below IP says what no entry of an access list can mean.
         usable = [(name, item) for name, item in sorted(site.services.items()) if not item.ethertypes]
