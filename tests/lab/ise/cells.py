@@ -20,7 +20,7 @@ RULE_OF = {PERMIT_IP: "PERMIT_IP", DENY_IP: "DENY_IP"}
 SGACL_OF = {rule: identifier for identifier, rule in RULE_OF.items()}
 
 
-def check_cell(store: Store, item: Object, old: Object | None, others: list[Object]) -> None:
+def check_cell(store: Store, item: Object, old: Object | None) -> None:
     """Bring a cell into its stored form; raises Refused."""
     for key, values in (
         ("matrixCellStatus", ("ENABLED", "DISABLED", "MONITOR")),
@@ -55,7 +55,7 @@ def check_cell(store: Store, item: Object, old: Object | None, others: list[Obje
     if len(sgacls) > 1 and not store.settings["allow_multiple_sgacls"]:
         raise Refused(400, "Multiple SGACLs are not allowed in a cell", CRUD)
     item["sgacls"] = sgacls
-    if any([each["sourceSgtId"], each["destinationSgtId"], each["matrixId"]] == [*ends, matrix] for each in others):
+    if any(each["id"] != item["id"] for each in store.having("egressmatrixcell", "ends", (*ends, matrix))):
         raise Refused(
             400,
             "Failed to create Egress Matrix Cell: Cell Already Exsits. For more information check the ERS debug logs",

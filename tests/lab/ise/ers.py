@@ -217,6 +217,20 @@ def _list(store: Store, request: Request, resource: Resource) -> Response:
             sort, descending = value, name == "sortdsc"
         else:
             raise Refused(400, f"query parameter {name} is not known", VALIDATION)
+    asked = tuple(item for item in request.query if item[0] not in numbers)
+
+    def listed() -> list[Object]:
+        return _listed(store, resource, filters, (sort, descending, either))
+
+    items = listed() if resource.path == "node" else store.remember(("list", resource.path, asked), listed)
+    return _page(request, resource, items, numbers["page"], numbers["size"])
+
+
+def _listed(
+    store: Store, resource: Resource, filters: list[tuple[str, str, str]], how: tuple[str, bool, bool]
+) -> list[Object]:
+    """The objects that the filters leave, sorted. ``how``: sorted by which field, descending, any of the filters."""
+    sort, descending, either = how
     found = []
     for item in store.objects[resource.path].values():
         if item["id"] == SGT_ANY:
@@ -228,7 +242,7 @@ def _list(store: Store, request: Request, resource: Resource) -> Response:
         if not hits or (any(hits) if either else all(hits)):
             found.append((str(fields.get(sort, "")).casefold(), item))
     found.sort(key=lambda pair: pair[0], reverse=descending)
-    return _page(request, resource, [item for _key, item in found], numbers["page"], numbers["size"])
+    return [item for _key, item in found]
 
 
 def not_in_scope(store: Store, resource: Resource, item: Object, filters: list[tuple[str, str, str]]) -> bool:

@@ -48,7 +48,7 @@ def handle(store: Store, request: Request, rest: list[str], body: Callable[[], d
             return _update(store, matrix, body())
         return _delete(store, matrix) if method == "DELETE" else None
     if rest[1] == "cells" and method == "GET":
-        cells = cells_of(store, matrix["id"])
+        cells = store.remember(("cells", matrix["id"]), lambda: cells_of(store, matrix["id"]))
         if len(rest) == 2:
             return _answer([_cell(store, each) for each in _page(request, cells)])
         if len(rest) == 3:

@@ -242,11 +242,10 @@ def _check(store: Store, path: str, item: Object, old: Object | None) -> None:
     checker = _CHECKS.get(path)
     if checker is not None:
         checker(store, item)
-    others = [each for each in store.objects[path].values() if each["id"] != item["id"]]
     if path == "egressmatrixcell":
-        check_cell(store, item, old, others)
+        check_cell(store, item, old)
         return
-    if any(each["name"].casefold() == item["name"].casefold() for each in others):
+    if any(each["id"] != item["id"] for each in store.having(path, "name", item["name"].casefold())):
         raise Refused(400, f"{item['name']} already exists", CRUD)
 
 
@@ -293,8 +292,8 @@ def _check_sgt(store: Store, item: Object) -> None:
     value = item["value"]
     if not isinstance(value, int) or isinstance(value, bool) or not 2 <= value <= 65519:
         raise Refused(400, f"Tag value {value!r} is out of range")
-    for each in store.objects["sgt"].values():
-        if each["id"] != item["id"] and each["value"] == value:
+    for each in store.having("sgt", "value", value):
+        if each["id"] != item["id"]:
             raise Refused(400, f"Security group with tag value {value} already exists", CRUD)
 
 

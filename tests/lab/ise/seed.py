@@ -101,7 +101,7 @@ def _text(each: dict[str, Any]) -> str:
 
 
 def _sgt(store: Store, each: dict[str, Any]) -> None:
-    shipped = next((item for item in store.objects["sgt"].values() if item["value"] == each["value"]), None)
+    shipped = next(iter(store.having("sgt", "value", each["value"])), None)
     body = {"name": each["name"], "value": each["value"], "description": each.get("description", "")}
     if shipped is None:
         create(store, "sgt", body)

@@ -58,6 +58,14 @@ SETTINGS: dict[str, Any] = {
 }
 
 
+# What objects are found by: name in any case, value of an SGT, ends of a cell with its matrix.
+KEYS: dict[str, Callable[[Object], Any]] = {
+    "name": lambda item: str(item["name"]).casefold(),
+    "value": lambda item: item.get("value"),
+    "ends": lambda item: (item.get("sourceSgtId"), item.get("destinationSgtId"), item.get("matrixId")),
+}
+
+
 class Refused(Exception):
     """A state rule said no. status: HTTP status; title None: an error without title (facts/ise.md section 1.3)."""
 
@@ -86,6 +94,8 @@ class Store:
         self.deployed_until = 0.0
         self.bulks: dict[str, dict[str, Any]] = {}
         self.changes: list[dict[str, Any]] = []
+        self.remembered: dict[Any, Any] = {}  # answers that hold until something changes (see ``remember``)
+        self._indexes: dict[tuple[str, str], tuple[dict[str, Object], dict[Any, dict[str, None]], dict[str, Any]]] = {}
         for path, each in built_in_objects():
             self.put(path, copy.deepcopy(each))
 
@@ -97,6 +107,7 @@ class Store:
     def put(self, path: str, item: Object) -> None:
         """Store an object as it is, log the change, and keep the DACL revision."""
         self.objects[path][item["id"]] = item
+        self._reindex(path, item["id"], item)
         if path == "downloadableacl":
             self.revisions[dacl_revision_name(item)] = {"type": item["daclType"], "dacl": item["dacl"]}
         self.log("object", resource=path, id=item["id"], name=item.get("name"))
@@ -105,6 +116,7 @@ class Store:
 
     def drop(self, path: str, identifier: str) -> Object:
         item = self.objects[path].pop(identifier)
+        self._reindex(path, identifier, None)
         self.log("deleted", resource=path, id=identifier, name=item.get("name"))
         if path in ("sgt", "sgacl", "egressmatrixcell"):
             self.touch_configuration()
@@ -120,10 +132,37 @@ class Store:
             raise Refused(404, f"Resource with id {identifier} does not exist", "Resource not found exception")
         return self.objects[path][identifier]
 
+    def having(self, path: str, what: str, value: Any) -> list[Object]:
+        """The objects of a resource whose ``what`` (see KEYS) is the value, oldest first; not by a walk through all of them."""
+        kept = self._indexes.get((path, what))
+        if kept is None or kept[0] is not self.objects[path]:
+            kept = self._indexes[path, what] = (self.objects[path], {}, {})
+            for identifier, item in self.objects[path].items():
+                self._reindex(path, identifier, item)
+        return [self.objects[path][identifier] for identifier in kept[1].get(value, ())]
+
+    def _reindex(self, path: str, identifier: str, item: Object | None) -> None:
+        for what, key_of in KEYS.items():
+            kept = self._indexes.get((path, what))
+            if kept is None or kept[0] is not self.objects[path]:
+                continue
+            _objects, ids, keys = kept
+            new = None if item is None else key_of(item)
+            if identifier in keys and keys[identifier] != new:
+                ids[keys.pop(identifier)].pop(identifier, None)
+            if new is not None:
+                keys[identifier] = new
+                ids.setdefault(new, {})[identifier] = None
+
+    def remember(self, key: Any, make: Callable[[], Any]) -> Any:
+        """What ``make`` returns, kept until an object or a setting changes: a client walks through a list page by page."""
+        if key not in self.remembered:
+            self.remembered[key] = make()
+        return self.remembered[key]
+
     def by_name(self, path: str, name: str) -> Object | None:
-        wanted = name.casefold() if path == "endpoint" else name
-        for item in self.objects[path].values():
-            if (item["name"].casefold() if path == "endpoint" else item["name"]) == wanted:
+        for item in self.having(path, "name", name.casefold()):
+            if path == "endpoint" or item["name"] == name:
                 return item
         return None
 
@@ -132,14 +171,16 @@ class Store:
 
     def sgt_by(self, reference: int | str) -> Object:
         """An SGT by value, name or id; raises Refused 404."""
-        for item in self.objects["sgt"].values():
-            if reference in (item["value"], item["name"], item["id"]):
-                return item
+        named = self.by_name("sgt", reference) if isinstance(reference, str) else None
+        by_id = self.objects["sgt"].get(str(reference))
+        for item in (*self.having("sgt", "value", reference), *filter(None, (named, by_id))):
+            return item
         raise Refused(404, f"no security group {reference!r}", "Resource not found exception")
 
     # -- change log
 
     def log(self, kind: str, **what: Any) -> None:
+        self.remembered.clear()
         self.counters["change"] += 1
         self.changes.append({"n": self.counters["change"], "kind": kind, "time": self.clock(), **what})
         del self.changes[:-5000]
@@ -189,6 +230,7 @@ class Store:
         if new.get("version", VERSIONS[0]) not in VERSIONS:
             raise ValueError(f"version is one of {', '.join(VERSIONS)}")
         self.settings.update(new)
+        self.remembered.clear()
 
     def is_primary(self, node: int) -> bool:
         """Whether the node (0: the first, 1: its peer) is the primary administration node now."""
