@@ -18,8 +18,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base import progress
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.apply import apply_plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import build_plan, snapshot_all
@@ -28,6 +30,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise imp
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_client import IseClient
 from tests.bench import at_least, at_most
 from tests.lab.ise.client import ControlClient
+from tests.peers.cisco_ise import VERSION, creation_cost, default_directory, found
 
 HOST, PORT = "127.10.185.10", 9060
 LATENCY = 0.03
@@ -78,7 +81,7 @@ def dacl(number: int) -> DesiredObject:
 # -- creating
 
 
-def creating(number: int, peers: int, full: bool) -> dict[str, Any]:
+def creating(number: int, peers: int) -> dict[str, Any]:
     """Create by plan and journal; then a smaller number side by side with the official way."""
     with emulated({"settings": {"latency": LATENCY}}) as about:
         control = ControlClient(about["control_url"], timeout=120)
@@ -88,7 +91,7 @@ def creating(number: int, peers: int, full: bool) -> dict[str, Any]:
         small = created_by_plan(about, control, peers)
     with emulated({"settings": {"latency": LATENCY}}) as about:
         control = ControlClient(about["control_url"], timeout=120)
-        peer = official_way(about, control, peers, full)
+        peer = official_way(about, control, peers)
     return {"ours": ours, "ours_small": small, "peer": peer}
 
 
@@ -100,7 +103,7 @@ def created_by_plan(about: dict[str, str], control: ControlClient, number: int) 
         moments: list[float] = []
         sent: list[int] = []
 
-        def progress(_number: int, _all: int, _target: str, _step: Any, state: str) -> None:
+        def note(_number: int, _all: int, _target: str, _step: Any, state: str) -> None:
             moments.append(time.monotonic())
             sent.append(target.client.requests)
 
@@ -112,7 +115,7 @@ def created_by_plan(about: dict[str, str], control: ControlClient, number: int) 
             desired,
             Journal(Path(directory) / "journal"),
             policy_commit=COMMIT,
-            progress=progress,
+            progress=note,
         )
         seconds, cpu, requests = time.monotonic() - start, time.process_time() - cpu, target.client.requests - before
     assert outcome.ok, outcome.findings
@@ -127,9 +130,21 @@ def created_by_plan(about: dict[str, str], control: ControlClient, number: int) 
     }  # fmt: skip
 
 
-def official_way(about: dict[str, str], control: ControlClient, number: int, full: bool) -> dict[str, Any]:
-    """Run the official modules where they are at hand, else what they do for each object."""
-    del full
+def official_way(about: dict[str, str], control: ControlClient, number: int) -> dict[str, Any]:
+    """Run the official modules, unmodified, where their environment is at hand, else what they do for each object."""
+    peer = found(default_directory())
+    if peer is not None:
+        host, _colon, port = about["base_url"].removeprefix("https://").partition(":")
+        ise = SimpleNamespace(
+            host=host, port=int(port), username="ersadmin", password="Lab-Admin-1", ca_file=about["ca_file"],
+            control_url=about["control_url"],
+        )  # fmt: skip
+        cost = creation_cost(peer, ise, number)  # type: ignore[arg-type]
+        assert cost["created"] == number
+        return {
+            "objects": number, "seconds": cost["seconds"], "requests": cost["requests"],
+            "objects_per_second": number / cost["seconds"], "what": f"cisco.ise {VERSION}, one loop, start of Ansible not counted",
+        }  # fmt: skip
     import ciscoisesdk
 
     control.reset_counters()
@@ -158,12 +173,12 @@ def official_way(about: dict[str, str], control: ControlClient, number: int, ful
 # -- planning with nothing to change
 
 
-def site(dacls: int, sgacls: int, cells: int) -> tuple[dict[str, Any], tuple[DesiredObject, ...]]:
-    """Return the seed of an ISE and the objects of ours that it holds."""
-    side = math.isqrt(cells - 1) + 1
+def site(dacls: int, sgacls: int, cells: int, groups: int = 0) -> tuple[dict[str, Any], tuple[DesiredObject, ...]]:
+    """Return the seed of an ISE and the objects of ours that it holds; ``groups``: as few as the cells need where not given."""
+    side = groups or math.isqrt(cells - 1) + 1
     sgts = [f"SW_g{n}" for n in range(side)]
     rules = ("NONE", "DENY_IP", "PERMIT_IP")
-    pairs = [(n // side, n % side) for n in range(cells)]
+    pairs = [(n % side, (n // side + n) % side) for n in range(cells)]
     made = [dacl(n) for n in range(dacls)]
     made += [DesiredObject("sgt", name, {"value": 1000 + n, "description": MARK}) for n, name in enumerate(sgts)]
     made += [
@@ -203,22 +218,26 @@ def site(dacls: int, sgacls: int, cells: int) -> tuple[dict[str, Any], tuple[Des
     return seed, tuple(made)
 
 
-def planning(dacls: int, sgacls: int, cells: int, version: str) -> dict[str, Any]:
+def planning(dacls: int, sgacls: int, cells: int, version: str, groups: int = 0) -> dict[str, Any]:
     """Plan with nothing to change; the fewest requests are the pages of the lists and the contents that only objects have."""
-    seed, objects = site(dacls, sgacls, cells)
+    seed, objects = site(dacls, sgacls, cells, groups)
     seed["settings"]["version"] = version
     with emulated(seed) as about:
         control = ControlClient(about["control_url"], timeout=120)
         target = IseTarget("ise1", client_of(about))
         desired = [DesiredTarget("ise1", "ise", objects)]
         control.reset_counters()
+        said: list[float] = []
+        shown = progress.SHOW.set(lambda _text: said.append(time.monotonic()))
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         start, cpu = time.monotonic(), time.process_time()
         plan = build_plan({"ise1": target}, desired, snapshot_all({"ise1": target}, desired), policy_commit=COMMIT)
         seconds, cpu = time.monotonic() - start, time.process_time() - cpu
         counts = control.counters()
+        progress.SHOW.reset(shown)
         target.close()
-    side = math.isqrt(cells - 1) + 1
+    side = groups or math.isqrt(cells - 1) + 1
+    moments = [start, *said, start + seconds]
 
     def pages(count: int) -> int:
         return max(1, math.ceil(count / 100))
@@ -228,7 +247,9 @@ def planning(dacls: int, sgacls: int, cells: int, version: str) -> dict[str, Any
     by_matrix = version != "3.3"
     least = lists + dacls + sgacls + side + (half + 1 + pages(cells + 1) if by_matrix else pages(cells + 1) + cells)
     return {
-        "version": version, "dacls": dacls, "sgacls": sgacls, "cells": cells, "steps": len(plan.operations()),
+        "version": version, "groups": side, "progress_lines": len(said),
+        "longest_silence_seconds": max(b - a for a, b in zip(moments, moments[1:], strict=False)),
+        "dacls": dacls, "sgacls": sgacls, "cells": cells, "steps": len(plan.operations()),
         "requests": counts["total"], "fewest": least, "ratio": counts["total"] / least, "writes": counts["writes"],
         "seconds": seconds, "cpu_seconds": cpu,
         "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "memory_before_mb": memory / 1024,
@@ -238,7 +259,7 @@ def planning(dacls: int, sgacls: int, cells: int, version: str) -> dict[str, Any
 def run(full: bool) -> dict[str, Any]:
     """Return the figures of ISE as a target, with the sizes of the issue where ``full``."""
     sizes = (500, 200, 1000) if full else (100, 40, 400)
-    made = creating(1000 if full else 200, 300 if full else 20, full)
+    made = creating(1000 if full else 200, 300 if full else 20)
     plans = [planning(*sizes, version) for version in ("3.3", "3.5")]
     ratio = made["ours_small"]["objects_per_second"] / made["peer"]["objects_per_second"]
     rows = [
@@ -254,7 +275,9 @@ def run(full: bool) -> dict[str, Any]:
     ]
     result: dict[str, Any] = {"creating": made, "planning": plans, "targets": rows}
     if full:
-        result["large"] = [planning(n * 1000, 10, n * 5000, "3.5") for n in (1, 2, 4)]
+        # Sizes ascend, since the peak of memory is that of the process.
+        result["large"] = [planning(n * 1000, 10, n * 5000, "3.5", n * 250) for n in (1, 2, 4)]
+        result["large"].append(planning(10, 10, 100_000, "3.5", 1000))
     return result
 
 
