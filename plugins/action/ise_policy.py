@@ -22,6 +22,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "prune": {"type": "bool", "default": False},
     "cascade": {"type": "list", "elements": "str"},
     "push": {"type": "bool", "default": True},
+    "state_dir": {"type": "path"},
     "objects": {
         "type": "list",
         "elements": "dict",

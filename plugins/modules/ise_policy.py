@@ -63,6 +63,13 @@ options:
       - Whether changed matrix objects are pushed to the devices, and the devices' report is awaited.
     type: bool
     default: true
+  state_dir:
+    description:
+      - Directory with journal and lock, that of the loop. With it each step stands in the journal before and after it is carried out.
+        A push that is owed and a mapping that was saved and not deployed are then made up for by the next run, and
+        M(segwright.microseg.policy_rollback) takes the RV(plan_id) back.
+      - Nothing is journalled where not given.
+    type: path
   objects:
     description:
       - The objects.
@@ -267,6 +274,10 @@ requests:
       method: PUT
       object: sgacl SW_pumps_servers
       path: /ers/config/sgacl/92a00010-8c01-11e6-996c-525400b48521
+plan_id:
+  description: Name of this run in the journal, for M(segwright.microseg.policy_rollback).
+  returned: with O(state_dir), when objects were written
+  type: str
 pushed:
   description:
     - Devices of the last push on each target and how far it got there. C(outcome) of each is C(confirmed), C(refused),

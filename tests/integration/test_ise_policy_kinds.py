@@ -8,12 +8,20 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import (
+    Journal,
+    read_entries,
+    verify_journal,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rollback import last_plan, rollback_plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.ise_policy import run_ise_policy
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.objects import ise_target
 from tests.integration.ise_worlds import FOREIGN, configuration
 from tests.lab.ise.client import ControlClient
 from tests.lab.ise.server import IseServer
@@ -66,6 +74,8 @@ def run(_server: tuple[IseServer, dict[str, Any]]) -> Run:
     variables = {"inventory_hostname": "ise1", "hostvars": {"ise1": host}}
 
     def call(objects: list[dict[str, Any]], state: str = "present", **more: Any) -> dict[str, Any]:
+        if state == "variables":
+            return variables
         values = {"state": state, "objects": objects, "check_mode": False, "diff_mode": True, **more}
         return run_ise_policy(values, variables)
 
@@ -237,3 +247,54 @@ def test_a_rule_names_whom_else_it_catches_and_the_default_rule_stays(control: C
     ]
     with pytest.raises(FindingError):
         run([{**rule, "name": "Default"}])
+
+
+def test_what_is_journalled_is_taken_back_and_made_up_for(control: ControlClient, run: Run, tmp_path: Path) -> None:
+    """With a state directory: rollback knows the run, and a mapping that was saved and not deployed is deployed by the next one."""
+    before = configuration(control)
+    made = run(OBJECTS[:4], state_dir=str(tmp_path))
+    journal = Journal(tmp_path / "journal.jsonl")
+    assert verify_journal(journal.path) == []
+    assert last_plan(read_entries(journal.path)) == ""  # it is no plan: the next one's commit is compared with another
+    target = ise_target({}, run([], state="variables"))
+    try:
+        back = rollback_plan(made["plan_id"], {"ise1": target}, journal)
+    finally:
+        target.close()
+    assert back.ok, back.findings
+    assert configuration(control) == before
+    mapping = [OBJECTS[0], OBJECTS[7]]
+    control.schedule({"match": "PUT ^/ers/config/sgmapping/.*/deploy", "times": 0, "fault": "status:500"})
+    assert run(mapping, state_dir=str(tmp_path))["failed"]
+    control.clear_faults()
+    control.reset_counters()
+    run(mapping)  # nobody who does not know the journal can tell
+    assert not any("deploy" in path for _method, path in sent(control))
+    run(mapping, state_dir=str(tmp_path))
+    assert any("deploy" in path for _method, path in sent(control))
+    assert not run(mapping, state_dir=str(tmp_path))["changed"]
+
+
+def test_several_lists_in_a_cell_need_the_setting_and_keep_their_order(control: ControlClient, run: Run) -> None:
+    """Refused by name while planning where ISE takes one SGACL only; else written, compared and turned round in the order given."""
+    lists = [{"kind": "sgacl", "name": f"SW_L{n}", "content": f"permit tcp dst eq {n + 1}"} for n in range(2)]
+    cell = {
+        "kind": "egress_matrix_cell", "source": "SW_S0", "destination": "SW_S0", "sgacls": ["SW_L1", "SW_L0"],
+        "default_rule": "DENY_IP",
+    }  # fmt: skip
+    control.settings(allow_multiple_sgacls=False)
+    with pytest.raises(FindingError, match="SW_L1, SW_L0") as refused:
+        run([OBJECTS[0], *lists, cell])
+    assert [finding.code for finding in refused.value.findings] == ["SW4320"]
+    assert sent(control) == []
+    control.settings(allow_multiple_sgacls=True)
+    run([OBJECTS[0], *lists, cell])
+    state = control.state()["objects"]
+    names = {identifier: item["name"] for identifier, item in state["sgacl"].items()}
+    held = next(item for item in state["egressmatrixcell"].values() if item["name"] == "SW_S0-SW_S0")
+    assert [names[each] for each in held["sgacls"]] == ["SW_L1", "SW_L0"]
+    assert not run([OBJECTS[0], *lists, cell])["changed"]
+    control.reset_counters()
+    # Two lists that permit mean the same in either order, but a cell names its lists, so the order is written.
+    assert run([OBJECTS[0], *lists, {**cell, "sgacls": ["SW_L0", "SW_L1"]}])["changed"]
+    assert [method for method, _path in sent(control)][:1] == ["PUT"]

@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError, errors_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Target
@@ -30,3 +31,13 @@ def preflight_all(targets: Mapping[str, Target], *, writing: bool, workers: int 
     if errors_of(found):
         raise FindingError(*found)
     return found
+
+
+def refusals(targets: Mapping[str, Target], names: Collection[str]) -> list[Finding]:
+    """Return, as warnings, what would keep an apply from writing to the named targets: a plan may be made by a role that only reads."""
+    found: list[Finding] = []
+    for name in sorted(names):
+        ask = getattr(targets.get(name), "may_write", None)
+        with contextlib.suppress(FindingError):  # what else is wrong with the target stands in its snapshot
+            found += ask() if ask is not None else ()
+    return [replace(finding, severity="warning") for finding in found]

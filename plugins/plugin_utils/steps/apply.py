@@ -231,7 +231,8 @@ def _undo_ring(
     steps = set(state.undo.steps) if state.undo else set()
     plan_id = state.undo_plan or (plan.plan_id if plan else "")
     with StateLock(paths.state / "lock", f"undo of a ring of {plan_id[:12]}", take_over=True) as lock:
-        with connected(values, variables, sorted({target for target, _step in steps})) as targets:
+        # The ring's own steps on a host that cannot be connected are told by the rollback itself.
+        with connected(values, variables, sorted({target for target, _step in steps}), []) as targets:
             find_nodes(targets)
             outcome = rollback_plan(
                 plan_id,

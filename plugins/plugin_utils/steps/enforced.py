@@ -31,6 +31,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.held_cel
     held_cells,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal, known_entries
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.lock import TargetLocks
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation, Target
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.reauth import (
     Held,
@@ -261,19 +262,31 @@ def run_reauthentication(
         now = reader.read({item.mac for item in batch}, switches)
         return _newer(worst(now.carriers), {item.mac: item for item in batch})
 
-    return reauthenticate(
-        stale,
-        ask,
-        look,
-        journal,
-        Pace(int(values["reauth_batch"]), float(values["reauth_pause"]), float(values["reauth_settle"])),
-        held=Held.of(values.get("reauth_hold") or (), values.get("reauth_hold_criticality") or ()),
-        begun={} if way_back else unfinished(reader.journal_entries),
-        known=tuple(known.values()),
-        plan_id=plan_id,
-        closed=closed,
-        sleep=reader.sleep,
+    begun = {} if way_back else unfinished(reader.journal_entries)
+    # Another controller must not save the lists again while sessions take them. Nothing to do takes no lock.
+    asked = {item.wanted.target for item in stale} if stale or begun else set()
+    locks = TargetLocks(
+        {name: targets[name] for name in asked}, f"re-authentication after {plan_id[:12]}", not way_back
     )
+
+    def shut() -> list[Finding]:
+        return locks.lost() or (closed() if closed is not None else [])
+
+    with locks:
+        done = reauthenticate(
+            stale,
+            ask,
+            look,
+            journal,
+            Pace(int(values["reauth_batch"]), float(values["reauth_pause"]), float(values["reauth_settle"])),
+            held=Held.of(values.get("reauth_hold") or (), values.get("reauth_hold_criticality") or ()),
+            begun=begun,
+            known=tuple(known.values()),
+            plan_id=plan_id,
+            closed=shut,
+            sleep=reader.sleep,
+        )
+    return replace(done, findings=(*done.findings, *locks.findings()))
 
 
 def _newer(now: Mapping[str, Carrier], before: Mapping[str, Carrier]) -> Mapping[str, Carrier]:

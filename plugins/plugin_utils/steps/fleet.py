@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Target
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredTarget
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps import codes
@@ -32,16 +32,29 @@ def run_hosts(values: Mapping[str, Any], variables: Mapping[str, Any]) -> list[s
 
 @contextmanager
 def connected(
-    values: Mapping[str, Any], variables: Mapping[str, Any], needed: Sequence[str] | None
+    values: Mapping[str, Any],
+    variables: Mapping[str, Any],
+    needed: Sequence[str] | None,
+    faults: list[Finding] | None = None,
 ) -> Iterator[dict[str, Target]]:
-    """Yield the targets of this run that are needed (all of them where ``needed`` is None), and close them in any case."""
+    """Yield the targets of this run that are needed (all of them where ``needed`` is None), and close them in any case.
+
+    With ``faults`` (the way back) hosts that cannot be connected as the inventory describes them are told there and left out.
+    """
     hosts = [host for host in run_hosts(values, variables) if needed is None or host in needed]
-    specs = target_specs(variables.get("hostvars") or {}, hosts)
+    specs = []
+    for host in hosts:
+        try:
+            specs += target_specs(variables.get("hostvars") or {}, [host])
+        except (FindingError, ValueError) as error:
+            if faults is None:
+                raise
+            faults += error.findings if isinstance(error, FindingError) else [codes.NO_TARGET.at(f"{host}: {error}")]
     files = {str(host): str(path) for host, path in (values.get("ise_snapshots") or {}).items()}
     unknown = sorted(set(files) - {spec["name"] for spec in specs if spec["platform"] == "ise"})
     if unknown:
         raise FindingError(codes.NO_TARGET.at(f"ise_snapshots: {', '.join(unknown)} is no ISE of this run"))
-    targets = connect([{**spec, "snapshot_file": files.get(spec["name"], "")} for spec in specs])
+    targets = connect([{**spec, "snapshot_file": files.get(spec["name"], "")} for spec in specs], faults)
     try:
         yield targets
     finally:

@@ -6,23 +6,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.action import failure
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError, errors_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes as change_codes
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation, Snapshot
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal, known_entries
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.lock import StateLock
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation, Snapshot, Target
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.outcome import step_view
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending import PUSH, needs_push
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import PRUNE, public_objects
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.authorization import group_condition
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.journalled import JournalledTarget, undeployed
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.objects import (
     carry_out,
     ise_target,
     object_views,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes as target_codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise import IseTarget
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_kinds import (
@@ -180,6 +185,13 @@ def _carry(
 ) -> dict[str, Any]:
     """Carry out the steps one after the other; stop at the first that fails and say what was done."""
     steps = [step for step in planned if values.get("push", True) or step.action != PUSH]
+    written: Target = target
+    state: StateLock | None = None
+    if values.get("state_dir"):
+        paths = Paths.of("policies", ".microseg", "", str(values["state_dir"]))
+        steps = [*steps, *undeployed(known_entries(paths.journal), target.name, desired, steps)]
+        written = JournalledTarget(target, Journal(paths.journal), steps)
+        state = StateLock(paths.state / "lock", "ise_policy")
     requests = [request for step in steps for request in step.details.get("requests", ())]
     touched = {f"{step.kind}/{step.name}" for step in steps}
     before = {key: body for key, body in public_objects(live).items() if key in touched}
@@ -196,13 +208,15 @@ def _carry(
         return answer
     reports: list[Mapping[str, Any]] = []
     # Each step reads its object again before it writes, so what happened until the lock was taken is noticed.
-    with target.run_lock("ise_policy") as lock:
+    with state or nullcontext(), target.run_lock("ise_policy") as lock:
         done, findings = carry_out(
-            target, steps, reports, lambda: [change_codes.LOCK_LOST.at(lock.target)] if lock.lost else []
+            written, steps, reports, lambda: [change_codes.LOCK_LOST.at(lock.target)] if lock.lost else []
         )
         if not errors_of(findings) and desired:
             findings += target.confirm(desired)
     findings += lock.findings
+    if isinstance(written, JournalledTarget):
+        answer["plan_id"] = written.plan_id
     answer |= {
         "changed": bool(done),
         "completed": [step_view(step) for step in done],

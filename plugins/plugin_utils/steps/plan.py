@@ -27,7 +27,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan imp
     with_effect,
     write_plan,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.preflight import preflight_all
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.preflight import preflight_all, refusals
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rings import Part, parts_of_plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.state_ref import keep_state
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
@@ -99,6 +99,7 @@ def planned(values: Mapping[str, Any], variables: Mapping[str, Any]) -> tuple[Pl
             prune=bool(values.get("prune")),
             pending=pushes_pending(paths.journal),
         )
+        said += refusals(targets, {step.target for step in draft.operations()})
         site = effective_site(gate.site, situation)
         effect = effect_of(site, compiled, snapshots, paths, values.get("engine") or "")
         more, found = meaning_of(site, compiled, snapshots, draft)

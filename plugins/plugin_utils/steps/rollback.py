@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import write_json
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import (
+    Finding,
     FindingError,
     errors_of,
     sorted_findings,
@@ -37,9 +39,10 @@ def run_rollback(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[s
     check_mode = bool(values["check_mode"])
     journal = Journal(paths.journal)
     after = After()
+    faults: list[Finding] = []
     with (
         StateLock(paths.state / "lock", "rollback", take_over=True) as lock,
-        connected(values, variables, None) as targets,
+        connected(values, variables, None, faults) as targets,
     ):
         find_nodes(targets)
         plan_id = str(values.get("plan_id") or "")
@@ -53,7 +56,13 @@ def run_rollback(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[s
     content["undone"] = content.pop("completed")
     made = result(
         "rollback",
-        [*shouted(paths, None), *outcome.findings, *lock.findings, *after.findings],
+        [
+            *shouted(paths, None),
+            *outcome.findings,
+            *lock.findings,
+            *after.findings,
+            *(replace(each, severity="warning") for each in faults),
+        ],
         "",
         check_mode=check_mode,
         **content,

@@ -36,11 +36,14 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_dif
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_kinds import ALL_KINDS, MORE_KINDS
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_lock import IseLock
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_objects import KINDS, canonical_content
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_preflight import preflight
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_preflight import may_write, preflight
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_push import push_matrix
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_read import IseReader
 
 RELAXED_DACL = "permit ip any any"
+# ISE's own approval workflow, and several matrices where the version has no interface for them.
+_MATRIX_MODES = frozenset((codes.ISE_WORKFLOW.number, codes.ISE_MATRICES.number))
+_TRUSTSEC = frozenset(("sgt", "sgacl", "egress_matrix_cell", "matrix_cell"))
 
 
 class IseTarget:
@@ -69,6 +72,7 @@ class IseTarget:
         self.adopt = adopt if isinstance(adopt, bool) else frozenset(adopt)
         self.cascade, self.assignment_pause = frozenset(cascade), assignment_pause
         self.push_seconds, self._sleep = push_seconds, sleep
+        self._closed: tuple[Finding, ...] = ()
         self._reader = IseReader(name, client)
         self._access = ObjectAccess(name, client, self._reader, sleep)
 
@@ -79,8 +83,18 @@ class IseTarget:
     # -- reading
 
     def preflight(self, *, writing: bool) -> tuple[Finding, ...]:
-        """Return what is wrong or worth knowing before anything is read or written; see ise_preflight.py."""
-        return preflight(self.client, self.name, writing=writing).findings
+        """Return what is wrong or worth knowing before anything is read or written; see ise_preflight.py.
+
+        A mode that keeps the matrix from being written is only a warning here: ``diff`` refuses the steps that it concerns, and a plan
+        for downloadable ACLs has none.
+        """
+        found = preflight(self.client, self.name, writing=writing).findings
+        self._closed = tuple(finding for finding in found if finding.code in _MATRIX_MODES)
+        return tuple(replace(each, severity="warning") if each in self._closed else each for each in found)
+
+    def may_write(self) -> tuple[Finding, ...]:
+        """Return why an apply would be refused for node or role; one request, which deletes what cannot exist."""
+        return tuple(replace(each, message=f"{self.name}: {each.message}") for each in may_write(self.client))
 
     def snapshot(self, desired: Sequence[DesiredObject]) -> Snapshot:
         """Return the desired objects that exist and everything that carries our mark; see the protocol."""
@@ -117,7 +131,7 @@ class IseTarget:
 
     def diff(self, desired: Sequence[DesiredObject], live: Snapshot) -> tuple[Operation, ...]:
         """Return the ordered steps from live to desired; see the protocol."""
-        return ise_operations(
+        steps = ise_operations(
             self.name,
             desired,
             live,
@@ -126,6 +140,9 @@ class IseTarget:
             pause=self.assignment_pause,
             old_push=self._pushes_the_old_way,
         )
+        if self._closed and any(step.kind in _TRUSTSEC or step.action == PUSH for step in steps):
+            raise FindingError(*self._closed)
+        return steps
 
     @property
     def _pushes_the_old_way(self) -> bool:

@@ -129,7 +129,7 @@ def _questions(client: IseClient, facts: dict[str, Any], writing: bool) -> list[
     findings = [*_version(client, facts), *_modes(client, facts), *_clock(client, facts)]
     if facts["csrf"]:
         findings.append(codes.ISE_CSRF.at(client.base_url))
-    return [*findings, *(_may_write(client) if writing else ())]
+    return [*findings, *(may_write(client) if writing else ())]
 
 
 def _version(client: IseClient, facts: dict[str, Any]) -> list[Finding]:
@@ -188,7 +188,7 @@ def _clock(client: IseClient, facts: dict[str, Any]) -> list[Finding]:
     return [codes.ISE_CLOCK.at(f"{client.base_url}: {abs(ahead):.0f} s {'ahead' if ahead > 0 else 'behind'}")]
 
 
-def _may_write(client: IseClient) -> list[Finding]:
+def may_write(client: IseClient) -> list[Finding]:
     """Try to delete an object that cannot exist: 404 says that role and node may write.
 
     What else a real ISE may answer to that is not known; such an answer is told and stops nobody.

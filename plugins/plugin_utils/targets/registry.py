@@ -60,8 +60,12 @@ def make_target(spec: TargetSpec, gates: LoginGates | None = None) -> Target:
     return NftablesTarget(spec)
 
 
-def connect(target_specs: Iterable[Mapping[str, Any]]) -> dict[str, Target]:
-    """Return targets by name. FindingError with all faults of all specs; the caller closes every target (``close_all``)."""
+def connect(target_specs: Iterable[Mapping[str, Any]], faults: list[Finding] | None = None) -> dict[str, Target]:
+    """Return targets by name. FindingError with all faults of all specs; the caller closes every target (``close_all``).
+
+    With ``faults`` they are added there instead, and the targets that they are about are left out: the way back of one target does
+    not wait for another's inventory variables.
+    """
     made: dict[str, Target] = {}
     findings: list[Finding] = []
     gates = LoginGates()
@@ -71,7 +75,9 @@ def connect(target_specs: Iterable[Mapping[str, Any]]) -> dict[str, Target]:
             made[spec.name] = make_target(spec, gates)
         except FindingError as error:
             findings.extend(error.findings)
-    if findings:
+    if faults is not None:
+        faults.extend(findings)
+    elif findings:
         close_all(made)
         raise FindingError(*findings)
     return made
