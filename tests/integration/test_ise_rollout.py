@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change import carriers
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import read_entries, verify_journal
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.ingest import ingest
@@ -25,6 +26,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.plan impo
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.promote import run_promote
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.rollback import run_rollback
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.verify import run_verify
+from tests.integration.ise_worlds import configuration
 from tests.lab.bridge import SwitchView
 from tests.lab.iosxe.control import Control
 from tests.lab.iosxe.fleet import Fleet, FleetThread
@@ -451,3 +453,66 @@ def test_a_cell_is_enforced_when_counters_replay_and_switches_agree(rollout: Rol
         each["status"] for each in rollout.control.matrix("edge2")["cells"] if each["source_name"].startswith("SW_")
     }
     assert enforced_cells == {"ENABLED"}
+
+
+def with_rule(state: dict[str, Any], name: str) -> dict[str, Any]:
+    """The state with a rule above the default one, as a site has for its other users."""
+    rules = state["objects"]["authorizationrule"]
+    identifier, default = next((key, item) for key, item in rules.items() if item["default"])
+    new = {**default, "id": "5f0f0000-0000-11ef-8000-525400000001", "name": name, "default": False, "rank": 0}
+    rules[identifier] = {**default, "rank": 1}
+    rules[new["id"]] = new
+    return state
+
+
+AUTHORIZATION = """    authorization:
+      policy_set: Default
+      before: Basic_Authenticated_Access
+      endpoints: assigned
+"""
+
+
+def test_rules_that_bind_segments_go_all_the_way_and_back(rollout: Rollout) -> None:
+    """Groups, rules and assignments that the policy asks for: planned, applied, verified, changed by hand, taken back."""
+    variables = rollout.variables
+    variables["hostvars"]["ise1"]["microseg_ise_assignment_pause"] = 0.001
+    rollout.more = {"reauthenticate": False}
+    start = configuration(rollout.control)
+    for kind in ("dacl", "sgacl"):
+        old = f"    kind: {kind}\n    platform: ise\n    host: ise1\n"
+        rollout.commit("enforcement.yml", old, old + AUTHORIZATION)
+    with pytest.raises(FindingError, match="no rule 'Basic_Authenticated_Access' to stand before"):
+        run_plan(rollout.values(), variables)  # refused before anything is written
+    assert configuration(rollout.control) == start
+    rollout.control.restore(with_rule(rollout.control.state(), "Basic_Authenticated_Access"))
+    start = configuration(rollout.control)
+    run_plan(rollout.values(), variables)
+    applied = run_apply(rollout.values(), variables)
+    assert not applied.get("failed"), [applied["msg"], [item["message"] for item in applied["errors"]]]
+    held = configuration(rollout.control)
+    rules = {key.split("/")[1]: item for key, item in held.items() if key.startswith("authorizationrule/SW_")}
+    assert {"SW_cameras", "SW_infusion_pumps", "SW_patient_monitors", "SW_pacs", "SW_imaging_modalities"} <= set(rules)
+    assert [key for key in held if key.startswith("endpointgroup/SW_")]
+    assigned = [item for key, item in held.items() if key.startswith("endpoint/") and item["groupId"].startswith("SW_")]
+    assert len(assigned) >= 5 and all(item["staticGroupAssignment"] for item in assigned)
+    assert not run_verify(rollout.values(), variables).get("failed")
+    again = run_plan(rollout.values(), variables)
+    assert again["operations"] == 0, again
+    # A rule that somebody turned off cuts its devices off from their list: verify names it.
+    identifier, rule = next(
+        (identifier, item)
+        for identifier, item in rollout.control.state()["objects"]["authorizationrule"].items()
+        if item["name"] == "SW_cameras"
+    )
+    state = rollout.control.state()
+    rules_there = state["objects"]["authorizationrule"]
+    rollout.control.restore({**state, "objects": {**state["objects"], "authorizationrule": {
+        **rules_there, identifier: {**rule, "state": "disabled"},
+    }}})  # fmt: skip
+    drifted = run_verify(rollout.values(), variables)
+    assert drifted["failed"]
+    assert "SW_cameras" in json.dumps(drifted)
+    rollout.control.restore(state)
+    back = run_rollback(rollout.values(), variables)
+    assert not back.get("failed"), back
+    assert configuration(rollout.control) == start

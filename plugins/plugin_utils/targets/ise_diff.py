@@ -105,6 +105,7 @@ def ise_operations(
             steps.append(step)
     findings += _value_conflicts(target, wanted, live)
     findings += _several_sgacls(target, wanted, live)
+    findings += _rules_without_place(target, wanted, live)
     if findings:
         raise FindingError(*findings)
     steps = assignment_notes(steps, pause)
@@ -276,6 +277,24 @@ def _several_sgacls(target: str, desired: Sequence[DesiredObject], live: Snapsho
         for item in desired
         if item.kind in CELL_KINDS and len(item.body["sgacls"]) > 1
     ]
+
+
+def _rules_without_place(target: str, desired: Sequence[DesiredObject], live: Snapshot) -> list[Finding]:
+    """A rule needs its policy set, and the rule before which it is to stand: half of a plan must not be written before that is found."""
+    rules = [item for item in desired if item.kind == "authorization_rule"]
+    known = {item.name for item in rules}
+    findings = []
+    for item in rules:
+        policy_set, before = str(item.body["policy_set"]), str(item.body.get("before") or "")
+        listed = live.raw.get(f"rules/{policy_set}")
+        if listed is None and any(key.startswith("rules/") for key in live.raw):
+            findings.append(codes.MISSING_REFERENCE.at(f"{target}: rule {item.name}: no policy set {policy_set!r}"))
+        elif (
+            listed is not None and before and before not in listed.split("\n") and f"{before}@{policy_set}" not in known
+        ):
+            text = f"{target}: rule {item.name}: no rule {before!r} to stand before"
+            findings.append(codes.MISSING_REFERENCE.at(text))
+    return findings
 
 
 def _stood_in(step: Operation, names: Mapping[str, str]) -> Operation:
