@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.fleet import connected
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.rollback import run_rollback
 
 
@@ -22,3 +23,21 @@ def test_the_lock_file_of_a_pod_that_died_does_not_block_the_way_back(tmp_path: 
     with pytest.raises(FindingError) as error:
         run_rollback(values, {})
     assert [finding.code for finding in error.value.findings] == ["SW4033"]  # it got as far as the journal
+
+
+def test_a_host_that_cannot_be_connected_keeps_no_other_from_its_way_back(tmp_path: Path) -> None:
+    """A wrong variable of one host is told and that host left out; apply and plan go on refusing."""
+    good = {"microseg_platform": "ise", "ansible_host": "192.0.2.1", "ansible_user": "u", "ansible_password": "p"}
+    hosts = {
+        "ise1": good,
+        "no_platform": {"ansible_host": "192.0.2.2"},
+        "no_port": {**good, "ansible_port": "ninety"},
+        "no_url": {**good, "microseg_ise_url": "http://192.0.2.3"},
+    }
+    values = {"targets": list(hosts)}
+    faults: list[Finding] = []
+    with connected(values, {"hostvars": hosts}, None, faults) as targets:
+        assert sorted(targets) == ["ise1"]
+    assert len(faults) == 3
+    with pytest.raises((FindingError, ValueError)), connected(values, {"hostvars": hosts}, None):
+        pass
