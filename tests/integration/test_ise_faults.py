@@ -32,7 +32,7 @@ from tests.lab.ise.client import ControlClient
 from tests.lab.ise.server import IseServer
 
 HOST = "127.10.84.10"
-HOSTS = (HOST, "127.10.84.11", "127.10.84.12", "127.10.84.13")  # of the full run, side by side
+HOSTS = (HOST, "127.10.84.21", "127.10.84.22", "127.10.84.23")  # of the full run, side by side
 MARK = "segwright:test "
 LOCK = "SEGWRIGHT_LOCK"
 SEED: dict[str, Any] = {

@@ -19,7 +19,11 @@ import pytest
 import trustme
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.preflight import find_nodes, preflight_all
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.preflight import (
+    find_nodes,
+    preflight_all,
+    refusals,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise import IseTarget
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_client import IseClient
@@ -211,6 +215,35 @@ def test_what_is_in_the_way_is_named(
     found = preflight(client_of(ise, version=version), "ise1", writing=True)
     assert code in said(found), found.findings
     assert all(finding.hint and finding.message.startswith("ise1: ") for finding in found.findings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "version", "code"),
+    [
+        ({"approval_workflow": True}, "3.5", "SW4307"),
+        ({"multiple_matrices": True, "said_version": "3.3"}, "3.3", "SW4308"),
+    ],
+)
+def test_a_mode_of_the_matrix_stops_what_touches_the_matrix_and_nothing_else(
+    ise: IseServer, control: ControlClient, settings: dict[str, Any], version: str, code: str
+) -> None:
+    control.settings(**settings)
+    target = IseTarget("ise1", client_of(ise, version=version))
+    assert code in {finding.code for finding in preflight_all({"ise1": target}, writing=True)}  # a warning, no refusal
+    acl = {"dacl_type": "IPV4", "content": "permit ip any any", "description": "segwright:x"}
+    alone = [DesiredObject("downloadable_acl", "SW_mode", acl)]
+    assert [step.name for step in target.diff(alone, target.snapshot(alone))] == ["SW_mode"]
+    both = [*alone, DesiredObject("sgt", "SW_mode", {"value": 4000, "description": "segwright:x"})]
+    with pytest.raises(FindingError) as refused:
+        target.diff(both, target.snapshot(both))
+    assert [finding.code for finding in refused.value.findings] == [code]
+
+
+def test_a_plan_is_told_that_its_role_cannot_write(ise: IseServer) -> None:
+    operator = IseTarget("ise1", client_of(ise, username=ise.operator_username, password=ise.operator_password))
+    [said_before] = refusals({"ise1": operator}, ["ise1", "elsewhere"])
+    assert (said_before.code, said_before.severity) == ("SW4306", "warning")
+    assert refusals({"ise1": IseTarget("ise1", client_of(ise))}, ["ise1"]) == []
 
 
 def test_tokens_known_from_the_preflight_cost_no_refused_write(ise: IseServer, control: ControlClient) -> None:
