@@ -140,7 +140,7 @@ class IseTarget:
             pause=self.assignment_pause,
             old_push=self._pushes_the_old_way,
         )
-        if self._closed and any(step.kind in _TRUSTSEC or step.action == PUSH for step in steps):
+        if self._closed and any(step.kind in _TRUSTSEC and not step.details.get("prune") for step in steps):
             raise FindingError(*self._closed)
         return steps
 
