@@ -43,6 +43,8 @@ POLICY = {
     }
 }
 
+EXPORT = {"segwright.microseg.ise_export": {"target": "ise1", "policy_dir": "exported", "data_dir": "data"}}
+
 
 def forms_of(user: str, password: str) -> list[bytes]:
     """A password as it could appear: plain, quoted for a URL, in base64 alone and as HTTP sends it."""
@@ -90,7 +92,7 @@ def play(root: Path, ise: IseServer, place: Path, tasks: list[dict[str, Any]], p
 
 def test_a_wrong_password_is_tried_once_and_never_shown(root: Path, ise: IseServer, tmp_path: Path) -> None:
     control = ControlClient(ise.control_url)
-    for number, tasks in enumerate(([INFO], [POLICY])):
+    for number, tasks in enumerate(([INFO], [POLICY], [EXPORT])):
         control.reset_counters()
         assert play(root, ise, tmp_path / f"wrong{number}", tasks, WRONG) != 0
         counted = control.counters()
@@ -102,8 +104,11 @@ def test_a_wrong_password_is_tried_once_and_never_shown(root: Path, ise: IseServ
 
 def test_nothing_secret_is_shown_by_modules_at_vvvv(root: Path, ise: IseServer, tmp_path: Path) -> None:
     place = tmp_path / "right"
-    assert play(root, ise, place, [INFO, POLICY], PASSWORD) == 0, (place / "out").read_text(encoding="utf-8")[-3000:]
+    assert play(root, ise, place, [INFO, POLICY, EXPORT], PASSWORD) == 0, (place / "out").read_text(encoding="utf-8")[
+        -3000:
+    ]
     assert b"SW_secret" in (place / "out").read_bytes()
+    assert b"SW_secret" in (place / "data" / "out" / "ise_export.json").read_bytes()
     assert leaks(place, forms_of(ise.username, PASSWORD)) == []
 
 
