@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.progress import Progress
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.meaning import (
     SAME,
     Meaning,
@@ -91,13 +92,16 @@ def ise_operations(
     wanted, stand_ins = with_stand_ins(desired, live.objects, rights.adopts)
     findings: list[Finding] = []
     steps: list[Operation] = []
+    lists = {item.name: item.body for item in wanted if item.kind == "sgacl"}
+    progress = Progress(f"{target}: comparing", len(wanted), "objects")
     for item in sorted(wanted, key=lambda item: (ALL_KINDS.index(item.kind), item.name)):
+        progress.step()
         faults = body_findings(item)
         if faults:
             findings += faults
             continue
         body = canonical_desired(item)
-        if item.kind in CELL_KINDS and _end_unreached(body, wanted, live):
+        if item.kind in CELL_KINDS and _end_unreached(body, lists, live):
             body = _with_present_end(body, live.objects.get(f"{item.kind}/{item.name}"))
         faults, step = _step(target, replace(item, body=body), live, rights)
         findings += faults
@@ -167,9 +171,8 @@ def _step(target: str, item: DesiredObject, live: Snapshot, rights: Rights) -> t
     return [], _operation(target, item, live, before, summary, effect, text, moved, {"adopt": True} if marks else {})
 
 
-def _end_unreached(body: Mapping[str, Any], desired: Sequence[DesiredObject], live: Snapshot) -> bool:
+def _end_unreached(body: Mapping[str, Any], wanted: Mapping[str, Mapping[str, Any]], live: Snapshot) -> bool:
     """Return whether the SGACLs of a cell end in lines for every packet of both versions, so that what closes the cell decides nothing."""
-    wanted = {item.name: item.body for item in desired if item.kind == "sgacl"}
     decided: set[int] = set()
     for name in body["sgacls"]:
         sgacl = wanted.get(name) or live.objects.get(f"sgacl/{name}") or {}
