@@ -54,6 +54,34 @@ def query_holds(query: Mapping[str, Any], facts: Mapping[str, Sequence[Any]]) ->
     return False
 
 
+class Remembered:
+    """``query_holds`` that remembers its answers by the values of the facts that a query names: thousands of devices differ in few of them.
+
+    Queries must not be changed while it is in use.
+    """
+
+    def __init__(self) -> None:
+        self._names: dict[int, tuple[Mapping[str, Any], tuple[str, ...]]] = {}
+        self._answers: dict[tuple[Any, ...], bool] = {}
+
+    def __call__(self, query: Mapping[str, Any], facts: Mapping[str, Sequence[Any]]) -> bool:
+        """Return whether a device with the facts fulfils the query."""
+        known = self._names.get(id(query))
+        if known is None:
+            known = self._names[id(query)] = query, tuple(sorted(_facts_named(query)))
+        # Types count: "1" and True and 1 are not alike to every test.
+        key = (id(query), *(tuple((type(value), value) for value in facts.get(name, ())) for name in known[1]))
+        found = self._answers.get(key)
+        if found is None:
+            found = self._answers[key] = query_holds(query, facts)
+        return found
+
+
+def _facts_named(query: Mapping[str, Any]) -> set[str]:
+    parts = [*query.get("all", ()), *query.get("any", ()), *([query["not"]] if "not" in query else ())]
+    return {name for part in parts for name in _facts_named(part)} | ({query["fact"]} if "fact" in query else set())
+
+
 def _same(wanted: Any, value: Any) -> bool:
     if isinstance(wanted, bool) or isinstance(value, bool):
         return wanted is value

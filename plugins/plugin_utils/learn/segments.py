@@ -20,7 +20,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.classif
     Classification,
     DeviceType,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.query import query_holds
+from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.query import Remembered
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.build import ClassificationRule
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.members import facts_of, resolve_members
@@ -137,6 +137,7 @@ def propose_segments(
 
     ``committed`` is the lock that is in force, None where there is none yet. Equal arguments give an equal answer.
     """
+    holds = Remembered()
     findings: list[Finding] = []
     held, held_findings = held_devices(classified, committed)
     findings += held_findings
@@ -149,12 +150,12 @@ def propose_segments(
         if name in held:
             continue
         facts = facts_of(device)
-        if any(each.members and query_holds(each.members, facts) for each in segments.values()):
+        if any(each.members and holds(each.members, facts) for each in segments.values()):
             for rule_name in new:
-                if query_holds(segments[rule_name].members, facts):
+                if holds(segments[rule_name].members, facts):
                     by_rule[rule_name].append(name)
             continue
-        rule = next((rule for rule in rules if query_holds(rule.when, facts)), None)
+        rule = next((rule for rule in rules if holds(rule.when, facts)), None)
         if rule is not None and rule.name not in segments:
             segments[rule.name] = _of_rule(rule)
             new[rule.name] = ProposedSegment(segments[rule.name], (), (), f"rule {rule.name} of classification.yml")
