@@ -82,7 +82,7 @@ def generate(rows: int, folder: Path) -> dict[str, Any]:
     _documents(site, folder / "policies")
     moment = store.day_number(flow_data.FIRST_DAY) * flow_data.DAY_US
     observations = [
-        Observation(flow_data.name_of(n), {"endpoint_profile": f"kind-{site.group[n]:03d}", "hostname": f"device-{n}"}, (), "ise", moment, 0.9)
+        Observation(flow_data.name_of(n), {"endpoint_profile": f"kind-{site.group[n]:03d}"}, (), "ise", moment, 0.9)
         for n in range(site.shape.devices)
     ]  # fmt: skip
     data = folder / "data"
@@ -108,7 +108,8 @@ def _documents(site: flow_data.Site, policy: Path) -> None:
     policy.mkdir(parents=True)
     names = [f"segment{number:03d}" for number in range(site.shape.groups)]
     rules = "".join(
-        f"  - name: {name}\n    when:\n      fact: endpoint_profile\n      equals: kind-{number:03d}\n    zone: plant\n    owner: owner-{number % 7}\n"
+        f"  - name: {name}\n    when:\n      fact: endpoint_profile\n      equals: kind-{number:03d}\n    zone: plant\n"
+        f"    owner: owner-{number % 7}\n"
         f"    criticality: {('life_support', 'high', 'medium', 'low')[number % 4]}\n"
         for number, name in enumerate(names)
     )
@@ -177,7 +178,9 @@ def _rollup_day(site: flow_data.Site, day: int, data: Path) -> int:
     moment = flow_data.FIRST_DAY + timedelta(days=day)
     fixed = {"day": moment, "class": "unicast"}
     arrays = [
-        pa.repeat(pa.scalar(fixed[each.name], type=each.type), total) if each.name in fixed else pa.array(columns[each.name][order]).cast(each.type)
+        pa.repeat(pa.scalar(fixed[each.name], type=each.type), total)
+        if each.name in fixed
+        else pa.array(columns[each.name][order]).cast(each.type)
         for each in arrow_schema(ROLLUP)
     ]  # fmt: skip
     table = pa.Table.from_arrays(arrays, schema=arrow_schema(ROLLUP))
@@ -192,8 +195,8 @@ def _connections(site: flow_data.Site, day: int, data: Path) -> int:
     rows = store.write_table(site.connections(day), path, "connections")
     document = store.read_inputs(data)
     document["inputs"][source] = {
-        "sha256": source.ljust(64, "0"), "name": "made", "bytes": 0, "kind": "made", "imported_at": "", "records": rows, "connections": rows,
-        "quality": {},
+        "sha256": source.ljust(64, "0"), "name": "made", "bytes": 0, "kind": "made", "imported_at": "", "records": rows,
+        "connections": rows, "quality": {},
     }  # fmt: skip
     store.write_inputs(data, document)
     return rows

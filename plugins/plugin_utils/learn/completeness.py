@@ -265,8 +265,13 @@ def _days_of(names: Any, day: Any) -> tuple[Any, Any]:
     """Return (names, on how many days each was seen)."""
     if not len(names):
         return names, names
-    pairs = np.unique(np.stack([names, day]), axis=1)
-    return np.unique(pairs[0], return_counts=True)
+    return np.unique(_distinct(names, day), return_counts=True)
+
+
+def _distinct(names: Any, day: Any) -> Any:
+    """Return each name once for each day it has; one number for both sorts many times faster than pairs do."""
+    span = int(day.max()) + 1
+    return np.unique(names.astype(np.int64) * span + day) // span
 
 
 def _clumps(each: Incidence, of_days: Any, first: Any) -> tuple[float, float]:
@@ -294,7 +299,7 @@ def _arrivals_of(each: Incidence, count: int) -> _Arrivals:
         return _Arrivals(0, 0)
     begins = np.full(len(clients), count)
     np.minimum.at(begins, where, each.day)
-    spoken = np.bincount(np.unique(np.stack([where, each.day]), axis=1)[0], minlength=len(clients))
+    spoken = np.bincount(_distinct(where, each.day), minlength=len(clients))
     # One that speaks seldom has not turned up late: it was silent.
     late = (begins >= SETTLED_DAYS) & (begins <= count - PROVED_DAYS) & (spoken * 10 >= (count - begins) * 7)
     return _Arrivals(int(late.sum()), len(clients))

@@ -130,6 +130,8 @@ class Gathered:
     flows: int = 0
     first_day: date = EPOCH
     days: int = 0
+    # What ``incidence.py`` reads; an Arrow table, None where nothing was asked.
+    incidences: Any = field(default=None, compare=False, repr=False)
 
 
 def gathered(tables: Mapping[str, Any]) -> Gathered:
@@ -171,6 +173,7 @@ def gathered(tables: Mapping[str, Any]) -> Gathered:
         total["flows"],
         first,
         days if total["conversations"] else 0,
+        tables.get("incidences"),
     )
 
 

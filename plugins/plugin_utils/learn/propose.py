@@ -12,6 +12,7 @@ from typing import Any
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.bands import evidence_bands
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.coverage import is_permitted, permitted_spans
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import (
     CandidateKey,
     Evidence,
@@ -48,6 +49,9 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.ranges i
 
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 ICMP = (1, 58)
+# Too little evidence is no question to anybody where a standing rule permits it.
+THIN = frozenset({"few-days", "few-flows", "draft", "score", "one-device", "no-service"})
+PERMITTED = "permitted"
 # Up to this share of a segment's devices may be taken for what they are not (5 % wrong profiles, and some room).
 FEW = 0.15
 
@@ -229,6 +233,7 @@ class _Judge:
         self.conduits = {(conduit.client, conduit.server) for conduit in site.conduits}
         self.support = Support(site, gathered, known.kinds_of, services)
         self.decisions = Decisions(known.decisions, site.services, known.today)
+        self.standing = permitted_spans(((rule.client, rule.to, rule.services) for rule in site.rules()), site.services)
         self.minimum_days = int(self.settings.get("minimum_days", 3))
         self.regular: dict[tuple[str, int, int], list[CandidateKey]] = {}
         for key, evidence in gathered.candidates.items():
@@ -242,7 +247,7 @@ class _Judge:
         self.refused: list[ReviewItem] = []
         self.expected: list[Expected] = []
         self.unknown: set[tuple[int, int]] = set()
-        # What became of each candidate, in one word: "rule", or the kind of its review item.
+        # What became of each candidate, in one word: "rule", "permitted" by a standing one, or the kind of its review item.
         self.judged: dict[CandidateKey, str] = {}
 
     def take(self, key: CandidateKey, evidence: Evidence) -> None:
@@ -262,6 +267,9 @@ class _Judge:
         if not reason:
             self.judged[key] = "rule"
             self.carried.setdefault((key.client, key.to, service), []).append((evidence, made, support, decision))
+            return
+        if kind in THIN and is_permitted(self.standing, key):
+            self.judged[key] = PERMITTED
             return
         if not service:
             self.unknown.add((key.protocol, key.server_port))

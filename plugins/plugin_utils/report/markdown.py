@@ -129,10 +129,26 @@ def propose_markdown(result: Mapping[str, Any]) -> str:
         lines += [f"## Waiting for a person ({len(review)})", "", md_table(review_head, rows), ""]
         if len(review) > CUT_LIMIT:
             lines += [f"... and {len(review) - CUT_LIMIT} more in the JSON result.", ""]
+    lines += _known_share(result)
     lines += _activation(result.get("after_activation") or {})
     lines += _enforced(result.get("enforced") or {})
     lines += finding_lines(result)
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _known_share(result: Mapping[str, Any]) -> list[str]:
+    """Return how much of each segment's traffic is known, and what to wait for before it may be enforced."""
+    known, offered = result.get("completeness") or {}, result.get("enforcement") or {}
+    rows = []
+    for name, each in known.items():
+        seen = each["seen"]
+        share = f"{seen['value']:.1%} ({seen['low']:.1%} to {seen['high']:.1%})" if seen else "no estimate yet"
+        told = offered.get(name) or {"offered": False, "wait_for": ()}
+        rows.append(
+            [code(name), each["days"], md(share), "yes" if told["offered"] else "no", md("; ".join(told["wait_for"]))]
+        )
+    head = ("segment", "days", "traffic known", "enforcement proposed", "what to wait for")
+    return [f"## How much is known ({len(rows)})", "", md_table(head, rows), ""] if rows else []
 
 
 def _activation(report: Mapping[str, Any]) -> list[str]:

@@ -21,13 +21,21 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.address i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.noise import Noise, limits_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn import codes as learn_codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.activation import after_activation
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.completeness import (
+    THRESHOLD,
+    Completeness,
+    completeness,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.coverage import (
+    DOUBTFUL,
     Sizes,
     coverage,
     is_permitted,
     permitted_spans,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import CandidateKey, Gathered
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.expected import Expected
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.incidence import incidences
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.propose import (
     Known,
     Proposal,
@@ -144,6 +152,7 @@ def run_propose(values: dict[str, Any]) -> dict[str, Any]:
     )
     found += [*_edited(changes), *_threats_permitted(site, seen, names)]
     sizes = Sizes(known.sizes, known.addresses)
+    known_share = _completeness(site, segments, proposal, seen, known.sizes)
     parts = parts_of(changes, proposal)
     git = _written(how, str(values.get("branch") or NAME), paths, parts, dry_run)
     made = result(
@@ -156,6 +165,8 @@ def run_propose(values: dict[str, Any]) -> dict[str, Any]:
         after_activation=after_activation(
             site, seen.candidates, proposal.judged, sizes, earlier, date.fromisoformat(last_day)
         ),
+        completeness={name: each.as_dict() for name, each in known_share.items()},
+        enforcement=_enforcement(known_share, expected),
         commits=[{"name": part.name, "message": part.message, "files": sorted(part.files)} for part in parts],
         new_rules=sorted(name for change in changes.segments.values() for name in change.rules.added),
         git=git,
@@ -262,6 +273,33 @@ def _coverage(
     for when, rules in (("before", standing), ("after", [*standing, *proposed])):
         spans = permitted_spans(rules, site.services)
         made[when] = coverage(seen.candidates, proposal.judged, spans, by_name, sizes)
+    return made
+
+
+def _completeness(
+    site: Site, segments: Sequence[Segment], proposal: Proposal, seen: Gathered, sizes: Mapping[str, int]
+) -> dict[str, Completeness]:
+    """Return how much of each segment's legitimate traffic is known, by name (learn/completeness.py)."""
+    if seen.incidences is None or not seen.days:
+        return {}
+    legitimate = [key for key, kind in proposal.judged.items() if kind not in DOUBTFUL]
+    by_name = {segment.name: segment for segment in segments}
+    found, days = incidences(seen.incidences, seen.first_day, seen.days, legitimate, by_name, sizes)
+    return completeness(found, days, threshold=float(site.learning.get("completeness", THRESHOLD)))
+
+
+def _enforcement(known: Mapping[str, Completeness], expected: Sequence[Expected]) -> dict[str, Any]:
+    """Return for each segment whether enforcement may be proposed, and what to wait for where not.
+
+    Rare traffic that nobody has answered for holds a segment back: enforcing would cut it.
+    """
+    made = {}
+    for name, each in sorted(known.items()):
+        open_questions = sum(1 for item in expected if item.client == name)
+        wait = list(each.wait_for)
+        if open_questions:
+            wait.append(f"{open_questions} questions to the owner about rare traffic (evidence/open/expected.json)")
+        made[name] = {"offered": not wait, "wait_for": wait}
     return made
 
 

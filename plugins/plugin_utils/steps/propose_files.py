@@ -18,7 +18,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files impo
     write_atomic,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.expected import Expected, kept
-from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.propose import Proposal, ProposedRule
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.propose import PERMITTED, Proposal, ProposedRule
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.support import (
     NOVEL,
     PEER_KNOWN,
@@ -187,7 +187,7 @@ def earlier_expected(policy: Path, now: Iterable[Expected], proposal: Proposal, 
     done = {
         (key.client, key.to, key.protocol, key.server_port)
         for key, what in proposal.judged.items()
-        if what in ("rule", "refused")
+        if what in ("rule", PERMITTED, "refused")
     }
     return kept(items, now, frozenset(done), today)
 

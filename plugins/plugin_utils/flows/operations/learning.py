@@ -280,6 +280,19 @@ def conversations_counted() -> Question:
     return Question(query, dict.fromkeys(("conversations", "flows"), "int64"))
 
 
+def incidences(days: int) -> Question:
+    """Pairs that a rule could be made of, each with the days it was seen on: what completeness is estimated from."""
+    columns = day_columns(days)
+    names = ("client_segment", "client_device", "server_segment", "protocol", "server_port")
+    picked = ", ".join((*names, *columns))
+    order = f"{picked}, server_device, server_hi, server_lo, class"
+    return Question(
+        f"SELECT {order} FROM judged WHERE {LIVE}",
+        {name: TYPES.get(name, "int64") for name in order.split(", ")},
+        "client_segment, client_device, server_segment, protocol, server_port, server_device, server_hi, server_lo, class",
+    )
+
+
 def questions(days: int, most_excluded: int) -> dict[str, Question]:
     """Return every question of learning over ``judged``, by the name of its answer."""
     one_by_one = excluded(days)
@@ -296,4 +309,5 @@ def questions(days: int, most_excluded: int) -> dict[str, Question]:
         "by_kind": by_kind(),
         "servers": servers_of(),
         "conversations": conversations_counted(),
+        "incidences": incidences(days),
     }
