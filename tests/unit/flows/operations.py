@@ -11,10 +11,13 @@ from typing import Any
 import pyarrow as pa
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import kept, store
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations import learning
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.engine import Engine
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.gate import FlowGate
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.schema import arrow_schema
 from tests.bench import flow_data
 
+COLUMNS = {"marks": learning.MARKS, "approved": learning.APPROVED, "kinds": learning.KINDS}
 SMALL = flow_data.Shape(
     records=24_000,
     days=9,
@@ -101,6 +104,29 @@ def watched_of(site: flow_data.Site) -> Any:
     )
 
 
+def learning_of(site: flow_data.Site) -> dict[str, Any]:
+    """Return what learning is told: marks on some conversations, kinds of devices, and an approval."""
+    members = site.members()
+    first = site.intervals().slice(0, 30).to_pylist()
+    marks = [
+        {"client_hi": one["address_hi"], "client_lo": one["address_lo"], "server_hi": two["address_hi"], "server_lo": two["address_lo"],
+         "protocol": 17, "server_port": 53, "mark": "threat" if number % 2 else "related:ftp"}
+        for number, (one, two) in enumerate(zip(first, first[1:], strict=False))
+    ]  # fmt: skip
+    segments = sorted(set(members.column("segment").to_pylist()))
+    approved = [
+        {"client_segment": segments[0], "server_segment": name, "protocol": protocol, "first_port": 1, "last_port": 600}
+        for name in segments
+        for protocol in (6, 17)
+    ]
+    kinds = [
+        {"device": device, "kind": f"kind-{number % 3}"}
+        for number, device in enumerate(members.column("device").to_pylist())
+    ]
+    tables = {"marks": marks, "approved": approved, "kinds": kinds}
+    return {name: pa.Table.from_pylist(rows, schema=arrow_schema(COLUMNS[name])) for name, rows in tables.items()}
+
+
 def middle_of(site: flow_data.Site) -> int:
     """Return a moment within the time of the site, in microseconds since 1970."""
     return (store.day_number(flow_data.FIRST_DAY) + site.shape.days // 2) * flow_data.DAY_US + 36_000_000_000
@@ -126,3 +152,7 @@ def answers(
         for name, question in asked.items():
             if chosen is None or name in chosen:
                 yield name, question()
+        if chosen is not None and "learning" in chosen:
+            for name, rows in gate.learning(**learning_of(site)).items():
+                if isinstance(rows, pa.Table):
+                    yield f"learning {name}", rows

@@ -136,14 +136,20 @@ def judged(days: int) -> str:
     ``approved``: client_segment, server_segment, protocol, first_port, last_port.
     """
     names = ", ".join(f"p.{name}" for name in pair_columns(days) if name != "mark")
+    candidate = ("client_segment", "server_segment", "protocol", "server_port")
+    same = " AND ".join(f"h.{name} = p.{name}" for name in candidate)
     return f"""
+        WITH held AS (
+            SELECT DISTINCT {", ".join(f"q.{name}" for name in candidate)}, 1 AS approved
+            FROM pairs q JOIN approved a ON a.client_segment = q.client_segment AND a.server_segment = q.server_segment
+                AND a.protocol = q.protocol AND a.first_port <= q.server_port AND a.last_port >= q.server_port
+        )
         SELECT {names}, p.mark AS told, CASE
-            WHEN p.mark <> 'bootstrap' AND EXISTS (SELECT 1 FROM approved a WHERE a.client_segment = p.client_segment
-                AND a.server_segment = p.server_segment AND a.protocol = p.protocol
-                AND p.server_port BETWEEN a.first_port AND a.last_port) THEN ''
+            WHEN p.mark <> 'bootstrap' AND h.approved IS NOT NULL THEN ''
             WHEN p.mark <> '' THEN p.mark
             WHEN w.ends IS NOT NULL OR d.ends IS NOT NULL THEN 'slow-scan' ELSE '' END AS mark
         FROM pairs p
+            LEFT JOIN held h ON {same}
             LEFT JOIN slow w ON w.client_device = p.client_device AND w.protocol = p.protocol AND w.server_port = p.server_port
             LEFT JOIN slow d ON d.protocol = -1 AND d.client_device = p.client_device AND d.server_device = p.server_device
                 AND d.server_hi = p.server_hi AND d.server_lo = p.server_lo"""
