@@ -45,6 +45,17 @@ ACCESS_PREFIXES = (
     "Ethernet",
 )
 SECOND_US = 1_000_000
+# Letters of "show lldp neighbors" (IEEE 802.1AB section 8.5.8).
+CAPABILITIES = {
+    "B": "bridge",
+    "C": "docsis_cable_device",
+    "O": "other",
+    "P": "repeater",
+    "R": "router",
+    "S": "station",
+    "T": "telephone",
+    "W": "wlan_access_point",
+}
 
 
 def of_mac_table(entries: Iterable[MacEntry], switch: str, time: int) -> list[Observation]:
@@ -137,7 +148,13 @@ def of_lldp(entries: Iterable[Neighbor], switch: str, time: int) -> list[Observa
     for each in entries:
         if not each.mac or not _one(each.mac):
             continue
-        facts = {"switch": switch if each.interface else "", "interface": each.interface, "hostname": each.system_name}
+        facts = {
+            "switch": switch if each.interface else "",
+            "interface": each.interface,
+            "hostname": each.system_name,
+            "lldp_description": " ".join(each.description.split())[:255],
+            "lldp_capabilities": tuple(sorted(CAPABILITIES[c] for c in each.capabilities if c in CAPABILITIES)) or None,
+        }
         made.append(Observation(each.mac, _given(facts), each.addresses, f"{switch}:lldp", time, 0.8))
     return made
 

@@ -72,6 +72,61 @@ def test_order_and_repetition_do_not_matter_and_a_register_makes_itself_again(
     assert merge(shuffled) == register
     again = merge(observations_of(register))
     assert again.devices == register.devices
+    assert again.hosts == register.hosts
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(observation_values, max_size=14), st.integers(0, 14), st.booleans())
+def test_what_is_kept_between_two_collections_is_enough_for_facts(
+    observations: list[Observation], cut: int, swapped: bool
+) -> None:
+    """Collected in two runs, in either order, facts are those of one run, with what sources said before they changed their mind."""
+    first, second = observations[:cut], observations[cut:]
+    if swapped:
+        first, second = second, first
+    whole = merge(observations)
+    parts = merge([*observations_of(merge(first)), *second])
+    assert {name: each.facts for name, each in parts.devices.items()} == {
+        name: each.facts for name, each in whole.devices.items()
+    }
+
+
+def test_what_a_source_said_before_is_kept_newest_of_each_value_first() -> None:
+    said = [
+        Observation(PUMP, {"endpoint_profile": name}, (), "ise", time)
+        for time, name in enumerate(["A", "B", "A", "C", "B"], 1)
+    ]
+    fact = merge(said).devices[PUMP].facts["endpoint_profile"]
+    assert (fact.value, [(each.value, each.time) for each in fact.earlier]) == ("B", [("C", 4), ("A", 3)])
+    many = [Observation(PUMP, {"endpoint_profile": f"P{time}"}, (), "ise", time) for time in range(1, 20)]
+    kept = merge(many).devices[PUMP].facts["endpoint_profile"].earlier
+    assert [each.value for each in kept] == [f"P{time}" for time in range(18, 10, -1)]
+    # A name that changes is no such event.
+    assert (
+        merge([Observation(PUMP, {"hostname": str(t)}, (), "ise", t) for t in (1, 2)])
+        .devices[PUMP]
+        .facts["hostname"]
+        .earlier
+        == ()
+    )
+
+
+def test_a_host_without_mac_comes_to_nobody_where_two_or_none_held_its_address() -> None:
+    def about(time: int) -> Observation:
+        return Observation("", {"asset_type": "printer"}, ("192.0.2.11",), "cmdb", time, 0.9)
+
+    lease = Observation(PUMP, {}, (AddressClaim("192.0.2.11", 10, 20),), "dhcp", 20, 0.9)
+    other = Observation(CT, {}, (AddressClaim("192.0.2.11", 12, 18),), "dhcp2", 18, 0.9)
+    assert merge([lease, about(15)]).devices[PUMP].value("asset_type") == "printer"
+    assert "asset_type" not in merge([lease, about(30)]).devices[PUMP].facts  # assumed is not enough
+    both = merge([lease, other, about(15)])
+    assert all("asset_type" not in each.facts for each in both.devices.values())
+    assert both.hosts["192.0.2.11"].devices == ()
+    # A lease that becomes known later takes it back: it never stays with the wrong one.
+    before = merge([lease, about(15)])
+    assert merge([*observations_of(before), other]).hosts == both.hosts
+    assert "asset_type" not in merge([*observations_of(before), other]).devices[PUMP].facts
+    assert [each.code for each in merge([Observation("", {"vlan": 1})]).conflicts] == ["SW1301"]
 
 
 @settings(max_examples=200, deadline=None)

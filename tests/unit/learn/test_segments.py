@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices import storage
@@ -194,3 +195,47 @@ def test_likely_types_are_named_and_counted() -> None:
         merge([device(1, asset_type="camera"), device(2), device(3, asset_type="camera")])
     )
     assert counts_by_type(classified.values()) == {"camera": 2, "unknown": 1}
+
+
+# Profile, vendor, vendor class and ports served of the kinds that the test mixes up.
+KINDS = (
+    ("Lab-Infusion-Pump", "CareFusion", "", ()),
+    ("Lab-Patient-Monitor", "Nihon Kohden Corporation", "", ()),
+    ("Windows10-Workstation", "Dell Inc.", "MSFT 5.0", ("tcp/445", "tcp/3389")),
+    ("Axis-Device", "Axis Communications AB", "AXIS,Network Camera", ("tcp/554",)),
+    ("Cisco-IP-Phone-8841", "Cisco Systems, Inc", "Cisco Systems, Inc. IP Phone CP-8841", ()),
+    ("Lab-PLC", "Beckhoff Automation GmbH", "", ("tcp/48898",)),
+    ("HP-LaserJet", "Hewlett Packard", "Hewlett-Packard JetDirect", ("tcp/9100",)),
+)
+
+
+def test_wrong_profiles_widen_no_segment_where_anything_else_is_known() -> None:
+    """5 % of 1,400 devices have another kind's profile. Segments ask for profiles, so that only the contradiction keeps them out."""
+    chance = random.Random(20261126)
+    observations, true, wrong = [], {}, set()
+    for number in range(1400):
+        name = f"00:1b:c5:01:{number >> 8:02x}:{number & 255:02x}"
+        profile, vendor, vendor_class, ports = KINDS[number % len(KINDS)]
+        true[name] = profile
+        if chance.random() < 0.05:
+            profile = chance.choice([kind[0] for kind in KINDS if kind[0] != profile])
+            wrong.add(name)
+        observations += [
+            Observation(name, {"endpoint_profile": profile}, (), "ise:endpoint", 1, 0.9),
+            Observation(name, {"oui_vendor": vendor}, (), "oui", 1, 0.9),
+            Observation(name, {"dhcp_class": vendor_class, "served_ports": ports}, (), "seen", 1, 0.8),
+        ]
+    segments = {
+        f"s{number}": Segment(
+            f"s{number}", "clinical", 100 + number, "o", "low", {"fact": "endpoint_profile", "equals": kind[0]}
+        )
+        for number, kind in enumerate(KINDS)
+    }
+    made = proposed(*observations, site=replace(SITE, segments=segments))
+    admitted = {each["device"]: name for name, entry in made.lock["segments"].items() for each in entry["devices"]}
+    right = {name: f"s{[kind[0] for kind in KINDS].index(profile)}" for name, profile in true.items()}
+    assert len(wrong) > 50
+    assert {name for name, segment in admitted.items() if segment != right[name]} == set()
+    # And nobody whose profile is right is kept out.
+    assert set(made.held) == wrong
+    assert set(admitted) == set(true) - wrong

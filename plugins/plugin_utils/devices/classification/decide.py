@@ -22,7 +22,6 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.classif
     CONTRADICTION,
     MARGIN,
     STATED,
-    STRONG,
     UNKNOWN,
     Candidate,
     Classification,
@@ -190,10 +189,8 @@ def _against(name: str, evidence: Sequence[Evidence], types: Mapping[str, Device
     for each in candidates:
         if each.confidence <= support or each.confidence < CONTRADICTION or _alike(name, each.type, types):
             continue
-        classes = {one.evidence for one in others if one.type == each.type}
-        if len(classes) > 1 or each.confidence >= STRONG:
-            lines = ", ".join(sorted({one.facts for one in others if one.type == each.type}))
-            return f"{each.type} ({each.confidence:.2f}: {lines})"
+        lines = ", ".join(sorted({one.facts for one in others if one.type == each.type}))
+        return f"{each.type} ({each.confidence:.2f}: {lines})"
     return ""
 
 

@@ -34,8 +34,8 @@ CONFIDENCE, MARGIN = 0.5, 0.15
 ENFORCE = 0.8
 # A word below this confidence counts half.
 SURE = 0.5
-# From here on evidence of other classes contradicts what is stated, if two classes carry it or one strong one.
-CONTRADICTION, STRONG = 0.3, 0.45
+# From here on evidence beside what is stated contradicts it: one rule that knows one kind of device only, or several that agree.
+CONTRADICTION = 0.3
 
 
 @dataclass(frozen=True)
