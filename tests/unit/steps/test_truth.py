@@ -15,6 +15,7 @@ import pytest
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices import storage
 from tests.bench.truth import LEARN_DAYS, judged, learn
 from tests.truth.judge import WrittenPolicy, judge
+from tests.truth.records import ONE_SIDED, observers_of
 from tests.truth.sites import (
     EVALUATION,
     KINDS,
@@ -110,6 +111,19 @@ def test_the_register_learns_of_leases_and_of_wrong_profiles(site: SiteTruth, le
     assert set(register.devices) == {each.mac for each in there}
     assert all(register.devices[each.mac].value("endpoint_profile") == each.profile for each in there)
     assert max(Counter(each.device for each in register.intervals()).values()) > 3
+
+
+def test_a_master_whose_answers_nobody_sees_is_no_scanner(tmp_path: Path) -> None:
+    site = make_site("substation", 36, 60, 0.5)
+    assert observers_of(site)["bay"] == ONE_SIDED
+    answer = learn(site, tmp_path)
+    policy = WrittenPolicy.read(site, tmp_path / "policies")
+    master, relay = (int(site.of_type(name)[0]) for name in ("gateways", "relays"))
+    assert policy.segment_of[master] == "gateways" and policy.permits(master, relay, 6, 10102)
+    # The slow scan of the same site is still known as one, and its verdict stands per segment.
+    assert judge(site, policy, LEARN_DAYS, site.days)["hostile_admitted_outside"] == 0
+    shares = [each["seen"] for each in answer["completeness"].values() if each["seen"]]
+    assert shares and all(0 <= each["low"] <= each["value"] <= each["high"] <= 1 for each in shares)
 
 
 def test_no_intruder_is_let_in_and_nothing_is_lost_without_a_question(learnt: tuple[Path, Any, Any]) -> None:

@@ -113,10 +113,11 @@ def _once(columns: tuple[str, ...]) -> str:
 def slow(days: int, declared: str = "false") -> str:
     """Return the query of who looks around slowly: client device, protocol and port (0: ports of one end), from ``pairs``.
 
-    Nine of ten of what such a client opened on the port, or on the end, it opened on one day only and no more than twice, or without an
-    answer. ``declared`` is a condition on ``pairs`` for scanners and pollers that the site knows.
+    Nine of ten of what such a client opened on the port, or on the end, it opened on one day only, and no more than twice or without an
+    answer. Silence alone proves nothing: where an exporter sees one direction only, a master that polls gets no answer on any day.
+    ``declared`` is a condition on ``pairs`` for scanners and pollers that the site knows.
     """
-    fleeting = f"(answered_flows = 0 OR ({_once(day_columns(days))} AND flows <= 2))"
+    fleeting = f"({_once(day_columns(days))} AND (answered_flows = 0 OR flows <= 2))"
     ours = f"SELECT *, CASE WHEN {fleeting} THEN 1 ELSE 0 END AS fleeting FROM pairs WHERE client_device <> '' AND class NOT IN {GROUPS}"
     ours += f" AND NOT ({declared}) AND mark = ''"
     return f"""

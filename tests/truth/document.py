@@ -1,0 +1,175 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The page of the benchmark, docs/propose-benchmark.md, from its own run: ``python -m tests.truth.document [SEEDS]``."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.bench import truth
+from tests.truth.calibration import CUT_OFF_DAYS, calibration
+from tests.truth.records import OBSERVERS
+from tests.truth.sites import CALIBRATION, EVALUATION, KINDS, TUNING
+
+# ruff: noqa: E501 - sentences of the page stand in one line each
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "propose-benchmark.md"
+ROWS = (
+    ("rules", "rules"),
+    ("legitimate flows cut", "cut_flows"),
+    ("... of devices with the right profile", "cut_flows_right_profiles"),
+    ("... after every question was answered by the truth", "cut_flows_after_answers"),
+    ("distinct legitimate conversations cut", "cut_conversations"),
+    ("... of devices with the right profile", "cut_conversations_right_profiles"),
+    ("... after every question was answered by the truth", "cut_conversations_after_answers"),
+    ("segments", "segments"),
+    ("segments of which more than 1 % of conversations are cut", "segments_above_one_percent"),
+    ("... after every question was answered by the truth", "segments_above_one_percent_after_answers"),
+    ("life-safety uses of which something is cut", "life_safety_cut"),
+    ("... without a question asked", "life_safety_cut_unasked"),
+    ("... of devices with a wrong profile only", "life_safety_cut_by_wrong_profiles"),
+    ("hostile conversations", "hostile"),
+    ("hostile admitted outside legitimate tuples", "hostile_admitted_outside"),
+    ("hostile on permitted services (inside legitimate tuples)", "hostile_admitted_inside"),
+    ("permitted for each tuple of the exact policy", "over_permission"),
+)
+
+
+def main(seeds: Sequence[int]) -> int:
+    """Run the benchmark and the calibration on evaluation seeds and write the page."""
+    made = truth.measured(seeds)
+    PAGE.write_text(page(made, calibration(CALIBRATION), seeds), encoding="utf-8")
+    for row in made["targets"]:
+        print(
+            f"{'met   ' if row['met'] else 'MISSED'} {row['figure']}: {row['measured']}, target at most {row['at_most']}"
+        )
+    return 0
+
+
+def page(made: Mapping[str, Any], told: Mapping[str, Mapping[str, float]], seeds: Sequence[int]) -> str:
+    """Return the page's Markdown."""
+    names = list(made["policies"])
+    lines = [
+        "# Benchmark of propose: sites whose truth is known",
+        "",
+        "Written by `python -m tests.truth.document`; `make bench` measures the same (`tests/bench/truth.py`). Figures are as they came out.",
+        "",
+        f"{len(made['sites'])} synthetic sites ({', '.join(KINDS)}; seeds {', '.join(map(str, seeds))}, which nothing was tuned on; tuning used"
+        f" {', '.join(map(str, TUNING))}). The step of propose learns 30 recorded days of each; the policy it wrote, as it stands in its files, is held"
+        " against every conversation of the next 30. In each site: leases that change hands, one kind of telemetry for each zone"
+        f" ({', '.join(OBSERVERS)}; one packet in 32 where sampled), jobs at the month's end, fail-overs, firmware days, users, 5 % of client"
+        " devices with a wrong ISE profile, devices that come later, two per cent of leases that no switch saw, services that services.yml does not"
+        " name; and from the first day on a fast scan, a slow one, a beacon, a rogue server of a life-safety service, movement between"
+        " devices, and what hides in permitted tuples.",
+        "",
+        "A conversation is a client device, a server device or address, protocol and port. *Questions* are what propose leaves to people: its"
+        " queue and what it keeps as expected. The three other ways get the same recordings, the true holder of each address at each time and the"
+        " same membership.",
+        "",
+        "## What the policies do to the days after",
+        "",
+        "| | " + " | ".join(names) + " |",
+        "| --- |" + " --- |" * len(names),
+    ]
+    for title, key in ROWS:
+        lines.append(f"| {title} | " + " | ".join(_cell(key, made["policies"][name][key]) for name in names) + " |")
+    before = made["proposal_on_days_learnt"]
+    lines += [
+        "",
+        "Shares are means over sites, counts are sums. On the days that were learnt the proposal cuts"
+        f" {_cell('cut_flows_right_profiles', before['cut_flows_right_profiles'])} of the flows of devices with the right profile.",
+        f"Rules that no true use of the segment stands behind: {made['untrue_rules']} ({_listed(made['sites'])}).",
+        "",
+        "| target | measured | asked for | |",
+        "| --- | --- | --- | --- |",
+    ]
+    lines += [
+        f"| {row['figure']} | {row['measured']} | at most {row['at_most']} | {'met' if row['met'] else '**missed**'} |"
+        for row in made["targets"]
+    ]
+    lines += [
+        "",
+        "## Cut by rhythm",
+        "",
+        "Distinct conversations of devices with the right profile.",
+        "",
+        "| rhythm | cut | of |",
+        "| --- | --- | --- |",
+    ]
+    cut: Counter[str] = Counter()
+    whole: Counter[str] = Counter()
+    for site in made["sites"].values():
+        for name, (part, of) in site["cut_by_cadence"].items():
+            cut[name] += part
+            whole[name] += of
+    lines += [f"| {name} | {cut[name]} | {whole[name]} |" for name in sorted(whole)]
+    uses = Counter(use for site in made["sites"].values() for use in site["cut_uses"])
+    unasked = Counter(use for site in made["sites"].values() for use in site["cut_uses_unasked"])
+    lines += ["", "Uses of which something is cut, in how many sites, and in how many of them nobody is asked:", ""]
+    lines += ["| use | sites | nobody is asked |", "| --- | --- | --- |"]
+    lines += [f"| {use} | {count} | {unasked[use]} |" for use, count in sorted(uses.items())]
+    lines += [
+        "",
+        "## By site",
+        "",
+        "| site | flows cut | conversations cut | life-safety uses cut | rules | permitted for each tuple of exact |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for name, site in made["sites"].items():
+        lines.append(
+            f"| {name} | {_cell('cut_flows', site['cut_flows_right_profiles'])} | {_cell('cut_flows', site['cut_conversations_right_profiles'])}"
+            f" | {', '.join(site['life_safety_cut']) or 'none'} | {site['rules']} | {site['over_permission']:.2f} |"
+        )
+    lines += calibrated(told)
+    return "\n".join(lines) + "\n"
+
+
+def calibrated(told: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """Return the section on completeness."""
+    lines = [
+        "",
+        "## Completeness held against what came",
+        "",
+        f"Every segment of {len(CALIBRATION) * len(KINDS)} sites (seeds {', '.join(map(str, CALIBRATION))}) at the cut-off days"
+        f" {', '.join(map(str, CUT_OFF_DAYS))}; the truth is what the next 30 days bring. *Traffic known* is the share of the next 30 days'"
+        " conversation-days whose conversation was known, *conversations known* the share of all conversations by then. Naive: what was new in the last"
+        " seven days goes on being new; or nothing new ever comes. Legitimate traffic only, as it is, before any telemetry.",
+        "",
+        "| | cases | truth inside | half-width (median) | error (mean) | naive | nothing new | released | ... lacking a life-safety permission |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for what, name in (("traffic known", "seen"), ("conversations known", "conversations")):
+        for day, row in told.items():
+            points = [
+                f"{100 * row[f'{name}_{part}']:.1f}"
+                for part in ("half_width", "error", "error_naive", "error_nothing_new")
+            ]
+            lines.append(
+                f"| {what}, {day} | {row['cases']:.0f} | {100 * row[f'{name}_inside']:.1f} % | "
+                + " | ".join(points)
+                + f" | {row['released']:.0f} | {row['released_lacking_life_safety']:.0f} of {row['lacking_life_safety']:.0f} |"
+            )
+    return [
+        *lines,
+        "",
+        "Widths and errors in points of a hundred. The verdict rests on traffic known alone; the wide intervals of conversations known say so themselves.",
+    ]
+
+
+def _cell(key: str, value: float) -> str:
+    return (
+        f"{100 * value:.3f} %" if key.startswith("cut_") else f"{value:.2f}" if key == "over_permission" else str(value)
+    )
+
+
+def _listed(sites: Mapping[str, Any]) -> str:
+    found = [f"{name}: {rule}" for name, site in sites.items() for rule in site["untrue_rules"]]
+    return "; ".join(found) if found else "none"
+
+
+if __name__ == "__main__":
+    raise SystemExit(main([int(each) for each in sys.argv[1:]] or EVALUATION))
