@@ -621,3 +621,29 @@ def test_facts_for_the_register(switch: Switch) -> None:
     assert [claim.address for claim in address.addresses] == ["10.9.0.9"]
     switch.fault(kind="hang", lines=4)
     assert {finding.code for finding in read_nxos_facts(spec_for(switch), seconds=2.0).findings} == {"SW4266"}
+
+
+def test_a_long_list_is_replaced_without_a_wrong_packet(
+    switch: Switch, target: NxosTarget, journal: Journal, full: bool
+) -> None:
+    """After every accepted line each probe meets the old list or the new one; lines and round trips are told."""
+    count = 500 if full else 60
+
+    def long(port: int) -> list[DesiredTarget]:
+        entries = [f"permit tcp any 10.3.{number // 200}.{number % 200}/32 eq {port}" for number in range(count - 2)]
+        lines = [*entries, "permit tcp any 10.0.0.1/32 eq 443", "deny ip any any"]
+        return of(list_object("SW_hvac", *lines), *(place(f"Ethernet1/{number}", "SW_hvac") for number in (1, 2)))
+
+    switch.fleet.call(lambda: switch.device.regions.update({"ing-ifacl": 2048}))
+    assert apply(target, long(443), journal)[1].ok
+    stays, goes, comes = packet(443), packet(443), packet(8443)
+    goes["packet"]["destination"] = comes["packet"]["destination"] = "10.3.0.7"
+    second = [{**probe, "interface": "Ethernet1/2"} for probe in (stays, goes, comes, packet(22))]
+    switch.probe(stays, goes, comes, packet(22), *second)
+    before, start = switch.device.counters.commands, switch.device.counters.config_lines
+    outcome = apply(target, long(8443), journal)[1]
+    assert outcome.ok, outcome.findings
+    # What both lists permit is never dropped, what neither permits never passes, and both ports change at once.
+    assert switch.verdicts() == {"PPDDPPDD", "PDPDPDPD"}
+    commands = switch.device.counters.commands - before
+    print(f"{count} entries replaced: {switch.device.counters.config_lines - start} lines, {commands} commands")

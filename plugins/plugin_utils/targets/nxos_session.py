@@ -44,9 +44,9 @@ class NxosSession:
         self._managed: bool | None = None
         self._connection = open_session(spec, DEVICE_TYPE)
 
-    def show(self, text: str, seconds: float = SHOW_SECONDS) -> str:
-        """Return a show command's output; FindingError SW4260 where the device does not know it."""
-        output = command(self._connection, text, self.spec, seconds)
+    def show(self, text: str, seconds: float = 0.0) -> str:
+        """Return a show command's output within so many seconds; FindingError SW4260 where the device does not know it."""
+        output = command(self._connection, text, self.spec, seconds or SHOW_SECONDS)
         refused = re.search(r"(?m)^\s*(?:% ?|ERROR: )(.*)$", output)
         if refused:
             raise FindingError(codes.CLI_ERROR.at(f"{self.spec.name}: {text}: {refused[1].strip()[:160]}"))
@@ -120,11 +120,13 @@ class NxosSession:
         except (AttributeError, OSError):
             return ""
 
-    def _command(self, text: str, seconds: float = SHOW_SECONDS) -> str:
+    def _command(self, text: str, seconds: float = 0.0) -> str:
         # The mode, and so the prompt, may be another one afterwards.
         prompt = rf"{re.escape(str(self._connection.base_prompt))}(?:\([^)\s]*\))?#\s*$"
         output = guarded_call(
-            lambda: str(self._connection.send_command(text, expect_string=prompt, read_timeout=seconds)),
+            lambda: str(
+                self._connection.send_command(text, expect_string=prompt, read_timeout=seconds or SHOW_SECONDS)
+            ),
             self.spec,
             text[:60],
         )
