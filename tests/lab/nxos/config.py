@@ -115,7 +115,7 @@ class Config:
             lines.append("no hardware access-list update atomic")
         if self.default_permit:
             lines.append("hardware access-list update default-result permit")
-        for each in self.lists.values():
+        for _name, each in sorted(self.lists.items()):
             lines += ["", *each.config_lines()]
         for name in sorted(self.interfaces, key=sort_key):
             lines += ["", *self.interfaces[name].config_lines()]

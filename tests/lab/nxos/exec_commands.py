@@ -92,7 +92,7 @@ def running(cli: Cli) -> str:
 @command("show running-config aclmgr")
 def running_acl(cli: Cli) -> str:
     lines = []
-    for each in cli.device.config.lists.values():
+    for _name, each in sorted(cli.device.config.lists.items()):
         lines += ["", *each.config_lines()]
     for name in sorted(cli.device.config.interfaces, key=sort_key):
         settings = [line for key, line in cli.device.config.interfaces[name].settings.items() if key.startswith(ATTACH)]
@@ -119,7 +119,7 @@ def startup(cli: Cli) -> str:
 @command("show access-lists", "show ip access-lists", "show ipv6 access-lists")
 def access_lists(cli: Cli) -> str:
     lines = []
-    for each in cli.device.config.lists.values():
+    for _name, each in sorted(cli.device.config.lists.items()):
         lines += ["", *each.show_lines()]
     return "\n".join(lines) + "\n"
 
@@ -136,7 +136,7 @@ def summary(cli: Cli) -> str:
     """show access-lists summary."""
     words = {"ip port access-group": "Port ACL", "ipv6 port traffic-filter": "Port ACL"}
     lines = []
-    for each in cli.device.config.lists.values():
+    for _name, each in sorted(cli.device.config.lists.items()):
         used = [
             f"                {interface.name} - {'ingress' if direction == 'in' else 'egress'} ({words.get(attach, 'Router ACL')})"
             for interface in cli.device.config.interfaces.values()
@@ -151,7 +151,7 @@ def summary(cli: Cli) -> str:
 
 @command("clear ip access-list counters", "clear ip access-list counters <word>")
 def clear_counters(cli: Cli, name: str = "") -> None:
-    for each in cli.device.config.lists.values():
+    for _name, each in sorted(cli.device.config.lists.items()):
         if name in ("", each.name):
             for line in each.lines:
                 line.matches = 0
