@@ -74,6 +74,8 @@ class NxosTarget:
         """Return our lists, their attachments, and what stands on the desired places; see the protocol."""
         state = self._state()
         objects = live_objects(state, desired)
+        if self._connected().left_behind():
+            objects[f"{WAY_BACK_JOB}/session"] = {"owned": True}
         raw = {name: "\n".join(lines) for name, lines in state.lists.items() if ours(name)}
         return Snapshot(self.name, self.platform, objects, objects_sha256(objects), raw, iso_now())
 
@@ -87,7 +89,9 @@ class NxosTarget:
         """Carry out one step; see the protocol. Whatever fails, what was in force stays so, or the finding says otherwise."""
         before, self._told = self._connected().lines, []
         if operation.kind == WAY_BACK_JOB:
-            return OperationResult(operation.id, nxos_way_back.disarm(self._connected(), self._state()))
+            nxos_way_back.disarm(self._connected(), self._state())
+            self._connected().drop_left_behind()
+            return OperationResult(operation.id, True)
         if operation.kind == ATTACHMENT:
             changed, undo = self._attach(operation)
         elif operation.action == "delete":

@@ -226,8 +226,9 @@ def _leftovers(target: str, wanted: set[str], live: Snapshot) -> list[Operation]
     for key in sorted(extra, key=lambda key: (not key.startswith(ATTACHMENT), key)):
         kind, name = key.split("/", 1)
         if kind == WAY_BACK_JOB:
-            summary = f"remove the way back {name} that an interrupted run left armed"
-            steps.append(_made(target, kind, name, "delete", {}, None, summary, "none", "a way back is armed"))
+            what = "configuration session" if name == "session" else f"way back {name}"
+            summary, left = f"remove the {what} that an interrupted run left", f"a {what} is left behind"
+            steps.append(_made(target, kind, name, "delete", {}, None, summary, "none", left))
             continue
         body = {field: value for field, value in live.objects[key].items() if field not in ("internal", "owned")}
         if kind == ATTACHMENT:

@@ -65,7 +65,7 @@ class NxosSession:
         Where the device has no Session Manager they are typed one by one: then lines before the one that is refused are live.
         """
         if self._managed is None:
-            self._managed = self._drop_stale()
+            self._managed = self.drop_left_behind()
         if not self._managed:
             self.configure(lines)
             return
@@ -161,15 +161,19 @@ class NxosSession:
         except FindingError:
             return
 
-    def _drop_stale(self) -> bool:
-        """End a configuration session that a run of ours left behind; return whether there is a Session Manager at all."""
+    def left_behind(self) -> bool | None:
+        """Return whether a configuration session of ours waits; None where there is no Session Manager."""
         try:
-            waiting = self.show("show configuration session")
+            return bool(_ROW.search(self.show("show configuration session")))
         except FindingError as error:
             if any(finding.code == codes.SESSION_LOST.number for finding in error.findings):
                 raise
-            return False
-        if _ROW.search(waiting):
+            return None
+
+    def drop_left_behind(self) -> bool:
+        """End a configuration session that a run of ours left behind; return whether there is a Session Manager at all."""
+        waiting = self.left_behind()
+        if waiting:
             self._command(f"configure session {SESSION}")
             self._command("abort")
-        return True
+        return waiting is not None
