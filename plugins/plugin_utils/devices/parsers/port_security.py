@@ -199,7 +199,7 @@ def _cts(found: Sequence[Block]) -> dict[str, Any]:
             (head.split()[3] for head in _heads(found, "cts authorization list") if len(head.split()) > 3), ""
         ),
         "own_tag": int(own[0][0]) if own and own[0] and own[0][0].isdigit() else None,
-        "monitor_all": bool(_heads(found, "cts role-based monitor all")),
+        "all_cells_monitored": bool(_heads(found, "cts role-based monitor all")),
     }
 
 
