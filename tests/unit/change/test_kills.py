@@ -1,0 +1,104 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""kill -9 at random moments of a rollout in rings: going on ends in the approved state, going back in the one before; nothing is forgotten."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import read_entries, verify_journal
+from tests.unit.change.rollout_process import HOSTS, OBJECTS, RINGS, main, targets_in
+
+PROGRAM = Path(__file__).with_name("rollout_process.py")
+ALL_DONE = 3
+
+
+def started(folder: Path, command: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, str(PROGRAM), str(folder), command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+
+
+def values(folder: Path) -> set[int | None]:
+    found: set[int | None] = set()
+    for target in targets_in(folder).values():
+        found |= {target.objects.get(f"attachment/o{item}", {}).get("value") for item in range(OBJECTS)}
+    return found
+
+
+def prepared(folder: Path) -> None:
+    for number in range(HOSTS):
+        place = folder / "targets" / f"sw{number}"
+        place.mkdir(parents=True)
+        for item in range(OBJECTS):
+            (place / f"o{item}.json").write_text(json.dumps({"value": 1}))
+    assert main(folder, "plan") == 0
+
+
+def test_killed_at_any_moment(tmp_path: Path, full: bool) -> None:
+    dice = random.Random(20261126)
+    sample = tmp_path / "sample"
+    prepared(sample)
+    began = time.monotonic()
+    assert started(sample, "next").wait() == 0
+    usual = time.monotonic() - began  # of one ring, here and now
+    kills, met = 0, {"resumed": 0, "rolled back": 0, "nothing was begun": 0}
+    wanted = 100 if full else 3
+    attempt = 0
+    while kills < wanted:
+        attempt += 1
+        assert attempt < 8 * wanted, "hardly any kill met a running rollout"
+        folder = tmp_path / f"{attempt:03}"
+        prepared(folder)
+        # Kill in a random ring, then perhaps in what follows, too.
+        for _ring in range(dice.randrange(RINGS)):
+            assert started(folder, "next").wait() == 0
+        child = started(folder, "next")
+        time.sleep(dice.uniform(0.5, 1.05) * usual)
+        child.kill()
+        killed = child.wait() == -9
+        kills += killed
+        if not killed:
+            continue
+        journal = folder / "state" / "journal.jsonl"
+        back = dice.random() < 0.4
+        again = started(folder, "rollback" if back else "next")
+        if dice.random() < 0.3:  # and the one that goes on or back is killed as well
+            time.sleep(dice.uniform(0.5, 1.0) * usual)
+            again.kill()
+        again.wait()
+        if back:
+            begun = journal.exists() and any(entry["event"] == "operation_started" for entry in read_entries(journal))
+            if begun:
+                assert started(folder, "rollback").wait() in (0, 1)
+                assert started(folder, "rollback").wait() in (0, 1)
+                met["rolled back"] += 1
+            else:
+                met["nothing was begun"] += 1
+            assert values(folder) == {1}
+        else:
+            while (code := started(folder, "next").wait()) != ALL_DONE:
+                assert code == 0
+            assert values(folder) == {2}
+            met["resumed"] += 1
+        assert [finding for finding in verify_journal(journal) if finding.severity == "error"] == []
+        # Every object that is not as before was announced in the journal before it was touched.
+        announced = {
+            (entry["target"], entry["operation"]["name"])
+            for entry in read_entries(journal)
+            if entry["event"] == "operation_started"
+        }
+        touched = {
+            (name, f"o{item}")
+            for name, target in targets_in(folder).items()
+            for item in range(OBJECTS)
+            if target.objects.get(f"attachment/o{item}", {}).get("value") != 1
+        }
+        assert touched <= announced
+    print(f"{kills} kills: {met}")
