@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Segwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""kill -9 at random moments of a rollout in rings: going on ends in the approved state, going back in the one before; nothing is forgotten."""
+"""kill -9 at random moments of a rollout in rings: going on ends as approved, going back as before; nothing is forgotten."""
 
 from __future__ import annotations
 
