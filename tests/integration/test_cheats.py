@@ -490,6 +490,7 @@ def prepared(site: Site, targets: LabTargets, tmp_path: Path) -> Desk:
     site.variables |= {"microseg_allowed_signers": str(signers.allowed), "microseg_protected_branch": "main"}
     # It changes no list, and is in force from now on all the same.
     desk.replan()
+    desk.approve("ben")
     run = site.run("apply")
     assert run.code == 0, run.tail()
     shutil.rmtree(site.state / "approvals", ignore_errors=True)
