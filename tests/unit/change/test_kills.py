@@ -29,6 +29,16 @@ def started(folder: Path, command: str) -> subprocess.Popen[bytes]:
     )
 
 
+def kill_after(child: subprocess.Popen[bytes], journal: Path, dice: random.Random) -> None:
+    """Kill a run some entries of the journal, and a moment, after it began; or let it end."""
+    size = journal.stat().st_size if journal.exists() else 0
+    until, moment = size + dice.randrange(1, 9_000), dice.uniform(0, 0.004)
+    while child.poll() is None and (not journal.exists() or journal.stat().st_size < until):
+        time.sleep(0.0005)
+    time.sleep(moment)
+    child.kill()
+
+
 def values(folder: Path) -> set[int | None]:
     found: set[int | None] = set()
     for target in targets_in(folder).values():
@@ -47,11 +57,6 @@ def prepared(folder: Path) -> None:
 
 def test_killed_at_any_moment(tmp_path: Path, full: bool) -> None:
     dice = random.Random(20261126)
-    sample = tmp_path / "sample"
-    prepared(sample)
-    began = time.monotonic()
-    assert started(sample, "next").wait() == 0
-    usual = time.monotonic() - began  # of one ring, here and now
     kills, met = 0, {"resumed": 0, "rolled back": 0}
     wanted = 100 if full else 3
     attempt = 0
@@ -64,9 +69,8 @@ def test_killed_at_any_moment(tmp_path: Path, full: bool) -> None:
         for _ring in range(dice.randrange(RINGS)):
             assert started(folder, "next").wait() == 0
         child = started(folder, "next")
-        time.sleep(dice.uniform(0.5, 1.05) * usual)
-        child.kill()
         journal = folder / "state" / "journal.jsonl"
+        kill_after(child, journal, dice)
         entries = known_entries(journal)
         if child.wait() != -9 or not entries or entries[-1]["event"] in ("ring_done", "plan_done"):
             continue  # too late, or too early for this one: nothing was begun
@@ -74,8 +78,7 @@ def test_killed_at_any_moment(tmp_path: Path, full: bool) -> None:
         back = dice.random() < 0.4
         again = started(folder, "rollback" if back else "next")
         if dice.random() < 0.3:  # and the one that goes on or back is killed as well
-            time.sleep(dice.uniform(0.5, 1.0) * usual)
-            again.kill()
+            kill_after(again, journal, dice)
         again.wait()
         if back:
             assert started(folder, "rollback").wait() in (0, 1)  # 1: there is nothing to undo any more
