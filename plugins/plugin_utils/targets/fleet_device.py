@@ -157,7 +157,7 @@ def _change(job: Job, target: Target, keeping: Keeping, known: _Known) -> str:
 
 
 def unfinished(path: Path) -> bool:
-    """Return whether the last run in a device's journal has no end there: it was killed, or could not write."""
+    """Return whether the last run in a device's journal has no good end: it was killed, could not write or save, or failed."""
     try:
         with open(path, "rb") as stream:
             stream.seek(0, 2)
@@ -165,7 +165,7 @@ def unfinished(path: Path) -> bool:
             last = stream.read().rstrip().rpartition(b"\n")[2]
     except OSError:
         return False
-    ends = (b"plan_done", b"plan_failed", b"rollback_done", b"rollback_failed")
+    ends = (b"plan_done", b"rollback_done")
     return bool(last) and not any(b'"event":"' + end + b'"' in last for end in ends)
 
 

@@ -76,9 +76,14 @@ class IosSession:
             raise FindingError(codes.CLI_ERROR.at(f"{self.spec.name}: {text}: {refused[1].strip()[:160]}"))
         return output
 
-    def state(self) -> IosState:
+    @property
+    def silent(self) -> bool:
+        """Return whether the session gave no answer before: it is not worth waiting for."""
+        return self._terminal.silent
+
+    def state(self, seconds: float = SHOW_SECONDS) -> IosState:
         """Return our view of the running configuration, freshly read; nothing else of it is kept."""
-        text = self.show("show running-config")
+        text = self.show("show running-config", seconds)
         if not re.search(r"(?m)^end\s*$", text[-400:]):
             raise FindingError(codes.BAD_ANSWER.at(f"{self.spec.name}: the running configuration is cut off"))
         return read_config(text)
@@ -87,7 +92,7 @@ class IosSession:
         """Enter configuration mode; FindingError SW4404 where somebody else has locked it."""
         if self.configuring:
             return
-        output = self._terminal.ask(command, self._patience())
+        output = self._terminal.ask(command, self.patience())
         if not self.configuring:
             told = " ".join(output.split())[:200]
             code = codes.CONFIG_LOCKED if re.search(r"(?i)lock", told) else codes.CLI_ERROR
@@ -96,7 +101,7 @@ class IosSession:
     def leave(self) -> None:
         """Leave configuration mode."""
         if self.configuring:
-            self._terminal.ask("end", self._patience())
+            self._terminal.ask("end", self.patience())
 
     def type(self, lines: Sequence[str]) -> None:
         """Type configuration lines in configuration mode; the first line that is refused ends it (SW4260).
@@ -116,7 +121,7 @@ class IosSession:
             self._type(batch, "")
 
     def _type(self, lines: Sequence[str], wanted: str) -> None:
-        answers = self._terminal.type(lines, self._patience())
+        answers = self._terminal.type(lines, self.patience())
         if wanted and answers[-1].mode != wanted:
             raise FindingError(
                 codes.CLI_ERROR.at(f"{self.spec.name}: {lines[-1]}: the device is in {answers[-1].mode or 'exec'} mode")
@@ -138,7 +143,7 @@ class IosSession:
 
     def command(self, text: str, seconds: float = 0.0) -> str:
         """Return what an exec command prints, whatever it is."""
-        return self._terminal.ask(text, seconds or self._patience())
+        return self._terminal.ask(text, seconds or self.patience())
 
     def save(self) -> None:
         """Write the running to the startup configuration; FindingError SW4267."""
@@ -149,7 +154,8 @@ class IosSession:
         if "[OK]" not in output:
             raise FindingError(codes.NOT_SAVED.at(f"{self.spec.name}: {' '.join(output.split())[:160]}"))
 
-    def _patience(self) -> float:
+    def patience(self) -> float:
+        """Return the seconds of silence after which a session is taken to be lost."""
         return max(LINE_SECONDS, self.spec.timeout)
 
     def peer(self) -> str:

@@ -46,6 +46,7 @@ class Terminal:
     def __init__(self, channel: Any, name: str, *, window: int = WINDOW) -> None:
         self.channel, self.name, self.window = channel, name, window
         self.mode, self.level = "", ">"
+        self.silent = False  # it gave no answer once: nothing more is asked of it
         self._prompt = self._end = re.compile("")
 
     def begin(self, seconds: float) -> None:
@@ -107,6 +108,7 @@ class Terminal:
             elif (found := self._before_logs(text)) is not None:
                 return self._output(command, text[: found.end()], found)
             elif time.monotonic() - last > seconds:
+                self.silent = True
                 raise FindingError(codes.SESSION_LOST.at(f"{self.name}: no answer to {command[:60]!r}"))
 
     def secret(self, text: str, seconds: float, until: re.Pattern[str]) -> str:
@@ -153,6 +155,7 @@ class Terminal:
             part = self._receive(QUIET_SECONDS)
             if part is None:
                 if time.monotonic() - last > seconds:
+                    self.silent = True
                     raise FindingError(codes.SESSION_LOST.at(f"{self.name}: no answer to {sent[0][:80]!r}"))
                 continue
             buffer, last = buffer + part, time.monotonic()

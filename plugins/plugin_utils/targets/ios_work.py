@@ -85,11 +85,16 @@ class Lines:
         if always or self._session is None:
             self.use(self.login())
 
-    def state(self) -> IosState:
-        """Return the configuration, from a new session where the old one has ended meanwhile."""
+    def state(self, *, hurried: bool = False) -> IosState:
+        """Return the configuration, from a new session where the old one has ended meanwhile.
+
+        ``hurried``: the switch may be cut off, so the old session gets no longer than a line may take.
+        """
+        if self._session is not None and self._session.silent:
+            self.close()
         if self._session is not None:
             try:
-                self._known = self._session.state()
+                self._known = self._session.state(self._session.patience()) if hurried else self._session.state()
                 return self._known
             except FindingError as error:
                 if not lost(error):
@@ -215,7 +220,6 @@ class Work:
             session.leave()
             minutes = max(1, math.ceil(self.spec.revert_seconds / 60))
             session.enter(f"configure terminal revert timer {minutes}")
-            session.type([f"no event manager applet {APPLET}"])
             return Arming(arm.enter, (), minutes, (codes.REVERT_ARCHIVE.at(f"{self._name}: {minutes} minutes"),))
         except FindingError as error:
             found = [*refused.findings, *error.findings, codes.NOT_ARMED.at(self._name)]
@@ -276,7 +280,7 @@ class Work:
     def _swap_back(self, change: Change, arm: Arming) -> list[Finding]:
         """Put back what was attached before, remove the new versions; return what is in force now, as findings."""
         try:
-            state = self.lines.state()
+            state = self.lines.state(hurried=True)
         except FindingError as error:
             return self._awaited(change, arm, error)
         try:
@@ -284,6 +288,10 @@ class Work:
                 return [*self._archive_back(change), *self._clean_up(change)]
             # Only what holds our new version goes back: a list that somebody else put there meanwhile is theirs.
             mine = [swap for swap in change.swaps if state.groups.get(swap.place, "") == swap.new]
+            struck = arm.armed and not state.armed and not mine
+            if struck and all(state.groups.get(swap.place, "") == swap.old for swap in change.swaps):
+                shown = ", ".join(f"{swap.place[0]} {swap.place[1]}" for swap in change.swaps)
+                return [codes.TAKEN_BACK.at(f"{self._name}: {shown}"), *self._clean_up(change)]
             session = self.lines.session()
             session.enter(arm.enter)
             session.type([line for swap in mine for line in swap.back()])
