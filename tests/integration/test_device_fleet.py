@@ -436,7 +436,11 @@ OLD, NEW = "PPDDDD", "DDPPDD"  # verdicts of the probes with either list
 MIXED = {OLD, NEW, "DPPDDD", "PDDPDD"}  # each port has the old list or the new one, whole
 
 
-@pytest.mark.parametrize("kind", ["refused", "dropped", "hung", "half_echo", "reload", "refuse_new_login", "unsaved"])
+@pytest.mark.parametrize(
+    "kind",
+    ["refused", "dropped", "reload", "refuse_new_login", "unsaved"]
+    + [pytest.param(kind, marks=pytest.mark.full) for kind in ("hung", "half_echo")],
+)
 @pytest.mark.parametrize("managed", [False, True])
 def test_faults_at_every_line(
     switches: Switches,
@@ -560,6 +564,7 @@ def test_nothing_opens_and_nothing_closes_while_500_entries_are_replaced(
 # -- the controller's own faults
 
 
+@pytest.mark.full
 def test_a_controller_that_is_killed_at_any_moment(switches: Switches, tmp_path: Path, full: bool) -> None:
     inventory = tmp_path / "vars.json"
     hostvars = {"acc1": switches.hostvars(lists(8443))["acc1"]}

@@ -124,10 +124,11 @@ def revert_lines(swaps: Sequence[Swap], seconds: int) -> tuple[str, ...]:
     typed = ["enable", "configure terminal"]
     typed += [line for swap in swaps for line in swap.back()]
     typed += [f"no event manager applet {APPLET}", "end"]
-    made = [f"event manager applet {APPLET} authorization bypass", f"event timer countdown time {seconds}"]
+    made = [f"event manager applet {APPLET} authorization bypass"]
     made.append(f'action 1000 syslog msg "{APPLET}: not confirmed, the old access lists are put back"')
     made += [f'action {1001 + number} cli command "{line}"' for number, line in enumerate(typed)]
-    return tuple(made)
+    # The timer last: an applet that is not whole never strikes.
+    return (*made, f"event timer countdown time {seconds}")
 
 
 def plan_change(name: str, steps: Sequence[Operation], state: IosState) -> Change:

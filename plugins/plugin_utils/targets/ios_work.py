@@ -8,6 +8,7 @@ Whatever goes wrong at whichever line, the switch ends on its old lists or on it
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 import time
@@ -218,6 +219,9 @@ class Work:
             if lost(refused):
                 raise refused
             session.leave()
+            # What was typed of the applet goes first, from outside its mode; a device without applets refuses this too.
+            with contextlib.suppress(FindingError):
+                session.configure([f"no event manager applet {APPLET}"])
             minutes = max(1, math.ceil(self.spec.revert_seconds / 60))
             session.enter(f"configure terminal revert timer {minutes}")
             return Arming(arm.enter, (), minutes, (codes.REVERT_ARCHIVE.at(f"{self._name}: {minutes} minutes"),))
