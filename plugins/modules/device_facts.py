@@ -13,6 +13,7 @@ version_added: 1.0.0
 description:
   - Reads endpoints and sessions from ISE, and MAC, ARP, device tracking, session, LLDP and DHCP snooping tables from IOS-XE switches; MAC
     and ARP tables from NX-OS switches.
+  - Reads ARP, interfaces, failover state and the number of connections from Cisco ASA firewalls.
   - Puts what they say into the register, with source, time and confidence for every fact. What each host said is kept beside it for audits.
   - Keeps what each switch says of itself (software, stack, clock, access lists and where they are attached, TCAM) in a file of its own
     below C(switches) in the data directory. M(segwright.microseg.policy_validate) and M(segwright.microseg.policy_plan) hold lists

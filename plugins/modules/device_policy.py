@@ -11,8 +11,8 @@ module: device_policy
 short_description: Bring one access list of a switch or firewall to a wanted state
 version_added: 1.0.0
 description:
-  - On Cisco IOS-XE an extended IPv4 access list and where it is attached, on Cisco NX-OS an IPv4 or IPv6 list, on Linux one table of
-    nftables.
+  - On Cisco IOS-XE an extended IPv4 access list and where it is attached, on Cisco NX-OS an IPv4 or IPv6 list, on Cisco ASA an extended
+    list and the interfaces (by C(nameif)) or C(global) where it is in force, on Linux one table of nftables.
   - A list in force is never edited. On a switch the next version is built under another name, read back and proved, each
     attachment is overwritten in one step, a new connection confirms, and only then the old version goes.
   - A ruleset is loaded in one transaction under a timer on the firewall that takes it back unless a new connection has proved it.
@@ -46,7 +46,7 @@ options:
     type: str
   interfaces:
     description:
-      - Interfaces of a switch to attach the list to. Others are left as they are.
+      - Interfaces of a switch to attach the list to, on an ASA their names, or V(global). Others are left as they are.
     type: list
     elements: str
   direction:

@@ -37,6 +37,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps import co
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.configurations import Compared, compared, keep
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.connections import target_specs
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.fleet import run_hosts
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa_facts import read_asa_facts
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.facts import HostFacts
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_facts import read_ios_facts
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_facts import read_ise_facts
@@ -46,7 +47,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec im
 
 MOST_WORKERS = 128
 SHOWN = 100
-PLATFORMS = ("ise", "ios", "nxos")
+PLATFORMS = ("ise", "ios", "nxos", "asa")
 # Who saw a device itself, not only a MAC address on its way: such a device is never taken for a switch or router.
 OWN_SOURCES = ("ise:endpoint", "ise:session")
 
@@ -136,6 +137,8 @@ def _facts(spec: TargetSpec, seconds: float, switches: Mapping[str, str]) -> Hos
         return read_ios_facts(spec, seconds=seconds)
     if spec.platform == "nxos":
         return read_nxos_facts(spec, seconds=seconds)
+    if spec.platform == "asa":
+        return read_asa_facts(spec, seconds=seconds)
     client = ise_client(spec)
     try:
         return read_ise_facts(client, spec.name, switches=switches)

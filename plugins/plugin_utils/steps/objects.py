@@ -26,6 +26,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan imp
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.connections import target_specs
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import asa_config
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa_diff import attachment_body
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.fleet_device import DeviceTarget
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import (
     checked_name,
@@ -106,6 +108,8 @@ def device_objects(platform: str, values: Mapping[str, Any]) -> tuple[DesiredObj
         return (DesiredObject("ruleset", name, {"table": name, "content": content}),) if content else ()
     if platform == "nxos":
         return given_objects(values)
+    if platform == "asa":
+        return _asa_objects(name, content, values)
     made: list[DesiredObject] = []
     if content:
         text = (
@@ -130,6 +134,31 @@ def device_objects(platform: str, values: Mapping[str, Any]) -> tuple[DesiredObj
 def _understood(text: str) -> str:
     """Return why a text is not understood; a fleet is given the same texts many times over."""
     return understood("ios", text)
+
+
+def _asa_objects(name: str, content: str, values: Mapping[str, Any]) -> tuple[DesiredObject, ...]:
+    """Return the objects for one list of an ASA: entries with or without ``access-list NAME extended``, nameifs or ``global``."""
+    made: list[DesiredObject] = []
+    if content:
+        lines = [" ".join(line.split()) for line in content.splitlines() if line.strip()]
+        bare = [line for line in lines if not line.startswith("access-list ")]
+        headed = [
+            f"access-list {checked_name(name)} {'' if line.startswith('remark ') else 'extended '}{line}"
+            for line in bare
+        ]
+        text = "\n".join(headed if bare else lines) + "\n"
+        reason = understood("asa", text)
+        if reason or (bare and bare != lines):
+            raise FindingError(codes.BAD_ARGUMENT.at(f"list {name}: {reason or 'lines with and without header'}"))
+        asa_config.typed_lines(text)
+        made.append(DesiredObject("asa_access_list", name, {"content": text}))
+    for given in values.get("interfaces") or ():
+        wanted = ("", "global") if str(given) == "global" else (str(given), str(values.get("direction") or "in"))
+        place = asa_config.checked_place(*wanted)
+        made.append(
+            DesiredObject("asa_attachment", asa_config.place_name(place), attachment_body(place, checked_name(name)))
+        )
+    return tuple(made)
 
 
 def _spec(values: Mapping[str, Any], variables: Mapping[str, Any]) -> TargetSpec:

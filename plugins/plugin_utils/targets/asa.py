@@ -36,6 +36,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa_con
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa_diff import (
     ATTACHMENT,
+    FINISH,
     LIST,
     asa_operations,
     live_objects,
@@ -68,7 +69,7 @@ class AsaTarget:
     def snapshot(self, desired: Sequence[DesiredObject]) -> Snapshot:
         """Return our lists, their attachments, and what stands at the desired places; see the protocol."""
         state = self.state()
-        objects = live_objects(state, desired)
+        objects = live_objects(state, desired, saved=self.connected().saved(state))
         raw = {name: "\n".join(lines) for name, lines in state.lists.items() if ours(name)}
         return Snapshot(self.name, self.platform, objects, objects_sha256(objects), raw, iso_now())
 
@@ -91,6 +92,8 @@ class AsaTarget:
             changed, undo, findings = *self._remove_list(operation), ()
         else:
             changed, undo, findings = self._replace_list(operation)
+            if operation.details.get(FINISH):
+                changed, undo = True, {}
         self._unsaved = self._unsaved or changed
         return OperationResult(operation.id, changed, self.connected().lines - before if changed else 0, findings, undo)
 
@@ -98,7 +101,9 @@ class AsaTarget:
         """Bring back the lines, names and attachments from before a step; see the protocol. Saves when it changed anything."""
         self._settle()
         start = self.connected().lines
-        if operation.kind == ATTACHMENT:
+        if operation.details.get(FINISH):
+            changed = False  # what was tidied up stays so
+        elif operation.kind == ATTACHMENT:
             changed = self._undo_attachment(operation)
         else:
             changed = self._undo_list(operation, result)
@@ -111,6 +116,7 @@ class AsaTarget:
         self.replace_session(self._opened())
         state = self._settle()
         steps = [step for step in self.diff(desired, self.snapshot(desired)) if not step.details.get(PRUNE)]
+        steps = [step for step in steps if not step.details.get(FINISH)]  # such as: not saved, which comes next
         if steps:
             return tuple(
                 codes.NOT_HELD.at(f"{self.name}: {step.kind} {step.name}: {step.details.get('difference')}")
@@ -199,7 +205,7 @@ class AsaTarget:
             fresh = state.free_name(name)
             findings += self._build(fresh, typed_lines(content), content, state, in_force=versions[0] if places else "")
         undo["fresh"] = fresh
-        if places:
+        if any(state.groups[place] != fresh for place in places):
             findings += Swap(self, state).swap(fresh, places, content, narrows=operation.effect != "widens")
         self._remove([version for version in versions if version != fresh])
         return True, undo, tuple(findings)
@@ -331,7 +337,7 @@ class AsaTarget:
             return False, {}, ()
         planned = str((operation.before or {}).get("live", ""))
         shown = place_name(place)
-        if live != planned:
+        if not _as_planned(live, planned):
             text = f"{self.name}: {shown} holds {live or 'nothing'} instead of {planned or 'nothing'}"
             raise FindingError(codes.CHANGED_MEANWHILE.at(text))
         if place[0] and place[0] not in state.named:
@@ -346,7 +352,7 @@ class AsaTarget:
     def _detach(self, operation: Operation, place: Place, live: str) -> tuple[bool, dict[str, Any]]:
         if not live:
             return False, {}
-        if live != str((operation.before or {}).get("live", live)) or not ours(live):
+        if not _as_planned(live, str((operation.before or {}).get("live", live))) or not ours(live):
             raise FindingError(codes.CHANGED_MEANWHILE.at(f"{self.name}: {place_name(place)} holds {live}"))
         self.connected().configure([f"no {attach_line(live, place)}"])
         return True, {"live": live}
@@ -371,6 +377,11 @@ class AsaTarget:
         else:
             self.connected().configure([f"no {attach_line(live, place)}"])
         return True
+
+
+def _as_planned(live: str, planned: str) -> bool:
+    """Return whether the list at a place is the planned one, or another version of it that an earlier step of the plan put there."""
+    return live == planned or bool(live and ours(live) and ours(planned) and base_name(live) == base_name(planned))
 
 
 def _same(state: AsaState, version: str, content: str) -> bool:

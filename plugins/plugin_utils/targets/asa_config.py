@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import IosState, checked_name
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import IosState, checked_name, ours
 
 GLOBAL = ("", "global")
 WAY_BACK = "SW_way_back"  # the applet that puts the old list back
@@ -147,6 +147,12 @@ def asa_text(name: str, lines: tuple[str, ...] | list[str], state: AsaState | No
     body = [f"access-list {name} {line}" for line in lines]
     named = state is not None and state.objects and any(re.search(r" object(?:-group\S*)? ", line) for line in lines)
     return "\n".join([*([state.objects] if named and state is not None else []), *body]) + "\n"
+
+
+def our_lines(state: AsaState) -> list[str]:
+    """Return the lines of our lists and of their attachments, sorted, as a configuration has them."""
+    lines = [f"access-list {name} {line}" for name, rest in state.lists.items() if ours(name) for line in rest]
+    return sorted([*lines, *(attach_line(name, place) for place, name in state.groups.items() if ours(name))])
 
 
 def typed_lines(content: str) -> tuple[str, ...]:

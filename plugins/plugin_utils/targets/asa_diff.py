@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
@@ -20,6 +21,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan imp
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa_config import (
+    WAY_BACK,
     AsaState,
     asa_text,
     attach_line,
@@ -29,6 +31,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa_con
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import base_name, checked_name, ours
 
+FINISH = "finish"  # a step that changes no meaning
 LIST, ATTACHMENT = "asa_access_list", "asa_attachment"
 
 
@@ -37,8 +40,11 @@ def place_of(body: Mapping[str, Any]) -> tuple[str, str]:
     return checked_place(str(body.get("interface") or ""), str(body.get("direction") or ""))
 
 
-def live_objects(state: AsaState, desired: Sequence[DesiredObject]) -> dict[str, dict[str, Any]]:
-    """Return our lists, where they are attached, and what stands at the places that the policy names."""
+def live_objects(state: AsaState, desired: Sequence[DesiredObject], *, saved: bool = True) -> dict[str, dict[str, Any]]:
+    """Return our lists, where they are attached, and what stands at the places that the policy names.
+
+    ``saved``: whether the startup configuration has our lines as they run.
+    """
     objects: dict[str, dict[str, Any]] = {}
     named = {place_of(item.body) for item in desired if item.kind == ATTACHMENT}
     wanted = {item.name for item in desired if item.kind == LIST}
@@ -53,6 +59,7 @@ def live_objects(state: AsaState, desired: Sequence[DesiredObject]) -> dict[str,
                 "live": current,
                 "versions": versions,
                 "attached": [list(place) for place in state.attached(current)],
+                "unfinished": _unfinished(state, versions, saved),
             },
         }
     for place, live in sorted(state.groups.items()):
@@ -63,6 +70,16 @@ def live_objects(state: AsaState, desired: Sequence[DesiredObject]) -> dict[str,
                 "internal": {"live": live},
             }
     return objects
+
+
+def _unfinished(state: AsaState, versions: Sequence[str], saved: bool) -> list[str]:
+    """Return what an interrupted run left undone, as texts."""
+    found = [f"{name} is left, attached nowhere" for name in versions[1:] if ours(name) and not state.attached(name)]
+    if WAY_BACK in state.applets:
+        found.append("a way back is armed that would put the old list back")
+    if not saved:
+        found.append("it is not saved: a reload would bring the old list back")
+    return found
 
 
 def attachment_body(place: tuple[str, str], name: str) -> dict[str, Any]:
@@ -121,6 +138,11 @@ def _list_step(
         raise FindingError(codes.NOT_UNDERSTOOD.at(f"{target}: list {name}: {reason}"))
     before = {"content": present["content"]}
     found = body_difference(LIST, before, body)
+    unfinished = "; ".join(present["internal"]["unfinished"])
+    if found.equal and unfinished:
+        summary = f"finish what an interrupted run left of list {name}: {unfinished}"
+        step = _made(target, LIST, name, "update", before, body, summary, "none", unfinished)
+        return [replace(step, details={**step.details, FINISH: True}, diff="")]
     if found.equal:
         return []
     effect = found.effect if present["internal"]["attached"] else "none"

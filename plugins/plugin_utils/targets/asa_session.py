@@ -16,7 +16,12 @@ from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa_config import AsaState, read_asa_config
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa_config import (
+    AsaState,
+    our_lines,
+    read_asa_config,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import PREFIX
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ssh import (
     close_session,
@@ -78,9 +83,9 @@ class AsaSession:
         raw = guarded_call(call, self.spec, text[:60])
         return raw.partition("\n")[2].rpartition("\n")[0]
 
-    def show(self, text: str, seconds: float = SHOW_SECONDS) -> str:
+    def show(self, text: str, seconds: float = 0.0) -> str:
         """Return a show command's output; FindingError SW4260 where the device does not know it."""
-        output = self._run(text, seconds)
+        output = self._run(text, seconds or SHOW_SECONDS)
         refused = re.search(r"(?m)^\s*ERROR: (.*)$", output)
         if refused:
             raise FindingError(codes.CLI_ERROR.at(f"{self.spec.name}: {text}: {refused[1].strip()[:160]}"))
@@ -93,11 +98,16 @@ class AsaSession:
             raise FindingError(codes.BAD_ANSWER.at(f"{self.spec.name}: the running configuration is cut off"))
         return read_asa_config(text)
 
+    def saved(self, state: AsaState) -> bool:
+        """Return whether the startup configuration has the same lines of ours as the running one."""
+        text = self.show(f"show startup-config | include {PREFIX}")
+        return our_lines(read_asa_config(text)) == our_lines(state)
+
     # -- configuration
 
-    def _line(self, text: str, seconds: float = LINE_SECONDS) -> str:
+    def _line(self, text: str, seconds: float = 0.0) -> str:
         self.lines += 1
-        output = self._run(text, seconds)
+        output = self._run(text, seconds or LINE_SECONDS)
         refused = _REFUSED.search(output)
         if refused:
             raise FindingError(codes.CLI_ERROR.at(f"{self.spec.name}: {text[:160]}: {refused[1].strip()[:160]}"))

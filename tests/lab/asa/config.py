@@ -65,6 +65,7 @@ class AsaConfig:
     kept: list[str] = field(default_factory=list)
     target: Interface | Object | Group | Applet | None = None
     forward_reference: bool = False
+    applets_allowed: bool = True  # not in a context
 
     def copy(self) -> AsaConfig:
         """Return a copy that can be changed alone."""
@@ -128,9 +129,19 @@ class AsaConfig:
         total = 0
         for lines in self.lists.values():
             for line in lines:
-                plain = isinstance(line, Entry) and not (line.service or line.port_group or "object" in line.words())
-                total += 1 if plain else len(list(self.objects.expanded(line))) if isinstance(line, Entry) else 0
+                total += self.size(line)
         return total
+
+    def size(self, line: Line) -> int:
+        """Return how many entries a line stands for; one for a name that is not resolved, none for a remark."""
+        if not isinstance(line, Entry):
+            return 0
+        if not (line.service or line.port_group or "object" in line.source.kind + line.destination.kind):
+            return 1
+        try:
+            return len(list(self.objects.expanded(line)))
+        except KeyError:
+            return 1
 
     def egress(self, address: str) -> str:
         """Return the nameif behind which an address lies, by connected networks and static routes; "" where none."""
@@ -180,7 +191,7 @@ class AsaConfig:
         if rest[0] == "interface" and len(rest) == 2:
             self.target = self.interfaces.setdefault(rest[1], Interface(rest[1]))
             return ""
-        if rest[:3] == ["event", "manager", "applet"] and len(rest) == 4:
+        if rest[:3] == ["event", "manager", "applet"] and len(rest) == 4 and self.applets_allowed:
             return self._applet(rest[3], removing)
         if rest[0] == "hostname" and len(rest) == 2 and not removing:
             self.hostname = rest[1]
@@ -268,7 +279,7 @@ class AsaConfig:
         if isinstance(line, Entry):
             if line in lines:
                 return f"WARNING: <{name}> found duplicate element\n"
-            if len(lines) + 1 > self.limit or self.elements() + len(list(self.objects.expanded(line))) > self.limit:
+            if len(lines) + 1 > self.limit or self.elements() + self.size(line) > self.limit:
                 if not lines:
                     del self.lists[name]
                 raise Refused("ERROR: Unable to add, access-list config limit reached")

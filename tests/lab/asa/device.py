@@ -48,6 +48,7 @@ class AsaDevice(Device):
 
     def _read(self, text: str) -> AsaConfig:  # type: ignore[override]
         config = AsaConfig(hostname=self.spec.hostname, limit=self.spec.max_elements)
+        config.applets_allowed = self.spec.mode == "single"
         for number, line in enumerate(text.splitlines(), 1):
             if not line.strip() or line.startswith("!"):
                 continue

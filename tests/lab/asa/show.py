@@ -81,12 +81,15 @@ def _shown(config: AsaConfig, name: str) -> list[str]:
                 elements += 1
                 head.append(f"access-list {name} line {number} {line} (hitcnt=0) 0x{zlib.crc32(line.encode()):08x}")
             continue
-        plain = list(config.objects.expanded(line))
+        try:
+            plain = list(config.objects.expanded(line))
+        except KeyError:  # an FQDN, which is not resolved here
+            plain = []
         off = " (inactive)" if line.inactive else ""
         text = f"access-list {name} line {number} extended {line.words(shown=True)} (hitcnt={line.hits}){off} {line.hash()} "
         head.append(text)
-        elements += len(plain)
-        if len(plain) > 1 or plain[0].words() != line.words():
+        elements += config.size(line)
+        if len(plain) > 1 or (plain and plain[0].words() != line.words()):
             head += [
                 f"  access-list {name} line {number} extended {each.words(shown=True)} (hitcnt={line.hits}){off} {each.hash()} "
                 for each in plain

@@ -19,6 +19,7 @@ half_echo       lines                       after that many commands the echo of
 hang            lines                       after that many commands the session stays silent
 reload_after_lines  lines                   the switch reloads after that many configuration lines
 
+drop_after_lines, hang and reload_after_lines strike at the line that matches "regex" where that is given, whatever "lines" says.
 Every fault has "times" (how often it strikes; null for always). A changed host key is not a fault of a session: see
 Fleet.change_host_key and the operation host_key of the side channel.
 """
@@ -53,6 +54,10 @@ class Fault:
         if self.kind not in KINDS:
             raise ValueError(f"unknown fault {self.kind!r}")
         re.compile(self.regex)
+
+    def due(self, lines: int, line: str) -> bool:
+        """Return whether a fault strikes after this line, the so-manieth of its session."""
+        return bool(re.search(self.regex, line)) if self.regex else lines >= self.lines
 
     @property
     def live(self) -> bool:

@@ -313,27 +313,27 @@ class SwitchSession(asyncssh.SSHServerSession):  # type: ignore[type-arg]
         await self._page(output)
         if was_configuring and line.strip():
             self._config_lines += 1
-            if not self._config_faults():
+            if not self._config_faults(line):
                 return False
-        if line.strip() and not self._session_faults():
+        if line.strip() and not self._session_faults(line):
             await asyncio.Event().wait()
         return True
 
-    def _config_faults(self) -> bool:
+    def _config_faults(self, line: str) -> bool:
         faults = self.device.faults
         fault = faults.find("drop_after_lines")
-        if fault is not None and self._config_lines >= fault.lines:
+        if fault is not None and fault.due(self._config_lines, line):
             fault.struck += 1
             self.drop()
             return False
         fault = faults.find("reload_after_lines")
-        if fault is not None and self._config_lines >= fault.lines:
+        if fault is not None and fault.due(self._config_lines, line):
             fault.struck += 1
             self.device.reload()
             return False
         return True
 
-    def _session_faults(self) -> bool:
+    def _session_faults(self, line: str) -> bool:
         faults = self.device.faults
         fault = faults.find("syslog")
         if fault is not None and self._commands >= fault.after:
@@ -344,7 +344,7 @@ class SwitchSession(asyncssh.SSHServerSession):  # type: ignore[type-arg]
             )
             self._write(f"*{self.device.stamp()[:8]}: {message}\r\n")
         fault = faults.find("hang")
-        if fault is not None and self._commands >= fault.lines:
+        if fault is not None and fault.due(self._commands, line):
             fault.struck += 1
             self._flush()
             return False
