@@ -34,6 +34,8 @@ from tests.integration.test_targets_asa import (
     wanted,
 )
 from tests.lab.asa.cli import AsaCli
+from tests.lab.asa.config import Refused
+from tests.lab.asa.device import AsaDevice
 from tests.lab.iosxe.control import reset
 from tests.lab.iosxe.fleet import FleetThread
 
@@ -108,10 +110,16 @@ def applied(shared: Firewall) -> Iterator[Firewall]:
     shared.fleet.call(lambda: reset(shared.device))
 
 
+def no_session(_device: AsaDevice, _name: str) -> None:
+    raise Refused("ERROR: The maximum number of configuration sessions (3) has been reached")
+
+
 def break_at(firewall: Firewall, step: str, kind: str, patch: pytest.MonkeyPatch) -> None:
     """Install one fault."""
     regex, device = STEPS[step], firewall.device
-    if kind == "refused":
+    if (step, kind) == ("open", "refused"):  # no command of the configuration mode: as where three sessions are open
+        patch.setattr(AsaDevice, "open_config_session", no_session)
+    elif kind == "refused":
         firewall.fault(kind="error_on", regex=regex)
     elif kind == "full":
         text = "%Error writing nvram:/startup-config (No space left on device)"
@@ -131,9 +139,12 @@ def break_at(firewall: Firewall, step: str, kind: str, patch: pytest.MonkeyPatch
         firewall.fault(kind="hang", regex=regex)
     elif kind == "reload":
         firewall.fault(kind="reload_after_lines", regex=regex)
-        if step in ("open", "save"):
+        if step in ("open", "save"):  # no configuration lines: the first one after it, and in place of the write
             firewall.end_faults()
-            firewall.fault(kind="reload_after_lines", lines=1 if step == "open" else 99)
+        if step == "open":
+            firewall.fault(kind="reload_after_lines", lines=1)
+        elif step == "save":
+            patch.setattr(AsaDevice, "save", lambda device, _user: device.reload())
     elif kind == "edited":
         plain = AsaCli.configure
 
@@ -201,6 +212,7 @@ def test_old_or_new_and_clean_after_the_second_run(
         break_at(applied, step, kind, monkeypatch)
         outcome = apply_plan(plan, targets, desired, journal, policy_commit=COMMIT)
         findings = codes_of(outcome.findings)
+        assert all(fault.struck for fault in device.faults.items), "the fault did not strike"
         assert outcome.ok or errors_of(outcome.findings), "a failure without a finding"
     target.close()
     # In force is the old list or the new one, whole; at no moment did a permitted conversation fail or a forbidden one pass.
