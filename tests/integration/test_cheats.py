@@ -282,7 +282,7 @@ def another_plan_than_the_approved_one(desk: Desk) -> None:
     pass
 
 
-@cheat("SW4013 SW4015")
+@cheat("SW4002 SW4013 SW4015 SW4070")
 def the_plan_of_last_week(desk: Desk) -> None:
     old = [json.loads(line) for line in desk.lines()]
     (first, *_more) = [entry["plan_id"] for entry in old if entry["event"] == "plan_done"]
@@ -403,7 +403,7 @@ def an_emergency_without_a_reason(desk: Desk) -> None:
 
 
 @cheat(
-    "SW4600", step="posture", variables=tuple({**PULL, **WHY, "microseg_posture_names": ["open_everything"]}.items())
+    "SW4601", step="posture", variables=tuple({**PULL, **WHY, "microseg_posture_names": ["open_everything"]}.items())
 )
 def an_emergency_that_nobody_prepared(desk: Desk) -> None:
     pass

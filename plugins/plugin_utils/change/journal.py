@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -209,15 +209,10 @@ def verify_journal(path: str | Path, number: int = 0, sha256: str = "") -> list[
     findings: list[Finding] = []
     place = Location(str(path))
     expected = {number: sha256} if number else {}
-    head = Path(path).with_name(Path(path).name + ".head")
-    if head.exists():
-        try:
-            noted = json.loads(read_text(head))
-            last, digest = int(noted["number"]), str(noted["sha256"])
-        except (ValueError, KeyError, TypeError):
-            return [codes.JOURNAL_BROKEN.at("the head file cannot be read", Location(str(head)))]
-    else:
-        last, digest = 0, ""
+    try:
+        last, digest = _noted_end(Path(path))
+    except FindingError as error:
+        return list(error.findings)
     count, found = 0, {}
     try:
         for entry in iter_entries(path):
@@ -238,6 +233,33 @@ def verify_journal(path: str | Path, number: int = 0, sha256: str = "") -> list[
             codes.JOURNAL_TRUNCATED.at(f"the head file names entry {last}, the journal ends at {count}", place)
         )
     return findings
+
+
+def _noted_end(path: Path) -> tuple[int, str]:
+    """Return number and hash of the last entry as the head file beside a journal has them, (0, "") without one. FindingError SW4030."""
+    head = path.with_name(path.name + ".head")
+    if not head.exists():
+        return 0, ""
+    try:
+        noted = json.loads(read_text(head))
+        return int(noted["number"]), str(noted["sha256"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise FindingError(codes.JOURNAL_BROKEN.at("the head file cannot be read", Location(str(head)))) from error
+
+
+def end_findings(path: str | Path, entries: Sequence[Mapping[str, Any]]) -> list[Finding]:
+    """Return a finding where a journal, whose entries were read, has lost its end, or is gone while its head file is there.
+
+    The head file may be one entry behind: it is written after the journal.
+    """
+    try:
+        last, digest = _noted_end(Path(path))
+    except FindingError as error:
+        return list(error.findings)
+    if not last or (len(entries) >= last and entries[last - 1].get("sha256") == digest):
+        return []
+    text = f"the head file names entry {last}, the journal ends at {len(entries)}"
+    return [codes.JOURNAL_TRUNCATED.at(text, Location(str(path)))]
 
 
 def head_of(path: str | Path) -> tuple[int, str]:

@@ -45,7 +45,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.emergenc
     pulled_state,
     unconfirmed,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import known_entries
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import end_findings, known_entries
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.merged import (
     merged_changes,
     parent_of,
@@ -83,7 +83,8 @@ def permission(
     entries = known_entries(paths.journal)
     now = utc_now()
     zones = zones_of_plan(plan, site, lists)
-    findings = [*clock_findings(entries, now), *calendar_findings(site, zones, now)]
+    findings = [*end_findings(paths.journal, entries), *clock_findings(entries, now)]
+    findings += calendar_findings(site, zones, now)
     keys = TrustedKeys(str(values.get("allowed_signers") or ""), str(values.get("gpg_keys") or ""))
     approvals, found = _approvals(paths, plan, site, keys, values, entries, today)
     findings += found

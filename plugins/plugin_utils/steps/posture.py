@@ -22,7 +22,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change import c
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.apply import apply_plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.commit import required_commit
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.emergency import said
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal, known_entries
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import (
+    Journal,
+    end_findings,
+    known_entries,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.lock import StateLock
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.outcome import Outcome
@@ -78,12 +82,15 @@ def run_posture(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[st
     wanted, changed = _wanted(values, paths)
     emergency = said(values)
     commit = required_commit(paths.policy, bool(values.get("allow_dirty")))
-    before = _sound(values, paths, pulled_in(known_entries(paths.journal)))
+    sound = _sound(values, paths, wanted)
+    entries = known_entries(paths.journal)
+    if cut := end_findings(paths.journal, entries):
+        raise FindingError(*cut)
+    before = _sound(values, paths, pulled_in(entries))
     base = _only_what_is_in_force(paths, before, commit, today_of(values))
     plan, _site, _warnings = planned({**values, "postures": wanted}, variables)
     if base != commit:  # somebody prepared something since: that was reviewed as any change
         approved_by(paths, plan, before.site, values, today_of(values))
-    sound = _sound(values, paths, wanted)
     mine, left = split_steps(plan, before.compiled.targets, sound.compiled.targets)
     ring = Part(RING, tuple((step.target, step.id) for step in mine)) if left else None
     part = only_steps(plan, ring.steps) if ring else plan
