@@ -131,7 +131,7 @@ class Traffic:
         log = self.site.directory / "tap" / f"conn-{self.number}.log"
         log.parent.mkdir(exist_ok=True)
         log.write_text("#separator \\x09\n#fields\t" + "\t".join(FIELDS) + "\n" + "".join(lines), encoding="utf-8")
-        run = self.site.run("collect", microseg_flow_sources=[{"path": str(log), "exporter": "core-tap"}])
+        run = self.site.run("collect", microseg_flow_sources=[str(log)], microseg_flow_exporter="core-tap")
         assert run.code == 0, run.tail()
 
 
