@@ -247,7 +247,7 @@ def test_some_days_of_a_network_team(targets: LabTargets, at: Callable[[str], Si
     signers.branch("correction")
     text = (site.policy / "services.yml").read_text(encoding="utf-8")
     signers.commit(
-        {"services.yml": text.replace("ports: [11112]", "ports: [104, 11112]")}, "otto", "The other port as well"
+        {"services.yml": text.replace("ports: [11112]", "ports: [11112, 12112]")}, "otto", "The other port as well"
     )
     signers.merge("correction", "anna", "anna")
     site.moment += timedelta(hours=1)
