@@ -90,6 +90,12 @@ THREAT_PERMITTED = Code(
     "a standing rule permits what a threat list names",
     "look at the devices at once; refuse it in decisions.yml, or say there why it is legitimate",
 )
+OTHER_END = Code(
+    "SW3224",
+    "warning",
+    "a learned rule ends on another day than was decided",
+    "correct or take out expires in the segment's file: learning never changes it, and after that day the traffic is cut",
+)
 NARROWED = Code(
     "SW3223",
     "info",

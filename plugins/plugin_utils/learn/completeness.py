@@ -21,20 +21,25 @@ days leaves an upper bound, never certainty. Pure: arrays in, values out; equal 
 
 from __future__ import annotations
 
-import calendar
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.watched import (
+    LONGEST_SILENCE,
+    unseen_calendar,
+    watched_days,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import NEVER_DROPPED
 
 np = guarded("numpy")
 
 HORIZON = 30
 THRESHOLD = 0.95
 # What a site should have watched before anything is said of enforcement, by criticality (facts/flows.md section 7, windows).
-MINIMUM_DAYS = {"life_support": 30, "high": 30, "medium": 21, "low": 14}
+MINIMUM_DAYS = {"life_support": 30, "process_critical": 30, "high": 30, "medium": 21, "low": 14}
 DEFAULT_DAYS = 21
 # Below a week no estimate: the days of a week are not alike.
 LEAST_DAYS = 7
@@ -146,20 +151,6 @@ def completeness(
         )
         for each, own in zip(incidences, arrivals, strict=True)
     }
-
-
-def unseen_calendar(days: Sequence[date]) -> list[str]:
-    """Return what of a calendar the covered days lack: days of the week that did not come twice, the turn of a month."""
-    names = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-    counts = [0] * 7
-    for day in days:
-        counts[day.weekday()] += 1
-    few = [names[number] for number, count in enumerate(counts) if count < 2]
-    lacking = [f"a second {name}" if counts[names.index(name)] else f"a {name}" for name in few]
-    ends = {(day.year, day.month) for day in days if day.day == calendar.monthrange(day.year, day.month)[1]}
-    if not ends:
-        lacking.append("the end of a month")
-    return lacking
 
 
 def frequency_counts(of_days: Any, count: int) -> Any:
@@ -373,8 +364,14 @@ def _waits(
     """Return what has to come before enforcement may be offered."""
     wait = []
     wanted = minimum_days.get(each.criticality, DEFAULT_DAYS)
+    watched = watched_days(each.day, len(days))
     if len(days) < wanted:
         wait.append(f"{wanted - len(days)} more days of recordings (of {wanted})")
+    elif len(each.day) and watched < wanted:
+        wait.append(
+            f"{wanted - watched} more days with traffic of the segment (of {wanted}): the whole segment was silent on"
+            f" {len(days) - watched} of {len(days)} days, more than {LONGEST_SILENCE} of them on end"
+        )
     if seen is None:
         wait.append("a week of the segment's traffic" if len(each.day) else "any traffic of the segment")
     elif seen.low < threshold:
@@ -382,7 +379,7 @@ def _waits(
             f"fewer new conversations: {seen.value:.1%} of the traffic is known, at least {seen.low:.1%}; asked for is {threshold:.0%}"
         )
     wait += unseen_calendar(days)
-    if each.criticality == "life_support" and seldom:
+    if each.criticality in NEVER_DROPPED and seldom:
         wait.append(f"{LIFE_SUPPORT_DAYS} days of each permission, or a person's word: {seldom} were seen less often")
     if silent and silent > each.known_devices * 0.1:
         wait.append(f"{silent} of {each.known_devices} devices, which have said nothing")

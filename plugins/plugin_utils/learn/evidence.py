@@ -65,6 +65,8 @@ class Evidence:
     one_client: str = ""
     one_server: str = ""
     threat: bool = False
+    # Known from an earlier run only: the recordings of this one do not hold it.
+    remembered: bool = False
 
     @property
     def weeks(self) -> int:

@@ -12,7 +12,12 @@ from datetime import date, timedelta
 from statistics import median
 from typing import Any
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import CandidateKey, Evidence
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import (
+    DAY_US,
+    EPOCH,
+    CandidateKey,
+    Evidence,
+)
 
 EXPECTED_DAYS = 400
 FIRMWARE_BYTES = 1_000_000
@@ -101,6 +106,17 @@ def expected_of(evidence: Evidence, kind: str, service: str, owner: str, keep_da
     return Expected(
         key.client, key.to, key.protocol, key.server_port, service, kind, owner, QUESTIONS[kind], first.isoformat(), last.isoformat(),
         len(evidence.days), evidence.client_devices, evidence.flows, evidence.bytes, (last + timedelta(days=keep_days)).isoformat(),
+    )  # fmt: skip
+
+
+def remembered(item: Expected) -> Evidence:
+    """Return evidence of rare traffic that the present recordings do not hold any more, for a rule that a person has approved since."""
+    ends = sorted({date.fromisoformat(item.first_seen), date.fromisoformat(item.last_seen)})
+    first, last = ((day - EPOCH).days * DAY_US for day in (ends[0], ends[-1]))
+    key = CandidateKey(item.client, item.to, item.protocol, item.port)
+    return Evidence(
+        key, tuple(ends), item.devices, 1, item.devices, item.flows, item.flows, item.bytes, first_us=first, last_us=last, best_method=1,
+        confidence=1.0, remembered=True,
     )  # fmt: skip
 
 

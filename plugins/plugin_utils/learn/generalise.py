@@ -74,12 +74,15 @@ def service_ports(service: Service) -> int:
     return sum(sum(high - low + 1 for low, high in match.ports) or 1 for match in service.matches)
 
 
-def over_budget(steps: Sequence[Step], settings: Mapping[str, Any]) -> str:
-    """Return which step permits more than the site's budget, and how much; empty where none does."""
+def over_budget(steps: Sequence[Step], settings: Mapping[str, Any], ports_only: bool = False) -> str:
+    """Return which step permits more than the site's budget, and how much; empty where none does.
+
+    With ``ports_only`` the network set is not judged: a person has named it.
+    """
     budget = settings.get("budget") or {}
     addresses, ports = int(budget.get("addresses", MOST_ADDRESSES)), int(budget.get("ports", MOST_PORTS))
     for step in steps:
-        if step.name == "address to network" and step.permitted > addresses:
+        if step.name == "address to network" and step.permitted > addresses and not ports_only:
             return f"the network set has {step.permitted} addresses, {step.seen} were seen; the budget is {addresses}"
         if step.name == "port to service" and step.permitted - step.seen > ports:
             return f"the service has {step.permitted} ports, {step.seen} were seen; the budget is {ports} more"

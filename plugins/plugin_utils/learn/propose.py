@@ -290,8 +290,14 @@ class _Judge:
             size = self.known.addresses.get(to, 1) if network else self.known.sizes.get(to, 1)
             clients = self.known.sizes.get(client, 1)
             steps = steps_of(evidences, self.site.services[service], clients, size, to, network)
-            decision = next((decision for *_rest, decision in parts if decision is not None), None)
-            over = "" if decision is not None else over_budget(steps, self.settings)
+            decisions = [decision for *_rest, decision in parts if decision is not None]
+            decision, over = None, over_budget(steps, self.settings)
+            # What evidence carries by itself does not end with what a person approved beside it, as long as the budget has room for both.
+            if decisions and (over or len(decisions) == len(parts)):
+                decision = max(decisions, key=lambda each: (not each.until, each.until))
+                # Who approved a port has not approved all that happens to be in a service with it.
+                by_port = any(not each.service for each in decisions)
+                over = over_budget(steps, self.settings, ports_only=True) if by_port else ""
             if over:
                 for evidence, score_of, support, _decision in parts:
                     self._wait(evidence, "budget", over, score_of.total, sum(step.admits for step in steps), support)
@@ -356,6 +362,8 @@ class _Judge:
         if made.total < int(settings.get("propose_score", PROPOSE)):
             alone = any(name == "one device of many" for name, _points in made.points)
             why = "one device alone does this" if alone else "the evidence is thin"
+            if any(name == "few devices of many" for name, _points in made.points):
+                why = f"few devices open a way into others ({evidence.client_devices} of the segment)"
             return "one-device" if alone else "draft", f"score {made.total}: {why}; a named person must approve"
         return "", ""
 

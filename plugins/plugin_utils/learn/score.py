@@ -12,12 +12,13 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence 
 PROPOSE, DRAFT = 70, 40
 ONE_DEVICE_CAP = 60
 MANY_DEVICES = 4
+FEW_SHARE = 0.25
 TCP = 6
 # The most that each part gives; together 100. docs/propose.md has the same table, and a test compares them.
 WEIGHTS = {
     "days": 25, "weeks": 10, "devices": 20, "answered": 10, "direction": 10, "known service": 10, "regular": 5, "support": 10,
 }  # fmt: skip
-# Ways into a device: from one device alone they are how an intruder goes on, and a person looks first.
+# Ways into a device: from one device alone, or a few of many, they are how an intruder or a worm goes on, and a person looks first.
 ADMINISTRATION = {(6, port) for port in (22, 23, 135, 139, 445, 3389, 5900, 5985, 5986)}
 
 
@@ -117,6 +118,10 @@ def score(evidence: Evidence, context: Context) -> Score:
     made = Score(tuple(points), stop.text if stop else "", stop.kind if stop else "")
     alone = evidence.client_devices == 1 and not context.support.startswith("declared")
     admin = (evidence.key.protocol, evidence.key.server_port) in ADMINISTRATION and context.segment_devices > 1
+    few = admin and share < FEW_SHARE and not context.support.startswith("declared")
+    if few and not alone and made.total > ONE_DEVICE_CAP:
+        points.append(("few devices of many", float(ONE_DEVICE_CAP - made.total)))
+        made = Score(tuple(points), made.stop, made.kind)
     if alone and (context.segment_devices >= MANY_DEVICES or admin) and made.total > ONE_DEVICE_CAP:
         points.append(("one device of many", float(ONE_DEVICE_CAP - made.total)))
         made = Score(tuple(points), made.stop, made.kind)

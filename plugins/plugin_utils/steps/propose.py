@@ -9,17 +9,13 @@ from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock import iso_of_micros
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import (
     write_atomic,
     write_json,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError, errors_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.git import prefix_of
-from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.intervals import read_intervals
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.address import text_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.noise import Noise, limits_of
-from ansible_collections.segwright.microseg.plugins.plugin_utils.learn import codes as learn_codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.activation import after_activation
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.completeness import (
     THRESHOLD,
@@ -30,11 +26,9 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.coverage 
     DOUBTFUL,
     Sizes,
     coverage,
-    is_permitted,
     permitted_spans,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import CandidateKey, Gathered
-from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.expected import Expected
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import Gathered
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.incidence import incidences
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.propose import (
     Known,
@@ -47,9 +41,10 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.support i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.codes import NO_LOCK
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.loader import load_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.members import read_lock
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Segment, Site
-from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.history import address_text
-from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.replay import PROTOCOL_NAMES
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
+    Segment,
+    Site,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.markdown import propose_markdown
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.proposal import pull_request
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.results import result
@@ -58,13 +53,23 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.arguments
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.classified import classified_register
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.history import recorded_evidence
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.propose_enforcement import enforcement
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.propose_files import (
     LOCK,
     Changes,
     earlier_evidence,
-    earlier_expected,
     parts_of,
+    read_expected,
+    still_expected,
+    with_approved,
     write_proposal,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.propose_findings import (
+    device_findings,
+    edited,
+    ended,
+    scan_findings,
+    threats_permitted,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.propose_git import (
     NAME,
@@ -128,20 +133,22 @@ def run_propose(values: dict[str, Any]) -> dict[str, Any]:
         engine=values.get("engine") or "",
         limits=limits_of(site.learning),
     )
+    telemetry = telemetry_of(paths.data)
     known = Known(
         {name: len(entry["devices"]) for name, entry in lock["segments"].items()},
         address_counts(site),
         names,
         kinds_of,
-        telemetry_of(paths.data),
+        telemetry,
         loaded.decisions,
         today,
     )
-    proposal = propose(site, segments, seen, known)
+    earlier_items = read_expected(paths.policy)
+    proposal = propose(site, segments, with_approved(seen, earlier_items, decisions, segments), known)
     last_day = (seen.first_day + timedelta(days=max(0, seen.days - 1))).isoformat()
-    expected = earlier_expected(paths.policy, proposal.expected, proposal, last_day)
-    found += [*proposal.findings, *_scan_findings(paths.data, scans, names)]
-    found += _device_findings(register, segment_of, names, doubted)
+    expected = still_expected(earlier_items, proposal.expected, proposal, decisions, site, last_day)
+    found += [*proposal.findings, *scan_findings(paths.data, scans, names)]
+    found += device_findings(register, segment_of, names, doubted)
     how = str(values.get("git") or NONE)
     if how == BRANCH:
         Checkout(paths.policy).required_head()
@@ -150,7 +157,7 @@ def run_propose(values: dict[str, Any]) -> dict[str, Any]:
     changes = write_proposal(
         paths.policy, segments, proposal, lock, source_hashes(paths.data), expected, dry_run or how != NONE
     )
-    found += [*_edited(changes), *_threats_permitted(site, seen, names)]
+    found += [*edited(changes), *ended(site, proposal, today), *threats_permitted(site, seen, names)]
     sizes = Sizes(known.sizes, known.addresses)
     known_share = _completeness(site, segments, proposal, seen, known.sizes)
     parts = parts_of(changes, proposal)
@@ -166,7 +173,7 @@ def run_propose(values: dict[str, Any]) -> dict[str, Any]:
             site, seen.candidates, proposal.judged, sizes, earlier, date.fromisoformat(last_day)
         ),
         completeness={name: each.as_dict() for name, each in known_share.items()},
-        enforcement=_enforcement(known_share, expected),
+        enforcement=enforcement(known_share, expected, proposal, telemetry, {s.name: s.criticality for s in segments}),
         commits=[{"name": part.name, "message": part.message, "files": sorted(part.files)} for part in parts],
         new_rules=sorted(name for change in changes.segments.values() for name in change.rules.added),
         git=git,
@@ -195,73 +202,6 @@ def run_propose(values: dict[str, Any]) -> dict[str, Any]:
     return answer
 
 
-def _scan_findings(data_dir: Any, scans: Noise, names: Mapping[str, str]) -> list[Finding]:
-    if not scans.scans:
-        return []
-    holders: dict[str, str] = {}
-    wanted = {address_text(*scan.client) for scan in scans.scans}
-    for row in read_intervals(data_dir).to_pylist():
-        address = text_of(row["address_hi"], row["address_lo"])
-        if address in wanted:
-            holders[address] = row["device"]
-    findings = []
-    for scan in scans.scans:
-        address = address_text(*scan.client)
-        device = holders.get(address, "")
-        text = (
-            f"{names.get(device, device) or 'an unknown device'} ({address}) opened {scan.pairs} ports"
-            f" on {scan.servers} devices within five minutes from {iso_of_micros(scan.start_us)},"
-            f" {scan.unanswered} of them without any data"
-        )
-        findings.append(learn_codes.SCANNER.at(text))
-    return findings
-
-
-def _device_findings(
-    register: Mapping[str, Any], segment_of: Mapping[str, str], names: Mapping[str, str], doubted: Mapping[str, str]
-) -> list[Finding]:
-    found = [
-        learn_codes.UNCLASSIFIED.at(f"device {names[str(device['id'])]} ({device['id']}) fits no segment")
-        for device in register["devices"]
-        if device["id"] not in segment_of
-    ]
-    return found + [
-        learn_codes.CONTRADICTED.at(
-            f"{names.get(device, device)}: {text}; its traffic is no evidence until that is settled"
-        )
-        for device, text in sorted(doubted.items())
-    ]
-
-
-def _edited(changes: Changes) -> list[Finding]:
-    found = [
-        learn_codes.TAKEN_OUT.at(
-            f"{segment}: {', '.join(rules)} stood in an earlier proposal, and were taken out; their traffic goes on"
-        )
-        for segment, rules in sorted(changes.taken_out.items())
-    ]
-    return found + [
-        learn_codes.NARROWED.at(f"{segment}: {', '.join(rules)}") for segment, rules in sorted(changes.narrowed.items())
-    ]
-
-
-def _threats_permitted(site: Site, seen: Gathered, names: Mapping[str, str]) -> list[Finding]:
-    spans = permitted_spans(((rule.client, rule.to, rule.services) for rule in site.rules()), site.services)
-    hits: dict[tuple[str, str, int, int], set[str]] = {}
-    for each in seen.excluded:
-        key = CandidateKey(each.client_segment, each.server_segment, each.protocol, each.server_port)
-        if each.mark == "threat" and is_permitted(spans, key):
-            hits.setdefault((key.client, key.to, key.protocol, key.server_port), set()).add(
-                names.get(each.client, each.client)
-            )
-    return [
-        learn_codes.THREAT_PERMITTED.at(
-            f"{client} to {to}, {PROTOCOL_NAMES.get(protocol, protocol)}/{port}: {', '.join(sorted(who)[:5])}"
-        )
-        for (client, to, protocol, port), who in sorted(hits.items())
-    ]
-
-
 def _coverage(
     site: Site, segments: Sequence[Segment], proposal: Proposal, seen: Gathered, sizes: Sizes
 ) -> dict[str, Any]:
@@ -286,21 +226,6 @@ def _completeness(
     by_name = {segment.name: segment for segment in segments}
     found, days = incidences(seen.incidences, seen.first_day, seen.days, legitimate, by_name, sizes)
     return completeness(found, days, threshold=float(site.learning.get("completeness", THRESHOLD)))
-
-
-def _enforcement(known: Mapping[str, Completeness], expected: Sequence[Expected]) -> dict[str, Any]:
-    """Return for each segment whether enforcement may be proposed, and what to wait for where not.
-
-    Rare traffic that nobody has answered for holds a segment back: enforcing would cut it.
-    """
-    made = {}
-    for name, each in sorted(known.items()):
-        open_questions = sum(1 for item in expected if item.client == name)
-        wait = list(each.wait_for)
-        if open_questions:
-            wait.append(f"{open_questions} questions to the owner about rare traffic (evidence/open/expected.json)")
-        made[name] = {"offered": not wait, "wait_for": wait}
-    return made
 
 
 def _written(how: str, branch: str, paths: Paths, parts: Sequence[Part], dry_run: bool) -> dict[str, Any]:

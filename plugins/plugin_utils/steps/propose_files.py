@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +17,20 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files impo
     read_json,
     write_atomic,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.expected import Expected, kept
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.coverage import is_permitted, permitted_spans
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import CandidateKey, Gathered
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.expected import Expected, kept, remembered
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.propose import PERMITTED, Proposal, ProposedRule
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.review import Decisions
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.support import (
     NOVEL,
     PEER_KNOWN,
     THREAT_LINKED,
     VENDOR_KNOWN,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.decisions import REFUSE
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.members import write_lock
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Segment
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Segment, Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.writer import (
     SegmentChange,
     schema_comment,
@@ -180,16 +184,53 @@ def _message(name: str, change: SegmentChange | None, proposal: Proposal) -> str
     return "\n".join(lines).rstrip() + "\n"
 
 
-def earlier_expected(policy: Path, now: Iterable[Expected], proposal: Proposal, today: str) -> tuple[Expected, ...]:
-    """Return what is expected now and what was earlier and is still: neither forgotten, refused nor permitted by a rule since."""
+def read_expected(policy: Path) -> tuple[Expected, ...]:
+    """Return what earlier runs kept as expected."""
     path = policy / EVIDENCE / OPEN / "expected.json"
     items = read_document(path, "expected", 1)["items"] if path.exists() else []
+    return tuple(Expected(**item) for item in items)
+
+
+def with_approved(
+    seen: Gathered, earlier: Iterable[Expected], decisions: Decisions, segments: Iterable[Segment]
+) -> Gathered:
+    """Return what was gathered with what a person approved of the rare traffic that earlier runs kept and this one did not see.
+
+    Month ends, fail-overs and firmware days are mostly approved when the recordings hold them no more.
+    """
+    names = {segment.name for segment in segments}
+    added = {}
+    for item in earlier:
+        evidence = remembered(item)
+        decision = decisions.about(evidence.key)
+        if decision is not None and decision.decision != REFUSE and evidence.key not in seen.candidates:
+            if item.client in names:
+                added[evidence.key] = evidence
+    return replace(seen, candidates={**seen.candidates, **added}) if added else seen
+
+
+def still_expected(
+    earlier: Iterable[Expected],
+    now: Iterable[Expected],
+    proposal: Proposal,
+    decisions: Decisions,
+    site: Site,
+    today: str,
+) -> tuple[Expected, ...]:
+    """Return what is expected now and what was earlier and is still: neither forgotten, refused nor permitted by a rule since."""
+    items = list(earlier)
+    standing = permitted_spans(((rule.client, rule.to, rule.services) for rule in site.rules()), site.services)
     done = {
         (key.client, key.to, key.protocol, key.server_port)
         for key, what in proposal.judged.items()
         if what in ("rule", PERMITTED, "refused")
     }
-    return kept(items, now, frozenset(done), today)
+    for item in items:
+        key = CandidateKey(*item.key)
+        decision = decisions.about(key)
+        if (decision is not None and decision.decision == REFUSE) or is_permitted(standing, key):
+            done.add(item.key)
+    return kept([item.as_dict() for item in items], now, frozenset(done), today)
 
 
 def _segment_values(segment: Segment) -> dict[str, Any]:
@@ -247,6 +288,8 @@ def _write_evidence(
         if before and before < data["first_seen"]:
             data["first_seen"] = before
         items[rule.id] = {key: value for key, value in data.items() if key not in ("id", "client", "bands")}
+        if rule.evidence.remembered:
+            items[rule.id]["in_window"] = False
     for name, data in earlier.items():
         items.setdefault(name, {**data, "in_window": False})
     document: dict[str, Any] = {"kind": "evidence", "schema_version": "1.1", "segment": segment, "rules": items}

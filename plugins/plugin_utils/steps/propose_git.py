@@ -21,7 +21,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.learn import co
 
 TRAILER = "Segwright-Proposal"
 NAME = "segwright/propose"
-FORMAT = "1"
+FORMAT = "2"
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,11 @@ class Checkout:
         reference = f"refs/heads/{name}"
         if self.maybe("symbolic-ref", "--quiet", "HEAD") == reference:
             raise FindingError(codes.BRANCH_TAKEN.at(f"{name} is checked out; proposals need a branch of their own"))
+        elsewhere = self.git("worktree", "list", "--porcelain").split("\n")
+        if f"branch {reference}" in elsewhere:
+            raise FindingError(
+                codes.BRANCH_TAKEN.at(f"{name} is checked out in another worktree, which would be pulled away")
+            )
         standing = self.maybe("rev-parse", "--verify", "--quiet", f"{reference}^{{commit}}")
         if standing:
             self._required_ours(name, standing, head)
@@ -109,10 +114,11 @@ class Checkout:
         return Branch(name, commit, head, made, True)
 
     def _required_ours(self, name: str, standing: str, head: str) -> None:
-        text = self.git("log", f"--format=%H %(trailers:key={TRAILER},valueonly,separator=%x2C)", f"{head}..{standing}")
+        form = f"--format=%H %T %(trailers:key={TRAILER},valueonly,separator=%x2C)"
+        text = self.git("log", form, f"{head}..{standing}")
         for line in filter(None, text.split("\n")):
-            commit, _blank, value = line.partition(" ")
-            if not value.strip():
+            commit, tree, value = line.split(" ", maxsplit=2)
+            if value.strip() != f"{FORMAT} {tree}":
                 raise FindingError(
                     codes.BRANCH_TAKEN.at(
                         f"{name} holds commit {commit[:12]}, which is no proposal's: merge it, or name another branch"
@@ -137,7 +143,8 @@ class Checkout:
                 after_tree = self.git("write-tree", environment=environment)
                 if after_tree == tree:
                     continue
-                message = f"{part.message.rstrip()}\n\n{TRAILER}: {FORMAT}\n".encode()
+                # With the tree, so that a commit which somebody amended is told from one of ours.
+                message = f"{part.message.rstrip()}\n\n{TRAILER}: {FORMAT} {after_tree}\n".encode()
                 commit, tree = self.git("commit-tree", after_tree, "-p", commit, "-F", "-", given=message), after_tree
                 made += 1
         return commit, made

@@ -126,6 +126,59 @@ def test_isc_dhcpd(tmp_path: Path) -> None:
     assert made.counts["without_mac"] == 1
 
 
+RELEASED = """
+lease 192.0.2.20 {{
+  starts 4 2026/11/26 06:00:00;
+  ends 4 2026/11/26 18:00:00;
+  cltt 4 2026/11/26 06:00:00;
+  binding state active;
+  hardware ethernet 00:1b:c5:00:00:20;
+}}
+lease 192.0.2.20 {{
+  starts 4 2026/11/26 06:00:00;
+  ends 4 2026/11/26 {ends};
+  cltt 4 2026/11/26 06:00:00;
+  binding state {state};
+  hardware ethernet 00:1b:c5:00:00:20;
+}}
+lease 192.0.2.20 {{
+  starts 4 2026/11/26 07:00:00;
+  ends 4 2026/11/26 19:00:00;
+  cltt 4 2026/11/26 07:00:00;
+  binding state active;
+  hardware ethernet 00:1b:c5:00:00:21;
+}}
+"""
+
+
+@pytest.mark.parametrize(("state", "ends", "last"), [("free", "06:05:00", "06:05:00"), ("active", "18:30:00", None)])
+def test_a_lease_that_was_given_back_ends_then_and_not_as_planned(
+    tmp_path: Path, state: str, ends: str, last: str | None
+) -> None:
+    made = read("isc_dhcpd", written(tmp_path, RELEASED.format(state=state, ends=ends)))
+    seven, at = micros("2026-11-26T07:00:00"), micros("2026-11-26T08:00:00")
+    found = merge(made.observations)
+    assert not found.conflicts
+    held = [each for each in found.intervals() if not each.source.startswith("assumed")]
+    assert [each.device[-2:] for each in held] == ["20", "21"] and not any(each.contested for each in held)
+    assert held[0].to_us == (micros(f"2026-11-26T{last}") + 1 if last else seven)
+    assert (held[1].from_us, held[1].to_us) == (seven, at + 1)
+
+
+def test_a_row_of_kea_that_follows_ends_the_one_before(tmp_path: Path) -> None:
+    at = micros("2026-11-26T08:00:00") // 1_000_000
+    rows = [
+        f"192.0.2.22,00:1b:c5:00:00:20,,36000,{at - 7200 + 36000},0",
+        f"192.0.2.22,00:1b:c5:00:00:20,,0,{at - 7000},3",
+        f"192.0.2.22,00:1b:c5:00:00:21,,36000,{at - 6900 + 36000},0",
+    ]
+    text = "address,hwaddr,client_id,valid_lifetime,expire,state\n" + "\n".join(rows) + "\n"
+    found = merge(read("kea", written(tmp_path, text, "leases.csv")).observations)
+    assert not found.conflicts
+    held = [each for each in found.intervals() if not each.source.startswith("assumed")]
+    assert [(each.device[-2:], each.to_us // 1_000_000 - at) for each in held] == [("20", -7000), ("21", 0)]
+
+
 def test_leases_of_the_corpora(corpora: Path) -> None:
     """Every lease block is counted; the MAC of a DUID is what the file's own clientduid has."""
     folder = corpora / "risk-data" / "dhcp-leases"
@@ -331,6 +384,7 @@ def test_netbox_that_fails_is_a_finding_without_the_token(tmp_path: Path, monkey
 
         site.fault = once_busy
         assert netbox(site).counts["devices"] == 5
+        again = json.dumps({"next": f"{site.url}/api/dcim/devices/?offset=1", "results": [{"id": 1}]}).encode()
         elsewhere = json.dumps({"count": 9, "next": "https://evil.example/api/dcim/devices/?x", "results": []}).encode()
         for answer, said in (
             ((500, {}, b""), "answers 500"),
@@ -341,6 +395,7 @@ def test_netbox_that_fails_is_a_finding_without_the_token(tmp_path: Path, monkey
             ((200, {}, b'{"results": [1]}'), "no list of objects"),
             ((200, {}, b'{"count": 7, "next": null, "results": []}'), "announces 7 objects and gives 0"),
             ((200, {}, elsewhere), "another server"),
+            ((200, {}, again), "nothing new"),
         ):
             site.fault = lambda _path, _number, answer=answer: answer
             with pytest.raises(FindingError, match=said) as caught:

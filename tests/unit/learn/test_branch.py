@@ -67,7 +67,7 @@ def test_one_commit_for_each_segment_and_nothing_else_moves(world: World) -> Non
         paths = world.git("diff-tree", "--no-commit-id", "--name-only", "-r", commit).split()
         assert {Path(path).stem for path in paths} == {name}
     body = world.git("log", "-1", "--format=%B", f"{BRANCH}~1")
-    assert "+ pumps-to-gateways-mqtt [novel] score" in body and "Segwright-Proposal: 1" in body
+    assert "+ pumps-to-gateways-mqtt [novel] score" in body and "Segwright-Proposal: 2 " in body
     assert "## Commits" in (world.data / "out" / "pull-request.md").read_text(encoding="utf-8")
     # What the branch holds is what writing the files gives.
     world.propose()
@@ -125,6 +125,25 @@ def test_commits_of_people_on_the_branch_are_not_run_over(world: World) -> None:
     world.git("add", "-A")
     world.git("commit", "-q", "-m", "Mine")
     world.git("checkout", "-q", "main")
+    assert refused(world) == "SW3234"
+
+
+def test_a_commit_that_a_person_amended_is_not_run_over(world: World) -> None:
+    world.propose(git="branch")
+    world.git("checkout", "-q", BRANCH)
+    (world.policy / "NOTES.txt").write_text("mine\n", encoding="utf-8")
+    world.git("add", "-A")
+    world.git("commit", "-q", "--amend", "--no-edit")
+    world.git("checkout", "-q", "main")
+    assert refused(world) == "SW3234"
+
+
+def test_a_branch_that_another_worktree_has_checked_out_stays(world: World, tmp_path: Path) -> None:
+    world.propose(git="branch")
+    world.git("worktree", "add", "-q", str(tmp_path / "beside"), BRANCH)
+    (world.policy / "README.md").write_text("ward\n", encoding="utf-8")
+    world.git("add", "-A")
+    world.git("commit", "-q", "-m", "Read me")
     assert refused(world) == "SW3234"
 
 

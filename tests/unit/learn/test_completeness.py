@@ -124,6 +124,7 @@ def test_a_steady_segment_may_be_enforced_and_is_never_called_certain() -> None:
     ("values", "reason"),
     [
         ({"days": 20, "criticality": "high"}, "10 more days of recordings (of 30)"),
+        ({"days": 25, "criticality": "process_critical"}, "5 more days of recordings (of 30)"),
         ({"days": 6}, "a week of the segment's traffic"),
         ({"days": 10, "criticality": "low"}, "a second Thursday"),
         ({"days": 21}, "the end of a month"),
@@ -136,10 +137,27 @@ def test_what_to_wait_for(values: dict[str, object], reason: str) -> None:
     assert reason in made.wait_for
 
 
+@pytest.mark.parametrize(("first", "more"), [(0, 20), (25, 20), (2, 20)])
+def test_days_on_which_nobody_watched_the_segment_do_not_count(first: int, more: int) -> None:
+    """An exporter that was down, or devices that came late: the site's days are not the segment's."""
+    species, day = steady_rows(10)
+    rows = incidence(species, day + first, client=species, known_devices=80, criticality="life_support")
+    made = completeness([rows], days_of(35))["pumps"]
+    assert not made.enough
+    wanted = 30 - room.watched_days(rows.day, 35)
+    assert any(text.startswith(f"{wanted} more days with traffic of the segment (of 30)") for text in made.wait_for)
+    assert wanted == more - (2 if first == 2 else 0)
+
+
+def test_weekends_are_no_gap() -> None:
+    assert room.watched_days(np.array([0, 1, 4, 5, 6, 7, 8, 13, 14]), 15) == 15
+    assert room.watched_days(np.array([0, 1, 4, 5, 6, 7, 8, 14]), 15) == 10
+
+
 def test_a_permission_that_was_hardly_seen_holds_a_segment_that_keeps_people_alive() -> None:
     species, day = (np.append(each, last) for each, last in zip(steady_rows(35), (99, 20), strict=True))
     client, permission = np.where(species == 99, 1, species), np.where(species == 99, 99, species % 5)
-    for criticality, held in (("life_support", True), ("low", False)):
+    for criticality, held in (("life_support", True), ("process_critical", True), ("low", False)):
         rows = incidence(species, day, permission=permission, client=client, criticality=criticality)
         made = completeness([rows], days_of(35))["pumps"]
         assert made.seldom_permissions == 1

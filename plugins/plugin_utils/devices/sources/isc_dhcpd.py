@@ -23,7 +23,10 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.sources
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.sources.leases import (
     DUID_MAC,
+    FOREVER,
     SECOND,
+    Turn,
+    last_moments,
     lease_observations,
     mac_of_duid,
 )
@@ -34,7 +37,6 @@ _IAADDR = re.compile(r"\A\s*iaaddr\s+(\S+)\s*\{")
 _DATE = re.compile(r"(\d{4})/(\d\d)/(\d\d) (\d\d):(\d\d):(\d\d)")
 _EPOCH = re.compile(r"epoch (\d+)")
 _HELD = ("active", "expired", "released", "free", "backup", "reset", "")
-FOREVER = 1 << 62
 
 
 def read(asked: Asked) -> Reading:
@@ -42,10 +44,14 @@ def read(asked: Asked) -> Reading:
     observations: list[Observation] = []
     rejects = Rejects(asked)
     leases = without = 0
-    for line, kind, name, block in _blocks(asked.text().splitlines(), rejects):
+    blocks = list(_blocks(asked.text().splitlines(), rejects))
+    # In a log of each address, what comes later ends what came before.
+    log = [_turn(name, block) for _line, kind, name, block in blocks if kind == "lease"]
+    left = iter(last_moments(log))
+    for line, kind, name, block in blocks:
         if kind == "lease":
             leases += 1
-            without += not _v4(asked, line, name, block, observations, rejects)
+            without += not _v4(asked, line, name, block, next(left), observations, rejects)
         elif kind in ("na", "ta"):
             mac = mac_of_duid(_octets(name)[4:])
             for address, own in _addresses(block):
@@ -57,7 +63,16 @@ def read(asked: Asked) -> Reading:
     return reading(observations, rejects, leases=leases, without_mac=without)
 
 
-def _v4(asked: Asked, line: int, address: str, block: list[str], into: list[Observation], rejects: Rejects) -> bool:
+def _turn(address: str, block: list[str]) -> Turn:
+    values, times = _values(block), block_times(block)
+    since = times.get("starts", times.get("cltt", FOREVER))
+    used = values.get("binding state", "") == "active"
+    return Turn(address, values.get("hardware ethernet", ""), used, since, times.get("ends", since))
+
+
+def _v4(
+    asked: Asked, line: int, address: str, block: list[str], left: int, into: list[Observation], rejects: Rejects
+) -> bool:
     values = _values(block)
     mac = values.get("hardware ethernet", "")
     if not mac:
@@ -72,7 +87,7 @@ def _v4(asked: Asked, line: int, address: str, block: list[str], into: list[Obse
         return True
     ends = times.get("ends", FOREVER)
     known = asked.at if state == "active" else max(times.get("cltt", started), started)
-    until = min(ends, max(known, started))
+    until = min(ends, max(known, started), max(left, started))
     try:
         into += lease_observations(
             asked.name,

@@ -28,8 +28,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.sources
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.sources.leases import (
     DUID_MAC,
+    FOREVER,
     LEASE,
     SECOND,
+    Turn,
+    last_moments,
     lease_observations,
     mac_of_duid,
 )
@@ -43,7 +46,8 @@ def read(asked: Asked) -> Reading:
     observations: list[Observation] = []
     rejects = Rejects(asked)
     leases = without = 0
-    for line, row in _json_rows(asked) if text.lstrip()[:1] in ("{", "[") else _csv_rows(asked, text):
+    rows = list(_json_rows(asked) if text.lstrip()[:1] in ("{", "[") else _csv_rows(asked, text))
+    for (line, row), left in zip(rows, last_moments([_turn(row) for _line, row in rows]), strict=True):
         leases += 1
         try:
             state, until, valid = int(row.get("state") or 0), int(row["expire"]), int(row["valid_lifetime"])
@@ -57,7 +61,7 @@ def read(asked: Asked) -> Reading:
                 continue
             started = (until - valid) * SECOND
             # Released and reclaimed leases were held from some moment before their last word, of which nothing more is known.
-            known = min(until * SECOND, asked.at) if state == USED else started
+            known = max(started, min(until * SECOND, asked.at, left)) if state == USED else started
             observations += lease_observations(
                 asked.name,
                 mac,
@@ -72,6 +76,15 @@ def read(asked: Asked) -> Reading:
         except (ValueError, KeyError, TypeError) as error:
             rejects.add(line, f"{type(error).__name__} {error}")
     return reading(observations, rejects, leases=leases, without_mac=without)
+
+
+def _turn(row: Mapping[str, Any]) -> Turn:
+    try:
+        state, ends, valid = int(row.get("state") or 0), int(row["expire"]), int(row["valid_lifetime"])
+    except (ValueError, KeyError, TypeError):
+        return Turn("", "", False, FOREVER, FOREVER)  # told as an entry that was not understood
+    who = "" if state == DECLINED else str(row.get("hwaddr") or row.get("duid") or "")
+    return Turn(str(row.get("address")), who, state == USED, (ends - valid) * SECOND, ends * SECOND)
 
 
 def _csv_rows(asked: Asked, text: str) -> Iterator[tuple[int, Mapping[str, Any]]]:

@@ -10,6 +10,8 @@ A host name in a lease is what the client claims; the vendor class (option 60) i
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.model import (
@@ -19,6 +21,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.model i
 )
 
 SECOND = 1_000_000
+FOREVER = 1 << 62
 LEASE, CLIENT = 0.9, 0.7
 # A MAC in a DUID is that of some port of the device, not always of the one that asked (RFC 8415 section 11.2).
 DUID_MAC = 0.6
@@ -57,6 +60,44 @@ def lease_observations(
     if facts:
         made.append(Observation(mac, facts, (), f"{name}:dhcp", min(until, at), CLIENT))
     return made
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One entry of a server's log: whom an address belonged to (``mac`` in any spelling, empty for nobody), whether the lease was in use,
+    from when on, and until when as far as the entry knows. Times are microseconds since 1970 UTC."""
+
+    address: str
+    mac: str
+    used: bool
+    since: int
+    ends: int
+
+
+def last_moments(turns: Sequence[Turn]) -> list[int]:
+    """Return for each entry of a log the last moment that later entries leave to it, FOREVER where they leave all.
+
+    A lease in use is written down with its planned end. Where the log goes on to say that it was given back, or that another client got the
+    address, it ended then: else two devices would seem to claim the address at one time.
+    """
+    made = [FOREVER] * len(turns)
+    later: dict[str, int] = {}
+    for place in range(len(turns) - 1, -1, -1):
+        own = turns[place]
+        if own.address in later:
+            following = turns[later[own.address]]
+            if _plain_mac(following.mac) != _plain_mac(own.mac):
+                made[place] = following.since - 1
+            elif following.used:
+                made[place] = made[later[own.address]]
+            else:
+                made[place] = following.ends
+        later[own.address] = place
+    return made
+
+
+def _plain_mac(text: str) -> str:
+    return re.sub(r"[^0-9a-f]", "", text.lower())
 
 
 def mac_of_duid(duid: bytes) -> str | None:

@@ -99,6 +99,7 @@ class Client:
                 isinstance(each, dict) and isinstance(each.get("id"), int) for each in results
             ):
                 raise self._failed(f"the answer for {path} is no list of objects")
+            before = len(found)
             found.update((each["id"], each) for each in results)
             following = answer.get("next")
             if not following:
@@ -107,6 +108,8 @@ class Client:
                     raise self._failed(f"{path} announces {total} objects and gives {len(found)}")
                 return list(found.values())
             url = self._own(str(following), path)
+            if len(found) == before:
+                raise self._failed(f"a page of {path} has nothing new and names another one")
         raise self._failed(f"{path} has more than {MOST_PAGES} pages")
 
     def _own(self, url: str, path: str) -> str:

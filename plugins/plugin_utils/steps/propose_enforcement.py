@@ -1,0 +1,62 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether a proposal may offer enforcement, segment by segment."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.completeness import (
+    Completeness,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.expected import Expected
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.propose import (
+    PERMITTED,
+    Proposal,
+    Telemetry,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
+    NEVER_DROPPED,
+)
+
+# What became of a candidate that enforcement cuts for no reason a person should be asked about, or does not cut.
+SETTLED = frozenset({"rule", PERMITTED, "refused", "unanswered", "scan", "threat"})
+
+
+def enforcement(
+    known: Mapping[str, Completeness],
+    expected: Sequence[Expected],
+    proposal: Proposal,
+    telemetry: Telemetry,
+    criticality: Mapping[str, str],
+) -> dict[str, Any]:
+    """Return for each segment whether enforcement may be proposed, and what to wait for where not.
+
+    Traffic that no rule permits and that nobody has answered for holds a segment back: enforcing would cut it. So does sampling, since
+    what has few packets is mostly not seen, and no estimate from what was seen tells of it.
+    """
+    made = {}
+    asked = {each.key for each in expected}
+    waiting: dict[str, Counter[str]] = {}
+    for key, kind in proposal.judged.items():
+        thin = kind in ("few-days", "few-flows") and criticality.get(key.client) not in NEVER_DROPPED
+        if kind in SETTLED or thin or (key.client, key.to, key.protocol, key.server_port) in asked:
+            continue
+        waiting.setdefault(key.client, Counter())[kind] += 1
+    for name, each in sorted(known.items()):
+        open_questions = sum(1 for item in expected if item.client == name)
+        wait = list(each.wait_for)
+        if open_questions:
+            wait.append(f"{open_questions} questions to the owner about rare traffic (evidence/open/expected.json)")
+        if waiting.get(name):
+            kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(waiting[name].items()))
+            wait.append(f"a decision about traffic that no rule permits (evidence/open/review.json): {kinds}")
+        if telemetry.band == "sampled":
+            wait.append(
+                "recordings of every packet: these are sampled, and what has few packets is mostly not seen in them"
+            )
+        made[name] = {"offered": not wait, "wait_for": wait}
+    return made

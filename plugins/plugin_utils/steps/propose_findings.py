@@ -1,0 +1,132 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What proposing tells people about: scans, devices, edits, ends of rules, threats."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock import iso_of_micros
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
+from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.intervals import read_intervals
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.address import text_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.noise import Noise
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn import codes as learn_codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.coverage import (
+    is_permitted,
+    permitted_spans,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import CandidateKey, Gathered
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.propose import (
+    Proposal,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.merging import LEARNED
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
+    Site,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.history import address_text
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.replay import PROTOCOL_NAMES
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.propose_files import (
+    Changes,
+)
+
+
+def scan_findings(data_dir: Any, scans: Noise, names: Mapping[str, str]) -> list[Finding]:
+    """Return who scanned, by name where somebody held the address."""
+    if not scans.scans:
+        return []
+    holders: dict[str, str] = {}
+    wanted = {address_text(*scan.client) for scan in scans.scans}
+    for row in read_intervals(data_dir).to_pylist():
+        address = text_of(row["address_hi"], row["address_lo"])
+        if address in wanted:
+            holders[address] = row["device"]
+    findings = []
+    for scan in scans.scans:
+        address = address_text(*scan.client)
+        device = holders.get(address, "")
+        text = (
+            f"{names.get(device, device) or 'an unknown device'} ({address}) opened {scan.pairs} ports"
+            f" on {scan.servers} devices within five minutes from {iso_of_micros(scan.start_us)},"
+            f" {scan.unanswered} of them without any data"
+        )
+        findings.append(learn_codes.SCANNER.at(text))
+    return findings
+
+
+def device_findings(
+    register: Mapping[str, Any], segment_of: Mapping[str, str], names: Mapping[str, str], doubted: Mapping[str, str]
+) -> list[Finding]:
+    """Return devices in no segment, and those about which sure sources disagree."""
+    found = [
+        learn_codes.UNCLASSIFIED.at(f"device {names[str(device['id'])]} ({device['id']}) fits no segment")
+        for device in register["devices"]
+        if device["id"] not in segment_of
+    ]
+    return found + [
+        learn_codes.CONTRADICTED.at(
+            f"{names.get(device, device)}: {text}; its traffic is no evidence until that is settled"
+        )
+        for device, text in sorted(doubted.items())
+    ]
+
+
+def edited(changes: Changes) -> list[Finding]:
+    """Return what people took out or narrowed, and whose traffic goes on."""
+    found = [
+        learn_codes.TAKEN_OUT.at(
+            f"{segment}: {', '.join(rules)} stood in an earlier proposal, and were taken out; their traffic goes on"
+        )
+        for segment, rules in sorted(changes.taken_out.items())
+    ]
+    return found + [
+        learn_codes.NARROWED.at(f"{segment}: {', '.join(rules)}") for segment, rules in sorted(changes.narrowed.items())
+    ]
+
+
+def ended(site: Site, proposal: Proposal, today: str) -> list[Finding]:
+    """Return learned rules whose end in the file is not that of the decision behind them, or is past while their traffic goes on.
+
+    The end of a standing rule belongs to people, so it is told and not changed.
+    """
+    standing = {rule.id: rule for rule in site.rules() if rule.origin == LEARNED and rule.expires}
+    found = []
+    for rule in proposal.rules:
+        there, decision = standing.get(rule.id), rule.decision
+        if there is None:
+            continue
+        if decision is not None and decision.until != there.expires:
+            until = f"until {decision.until}" if decision.until else "without an end"
+            text = f"{rule.id} ends on {there.expires}; {decision.by} approved it {until}"
+            found.append(learn_codes.OTHER_END.at(text, there.location))
+        elif decision is None and there.expires < today:
+            text = f"{rule.id} ended on {there.expires}, and its traffic goes on"
+            found.append(learn_codes.OTHER_END.at(text, there.location))
+    return found
+
+
+def threats_permitted(site: Site, seen: Gathered, names: Mapping[str, str]) -> list[Finding]:
+    """Return standing rules that permit what a threat list names."""
+    spans = permitted_spans(((rule.client, rule.to, rule.services) for rule in site.rules()), site.services)
+    hits: dict[tuple[str, str, int, int], set[str]] = {}
+    for each in seen.excluded:
+        key = CandidateKey(each.client_segment, each.server_segment, each.protocol, each.server_port)
+        if each.mark == "threat" and is_permitted(spans, key):
+            hits.setdefault((key.client, key.to, key.protocol, key.server_port), set()).add(
+                names.get(each.client, each.client)
+            )
+    # What a person approved is no longer left out, but a list may have caught up with it since.
+    for key, evidence in seen.candidates.items():
+        if evidence.threat and is_permitted(spans, key):
+            who = names.get(evidence.one_client, evidence.one_client) or "a device"
+            hits.setdefault((key.client, key.to, key.protocol, key.server_port), set()).add(
+                who if evidence.client_devices == 1 else f"{who} or others of its segment"
+            )
+    return [
+        learn_codes.THREAT_PERMITTED.at(
+            f"{client} to {to}, {PROTOCOL_NAMES.get(protocol, protocol)}/{port}: {', '.join(sorted(who)[:5])}"
+        )
+        for (client, to, protocol, port), who in sorted(hits.items())
+    ]

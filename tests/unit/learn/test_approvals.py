@@ -1,0 +1,149 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a person approved or refused is neither lost nor stretched, and enforcement is not offered over open questions."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.yaml_io import parse_yaml
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.completeness import Completeness
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import CandidateKey
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.propose import Proposal, Telemetry
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.propose_enforcement import enforcement
+from tests.unit.learn.worlds import World, address, rule_ids, waiting
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A site with ten usual days, a service of two ports, a wide one, and something rare on the fourth day."""
+    world = World(tmp_path_factory.mktemp("base"))
+    world.usual(range(10))
+    for number in range(2):
+        world.flow(3, address("pumps", number), address("archive", 0), "https", 12)
+    for number in range(6):
+        world.flow(3, address("monitors", number), address("archive", 0), (6, 11112), 12)
+        world.flow(3, address("monitors", number), address("archive", 0), (6, 50001), 12)
+    world.write()
+    services = world.policy / "services.yml"
+    text = services.read_text(encoding="utf-8").replace("ports: [104]", "ports: [104, 11112]")
+    services.write_text(text + "  high:\n    match:\n      - {protocol: tcp, ports: [49152-65535]}\n", encoding="utf-8")
+    return world.folder
+
+
+@pytest.fixture
+def world(base: Path, tmp_path: Path) -> World:
+    shutil.copytree(base, tmp_path, dirs_exist_ok=True)
+    return World(tmp_path)
+
+
+def decide(world: World, client: str, service: str, decision: str, until: str = "") -> None:
+    text = (
+        f"decisions:\n  - client: {client}\n    to: archive\n    service: {service}\n    decision: {decision}\n"
+        "    by: A. Huber\n    reason: Asked the ward\n    date: 2026-12-01\n"
+    )
+    (world.policy / "decisions.yml").write_text(text + (f"    until: {until}\n" if until else ""), encoding="utf-8")
+
+
+def rules_of(world: World, segment: str) -> dict[str, dict[str, Any]]:
+    path = next(world.policy.rglob(f"{segment}.yml"))
+    return {rule["id"]: rule for rule in parse_yaml(path.read_text(encoding="utf-8"), path.name).value["allow"]}
+
+
+def test_what_was_approved_becomes_a_rule_also_when_the_recordings_hold_it_no_more(world: World) -> None:
+    asked = [(item["client"], item["to"], item["port"]) for item in world.propose()["expected"]]
+    assert ("pumps", "archive", 443) in asked
+    decide(world, "pumps", "https", "approve")
+    made = world.propose(window_days=3)
+    assert rules_of(world, "pumps")["pumps-to-archive-https"]["reason"].startswith(
+        "Asked the ward (approved by A. Huber"
+    )
+    assert ("pumps", "archive", 443) not in [(item["client"], item["to"], item["port"]) for item in made["expected"]]
+    before = world.files()
+    world.propose(window_days=3)
+    assert world.files() == before
+
+
+@pytest.mark.parametrize("how", ["refused", "written by hand"])
+def test_what_was_settled_is_asked_no_more_also_when_the_recordings_hold_it_no_more(world: World, how: str) -> None:
+    world.propose()
+    if how == "refused":
+        decide(world, "pumps", "https", "refuse")
+    else:
+        path = next(world.policy.rglob("pumps.yml"))
+        rule = "  - {id: by-hand, to: archive, services: [https], reason: Firmware, origin: manual, owner: biomed}\n"
+        path.write_text(path.read_text(encoding="utf-8") + rule, encoding="utf-8")
+    made = world.propose(window_days=3)
+    assert made["answer"].get("errors") is None
+    assert "pumps-to-archive-https" not in rule_ids(made)
+    assert not [item for item in made["expected"] if (item["client"], item["port"]) == ("pumps", 443)]
+
+
+def test_a_trial_that_ends_does_not_end_what_is_seen_every_day(world: World) -> None:
+    """Port 104 goes on daily; port 11112 of the same service is approved for a month only."""
+    decide(world, "monitors", "tcp/11112", "approve", "2026-12-31")
+    world.propose()
+    assert "expires" not in rules_of(world, "monitors")["monitors-to-archive-dicom"]
+
+
+def test_who_approves_a_port_has_not_approved_the_range_around_it(world: World) -> None:
+    decide(world, "monitors", "tcp/50001", "approve")
+    made = world.propose()
+    assert "monitors-to-archive-high" not in rule_ids(made)
+    (item,) = waiting(made, "budget")
+    assert "16384 ports" in item["reason"]
+    decide(world, "monitors", "high", "approve")
+    assert "monitors-to-archive-high" in rule_ids(world.propose())
+
+
+def test_an_approval_that_was_prolonged_is_told_where_the_rule_ends_earlier(world: World) -> None:
+    decide(world, "pumps", "https", "approve", "2026-12-31")
+    assert "SW3224" not in str(world.propose()["warnings"])
+    decide(world, "pumps", "https", "approve", "2027-12-31")
+    made = world.propose()
+    assert rules_of(world, "pumps")["pumps-to-archive-https"]["expires"] == "2026-12-31", "it belongs to people"
+    (told,) = [each for each in made["warnings"] if each["code"] == "SW3224"]
+    assert "ends on 2026-12-31" in told["message"] and "until 2027-12-31" in told["message"]
+
+
+def test_a_worm_on_a_few_devices_becomes_no_rule(tmp_path: Path) -> None:
+    sizes = {"cameras": 20, "monitors": 20, "pumps": 6, "archive": 1, "gateways": 2, "names": 1}
+    world = World(tmp_path, sizes=sizes)
+    world.usual(range(12))
+    for day in range(12):
+        for number in range(2):
+            world.flow(day, address("cameras", number), address("monitors", day), "smb", 12)
+    made = world.write().propose()
+    assert not {name for name in rule_ids(made) if name.endswith("smb")}
+    (item,) = [item for item in waiting(made, "draft") if item["port"] == 445]
+    assert "few devices open a way into others" in item["reason"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "criticality", "held"),
+    [
+        ("rule", "low", False), ("permitted", "low", False), ("refused", "life_support", False), ("unanswered", "low", False),
+        ("draft", "low", True), ("one-device", "low", True), ("no-service", "low", True), ("budget", "low", True),
+        ("misplaced", "low", True), ("few-days", "low", False), ("few-days", "life_support", True),
+    ],
+)  # fmt: skip
+def test_enforcement_is_not_offered_over_traffic_that_waits_for_a_person(
+    kind: str, criticality: str, held: bool
+) -> None:
+    whole = {"pumps": Completeness("pumps", 35, None, None, 9, 0.0, 9.0, 9.0, 3, 0, 0, True)}
+    proposal = Proposal((), (), (), (), 0, (), judged={CandidateKey("pumps", "archive", 6, 443): kind})
+    made = enforcement(whole, (), proposal, Telemetry(), {"pumps": criticality})["pumps"]
+    assert made["offered"] is not held
+    assert not held or f"1 {kind}" in made["wait_for"][0]
+
+
+def test_enforcement_is_not_offered_from_sampled_recordings() -> None:
+    whole = {"pumps": Completeness("pumps", 35, None, None, 9, 0.0, 9.0, 9.0, 3, 0, 0, True)}
+    proposal = Proposal((), (), (), (), 0, ())
+    made = enforcement(whole, (), proposal, Telemetry(0.7, False, "sampled"), {"pumps": "low"})["pumps"]
+    assert not made["offered"] and "sampled" in made["wait_for"][0]
