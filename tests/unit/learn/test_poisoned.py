@@ -115,6 +115,15 @@ def test_an_end_on_a_threat_list(world: World, tmp_path: Path) -> None:
     made = world.propose()
     assert rule_ids(made) == USUAL
     assert len(waiting(made, "threat")) == 6
+    # The rule stands in its file, and a person had approved it before the list named the end: it is told all the same.
+    for approved in (False, True):
+        if approved:
+            decided = "client: pumps, to: vendor, service: https, decision: approve, by: A. Huber, reason: Updates, date: 2026-11-01"
+            text = f"decisions:\n  - {{{decided}}}\n"
+            (world.policy / "decisions.yml").write_text(text, encoding="utf-8")
+            made = world.propose()
+        (told,) = [each for each in made["warnings"] if each["code"] == "SW3222"]
+        assert "pumps to vendor, tcp/443" in told["message"]
 
 
 def test_a_few_wrong_profiles_do_not_widen_a_segment(world: World) -> None:
