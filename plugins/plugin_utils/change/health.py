@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Whether devices go on talking after a ring was changed: three signs in what was recorded, each with a stated chance of error. Pure.
 
+A fourth is seen on switches, not in what was recorded: a session that was authorized before and is not any more.
+
 *Refused*: a conversation that history knows is logged as denied. *Unanswered*: opens that used to be answered are not, by a binomial test.
 *Silent*: a conversation that came regularly has not come for longer than chance allows, while the telemetry that used to show it goes on.
 All tests of one judgement share one chance of a false alarm (Bonferroni), so that many devices do not mean many alarms.
@@ -23,7 +25,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 HEALTHY, REGRESSED, UNSEEN = "healthy", "regressed", "unseen"
-REFUSED, UNANSWERED, SILENT = "refused", "unanswered", "silent"
+REFUSED, UNANSWERED, SILENT, UNAUTHORIZED = "refused", "unanswered", "silent", "unauthorized"
 
 
 @dataclass(frozen=True)
@@ -109,18 +111,33 @@ class Health:
         }
 
 
-def judge(talks: Sequence[Talk], devices: Iterable[str], began: float, limits: Limits = Limits()) -> Health:
-    """Return how the devices of a ring do since a moment (seconds since 1970)."""
+def judge(
+    talks: Sequence[Talk],
+    devices: Iterable[str],
+    began: float,
+    limits: Limits = Limits(),
+    unauthorized: Iterable[tuple[str, str]] = (),
+) -> Health:
+    """Return how the devices of a ring do since a moment (seconds since 1970).
+
+    ``unauthorized``: (device, name) of those whose session was authorized before the change and is not now.
+    """
     known = [talk for talk in talks if talk.seen >= limits.flows and talk.days >= limits.days]
     tests = max(1, 2 * len(known))
     chance = limits.alarm / tests
     signs = [sign for talk in talks if (sign := _sign(talk, began, limits, chance, talk in known)) is not None]
     wanted = frozenset(devices)
+    signs += [_unauthorized(device, name) for device, name in unauthorized if device in wanted]
     heard = {talk.device for talk in known if talk.flows > talk.unanswered} & wanted
     open_still = [talk for talk in talks if not _goes_on(talk, began)]
     awaited = tuple(talk.name for talk in open_still if talk in known and _wanted(talk, began, limits))
     state = REGRESSED if signs else HEALTHY if heard and not awaited else UNSEEN
     return Health(state, tuple(signs), len(wanted), len(heard), awaited, len(open_still) - len(awaited))
+
+
+def _unauthorized(device: str, name: str) -> Sign:
+    session = Talk(f"session of {name}", device, 0, 0, 0, 0.0, 0.0, 0, 0, 0, 0.0, 0.0)
+    return Sign(UNAUTHORIZED, session, "authorized before the change, not authorized now")
 
 
 def _goes_on(talk: Talk, began: float) -> bool:

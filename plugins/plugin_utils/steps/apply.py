@@ -67,6 +67,12 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.plan impo
     planned,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.pulled import shouted
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.ring_sessions import (
+    authorized_sessions,
+    keep_sessions,
+    kept_sessions,
+    lost_sessions,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.rollout import Decision, decide
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.site import SoundSite, sound_site
 
@@ -91,7 +97,7 @@ def run_apply(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str,
         raise
     ring, state = None, Decision()
     if values.get("ring"):
-        state = _turn(values, paths, plan, sound)
+        state = _turn(values, paths, plan, sound, variables)
         ring = state.part
         if state.undo is not None and not check_mode:
             return _undo_ring(values, variables, paths, state, plan)
@@ -105,6 +111,8 @@ def run_apply(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str,
     with StateLock(paths.state / "lock", f"apply {plan.plan_id[:12]}") as lock:
         with connected(values, variables, [part.name for part in plan.targets]) as targets:
             said = preflight_all(targets, writing=False)
+            if ring is not None and not check_mode:
+                keep_sessions(journal, plan.plan_id, sound.site, ring, values, variables)
             outcome = apply_plan(
                 plan,
                 targets,
@@ -175,7 +183,9 @@ def _touches_sessions(plan: Plan, values: Mapping[str, Any]) -> bool:
     )
 
 
-def _turn(values: Mapping[str, Any], paths: Paths, plan: Plan, sound: SoundSite) -> Decision:
+def _turn(
+    values: Mapping[str, Any], paths: Paths, plan: Plan, sound: SoundSite, variables: Mapping[str, Any] | None = None
+) -> Decision:
     """Return which ring's turn it is: ``next`` asks health and soak, a ring's own name goes past both."""
     parts = parts_of_plan(plan, sound.site, sound.compiled.lists)
     wanted = str(values["ring"])
@@ -197,6 +207,9 @@ def _turn(values: Mapping[str, Any], paths: Paths, plan: Plan, sound: SoundSite)
         blind=bool(values.get("ring_blind")),
         engine=str(values.get("engine") or ""),
         earlier=earlier,
+        lost=lambda part: lost_sessions(
+            kept_sessions(entries, part), lambda: authorized_sessions(values, variables or {})
+        ),
     )
     of_earlier = earlier is not None and decision.undo is earlier.part
     return replace(decision, undo_plan=other) if of_earlier else decision

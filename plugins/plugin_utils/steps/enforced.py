@@ -216,6 +216,13 @@ def reader_of(
     paths: Paths,
 ) -> Reader:
     """Return a reader for a step's arguments; the switches are the IOS-XE hosts of the play."""
+    specs, notes = switch_specs(values, variables)
+    entries = known_entries(paths.journal)
+    return Reader(site, compiled, targets, specs, entries, tuple(notes))
+
+
+def switch_specs(values: Mapping[str, Any], variables: Mapping[str, Any]) -> tuple[list[TargetSpec], list[Finding]]:
+    """Return how to reach the IOS-XE hosts of the play, and a finding for each whose connection is not described well."""
     hostvars = variables.get("hostvars") or {}
     hosts = [host for host in run_hosts(values, variables) if platform_of(hostvars[host]) == "ios"]
     specs: list[TargetSpec] = []
@@ -225,8 +232,7 @@ def reader_of(
             specs += [TargetSpec.of(spec) for spec in target_specs(hostvars, [host])]
         except FindingError as error:
             notes.append(codes.SWITCH_UNREAD.at(f"{host}: {error.findings[0].message}"))
-    entries = known_entries(paths.journal)
-    return Reader(site, compiled, targets, specs, entries, tuple(notes))
+    return specs, notes
 
 
 def worst(carriers: Sequence[Carrier]) -> dict[str, Carrier]:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -69,12 +69,14 @@ def decide(
     blind: bool = False,
     engine: str = "",
     earlier: Progress | None = None,
+    lost: Callable[[Part], Sequence[str]] | None = None,
 ) -> Decision:
     """Return what to do now. The ring that was changed last is judged whenever a rollout is run, also while it soaks.
 
     ``blind``: go on although nothing shows how its devices do. A sign of a regression counts in any case. ``earlier``: a ring
     of a plan before this one, watched like its own. A ring that stopped in the middle is judged too, from when it began. Once all
-    rings are done the last one is judged for HISTORY_DAYS: later silences are no longer the change's.
+    rings are done the last one is judged for HISTORY_DAYS: later silences are no longer the change's. ``lost`` is asked for the
+    devices of a ring whose sessions were authorized before it was changed and are not now.
     """
     turn = next_turn(progress, now)
     if earlier is not None and earlier.state in (SOAKING, DONE, UNDONE):
@@ -86,12 +88,12 @@ def decide(
     halted = [item for item in begun if item.state in (RUNNING, FAILED) and item.touched]
     last = max((item for item in begun if item.ended is not None), key=_ended, default=None)
     for item in halted:
-        health = ring_health(data_dir, site, item.part, item.began or now, now, engine=engine)
+        health = ring_health(data_dir, site, item.part, item.began or now, now, engine=engine, lost=lost)
         if health.state == REGRESSED:
             return _back(item, health)
     if last is None or (turn.part is None and now - _ended(last) > timedelta(days=HISTORY_DAYS)):
         return Decision(turn.part, findings=turn.findings)
-    health = ring_health(data_dir, site, last.part, _ended(last), now, engine=engine)
+    health = ring_health(data_dir, site, last.part, _ended(last), now, engine=engine, lost=lost)
     if health.state == REGRESSED:
         return _back(last, health)
     if health.state != HEALTHY and turn.part is not None:
@@ -113,20 +115,29 @@ def _back(item: Progress, health: Health) -> Decision:
 
 
 def ring_health(
-    data_dir: Path, site: Site, part: Part, took_hold: datetime, now: datetime, *, engine: str = ""
+    data_dir: Path,
+    site: Site,
+    part: Part,
+    took_hold: datetime,
+    now: datetime,
+    *,
+    engine: str = "",
+    lost: Callable[[Part], Sequence[str]] | None = None,
 ) -> Health:
-    """Return how the devices of a ring do since its steps were done, by the flows and denials of the store."""
+    """Return how the devices of a ring do since its steps were done, by the flows and denials of the store, and by their sessions."""
     watched = watched_devices(site, part)
     devices = {device for device, _address in watched}
     moment = int(took_hold.timestamp() * 1_000_000)
     since = took_hold - timedelta(days=HISTORY_DAYS)
-    if not watched or not store.stored_days(data_dir):
-        return judge([], devices, took_hold.timestamp())
     names = dict(_names(site))
+    out = [(device, names.get(device, device)) for device in (lost(part) if lost else ())]
+    if not watched or not store.stored_days(data_dir):
+        return judge([], devices, took_hold.timestamp(), unauthorized=out)
     with FlowGate(data_dir, since.isoformat(), engine=engine) as gate:
         rows = gate.talks(_table(watched), moment).to_pylist()
     denied = _denied_anew(data_dir, since, took_hold, now, engine)
-    return judge([_talk(row, moment, since, now, names, denied) for row in rows], devices, took_hold.timestamp())
+    talks = [_talk(row, moment, since, now, names, denied) for row in rows]
+    return judge(talks, devices, took_hold.timestamp(), unauthorized=out)
 
 
 def watched_devices(site: Site, part: Part) -> list[tuple[str, str]]:
