@@ -28,7 +28,6 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model i
 
 KIND = "plan"
 # What the compiler renders and no target writes yet.
-NO_TARGET = frozenset({"asa"})
 UNWRITTEN = frozenset({"ipv6_access_list", "ipv6_attachment"})
 PRUNE = "prune"
 # A step that a target names for what it would do and does not carry out; the value says why.
@@ -225,10 +224,7 @@ def left_out(targets: Mapping[str, Target], desired: Sequence[DesiredTarget]) ->
     found = []
     for item in desired:
         kinds = sorted({part.kind for part in item.objects} & UNWRITTEN)
-        if item.platform in NO_TARGET:
-            text = f"{item.host}: nothing writes to platform {item.platform} yet; policy_render has its lists"
-            found.append(codes.NOT_WRITTEN.at(text))
-        elif item.host not in targets:
+        if item.host not in targets:
             found.append(codes.NOT_PLANNED.at(f"{item.host} ({item.platform}) is not among the targets of this run"))
         elif kinds:
             text = f"{item.host}: nothing writes {', '.join(kinds)} yet; policy_render has their texts"

@@ -115,7 +115,10 @@ class IosTarget:
         said = self._work.run(change, state, arm, anew=True)
         if not change.empty:
             self._unsaved = True
-            self._save()
+            try:
+                self._save()
+            except FindingError as error:  # the new lists are in force all the same: what was done is told
+                said = (*said, *error.findings)
         sent = self._lines.count - before
         return [_result(step, change, *((0, ()) if number else (sent, said))) for number, step in enumerate(steps)]
 
@@ -197,7 +200,7 @@ class IosTarget:
         found = [
             finding
             for swap in change.swaps
-            if swap.new
+            if swap.new and swap.new not in change.bare
             for finding in cut_findings(
                 self.name,
                 contents.get(swap.new) or list_text(swap.new, state.lists.get(swap.new, ())),

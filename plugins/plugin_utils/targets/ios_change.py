@@ -21,7 +21,9 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_con
     APPLET,
     IosState,
     base_name,
+    in_force,
     ours,
+    same_list,
     typed_lines,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_diff import (
@@ -68,7 +70,10 @@ def _attached(place: Place, name: str, other: str) -> tuple[str, str]:
 
 @dataclass(frozen=True)
 class Change:
-    """All of it, in order: builds (in force nowhere), swaps, removals. ``undo``: step id -> what undo needs; ``changed``: its ids."""
+    """All of it, in order: builds (in force nowhere), swaps, removals. ``undo``: step id -> what undo needs; ``changed``: its ids.
+
+    ``bare``: names that go back to a place where they stood without a list, by an undo.
+    """
 
     builds: tuple[Build, ...] = ()
     swaps: tuple[Swap, ...] = ()
@@ -77,6 +82,7 @@ class Change:
     undo: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, hash=False)
     changed: frozenset[str] = frozenset()
     old: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
+    bare: frozenset[str] = frozenset()
 
     @property
     def empty(self) -> bool:
@@ -119,7 +125,8 @@ def revert_lines(swaps: Sequence[Swap], seconds: int) -> tuple[str, ...]:
     """Return the applet that puts the old lists back after some seconds, and then takes itself away.
 
     It types only our own attachment lines: what others changed meanwhile stays. It is never saved, so a reload brings the old
-    lists back as well. Source: EEM configuration guide, event timer countdown and action cli.
+    lists back as well. Source: EEM configuration guide, event timer countdown and action cli; an applet is ended after 20 seconds
+    unless ``maxrun`` says otherwise, and one that is ended halfway would leave some places on the new list.
     """
     typed = ["enable", "configure terminal"]
     typed += [line for swap in swaps for line in swap.back()]
@@ -128,7 +135,7 @@ def revert_lines(swaps: Sequence[Swap], seconds: int) -> tuple[str, ...]:
     made.append(f'action 1000 syslog msg "{APPLET}: not confirmed, the old access lists are put back"')
     made += [f'action {1001 + number} cli command "{line}"' for number, line in enumerate(typed)]
     # The timer last: an applet that is not whole never strikes.
-    return (*made, f"event timer countdown time {seconds}")
+    return (*made, f"event timer countdown time {seconds} maxrun {60 + 2 * len(typed)}")
 
 
 def plan_change(name: str, steps: Sequence[Operation], state: IosState) -> Change:
@@ -229,15 +236,15 @@ class _Planner:
         if step.after is None:
             if not live:
                 return
-            if live != str((step.before or {}).get("live", live)) or not ours(live):
+            if not same_list(live, str((step.before or {}).get("live", live))) or not ours(live):
                 raise FindingError(codes.CHANGED_MEANWHILE.at(f"{text} holds {live}"))
             self._swap(step, Swap(place, live, ""))
             return
         wanted = str(step.after["access_list"])
-        if live and base_name(live) == wanted and ours(live):
+        if live and base_name(live) == wanted and ours(live) and in_force(self.state, live):
             return
         planned = str((step.before or {}).get("live", ""))
-        if live != planned:
+        if not same_list(live, planned):
             raise FindingError(
                 codes.CHANGED_MEANWHILE.at(f"{text} holds {live or 'nothing'} instead of {planned or 'nothing'}")
             )
@@ -256,7 +263,8 @@ class _Planner:
     def _swap(self, step: Operation, swap: Swap) -> None:
         self.swaps[swap.place] = swap
         self.changed.add(step.id)
-        self.undo[step.id] = {"live": swap.old}
+        missing = bool(swap.old) and not self.state.lists.get(swap.old)
+        self.undo[step.id] = {"live": swap.old, **({"missing": True} if missing else {})}
 
 
 def check_before(name: str, operation: Operation, state: IosState) -> None:

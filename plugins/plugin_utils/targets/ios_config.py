@@ -99,6 +99,19 @@ def ours(live_name: str) -> bool:
     return live_name.startswith(PREFIX) and live_name.endswith(SUFFIXES)
 
 
+def same_list(live: str, planned: str) -> bool:
+    """Return whether two live names are one list: an earlier step of the same plan may have given it its next version."""
+    return live == planned or (ours(live) and ours(planned) and base_name(live) == base_name(planned))
+
+
+def in_force(state: IosState, live: str) -> bool:
+    """Return whether a list of ours that is attached is there, has entries, and is the version that counts.
+
+    A place that names a list which is missing or empty permits everything (facts/devices.md section 0.6).
+    """
+    return bool(state.lists.get(live)) and state.versions(base_name(live))[0] == live
+
+
 def full_interface(name: str) -> str:
     """Return an interface's full name as the running configuration has it; FindingError for what cannot be one."""
     text = name.strip().replace(" ", "")

@@ -27,6 +27,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_con
     base_name,
     checked_name,
     full_interface,
+    in_force,
     ours,
 )
 
@@ -62,7 +63,8 @@ def live_objects(state: IosState, desired: Sequence[DesiredObject]) -> dict[str,
             objects[f"{ATTACHMENT}/{interface}-{direction}"] = {
                 "interface": interface,
                 "direction": direction,
-                "access_list": base_name(live) if ours(live) else live,
+                # A place that names a missing or empty list permits everything: it holds nothing of ours.
+                "access_list": base_name(live) if ours(live) and in_force(state, live) else live,
                 "owned": ours(live),
                 "internal": {"live": live},
             }

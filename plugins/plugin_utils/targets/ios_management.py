@@ -17,28 +17,35 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_ses
 def management_interfaces(session: IosSession, state: IosState, client: str) -> tuple[set[str], bool]:
     """Return the interfaces by which packets of the management client may arrive, and whether the switch's tables say so.
 
-    By ARP and MAC table where the client, or the next hop towards it, is in a connected subnet; otherwise every interface with
-    an address, not known.
+    By ARP and MAC table where the client, or each next hop towards it, is in a connected subnet; otherwise every interface with
+    an address. Not known is also a VLAN whose port the switch does not tell, and a name that its configuration does not have.
     """
     try:
-        found = _by_tables(session, str(ipaddress.ip_address(client)))
-    except ValueError:
-        found = set()
-    return (found, True) if found else (set(state.routed), False)
+        found, sure = _by_tables(session, str(ipaddress.ip_address(client)))
+    except (ValueError, FindingError) as error:
+        if isinstance(error, FindingError) and all(each.code != codes.BAD_BODY.number for each in error.findings):
+            raise
+        found, sure = set(), False
+    if found and sure and found <= set(state.interfaces):
+        return found, True
+    return found or set(state.routed), False
 
 
-def _by_tables(session: IosSession, address: str, hops: int = 1) -> set[str]:
+def _by_tables(session: IosSession, address: str, hops: int = 1) -> tuple[set[str], bool]:
+    """Return the interfaces that the tables tell, and whether they tell the port of each VLAN as well."""
     arp = _shown(session, f"show ip arp {address}")
     row = re.search(r"(?m)^Internet\s+\S+\s+\S+\s+([0-9a-f.]{14})\s+ARPA\s+(\S+)", arp)
     if row is None:
-        # Not in a connected subnet: the next hop is.
+        # Not in a connected subnet: the next hops are, several where the load is shared.
         route = _shown(session, f"show ip route {address}") if hops else ""
-        hop = re.search(r"(?m)^\s+\*?\s*(\d+\.\d+\.\d+\.\d+)(?:,|\s|$)", route)
-        return _by_tables(session, hop[1], hops - 1) if hop and hop[1] != address else set()
+        told = re.findall(r"(?m)^\s+\*?\s*(\d+\.\d+\.\d+\.\d+)(?:,|\s|$)", route)
+        ways = [_by_tables(session, hop, hops - 1) for hop in dict.fromkeys(told) if hop != address]
+        return set().union(*(way[0] for way in ways)), bool(ways) and all(way[1] for way in ways)
     found = {full_interface(row[2])}
     table = _shown(session, f"show mac address-table address {row[1]}")
     ports = re.findall(r"(?mi)^\s*\S+\s+[0-9a-f.]{14}\s+\S+\s+(\S+)\s*$", table)
-    return found | {full_interface(port) for port in ports if port.lower() not in ("cpu", "router", "switch")}
+    behind = {full_interface(port) for port in ports if port.lower() not in ("cpu", "router", "switch")}
+    return found | behind, bool(behind) or not row[2].lower().startswith("vl")
 
 
 def _shown(session: IosSession, command: str) -> str:

@@ -30,7 +30,7 @@ def undo_change(name: str, operation: Operation, result: Mapping[str, Any], stat
     if operation.kind == REVERT:
         return Change()
     if operation.kind == ATTACHMENT:
-        return _attachment(name, operation, state)
+        return _attachment(name, operation, result, state)
     return _list(name, operation, result, state)
 
 
@@ -75,19 +75,23 @@ def _list(name: str, operation: Operation, result: Mapping[str, Any], state: Ios
     return Change(tuple(builds), tuple(swaps), removes, state.armed, old=old)
 
 
-def _attachment(name: str, operation: Operation, state: IosState) -> Change:
+def _attachment(name: str, operation: Operation, result: Mapping[str, Any], state: IosState) -> Change:
     body = operation.after or operation.before or {}
     place = (str(body["interface"]), str(body["direction"]))
     live = state.groups.get(place, "")
     before = str((operation.before or {}).get("live", ""))
-    if before and before not in state.lists and ours(before):
+    missing = bool(result.get("missing"))  # it stood so before: a name without a list, or without a line
+    if before and before not in state.lists and ours(before) and not missing:
         # A rename by a later, already undone or skipped step: any version of the same list means the same.
         before = next(iter(state.versions(base_name(before))), before)
     if live == before:
         return Change(disarm=state.armed)
     after = str((operation.after or {}).get("access_list", ""))
-    if live and base_name(live) != after:
-        raise FindingError(change_codes.UNDO_REFUSED.at(f"{name}: {place[0]} {place[1]} holds {live}"))
+    # What somebody detached since is theirs, as what they attached.
+    if base_name(live) != after:
+        raise FindingError(change_codes.UNDO_REFUSED.at(f"{name}: {place[0]} {place[1]} holds {live or 'nothing'}"))
+    if missing:
+        return Change(swaps=(Swap(place, live, before),), disarm=state.armed, bare=frozenset({before}))
     if before and before not in state.lists:
         raise FindingError(codes.MISSING_REFERENCE.at(f"{name}: list {before} does not exist"))
     return Change(swaps=(Swap(place, live, before),), disarm=state.armed)

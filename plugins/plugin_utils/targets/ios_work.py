@@ -259,7 +259,8 @@ class Work:
         wrong = [
             f"{swap.place[0]} {swap.place[1]}" for swap in change.swaps if found.groups.get(swap.place, "") != swap.new
         ]
-        missing = sorted({swap.new for swap in change.swaps if swap.new and not found.lists.get(swap.new)})
+        new = {swap.new for swap in change.swaps if swap.new} - change.bare
+        missing = sorted(name for name in new if not found.lists.get(name))
         if wrong or missing:
             text = f"{self._name}: not in force: {', '.join(wrong + missing)}"
             raise FindingError(codes.NOT_CONFIRMED.at(text))
@@ -329,7 +330,7 @@ class Work:
             self.held = "the old or the new lists, each whole; it could not be asked"
             return [codes.SESSION_LOST.at(f"{text} ({error.findings[0].code})")]
         seconds = arm.minutes * 60 if arm.minutes else self.spec.revert_seconds
-        deadline = time.monotonic() + seconds + GRACE_SECONDS
+        deadline = time.monotonic() + seconds + GRACE_SECONDS + 2 * len(change.swaps)
         while time.monotonic() < deadline:
             time.sleep(KNOCK_SECONDS)
             try:
@@ -346,17 +347,43 @@ class Work:
 
     def _clear(self, change: Change, arm: Arming) -> None:
         """Cancel the way back and remove the old versions, after the proof."""
-        session = self.lines.session()
-        typed = ([f"no event manager applet {APPLET}"] if arm.lines else []) + list(change.remove_lines())
+        typed = change.remove_lines()
         try:
-            if arm.minutes:
-                session.command("configure confirm")
-            if typed:
+            struck = self._disarm(change, arm) if arm.armed else []
+            session = self.lines.session()
+            if typed and not struck:
                 session.enter(arm.enter)
                 session.type(typed)
             session.leave()
         except FindingError as error:
             raise FindingError(*error.findings, *self._after_clear(change, arm)) from None
+        if struck:
+            raise FindingError(*dict.fromkeys([*struck, *self._swap_back(change, arm)]))
+
+    def _disarm(self, change: Change, arm: Arming) -> list[Finding]:
+        """Cancel the way back and see that it did not strike before; findings where it did.
+
+        Between the confirmation and the cancelling its time may have come: an old list that it put back is in force, and removing
+        it would let every packet pass.
+        """
+        session = self.lines.session()
+        refused: FindingError | None = None
+        try:
+            if arm.minutes:
+                session.command("configure confirm")
+            else:
+                session.enter(arm.enter)
+                session.type([f"no event manager applet {APPLET}"])
+        except FindingError as error:
+            if lost(error):
+                raise
+            refused = error
+        state = self.lines.state()
+        moved = [swap for swap in change.swaps if state.groups.get(swap.place, "") != swap.new]
+        if not moved and refused is not None and state.armed:
+            raise refused
+        shown = ", ".join(f"{swap.place[0]} {swap.place[1]}" for swap in moved)
+        return [codes.TAKEN_BACK.at(f"{self._name}: {shown}")] if moved else []
 
     def _after_clear(self, change: Change, arm: Arming) -> list[Finding]:
         """Say what is there where cancelling and removing did not come to their end, after another try to cancel."""

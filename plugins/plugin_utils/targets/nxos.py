@@ -26,6 +26,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model im
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import PRUNE, objects_sha256
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes, nxos_way_back
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import same_list
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_config import (
     NxosState,
     Place,
@@ -249,8 +250,7 @@ class NxosTarget:
         try:
             session = self._connected()
             path = management_path(session, state)
-            by_servers = {interface for _packet, interfaces in path.servers for interface in interfaces}
-            if any(place[0] in path.exposed | by_servers for place in places):
+            if path.may_cut(places):
                 lines = nxos_way_back.back_lines(places, state.groups, fresh)
                 back = nxos_way_back.arm(session, state, lines, self.spec.revert_seconds)
             session.change(typed)
@@ -425,7 +425,7 @@ class NxosTarget:
         if live and base_name(live) == wanted and ours(live) and in_force(state, live):
             return False, {}
         planned = str((operation.before or {}).get("live", ""))
-        if not _same_list(live, planned):
+        if not same_list(live, planned):
             text = f"{self.name}: {place[0]} {place[1]} holds {live or 'nothing'} instead of {planned or 'nothing'}"
             raise FindingError(codes.CHANGED_MEANWHILE.at(text))
         versions = [version for version in state.versions(wanted) if state.lists[version]]
@@ -441,7 +441,7 @@ class NxosTarget:
     def _detach(self, operation: Operation, place: Place, live: str) -> tuple[bool, dict[str, Any]]:
         if not live:
             return False, {}
-        if not _same_list(live, str((operation.before or {}).get("live", live))) or not ours(live):
+        if not same_list(live, str((operation.before or {}).get("live", live))) or not ours(live):
             raise FindingError(codes.CHANGED_MEANWHILE.at(f"{self.name}: {place[0]} {place[1]} holds {live}"))
         self._connected().change([f"interface {place[0]}", f"no {place[2]} {live} {place[1]}"])
         return True, {"live": live}
@@ -457,7 +457,7 @@ class NxosTarget:
         if live == before:
             return False
         after = str((operation.after or {}).get("access_list", ""))
-        if live and base_name(live) != after:
+        if base_name(live) != after:  # what somebody detached since is theirs, as what they attached
             raise FindingError(change_codes.UNDO_REFUSED.at(f"{self.name}: {place[0]} {place[1]} holds {live}"))
         if result.get("missing"):  # it stood so before: a name without a list
             self._connected().change([f"interface {place[0]}", f"{place[2]} {before} {place[1]}"])
@@ -474,11 +474,6 @@ class NxosTarget:
 def _text(state: NxosState, live: str, name: str = "") -> str:
     """Return a live list in the form of a desired one; a list that is not there has no line and so is never understood."""
     return list_text(name or live, state.lists.get(live, ()), state.families.get(live, 4))
-
-
-def _same_list(live: str, planned: str) -> bool:
-    """Return whether two live names are one list: an earlier step of the same plan may have given it its next version."""
-    return live == planned or (ours(live) and ours(planned) and base_name(live) == base_name(planned))
 
 
 def _same(state: NxosState, live: str, content: str) -> bool:

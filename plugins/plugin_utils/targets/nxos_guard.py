@@ -104,21 +104,32 @@ def place_findings(state: NxosState, places: Iterable[Place], target: str) -> li
 
 @dataclass(frozen=True)
 class ManagementPath:
-    """Where management arrives: client address as the device knows it, the interfaces it may come by, and those of each server."""
+    """Where management arrives: client address as the device knows it, the interfaces it may come by, and those of each server.
+
+    ``known``: the switch's tables tell them all, down to the port.
+    """
 
     client: str
     exposed: frozenset[str]
     servers: tuple[tuple[Packet, frozenset[str]], ...] = ()
+    known: bool = True
+
+    def may_cut(self, places: Iterable[Place]) -> bool:
+        """Return whether a list on one of the places could be on management's way: certain, or not known not to be."""
+        by_servers = {interface for _packet, interfaces in self.servers for interface in interfaces}
+        return not self.known or any(place[0] in self.exposed | by_servers for place in places)
 
 
 def management_path(session: NxosSession, state: NxosState) -> ManagementPath:
     """Return by which interfaces this session, and the answers of authentication servers, reach the device."""
     row = re.search(r"(?m)\((\d+\.\d+\.\d+\.\d+)\).*\*\s*$", session.show("show users"))
     client = row[1] if row else session.peer()
-    exposed = _arrives_by(session, client) or frozenset(state.routed)
+    exposed, known = _arrives_by(session, client)
+    known = known and exposed <= set(state.interfaces)
+    exposed = exposed or frozenset(state.routed)
     servers: list[tuple[Packet, frozenset[str]]] = []
     for server in state.servers:
-        by = _arrives_by(session, server.address)
+        by, _sure = _arrives_by(session, server.address)
         for port in server.ports:
             for interface in by:
                 own = state.routed.get(interface) or session.device()
@@ -126,7 +137,7 @@ def management_path(session: NxosSession, state: NxosState) -> ManagementPath:
                     number = TCP if server.kind == "tacacs" else UDP
                     packet = make_packet(number, server.address, own, CLIENT_PORT, port, flags=SYN | ACK)
                     servers.append((packet, frozenset({interface})))
-    return ManagementPath(client, exposed, tuple(servers))
+    return ManagementPath(client, exposed, tuple(servers), known)
 
 
 def management_findings(
@@ -164,11 +175,15 @@ def _is_ipv4(text: str) -> bool:
         return False
 
 
-def _arrives_by(session: NxosSession, address: str) -> frozenset[str]:
-    """Return the interfaces by which packets of an address may arrive: its own by ARP and MAC table, else the route's."""
+def _arrives_by(session: NxosSession, address: str, hops: int = 1) -> tuple[frozenset[str], bool]:
+    """Return the interfaces by which packets of an address may arrive, and whether the tables tell the port of each VLAN as well.
+
+    By ARP and MAC table where the address, or each next hop of its routes, is in a connected subnet.
+    """
     if not _is_ipv4(address):
-        return frozenset()
+        return frozenset(), False
     found: set[str] = set()
+    sure: list[bool] = []
     try:
         row = re.search(
             rf"(?m)^{re.escape(address)}\s+\S+\s+({_MAC})\s+(\S+)", _asked(session, f"show ip arp {address}")
@@ -177,17 +192,29 @@ def _arrives_by(session: NxosSession, address: str) -> frozenset[str]:
             found.add(full_interface(row[2]))
             table = _asked(session, f"show mac address-table address {row[1]}")
             ports = re.findall(rf"(?m)^[*+GO(R)~ ]*\s*\S+\s+{_MAC}\s+.*\s(\S+)\s*$", table)
-            found |= {full_interface(port) for port in ports if re.match(r"(?i)(eth|po)", port)}
+            behind = {full_interface(port) for port in ports if re.match(r"(?i)(eth|po)", port)}
+            found |= behind
+            sure.append(bool(behind) or not row[2].lower().startswith("vlan"))
         else:
-            for vrf in ("", " vrf management"):
-                hops = re.findall(
-                    r"(?m)\*via \S+?,? ?([A-Z][A-Za-z-]*[0-9/.]+|mgmt0)",
+            for vrf in ("", " vrf management") if hops else ():
+                ways = re.findall(
+                    r"(?m)\*via (\S+?),? ?([A-Z][A-Za-z-]*[0-9/.]+|mgmt0)",
                     _asked(session, f"show ip route {address}{vrf}"),
                 )
-                found |= {full_interface(hop) for hop in hops}
-    except ValueError:
-        return frozenset()
-    return frozenset(found)
+                for hop, by in ways:
+                    interface = full_interface(by)
+                    found.add(interface)
+                    if interface.startswith("Vlan"):  # a list on the port behind it sees these packets first
+                        ports_of_hop, told = _arrives_by(session, hop, hops - 1)
+                        found |= ports_of_hop
+                        sure.append(told)
+                    else:
+                        sure.append(True)
+    except (ValueError, FindingError) as error:
+        if isinstance(error, FindingError) and all(each.code != codes.BAD_BODY.number for each in error.findings):
+            raise
+        return frozenset(found), False
+    return frozenset(found), bool(sure) and all(sure)
 
 
 def _asked(session: NxosSession, text: str) -> str:
