@@ -231,7 +231,7 @@ def test_an_interrupt_leaves_every_device_in_a_known_state(switches: Switches, t
     for name in switches.names:
         switches.fault(name, kind="line_delay", seconds=0.15, times=None)
     inventory = switches.inventory(tmp_path / "inventory.json", lists())
-    with open(tmp_path / "log", "wb") as log:
+    with open(tmp_path / "log", "ab") as log:  # two processes write to it
         process = subprocess.Popen(words(tmp_path, inventory, microseg_workers=2), cwd=ROOT, stdout=log, stderr=log)
         deadline = time.monotonic() + 40
         while not any(switches.typed(name) for name in switches.names) and time.monotonic() < deadline:
@@ -362,6 +362,16 @@ def test_no_room_in_the_hardware_is_refused_before_anything_is_typed(switches: S
     made = change(switches, tmp_path, lists(more=many), ["acc1"])
     assert [each["code"] for each in made["results"]["acc1"]["findings"]] == ["SW4405"]
     assert (switches.typed("acc1"), switches.running("acc1")) == ([], before)
+
+
+def test_a_change_that_could_not_be_saved_is_told_as_a_change(switches: Switches, tmp_path: Path) -> None:
+    """The new list is in force: a result without a change would keep handlers from running and hide it."""
+    switches.fault("acc1", kind="drop_before_write")
+    made = change(switches, tmp_path, lists(), ["acc1"])
+    result = made["results"]["acc1"]
+    assert (result["status"], [each["code"] for each in result["findings"]]) == ("failed", ["SW4261", "SW4267"])
+    assert result["completed"] and result["sent"] and made["changed"]
+    assert switches.ours("acc1") == ({"SW_hvac__a"}, {"SW_hvac__a"})
 
 
 def test_the_lock_of_another_administrator_is_respected(switches: Switches, tmp_path: Path) -> None:

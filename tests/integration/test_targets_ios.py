@@ -21,7 +21,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan imp
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rollback import rollback_plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.verify import verify_targets
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject, DesiredTarget
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import ios_session
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import ios_session, ios_work
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios import IosTarget
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
 from tests.lab.iosxe.control import apply_lines
@@ -366,6 +366,54 @@ def test_management_is_not_cut(switch: Switch, target: IosTarget, journal: Journ
     desired = [DesiredTarget("acc1", "ios", (*permitting, DesiredObject("attachment", "Vlan10-in", body)))]
     assert apply(target, desired, journal)[1].ok
     assert switch.attached() == {"SW_hvac__b"} or switch.attached() == {"SW_hvac__a"}
+
+
+def test_a_list_that_was_deleted_under_its_place_comes_back_into_force(
+    switch: Switch, target: IosTarget, journal: Journal
+) -> None:
+    """The place still names the list, and permits everything."""
+    assert apply(target, wanted(), journal)[1].ok
+    switch.type("no ip access-list extended SW_hvac__a")
+    before = switch.running()
+    assert {item["kind"] for item in verify_targets({"acc1": target}, wanted()).drift} == {"access_list", "attachment"}
+    plan, outcome = apply(target, wanted(), journal)
+    assert outcome.ok, outcome.findings
+    assert switch.attached() == switch.lists() == {"SW_hvac__b"} and verify_targets({"acc1": target}, wanted()).ok
+    assert rollback_plan(plan.plan_id, {"acc1": target}, journal).ok
+    assert switch.running() == before
+
+
+def test_a_plan_that_updates_a_list_and_takes_it_off_a_place(
+    switch: Switch, target: IosTarget, journal: Journal
+) -> None:
+    """The update gives the list another live name before the plan comes to the place."""
+    assert apply(target, wanted(), journal)[1].ok
+    assert apply(target, wanted(8443, ports=(1,)), journal, prune=True)[1].ok
+    assert re.findall(r"ip access-group (SW_\S+)", switch.running()) == ["SW_hvac__b"]
+
+
+def test_a_way_back_that_strikes_before_it_is_cancelled_opens_nothing(
+    switch: Switch, target: IosTarget, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The old list is in force again: removed in the belief that it is not, it would let everything pass."""
+    body = {"interface": "Vlan10", "direction": "in", "access_list": "SW_hvac"}
+
+    def policy(port: int) -> list[DesiredTarget]:
+        objects = wanted(port, ports=(), extra="permit tcp any any eq 22")[0].objects
+        return [DesiredTarget("acc1", "ios", (*objects, DesiredObject("attachment", "Vlan10-in", body)))]
+
+    assert apply(target, policy(443), journal)[1].ok
+    before = switch.running()
+    confirm = ios_work.Work._confirm
+
+    def struck(work: ios_work.Work, *given: Any) -> None:
+        confirm(work, *given)
+        switch.type("interface Vlan10", "ip access-group SW_hvac__a in", "no event manager applet SW_revert")
+
+    monkeypatch.setattr(ios_work.Work, "_confirm", struck)
+    outcome = apply(target, policy(8443), journal)[1]
+    assert "SW4410" in codes_of(outcome.findings), outcome.findings
+    assert switch.running() == before
 
 
 def test_pruning_detaches_and_removes(switch: Switch, target: IosTarget, journal: Journal) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +125,10 @@ def made_switch(tmp_path: Path, **more: Any) -> Iterator[Switch]:
     values = {
         "initial_config": CONFIG,
         "routes": {"10.9.0.0/24": "Vlan10", "127.0.0.0/8": "Vlan10"},
-        "arp": {"10.9.0.9": ("0200.0000.0009", "Vlan10", "Ethernet1/6")},
+        "arp": {
+            "10.9.0.9": ("0200.0000.0009", "Vlan10", "Ethernet1/6"),
+            "192.0.2.1": ("0200.0000.0001", "Vlan10", "Ethernet1/8"),  # the next hop of all routes
+        },
         "minute_seconds": 1.0,
         **more,
     }
@@ -613,6 +617,8 @@ def test_check_shows_what_apply_does(switch: Switch, target: NxosTarget, journal
 
 
 def test_facts_for_the_register(switch: Switch) -> None:
+    neighbors = {"10.9.0.9": switch.device.spec.arp["10.9.0.9"]}
+    switch.fleet.call(lambda: setattr(switch.device, "spec", replace(switch.device.spec, arp=neighbors)))
     made = read_nxos_facts(spec_for(switch))
     assert not made.findings and made.software == "NX-OS 9.3(8)"
     assert made.counts == {"mac_table": 1, "arp": 1}

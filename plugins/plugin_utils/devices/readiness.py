@@ -49,7 +49,8 @@ class Readiness:
     @property
     def ready(self) -> bool:
         """Return whether enforcement can be offered on all ports looked at; False where nothing is known."""
-        return bool(self.read_at) and not {each.code for each in self.findings} & set(BLOCKING)
+        against = {*BLOCKING, codes.READINESS_UNKNOWN.number}
+        return bool(self.read_at) and not {each.code for each in self.findings} & against
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for a report."""
@@ -86,6 +87,7 @@ class _Judge:
         self.kinds = set(kinds) or {DACL, *((SGACL,) if self._knows_tags() else ())}
         self.sessions = {str(each["interface"]) for each in facts.value("sessions", {}).get("sessions", ())}
         self.ports = [port for port in self.value["ports"] if self._matters(port, only)]
+        self.unseen = sorted(set(only or ()) - {port["interface"] for port in self.ports})
         self.lists = {
             str(each["name"]): int(each["entries"]) for each in facts.value("access_lists", {}).get("lists", ())
         }
@@ -168,6 +170,11 @@ class _Judge:
         tags = self.cts["default_lists"] if SGACL in self.kinds else None
         made = [what_passes(port, lists, tags) for port in self.ports]
         self._unreachable(made)
+        if self.unseen or not self.ports:
+            text = (
+                f"its configuration has no port {shown(self.unseen)}" if self.unseen else "no port of it was looked at"
+            )
+            self.found.append(codes.READINESS_UNKNOWN.at(f"{self.facts.host}: {text}"))
         made = [replace(each, missing=tuple(self.missing[each.interface])) for each in made]
         lines = [*self.globals, *(line for name in self.by_port for line in (f"interface {name}", *self.by_port[name]))]
         section = self.facts.sections["configuration"]

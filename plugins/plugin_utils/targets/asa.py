@@ -369,7 +369,9 @@ class AsaTarget:
             return False
         after = str((operation.after or {}).get("access_list", ""))
         if base_name(live) != after:  # what somebody detached since is theirs, as what they attached
-            raise FindingError(change_codes.UNDO_REFUSED.at(f"{self.name}: {place_name(place)} holds {live or 'nothing'}"))
+            raise FindingError(
+                change_codes.UNDO_REFUSED.at(f"{self.name}: {place_name(place)} holds {live or 'nothing'}")
+            )
         if before and before not in state.lists:
             raise FindingError(codes.MISSING_REFERENCE.at(f"{self.name}: list {before} does not exist"))
         if before:

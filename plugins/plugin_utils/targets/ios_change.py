@@ -183,6 +183,9 @@ class _Planner:
         attached = {live for place, live in self.state.groups.items() if place not in self.swaps}
         attached |= {swap.new for swap in self.swaps.values()}
         removes = [live for live in dict.fromkeys(self.removes) if live not in attached]
+        if other := sorted({*removes, *(build.name for build in self.builds)} & self.state.elsewhere):
+            text = f"{self.name}: {', '.join(other)} is used by something else than an interface"
+            raise FindingError(codes.IN_USE.at(text))
         touched = {swap.old for swap in self.swaps.values()} & set(self.state.lists)
         return Change(
             tuple(self.builds), tuple(self.swaps.values()), tuple(removes), self.disarm, self.undo, frozenset(self.changed),

@@ -27,6 +27,7 @@ _HEADER = re.compile(r"\A(?:ip access-list extended [A-Za-z][A-Za-z0-9_-]*|!)\Z"
 _ENTRY = re.compile(r"\A(?:\d{1,10} )?(?:permit|deny|remark) [\x20-\x3e\x40-\x7e]{1,200}\Z")
 _RADIUS = re.compile(r"\Aaddress ipv4 (\d+\.\d+\.\d+\.\d+)(?: auth-port (\d+))?(?: acct-port (\d+))?")
 _ADDRESS = re.compile(r"\Aaddress ipv4 (\d+\.\d+\.\d+\.\d+)")
+_BANNER = re.compile(r"\Abanner [a-z-]+ (\^C|\S)(.*)\Z")
 _CLIENT = re.compile(r"\Aclient (\d+\.\d+\.\d+\.\d+)")
 # The name of the applet that puts our own attachment lines back.
 APPLET = "SW_revert"
@@ -52,7 +53,8 @@ class IosState:
 
     ``lists``: live name -> lines as shown, without indentation; ``groups``: (interface, direction) -> live list name;
     ``routed``: interfaces with an address; ``armed``: our way back stands there; ``lock``: manual or auto where configuration mode
-    is exclusive; ``archive``: the archive has a path; ``servers``: (radius, tacacs or coa, address, port) that the switch talks to.
+    is exclusive; ``archive``: the archive has a path; ``servers``: (radius, tacacs or coa, address, port) that the switch talks to;
+    ``elsewhere``: names of ours that something else uses too (a terminal line, a VLAN map, a template).
     """
 
     lists: dict[str, tuple[str, ...]] = field(hash=False)
@@ -63,6 +65,7 @@ class IosState:
     lock: str = ""
     archive: bool = False
     servers: tuple[tuple[str, str, int], ...] = ()
+    elsewhere: frozenset[str] = frozenset()
 
     def attached(self, live_name: str) -> list[tuple[str, str]]:
         """Return where a list is attached, as (interface, direction)."""
@@ -76,12 +79,14 @@ class IosState:
     def free_name(self, base: str) -> str:
         """Return a live name for the next version: one that is not attached, preferably absent."""
         names = [base + suffix for suffix in SUFFIXES]
-        used = set(self.groups.values())
+        used = set(self.groups.values()) | self.elsewhere
         free = [name for name in names if name not in used]
         current = [name for name in self.versions(base) if name in used]
         if current and current[0] in names:  # go round: a, b, c, a
             start = names.index(current[0]) + 1
             free.sort(key=lambda name: (names.index(name) - start) % len(names))
+        if not free:
+            raise FindingError(codes.IN_USE.at(f"{', '.join(names)}: every version of the list is in use"))
         absent = [name for name in free if name not in self.lists]
         return (absent or free)[0]
 
@@ -134,6 +139,31 @@ def checked_name(name: str) -> str:
     return name
 
 
+def without_banners(text: str) -> list[str]:
+    """Return the lines of a running configuration without the texts of banners, in which anything may stand.
+
+    FindingError SW4209 for a banner without an end: what follows it would not be seen.
+    """
+    kept: list[str] = []
+    end = ""
+    for line in text.replace("\r", "").splitlines():
+        if end:
+            end = "" if end in line else end
+        elif found := _BANNER.match(line):
+            end = "" if found[1] in found[2] else found[1]
+        else:
+            kept.append(line)
+    if end:
+        raise FindingError(codes.BAD_ANSWER.at("the running configuration has a banner without an end"))
+    return kept
+
+
+def names_used(line: str) -> set[str]:
+    """Return the words of a line that may be names of our lists; texts for people are not asked."""
+    words = line.replace('"', " ").split()
+    return set() if words[:1] in (["description"], ["remark"]) else {word for word in words if word.startswith(PREFIX)}
+
+
 def read_config(text: str) -> IosState:
     """Return our view of a running configuration."""
     lists: dict[str, list[str]] = {}
@@ -142,8 +172,9 @@ def read_config(text: str) -> IosState:
     routed: set[str] = set()
     armed, archive, lock = False, False, ""
     servers: list[tuple[str, str, int]] = []
+    elsewhere: set[str] = set()
     acl = interface = block = ""
-    for raw in text.replace("\r", "").splitlines():
+    for raw in without_banners(text):
         line = raw.rstrip()
         if line and not line[0].isspace():
             found, port = _LIST.match(line), _INTERFACE.match(line)
@@ -156,6 +187,8 @@ def read_config(text: str) -> IosState:
                 armed = True
             elif line.startswith("configuration mode exclusive"):
                 lock = "manual" if line.endswith("manual") else "auto"
+            else:
+                elsewhere |= names_used(line)
         elif acl and line.strip():
             lists[acl].append(line.strip())
         elif interface:
@@ -164,13 +197,17 @@ def read_config(text: str) -> IosState:
                 groups[interface, group[2]] = group[1]
             elif re.match(r"\A\s+ip address \d", line):
                 routed.add(interface)
+            else:
+                elsewhere |= names_used(line)
         elif block == "archive":
             archive = archive or line.strip().startswith("path ")
         else:
             servers += _servers(block, line.strip())
+            if not block.startswith(f"event manager applet {APPLET}"):
+                elsewhere |= names_used(line)
     return IosState(
         {name: tuple(lines) for name, lines in lists.items()}, groups, tuple(interfaces), frozenset(routed), armed, lock, archive,
-        tuple(servers),
+        tuple(servers), frozenset(elsewhere),
     )  # fmt: skip
 
 

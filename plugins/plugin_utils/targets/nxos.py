@@ -180,6 +180,9 @@ class NxosTarget:
         old = versions[0] if versions else ""
         if old and len(versions) == 1 and _same(state, old, content):
             return False, {}
+        if other := sorted(set(versions) & state.elsewhere):
+            text = f"{self.name}: {', '.join(other)} is used by something else than an interface"
+            raise FindingError(codes.IN_USE.at(text))
         places = sorted({place for version in versions for place in state.attached(version)})
         undo = {
             "lists": {version: [state.families[version], *state.lists[version]] for version in versions},
@@ -345,8 +348,11 @@ class NxosTarget:
             return False, {}
         self._check_before(operation, state)
         attached = [place for version in versions for place in state.attached(version)]
-        if attached:
-            places = ", ".join(f"{place[0]} {place[1]}" for place in attached)
+        other = sorted(set(versions) & state.elsewhere)
+        if attached or other:
+            places = ", ".join(
+                [*(f"{place[0]} {place[1]}" for place in attached), *(["something else"] if other else [])]
+            )
             raise FindingError(codes.IN_USE.at(f"{self.name}: list {operation.name} is attached to {places}"))
         undo = {version: [state.families[version], *state.lists[version]] for version in versions}
         self._connected().configure([f"no {list_header(version, state.families[version])}" for version in versions])

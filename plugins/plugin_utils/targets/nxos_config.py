@@ -20,7 +20,9 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_con
     PREFIX,
     SUFFIXES,
     base_name,
+    names_used,
     ours,
+    without_banners,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import (
     checked_name as ios_checked_name,
@@ -65,7 +67,7 @@ class NxosState:
 
     ``lists``: live name -> lines as shown, without indentation; ``families``: live name -> 4 or 6; ``groups``: place -> live list
     name; ``routed``: interfaces with an IPv4 address -> that address; ``layers``: interface -> 2 or 3 where the configuration
-    says so; ``way_back``: what of ours stands in the scheduler.
+    says so; ``way_back``: what of ours stands in the scheduler; ``elsewhere``: names of ours that something else uses too.
     """
 
     lists: dict[str, tuple[str, ...]] = field(hash=False)
@@ -79,6 +81,7 @@ class NxosState:
     default_permit: bool = False
     scheduler: bool = False
     way_back: tuple[tuple[str, str], ...] = ()
+    elsewhere: frozenset[str] = frozenset()
 
     def attached(self, live_name: str) -> list[Place]:
         """Return where a list is attached."""
@@ -92,12 +95,14 @@ class NxosState:
     def free_name(self, base: str) -> str:
         """Return a live name for the next version: one that is not attached, preferably absent; a, b, c, a."""
         names = [base + suffix for suffix in SUFFIXES]
-        used = set(self.groups.values())
+        used = set(self.groups.values()) | self.elsewhere
         free = [name for name in names if name not in used]
         current = [name for name in self.versions(base) if name in used]
         if current and current[0] in names:
             start = names.index(current[0]) + 1
             free.sort(key=lambda name: (names.index(name) - start) % len(names))
+        if not free:
+            raise FindingError(codes.IN_USE.at(f"{', '.join(names)}: every version of the list is in use"))
         absent = [name for name in free if name not in self.lists]
         return (absent or free)[0]
 
@@ -168,14 +173,15 @@ def read_config(text: str) -> NxosState:
     servers: list[Server] = []
     way_back: list[tuple[str, str]] = []
     flags = {"atomic": True, "default_permit": False, "scheduler": False}
-    acl = interface = ""
-    for raw in text.replace("\r", "").splitlines():
+    elsewhere: set[str] = set()
+    acl = interface = block = ""
+    for raw in without_banners(text):
         line = " ".join(raw.split())
         if not line or line.startswith("!"):
             continue
         if not raw[0].isspace():
             found, port, server, job = _LIST.match(line), _INTERFACE.match(line), _SERVER.match(line), _JOB.match(line)
-            acl, interface = (found[2] if found else ""), (port[1] if port else "")
+            acl, interface, block = (found[2] if found else ""), (port[1] if port else ""), line
             if found:
                 lists[acl], families[acl] = (), 6 if found[1] == "ipv6" else 4
             elif port:
@@ -192,6 +198,8 @@ def read_config(text: str) -> NxosState:
                 flags["default_permit"] = True
             elif line == "feature scheduler":
                 flags["scheduler"] = True
+            elif not block.startswith("scheduler "):
+                elsewhere |= names_used(line)
         elif acl:
             lists[acl] += (line,)
         elif interface:
@@ -203,8 +211,21 @@ def read_config(text: str) -> NxosState:
             elif address := re.match(r"ip address (\d+\.\d+\.\d+\.\d+)[/ ]", line):
                 routed[interface] = address[1]
                 layers[interface] = 3
+            else:
+                elsewhere |= names_used(line)
+        elif not block.startswith("scheduler "):
+            elsewhere |= names_used(line)
     return NxosState(
-        lists, groups, families, tuple(interfaces), routed, layers, tuple(servers), way_back=tuple(way_back), **flags
+        lists,
+        groups,
+        families,
+        tuple(interfaces),
+        routed,
+        layers,
+        tuple(servers),
+        way_back=tuple(way_back),
+        elsewhere=frozenset(elsewhere),
+        **flags,
     )
 
 

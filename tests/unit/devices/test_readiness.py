@@ -267,6 +267,18 @@ def test_nothing_is_known_of_a_switch_that_did_not_show_its_configuration() -> N
     assert not made.ready and numbers(made) == {"SW1373"}
 
 
+@pytest.mark.parametrize("text", [GLOBAL + LEGACY, GLOBAL])
+def test_a_switch_of_which_no_port_was_looked_at_is_not_ready(text: str) -> None:
+    """A port that was asked for and is not there, by a typing error or on another member, says nothing good of the others."""
+    one = {"GigabitEthernet1/0/1"}
+    assert readiness(facts(GLOBAL + LEGACY), (), one).ready
+    for only in ({"GigabitEthernet2/0/1"}, {"Gi1/0/1"}, one | {"GigabitEthernet2/0/1"}):
+        made = readiness(facts(text), (), only)
+        assert not made.ready and "SW1373" in numbers(made)
+        assert "GigabitEthernet2/0/1" in str(made.findings) or "Gi1/0/1" in str(made.findings)
+    assert readiness(facts(text)).ready is (text != GLOBAL)
+
+
 def test_policies_at_work(corpora: Path) -> None:
     folder = corpora / "device-outputs/cisco_iosxe/show_device-tracking_policies"
     parsed = tracking_policies((folder / "genie-out.txt").read_text())
