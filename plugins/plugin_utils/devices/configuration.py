@@ -28,23 +28,30 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.parsers
 HEADER = "! segwright configuration 1 of {}"
 SECRET = "<secret>"  # noqa: S105 - the mark that takes a secret's place
 OWN = "SW_"
-_OWN_HEAD = re.compile(r"\A(?:ip access-list (?:extended|role-based)|ipv6 access-list(?: role-based)?) SW_\S+\Z")
-_OWN_LINE = re.compile(r"\A\s*(?:ip access-group|ipv6 traffic-filter) SW_\S+ (?:in|out)\Z")
+_OWN_HEAD = re.compile(
+    r"\A(?:(?:ip access-list extended|ipv6 access-list) SW_\S+__[abc]|ip(?:v6)? access-list role-based SW_\S+)\Z"
+)
+_OWN_LINE = re.compile(r"\A\s*(?:ip access-group|ipv6 traffic-filter) SW_\S+__[abc] (?:in|out)\Z")
 _VOLATILE = re.compile(
     r"\A(?:Building configuration|Current configuration ?: |Using \d+ out of |ntp clock-period |Load for five secs|Time source is )"
 )
 # Before: what stays. The secret is the next word, or the rest of the line.
 _ONE_WORD = re.compile(
-    r"(?P<before>\b(?:secret|password|server-key|key-string|pre-shared-key(?: local| remote)?|shared-secret|"
+    r"(?P<before>\b(?:(?:secret|password)(?: level \d+| sha512| pbkdf2)?|server-key|key-string|"
+    r"pre-shared-key(?: local| remote)?(?: address \S+(?: \d+\.\S+)? key)?(?: hex)?|shared-secret|mode md5 key|password-encrypt|"
     r"message-digest-key \d+ md5|authentication-key(?: \d+ md5)?|pac key|key-octet-string|psk(?: set-key)?(?: ascii| hex)?|"
     r"community|passphrase|auth (?:md5|sha\S*)|"
     r"priv (?:des|3des|aes(?: \d+)?)|isakmp key|authentication text|md5-key|wep-key)(?: [0-9])?) (?P<secret>\S+)"
 )
 _KEY = re.compile(r"\A(?P<before>\s*(?:.*\b(?:radius|tacacs)(?:-server)? (?:.* )?)?key(?: [0-9])?) (?P<secret>\S+)\Z")
 _COMMUNITY = re.compile(
-    r"\A(?P<before>snmp-server (?:community|host \S+(?: (?:traps|informs))?(?: version \S+(?: (?:auth|noauth|priv))?)?))"
+    r"\A(?P<before>snmp-server (?:community|host \S+(?: vrf \S+)?(?: (?:traps|informs))?(?: version \S+(?: (?:auth|noauth|priv))?)?))"
     r" (?P<secret>\S+)"
 )
+# First hop redundancy: the word itself, where it is not said how it is meant.
+_PLAIN = re.compile(r"\A(?P<before>\s+(?:standby|vrrp|glbp)(?: \d+)? authentication) (?!md5\b|text\b)(?P<secret>\S+)")
+_URL = re.compile(r"(?P<before>\b[a-z][a-z0-9+.-]*://[^\s:/@]+:)(?P<secret>[^\s/]+)@")
+_VARIABLE = re.compile(r"\A(?P<before>event manager environment \S*(?i:pass|pw|secret|key|token)\S*) (?P<secret>.+)\Z")
 _CERTIFICATE = re.compile(r"\A\s+certificate (?:self-signed |ca )?[0-9A-F]+\Z")
 
 
@@ -111,8 +118,9 @@ def without_secrets(line: str) -> str:
     found = _COMMUNITY.match(line)
     if found:
         line = f"{found['before']} {SECRET}{line[found.end() :]}"
+    line = _URL.sub(lambda match: f"{match['before']}{SECRET}@", line)
     line = _ONE_WORD.sub(lambda match: f"{match['before']} {SECRET}", line)
-    found = _KEY.match(line)
+    found = _KEY.match(line) or _PLAIN.match(line) or _VARIABLE.match(line)
     return f"{found['before']} {SECRET}" if found else line
 
 

@@ -147,3 +147,25 @@ def test_order_counts_in_lists_without_numbers_and_not_between_blocks() -> None:
 def test_half_a_configuration_is_refused(text: str) -> None:
     with pytest.raises(FindingError, match="SW132"):
         normalised(text, "sw1")
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["enable secret level 7 5 {0}", "enable password level 5 {0}", "snmp-server host 10.0.0.1 vrf Mgmt version 2c {0} udp-port 162",
+     " standby 1 authentication {0}", " vrrp 1 authentication {0}", "  pre-shared-key address 10.0.0.2 key {0}",
+     "  pre-shared-key address 10.0.0.0 255.255.255.0 key {0}", " path ftp://backup:{0}@10.0.0.1/$h", " authentication mode md5 key {0}",
+     "event manager environment _mail_password {0}", "key config-key password-encrypt {0}"],
+)  # fmt: skip
+def test_secrets_that_stand_where_one_does_not_look(line: str) -> None:
+    shown = without_secrets(line.format("Hidden9word"))
+    assert "Hidden9word" not in shown and "<secret>" in shown
+    assert without_secrets(" standby 1 authentication md5 key-chain K") == " standby 1 authentication md5 key-chain K"
+
+
+def test_a_list_that_only_borrows_our_prefix_is_a_deviation() -> None:
+    """What we build has a suffix; anything else of that name is somebody's, and nobody else answers for it."""
+    mine = "ip access-list extended SW_x__a\n 10 deny ip any any\ninterface Vlan1\n ip access-group SW_x__a in\nend\n"
+    theirs = mine.replace("SW_x__a", "SW_x").replace("deny", "permit")
+    bare = normalised("interface Vlan1\nend\n", "sw1")
+    assert deviation(bare, normalised(mine, "sw1")).equal
+    assert len(deviation(bare, normalised(theirs, "sw1")).added) == 3
