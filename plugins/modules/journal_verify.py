@@ -99,7 +99,9 @@ runs:
   type: list
   elements: dict
 signed:
-  description: Approvers whose signature on a file of the pack holds.
+  description:
+    - Approvers whose signature on a file of the pack holds.
+    - Whoever signed a review record stands there with C(, for others), since the people in it signed nothing themselves.
   returned: with O(pack)
   type: list
   elements: str

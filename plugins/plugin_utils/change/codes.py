@@ -394,6 +394,12 @@ DRIFT_LEFT = Code(
     "live state differs where the posture changes nothing; it was left alone",
     "plan and apply the policy when the emergency is over",
 )
+POSTURE_LAPSES = Code(
+    "SW4148",
+    "error",
+    "the plan would end a posture that was pulled after it was made",
+    "make the plan anew: it keeps what is pulled; or release the posture with playbooks/posture.yml first",
+)
 
 PACK_BROKEN = Code(
     "SW4150", "error", "an evidence pack does not hold", "have the pack made anew from the state directory"

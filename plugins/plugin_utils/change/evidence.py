@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +19,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import canonical_json, sha256_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import (
+    canonical_json,
+    sha256_of,
+    sha256_of_file,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import (
     Finding,
     FindingError,
@@ -166,8 +171,15 @@ def read_pack(path: Path, keys: TrustedKeys, number: int = 0, sha256: str = "") 
         if errors_of(chain):
             return Pack(tuple(findings), 0, "", (), ())
         entries = known_entries(journal)
-        runs = summary_of(entries)
-        told = json.loads((folder / SUMMARY).read_text(encoding="utf-8")) if (folder / SUMMARY).exists() else {}
+        try:
+            runs = summary_of(entries)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            bad = codes.PACK_BROKEN.at(f"holds an entry that no run writes: {type(error).__name__}", place)
+            return Pack((*findings, bad), 0, "", (), ())
+        try:
+            told = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError):
+            told = {}
         if not isinstance(told, dict) or told.get("runs") != json.loads(canonical_json(runs)):
             findings.append(codes.PACK_BROKEN.at("the summary is not that of the journal", place))
         findings += _plans(folder, entries, place)
@@ -183,14 +195,21 @@ def _unpacked(path: Path, folder: Path) -> Mapping[str, Any]:
             listed = archive.infolist()
             if len(listed) > LIMIT_FILES or sum(item.file_size for item in listed) > LIMIT_BYTES:
                 raise FindingError(codes.PACK_BROKEN.at("holds more than a pack may", place))
+            if len({item.filename for item in listed}) != len(listed):
+                raise FindingError(
+                    codes.PACK_BROKEN.at("holds a name twice: another reader would see another file", place)
+                )
             for item in listed:
                 name = PurePosixPath(item.filename)
                 if not _is_plain(name):
                     raise FindingError(codes.PACK_BROKEN.at(f"holds {item.filename[:60]!a}", place))
                 target = folder / name
                 target.parent.mkdir(exist_ok=True)
-                content = archive.read(item)  # zipfile refuses more bytes than it was told
-                target.write_bytes(content)
+                with (
+                    archive.open(item) as source,
+                    open(target, "wb") as sink,
+                ):  # zipfile gives no more bytes than it was told
+                    shutil.copyfileobj(source, sink, 1 << 20)
             manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError, KeyError, zipfile.BadZipFile, RuntimeError, RecursionError) as error:
         raise FindingError(codes.PACK_BROKEN.at(f"cannot be read as a pack: {type(error).__name__}", place)) from error
@@ -219,7 +238,7 @@ def _sums(folder: Path, manifest: Mapping[str, Any], place: Location) -> list[Fi
     wrong = sorted(
         name
         for name in present | set(listed)
-        if name not in present or listed.get(name) != sha256_of((folder / name).read_bytes())
+        if name not in present or listed.get(name) != sha256_of_file(folder / name)
     )
     return [codes.PACK_BROKEN.at(f"{name}: is not what the manifest lists", place) for name in wrong[:20]]
 
@@ -251,40 +270,46 @@ def _signatures(
     folder: Path, keys: TrustedKeys, entries: Iterable[Mapping[str, Any]], place: Location
 ) -> tuple[tuple[str, ...], list[Finding]]:
     """Return whose signed files hold, and a finding for each approval of the journal by file that no signature of the pack bears out."""
-    by_file: dict[str, set[str]] = {}
+    strange: list[str] = []
+    by_file: dict[str, set[tuple[str, str, str]]] = {}
     for entry in entries:
         for item in entry.get("approvals") or ():
             source = PurePosixPath(str(item.get("source", ""))).name
             if entry["event"] == "plan_started" and source.endswith(".json"):
-                by_file.setdefault(source, set()).add(str(item.get("approver", "")).lower())
+                about = (str(item.get("plan_id") or ""), str(item.get("content") or ""))
+                by_file.setdefault(source, set()).add((str(item.get("approver", "")).lower(), *about))
+                if about[0] and about[0] != entry.get("plan_id"):
+                    strange.append(f"{item.get('approver', '')} in {source}, of another plan")
     if not keys.allowed_signers and not keys.gpg_keys:
         return (), [
             codes.PACK_UNJUDGED.at(f"{len(by_file)} signed approvals were not checked", place)
         ] if by_file else []
-    exporters = tuple(_exporters(folder / "approvals"))
-    good, unread = read_approvals(folder / "approvals", keys, ApprovalPolicy({}, {}, (), exporters))
-    signed = {(Path(item.source).name, item.approver) for item in good}
+    exporters = dict(_exporters(folder / "approvals"))
+    good, unread = read_approvals(folder / "approvals", keys, ApprovalPolicy({}, {}, (), tuple(exporters.values())))
+    signed = {(Path(item.source).name, item.approver, item.plan_id, item.content) for item in good}
     missing = [
-        f"{who} in {name}"
-        for name, people in sorted(by_file.items())
-        for who in sorted(people)
-        if (name, who) not in signed
+        f"{about[0]} in {name}"
+        for name, approvals in sorted(by_file.items())
+        for about in sorted(approvals)
+        if (name, *about) not in signed
     ]
-    found = [codes.PACK_UNSIGNED.at(text, place) for text in missing]
+    found = [codes.PACK_UNSIGNED.at(text, place) for text in (*missing, *strange)]
     used = set(by_file)
     found += [_without_place(item) for item in unread if Path(item.file).name in used]
-    return tuple(sorted({who for _name, who in signed})), found
+    # Who exports records answers for the people in them: never as if they had signed themselves.
+    by = {name: f"{who}, for others" for name, who in exporters.items()}
+    return tuple(sorted({by.get(name, who) for name, who, _plan, _content in signed})), found
 
 
-def _exporters(folder: Path) -> Iterable[str]:
-    """Yield who says to have exported the review records: their signatures are judged by the auditor's keys."""
+def _exporters(folder: Path) -> Iterable[tuple[str, str]]:
+    """Yield the name of each review record and who says to have exported it: the signature is judged by the auditor's keys."""
     for path in sorted(folder.glob("*.json")):
         try:
             value = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError):
             continue
         if isinstance(value, dict) and value.get("kind") == REVIEW and isinstance(value.get("exporter"), str):
-            yield value["exporter"]
+            yield path.name, value["exporter"].lower()
 
 
 def _without_place(finding: Finding) -> Finding:

@@ -12,13 +12,16 @@ The journal is kept in pieces of PIECE entries, so that an entry costs the same 
 from __future__ import annotations
 
 import base64
+import fcntl
 import os
 import re
 import shlex
+import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import sha256_of
@@ -32,8 +35,13 @@ SCHEMES = ("file", "https", "ssh")
 MARK, BASE = ".state-ref", ".state-base"
 JOURNAL, PIECE = "journal.jsonl", 200
 KEPT = ("plan.json", "journal.jsonl.head", "plans/*.json", "approvals/*", "journal.jsonl.torn-*")
+# What a ref may bring onto this disk, and nothing besides: not the settings of the mirror's own git, not its lock.
+STORED = re.compile(
+    r"plan\.json|journal\.jsonl\.head|journal\.jsonl\.torn-[0-9a-f]+|journal/[0-9]{8}\.jsonl|(?:plans|approvals)/(?!\.)[^/\x00-\x1f]+"
+)
 TOKEN, KEY = "SEGWRIGHT_STATE_TOKEN", "SEGWRIGHT_STATE_KEY"
 FRESH_SECONDS = 2.0
+PUSHES = 4
 _FETCHED: dict[tuple[int, str, str], float] = {}
 WHO = {"user.name": "Segwright", "user.email": "segwright@localhost"}
 
@@ -85,13 +93,30 @@ class StateRef:
         if base:
             self._git("fetch", "-q", "--no-tags", self.url, f"+{self.ref}:{self.ref}")
         if base != self._read_base() or not (self.mirror / MARK).exists():
-            self._write_out(base)
+            with self._unused() as unused:  # a run that works here has what it needs, and what it has not pushed yet
+                if unused:
+                    self._write_out(base)
         (self.mirror / MARK).write_text(f"{self.url}#{self.ref}\n", encoding="utf-8")
         _FETCHED[key] = time.monotonic()
 
     def push(self, message: str) -> None:
-        """Make what the mirror holds the next state of the ref. FindingError SW4046 where another controller was faster, SW4045 else."""
-        base = self._read_base()
+        """Make what the mirror holds the next state of the ref. FindingError SW4046 where another controller was faster, SW4045 else.
+
+        A plan or an approval that others pushed meanwhile is taken in: it must not stop a run half way. A journal never is.
+        """
+        for tries_left in reversed(range(PUSHES)):
+            base = self._read_base()
+            made, done = self._pushed(message, base)
+            if done.returncode == 0:
+                break
+            moved = "stale info" in done.stderr or "fetch first" in done.stderr or "rejected" in done.stderr
+            if not moved or not tries_left or not self._taken_in(base):
+                found = codes.STATE_MOVED if moved else codes.STATE_REF
+                raise FindingError(found.at(f"{self.ref}: {_last_line(done.stderr)}"))
+        self._git("update-ref", self.ref, made)
+        (self.mirror / BASE).write_text(made, encoding="ascii")
+
+    def _pushed(self, message: str, base: str) -> tuple[str, subprocess.CompletedProcess[str]]:
         tree = self._tree()
         parent = ["-p", base] if base else []
         made = self._git("commit-tree", *parent, "-m", message, tree).strip()
@@ -103,27 +128,72 @@ class StateRef:
             self._settings(),
             self._secrets(),
         )
-        if done.returncode != 0:
-            moved = "stale info" in done.stderr or "fetch first" in done.stderr or "rejected" in done.stderr
-            found = codes.STATE_MOVED if moved else codes.STATE_REF
-            raise FindingError(found.at(f"{self.ref}: {_last_line(done.stderr)}"))
-        self._git("update-ref", self.ref, made)
-        (self.mirror / BASE).write_text(made, encoding="ascii")
+        return made, done
+
+    def _taken_in(self, base: str) -> bool:
+        """Bring the mirror onto what the ref holds now, where the journal there is the one that this run goes on from."""
+        listed = self._git("ls-remote", self.url, self.ref).split()
+        if not base or not listed or listed[0] == base:
+            return False
+        self._git("fetch", "-q", "--no-tags", self.url, f"+{self.ref}:{self.ref}")
+        ours, theirs = self._stored(base), self._stored(listed[0])
+        if any(ours.get(name) != theirs.get(name) for name in {*ours, *theirs} if name.startswith("journal")):
+            return False
+        for name in sorted(name for name in {*ours, *theirs} if ours.get(name) != theirs.get(name)):
+            path = self.mirror / name
+            if (self._blob(path.read_bytes()) if path.exists() else None) != ours.get(name):
+                continue  # this run wrote it as well
+            if name in theirs:
+                self._write_file(name, self._content(theirs[name]))
+            else:
+                path.unlink(missing_ok=True)
+        (self.mirror / BASE).write_text(listed[0], encoding="ascii")
+        return True
+
+    def _stored(self, commit: str) -> dict[str, str]:
+        """Return the objects of a commit by name. FindingError SW4045 where it holds what is no file of a state."""
+        found = {}
+        for line in filter(None, self._git("ls-tree", "-r", "-z", commit).split("\0")):
+            head, _tab, name = line.partition("\t")
+            if not STORED.fullmatch(name) or head.split()[0] != "100644":
+                raise FindingError(codes.STATE_REF.at(f"{self.ref}: holds {name[:60]!a}, which is no file of a state"))
+            found[name] = head.split()[2]
+        return found
+
+    def _content(self, name: str) -> bytes:
+        return self._git("cat-file", "blob", name).encode("utf-8", "surrogateescape")
+
+    def _write_file(self, name: str, content: bytes) -> None:
+        target = self.mirror / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
+        target.chmod(0o600)
+
+    @contextmanager
+    def _unused(self) -> Iterator[bool]:
+        """Tell whether no run holds the lock of the mirror (change/lock.py), and keep it so meanwhile."""
+        try:
+            descriptor = os.open(self.mirror / "lock", os.O_RDWR)
+        except FileNotFoundError:  # nobody ever worked here
+            yield True
+            return
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                yield False
+            else:
+                yield True
+        finally:
+            os.close(descriptor)
 
     def _write_out(self, base: str) -> None:
         """Write the files of a commit into the mirror; what it does not hold is removed."""
         wanted: dict[str, bytes] = {}
         journal: dict[str, bytes] = {}
         if base:
-            for line in filter(None, self._git("ls-tree", "-r", "-z", base).split("\0")):
-                head, _tab, name = line.partition("\t")
-                inside = PurePosixPath(name)
-                if inside.is_absolute() or ".." in inside.parts or head.split()[0] != "100644":
-                    raise FindingError(
-                        codes.STATE_REF.at(f"{self.ref}: holds {name[:60]!a}, which is no file of a state")
-                    )
-                content = self._git("cat-file", "blob", head.split()[2]).encode("utf-8", "surrogateescape")
-                (journal if inside.parts[0] == "journal" else wanted)[name] = content
+            for name, blob in self._stored(base).items():
+                (journal if name.startswith("journal/") else wanted)[name] = self._content(blob)
         if journal:
             wanted[JOURNAL] = b"".join(journal[name] for name in sorted(journal))
         self._set_aside(wanted.get(JOURNAL, b""))
@@ -133,10 +203,7 @@ class StateRef:
             if name and name not in wanted:
                 (self.mirror / name).unlink(missing_ok=True)
         for name, content in wanted.items():
-            target = self.mirror / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(content)
-            target.chmod(0o600)
+            self._write_file(name, content)
         (self.mirror / BASE).write_text(base, encoding="ascii")
 
     def _set_aside(self, journal: bytes) -> None:

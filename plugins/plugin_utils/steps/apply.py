@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -172,7 +173,14 @@ def _continued(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str
     present, dirty = commit_of(paths.policy)
     if commit.startswith(DIRTY) or (present == commit and not dirty):
         return run_apply(given, variables)
-    with checked_out(paths.policy, commit, codes.GIT_FAILED) as policy:
+    with contextlib.ExitStack() as stack:
+        try:
+            policy = stack.enter_context(checked_out(paths.policy, commit, codes.GIT_FAILED))
+        except FindingError:
+            # A commit that is gone, or a checkout that takes no worktree, stops what goes forward; never the way back.
+            if not values["check_mode"] and (back := _ring_to_undo(values, paths)) is not None:
+                return _undo_ring(values, variables, paths, back)
+            raise
         return run_apply({**given, "policy_dir": str(policy)}, variables)
 
 

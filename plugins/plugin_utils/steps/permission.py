@@ -35,6 +35,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.approval
     Approval,
     ApprovalPolicy,
     ChangeStep,
+    Judgement,
     judge_approvals,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.approval_files import read_approvals
@@ -63,6 +64,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model im
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.owners import LOCK, ownership
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.schema import schema_findings
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.posture_plan import lapses, pulls, segments_of
 
 
 @dataclass(frozen=True)
@@ -86,8 +88,8 @@ def permission(
     findings = [*end_findings(paths.journal, entries), *clock_findings(entries, now)]
     findings += calendar_findings(site, zones, now)
     keys = TrustedKeys(str(values.get("allowed_signers") or ""), str(values.get("gpg_keys") or ""))
-    approvals, found = _approvals(paths, plan, site, keys, values, entries, today)
-    findings += found
+    approvals, found = _approvals(paths, plan, site, keys, values, entries, today, pulls=pulls(plan, entries))
+    findings += [*lapses(plan, entries), *found]
     if errors_of(findings):
         raise FindingError(*errors_of(findings))
     held = unconfirmed(pulled_state(entries), plan.effect.get("postures") or ())
@@ -206,6 +208,7 @@ def _approvals(
     values: Mapping[str, Any],
     entries: Sequence[Mapping[str, Any]],
     today: date,
+    pulls: Sequence[str] = (),
 ) -> tuple[tuple[Approval, ...], list[Finding]]:
     base = applied_commit(entries, plan.policy_commit)
     before = site_at(paths.policy, base, today) if base else None
@@ -249,6 +252,9 @@ def _approvals(
     judged = judge_approvals(policy, steps, [*merged.approvals, *files], plan.plan_id, merged.content)
     held = unconfirmed(pulled_state(entries), plan.effect.get("postures") or ())
     confirmed, more = _emergency_approvals(policy, plan, site, rules, held, files)
+    if pulls:
+        asked = _posture_approvals(policy, plan, site, rules, pulls, files, frozenset())
+        confirmed, more = (*confirmed, *asked.approvals), [*more, *asked.findings]
     approvals = tuple(dict.fromkeys((*judged.approvals, *confirmed)))
     return approvals, [*findings, *merged.findings, *found, *judged.findings, *more]
 
@@ -267,12 +273,8 @@ def _emergency_approvals(
     """
     if not held:
         return (), []
-    paths = [f"{site.segments[name].zone}/{name}.yml" for name in _segments_of(site, held)]
-    teams, criticality = _owned([site], paths, ())
     people = frozenset(item.person for item in held)
-    names = tuple(f"posture {item.name}" for item in held)
-    step = ChangeStep(plan.policy_commit, people, frozenset(), teams or frozenset((rules.site,)), criticality, names)
-    judged = judge_approvals(policy, [step], [item for item in files if item.plan_id], plan.plan_id, "")
+    judged = _posture_approvals(policy, plan, site, rules, [item.name for item in held], files, people)
     if not errors_of(judged.findings):
         return judged.approvals, []
     over = [item for item in held if item.until is not None and utc_now() >= item.until]
@@ -280,20 +282,21 @@ def _emergency_approvals(
     return (), [*found, *judged.findings] if found else []
 
 
-def _segments_of(site: Site, held: Sequence[Pulled]) -> list[str]:
-    """Return the segments that pulled postures are about; for a device those that it is a member of."""
-    found: set[str] = set()
-    for item in held:
-        posture = site.postures.get(item.name)
-        if posture is None:
-            continue
-        found |= {posture.segment} & set(site.segments)
-        found |= {
-            name
-            for name, members in site.members.items()
-            if posture.device and any(posture.device in (member.device, member.name) for member in members)
-        } & set(site.segments)
-    return sorted(found)
+def _posture_approvals(
+    policy: ApprovalPolicy,
+    plan: Plan,
+    site: Site,
+    rules: Approvers,
+    names: Sequence[str],
+    files: Sequence[Approval],
+    authors: frozenset[str],
+) -> Judgement:
+    """Judge the approvals of this very plan by the owners of what postures are about; no review of documents tells of it."""
+    paths = [f"{site.segments[name].zone}/{name}.yml" for name in segments_of(site, names)]
+    teams, criticality = _owned([site], paths, ())
+    about = tuple(f"posture {name}" for name in names)
+    step = ChangeStep(plan.policy_commit, authors, frozenset(), teams or frozenset((rules.site,)), criticality, about)
+    return judge_approvals(policy, [step], [item for item in files if item.plan_id], plan.plan_id, "")
 
 
 DEFAULT_BRANCH = "origin/main"

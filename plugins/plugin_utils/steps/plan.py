@@ -28,6 +28,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan imp
     write_plan,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.preflight import preflight_all, refusals
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pulled import pulled_postures
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rings import Part, parts_of_plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.state_ref import keep_state
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
@@ -105,6 +106,8 @@ def planned(values: Mapping[str, Any], variables: Mapping[str, Any]) -> tuple[Pl
         more, found = meaning_of(site, compiled, snapshots, draft)
         after = sessions_to_follow(draft, compiled.lists, site)
         timed = in_time(gate.site, situation, moment)
+        if ended := sorted({*pulled_postures(paths.journal)} - {*situation.postures}):
+            timed["releases"] = ended
         plan = with_effect(draft, {**effect, **more, **timed, **({"after_writing": after} if after else {})})
         enforced = [name for name, item in site.assignments.items() if item.stage == "enforce"]
         warnings = [*gate.findings, *proved, *said, *left_out(targets, compiled.targets), *found, *_costs(after)]

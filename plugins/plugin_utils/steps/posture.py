@@ -20,6 +20,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.apply import apply_plan
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.approval import Approval
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.commit import required_commit
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.emergency import said
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import (
@@ -89,8 +90,9 @@ def run_posture(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[st
     before = _sound(values, paths, pulled_in(entries))
     base = _only_what_is_in_force(paths, before, commit, today_of(values))
     plan, _site, _warnings = planned({**values, "postures": wanted}, variables)
+    approvals: tuple[Approval, ...] = ()
     if base != commit:  # somebody prepared something since: that was reviewed as any change
-        approved_by(paths, plan, before.site, values, today_of(values))
+        approvals = approved_by(paths, plan, before.site, values, today_of(values))
     mine, left = split_steps(plan, before.compiled.targets, sound.compiled.targets)
     ring = Part(RING, tuple((step.target, step.id) for step in mine)) if left else None
     part = only_steps(plan, ring.steps) if ring else plan
@@ -107,6 +109,7 @@ def run_posture(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[st
                 members_sha256=members_sha256(paths),
                 allow_dirty=bool(values.get("allow_dirty")),
                 check_mode=bool(values["check_mode"]),
+                approvals=[approval.as_dict() for approval in approvals],
                 purpose=f"posture {name}"[:60],
                 ring=ring,
                 ready=lambda: preflight_all(targets, writing=True),
@@ -174,10 +177,28 @@ def split_steps(
     purpose in the same emergency. What is missing is created again, since steps of the posture may rest on it."""
     kept = _bodies(before).items() & _bodies(after).items()
     same = {key for key, _body in kept}
+    steps = plan.operations()
+    mine = [step for step in steps if step.action != "update" or (step.target, step.kind, step.name) not in same]
+    # What puts a list of the posture in force belongs to it: a cell, a port or a profile that names another list, or is switched off,
+    # would leave the posture written and without effect.
+    lists = {
+        (host, name) for host, _kind, name in {key for key, _body in _bodies(before).items() ^ _bodies(after).items()}
+    }
+    lists |= {(step.target, step.name) for step in mine}
     left = [
-        step for step in plan.operations() if step.action == "update" and (step.target, step.kind, step.name) in same
+        step for step in steps if step not in mine and not any((step.target, name) in lists for name in _named(step))
     ]
-    return [step for step in plan.operations() if step not in left], left
+    return [step for step in steps if step not in left], left
+
+
+def _named(step: Operation) -> set[str]:
+    """Return every name in what a step leaves, the names of lists that a carrier puts in force among them."""
+    values = [
+        each
+        for value in (step.after or {}).values()
+        for each in (value if isinstance(value, list | tuple) else [value])
+    ]
+    return {value for value in values if isinstance(value, str)}
 
 
 def _bodies(targets: Sequence[DesiredTarget]) -> dict[tuple[str, str, str], str]:

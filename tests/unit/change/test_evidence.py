@@ -22,6 +22,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan imp
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rollback import rollback_plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.signatures import (
     APPROVAL_NAMESPACE,
+    REVIEW_NAMESPACE,
     TrustedKeys,
 )
 from tests.unit.change.fake import FakeTarget
@@ -159,3 +160,57 @@ def test_a_broken_journal_makes_no_pack(state: Path) -> None:
         write_pack(state, state.parent / "pack.zip")
     assert {finding.code for finding in refused.value.findings} == {"SW4030"}
     assert not (state.parent / "pack.zip").exists()
+
+
+@pytest.mark.parametrize("content", [b"no JSON", b"\xff", b"[" * 100_000, b"[1]"])
+def test_a_summary_that_is_none_is_a_finding(state: Path, content: bytes) -> None:
+    pack = state.parent / "pack.zip"
+    write_pack(state, pack)
+    found = read_pack(changed(pack, "summary.json", lambda _old: content), TrustedKeys("", ""))
+    assert "SW4150" in {finding.code for finding in found.findings}
+
+
+def test_an_entry_that_no_run_writes_is_a_finding(state: Path) -> None:
+    pack = state.parent / "pack.zip"
+    write_pack(state, pack)
+    Journal(state / "journal.jsonl").append("operation_started", plan_id="p")
+    (state / "journal.jsonl.head").unlink()
+    made = changed(pack, "journal.jsonl", lambda _old: (state / "journal.jsonl").read_bytes())
+    made = changed(made.rename(pack), "journal.jsonl.head", lambda _old: None)
+    assert "SW4150" in {finding.code for finding in read_pack(made, TrustedKeys("", "")).findings}
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_a_name_that_two_readers_would_read_differently_is_refused(state: Path) -> None:
+    pack = state.parent / "pack.zip"
+    write_pack(state, pack)
+    with zipfile.ZipFile(pack, "a") as archive:
+        archive.writestr("summary.json", archive.read("summary.json"))
+    with pytest.raises(FindingError, match="SW4150"):
+        read_pack(pack, TrustedKeys("", ""))
+
+
+def test_a_signature_of_another_plan_bears_nothing_out(state: Path, signers: Signers) -> None:
+    """The file is anna's and holds, but it is not what the journal says she approved."""
+    (path,) = (state / "approvals").glob("*.json")
+    Path(f"{path}.sig").unlink()
+    content = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**content, "plan_id": "f" * 64}), encoding="utf-8")
+    signers.sign_file(path, "anna", APPROVAL_NAMESPACE)
+    pack = state.parent / "pack.zip"
+    write_pack(state, pack)
+    found = read_pack(pack, TrustedKeys(str(signers.allowed), ""))
+    assert "SW4151" in {finding.code for finding in found.findings}
+
+
+def test_who_exports_a_record_did_not_make_others_sign(state: Path, signers: Signers) -> None:
+    signers.key("eve")
+    (path,) = (state / "approvals").glob("*.json")
+    plan = json.loads(path.read_text(encoding="utf-8"))["plan_id"]
+    Path(f"{path}.sig").unlink()
+    reviews = [{"reviewer": mail("anna"), "state": "approved", "plan_id": plan}]
+    record = {"kind": "review_record", "schema_version": "1.0", "exporter": mail("eve"), "reviews": reviews}
+    signers.signed_json(path, record, "eve", REVIEW_NAMESPACE)
+    pack = state.parent / "pack.zip"
+    write_pack(state, pack)
+    assert read_pack(pack, TrustedKeys(str(signers.allowed), "")).signed == (f"{mail('eve')}, for others",)

@@ -17,6 +17,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal 
     read_entries,
     verify_journal,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.lock import StateLock
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.state_ref import DEFAULT_REF, PIECE, StateRef
 
 
@@ -130,3 +131,67 @@ def test_what_is_no_ref_or_holds_a_secret_is_refused(text: str, tmp_path: Path) 
     assert {finding.code for finding in refused.value.findings} == {"SW4044"}
     assert "secret" not in str(refused.value).replace("no secret", "")
     assert StateRef.of("/var/lib/segwright/state", tmp_path) is None
+
+
+def test_an_approval_that_comes_meanwhile_stops_no_run_and_a_journal_does(remote: Path, tmp_path: Path) -> None:
+    one, two = pod(remote, tmp_path / "one"), pod(remote, tmp_path / "two")
+    run = Journal(one.mirror / "journal.jsonl")
+    run.append("plan_started", plan_id="p")
+    two.fetch()
+    (two.mirror / "approvals").mkdir()
+    (two.mirror / "approvals" / "a.json").write_text("yes")
+    (two.mirror / "plan.json").write_text("{}")
+    two.push("approval")
+    run.append("operation_started", plan_id="p")  # not half way
+    run.append("operation_done", plan_id="p")
+    assert len(shown(remote, "journal/00000000.jsonl").splitlines()) == 3
+    assert shown(remote, "approvals/a.json") == "yes" and shown(remote, "plan.json") == "{}"
+    assert (one.mirror / "approvals" / "a.json").read_text() == "yes"
+    two.fetch()
+    assert read_entries(two.mirror / "journal.jsonl") == read_entries(run.path)
+    (two.mirror / "approvals" / "a.json").unlink()
+    Journal(two.mirror / "journal.jsonl").append("plan_started", plan_id="q")
+    with pytest.raises(FindingError, match="SW4046"):
+        run.append("operation_started", plan_id="p")
+
+
+def test_what_a_run_has_not_pushed_yet_is_not_overwritten_by_another_on_the_same_disk(
+    remote: Path, tmp_path: Path
+) -> None:
+    one, two = pod(remote, tmp_path / "one"), pod(remote, tmp_path / "two")
+    path = one.mirror / "journal.jsonl"
+    Journal(path).append("plan_started", plan_id="p")
+    two.fetch()
+    Journal(two.mirror / "journal.jsonl").append("plan_done", plan_id="p")
+    before = path.read_bytes()
+    with StateLock(one.mirror / "lock", "apply"):
+        one.fetch()
+        assert path.read_bytes() == before
+    one.fetch()
+    assert len(read_entries(path)) == 2
+
+
+@pytest.mark.parametrize("name", [".git-objects/config", "lock", ".state-base", "approvals/.x", "journal/x", "x"])
+def test_a_ref_brings_nothing_but_files_of_a_state(remote: Path, tmp_path: Path, name: str) -> None:
+    """Settings of the mirror's own git would be a command of whoever may push."""
+    first = pod(remote, tmp_path / "one")
+    Journal(first.mirror / "journal.jsonl").append("event", plan_id="p")
+    kept = {path: path.read_bytes() for path in first.mirror.glob("**/config")} | {first.mirror / "lock": b""}
+
+    def git(*words: str, given: str = "") -> str:
+        who = ("-c", "user.name=m", "-c", "user.email=m@hospital.example")
+        command = ["git", "-C", str(remote), *who, *words]
+        return subprocess.run(command, input=given, capture_output=True, text=True, check=True).stdout.strip()
+
+    blob = git("hash-object", "-w", "--stdin", given="[core]\n\tsshCommand = touch /tmp/owned\n")
+    folder, _slash, inside = name.rpartition("/")
+    row = f"100644 blob {blob}\t{inside}\n"
+    if folder:
+        old = git("ls-tree", f"{DEFAULT_REF}:{folder}") + "\n" if folder == "journal" else ""
+        row = f"040000 tree {git('mktree', given=old + row)}\t{folder}\n"
+    rows = [line for line in git("ls-tree", DEFAULT_REF).splitlines() if line.partition("\t")[2] != folder]
+    tree = git("mktree", given="\n".join(rows) + "\n" + row)
+    git("update-ref", DEFAULT_REF, git("commit-tree", "-m", "more", tree))
+    with pytest.raises(FindingError, match="SW4045"):
+        first.fetch()
+    assert all(path.read_bytes() == content if content else not path.exists() for path, content in kept.items())

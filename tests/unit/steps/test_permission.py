@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.approval_files import write_approval
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending import push_operation
@@ -91,8 +92,6 @@ def applied(signers: Signers, approvals: list[dict[str, str]] | None = None) -> 
 
 
 def approve(signers: Signers, *people: str) -> None:
-    from ansible_collections.segwright.microseg.plugins.plugin_utils.change.approval_files import write_approval
-
     for person in people:
         path = write_approval(paths_of(signers).state / "approvals", "a" * 64, "", mail(person))
         signers.sign_file(path, person, APPROVAL_NAMESPACE)
@@ -420,3 +419,39 @@ def test_a_second_run_leaves_the_approval_and_its_signature(signers: Signers) ->
     again = run_approve({**values, "check_mode": False})
     assert not again["changed"] and "diff" not in again and path.read_bytes() == before
     assert run_approve({**values, "check_mode": False, "comment": "looked at"})["changed"]
+
+
+POSTURES = "postures:\n  alone:\n    kind: isolate\n    segment: pumps\n    owner: clinical-engineering\n    reason: They are attacked\n"
+
+
+def test_a_posture_of_an_ordinary_plan_is_approved_by_the_owners_of_what_it_is_about(signers: Signers) -> None:
+    """No document is changed by it, so that no commit asks for anybody."""
+    signers.commit({"postures.yml": POSTURES}, "otto")
+    applied(signers)
+    assert asked(signers).approvals == ()
+    plan = with_effect(plan_of(signers), {"postures": ["alone"]})
+
+    def approved_by(*people: str) -> None:
+        shutil.rmtree(paths_of(signers).state / "approvals", ignore_errors=True)
+        for person in people:
+            path = write_approval(paths_of(signers).state / "approvals", plan.plan_id, "", mail(person))
+            signers.sign_file(path, person, APPROVAL_NAMESPACE)
+
+    assert refused(signers, plan) == ["SW4070"]
+    approved_by("nina", "otto")
+    assert refused(signers, plan) == ["SW4070"]
+    approved_by("anna", "nina")
+    assert {item.approver for item in asked(signers, plan).approvals} == {mail("anna"), mail("nina")}
+    Journal(paths_of(signers).journal).append("plan_started", plan_id="e" * 64, postures=["alone"], steps=[])
+    approved_by()
+    assert asked(signers, plan).approvals == ()  # it is pulled already, and kept
+
+
+def test_a_plan_from_before_a_posture_was_pulled_does_not_end_it(signers: Signers) -> None:
+    signers.commit({"postures.yml": POSTURES}, "otto")
+    applied(signers)
+    plan = plan_of(signers)
+    assert asked(signers, plan).findings == ()
+    Journal(paths_of(signers).journal).append("plan_started", plan_id="e" * 64, postures=["alone"], steps=[])
+    assert refused(signers, plan) == ["SW4148"]
+    assert asked(signers, with_effect(plan, {"releases": ["alone"]})).findings == ()

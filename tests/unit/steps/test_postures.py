@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -15,16 +16,19 @@ import pytest
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pulled import pulled_in
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject, DesiredTarget
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Situation
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.windows import coming_change
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.markdown import plan_markdown
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps import plan as plan_step
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps import pulled as pulled_step
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.posture import split_steps
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.render import run_render
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.site import sound_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.validate import run_gate, run_validate
 from tests.unit.change.fake import FakeTarget
+from tests.unit.change.test_change import plan_for
 from tests.unit.steps.test_commits import checkout  # noqa: F401  (a fixture)
 
 MONDAY = date(2026, 11, 23)
@@ -253,3 +257,45 @@ def test_checks_of_a_site_outside_the_policy_directory(checkout: Path, tmp_path:
         sound_site(Paths.of(str(checkout), "unused", rules=[str(folder)]), MONDAY, cached=False)
     absent = run_validate(values(checkout, replay=False, rules_dirs=[tmp_path / "absent"]))
     assert [e["code"] for e in absent["errors"]] == ["SW0002"]
+
+
+def test_what_puts_a_list_of_a_posture_in_force_is_no_drift_to_leave() -> None:
+    """A cell switched off by hand, a port with another list, a cell that moves to a stand-in: else the isolation has no effect."""
+
+    def target(deny: str) -> DesiredTarget:
+        cell = {"source": "a", "destination": "b", "status": "ENABLED", "sgacls": ["a_b"]}
+        names = {
+            ("egress_matrix_cell", "a-b"): cell,
+            ("egress_matrix_cell", "c-d"): {**cell, "sgacls": ["c_d"]},
+            ("sgacl", "a_b"): {"text": deny},
+            ("sgacl", "c_d"): {"text": "permit"},
+            ("attachment", "Gi1-in"): {"access_list": "a_b"},
+            ("attachment", "Gi2-in"): {"access_list": "c_d"},
+        }
+        return DesiredTarget("h", "x", tuple(DesiredObject(kind, name, body) for (kind, name), body in names.items()))
+
+    before, after = target("permit"), target("deny")
+    live = FakeTarget("h", {f"{item.kind}/{item.name}": {**item.body, "status": "DISABLED"} for item in before.objects})
+    for key in ("attachment/Gi1-in", "attachment/Gi2-in"):
+        live.objects[key] = {"access_list": "other"}
+    plan = plan_for({"h": live}, [after])
+    mine, left = split_steps(plan, [before], [after])
+    assert {step.name for step in mine} == {"a_b", "a-b", "Gi1-in"}
+    assert {step.name for step in left} == {"c-d", "Gi2-in"}
+    stand_in = replace(
+        plan,
+        targets=(
+            replace(
+                plan.targets[0],
+                operations=tuple(
+                    replace(step, name="a_b_v4", action="create")
+                    if step.name == "a_b"
+                    else replace(step, after={**step.after, "sgacls": ["a_b_v4"]})
+                    if step.name == "a-b" and step.after
+                    else step
+                    for step in plan.targets[0].operations
+                ),
+            ),
+        ),
+    )
+    assert {step.name for step in split_steps(stand_in, [before], [after])[0]} == {"a_b_v4", "a-b", "Gi1-in"}

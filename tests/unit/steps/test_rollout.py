@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import pytest
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes as codes_module
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change import journal as journal_module
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation
@@ -285,3 +286,25 @@ def test_the_way_back_needs_no_plan_that_holds(
 
 def test_a_ring_that_the_policy_names_no_longer_is_judged_by_nobody(site: Site) -> None:
     assert watched_devices(site, Part("gone", ())) == [] and watched_devices(site, Part("rest", ())) != []
+
+
+@pytest.mark.parametrize("cut", [True, False])
+def test_the_way_back_of_a_rollout_needs_no_commit_that_can_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut: bool
+) -> None:
+    def gone(*given: object) -> object:
+        raise FindingError(codes_module.GIT_FAILED.at("the commit is gone"))
+
+    monkeypatch.setattr(apply_module, "rollout_under_way", lambda entries: ("a" * 64, "c" * 40))
+    monkeypatch.setattr(apply_module, "commit_of", lambda policy: ("d" * 40, False))
+    monkeypatch.setattr(apply_module, "checked_out", gone)
+    monkeypatch.setattr(apply_module, "_ring_to_undo", lambda values, paths: Decision() if cut else None)
+    monkeypatch.setattr(
+        apply_module, "_undo_ring", lambda values, variables, paths, state: {"failed": True, "undone": 1}
+    )
+    values = {"ring": "continue", "check_mode": False, "data_dir": str(tmp_path), "policy_dir": str(tmp_path)}
+    if cut:
+        assert apply_module.run_apply(values, {}) == {"failed": True, "undone": 1}
+    for more in ({"check_mode": True},) if cut else ({},):
+        with pytest.raises(FindingError, match="the commit is gone"):
+            apply_module.run_apply({**values, **more}, {})
