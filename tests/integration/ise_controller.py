@@ -18,6 +18,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import ciscoisesdk  # noqa: F401 - the adapter imports it when it is first used, which would be in every fork
+
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.apply import apply_plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal

@@ -28,6 +28,7 @@ from tests.lab.ise.server import IseServer
 
 HOST = "127.10.97.10"
 MAC = "02:00:00:00:00:01"
+WARD = "Location#All Locations#Ward"
 OBJECTS: list[dict[str, Any]] = [
     {"kind": "sgt", "name": "SW_S0", "value": 1000},
     {"kind": "sgacl", "name": "SW_L0", "content": "permit tcp dst eq 443\ndeny ip"},
@@ -49,7 +50,8 @@ Run = Callable[..., dict[str, Any]]
 
 @pytest.fixture(scope="module")
 def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[IseServer, dict[str, Any]]]:
-    seed = {**copy.deepcopy(FOREIGN), "settings": {"push_delay": 0.0}}
+    devices = [{"name": "acc1", "ip": "127.10.97.31", "groups": [WARD]}, {"name": "acc2", "ip": "127.10.97.32"}]
+    seed = {**copy.deepcopy(FOREIGN), "settings": {"push_delay": 0.0}, "network_devices": devices}
     with IseServer(HOST, 9060, tmp_path_factory.mktemp("ise"), seed) as server:
         yield server, ControlClient(server.control_url).state()
 
@@ -58,7 +60,7 @@ def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[IseServe
 def control(_server: tuple[IseServer, dict[str, Any]]) -> ControlClient:
     server, state = _server
     made = ControlClient(server.control_url)
-    made.restore(copy.deepcopy(state))
+    made.restore({**copy.deepcopy(state), "devices": {}})  # nobody to push to, unless a test is about that
     made.reset_counters()
     return made
 
@@ -298,3 +300,68 @@ def test_several_lists_in_a_cell_need_the_setting_and_keep_their_order(control: 
     # Two lists that permit mean the same in either order, but a cell names its lists, so the order is written.
     assert run([OBJECTS[0], *lists, {**cell, "sgacls": ["SW_L0", "SW_L1"]}])["changed"]
     assert [method for method, _path in sent(control)][:1] == ["PUT"]
+
+
+@pytest.fixture
+def switched(_server: tuple[IseServer, dict[str, Any]], control: ControlClient) -> ControlClient:
+    """With network devices, and several matrices allowed."""
+    control.restore(copy.deepcopy(_server[1]))
+    control.settings(multiple_matrices=True)
+    return control
+
+
+@pytest.mark.parametrize("assigned", ["network-devices", "network-device-groups"])
+def test_cells_of_a_named_matrix_are_pushed_to_its_devices_only(
+    switched: ControlClient, run: Run, tmp_path: Path, assigned: str
+) -> None:
+    """One push, of that matrix: its device fetches the cell and confirms it; a device of production is sent nothing; nor is it on
+    the way back."""
+    control = switched
+    client = ise_target({}, run([], state="variables")).client
+    path = "/api/v1/trustsec/matrix"
+    client.open_api("POST", path, {"name": "Pilot"})
+    pilot = next(item["matrixUuId"] for item in client.open_api("GET", path)["response"] if item["name"] == "Pilot")
+    objects = control.state()["objects"]
+    devices = {item["name"]: key for key, item in objects["networkdevice"].items()}
+    groups = {item["name"]: key for key, item in objects["networkdevicegroup"].items()}
+    chosen = {"nadList": [devices["acc1"]]} if assigned == "network-devices" else {"ndgList": [groups[WARD]]}
+    client.open_api("PUT", f"{path}/{pilot}/{assigned}", chosen)
+    client.close()
+    start, before = configuration(control), {name: control.matrix(name) for name in devices}
+    assert (set(devices), before["acc1"]["cells"]) == ({"acc1", "acc2"}, [])
+    cell = {
+        "kind": "matrix_cell", "matrix": "Pilot", "source": "SW_S0", "destination": "SW_S0", "sgacls": ["SW_L0"],
+        "status": "ENABLED",
+    }  # fmt: skip
+
+    def pushes(since: int) -> list[tuple[str, str]]:
+        return [(c["coa_type"], c["matrix_id"]) for c in control.changes(since)["changes"] if c["kind"] == "push"]
+
+    since = int(control.changes(10**9)["last"])
+    made = run([*OBJECTS[:2], cell], state_dir=str(tmp_path))
+    assert not made.get("failed"), made
+    assert pushes(since) == [("POLICY", pilot)]
+    assert [(each["device"], each["outcome"]) for each in made["pushed"]] == [("acc1", "confirmed")]
+    (held,) = control.matrix("acc1")["cells"]
+    assert (held["source_name"], held["destination_name"]) == ("SW_S0", "SW_S0")
+    assert control.matrix("acc2") == before["acc2"]
+    assert not run([*OBJECTS[:2], cell], state_dir=str(tmp_path))["changed"]
+
+    # A push that the device refuses is an error, and is owed to the same matrix.
+    control.settings(push_outcomes={"acc1": "nack"})
+    refused = run([*OBJECTS[:2], {**cell, "default_rule": "DENY_IP"}], state_dir=str(tmp_path / "refused"))
+    assert "SW4244" in {item["code"] for item in refused["findings"]}
+    control.settings(push_outcomes={})
+    assert not run([*OBJECTS[:2], cell], state_dir=str(tmp_path / "back")).get("failed")
+
+    since = int(control.changes(10**9)["last"])
+    target = ise_target({}, run([], state="variables"))
+    try:
+        back = rollback_plan(made["plan_id"], {"ise1": target}, Journal(tmp_path / "journal.jsonl"))
+    finally:
+        target.close()
+    assert back.ok, back.findings
+    assert ("POLICY", pilot) in pushes(since) and {matrix for _coa, matrix in pushes(since)} == {pilot}
+    assert control.matrix("acc1")["cells"] == []
+    assert control.matrix("acc2") == before["acc2"]
+    assert configuration(control) == start

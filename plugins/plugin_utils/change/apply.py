@@ -237,6 +237,7 @@ class _Run:
         self.approvals, self.closed = [dict(item) for item in approvals], closed
         self.plan, self.targets, self.desired, self.journal = plan, targets, desired, journal
         self.steps, self.progress, self.workers = list(steps), progress, workers
+        self.numbers = {(step.target, step.id): number for number, step in enumerate(self.steps, 1)}
         self.ring, self.later = "", list[Operation]()
         self.lost: Callable[[], list[Finding]] = list
         self.emergency: dict[str, Any] = {}
@@ -392,7 +393,7 @@ class _Run:
 
     def _say(self, step: Operation, state: str) -> None:
         if self.progress is not None:
-            number = next(index for index, item in enumerate(self.steps, 1) if item is step)
+            number = self.numbers[step.target, step.id]
             with self.guard:
                 self.progress(number, len(self.steps), step.target, step, state)
 

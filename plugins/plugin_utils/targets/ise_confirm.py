@@ -96,6 +96,18 @@ def device_pushes(rows: Iterable[Mapping[str, Any]], push: str, before: Baseline
     return sorted(found, key=lambda item: item.device)
 
 
+def of_matrix(
+    devices: Iterable[DevicePush], concerned: frozenset[str] | None, *, reported: bool = True
+) -> list[DevicePush]:
+    """Return the devices that a push of one matrix is for (``concerned``; None: all), and whatever reports it all the same (``reported``).
+
+    The report names the devices of all matrices: who waited for those of other ones would wait in vain and call a whole push partial.
+    """
+    return [
+        item for item in devices if concerned is None or item.device in concerned or (reported and item.outcome != OLD)
+    ]
+
+
 def settled(devices: Sequence[DevicePush]) -> bool:
     """Return whether waiting longer can tell nothing more."""
     return all(item.outcome in FINAL for item in devices)

@@ -30,7 +30,39 @@ _CELL = "egress_matrix_cell"
 
 def matrix_ids(client: IseClient, *, others: bool = False) -> dict[str, str]:
     """Return ids of matrices by name, only those beside the production matrix where ``others``; none on an ISE without this interface."""
-    found: dict[str, str] = {}
+    rows = _rows(client)
+    return {name: _id(row) for name, row in rows.items() if not others or str(row.get("type", "")) not in _NOT_OTHERS}
+
+
+def matrix_devices(client: IseClient, matrix: str) -> tuple[str, frozenset[str]]:
+    """Return a matrix' id and the names of the network devices that it applies to, by themselves or by a group of theirs.
+
+    The id is empty where there is no such matrix. Groups cost one request for each network device of ISE. A device of a group below an
+    assigned one is not counted: nothing tells whether ISE assigns it too.
+    """
+    row = _rows(client).get(matrix)
+    if row is None:
+        return "", frozenset()
+    assigned, groups = ({str(each) for each in row.get(key) or ()} for key in ("nadList", "ndgList"))
+    devices = client.list_items("network_device") if assigned or groups else []
+    names = {item["name"] for item in devices if assigned & {item["id"], item["name"]}}
+    if groups:
+        named = {
+            item["name"] for item in client.list_items("network_device_group") if groups & {item["id"], item["name"]}
+        }
+        names |= {item["name"] for item in devices if named & _groups(client, item["id"])}
+    return _id(row), frozenset(names)
+
+
+def _groups(client: IseClient, device: str) -> set[str]:
+    try:
+        return {str(each) for each in client.get("network_device", device).get("NetworkDeviceGroupList") or ()}
+    except NotFound:  # removed since the list was read
+        return set()
+
+
+def _rows(client: IseClient) -> dict[str, Mapping[str, Any]]:
+    found: dict[str, Mapping[str, Any]] = {}
     page = 1
     while True:
         try:
@@ -38,12 +70,14 @@ def matrix_ids(client: IseClient, *, others: bool = False) -> dict[str, str]:
         except NotFound:
             return {}
         rows = [row for row in answer.get("response") or () if isinstance(row, dict)]
-        for row in rows:
-            if not others or str(row.get("type", "")) not in _NOT_OTHERS:
-                found[str(row.get("name", ""))] = str(row.get("matrixUuId") or row.get("id") or "")
+        found.update((str(row.get("name", "")), row) for row in rows)
         if len(rows) < 100:
             return found
         page += 1
+
+
+def _id(row: Mapping[str, Any]) -> str:
+    return str(row.get("matrixUuId") or row.get("id") or "")
 
 
 def has_matrices(client: IseClient) -> bool:

@@ -23,12 +23,13 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_con
     baseline_of,
     confirmed_now,
     device_pushes,
+    of_matrix,
     progress_line,
     push_findings,
     settled,
     timed_out,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_matrices import matrix_ids
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_matrices import matrix_devices
 
 PUSH_PATH = "/api/v1/trustsec/coa/push"
 REPORT_PATH = "/api/v1/trustsec/policy/device-report"
@@ -49,7 +50,7 @@ def push_matrix(client: IseClient, target: str, operation: Operation, seconds: f
     """
     writes = client.writes
     findings: list[Finding] = []
-    devices: list[DevicePush] = []
+    known: dict[str, DevicePush] = {}
     answers: list[str] = []
     pushed = False
     for kind in operation.details.get("coa") or COA_TYPES:
@@ -60,12 +61,12 @@ def push_matrix(client: IseClient, target: str, operation: Operation, seconds: f
         answers.append(f"{kind}: {answer}")
         findings += found
         pushed = pushed or answer in ("INITIATED", "DONE")
+        known.update((item.device, item) for item in devices)
         faults = push_findings(target, devices)
         if faults:
-            raise ReportedError(_report(answers, devices), *faults)
-    return OperationResult(
-        operation.id, pushed, client.writes - writes, tuple(dict.fromkeys(findings)), report=_report(answers, devices)
-    )
+            raise ReportedError(_report(answers, list(known.values())), *faults)
+    report = _report(answers, list(known.values()))
+    return OperationResult(operation.id, pushed, client.writes - writes, tuple(dict.fromkeys(findings)), report=report)
 
 
 def _report(answers: Sequence[str], devices: Sequence[DevicePush]) -> dict[str, Any]:
@@ -76,19 +77,21 @@ def _push(
     client: IseClient, target: str, kind: str, seconds: float, sleep: Sleep
 ) -> tuple[str, list[DevicePush], list[Finding]]:
     """Push one kind and return ISE's answer, the devices, and remarks; NotFound where this ISE has no such interface."""
+    body, concerned = _push_body(client, kind)
     before = baseline_of(_rows(client) or [])
-    status, push = _start(client, target, kind, seconds, sleep)
+    status, push = _start(client, target, kind, body, seconds, sleep)
     if status == "NO_CTS_DEVICE_AVAILABLE":
         return status, [], [codes.NO_TRUSTSEC_DEVICE.at(target)]
     if status == "NO_REQUEST_AVAILABLE":
         # Nothing is left to send, which does not mean that every device took what was sent before.
-        return status, confirmed_now(_rows(client) or []), [codes.NOTHING_TO_PUSH.at(f"{target}: {kind}")]
+        known = of_matrix(confirmed_now(_rows(client) or []), concerned, reported=False)
+        return status, known, [codes.NOTHING_TO_PUSH.at(f"{target}: {kind}")]
     waited, pause, said = 0.0, POLL_FIRST, 0.0
     while True:
         rows = _rows(client)
         if rows is None:
             return status, [], [codes.CONFIRM_BY_SWITCH.at(f"{target}: this ISE has no device report")]
-        devices = device_pushes(rows, push, before)
+        devices = of_matrix(device_pushes(rows, push, before), concerned)
         if waited >= seconds or (devices and settled(devices)):
             # No device that reports is no device that confirmed.
             empty = [] if devices else [codes.CONFIRM_BY_SWITCH.at(f"{target}: the device report names no device")]
@@ -102,20 +105,21 @@ def _push(
         pause = min(POLL_LONGEST, pause * 1.5)
 
 
-def _push_body(client: IseClient, kind: str) -> dict[str, str]:
-    """Return the body of a push; ``POLICY@NAME`` pushes the cells of a named matrix."""
+def _push_body(client: IseClient, kind: str) -> tuple[dict[str, str], frozenset[str] | None]:
+    """Return the body of a push and the devices that it is for, None for all; ``POLICY@NAME`` pushes the cells of a named matrix."""
     coa, _at, matrix = kind.partition("@")
     if not matrix:
-        return {"coaType": coa}
-    identifier = matrix_ids(client).get(matrix)
-    if identifier is None:
+        return {"coaType": coa}, None
+    identifier, concerned = matrix_devices(client, matrix)
+    if not identifier:
         raise FindingError(codes.MISSING_REFERENCE.at(f"push of matrix {matrix!r}: there is none"))
-    return {"coaType": coa, "matrixId": identifier}
+    return {"coaType": coa, "matrixId": identifier}, concerned
 
 
-def _start(client: IseClient, target: str, kind: str, seconds: float, sleep: Sleep) -> tuple[str, str]:
+def _start(
+    client: IseClient, target: str, kind: str, body: Mapping[str, str], seconds: float, sleep: Sleep
+) -> tuple[str, str]:
     """Start a push, waiting while another one runs; return the answer and its id. ReportedError where it is refused."""
-    body = _push_body(client, kind)
     waited, pause, said = 0.0, POLL_FIRST, 0.0
     while True:
         answer = client.open_api("PUT", PUSH_PATH, body)

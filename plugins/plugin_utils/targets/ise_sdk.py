@@ -101,6 +101,7 @@ RESOURCES: Mapping[str, Resource] = {
         "ProfilerProfile", ("profilerprofile",), "profilerprofile", many=("profilerprofiles",)
     ),
     "network_device": _resource("NetworkDevice", ("networkdevice",), "networkdevice", many=("networkdevices",)),
+    "network_device_group": _resource("NetworkDeviceGroup", ("networkdevicegroup",), "networkdevicegroup"),
 }
 
 
