@@ -22,6 +22,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.ingest import ingest
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps import enforced
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.apply import run_apply
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.ise_policy import run_ise_policy
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.plan import run_plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.promote import run_promote
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.rollback import run_rollback
@@ -321,6 +322,55 @@ def test_a_run_that_died_in_a_batch_looks_there_first(rollout: Rollout, monkeypa
     assert [item["mac"] for item in found["reauthentication"]["failed"]] == [PUMPS[0]]
     assert found["reauthentication"]["batches"] == 0
     assert rollout.control.counters()["reauthentications"] == 0
+
+
+def test_nobody_writes_while_sessions_take_the_new_list(rollout: Rollout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lock in ISE is held from the first re-authentication to the last look, and one held elsewhere lets nobody be touched."""
+    rollout.hosts = ("ise1",)
+    rollout.apply()
+    rollout.authorize()
+    rollout.commit("clinical/infusion_pumps.yml", "allow:\n", f"allow:\n{RULE}")
+    rollout.apply()
+
+    def locks() -> list[str]:
+        lists = rollout.control.state()["objects"]["downloadableacl"].values()
+        return [item["description"] for item in lists if item["name"] == "SEGWRIGHT_LOCK"]
+
+    assert locks() == []
+    elsewhere = (
+        "segwright-lock run=0123456789ab holder=ann@elsewhere place=abcdefabcdef pid=4711 since=x until={} for apply"
+    )
+    body = {"name": "SEGWRIGHT_LOCK", "dacl": "permit ip any any", "daclType": "IPV4"}
+    held = {**body, "description": elsewhere.format("2999-01-01T00:00:00+00:00")}
+    rollout.control.call("POST", "/objects/downloadableacl", held)
+    with pytest.raises(FindingError, match="held by ann on elsewhere") as refused:
+        rollout.apply(reauthenticate=True)
+    assert {finding.code for finding in refused.value.findings} == {"SW4040"}
+    assert rollout.control.counters()["reauthentications"] == 0
+    assert [entry["event"] for entry in read_entries(rollout.journal)].count("reauth_batch_started") == 0
+    lock = next(
+        k for k, v in rollout.control.state()["objects"]["downloadableacl"].items() if v["name"] == body["name"]
+    )
+    rollout.control.call("DELETE", f"/objects/downloadableacl/{lock}")
+
+    real, during = enforced.request_reauthentication, []
+
+    def watched(client: Any, node: str, mac: str) -> bool:
+        other = {"kind": "downloadable_acl", "name": "SW_other", "content": "permit ip any any"}
+        values = {"target": "ise1", "state": "present", "objects": [other], "check_mode": False, "diff_mode": False}
+        with pytest.raises(FindingError) as kept_off:
+            run_ise_policy(values, {"inventory_hostname": "ise1", **rollout.variables})
+        during.append((*(finding.code for finding in kept_off.value.findings), *locks()))
+        return bool(real(client, node, mac))
+
+    monkeypatch.setattr(enforced, "request_reauthentication", watched)
+    done = rollout.apply(reauthenticate=True)
+    assert not done.get("failed"), done
+    assert sorted(done["reauthentication"]["done"]) == sorted(PUMPS)
+    assert [code for code, _text in during] == ["SW4040"] * len(PUMPS)
+    assert len({text.split()[1] for _code, text in during}) == 1  # one lock for all batches
+    assert all("for re-authentication after" in text for _code, text in during)
+    assert locks() == []
 
 
 def test_without_switches_only_what_ise_says_is_claimed(rollout: Rollout) -> None:
