@@ -51,6 +51,21 @@ def test_each_row_is_one_outcome_with_what_to_do_next(reported: Mapping[str, Any
     assert all(item.as_dict()["next"] for item in ise_confirm.timed_out(found))
 
 
+def test_a_push_of_one_matrix_waits_for_its_devices_only() -> None:
+    """Devices of other matrices never report it; one that reports it without being listed counts, and may fail it."""
+    rows = [
+        row("mine", "UPDATE_SUCCESS"), row("other", "UPDATE_SUCCESS", push="6"), row("below", "COA_NACK", state="COA_ERROR"),
+    ]  # fmt: skip
+    found = ise_confirm.of_matrix(ise_confirm.device_pushes(rows, "7", {}), frozenset({"mine", "unknown"}))
+    assert [(item.device, item.outcome) for item in found] == [("below", "refused"), ("mine", "confirmed")]
+    assert ise_confirm.settled(found) and "below" in str(ise_confirm.push_findings("ise1", found))
+    late = ise_confirm.of_matrix(ise_confirm.device_pushes(rows[:2], "7", {}), frozenset({"mine", "other"}))
+    assert [item.outcome for item in late] == ["confirmed", "not_reported"] and not ise_confirm.settled(late)
+    known = ise_confirm.of_matrix(ise_confirm.confirmed_now(rows), frozenset({"mine"}), reported=False)
+    assert [item.device for item in known] == ["mine"]
+    assert len(ise_confirm.of_matrix(ise_confirm.confirmed_now(rows), None)) == 3
+
+
 def test_without_an_id_only_what_is_newer_than_before_counts() -> None:
     before = ise_confirm.baseline_of([row("acc1", "UPDATE_SUCCESS", at=OLD), row("acc2", "UPDATE_SUCCESS", at=OLD)])
     rows = [row("acc1", "UPDATE_SUCCESS", at=OLD), row("acc2", "UPDATE_SUCCESS")]
