@@ -13,7 +13,8 @@ version_added: 1.0.0
 description:
   - Connects to every host of the play's batch from a pool of threads and does there what M(segwright.microseg.device_policy) does
     on one. To be run with C(run_once), followed by M(segwright.microseg.device_policy_result), which gives each host its own
-    result. So C(--limit), C(serial), C(max_fail_percentage), C(--check) and C(--diff) keep their meaning.
+    result. So C(--limit), C(serial), C(--check) and C(--diff) keep their meaning. With C(serial) use the role
+    C(segwright.microseg.device_policy), which stops before the next batch where too many devices failed.
   - The task itself fails only where it was interrupted or results cannot be written; hosts that failed are named.
   - SIGINT (Ctrl-C) and SIGTERM begin no further device and bring those at work to their end, then say which holds what.
   - Each device has a journal of its own below the state directory, by which V(undone) takes a run back.
@@ -112,11 +113,22 @@ requirements:
 """
 
 EXAMPLES = r"""
-- name: Lists of a ring of switches
+# The role looks at a whole batch and stops before the next one. The play's own max_fail_percentage would count an unreachable
+# host twice.
+- name: Lists of a ring of switches, in batches
   hosts: access_switches
   gather_facts: false
   serial: [1, 10, 100]
-  max_fail_percentage: 5
+  roles:
+    - role: segwright.microseg.device_policy
+      vars:
+        device_policy_workers: 50
+        device_policy_workers_per_site: 4
+        device_policy_max_fail_percentage: 5
+
+- name: The same by its two tasks, all switches in one batch
+  hosts: access_switches
+  gather_facts: false
   tasks:
     - name: Change all switches of the batch
       segwright.microseg.device_policy_fleet:

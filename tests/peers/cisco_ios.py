@@ -4,18 +4,22 @@
 """The community's collections for IOS (cisco.ios, ansible.netcommon), unmodified, in an environment of their own.
 
 ``python -m tests.peers.cisco_ios`` builds it (or finds it again); ``play(...)`` runs tasks with it against emulated switches over
-``ansible.netcommon.network_cli`` with libssh. Nothing of the peer is kept in this repository. Disk: about 110 MB for the environment, 20 MB
-for the collections; the bundle (60 MB) is downloaded once and thrown away.
+``ansible.netcommon.network_cli`` with libssh, ``push(...)`` measures how it writes a list. Nothing of the peer is kept in this
+repository. Disk: about 110 MB for the environment, 20 MB for the collections; the bundle (60 MB) is downloaded once and thrown away.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
+import resource
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -89,14 +93,6 @@ def play(
     ``hosts`` has variables by name; connection, network OS and libssh are set here. A task is ``{"module": "cisco.ios.ios_command", "args":
     {...}}``; one that fails ends nothing, its result says so.
     """
-    common = {
-        "ansible_connection": "ansible.netcommon.network_cli",
-        "ansible_network_os": "cisco.ios.ios",
-        "ansible_network_cli_ssh_type": "libssh",
-        "ansible_become": True,
-        "ansible_become_method": "enable",
-        "ansible_python_interpreter": str(peer.python),
-    }
     steps: list[dict[str, Any]] = [
         {"name": str(number), task["module"]: task["args"], "register": f"result_{number}", "ignore_errors": True}
         for number, task in enumerate(tasks)
@@ -118,25 +114,141 @@ def play(
         (folder / "play.yml").write_text(
             json.dumps([{"hosts": "all", "gather_facts": False, "tasks": steps}]), encoding="utf-8"
         )
-        environment = {
-            "PATH": f"{peer.python.parent}:{os.environ.get('PATH', os.defpath)}",
-            "HOME": scratch,
-            "LC_ALL": "C.UTF-8",
-            "ANSIBLE_COLLECTIONS_PATH": str(peer.collections),
-            "ANSIBLE_JINJA2_NATIVE": "true",
-            "ANSIBLE_FORKS": str(forks),
-            # libssh looks for known hosts in the account's home directory only; this is loopback.
-            "ANSIBLE_HOST_KEY_CHECKING": "false",
-            "no_proxy": "*",
-        }
-        inventory = {"all": {"hosts": {name: {**common, **values} for name, values in hosts.items()}}}
-        (folder / "inventory.json").write_text(json.dumps(inventory), encoding="utf-8")
+        environment = _environment(peer, scratch, forks)
+        (folder / "inventory.json").write_text(json.dumps(_inventory(peer, hosts)), encoding="utf-8")
         command = [str(peer.playbook), "-i", str(folder / "inventory.json"), str(folder / "play.yml")]
         done = subprocess.run(
             command, env=environment, cwd=scratch, capture_output=True, text=True, timeout=timeout, check=False
         )
         assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
         return {name: json.loads((folder / f"{name}.json").read_text(encoding="utf-8")) for name in hosts}
+
+
+def push(
+    peer: Peer,
+    hosts: Mapping[str, Mapping[str, Any]],
+    name: str,
+    lines: Sequence[str],
+    *,
+    module: str,
+    forks: int,
+    timeout: float = 1500,
+) -> dict[str, Any]:
+    """Write a new list to all hosts by one task; return wall and CPU seconds of the task alone, and the hosts that failed.
+
+    ``module``: ios_acls or ios_config, with rendered lines. The start of Ansible, measured by the same play without the task, is
+    taken off. The CPU of the daemons that hold the connections is counted where they still live at the end of the play.
+    """
+    if module == "ios_acls":
+        acls = [{"afi": "ipv4", "acls": [_structured(name, lines)]}]
+        task: dict[str, Any] = {"cisco.ios.ios_acls": {"state": "merged", "config": acls}}
+    else:
+        task = {
+            "cisco.ios.ios_config": {
+                "parents": [f"ip access-list extended {name}"],
+                "lines": list(lines),
+                "match": "exact",
+            }
+        }
+    empty = _timed(peer, hosts, [{"name": "Nothing", "ansible.builtin.debug": {"msg": "x"}}], forks, timeout)
+    made = _timed(peer, hosts, [{"name": "Push", **task}], forks, timeout)
+    return {
+        "hosts": len(hosts),
+        "seconds": round(made["seconds"] - empty["seconds"], 2),
+        "cpu_seconds": round(made["cpu_seconds"] - empty["cpu_seconds"], 2),
+        "daemons_cpu_seconds": round(made["daemons_cpu_seconds"], 2),
+        "failed": made["failed"],
+        "tail": made["tail"],
+    }
+
+
+def _structured(name: str, lines: Sequence[str]) -> dict[str, Any]:
+    """Return the list as ios_acls wants it; only the forms that the measurement writes."""
+    aces = []
+    for number, line in enumerate(lines, 1):
+        words = line.split()
+        ace: dict[str, Any] = {
+            "sequence": number * 10,
+            "grant": words[0],
+            "protocol": words[1],
+            "source": {"any": True},
+            "destination": {"any": True},
+        }
+        if words[3] == "host":
+            ace["destination"] = {"host": words[4], "port_protocol": {"eq": words[6]}}
+        aces.append(ace)
+    return {"name": name, "acl_type": "extended", "aces": aces}
+
+
+def _timed(
+    peer: Peer,
+    hosts: Mapping[str, Mapping[str, Any]],
+    tasks: Sequence[Mapping[str, Any]],
+    forks: int,
+    timeout: float,
+) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        (folder / "inventory.json").write_text(json.dumps(_inventory(peer, hosts)), encoding="utf-8")
+        play_of = [{"hosts": "all", "gather_facts": False, "tasks": list(tasks)}]
+        (folder / "play.yml").write_text(json.dumps(play_of), encoding="utf-8")
+        environment = {**_environment(peer, scratch, forks), "ANSIBLE_PERSISTENT_COMMAND_TIMEOUT": "300"}
+        began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
+        command = [str(peer.playbook), "-i", str(folder / "inventory.json"), str(folder / "play.yml")]
+        done = subprocess.run(
+            command, env=environment, cwd=scratch, capture_output=True, text=True, timeout=timeout, check=False
+        )
+        seconds, after = time.monotonic() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+        daemons = _end_daemons(scratch)
+    failed = [line.split()[0] for line in done.stdout.splitlines() if re.search(r" (?:failed|unreachable)=[1-9]", line)]
+    return {
+        "seconds": seconds,
+        "cpu_seconds": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime + daemons,
+        "daemons_cpu_seconds": daemons,
+        "failed": failed,
+        "tail": done.stdout[-600:] if failed or done.returncode else "",
+    }
+
+
+def _end_daemons(home: str) -> float:
+    """End the processes that a play with this home directory left behind; return the CPU seconds they took."""
+    total, mark = 0.0, f"HOME={home}".encode()
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark not in (entry / "environ").read_bytes().split(b"\0"):
+                continue
+            fields = (entry / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+            os.kill(int(entry.name), signal.SIGTERM)
+        except OSError:
+            continue
+        total += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return total
+
+
+def _inventory(peer: Peer, hosts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    common = {
+        "ansible_connection": "ansible.netcommon.network_cli",
+        "ansible_network_os": "cisco.ios.ios",
+        "ansible_network_cli_ssh_type": "libssh",
+        "ansible_become": True,
+        "ansible_become_method": "enable",
+        "ansible_python_interpreter": str(peer.python),
+    }
+    return {"all": {"hosts": {name: {**common, **values} for name, values in hosts.items()}}}
+
+
+def _environment(peer: Peer, scratch: str, forks: int) -> dict[str, str]:
+    return {
+        "PATH": f"{peer.python.parent}:{os.environ.get('PATH', os.defpath)}",
+        "HOME": scratch,
+        "LC_ALL": "C.UTF-8",
+        "ANSIBLE_COLLECTIONS_PATH": str(peer.collections),
+        "ANSIBLE_JINJA2_NATIVE": "true",
+        "ANSIBLE_FORKS": str(forks),
+        # libssh looks for known hosts in the account's home directory only; this is loopback.
+        "ANSIBLE_HOST_KEY_CHECKING": "false",
+        "no_proxy": "*",
+    }
 
 
 if __name__ == "__main__":

@@ -61,8 +61,8 @@ class DeviceTarget(Protocol):
     def in_force(self) -> str:
         """Return what the device holds, in words."""
 
-    def finish(self) -> None:
-        """Save what a run that was interrupted changed and did not save."""
+    def finish(self) -> bool:
+        """Save what a run that was interrupted changed and did not save; return whether there was anything of ours to save."""
 
 
 @dataclass(frozen=True)
@@ -173,11 +173,10 @@ def _finish(job: Job, target: Target, keeping: Keeping, known: _Known) -> None:
     """Save what an interrupted run changed, and end it in the journal."""
     path = keeping.journal(job.host)
     with StateLock(path.with_suffix(".lock"), f"device policy {keeping.run}"):
-        if isinstance(target, DeviceTarget):
-            target.finish()
-        found = codes.FINISHED.at(job.host)
-        Journal(path).append("plan_done", plan_id=keeping.run, findings=[found.as_dict()])
-        known.findings.append(found)
+        saved = isinstance(target, DeviceTarget) and target.finish()
+        found = [codes.FINISHED.at(job.host)] if saved else []
+        Journal(path).append("plan_done", plan_id=keeping.run, findings=[each.as_dict() for each in found])
+        known.findings += found
 
 
 def _carry_out(target: Target, steps: Sequence[Operation], journal: Journal, keeping: Keeping, known: _Known) -> None:

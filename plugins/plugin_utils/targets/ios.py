@@ -126,10 +126,18 @@ class IosTarget:
         """Return what the switch is known to hold, in words."""
         return self._work.held
 
-    def finish(self) -> None:
-        """Save what an interrupted run left unsaved."""
+    def finish(self) -> bool:
+        """Save what an interrupted run left unsaved, and return whether there was anything.
+
+        Where everything of ours is in the startup configuration already, what others have not saved is theirs to save.
+        """
+        session = self._lines.session()
+        startup = session.startup()
+        if startup is not None and startup.own() == session.state().own():
+            return False
         self._unsaved = True
         self._save()
+        return True
 
     # -- the protocol's writing side
 

@@ -76,6 +76,11 @@ class IosState:
         names = [name for name in self.lists if base_name(name) == base]
         return sorted(names, key=lambda name: (-len(self.attached(name)), name))
 
+    def own(self) -> tuple[dict[str, tuple[str, ...]], dict[tuple[str, str], str], bool]:
+        """Return what is ours in it: lists, attachments, whether a way back stands there."""
+        lists = {name: lines for name, lines in self.lists.items() if ours(name)}
+        return lists, {place: name for place, name in self.groups.items() if ours(name)}, self.armed
+
     def free_name(self, base: str) -> str:
         """Return a live name for the next version: one that is not attached, preferably absent."""
         names = [base + suffix for suffix in SUFFIXES]

@@ -68,9 +68,9 @@ class IosSession:
         """Return whether the session is in configuration mode."""
         return bool(self._terminal.mode)
 
-    def show(self, text: str, seconds: float = SHOW_SECONDS) -> str:
-        """Return a show command's output; FindingError SW4260 where the device does not know it."""
-        output = self._terminal.ask(f"do {text}" if self.configuring else text, seconds)
+    def show(self, text: str, seconds: float = 0.0) -> str:
+        """Return a show command's output; FindingError SW4260 where the device does not know it. ``seconds`` of silence end it."""
+        output = self._terminal.ask(f"do {text}" if self.configuring else text, seconds or SHOW_SECONDS)
         refused = re.search(r"(?m)^\s*% ?(?![A-Z0-9_-]+-[0-7]-[A-Z0-9_]+:)(.*)$", output[:600])
         if refused:
             raise FindingError(codes.CLI_ERROR.at(f"{self.spec.name}: {text}: {refused[1].strip()[:160]}"))
@@ -81,12 +81,22 @@ class IosSession:
         """Return whether the session gave no answer before: it is not worth waiting for."""
         return self._terminal.silent
 
-    def state(self, seconds: float = SHOW_SECONDS) -> IosState:
+    def state(self, seconds: float = 0.0) -> IosState:
         """Return our view of the running configuration, freshly read; nothing else of it is kept."""
         text = self.show("show running-config", seconds)
         if not re.search(r"(?m)^end\s*$", text[-400:]):
             raise FindingError(codes.BAD_ANSWER.at(f"{self.spec.name}: the running configuration is cut off"))
         return read_config(text)
+
+    def startup(self, seconds: float = 0.0) -> IosState | None:
+        """Return our view of the configuration that a reload would bring; None where it cannot be read whole."""
+        try:
+            text = self.show("show startup-config", seconds)
+        except FindingError as error:
+            if any(finding.code == codes.SESSION_LOST.number for finding in error.findings):
+                raise
+            return None
+        return read_config(text) if re.search(r"(?m)^end\s*$", text[-400:]) else None
 
     def enter(self, command: str = "configure terminal") -> None:
         """Enter configuration mode; FindingError SW4404 where somebody else has locked it."""

@@ -25,7 +25,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_dif
 def undo_change(name: str, operation: Operation, result: Mapping[str, Any], state: IosState) -> Change:
     """Return the change that brings back what stood there before a step, using what the step returned.
 
-    FindingError SW4036 where somebody changed the object since, SW4225 or SW4227 where a list is in use or missing.
+    FindingError SW4060 where somebody changed the object since, SW4225 or SW4227 where a list is in use or missing.
     """
     if operation.kind == REVERT:
         return Change()

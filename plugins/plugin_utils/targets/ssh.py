@@ -111,9 +111,25 @@ def _short(text: str) -> str:
 
 def command(connection: Any, text: str, spec: TargetSpec, seconds: float = 60.0) -> str:
     """Return a command's output, prompt and echo removed; FindingError SW4261 where the session is lost or silent."""
+    known = prompt_pattern(str(getattr(connection, "base_prompt", "") or ""))
+    more = {"expect_string": known} if known else {}
     return guarded_call(
-        lambda: str(connection.send_command(text, read_timeout=seconds)), spec, text.split("\n", maxsplit=1)[0][:60]
+        lambda: str(connection.send_command(text, read_timeout=seconds, **more)),
+        spec,
+        text.split("\n", maxsplit=1)[0][:60],
     )
+
+
+def prompt_pattern(base: str) -> str:
+    """Return a pattern for the prompt that ends an output, empty where ``base``, the name in the prompt, is not known.
+
+    Without one netmiko asks for the prompt before each command, a round trip more, and takes the same text anywhere in an output
+    for its end. Here the prompt stands alone in its line, and nothing comes after it but log messages.
+    """
+    if len(base) < 2:
+        return ""
+    alone = rf"(?<![^\r\n]){re.escape(base)}[^\s#>()]{{0,60}}(?:\([^)\s]{{1,50}}\))?[#>] ?"
+    return rf"{alone}(?=\Z|[\r\n]+[^\r\n]{{0,80}}%[A-Z0-9_-]+-[0-7]-[A-Z0-9_]+:)"
 
 
 def guarded_call(call: Callable[[], str], spec: TargetSpec, what: str) -> str:
