@@ -37,23 +37,32 @@ USER, PASSWORD, ENABLE = "netops", "pw-netops-1", "enable-netops-1"
 CLIENT = "127.11.0.7"
 WORKERS = 100
 PORTS = tuple(InterfaceSpec(f"GigabitEthernet1/0/{number}", vlan=10) for number in range(1, 9))
-HOSTS = tuple(HostSpec(f"02:00:00:00:09:0{n}", f"192.0.2.{n}", f"GigabitEthernet1/0/{n}", 10) for n in range(1, 7))
 TICK = os.sysconf("SC_CLK_TCK")
+
+
+def hosts_of(number: int) -> tuple[HostSpec, ...]:
+    """Return the devices behind a switch, and the controller: no address stands on two switches, but the controller's."""
+    high, low = divmod(number, 250)
+    made = [
+        HostSpec(f"02:00:{high:02x}:{low:02x}:09:0{n}", f"10.{100 + high}.{low}.{n}", f"GigabitEthernet1/0/{n}", 10)
+        for n in range(1, 7)
+    ]
+    return (*made, HostSpec(f"02:00:{high:02x}:{low:02x}:09:07", CLIENT, "GigabitEthernet1/0/8", 10))
 
 
 class Switches:
     """An emulated fleet in a process of its own."""
 
-    def __init__(self, number: int, folder: Path) -> None:
+    def __init__(self, count: int, folder: Path) -> None:
         self.folder = folder
-        self.addresses = {f"sw{n:04d}": f"127.11.{1 + n // 250}.{n % 250 + 1}" for n in range(number)}
+        self.addresses = {f"sw{n:04d}": f"127.11.{1 + n // 250}.{n % 250 + 1}" for n in range(count)}
         specs = [
             DeviceSpec(
                 name, address, PORT, interfaces=PORTS, latency=LATENCY, controller=CLIENT, management_interface="Vlan10",
-                hosts=(*HOSTS, HostSpec("02:00:00:00:09:07", CLIENT, "GigabitEthernet1/0/8", 10)),
+                hosts=hosts_of(number),
                 initial_config=f"interface Vlan10\n ip address {address} 255.0.0.0\n",
             )
-            for name, address in self.addresses.items()
+            for number, (name, address) in enumerate(self.addresses.items())
         ]  # fmt: skip
         data = {
             "devices": [spec.to_dict() for spec in specs], "users": {USER: PASSWORD}, "enable_secret": ENABLE,
@@ -63,7 +72,7 @@ class Switches:
         command = [sys.executable, "-m", "tests.lab.iosxe", "--spec", str(folder / "spec.json")]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
         assert self.process.stdout is not None
-        assert json.loads(self.process.stdout.readline())["devices"] == number
+        assert json.loads(self.process.stdout.readline())["devices"] == count
 
     def hostvars(self, wanted: list[dict[str, Any]], names: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
         return {
