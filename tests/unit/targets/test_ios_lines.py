@@ -137,7 +137,7 @@ def test_the_way_back_types_our_attachments_alone_and_its_timer_is_the_last_line
         "interface GigabitEthernet1/0/2", "no ip access-group SW_hvac__b in",
         "no event manager applet SW_revert", "end",
     ]  # fmt: skip
-    assert lines[-1] == "event timer countdown time 60"
+    assert lines[-1].startswith("event timer countdown time 60 maxrun ")
     labels = [line.split()[1] for line in lines if line.startswith("action ")]
     assert labels == sorted(labels)  # the device sorts them as text
 
