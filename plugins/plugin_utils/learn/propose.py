@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
@@ -26,6 +26,12 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.expected 
     rhythm,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.generalise import Step, over_budget, steps_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.named import (
+    is_reviewed,
+    ports_to_name,
+    services_by_port,
+    services_for,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.review import (
     Decisions,
     ReviewItem,
@@ -45,10 +51,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.support i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.decisions import REFUSE, Decision
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Segment, Service, Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.naming import rule_id
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.ranges import is_wide
 
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-ICMP = (1, 58)
 # Too little evidence is no question to anybody where a standing rule permits it.
 THIN = frozenset({"few-days", "few-flows", "draft", "score", "one-device", "no-service"})
 PERMITTED = "permitted"
@@ -72,7 +76,8 @@ class Known:
     """What a proposal needs beside the site and the evidence.
 
     ``sizes``: devices of each segment. ``addresses``: addresses of each network set. ``names``: device ids to names for people.
-    ``kinds_of``: kinds of devices in each segment. ``today`` (YYYY-MM-DD) is the day on which decisions must hold.
+    ``kinds_of``: kinds of devices in each segment. ``today`` (YYYY-MM-DD) is the day on which decisions must hold. ``named_before``:
+    ports (protocol, port) for which an earlier run proposed a service.
     """
 
     sizes: Mapping[str, int]
@@ -82,6 +87,7 @@ class Known:
     telemetry: Telemetry = Telemetry()
     decisions: tuple[Decision, ...] = ()
     today: str = ""
+    named_before: frozenset[tuple[int, int]] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -160,39 +166,16 @@ class Proposal:
     expected: tuple[Expected, ...] = ()
     refused: tuple[ReviewItem, ...] = ()
     judged: Mapping[CandidateKey, str] = field(default_factory=dict)
-
-
-def services_by_port(
-    services: Mapping[str, Service], conversations: Iterable[tuple[int, int]]
-) -> dict[tuple[int, int], str]:
-    """Return the narrowest service that covers each (protocol, server port); ties go to the first by name.
-
-    The port of ICMP is type and code, as flows have it. Services that are wide by the gate's own rule serve guardrails and never learning.
-    """
-    wanted: dict[int, set[int]] = {}
-    for protocol, port in conversations:
-        wanted.setdefault(protocol, set()).add(port)
-    found: dict[tuple[int, int], tuple[int, str]] = {}
-    for name, service in sorted(services.items()):
-        if is_wide(service) or service.ethertypes:  # nor is more permitted than was seen
-            continue
-        width = sum(high - low + 1 for match in service.matches for low, high in match.ports)
-        for match in service.matches:
-            for port in wanted.get(match.protocol, ()):
-                if match.protocol in ICMP:
-                    fits = match.icmp_type in (None, port // 256) and match.icmp_code in (None, port % 256)
-                else:
-                    fits = any(low <= port <= high for low, high in match.ports)
-                key = match.protocol, port
-                if fits and (key not in found or width < found[key][0]):
-                    found[key] = (width, name)
-    return {key: name for key, (_width, name) in found.items()}
+    new_services: Mapping[str, Service] = field(default_factory=dict)
 
 
 def propose(site: Site, segments: Sequence[Segment], gathered: Gathered, known: Known) -> Proposal:
     """Return rules for what the evidence carries, and the review list for the rest. Settings come from the site's ``learning``."""
     services = services_by_port(site.services, ((key.protocol, key.server_port) for key in gathered.candidates))
-    judge = _Judge(site, segments, gathered, known, services)
+    named = _new_services(site, segments, gathered, known, services)
+    added = {service.name: service for service in named.values()}
+    site = replace(site, services={**site.services, **added})
+    judge = _Judge(site, segments, gathered, known, {**services, **{port: each.name for port, each in named.items()}})
     for key in sorted(gathered.candidates, key=lambda each: (each.client, each.to, each.protocol, each.server_port)):
         judge.take(key, gathered.candidates[key])
     rules = judge.rules()
@@ -212,7 +195,27 @@ def propose(site: Site, segments: Sequence[Segment], gathered: Gathered, known: 
         tuple(judge.expected),
         tuple(refused),
         judge.judged,
+        added,
     )
+
+
+def _new_services(
+    site: Site, segments: Sequence[Segment], gathered: Gathered, known: Known, services: Mapping[tuple[int, int], str]
+) -> dict[tuple[int, int], Service]:
+    """Return services for unnamed ports that some rule needs. What a rule needs is judged without the points of a known service."""
+    decisions = Decisions(known.decisions, site.services, known.today)
+    about = ((key, decisions.about(key)) for key in gathered.candidates)
+    approved = frozenset(key for key, each in about if each is not None and each.decision != REFUSE)
+    keys = ports_to_name(gathered, services, known.sizes, known.named_before, approved)
+    made = services_for(site, ((key.protocol, key.server_port) for key in keys))
+    with_them = replace(site, services={**site.services, **{each.name: each for each in made.values()}})
+    judge = _Judge(
+        with_them, segments, gathered, known, {**services, **{port: each.name for port, each in made.items()}}
+    )
+    for key in keys:
+        judge.take(key, gathered.candidates[key])
+    needed = {rule.service for rule in judge.rules()}
+    return {port: service for port, service in made.items() if service.name in needed}
 
 
 class _Judge:
@@ -324,7 +327,7 @@ class _Judge:
         return Context(
             self.known.sizes.get(key.client, 0),
             self.gathered.days,
-            bool(service),
+            is_reviewed(self.site.services.get(service)),
             joined,
             self.minimum_days,
             support,
@@ -352,7 +355,8 @@ class _Judge:
         if made.stop:
             return made.kind, made.stop
         if not service:
-            return "no-service", "no service of the site covers the port"
+            gone = (evidence.key.protocol, evidence.key.server_port) in self.known.named_before
+            return "no-service", "its service was taken away" if gone else "no service of the site covers the port"
         if evidence.flows < int(settings.get("minimum_flows", 1)):
             return "few-flows", f"only {evidence.flows} flows"
         if evidence.confidence < float(settings.get("minimum_confidence", 0.8)):

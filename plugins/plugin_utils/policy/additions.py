@@ -73,7 +73,8 @@ def add_items(directory: str | Path, kind: str, items: Mapping[str, Any], dry_ru
         text = "the changed file would not say what was meant; nothing was written"
         raise FindingError(base_codes.INTERNAL.at(text, Location(path.name)))
     if not dry_run:
-        write_atomic(path, after, path.stat().st_mode & 0o777 if path.exists() else 0o644)
+        newline = "\r\n" if path.exists() and b"\r\n" in path.read_bytes() else "\n"
+        write_atomic(path, after.replace("\n", newline), path.stat().st_mode & 0o777 if path.exists() else 0o644)
     return Addition(before, after)
 
 

@@ -24,6 +24,7 @@ def pull_request(result: Mapping[str, Any]) -> str:
     lines = ["# Proposed from recorded traffic", "", md(result.get("summary", "")) + ".", ""]
     lines += _commits(result)
     lines += coverage_lines(result.get("coverage") or {})
+    lines += _services(result)
     lines += _rules(result)
     lines += _waiting(result)
     lines += _expected(result)
@@ -55,6 +56,21 @@ def _share(value: Any) -> str:
 
 def _ratio(one: Mapping[str, Any]) -> str:
     return "none" if one.get("over_permission") is None else f"{one['over_permission']:.2f}"
+
+
+def _services(result: Mapping[str, Any]) -> list[str]:
+    rows = [[code(each["name"]), md(", ".join(each["rules"]))] for each in result.get("new_services", ())]
+    if not rows:
+        return []
+    return [
+        f"## New services, for review ({len(rows)})",
+        "",
+        "No service covered these ports. Each is named after its port: say in its description what it is, rename it, or take it out.",
+        "",
+        md_table(("service", "rules that need it"), rows[:MOST_ROWS]),
+        "",
+        *_more(len(rows)),
+    ]
 
 
 def _rules(result: Mapping[str, Any]) -> list[str]:

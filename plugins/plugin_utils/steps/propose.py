@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -58,6 +59,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.propose_f
     LOCK,
     Changes,
     earlier_evidence,
+    named_before,
     parts_of,
     read_expected,
     still_expected,
@@ -142,9 +144,11 @@ def run_propose(values: dict[str, Any]) -> dict[str, Any]:
         telemetry,
         loaded.decisions,
         today,
+        named_before(paths.policy),
     )
     earlier_items = read_expected(paths.policy)
     proposal = propose(site, segments, with_approved(seen, earlier_items, decisions, segments), known)
+    site = replace(site, services={**site.services, **proposal.new_services})
     last_day = (seen.first_day + timedelta(days=max(0, seen.days - 1))).isoformat()
     expected = still_expected(earlier_items, proposal.expected, proposal, decisions, site, last_day)
     found += [*proposal.findings, *scan_findings(paths.data, scans, names)]
@@ -266,6 +270,10 @@ def _content(
             "scans": len(scans.scans),
         },
         "new_segments": list(new),
+        "new_services": [
+            {"name": name, "rules": [rule.id for rule in proposal.rules if rule.service == name]}
+            for name in sorted(proposal.new_services)
+        ],
         "rules": [rule.as_dict() for rule in proposal.rules],
         "review": [item.as_dict() for item in proposal.review],
         "refused": [item.as_dict() for item in proposal.refused],

@@ -20,6 +20,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files impo
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.coverage import is_permitted, permitted_spans
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import CandidateKey, Gathered
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.expected import Expected, kept, remembered
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.named import written
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.propose import PERMITTED, Proposal, ProposedRule
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.review import Decisions
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.support import (
@@ -28,6 +29,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.support i
     THREAT_LINKED,
     VENDOR_KNOWN,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.additions import add_items
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.decisions import REFUSE
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.members import write_lock
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Segment, Site
@@ -37,12 +39,15 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.writer i
     segment_path,
     write_segment,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.replay import PROTOCOL_NAMES
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.propose_git import Part
 
 LOCK = "members.lock.json"
 REASON = "Seen in recorded traffic"
 EVIDENCE = "evidence"
 OPEN = "open"  # below it, so that no segment's name meets these files
+SERVICES = "services.yml"
+NAMED = f"{EVIDENCE}/{OPEN}/services.json"
 MOST_ITEMS = 5000
 # The gravest first.
 FAMILIES = (THREAT_LINKED, NOVEL, PEER_KNOWN, VENDOR_KNOWN)
@@ -88,6 +93,7 @@ def write_proposal(
     """Write segment files, evidence, queue and lock; return what changed. With ``dry_run`` nothing is written."""
     changes = Changes(policy, dry_run)
     comment = schema_comment(policy)
+    _write_services(changes, proposal)
     by_segment: dict[str, list[ProposedRule]] = {}
     for rule in proposal.rules:
         by_segment.setdefault(rule.client, []).append(rule)
@@ -117,6 +123,26 @@ def write_proposal(
     return changes
 
 
+def named_before(policy: Path) -> frozenset[tuple[int, int]]:
+    """Return the ports (protocol, port) for which an earlier run proposed a service, whatever became of it."""
+    path = policy / NAMED
+    items = read_document(path, "services", 1)["items"] if path.exists() else ()
+    return frozenset((int(each["protocol"]), int(each["port"])) for each in items)
+
+
+def _write_services(changes: Changes, proposal: Proposal) -> None:
+    """Add services that rules need to services.yml, and remember that they were proposed: who takes one away does not get it again."""
+    if not proposal.new_services:
+        return
+    items = {name: written(service, PROTOCOL_NAMES) for name, service in proposal.new_services.items()}
+    added = add_items(changes.root, "services", items, changes.dry_run)
+    if added.changed:
+        changes.files[SERVICES] = (added.before, added.after)
+    new = {(m.protocol, m.ports[0][0]) for service in proposal.new_services.values() for m in service.matches}
+    remembered = [{"protocol": protocol, "port": port} for protocol, port in sorted(new | named_before(changes.root))]
+    changes.put_json(NAMED, {"kind": "services", "schema_version": "1.0", "items": remembered})
+
+
 def _path_of(policy: Path, segment: Segment) -> Path:
     """Return where a segment stands: in the file that has it, whatever people called it, else where its zone and name say."""
     written = policy / segment.location.file
@@ -142,6 +168,10 @@ def parts_of(changes: Changes, proposal: Proposal) -> list[Part]:
     """Return the proposal as small parts: one for each segment whose files change, then membership and what is open."""
     parts = []
     left = dict(changes.files)
+    if SERVICES in left:  # before the rules that name them
+        own = {path: left.pop(path) for path in (SERVICES, NAMED) if path in left}
+        names = ", ".join(sorted(proposal.new_services))
+        parts.append(Part("services", f"New services, named after their port, for review: {names}\n", own))
     for name in sorted({segment.name for segment in proposal.segments}):
         change = changes.segments.get(name)
         own = {
