@@ -40,10 +40,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.review im
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.score import (
     DRAFT,
-    MANY_DEVICES,
     PROPOSE,
     Context,
     Score,
+    few_of,
+    most_of,
     score,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.shifts import shifts_of
@@ -56,8 +57,6 @@ WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 # Too little evidence is no question to anybody where a standing rule permits it.
 THIN = frozenset({"few-days", "few-flows", "draft", "score", "one-device", "no-service"})
 PERMITTED = "permitted"
-# Up to this share of a segment's devices may be taken for what they are not (5 % wrong profiles, and some room).
-FEW = 0.15
 
 
 @dataclass(frozen=True)
@@ -339,15 +338,19 @@ class _Judge:
         )
 
     def _like(self, key: CandidateKey) -> str:
-        """Return a segment most of whose devices do what few of the client's segment do, where it is no infrastructure; or empty text."""
-        size = self.known.sizes.get(key.client, 0)
-        few = self.gathered.candidates[key].client_devices <= FEW * size
-        if size < MANY_DEVICES or not few or self.support.shared(key):
-            return ""
-        for name in self.users.get((key.to, key.protocol, key.server_port), ()):
-            there = self.gathered.candidates[CandidateKey(name, key.to, key.protocol, key.server_port)].client_devices
-            if name != key.client and 2 * there >= self.known.sizes.get(name, 0) > 0:
-                return name
+        """Return a segment most of whose devices do, as clients or as servers, what few of the candidate's segment do; or empty text."""
+        seen, sizes = self.gathered.candidates[key], self.known.sizes
+        if few_of(seen.client_devices, sizes.get(key.client, 0)):
+            for name in self.users.get((key.to, key.protocol, key.server_port), ()):
+                other = self.gathered.candidates[CandidateKey(name, key.to, key.protocol, key.server_port)]
+                if name != key.client and most_of(other.client_devices, sizes.get(name, 0)):
+                    return name
+        if few_of(seen.server_devices, sizes.get(key.to, 0)):
+            for name, (servers, _clients) in sorted(
+                self.gathered.servers.get((key.protocol, key.server_port), {}).items()
+            ):
+                if name != key.to and most_of(servers, sizes.get(name, 0)):
+                    return name
         return ""
 
     def _why_not(self, made: Score, evidence: Evidence, service: str) -> tuple[str, str]:

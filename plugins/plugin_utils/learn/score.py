@@ -13,6 +13,9 @@ PROPOSE, DRAFT = 70, 40
 ONE_DEVICE_CAP = 60
 MANY_DEVICES = 4
 FEW_SHARE = 0.25
+# From how many devices on a whole segment is evidence by itself, and which share is whole (some have a wrong profile or are off).
+WHOLE_DEVICES, WHOLE_SHARE = 10, 0.9
+FULL_DAYS = 5
 TCP = 6
 # The most that each part gives; together 100. docs/propose.md has the same table, and a test compares them.
 WEIGHTS = {
@@ -20,6 +23,19 @@ WEIGHTS = {
 }  # fmt: skip
 # Ways into a device: from one device alone, or a few of many, they are how an intruder or a worm goes on, and a person looks first.
 ADMINISTRATION = {(6, port) for port in (22, 23, 135, 139, 445, 3389, 5900, 5985, 5986)}
+
+
+def few_of(devices: int, size: int) -> bool:
+    """Return whether so few of a segment's devices may all be taken for what they are not: two, or 15 %, and at most a third.
+
+    Of 5 % wrong profiles some segments get three times as many.
+    """
+    return size >= MANY_DEVICES and devices <= max(2, 0.15 * size) and 3 * devices <= size
+
+
+def most_of(devices: int, size: int) -> bool:
+    """Return whether half of a segment's devices or more do something."""
+    return 2 * devices >= size > 0
 
 
 @dataclass(frozen=True)
@@ -70,11 +86,6 @@ class Score:
 def hard_stop(evidence: Evidence, context: Context) -> Stop | None:
     """Return why no rule may be made of the evidence, or None."""
     days = len(evidence.days)
-    if context.like:
-        return Stop(
-            "misplaced",
-            f"{evidence.client_devices} of {context.segment_devices} devices do what most of {context.like} do: they may belong there",
-        )
     if evidence.best_method >= 9:
         return Stop("direction", "the direction is a guess (lower port)")
     if context.silence and evidence.key.protocol == TCP and evidence.answered < evidence.flows * 0.1:
@@ -87,9 +98,32 @@ def hard_stop(evidence: Evidence, context: Context) -> Stop | None:
             f"{evidence.server_devices} of {context.server_segment_devices} devices of the segment serve it, and"
             f" {context.served_elsewhere} clients have it from another segment: look at the server first",
         )
-    if days < context.minimum_days:
+    if context.like:
+        return Stop(
+            "misplaced",
+            f"few devices ({evidence.client_devices} of {context.segment_devices} clients, {evidence.server_devices} of"
+            f" {context.server_segment_devices} servers) do what most of {context.like} do: they may belong there",
+        )
+    if days < context.minimum_days and not _whole_segment(evidence, context):
         return Stop("few-days", f"seen on {days} of at least {context.minimum_days} days")
     return None
+
+
+def _whole_segment(evidence: Evidence, context: Context) -> bool:
+    """Return whether (almost) all of many devices open the same outside within few days: firmware that the maker rolls out.
+
+    Only to a named set of addresses, and not on one day alone: what spreads from device to device looks alike and stays within.
+    """
+    many = context.segment_devices >= WHOLE_DEVICES and evidence.client_devices >= WHOLE_SHARE * context.segment_devices
+    return many and not context.server_segment_devices and len(evidence.days) >= 2 and not evidence.threat
+
+
+def _weekly(evidence: Evidence, context: Context) -> bool:
+    """Return whether all devices of the segment together did it once in every week of a window of three weeks or more."""
+    weeks = context.covered_days // 7
+    days = evidence.days
+    every = all((later - earlier).days == 7 for earlier, later in zip(days, days[1:], strict=False))
+    return every and len(days) >= weeks >= 3 and evidence.client_devices >= context.segment_devices
 
 
 def _rogue(evidence: Evidence, context: Context) -> bool:
@@ -105,15 +139,17 @@ def score(evidence: Evidence, context: Context) -> Score:
     days = len(evidence.days)
     share = evidence.client_devices / max(1, context.segment_devices)
     points = [
-        ("days", 25 * min(1.0, max(days / 5, days / max(1, context.covered_days) / 0.3))),
+        ("days", 25 * min(1.0, max(days / FULL_DAYS, days / max(1, context.covered_days) / 0.3))),
         ("weeks", min(10.0, 5.0 * evidence.weeks)),
         ("devices", _device_points(evidence.client_devices, share)),
         ("answered", 10.0 if evidence.answered else 0.0),
         ("direction", 10 * min(evidence.confidence, context.ceiling)),
         ("known service", 10.0 if context.known_service else 0.0),
-        ("regular", 5.0 if days >= 0.8 * context.covered_days else 0.0),
+        ("regular", 5.0 if days >= 0.8 * context.covered_days or _weekly(evidence, context) else 0.0),
         ("support", 10.0 if context.support else 0.0),
     ]
+    if days < FULL_DAYS and _whole_segment(evidence, context):
+        points.append(("whole segment", 10.0))
     stop = hard_stop(evidence, context)
     made = Score(tuple(points), stop.text if stop else "", stop.kind if stop else "")
     alone = evidence.client_devices == 1 and not context.support.startswith("declared")

@@ -140,6 +140,31 @@ def test_a_few_wrong_profiles_do_not_widen_a_segment(world: World) -> None:
     assert "most of monitors" in item["reason"]
 
 
+def test_a_few_wrong_profiles_widen_nothing_of_infrastructure_nor_as_servers(world: World) -> None:
+    """Two of twenty monitors ask for names and serve cameras, as most pumps do and other monitors never."""
+    world.sizes |= {"pumps": 8, "monitors": 20}
+    world.rows.clear()
+    for day in DAYS:
+        for number in range(8):
+            world.flow(day, address("pumps", number), address("names", 0), "dns", 1 + number)
+            world.flow(day, address("cameras", number % 6), address("pumps", number), "mqtt", 3)
+        for number in range(6):
+            world.flow(day, address("cameras", number), address("names", 0), "dns", 1 + number)
+        for number in (18, 19):
+            world.flow(day, address("monitors", number), address("names", 0), "dns", 11)
+            for camera in range(6):
+                world.flow(day, address("cameras", camera), address("monitors", number), "mqtt", 4)
+    world.write()
+    with (world.policy / "site.yml").open("a", encoding="utf-8") as stream:
+        stream.write("defaults:\n  infrastructure:\n    dns: names\n")
+    made = world.propose()
+    assert rule_ids(made) == {"pumps-to-names-dns", "cameras-to-names-dns", "cameras-to-pumps-mqtt"}
+    assert {(item["client"], item["server"]) for item in waiting(made, "misplaced")} == {
+        ("monitors", "names"),
+        ("cameras", "monitors"),
+    }
+
+
 def test_a_device_whose_sources_disagree_is_no_evidence(world: World) -> None:
     for day in DAYS:
         for number in range(4):

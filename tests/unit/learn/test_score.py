@@ -18,7 +18,9 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.score import (
     WEIGHTS,
     Context,
+    few_of,
     hard_stop,
+    most_of,
     score,
 )
 
@@ -101,3 +103,33 @@ def test_bands_do_not_move_within_a_band() -> None:
     )
     assert evidence_bands(evidence(14), 1)["days"] == "14 to 29"
     assert evidence_bands(week, 1, "sampled")["telemetry"] == "sampled"
+
+
+def test_once_in_every_week_by_all_devices_is_regular() -> None:
+    weekly = replace(evidence(4, clients=2), days=tuple(FIRST + timedelta(days=7 * week) for week in range(4)))
+    month = replace(GOOD, covered_days=30)
+    assert dict(score(weekly, month).points)["regular"] == 5
+    assert dict(score(replace(weekly, client_devices=1), month).points)["regular"] == 0
+    assert dict(score(replace(weekly, days=weekly.days[:3]), month).points)["regular"] == 0
+    assert dict(score(evidence(4, clients=2), month).points)["regular"] == 0
+
+
+def test_a_whole_segment_within_few_days_is_strong_evidence_outside_only() -> None:
+    outside = replace(GOOD, segment_devices=30, covered_days=30)
+    made = score(evidence(2, clients=28), outside)
+    assert not made.stop and made.total >= 70 and dict(made.points)["whole segment"] == 10
+    for seen, context in (
+        (evidence(2, clients=26), outside),
+        (evidence(1, clients=30), outside),
+        (evidence(2, clients=30, threat=True), outside),
+        (evidence(2, clients=30), replace(outside, server_segment_devices=3)),
+        (evidence(2, clients=9), replace(outside, segment_devices=9)),
+    ):
+        assert score(seen, context).kind == "few-days"
+
+
+def test_few_devices_are_two_or_fifteen_percent_and_at_most_a_third() -> None:
+    assert [size for size in range(41) if few_of(2, size)] == list(range(6, 41))
+    assert few_of(1, 4) and not few_of(1, 3)
+    assert few_of(3, 20) and not few_of(3, 19)
+    assert most_of(2, 4) and not most_of(1, 3) and not most_of(0, 0)
