@@ -85,11 +85,12 @@ def run_posture(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[st
     commit = required_commit(paths.policy, bool(values.get("allow_dirty")))
     sound = _sound(values, paths, wanted)
     entries = known_entries(paths.journal)
-    if cut := end_findings(paths.journal, entries):
+    cut = end_findings(paths.journal, entries)
+    if cut and values["state"] == PULLED:
         raise FindingError(*cut)
     before = _sound(values, paths, pulled_in(entries))
     base = _only_what_is_in_force(paths, before, commit, today_of(values))
-    plan, _site, _warnings = planned({**values, "postures": wanted}, variables)
+    plan, _site, warned = planned({**values, "postures": wanted}, variables)
     approvals: tuple[Approval, ...] = ()
     if base != commit:  # somebody prepared something since: that was reviewed as any change
         approvals = approved_by(paths, plan, before.site, values, today_of(values))
@@ -120,6 +121,9 @@ def run_posture(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[st
                 reader.only({(step.target, step.name) for step in part.operations()})
                 after = sessions_after(reader, journal, values, plan.plan_id, None)
     findings = [*outcome.findings, *lock.findings, *after.findings]
+    # A release is a way back: a record that lost its end is said and does not stop it.
+    findings += [finding.with_severity("warning") for finding in cut]
+    findings += [finding for finding in warned if finding.severity == "warning" and finding not in findings]
     findings += [codes.DRIFT_LEFT.at(f"{step.target}: {step.summary or step.name}") for step in left]
     return _answer(values, paths, part, outcome, [*shouted(paths, sound.site), *findings], changed, after, sound.site)
 
