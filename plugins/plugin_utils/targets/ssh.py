@@ -13,6 +13,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded, require
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.redact import redact_text
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.known_hosts import lines_for
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
 
 netmiko = guarded("netmiko")
@@ -46,7 +47,7 @@ def open_session(
         "ssh_strict": True,
         "system_host_keys": not spec.known_hosts_file,
         "alt_host_keys": bool(spec.known_hosts_file),
-        "alt_key_file": spec.known_hosts_file,
+        "alt_key_file": lines_for(spec.known_hosts_file, spec.address, spec.service_port),
         "conn_timeout": min(spec.timeout, 15.0),
         "auth_timeout": spec.timeout,
         "banner_timeout": spec.timeout,
