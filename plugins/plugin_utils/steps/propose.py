@@ -58,10 +58,12 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.propose_e
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.propose_files import (
     LOCK,
     Changes,
+    both_expected,
     earlier_evidence,
     named_before,
     parts_of,
     read_expected,
+    read_expected_on,
     still_expected,
     with_approved,
     write_proposal,
@@ -147,6 +149,9 @@ def run_propose(values: dict[str, Any]) -> dict[str, Any]:
         named_before(paths.policy),
     )
     earlier_items = read_expected(paths.policy)
+    if values.get("git") == BRANCH:  # it may wait for its merge longer than the recordings hold what it keeps
+        standing = read_expected_on(paths.policy, str(values.get("branch") or NAME))
+        earlier_items = both_expected(earlier_items, standing)
     proposal = propose(site, segments, with_approved(seen, earlier_items, decisions, segments), known)
     site = replace(site, services={**site.services, **proposal.new_services})
     last_day = (seen.first_day + timedelta(days=max(0, seen.days - 1))).isoformat()

@@ -17,6 +17,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files impo
     read_json,
     write_atomic,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.git import committed_copy, run_git
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.coverage import is_permitted, permitted_spans
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import CandidateKey, Gathered
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.expected import Expected, kept, remembered
@@ -219,6 +221,21 @@ def read_expected(policy: Path) -> tuple[Expected, ...]:
     path = policy / EVIDENCE / OPEN / "expected.json"
     items = read_document(path, "expected", 1)["items"] if path.exists() else []
     return tuple(Expected(**item) for item in items)
+
+
+def read_expected_on(policy: Path, branch: str) -> tuple[Expected, ...]:
+    """Return what a branch that waits for its merge keeps as expected; nothing where there is no such branch."""
+    ref = run_git(policy, ["rev-parse", "--verify", "--quiet", f"refs/heads/{branch}^{{commit}}"], codes.GIT_FAILED)
+    if ref.returncode:
+        return ()
+    with committed_copy(policy, ref.stdout.strip(), codes.GIT_FAILED) as copy:
+        return read_expected(copy)
+
+
+def both_expected(here: Iterable[Expected], there: Iterable[Expected]) -> tuple[Expected, ...]:
+    """Return what either keeps; where both keep something, as it stands here."""
+    found = {item.key: item for item in there}
+    return tuple({**found, **{item.key: item for item in here}}.values())
 
 
 def with_approved(

@@ -147,3 +147,21 @@ def test_enforcement_is_not_offered_from_sampled_recordings() -> None:
     proposal = Proposal((), (), (), (), 0, ())
     made = enforcement(whole, (), proposal, Telemetry(0.7, False, "sampled"), {"pumps": "low"})["pumps"]
     assert not made["offered"] and "sampled" in made["wait_for"][0]
+
+
+def test_a_branch_that_waits_for_its_merge_keeps_its_questions(world: World) -> None:
+    world.git("init", "-q", "-b", "main")
+    world.git("config", "user.name", "A. Huber")
+    world.git("config", "user.email", "a.huber@example.org")
+    world.git("add", "-A")
+    world.git("commit", "-q", "-m", "Site")
+
+    def asked(made: dict[str, Any]) -> set[tuple[str, str, int]]:
+        return {(item["client"], item["to"], item["port"]) for item in made["expected"]}
+
+    assert ("pumps", "archive", 443) in asked(world.propose(git="branch"))
+    assert ("pumps", "archive", 443) in asked(world.propose(git="branch", window_days=3))
+    assert '"port":443' in world.git("show", "segwright/propose:evidence/open/expected.json").replace(" ", "")
+    # Without the branch nothing remembers it: the recordings of three days do not hold it.
+    world.git("branch", "-q", "-D", "segwright/propose")
+    assert ("pumps", "archive", 443) not in asked(world.propose(git="branch", window_days=3))
