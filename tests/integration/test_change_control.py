@@ -92,7 +92,6 @@ def test_approved_in_the_window_and_the_way_back_is_free(
     signers.sign_file(approval, "anna", "segwright-approval")
     assert site.run("plan").code == 0
     assert site.result("plan")["plan_id"] != old_plan
-    counter = targets.writes()  # plan asks ISE whether the account may write, by a delete of nothing
     run = site.run("apply")
     assert run.code != 0
     assert "SW4070" in codes_in(run) and "SW4090" not in codes_in(run)

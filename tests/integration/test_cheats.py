@@ -69,10 +69,7 @@ class Desk:
 
 @dataclass(frozen=True)
 class Cheat:
-    """``codes``: one of them has to be named. ``step``, ``flags``, ``variables``, ``clock`` (seconds): how it is tried.
-
-    ``asked``: a plan that is made anew asks ISE whether the account may write, by a delete of nothing.
-    """
+    """``codes``: one of them has to be named. ``step``, ``flags``, ``variables``, ``clock`` (seconds): how it is tried."""
 
     codes: frozenset[str]
     do: Callable[[Desk], Any]
@@ -80,7 +77,6 @@ class Cheat:
     flags: tuple[str, ...] = ()
     variables: tuple[tuple[str, Any], ...] = ()
     clock: float = 0.0
-    asked: int = 0
 
 
 CHEATS: dict[str, Cheat] = {}
@@ -281,7 +277,7 @@ def an_edited_plan_with_a_hash_of_its_own(desk: Desk) -> None:
     write_plan(path, with_effect(plan, {**plan.effect, "sentence": "nothing happens"}))
 
 
-@cheat("SW4012 SW4120 SW4121", asked=1, variables=(("microseg_plan_id", "0" * 64),))
+@cheat("SW4012 SW4120 SW4121", variables=(("microseg_plan_id", "0" * 64),))
 def another_plan_than_the_approved_one(desk: Desk) -> None:
     pass
 
@@ -463,7 +459,7 @@ def test_each_is_refused_and_nothing_is_written(
                 run = copy.run(tried.step, *tried.flags, environment=environment, **dict(tried.variables))
         said, written = codes_in(run), counter.counts()
         print(f"{name}: exit {run.code}, {sorted(said & tried.codes)}, writes {sum(written.values())}")
-        if run.code == 0 or not said & tried.codes or sum(written.values()) > tried.asked:
+        if run.code == 0 or not said & tried.codes or set(written.values()) != {0}:
             failed.append(
                 f"{name}: exit {run.code}, codes {sorted(said)}, wanted {sorted(tried.codes)}, writes {written}\n{run.tail(12)}"
             )

@@ -40,7 +40,7 @@ def test_pods_that_share_nothing_but_a_ref(targets: LabTargets, at: Callable[[st
     in_a_pod("apply", microseg_ring="building")
     assert (configured(targets.running()), targets.ise_objects(), targets.ruleset()) != before
     entries = recorded()
-    assert entries[0]["event"] == "plan_started" and entries[0]["ring"] == "building"
+    assert next(e for e in entries if e["event"] == "plan_started")["ring"] == "building"
     log = subprocess.run(
         ["git", "-C", str(remote), "rev-list", "--count", REF], capture_output=True, text=True, check=True
     )

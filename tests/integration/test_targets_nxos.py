@@ -502,6 +502,9 @@ def test_pruning_detaches_and_removes(switch: Switch, target: NxosTarget, journa
 
 
 def test_adopting_a_place_and_giving_it_back(switch: Switch, journal: Journal) -> None:
+    # Management comes by another port than the one whose place is taken over.
+    neighbors = {**switch.device.spec.arp, "192.0.2.1": ("0200.0000.0001", "Vlan10", "Ethernet1/6")}
+    switch.fleet.call(lambda: setattr(switch.device, "spec", replace(switch.device.spec, arp=neighbors)))
     target = NxosTarget(spec_for(switch, adopt=True))
     before = switch.running()
     assert apply(target, wanted(ports=(8,)), journal)[1].ok

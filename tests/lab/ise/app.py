@@ -80,6 +80,8 @@ class Counters:
         self.log.append({"method": method, "path": path, "status": status})
         if method in WRITES and path.startswith(ers.PREFIX) and status in (200, 201, 204):
             self.writes_done += 1
+        if method == "DELETE" and path.startswith(ers.PREFIX) and status == 404:
+            self.writes -= 1  # nothing was there, so nothing was to be written: clients ask so whether they may
 
 
 def family_of(path: str) -> str:
