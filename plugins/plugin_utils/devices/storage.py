@@ -242,6 +242,6 @@ def _host_of(value: dict[str, Any]) -> Host:
 
 def _word(value: dict[str, Any]) -> Word:
     said = _kept(value["value"])
-    if type(said) is str and len(said) <= SHARED:
+    if isinstance(said, str) and len(said) <= SHARED:
         said = sys.intern(said)  # many devices have one profile, vendor or source
     return Word(sys.intern(str(value["source"])), said, micros_of_text(value["time"]), float(value["confidence"]))

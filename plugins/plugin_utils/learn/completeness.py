@@ -136,13 +136,14 @@ def completeness(
     *,
     threshold: float = THRESHOLD,
     horizon: int = HORIZON,
-    minimum_days: Mapping[str, int] = MINIMUM_DAYS,
+    minimum_days: Mapping[str, int] | None = None,
 ) -> dict[str, Completeness]:
     """Return what is known of each segment, by name. ``days`` are the covered days in order, which ``Incidence.day`` counts.
 
     A day on which nothing was recorded anywhere is not covered and must not be among them. ``threshold`` is the share that ``seen`` has to
     reach with the lower end of its interval.
     """
+    minimum_days = MINIMUM_DAYS if minimum_days is None else minimum_days
     arrivals = [_arrivals_of(each, len(days)) for each in incidences]
     site = _Arrivals(sum(each.late for each in arrivals), sum(each.devices for each in arrivals))
     return {

@@ -91,7 +91,8 @@ def _text_list(draft: Draft, name: str) -> ParsedAcl:
 
 def exported_rules(draft: Draft, site: Site | None) -> Exported:
     """Return the rules that cells and lists say. ``site``: the policy with the segments and without any rule."""
-    assert site is not None
+    if site is None:
+        raise ValueError("rules need the policy with its segments")
     made, catalogue, bare = Exported(), Catalogue(site), index_of(site, rules=False)
     ids: dict[str, dict[str, dict[str, Any]]] = {}
     for scope, source in _sources(draft):
@@ -114,7 +115,8 @@ def judged(draft: Draft, made: Exported, site: Site | None) -> None:
     ``site``: the policy with its rules. Cells are written for every pair of the segments at a point. So the segments are chosen
     one by one: one joins where all its cells with those that joined before stay what they are.
     """
-    assert site is not None
+    if site is None:
+        raise ValueError("rules need the policy with its segments")
     index = index_of(site)
     verdict: dict[tuple[str, str], str] = {}
     for pair, cell in sorted(draft.cells.items()):

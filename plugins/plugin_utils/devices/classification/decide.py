@@ -133,7 +133,9 @@ class Classifier:
             for each in said[:1]:
                 against = _against(each.type, evidence, self.base.types, stated=(stated,))
                 if against:
-                    sources = next(one.facts for one in evidence if one.evidence == stated and one.type == each.type)
+                    sources = next(
+                        iter([one.facts for one in evidence if one.evidence == stated and one.type == each.type]), ""
+                    )
                     yield f"{each.type} by {sources}, but seen as {against}"
 
     def _before(self, device: Device) -> str:
