@@ -16,8 +16,7 @@ import pytest
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.apply import apply_plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.outcome import Outcome
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import Plan, build_plan, snapshot_all
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import build_plan, snapshot_all
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rollback import rollback_plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.verify import verify_targets
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject, DesiredTarget
@@ -25,6 +24,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa import AsaTarget
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa_config import WAY_BACK
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
+from tests.integration.lists import COMMIT, apply, codes_of
 from tests.lab.asa import exec_commands
 from tests.lab.asa.device import AsaDevice
 from tests.lab.asa.spec import AsaSpec, ConnSpec, NameifSpec
@@ -34,7 +34,6 @@ from tests.lab.iosxe.fleet import Fleet, FleetThread
 
 HOST = "127.10.82.31"
 USER, PASSWORD, ENABLE = "netops", "pw-netops-1", "enable-netops-1"
-COMMIT = "c" * 40
 NAMEIFS = (
     NameifSpec("GigabitEthernet0/0", "outside", "203.0.113.1", level=0),
     NameifSpec("GigabitEthernet0/1", "inside", "10.1.1.1", level=100),
@@ -158,16 +157,6 @@ def target(firewall: Firewall) -> Iterator[AsaTarget]:
 @pytest.fixture
 def journal(tmp_path: Path) -> Journal:
     return Journal(tmp_path / "journal.jsonl")
-
-
-def apply(target: AsaTarget, desired: list[DesiredTarget], journal: Journal, **more: Any) -> tuple[Plan, Outcome]:
-    targets = {"fw1": target}
-    plan = build_plan(targets, desired, snapshot_all(targets, desired), policy_commit=COMMIT, **more)
-    return plan, apply_plan(plan, targets, desired, journal, policy_commit=COMMIT)
-
-
-def codes_of(findings: Any) -> set[str]:
-    return {finding.code for finding in findings}
 
 
 def test_commit_swap_confirm_and_back(firewall: Firewall, target: AsaTarget, journal: Journal) -> None:

@@ -16,21 +16,20 @@ import pytest
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.apply import apply_plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.outcome import Outcome
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import Plan, build_plan, snapshot_all
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import build_plan, snapshot_all
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rollback import rollback_plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.verify import verify_targets
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject, DesiredTarget
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import ios_session, ios_work
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios import IosTarget
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
+from tests.integration.lists import COMMIT, apply, codes_of
 from tests.lab.iosxe.control import apply_lines
 from tests.lab.iosxe.fleet import Fleet, FleetThread
 from tests.lab.iosxe.spec import DeviceSpec, InterfaceSpec
 
 HOST, PORT = "127.10.81.31", 2222
 USER, PASSWORD, ENABLE = "netops", "pw-netops-1", "enable-netops-1"
-COMMIT = "c" * 40
 PORTS = tuple(InterfaceSpec(f"GigabitEthernet1/0/{number}", f"port {number}", 10) for number in range(1, 9))
 CONFIG = """ip access-list extended MGMT-ACCESS
  permit ip any any
@@ -119,16 +118,6 @@ def target(switch: Switch) -> Iterator[IosTarget]:
 @pytest.fixture
 def journal(tmp_path: Path) -> Journal:
     return Journal(tmp_path / "journal.jsonl")
-
-
-def apply(target: IosTarget, desired: list[DesiredTarget], journal: Journal, **more: Any) -> tuple[Plan, Outcome]:
-    targets = {"acc1": target}
-    plan = build_plan(targets, desired, snapshot_all(targets, desired), policy_commit=COMMIT, **more)
-    return plan, apply_plan(plan, targets, desired, journal, policy_commit=COMMIT)
-
-
-def codes_of(findings: Any) -> set[str]:
-    return {finding.code for finding in findings}
 
 
 def test_build_swap_confirm_and_back(switch: Switch, target: IosTarget, journal: Journal) -> None:

@@ -19,8 +19,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.apply im
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.meaning import difference
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.outcome import Outcome
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import Plan, build_plan, snapshot_all
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import build_plan, snapshot_all
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rollback import rollback_plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.verify import verify_targets
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject, DesiredTarget
@@ -28,13 +27,13 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos import NxosTarget
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_facts import read_nxos_facts
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
+from tests.integration.lists import COMMIT, apply, codes_of
 from tests.lab.iosxe.fleet import Fleet, FleetThread
 from tests.lab.nxos.device import Device
 from tests.lab.nxos.spec import DeviceSpec
 
 HOST = "127.10.84.31"
 USER, PASSWORD = "netops", "pw-netops-1"
-COMMIT = "c" * 40
 RADIUS, CLIENT = "10.9.0.5", "10.9.0.9"
 CONFIG = """radius-server host 10.9.0.5 auth-port 1812 acct-port 1813
 ip access-list MGMT-ACCESS
@@ -166,16 +165,6 @@ def target(switch: Switch) -> Iterator[NxosTarget]:
 @pytest.fixture
 def journal(tmp_path: Path) -> Journal:
     return Journal(tmp_path / "journal.jsonl")
-
-
-def apply(target: NxosTarget, desired: list[DesiredTarget], journal: Journal, **more: Any) -> tuple[Plan, Outcome]:
-    targets = {"n9k1": target}
-    plan = build_plan(targets, desired, snapshot_all(targets, desired), policy_commit=COMMIT, **more)
-    return plan, apply_plan(plan, targets, desired, journal, policy_commit=COMMIT)
-
-
-def codes_of(findings: Any) -> set[str]:
-    return {finding.code for finding in findings}
 
 
 def test_build_prove_commit_confirm_and_back(switch: Switch, target: NxosTarget, journal: Journal) -> None:

@@ -23,6 +23,11 @@ def iso_now() -> str:
     return iso(utc_now())
 
 
+def moment_of_text(text: str) -> datetime:
+    """Return the moment of RFC 3339 text as ``iso`` writes it, in UTC; ValueError for other text."""
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(UTC)
+
+
 def iso_of_micros(micros: int) -> str:
     """Return RFC 3339 text for microseconds since 1970 in UTC."""
     return iso(datetime.fromtimestamp(micros / 1_000_000, UTC))

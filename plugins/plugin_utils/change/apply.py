@@ -140,8 +140,8 @@ def apply_plan(
     live = {name: snapshot.sha256 for name, snapshot in snapshots.items()}
     steps, later = _of_ring(steps, ring)
     # A plan that changes no list may still pull or release a posture: that is remembered for the plans after it.
-    told = set(pulled_in(entries)) == set(plan.effect.get("postures") or ()) and not emergency
-    told = told and not confirms_emergency and not brings_commit
+    told = set(pulled_in(entries)) == set(plan.effect.get("postures") or ())
+    told = told and not (emergency or confirms_emergency or brings_commit)
     if check_mode or (not steps and ring is None and told):
         return Outcome(plan.plan_id, (), tuple(steps) if check_mode else (), (), live=live)
     said = ready() if ready is not None and steps else []
@@ -157,8 +157,8 @@ def apply_plan(
         run = _Run(plan, chosen, desired, journal, steps, progress, workers, approvals, shut)
         run.ring, run.later, run.lost = (ring.id if ring else ""), later, locks.lost
         run.brings = brings_commit or bool(plan.operations())
-        run.emergency = {"emergency": dict(emergency)} if emergency else {}
-        run.emergency |= {"confirms_emergency": True} if confirms_emergency else {}
+        run.more = {"emergency": dict(emergency)} if emergency else {}
+        run.more |= {"confirms_emergency": True} if confirms_emergency else {}
         outcome = run.carry_out()
     return replace(outcome, findings=(*said, *outcome.findings, *locks.findings()))
 
@@ -240,7 +240,7 @@ class _Run:
         self.numbers = {(step.target, step.id): number for number, step in enumerate(self.steps, 1)}
         self.ring, self.later = "", list[Operation]()
         self.lost: Callable[[], list[Finding]] = list
-        self.emergency: dict[str, Any] = {}
+        self.more: dict[str, Any] = {}  # of plan_started
         self.brings = True
         self.done: list[Step] = []
         self.findings: list[Finding] = []
@@ -257,7 +257,7 @@ class _Run:
             approvals=self.approvals if self.brings else [],
             postures=list(self.plan.effect.get("postures") or ()),
             **({"ring": self.ring} if self.ring else {}),
-            **self.emergency,
+            **self.more,
         )
         for phase in sorted({step.phase for step in self.steps}):
             if self.closed is not None and (shut := self.closed()):

@@ -13,9 +13,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock import iso, moment_of_text
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pulled import pulled_in
@@ -36,12 +37,12 @@ class Emergency:
 
     def as_dict(self, now: datetime) -> dict[str, str]:
         """Return it as the journal holds it."""
-        until = now.astimezone(UTC) + timedelta(minutes=self.minutes)
+        until = now + timedelta(minutes=self.minutes)
         return {
             "reason": self.reason,
             "person": self.person,
             "ticket": self.ticket,
-            "until": until.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "until": iso(until),
         }
 
 
@@ -63,13 +64,13 @@ class Pulled:
         """Return plain values for results."""
         return {
             "posture": self.name,
-            "since": _text(self.since),
-            "asked": _text(self.asked),
+            "since": iso(self.since),
+            "asked": iso(self.asked),
             "plan_id": self.plan_id,
             "reason": self.reason,
             "person": self.person,
             "ticket": self.ticket,
-            "until": _text(self.until) if self.until else "",
+            "until": iso(self.until) if self.until else "",
         }
 
 
@@ -100,14 +101,14 @@ def pulled_state(entries: Sequence[Mapping[str, Any]]) -> tuple[Pulled, ...]:
     for entry in entries:
         if entry["event"] != "plan_started":
             continue
-        moment = _moment(str(entry["time"]))
+        moment = moment_of_text(str(entry["time"]))
         names = {str(name) for name in entry.get("postures") or ()}
         emergency = entry.get("emergency") or {}
         plan = str(entry.get("plan_id", ""))
         for name in names:
             known = found.get(name)
             if emergency and name in (emergency.get("postures") or ()):
-                until = _moment(str(emergency["until"]))
+                until = moment_of_text(str(emergency["until"]))
                 reason, person, ticket = (str(emergency.get(key, "")) for key in ("reason", "person", "ticket"))
                 since = known.since if known else moment
                 found[name] = Pulled(name, since, moment, plan, reason, person, ticket, until)
@@ -119,7 +120,9 @@ def pulled_state(entries: Sequence[Mapping[str, Any]]) -> tuple[Pulled, ...]:
             del found[name]
     still = set(pulled_in(entries))
     for name in still - set(found):  # a rollback brought it back
-        found[name] = Pulled(name, _moment(str(entries[-1]["time"])), _moment(str(entries[-1]["time"])), "")
+        found[name] = Pulled(
+            name, moment_of_text(str(entries[-1]["time"])), moment_of_text(str(entries[-1]["time"])), ""
+        )
     return tuple(found[name] for name in sorted(found) if name in still)
 
 
@@ -130,18 +133,14 @@ def shouts(pulled: Iterable[Pulled], ask_after: Mapping[str, int], now: datetime
         by = f" by {item.person}" if item.person else ""
         why = f": {item.reason}" if item.reason else ""
         ticket = f" ({item.ticket})" if item.ticket else ""
-        found.append(
-            codes.POSTURE_PULLED.at(f"POSTURE PULLED: {item.name}, since {_text(item.since)}{by}{ticket}{why}")
-        )
+        found.append(codes.POSTURE_PULLED.at(f"POSTURE PULLED: {item.name}, since {iso(item.since)}{by}{ticket}{why}"))
         minutes = ask_after.get(item.name, 0)
         if minutes and now >= item.asked + timedelta(minutes=minutes):
-            asked = f"STILL NEEDED? {item.name}: said to be needed at {_text(item.asked)}, for {minutes} minutes"
+            asked = f"STILL NEEDED? {item.name}: said to be needed at {iso(item.asked)}, for {minutes} minutes"
             found.append(codes.RELAXATION_ASKS.at(asked))
         if item.until is not None and now >= item.until:
             found.append(
-                codes.EMERGENCY_OVER.at(
-                    f"NOT APPROVED: {item.name}: it stood without approval until {_text(item.until)}"
-                )
+                codes.EMERGENCY_OVER.at(f"NOT APPROVED: {item.name}: it stood without approval until {iso(item.until)}")
             )
     return found
 
@@ -150,11 +149,3 @@ def unconfirmed(pulled: Iterable[Pulled], held: Iterable[str]) -> tuple[Pulled, 
     """Return those of the postures that a plan holds which stand by an emergency's own permission still."""
     names = set(held)
     return tuple(item for item in pulled if item.until is not None and item.name in names)
-
-
-def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(UTC)
-
-
-def _text(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock import moment_of_text
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation
@@ -95,7 +96,7 @@ def progress_of(parts: Iterable[Part], entries: Iterable[Mapping[str, object]], 
     for entry in entries:
         if entry.get("plan_id") != plan_id:
             continue
-        event, moment = entry["event"], _moment(str(entry["time"]))
+        event, moment = entry["event"], moment_of_text(str(entry["time"]))
         if event == "plan_started":
             current = str(entry.get("ring") or "")
             run = runs.setdefault(current, _Ran()) if current else whole
@@ -187,10 +188,6 @@ def rollout_under_way(entries: Sequence[Mapping[str, object]]) -> tuple[str, str
         elif entry["event"] == "rollback_started" and not entry.get("partial") and entry.get("plan_id") == found[0]:
             found = ("", "")
     return found
-
-
-def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
 def _place(rings: Sequence[Ring], target: str, step: Operation, segments: frozenset[str]) -> int:

@@ -89,10 +89,8 @@ def _text_list(draft: Draft, name: str) -> ParsedAcl:
     return replace(parse_one("dacl", draft.texts[f"downloadable_acl/{name}"][1], ""), name=name)
 
 
-def exported_rules(draft: Draft, site: Site | None) -> Exported:
+def exported_rules(draft: Draft, site: Site) -> Exported:
     """Return the rules that cells and lists say. ``site``: the policy with the segments and without any rule."""
-    if site is None:
-        raise ValueError("rules need the policy with its segments")
     made, catalogue, bare = Exported(), Catalogue(site), index_of(site, rules=False)
     ids: dict[str, dict[str, dict[str, Any]]] = {}
     for scope, source in _sources(draft):
@@ -109,14 +107,12 @@ def exported_rules(draft: Draft, site: Site | None) -> Exported:
     return made
 
 
-def judged(draft: Draft, made: Exported, site: Site | None) -> None:
+def judged(draft: Draft, made: Exported, site: Site) -> None:
     """Say of each cell and list how the compiled policy differs, and choose what can be written as it stands.
 
     ``site``: the policy with its rules. Cells are written for every pair of the segments at a point. So the segments are chosen
     one by one: one joins where all its cells with those that joined before stay what they are.
     """
-    if site is None:
-        raise ValueError("rules need the policy with its segments")
     index = index_of(site)
     verdict: dict[tuple[str, str], str] = {}
     for pair, cell in sorted(draft.cells.items()):

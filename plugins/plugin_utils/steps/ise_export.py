@@ -14,6 +14,7 @@ import tempfile
 import zoneinfo
 from collections import Counter
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.names impo
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy import schema
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.check import load_checked
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.splice import render
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.writer import COMMENT, segment_text
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.exports import export_markdown
@@ -58,10 +60,10 @@ def run_ise_export(values: dict[str, Any], variables: Mapping[str, Any]) -> dict
         copy = Path(place) / "policy"
         texts = _texts(head, draft, Exported(), paths.policy)
         _write(copy, texts)
-        made = exported_rules(draft, load_checked(copy, today).site)
+        made = exported_rules(draft, _sound(copy, today))
         texts = _texts(head, draft, made, paths.policy)
         _write(copy, texts)
-        judged(draft, made, load_checked(copy, today).site)
+        judged(draft, made, _sound(copy, today))
         texts = _texts(head, draft, made, paths.policy)
         _write(copy, texts)
         loaded = load_checked(copy, today)
@@ -126,6 +128,14 @@ def run_ise_export(values: dict[str, Any], variables: Mapping[str, Any]) -> dict
             for name, text in sorted(texts.items())
         ]
     return answer
+
+
+def _sound(policy: Path, today: date) -> Site:
+    """Return the site of a policy directory; FindingError with its errors where it cannot be read."""
+    loaded = load_checked(policy, today)
+    if loaded.site is None:
+        raise FindingError(*errors_of(loaded.findings))
+    return loaded.site
 
 
 def _objects(values: Mapping[str, Any], variables: Mapping[str, Any]) -> tuple[str, Mapping[str, Mapping[str, Any]]]:

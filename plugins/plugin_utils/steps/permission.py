@@ -12,11 +12,11 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock import utc_now
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock import moment_of_text, utc_now
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import read_text
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import (
     Finding,
@@ -123,7 +123,7 @@ def clock_findings(entries: Sequence[Mapping[str, Any]], now: datetime) -> list[
     """Return a finding where the clock stands before the journal's last entry: windows and expiry would be judged wrongly."""
     if not entries:
         return []
-    last = datetime.fromisoformat(str(entries[-1]["time"]).replace("Z", "+00:00")).astimezone(UTC)
+    last = moment_of_text(str(entries[-1]["time"]))
     if (last - now).total_seconds() <= CLOCK_TOLERANCE_SECONDS:
         return []
     return [

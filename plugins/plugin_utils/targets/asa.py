@@ -50,6 +50,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa_gua
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa_session import AsaSession
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa_swap import Swap
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import base_name, ours
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.list_steps import not_held
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
 
 
@@ -118,10 +119,7 @@ class AsaTarget:
         steps = [step for step in self.diff(desired, self.snapshot(desired)) if not step.details.get(PRUNE)]
         steps = [step for step in steps if not step.details.get(FINISH)]  # such as: not saved, which comes next
         if steps:
-            return tuple(
-                codes.NOT_HELD.at(f"{self.name}: {step.kind} {step.name}: {step.details.get('difference')}")
-                for step in steps
-            )
+            return not_held(self.name, steps)
         if self._unsaved:
             try:
                 self.connected().save()

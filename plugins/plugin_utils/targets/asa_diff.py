@@ -7,17 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.meaning import (
     body_difference,
-    text_diff,
     understood,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation, Snapshot
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.phases import CLEAN, NARROW, phase_of
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import PRUNE, operation_id
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa_config import (
@@ -30,6 +28,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa_con
     typed_lines,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import base_name, checked_name, ours
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.list_steps import (
+    leftover_keys,
+    made_step,
+    pruned,
+)
 
 FINISH = "finish"  # a step that changes no meaning
 LIST, ATTACHMENT = "asa_access_list", "asa_attachment"
@@ -168,27 +171,6 @@ def _attachment_step(
     return [_made(target, ATTACHMENT, name, "attach", before, body, f"change the list of {name}: {text}", "both", text)]
 
 
-def _made(
-    target: str,
-    kind: str,
-    name: str,
-    action: str,
-    before: Mapping[str, Any] | None,
-    after: Mapping[str, Any] | None,
-    summary: str,
-    effect: str,
-    difference: str,
-    witness: str = "",
-) -> Operation:
-    details: dict[str, Any] = {"difference": difference} | ({"witness": witness} if witness else {})
-    # An attachment must follow the list it names, whatever phase that has.
-    phase = NARROW if kind == ATTACHMENT else phase_of(effect)
-    return Operation(
-        operation_id(target, kind, name, action, after), target, kind, name, action, before, after, summary,
-        text_diff(_shown(before), _shown(after), f"{kind}/{name}"), effect, phase, details,
-    )  # fmt: skip
-
-
 def _shown(body: Mapping[str, Any] | None) -> str:
     if body is None:
         return ""
@@ -196,18 +178,7 @@ def _shown(body: Mapping[str, Any] | None) -> str:
 
 
 def _leftovers(target: str, wanted: set[str], live: Snapshot) -> list[Operation]:
-    steps = []
-    extra = [key for key, body in live.objects.items() if body.get("owned") and key not in wanted]
-    for key in sorted(extra, key=lambda key: (not key.startswith(ATTACHMENT), key)):
-        kind, name = key.split("/", 1)
-        body = {field: value for field, value in live.objects[key].items() if field not in ("internal", "owned")}
-        if kind == ATTACHMENT:
-            body["live"] = live.objects[key]["internal"]["live"]
-        action = "detach" if kind == ATTACHMENT else "delete"
-        step = Operation(
-            operation_id(target, kind, name, action, None), target, kind, name, action, body, None,
-            f"{action} {name}, which the policy no longer has", text_diff(_shown(body), "", key),
-            "widens" if kind == ATTACHMENT else "none", CLEAN, {PRUNE: True, "difference": "is not in the policy"},
-        )  # fmt: skip
-        steps.append(step)
-    return steps
+    return [pruned(target, key, live, ATTACHMENT, _shown) for key in leftover_keys(wanted, live, ATTACHMENT)]
+
+
+_made = partial(made_step, attachment=ATTACHMENT, shown=_shown)

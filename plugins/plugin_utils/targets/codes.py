@@ -458,18 +458,6 @@ STILL_ARMED = Code(
     "a way back may still be armed on a device",
     "it puts the old list back when its time is over; run the same task again after that",
 )
-LEFTOVER = Code(
-    "SW4412",
-    "warning",
-    "an interrupted run left something on a device",
-    "the next run removes it",
-)
-HAND_EDIT = Code(
-    "SW4413",
-    "warning",
-    "a list of ours was edited by hand",
-    "the next run brings it back to what is wanted; change the policy instead",
-)
 
 ASA_STANDBY = Code(
     "SW4435",

@@ -22,7 +22,6 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model im
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import PRUNE, objects_sha256
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_change import Change, plan_change
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import IosState, ours
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_diff import (
@@ -41,6 +40,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_gua
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_session import IosSession
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_undo import undo_change
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_work import Arming, Lines, Work
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.list_steps import not_held
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
 
 MANAGEMENT = "management"
@@ -178,10 +178,7 @@ class IosTarget:
             if not step.details.get(PRUNE)
         ]
         if steps:
-            return tuple(
-                codes.NOT_HELD.at(f"{self.name}: {step.kind} {step.name}: {step.details.get('difference')}")
-                for step in steps
-            )
+            return not_held(self.name, steps)
         if self._unsaved:
             try:
                 self._save()

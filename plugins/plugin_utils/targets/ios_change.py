@@ -125,8 +125,8 @@ def revert_lines(swaps: Sequence[Swap], seconds: int) -> tuple[str, ...]:
     """Return the applet that puts the old lists back after some seconds, and then takes itself away.
 
     It types only our own attachment lines: what others changed meanwhile stays. It is never saved, so a reload brings the old
-    lists back as well. Source: EEM configuration guide, event timer countdown and action cli; an applet is ended after 20 seconds
-    unless ``maxrun`` says otherwise, and one that is ended halfway would leave some places on the new list.
+    lists back as well. An applet is ended after 20 seconds unless ``maxrun`` says otherwise (Cisco IOS EEM command reference), and
+    one that is ended halfway would leave some places on the new list. Assumed: that it may take itself away, and needs no user.
     """
     typed = ["enable", "configure terminal"]
     typed += [line for swap in swaps for line in swap.back()]

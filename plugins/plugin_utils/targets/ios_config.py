@@ -10,6 +10,7 @@ the one in force. The rest of the configuration is not kept.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
@@ -122,12 +123,15 @@ def in_force(state: IosState, live: str) -> bool:
     return bool(state.lists.get(live)) and state.versions(base_name(live))[0] == live
 
 
-def full_interface(name: str) -> str:
-    """Return an interface's full name as the running configuration has it; FindingError for what cannot be one."""
+def full_interface(name: str, short: Mapping[str, str] = _SHORT) -> str:
+    """Return an interface's full name as the running configuration has it; FindingError for what cannot be one.
+
+    ``short``: the platform's abbreviations.
+    """
     text = name.strip().replace(" ", "")
     found = re.match(r"\A([A-Za-z-]+)([0-9].*)\Z", text)
     if found:
-        text = _SHORT.get(found[1].lower(), found[1]) + found[2]
+        text = short.get(found[1].lower(), found[1]) + found[2]
     if not INTERFACE.match(text):
         raise FindingError(codes.BAD_BODY.at(f"interface {name[:60]!r}"))
     return text

@@ -6,19 +6,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.meaning import (
     Meaning,
     body_difference,
-    text_diff,
     understood,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation, Snapshot
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.phases import CLEAN, NARROW, phase_of
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import PRUNE, operation_id
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import (
@@ -29,6 +26,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_con
     full_interface,
     in_force,
     ours,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.list_steps import (
+    leftover_keys,
+    made_step,
+    pruned,
 )
 
 LIST, ATTACHMENT, REVERT = "access_list", "attachment", "revert"
@@ -185,30 +187,6 @@ def _attachment_step(
     )
 
 
-def _made(
-    target: str,
-    kind: str,
-    name: str,
-    action: str,
-    before: Mapping[str, Any] | None,
-    after: Mapping[str, Any] | None,
-    summary: str,
-    effect: str,
-    difference: str,
-    witness: str = "",
-) -> Operation:
-    details: dict[str, Any] = {"difference": difference}
-    if witness:
-        details["witness"] = witness
-    shown = [_shown(body) for body in (before, after)]
-    # An attachment must follow the list it names, whatever phase that has.
-    phase = NARROW if kind == ATTACHMENT else phase_of(effect)
-    return Operation(
-        operation_id(target, kind, name, action, after), target, kind, name, action, before, after, summary,
-        text_diff(shown[0], shown[1], f"{kind}/{name}"), effect, phase, details,
-    )  # fmt: skip
-
-
 def _shown(body: Mapping[str, Any] | None) -> str:
     if body is None:
         return ""
@@ -221,25 +199,14 @@ def _shown(body: Mapping[str, Any] | None) -> str:
 
 def _leftovers(target: str, wanted: set[str], live: Snapshot) -> list[Operation]:
     steps = []
-    extra = [key for key, body in live.objects.items() if body.get("owned") and key not in wanted]
-    for key in sorted(extra, key=lambda key: (not key.startswith(ATTACHMENT), key)):
+    for key in leftover_keys(wanted, live, ATTACHMENT):
         kind, name = key.split("/", 1)
         if kind == REVERT:  # not asked for pruning: it would put an old list back
-            summary = "cancel the way back that an interrupted run left armed"
-            body = {"applet": name}
-            steps.append(
-                _made(target, REVERT, name, "delete", body, None, summary, "none", "is left of an interrupted run")
-            )
-            continue
-        body = {field: value for field, value in live.objects[key].items() if field not in ("internal", "owned")}
-        if kind == ATTACHMENT:
-            body["live"] = live.objects[key]["internal"]["live"]
-        action = "detach" if kind == ATTACHMENT else "delete"
-        summary = f"{action} {name}, which the policy no longer has"
-        step = Operation(
-            operation_id(target, kind, name, action, None), target, kind, name, action, body, None, summary,
-            text_diff(_shown(body), "", key), "widens" if kind == ATTACHMENT else "none", CLEAN,
-            {PRUNE: True, "difference": "is not in the policy"},
-        )  # fmt: skip
-        steps.append(step)
+            summary, left = "cancel the way back that an interrupted run left armed", "is left of an interrupted run"
+            steps.append(_made(target, REVERT, name, "delete", {"applet": name}, None, summary, "none", left))
+        else:
+            steps.append(pruned(target, key, live, ATTACHMENT, _shown))
     return steps
+
+
+_made = partial(made_step, attachment=ATTACHMENT, shown=_shown)

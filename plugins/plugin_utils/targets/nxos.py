@@ -27,6 +27,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan imp
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes, nxos_way_back
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import same_list
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.list_steps import not_held
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_config import (
     NxosState,
     Place,
@@ -123,10 +124,7 @@ class NxosTarget:
         self._replace_session(session)
         steps = [step for step in self.diff(desired, self.snapshot(desired)) if not step.details.get(PRUNE)]
         if steps:
-            return tuple(
-                codes.NOT_HELD.at(f"{self.name}: {step.kind} {step.name}: {step.details.get('difference')}")
-                for step in steps
-            )
+            return not_held(self.name, steps)
         if self._unsaved:
             try:
                 session.save()

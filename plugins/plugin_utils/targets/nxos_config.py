@@ -14,7 +14,6 @@ import re
 from dataclasses import dataclass, field
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.names import INTERFACE
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import (
     PREFIX,
@@ -26,6 +25,9 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_con
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import (
     checked_name as ios_checked_name,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import (
+    full_interface as ios_full_interface,
 )
 
 NAME_LENGTH = 64  # characters of a list's name on NX-OS
@@ -109,13 +111,7 @@ class NxosState:
 
 def full_interface(name: str) -> str:
     """Return an interface's full name as the running configuration has it; FindingError for what cannot be one."""
-    text = name.strip().replace(" ", "")
-    found = re.match(r"\A([A-Za-z-]+)([0-9].*)\Z", text)
-    if found:
-        text = _SHORT.get(found[1].lower(), found[1]) + found[2]
-    if not INTERFACE.match(text):
-        raise FindingError(codes.BAD_BODY.at(f"interface {name[:60]!r}"))
-    return text
+    return ios_full_interface(name, _SHORT)
 
 
 def checked_name(name: str) -> str:

@@ -6,19 +6,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.meaning import (
     body_difference,
-    text_diff,
     understood,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation, Snapshot
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.phases import CLEAN, NARROW, phase_of
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import PRUNE, operation_id
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.list_steps import (
+    leftover_keys,
+    made_step,
+    pruned,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_config import (
     COMMANDS,
     NxosState,
@@ -197,21 +200,6 @@ def _attachment_step(
     return [], _made(target, ATTACHMENT, name, "attach", before, body, summary, "both", text)
 
 
-def _made(
-    target: str, kind: str, name: str, action: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None,
-    summary: str, effect: str, difference: str, witness: str = "",
-) -> Operation:  # fmt: skip
-    details: dict[str, Any] = {"difference": difference}
-    if witness:
-        details["witness"] = witness
-    # An attachment must follow the list it names, whatever phase that has.
-    phase = NARROW if kind == ATTACHMENT else phase_of(effect)
-    before = before or None
-    diff = text_diff(_shown(before), _shown(after), f"{kind}/{name}")
-    made = operation_id(target, kind, name, action, after)
-    return Operation(made, target, kind, name, action, before, after, summary, diff, effect, phase, details)
-
-
 def _shown(body: Mapping[str, Any] | None) -> str:
     if not body:
         return ""
@@ -222,34 +210,15 @@ def _shown(body: Mapping[str, Any] | None) -> str:
 
 def _leftovers(target: str, wanted: set[str], live: Snapshot) -> list[Operation]:
     steps = []
-    extra = [key for key, body in live.objects.items() if body.get("owned") and key not in wanted]
-    for key in sorted(extra, key=lambda key: (not key.startswith(ATTACHMENT), key)):
+    for key in leftover_keys(wanted, live, ATTACHMENT):
         kind, name = key.split("/", 1)
         if kind == WAY_BACK_JOB:
             what = "configuration session" if name == "session" else f"way back {name}"
             summary, left = f"remove the {what} that an interrupted run left", f"a {what} is left behind"
-            steps.append(_made(target, kind, name, "delete", {}, None, summary, "none", left))
-            continue
-        body = {field: value for field, value in live.objects[key].items() if field not in ("internal", "owned")}
-        if kind == ATTACHMENT:
-            body["live"] = live.objects[key]["internal"]["live"]
-        action = "detach" if kind == ATTACHMENT else "delete"
-        summary = f"{action} {name}, which the policy no longer has"
-        effect = "widens" if kind == ATTACHMENT else "none"
-        steps.append(
-            Operation(
-                operation_id(target, kind, name, action, None),
-                target,
-                kind,
-                name,
-                action,
-                body,
-                None,
-                summary,
-                text_diff(_shown(body), "", key),
-                effect,
-                CLEAN,
-                {PRUNE: True, "difference": "is not in the policy"},
-            )
-        )
+            steps.append(_made(target, kind, name, "delete", None, None, summary, "none", left))
+        else:
+            steps.append(pruned(target, key, live, ATTACHMENT, _shown))
     return steps
+
+
+_made = partial(made_step, attachment=ATTACHMENT, shown=_shown)

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Applets of the embedded event manager: countdown timers that type commands. Other events are kept and never strike.
 
-Source: Cisco IOS-XE EEM command reference: event timer countdown runs once, "no event manager applet" ends it, actions run in the
+Assumed, not seen on a device: event timer countdown runs once, "no event manager applet" ends it, also from within, actions run in the
 order of their labels as text, "action LABEL cli command TEXT" types into a terminal of its own, "authorization bypass" needs no user.
 """
 

@@ -133,10 +133,8 @@ class Classifier:
             for each in said[:1]:
                 against = _against(each.type, evidence, self.base.types, stated=(stated,))
                 if against:
-                    sources = next(
-                        iter([one.facts for one in evidence if one.evidence == stated and one.type == each.type]), ""
-                    )
-                    yield f"{each.type} by {sources}, but seen as {against}"
+                    telling = [one.facts for one in evidence if one.evidence == stated and one.type == each.type]
+                    yield f"{each.type} by {telling[0]}, but seen as {against}"
 
     def _before(self, device: Device) -> str:
         """Return where a source changed its mind so far that its word alone speaks for another kind of device than before.

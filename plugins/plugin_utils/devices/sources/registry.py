@@ -9,16 +9,14 @@ It runs with the rights of the run, so such folders must be as protected as play
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import sha256_of_file
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError, Location
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.user_modules import loaded_module, module_files
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices import codes, storage
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.sources import (
     dnsmasq,
@@ -47,7 +45,7 @@ SECRET = ("token", "password")
 def kinds(plugins: Iterable[str | Path] = ()) -> dict[str, Kind]:
     """Return the kinds by name; ``plugins`` are files or folders of users' modules. Raises FindingError SW1353."""
     made = {each.name: each for each in BUILT_IN}
-    for path in _modules(plugins):
+    for path in module_files(plugins, codes.SOURCE_PLUGIN):
         kind = _loaded(path)
         if kind.name in made:
             raise FindingError(codes.SOURCE_PLUGIN.at(f"the name {kind.name!r} is taken", Location(str(path))))
@@ -103,36 +101,9 @@ def _invalid(number: int, text: str) -> FindingError:
     return FindingError(codes.SOURCE_INVALID.at(f"entry {number} of microseg_device_sources: {text}"))
 
 
-def _modules(plugins: Iterable[str | Path]) -> list[Path]:
-    made: dict[Path, None] = {}
-    for each in plugins:
-        path = Path(os.path.expanduser(str(each)))
-        if path.is_dir():
-            own = sorted(item for item in path.glob("*.py") if not item.name.startswith(("_", ".")))
-            made.update(dict.fromkeys(own))
-        elif path.is_file():
-            made[path] = None
-        else:
-            raise FindingError(codes.SOURCE_PLUGIN.at("no such file or folder", Location(str(path))))
-    return list(made)
-
-
 def _loaded(path: Path) -> Kind:
     location = Location(str(path))
-    try:
-        # Named by its content, so that two modules of one file name do not meet.
-        name = f"microseg_device_source_{sha256_of_file(path)[:16]}"
-        spec = importlib.util.spec_from_file_location(name, path)
-        if spec is None or spec.loader is None:
-            raise FindingError(codes.SOURCE_PLUGIN.at("not a Python file", location))
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module  # data classes look their own module up there
-        # Without the bytecode beside it, which tells two files of one size and second not apart.
-        exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)  # noqa: S102 - that is what a plugin is
-    except FindingError:
-        raise
-    except Exception as error:  # whatever a user's file raises
-        raise FindingError(codes.SOURCE_PLUGIN.at(f"{type(error).__name__}: {error}", location)) from error
+    module = loaded_module(path, "microseg_device_source", codes.SOURCE_PLUGIN)
     kind = getattr(module, "KIND", None)
     if not isinstance(kind, Kind):
         raise FindingError(codes.SOURCE_PLUGIN.at("it has no KIND of type Kind", location))

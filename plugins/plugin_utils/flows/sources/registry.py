@@ -9,15 +9,12 @@ It runs with the rights of the import, so such folders must be as protected as p
 
 from __future__ import annotations
 
-import importlib.util
-import os
 import re
-import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import sha256_of_file
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError, Location
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.user_modules import loaded_module, module_files
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources import (
     argus,
@@ -52,9 +49,9 @@ def kinds(plugins: Iterable[str | Path] = ()) -> tuple[Kind, ...]:
 
     Raises FindingError SW1451 for a module that cannot be used.
     """
-    own = [_loaded(path) for path in _modules(plugins)]
+    own = [_loaded(path) for path in module_files(plugins, codes.SOURCE_PLUGIN)]
     names = [each.name for each in (*own, *BUILT_IN)]
-    for each, path in zip(own, _modules(plugins), strict=True):
+    for each, path in zip(own, module_files(plugins, codes.SOURCE_PLUGIN), strict=True):
         if names.count(each.name) > 1 or each.name == "auto":
             raise FindingError(codes.SOURCE_PLUGIN.at(f"the name {each.name!r} is taken", Location(str(path))))
     return (*own, *BUILT_IN)
@@ -88,38 +85,9 @@ def named(name: str, known: Sequence[Kind]) -> Kind:
     )
 
 
-def _modules(plugins: Iterable[str | Path]) -> list[Path]:
-    made: dict[Path, None] = {}
-    for each in plugins:
-        path = Path(os.path.expanduser(str(each)))
-        if path.is_dir():
-            made.update(
-                dict.fromkeys(sorted(item for item in path.glob("*.py") if not item.name.startswith(("_", "."))))
-            )
-        elif path.is_file():
-            made[path] = None
-        else:
-            raise FindingError(codes.SOURCE_PLUGIN.at("no such file or folder", Location(str(path))))
-    return list(made)
-
-
 def _loaded(path: Path) -> Kind:
     location = Location(str(path))
-    try:
-        # Named by its content, so that two modules of one file name do not meet.
-        name = f"microseg_flow_source_{sha256_of_file(path)[:16]}"
-        spec = importlib.util.spec_from_file_location(name, path)
-        if spec is None or spec.loader is None:
-            raise FindingError(codes.SOURCE_PLUGIN.at("not a Python file", location))
-        module = importlib.util.module_from_spec(spec)
-        # Data classes look their own module up there.
-        sys.modules[name] = module
-        # Without the bytecode beside it, which tells two files of one size and second not apart.
-        exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)  # noqa: S102 - that is what a plugin is
-    except FindingError:
-        raise
-    except Exception as error:  # whatever a user's file raises
-        raise FindingError(codes.SOURCE_PLUGIN.at(f"{type(error).__name__}: {error}", location)) from error
+    module = loaded_module(path, "microseg_flow_source", codes.SOURCE_PLUGIN)
     kind = getattr(module, "KIND", None)
     if not isinstance(kind, Kind):
         raise FindingError(codes.SOURCE_PLUGIN.at("it has no KIND of type Kind", location))
