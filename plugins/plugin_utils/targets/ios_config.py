@@ -123,15 +123,15 @@ def in_force(state: IosState, live: str) -> bool:
     return bool(state.lists.get(live)) and state.versions(base_name(live))[0] == live
 
 
-def full_interface(name: str, short: Mapping[str, str] = _SHORT) -> str:
+def full_interface(name: str, short: Mapping[str, str] | None = None) -> str:
     """Return an interface's full name as the running configuration has it; FindingError for what cannot be one.
 
-    ``short``: the platform's abbreviations.
+    ``short``: the platform's abbreviations, where they are not those of IOS.
     """
     text = name.strip().replace(" ", "")
     found = re.match(r"\A([A-Za-z-]+)([0-9].*)\Z", text)
     if found:
-        text = short.get(found[1].lower(), found[1]) + found[2]
+        text = (short or _SHORT).get(found[1].lower(), found[1]) + found[2]
     if not INTERFACE.match(text):
         raise FindingError(codes.BAD_BODY.at(f"interface {name[:60]!r}"))
     return text
