@@ -108,6 +108,16 @@ def created_by_plan(about: dict[str, str], control: ControlClient, number: int) 
             moments.append(time.monotonic())
             sent.append(target.client.requests)
 
+        settled = target.settle
+        read_back: list[float] = []
+
+        def settle(operations: Any) -> Any:
+            begun = time.monotonic()
+            found = settled(operations)
+            read_back.append(time.monotonic() - begun)
+            return found
+
+        target.settle = settle  # type: ignore[method-assign]
         control.reset_counters()
         start, cpu, before = time.monotonic(), time.process_time(), target.client.requests
         outcome = apply_plan(
@@ -126,7 +136,9 @@ def created_by_plan(about: dict[str, str], control: ControlClient, number: int) 
     return {
         "objects": number, "seconds": seconds, "cpu_seconds": cpu, "requests": requests, "writes": counts["writes"],
         "writing_seconds": writing, "writing_requests_per_second": (sent[-1] - sent[0]) / writing,
-        "objects_per_second": number / writing, "most_in_flight": counts["max_in_flight"],
+        "objects_per_second": number / writing, "read_back_seconds": sum(read_back),
+        "objects_per_second_read_back": number / (writing + sum(read_back)), "objects_per_second_of_all": number / seconds,
+        "most_in_flight": counts["max_in_flight"],
         "refused_for_rate": counts["rate_limited"],
     }  # fmt: skip
 
@@ -270,7 +282,13 @@ def run(full: bool) -> dict[str, Any]:
     sizes = (500, 200, 1000) if full else (100, 40, 400)
     made = creating(1000 if full else 200, 300 if full else 20, the_peer(full))
     plans = [planning(*sizes, version) for version in ("3.3", "3.5")]
-    ratio = made["ours_small"]["objects_per_second"] / made["peer"]["objects_per_second"]
+    # Theirs reads no text back, so creating is held against creating; with our reading back, and in all, stand beside it.
+    theirs = made["peer"]["objects_per_second"]
+    ratio = made["ours_small"]["objects_per_second"] / theirs
+    made["times_the_official_way"] = {
+        "creating": ratio, "with_every_object_read_back": made["ours_small"]["objects_per_second_read_back"] / theirs,
+        "whole_apply_confirmed_anew": made["ours_small"]["objects_per_second_of_all"] / theirs,
+    }  # fmt: skip
     rows = [
         at_least(
             "requests a second while creating, of the ceiling", made["ours"]["writing_requests_per_second"] / RATE, 0.9

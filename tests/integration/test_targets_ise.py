@@ -15,7 +15,11 @@ import pytest
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.progress import SHOW
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.apply import apply_plan
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal, verify_journal
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import (
+    Journal,
+    known_entries,
+    verify_journal,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.outcome import Outcome
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending import push_operation, pushes_pending
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import Plan, build_plan, snapshot_all
@@ -275,6 +279,39 @@ def test_a_change_between_check_and_write_is_not_overwritten(
         target.execute(step)
     assert codes_of(error.value.findings) == {"SW4222"}
     assert control.object("downloadableacl", "SW_pumps")["dacl"] == "deny ip any any"
+
+
+def test_what_is_created_side_by_side_is_read_back_before_anything_refers_to_it(
+    target: IseTarget, control: ControlClient, journal: Journal
+) -> None:
+    lists = [
+        DesiredObject(
+            "downloadable_acl", f"SW_many_{number}",
+            {"dacl_type": "IPV4", "content": f"permit tcp any any eq {number + 1}\ndeny ip any any", "description": f"{MARK}many"},
+        )
+        for number in range(12)
+    ]  # fmt: skip
+    body = {"dacl_name": "SW_many_3", "description": f"{MARK}many"}
+    desired = [DesiredTarget("ise1", "ise", (*lists, DesiredObject("authorization_profile", "SW_many", body)))]
+    plan = plan_for(target, desired)
+
+    def altered(_number: int, _all: int, _target: str, step: Any, state: str) -> None:
+        """Let ISE hold another text than was sent, as soon as the list is there."""
+        if (step.name, state) == ("SW_many_3", "done"):
+            control.edit("downloadableacl", step.name, dacl="deny ip any any")
+
+    outcome = apply_plan(plan, {"ise1": target}, desired, journal, policy_commit=COMMIT, progress=altered)
+    told = [finding for finding in outcome.findings if finding.code == "SW4223"]
+    assert [finding.message.partition(":")[0] for finding in told] == ["ise1"], outcome.findings
+    assert "SW_many_3" in told[0].message
+    assert not outcome.ok
+    assert [step.kind for step in outcome.remaining] == ["authorization_profile"]
+    assert "authorizationprofile/SW_many" not in configuration(control)
+    failed = [entry for entry in known_entries(journal.path) if entry["event"] == "operation_failed"]
+    assert [each["operation_id"] for each in failed] == [
+        step.id for step in plan.operations() if step.name == "SW_many_3"
+    ]
+    assert not verify_journal(journal.path)
 
 
 FAULTS = ["status:500", "status:503", "429", "drop_before", "drop_after_commit", "cut_json", "html200", "redirect"]

@@ -314,6 +314,9 @@ class _Run:
             with ThreadPoolExecutor(max_workers=BATCH_WORKERS) as pool:
                 for future in [pool.submit(self._run_step, step) for step in batch]:
                     future.result()
+            # Also where the run stops here: what was written is known to be as it should, or told.
+            for step, wrong in self.targets[batch[0].target].settle(batch).items():  # type: ignore[attr-defined]
+                self._fail(step, wrong)
 
     def _run_step(self, step: Operation) -> None:
         if not self.stop.is_set() and (lost := self.lost()):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -40,6 +41,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_pre
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_push import push_matrix
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_read import IseReader
 
+READ_BACKS = 8  # side by side; the client keeps to its rate
 RELAXED_DACL = "permit ip any any"
 # ISE's own approval workflow, and several matrices where the version has no interface for them.
 _MATRIX_MODES = frozenset((codes.ISE_WORKFLOW.number, codes.ISE_MATRICES.number))
@@ -73,6 +75,7 @@ class IseTarget:
         self.cascade, self.assignment_pause = frozenset(cascade), assignment_pause
         self.push_seconds, self._sleep = push_seconds, sleep
         self._closed: tuple[Finding, ...] = ()
+        self._unread: dict[str, str] = {}  # step -> id of what it created, until its batch is read back
         self._reader = IseReader(name, client)
         self._access = ObjectAccess(name, client, self._reader, sleep)
 
@@ -165,8 +168,32 @@ class IseTarget:
         )
 
     def prepare(self, operations: Sequence[Operation]) -> None:
-        """Look up what many steps would look up one by one: which of the objects to create are there by now."""
+        """Look up what many steps would look up one by one: which of the objects to create are there by now.
+
+        Each of these steps, and no other, is read back by ``settle``.
+        """
         self._reader.look_for(operations[0].kind, [operation.name for operation in operations])
+        self._unread = {operation.id: "" for operation in operations}
+
+    def settle(self, operations: Sequence[Operation]) -> dict[Operation, Exception]:
+        """Read back what prepared steps created, side by side, before anything else is written; return what is wrong with which.
+
+        Nothing refers to an object before its whole batch is read back: SGTs, lists and profiles are created apart, in this order.
+        """
+        made = [(operation, self._unread[operation.id]) for operation in operations if self._unread.get(operation.id)]
+        self._unread = {}
+
+        def wrong(item: tuple[Operation, str]) -> Exception | None:
+            operation, identifier = item
+            try:
+                self._read_back(operation.kind, operation.name, operation.after, identifier)
+            except Exception as error:
+                return error
+            return None
+
+        with ThreadPoolExecutor(max_workers=READ_BACKS) as pool:
+            found = dict(zip((operation for operation, _id in made), pool.map(wrong, made), strict=True))
+        return {operation: error for operation, error in found.items() if error is not None}
 
     def execute(self, operation: Operation) -> OperationResult:
         """Carry out one step; see the protocol. Steps of which ``together`` says so may run side by side."""
@@ -192,7 +219,10 @@ class IseTarget:
         else:
             self._access.update(kind, name, wire, operation.after or {})
             identifier = str(wire.get("id", ""))
-        self._read_back(kind, name, operation.after, identifier, deploy=True)
+        if wire is None and identifier and operation.id in self._unread:
+            self._unread[operation.id] = identifier
+        else:
+            self._read_back(kind, name, operation.after, identifier, deploy=True)
         findings = [codes.SESSIONS_KEEP_OLD.at(f"{self.name}: {name}")] if kind == "downloadable_acl" and wire else []
         return OperationResult(operation.id, True, self.client.own_writes - before, tuple(findings), {"wire": wire})
 
