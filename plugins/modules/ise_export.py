@@ -128,6 +128,11 @@ decisions:
   returned: success
   type: list
   elements: str
+adopt_names:
+  description: Objects that stand in ISE and that the compiled policy would take over, for C(microseg_ise_adopt) in the inventory.
+  returned: success
+  type: list
+  elements: str
 files:
   description: Files of the policy directory.
   returned: success

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -15,10 +16,13 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.apply import apply_plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import build_plan, snapshot_all
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rollback import rollback_plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredTarget
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.loader import load_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise import IseTarget
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_client import IseClient
@@ -77,6 +81,46 @@ def closed(control: ControlClient) -> None:
     control.restore(state)
 
 
+def taken_over(client: IseClient, control: ControlClient, desired: list[DesiredTarget], place: Path) -> None:
+    """The same ISE takes the policy over: only what is named, nothing of a group moves, the way back is text for text."""
+    names = json.loads(next(place.rglob("ise_export.json")).read_text(encoding="utf-8"))["adopt_names"]
+    assert {name for name in names if name.startswith("sgt/")} == {"sgt/Pumps", "sgt/Pump_Servers"}
+    before, decided = standing(control), matrix(control)
+    plain = {"ise1": IseTarget("ise1", client, push_seconds=5.0)}
+    with pytest.raises(FindingError) as refused:
+        build_plan(plain, desired, snapshot_all(plain, desired), policy_commit=COMMIT)
+    assert {item.code for item in refused.value.findings} == {"SW4220"}
+    assert standing(control) == before
+    targets = {"ise1": IseTarget("ise1", client, adopt=names, push_seconds=5.0)}
+    plan = build_plan(targets, desired, snapshot_all(targets, desired), policy_commit=COMMIT)
+    journal = Journal(place / "taken.jsonl")
+    outcome = apply_plan(plan, targets, desired, journal, policy_commit=COMMIT)
+    assert outcome.ok, outcome.findings
+    after = standing(control)
+    for key in before:
+        if key.startswith("sgt/"):
+            assert after[key]["id"] == before[key]["id"]
+            assert after[key]["value"] == before[key]["value"]
+    for pair, text in matrix(control).items():
+        for packet in packets(Random(4), 200):
+            if not passes_by_itself(packet, False):
+                assert permits(decided.get(pair, "deny ip"), packet) == permits(text, packet), (pair, packet)
+    back = rollback_plan(plan.plan_id, targets, journal)
+    assert back.ok, back.findings
+    assert standing(control) == before
+
+
+def standing(control: ControlClient) -> dict[str, dict[str, Any]]:
+    """Every object as it stands, without the numbers that ISE gives each writing."""
+    return {
+        f"{kind}/{item['name']}": {
+            key: value for key, value in item.items() if key not in ("generationId", "_modified")
+        }
+        for kind, items in control.state()["objects"].items()
+        for item in items.values()
+    }
+
+
 def test_the_exported_policy_brings_the_same_matrix_about(
     root: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -116,6 +160,11 @@ def test_the_exported_policy_brings_the_same_matrix_about(
         stages = {name: item.stage for name, item in site.assignments.items()}
         assert stages == {"Cameras": "observe", "Pump_Access": "enforce", "Pump_Servers": "enforce", "Pumps": "enforce"}
         desired = list(compile_site(site).targets)
+        live_client = IseClient(
+            live.base_url, live.username, live.password, ca_file=live.ca_file, version="3.5", rate=1000.0
+        )
+        taken_over(live_client, control, desired, tmp_path)
+        live_client.close()
         client = IseClient(
             empty.base_url, empty.username, empty.password, ca_file=empty.ca_file, version="3.5", rate=1000.0
         )

@@ -20,7 +20,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model im
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending import PUSH, PUSHED_KINDS
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import Plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
-from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.naming import owned_name
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.naming import group_name, owned_name
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Ring, Site
 
 REST = "rest"
@@ -206,14 +206,13 @@ class Segments:
     """Which segments a step touches."""
 
     def __init__(self, site: Site, lists: Sequence[PointList]) -> None:
-        self.by_name = {owned_name(name): name for name in site.segments}
+        self.by_name = {made: name for name in site.segments for made in (owned_name(name), group_name(site, name))}
         self.by_list: dict[Key, frozenset[str]] = {}
         for listing in lists:
             found = frozenset(name for name in (listing.segment, listing.peer) if name)
             self.by_list[listing.host, listing.name] = found
             if listing.kind == "sgacl":
-                cell = f"{owned_name(listing.segment)}-{owned_name(listing.peer)}"
-                self.by_list[listing.host, cell] = found
+                self.by_list[listing.host, listing.cell] = found
 
     def of(self, target: str, step: Operation) -> frozenset[str]:
         """Return them; empty where it is all of them, or not known."""

@@ -16,7 +16,10 @@ from typing import Any
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject, PointList
-from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.naming import owned_name
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.naming import (
+    group_name,
+    owned_name,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import EnforcementPoint, Site
 
 GROUP_PREFIX = "Endpoint Identity Groups:"
@@ -86,7 +89,7 @@ def _bound(
         "state": "enabled",
         "condition": group_condition(group),
         "profiles": profiles or [PERMIT_PROFILE],
-        "security_group": owned_name(segment) if tagged else "",
+        "security_group": group_name(site, segment) if tagged else "",
         "description": "",
     }
     if options.get("before"):
@@ -115,7 +118,13 @@ def _mappings(site: Site, segment: str) -> list[DesiredObject]:
     for address in sorted({address for member in site.members.get(segment, ()) for address in member.addresses}):
         network = ipaddress.ip_network(address, strict=False)
         host = str(network.network_address if network.num_addresses == 1 else network)
-        body = {"host": host, "sgt": owned_name(segment), "deploy_type": "ALL", "deploy_to": "", "description": ""}
+        body = {
+            "host": host,
+            "sgt": group_name(site, segment),
+            "deploy_type": "ALL",
+            "deploy_to": "",
+            "description": "",
+        }
         made.append(DesiredObject("ip_sgt_mapping", owned_name(re.sub(r"[.:/]+", "_", host).strip("_")), body))
     return made
 

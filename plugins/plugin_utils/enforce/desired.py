@@ -20,7 +20,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model i
     DesiredTarget,
     PointList,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.naming import owned_name
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.naming import group_name
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import member_addresses
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
 
@@ -150,7 +150,7 @@ def _cell(site: Site, listing: PointList, six: PointList | None) -> list[Desired
     if listing.family == 6:
         mark = ownership_mark(site, f"cell {listing.segment} to {listing.peer} IPv6")
         return [DesiredObject("sgacl", listing.name, _with_text(listing, ip_version="IPV6", description=mark))]
-    source, destination = owned_name(listing.segment), owned_name(listing.peer)
+    source, destination = group_name(site, listing.segment), group_name(site, listing.peer)
     made = [_sgt(site, listing.segment), _sgt(site, listing.peer)]
     only_closing = only_closes(listing)
     if not only_closing:
@@ -164,13 +164,13 @@ def _cell(site: Site, listing: PointList, six: PointList | None) -> list[Desired
         "default_rule": "DENY_IP" if only_closing else "NONE",
         "description": ownership_mark(site, f"cell {listing.segment} to {listing.peer}"),
     }
-    made.append(DesiredObject("egress_matrix_cell", f"{source}-{destination}", cell))
+    made.append(DesiredObject("egress_matrix_cell", listing.cell, cell))
     return made
 
 
 def _sgt(site: Site, segment: str) -> DesiredObject:
     body = {"value": site.segments[segment].sgt, "description": ownership_mark(site, f"segment {segment}")}
-    return DesiredObject("sgt", owned_name(segment), body)
+    return DesiredObject("sgt", group_name(site, segment), body)
 
 
 def _on_interfaces(listing: PointList) -> list[DesiredObject]:

@@ -24,7 +24,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.lines i
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.management import Flow, management_flows
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import Origin, PointList
-from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.naming import owned_name
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.naming import cell_name, owned_name
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import Match
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
@@ -32,6 +32,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model im
     Assignment,
     EnforcementPoint,
     Rule,
+    Site,
 )
 
 SHOWN = 5
@@ -184,14 +185,14 @@ def _kept_cell(
     key = keys_of(index).cell(point, pair if family == 4 else (*pair, "ipv6"), parts, stage, flows)
     entry = index.cache.get(key)
     if entry is not None:
-        head = _head(point, pair, stage, family)
+        head = _head(index.site, point, pair, stage, family)
         return lazy_list(head, entry, lambda: _cell(index, point, pair, rules, managed, stage, family), key)
     made = _cell(index, point, pair, rules, managed, stage, family)
     made.__dict__.update(_entry=index.cache.put(key, {"closed": len(made.aces) == 1}), _key=key)
     return made
 
 
-def _head(point: EnforcementPoint, pair: tuple[str, str], stage: str, family: int) -> dict[str, Any]:
+def _head(site: Site, point: EnforcementPoint, pair: tuple[str, str], stage: str, family: int) -> dict[str, Any]:
     return {
         "point": point.id,
         "kind": "sgacl",
@@ -206,6 +207,7 @@ def _head(point: EnforcementPoint, pair: tuple[str, str], stage: str, family: in
         "interfaces": (),
         "family": family,
         "direction": "in",
+        "cell": cell_name(site, *pair),
     }
 
 
@@ -242,4 +244,4 @@ def _cell(
         add_icmp_errors(builder, point.location, family)
     # A MONITOR cell forwards whatever its list says; the list itself is the one that will be enforced.
     builder.add(closing_ace(family, permit=False), Origin("default", location=point.location))
-    return PointList(aces=tuple(builder.aces), origins=builder.origins, **_head(point, pair, stage, family))
+    return PointList(aces=tuple(builder.aces), origins=builder.origins, **_head(index.site, point, pair, stage, family))

@@ -30,7 +30,7 @@ class PointList:
     source of a cell, ``peer`` the destination of a cell. ``aces`` always end in an explicit decision. Each ACE's
     ``label`` is a key of ``origins``. ``interfaces`` are where a port or router ACL is attached, ``direction`` (``in``, ``out``) for which
     packets. ``family``: 4 or 6, 0 for a firewall's list, which holds both. ``stateful`` points judge the first packet of a connection;
-    their replies need no line.
+    their replies need no line. ``cell``: the name of the matrix cell that carries it, empty for other lists.
     """
 
     point: str
@@ -48,6 +48,7 @@ class PointList:
     origins: Mapping[str, Origin] = field(default_factory=dict, hash=False)
     family: int = 4
     direction: str = "in"
+    cell: str = ""
 
     def __getattr__(self, name: str) -> Any:
         """Make the lines of a list that ``enforce.cache`` left out; called only for what is absent."""

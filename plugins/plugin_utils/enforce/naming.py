@@ -14,9 +14,21 @@ import hashlib
 from functools import lru_cache
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.names import IDENTIFIER, safe_name
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
 
 PREFIX = "SW_"
 LIMIT = 32
+
+
+def group_name(site: Site, segment: str) -> str:
+    """Return the name of a segment's security group: the one that it has in ISE already where the policy gives it, else one of ours."""
+    known = site.segments.get(segment)
+    return (known.sgt_name if known else "") or owned_name(segment)
+
+
+def cell_name(site: Site, source: str, destination: str) -> str:
+    """Return the name of the matrix cell between two segments; group names have no hyphen (facts/ise.md section 1.6)."""
+    return f"{group_name(site, source)}-{group_name(site, destination)}"
 
 
 @lru_cache(maxsize=65536)

@@ -327,6 +327,7 @@ class Builder:
             tuple(allow),
             value.get("description", ""),
             document.location("segment"),
+            value.get("sgt_name", ""),
         )
 
     def classification(self, document: Document) -> tuple[ClassificationRule, ...]:

@@ -136,6 +136,9 @@ SGT_SHIPPED = Code(
     "SW2215", "warning", "Cisco ISE ships with another group of this SGT", "use a value above 255 or one from 16 to 254"
 )
 BAD_ADDRESS = Code("SW2216", "error", "an address in the lock is not valid", "run propose to write the lock again")
+SGT_NAME_ALONE = Code(
+    "SW2217", "error", "a segment names a security group without its tag", "give the group's value as sgt as well"
+)
 
 DUPLICATE_RULE = Code("SW2301", "error", "a rule id stands twice", "give each rule its own id")
 UNKNOWN_TARGET = Code(

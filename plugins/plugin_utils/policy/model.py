@@ -188,7 +188,10 @@ class Rule:
 
 @dataclass(frozen=True)
 class Segment:
-    """A named set of devices with at most one SGT. ``members`` is the query over facts, as written."""
+    """A named set of devices with at most one SGT. ``members`` is the query over facts, as written.
+
+    ``sgt_name``: the name that the security group has in ISE already, empty where it gets one of ours.
+    """
 
     name: str
     zone: str
@@ -199,6 +202,7 @@ class Segment:
     allow: tuple[Rule, ...] = ()
     description: str = ""
     location: Location = Location()
+    sgt_name: str = ""
 
 
 @dataclass(frozen=True)

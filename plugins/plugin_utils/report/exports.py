@@ -18,6 +18,14 @@ def export_markdown(result: Mapping[str, Any]) -> str:
     """Return the report: decisions first, then every cell and list with its verdict, then every object with its outcome."""
     lines = [f"# ISE {md(result['source'])} as policy", "", md(result["summary"]) + ".", "", "## To decide", ""]
     lines += [*(f"- {md(text)}" for text in result["decisions"]), ""]
+    if result.get("adopt_names"):
+        lines += [
+            "## To take over",
+            "",
+            "Put these under `microseg_ise_adopt` of the ISE in the inventory, once reviewed:",
+            "",
+        ]
+        lines += [*(f"- {code(key)}" for key in result["adopt_names"]), ""]
     stages = [(code(name), md(stage)) for name, stage in result["segments"].items()]
     lines += ["## Segments", "", md_table(("segment", "stage"), stages[:ROW_LIMIT]), ""]
     for key, head in (("cells", "cell"), ("lists", "list")):

@@ -23,6 +23,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.json_io import SIZE_LIMIT_BYTES
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.names import ACL_NAME, IDENTIFIER
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.naming import PREFIX
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy import schema
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.check import load_checked
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
@@ -72,6 +73,12 @@ def run_ise_export(values: dict[str, Any], variables: Mapping[str, Any]) -> dict
         compiled = compile_site(loaded.site)
         found = [*made.findings, *wrongly_compiled(draft, compiled.lists)]
         gate = errors_of([*loaded.findings, *compiled.findings])
+        adopt = sorted(
+            key
+            for target in compiled.targets
+            for key in (f"{item.kind}/{item.name}" for item in target.objects)
+            if key in objects and not objects[key].get("owned")
+        )
         hints = [item for item in (*loaded.findings, *compiled.findings) if item not in gate]
     standing = _standing(paths.policy, texts)
     if standing and standing != texts:
@@ -103,6 +110,7 @@ def run_ise_export(values: dict[str, Any], variables: Mapping[str, Any]) -> dict
         "lists": made.lists,
         "segments": {name: made.stages.get(name, "observe") for name in sorted(draft.segments)},
         "decisions": decisions,
+        "adopt_names": adopt,
         "gate": [item.as_dict() for item in gate],
         "remarks": [item.as_dict() for item in hints],
         "files": sorted(texts),
@@ -116,7 +124,7 @@ def run_ise_export(values: dict[str, Any], variables: Mapping[str, Any]) -> dict
         "changed": not standing,
         **{
             name: said[name]
-            for name in ("summary", "counts", "segments", "decisions", "gate", "files", "cells", "lists")
+            for name in ("summary", "counts", "segments", "decisions", "adopt_names", "gate", "files", "cells", "lists")
         },
         "not_expressed": [item for item in said["objects"] if item["outcome"] == NOT_SAID],
         "findings": [*said["errors"], *said["warnings"]],
@@ -231,6 +239,8 @@ def _texts(head: Mapping[str, Any], draft: Draft, made: Exported, place: Path) -
         }  # fmt: skip
         if segment.sgt is not None:
             content["sgt"] = segment.sgt
+            if IDENTIFIER.match(segment.group) and not segment.group.startswith(PREFIX):
+                content["sgt_name"] = segment.group
         if made.rules.get(name):
             content["allow"] = made.rules[name]
         add(f"{zone}/{name}.yml", "segment", content)

@@ -68,8 +68,7 @@ def _live_list(listing: PointList, objects: Mapping[str, Any]) -> PointList | No
 
 
 def _live_cell(listing: PointList, objects: Mapping[str, Any]) -> PointList | None:
-    name = f"{owned_name(listing.segment)}-{owned_name(listing.peer)}"
-    cell = objects.get(f"egress_matrix_cell/{name}")
+    cell = objects.get(f"egress_matrix_cell/{listing.cell}")
     if not cell or cell.get("status") == "DISABLED":
         return None
     aces: list[Ace] = []

@@ -33,7 +33,6 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rings im
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.state_ref import keep_state
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import Compiled, PointList
-from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.naming import owned_name
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.noise import limits_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.effective import effective_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import NORMAL, Site, Situation
@@ -225,7 +224,7 @@ def phases_of(plan: Plan, lists: Sequence[PointList], rings: Sequence[Part] = ()
     for listing in lists:
         own = {listing.name}
         if listing.kind == "sgacl":
-            own.add(f"{owned_name(listing.segment)}-{owned_name(listing.peer)}")
+            own.add(listing.cell)
         for step in plan.operations():
             names = {step.name, str((step.after or step.before or {}).get("access_list", ""))}
             if step.target == listing.host and names & own:

@@ -35,7 +35,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.promotio
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.stages import patch, with_stages
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import Compiled, PointList
-from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.naming import owned_name
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.naming import cell_name
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.noise import limits_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.effective import effective_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
@@ -198,12 +198,12 @@ def _evidence(
         histories,
         _replay_view(segment, trial),
         carriers if "dacl" in kinds else None,
-        _held(mine, state) if state.switches else None,
+        _held(mine, state, trial.site) if state.switches else None,
         {cell.pair: _probable(cell, trial.replay.cut) for cell in mine},
     )
 
 
-def _held(cells: Sequence[Cell], state: EnforcedState) -> dict[tuple[int, int], str]:
+def _held(cells: Sequence[Cell], state: EnforcedState, site: Site) -> dict[tuple[int, int], str]:
     """Return what is wrong with each cell on the switches, empty where it is as approved on all that hold it.
 
     What a switch holds that gave no answer is not known, so no cell counts as approved then.
@@ -212,7 +212,7 @@ def _held(cells: Sequence[Cell], state: EnforcedState) -> dict[tuple[int, int], 
     silent = (item.message for item in state.findings if item.code == codes.SWITCH_UNREAD.number)
     unread = next((text for text in silent if text.split(":", maxsplit=1)[0] not in asked), "")
     held = {cell.pair: unread for cell in cells} if unread else {}
-    names = {f"{owned_name(cell.source)}-{owned_name(cell.destination)}": cell.pair for cell in cells}
+    names = {cell_name(site, cell.source, cell.destination): cell.pair for cell in cells}
     for row in state.cells:
         pair = names.get(str(row["cell"]))
         if pair is not None:

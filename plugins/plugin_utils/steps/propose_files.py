@@ -286,6 +286,7 @@ def _segment_values(segment: Segment) -> dict[str, Any]:
         "zone": segment.zone,
         "description": segment.description,
         "sgt": segment.sgt,
+        "sgt_name": segment.sgt_name,
         "owner": segment.owner,
         "criticality": segment.criticality,
         "members": dict(segment.members),

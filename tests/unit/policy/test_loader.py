@@ -52,7 +52,7 @@ def test_unknown_key_without_a_near_one_lists_the_known(policies: Path) -> None:
     code, _message, hint = _hint(policies, "clinical/pumps.yml", "sgt:", "zzz:")
     assert (code, hint) == (
         "SW2002",
-        "known keys here: allow, criticality, description, members, owner, segment, sgt, use, zone",
+        "known keys here: allow, criticality, description, members, owner, segment, sgt, sgt_name, use, zone",
     )
 
 

@@ -80,19 +80,30 @@ def _tagged(site: Site) -> list[Segment]:
 def tags_avoid_shipped_groups(site: Site, _context: Context) -> Iterator[Finding]:
     """An SGT is none of those that Cisco ISE ships with (3 to 15 and 255)."""
     for segment in _tagged(site):
-        if segment.sgt in SHIPPED_SGTS:
+        if segment.sgt in SHIPPED_SGTS and not segment.sgt_name:
             text = f"segment {segment.name}: Cisco ISE ships with a group of SGT {segment.sgt}"
             yield codes.SGT_SHIPPED.at(text, segment.location)
 
 
-@rule(codes.SGT_SHARED)
+@rule(codes.SGT_SHARED, codes.SGT_NAME_ALONE)
 def tags_are_unique(site: Site, _context: Context) -> Iterator[Finding]:
-    """No two segments share an SGT: the matrix could not tell them apart."""
+    """No two segments share an SGT, or the name of one: the matrix could not tell them apart."""
     seen: dict[int, Segment] = {}
     for segment in _tagged(site):
         first = seen.setdefault(segment.sgt or 0, segment)
         if first is not segment:
             text = f"segments {first.name} and {segment.name} share SGT {segment.sgt}"
+            yield codes.SGT_SHARED.at(text, segment.location)
+    names: dict[str, Segment] = {}
+    for segment in site.segments.values():
+        if not segment.sgt_name:
+            continue
+        if segment.sgt is None:
+            text = f"segment {segment.name}: sgt_name {segment.sgt_name} is without sgt"
+            yield codes.SGT_NAME_ALONE.at(text, segment.location)
+        first = names.setdefault(segment.sgt_name.lower(), segment)
+        if first is not segment:
+            text = f"segments {first.name} and {segment.name} share the security group {segment.sgt_name}"
             yield codes.SGT_SHARED.at(text, segment.location)
 
 

@@ -55,6 +55,21 @@ def tag_shared(site: Spoiled) -> list[Expected]:
 
 
 @fault
+def group_shared(site: Spoiled) -> list[Expected]:
+    first, second = sorted(site.chance.sample(site.segments(), 2), key=lambda name: site[name]["segment"])
+    site[first]["sgt_name"], site[second]["sgt_name"] = "Pumps", site.chance.choice(["Pumps", "PUMPS"])
+    return [("SW2204", second, ("segment",))]
+
+
+@fault
+def group_without_its_tag(site: Spoiled) -> list[Expected]:
+    name = site.segment()
+    site[name].pop("sgt", None)
+    site[name]["sgt_name"] = "Pumps"
+    return [("SW2217", name, ("segment",))]
+
+
+@fault
 def file_in_the_wrong_zone(site: Spoiled) -> list[Expected]:
     name = site.segment()
     folder, _slash, rest = name.partition("/")
