@@ -69,12 +69,39 @@ class Remembered:
         known = self._names.get(id(query))
         if known is None:
             known = self._names[id(query)] = query, tuple(sorted(_facts_named(query)))
-        # Types count: "1" and True and 1 are not alike to every test.
-        key = (id(query), *(tuple((type(value), value) for value in facts.get(name, ())) for name in known[1]))
+        key = (id(query), *(_typed(facts.get(name, ())) for name in known[1]))
         found = self._answers.get(key)
         if found is None:
             found = self._answers[key] = query_holds(query, facts)
         return found
+
+
+class Fitting:
+    """Which of several queries a device fulfils, by their places in order: looked up once for all of them.
+
+    What is remembered is the answer to the values of all facts that any of the queries names, so that a device like one before costs one
+    look-up however many queries there are. Queries must not be changed while it is in use.
+    """
+
+    def __init__(self, queries: Sequence[Mapping[str, Any]]) -> None:
+        self._queries = tuple(queries)
+        self._names = tuple(sorted({name for query in self._queries for name in _facts_named(query)}))
+        self._holds = Remembered()
+        self._answers: dict[tuple[Any, ...], tuple[int, ...]] = {}
+
+    def __call__(self, facts: Mapping[str, Sequence[Any]]) -> tuple[int, ...]:
+        """Return the places of the queries that a device with the facts fulfils, in order; an empty query is fulfilled by none."""
+        key = tuple(_typed(facts.get(name, ())) for name in self._names)
+        found = self._answers.get(key)
+        if found is None:
+            found = tuple(place for place, query in enumerate(self._queries) if query and self._holds(query, facts))
+            self._answers[key] = found
+        return found
+
+
+def _typed(values: Sequence[Any]) -> tuple[Any, ...]:
+    """Return values that are alike only where every test takes them alike: "1", True and 1 are three."""
+    return tuple((type(value), value) for value in values)
 
 
 def _facts_named(query: Mapping[str, Any]) -> set[str]:

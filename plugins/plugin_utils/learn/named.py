@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.orientation import EPHEMERAL
@@ -37,21 +38,29 @@ def services_by_port(
     wanted: dict[int, set[int]] = {}
     for protocol, port in conversations:
         wanted.setdefault(protocol, set()).add(port)
+    ordered = {protocol: sorted(ports) for protocol, ports in wanted.items()}
     found: dict[tuple[int, int], tuple[int, str]] = {}
     for name, service in sorted(services.items()):
         if is_wide(service) or service.ethertypes:  # nor is more permitted than was seen
             continue
         width = sum(high - low + 1 for match in service.matches for low, high in match.ports)
         for match in service.matches:
-            for port in wanted.get(match.protocol, ()):
-                if match.protocol in ICMP:
-                    fits = match.icmp_type in (None, port // 256) and match.icmp_code in (None, port % 256)
-                else:
-                    fits = any(low <= port <= high for low, high in match.ports)
+            for port in _covered(match, ordered.get(match.protocol, ())):
                 key = match.protocol, port
-                if fits and (key not in found or width < found[key][0]):
+                if key not in found or width < found[key][0]:
                     found[key] = (width, name)
     return {key: name for key, (_width, name) in found.items()}
+
+
+def _covered(match: ServiceMatch, ports: Sequence[int]) -> Iterator[int]:
+    """Yield those of ``ports``, which are in order, that a match covers."""
+    if match.protocol in ICMP:
+        for port in ports:
+            if match.icmp_type in (None, port // 256) and match.icmp_code in (None, port % 256):
+                yield port
+        return
+    for low, high in match.ports:
+        yield from ports[bisect_left(ports, low) : bisect_right(ports, high)]
 
 
 def is_reviewed(service: Service | None) -> bool:

@@ -20,7 +20,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.classif
     Classification,
     DeviceType,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.query import Remembered
+from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.query import Fitting
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.build import ClassificationRule
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.members import facts_of, resolve_members
@@ -137,12 +137,14 @@ def propose_segments(
 
     ``committed`` is the lock that is in force, None where there is none yet. Equal arguments give an equal answer.
     """
-    holds = Remembered()
+    standing = Fitting([each.members or {} for each in site.segments.values()])
+    fits = Fitting([rule.when for rule in rules])
     findings: list[Finding] = []
     held, held_findings = held_devices(classified, committed)
     findings += held_findings
     segments = dict(site.segments)
     new: dict[str, ProposedSegment] = {}
+    made_of: dict[int, str] = {}  # by the place of the rule whose query a new segment has
     left: dict[str, list[str]] = defaultdict(list)
     by_rule: dict[str, list[str]] = defaultdict(list)
     for device in register.get("devices", ()):
@@ -150,15 +152,17 @@ def propose_segments(
         if name in held:
             continue
         facts = facts_of(device)
-        if any(each.members and holds(each.members, facts) for each in segments.values()):
-            for rule_name in new:
-                if holds(segments[rule_name].members, facts):
-                    by_rule[rule_name].append(name)
+        fitting = fits(facts)
+        joined = [made_of[place] for place in fitting if place in made_of]
+        for rule_name in joined:
+            by_rule[rule_name].append(name)
+        if joined or standing(facts):
             continue
-        rule = next((rule for rule in rules if holds(rule.when, facts)), None)
+        rule = rules[fitting[0]] if fitting else None
         if rule is not None and rule.name not in segments:
             segments[rule.name] = _of_rule(rule)
             new[rule.name] = ProposedSegment(segments[rule.name], (), (), f"rule {rule.name} of classification.yml")
+            made_of[fitting[0]] = rule.name
             by_rule[rule.name].append(name)
         elif rule is None and name in classified and classified[name].known:
             left[classified[name].type].append(name)

@@ -19,7 +19,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files impo
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.yaml_io import Document
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.model import DERIVED_FACTS, FACT_NAMES
-from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.query import Remembered
+from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.query import Fitting
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Member, Segment
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.schema import schema_findings
@@ -87,7 +87,7 @@ def resolve_members(
     ordered = sorted(segments, key=lambda segment: segment.name)
     entries: dict[str, list[dict[str, Any]]] = {segment.name: [] for segment in ordered}
     findings: list[Finding] = []
-    holds = Remembered()
+    fits = Fitting([segment.members or {} for segment in ordered])
     for device in sorted(register.get("devices", ()), key=lambda item: str(item.get("id", ""))):
         if not _MAC.match(str(device.get("id", ""))):
             continue
@@ -96,7 +96,7 @@ def resolve_members(
             if held[device["id"]] in entries:
                 entries[held[device["id"]]].append(_entry(device, facts, at))
             continue
-        fitting = [segment for segment in ordered if segment.members and holds(segment.members, facts)]
+        fitting = [ordered[place] for place in fits(facts)]
         if len(fitting) > 1:
             names = ", ".join(segment.name for segment in fitting)
             findings.append(codes.DEVICE_TWICE.at(f"device {device['id']} fits segments {names}", fitting[0].location))

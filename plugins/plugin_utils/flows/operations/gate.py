@@ -12,7 +12,7 @@ Every answer is an Arrow table in a stable order, the same from each engine.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -21,7 +21,12 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports im
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.intervals import read_intervals
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import kept, store
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.footers import constants, read_footer
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations import beside, learning, queries
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations import (
+    beside,
+    learning,
+    queries,
+    whole,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.daily import of_day
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.edges import (
     KEY,
@@ -107,33 +112,34 @@ class FlowGate:
             schema = pa.schema([(each, empty[each]) for each in columns])
             self._binding[name] = schema.empty_table() if table is None else table.select(list(columns)).cast(schema)
 
-    def _bind(self) -> None:
-        self.daily()
+    def _bind(self, rows: str = "daily", suffix: str = "") -> None:
+        """Make ``bound``, with a suffix, of the relation ``rows``."""
         for name, table in self._binding.items():
             self.engine.table(name, table)
         self.engine.define("holders", queries.HOLDERS, keep=True)
         for end in ("client", "server"):
-            self.engine.define(f"across_{end}", queries.across(end, "daily"), keep=True)
-        self.engine.define("places", queries.places("daily"), keep=True)
-        self.engine.define("bound_days", queries.bound("daily"))
-        self.engine.define("doubtful", queries.DOUBTFUL, keep=True)
-        days = self.engine.rows("SELECT DISTINCT day FROM doubtful ORDER BY day", {"day": "date32"}).column("day")
+            self.engine.define(f"across_{end}{suffix}", queries.across(end, rows), keep=True)
+        named_places = f"places{suffix}"
+        self.engine.define(named_places, queries.places(rows), keep=True)
+        self.engine.define(f"bound_days{suffix}", queries.bound(rows, suffix, named_places))
+        self.engine.define(f"doubtful{suffix}", queries.doubtful(rows, suffix), keep=True)
+        query = f"SELECT DISTINCT day FROM doubtful{suffix} ORDER BY day"
+        days = self.engine.rows(query, {"day": "date32"}).column("day")
         if not len(days):
-            self.engine.define("bound", "SELECT * FROM bound_days")
-        else:
-            # Only the days on which an address changed hands are read row by row.
-            files = store.connection_files(self.data_dir, days.to_pylist())
-            self._files("handed_over_days", [path for group in files.values() for path in group], "connections")
-            columns = ", ".join(UNASKED[name] if name in self._unasked else f'"{name}"' for name in CONNECTIONS)
-            self.engine.define("handed_over", f"SELECT {columns} FROM handed_over_days")
-            self.engine.define("seen", queries.SEEN, keep=True)
-            self.engine.define("pieces", queries.PIECES, keep=True)
-            self.engine.define("pieces_of", f"SELECT DISTINCT day, {queries.KEY} FROM pieces", keep=True)
-            for end in ("client", "server"):
-                self.engine.define(f"across_{end}_piece", queries.across(end, "pieces"), keep=True)
-            self.engine.define("bound_pieces", queries.bound("pieces", "_piece"))
-            self.engine.define("bound", queries.split())
-        self._ready.add("bound")
+            self.engine.define(f"bound{suffix}", f"SELECT * FROM bound_days{suffix}")
+            return
+        # Only the days on which an address changed hands are read row by row.
+        files = store.connection_files(self.data_dir, days.to_pylist())
+        self._files(f"handed_over_days{suffix}", [path for group in files.values() for path in group], "connections")
+        columns = ", ".join(UNASKED[name] if name in self._unasked else f'"{name}"' for name in CONNECTIONS)
+        self.engine.define(f"handed_over{suffix}", f"SELECT {columns} FROM handed_over_days{suffix}")
+        self.engine.define(f"seen{suffix}", queries.seen(suffix), keep=True)
+        self.engine.define(f"pieces{suffix}", queries.pieces(suffix), keep=True)
+        self.engine.define(f"pieces_of{suffix}", f"SELECT DISTINCT day, {queries.KEY} FROM pieces{suffix}", keep=True)
+        for end in ("client", "server"):
+            self.engine.define(f"across_{end}{suffix}_piece", queries.across(end, f"pieces{suffix}"), keep=True)
+        self.engine.define(f"bound_pieces{suffix}", queries.bound(f"pieces{suffix}", f"{suffix}_piece", named_places))
+        self.engine.define(f"bound{suffix}", queries.split(suffix))
 
     def bound_rows(self) -> Any:
         """Return the daily rows and who held both ends; a row whose address changed hands within its time is split by its connections."""
@@ -213,10 +219,13 @@ class FlowGate:
         ``marks``, ``kinds`` and ``approved`` are relations that it names, ``declared`` a condition on the client's address in ``pairs``.
         ``most_excluded`` is how many pairs of each mark are given one by one; all are counted.
         """
-        self._bound()
-        reach = self.ask(queries.totals()).to_pylist()[0]
+        if not self._binding:
+            self.bind()
+        self.daily()
+        reach = self.ask(queries.reach()).to_pylist()[0]
         first = (reach["first_us"] or 0) // queries.DAY_US * queries.DAY_US
         days = ((reach["last_us"] or first) - first) // queries.DAY_US + 1
+        self._whole(first, days, reach)
         for name, table, columns in (
             ("marks", marks, learning.MARKS),
             ("kinds", kinds, learning.KINDS),
@@ -377,7 +386,25 @@ class FlowGate:
         if "bound" not in self._ready:
             if not self._binding:
                 self.bind()
+            self.daily()
             self._bind()
+            self._ready.add("bound")
+
+    def _whole(self, first: int, days: int, reach: Mapping[str, Any]) -> None:
+        """Make ``bound_whole`` and ``bound_crossing``: the window's rows summed over its days before they are bound, where one holder had
+        both ends all the time, and the rows within whose time a hold began or ended, bound one by one (whole.py)."""
+        self.engine.table("intervals", self._binding["intervals"])
+        self.engine.define("spells", whole.spells(reach["first_us"] or 0, reach["last_us"] or 0), keep=True)
+        files = store.rollup_files(self.data_dir, self.since, self.until)
+        fixed = constants([read_footer(each) for each in files], ("client_hi", "server_hi", "class"))
+        self.engine.define("summed_days", whole.summed(first, days, fixed), keep=True)
+        self.engine.define("whole_days", whole.settled(days))
+        self.engine.define("crossing_days", whole.crossing())
+        self._bind("crossing_days", "_crossing")
+        for end in ("client", "server"):
+            self.engine.define(f"across_{end}_whole", queries.across(end, "whole_days"), keep=True)
+        self.engine.define("places_whole", queries.places("whole_days"), keep=True)
+        self.engine.define("bound_whole", queries.bound("whole_days", "_whole", "places_whole"))
 
     def _once(self, name: str) -> bool:
         fresh = name not in self._ready

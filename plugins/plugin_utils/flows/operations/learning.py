@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, Segwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What learning asks of recorded traffic, in the common dialect of ``engine.py``: ``bound`` is summed to pairs of devices, and those to
-candidates for rules.
+"""What learning asks of recorded traffic, in the common dialect of ``engine.py``: bound rows are summed to pairs of devices, and
+those to candidates for rules.
 
 ``marks`` (client_hi, client_lo, server_hi, server_lo, protocol, server_port, mark) says what is no evidence, and why (noise.py,
 related.py).
@@ -46,12 +46,15 @@ TYPES = {
     "answered_flows": "int64", "bytes": "int64", "weak_flows": "int64", "first_us": "int64", "last_us": "int64",
     "minimum_client_port": "int32", "maximum_client_port": "int32", "method": "int16", "confidence": "float",
 }  # fmt: skip
-SUMMED = (
-    "sum(rollup_rows)::BIGINT AS rollup_rows, bit_or(hours) AS hours, sum(flows)::BIGINT AS flows,"
+_SUMMED = (
+    "bit_or(hours) AS hours, sum(flows)::BIGINT AS flows,"
     " sum(answered_flows)::BIGINT AS answered_flows, sum(bytes)::BIGINT AS bytes, sum(weak_flows)::BIGINT AS weak_flows,"
     " min(first_us) AS first_us, max(last_us) AS last_us, min(minimum_client_port) AS minimum_client_port,"
     " max(maximum_client_port) AS maximum_client_port, min(method) AS method, max(confidence) AS confidence"
 )
+SUMMED = f"sum(rollup_rows)::BIGINT AS rollup_rows, {_SUMMED}"
+# The same of rows of the rollup itself.
+SUMMED_ROWS = f"count(*) AS rollup_rows, {_SUMMED}"
 SUMS = (
     "rollup_rows", "hours", "flows", "answered_flows", "bytes", "weak_flows", "first_us", "last_us", "minimum_client_port",
     "maximum_client_port", "method", "confidence",
@@ -63,17 +66,25 @@ def day_columns(days: int) -> tuple[str, ...]:
     return tuple(f"days_{number}" for number in range(max(1, min(MOST_COLUMNS, -(-days // DAYS_A_COLUMN)))))
 
 
-def _day_bits(first_us: int, columns: tuple[str, ...]) -> str:
-    made = []
+def day_bits(first_us: int, columns: tuple[str, ...]) -> str:
+    """Return the columns of days for a query that groups rows, from the row's ``first_us``; ``first_us`` begins the window's first day."""
+    return ", ".join(f"bit_or({bit}) AS {name}" for name, bit in _bits_of(first_us, columns, "first_us").items())
+
+
+def _bits_of(first_us: int, columns: tuple[str, ...], moment: str) -> dict[str, str]:
+    made = {}
     for number, name in enumerate(columns):
-        offset = f"((first_us - {int(first_us)}) // 86400000000 - {number * DAYS_A_COLUMN})"
+        offset = f"(({moment} - {int(first_us)}) // 86400000000 - {number * DAYS_A_COLUMN})"
         inside = f"{offset} >= 0 AND {offset} < {DAYS_A_COLUMN}"
-        made.append(f"bit_or(CASE WHEN {inside} THEN 1::BIGINT << ({offset})::INTEGER ELSE 0::BIGINT END) AS {name}")
-    return ", ".join(made)
+        made[name] = f"CASE WHEN {inside} THEN 1::BIGINT << ({offset})::INTEGER ELSE 0::BIGINT END"
+    return made
 
 
 def pairs(first_us: int, days: int, marked: bool) -> str:
-    """Return the query of ``pairs``; ``first_us`` is the begin of the window's first day. Without ``marked`` nothing is in ``marks``."""
+    """Return the query of ``pairs``; ``first_us`` is the begin of the window's first day. Without ``marked`` nothing is in ``marks``.
+
+    Made of ``bound_whole``, whose rows are sums over days (whole.py), and ``bound_crossing``, whose rows are of one day.
+    """
     columns = day_columns(days)
     marks = "coalesce(m.mark, '')" if marked else "''"
     end = "CASE WHEN b.{0}_device = '' THEN b.{0}_{1} ELSE 0 END AS {0}_{1}"
@@ -82,17 +93,23 @@ def pairs(first_us: int, days: int, marked: bool) -> str:
         "b.server_device", end.format("server", "hi"), end.format("server", "lo"), "b.protocol", "b.server_port", "b.class",
         f"CASE WHEN {BOOTSTRAP_SQL} THEN 'bootstrap' ELSE {marks} END AS mark",
         "CASE WHEN b.client_binding = 'ambiguous' OR b.server_binding = 'ambiguous' THEN 'ambiguous' ELSE '' END AS binding",
-        "1::BIGINT AS rollup_rows",
-        *(f"b.{name}" for name in SUMS if name != "rollup_rows"),
     ]  # fmt: skip
+    sums = [f"b.{name}" for name in SUMS if name != "rollup_rows"]
+    bits = [f"{bit} AS {name}" for name, bit in _bits_of(first_us, columns, "b.first_us").items()]
+    of_days = ", ".join([*picked, "b.rollup_rows", *sums, *(f"b.{name}" for name in columns)])
+    of_one = ", ".join([*picked, "1::BIGINT AS rollup_rows", *sums, *bits])
     same = " AND ".join(
         f"m.{name} = b.{name}"
         for name in ("client_hi", "client_lo", "server_hi", "server_lo", "protocol", "server_port")
     )
     join = f" LEFT JOIN marks m ON {same}" if marked else ""
     return f"""
-        SELECT {", ".join(PAIR)}, {_day_bits(first_us, columns)}, {SUMMED}
-        FROM (SELECT {", ".join(picked)} FROM bound b{join}) AS told GROUP BY {", ".join(PAIR)}"""
+        SELECT {", ".join(PAIR)}, {", ".join(f"bit_or({name}) AS {name}" for name in columns)}, {SUMMED}
+        FROM (
+            SELECT {of_days} FROM bound_whole b{join}
+            UNION ALL
+            SELECT {of_one} FROM bound_crossing b{join}
+        ) AS told GROUP BY {", ".join(PAIR)}"""
 
 
 def pair_columns(days: int) -> dict[str, str]:

@@ -140,9 +140,9 @@ def across(end: str, rows: str) -> str:
         GROUP BY r.{end}_hi, r.{end}_lo, r.first_us, r.last_us"""
 
 
-def bound(rows: str = "daily", suffix: str = "") -> str:
-    """Return the query of ``rows`` and who held both ends then; needs ``holders``, ``places`` and, with the suffix, ``across_client`` and
-    ``across_server`` of the rows.
+def bound(rows: str = "daily", suffix: str = "", named: str = "places") -> str:
+    """Return the query of ``rows`` and who held both ends then; needs ``holders``, ``places`` (under the name ``named``) and, with the
+    suffix, ``across_client`` and ``across_server`` of the rows.
 
     ``client_binding`` and ``server_binding``: ``bound``, ``assumed`` (before it was first or after it was last seen, nobody else claimed
     the address), ``unknown`` or ``ambiguous``. Nobody is guessed: the device is empty unless it is the only one. Groups are no devices.
@@ -166,39 +166,54 @@ def bound(rows: str = "daily", suffix: str = "") -> str:
                 AND {one}.from_us <= r.first_us AND {one}.to_us > r.last_us
             LEFT JOIN across_{end}{suffix} {many} ON {many}.hi = r.{end}_hi AND {many}.lo = r.{end}_lo
                 AND {many}.first_us = r.first_us AND {many}.last_us = r.last_us
-            LEFT JOIN places {place} ON {place}.hi = r.{end}_hi AND {place}.lo = r.{end}_lo""")
+            LEFT JOIN {named} {place} ON {place}.hi = r.{end}_hi AND {place}.lo = r.{end}_lo""")
     return f"SELECT r.*, {', '.join(picked)} FROM {rows} r{''.join(joins)}"
 
 
 _R_KEY = ", ".join(f'r."{name}"' for name in CONVERSATION)
-# Rows within whose time an address changed hands. One that two devices claim at once stays ambiguous however it is split.
-DOUBTFUL = " UNION ".join(
-    f"""
-    SELECT r.day, {_R_KEY}, r.first_us - r.first_us % {DAY_US} AS day_us
-    FROM daily r JOIN across_{end} x ON x.hi = r.{end}_hi AND x.lo = r.{end}_lo AND x.first_us = r.first_us AND x.last_us = r.last_us
-    WHERE x.device <> x.other"""
-    for end in ("client", "server")
-)
 _D_KEY = ", ".join(f'd."{name}"' for name in CONVERSATION)
 _SAME_KEY = " AND ".join(f'c."{name}" = d."{name}"' for name in CONVERSATION)
-# The connections behind a row whose address changed hands within its time, each with its own time; of several exporters the one with
-# most packets speaks.
-SEEN = f"""
-    SELECT d.day, {_D_KEY}, c.exporter, c.start_us AS first_us, c.end_us AS last_us, c.answered, c.packets_out + c.packets_in AS packets,
-        (c.bytes_out + c.bytes_in) * c.sampling AS bytes, c.client_port, c.method, c.confidence
-    FROM handed_over c JOIN doubtful d ON {_SAME_KEY} AND c.start_us - c.start_us % {DAY_US} = d.day_us"""
-# From ``seen``, which is what SEEN returns.
-PIECES = f"""
-    WITH totals AS (
-        SELECT day, {KEY}, exporter, sum(packets) AS total FROM seen GROUP BY day, {KEY}, exporter
-    ), ranked AS (
-        SELECT *, row_number() OVER (PARTITION BY day, {KEY} ORDER BY total DESC, exporter) AS place FROM totals
+
+
+def doubtful(rows: str = "daily", suffix: str = "") -> str:
+    """Return the query of ``rows`` within whose time an address changed hands; needs ``across_client`` and ``across_server`` of them.
+
+    One that two devices claim at once stays ambiguous however it is split.
+    """
+    return " UNION ".join(
+        f"""
+        SELECT r.day, {_R_KEY}, r.first_us - r.first_us % {DAY_US} AS day_us
+        FROM {rows} r JOIN across_{end}{suffix} x
+            ON x.hi = r.{end}_hi AND x.lo = r.{end}_lo AND x.first_us = r.first_us AND x.last_us = r.last_us
+        WHERE x.device <> x.other"""
+        for end in ("client", "server")
     )
-    SELECT c.* FROM seen c JOIN ranked d ON {_SAME_KEY} AND c.day = d.day AND c.exporter = d.exporter WHERE d.place = 1"""
+
+
+def seen(suffix: str = "") -> str:
+    """Return the query of the connections behind ``doubtful`` rows, each with its own time."""
+    return f"""
+        SELECT d.day, {_D_KEY}, c.exporter, c.start_us AS first_us, c.end_us AS last_us, c.answered,
+            c.packets_out + c.packets_in AS packets, (c.bytes_out + c.bytes_in) * c.sampling AS bytes, c.client_port, c.method,
+            c.confidence
+        FROM handed_over{suffix} c JOIN doubtful{suffix} d ON {_SAME_KEY} AND c.start_us - c.start_us % {DAY_US} = d.day_us"""
+
+
+def pieces(suffix: str = "") -> str:
+    """Return the query of those of ``seen`` that count: of several exporters the one with most packets speaks."""
+    return f"""
+        WITH totals AS (
+            SELECT day, {KEY}, exporter, sum(packets) AS total FROM seen{suffix} GROUP BY day, {KEY}, exporter
+        ), ranked AS (
+            SELECT *, row_number() OVER (PARTITION BY day, {KEY} ORDER BY total DESC, exporter) AS place FROM totals
+        )
+        SELECT c.* FROM seen{suffix} c JOIN ranked d ON {_SAME_KEY} AND c.day = d.day AND c.exporter = d.exporter WHERE d.place = 1"""
+
+
 WHO = "client_device, server_device, client_binding, server_binding, client_segment, server_segment"
 
 
-def split() -> str:
+def split(suffix: str = "") -> str:
     """Return the query of ``bound_days`` with the doubtful rows replaced by rows made of ``bound_pieces``, where there are any."""
     numbers = [name for name in ROLLUP if name not in ("day", *CONVERSATION)]
     made = {
@@ -218,10 +233,10 @@ def split() -> str:
     summed = ", ".join(f"{made[name]} AS {name}" for name in numbers)
     same = " AND ".join(f'p."{name}" = b."{name}"' for name in ("day", *CONVERSATION))
     return f"""
-        SELECT day, {KEY}, {", ".join(numbers)}, {WHO} FROM bound_days b
-        WHERE NOT EXISTS (SELECT 1 FROM pieces_of p WHERE {same})
+        SELECT day, {KEY}, {", ".join(numbers)}, {WHO} FROM bound_days{suffix} b
+        WHERE NOT EXISTS (SELECT 1 FROM pieces_of{suffix} p WHERE {same})
         UNION ALL
-        SELECT day, {KEY}, {summed}, {WHO} FROM bound_pieces GROUP BY day, {KEY}, {WHO}"""
+        SELECT day, {KEY}, {summed}, {WHO} FROM bound_pieces{suffix} GROUP BY day, {KEY}, {WHO}"""
 
 
 def search(conditions: str, rows: str, order: str) -> Question:
@@ -436,6 +451,12 @@ def totals() -> Question:
     """One row of sums over ``daily``."""
     picked = ", ".join(f"{text} AS {name}" for name, text in COUNTS.items())
     return Question(f"SELECT {picked} FROM daily", dict.fromkeys(COUNTS, "int64"))
+
+
+def reach() -> Question:
+    """One row: when the first of ``daily`` began and the last ended."""
+    columns = dict.fromkeys(("first_us", "last_us"), "int64")
+    return Question("SELECT min(first_us) AS first_us, max(last_us) AS last_us FROM daily", columns)
 
 
 def flows_by(column: str) -> Question:
