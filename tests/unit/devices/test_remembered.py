@@ -8,7 +8,11 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.query import Remembered, query_holds
+from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.query import (
+    Fitting,
+    Remembered,
+    query_holds,
+)
 
 LEAVES: tuple[dict[str, Any], ...] = (
     {"equals": "1"}, {"equals": 1}, {"equals": True}, {"in": ["x", 1]}, {"matches": "x*"}, {"at_least": 1}, {"contains": "1"},
@@ -33,3 +37,14 @@ def test_what_is_remembered_is_what_is_true() -> None:
         facts = {name: [rng.choice(values) for _value in range(rng.randrange(3))] for name in "abc"}
         asked = rng.choice(queries)
         assert holds(asked, facts) == query_holds(asked, facts)
+
+
+def test_queries_looked_up_together_are_those_that_hold_one_by_one() -> None:
+    rng = random.Random(4)
+    values = ("1", 1, True, "x", "xy", 2, False)
+    for _round in range(40):
+        queries: list[dict[str, Any]] = [query(rng) for _number in range(rng.randrange(12))] + [{}]
+        fits = Fitting(queries)
+        for _device in range(100):
+            facts = {name: [rng.choice(values) for _value in range(rng.randrange(3))] for name in "abc"}
+            assert fits(facts) == tuple(n for n, each in enumerate(queries) if each and query_holds(each, facts))

@@ -147,12 +147,13 @@ def answers(
         asked["denials unanswered"] = lambda: gate.denials(unanswered=True)
         asked["talks"] = lambda: gate.talks(watched_of(site), middle_of(site))
         asked["named"] = lambda: gate.named(names_of(site))
+        asked["services"] = lambda: gate.services(learning_of(site)["marks"].drop_columns("mark"))
         for number in (0, site.shape.days // 2):
             asked[f"daily {number}"] = lambda number=number: gate.daily_of(first + number)
         for name, question in asked.items():
             if chosen is None or name in chosen:
                 yield name, question()
-        if chosen is not None and "learning" in chosen:
+        if chosen is None or "learning" in chosen:
             for name, rows in gate.learning(**learning_of(site)).items():
                 if isinstance(rows, pa.Table):
                     yield f"learning {name}", rows
