@@ -89,13 +89,16 @@ def pairs_of(rows: list[dict[str, Any]], marks: dict[Any, str], first: int) -> d
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_the_short_way_finds_the_same_pairs(built: tuple[flow_data.Site, Path], seed: int) -> None:
+def test_the_short_way_finds_the_same_pairs(
+    built: tuple[flow_data.Site, Path], seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     site, folder = built
     intervals = restless(site, seed)
     told = operations.learning_of(site)
     marks = {tuple(row.values())[:-1]: row["mark"] for row in told["marks"].to_pylist()}
     with FlowGate(folder) as gate:
         gate.bind(intervals, site.members(), site.networks())
+        monkeypatch.setattr(gate.engine, "forget", lambda name: None)
         answer = gate.learning(**told)
         columns = learning.pair_columns(answer["days"])
         found = gate.engine.rows("SELECT * FROM pairs", columns).to_pylist()

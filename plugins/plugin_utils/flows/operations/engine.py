@@ -54,6 +54,9 @@ class Engine(Protocol):
     def define(self, name: str, query: str, *, keep: bool = False) -> None:
         """Name a query; with ``keep`` its rows are worked out once and held."""
 
+    def forget(self, name: str) -> None:
+        """Let go of what ``define`` held for a name, and of the name."""
+
     def rows(self, query: str, columns: Mapping[str, str]) -> Any:
         """Return a query's rows as an Arrow table of the columns."""
 
@@ -90,6 +93,10 @@ class DuckEngine:
     def define(self, name: str, query: str, *, keep: bool = False) -> None:
         """Name a query, as a temporary table or view."""
         self._run(self.connection.execute, f"CREATE OR REPLACE TEMP {'TABLE' if keep else 'VIEW'} {name} AS {query}")
+
+    def forget(self, name: str) -> None:
+        """Drop a temporary table."""
+        self._run(self.connection.execute, f"DROP TABLE IF EXISTS temp.{name}")
 
     def rows(self, query: str, columns: Mapping[str, str]) -> Any:
         """Return a query's rows as an Arrow table of the columns."""

@@ -234,6 +234,7 @@ class FlowGate:
             schema = arrow_schema(columns)
             self.engine.table(name, schema.empty_table() if table is None else table.select(list(columns)).cast(schema))
         self.engine.define("pairs", learning.pairs(first, days, marks is not None), keep=True)
+        self.engine.forget("summed_days")
         self.engine.define("slow", learning.slow(days, declared), keep=True)
         self.engine.define("judged", learning.judged(days), keep=True)
         made = {name: self.ask(question) for name, question in learning.questions(days, most_excluded).items()}

@@ -63,7 +63,7 @@ class SparkEngine:
                 codes.ENGINE_FAILED.at(f"no session at {master} ({type(error).__name__}: {str(error)[:200]})")
             ) from error
         self.session.sparkContext.setLogLevel("ERROR")
-        self._held: list[Any] = []
+        self._held: dict[str, Any] = {}
 
     def __enter__(self) -> SparkEngine:
         return self
@@ -71,7 +71,7 @@ class SparkEngine:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for each in self._held:
+        for each in self._held.values():
             each.unpersist()
         self.session.stop()
 
@@ -93,8 +93,19 @@ class SparkEngine:
         frame = self.session.sql(ibis.to_sql(self.backend.sql(query, dialect="duckdb")))
         if keep:
             frame = frame.cache()
-            self._held.append(frame)
+            self._forget(name)
+            self._held[name] = frame
         frame.createOrReplaceTempView(name)
+
+    def forget(self, name: str) -> None:
+        """Let a cached query go."""
+        self._forget(name)
+        self.session.catalog.dropTempView(name)
+
+    def _forget(self, name: str) -> None:
+        held = self._held.pop(name, None)
+        if held is not None:
+            held.unpersist()
 
     def rows(self, query: str, columns: Mapping[str, str]) -> Any:
         """Return a query's rows as an Arrow table of the columns."""
