@@ -29,12 +29,6 @@ NOT_PLANNED = Code(
     "a target of the policy is left out of the plan",
     "plan without a limit before the change is complete",
 )
-NOT_WRITTEN = Code(
-    "SW4009",
-    "warning",
-    "a rendered list has no target that writes it",
-    "render the policy and load the list by hand, or assign the segment to a point whose target exists",
-)
 PLAN_ALTERED = Code("SW4012", "error", "the plan file was altered", "plan again; a plan is never edited by hand")
 COMMIT_MOVED = Code(
     "SW4013", "error", "the policy commit is not the one that was planned", "plan again from the present commit"

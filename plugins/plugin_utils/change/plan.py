@@ -27,8 +27,6 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredTarget
 
 KIND = "plan"
-# What the compiler renders and no target writes yet.
-UNWRITTEN = frozenset({"ipv6_access_list", "ipv6_attachment"})
 PRUNE = "prune"
 # A step that a target names for what it would do and does not carry out; the value says why.
 BLOCKED = "blocked"
@@ -220,16 +218,12 @@ def with_effect(plan: Plan, effect: Mapping[str, Any]) -> Plan:
 
 
 def left_out(targets: Mapping[str, Target], desired: Sequence[DesiredTarget]) -> list[Finding]:
-    """Return a warning for each target of the policy that this run does not connect to, and for what no target can write yet."""
-    found = []
-    for item in desired:
-        kinds = sorted({part.kind for part in item.objects} & UNWRITTEN)
-        if item.host not in targets:
-            found.append(codes.NOT_PLANNED.at(f"{item.host} ({item.platform}) is not among the targets of this run"))
-        elif kinds:
-            text = f"{item.host}: nothing writes {', '.join(kinds)} yet; policy_render has their texts"
-            found.append(codes.NOT_WRITTEN.at(text))
-    return found
+    """Return a warning for each target of the policy that this run does not connect to."""
+    return [
+        codes.NOT_PLANNED.at(f"{item.host} ({item.platform}) is not among the targets of this run")
+        for item in desired
+        if item.host not in targets
+    ]
 
 
 def _with_id(plan: Plan) -> Plan:

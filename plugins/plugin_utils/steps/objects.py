@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -26,19 +25,14 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan imp
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.connections import target_specs
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import asa_config
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import asa_config, ios_diff, nxos_diff
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa_diff import attachment_body
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.fleet_device import DeviceTarget
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import (
-    checked_name,
-    full_interface,
-    typed_lines,
-)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import checked_name
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise import IseTarget
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_kinds import ALL_KINDS
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_preflight import preflight
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_snapshot import write_snapshot
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_diff import given_objects
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.registry import make_target
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
 
@@ -107,33 +101,10 @@ def device_objects(platform: str, values: Mapping[str, Any]) -> tuple[DesiredObj
     if platform == "nftables":
         return (DesiredObject("ruleset", name, {"table": name, "content": content}),) if content else ()
     if platform == "nxos":
-        return given_objects(values)
+        return nxos_diff.given_objects(values)
     if platform == "asa":
         return _asa_objects(name, content, values)
-    made: list[DesiredObject] = []
-    if content:
-        text = (
-            content
-            if content.lstrip().startswith("ip access-list")
-            else f"ip access-list extended {checked_name(name)}\n{content}"
-        )
-        reason = _understood(text)
-        if reason:
-            raise FindingError(codes.BAD_ARGUMENT.at(f"list {name}: {reason}"))
-        typed_lines(text)
-        made.append(DesiredObject("access_list", checked_name(name), {"content": text}))
-    direction = str(values.get("direction") or "in")
-    for given in values.get("interfaces") or ():
-        interface = full_interface(str(given))
-        body = {"interface": interface, "direction": direction, "access_list": name}
-        made.append(DesiredObject("attachment", f"{interface}-{direction}", body))
-    return tuple(made)
-
-
-@lru_cache(maxsize=512)
-def _understood(text: str) -> str:
-    """Return why a text is not understood; a fleet is given the same texts many times over."""
-    return understood("ios", text)
+    return ios_diff.given_objects(values)
 
 
 def _asa_objects(name: str, content: str, values: Mapping[str, Any]) -> tuple[DesiredObject, ...]:

@@ -458,6 +458,12 @@ STILL_ARMED = Code(
     "a way back may still be armed on a device",
     "it puts the old list back when its time is over; run the same task again after that",
 )
+NEIGHBOURS_CUT = Code(
+    "SW4412",
+    "error",
+    "an IPv6 list would cut neighbour discovery",
+    "permit icmp any any nd-ns and nd-na before the line that denies everything; without them no device finds another",
+)
 
 ASA_STANDBY = Code(
     "SW4435",

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Segwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Cisco IOS-XE switches as a target: extended IPv4 access lists on ports.
+"""Cisco IOS-XE switches as a target: extended IPv4 and IPv6 access lists on ports and routed interfaces.
 
 A list in force is never edited. Its next version is built beside it under another name, read back and proved to mean what it
 should, then each attachment line is overwritten in one step, a new connection confirms, and only then the old version goes
@@ -23,18 +23,19 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model im
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import PRUNE, objects_sha256
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_change import Change, plan_change
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import IosState, ours
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import IosState, Place, ours
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_diff import (
-    ATTACHMENT,
-    LIST,
+    ATTACHMENTS,
+    LISTS,
     ios_operations,
-    list_text,
     live_objects,
+    place_of,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_guards import (
     Exposure,
     cut_findings,
     exposure_of,
+    neighbour_findings,
     room_findings,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_session import IosSession
@@ -85,12 +86,11 @@ class IosTarget:
         if MANAGEMENT in live.raw:
             exposure = Exposure.of_text(live.raw[MANAGEMENT])
             contents = _contents(steps, live)
-            found = [
-                finding
-                for place, name in _places(steps, live)
-                if name in contents
-                for finding in cut_findings(self.name, contents[name], [place], exposure)
-            ]
+            found: list[Finding] = []
+            for place, name in _places(steps, live):
+                if (content := contents.get((name, place[2]))) is not None:
+                    found += cut_findings(self.name, content, [place], exposure)
+                    found += neighbour_findings(self.name, content, place, exposure.routed)
             if found:
                 raise FindingError(*found)
         return steps
@@ -151,7 +151,7 @@ class IosTarget:
         change = plan_change(self.name, [operation], state)
         arm = self._guarded(change, state)
         # A port by which nobody manages the switch needs no login of its own; confirm() comes from a new connection anyway.
-        anew = operation.kind != ATTACHMENT or bool(arm.lines)
+        anew = operation.kind not in ATTACHMENTS or bool(arm.lines)
         said = self._work.run(change, state, arm, anew=anew)
         self._unsaved = self._unsaved or not change.empty
         return _result(operation, change, self._lines.count - before, said)
@@ -162,7 +162,7 @@ class IosTarget:
         state = self._lines.state()
         change = undo_change(self.name, operation, result, state)
         if not change.empty:
-            arm = self._guarded(change, state)
+            arm = self._guarded(change, state, undo=True)
             self._work.run(change, state, arm, anew=True)
             self._lines.session().save()
         return OperationResult(operation.id, not change.empty, self._lines.count - before)
@@ -195,24 +195,22 @@ class IosTarget:
         self._unsaved = False
         self._work.held += " and saved" if self._work.held and not self._work.held.endswith("saved") else ""
 
-    def _guarded(self, change: Change, state: IosState) -> Arming:
-        """Return how the way back is armed, after management and room have been looked at; FindingError where one says no."""
+    def _guarded(self, change: Change, state: IosState, *, undo: bool = False) -> Arming:
+        """Return how the way back is armed, after management, neighbours and room have been looked at; FindingError where one says no.
+
+        ``undo``: what stood there before comes back whatever it does to neighbour discovery.
+        """
         if not change.swaps:
             return self._work.arming(change, state, needed=False)
         if self._exposure is None:
             self._exposure = exposure_of(self._lines.session(), state)
         contents = {build.name: build.content for build in change.builds}
-        found = [
-            finding
-            for swap in change.swaps
-            if swap.new and swap.new not in change.bare
-            for finding in cut_findings(
-                self.name,
-                contents.get(swap.new) or list_text(swap.new, state.lists.get(swap.new, ())),
-                [swap.place],
-                self._exposure,
-            )
-        ]
+        found: list[Finding] = []
+        for swap in change.swaps:
+            if swap.new and swap.new not in change.bare:
+                content = contents.get(swap.new) or state.text(swap.new)
+                found += cut_findings(self.name, content, [swap.place], self._exposure)
+                found += [] if undo else neighbour_findings(self.name, content, swap.place, state.routed)
         found += room_findings(self.name, self._lines.session(), change, state)
         if errors_of(found):
             raise FindingError(*errors_of(found))
@@ -225,22 +223,25 @@ def _result(operation: Operation, change: Change, lines: int, findings: tuple[Fi
     return OperationResult(operation.id, changed, lines, findings, undo)
 
 
-def _contents(steps: Sequence[Operation], live: Snapshot) -> dict[str, str]:
-    """Return the texts of lists as they are after the steps."""
+def _contents(steps: Sequence[Operation], live: Snapshot) -> dict[tuple[str, int], str]:
+    """Return the texts of lists as they are after the steps, by name and family."""
     found = {
-        key.partition("/")[2]: str(body["content"]) for key, body in live.objects.items() if key.startswith(f"{LIST}/")
+        (name, LISTS[kind]): str(body["content"])
+        for key, body in live.objects.items()
+        for kind, _slash, name in (key.partition("/"),)
+        if kind in LISTS
     }
-    return found | {step.name: str(step.after["content"]) for step in steps if step.kind == LIST and step.after}
+    after = [(step, step.after) for step in steps if step.kind in LISTS]
+    return found | {(step.name, LISTS[step.kind]): str(body["content"]) for step, body in after if body}
 
 
-def _places(steps: Sequence[Operation], live: Snapshot) -> list[tuple[tuple[str, str], str]]:
-    """Return ((interface, direction), list) for every place whose packets another list judges after the steps."""
-    found: list[tuple[tuple[str, str], str]] = []
+def _places(steps: Sequence[Operation], live: Snapshot) -> list[tuple[Place, str]]:
+    """Return (place, list) for every place whose packets another list judges after the steps."""
+    found: list[tuple[Place, str]] = []
     for step in steps:
-        if step.kind == ATTACHMENT and step.after and not step.details.get(PRUNE):
-            place = (str(step.after["interface"]), str(step.after["direction"]))
-            found.append((place, str(step.after["access_list"])))
-        elif step.kind == LIST and step.after:
-            internal = live.objects.get(f"{LIST}/{step.name}", {}).get("internal", {})
-            found += [((str(a), str(b)), step.name) for a, b in internal.get("attached", ())]
+        if step.kind in ATTACHMENTS and step.after and not step.details.get(PRUNE):
+            found.append((place_of(step.kind, step.after), str(step.after["access_list"])))
+        elif step.kind in LISTS and step.after:
+            internal = live.objects.get(f"{step.kind}/{step.name}", {}).get("internal", {})
+            found += [((str(a), str(b), int(c)), step.name) for a, b, c in internal.get("attached", ())]
     return found

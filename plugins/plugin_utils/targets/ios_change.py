@@ -20,20 +20,25 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import (
     APPLET,
     IosState,
+    Place,
+    attach_line,
     base_name,
+    dialect_of,
+    family_of,
     in_force,
+    list_header,
+    list_text,
     ours,
     same_list,
+    shown_place,
     typed_lines,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_diff import (
-    ATTACHMENT,
-    LIST,
+    ATTACHMENTS,
+    LISTS,
     REVERT,
-    list_text,
+    place_of,
 )
-
-Place = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,11 @@ class Build:
     lines: tuple[str, ...]
     content: str
     stale: bool
+
+    @property
+    def header(self) -> str:
+        """Return the line that opens the list."""
+        return list_header(self.name, family_of(self.content))
 
 
 @dataclass(frozen=True)
@@ -64,15 +74,14 @@ class Swap:
 
 
 def _attached(place: Place, name: str, other: str) -> tuple[str, str]:
-    line = f"ip access-group {name} {place[1]}" if name else f"no ip access-group {other} {place[1]}"
-    return f"interface {place[0]}", line
+    return f"interface {place[0]}", attach_line(name, place) if name else f"no {attach_line(other, place)}"
 
 
 @dataclass(frozen=True)
 class Change:
     """All of it, in order: builds (in force nowhere), swaps, removals. ``undo``: step id -> what undo needs; ``changed``: its ids.
 
-    ``bare``: names that go back to a place where they stood without a list, by an undo.
+    ``bare``: names that go back to a place where they stood without a list, by an undo. ``six``: which of ``removes`` are IPv6 lists.
     """
 
     builds: tuple[Build, ...] = ()
@@ -83,6 +92,7 @@ class Change:
     changed: frozenset[str] = frozenset()
     old: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     bare: frozenset[str] = frozenset()
+    six: frozenset[str] = frozenset()
 
     @property
     def empty(self) -> bool:
@@ -98,8 +108,8 @@ class Change:
         """Return the lines that build the new versions."""
         made: list[str] = [f"no event manager applet {APPLET}"] if self.disarm else []
         for build in self.builds:
-            made += [f"no ip access-list extended {build.name}"] if build.stale else []
-            made += [f"ip access-list extended {build.name}", *build.lines]
+            made += [f"no {build.header}"] if build.stale else []
+            made += [build.header, *build.lines]
         return tuple(made)
 
     def swap_lines(self) -> tuple[str, ...]:
@@ -108,7 +118,7 @@ class Change:
 
     def remove_lines(self) -> tuple[str, ...]:
         """Return the lines that remove the old versions."""
-        return tuple(f"no ip access-list extended {name}" for name in self.removes)
+        return tuple(f"no {list_header(name, 6 if name in self.six else 4)}" for name in self.removes)
 
     def commands(self, arm: Sequence[str], *, enter: str, save: bool = True) -> tuple[str, ...]:
         """Return every line that changes anything, in order; reading in between is not shown."""
@@ -145,7 +155,7 @@ def plan_change(name: str, steps: Sequence[Operation], state: IosState) -> Chang
     a list is in use that goes.
     """
     planner = _Planner(name, state)
-    for step in sorted(steps, key=lambda each: (each.kind == ATTACHMENT, each.action == "delete")):
+    for step in sorted(steps, key=lambda each: (each.kind in ATTACHMENTS, each.action == "delete")):
         planner.add(step)
     return planner.done()
 
@@ -158,7 +168,7 @@ class _Planner:
         self.removes: list[str] = []
         self.undo: dict[str, Mapping[str, Any]] = {}
         self.changed: set[str] = set()
-        self.fresh: dict[str, str] = {}
+        self.fresh: dict[tuple[str, int], str] = {}
         self.deleted: list[tuple[str, list[str]]] = []
         self.disarm = state.armed
 
@@ -167,7 +177,7 @@ class _Planner:
             if self.state.armed:
                 self.changed.add(step.id)
                 self.undo[step.id] = {}
-        elif step.kind == ATTACHMENT:
+        elif step.kind in ATTACHMENTS:
             self._attachment(step)
         elif step.action == "delete":
             self._delete(step)
@@ -177,7 +187,7 @@ class _Planner:
     def done(self) -> Change:
         for base, versions in self.deleted:
             groups = {**self.state.groups, **{place: swap.new for place, swap in self.swaps.items()}}
-            used = sorted(f"{place[0]} {place[1]}" for place, live in groups.items() if live in versions)
+            used = sorted(shown_place(place) for place, live in groups.items() if live in versions)
             if used:
                 raise FindingError(codes.IN_USE.at(f"{self.name}: list {base} is attached to {', '.join(used)}"))
         attached = {live for place, live in self.state.groups.items() if place not in self.swaps}
@@ -189,13 +199,13 @@ class _Planner:
         touched = {swap.old for swap in self.swaps.values()} & set(self.state.lists)
         return Change(
             tuple(self.builds), tuple(self.swaps.values()), tuple(removes), self.disarm, self.undo, frozenset(self.changed),
-            {live: self.state.lists[live] for live in sorted(touched)},
+            {live: self.state.lists[live] for live in sorted(touched)}, six=frozenset(removes) & self.state.six,
         )  # fmt: skip
 
     def _replace(self, step: Operation) -> None:
-        name, content, state = step.name, str((step.after or {})["content"]), self.state
+        name, content, state, family = step.name, str((step.after or {})["content"]), self.state, LISTS[step.kind]
         check_before(self.name, step, state)
-        versions = state.versions(name)
+        versions = state.versions(name, family)
         old = versions[0] if versions else ""
         if old and len(versions) == 1 and same(state.lists[old], content):
             return
@@ -203,13 +213,13 @@ class _Planner:
         # The one that is in force already, else any that an interrupted run built, means the same: nothing to build.
         fresh = next((live for live in versions if ours(live) and same(state.lists[live], content)), "")
         if not fresh:
-            fresh = state.free_name(name)
+            fresh = state.free_name(name, family)
             self.builds.append(Build(fresh, typed_lines(content), content, fresh in state.lists))
         for place in places:
             if state.groups[place] != fresh:
                 self.swaps[place] = Swap(place, state.groups[place], fresh)
         self.removes += [live for live in versions if live != fresh]
-        self.fresh[name] = fresh
+        self.fresh[name, family] = fresh
         self.changed.add(step.id)
         self.undo[step.id] = {
             "lists": {live: list(state.lists[live]) for live in versions},
@@ -218,7 +228,7 @@ class _Planner:
         }
 
     def _delete(self, step: Operation) -> None:
-        versions = [live for live in self.state.versions(step.name) if ours(live)]
+        versions = [live for live in self.state.versions(step.name, LISTS[step.kind]) if ours(live)]
         if not versions:
             return
         check_before(self.name, step, self.state)
@@ -233,9 +243,9 @@ class _Planner:
 
     def _attachment(self, step: Operation) -> None:
         body = step.after or step.before or {}
-        place = (str(body["interface"]), str(body["direction"]))
+        place = place_of(step.kind, body)
         live = self.state.groups.get(place, "")
-        text = f"{self.name}: {place[0]} {place[1]}"
+        text = f"{self.name}: {shown_place(place)}"
         if step.after is None:
             if not live:
                 return
@@ -253,8 +263,8 @@ class _Planner:
             )
         if place[0] not in self.state.interfaces:
             raise FindingError(codes.MISSING_REFERENCE.at(f"{self.name}: there is no interface {place[0]}"))
-        versions = [version for version in self.state.versions(wanted) if self.state.lists[version]]
-        new = self.fresh.get(wanted) or (versions[0] if versions else "")
+        versions = [version for version in self.state.versions(wanted, place[2]) if self.state.lists[version]]
+        new = self.fresh.get((wanted, place[2])) or (versions[0] if versions else "")
         if not new:
             raise FindingError(
                 codes.MISSING_REFERENCE.at(
@@ -272,9 +282,10 @@ class _Planner:
 
 def check_before(name: str, operation: Operation, state: IosState) -> None:
     """Raise FindingError where the list is neither as planned nor already as it shall be."""
-    versions = state.versions(operation.name)
-    live = {"content": list_text(operation.name, state.lists[versions[0]])} if versions else None
-    moved = body_difference(LIST, operation.before, live)
+    family = LISTS[operation.kind]
+    versions = state.versions(operation.name, family)
+    live = {"content": list_text(operation.name, state.lists[versions[0]], family)} if versions else None
+    moved = body_difference(operation.kind, operation.before, live)
     if moved.equal:
         return
     # An interrupted run may have left the new version beside the old one, or both attached, or one that is not whole.
@@ -303,7 +314,7 @@ def proof(lines: tuple[str, ...], content: str) -> str:
     if not lines:
         return "the list is empty"
     try:
-        found = difference("ios", list_text("live", lines), content)
+        found = difference(dialect_of(content), list_text("live", lines, family_of(content)), content)
         return "" if found.equal else found.text or "the lists differ"
     except (FindingError, ValueError) as error:
         return "" if lines == typed_lines(content) else str(error)

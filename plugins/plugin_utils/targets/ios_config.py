@@ -3,15 +3,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What concerns us in an IOS-XE running configuration: our access lists and where lists are attached. Pure.
 
-Our lists are named ``SW_...`` and live under that name and a suffix, ``__a``, ``__b`` or ``__c``: the next version is built beside
-the one in force. The rest of the configuration is not kept.
+IPv4 and IPv6 lists of a switch share one space of names, and each family has its own places on an interface (facts/devices.md
+section 1.2; Catalyst 2960-XR configuration guide, IPv6 ACLs). Our lists are named ``SW_...`` and live under that name and a suffix,
+``__a``, ``__b`` or ``__c``: the next version is built beside the one in force. The rest of the configuration is not kept.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.names import ACL_NAME, INTERFACE
@@ -19,17 +22,17 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import 
 
 PREFIX = "SW_"
 SUFFIXES = ("__a", "__b", "__c")
-_LIST = re.compile(r"\Aip access-list extended (\S+)\s*\Z")
-_GROUP = re.compile(r"\A\s+ip access-group (\S+) (in|out)\s*\Z")
+_LIST = re.compile(r"\A(?:ip access-list extended|(ipv6) access-list) (\S+)\s*\Z")
+_GROUP = re.compile(r"\A\s+(?:ip access-group|(ipv6) traffic-filter) (\S+) (in|out)\s*\Z")
 _INTERFACE = re.compile(r"\Ainterface (\S.*?)\s*\Z")
-_SEQUENCE = re.compile(r"\A\s*(\d+)\s+(?=permit|deny|remark|evaluate)")
-_HEADER = re.compile(r"\A(?:ip access-list extended [A-Za-z][A-Za-z0-9_-]*|!)\Z")
+_SEQUENCE = re.compile(r"\A\s*(?:sequence\s+)?(\d+)\s+(?=permit|deny|remark|evaluate)")
+_HEADER = re.compile(r"\A(?:(?:ip access-list extended|ipv6 access-list) [A-Za-z][A-Za-z0-9_-]*|!)\Z")
 # Printable ASCII without the question mark, which asks for help in the middle of a line.
-_ENTRY = re.compile(r"\A(?:\d{1,10} )?(?:permit|deny|remark) [\x20-\x3e\x40-\x7e]{1,200}\Z")
-_RADIUS = re.compile(r"\Aaddress ipv4 (\d+\.\d+\.\d+\.\d+)(?: auth-port (\d+))?(?: acct-port (\d+))?")
-_ADDRESS = re.compile(r"\Aaddress ipv4 (\d+\.\d+\.\d+\.\d+)")
+_ENTRY = re.compile(r"\A(?:(?:sequence )?\d{1,10} )?(?:permit|deny|remark) [\x20-\x3e\x40-\x7e]{1,200}\Z")
+_RADIUS = re.compile(r"\Aaddress ipv[46] ([0-9A-Fa-f.:]+)(?: auth-port (\d+))?(?: acct-port (\d+))?")
+_ADDRESS = re.compile(r"\Aaddress ipv[46] ([0-9A-Fa-f.:]+)")
 _BANNER = re.compile(r"\Abanner [a-z-]+ (\^C|\S)(.*)\Z")
-_CLIENT = re.compile(r"\Aclient (\d+\.\d+\.\d+\.\d+)")
+_CLIENT = re.compile(r"\Aclient ([0-9A-Fa-f]*[.:][0-9A-Fa-f.:]*)")
 # The name of the applet that puts our own attachment lines back.
 APPLET = "SW_revert"
 _SHORT = {
@@ -48,18 +51,51 @@ _SHORT = {
 }
 
 
+Place = tuple[str, str, int]  # interface, direction, family
+
+
+def shown_place(place: Place) -> str:
+    """Return a place in words."""
+    return f"{place[0]} {place[1]}" + (" (IPv6)" if place[2] == 6 else "")
+
+
+def list_header(name: str, family: int = 4) -> str:
+    """Return the line that opens a list; with ``no`` before it, the one that removes it."""
+    return f"ipv6 access-list {name}" if family == 6 else f"ip access-list extended {name}"
+
+
+def attach_line(name: str, place: Place) -> str:
+    """Return the line that attaches a list to a place, to type below its interface."""
+    return f"{'ipv6 traffic-filter' if place[2] == 6 else 'ip access-group'} {name} {place[1]}"
+
+
+def list_text(name: str, lines: Sequence[str], family: int = 4) -> str:
+    """Return a live list in the form of a desired one."""
+    return "\n".join([list_header(name, family), *(f" {line}" for line in lines)]) + "\n"
+
+
+def family_of(content: str) -> int:
+    """Return the family that the header of a list's text names; a text without one is IPv4."""
+    return 6 if content.lstrip().startswith("ipv6 ") else 4
+
+
+def dialect_of(content: str) -> str:
+    """Return the dialect in which a list's text is written."""
+    return "ios_ipv6" if family_of(content) == 6 else "ios"
+
+
 @dataclass(frozen=True)
 class IosState:
     """What we know of a switch.
 
-    ``lists``: live name -> lines as shown, without indentation; ``groups``: (interface, direction) -> live list name;
-    ``routed``: interfaces with an address; ``armed``: our way back stands there; ``lock``: manual or auto where configuration mode
-    is exclusive; ``archive``: the archive has a path; ``servers``: (radius, tacacs or coa, address, port) that the switch talks to;
-    ``elsewhere``: names of ours that something else uses too (a terminal line, a VLAN map, a template).
+    ``lists``: live name -> lines as shown, without indentation; ``six``: names of those that are IPv6 lists; ``groups``: place ->
+    live list name; ``routed``: interfaces with an address; ``armed``: our way back stands there; ``lock``: manual or auto where
+    configuration mode is exclusive; ``archive``: the archive has a path; ``servers``: (radius, tacacs or coa, address, port) that
+    the switch talks to; ``elsewhere``: names of ours that something else uses too (a terminal line, a VLAN map, a template).
     """
 
     lists: dict[str, tuple[str, ...]] = field(hash=False)
-    groups: dict[tuple[str, str], str] = field(hash=False)
+    groups: dict[Any, str] = field(hash=False)  # keys: Place, on an ASA its own places
     interfaces: tuple[str, ...] = ()
     routed: frozenset[str] = frozenset()
     armed: bool = False
@@ -67,27 +103,37 @@ class IosState:
     archive: bool = False
     servers: tuple[tuple[str, str, int], ...] = ()
     elsewhere: frozenset[str] = frozenset()
+    six: frozenset[str] = frozenset()
 
-    def attached(self, live_name: str) -> list[tuple[str, str]]:
-        """Return where a list is attached, as (interface, direction)."""
+    def family(self, live_name: str) -> int:
+        """Return the family of a list that is there."""
+        return 6 if live_name in self.six else 4
+
+    def text(self, live_name: str) -> str:
+        """Return a list as a text with its header; without entries where it is missing."""
+        return list_text(live_name, self.lists.get(live_name, ()), self.family(live_name))
+
+    def attached(self, live_name: str) -> list[Any]:
+        """Return where a list is attached."""
         return sorted(place for place, name in self.groups.items() if name == live_name)
 
-    def versions(self, base: str) -> list[str]:
-        """Return the live names of a list, attached ones first."""
-        names = [name for name in self.lists if base_name(name) == base]
+    def versions(self, base: str, family: int = 4) -> list[str]:
+        """Return the live names of a list of one family, attached ones first."""
+        names = [name for name in self.lists if base_name(name) == base and self.family(name) == family]
         return sorted(names, key=lambda name: (-len(self.attached(name)), name))
 
-    def own(self) -> tuple[dict[str, tuple[str, ...]], dict[tuple[str, str], str], bool]:
+    def own(self) -> tuple[dict[str, tuple[str, ...]], dict[Any, str], bool]:
         """Return what is ours in it: lists, attachments, whether a way back stands there."""
         lists = {name: lines for name, lines in self.lists.items() if ours(name)}
         return lists, {place: name for place, name in self.groups.items() if ours(name)}, self.armed
 
-    def free_name(self, base: str) -> str:
-        """Return a live name for the next version: one that is not attached, preferably absent."""
+    def free_name(self, base: str, family: int = 4) -> str:
+        """Return a live name for the next version: one that is not attached, preferably absent, and no list of the other family."""
         names = [base + suffix for suffix in SUFFIXES]
         used = set(self.groups.values()) | self.elsewhere
         free = [name for name in names if name not in used]
-        current = [name for name in self.versions(base) if name in used]
+        free = [name for name in free if name not in self.lists or self.family(name) == family]
+        current = [name for name in self.versions(base, family) if name in used]
         if current and current[0] in names:  # go round: a, b, c, a
             start = names.index(current[0]) + 1
             free.sort(key=lambda name: (names.index(name) - start) % len(names))
@@ -120,7 +166,7 @@ def in_force(state: IosState, live: str) -> bool:
 
     A place that names a list which is missing or empty permits everything (facts/devices.md section 0.6).
     """
-    return bool(state.lists.get(live)) and state.versions(base_name(live))[0] == live
+    return bool(state.lists.get(live)) and state.versions(base_name(live), state.family(live))[0] == live
 
 
 def full_interface(name: str, short: Mapping[str, str] | None = None) -> str:
@@ -176,7 +222,8 @@ def names_used(line: str) -> set[str]:
 def read_config(text: str) -> IosState:
     """Return our view of a running configuration."""
     lists: dict[str, list[str]] = {}
-    groups: dict[tuple[str, str], str] = {}
+    six: set[str] = set()
+    groups: dict[Place, str] = {}
     interfaces: list[str] = []
     routed: set[str] = set()
     armed, archive, lock = False, False, ""
@@ -187,9 +234,10 @@ def read_config(text: str) -> IosState:
         line = raw.rstrip()
         if line and not line[0].isspace():
             found, port = _LIST.match(line), _INTERFACE.match(line)
-            acl, interface, block = (found[1] if found else ""), (port[1] if port else ""), line
-            if acl:
+            acl, interface, block = (found[2] if found else ""), (port[1] if port else ""), line
+            if found:
                 lists[acl] = []
+                six |= {acl} if found[1] else set()
             elif interface:
                 interfaces.append(interface)
             elif line.startswith(f"event manager applet {APPLET}"):
@@ -203,8 +251,8 @@ def read_config(text: str) -> IosState:
         elif interface:
             group = _GROUP.match(line)
             if group:
-                groups[interface, group[2]] = group[1]
-            elif re.match(r"\A\s+ip address \d", line):
+                groups[interface, group[3], 6 if group[1] else 4] = group[2]
+            elif re.match(r"\A\s+(?:ip address \d|ipv6 (?:address [0-9A-Fa-f:]|enable))", line):
                 routed.add(interface)
             else:
                 elsewhere |= names_used(line)
@@ -216,12 +264,20 @@ def read_config(text: str) -> IosState:
                 elsewhere |= names_used(line)
     return IosState(
         {name: tuple(lines) for name, lines in lists.items()}, groups, tuple(interfaces), frozenset(routed), armed, lock, archive,
-        tuple(servers), frozenset(elsewhere),
+        tuple(servers), frozenset(elsewhere), frozenset(six),
     )  # fmt: skip
 
 
 def _servers(block: str, line: str) -> list[tuple[str, str, int]]:
     """Return the servers that one line of a block names. IOS asks RADIUS on 1645 and 1646 where no ports are given."""
+    made = _named_servers(block, line)
+    try:
+        return [(kind, str(ipaddress.ip_address(address)), port) for kind, address, port in made]
+    except ValueError:
+        return []
+
+
+def _named_servers(block: str, line: str) -> list[tuple[str, str, int]]:
     if block.startswith("radius server ") and (found := _RADIUS.match(line)):
         return [("radius", found[1], int(found[2] or 1645)), ("radius", found[1], int(found[3] or 1646))]
     if block.startswith("tacacs server ") and (found := _ADDRESS.match(line)):
@@ -236,7 +292,7 @@ def ace_lines(content: str) -> tuple[str, ...]:
     lines = []
     for raw in content.replace("\r", "").splitlines():
         line = " ".join(_SEQUENCE.sub("", raw).split())
-        if line and not line.startswith(("ip access-list", "remark", "!")):
+        if line and not line.startswith(("ip access-list", "ipv6 access-list", "remark", "!")):
             lines.append(line)
     return tuple(lines)
 

@@ -21,11 +21,19 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import (
     APPLET,
     IosState,
+    Place,
+    attach_line,
     base_name,
     checked_name,
+    dialect_of,
+    family_of,
     full_interface,
     in_force,
+    list_header,
+    list_text,
     ours,
+    shown_place,
+    typed_lines,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.list_steps import (
     leftover_keys,
@@ -34,25 +42,63 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.list_st
 )
 
 LIST, ATTACHMENT, REVERT = "access_list", "attachment", "revert"
+# Lists and places of each family: their kinds as the compiler names them.
+LISTS, ATTACHMENTS = {LIST: 4, f"ipv6_{LIST}": 6}, {ATTACHMENT: 4, f"ipv6_{ATTACHMENT}": 6}
+KIND_OF_LIST, KIND_OF_PLACE = ({number: kind for kind, number in kinds.items()} for kinds in (LISTS, ATTACHMENTS))
 
 
-def list_text(name: str, lines: Sequence[str]) -> str:
-    """Return a live list in the form of a desired one."""
-    return "\n".join([f"ip access-list extended {name}", *(f" {line}" for line in lines)]) + "\n"
+def place_of(kind: str, body: Mapping[str, Any]) -> Place:
+    """Return the place that a body names, checked."""
+    direction = str(body["direction"])
+    if direction not in ("in", "out"):
+        raise FindingError(codes.BAD_BODY.at(f"{body['interface']}: direction {direction[:20]!r}"))
+    return full_interface(str(body["interface"])), direction, ATTACHMENTS[kind]
+
+
+def place_name(place: Place) -> str:
+    """Return the name of a place's object, as the compiler names it."""
+    return f"{place[0]}-{place[1]}"
+
+
+def given_objects(values: Mapping[str, Any]) -> tuple[DesiredObject, ...]:
+    """Return the objects for one list and its interfaces as a user gives them; FindingError for what cannot be written.
+
+    ``content`` has a header (``ip access-list extended NAME`` or ``ipv6 access-list NAME``) or none, which means IPv4.
+    """
+    name, content = str(values["name"]), str(values.get("content") or "")
+    made: list[DesiredObject] = []
+    headed = content.lstrip().startswith(("ip access-list", "ipv6 access-list"))
+    text = content if headed or not content else f"{list_header(checked_name(name))}\n{content}"
+    family = family_of(text)
+    if content:
+        if reason := _understood(text):
+            raise FindingError(codes.BAD_BODY.at(f"list {name}: {reason}"))
+        typed_lines(text)
+        made.append(DesiredObject(KIND_OF_LIST[family], checked_name(name), {"content": text}))
+    for given in values.get("interfaces") or ():
+        kind = KIND_OF_PLACE[family]
+        place = place_of(kind, {"interface": str(given), "direction": str(values.get("direction") or "in")})
+        body = {"interface": place[0], "direction": place[1], "access_list": name}
+        made.append(DesiredObject(kind, place_name(place), body))
+    return tuple(made)
 
 
 def live_objects(state: IosState, desired: Sequence[DesiredObject]) -> dict[str, dict[str, Any]]:
     """Return our lists, where they are attached, and what stands on interfaces that the policy names."""
     objects: dict[str, dict[str, Any]] = {}
-    named = {full_interface(str(item.body["interface"])) for item in desired if item.kind == ATTACHMENT}
-    wanted_lists = {item.name for item in desired if item.kind == LIST}
-    bases = {base_name(name) for name in state.lists if ours(name)}
-    bases |= {name for name in wanted_lists if name in state.lists}
-    for base in sorted(bases):
-        versions = state.versions(base)
+    named = {
+        (full_interface(str(item.body["interface"])), ATTACHMENTS[item.kind])
+        for item in desired
+        if item.kind in ATTACHMENTS
+    }
+    wanted_lists = {(item.name, LISTS[item.kind]) for item in desired if item.kind in LISTS}
+    bases = {(base_name(name), state.family(name)) for name in state.lists if ours(name)}
+    bases |= {(name, family) for name, family in wanted_lists if name in state.lists and state.family(name) == family}
+    for base, family in sorted(bases):
+        versions = state.versions(base, family)
         current = versions[0]
-        objects[f"{LIST}/{base}"] = {
-            "content": list_text(base, state.lists[current]),
+        objects[f"{KIND_OF_LIST[family]}/{base}"] = {
+            "content": list_text(base, state.lists[current], family),
             "owned": ours(current),
             "internal": {
                 "live": current,
@@ -60,11 +106,11 @@ def live_objects(state: IosState, desired: Sequence[DesiredObject]) -> dict[str,
                 "attached": [list(place) for place in state.attached(current)],
             },
         }
-    for (interface, direction), live in sorted(state.groups.items()):
-        if ours(live) or interface in named:
-            objects[f"{ATTACHMENT}/{interface}-{direction}"] = {
-                "interface": interface,
-                "direction": direction,
+    for place, live in sorted(state.groups.items()):
+        if ours(live) or (place[0], place[2]) in named:
+            objects[f"{KIND_OF_PLACE[place[2]]}/{place_name(place)}"] = {
+                "interface": place[0],
+                "direction": place[1],
                 # A place that names a missing or empty list permits everything: it holds nothing of ours.
                 "access_list": base_name(live) if ours(live) and in_force(state, live) else live,
                 "owned": ours(live),
@@ -85,14 +131,14 @@ def ios_operations(
     findings: list[Finding] = []
     steps: list[Operation] = []
     wanted: set[str] = set()
-    known = [item for item in desired if item.kind in (LIST, ATTACHMENT)]  # the plan names the others as not written
-    for item in sorted(known, key=lambda item: (item.kind != LIST, item.name)):
+    known = [item for item in desired if item.kind in LISTS or item.kind in ATTACHMENTS]
+    for item in sorted(known, key=lambda item: (item.kind not in LISTS, item.kind, item.name)):
         name, body = _desired(item)
         key = f"{item.kind}/{name}"
         wanted.add(key)
         present = live.objects.get(key)
-        make = _list_step if item.kind == LIST else _attachment_step
-        found, step = make(target, name, body, present, adopt)
+        make = _list_step if item.kind in LISTS else _attachment_step
+        found, step = make(target, item.kind, name, body, present, adopt)
         findings += found
         if step is not None:
             steps.append(step)
@@ -103,23 +149,22 @@ def ios_operations(
 
 
 def _desired(item: DesiredObject) -> tuple[str, dict[str, Any]]:
-    if item.kind == LIST:
+    if item.kind in LISTS:
         return checked_name(item.name), {"content": str(item.body["content"])}
-    interface, direction = full_interface(str(item.body["interface"])), str(item.body["direction"])
-    if direction not in ("in", "out"):
-        raise FindingError(codes.BAD_BODY.at(f"{item.name}: direction {direction!r}"))
-    body = {"interface": interface, "direction": direction, "access_list": checked_name(str(item.body["access_list"]))}
-    return f"{interface}-{direction}", body
+    place = place_of(item.kind, item.body)
+    body = {"interface": place[0], "direction": place[1], "access_list": checked_name(str(item.body["access_list"]))}
+    return place_name(place), body
 
 
 def _list_step(
-    target: str, name: str, body: Mapping[str, Any], present: Mapping[str, Any] | None, adopt: bool
+    target: str, kind: str, name: str, body: Mapping[str, Any], present: Mapping[str, Any] | None, adopt: bool
 ) -> tuple[list[Finding], Operation | None]:
-    reason = _understood(str(body["content"]))
+    other = "its header is that of the other family" if family_of(str(body["content"])) != LISTS[kind] else ""
+    reason = other or _understood(str(body["content"]))
     if reason:
         return [codes.BAD_BODY.at(f"{target}: list {name}: {reason}")], None
     if present is None:
-        return [], _made(target, LIST, name, "create", None, body, f"build list {name}", "none", "is missing")
+        return [], _made(target, kind, name, "create", None, body, f"build list {name}", "none", "is missing")
     if not present["owned"] and not adopt:
         return [codes.NOT_OURS.at(f"{target}: list {name} was not built by us")], None
     reason = _understood(str(present["content"]))
@@ -127,16 +172,18 @@ def _list_step(
         return [codes.NOT_UNDERSTOOD.at(f"{target}: list {name}: {reason}")], None
     difference = _difference(str(present["content"]), str(body["content"]))
     if difference.equal:
-        return [], _stale_versions(target, name, body, present)
+        return [], _stale_versions(target, kind, name, body, present)
     effect = difference.effect if present["internal"]["attached"] else "none"
     summary = f"replace list {name}: {difference.text}"
     witness = difference.lost or difference.gained
     return [], _made(
-        target, LIST, name, "update", {"content": present["content"]}, body, summary, effect, difference.text, witness
+        target, kind, name, "update", {"content": present["content"]}, body, summary, effect, difference.text, witness
     )
 
 
-def _stale_versions(target: str, name: str, body: Mapping[str, Any], present: Mapping[str, Any]) -> Operation | None:
+def _stale_versions(
+    target: str, kind: str, name: str, body: Mapping[str, Any], present: Mapping[str, Any]
+) -> Operation | None:
     """Return the step that removes versions which an interrupted run left beside the one in force."""
     internal = present["internal"]
     left = [version for version in internal["versions"] if version != internal["live"] and ours(version)]
@@ -145,36 +192,27 @@ def _stale_versions(target: str, name: str, body: Mapping[str, Any], present: Ma
     text = f"{', '.join(left)} is left of an interrupted run"
     summary = f"remove {', '.join(left)}, left of an interrupted run"
     content = {"content": present["content"]}
-    return _made(target, LIST, name, "update", content, body, summary, "none", text)
+    return _made(target, kind, name, "update", content, body, summary, "none", text)
 
 
 @lru_cache(maxsize=512)
 def _understood(content: str) -> str:
     """Return why a text is not understood; a fleet holds the same texts many times over."""
-    return understood("ios", content)
+    return understood(dialect_of(content), content)
 
 
 @lru_cache(maxsize=512)
 def _difference(before: str, after: str) -> Meaning:
-    return body_difference(LIST, {"content": before}, {"content": after})
+    return body_difference(KIND_OF_LIST[family_of(after)], {"content": before}, {"content": after})
 
 
 def _attachment_step(
-    target: str, name: str, body: Mapping[str, Any], present: Mapping[str, Any] | None, adopt: bool
+    target: str, kind: str, name: str, body: Mapping[str, Any], present: Mapping[str, Any] | None, adopt: bool
 ) -> tuple[list[Finding], Operation | None]:
-    where = f"{body['interface']} {body['direction']}"
+    where = shown_place(place_of(kind, body))
     if present is None:
-        return [], _made(
-            target,
-            ATTACHMENT,
-            name,
-            "attach",
-            None,
-            body,
-            f"attach {body['access_list']} to {where}",
-            "narrows",
-            "is missing",
-        )
+        summary = f"attach {body['access_list']} to {where}"
+        return [], _made(target, kind, name, "attach", None, body, summary, "narrows", "is missing")
     before = {key: present[key] for key in body}
     if before == dict(body):
         return [], None
@@ -182,31 +220,34 @@ def _attachment_step(
         return [codes.UNOWNED_ATTACHMENT.at(f"{target}: {where} has {present['access_list']}")], None
     text = f"access_list: {present['access_list']} -> {body['access_list']}"
     before["live"] = present["internal"]["live"]
-    return [], _made(
-        target, ATTACHMENT, name, "attach", before, body, f"change the list of {where}: {text}", "both", text
-    )
+    return [], _made(target, kind, name, "attach", before, body, f"change the list of {where}: {text}", "both", text)
 
 
-def _shown(body: Mapping[str, Any] | None) -> str:
+def _shown(kind: str, body: Mapping[str, Any] | None) -> str:
     if body is None:
         return ""
     if "content" in body:
         return str(body["content"])
     if "applet" in body:
         return f"event manager applet {body['applet']}"
-    return f"interface {body['interface']}\n ip access-group {body['access_list']} {body['direction']}"
+    return f"interface {body['interface']}\n {attach_line(str(body['access_list']), place_of(kind, body))}"
 
 
 def _leftovers(target: str, wanted: set[str], live: Snapshot) -> list[Operation]:
     steps = []
-    for key in leftover_keys(wanted, live, ATTACHMENT):
+    for key in leftover_keys(wanted, live, tuple(ATTACHMENTS)):
         kind, name = key.split("/", 1)
         if kind == REVERT:  # not asked for pruning: it would put an old list back
             summary, left = "cancel the way back that an interrupted run left armed", "is left of an interrupted run"
             steps.append(_made(target, REVERT, name, "delete", {"applet": name}, None, summary, "none", left))
         else:
-            steps.append(pruned(target, key, live, ATTACHMENT, _shown))
+            steps.append(pruned(target, key, live, _place_kind(kind), partial(_shown, kind)))
     return steps
 
 
-_made = partial(made_step, attachment=ATTACHMENT, shown=_shown)
+def _made(target: str, kind: str, *values: Any) -> Operation:
+    return made_step(target, kind, *values, attachment=_place_kind(kind), shown=partial(_shown, kind))
+
+
+def _place_kind(kind: str) -> str:
+    return kind if kind in ATTACHMENTS else ATTACHMENT

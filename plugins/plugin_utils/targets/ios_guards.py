@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
@@ -22,8 +24,13 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import ACK, SYN, Packet, make_packet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_change import Change
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import IosState
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_diff import list_text
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import (
+    IosState,
+    Place,
+    dialect_of,
+    family_of,
+    shown_place,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_management import (
     management_client,
     management_interfaces,
@@ -34,20 +41,30 @@ TCAM = (
     "show platform hardware fed switch active fwd-asic resource tcam utilization",
     "show platform hardware fed active fwd-asic resource tcam utilization",
 )
-TCP, UDP = 6, 17
+TCP, UDP, ICMP6 = 6, 17, 58
 SSH, CLIENT_PORT = 22, 50000
+# Which lists a region of the hardware holds, by the family that its name says.
+REGIONS = {"4": (4,), "other": (6,)}
+# Solicitations to the solicited-node group, one of them while an address is tried (RFC 4862), and advertisements (RFC 4861).
+NEIGHBOURS = (
+    ("fe80::1", "ff02::1:ff00:2", 135),
+    ("::", "ff02::1:ff00:1", 135),
+    ("fe80::1", "fe80::2", 136),
+    ("fe80::1", "ff02::1", 136),
+)
 
 
 @dataclass(frozen=True)
 class Exposure:
     """How the controller reaches a switch: both addresses, the interfaces by which its packets may arrive, whether that was
-    learnt from the switch's tables, and the servers the switch needs."""
+    learnt from the switch's tables, the servers the switch needs, and its interfaces with an address."""
 
     client: str
     device: str
     interfaces: tuple[str, ...]
     known: bool
     servers: tuple[tuple[str, str, int], ...] = ()
+    routed: tuple[str, ...] = ()
 
     def as_text(self) -> str:
         """Return it for a snapshot."""
@@ -58,9 +75,10 @@ class Exposure:
         """Return what ``as_text`` wrote."""
         values = json.loads(text)
         servers = tuple((str(a), str(b), int(c)) for a, b, c in values["servers"])
-        return cls(values["client"], values["device"], tuple(values["interfaces"]), bool(values["known"]), servers)
+        interfaces, routed = tuple(values["interfaces"]), tuple(values.get("routed", ()))
+        return cls(values["client"], values["device"], interfaces, bool(values["known"]), servers, routed)
 
-    def may_cut(self, places: Sequence[tuple[str, str]]) -> bool:
+    def may_cut(self, places: Sequence[Place]) -> bool:
         """Return whether a list on one of the places could be on the controller's way: certain, or not known not to be."""
         return not self.known or any(place[0] in self.interfaces for place in places)
 
@@ -69,39 +87,61 @@ def exposure_of(session: IosSession, state: IosState) -> Exposure:
     """Return the exposure of a switch, from its own tables."""
     client = management_client(session)
     interfaces, known = management_interfaces(session, state, client)
-    return Exposure(client, session.device(), tuple(sorted(interfaces)), known, state.servers)
+    routed = tuple(sorted(state.routed))
+    return Exposure(client, session.device(), tuple(sorted(interfaces)), known, state.servers, routed)
 
 
-def cut_findings(name: str, content: str, places: Sequence[tuple[str, str]], exposure: Exposure) -> list[Finding]:
+def cut_findings(name: str, content: str, places: Sequence[Place], exposure: Exposure) -> list[Finding]:
     """Return an error for each place on the controller's way where a list would drop what manages the switch.
 
     Inbound: the controller's first packet to port 22, answers of RADIUS and TACACS servers, change of authorization. Outbound: the
     answer to the controller.
     """
     found = []
-    for interface, direction in places:
-        if interface not in exposure.interfaces:
+    for place in places:
+        if place[0] not in exposure.interfaces:
             continue
-        for what, packet in _needed(exposure, direction):
+        for what, packet in _needed(exposure, place[1], place[2]):
             if packet not in _passing(content):
-                text = f"{name}: {interface} {direction}: {what}: {packet.describe()} would be dropped, or might be"
+                text = f"{name}: {shown_place(place)}: {what}: {packet.describe()} would be dropped, or might be"
                 found.append(codes.MANAGEMENT_CUT.at(text))
     return found
 
 
 @lru_cache(maxsize=128)
 def _passing(content: str) -> Any:
-    return permitted(PacketSpace(), only_list("ios", content).first_match())
+    return permitted(PacketSpace(), only_list(dialect_of(content), content).first_match())
 
 
-def _needed(exposure: Exposure, direction: str) -> list[tuple[str, Packet]]:
+def neighbour_findings(name: str, content: str, place: Place, routed: Collection[str]) -> list[Finding]:
+    """Return an error where an IPv6 list on a place would drop neighbour discovery, without which no address is reached.
+
+    The end of an IPv6 list permits solicitations and advertisements by itself; a ``deny ipv6 any any`` before it does not
+    (facts/devices.md section 1.2; RFC 4890 section 4.4). A list on the way out of a routed interface never sees them: they are
+    not routed, and a switch's own packets pass no list.
+    """
+    interface, direction, family = place
+    if family != 6 or (direction == "out" and (interface in routed or interface.startswith("Vlan"))):
+        return []
+    for source, destination, kind in NEIGHBOURS:
+        packet = make_packet(ICMP6, source, destination, icmp=(kind, 0))
+        if packet not in _passing(content):
+            text = f"{name}: {shown_place(place)}: {packet.describe()} would be dropped, or might be"
+            return [codes.NEIGHBOURS_CUT.at(text)]
+    return []
+
+
+def _needed(exposure: Exposure, direction: str, family: int) -> list[tuple[str, Packet]]:
+    """Return the packets that a list of a family must pass; the switch is known by the address of the session alone."""
     client, device = exposure.client, exposure.device
-    if ":" in client or ":" in device or not client or not device:
+    if not client or not device or _version(device) != family or _version(client) != family:
         return []
     if direction == "out":
         return [("the controller", make_packet(TCP, device, client, CLIENT_PORT, SSH, flags=SYN | ACK))]
     made = [("the controller", make_packet(TCP, client, device, SSH, CLIENT_PORT, flags=SYN))]
     for kind, address, port in exposure.servers:
+        if _version(address) != family:
+            continue
         if kind == "radius":
             made.append(("RADIUS", make_packet(UDP, address, device, CLIENT_PORT, port)))
         elif kind == "tacacs":
@@ -109,6 +149,13 @@ def _needed(exposure: Exposure, direction: str) -> list[tuple[str, Packet]]:
         else:
             made.append(("change of authorization", make_packet(UDP, address, device, port, CLIENT_PORT)))
     return made
+
+
+def _version(address: str) -> int:
+    try:
+        return ipaddress.ip_address(address).version
+    except ValueError:
+        return 0
 
 
 def room_findings(name: str, session: IosSession, change: Change, state: IosState) -> list[Finding]:
@@ -120,9 +167,10 @@ def room_findings(name: str, session: IosSession, change: Change, state: IosStat
     contents = {build.name: build.content for build in change.builds}
     new = {(swap.new, swap.place[1]) for swap in change.swaps if swap.new}
     already = {(live, place[1]) for place, live in state.groups.items()}
-    need: dict[str, int] = {"in": 0, "out": 0}
+    need: Counter[tuple[str, int]] = Counter()
     for live, direction in sorted(new - already):
-        need[direction] += entries_of(contents.get(live) or list_text(live, state.lists.get(live, ())))
+        content = contents.get(live) or state.text(live)
+        need[direction, family_of(content)] += entries_of(content)
     if not any(need.values()):
         return []
     regions = _regions(session)
@@ -130,8 +178,11 @@ def room_findings(name: str, session: IosSession, change: Change, state: IosStat
         return [codes.ROOM_UNKNOWN.at(f"{name}: the new lists take {sum(need.values())} entries")]
     found = []
     for region in regions:
-        wanted = sum(count for way, count in need.items() if region.direction in (way, "both"))
-        if region.family != "other" and wanted > region.limit - region.used:
+        families = REGIONS.get(region.family, (4, 6))
+        wanted = sum(
+            count for (way, six), count in need.items() if region.direction in (way, "both") and six in families
+        )
+        if wanted > region.limit - region.used:
             text = (
                 f"{name}: ASIC {region.asic}, {region.name}: {region.limit - region.used} of {region.limit} entries are free,"
                 f" and {wanted} are needed beside those of the old lists"
@@ -154,8 +205,8 @@ def _regions(session: IosSession) -> list[HardwareRegion]:
 
 @lru_cache(maxsize=256)
 def entries_of(content: str) -> int:
-    """Return the hardware entries of a list, ranges of ports in aligned blocks: the most that it can take."""
+    """Return the hardware entries of a list, ranges of ports in aligned blocks: the most that it can take. IPv6 counts twice."""
     try:
-        return max(1, cost_of("ios", only_list("ios", content).aces).hardware_entries)
+        return max(1, cost_of(dialect_of(content), only_list(dialect_of(content), content).aces).hardware_entries)
     except (FindingError, ValueError):
         return len(content.splitlines())

@@ -33,12 +33,10 @@ def management_interfaces(session: IosSession, state: IosState, client: str) -> 
 
 def _by_tables(session: IosSession, address: str, hops: int = 1) -> tuple[set[str], bool]:
     """Return the interfaces that the tables tell, and whether they tell the port of each VLAN as well."""
-    arp = _shown(session, f"show ip arp {address}")
-    row = re.search(r"(?m)^Internet\s+\S+\s+\S+\s+([0-9a-f.]{14})\s+ARPA\s+(\S+)", arp)
+    row = _neighbour(session, address)
     if row is None:
         # Not in a connected subnet: the next hops are, several where the load is shared.
-        route = _shown(session, f"show ip route {address}") if hops else ""
-        told = re.findall(r"(?m)^\s+\*?\s*(\d+\.\d+\.\d+\.\d+)(?:,|\s|$)", route)
+        told = _next_hops(session, address) if hops else []
         ways = [_by_tables(session, hop, hops - 1) for hop in dict.fromkeys(told) if hop != address]
         return set().union(*(way[0] for way in ways)), bool(ways) and all(way[1] for way in ways)
     found = {full_interface(row[2])}
@@ -46,6 +44,24 @@ def _by_tables(session: IosSession, address: str, hops: int = 1) -> tuple[set[st
     ports = re.findall(r"(?mi)^\s*\S+\s+[0-9a-f.]{14}\s+\S+\s+(\S+)\s*$", table)
     behind = {full_interface(port) for port in ports if port.lower() not in ("cpu", "router", "switch")}
     return found | behind, bool(behind) or not row[2].lower().startswith("vl")
+
+
+def _neighbour(session: IosSession, address: str) -> re.Match[str] | None:
+    """Return hardware address and interface of a neighbour, by ARP or neighbour discovery."""
+    if ":" in address:
+        told = _shown(session, f"show ipv6 neighbors {address}")
+        return re.search(r"(?m)^[0-9A-Fa-f:]+\s+(?:\d+|-)\s+([0-9a-f.]{14})\s+[A-Z]+\s+(\S+)", told)
+    arp = _shown(session, f"show ip arp {address}")
+    return re.search(r"(?m)^Internet\s+\S+\s+\S+\s+([0-9a-f.]{14})\s+ARPA\s+(\S+)", arp)
+
+
+def _next_hops(session: IosSession, address: str) -> list[str]:
+    """Return the next hops of the route to an address; a link-local one is told by neighbour discovery as well."""
+    if ":" in address:
+        route = _shown(session, f"show ipv6 route {address}")
+        return re.findall(r"(?m)^\s+\*?\s*([0-9A-Fa-f]*:[0-9A-Fa-f:]*:[0-9A-Fa-f:]*)(?:,|\s|$)", route)
+    route = _shown(session, f"show ip route {address}")
+    return re.findall(r"(?m)^\s+\*?\s*(\d+\.\d+\.\d+\.\d+)(?:,|\s|$)", route)
 
 
 def _shown(session: IosSession, command: str) -> str:
@@ -60,5 +76,8 @@ def _shown(session: IosSession, command: str) -> str:
 
 def management_client(session: IosSession) -> str:
     """Return the address by which the device knows us: its own word counts more than ours, there may be translation between us."""
-    row = re.search(r"(?m)^\*.*?(\d+\.\d+\.\d+\.\d+)\s*$", _shown(session, "show users"))
-    return row[1] if row else session.peer()
+    row = re.search(r"(?m)^\*.*\s(\S+)\s*$", _shown(session, "show users"))
+    try:
+        return str(ipaddress.ip_address(row[1])) if row else session.peer()
+    except ValueError:
+        return session.peer()

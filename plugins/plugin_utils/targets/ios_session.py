@@ -25,6 +25,7 @@ ENABLE_SECONDS = 10.0
 _OPENS = {
     "interface ": "config-if",
     "ip access-list extended ": "config-ext-nacl",
+    "ipv6 access-list ": "config-ipv6-acl",
     "event manager applet ": "config-applet",
 }
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
@@ -15,11 +15,19 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_change import Build, Change, Swap, same
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import (
     IosState,
+    Place,
     base_name,
+    list_text,
     ours,
+    shown_place,
     typed_lines,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_diff import ATTACHMENT, REVERT
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_diff import (
+    ATTACHMENTS,
+    LISTS,
+    REVERT,
+    place_of,
+)
 
 
 def undo_change(name: str, operation: Operation, result: Mapping[str, Any], state: IosState) -> Change:
@@ -29,13 +37,14 @@ def undo_change(name: str, operation: Operation, result: Mapping[str, Any], stat
     """
     if operation.kind == REVERT:
         return Change()
-    if operation.kind == ATTACHMENT:
+    if operation.kind in ATTACHMENTS:
         return _attachment(name, operation, result, state)
     return _list(name, operation, result, state)
 
 
 def _list(name: str, operation: Operation, result: Mapping[str, Any], state: IosState) -> Change:
-    versions = state.versions(operation.name)
+    family = LISTS[operation.kind]
+    versions = state.versions(operation.name, family)
     before = {str(live): tuple(lines) for live, lines in (result.get("lists") or {}).items()}
     if not before and operation.before is not None:
         before = {operation.name + "__a": typed_lines(str(operation.before["content"]))}
@@ -53,18 +62,19 @@ def _list(name: str, operation: Operation, result: Mapping[str, Any], state: Ios
     main = next(iter(before), "")
     if not main:
         if places:
-            used = ", ".join(place[0] for place in places)
+            used = ", ".join(shown_place(place) for place in places)
             raise FindingError(codes.IN_USE.at(f"{name}: list {operation.name} is attached to {used}"))
-        return Change(removes=tuple(live for live in versions if ours(live)), disarm=state.armed)
+        removes = tuple(live for live in versions if ours(live))
+        return Change(removes=removes, disarm=state.armed, six=frozenset(removes) & state.six)
     builds = []
     for live, lines in before.items():
         if state.lists.get(live) == lines:
             continue
         if state.attached(live):
             raise FindingError(change_codes.UNDO_REFUSED.at(f"{name}: list {live} is in force with other lines"))
-        text = "\n".join(lines)
+        text = list_text(live, lines, family)
         builds.append(Build(live, typed_lines(text), text, live in state.lists))
-    recorded = {(str(item[0]), str(item[1])): str(item[2]) for item in result.get("places") or ()}
+    recorded = dict(_recorded(item) for item in result.get("places") or ())
     swaps = [
         Swap(place, state.groups[place], recorded.get(place, main))
         for place in places
@@ -72,24 +82,30 @@ def _list(name: str, operation: Operation, result: Mapping[str, Any], state: Ios
     ]
     removes = tuple(live for live in versions if live not in before)
     old = {swap.old: state.lists[swap.old] for swap in swaps if swap.old in state.lists}
-    return Change(tuple(builds), tuple(swaps), removes, state.armed, old=old)
+    return Change(tuple(builds), tuple(swaps), removes, state.armed, old=old, six=frozenset(removes) & state.six)
+
+
+def _recorded(item: Sequence[Any]) -> tuple[Place, str]:
+    """Return a place and the list that it had; a journal from before IPv6 lists names no family."""
+    family = int(item[2]) if len(item) > 3 else 4
+    return (str(item[0]), str(item[1]), family), str(item[-1])
 
 
 def _attachment(name: str, operation: Operation, result: Mapping[str, Any], state: IosState) -> Change:
     body = operation.after or operation.before or {}
-    place = (str(body["interface"]), str(body["direction"]))
+    place = place_of(operation.kind, body)
     live = state.groups.get(place, "")
     before = str((operation.before or {}).get("live", ""))
     missing = bool(result.get("missing"))  # it stood so before: a name without a list, or without a line
     if before and before not in state.lists and ours(before) and not missing:
         # A rename by a later, already undone or skipped step: any version of the same list means the same.
-        before = next(iter(state.versions(base_name(before))), before)
+        before = next(iter(state.versions(base_name(before), place[2])), before)
     if live == before:
         return Change(disarm=state.armed)
     after = str((operation.after or {}).get("access_list", ""))
     # What somebody detached since is theirs, as what they attached.
     if base_name(live) != after:
-        raise FindingError(change_codes.UNDO_REFUSED.at(f"{name}: {place[0]} {place[1]} holds {live or 'nothing'}"))
+        raise FindingError(change_codes.UNDO_REFUSED.at(f"{name}: {shown_place(place)} holds {live or 'nothing'}"))
     if missing:
         return Change(swaps=(Swap(place, live, before),), disarm=state.armed, bare=frozenset({before}))
     if before and before not in state.lists:

@@ -22,7 +22,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_cha
     proof,
     revert_lines,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import APPLET, IosState
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import (
+    APPLET,
+    IosState,
+    shown_place,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_session import IosSession
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
 
@@ -199,8 +203,8 @@ class Work:
         self.lines.spec = slow
         state = self.lines.state()
         self.lines.session().enter(arm.enter)
-        begun = [build.name for build in change.builds if build.name in state.lists]
-        again = [f"no ip access-list extended {name}" for name in begun]
+        begun = [build.header for build in change.builds if build.name in state.lists]
+        again = [f"no {header}" for header in begun]
         self.lines.session().type([*again, *replace(change, disarm=False).build_lines()])
 
     # -- the way back
@@ -256,9 +260,7 @@ class Work:
                 raise
             self.lines.use(session)
         found = self.lines.state()
-        wrong = [
-            f"{swap.place[0]} {swap.place[1]}" for swap in change.swaps if found.groups.get(swap.place, "") != swap.new
-        ]
+        wrong = [shown_place(swap.place) for swap in change.swaps if found.groups.get(swap.place, "") != swap.new]
         new = {swap.new for swap in change.swaps if swap.new} - change.bare
         missing = sorted(name for name in new if not found.lists.get(name))
         if wrong or missing:
@@ -295,7 +297,7 @@ class Work:
             mine = [swap for swap in change.swaps if state.groups.get(swap.place, "") == swap.new]
             struck = arm.armed and not state.armed and not mine
             if struck and all(state.groups.get(swap.place, "") == swap.old for swap in change.swaps):
-                shown = ", ".join(f"{swap.place[0]} {swap.place[1]}" for swap in change.swaps)
+                shown = ", ".join(shown_place(swap.place) for swap in change.swaps)
                 return [codes.TAKEN_BACK.at(f"{self._name}: {shown}"), *self._clean_up(change)]
             session = self.lines.session()
             session.enter(arm.enter)
@@ -311,7 +313,7 @@ class Work:
             self.held = "not what it held before: see the findings"
             return [
                 codes.NOT_CONFIRMED.at(
-                    f"{self._name}: {swap.place[0]} {swap.place[1]} holds {now.groups.get(swap.place) or 'nothing'}"
+                    f"{self._name}: {shown_place(swap.place)} holds {now.groups.get(swap.place) or 'nothing'}"
                 )
                 for swap in differing
             ]
@@ -324,7 +326,7 @@ class Work:
 
     def _awaited(self, change: Change, arm: Arming, error: FindingError) -> list[Finding]:
         """Wait for the armed way back where the switch cannot be reached any more, and say what it holds then."""
-        shown = ", ".join(f"{swap.place[0]} {swap.place[1]}" for swap in change.swaps)
+        shown = ", ".join(shown_place(swap.place) for swap in change.swaps)
         if not arm.armed:
             text = f"{self._name}: {shown} may hold the version before or the new one, each of them whole"
             self.held = "the old or the new lists, each whole; it could not be asked"
@@ -382,7 +384,7 @@ class Work:
         moved = [swap for swap in change.swaps if state.groups.get(swap.place, "") != swap.new]
         if not moved and refused is not None and state.armed:
             raise refused
-        shown = ", ".join(f"{swap.place[0]} {swap.place[1]}" for swap in moved)
+        shown = ", ".join(shown_place(swap.place) for swap in moved)
         return [codes.TAKEN_BACK.at(f"{self._name}: {shown}")] if moved else []
 
     def _after_clear(self, change: Change, arm: Arming) -> list[Finding]:
@@ -407,14 +409,15 @@ class Work:
 
     def _clean_up(self, change: Change) -> list[Finding]:
         """Remove unattached new versions after a failure and return what is there now, as findings."""
-        names = [build.name for build in change.builds]
+        headers = {build.name: build.header for build in change.builds}
+        names = list(headers)
         old = ", ".join(sorted({swap.old for swap in change.swaps if swap.old}))
         try:
             state = self.lines.state()
             attached = set(state.groups.values())
             present = [name for name in names if name in state.lists and name not in attached]
             typed = [f"no event manager applet {APPLET}"] if state.armed else []
-            typed += [f"no ip access-list extended {name}" for name in present]
+            typed += [f"no {headers[name]}" for name in present]
             session = self.lines.session()
             if typed:
                 session.enter()
@@ -439,7 +442,7 @@ def _moved(change: Change, before: IosState, now: IosState) -> str:
     for swap in change.swaps:
         live = now.groups.get(swap.place, "")
         if live != swap.old:
-            return f"{swap.place[0]} {swap.place[1]} holds {live or 'nothing'} instead of {swap.old or 'nothing'}"
+            return f"{shown_place(swap.place)} holds {live or 'nothing'} instead of {swap.old or 'nothing'}"
     for name, lines in change.old.items():
         if now.lists.get(name) != lines:
             return f"list {name} was edited by somebody else"

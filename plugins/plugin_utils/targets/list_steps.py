@@ -43,7 +43,7 @@ def made_step(
     )  # fmt: skip
 
 
-def leftover_keys(wanted: Collection[str], live: Snapshot, attachment: str) -> list[str]:
+def leftover_keys(wanted: Collection[str], live: Snapshot, attachment: str | tuple[str, ...]) -> list[str]:
     """Return the keys of what is ours and not wanted, places first: a list goes after the place that names it."""
     extra = [key for key, body in live.objects.items() if body.get("owned") and key not in wanted]
     return sorted(extra, key=lambda key: (not key.startswith(attachment), key))

@@ -37,6 +37,8 @@ def _checked(cli: Cli, kind: str, name: str) -> None:
     elif not name[0].isalpha():
         raise CliError("% Invalid access list name.")
     other = cli.config.list_of(kind).get(name)
+    if other is None and kind in (EXTENDED, STANDARD, IPV6):  # one space of names for both families
+        other = cli.config.list_of(EXTENDED if kind == IPV6 else IPV6).get(name)
     if other is not None and other.kind != kind:
         raise CliError(f"% A named {TITLES[other.kind]} with this name already exists")
 

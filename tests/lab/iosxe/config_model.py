@@ -58,6 +58,12 @@ class Interface:
         line = self.settings.get(key)
         return None if line is None else line.split()[2]
 
+    @property
+    def address6(self) -> str | None:
+        """Return the first IPv6 address with its length, None where there is none."""
+        found = (key.split() for key in self.settings if key.startswith("ipv6 address "))
+        return next((words[2] for words in found if "/" in words[2]), None)
+
     def config_lines(self) -> list[str]:
         def rank(key: str) -> int:
             return _FIRST.index(key) if key in _FIRST else 99 if key in _LAST else 50

@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from tests.lab.iosxe import modes
-from tests.lab.iosxe.grammar import INCOMPLETE, SyntaxFault
+from tests.lab.iosxe.access_list import TITLES, AccessList
+from tests.lab.iosxe.grammar import INCOMPLETE, CliError, SyntaxFault
 
 if TYPE_CHECKING:
     from tests.lab.iosxe.cli import Cli
@@ -155,8 +157,15 @@ def voice_vlan(cli: Cli, vlan: int) -> bool:
     return _each(cli, "switchport voice vlan", f"switchport voice vlan {vlan}")
 
 
+def _of_family(name: str, other: Mapping[str, AccessList], own: Mapping[str, AccessList]) -> None:
+    """Refuse the command of one family for a list of the other; a list that does not exist is taken."""
+    if name in other and name not in own:
+        raise CliError(f"% Access list {name} is an {TITLES[other[name].kind]}")
+
+
 @INTERFACE.command("ip access-group <name> <choice:in|out>")
 def access_group(cli: Cli, name: str, direction: str) -> bool:
+    _of_family(name, cli.config.lists6, cli.config.lists)
     return _each(cli, f"ip access-group {direction}", f"ip access-group {name} {direction}")
 
 
@@ -170,6 +179,7 @@ def no_access_group(cli: Cli, name: str, direction: str) -> bool:
 
 @INTERFACE.command("ipv6 traffic-filter <name> <choice:in|out>")
 def traffic_filter(cli: Cli, name: str, direction: str) -> bool:
+    _of_family(name, cli.config.lists, cli.config.lists6)
     return _each(cli, f"ipv6 traffic-filter {direction}", f"ipv6 traffic-filter {name} {direction}")
 
 

@@ -81,7 +81,8 @@ def _interface(device: Device, name: str, direction: str, packet: Packet, count:
         return _named(device, used, direction, family, packet, count, f"access-group {direction} on {name}")
     svi = device.config.interfaces.get(f"Vlan{interface.vlan}")
     used = svi.access_group(direction, family) if svi is not None and not name.startswith("Vlan") else None
-    if svi is not None and used is not None and _routed(svi.value("ip address"), packet, direction):
+    address = None if svi is None else svi.value("ip address") if family == 4 else svi.address6
+    if svi is not None and used is not None and _routed(address, packet, direction):
         return _named(device, used, direction, family, packet, count, f"access-group {direction} on {svi.name}")
     return PERMIT_NO_LIST
 
@@ -209,8 +210,9 @@ def management_packet(device: Device) -> Packet | None:
     own = device.spec.address
     name = device.spec.management_interface
     if name is not None and name in device.config.interfaces:
-        value = device.config.interfaces[name].value("ip address")
-        own = value.split()[0] if value else own
+        interface = device.config.interfaces[name]
+        value = interface.address6 if ":" in device.spec.controller else interface.value("ip address")
+        own = value.replace("/", " ").split()[0] if value else own
     return {
         "protocol": "tcp",
         "source": device.spec.controller,

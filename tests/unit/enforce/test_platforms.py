@@ -5,9 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import pytest
-
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import left_out
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.desired import rendered
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import Compiled
@@ -188,11 +185,8 @@ def test_rules_to_groups_need_igmp_and_have_no_answers() -> None:
     assert "SW3014" in {f.code for f in made.findings}
 
 
-@pytest.mark.parametrize(
-    ("kind", "platform", "said"), [("port_acl", "nxos", []), ("firewall", "asa", []), ("port_acl", "ios", ["SW4009"])]
-)
-def test_what_no_target_writes_is_said_in_the_plan(kind: str, platform: str, said: list[str]) -> None:
-    """Lists of IPv6 are written to NX-OS and ASA, and not to IOS yet."""
-    options = {"interfaces": ["Ethernet1/1"]} if kind == "port_acl" else {}
-    made = compile_site(site(kind, platform, six=True, **options))
-    assert [f.code for f in left_out({"acc1": object()}, made.targets)] == said  # type: ignore[dict-item]
+def test_lists_of_both_families_stand_on_one_port_of_ios() -> None:
+    made = objects(compiled(site("port_acl", "ios", six=True, interfaces=["Ethernet1/1"])))
+    for prefix, name, header in (("", "SW_a", "ip access-list extended"), ("ipv6_", "SW_a__v6", "ipv6 access-list")):
+        assert made[f"{prefix}access_list/{name}"]["content"].startswith(f"{header} {name}\n")
+        assert made[f"{prefix}attachment/Ethernet1/1-in"]["access_list"] == name

@@ -54,11 +54,11 @@ def test_a_place_with_a_missing_or_empty_list_holds_nothing(left: str) -> None:
     steps = steps_for(ATTACHED + left + "end\n")
     assert "attachment" in {step.kind for step in steps}
     change = plan_change("acc1", steps, state)
-    assert change.swaps == (Swap((PORT, "in"), "SW_hvac__a", "SW_hvac__b"),)
+    assert change.swaps == (Swap((PORT, "in", 4), "SW_hvac__a", "SW_hvac__b"),)
     place = next(step for step in steps if step.kind == "attachment")
     after = read_config(f"interface {PORT}\n ip access-group SW_hvac__b in\n" + LIST.replace("__a", "__b") + "end\n")
     undone = undo_change("acc1", place, change.undo[place.id], after)
-    assert undone.swaps == (Swap((PORT, "in"), "SW_hvac__b", "SW_hvac__a"),) and undone.bare == {"SW_hvac__a"}
+    assert undone.swaps == (Swap((PORT, "in", 4), "SW_hvac__b", "SW_hvac__a"),) and undone.bare == {"SW_hvac__a"}
 
 
 def test_a_place_moves_on_although_an_earlier_step_renamed_its_list() -> None:
@@ -67,7 +67,7 @@ def test_a_place_moves_on_although_an_earlier_step_renamed_its_list() -> None:
     live = Snapshot("acc1", "ios", live_objects(before, ()))
     detach = next(step for step in ios_operations("acc1", (), live, adopt=False) if step.action == "detach")
     renamed = read_config((ATTACHED + LIST).replace("__a", "__b") + "end\n")
-    assert plan_change("acc1", [detach], renamed).swaps == (Swap((PORT, "in"), "SW_hvac__b", ""),)
+    assert plan_change("acc1", [detach], renamed).swaps == (Swap((PORT, "in", 4), "SW_hvac__b", ""),)
     theirs = read_config(ATTACHED.replace("SW_hvac__a", "THEIRS") + LIST + "end\n")
     with pytest.raises(FindingError) as error:
         plan_change("acc1", [detach], theirs)
@@ -116,7 +116,7 @@ def test_what_a_banner_says_is_no_configuration() -> None:
 
 def test_a_long_way_back_is_not_ended_halfway() -> None:
     """The event manager ends an applet after 20 seconds unless it is told otherwise."""
-    swaps = [Swap((f"GigabitEthernet1/0/{number}", "in"), "SW_a__a", "SW_a__b") for number in range(1, 49)]
+    swaps = [Swap((f"GigabitEthernet1/0/{number}", "in", 4), "SW_a__a", "SW_a__b") for number in range(1, 49)]
     lines = revert_lines(swaps, 60)
     assert lines[-1].startswith("event timer countdown time 60 maxrun ")
     assert int(lines[-1].split()[-1]) > len(lines)

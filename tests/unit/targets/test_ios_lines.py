@@ -22,27 +22,32 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_cha
     proof,
     revert_lines,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import IosState
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import (
+    IosState,
+    Place,
+    read_config,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_diff import ios_operations, live_objects
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_guards import (
     Exposure,
     cut_findings,
     entries_of,
+    neighbour_findings,
     room_findings,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_undo import undo_change
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ssh import prompt_pattern
 
-ONE, TWO = ("GigabitEthernet1/0/1", "in"), ("GigabitEthernet1/0/2", "in")
+ONE, TWO = ("GigabitEthernet1/0/1", "in", 4), ("GigabitEthernet1/0/2", "in", 4)
 OLD, NEW = ("10 permit tcp any any eq 443", "20 deny ip any any"), "permit tcp any any eq 8443\ndeny ip any any"
 STATE = IosState(
     {"SW_hvac__a": OLD, "OTHER": ("10 permit ip any any",)}, {ONE: "SW_hvac__a"}, (ONE[0], TWO[0], "Vlan10")
 )
 
 
-def desired(content: str, *places: tuple[str, str]) -> list[DesiredObject]:
+def desired(content: str, *places: Place) -> list[DesiredObject]:
     made = [DesiredObject("access_list", "SW_hvac", {"content": content})]
-    for interface, direction in places:
+    for interface, direction, _family in places:
         body = {"interface": interface, "direction": direction, "access_list": "SW_hvac"}
         made.append(DesiredObject("attachment", f"{interface}-{direction}", body))
     return made
@@ -182,7 +187,7 @@ def test_undo_brings_back_names_lines_and_places() -> None:
 
 def test_undo_leaves_the_work_of_others_alone() -> None:
     step = next(step for step in steps_of(STATE, desired(NEW, ONE)) if step.kind == "access_list")
-    recorded: dict[str, Any] = {"lists": {"SW_hvac__a": list(OLD)}, "places": [[*ONE, "SW_hvac__a"]]}
+    recorded: dict[str, Any] = {"lists": {"SW_hvac__a": list(OLD)}, "places": [[*ONE[:2], "SW_hvac__a"]]}
     edited = replace(STATE, lists={"SW_hvac__b": ("10 permit udp any any",)}, groups={ONE: "SW_hvac__b"})
     with pytest.raises(FindingError) as error:
         undo_change("sw1", step, recorded, edited)
@@ -225,13 +230,13 @@ EXPOSURE = Exposure(
     ],
 )
 def test_what_manages_the_switch_must_pass_for_certain(content: str, direction: str, told: list[str]) -> None:
-    found = cut_findings("sw1", content, [("Vlan10", direction), ("GigabitEthernet1/0/1", direction)], EXPOSURE)
+    found = cut_findings("sw1", content, [("Vlan10", direction, 4), ("GigabitEthernet1/0/1", direction, 4)], EXPOSURE)
     assert [re.sub(r".* (?:in|out): (.*?): .*", r"\1", each.message.partition("sw1: ")[2]) for each in found] == told
     assert all(each.code == "SW4263" for each in found)
 
 
 def test_a_place_may_be_on_the_controllers_way_unless_it_is_known_not_to_be() -> None:
-    assert EXPOSURE.may_cut([("Vlan10", "in")])
+    assert EXPOSURE.may_cut([("Vlan10", "in", 4)])
     assert not EXPOSURE.may_cut([ONE])
     assert replace(EXPOSURE, known=False).may_cut([ONE])
     assert Exposure.of_text(EXPOSURE.as_text()) == EXPOSURE
@@ -263,6 +268,114 @@ def test_room_is_counted_once_for_each_new_list_beside_the_old_ones() -> None:
         assert [each.code for each in found] == codes
     unattached = replace(change, swaps=())
     assert room_findings("sw1", Hardware(100), unattached, STATE) == []  # type: ignore[arg-type]
+
+
+# -- IPv6
+
+SIX = (*ONE[:2], 6)
+OLD6 = ("sequence 10 permit tcp any host 2001:DB8::1 eq 443", "sequence 20 deny ipv6 any any")
+NEW6 = """ipv6 access-list SW_hvac
+ sequence 10 permit icmp any any nd-ns
+ sequence 20 permit icmp any any nd-na
+ sequence 30 permit tcp any host 2001:db8::1 eq 8443
+ sequence 40 deny ipv6 any any
+"""
+STATE6 = read_config(
+    "ip access-list extended SW_hvac__a\n 10 permit tcp any any eq 443\n 20 deny ip any any\n"
+    f"ipv6 access-list SW_hvac__b\n {OLD6[0]}\n {OLD6[1]}\n"
+    "interface GigabitEthernet1/0/1\n ip access-group SW_hvac__a in\n ipv6 traffic-filter SW_hvac__b in\n"
+    "interface Vlan10\n ipv6 address 2001:DB8::2/64\n"
+    "line vty 0 4\n ipv6 access-class SW_vty__a in\nend\n"
+)
+
+
+def desired6(*places: Place) -> list[DesiredObject]:
+    made = [DesiredObject("ipv6_access_list", "SW_hvac", {"content": NEW6})]
+    for place in places:
+        body = {"interface": place[0], "direction": place[1], "access_list": "SW_hvac"}
+        made.append(DesiredObject("ipv6_attachment", f"{place[0]}-{place[1]}", body))
+    return made
+
+
+def test_each_family_has_its_lists_and_its_places() -> None:
+    assert (STATE6.groups, STATE6.six) == ({ONE: "SW_hvac__a", SIX: "SW_hvac__b"}, {"SW_hvac__b"})
+    assert STATE6.routed == {"Vlan10"} and STATE6.elsewhere == {"SW_vty__a"}
+    change = planned(STATE6, [*desired("permit tcp any any eq 443\ndeny ip any any", ONE), *desired6(SIX)])
+    # Neither name is free for the new IPv6 list: one is the IPv4 list, the other in force.
+    assert change.build_lines() == (
+        "ipv6 access-list SW_hvac__c", *(" ".join(line.split()) for line in NEW6.splitlines()[1:]),
+    )  # fmt: skip
+    assert change.swap_lines() == ("interface GigabitEthernet1/0/1", "ipv6 traffic-filter SW_hvac__c in")
+    assert change.remove_lines() == ("no ipv6 access-list SW_hvac__b",)
+    applet = "\n".join(revert_lines(change.swaps, 60))
+    assert '"ipv6 traffic-filter SW_hvac__b in"' in applet and "access-group" not in applet
+
+
+def test_undo_of_an_ipv6_list_brings_back_its_lines_and_its_place() -> None:
+    steps = steps_of(STATE6, [*desired("permit tcp any any eq 443\ndeny ip any any", ONE), *desired6(SIX)])
+    (step,) = steps
+    change = plan_change("sw1", steps, STATE6)
+    after = replace(
+        STATE6,
+        lists={"SW_hvac__a": STATE6.lists["SW_hvac__a"], "SW_hvac__c": tuple(change.builds[0].lines)},
+        six=frozenset({"SW_hvac__c"}),
+        groups={ONE: "SW_hvac__a", SIX: "SW_hvac__c"},
+    )
+    back = undo_change("sw1", step, change.undo[step.id], after)
+    assert back.build_lines() == ("ipv6 access-list SW_hvac__b", *OLD6)
+    assert back.swap_lines() == ("interface GigabitEthernet1/0/1", "ipv6 traffic-filter SW_hvac__b in")
+    assert back.remove_lines() == ("no ipv6 access-list SW_hvac__c",)
+    assert undo_change("sw1", step, change.undo[step.id], STATE6).empty
+
+
+def test_a_text_of_the_other_family_is_refused() -> None:
+    for kind, content in (("access_list", NEW6), ("ipv6_access_list", "permit ipv6 any any")):
+        with pytest.raises(FindingError, match="the other family"):
+            steps_of(STATE6, [DesiredObject(kind, "SW_pump", {"content": content})])
+
+
+@pytest.mark.parametrize(
+    ("lines", "place", "cut"),
+    [
+        ("permit tcp any any", SIX, False),  # its own end permits neighbour discovery
+        ("permit tcp any any\ndeny ipv6 any any", SIX, True),
+        ("permit icmp any any nd-ns\ndeny ipv6 any any", SIX, True),
+        ("permit icmp any any nd-ns\npermit icmp any any nd-na\ndeny ipv6 any any", SIX, False),
+        ("permit icmp FE80::/10 any\ndeny ipv6 any any", SIX, True),  # while an address is tried, the source is ::
+        ("deny icmp any any nd-na\npermit ipv6 any any", SIX, True),
+        ("deny ipv6 any any", ("GigabitEthernet1/0/1", "out", 6), True),
+        ("deny ipv6 any any", ("Vlan10", "out", 6), False),
+        ("deny ipv6 any any", ("TenGigabitEthernet1/1/1", "out", 6), False),
+    ],
+)
+def test_neighbour_discovery_must_pass_where_it_is_seen(lines: str, place: Place, cut: bool) -> None:
+    content = "ipv6 access-list SW_hvac\n" + "".join(f" {line}\n" for line in lines.splitlines())
+    found = neighbour_findings("sw1", content, place, {"TenGigabitEthernet1/1/1"})
+    assert [each.code for each in found] == (["SW4412"] if cut else [])
+
+
+def test_management_over_ipv6_is_asked_of_ipv6_lists() -> None:
+    six = Exposure(
+        "2001:db8:9::7",
+        "2001:db8::2",
+        ("Vlan10",),
+        True,
+        (("radius", "2001:db8:9::8", 1812), ("tacacs", "10.9.0.8", 49)),
+    )
+    for content, told in (("permit tcp any any eq 22", 1), ("permit udp any any", 1), ("permit ipv6 any any", 0)):
+        found = cut_findings("sw1", f"ipv6 access-list x\n {content}\n", [("Vlan10", "in", 6)], six)
+        assert [each.code for each in found] == ["SW4263"] * told, content
+    assert cut_findings("sw1", "deny ip any any", [("Vlan10", "in", 4)], replace(six, servers=())) == []
+
+
+def test_ipv6_entries_count_twice_and_in_their_own_region() -> None:
+    content = "ipv6 access-list SW_hvac\n" + "".join(f" permit tcp any any eq {port}\n" for port in range(1, 11))
+    change = Change((Build("SW_hvac__c", (), content, False),), (Swap(SIX, "", "SW_hvac__c"),))
+    assert entries_of(content) >= 20
+    assert room_findings("sw1", Hardware(99), change, STATE6) == []  # type: ignore[arg-type]  # a table for IPv4 alone
+    full = Hardware(99)
+    full.text = full.text.replace("Security ACL Ipv4 ", "Security ACL Non Ipv4 ")
+    assert [each.code for each in room_findings("sw1", full, change, STATE6)] == ["SW4405"]  # type: ignore[arg-type]
 
 
 # -- the end of an output

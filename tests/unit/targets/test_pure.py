@@ -228,7 +228,10 @@ end
 
 def test_our_part_of_a_configuration() -> None:
     state = read_config(CONFIG.replace("\n", "\r\n"))
-    assert state.groups == {("GigabitEthernet1/0/1", "in"): "SW_hvac__b", ("GigabitEthernet1/0/1", "out"): "OTHER"}
+    assert state.groups == {
+        ("GigabitEthernet1/0/1", "in", 4): "SW_hvac__b",
+        ("GigabitEthernet1/0/1", "out", 4): "OTHER",
+    }
     assert state.lists["SW_hvac__b"] == (
         "5 remark rule hvac-1",
         "5 permit tcp any host 192.0.2.9 eq www",

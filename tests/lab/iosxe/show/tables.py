@@ -181,6 +181,25 @@ def ip_arp(cli: Cli, wanted: str = "") -> str:
     return text([lines[0], *rows]) if rows or not wanted else ""
 
 
+@register("ipv6 neighbors", "ipv6 neighbors <word>")
+def ipv6_neighbors(cli: Cli, wanted: str = "") -> str:
+    device = cli.device
+    lines = ["IPv6 Address                              Age Link-layer Addr State Interface"]
+    for host in device.spec.hosts:
+        for name in sorted(device.config.interfaces, key=sort_key):
+            prefix = device.config.interfaces[name].address6
+            if not host.ipv6 or not prefix or not name.startswith("Vlan"):
+                continue
+            address = ipaddress.IPv6Address(host.ipv6)
+            if address in ipaddress.IPv6Network(prefix, strict=False) and (
+                not wanted or address == ipaddress.IPv6Address(wanted)
+            ):
+                row = f"{str(address).upper():<43}{zlib.crc32(host.mac.encode()) % 100:>2} {dotted(host.mac)}"
+                lines.append(f"{row}  REACH {short_name(name)}")
+                break
+    return text(lines) if len(lines) > 1 or not wanted else ""
+
+
 @register("ip dhcp snooping binding")
 def dhcp_snooping(cli: Cli) -> str:
     lines = [
