@@ -11,7 +11,7 @@ module: device_policy
 short_description: Bring one access list of a switch or firewall to a wanted state
 version_added: 1.0.0
 description:
-  - On Cisco IOS-XE an extended IPv4 access list and where it is attached, on Cisco NX-OS an IPv4 or IPv6 list, on Cisco ASA an extended
+  - On Cisco IOS-XE and NX-OS an IPv4 or IPv6 access list and where it is attached, on Cisco ASA an extended
     list and the interfaces (by C(nameif)) or C(global) where it is in force, on Linux one table of nftables.
   - A list in force is never edited. On a switch the next version is built under another name, read back and proved, each
     attachment is overwritten in one step, a new connection confirms, and only then the old version goes.
@@ -43,6 +43,7 @@ options:
   content:
     description:
       - The entries of the list, with or without header and numbers; on a firewall the whole table as the collection writes it.
+      - On IOS-XE and NX-OS an IPv6 list needs its header, for instance C(ipv6 access-list SW_hvac_v6); without one a list is IPv4.
     type: str
   interfaces:
     description:

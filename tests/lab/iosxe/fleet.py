@@ -53,7 +53,7 @@ class Fleet:
         if len(set(names)) != len(names):
             raise ValueError("two devices share a host name")
         for spec in devices:
-            if not spec.address.startswith("127."):
+            if not spec.address.startswith("127.") and spec.address != "::1":
                 raise ValueError(f"{spec.hostname}: {spec.address} is not a loopback address")
         self.users: Users = {
             name: (value, 1) if isinstance(value, str) else (value[0], value[1])
