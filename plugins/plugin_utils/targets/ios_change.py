@@ -213,7 +213,7 @@ class _Planner:
         # The one that is in force already, else any that an interrupted run built, means the same: nothing to build.
         fresh = next((live for live in versions if ours(live) and same(state.lists[live], content)), "")
         if not fresh:
-            fresh = state.free_name(name, family)
+            fresh = state.free_name(name, family, (build.name for build in self.builds))
             self.builds.append(Build(fresh, typed_lines(content), content, fresh in state.lists))
         for place in places:
             if state.groups[place] != fresh:

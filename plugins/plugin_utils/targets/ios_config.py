@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -127,10 +127,13 @@ class IosState:
         lists = {name: lines for name, lines in self.lists.items() if ours(name)}
         return lists, {place: name for place, name in self.groups.items() if ours(name)}, self.armed
 
-    def free_name(self, base: str, family: int = 4) -> str:
-        """Return a live name for the next version: one that is not attached, preferably absent, and no list of the other family."""
+    def free_name(self, base: str, family: int = 4, taken: Iterable[str] = ()) -> str:
+        """Return a live name for the next version: one that is not attached, preferably absent, and no list of the other family.
+
+        ``taken``: names that the same change gives to others.
+        """
         names = [base + suffix for suffix in SUFFIXES]
-        used = set(self.groups.values()) | self.elsewhere
+        used = set(self.groups.values()) | self.elsewhere | set(taken)
         free = [name for name in names if name not in used]
         free = [name for name in free if name not in self.lists or self.family(name) == family]
         current = [name for name in self.versions(base, family) if name in used]
