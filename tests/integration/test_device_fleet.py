@@ -269,12 +269,14 @@ def test_workers_pace_and_failures_are_kept(switches: Switches, tmp_path: Path) 
 
 def test_check_mode_shows_just_the_lines_that_are_typed(switches: Switches, tmp_path: Path, full: bool) -> None:
     rng = random.Random(904)
-    cases = 200 if full else 9
+    cases, lines = 200 if full else 9, 0
     for _case in range(0, cases, len(switches.names)):
-        wanted = random_lists(rng)
-        shown = change(switches, tmp_path, wanted, check_mode=True)
+        wanted, prune = random_lists(rng), rng.random() < 0.3
+        for name in switches.names:
+            disturb(switches, name, rng)
+        shown = change(switches, tmp_path, wanted, check_mode=True, prune=prune)
         switches.forget()
-        made = change(switches, tmp_path, wanted)
+        made = change(switches, tmp_path, wanted, prune=prune)
         assert not made["failed_hosts"], made["warnings"]
         for name in switches.names:
             before, after = shown["results"][name], made["results"][name]
@@ -283,30 +285,56 @@ def test_check_mode_shows_just_the_lines_that_are_typed(switches: Switches, tmp_
             modes = ("configure terminal", "end", "write memory")
             typed = [line for line in switches.typed(name) if line not in modes and not line.startswith("do ")]
             assert typed == [line for line in after["commands"] if line not in modes]
+            assert all(each["output"] == "" for each in switches.fleet.device(name).counters.records)
+            lines += len(typed)
+    print(f"{cases} cases on {len(switches.names)} switches, {lines} lines shown and typed")
+
+
+def disturb(switches: Switches, name: str, rng: random.Random) -> None:
+    """Do to a switch what hands and interrupted runs do: nothing, an edit, a list that is gone, a version or a way back left behind."""
+    held = re.findall(r"(?m)^(ip access-list extended|ipv6 access-list) (SW_\S+)", switches.running(name))
+    what = rng.choice(("nothing", "edit", "gone", "version", "armed"))
+    if what == "armed":
+        switches.type(name, "event manager applet SW_revert authorization bypass", 'action 1000 cli command "enable"')
+    elif held and what != "nothing":
+        header, live = rng.choice(held)
+        number = "sequence 1" if header.startswith("ipv6") else "1"
+        free = [f"{live[:-1]}{letter}" for letter in "abc" if (header, f"{live[:-1]}{letter}") not in held]
+        if what == "gone":
+            switches.type(name, f"no {header} {live}")
+        elif what == "edit":
+            switches.type(name, f"{header} {live}", f"{number} permit tcp any any eq {rng.randint(1, 65535)}")
+        elif free:
+            switches.type(name, f"{header} {free[0]}", "permit tcp any any eq 9")
 
 
 def random_lists(rng: random.Random) -> list[dict[str, Any]]:
+    """Some lists of both families; a port may have one of each."""
     made = []
-    free = [f"GigabitEthernet1/0/{number}" for number in range(1, 7)]
-    rng.shuffle(free)
-    for name in rng.sample(["SW_hvac", "SW_pump", "SW_cam"], rng.randint(1, 3)):
-        lines = []
+    ports = {six: [f"GigabitEthernet1/0/{number}" for number in range(1, 7)] for six in (False, True)}
+    for free in ports.values():
+        rng.shuffle(free)
+    for name in rng.sample(["SW_hvac", "SW_pump", "SW_cam", "SW_hvac__v6", "SW_cam__v6"], rng.randint(1, 4)):
+        six, lines = name.endswith("v6"), []
+        if six:
+            lines.append(f"ipv6 access-list {name}")
         for number in range(rng.randint(1, 12)):
             if rng.random() < 0.3:
                 lines.append(f"remark rule {name}-{number}")
             action, protocol = rng.choice(["permit", "permit", "deny"]), rng.choice(["tcp", "udp"])
             port = rng.choice([f"eq {rng.randint(1, 65535)}", "range 5000 5010", "gt 1023", ""])
-            lines.append(f"{action} {protocol} any host 10.{rng.randint(0, 3)}.0.{rng.randint(1, 9)} {port}".rstrip())
-        count = rng.randint(0, 2)
+            host = f"2001:db8:{rng.randint(0, 3)}::" if six else f"10.{rng.randint(0, 3)}.0."
+            lines.append(f"{action} {protocol} any host {host}{rng.randint(1, 9)} {port}".rstrip())
+        count, free = rng.randint(0, 2), ports[six]
         made.append(
             {
                 "name": name,
-                "content": "\n".join([*lines, "permit ip any any"]),
+                "content": "\n".join([*lines, "permit ipv6 any any" if six else "permit ip any any"]),
                 "interfaces": free[:count],
                 "direction": "in",
             }
         )
-        free = free[count:]
+        ports[six] = free[count:]
     return made
 
 
