@@ -169,4 +169,5 @@ def test_an_asa_accepts_what_check_mode_shows(firewall: Firewall, tmp_path: Path
         if number % 4 != 3:  # each fourth case asks for the same again
             wanted = random_case(draw)
         lines += judge(Case(firewall, tmp_path, wanted, prune=draw.random() < 0.4))
+    assert lines > cases
     print(f"{cases} cases, {lines} lines shown and accepted")
