@@ -18,6 +18,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "output_dir": {"type": "path"},
     "state_dir": {"type": "path"},
     "ring": {"type": "str"},
+    "device": {"type": "str"},
+    "commit": {"type": "str"},
     "plan_id": {"type": "str"},
     "targets": {"type": "list", "elements": "str"},
     **REAUTHENTICATION,
@@ -25,7 +27,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 
 
 class ActionModule(ActionBase):
-    """Undo an applied plan from its journal."""
+    """Undo an applied plan from its journal, or go back to a commit."""
 
     _supports_check_mode = True
     _requires_connection = False

@@ -8,11 +8,13 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: policy_rollback
-short_description: Undo an applied plan from its journal
+short_description: Undo an applied plan from its journal, or go back to a commit
 version_added: 1.0.0
 description:
   - Brings back the earlier state of every object that the plan changed, in reverse order. Needs neither approval
     nor a fresh plan, and is journalled itself.
+  - Check mode rehearses it. Targets are read, and the result says for each object whether it would come back, what would result, whether
+    that holds what the policy asks, and whether every mix on the way there does. It fails where something would not come back.
 author:
   - Segwright contributors (@segwright)
 options:
@@ -37,6 +39,18 @@ options:
   ring:
     description:
       - Undo only what was carried out with this ring of the plan. All of the plan where not given.
+    type: str
+  device:
+    description:
+      - Inventory name of the only target that is brought back. Without O(plan_id) the last plan with a step left there is meant. The rest
+        of the network stays as it is.
+    type: str
+  commit:
+    description:
+      - Hash, or its first 7 digits or more, of a commit that was in force by the journal. The state that it had then is brought back,
+        each object in one undo; with O(device) on that target only. Goes with neither O(plan_id) nor O(ring).
+      - Refused before anything is written where the journal does not lead there, where somebody changed an object in between or since,
+        and where other postures were pulled then.
     type: str
   plan_id:
     description:
@@ -84,7 +98,7 @@ attributes:
     support: full
     description: Writes no target and no policy in check mode.
   diff_mode:
-    support: none
+    support: full
     description: Shows the difference where there is one.
 requirements:
   - pyyaml
@@ -97,6 +111,25 @@ EXAMPLES = r"""
 - name: Roll back the last plan
   segwright.microseg.policy_rollback:
     state_dir: /var/lib/segwright/state
+  run_once: true
+
+- name: Rehearse it first, what would result and whether it is reached
+  segwright.microseg.policy_rollback:
+    state_dir: /var/lib/segwright/state
+  run_once: true
+  check_mode: true
+  diff: true
+
+- name: Bring back one switch only
+  segwright.microseg.policy_rollback:
+    state_dir: /var/lib/segwright/state
+    device: acc2
+  run_once: true
+
+- name: Bring back the state of a commit that was in force
+  segwright.microseg.policy_rollback:
+    state_dir: /var/lib/segwright/state
+    commit: 3f2a91c04d5e
   run_once: true
 """
 
@@ -113,6 +146,31 @@ plan_id:
   description: The plan that was undone.
   returned: always
   type: str
+reachable:
+  description: Whether every object would come back.
+  returned: in check mode
+  type: bool
+objects:
+  description: Each object with the outcome of its undo, and why it would not come back.
+  returned: in check mode
+  type: list
+  elements: dict
+proof:
+  description: >-
+    Of the state that results and of the way there; whether it equals the commit (C(equals_commit)), what is cut and opened (C(effect)),
+    whether every mix is safe (C(rollout)), which guardrails and workflows would hold no longer (C(no_longer_holds)).
+  returned: in check mode
+  type: dict
+rings:
+  description: Rings of the plans concerned with their state after the rollback.
+  returned: always
+  type: list
+  elements: dict
+remaining:
+  description: Operations that could not be undone; in check mode those that would be.
+  returned: always
+  type: list
+  elements: dict
 undone:
   description: Operations that were undone.
   returned: always

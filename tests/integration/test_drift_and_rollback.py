@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from tests.integration.conftest import LabTargets, Loop
+from tests.integration.conftest import LabTargets, Loop, failure_of
 from tests.lab.playbooks import Site, withdraw_sessions
 
 At = Callable[[str], Site]
@@ -162,20 +162,39 @@ def test_rollback_goes_on_where_the_site_uses_an_object_and_ends_when_it_does_no
     assert targets.ise_objects() == before[1]
 
 
-def test_rollback_of_a_later_change_brings_back_the_earlier_policy(targets: LabTargets, at: At) -> None:
+def test_one_device_back_then_the_whole_network_to_the_earlier_commit(targets: LabTargets, at: At) -> None:
     site = at("applied")
-    before = targets.ruleset(), targets.running(), targets.ise_objects()
+    commit = site.git("rev-parse", "HEAD").strip()
+    before = targets.ruleset(), configured(targets.running()), targets.ise_objects()
     widen_two_services(site)
     for name in ("plan", "apply"):
         run = site.run(name)
         assert run.code == 0, run.tail()
     changed = {part["name"] for part in site.result("plan")["targets"] if part["operations"]}
     assert changed == {"acc2", "ise1", "fw1"}
-    run = site.run("rollback")
+    after = targets.ruleset(), configured(targets.running()), targets.ise_objects()
+
+    run = site.run("rollback", microseg_rollback_device="acc2")  # one switch; the rest stays
     assert run.code == 0, run.tail()
-    assert targets.ruleset() == before[0]
-    assert configured(targets.running()) == configured(before[1])
-    assert targets.ise_objects() == before[2]
+    made = site.result("rollback")
+    assert {each["target"] for each in made["undone"]} == {"acc2"}
+    assert (targets.ruleset(), targets.ise_objects()) == (after[0], after[2])
+    assert configured(targets.running()) == before[1]
+
+    counter = targets.writes()
+    run = site.run("rollback", "--check", "--diff", microseg_rollback_commit=commit[:10])
+    assert run.code == 0, run.tail()
+    assert set(counter.counts().values()) == {0}
+    said = failure_of(run)
+    assert "the state before is reached" in said and "recorded conversations" in said
+    assert "1123" in run.output and "(after the rollback)" in run.output and "SW4166" not in said
+    run = site.run("rollback", microseg_rollback_commit=commit[:10])
+    assert run.code == 0, run.tail()
+    assert (targets.ruleset(), configured(targets.running()), targets.ise_objects()) == before
+    journal = [json.loads(line) for line in (site.state / "journal.jsonl").read_text(encoding="utf-8").splitlines()]
+    begun = [entry for entry in journal if entry["event"] == "rollback_started"]
+    assert (begun[0]["device"], begun[0]["partial"], begun[-1]["to_commit"]) == ("acc2", True, commit)
+    assert "partial" not in begun[-1]
 
 
 def widen_two_services(site: Site) -> str:

@@ -249,6 +249,8 @@ class _Run:
         self.guard = threading.Lock()
 
     def carry_out(self) -> Outcome:
+        # Where a commit is not in force by this plan: the way back to it does not lead there.
+        left_out = sorted({item.host for item in self.desired if item.objects} - {t.name for t in self.plan.targets})
         # A plan without a step that brings no commit uses up no approval: it only says what is pulled.
         self._note(
             "plan_started",
@@ -257,6 +259,7 @@ class _Run:
             approvals=self.approvals if self.brings else [],
             postures=list(self.plan.effect.get("postures") or ()),
             **({"ring": self.ring} if self.ring else {}),
+            **({"left_out": left_out} if left_out else {}),
             **self.more,
         )
         for phase in sorted({step.phase for step in self.steps}):

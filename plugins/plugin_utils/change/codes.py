@@ -410,3 +410,61 @@ PACK_UNJUDGED = Code(
 PACK_WITHOUT_PLAN = Code(
     "SW4153", "warning", "a plan that was carried out is not in the pack", "its steps stand in the journal all the same"
 )
+
+NOT_IN_FORCE = Code(
+    "SW4160",
+    "error",
+    "the journal does not say that the commit was in force",
+    "name a commit that was applied to its end and not rolled back since; any other one is planned and applied",
+)
+NOT_REACHED = Code(
+    "SW4161",
+    "error",
+    "the journal does not lead back to that state",
+    "roll back plan by plan as far as it goes, or plan and apply the wanted commit",
+)
+OTHER_POSTURES = Code(
+    "SW4162",
+    "error",
+    "the commit was in force with other postures than are pulled now",
+    "release or pull them with playbooks/posture.yml, which asks for a reason and a person; then go back",
+)
+FOREIGN_CORRECTED = Code(
+    "SW4163",
+    "warning",
+    "an object was changed by somebody in between, and a later plan corrected that",
+    "what they did is not brought back; find out whether it is still needed",
+)
+NOT_BACK = Code(
+    "SW4164",
+    "error",
+    "an object would not be brought back",
+    "it holds neither what the plan left nor what was there before; decide by hand what it should hold",
+)
+BACK_UNPROVED = Code(
+    "SW4165",
+    "warning",
+    "what the rollback passes through is not proved",
+    "the way back is free all the same; look at the objects it names",
+)
+BACK_UNSAFE = Code(
+    "SW4166",
+    "warning",
+    "the state that results, or a mix on the way there, does not hold what the policy asks",
+    "the way back is free all the same; go on to a state that holds it soon: correct the policy, plan and apply",
+)
+POSTURE_STAYS = Code(
+    "SW4167",
+    "warning",
+    "a posture that is pulled is taken back only in part",
+    "the journal has it pulled still: the next plan puts it back; release it with playbooks/posture.yml",
+)
+NO_DEVICE = Code(
+    "SW4168", "error", "nothing was carried out on the device", "name a target of the plan as the inventory does"
+)
+RELEASE_UNSAID = Code(
+    "SW4169",
+    "error",
+    "a plan would release a posture, and nobody says why",
+    "plan with microseg_reason and microseg_person, or release it with playbooks/posture.yml",
+)

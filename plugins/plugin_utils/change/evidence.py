@@ -58,6 +58,7 @@ class Pack:
 def summary_of(entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return each run of a journal: what was planned, who agreed, what was sent, what was read back and when; in the journal's order."""
     runs: list[dict[str, Any]] = []
+    last_of_plan: dict[str, dict[str, Any]] = {}
     for entry in entries:
         event = str(entry["event"])
         if event in ("plan_started", "rollback_started"):
@@ -71,6 +72,7 @@ def summary_of(entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
                     "plan_id": entry.get("plan_id", ""),
                     "policy_commit": entry.get("policy_commit", ""),
                     "ring": entry.get("ring", ""),
+                    **{key: entry[key] for key in ("device", "to_commit", "release") if entry.get(key)},
                     "began": entry["time"],
                     "ended": "",
                     "outcome": "interrupted",
@@ -88,10 +90,12 @@ def summary_of(entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
                     "last_entry": entry["number"],
                 }
             )
+            last_of_plan[str(runs[-1]["plan_id"])] = runs[-1]
             continue
         if not runs:
             continue
-        run = runs[-1]
+        # A rollback to a commit undoes several plans at once; each of them ends by itself.
+        run = last_of_plan.get(str(entry.get("plan_id", "")), runs[-1])
         run["last_entry"] = entry["number"]
         if event in ("operation_started", "undo_started"):
             step = entry["operation"]

@@ -9,7 +9,7 @@ segments it touches, so that no segment is changed before its turn. What no ring
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -258,3 +258,27 @@ def next_turn(progress: Sequence[Progress], now: datetime) -> Turn:
             text = f"ring {item.part.id} is watched until {item.until:%Y-%m-%d %H:%M} UTC, {left} minutes more"
             return Turn(None, (codes.RING_SOAKS.at(text),))
     return Turn(None)
+
+
+def rings_after(
+    entries: Sequence[Mapping[str, object]], plan_id: str, taken: Collection[Key] = frozenset()
+) -> list[dict[str, str]]:
+    """Return each ring of a plan that was begun, by the journal, as ``plan_id``, ``ring``, ``state``; with the steps ``taken`` back."""
+    steps: dict[str, dict[Key, None]] = {}
+    current = ""
+    for entry in entries:
+        if entry.get("plan_id") != plan_id:
+            continue
+        if entry["event"] == "plan_started":
+            current = str(entry.get("ring") or "")
+        elif entry["event"] == "operation_started" and current:
+            steps.setdefault(current, {})[str(entry["target"]), str(entry["operation"]["id"])] = None  # type: ignore[index]
+    parts = [Part(name, tuple(keys)) for name, keys in steps.items()]
+    return [
+        {
+            "plan_id": plan_id,
+            "ring": item.part.id,
+            "state": UNDONE if set(taken) & set(item.part.steps) else item.state,
+        }
+        for item in progress_of(parts, entries, plan_id)
+    ]

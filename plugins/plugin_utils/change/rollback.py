@@ -12,7 +12,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
@@ -20,7 +20,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change import c
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.apply import unexpected
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal, known_entries
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.lock import TargetLocks
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation, Target
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import (
+    Operation,
+    OperationResult,
+    Target,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.outcome import Outcome, Progress, Step
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending import (
     COA_TYPES,
@@ -30,52 +34,25 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending 
     pending_in,
     push_operation,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import operation_from
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rehearsal import rehearse
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.undo_chain import (
+    Executed,
+    WayBack,
+    executed_steps,
+)
 
 
-@dataclass(frozen=True)
-class Executed:
-    """A step of the journal: done, or begun without an end (``whole`` is false: what it left is found out by reading)."""
+def last_plan(entries: Sequence[Mapping[str, Any]], only: Callable[[Operation], bool] | None = None) -> str:
+    """Return the id of the plan that was last applied and is not wholly undone and pushed; empty where there is none.
 
-    operation: Operation
-    whole: bool
-    undo: Mapping[str, Any] = field(default_factory=dict, hash=False)
-
-
-def executed_steps(entries: Iterable[Mapping[str, Any]], plan_id: str) -> list[Executed]:
-    """Return the steps of a plan that stand in the journal and are not undone, in order of execution.
-
-    ``plan_id`` may be the beginning of an id. A step that ran again after it was undone counts from its last run.
+    With ``only`` the last one with a step left that it chooses.
     """
-    found: dict[tuple[str, str], Executed] = {}
-    for entry in entries:
-        if not str(entry.get("plan_id", "")).startswith(plan_id):
-            continue
-        event = entry["event"]
-        if event == "operation_started":
-            operation = operation_from(entry["operation"])
-            key = (operation.target, operation.id)
-            if key not in found:
-                found[key] = Executed(operation, False)
-        elif event == "operation_done":
-            key = (str(entry["target"]), str(entry["operation_id"]))
-            before = found.pop(key)
-            # A step that ran twice (interrupted, then resumed) keeps what its first whole run returned for the undo.
-            undo = before.undo if before.whole and not entry["changed"] else entry["undo"]
-            found[key] = Executed(before.operation, True, undo)
-        elif event == "undo_done":
-            found.pop((str(entry["target"]), str(entry["operation_id"])), None)
-    return list(found.values())
-
-
-def last_plan(entries: Sequence[Mapping[str, Any]]) -> str:
-    """Return the id of the plan that was last applied and is not wholly undone and pushed; empty where there is none."""
     seen: list[str] = []
     for entry in entries:
         if entry["event"] == "plan_started" and entry["plan_id"] not in seen[-1:]:
             seen.append(str(entry["plan_id"]))
     for plan_id in reversed(seen):
-        steps = executed_steps(entries, plan_id)
+        steps = [step for step in executed_steps(entries, plan_id) if only is None or only(step.operation)]
         if any(step.operation.action != PUSH for step in steps) or _owed(entries, steps):
             return plan_id
     return ""
@@ -98,6 +75,22 @@ def _owed(entries: Iterable[Mapping[str, Any]], steps: Iterable[Executed]) -> fr
     return pending_in(entries, ("undo_started",)) & {step.operation.target for step in steps}
 
 
+def steps_to_undo(
+    entries: Sequence[Mapping[str, Any]], plan_id: str, only: Callable[[Operation], bool] | None = None
+) -> tuple[str, list[Executed], frozenset[str]]:
+    """Return the whole id of a plan (empty id: the last one), its steps that are to be undone, the last one first, and targets that are
+    owed a push by an earlier rollback. FindingError SW4033 where there is nothing to undo."""
+    chosen = whole_id(entries, plan_id) if plan_id else last_plan(entries)
+    steps = list(reversed(executed_steps(entries, chosen))) if chosen else []
+    owed = _owed(entries, steps)
+    steps = [step for step in steps if only is None or only(step.operation)]
+    if not owed and all(step.operation.action == PUSH for step in steps):
+        raise FindingError(
+            codes.NOT_IN_JOURNAL.at(f"no executed step of plan {chosen[:12] or '(none)'} is left to undo")
+        )
+    return chosen, steps, owed
+
+
 def rollback_plan(
     plan_id: str,
     targets: Mapping[str, Target],
@@ -108,33 +101,55 @@ def rollback_plan(
     workers: int = 8,
     purpose: str = "",
     only: Callable[[Operation], bool] | None = None,
+    note: Mapping[str, Any] | None = None,
 ) -> Outcome:
     """Undo an applied plan (empty id: the last one), or those of its steps that ``only`` chooses, and return what was done.
 
     Raises FindingError SW4033 where the journal has nothing to undo. A step that cannot be undone is a finding; the steps
     of other targets, and of the same target where it only refused one object, are still undone. Phases are undone in
     reverse, targets side by side within a phase, each target's steps in reverse. With ``purpose`` the locks that targets
-    keep in themselves are held meanwhile: SW4040 where another run works on one of them.
+    keep in themselves are held meanwhile: SW4040 where another run works on one of them. ``note`` goes into the journal.
     """
     entries = known_entries(journal.path)
-    chosen = whole_id(entries, plan_id) if plan_id else last_plan(entries)
-    steps = list(reversed(executed_steps(entries, chosen))) if chosen else []
-    owed = _owed(entries, steps)
-    steps = [step for step in steps if only is None or only(step.operation)]
-    real = [step for step in steps if step.operation.action != PUSH]
-    if not real and not owed:
-        raise FindingError(
-            codes.NOT_IN_JOURNAL.at(f"no executed step of plan {chosen[:12] or '(none)'} is left to undo")
-        )
+    chosen, steps, owed = steps_to_undo(entries, plan_id, only)
     if check_mode:
-        return Outcome(chosen, (), tuple(step.operation for step in real), ())
+        return Outcome(chosen, (), tuple(step.operation for step in steps if step.operation.action != PUSH), ())
     concerned = ({step.operation.target for step in steps} | owed) & set(targets)
     locks = TargetLocks({name: targets[name] for name in concerned}, purpose, required=False)
     with locks:
         run = _Rollback(chosen, targets, journal, steps, progress, workers)
-        run.partial, run.owed = only is not None, owed & set(targets)
+        run.partial, run.owed, run.note = only is not None, owed & set(targets), dict(note or {})
         outcome = run.carry_out()
     return replace(outcome, findings=(*outcome.findings, *locks.findings()))
+
+
+def rollback_to_commit(
+    way: WayBack,
+    targets: Mapping[str, Target],
+    journal: Journal,
+    *,
+    progress: Progress | None = None,
+    workers: int = 8,
+    purpose: str = "",
+    note: Mapping[str, Any] | None = None,
+) -> Outcome:
+    """Bring back the state of a commit that was in force, each object in one undo, and return what was done.
+
+    Unlike ``rollback_plan`` it is all or nothing at the start: FindingError SW4164 or SW4010, having written nothing, where live state
+    shows that an object would not come back. What fails later is a finding, and running it again goes on.
+    """
+    if not way.plans:
+        return Outcome("", (), (), way.findings)
+    concerned = {step.operation.target for step in way.steps} & set(targets)
+    locks = TargetLocks({name: targets[name] for name in concerned}, purpose, required=False)
+    with locks:
+        if faults := rehearse(way.steps, targets).findings:
+            raise FindingError(*faults)
+        run = _Rollback(way.plans[0], targets, journal, way.steps, progress, workers)
+        run.plans = tuple((plan, plan not in way.whole) for plan in way.plans)
+        run.note = {"to_commit": way.commit, **(note or {})}
+        outcome = run.carry_out()
+    return replace(outcome, findings=(*way.findings, *outcome.findings, *locks.findings()))
 
 
 class _Rollback:
@@ -152,6 +167,8 @@ class _Rollback:
         self.steps = [step for step in steps if step.operation.action != PUSH]
         self.workers = workers
         self.partial = False
+        self.plans: tuple[tuple[str, bool], ...] = ()  # (plan, partial) where several are undone
+        self.note: dict[str, Any] = {}  # of rollback_started
         self.owed: frozenset[str] = frozenset()
         self.done: list[Step] = []
         self.findings: list[Finding] = []
@@ -159,9 +176,11 @@ class _Rollback:
         self.guard = threading.Lock()
 
     def carry_out(self) -> Outcome:
-        partial = {"partial": True} if self.partial else {}
-        ids = [step.operation.id for step in self.steps]
-        self.journal.append("rollback_started", plan_id=self.plan_id, steps=ids, **partial)
+        plans = self.plans or ((self.plan_id, self.partial),)
+        for plan, some in plans:
+            ids = [number for step in self.steps for owner, number in self._covered(step) if owner == plan]
+            partial = {"partial": True} if some else {}
+            self.journal.append("rollback_started", plan_id=plan, steps=ids, **partial, **self.note)
         for phase in sorted({step.operation.phase for step in self.steps}, reverse=True):
             groups: dict[str, list[tuple[int, Executed]]] = {}
             for number, step in enumerate(self.steps, 1):
@@ -175,10 +194,21 @@ class _Rollback:
         remaining = [
             step.operation for step in self.steps if (step.operation.target, step.operation.id) not in completed
         ]
-        event = "rollback_failed" if remaining else "rollback_done"
-        self.journal.append(event, plan_id=self.plan_id, findings=[finding.as_dict() for finding in self.findings])
+        left = {
+            owner
+            for step in self.steps
+            if (step.operation.target, step.operation.id) not in completed
+            for owner, _number in self._covered(step)
+        }
+        for plan, _some in plans:
+            event = "rollback_failed" if plan in left else "rollback_done"
+            self.journal.append(event, plan_id=plan, findings=[finding.as_dict() for finding in self.findings])
         last = (self.journal.number, self.journal.last_sha256)
         return Outcome(self.plan_id, tuple(self.done), tuple(remaining), tuple(self.findings), last)
+
+    def _covered(self, step: Executed) -> tuple[tuple[str, str], ...]:
+        """Return (plan, id) of the steps that an undo takes back, the last one first."""
+        return step.covers or ((self.plan_id, step.operation.id),)
 
     def _undo_all(self, steps: Iterable[tuple[int, Executed]]) -> None:
         for number, step in steps:
@@ -194,9 +224,15 @@ class _Rollback:
                 self.findings.append(code.at(what))
             return
         try:
-            self._note("undo_started", operation, operation=asdict(operation))
-            result = target.undo(operation, step.undo)
-            self._note("undo_done", operation, operation_id=operation.id, changed=result.changed, writes=result.writes)
+            if step.does_nothing:
+                result = OperationResult(operation.id, False)
+            else:
+                self._note("undo_started", step, operation=asdict(operation))
+                result = target.undo(operation, step.undo)
+            done = {"changed": result.changed, "writes": result.writes}
+            for plan, number in self._covered(step):
+                self._note("undo_done", step, plan, operation_id=number, **done)
+                done = {"changed": False, "writes": 0}  # all of them with the one undo
         except Exception as error:
             found = list(error.findings) if isinstance(error, FindingError) else [unexpected(operation, error)]
             with self.guard:
@@ -205,7 +241,7 @@ class _Rollback:
                     self.unreachable.add(operation.target)
                     self.findings.append(codes.UNDO_FAILED.at(what))
             findings = [item.as_dict() for item in found]
-            self._note("undo_failed", operation, operation_id=operation.id, findings=findings)
+            self._note("undo_failed", step, operation_id=operation.id, findings=findings)
             self._say(number, operation, "failed")
             return
         with self.guard:
@@ -213,9 +249,10 @@ class _Rollback:
             self.done.append(Step(operation, result.changed, result.writes, result.findings))
         self._say(number, operation, "undone")
 
-    def _note(self, event: str, step: Operation, **content: Any) -> None:
+    def _note(self, event: str, step: Executed, plan: str = "", **content: Any) -> None:
         with self.guard:
-            self.journal.append(event, plan_id=self.plan_id, target=step.target, **content)
+            plan = plan or self._covered(step)[0][0]
+            self.journal.append(event, plan_id=plan, target=step.operation.target, **content)
 
     def _push(self) -> None:
         """Push once more on each target whose pushed objects were brought back, now or by a rollback whose push failed."""

@@ -166,22 +166,26 @@ def _zones_of_lists(site: Site, lists: Iterable[PointList]) -> set[str]:
 
 
 def applied_commit(entries: Sequence[Mapping[str, Any]], head: str = "") -> str:
-    """Return the commit of the last plan that was carried out to its end, empty where there is none.
+    """Return the commit of the last plan that was carried out to its end and not rolled back since, empty where there is none.
 
     ``head`` is the commit of the plan that is asked about: where it was applied before with an approval of that one plan,
     this says nothing about another plan of the same commit (of other targets, say), and the commit before it counts.
     """
     started: dict[str, Mapping[str, Any]] = {}
-    last = ""
+    found: list[tuple[str, str]] = []
     for entry in entries:
+        plan = str(entry.get("plan_id", ""))
         if entry["event"] == "plan_started":
-            started[str(entry["plan_id"])] = entry
-        elif entry["event"] == "plan_done" and str(entry["plan_id"]) in started:
-            begun = started[str(entry["plan_id"])]
+            started[plan] = entry
+        elif entry["event"] == "rollback_started" and not entry.get("partial"):
+            found = [item for item in found if item[0] != plan]
+        elif entry["event"] == "plan_done" and plan in started:
+            begun = started[plan]
             commit = str(begun["policy_commit"])
             for_one_plan = commit == head and any(item.get("plan_id") for item in begun.get("approvals") or ())
-            last = last if commit.startswith(DIRTY) or for_one_plan else commit or last
-    return last
+            if commit and not commit.startswith(DIRTY) and not for_one_plan:
+                found.append((plan, commit))
+    return found[-1][1] if found else ""
 
 
 def spent_approvals(entries: Sequence[Mapping[str, Any]]) -> set[tuple[str, str]]:

@@ -15,7 +15,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files impo
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError, errors_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes as change_codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.commit import required_commit
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Snapshot, Target
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import (
+    Operation,
+    Snapshot,
+    Target,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending import pushes_pending
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import (
     Plan,
@@ -220,16 +224,21 @@ def phases_of(plan: Plan, lists: Sequence[PointList], rings: Sequence[Part] = ()
     With ``rings``, phases are counted on from ring to ring.
     """
     place = {key: number * RING for number, part in enumerate(rings) for key in part.steps}
+    steps = [(step, place.get((step.target, step.id), 0) + step.phase) for step in plan.operations()]
+    return phases_of_steps(steps, lists)
+
+
+def phases_of_steps(steps: Sequence[tuple[Operation, int]], lists: Sequence[PointList]) -> dict[tuple[str, str], int]:
+    """Return the phase in which each list is in force as the steps, each with its phase, leave it."""
     found: dict[tuple[str, str], int] = {}
     for listing in lists:
         own = {listing.name}
         if listing.kind == "sgacl":
             own.add(listing.cell)
-        for step in plan.operations():
+        for step, phase in steps:
             names = {step.name, str((step.after or step.before or {}).get("access_list", ""))}
             if step.target == listing.host and names & own:
                 key = (listing.point, listing.name)
-                phase = place.get((step.target, step.id), 0) + step.phase
                 found[key] = max(found.get(key, 0), phase)
     return found
 
