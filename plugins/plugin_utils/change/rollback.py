@@ -229,9 +229,9 @@ class _Rollback:
             else:
                 self._note("undo_started", step, operation=asdict(operation))
                 result = target.undo(operation, step.undo)
-            done = {"changed": result.changed, "writes": result.writes}
-            for plan, number in self._covered(step):
-                self._note("undo_done", step, plan, operation_id=number, **done)
+            done: dict[str, Any] = {"changed": result.changed, "writes": result.writes}
+            for plan, covered in self._covered(step):
+                self._note("undo_done", step, plan, operation_id=covered, **done)
                 done = {"changed": False, "writes": 0}  # all of them with the one undo
         except Exception as error:
             found = list(error.findings) if isinstance(error, FindingError) else [unexpected(operation, error)]
