@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import ListCache
@@ -130,11 +130,9 @@ class SiteIndex:
             return rule.to == segment
         return segment in self.touched(rule.to, family)
 
-    def rules_to(self, segment: str, family: int) -> list[Rule]:
+    def rules_to(self, segment: str, family: int) -> Sequence[Rule]:
         """Return the rules whose server side takes in devices of the segment, the most used first, then in the order of the files."""
-        return sorted(
-            (self.rules[number] for number in sorted(set(self._rules_to[family].get(segment, ())))), key=use_of
-        )
+        return self._rules_to[family].get(segment, [])
 
     def touched(self, name: str, family: int) -> tuple[str, ...]:
         """Return the segments that have devices among the addresses of a zone, network set or any; sorted."""
@@ -190,10 +188,15 @@ class SiteIndex:
         }
 
     @cached_property
-    def _rules_to(self) -> dict[int, dict[str, list[int]]]:
-        made: dict[int, dict[str, list[int]]] = {family: defaultdict(list) for family in FAMILIES}
-        for number, rule in enumerate(self.rules):
+    def _rules_to(self) -> dict[int, dict[str, list[Rule]]]:
+        made: dict[int, dict[str, list[Rule]]] = {family: defaultdict(list) for family in FAMILIES}
+        four, six, segments = made[4], made[6], self.site.segments
+        for rule in sorted(self.rules, key=use_of):
+            if rule.to in segments:
+                four[rule.to].append(rule)
+                six[rule.to].append(rule)
+                continue
             for family in FAMILIES:
-                for segment in [rule.to] if rule.to in self.site.segments else self.touched(rule.to, family):
-                    made[family][segment].append(number)
+                for segment in self.touched(rule.to, family):
+                    made[family][segment].append(rule)
         return made

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
+from hashlib import sha256
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import ListCache, key_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.index import FAMILIES, SiteIndex
@@ -27,7 +28,8 @@ class Keys:
         self._index = index
         self._names: dict[str, str] = {}
         self._services: dict[tuple[str, ...], str] = {}
-        self._rules: dict[int, str] = {}
+        self._rules: dict[int, bytes] = {}
+        self._asked: dict[str, str] = {}
 
     @cached_property
     def shared(self) -> str:
@@ -49,7 +51,18 @@ class Keys:
             found = self._names[name] = key_of([None if v is None else v.pairs for v in values])
         return found
 
-    def rule(self, rule: Rule) -> str:
+    def rules(self, rules: Iterable[Rule]) -> str:
+        """Return the key of rules in their order."""
+        return sha256(b"".join(map(self.rule, rules))).hexdigest()
+
+    def asked(self, segment: str) -> str:
+        """Return the key of the rules of a segment or network set."""
+        found = self._asked.get(segment)
+        if found is None:
+            found = self._asked[segment] = self.rules(self._index.allowed(segment))
+        return found
+
+    def rule(self, rule: Rule) -> bytes:
         """Return the key of a rule: its ends, services and place in the files."""
         found = self._rules.get(id(rule))
         if found is None:
@@ -57,28 +70,24 @@ class Keys:
             if services is None:
                 matches = [self._index.matches(rule.services, family) for family in FAMILIES]
                 services = self._services[rule.services] = key_of(rule.services, matches)
-            place = rule.location
-            found = self._rules[id(rule)] = "|".join((
-                rule.id, rule.client, rule.to, self.name(rule.client), self.name(rule.to), services, *rule.devices,
-                place.file, str(place.line),
+            place, named = rule.location, rule.to in self._index.site.segments
+            # A name holds no "|", a file may: it comes last. ``named``: the end is a segment, not a set of the same name.
+            text = "|".join((
+                rule.id, rule.client, rule.to, "=" if named else "~", self.name(rule.client), self.name(rule.to), services,
+                str(place.line), place.file,
             ))  # fmt: skip
             if rule.devices:  # which of the client's addresses are theirs
-                found += key_of([self._index.clients(rule, family).pairs for family in FAMILIES])
-                self._rules[id(rule)] = found
+                text += key_of(rule.devices, [self._index.clients(rule, family).pairs for family in FAMILIES])
+            found = self._rules[id(rule)] = sha256(text.encode("utf-8", "surrogatepass")).digest()
         return found
 
     def access(self, point: EnforcementPoint, assignment: Assignment, interfaces: Sequence[str]) -> str:
         """Return the key of the lists of a segment at an access point."""
         segment = assignment.segment
-        known = self._index.site.segments
-        asked = [self.rule(rule) + ((rule.to in known and "=") or "~") for rule in self._index.allowed(segment)]
-        served = [
-            [self.rule(rule) + ((rule.to in known and "=") or "~") for rule in self._index.rules_to(segment, family)]
-            for family in FAMILIES
-        ]
-        return key_of(
-            "access", self.shared, _point(point), assignment, self.name(segment), tuple(interfaces), asked, served
-        )
+        four, six = (self._index.rules_to(segment, family) for family in FAMILIES)
+        served = [self.rules(four), "as IPv4" if four == six else self.rules(six)]
+        own, asked = self.name(segment), self.asked(segment)
+        return key_of("access", self.shared, _point(point), assignment, own, tuple(interfaces), asked, served)
 
     def cell(
         self,
@@ -89,14 +98,13 @@ class Keys:
         managed: Sequence[Sequence[Flow]],
     ) -> str:
         """Return the key of a cell: its rules and management conversations, one way and the other."""
-        both = [[self.rule(rule) for rule in part] for part in rules]
+        both = [self.rules(part) if part else "" for part in rules]
         flows = [[(flow.label, flow.point.id) for flow in part] for part in managed]
         return key_of("cell", _point(point), pair, stage, both, flows, self.shared if any(flows) else "")
 
     def firewall(self, point: EnforcementPoint, concern: object, segment: str) -> str:
         """Return the key of the part of a firewall's list that holds the rules of one client segment."""
-        rules = [self.rule(rule) for rule in self._index.allowed(segment)]
-        return key_of("firewall", self.shared, _point(point), concern, segment, rules)
+        return key_of("firewall", self.shared, _point(point), concern, segment, self.asked(segment))
 
 
 def keys_of_site(site: Site, cache: ListCache | None) -> Keys:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,6 +12,7 @@ from functools import lru_cache
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import ESTABLISHED
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import ANY, Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.ranges import span_of
 
 TCP = 6
 ICMP_PROTOCOLS = {4: 1, 6: 58}
@@ -66,19 +66,18 @@ def addresses_of(prefixes: Iterable[str], family: int) -> IntervalSet:
 
 @lru_cache(maxsize=16384)
 def _address_set(prefixes: tuple[str, ...], family: int) -> IntervalSet:
-    ranges = [_address_range(text) for text in prefixes]
+    ranges = [span_of(text) for text in prefixes]
     return IntervalSet.of(*((low, high) for version, low, high in ranges if version == family))
 
 
-@lru_cache(maxsize=262144)
-def _address_range(text: str) -> tuple[int, int, int]:
-    network = ipaddress.ip_network(text, strict=False)
-    return network.version, int(network.network_address), int(network.broadcast_address)
-
-
 def member_addresses(site: Site, segment: str, family: int) -> IntervalSet:
-    """Return the addresses that the membership lock gives a segment's devices, one family."""
-    return addresses_of((a for member in site.members.get(segment, ()) for a in member.addresses), family)
+    """Return the addresses that the membership lock gives a segment's devices, one family; kept with the site, since all ask."""
+    kept: dict[tuple[str, int], IntervalSet] = site.__dict__.setdefault("_member_addresses", {})
+    found = kept.get((segment, family))
+    if found is None:
+        texts = (a for member in site.members.get(segment, ()) for a in member.addresses)
+        found = kept[segment, family] = addresses_of(texts, family)
+    return found
 
 
 def addresses_of_name(site: Site, name: str, family: int) -> IntervalSet | None:

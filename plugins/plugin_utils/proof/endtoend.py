@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import (
@@ -21,13 +22,13 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache i
     list_key,
     pieces_of,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.index import SiteIndex
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.keys import Keys, keys_of_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.layer_two import only_frames
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import (
     addresses_of_name,
     matches_of,
-    member_addresses,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import PacketSpace, verdicts
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Box, Packet
@@ -146,8 +147,7 @@ def prove_rules(
         if known is not None:
             known.lists[key], known.results[key] = state, found
     cut = {item.rule for item in cuts}
-    below = {rule.id for rule in needs.rules if only_frames(needs.needed.site, rule.services)}  # no list filters frames
-    empty = [rule.id for rule in needs.rules if rule.id not in below and needs.is_empty(rule)]
+    empty = [rule.id for rule in needs.rules if needs.is_empty(rule) and not needs.below(rule)]
     nothing = {*cut, *empty}
     return EndToEnd(tuple(r.id for r in needs.rules if r.id not in nothing), tuple(empty), tuple(cuts))
 
@@ -168,7 +168,7 @@ class _Work:
         if self.keys is None or self.cache is None:
             return self.cuts(listing, forward, reply)
         seen = [box.sets() for box in visible(self.site, listing, surely=False)]
-        rules = [[self.keys.rule(rule) for rule in part] for part in (forward, reply)]
+        rules = [self.keys.rules(part) for part in (forward, reply)]
         fact = key_of("end to end", key, [[values.pairs for values in sets] for sets in seen], rules)
         if self.cache.holds(fact):
             return ()
@@ -197,7 +197,7 @@ class _Work:
             fact = ""
             if self.keys is not None and self.cache is not None:
                 own = [(name, pieces.key(name)) for name in pieces.concerned(segments)]
-                fact = key_of("end to end", own, view, pieces.frame_key, [self.keys.rule(rule) for rule in rules])
+                fact = key_of("end to end", own, view, pieces.frame_key, self.keys.rules(rules))
                 if self.cache.holds(fact):
                     continue
             found = self.cuts(pieces.around(segments), rules, (), seen)
@@ -257,17 +257,23 @@ class _Needs:
         self._boxes: dict[str, ConversationBoxes] = {}
         self._names: dict[str, frozenset[str]] = {}
         self._served: dict[tuple[str, ...], frozenset[int]] = {}
+        self._below: dict[tuple[str, ...], bool] = {}
         self._sides: dict[str, frozenset[int]] = {}
+        self._places = SiteIndex(site)
         self._holders = _holders(site)
         self._from: Mapping[str, list[int]] = self._placed(rule.client for rule in self.rules)
         self._to: Mapping[str, list[int]] = self._placed(rule.to for rule in self.rules)
 
     def _placed(self, names: Iterable[str]) -> dict[str, list[int]]:
-        found: dict[str, list[int]] = defaultdict(list)
+        """Return the places of names among the names, rising, by the segments that hold their addresses."""
+        by_name: dict[str, list[int]] = defaultdict(list)
         for number, name in enumerate(names):
+            by_name[name].append(number)
+        found: dict[str, list[int]] = {}
+        for name, numbers in by_name.items():
             for segment in self.segments(name):
-                found[segment].append(number)
-        return found
+                found[segment] = [*found[segment], *numbers] if segment in found else numbers
+        return {segment: sorted(numbers) for segment, numbers in found.items()}
 
     def segments(self, name: str) -> frozenset[str]:
         """Return the segments with devices among the addresses of a name."""
@@ -279,13 +285,19 @@ class _Needs:
                 found = frozenset(segment for text in texts for segment in self._holders.get(text, ()))
             else:
                 sets = {family: addresses_of_name(own, name, family) for family in (4, 6)}
-                found = frozenset(
-                    segment
-                    for segment in self.site.segments
-                    for family, target in sets.items()
-                    if target is None or target.overlaps(member_addresses(self.site, segment, family))
-                )
+                if any(target is None for target in sets.values()):
+                    found = frozenset(self.site.segments)
+                else:
+                    near = {s for f, target in sets.items() if target for s in self._places.segments_among(target, f)}
+                    found = frozenset(near & self.site.segments.keys())
             self._names[name] = found
+        return found
+
+    def below(self, rule: Rule) -> bool:
+        """Return whether all of a rule is below IP: no list filters frames."""
+        found = self._below.get(rule.services)
+        if found is None:
+            found = self._below[rule.services] = only_frames(self.needed.site, rule.services)
         return found
 
     def is_empty(self, rule: Rule) -> bool:
@@ -324,10 +336,22 @@ class _Needs:
         if listing.kind == "sgacl":
             first, second = listing.segment, listing.peer
             return (
-                self._chosen(sorted(set(self._from.get(first, ())) & set(self._to.get(second, ())))),
-                self._chosen(sorted(set(self._to.get(first, ())) & set(self._from.get(second, ())))),
+                self._chosen(self._between(first, second)),
+                self._chosen(self._between(second, first)),
             )
         return self.rules, () if listing.stateful else self.rules
+
+    def _between(self, client: str, server: str) -> list[int]:
+        """Return the places of the rules from devices of one segment to those of another."""
+        mine = self._from.get(client, ())
+        theirs = self._sets.get(server)
+        if theirs is None:
+            theirs = self._sets[server] = frozenset(self._to.get(server, ()))
+        return [number for number in mine if number in theirs] if theirs else []
+
+    @cached_property
+    def _sets(self) -> dict[str, frozenset[int]]:
+        return {}
 
     def _chosen(self, numbers: Iterable[int]) -> list[Rule]:
         return [self.rules[number] for number in numbers]
@@ -343,11 +367,15 @@ class _Needs:
         )  # fmt: skip
 
 
-def _holders(site: Site) -> dict[str, set[str]]:
-    """Return the segments of each address of the membership, by its text."""
+def _holders(site: Site) -> Mapping[str, set[str]]:
+    """Return the segments of each address of the membership, by its text; kept with the site."""
+    kept: Mapping[str, set[str]] | None = site.__dict__.get("_holders")
+    if kept is not None:
+        return kept
     found: dict[str, set[str]] = defaultdict(set)
     for segment, members in site.members.items():
         for member in members:
             for address in member.addresses:
                 found[address].add(segment)
+    site.__dict__["_holders"] = found
     return found

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -107,29 +108,62 @@ class _Seen:
     cache: ListCache | None
     _sets: dict[tuple[int, str], ListSets] = field(default_factory=dict)
 
-    @cached_property
-    def _views(self) -> list[tuple[list[Box], list[Box]]]:
-        """What each list surely sees, and what it may see."""
-        return [tuple(visible(self.site, item, surely=sure) for sure in (True, False)) for item in self.lists]  # type: ignore[misc]
+    _views: dict[tuple[int, bool], list[Box]] = field(default_factory=dict)
+    _holders: dict[tuple[Box, ...], tuple[str, ...]] = field(default_factory=dict)
+
+    def _view(self, number: int, surely: bool) -> list[Box]:
+        """Return what a list surely sees, or what it may see."""
+        found = self._views.get((number, surely))
+        if found is None:
+            found = self._views[number, surely] = visible(self.site, self.lists[number], surely=surely)
+        return found
 
     @cached_property
     def _index(self) -> SiteIndex:
         return SiteIndex(self.site)
 
+    @cached_property
+    def _by_ends(self) -> tuple[list[int], dict[tuple[str, str], list[int]], dict[str, set[str]]]:
+        """Places of lists: of those on routes, of those of a segment (and its peer, "" for none), and the peers of each segment."""
+        routed: list[int] = []
+        of_ends: dict[tuple[str, str], list[int]] = defaultdict(list)
+        peers: dict[str, set[str]] = defaultdict(set)
+        for number, item in enumerate(self.lists):
+            if item.kind in ("firewall", "router_acl"):
+                routed.append(number)
+            else:
+                of_ends[item.segment, item.peer].append(number)
+                peers[item.segment].add(item.peer)
+        return routed, of_ends, peers
+
     def _segments(self, boxes: Sequence[Box]) -> tuple[str, ...]:
         """Return the segments of the devices that may have sent packets of some boxes."""
+        asked = tuple(boxes)
+        found = self._holders.get(asked)
+        if found is None:
+            found = self._holders[asked] = self._among((box.protocol, box.source) for box in boxes)
+        return found
+
+    def _among(self, ends: Iterable[tuple[IntervalSet, IntervalSet]]) -> tuple[str, ...]:
+        """Return the segments with devices among some addresses, each with the protocols for which it is asked; sorted."""
         found: set[str] = set()
-        for box in boxes:
+        for protocols, addresses in ends:
             for family, top in TOP.items():
-                if box.protocol.overlaps(FAMILY_PROTOCOLS[family]):
-                    found |= set(self._index.segments_among(box.source.intersect(top), family))
+                if protocols.overlaps(FAMILY_PROTOCOLS[family]):
+                    found |= set(self._index.segments_among(addresses.intersect(top), family))
         return tuple(sorted(found))
 
     def near(self, boxes: Sequence[Box], *, surely: bool) -> Iterator[tuple[int, PointList]]:
         """Yield place and list of those that see, or may see, some packet of the boxes."""
-        for number, (listing, views) in enumerate(zip(self.lists, self._views, strict=True)):
-            if any(view.overlaps(box) for view in views[0 if surely else 1] for box in boxes):
-                yield number, listing
+        routed, of_ends, peers = self._by_ends
+        numbers = list(routed)
+        receivers = {"", *self._among((box.protocol, box.destination) for box in boxes)}
+        for segment in self._segments(boxes):  # a list on a port, or a cell, sees what its segment's devices send
+            for peer in peers.get(segment, set()) & receivers:
+                numbers += of_ends[segment, peer]
+        for number in sorted(numbers):
+            if any(view.overlaps(box) for view in self._view(number, surely) for box in boxes):
+                yield number, self.lists[number]
 
     def sets(self, number: int, boxes: Sequence[Box]) -> ListSets:
         """Return the sets of a list, right for packets of the boxes: lines that cannot match one are left out."""
@@ -159,11 +193,11 @@ class _Seen:
 
     def views(self) -> list[list[Box]]:
         """Return what each list surely sees."""
-        return [surely for surely, _may in self._views]
+        return [self._view(number, True) for number in range(len(self.lists))]
 
     def surely_seen(self, number: int) -> list[Box]:
         """Return what a list surely sees."""
-        return self._views[number][0]
+        return self._view(number, True)
 
     def closed(self, number: int, boxes: Sequence[Box], question: str) -> bool:
         """Return whether a list surely stops every packet of the boxes, by its lines alone."""

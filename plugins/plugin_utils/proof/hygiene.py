@@ -97,7 +97,7 @@ def _meaning(site: Site, cache: ListCache | None) -> Iterator[Untidy]:
     allowed = [segment.allow for segment in site.segments.values()]
     for allow in (*allowed, *(network.allow for network in site.networks.values())):
         rules = [r for r in allow if r.conditions is None and not frames_of(site, r.services)]
-        fact = key_of("tidy", view, [(keys.rule(rule), rule.expires) for rule in rules]) if keys is not None else ""
+        fact = key_of("tidy", view, keys.rules(rules), [rule.expires for rule in rules]) if keys is not None else ""
         if cache is not None and cache.holds(fact):
             continue
         found = list(_of_segment(site, rules, nevers))

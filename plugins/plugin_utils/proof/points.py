@@ -94,8 +94,13 @@ def cell_targets(site: Site, listing: PointList, surely: bool) -> IntervalSet:
     point = site.points.get(listing.point)
     if not surely or point is None:
         return member_addresses(site, listing.peer, listing.family)
-    members = [member for member in site.members.get(listing.peer, ()) if enforced_at(site, point, member)]
-    return addresses_of((text for member in members for text in member.addresses), listing.family)
+    kept: dict[tuple[str, str, int], IntervalSet] = site.__dict__.setdefault("_cell_targets", {})
+    key = listing.point, listing.peer, listing.family
+    found = kept.get(key)
+    if found is None:  # the same for every cell of a column
+        members = [member for member in site.members.get(listing.peer, ()) if enforced_at(site, point, member)]
+        found = kept[key] = addresses_of((text for member in members for text in member.addresses), listing.family)
+    return found
 
 
 def _attached(site: Site, member: Member, address: str) -> str:
@@ -152,8 +157,11 @@ def visible(site: Site, listing: PointList, surely: bool) -> list[Box]:
     if listing.kind == "router_acl":
         return _routed(site, listing, surely)
     family = listing.family
-    members = filtered_members(site, listing, surely)
-    source = addresses_of((text for member in members for text in member.addresses), family)
+    if listing.kind == "sgacl":
+        members, source = [], member_addresses(site, listing.segment, family)
+    else:
+        members = filtered_members(site, listing, surely)
+        source = addresses_of((text for member in members for text in member.addresses), family)
     if not source:
         return []
     box = Box(protocol=FAMILY_PROTOCOLS[family], source=source)

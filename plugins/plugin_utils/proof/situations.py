@@ -42,12 +42,16 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.endtoend 
     Proved,
     prove_rules,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.expectations import check_expectations
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.expectations import (
+    ExpectationResult,
+    check_expectations,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.guardrails import prove_guardrails
 
 SHOWN_RULES = 5
 MOST_PAIRS = 45  # of postures, each compiled and proved: those of ten postures
 MOST_RULES = 500_000  # of all pairs together: with 100,000 rules five pairs, so that the gate of a large site stays within minutes
+Expected = tuple[list[ExpectationResult], list[Finding]]
 NOW, STAGE, WINDOWS, POSTURE, COMING = "now", "stage", "windows", "posture", "exceptions"
 
 
@@ -186,19 +190,25 @@ def _compiled(name: str, kind: str, site: Site, cache: ListCache | None) -> Sett
 
 
 def prove_situations(
-    site: Site, lists: tuple[PointList, ...], today: date | None = None, cache: ListCache | None = None
+    site: Site,
+    lists: tuple[PointList, ...],
+    today: date | None = None,
+    cache: ListCache | None = None,
+    expected: Expected | None = None,
 ) -> tuple[list[SettingResult], EndToEnd, list[Finding]]:
     """Return what was proved in each situation, the end-to-end result of the present one, and every finding.
 
     ``today`` decides whether the consent to a suspension still holds (default: the day for which the site was loaded). ``cache`` is that of
-    the lists: situations share what they have in common, and runs too.
+    the lists: situations share what they have in common, and runs too. ``expected``: what ``check_expectations`` says of the present
+    situation, where the caller has asked already.
     """
     known = Proved()
     results: list[SettingResult] = []
     findings: list[Finding] = []
     present: EndToEnd | None = None
     for setting in settings_of(site, lists, cache):
-        result, made, found = _prove(site, setting, known, today or site.as_of, cache=cache)
+        said = expected if setting.kind == NOW else None
+        result, made, found = _prove(site, setting, known, today or site.as_of, cache=cache, expected=said)
         present = present or made
         results.append(result)
         findings += found
@@ -220,6 +230,7 @@ def _prove(
     today: date | None,
     situation: Situation = NORMAL,
     cache: ListCache | None = None,
+    expected: Expected | None = None,
 ) -> tuple[SettingResult, EndToEnd, list[Finding]]:
     own = setting.site.rules()
     found = prove_rules(setting.site, setting.lists, known=known, cache=cache)
@@ -235,10 +246,10 @@ def _prove(
     findings += _workflow_findings(site, setting, checked, suspended, notes)
     met = wanted_met = kept = 0
     if setting.kind != POSTURE:
-        outcome, expected = check_expectations(setting.site, setting.lists)
+        outcome, unmet = expected or check_expectations(setting.site, setting.lists, cache)
         met, wanted_met = sum(item.met for item in outcome), len(outcome)
         if setting.kind != NOW:
-            findings += [_later(setting, item) for item in expected if _is_permit(site, item)]
+            findings += [_later(setting, item) for item in unmet if _is_permit(site, item)]
     guarded, broken = (
         prove_guardrails(setting.site, setting.lists, cache) if setting.kind in (POSTURE, WINDOWS, COMING) else ([], [])
     )

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import Pieces, pieces_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import Origin, PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import ICMP_ANSWERS, addresses_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.sides import (
@@ -168,6 +169,7 @@ class Evaluator:
         self.site = site
         self.lists = lists
         self._lookups: dict[int, Lookup] = {}
+        self._parts: dict[tuple[int, tuple[str, ...]], Lookup] = {}
         self._firewalls: list[int] = []
         self._sides: dict[tuple[str, int], Sides] = {}
         self._segments: dict[tuple[int, int], set[str]] = defaultdict(set)
@@ -212,6 +214,23 @@ class Evaluator:
         """Return the segments that hold a device with the address."""
         return self._segments.get((family, address), set())
 
+    def passes(self, number: int, packet: Packet) -> bool:
+        """Return whether a list lets a packet pass; of a firewall's list only the parts that concern its sender are made."""
+        listing = self.lists[number]
+        if not enforces(listing):
+            return True
+        pieces = pieces_of(listing)
+        lookup = self.lookup(number) if pieces is None else self._around(number, pieces, packet)
+        entry = lookup.deciding(packet)
+        return entry.permit if entry else lookup.default_permit
+
+    def _around(self, number: int, pieces: Pieces, packet: Packet) -> Lookup:
+        names = pieces.concerned(self.segments_of(6 if packet.protocol > 255 else 4, packet.source))
+        found = self._parts.get((number, names))
+        if found is None:
+            found = self._parts[number, names] = Lookup(first_match(pieces.around(names)))
+        return found
+
     def lookup(self, number: int) -> Lookup:
         """Return the entries of a list of ``lists``, found by address."""
         found = self._lookups.get(number)
@@ -249,13 +268,17 @@ class Evaluator:
             found = self._sides[point, family] = sides_of(self.site, self.site.points[point], family)
         return found
 
-    def verdict(self, conversation: Conversation) -> Verdict:
-        """Return what every list on the way says about the opener and its first reply, in the order of the lists."""
+    def asked(self, conversation: Conversation) -> list[tuple[int, int, Packet]]:
+        """Return which lists see the opener (0) and its first reply (1), in the order of the lists, with the packet."""
         family, forward, reply = conversation.family, conversation.forward(), conversation.reply()
         found = [(number, 0, forward) for number in self.seen_by(family, forward.source, forward.destination)]
         if reply is not None:
             found += [(number, 1, reply) for number in self.seen_by(family, reply.source, reply.destination, False)]
-        found.sort(key=lambda item: item[:2])
+        return sorted(found, key=lambda item: item[:2])
+
+    def verdict(self, conversation: Conversation) -> Verdict:
+        """Return what every list on the way says about the opener and its first reply, in the order of the lists."""
+        found = self.asked(conversation)
         answers = tuple(self._answer(number, packet, "reply" if way else "forward") for number, way, packet in found)
         stops = [answer for answer in answers if answer.stops]
         blocked = bool(stops) and (conversation.protocol == TCP or any(item.direction == "forward" for item in stops))

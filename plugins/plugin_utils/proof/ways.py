@@ -18,6 +18,7 @@ from typing import Any
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.paths import Paths
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Member, Rule, Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.ranges import span_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof import codes
 
 SHOWN = 5
@@ -55,7 +56,23 @@ def known_ways(site: Site) -> tuple[WaysResult, list[Finding]]:
     unknown: dict[str, dict[str, None]] = defaultdict(dict)
     rules = site.rules()
     bad = set()
+
+    def sure(name: str) -> list[End] | None:
+        """Return the ends of a name where nothing about any of them can make a way unknown, else None."""
+        found = ends.of(name, None)
+        for end, what in found:
+            if end not in certain:
+                certain[end] = paths.certain(what)
+        return [end for end, _what in found] if all(certain[end] for end, _what in found) else None
+
+    names = {name for rule in rules for name in (rule.client, rule.to)}
+    known = {name: found for name in names if (found := sure(name)) is not None}
+    plain: set[tuple[str, str]] = set()  # segments and servers all of whose ways are known
     for rule in rules:
+        if rule.client in known and rule.to in known and rule.client in site.segments:
+            if not rule.devices and rule.client != rule.to:
+                plain.add((rule.client, rule.to))
+                continue
         for one, client in ends.of(rule.client, rule):
             for two, server in ends.of(rule.to, None):
                 if one[-1] != two[-1] or client == server:
@@ -80,7 +97,11 @@ def known_ways(site: Site) -> tuple[WaysResult, list[Finding]]:
             f" (workflows {', '.join(needed)})" if needed else ""
         )
         findings.append(codes.PATH_UNKNOWN.at(text, by_id[next(iter(named))].location))
-    result = WaysResult(len(rules) - len(bad), {why: tuple(named) for why, named in unknown.items()}, len(asked))
+    singly = {(one[0], two[0]) for one, two in asked} & plain  # also asked for some devices only
+    sizes = {name: [sum(end[-1] == family for end in found) for family in (4, 6)] for name, found in known.items()}
+    pairs = sum(a * b for client, to in plain - singly for a, b in zip(sizes[client], sizes[to], strict=True))
+    pairs += len(asked.keys() | {(a, b) for c, s in singly for a in known[c] for b in known[s] if a[-1] == b[-1]})
+    result = WaysResult(len(rules) - len(bad), {why: tuple(named) for why, named in unknown.items()}, pairs)
     return result, findings
 
 
@@ -89,9 +110,8 @@ class _Ends:
 
     def __init__(self, site: Site) -> None:
         self._site = site
-        networks = [(ipaddress.ip_network(p), name) for name, zone in site.zones.items() for p in zone.subnets]
-        self._zones = sorted(networks, key=lambda item: -item[0].prefixlen)
-        self._zone_of: dict[Any, str] = {}
+        networks = [(span_of(p), name) for name, zone in site.zones.items() for p in zone.subnets]
+        self._zones = sorted(networks, key=lambda item: item[0][2] - item[0][1])  # the narrowest first
         self._known: dict[str, list[tuple[End, Member | str]]] = {}
 
     def of(self, name: str, rule: Rule | None) -> list[tuple[End, Member | str]]:
@@ -109,8 +129,8 @@ class _Ends:
         for member in self._site.members.get(segment, ()):
             if not member.addresses or (devices and member.device not in devices):
                 continue
-            address = ipaddress.ip_address(member.addresses[0])
-            key = (segment, member.switch, bool(member.interface), self._zone(address), address.version)
+            version, address, _last = span_of(member.addresses[0])
+            key = (segment, member.switch, bool(member.interface), self._zone(version, address), version)
             found.setdefault(key, member)
         yield from found.items()
 
@@ -126,8 +146,6 @@ class _Ends:
             address = network[1] if network.num_addresses > 2 else network[0]
             yield (name, text, address.version), str(address)
 
-    def _zone(self, address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
-        found = self._zone_of.get(address)
-        if found is None:
-            found = self._zone_of[address] = next((name for network, name in self._zones if address in network), "")
-        return found
+    def _zone(self, version: int, address: int) -> str:
+        held = (name for (family, low, high), name in self._zones if family == version and low <= address <= high)
+        return next(held, "")

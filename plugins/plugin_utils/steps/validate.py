@@ -83,12 +83,12 @@ def run_gate(
     now = effective_site(site)
     guardrails, more = prove_guardrails(now, compiled.lists, cache)
     found += more
-    situations, present, more = prove_situations(site, compiled.lists, today, cache)
+    expectations, unmet = check_expectations(now, compiled.lists, cache)
+    situations, present, more = prove_situations(site, compiled.lists, today, cache, (expectations, unmet))
     found += more
     ways, more = known_ways(now)
     found += more
-    expectations, more = check_expectations(now, compiled.lists)
-    found += more
+    found += unmet
     content: dict[str, Any] = {
         "counts": _counts(site, compiled),
         "capacity": capacity_rows(compiled.capacity),
