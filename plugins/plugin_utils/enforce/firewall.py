@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
@@ -17,6 +17,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache i
     Pieces,
     findings_of,
     head_of,
+    key_of,
     lazy_list,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.index import FAMILIES, SiteIndex
@@ -160,15 +161,20 @@ class _Frame:
         concern = _Concern.of(index, point, assignments, default_permit)
         return cls(index, point, tuple(assignments), concern, default_permit)
 
-    def key(self, segment: str) -> tuple[object, ...]:
-        """Return what the lines of a client segment depend on beside its rules."""
+    def key(self, segment: str) -> str:
+        """Return the key of what the lines of a client segment depend on beside its rules."""
+        return self._keys[0 if self.concern.everything or segment in self.concern.segments else 1]
+
+    @cached_property
+    def _keys(self) -> tuple[str, str]:
+        """The keys for segments whose rules always count, and for those whose servers decide."""
         concern = self.concern
-        always = concern.everything or segment in concern.segments
-        assigned = "" if always else (sorted(concern.segments), [v.pairs for v in concern.addresses.values()])
+        assigned = sorted(concern.segments), [v.pairs for v in concern.addresses.values()]
         ways = [
             ([(w.client, w.server, w.crosses) for w in sides.ways], sides.inside) for sides in concern.sides.values()
         ]
-        return always, assigned, self.default_permit, point_subnets(self.index.site, self.point), ways
+        stands = self.default_permit, point_subnets(self.index.site, self.point), ways
+        return key_of(True, "", stands), key_of(False, assigned, stands)
 
     def head(self) -> ListBuilder:
         builder = ListBuilder()

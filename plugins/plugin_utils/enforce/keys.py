@@ -121,5 +121,11 @@ def keys_of(index: SiteIndex) -> Keys:
     return found
 
 
-def _point(point: EnforcementPoint) -> tuple[object, ...]:
-    return point.id, point.kind, point.platform, point.host, sorted(point.options.items()), point.location
+def _point(point: EnforcementPoint) -> str:
+    """Return the key of a point; kept with it, since all its lists ask."""
+    found: str | None = point.__dict__.get("_key")
+    if found is None:
+        options = sorted(point.options.items())
+        found = key_of(point.id, point.kind, point.platform, point.host, options, point.location)
+        point.__dict__["_key"] = found
+    return found

@@ -16,6 +16,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
     FindingError,
     errors_of,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.garbage import collector_paused
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import ListCache
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import Compiled
@@ -139,14 +140,15 @@ def _impact(
 def run_validate(values: dict[str, Any]) -> dict[str, Any]:
     """Run the gate, write validate.json and validate.md, and return the result with a one-line ``summary``."""
     paths = paths_of(values)
-    gate = run_gate(
-        paths,
-        today_of(values),
-        bool(values.get("replay", True)),
-        values.get("engine") or "",
-        str(values.get("base") or ""),
-        int(values.get("unused_days") or UNUSED_DAYS),
-    )
+    with collector_paused():
+        gate = run_gate(
+            paths,
+            today_of(values),
+            bool(values.get("replay", True)),
+            values.get("engine") or "",
+            str(values.get("base") or ""),
+            int(values.get("unused_days") or UNUSED_DAYS),
+        )
     coming = coming_change(gate.site, moment_of(values)) if gate.site is not None and gate.content else None
     in_time = {"next_change": coming.as_dict()} if coming else {}
     made = result("validate", gate.findings, commit_name(paths.policy), **gate.content, **in_time)
