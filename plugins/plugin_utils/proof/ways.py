@@ -66,7 +66,7 @@ def known_ways(site: Site) -> tuple[WaysResult, list[Finding]]:
         return [end for end, _what in found] if all(certain[end] for end, _what in found) else None
 
     names = {name for rule in rules for name in (rule.client, rule.to)}
-    known = {name: found for name in names if (found := sure(name)) is not None}
+    known = {name: places for name in names if (places := sure(name)) is not None}
     plain: set[tuple[str, str]] = set()  # segments and servers all of whose ways are known
     for rule in rules:
         if rule.client in known and rule.to in known and rule.client in site.segments:
