@@ -52,14 +52,7 @@ def compile_site(
     again; who gave it saves it after the proof. ``measured`` has what switches say of their own hardware, by name: those are held against
     that, the others against the platform limits of enforcement.yml. It changes findings and ``capacity``, never a list.
     """
-    index = SiteIndex(effective_site(site, situation), cache)
-    index.site.__dict__["_index"] = index  # for the keys of proofs about the same site
-    lists: list[PointList] = []
-    findings: list[Finding] = []
-    for point_id in sorted(index.site.points):
-        made, found = point_lists(index, index.site.points[point_id])
-        lists.extend(made)
-        findings.extend(found)
+    index, lists, findings = _lists_of(effective_site(site, situation), cache)
     findings.extend(blind_findings(index))
     findings.extend(extra_traffic(index))
     findings.extend(host_line_cost(index))
@@ -71,6 +64,23 @@ def compile_site(
     targets, found = desired_targets(index.site, lists)
     findings.extend(found)
     return Compiled(tuple(lists), targets, tuple(sorted_findings(findings)), tuple(rows))
+
+
+def compile_lists(site: Site, cache: ListCache | None = None) -> tuple[PointList, ...]:
+    """Return the lists of ``compile_site`` for a site that is in force as it is, without findings and objects: for proofs."""
+    return tuple(_lists_of(effective_site(site), cache)[1])
+
+
+def _lists_of(site: Site, cache: ListCache | None) -> tuple[SiteIndex, list[PointList], list[Finding]]:
+    index = SiteIndex(site, cache)
+    site.__dict__["_index"] = index  # for the keys of proofs about the same site
+    lists: list[PointList] = []
+    findings: list[Finding] = []
+    for point_id in sorted(site.points):
+        made, found = point_lists(index, site.points[point_id])
+        lists.extend(made)
+        findings.extend(found)
+    return index, lists, findings
 
 
 def assignments_of(site: Site, point: EnforcementPoint) -> list[Assignment]:

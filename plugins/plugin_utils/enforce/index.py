@@ -29,12 +29,15 @@ DEVICES = ("one", "some", "most", "all")
 
 
 def use_of(rule: Rule) -> tuple[int, int]:
-    """Return how much a rule was seen to be used: bands of days and of devices, most used first when sorted."""
-    days, devices = rule.evidence.get("days", ""), rule.evidence.get("devices", "")
-    return (
-        -(DAYS.index(days) + 1 if days in DAYS else 0),
-        -(DEVICES.index(devices) + 1 if devices in DEVICES else 0),
-    )
+    """Return how much a rule was seen to be used: bands of days and of devices, most used first when sorted; kept with the rule."""
+    found: tuple[int, int] | None = rule.__dict__.get("_use")
+    if found is None:
+        days, devices = rule.evidence.get("days", ""), rule.evidence.get("devices", "")
+        found = rule.__dict__["_use"] = (
+            -(DAYS.index(days) + 1 if days in DAYS else 0),
+            -(DEVICES.index(devices) + 1 if devices in DEVICES else 0),
+        )
+    return found
 
 
 class SiteIndex:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from hashlib import sha256
+from operator import is_
+from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import ListCache, key_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.index import FAMILIES, SiteIndex
@@ -22,14 +24,25 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model im
 
 
 class Keys:
-    """Keys of one site in force; parts that many lists share are hashed once."""
+    """Keys of one site in force; parts that many lists share are hashed once.
 
-    def __init__(self, index: SiteIndex) -> None:
+    ``other``: those of a site with the same names, addresses and services (``_alike``), such as the same policy in another situation. What
+    it knows of the very same rules holds here too.
+    """
+
+    def __init__(self, index: SiteIndex, other: Keys | None = None) -> None:
         self._index = index
-        self._names: dict[str, str] = {}
-        self._services: dict[tuple[str, ...], str] = {}
-        self._rules: dict[int, bytes] = {}
-        self._asked: dict[str, str] = {}
+        self._names: dict[str, str] = other._names if other else {}
+        self._services: dict[tuple[str, ...], str] = other._services if other else {}
+        # With the rules themselves, so that no number of one that is gone is taken for another's.
+        self._rules: dict[int, tuple[Rule, bytes]] = other._rules if other else {}
+        self._asked: dict[str, tuple[Sequence[Rule], str]] = other._asked if other else {}
+        self._served: dict[tuple[str, int], tuple[Sequence[Rule], str]] = other._served if other else {}
+
+    @property
+    def site(self) -> Site:
+        """The site whose keys these are."""
+        return self._index.site
 
     @cached_property
     def shared(self) -> str:
@@ -57,15 +70,22 @@ class Keys:
 
     def asked(self, segment: str) -> str:
         """Return the key of the rules of a segment or network set."""
-        found = self._asked.get(segment)
-        if found is None:
-            found = self._asked[segment] = self.rules(self._index.allowed(segment))
-        return found
+        return self._kept(self._asked, segment, self._index.allowed(segment))
+
+    def served(self, segment: str, family: int) -> str:
+        """Return the key of the rules that lead to a segment's devices."""
+        return self._kept(self._served, (segment, family), self._index.rules_to(segment, family))
+
+    def _kept(self, known: dict[Any, tuple[Sequence[Rule], str]], name: Any, rules: Sequence[Rule]) -> str:
+        found = known.get(name)
+        if found is None or len(found[0]) != len(rules) or not all(map(is_, found[0], rules)):
+            found = known[name] = (rules, self.rules(rules))
+        return found[1]
 
     def rule(self, rule: Rule) -> bytes:
         """Return the key of a rule: its ends, services and place in the files."""
         found = self._rules.get(id(rule))
-        if found is None:
+        if found is None or found[0] is not rule:
             services = self._services.get(rule.services)
             if services is None:
                 matches = [self._index.matches(rule.services, family) for family in FAMILIES]
@@ -78,14 +98,13 @@ class Keys:
             ))  # fmt: skip
             if rule.devices:  # which of the client's addresses are theirs
                 text += key_of(rule.devices, [self._index.clients(rule, family).pairs for family in FAMILIES])
-            found = self._rules[id(rule)] = sha256(text.encode("utf-8", "surrogatepass")).digest()
-        return found
+            found = self._rules[id(rule)] = (rule, sha256(text.encode("utf-8", "surrogatepass")).digest())
+        return found[1]
 
     def access(self, point: EnforcementPoint, assignment: Assignment, interfaces: Sequence[str]) -> str:
         """Return the key of the lists of a segment at an access point."""
         segment = assignment.segment
-        four, six = (self._index.rules_to(segment, family) for family in FAMILIES)
-        served = [self.rules(four), "as IPv4" if four == six else self.rules(six)]
+        served = [self.served(segment, family) for family in FAMILIES]
         own, asked = self.name(segment), self.asked(segment)
         return key_of("access", self.shared, _point(point), assignment, own, tuple(interfaces), asked, served)
 
@@ -117,8 +136,18 @@ def keys_of(index: SiteIndex) -> Keys:
     """Return the keys of a prepared site; made once for it."""
     found: Keys | None = index.__dict__.get("_keys")
     if found is None:
-        found = index.__dict__["_keys"] = Keys(index)
+        first: Keys | None = index.cache.__dict__.get("_keys") if index.cache is not None else None
+        found = index.__dict__["_keys"] = Keys(index, first if first and _alike(first.site, index.site) else None)
+        if index.cache is not None and first is None:
+            index.cache.__dict__["_keys"] = found
     return found
+
+
+def _alike(one: Site, two: Site) -> bool:
+    """Return whether names, addresses and services are the very same in two sites: all that keys of rules hold beside the rules."""
+    return one.segments.keys() == two.segments.keys() and all(
+        getattr(one, name) is getattr(two, name) for name in ("members", "networks", "services", "zones", "budgets")
+    )
 
 
 def _point(point: EnforcementPoint) -> str:

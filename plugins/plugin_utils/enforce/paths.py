@@ -20,6 +20,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.sides import Sides, sides_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import EnforcementPoint, Member, Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.ranges import span_of
 
 FORWARD, REPLY = "forward", "reply"
 YES, NO, UNKNOWN = "yes", "no", "unknown"
@@ -76,9 +77,8 @@ class Paths:
         self._devices: dict[tuple[int, int], tuple[str, Member]] = {}
         for segment, members in site.members.items():
             for member in members:
-                for family in (4, 6):
-                    for low, _high in addresses_of(member.addresses, family).to_ranges():
-                        self._devices.setdefault((family, low), (segment, member))
+                for text in member.addresses:
+                    self._devices.setdefault(span_of(text)[:2], (segment, member))
         self._zones = {f: addresses_of((p for z in site.zones.values() for p in z.subnets), f) for f in (4, 6)}
         self._wireless = [
             (n, {f: addresses_of(n["subnets"], f) for f in (4, 6)}) for n in site.paths.get("wireless", ())

@@ -10,6 +10,7 @@ at one by one, to name those that are cut, with a packet.
 
 from __future__ import annotations
 
+import operator
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -107,6 +108,7 @@ class Proved:
 
     lists: dict[tuple[str, str], tuple[Any, ...]] = field(default_factory=dict)
     results: dict[tuple[str, str], tuple[Cut, ...]] = field(default_factory=dict)
+    whole: dict[str, tuple[Any, ...]] = field(default_factory=dict)  # lists that cut nothing, by their keys
 
 
 def prove_rules(
@@ -136,7 +138,16 @@ def prove_rules(
             cuts += work.by_client(listing, forward)
             continue
         if keys is not None and list_key(listing):
-            cuts += work.kept(listing, list_key(listing), forward, reply)
+            place = list_key(listing)
+            same = (
+                forward, reply, site.members, site.networks, site.services, site.points, site.paths, site.zones,
+            )  # fmt: skip
+            if known is not None and _alike(known.whole.get(place), same):
+                continue
+            found = work.kept(listing, place, forward, reply)
+            cuts += found
+            if known is not None and not found:
+                known.whole[place] = same
             continue
         key, state = (listing.point, listing.name), needs.state(listing, forward, reply)
         if known is not None and known.lists.get(key) == state:
@@ -150,6 +161,13 @@ def prove_rules(
     empty = [rule.id for rule in needs.rules if needs.is_empty(rule) and not needs.below(rule)]
     nothing = {*cut, *empty}
     return EndToEnd(tuple(r.id for r in needs.rules if r.id not in nothing), tuple(empty), tuple(cuts))
+
+
+def _alike(one: tuple[Any, ...] | None, two: tuple[Any, ...]) -> bool:
+    """Return whether the very same rules, and the very same documents, belong to a list in two situations."""
+    if one is None or any(a is not b for a, b in zip(one[2:], two[2:], strict=True)):
+        return False
+    return all(len(a) == len(b) and all(map(operator.is_, a, b)) for a, b in zip(one[:2], two[:2], strict=True))
 
 
 @dataclass

@@ -19,7 +19,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache i
     list_key,
     pieces_of,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_lists
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.index import SiteIndex
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.layer_two import (
     frames_of,
@@ -270,7 +270,7 @@ class _Proof:
             return None
         raised = {name: replace(item, stage="enforce") for name, item in self.site.assignments.items()}
         site = replace(self.site, assignments=raised)
-        return _Seen(self.space, site, compile_site(site, cache=self.cache).lists, self.cache)
+        return _Seen(self.space, site, compile_lists(site, self.cache), self.cache)
 
     @cached_property
     def unassigned(self) -> dict[str, PacketSet]:

@@ -18,7 +18,7 @@ from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Code, Finding
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import ListCache
-from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_lists
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.effective import (
     effective_site,
@@ -186,7 +186,7 @@ def _with_coming(site: Site) -> Site | None:
 
 
 def _compiled(name: str, kind: str, site: Site, cache: ListCache | None) -> Setting:
-    return Setting(name, kind, site, compile_site(site, cache=cache).lists)
+    return Setting(name, kind, site, compile_lists(site, cache))
 
 
 def prove_situations(

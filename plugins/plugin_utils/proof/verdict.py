@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import Pieces, pieces_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import Origin, PointList
-from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import ICMP_ANSWERS, addresses_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import ICMP_ANSWERS
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.sides import (
     Sides,
     Way,
@@ -25,6 +25,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.sides i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Packet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.ranges import span_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.lookup import Lookup
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.points import (
     LINK_LOCAL,
@@ -183,12 +184,11 @@ class Evaluator:
         for segment, members in site.members.items():
             for member in members:
                 port = port_of(site, member)
-                for family in (4, 6):
-                    for low, high in addresses_of(member.addresses, family).pairs:
-                        for address in range(low, high + 1):
-                            self._segments[family, address].add(segment)
-                            if port:
-                                self._ports[family, address] = port
+                for text in member.addresses:
+                    place = span_of(text)[:2]
+                    self._segments[place].add(segment)
+                    if port:
+                        self._ports[place] = port
         self._beyond: dict[int, IntervalSet] = {}  # cell to the receivers where it is not surely enforced
         for number, listing in enumerate(lists):
             self._place(number, listing)
@@ -206,9 +206,10 @@ class Evaluator:
             self._ways[number] = ways_of(self.site, self.site.points[listing.point], listing.family)
         else:
             for member in filtered_members(self.site, listing, surely=True):
-                for low, high in addresses_of(member.addresses, listing.family).pairs:
-                    for address in range(low, high + 1):
-                        self._from[listing.family, address].append(number)
+                for text in member.addresses:
+                    family, address, _last = span_of(text)
+                    if family == listing.family:
+                        self._from[family, address].append(number)
 
     def segments_of(self, family: int, address: int) -> set[str]:
         """Return the segments that hold a device with the address."""
