@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
-from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.bulk import BulkEvaluator
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import ICMP_ANSWERS
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.bulk import NONE, BulkEvaluator
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.history import SCAN, SUSPECTS, Columns
-from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.intent import Intent
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.intent import Intent, Line
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.verdict import PORT_PROTOCOLS, SYN, TCP
 
 np = guarded("numpy")
 
@@ -58,7 +61,11 @@ class Edges:
         for row in np.flatnonzero(~four) if outside else ():
             near[row] = -1 - bisect_right(outside, columns.whole("client", int(row)))
         code, first = codes_of(client, server, columns.protocol, columns.server_port, ports, four, near)
-        return cls(code, [tuple(intent.rules_for(columns.conversation(int(row)))) for row in first], first)
+        plain = four[first] & ~alone[first]
+        rules = _Looked.of(bulk, intent, columns, first, client[first], plain).rules
+        for number in np.flatnonzero(~plain):
+            rules[number] = tuple(intent.rules_for(columns.conversation(int(first[number]))))
+        return cls(code, rules, first)
 
     def having(self, rules: Collection[str]) -> Any:
         """Return which rows some of the rules stand for."""
@@ -94,6 +101,61 @@ class Edges:
                 own = found.setdefault(rule, {})
                 own[key] = own.get(key, 0) + int(counts[number])
         return found
+
+
+@dataclass
+class _Looked:
+    """Rules looked up for many kinds of IPv4 rows at once, line by line; the answers are those of ``Intent.rules_for``."""
+
+    rules: list[tuple[str, ...]]
+
+    @classmethod
+    def of(cls, bulk: BulkEvaluator, intent: Intent, columns: Columns, rows: Any, segments: Any, plain: Any) -> _Looked:
+        """Return the rules of some rows; only those marked ``plain`` are looked at: IPv4, from addresses of one segment or of none.
+
+        ``segments`` are numbers of ``bulk.segments``, below 0 for none.
+        """
+        made: list[list[str]] = [[] for _row in rows]
+        protocol = columns.protocol[rows].astype(np.int64)
+        port = columns.server_port[rows].astype(np.int64)
+        ported = np.isin(protocol, PORT_PROTOCOLS)
+        detail = np.where(protocol == TCP, SYN, np.where(np.isin(protocol, tuple(ICMP_ANSWERS)), port, 0))
+        client, server = columns.address("client")[rows], columns.address("server")[rows]
+        source_port = np.where(ported, columns.client_port[rows].astype(np.int64), 0)
+        server_port = np.where(ported, port, 0)
+
+        def note(at: Any, lines: Iterable[tuple[IntervalSet | None, Line]]) -> None:
+            """Add the rules of lines to those of the rows at some places that they permit."""
+            for clients, (rule, _devices, servers, match) in lines:
+                hit = at[protocol[at] == match.protocol]
+                for values, allowed in (
+                    (server_port, match.server_ports), (server, servers), (source_port, match.client_ports),
+                    (detail, match.detail), (client, clients),
+                ):  # fmt: skip
+                    if allowed is not None and len(hit):
+                        hit = hit[_held(allowed, values[hit])]
+                for number in hit:
+                    found = made[number]
+                    if not found or found[-1] != rule:  # lines of one rule stand together
+                        found.append(rule)
+
+        order = np.flatnonzero(plain & (segments >= 0))
+        order = order[np.argsort(segments[order], kind="stable")]
+        numbers, begins = np.unique(segments[order], return_index=True)
+        for number, at in zip(numbers, np.split(order, begins[1:]), strict=False):
+            note(at, ((None, line) for line in intent.lines_of(bulk.segments[int(number)], 4)))
+        note(np.flatnonzero(plain), intent.lines_outside(4))
+        return cls([tuple(found) for found in made])
+
+
+def _held(allowed: IntervalSet, values: Any) -> Any:
+    """Return which values are in a set."""
+    if len(allowed.pairs) == 1:
+        low, high = allowed.pairs[0]
+        return (values >= low) & (values <= high)
+    place = np.searchsorted(np.array([low for low, _high in allowed.pairs], dtype=np.int64), values, side="right") - 1
+    highs = np.array([*(high for _low, high in allowed.pairs), NONE], dtype=np.int64)
+    return (place >= 0) & (values <= highs[place])
 
 
 def codes_of(*keys: Any) -> tuple[Any, Any]:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import (
     Match,
@@ -66,6 +67,14 @@ class Intent:
     def client_port_bounds(self) -> list[int]:
         """Return the client ports at which services that pin them begin and end."""
         return sorted(self._client_ports)
+
+    def lines_of(self, segment: str, family: int) -> Sequence[Line]:
+        """Return the lines of a segment's rules in a family, in the order of the policy; those of one rule stand together."""
+        return self._lines.get((segment, family), ())
+
+    def lines_outside(self, family: int) -> Sequence[tuple[IntervalSet, Line]]:
+        """Return the lines of network sets with rules in a family, each with the addresses of its clients."""
+        return self._outside[family]
 
     def rules_for(self, conversation: Conversation) -> list[str]:
         """Return the ids of the rules that permit the opener, in the order of the policy, each once."""

@@ -9,7 +9,9 @@ from dataclasses import replace
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import EnforcementPoint, Member, Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.bulk import BulkEvaluator
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.edges import Edges
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.history import SeenConversation, columns_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.intent import Intent
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.verdict import Evaluator
 from tests.unit.proof.small_sites import random_packet, random_world
 
@@ -60,7 +62,7 @@ def conversations(site: Site, world, choose: random.Random, count: int) -> list[
 
 
 def test_columns_say_what_the_walk_says(full: bool) -> None:
-    stopped = shared = 0
+    stopped = shared = several = 0
     for seed in range(500 if full else 15):
         choose = random.Random(seed)
         world = random_world(seed)
@@ -71,6 +73,10 @@ def test_columns_say_what_the_walk_says(full: bool) -> None:
         bulk = BulkEvaluator(site, lists)
         found = bulk.verdicts(columns)
         walk = Evaluator(site, lists)
+        edges, intent = Edges.of(bulk, columns), Intent(walk)
+        told = [edges.rules[code] for code in edges.code]
+        assert told == [tuple(intent.rules_for(columns.conversation(row))) for row in range(len(columns))]
+        several += sum(len(rules) > 1 for rules in told)
         shared += bool(bulk._shared.any())
         for row, item in enumerate(history):
             assert columns.seen(row) == item
@@ -87,4 +93,4 @@ def test_columns_say_what_the_walk_says(full: bool) -> None:
                 )
                 assert ("forward", "reply")[found.way[row]] == deciding.direction
                 stopped += 1
-    assert stopped > 100 and shared
+    assert stopped > 100 and shared and several
