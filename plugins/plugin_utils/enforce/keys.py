@@ -37,6 +37,7 @@ class Keys:
         # With the rules themselves, so that no number of one that is gone is taken for another's.
         self._rules: dict[int, tuple[Rule, bytes]] = other._rules if other else {}
         self._asked: dict[str, tuple[Sequence[Rule], str]] = other._asked if other else {}
+        self._ordered: dict[str, tuple[Sequence[Rule], str]] = other._ordered if other else {}
         self._served: dict[tuple[str, int], tuple[Sequence[Rule], str]] = other._served if other else {}
 
     @property
@@ -72,13 +73,20 @@ class Keys:
         """Return the key of the rules of a segment or network set."""
         return self._kept(self._asked, segment, self._index.allowed(segment))
 
+    def in_order(self, client: str, rules: Sequence[Rule]) -> str:
+        """Return the key of rules of one client in the order of the files."""
+        return self._kept(self._ordered, client, rules)
+
     def served(self, segment: str, family: int) -> str:
         """Return the key of the rules that lead to a segment's devices."""
-        return self._kept(self._served, (segment, family), self._index.rules_to(segment, family))
+        rules = self._index.rules_to(segment, family)
+        if family == 6 and _same(rules, self._index.rules_to(segment, 4)):
+            return self.served(segment, 4)
+        return self._kept(self._served, (segment, family), rules)
 
     def _kept(self, known: dict[Any, tuple[Sequence[Rule], str]], name: Any, rules: Sequence[Rule]) -> str:
         found = known.get(name)
-        if found is None or len(found[0]) != len(rules) or not all(map(is_, found[0], rules)):
+        if found is None or not _same(found[0], rules):
             found = known[name] = (rules, self.rules(rules))
         return found[1]
 
@@ -141,6 +149,11 @@ def keys_of(index: SiteIndex) -> Keys:
         if index.cache is not None and first is None:
             index.cache.__dict__["_keys"] = found
     return found
+
+
+def _same(one: Sequence[Rule], two: Sequence[Rule]) -> bool:
+    """Return whether two sequences hold the very same rules."""
+    return len(one) == len(two) and all(map(is_, one, two))
 
 
 def _alike(one: Site, two: Site) -> bool:

@@ -250,14 +250,22 @@ def _read_yaml(root: Path, relative: str, kind: str, documents: _Documents) -> D
 
 
 def _read_lock(root: Path, documents: _Documents) -> dict[str, Any] | None:
+    text = _text(root, LOCK, JSON_LIMIT_BYTES)
+    known = documents.cache.get("members.lock", text, LOCK)
+    if known is not None:
+        found_before: dict[str, Any] = known.value
+        return found_before
     try:
-        value = json.loads(_text(root, LOCK, JSON_LIMIT_BYTES))
+        value = json.loads(text)
     except (ValueError, RecursionError) as error:
         line = getattr(error, "lineno", 0)
         reason = getattr(error, "msg", "") or "not a JSON document"
         raise FindingError(base_codes.JSON_SYNTAX.at(reason, Location(LOCK, line))) from error
-    found = schema_findings("members.lock", Document(LOCK, value, {"": 1}))
+    document = Document(LOCK, value, {"": 1})
+    found = schema_findings("members.lock", document)
     documents.findings.extend(found)
+    if not found:
+        documents.cache.put("members.lock", text, document)
     return None if errors_of(found) else value
 
 

@@ -215,7 +215,7 @@ class _Work:
             fact = ""
             if self.keys is not None and self.cache is not None:
                 own = [(name, pieces.key(name)) for name in pieces.concerned(segments)]
-                fact = key_of("end to end", own, view, pieces.frame_key, self.keys.rules(rules))
+                fact = key_of("end to end", own, view, pieces.frame_key, self.keys.in_order(client, rules))
                 if self.cache.holds(fact):
                     continue
             found = self.cuts(pieces.around(segments), rules, (), seen)
