@@ -171,7 +171,9 @@ def test_a_wrong_entry_in_what_changed_is_found_by_who_knows_the_rest(
     found = 0
     for seed in range(40 if full else 3):
         choose = random.Random(100 + seed)
-        documents = random_documents(200 + seed, segments=4, extras=False, kinds=("dacl", "sgacl", "firewall"), devices=2)
+        documents = random_documents(
+            200 + seed, segments=4, extras=False, kinds=("dacl", "sgacl", "firewall"), devices=2
+        )
         policy, known = tmp_path / f"policy-{seed}", tmp_path / f"known-{seed}"
         write_documents(documents, policy)
         gate_of(policy, known)
