@@ -3,6 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The ground-truth benchmark: sites are recorded, learnt by the real step of propose, and the policy is judged by what came after.
 
+Twice: as propose writes it while nobody has answered anything, every segment enforced against its advice; and once people have
+answered what was asked (``tests/truth/answers.py``) and propose has run again. Beside each, what enforcing the offered segments alone cuts.
+
 Learning sees the first 30 days; the next 30 are the test. Seeds of evaluation only (``tests/truth/sites.py``); the quick version takes
 one seed. ``python -m tests.truth.document`` writes docs/propose-benchmark.md.
 """
@@ -13,18 +16,22 @@ import contextlib
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import read_json
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.propose import run_propose
 from tests.bench import at_most
+from tests.truth.answers import answer as answered_by_people
 from tests.truth.baselines import baselines
 from tests.truth.documents import write_documents
-from tests.truth.judge import WrittenPolicy, figures_of, judge
+from tests.truth.judge import WrittenPolicy, enforced, enforced_figures_of, figures_of, judge
 from tests.truth.records import observers_of, store_site
-from tests.truth.sites import EVALUATION, KINDS, SiteTruth, make_site
+from tests.truth.sites import EVALUATION, KINDS, LEGITIMATE, SiteTruth, make_site
 
 LEARN_DAYS, DAYS = 30, 60
 OF_A_SITE = (
@@ -43,6 +50,8 @@ def measured(seeds: Iterable[int], kinds: Iterable[str] = KINDS, scale: float = 
     """Return the figures over sites of some kinds and seeds."""
     rows: dict[str, list[dict[str, Any]]] = {}
     before: list[dict[str, Any]] = []
+    offers: dict[str, list[dict[str, Any]]] = {"first": [], "answered": []}
+    placing: Counter[str] = Counter()
     sites = {}
     spent = 0.0
     for seed in seeds:
@@ -56,21 +65,47 @@ def measured(seeds: Iterable[int], kinds: Iterable[str] = KINDS, scale: float = 
                 written = WrittenPolicy.read(site, Path(folder) / "policies")
                 written.questions(answer)
                 before.append(judge(site, written, 0, LEARN_DAYS) | {"over_permission": own[0]["over_permission"]})
+                offers["first"].append(enforced(site, written, offered_in(answer), LEARN_DAYS, DAYS))
+                placing.update(placed(site, answer))
+                people = answered_by_people(site, Path(folder), answer, LEARN_DAYS)
+                started = time.process_time()
+                again = proposed(site, Path(folder))
+                spent += time.process_time() - started
+                later = WrittenPolicy.read(site, Path(folder) / "policies")
+                later.name = "proposal, answered"
+                later.questions(again)
+                # Permitted tuples of the exact policy are the first row's, by the ratio.
+                exact = own[0]["permitted_tuples"] / own[0]["over_permission"]
+                row = judge(site, later, LEARN_DAYS, DAYS)
+                own.insert(1, row | {"over_permission": round(row["permitted_tuples"] / exact, 3)})
+                offers["answered"].append(enforced(site, later, offered_in(again), LEARN_DAYS, DAYS))
+                used = used_tuples(site)
             for row in own:
                 rows.setdefault(row["policy"], []).append(row)
             sites[site.name] = {
                 "devices": len(site.devices),
                 "observers": observers_of(site),
                 "untrue_rules": [" > ".join(each) for each in written.untrue()],
+                "people": people,
+                "permitted_for_each_used": round(own[0]["permitted_tuples"] / used, 3),
+                "widest": widest(written, site),
+                "answered": {name: own[1][name] for name in OF_A_SITE},
+                "offered": {when: rows_[-1] for when, rows_ in offers.items()},
                 "summary": answer["summary"],
                 **{name: own[0][name] for name in OF_A_SITE},
             }
     made: dict[str, Any] = {"policies": {name: figures_of(each) for name, each in rows.items()}}
     made["proposal_on_days_learnt"] = figures_of(before)
+    made["enforced_as_offered"] = {when: enforced_figures_of(each) for when, each in offers.items()}
+    made["placing"] = dict(placing)
+    made["permitted_for_each_used"] = round(
+        sum(each["permitted_for_each_used"] for each in sites.values()) / len(sites), 3
+    )
     made["sites"] = sites
     made["untrue_rules"] = sum(len(each["untrue_rules"]) for each in sites.values())
     made["learning_cpu_seconds"] = round(spent, 1)
-    own = made["policies"]["proposal"]
+    own, later = made["policies"]["proposal"], made["policies"]["proposal, answered"]
+    offered = made["enforced_as_offered"]["answered"]
     made["targets"] = [
         at_most("cut_flows_right_profiles", own["cut_flows_right_profiles"], 0.001),
         at_most("cut_flows", own["cut_flows"], 0.001),
@@ -79,6 +114,13 @@ def measured(seeds: Iterable[int], kinds: Iterable[str] = KINDS, scale: float = 
         at_most("hostile_admitted_outside", own["hostile_admitted_outside"], 0),
         at_most("over_permission", own["over_permission"], 2),
         at_most("untrue_rules", made["untrue_rules"], 0),
+        at_most("answered_cut_flows", later["cut_flows"], 0.001),
+        at_most("answered_segments_above_one_percent", later["segments_above_one_percent"], 0),
+        at_most("answered_life_safety_cut", later["life_safety_cut"], 0),
+        at_most("answered_hostile_admitted_outside", later["hostile_admitted_outside"], 0),
+        at_most("offered_cut_flows", offered["cut_flows"], 0.001),
+        at_most("offered_segments_above_one_percent", offered["segments_above_one_percent"], 0),
+        at_most("offered_life_safety_cut", offered["life_safety_cut"], 0),
     ]
     return made
 
@@ -87,6 +129,11 @@ def learn(site: SiteTruth, folder: Path, days: int = LEARN_DAYS) -> dict[str, An
     """Record a site's days into a store and run propose on it as a user does; return propose's result."""
     store_site(site, folder / "data", days)
     write_documents(site, folder / "policies")
+    return proposed(site, folder, days)
+
+
+def proposed(site: SiteTruth, folder: Path, days: int = LEARN_DAYS) -> dict[str, Any]:
+    """Run propose as a user does on what is there; return its result."""
     values = {
         "policy_dir": str(folder / "policies"),
         "data_dir": str(folder / "data"),
@@ -98,6 +145,37 @@ def learn(site: SiteTruth, folder: Path, days: int = LEARN_DAYS) -> dict[str, An
     with contextlib.redirect_stderr(sys.stderr):
         run_propose(values)
     return dict(read_json(folder / "data" / "out" / "propose.json"))
+
+
+def offered_in(answer: dict[str, Any]) -> list[str]:
+    """Return the segments whose enforcement propose offers."""
+    return [name for name, each in answer["enforcement"].items() if each["offered"]]
+
+
+def placed(site: SiteTruth, answer: dict[str, Any]) -> dict[str, int]:
+    """Return how many devices had a wrong profile, how many of them were named, and how many were named that had none."""
+    wrong = {each.mac for each in site.devices if each.profile != each.kind and each.first_day < LEARN_DAYS}
+    named = {each["device"] for each in answer["misplaced"]}
+    return {"wrong": len(wrong), "named": len(wrong & named), "named in vain": len(named - wrong)}
+
+
+def used_tuples(site: SiteTruth) -> int:
+    """Return how many tuples legitimate traffic used on all days of the site, recorded or not."""
+    true = site.picked(site.events["label"] == LEGITIMATE)
+    return int(np.unique(np.stack([true[name] for name in ("client", "server", "protocol", "port")]), axis=1).shape[1])
+
+
+def widest(written: WrittenPolicy, site: SiteTruth, count: int = 4) -> list[list[Any]]:
+    """Return the rules with the most permitted tuples that no legitimate traffic used on any day: (client, to, permitted, used)."""
+    true = site.picked(site.events["label"] == LEGITIMATE)
+    used = np.unique(np.stack([true[name] for name in ("client", "server", "protocol", "port")]), axis=1)
+    counts: Counter[tuple[str, str]] = Counter()
+    for column in used.T:
+        client, server, protocol, port = (int(each) for each in column)
+        for pair, matches in written.matching(client, server):
+            counts[pair] += any(of == protocol and low <= port <= high for of, low, high in matches)
+    rows = [[client, to, size, counts[client, to]] for (client, to), size in written.sizes().items()]
+    return sorted(rows, key=lambda row: row[3] - row[2])[:count]
 
 
 def judged(site: SiteTruth, folder: Path, answer: dict[str, Any]) -> list[dict[str, Any]]:

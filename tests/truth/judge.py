@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import ipaddress
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -116,6 +117,25 @@ class WrittenPolicy:
         for item in answer["review"]:
             self.asked.add((item["client"], item["server"], NUMBERS.get(item["protocol"], 0), int(item["port"])))
 
+    def matching(self, client: int, server: int) -> list[tuple[tuple[str, str], set[tuple[int, int, int]]]]:
+        """Return what is allowed between two ends, by client segment and target."""
+        segment = self.segment_of.get(client, "")
+        return [
+            ((segment, target), self.allowed[segment, target])
+            for target in self._targets(server)
+            if (segment, target) in self.allowed
+        ]
+
+    def sizes(self) -> dict[tuple[str, str], int]:
+        """Return how many tuples each client segment and target is permitted, each pair by itself."""
+        members = Counter(self.segment_of.values())
+        made = {}
+        for (segment, target), matches in self.allowed.items():
+            ports = {(of, port) for of, low, high in matches for port in range(low, high + 1)}
+            ends = members.get(target, 0) or len(self.networks.get(target, ()))
+            made[segment, target] = len(ports) * members.get(segment, 0) * (ends - (segment == target))
+        return made
+
     def size(self) -> int:
         """As in ``Policy``."""
         members: dict[str, set[int]] = {}
@@ -169,6 +189,48 @@ def _services(policy: Path) -> tuple[dict[str, set[tuple[int, int, int]]], set[s
                 low, _dash, high = str(ports).partition("-")
                 own.add((NUMBERS[match["protocol"]], int(low), int(high or low)))
     return made, symmetric
+
+
+@dataclass
+class Enforced:
+    """A written policy where it is enforced: what devices of other segments open passes, as it does before."""
+
+    written: WrittenPolicy
+    segments: frozenset[str]
+    name: str = "enforced"
+
+    def permits(self, client: int, server: int, protocol: int, port: int) -> bool:
+        """As in ``Policy``."""
+        return self.written.segment_of.get(client, "") not in self.segments or self.written.permits(
+            client, server, protocol, port
+        )
+
+
+def enforced(site: SiteTruth, written: WrittenPolicy, offered: Iterable[str], since: int, until: int) -> dict[str, Any]:
+    """Return what enforcing the offered segments and no other cuts, of all devices, those with a wrong profile among them."""
+    names = frozenset(offered)
+    policy = Enforced(written, names)
+    events = site.picked((site.events["day"] >= since) & (site.events["day"] < until))
+    columns = np.stack([events[name] for name in ("client", "server", "protocol", "port", "talk", "label")])
+    tuples, where = np.unique(columns, axis=1, return_inverse=True)
+    flows = np.bincount(where.ravel(), weights=events["flows"], minlength=tuples.shape[1])
+    true = tuples[5] == LEGITIMATE
+    cut = true & ~np.array([policy.permits(*(int(each) for each in column[:4])) for column in tuples.T], dtype=bool)
+    segment = np.array([written.segment_of.get(int(client), "") for client in tuples[0]])
+    under = np.isin(segment, sorted(names))
+    hostile = ~true & np.array([not policy.permits(*(int(each) for each in column[:4])) for column in tuples.T])
+    by_segment = {name: _share((cut & (segment == name)).sum(), (true & (segment == name)).sum()) for name in names}
+    talks = {site.talks[number] for number in tuples[4][cut]}
+    return {
+        "segments_offered": len(names),
+        "flows_enforced": _share(flows[true & under].sum(), flows[true].sum()),
+        "cut_flows": _share(flows[cut].sum(), flows[true & under].sum()),
+        "cut_conversations": _share(cut.sum(), (true & under).sum()),
+        "segments_above_one_percent": {name: share for name, share in sorted(by_segment.items()) if share > 0.01},
+        "life_safety_cut": sorted(talk.name for talk in talks if talk.life),
+        "cut_uses": sorted(f"{talk.name} ({talk.cadence})" for talk in talks),
+        "hostile_stopped": int(hostile.sum()),
+    }
 
 
 def judge(site: SiteTruth, policy: Policy, since: int, until: int) -> dict[str, Any]:
@@ -259,6 +321,20 @@ def _hostile(site: SiteTruth, tuples: Any, admitted: Any, label: Any) -> dict[st
 
 def _share(part: Any, whole: Any) -> float:
     return round(float(part) / float(whole), 6) if whole else 0.0
+
+
+def enforced_figures_of(rows: list[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the figures of ``enforced`` over several sites: cut flows of all that is enforced, sums of counts."""
+    under = [row["flows_enforced"] for row in rows]
+    cut = sum(row["cut_flows"] * share for row, share in zip(rows, under, strict=True))
+    return {
+        "segments_offered": sum(row["segments_offered"] for row in rows),
+        "flows_enforced": round(float(np.mean(under)), 5),
+        "cut_flows": round(cut / sum(under), 6) if sum(under) else 0.0,
+        "segments_above_one_percent": sum(len(row["segments_above_one_percent"]) for row in rows),
+        "life_safety_cut": sum(len(row["life_safety_cut"]) for row in rows),
+        "hostile_stopped": sum(row["hostile_stopped"] for row in rows),
+    }
 
 
 def figures_of(rows: list[Mapping[str, Any]]) -> dict[str, Any]:

@@ -37,9 +37,9 @@ UNSEEN_LEASES = 0.02
 class Told:
     """A source of one-way records (``flows.records.Source``)."""
 
-    def __init__(self, tables: list[Any], records: int) -> None:
+    def __init__(self, tables: list[Any], records: int, exporters: dict[str, dict[str, int]]) -> None:
         self.findings: list[Any] = []
-        self.quality = Quality("synthetic", records=records)
+        self.quality = Quality("synthetic", records=records, exporters=exporters)
         self._tables = tables
 
     def tables(self) -> Iterator[Any]:
@@ -69,7 +69,9 @@ def store_site(site: SiteTruth, data_dir: Path, days: int) -> IngestResult:
         for table in _told(_picked(flows, of_client == kind), kind, source, rng)
     ]
     records = sum(table.num_rows for table in tables)
-    made = count_source(data_dir, Input(Path(site.name), digest, records, "synthetic"), Told(tables, records))
+    # As decoders note it of an exporter that says so.
+    sampled = {OBSERVERS[SAMPLED]: {"sampling": SAMPLING}} if SAMPLED in observers.values() else {}
+    made = count_source(data_dir, Input(Path(site.name), digest, records, "synthetic"), Told(tables, records, sampled))
     storage.update(data_dir, _observations(site, days, rng))
     return made
 

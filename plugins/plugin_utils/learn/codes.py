@@ -102,3 +102,10 @@ NARROWED = Code(
     "a learned rule permits less than was seen, since a person's edit",
     "nothing is to be done where that is meant; refuse the rest in decisions.yml and it is not told again",
 )
+MISPLACED_DEVICE = Code(
+    "SW3250",
+    "warning",
+    "a device does what another segment does, and not what its own does",
+    "look at the device: correct its profile, or write it into classification.yml under devices; until then its traffic is no evidence and"
+    " enforcing its segment would cut it",
+)

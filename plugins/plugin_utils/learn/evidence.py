@@ -29,6 +29,7 @@ NOISE = {
     "probe": "a single packet without an answer",
     "backscatter": "answers to packets that nobody here sent",
     "threat": "an end stands on a threat list",
+    "misplaced": "an end does what another segment does, and not what its own does",
 }
 
 
@@ -134,6 +135,10 @@ class Gathered:
     days: int = 0
     # What ``incidence.py`` reads; an Arrow table, None where nothing was asked.
     incidences: Any = field(default=None, compare=False, repr=False)
+    # Devices whose traffic is no evidence (``misplaced.py``).
+    misplaced: tuple[Any, ...] = ()
+    # Segments all of whose other devices have its usual habits.
+    settled: frozenset[str] = frozenset()
 
 
 def gathered(tables: Mapping[str, Any]) -> Gathered:

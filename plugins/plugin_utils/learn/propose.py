@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
@@ -20,6 +21,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence 
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.expected import (
     EXPECTED_DAYS,
+    QUESTIONS,
     Expected,
     expected_of,
     kind_of,
@@ -40,9 +42,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.review im
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.score import (
     DRAFT,
+    FULL_DAYS,
     PROPOSE,
     Context,
     Score,
+    bounded,
     few_of,
     most_of,
     score,
@@ -57,6 +61,8 @@ WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 # Too little evidence is no question to anybody where a standing rule permits it.
 THIN = frozenset({"few-days", "few-flows", "draft", "score", "one-device", "no-service"})
 PERMITTED = "permitted"
+# A rule that ends needs less than one that stands (learning.propose_score): rare traffic has few days by nature.
+BOUNDED_SCORE = 60
 
 
 @dataclass(frozen=True)
@@ -76,7 +82,8 @@ class Known:
 
     ``sizes``: devices of each segment. ``addresses``: addresses of each network set. ``names``: device ids to names for people.
     ``kinds_of``: kinds of devices in each segment. ``today`` (YYYY-MM-DD) is the day on which decisions must hold. ``named_before``:
-    ports (protocol, port) for which an earlier run proposed a service.
+    ports (protocol, port) for which an earlier run proposed a service. ``misplaced``: how many devices of each segment are no evidence for
+    it, since they do what another segment does (``misplaced.py``).
     """
 
     sizes: Mapping[str, int]
@@ -87,6 +94,12 @@ class Known:
     decisions: tuple[Decision, ...] = ()
     today: str = ""
     named_before: frozenset[tuple[int, int]] = frozenset()
+    misplaced: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def placed(self) -> dict[str, int]:
+        """Return how many devices of each segment its evidence can come from."""
+        return {name: max(0, size - self.misplaced.get(name, 0)) for name, size in self.sizes.items()}
 
 
 @dataclass(frozen=True)
@@ -110,6 +123,9 @@ class ProposedRule:
     decision: Decision | None = None
     ports: tuple[int, ...] = ()
     pairs: int = 0
+    # Rare traffic is permitted for a time: what kind it is, and until when (YYYY-MM-DD).
+    bounded: str = ""
+    until: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for results and reports."""
@@ -143,6 +159,8 @@ class ProposedRule:
             "steps": [step.as_dict() for step in self.steps],
             "bands": evidence_bands(seen, self.segment_devices, self.telemetry.band),
         }
+        if self.until:
+            made["ends"] = {"kind": self.bounded, "until": self.until, "question": QUESTIONS[self.bounded]}
         if self.decision is not None:
             made["approved"] = {
                 "by": self.decision.by, "reason": self.decision.reason, "date": self.decision.date, "until": self.decision.until,
@@ -178,6 +196,7 @@ def propose(site: Site, segments: Sequence[Segment], gathered: Gathered, known: 
     for key in sorted(gathered.candidates, key=lambda each: (each.client, each.to, each.protocol, each.server_port)):
         judge.take(key, gathered.candidates[key])
     rules = judge.rules()
+    judge.settle(rules)
     review, refused = judge.review, judge.refused
     review += left_out(gathered, known.names)
     findings = _window_findings(site.learning, gathered.days)
@@ -205,7 +224,7 @@ def _new_services(
     decisions = Decisions(known.decisions, site.services, known.today)
     about = ((key, decisions.about(key)) for key in gathered.candidates)
     approved = frozenset(key for key, each in about if each is not None and each.decision != REFUSE)
-    keys = ports_to_name(gathered, services, known.sizes, known.named_before, approved)
+    keys = ports_to_name(gathered, services, known.placed, known.named_before, approved)
     made = services_for(site, ((key.protocol, key.server_port) for key in keys))
     with_them = replace(site, services={**site.services, **{each.name: each for each in made.values()}})
     judge = _Judge(
@@ -230,6 +249,8 @@ class _Judge:
     ) -> None:
         self.site, self.gathered, self.known, self.services = site, gathered, known, services
         self.settings = site.learning
+        self.sizes = known.placed
+        self.last_day = gathered.first_day + timedelta(days=max(0, gathered.days - 1))
         self.zones = {segment.name: segment.zone for segment in segments}
         self.owners = {segment.name: segment.owner for segment in segments}
         self.conduits = {(conduit.client, conduit.server) for conduit in site.conduits}
@@ -237,10 +258,13 @@ class _Judge:
         self.decisions = Decisions(known.decisions, site.services, known.today)
         self.standing = permitted_spans(((rule.client, rule.to, rule.services) for rule in site.rules()), site.services)
         self.minimum_days = int(self.settings.get("minimum_days", 3))
+        self.keep_days = int(self.settings.get("expected_days", EXPECTED_DAYS))
         self.regular: dict[tuple[str, int, int], list[CandidateKey]] = {}
         for key, evidence in gathered.candidates.items():
             if len(evidence.days) >= max(self.minimum_days, 0.5 * gathered.days):
                 self.regular.setdefault((key.client, key.protocol, key.server_port), []).append(key)
+        # Segments that open something to a segment day by day.
+        self.joined = {(key.client, key.to) for keys in self.regular.values() for key in keys}
         self.users: dict[tuple[str, int, int], list[str]] = {}
         for key in sorted(gathered.candidates, key=lambda each: each.client):
             self.users.setdefault((key.to, key.protocol, key.server_port), []).append(key.client)
@@ -251,13 +275,17 @@ class _Judge:
         self.unknown: set[tuple[int, int]] = set()
         # What became of each candidate, in one word: "rule", "permitted" by a standing one, or the kind of its review item.
         self.judged: dict[CandidateKey, str] = {}
+        # Candidates of rules, with the kind of rare traffic that they are, empty where days are enough.
+        self.ending: dict[CandidateKey, str] = {}
 
     def take(self, key: CandidateKey, evidence: Evidence) -> None:
         """Judge one candidate."""
         service = self.services.get((key.protocol, key.server_port), "")
         support = self.support.of(key)
-        made = score(evidence, self._context(key, service, support))
-        kind, reason = self._why_not(made, evidence, service)
+        context = self._context(key, service, support)
+        made = score(evidence, context)
+        ends = self._bounded(evidence, context, made)
+        kind, reason = self._why_not(made, evidence, service, bool(ends))
         decision = self.decisions.about(key)
         if decision is not None and decision.decision == REFUSE:
             text = f"refused by {decision.by} on {decision.date}: {decision.reason}"
@@ -268,6 +296,7 @@ class _Judge:
             kind = reason = ""
         if not reason:
             self.judged[key] = "rule"
+            self.ending[key] = ends
             self.carried.setdefault((key.client, key.to, service), []).append((evidence, made, support, decision))
             return
         if kind in THIN and is_permitted(self.standing, key):
@@ -305,6 +334,9 @@ class _Judge:
                     self._wait(evidence, "budget", over, score_of.total, sum(step.admits for step in steps), support)
                 continue
             evidence, best, support, _decision = max(parts, key=lambda part: part[0].flows)
+            ends = [self.ending.get(each.key, "") for each in evidences]
+            last = max(each.days[-1] for each in evidences)
+            until = "" if decision or not all(ends) else (last + timedelta(days=self.keep_days)).isoformat()
             name = rule_id(client, to, service)
             made[name] = ProposedRule(
                 name, client, to, service, best, evidence, clients, steps, support,
@@ -312,8 +344,21 @@ class _Judge:
                 rhythm(evidence.days, self.gathered.days),
                 self.support.shared(evidence.key), self.known.telemetry, shifts_of(evidence, self.site.time_zone), decision,
                 tuple(sorted(each.key.server_port for each in evidences)), sum(each.pairs for each in evidences),
+                ends[0] if until else "", until,
             )  # fmt: skip
         return tuple(made[name] for name in sorted(made))
+
+    def settle(self, rules: Iterable[ProposedRule]) -> None:
+        """Ask nobody about single ports of a service that another of its ports carries: the rule permits them."""
+        carried = {(rule.client, rule.to, rule.service) for rule in rules}
+        done = set()
+        for key, kind in self.judged.items():
+            service = self.services.get((key.protocol, key.server_port), "")
+            if kind in THIN and (key.client, key.to, service) in carried:
+                self.judged[key] = PERMITTED
+                done.add((key.client, key.to, key.protocol, key.server_port))
+        self.review = [each for each in self.review if (each.client, each.server, each.protocol, each.port) not in done]
+        self.expected = [each for each in self.expected if each.key not in done]
 
     def _context(self, key: CandidateKey, service: str, support: str) -> Context:
         joined = (
@@ -323,8 +368,11 @@ class _Judge:
         )
         serving = self.gathered.servers.get((key.protocol, key.server_port), {})
         elsewhere = sum(clients for name, (_servers, clients) in serving.items() if name != key.to)
+        servers = serving.get(key.to, (0, 0))[0]
+        size = self.sizes.get(key.to, 0) if key.to in self.zones else 0
+        used = self.regular.get((key.client, key.protocol, key.server_port), ())
         return Context(
-            self.known.sizes.get(key.client, 0),
+            self.sizes.get(key.client, 0),
             self.gathered.days,
             is_reviewed(self.site.services.get(service)),
             joined,
@@ -332,28 +380,41 @@ class _Judge:
             support,
             self.known.telemetry.ceiling,
             self.known.telemetry.silence,
-            self.known.sizes.get(key.to, 0) if key.to in self.zones else 0,
+            size,
             elsewhere,
             self._like(key),
+            servers,
+            any(each != key for each in used),
+            (self.last_day - self.gathered.candidates[key].days[-1]).days,
+            key.to in self.known.addresses or (key.client, key.to) in self.joined,
         )
+
+    def _bounded(self, evidence: Evidence, context: Context, made: Score) -> str:
+        """Return the kind of rare traffic that needs a rule with an end, empty where its days carry a rule without one, or none."""
+        enough = len(evidence.days) >= self.minimum_days and made.total >= int(
+            self.settings.get("propose_score", PROPOSE)
+        )
+        few = len(evidence.days) < max(self.minimum_days, FULL_DAYS)
+        return bounded(evidence, context) if few and not enough and not evidence.remembered else ""
 
     def _like(self, key: CandidateKey) -> str:
         """Return a segment most of whose devices do, as clients or as servers, what few of the candidate's segment do; or empty text."""
-        seen, sizes = self.gathered.candidates[key], self.known.sizes
-        if few_of(seen.client_devices, sizes.get(key.client, 0)):
+        seen, sizes = self.gathered.candidates[key], self.sizes
+        serving = self.gathered.servers.get((key.protocol, key.server_port), {})
+        # Whoever of a segment has its habits is at home there, and may open to its own: so do many whose calls are rare.
+        home = key.client == key.to and key.client in self.gathered.settled
+        if few_of(seen.client_devices, sizes.get(key.client, 0)) and not home:
             for name in self.users.get((key.to, key.protocol, key.server_port), ()):
                 other = self.gathered.candidates[CandidateKey(name, key.to, key.protocol, key.server_port)]
                 if name != key.client and most_of(other.client_devices, sizes.get(name, 0)):
                     return name
-        if few_of(seen.server_devices, sizes.get(key.to, 0)):
-            for name, (servers, _clients) in sorted(
-                self.gathered.servers.get((key.protocol, key.server_port), {}).items()
-            ):
+        if few_of(max(seen.server_devices, serving.get(key.to, (0, 0))[0]), sizes.get(key.to, 0)):
+            for name, (servers, _clients) in sorted(serving.items()):
                 if name != key.to and most_of(servers, sizes.get(name, 0)):
                     return name
         return ""
 
-    def _why_not(self, made: Score, evidence: Evidence, service: str) -> tuple[str, str]:
+    def _why_not(self, made: Score, evidence: Evidence, service: str, ends: bool) -> tuple[str, str]:
         settings = self.settings
         if made.stop:
             return made.kind, made.stop
@@ -366,7 +427,8 @@ class _Judge:
             return "direction", f"direction confidence {evidence.confidence:.2f}"
         if made.total < int(settings.get("draft_score", DRAFT)):
             return "score", f"score {made.total}"
-        if made.total < int(settings.get("propose_score", PROPOSE)):
+        wanted = int(settings.get("propose_score", PROPOSE))
+        if made.total < (min(wanted, BOUNDED_SCORE) if ends else wanted):
             alone = any(name == "one device of many" for name, _points in made.points)
             why = "one device alone does this" if alone else "the evidence is thin"
             if any(name == "few devices of many" for name, _points in made.points):
@@ -376,9 +438,8 @@ class _Judge:
 
     def _expect(self, key: CandidateKey, evidence: Evidence, service: str) -> None:
         others = [other for other in self.regular.get((key.client, key.protocol, key.server_port), ()) if other != key]
-        kind = kind_of(evidence, self.gathered.days, self.known.sizes.get(key.client, 0), others)
-        keep = int(self.settings.get("expected_days", EXPECTED_DAYS))
-        self.expected.append(expected_of(evidence, kind, service, self.owners.get(key.client, ""), keep))
+        kind = kind_of(evidence, self.gathered.days, self.sizes.get(key.client, 0), others)
+        self.expected.append(expected_of(evidence, kind, service, self.owners.get(key.client, ""), self.keep_days))
 
     def _wait(self, evidence: Evidence, kind: str, reason: str, total: int, admits: int, support: str) -> None:
         self.judged[evidence.key] = kind

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock import iso_of_micros
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.learning import MISPLACED
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import (
     CandidateKey,
     Evidence,
@@ -17,6 +18,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence 
     Gathered,
     Strays,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.misplaced import Misplaced
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.decisions import REFUSE, Decision
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Service
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.replay import PROTOCOL_NAMES
@@ -88,6 +90,8 @@ def left_out(gathered: Gathered, names: Mapping[str, str]) -> list[ReviewItem]:
     """Return items for what no candidate was made of; ``names`` are those of devices."""
     items: dict[tuple[str, str, int, int, str], ReviewItem] = {}
     for each in gathered.excluded:
+        if each.mark == MISPLACED:  # its device is asked about, once
+            continue
         item = _excluded(each, names)
         key = (item.client, item.server, item.protocol, item.port, item.reason)
         known = items.get(key)
@@ -97,7 +101,12 @@ def left_out(gathered: Gathered, names: Mapping[str, str]) -> list[ReviewItem]:
                 min(known.first_us, item.first_us), max(known.last_us, item.last_us),
             )  # fmt: skip
         items[key] = item
-    return [items[key] for key in sorted(items)] + [_stray(each) for each in gathered.strays]
+    made = [items[key] for key in sorted(items)] + [_stray(each) for each in gathered.strays]
+    return made + [_misplaced(each, names) for each in gathered.misplaced]
+
+
+def _misplaced(each: Misplaced, names: Mapping[str, str]) -> ReviewItem:
+    return ReviewItem(names.get(each.device, each.device), each.like, 0, 0, 0, 0, each.text, 0, "misplaced-device")
 
 
 def _excluded(each: Excluded, names: Mapping[str, str]) -> ReviewItem:

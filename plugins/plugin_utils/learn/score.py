@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import Evidence
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.expected import at_month_end
 
 PROPOSE, DRAFT = 70, 40
 ONE_DEVICE_CAP = 60
@@ -17,6 +18,8 @@ FEW_SHARE = 0.25
 WHOLE_DEVICES, WHOLE_SHARE = 10, 0.9
 FULL_DAYS = 5
 TCP = 6
+# For so long rare traffic has to be over before it may have a rule that ends: what began yesterday may be new and go on.
+QUIET_DAYS = 3
 # The most that each part gives; together 100. docs/propose.md has the same table, and a test compares them.
 WEIGHTS = {
     "days": 25, "weeks": 10, "devices": 20, "answered": 10, "direction": 10, "known service": 10, "regular": 5, "support": 10,
@@ -44,8 +47,11 @@ class Context:
 
     ``support`` names what else speaks for it (``support.py``), empty for nothing. ``ceiling`` (0 to 1) is what the telemetry allows to
     claim; ``silence`` says whether an opener without an answer in the records had none (flows/quality.py). ``server_segment_devices``
-    and ``served_elsewhere`` (clients that other segments serve on this port) tell a rogue server; ``like`` names a segment most of whose
-    devices do the same, where few of this one do: they may be taken for what they are not.
+    and ``served_elsewhere`` (clients that other segments serve on this port) tell a rogue server, with ``serving_devices``, how many of the
+    server's segment serve the port to anybody (0: as many as the candidate has); ``like`` names a segment most of whose devices do the
+    same, where few of this one do: they may be taken for what they are not. ``standby`` says that the client's segment uses the service
+    elsewhere day by day; ``quiet_days`` is for how long the candidate has not been seen at the window's end; ``reviewed_end`` that the
+    server's end is a network set that people named or a segment that the client's opens other services of day by day.
     """
 
     segment_devices: int
@@ -59,6 +65,10 @@ class Context:
     server_segment_devices: int = 0
     served_elsewhere: int = 0
     like: str = ""
+    serving_devices: int = 0
+    standby: bool = False
+    quiet_days: int = 0
+    reviewed_end: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,16 +105,16 @@ def hard_stop(evidence: Evidence, context: Context) -> Stop | None:
     if _rogue(evidence, context):
         return Stop(
             "rogue-server",
-            f"{evidence.server_devices} of {context.server_segment_devices} devices of the segment serve it, and"
+            f"{_serving(evidence, context)} of {context.server_segment_devices} devices of the segment serve it, and"
             f" {context.served_elsewhere} clients have it from another segment: look at the server first",
         )
     if context.like:
         return Stop(
             "misplaced",
-            f"few devices ({evidence.client_devices} of {context.segment_devices} clients, {evidence.server_devices} of"
+            f"few devices ({evidence.client_devices} of {context.segment_devices} clients, {_serving(evidence, context)} of"
             f" {context.server_segment_devices} servers) do what most of {context.like} do: they may belong there",
         )
-    if days < context.minimum_days and not _whole_segment(evidence, context):
+    if days < context.minimum_days and not _whole_segment(evidence, context) and not bounded(evidence, context):
         return Stop("few-days", f"seen on {days} of at least {context.minimum_days} days")
     return None
 
@@ -126,10 +136,61 @@ def _weekly(evidence: Evidence, context: Context) -> bool:
     return every and len(days) >= weeks >= 3 and evidence.client_devices >= context.segment_devices
 
 
+def bounded(evidence: Evidence, context: Context) -> str:
+    """Return why traffic of too few days may have a rule that ends, or empty text: the kind of rare traffic that it is.
+
+    Enforcement cuts rare traffic before anybody asks, so what nothing speaks against is permitted for a limited time and its owner is
+    asked (facts/flows.md section 7: "accept them by declared intent, by symmetric partner, or by time-bound rule"). Never ways into a
+    device, never what began at the window's end (it may be new, and not rare), only services that people named, towards network sets that
+    people named or segments to which something else is opened day by day: what spreads finds its ends by itself.
+
+    ``fail-over``: towards a named network set at least half of the segment, which uses the same service elsewhere day by day.
+    ``month-end``: at least half of the segment, at a month's turn.
+    ``firmware``: on two days or more nearly all of many devices, or, towards a named network set, more than those who may all be taken for
+    what they are not (``few_of``), and four at least.
+    """
+    admin = (evidence.key.protocol, evidence.key.server_port) in ADMINISTRATION
+    if admin or evidence.threat or not (context.known_service and context.reviewed_end and context.conduit):
+        return ""
+    if (
+        context.like
+        or _rogue(evidence, context)
+        or evidence.best_method >= 9
+        or not (evidence.answered or not context.silence)
+    ):
+        return ""
+    if context.quiet_days < QUIET_DAYS or not context.segment_devices:
+        return ""
+    share = evidence.client_devices / context.segment_devices
+    outside = not context.server_segment_devices
+    if context.standby and outside and share >= 0.5:
+        return "fail-over"
+    if len(evidence.days) < 2:
+        return ""
+    if share >= 0.5 and at_month_end(evidence.days):
+        return "month-end"
+    several = (
+        outside
+        and evidence.client_devices >= MANY_DEVICES
+        and not few_of(evidence.client_devices, context.segment_devices)
+    )
+    if several or (context.segment_devices >= MANY_DEVICES and share >= WHOLE_SHARE):
+        return "firmware"
+    return ""
+
+
+def _serving(evidence: Evidence, context: Context) -> int:
+    return max(evidence.server_devices, context.serving_devices)
+
+
 def _rogue(evidence: Evidence, context: Context) -> bool:
-    """Return whether few devices of a segment serve what another segment serves to more clients: a server that does not belong there."""
+    """Return whether few devices of a segment serve what another segment serves to more clients: a server that does not belong there.
+
+    All that serve it count, to whomever: an engineer who opens nine controllers of forty has met no rogue where all forty serve.
+    """
     few = (
-        context.server_segment_devices >= MANY_DEVICES and evidence.server_devices * 4 <= context.server_segment_devices
+        context.server_segment_devices >= MANY_DEVICES
+        and _serving(evidence, context) * 4 <= context.server_segment_devices
     )
     return few and context.served_elsewhere > evidence.client_devices and not context.support.startswith("declared")
 
@@ -148,7 +209,7 @@ def score(evidence: Evidence, context: Context) -> Score:
         ("regular", 5.0 if days >= 0.8 * context.covered_days or _weekly(evidence, context) else 0.0),
         ("support", 10.0 if context.support else 0.0),
     ]
-    if days < FULL_DAYS and _whole_segment(evidence, context):
+    if days < FULL_DAYS and (_whole_segment(evidence, context) or bounded(evidence, context)):
         points.append(("whole segment", 10.0))
     stop = hard_stop(evidence, context)
     made = Score(tuple(points), stop.text if stop else "", stop.kind if stop else "")

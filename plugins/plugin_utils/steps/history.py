@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.related i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.schema import arrow_schema
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.threats import known_threats
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import RELATED, Gathered, gathered
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.misplaced import Placing, placing_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.history import (
     Columns,
@@ -111,12 +113,14 @@ def recorded_evidence(
     approved: Sequence[Mapping[str, Any]] = (),
     engine: str = "",
     limits: NoiseLimits | None = None,
+    kept: Collection[str] | None = None,
 ) -> tuple[Gathered, Noise]:
     """Return what the window's rollup says of each candidate rule, and the noise in it.
 
     Binding is the flows room's interval join (facts/flows.md section 5: never a static map); an address that several devices held
     at the time is bound to none. ``members`` are devices and their segments, ``networks`` as ``FlowGate.bind`` takes them, ``kinds`` what
-    devices are, ``approved`` rows of what people approved (``learning.APPROVED``), ``declared`` networks of scanners and pollers.
+    devices are, ``approved`` rows of what people approved (``learning.APPROVED``), ``declared`` networks of scanners and pollers,
+    ``kept`` devices about whose place a person has decided; with None no device is looked at for its place.
     """
     since = window(data_dir, days)
     declared = tuple(declared)
@@ -125,6 +129,13 @@ def recorded_evidence(
     marks: dict[Any, str] = {pair: f"{RELATED}{control}" for pair, control in related.items()}
     marks |= report.reasons
     intervals = read_intervals(data_dir)
+    placing = Placing()
+
+    def doubt(habits: Any) -> Iterable[str]:
+        nonlocal placing
+        placing = placing_of(habits.to_pylist(), kept or ())
+        return [each.device for each in placing.misplaced]
+
     with FlowGate(data_dir, since, engine=engine) as gate:
         gate.bind(intervals, _table(MEMBERS, members), networks)
         tables = gate.learning(
@@ -132,8 +143,9 @@ def recorded_evidence(
             _table(tuple(KINDS), kinds),
             pa.Table.from_pylist([dict(row) for row in approved], schema=arrow_schema(APPROVED)) if approved else None,
             _declared_condition(intervals, declared),
+            doubt=None if kept is None else doubt,
         )
-    return gathered(tables), report
+    return replace(gathered(tables), misplaced=placing.misplaced, settled=placing.settled), report
 
 
 def _table(names: Sequence[str], pairs: Mapping[str, str] | None) -> Any:

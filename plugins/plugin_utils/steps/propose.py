@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
@@ -72,6 +73,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.propose_f
     device_findings,
     edited,
     ended,
+    misplaced_findings,
     scan_findings,
     threats_permitted,
 )
@@ -136,6 +138,7 @@ def run_propose(values: dict[str, Any]) -> dict[str, Any]:
         approved=decisions.approved_rows(),
         engine=values.get("engine") or "",
         limits=limits_of(site.learning),
+        kept=[name for name, made in classified.classified.items() if made.by == "decision"],
     )
     telemetry = telemetry_of(paths.data)
     known = Known(
@@ -147,6 +150,7 @@ def run_propose(values: dict[str, Any]) -> dict[str, Any]:
         loaded.decisions,
         today,
         named_before(paths.policy),
+        Counter(each.segment for each in seen.misplaced),
     )
     earlier_items = read_expected(paths.policy)
     if values.get("git") == BRANCH:  # it may wait for its merge longer than the recordings hold what it keeps
@@ -158,6 +162,7 @@ def run_propose(values: dict[str, Any]) -> dict[str, Any]:
     expected = still_expected(earlier_items, proposal.expected, proposal, decisions, site, last_day)
     found += [*proposal.findings, *scan_findings(paths.data, scans, names)]
     found += device_findings(register, segment_of, names, doubted)
+    found += misplaced_findings(seen, names)
     how = str(values.get("git") or NONE)
     if how == BRANCH:
         Checkout(paths.policy).required_head()
@@ -177,12 +182,15 @@ def run_propose(values: dict[str, Any]) -> dict[str, Any]:
         commit_name(paths.policy),
         **_content(register, segments, new, proposal, seen, scans, changes),
         expected=[item.as_dict() for item in expected],
+        misplaced=[each.as_dict(names) for each in seen.misplaced],
         coverage=_coverage(site, segments, proposal, seen, sizes),
         after_activation=after_activation(
             site, seen.candidates, proposal.judged, sizes, earlier, date.fromisoformat(last_day)
         ),
         completeness={name: each.as_dict() for name, each in known_share.items()},
-        enforcement=enforcement(known_share, expected, proposal, telemetry, {s.name: s.criticality for s in segments}),
+        enforcement=enforcement(
+            known_share, expected, proposal, telemetry, {s.name: s.criticality for s in segments}, seen.misplaced
+        ),
         commits=[{"name": part.name, "message": part.message, "files": sorted(part.files)} for part in parts],
         new_rules=sorted(name for change in changes.segments.values() for name in change.rules.added),
         git=git,

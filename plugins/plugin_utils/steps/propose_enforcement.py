@@ -13,6 +13,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.completen
     Completeness,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.expected import Expected
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.misplaced import Misplaced
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.propose import (
     PERMITTED,
     Proposal,
@@ -32,11 +33,13 @@ def enforcement(
     proposal: Proposal,
     telemetry: Telemetry,
     criticality: Mapping[str, str],
+    misplaced: Sequence[Misplaced] = (),
 ) -> dict[str, Any]:
     """Return for each segment whether enforcement may be proposed, and what to wait for where not.
 
     Traffic that no rule permits and that nobody has answered for holds a segment back: enforcing would cut it. So does sampling, since
-    what has few packets is mostly not seen, and no estimate from what was seen tells of it.
+    what has few packets is mostly not seen, and no estimate from what was seen tells of it. A device that is in the wrong segment holds
+    back that segment, which would cut what it opens, and every segment that opens to it.
     """
     made = {}
     asked = {each.key for each in expected}
@@ -46,6 +49,10 @@ def enforcement(
         if kind in SETTLED or thin or (key.client, key.to, key.protocol, key.server_port) in asked:
             continue
         waiting.setdefault(key.client, Counter())[kind] += 1
+    astray: dict[str, set[str]] = {}
+    for device in misplaced:
+        for name in {device.segment, *device.clients}:
+            astray.setdefault(name, set()).add(device.device)
     for name, each in sorted(known.items()):
         open_questions = sum(1 for item in expected if item.client == name)
         wait = list(each.wait_for)
@@ -54,6 +61,10 @@ def enforcement(
         if waiting.get(name):
             kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(waiting[name].items()))
             wait.append(f"a decision about traffic that no rule permits (evidence/open/review.json): {kinds}")
+        if astray.get(name):
+            wait.append(
+                f"the right segment of {len(astray[name])} devices in it or opened by it, which do what another does (misplaced)"
+            )
         if telemetry.band == "sampled":
             wait.append(
                 "recordings of every packet: these are sampled, and what has few packets is mostly not seen in them"

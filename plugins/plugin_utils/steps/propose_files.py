@@ -307,6 +307,9 @@ def _rule_values(rule: ProposedRule) -> dict[str, Any]:
         made["reason"] = f"{rule.decision.reason} (approved by {rule.decision.by}, {rule.decision.date})"
         if rule.decision.until:
             made["expires"] = rule.decision.until
+    elif rule.until:
+        made["reason"] = f"{REASON}; rare ({rule.bounded}), until its owner has said whether it may go on"
+        made["expires"] = rule.until
     return made
 
 

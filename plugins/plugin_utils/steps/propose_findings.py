@@ -73,6 +73,14 @@ def device_findings(
     ]
 
 
+def misplaced_findings(seen: Gathered, names: Mapping[str, str]) -> list[Finding]:
+    """Return devices that do what another segment does."""
+    return [
+        learn_codes.MISPLACED_DEVICE.at(f"{names.get(each.device, each.device)} ({each.device}): {each.text}")
+        for each in seen.misplaced
+    ]
+
+
 def edited(changes: Changes) -> list[Finding]:
     """Return what people took out or narrowed, and whose traffic goes on."""
     found = [

@@ -12,7 +12,7 @@ Every answer is an Arrow table in a stable order, the same from each engine.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -213,11 +213,13 @@ class FlowGate:
         approved: Any = None,
         declared: str = "false",
         most_excluded: int = 1000,
+        doubt: Callable[[Any], Iterable[str]] | None = None,
     ) -> dict[str, Any]:
         """Return what learning needs (``learning.py``), by name, as Arrow tables, and ``first_us``: the begin of the window's first day.
 
         ``marks``, ``kinds`` and ``approved`` are relations that it names, ``declared`` a condition on the client's address in ``pairs``.
-        ``most_excluded`` is how many pairs of each mark are given one by one; all are counted.
+        ``most_excluded`` is how many pairs of each mark are given one by one; all are counted. ``doubt`` is given what each device does
+        (``learning.habits``) and returns the devices that are no evidence for their segment.
         """
         if not self._binding:
             self.bind()
@@ -236,7 +238,10 @@ class FlowGate:
         self.engine.define("pairs", learning.pairs(first, days, marks is not None), keep=True)
         self.engine.forget("summed_days")
         self.engine.define("slow", learning.slow(days, declared), keep=True)
-        self.engine.define("judged", learning.judged(days), keep=True)
+        doubted = sorted(doubt(self.ask(learning.habits(days)))) if doubt else []
+        if doubted:
+            self.engine.table("misplaced", pa.table({"device": doubted}))
+        self.engine.define("judged", learning.judged(days, bool(doubted)), keep=True)
         made = {name: self.ask(question) for name, question in learning.questions(days, most_excluded).items()}
         return {**made, "first_us": first, "days": days}
 

@@ -13,11 +13,14 @@ and mark. Days are bits of the columns ``days_0`` and on, 62 days each, counted 
 from __future__ import annotations
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.queries import Question
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.orientation import EPHEMERAL
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.related import BOOTSTRAP, ICMP_ERRORS, NEIGHBOURS
 
 DAYS_A_COLUMN = 62
 MOST_COLUMNS = 7  # 434 days: learning looks back 400 at most (site.yml)
 GROUPS = "('multicast', 'broadcast')"
+KEY = "client_segment, server_segment, protocol, server_port"
+LIVE = f"client_device <> '' AND client_segment <> '' AND server_segment <> '' AND class NOT IN {GROUPS} AND mark = '' AND binding = ''"
 # A client that opens this many ends on one port, or ports of one end, almost all of them once or for nothing, looks around slowly.
 SLOW_ENDS, SLOW_PORTS = 15, 15
 # What every list passes before any rule is no business of learning (related.py).
@@ -32,6 +35,8 @@ BOOTSTRAP_SQL = " OR ".join(
 ADDRESSES = ("client_hi", "client_lo", "server_hi", "server_lo")
 MARKS = {**dict.fromkeys(ADDRESSES, "int64"), "protocol": "int16", "server_port": "int32", "mark": "string"}
 KINDS = {"device": "string", "kind": "string"}
+# What a device in the wrong segment does is no evidence for that segment.
+MISPLACED = "misplaced"
 APPROVED = {
     "client_segment": "string", "server_segment": "string", "protocol": "int16", "first_port": "int32", "last_port": "int32",
 }  # fmt: skip
@@ -148,11 +153,41 @@ def slow(days: int, declared: str = "false") -> str:
         HAVING count(*) >= {SLOW_PORTS} AND 10 * sum(fleeting) >= 9 * count(*)"""
 
 
-def judged(days: int) -> str:
+def habits(days: int) -> Question:
+    """What each device opens (peer: the server's segment) and serves (peer: the client's), protocol and port; dynamic ports count as one.
+
+    What was neither answered nor seen twice is no habit, nor is what is marked or looks around.
+    """
+    port = f"CASE WHEN p.server_port >= {EPHEMERAL} THEN {EPHEMERAL} ELSE p.server_port END"
+    live = " AND ".join(f"p.{part}" for part in LIVE.split(" AND "))
+    kept = f"{live} AND (p.answered_flows > 0 OR NOT {_once(day_columns(days))})"
+    kept += " AND NOT EXISTS (SELECT 1 FROM slow w WHERE w.client_device = p.client_device AND w.protocol = p.protocol"
+    kept += " AND w.server_port = p.server_port)"
+    query = f"""
+        SELECT DISTINCT p.client_segment AS segment, p.client_device AS device, 'opens' AS role, p.server_segment AS peer, p.protocol,
+            {port} AS server_port FROM pairs p WHERE {kept}
+        UNION ALL
+        SELECT DISTINCT p.server_segment AS segment, p.server_device AS device, 'serves' AS role, p.client_segment AS peer, p.protocol,
+            {port} AS server_port FROM pairs p WHERE {kept} AND p.server_device <> ''"""
+    columns = dict.fromkeys(("segment", "device", "role", "peer"), "string") | {
+        "protocol": "int16",
+        "server_port": "int32",
+    }
+    return Question(query, columns, "segment, device, role, peer, protocol, server_port")
+
+
+def judged(days: int, misplaced: bool = False) -> str:
     """Return the query of ``pairs`` with the mark ``slow-scan`` on what ``slow`` names, and without a mark what a person has approved.
 
-    ``approved``: client_segment, server_segment, protocol, first_port, last_port.
+    ``approved``: client_segment, server_segment, protocol, first_port, last_port. With ``misplaced`` what a device of that relation
+    (device) opens or serves has its mark.
     """
+    ends = "y.device IS NOT NULL OR z.device IS NOT NULL" if misplaced else "false"
+    joins = (
+        " LEFT JOIN misplaced y ON y.device = p.client_device LEFT JOIN misplaced z ON z.device = p.server_device"
+        if misplaced
+        else ""
+    )
     names = ", ".join(f"p.{name}" for name in pair_columns(days) if name != "mark")
     candidate = ("client_segment", "server_segment", "protocol", "server_port")
     same = " AND ".join(f"h.{name} = p.{name}" for name in candidate)
@@ -165,16 +200,12 @@ def judged(days: int) -> str:
         SELECT {names}, p.mark AS told, CASE
             WHEN p.mark <> 'bootstrap' AND h.approved IS NOT NULL THEN ''
             WHEN p.mark <> '' THEN p.mark
-            WHEN w.ends IS NOT NULL OR d.ends IS NOT NULL THEN 'slow-scan' ELSE '' END AS mark
-        FROM pairs p
+            WHEN w.ends IS NOT NULL OR d.ends IS NOT NULL THEN 'slow-scan' WHEN {ends} THEN '{MISPLACED}' ELSE '' END AS mark
+        FROM pairs p{joins}
             LEFT JOIN held h ON {same}
             LEFT JOIN slow w ON w.client_device = p.client_device AND w.protocol = p.protocol AND w.server_port = p.server_port
             LEFT JOIN slow d ON d.protocol = -1 AND d.client_device = p.client_device AND d.server_device = p.server_device
                 AND d.server_hi = p.server_hi AND d.server_lo = p.server_lo"""
-
-
-KEY = "client_segment, server_segment, protocol, server_port"
-LIVE = f"client_device <> '' AND client_segment <> '' AND server_segment <> '' AND class NOT IN {GROUPS} AND mark = '' AND binding = ''"
 
 
 def candidates(days: int) -> Question:

@@ -1,0 +1,128 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Devices in the wrong segment are named one by one, are no evidence, and hold enforcement back; others are never accused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.misplaced import placing_of
+from tests.unit.learn.worlds import World, address, mac, rule_ids
+
+DAYS = range(7)
+
+
+def rows(segment: str, device: str, *habits: str) -> list[dict[str, Any]]:
+    """Return habits written as ``opens PEER PORT`` or ``serves CLIENT PORT``."""
+    made = []
+    for habit in habits:
+        role, peer, port = habit.split()
+        made.append(
+            {"segment": segment, "device": device, "role": role, "peer": peer, "protocol": 6, "server_port": int(port)}
+        )
+    return made
+
+
+CAMERA, SENSOR = ("opens recorders 554", "opens names 53"), ("opens broker 8883", "opens names 53", "serves tools 22")
+
+
+def site(strange: tuple[str, ...], cameras: int = 6, sensors: int = 6) -> list[dict[str, Any]]:
+    """Return cameras and sensors with their habits, and one device among the cameras that has those of ``strange``."""
+    made = [row for number in range(cameras) for row in rows("cameras", f"c{number}", *CAMERA)]
+    made += [row for number in range(sensors) for row in rows("sensors", f"s{number}", *SENSOR)]
+    return made + rows("cameras", "x", *strange)
+
+
+@pytest.mark.parametrize(
+    ("habits", "named"),
+    [
+        (SENSOR, True),
+        (SENSOR[:2], True),  # not all that the others do was seen of it
+        ((*SENSOR, *CAMERA), False),  # it does more than others, and is still a camera
+        (CAMERA[:1], False),  # seen little of
+        (("opens names 53",), False),  # what all do tells nothing
+        (("opens names 53", "opens evil 443"), False),  # nobody else does this: the queue's business
+    ],
+)
+def test_a_device_is_named_by_the_habits_that_tell_two_segments_apart(habits: tuple[str, ...], named: bool) -> None:
+    made = placing_of(site(habits))
+    assert [each.device for each in made.misplaced] == (["x"] if named else [])
+    if named:
+        (each,) = made.misplaced
+        assert (each.segment, each.like) == ("cameras", "sensors")
+        assert (
+            "opens tcp/8883 to broker" in each.text
+            and "not what most of cameras do (opens tcp/554 to recorders)" in each.text
+        )
+
+
+def test_who_opens_to_it_is_told_and_what_a_person_decided_is_kept() -> None:
+    (each,) = placing_of(site(SENSOR)).misplaced
+    assert each.clients == ("tools",)
+    assert not placing_of(site(SENSOR), kept={"x"}).misplaced
+
+
+def test_beside_one_other_device_only_what_is_nothing_else_is_named() -> None:
+    for habits, named in ((SENSOR, True), (SENSOR[:2], False), ((*SENSOR, "opens relays 102"), False)):
+        made = placing_of(site(habits, cameras=1))
+        assert [each.device for each in made.misplaced] == (["x"] if named else [])
+
+
+def test_segments_too_small_to_compare_accuse_nobody_and_clear_nobody() -> None:
+    made = placing_of(site((*SENSOR, "opens relays 102"), cameras=1))
+    assert not made.misplaced and made.settled == {"sensors"}
+
+
+def test_a_habit_that_a_third_of_a_segment_has_is_its_own() -> None:
+    told = site((), cameras=6) + [row for number in range(4) for row in rows("cameras", f"new{number}", *SENSOR)]
+    assert not placing_of(told).misplaced
+
+
+def test_equal_inputs_in_any_order_give_equal_answers() -> None:
+    told = site(SENSOR)
+    assert placing_of(told) == placing_of(told[::-1])
+
+
+def test_a_wrong_profile_widens_nothing_and_holds_enforcement_until_it_is_settled(tmp_path: Path) -> None:
+    """One of seven cameras is a pump by nature: small segments are not to be widened by it, and its segment would cut it."""
+    world = World(tmp_path)
+    world.usual(DAYS)
+    world.profiles[mac("pumps", 5)] = "cameras"
+    made = world.write().propose()
+    (each,) = made["misplaced"]
+    assert (each["device"], each["segment"], each["like"]) == (mac("pumps", 5), "cameras", "pumps")
+    assert "cameras-to-gateways-mqtt" not in rule_ids(made) and "pumps-to-gateways-mqtt" in rule_ids(made)
+    assert [item for item in made["review"] if item["kind"] == "misplaced-device" and "pumps do" in item["reason"]]
+    assert [finding for finding in made["warnings"] if finding["code"] == "SW3250"]
+    assert any("misplaced" in text for text in made["enforcement"]["cameras"]["wait_for"])
+    assert not any("misplaced" in text for text in made["enforcement"]["pumps"]["wait_for"])
+    world.profiles.clear()
+    assert world.write().propose()["misplaced"] == []
+
+
+def test_firmware_from_a_named_network_gets_a_rule_that_ends_and_what_began_yesterday_none(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.usual(range(14))
+    for number in range(6):
+        world.flow(4 + number % 2, address("pumps", number), "198.51.100.7", "https", 4)
+        world.flow(4 + number % 2, address("pumps", number), "203.0.113.7", "https", 4)  # nobody named it
+        world.flow(
+            4 + number % 2, address("pumps", number), address("monitors", number), "https", 5
+        )  # as a worm spreads
+        world.flow(12 + number % 2, address("cameras", number), "198.51.100.7", "https", 4)
+    world.write()
+    (world.policy / "networks.yml").write_text(
+        "networks:\n  vendor:\n    prefixes: [198.51.100.0/28]\n", encoding="utf-8"
+    )
+    made = world.propose()
+    (rule,) = [each for each in made["rules"] if each["to"] == "vendor"]
+    assert rule["id"] == "pumps-to-vendor-https"
+    assert rule["ends"]["kind"] == "firmware" and rule["ends"]["until"] == "2027-12-12"
+    text = (world.policy / "clinical" / "pumps.yml").read_text(encoding="utf-8")
+    assert "expires: 2027-12-12" in text.replace("'", "").replace('"', "")
+    assert ("cameras", "vendor") in {(each["client"], each["to"]) for each in made["expected"]}
+    assert "pumps-to-monitors-https" not in rule_ids(made)
