@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ import numpy as np
 import pytest
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices import storage
-from tests.bench.truth import LEARN_DAYS, judged, learn
-from tests.truth.judge import WrittenPolicy, judge
+from tests.bench.truth import LEARN_DAYS, judged, learn, offered_in, placed, proposed, used_tuples, widest
+from tests.truth.answers import answer
+from tests.truth.judge import Enforced, WrittenPolicy, enforced, judge
 from tests.truth.records import ONE_SIDED, observers_of
 from tests.truth.sites import (
     EVALUATION,
@@ -145,3 +147,44 @@ def test_other_ways_cut_more_or_let_intruders_in(learnt: tuple[Path, Any, Any]) 
     )
     assert lower["over_permission"] > own["over_permission"] * 5
     assert top["cut_conversations_right_profiles"] > own["cut_conversations_after_answers"]
+
+
+def test_people_who_answer_what_is_asked_end_what_enforcing_cuts(
+    site: SiteTruth, learnt: tuple[Path, dict[str, Any], list[dict[str, Any]]], tmp_path: Path
+) -> None:
+    folder = tmp_path / "site"
+    shutil.copytree(learnt[0], folder)
+    told, own = learnt[1], learnt[2][0]
+    found = placed(site, told)
+    assert found["named"] > 0 and found["named in vain"] == 0 and found["named"] >= 0.8 * found["wrong"]
+    made = answer(site, folder, told, LEARN_DAYS)
+    assert made["profiles corrected"] == found["named"] and made["refused"] > 0 and made["accused wrongly"] == 0
+    again = proposed(site, folder)
+    later = WrittenPolicy.read(site, folder / "policies")
+    after = judge(site, later, LEARN_DAYS, site.days)
+    assert after["cut_flows"] < 0.2 * own["cut_flows"] and after["hostile_admitted_outside"] == 0
+    assert len(again["misplaced"]) <= found["wrong"] - found["named"]
+    assert later.untrue() == []
+    what = enforced(site, later, offered_in(again), LEARN_DAYS, site.days)
+    assert what["life_safety_cut"] == []
+
+
+def test_what_is_not_enforced_cuts_nothing(site: SiteTruth, learnt: tuple[Path, Any, Any]) -> None:
+    written = WrittenPolicy.read(site, learnt[0] / "policies")
+    none = enforced(site, written, (), LEARN_DAYS, site.days)
+    assert none["cut_flows"] == none["flows_enforced"] == 0 and none["cut_uses"] == [] and none["hostile_stopped"] == 0
+    every = enforced(site, written, {*written.segment_of.values()}, LEARN_DAYS, site.days)
+    assert every["flows_enforced"] > 0.95 and every["hostile_stopped"] > 0
+    pump = int(site.of_type("infusion_pumps")[0])
+    assert Enforced(written, frozenset()).permits(pump, pump, 6, 1)
+    assert not Enforced(written, frozenset({written.segment_of[pump]})).permits(pump, pump, 6, 1)
+
+
+def test_the_widest_rules_are_counted_by_what_they_permit_and_what_was_used(
+    site: SiteTruth, learnt: tuple[Path, Any, Any]
+) -> None:
+    written = WrittenPolicy.read(site, learnt[0] / "policies")
+    rows = widest(written, site, 1000)
+    assert all(0 <= used <= permitted for _client, _to, permitted, used in rows)
+    assert sum(permitted for _client, _to, permitted, _used in rows) >= written.size()
+    assert 0 < sum(used for *_names, used in rows) <= used_tuples(site)
