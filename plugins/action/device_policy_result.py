@@ -12,7 +12,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.action imp
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.device_fleet import run_device_result
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
-    "run": {"type": "str"},
+    "run": {"type": "str", "required": True},
     "data_dir": {"type": "path", "default": ".microseg"},
     "output_dir": {"type": "path"},
 }

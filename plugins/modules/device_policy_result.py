@@ -19,8 +19,9 @@ author:
 options:
   run:
     description:
-      - Name of the run. The last result, of whatever run, where not given.
+      - Name of the run, as M(segwright.microseg.device_policy_fleet) returned it. A result of any other run fails the host.
     type: str
+    required: true
   data_dir:
     description:
       - Directory where the loop keeps flows, register and results.

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.once import once
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import registry
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import ParsedAcl
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.compare import compare
-from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import FirstMatchList, Packet
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Entry, FirstMatchList, Packet
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class Meaning:
 
 
 SAME = Meaning("none")
+# First-match lists that are kept beside their texts: one text is asked for several times in the course of a change.
+KEPT_LISTS = 64
 
 
 def only_list(platform: str, text: str) -> ParsedAcl:
@@ -61,8 +64,30 @@ def difference(platform: str, before: str, after: str) -> Meaning:
     """
     if before == after:
         return SAME
-    first, second = only_list(platform, before).first_match(), only_list(platform, after).first_match()
-    return list_difference(first, second)
+    first, second = first_match(platform, before), first_match(platform, after)
+    return SAME if _alike(first, second) else list_difference(first, second)
+
+
+@once(KEPT_LISTS)
+def first_match(platform: str, text: str) -> FirstMatchList:
+    """Return the one list in a text as packets decide it; errors as of ``only_list`` and of a list that is not understood."""
+    return only_list(platform, text).first_match()
+
+
+def _alike(first: FirstMatchList, second: FirstMatchList) -> bool:
+    """Return whether two lists have the same entries in the same order: then no packet needs to be asked."""
+    return (
+        first.default_permit == second.default_permit
+        and len(first.entries) == len(second.entries)
+        and all(
+            one.permit == other.permit and one.condition == other.condition and _keys(one) == _keys(other)
+            for one, other in zip(first.entries, second.entries, strict=True)
+        )
+    )
+
+
+def _keys(entry: Entry) -> list[list[Any]]:
+    return [[values.key for values in box.sets()] for box in entry.boxes]
 
 
 def list_difference(first: FirstMatchList, second: FirstMatchList) -> Meaning:
@@ -91,7 +116,7 @@ def list_difference(first: FirstMatchList, second: FirstMatchList) -> Meaning:
 def understood(platform: str, text: str) -> str:
     """Return an empty text where every line of a list is understood, else the reason."""
     try:
-        only_list(platform, text).first_match()
+        first_match(platform, text)
     except FindingError as error:
         return str(error)
     except ValueError as error:
@@ -147,4 +172,9 @@ def content_difference(kind: str, before: str, after: str) -> Meaning:
     try:
         return difference(DIALECTS[kind], before, after)
     except (FindingError, ValueError, KeyError) as error:
-        return Meaning("both", f"the texts differ and cannot be compared ({error})")
+        return not_compared(error)
+
+
+def not_compared(error: Exception) -> Meaning:
+    """Return the difference of two texts that are not the same and cannot be compared."""
+    return Meaning("both", f"the texts differ and cannot be compared ({error})")

@@ -16,6 +16,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.names impo
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.signatures import TrustedKeys, signed_file
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices import codes, switch_facts
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.configuration import deviation, host_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.fleet import side_by_side
 
 NAMESPACE = "segwright-configuration"
 SHOWN = 100
@@ -31,15 +32,17 @@ class Compared:
 
 def keep(data_dir: str | Path, configurations: Mapping[str, str]) -> list[Finding]:
     """Write each configuration to ``<data>/switches/NAME.cfg``, readable by its owner only; a finding for each that cannot be written."""
-    findings = []
-    for host, text in sorted(configurations.items()):
-        if not HOST_NAME.match(host):
-            continue
+
+    def write(item: tuple[str, str]) -> list[Finding]:
+        host, text = item
         try:
-            write_atomic(switch_facts.folder_of(data_dir) / f"{host}.cfg", text, 0o600)
+            if HOST_NAME.match(host):
+                write_atomic(switch_facts.folder_of(data_dir) / f"{host}.cfg", text, 0o600)
         except OSError as error:
-            findings.append(codes.SWITCH_FACTS_DAMAGED.at(f"{host}: not written: {error.strerror}"))
-    return findings
+            return [codes.SWITCH_FACTS_DAMAGED.at(f"{host}: not written: {error.strerror}")]
+        return []
+
+    return [finding for found in side_by_side(write, sorted(configurations.items())) for finding in found]
 
 
 def compared(configurations: Mapping[str, str], baseline_dir: str | Path, keys: TrustedKeys) -> Compared:

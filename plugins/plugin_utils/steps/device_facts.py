@@ -36,7 +36,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.registe
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.configurations import Compared, compared, keep
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.connections import target_specs
-from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.fleet import run_hosts
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.fleet import run_hosts, side_by_side
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa_facts import read_asa_facts
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.facts import HostFacts
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_facts import read_ios_facts
@@ -253,13 +253,15 @@ def _meaning(device: Device) -> tuple[Any, ...]:
 def write_observations(data_dir: str | Path, reads: Iterable[Read]) -> None:
     """Write what each host said beside the register, for audits (docs/formats/register.md)."""
     folder = storage.register_dir(data_dir) / "observations"
-    for each in reads:
+    moment = iso_now()
+
+    def write(each: Read) -> None:
         if each.facts is None:
-            continue
+            return
         document = {
             "kind": "observations",
             "schema_version": "1.0",
-            "generated_at": iso_now(),
+            "generated_at": moment,
             "host": each.name,
             "platform": each.platform,
             "observations": [observation_value(one) for one in each.facts.observations],
@@ -267,33 +269,39 @@ def write_observations(data_dir: str | Path, reads: Iterable[Read]) -> None:
         }
         write_json(folder / f"{each.name}.json", document)
 
+    side_by_side(write, reads)
+
 
 def switches_of(data_dir: str | Path, reads: Iterable[Read], check: bool) -> tuple[list[Readiness], list[Finding]]:
     """Return the readiness of each switch that said something of itself, and a finding for each file that cannot be written.
 
     What is known, the reading before included, goes to a file for each switch (docs/formats/switch-facts.md), but not in check mode.
     """
-    judged: list[Readiness] = []
-    findings: list[Finding] = []
+    switches = [
+        switch_facts.SwitchFacts(each.name, each.platform, each.facts.switch, each.findings)
+        for each in reads
+        if each.facts is not None and each.facts.switch
+    ]
+    if check:
+        return [readiness(facts) for facts in switches], []
 
-    def judge(known: switch_facts.SwitchFacts) -> dict[str, Any]:
-        judged.append(readiness(known))
-        return {"readiness": judged[-1].as_dict()}
+    def write(facts: switch_facts.SwitchFacts) -> tuple[list[Readiness], list[Finding]]:
+        judged: list[Readiness] = []
 
-    for each in reads:
-        if each.facts is None or not each.facts.switch:
-            continue
-        facts = switch_facts.SwitchFacts(each.name, each.platform, each.facts.switch, each.findings)
-        if check:
-            judge(facts)
-            continue
+        def judge(known: switch_facts.SwitchFacts) -> dict[str, Any]:
+            judged.append(readiness(known))
+            return {"readiness": judged[-1].as_dict()}
+
         try:
             switch_facts.write(data_dir, facts, judge)
         except FindingError as error:
-            findings += error.findings
+            return judged, list(error.findings)
         except OSError as error:
-            findings.append(device_codes.SWITCH_FACTS_DAMAGED.at(f"{each.name}: not written: {error.strerror}"))
-    return judged, findings
+            return judged, [device_codes.SWITCH_FACTS_DAMAGED.at(f"{facts.host}: not written: {error.strerror}")]
+        return judged, []
+
+    made = side_by_side(write, switches)
+    return [each for judged, _found in made for each in judged], [each for _judged, found in made for each in found]
 
 
 def readiness_of(judged: Sequence[Readiness]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import secrets
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.arguments import paths_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.connections import target_specs
-from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.fleet import run_hosts
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.fleet import run_hosts, side_by_side
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.objects import device_objects
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes as target_codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.fleet import (
@@ -55,6 +55,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.registr
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
 
 SHOWN = 20
+INTERRUPTED = "devices-interrupted.json"
 LISTS = "microseg_device_lists"
 
 
@@ -62,44 +63,73 @@ def run_device_fleet(values: dict[str, Any], variables: Mapping[str, Any]) -> di
     """Bring the lists of every host of the batch to what they shall be, or back; return counts, names and where results lie."""
     pace, run = pace_of(values), str(values.get("run") or "")
     undo = values["state"] == "undone"
-    if not run and not undo:
-        run = new_run()
+    # Hosts may each take back another run, their last one: then the task has a name of its own, by which results are found.
+    task = run or new_run()
     paths = paths_of(values)
-    spool = paths.output / "devices"
+    spool = Spool(paths.output / "devices", task)
     jobs, refused = jobs_of(values, variables, objects=not undo)
     keeping = Keeping(
-        paths.state, run, bool(values["check_mode"]), bool(values["diff_mode"]), bool(values.get("prune"))
+        paths.state,
+        run if undo else task,
+        bool(values["check_mode"]),
+        bool(values["diff_mode"]),
+        bool(values.get("prune")),
     )
-    for result in refused:
-        spool_result(spool, replace(result, run=run))
-    unwritten: list[str] = []
 
     def work(job: Job) -> DeviceResult:
         try:
-            spool_result(spool, _begun(job, run))
+            spool.write(_begun(job, keeping.run))
         except OSError as error:
             text = f"{job.host}: its result cannot be written: {error.strerror}"
             return DeviceResult(
-                job.host, job.platform, NOT_BEGUN, job.site, findings=(target_codes.NOT_BEGUN.at(text),), run=run
+                job.host,
+                job.platform,
+                NOT_BEGUN,
+                job.site,
+                findings=(target_codes.NOT_BEGUN.at(text),),
+                run=keeping.run,
             )
-        return undo_device(job, keeping) if undo else change_device(job, keeping)
-
-    def done(result: DeviceResult) -> None:
-        try:
-            spool_result(spool, replace(result, run=result.run or run))
-        except OSError:
-            unwritten.append(result.host)
+        result = undo_device(job, keeping) if undo else change_device(job, keeping)
+        spool.keep(result)
+        return result
 
     stop = threading.Event()
     with interruptible(stop):
-        results = [*refused, *run_fleet(jobs, work, pace, stop=stop, done=done)]
-        made = _answer(results, run, spool, unwritten, check=keeping.check)
+        results = [*refused, *run_fleet(jobs, work, pace, stop=stop)]
+        side_by_side(spool.keep, [result for result in results if result.host not in spool.kept])
+        made = _answer(results, spool, check=keeping.check)
         if stop.is_set():
-            made = _interrupted(made, results)
+            made = _interrupted(made, results, spool.folder.parent / INTERRUPTED)
             with contextlib.suppress(OSError):
-                write_json(spool.parent / "devices-interrupted.json", made)
+                write_json(spool.folder.parent / INTERRUPTED, made)
             tell(made["msg"])
     return made
+
+
+@dataclass
+class Spool:
+    """Where the results of a task's hosts lie, one file a host, for the task that follows; written from several threads.
+
+    ``kept``: hosts whose result is there; ``unwritten``: those whose result cannot be written.
+    """
+
+    folder: Path
+    task: str
+    kept: set[str] = field(default_factory=set)
+    unwritten: list[str] = field(default_factory=list)
+
+    def write(self, result: DeviceResult) -> None:
+        """Write one host's result, whole or not at all; OSError where it cannot be written."""
+        content = {"kind": "device_result", "schema_version": "1.0", **result.as_dict(), "task": self.task}
+        write_json(self.folder / f"{result.host}.json", content, 0o600)
+
+    def keep(self, result: DeviceResult) -> None:
+        """Write the result with which a host ended; never raises."""
+        self.kept.add(result.host)
+        try:
+            self.write(result)
+        except OSError:
+            self.unwritten.append(result.host)
 
 
 def new_run() -> str:
@@ -192,6 +222,9 @@ def run_device_result(values: Mapping[str, Any], variables: Mapping[str, Any]) -
     """Return one host's own result of a fleet run: changed, failed or unreachable, difference, lines and findings."""
     host = str(variables.get("inventory_hostname") or "")
     run = str(values.get("run") or "")
+    if not run:
+        # The last result, of whatever run, may be of another week.
+        return failure([codes.BAD_ARGUMENT.at("run: the name that device_policy_fleet returned is needed")])
     place = paths_of(values).output / "devices" / f"{host}.json"
     try:
         if (found := name_finding(host, HOST_NAME, "host")) is not None:
@@ -199,8 +232,9 @@ def run_device_result(values: Mapping[str, Any], variables: Mapping[str, Any]) -
         content = read_json(place)
     except FindingError:
         return failure([target_codes.NO_RESULT.at(f"{host}: {place}")])
-    if not isinstance(content, dict) or (run and content.get("run") != run):
-        return failure([target_codes.NO_RESULT.at(f"{host}: {place} is of run {dict(content).get('run')}, not {run}")])
+    of = [content.get("task"), content.get("run")] if isinstance(content, dict) else []
+    if run not in of:
+        return failure([target_codes.NO_RESULT.at(f"{host}: {place} is of run {of[0] if of else 'nobody'}, not {run}")])
     return host_answer(content, diff=bool(values["diff_mode"]))
 
 
@@ -236,27 +270,18 @@ def finding_of(content: Mapping[str, Any]) -> Finding:
     )  # fmt: skip
 
 
-def spool_result(spool: Path, result: DeviceResult) -> None:
-    """Write one host's result for the task that follows; whole or not at all."""
-    write_json(
-        spool / f"{result.host}.json", {"kind": "device_result", "schema_version": "1.0", **result.as_dict()}, 0o600
-    )
-
-
 def _begun(job: Job, run: str) -> DeviceResult:
     return DeviceResult(job.host, job.platform, BEGUN, job.site, in_force="not known: see its journal", run=run)
 
 
-def _answer(
-    results: Sequence[DeviceResult], run: str, spool: Path, unwritten: Sequence[str], *, check: bool
-) -> dict[str, Any]:
+def _answer(results: Sequence[DeviceResult], spool: Spool, *, check: bool) -> dict[str, Any]:
     """Return the result of the fleet's task: it fails only where no host's own result can tell."""
     made = summary(results)
     counts = made["counts"]
     made |= {
         "changed": any(result.status == CHANGED or result.completed for result in results),
-        "run": run,
-        "spool": str(spool),
+        "run": spool.task,
+        "spool": str(spool.folder),
         "lines": sum(len(result.commands) if check else result.sent for result in results),
     }
     verb = "would change" if check else "changed"
@@ -267,8 +292,8 @@ def _answer(
     bad = [result for result in results if not result.ok]
     made["bad_percentage"] = round(100 * len(bad) / max(1, len(results)), 2)
     made["warnings"] = [f"{result.host}: {_why(result)}" for result in bad[:SHOWN]]
-    if unwritten:
-        text = f"results of {', '.join(sorted(unwritten)[:SHOWN])} cannot be written below {spool}"
+    if spool.unwritten:
+        text = f"results of {_named(sorted(spool.unwritten))} cannot be written below {spool.folder}"
         made |= failure([target_codes.NO_RESULT.at(text)], **made)
     return made
 
@@ -278,16 +303,26 @@ def _why(result: DeviceResult) -> str:
     return f"{errors[0] if errors else result.status}" + (f"; {result.in_force}" if result.in_force else "")
 
 
-def _interrupted(made: dict[str, Any], results: Sequence[DeviceResult]) -> dict[str, Any]:
-    """Return the result of a run that somebody ended: which devices hold what."""
+def _interrupted(made: dict[str, Any], results: Sequence[DeviceResult], report: Path) -> dict[str, Any]:
+    """Return the result of a run that somebody ended: which devices hold what, with some names here and all in the report."""
     ended = [result for result in results if result.status != NOT_BEGUN]
-    states = "; ".join(f"{result.host}: {result.status}, {result.in_force}" for result in ended)
+    # Those that did not end well first: the others hold what is wanted.
+    states = [
+        f"{result.host}: {result.status}, {result.in_force}" for result in sorted(ended, key=lambda each: each.ok)
+    ]
     waiting = [result.host for result in results if result.status == NOT_BEGUN]
     text = (
-        f"{len(ended)} devices were brought to an end ({states or 'none'}); not begun, with what they had before:"
-        f" {', '.join(waiting) or 'none'}"
+        f"{len(ended)} devices were brought to an end ({_named(states, '; ')}); {len(waiting)} not begun, with what they had"
+        f" before: {_named(waiting)}; what each holds is in {report}"
     )
-    return {**made, **failure([target_codes.INTERRUPTED.at(text)])}
+    states_of = {result.host: {"status": result.status, "in_force": result.in_force} for result in results}
+    return {**made, "devices": states_of, **failure([target_codes.INTERRUPTED.at(text)])}
+
+
+def _named(names: Sequence[str], between: str = ", ") -> str:
+    """Return the first names, and how many more there are."""
+    more = f"{between}and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return (between.join(names[:SHOWN]) or "none") + more
 
 
 @contextlib.contextmanager

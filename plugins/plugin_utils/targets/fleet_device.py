@@ -183,32 +183,35 @@ def _carry_out(target: Target, steps: Sequence[Operation], journal: Journal, kee
     """Carry out the steps, as one where the target can, and note begin and end of each in the journal."""
     whole = [list(steps)] if isinstance(target, DeviceTarget) else [[step] for step in steps]
     for part in whole:
-        for step in part:
-            journal.append("operation_started", plan_id=keeping.run, target=step.target, operation=asdict(step))
+        journal.append_all(
+            "operation_started",
+            [{"plan_id": keeping.run, "target": step.target, "operation": asdict(step)} for step in part],
+        )
         try:
             results = target.carry_out(part) if isinstance(target, DeviceTarget) else [target.execute(part[0])]
         except Exception as error:
             found = list(error.findings) if isinstance(error, FindingError) else [unexpected(part[0], error)]
-            for step in part:
-                journal.append(
-                    "operation_failed",
-                    plan_id=keeping.run,
-                    target=step.target,
-                    operation_id=step.id,
-                    findings=[each.as_dict() for each in found],
-                )
+            failed = {"plan_id": keeping.run, "findings": [each.as_dict() for each in found]}
+            journal.append_all(
+                "operation_failed", [{**failed, "target": step.target, "operation_id": step.id} for step in part]
+            )
             known.findings += found
             return
+        journal.append_all(
+            "operation_done",
+            [
+                {
+                    "plan_id": keeping.run,
+                    "target": step.target,
+                    "operation_id": step.id,
+                    "changed": result.changed,
+                    "writes": result.writes,
+                    "undo": dict(result.undo),
+                }
+                for step, result in zip(part, results, strict=True)
+            ],
+        )
         for step, result in zip(part, results, strict=True):
-            journal.append(
-                "operation_done",
-                plan_id=keeping.run,
-                target=step.target,
-                operation_id=step.id,
-                changed=result.changed,
-                writes=result.writes,
-                undo=dict(result.undo),
-            )
             known.findings += result.findings
             known.sent += result.writes
             if result.changed:

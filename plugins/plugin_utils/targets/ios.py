@@ -57,7 +57,7 @@ class IosTarget:
         self._lines = Lines(spec, open_session)
         self._work = Work(spec, self._lines)
         self._exposure: Exposure | None = None
-        self._prepared: Change | None = None
+        self._prepared: tuple[Change, Arming] | None = None
         self._unsaved = False
 
     # -- reading and planning
@@ -102,15 +102,16 @@ class IosTarget:
         state = self._lines.known()
         change = plan_change(self.name, steps, state)
         arm = self._guarded(change, state)
-        self._prepared = change
+        self._prepared = (change, arm)
         return change.commands(arm.lines, enter=arm.enter), tuple(arm.findings)
 
     def carry_out(self, steps: Sequence[Operation]) -> Sequence[OperationResult]:
         """Carry out all steps as one change and save; see ``DeviceTarget``."""
         state = self._lines.known()
-        change = self._prepared or plan_change(self.name, steps, state)
-        self._prepared = None
-        arm = self._guarded(change, state)
+        if self._prepared is None:
+            self.prepare_change(steps)
+        assert self._prepared is not None
+        (change, arm), self._prepared = self._prepared, None
         before = self._lines.count
         said = self._work.run(change, state, arm, anew=True)
         if not change.empty:

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.meaning import body_difference, difference
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.meaning import body_difference
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import (
@@ -23,7 +22,6 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_con
     Place,
     attach_line,
     base_name,
-    dialect_of,
     family_of,
     in_force,
     list_header,
@@ -37,6 +35,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_dif
     ATTACHMENTS,
     LISTS,
     REVERT,
+    list_meaning,
     place_of,
 )
 
@@ -305,16 +304,12 @@ def same(lines: Sequence[str], content: str) -> bool:
     return bool(lines) and not proof(tuple(lines), content)
 
 
-@lru_cache(maxsize=512)
 def proof(lines: tuple[str, ...], content: str) -> str:
-    """Return how lines read from a device differ from what they shall mean, empty where they are equal for every packet.
-
-    A fleet holds the same lists many times over: each pair of texts is proved once.
-    """
+    """Return how lines read from a device differ from what they shall mean, empty where they are equal for every packet."""
     if not lines:
         return "the list is empty"
     try:
-        found = difference(dialect_of(content), list_text("live", lines, family_of(content)), content)
+        found = list_meaning(list_text("live", lines, family_of(content)), content)
         return "" if found.equal else found.text or "the lists differ"
     except (FindingError, ValueError) as error:
         return "" if lines == typed_lines(content) else str(error)

@@ -5,14 +5,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.once import once
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.meaning import (
     Meaning,
-    body_difference,
+    difference,
+    not_compared,
     understood,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation, Snapshot
@@ -45,6 +48,7 @@ LIST, ATTACHMENT, REVERT = "access_list", "attachment", "revert"
 # Lists and places of each family: their kinds as the compiler names them.
 LISTS, ATTACHMENTS = {LIST: 4, f"ipv6_{LIST}": 6}, {ATTACHMENT: 4, f"ipv6_{ATTACHMENT}": 6}
 KIND_OF_LIST, KIND_OF_PLACE = ({number: kind for kind, number in kinds.items()} for kinds in (LISTS, ATTACHMENTS))
+_NAMED = re.compile(r"\A(ip access-list extended|ipv6 access-list) \S+(?=\n)")
 
 
 def place_of(kind: str, body: Mapping[str, Any]) -> Place:
@@ -170,14 +174,14 @@ def _list_step(
     reason = _understood(str(present["content"]))
     if reason:
         return [codes.NOT_UNDERSTOOD.at(f"{target}: list {name}: {reason}")], None
-    difference = _difference(str(present["content"]), str(body["content"]))
-    if difference.equal:
+    meaning = _difference(str(present["content"]), str(body["content"]))
+    if meaning.equal:
         return [], _stale_versions(target, kind, name, body, present)
-    effect = difference.effect if present["internal"]["attached"] else "none"
-    summary = f"replace list {name}: {difference.text}"
-    witness = difference.lost or difference.gained
+    effect = meaning.effect if present["internal"]["attached"] else "none"
+    summary = f"replace list {name}: {meaning.text}"
+    witness = meaning.lost or meaning.gained
     return [], _made(
-        target, kind, name, "update", {"content": present["content"]}, body, summary, effect, difference.text, witness
+        target, kind, name, "update", {"content": present["content"]}, body, summary, effect, meaning.text, witness
     )
 
 
@@ -195,15 +199,30 @@ def _stale_versions(
     return _made(target, kind, name, "update", content, body, summary, "none", text)
 
 
-@lru_cache(maxsize=512)
+@once(512)
 def _understood(content: str) -> str:
     """Return why a text is not understood; a fleet holds the same texts many times over."""
     return understood(dialect_of(content), content)
 
 
-@lru_cache(maxsize=512)
 def _difference(before: str, after: str) -> Meaning:
-    return body_difference(KIND_OF_LIST[family_of(after)], {"content": before}, {"content": after})
+    try:
+        return list_meaning(before, after)
+    except (FindingError, ValueError) as error:
+        return not_compared(error)
+
+
+def list_meaning(before: str, after: str) -> Meaning:
+    """Return what replacing one list by another means, whatever the first is called; FindingError, ValueError where it cannot be said.
+
+    A fleet holds the same lists many times over: each pair of texts is compared once.
+    """
+    return _meaning(_NAMED.sub(r"\1 live", before, count=1), after)
+
+
+@once(512)
+def _meaning(before: str, after: str) -> Meaning:
+    return difference(dialect_of(after), before, after)
 
 
 def _attachment_step(

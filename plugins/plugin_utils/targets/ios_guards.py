@@ -10,11 +10,11 @@ import json
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.meaning import only_list
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.once import once
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.meaning import first_match, only_list
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.parsers.hardware import (
     HardwareRegion,
     tcam_utilization,
@@ -108,9 +108,9 @@ def cut_findings(name: str, content: str, places: Sequence[Place], exposure: Exp
     return found
 
 
-@lru_cache(maxsize=128)
+@once(128)
 def _passing(content: str) -> Any:
-    return permitted(PacketSpace(), only_list(dialect_of(content), content).first_match())
+    return permitted(PacketSpace(), first_match(dialect_of(content), content))
 
 
 def neighbour_findings(name: str, content: str, place: Place, routed: Collection[str]) -> list[Finding]:
@@ -203,7 +203,7 @@ def _regions(session: IosSession) -> list[HardwareRegion]:
     return []
 
 
-@lru_cache(maxsize=256)
+@once(256)
 def entries_of(content: str) -> int:
     """Return the hardware entries of a list, ranges of ports in aligned blocks: the most that it can take. IPv6 counts twice."""
     try:

@@ -31,16 +31,18 @@ _OPENS = {
 
 
 class IosSession:
-    """A logged-in session in enable mode. Counts the configuration lines it sends. Not shared between threads."""
+    """A logged-in session, in enable mode unless told otherwise. Counts the configuration lines it sends. Not shared between threads."""
 
-    def __init__(self, spec: TargetSpec) -> None:
+    def __init__(self, spec: TargetSpec, *, privileged: bool = True) -> None:
+        """Log in. ``privileged``: also enter enable mode, with the secret of the spec."""
         self.spec = spec
         self.lines = 0
         self._connection = open_session(spec, DEVICE_TYPE, prepare=False)
         try:
             self._terminal = Terminal(self._connection.remote_conn, spec.name, window=max(1, spec.block_lines))
             self._terminal.begin(max(spec.timeout, ENABLE_SECONDS))
-            self._enable()
+            if privileged:
+                self._enable()
         except BaseException:
             close_session(self._connection)
             raise

@@ -80,10 +80,11 @@ class Lines:
         """Return a second session; the first one stays in use."""
         return self._open(self.spec)
 
-    def use(self, session: IosSession) -> None:
-        """Put another session in the place of the one in use."""
+    def use(self, session: IosSession, known: IosState | None = None) -> None:
+        """Put another session in the place of the one in use; ``known`` is what was read in it."""
         self.close()
         self._session = session
+        self._known = known or self._known
 
     def renew(self, always: bool) -> None:
         """Come from a new login where ``always``, or where there is no session."""
@@ -254,12 +255,13 @@ class Work:
                 raise FindingError(*error.findings, codes.NOT_CONFIRMED.at(text)) from None
             # The first session stays until the second one has answered.
             try:
-                session.state()
+                found = session.state()
             except FindingError:
                 session.close()
                 raise
-            self.lines.use(session)
-        found = self.lines.state()
+            self.lines.use(session, found)
+        else:
+            found = self.lines.state()
         wrong = [shown_place(swap.place) for swap in change.swaps if found.groups.get(swap.place, "") != swap.new]
         new = {swap.new for swap in change.swaps if swap.new} - change.bare
         missing = sorted(name for name in new if not found.lists.get(name))
