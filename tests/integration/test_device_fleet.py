@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
@@ -43,6 +44,7 @@ interface GigabitEthernet1/0/7
 interface Vlan10
  ip address {address} 255.0.0.0
 """
+ENTRY = re.compile(r"(?:sequence )?(?:\d+ )?(?:permit|deny|remark) ")
 HEAD = ("! Last", "! NVRAM", "! No config", "Current configuration")
 
 
@@ -274,6 +276,7 @@ def test_check_mode_shows_just_the_lines_that_are_typed(switches: Switches, tmp_
         wanted, prune = random_lists(rng), rng.random() < 0.3
         for name in switches.names:
             disturb(switches, name, rng)
+        held = {name: switches.running(name) for name in switches.names}
         shown = change(switches, tmp_path, wanted, check_mode=True, prune=prune)
         switches.forget()
         made = change(switches, tmp_path, wanted, prune=prune)
@@ -287,7 +290,27 @@ def test_check_mode_shows_just_the_lines_that_are_typed(switches: Switches, tmp_
             assert typed == [line for line in after["commands"] if line not in modes]
             assert all(each["output"] == "" for each in switches.fleet.device(name).counters.records)
             lines += len(typed)
+            difference_is_typed(after["diff"], held[name], typed)
     print(f"{cases} cases on {len(switches.names)} switches, {lines} lines shown and typed")
+
+
+HEADERS = {"access_list": "ip access-list extended", "ipv6_access_list": "ipv6 access-list"}
+
+
+def difference_is_typed(diff: str, held: str, typed: list[str]) -> None:
+    """Each list's plus lines are the lines that the switch got for it, its minus lines those that it had."""
+    for kind, name, rows in re.findall(
+        r"(?m)^\+\+\+ policy ((?:ipv6_)?access_list)/(\S+)\n((?:[-+ @].*\n?(?!---))*)", diff
+    ):
+        plus = [row[1:].strip() for row in rows.splitlines() if row.startswith("+")]
+        minus = [row[1:].strip() for row in rows.splitlines() if row.startswith("-") and row[:3] != "---"]
+        header = re.compile(rf"{HEADERS[kind]} {name}__[abc]\Z")
+        starts = [number for number, line in enumerate(typed) if header.match(line)]
+        if starts and plus:  # else an interrupted run had built it already, or it goes
+            got = list(itertools.takewhile(ENTRY.match, typed[starts[0] + 1 :]))
+            assert [line for line in plus if ENTRY.match(line)] == got
+        for line in minus:
+            assert f" {line}\n" in held or line == f"{HEADERS[kind]} {name}", line
 
 
 def disturb(switches: Switches, name: str, rng: random.Random) -> None:
