@@ -163,8 +163,15 @@ def _access_lists(made: Sections) -> None:
     if not command:
         return
     parsed = _parsed(made, lists.access_lists, text)
-    if parsed is not None:
-        made.keep("access_lists", {"lists": [asdict(each) for each in parsed.entries]}, (command,), parsed.whole)
+    if parsed is None:
+        return
+    found, whole, commands = list(parsed.entries), parsed.whole, [command]
+    if command == "show ip access-lists":  # which leaves out IPv6
+        six, text = made.first(("show ipv6 access-list",), optional=True)
+        more = _parsed(made, lists.access_lists, text) if six and text.strip() else None
+        if more is not None:
+            found, whole, commands = [*found, *more.entries], whole and more.whole, [command, six]
+    made.keep("access_lists", {"lists": [asdict(each) for each in found]}, tuple(commands), whole)
 
 
 def _configuration(made: Sections) -> None:

@@ -360,6 +360,14 @@ def test_libssh_sends_nothing_but_show_commands(text: str) -> None:
     assert len(channel.sent) == 2
 
 
+def test_ipv6_lists_are_asked_for_where_one_command_does_not_show_all() -> None:
+    answers = {key: text for key, text in ANSWERS.items() if key != "show access-lists"}
+    six = "IPv6 access list SW_pumps__v6__a\n    permit icmp any any nd-ns sequence 10\n    deny ipv6 any any sequence 20\n"
+    answers |= {"show ip access-lists": LISTS, "show ipv6 access-list": six}
+    kept = read(answers).switch["access_lists"].value["lists"]
+    assert [(each["name"], each["entries"]) for each in kept] == [("SW_pumps__a", 2), ("SW_pumps__v6__a", 2)]
+
+
 def test_the_switch_says_what_it_is_and_what_its_hardware_holds() -> None:
     switch = read(ANSWERS).switch
     assert set(switch) == {"access_lists", "clock", "configuration", "sessions", "system", "tcam"}
