@@ -30,7 +30,7 @@ from tests.lab.iosxe.fleet import Fleet, FleetThread
 from tests.lab.iosxe.spec import DeviceSpec, HostSpec, InterfaceSpec
 from tests.lab.places import CHECKOUT
 
-HOST, PORT = "127.10.82.31", 2222
+HOST = "127.10.82.32"
 PORTS = tuple(InterfaceSpec(f"GigabitEthernet1/0/{number}", f"port {number}", 10) for number in range(1, 9))
 DEVICE = HostSpec("02:1a:30:00:00:11", "10.0.0.11", "GigabitEthernet1/0/1", 10, ipv6="2001:db8:10::11")
 CONFIG = f"""ipv6 access-list THEIRS6
@@ -85,7 +85,7 @@ def in_force(switch: Switch) -> tuple[set[str], set[str]]:
 def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **more: Any) -> Iterator[Switch]:
     monkeypatch.setattr(ios_session, "LINE_SECONDS", 3.0)
     monkeypatch.setattr(ios_work, "KNOCK_SECONDS", 0.3)
-    spec = DeviceSpec("acc1", **{"address": HOST, "port": PORT, "interfaces": PORTS, "initial_config": CONFIG, **more})
+    spec = DeviceSpec("acc1", **{"address": HOST, "port": 0, "interfaces": PORTS, "initial_config": CONFIG, **more})
     fleet = Fleet(
         [spec], tmp_path / "key", {USER: PASSWORD}, known_hosts_path=tmp_path / "known_hosts", enable_secret=ENABLE
     )
@@ -100,7 +100,7 @@ def switch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Switch]:
 
 @pytest.fixture
 def target(switch: Switch) -> Iterator[IosTarget]:
-    made = IosTarget(spec_for(switch, host=HOST))
+    made = IosTarget(spec_for(switch, host=HOST, port=switch.device.port))
     yield made
     made.close()
 
@@ -128,7 +128,7 @@ segments:
 class DualStack(Site):
     """The sample policy with IPv6 addresses beside the IPv4 ones, and one switch."""
 
-    def __init__(self, directory: Path, known_hosts: Path) -> None:
+    def __init__(self, directory: Path, switch: Switch) -> None:
         self.directory, self.policy, self.data = directory, directory / "policies", directory / "data"
         shutil.copytree(CHECKOUT / "policies", self.policy)
         shutil.rmtree(self.policy / "expectations")
@@ -150,15 +150,15 @@ class DualStack(Site):
         self.git("-c", "init.defaultBranch=main", "init", "-q")
         self.commit("Both families")
         host = {
-            "ansible_network_os": "cisco.ios.ios", "ansible_host": HOST, "ansible_port": PORT, "ansible_user": USER,
-            "ansible_password": PASSWORD, "ansible_become_password": ENABLE, "microseg_known_hosts_file": str(known_hosts),
+            "ansible_network_os": "cisco.ios.ios", "ansible_host": HOST, "ansible_port": switch.device.port, "ansible_user": USER,
+            "ansible_password": PASSWORD, "ansible_become_password": ENABLE, "microseg_known_hosts_file": str(switch.known_hosts),
         }  # fmt: skip
         self.inventory = directory / "inventory.json"
         self.inventory.write_text(json.dumps({"all": {"children": {"microseg_targets": {"hosts": {"acc2": host}}}}}))
 
 
 def test_the_loop_on_a_switch_with_both_families(switch: Switch, tmp_path: Path, full: bool) -> None:
-    site = DualStack(tmp_path / "site", switch.known_hosts)
+    site = DualStack(tmp_path / "site", switch)
     before = switch.running()
     assert "SW4009" not in played(site, "plan")
     shown = played(site, "apply", "--check", "--diff")
@@ -329,7 +329,7 @@ def managed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Switch]
     server = "radius server ISE\n address ipv6 2001:DB8:10::8 auth-port 1812 acct-port 1812\n"
     config = server + CONFIG.replace(f" ip address {HOST} 255.255.255.0\n", "")
     yield from running(
-        tmp_path, monkeypatch, address="::1", port=0, hosts=(DEVICE, CONTROLLER), controller=CONTROLLER.ipv6,
+        tmp_path, monkeypatch, address="::1", hosts=(DEVICE, CONTROLLER), controller=CONTROLLER.ipv6,
         management_interface="Vlan10", initial_config=config,
     )  # fmt: skip
 
