@@ -24,6 +24,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps import en
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.apply import run_apply
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.ise_policy import run_ise_policy
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.plan import run_plan
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.posture import run_posture
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.promote import run_promote
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.rollback import run_rollback
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.verify import run_verify
@@ -566,3 +567,94 @@ def test_rules_that_bind_segments_go_all_the_way_and_back(rollout: Rollout) -> N
     back = run_rollback(rollout.values(), variables)
     assert not back.get("failed"), back
     assert configuration(rollout.control) == start
+
+
+SMALL_RINGS = """rings:
+  - id: one-device
+    devices: [pump1]
+    shared_lists: true
+  - id: one-port
+    ports:
+      acc1: [GigabitEthernet1/0/2]
+budgets:
+"""
+
+
+def test_one_list_is_taken_over_device_by_device(rollout: Rollout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Written once, with the first ring; each ring re-authenticates its own devices, a killed one goes on, and all go back."""
+    assert not rollout.apply().get("failed")
+    rollout.authorize()
+    old = {mac: rollout.revision(mac) for mac in PUMPS}
+    documents = rollout.policies / "enforcement.yml"
+    text = documents.read_text()
+    documents.write_text(text[: text.index("rings:\n")] + SMALL_RINGS + text[text.index("budgets:\n") + 9 :])
+    rollout.commit("clinical/infusion_pumps.yml", "allow:\n", f"allow:\n{RULE}")
+    plan = run_plan(rollout.values(), rollout.variables)
+    order = plan["effect"]["rings"]["order"]
+    assert [(ring["id"], ring["sessions"][0]["devices"]) for ring in order] == [
+        ("one-device", 1), ("one-port", 2), ("rest", 3),
+    ]  # fmt: skip
+    assert "2 devices of later rings (pump2, pump3)" in order[0]["beyond"][0]
+    assert "SW4155" in {item["code"] for item in plan["warnings_found"]}
+    assert "pump2, pump3" in (rollout.directory / "data" / "out" / "plan.md").read_text()
+
+    def go_on(**more: Any) -> dict[str, Any]:
+        return run_apply(rollout.values(ring="next", ring_blind=True, **more), rollout.variables)
+
+    writes = rollout.control.counters()
+    with pytest.raises(FindingError, match="SW4156"):
+        go_on()
+    assert rollout.control.counters() == writes and {mac: rollout.revision(mac) for mac in PUMPS} == old
+
+    made = go_on(reauthenticate=True)
+    assert not made.get("failed"), made
+    assert made["reauthentication"]["done"] == [PUMPS[0]] and made["writes"] > 0
+    kept = [entry for entry in read_entries(rollout.journal) if entry["event"] == "ring_counts"]
+    assert [(item["switch"], "SW_infusion_pumps" in item["name"]) for item in kept[-1]["counts"]] == [
+        ("acc1", True)
+    ] * 2
+    assert [rollout.revision(mac) != old[mac] for mac in PUMPS] == [True, False, False]
+    made = go_on(reauthenticate=True)
+    assert not made.get("failed"), made
+    assert made["reauthentication"]["done"] == [PUMPS[1]] and made["writes"] == 0
+    assert [rollout.revision(mac) != old[mac] for mac in PUMPS] == [True, True, False]
+
+    # A posture that is pulled meanwhile stops the rollout where it is, until it is released (or a plan is made that keeps it).
+    why = {"postures": ["isolate_cameras"], "reason": "The model is under attack", "person": "nina@example.net"}
+    with pytest.raises(FindingError, match="SW4142"):  # what the rollout brings is not applied yet
+        run_posture(rollout.values(state="pulled", **why), rollout.variables)
+    rollout.git("checkout", "-q", "HEAD~1")
+    pulled = run_posture(rollout.values(state="pulled", **why), rollout.variables)
+    assert not pulled.get("failed") and pulled["changed"], pulled
+    rollout.git("checkout", "-q", "main")
+    writes = rollout.control.counters()
+    with pytest.raises(FindingError, match="SW4148"):
+        go_on(reauthenticate=True)
+    assert rollout.control.counters()["reauthentications"] == writes["reauthentications"]
+    assert [rollout.revision(mac) != old[mac] for mac in PUMPS] == [True, True, False]
+    rollout.git("checkout", "-q", "HEAD~1")
+    assert not run_posture(rollout.values(state="released", **why), rollout.variables).get("failed")
+    rollout.git("checkout", "-q", "main")
+
+    class Killed(BaseException):
+        pass
+
+    def dies(_client: Any, _node: str, _mac: str) -> bool:
+        raise Killed
+
+    real = enforced.request_reauthentication
+    monkeypatch.setattr(enforced, "request_reauthentication", dies)
+    with pytest.raises(Killed):
+        go_on(reauthenticate=True)
+    monkeypatch.setattr(enforced, "request_reauthentication", real)
+    made = go_on(reauthenticate=True)
+    assert not made.get("failed") and made["reauthentication"]["done"] == [PUMPS[2]], made
+    assert all(rollout.revision(mac) != old[mac] for mac in PUMPS)
+    assert read_entries(rollout.journal)[-1]["event"] == "plan_done"
+    assert go_on(reauthenticate=True)["completed"] == []  # every ring is done
+
+    back = run_rollback(rollout.values(ring="one-port", reauthenticate=True, reauth_batch=3), rollout.variables)
+    assert not back.get("failed"), back
+    assert back["reauthentication"]["done"] == list(PUMPS) and back["enforced"]["sessions"] == {"approved": 3}
+    assert "SW4130" in str(go_on(reauthenticate=True)["errors"])
+    assert rollout.control.counters()["disconnects"] == 0 and verify_journal(rollout.journal) == []

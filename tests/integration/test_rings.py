@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Callable
 
@@ -13,13 +14,29 @@ from tests.integration.test_drift_and_rollback import configured
 from tests.lab.playbooks import Site, assign_sessions
 
 At = Callable[[str], Site]
+RINGS = """\
+rings:
+  - id: one-port
+    ports:
+      acc2: [GigabitEthernet1/0/1]
+    hold_minutes: 60
+  - id: building
+    segments: [building_management, cameras, hvac_controllers, video_recorders]
+    hold_minutes: 60
+"""
 
 
 def test_ring_by_ring_to_a_verified_network_and_one_ring_back(targets: LabTargets, at: At) -> None:
     site = at("planned")
+    documents = site.policy / "enforcement.yml"
+    head, _rings, tail = re.split(r"^(?=rings:|budgets:)", documents.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    documents.write_text(head + RINGS + tail, encoding="utf-8")
+    site.commit("One port first")
+    run = site.run("plan")
+    assert run.code == 0, run.tail()
     rings = site.result("plan")["effect"]["rings"]
     order = [ring["id"] for ring in rings["order"]]
-    assert order == ["building", "radiology", "bedside", "rest"] and rings["safe"] is True
+    assert order == ["one-port", "building", "rest"] and rings["safe"] is True
     before = configured(targets.running()), targets.ise_objects(), targets.ruleset()
     counter = targets.writes()
     run = site.run("apply", "--check", microseg_ring="next")
@@ -27,12 +44,18 @@ def test_ring_by_ring_to_a_verified_network_and_one_ring_back(targets: LabTarget
     run = site.run("apply", microseg_ring="next")
     assert run.code == 0, run.tail()
     made = site.result("apply")
-    assert made["ring"] == "building" and made["changed"] and made["remaining"]
+    assert made["ring"] == "one-port" and made["changed"] and made["remaining"]
     steps = {ring["id"]: ring["steps"] for ring in rings["order"]}
     assert (
-        len(made["completed"]) == steps["building"]
-        and len(made["remaining"]) == sum(steps.values()) - steps["building"]
+        len(made["completed"]) == steps["one-port"]
+        and len(made["remaining"]) == sum(steps.values()) - steps["one-port"]
     )
+    # The list is built on its switch and stands on this one port; the other port of its segment is as before.
+    groups = re.findall(
+        r"^interface (\S+)\n(?: .*\n)*? ip access-group (\S+) in", targets.running()["acc2"], re.MULTILINE
+    )
+    assert groups == [("GigabitEthernet1/0/1", "SW_hvac_controllers__a")]
+    assert configured(targets.running())["acc1"] == before[0]["acc1"] and targets.ruleset() == before[2]
     # Watched for an hour: nothing is done now, and the run says until when.
     # A schedule goes on with this rollout although the branch has moved on; the checkout stays as it is.
     head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=site.policy, capture_output=True, text=True, check=True)
@@ -41,16 +64,16 @@ def test_ring_by_ring_to_a_verified_network_and_one_ring_back(targets: LabTarget
     site.commit("The branch moves on")
     counter = targets.writes()
     run = site.run("apply", microseg_ring="continue")
-    assert run.code == 0 and "ring building is watched until" in failure_of(run), run.tail()
+    assert run.code == 0 and "ring one-port is watched until" in failure_of(run), run.tail()
     subprocess.run(["git", "reset", "-q", "--hard", head.stdout.strip()], cwd=site.policy, check=True)
     assert set(counter.counts().values()) == {0} and site.result("apply")["warnings"] is not None
     # One ring back, and the plan goes on no more.
-    run = site.run("rollback", microseg_rollback_ring="building")
+    run = site.run("rollback", microseg_rollback_ring="one-port")
     assert run.code == 0, run.tail()
     assert (configured(targets.running()), targets.ise_objects(), targets.ruleset()) == before
     run = site.run("apply", microseg_ring="next")
     assert run.code == 2 and "SW4130" in failure_of(run)
-    run = site.run("rollback", microseg_rollback_ring="bedside")
+    run = site.run("rollback", microseg_rollback_ring="building")
     assert run.code == 2 and "SW4134" in failure_of(run)
     # Each ring by its name, on purpose.
     for name in order:

@@ -106,6 +106,8 @@ def apply_plan(
     emergency: Mapping[str, Any] | None = None,
     confirms_emergency: bool = False,
     brings_commit: bool = False,
+    rings_left: bool = False,
+    finish: Callable[[], Sequence[Finding]] | None = None,
 ) -> Outcome:
     """Carry out what is left of a plan, or of one ring of it, and return what was done.
 
@@ -124,6 +126,8 @@ def apply_plan(
     ``confirms_emergency``: the plan was approved with the postures that it holds, so an emergency's postures stand approved from now on.
     ``brings_commit``: the commit is another one than was applied last, and stands in the journal also where no list changes: who may
     approve from now on, or what is prepared for an emergency, may be all that it is about.
+    ``rings_left``: other rings are to come although no step of theirs is left. ``finish`` is called once all steps are done and the
+    locks are free again; the ring is done only where it finds no error, so that one whose controller dies meanwhile is gone on with.
     """
     findings = binding_findings(plan, desired, policy_commit, allow_dirty, members_sha256)
     needed = [part for part in plan.targets if part.operations]
@@ -156,10 +160,14 @@ def apply_plan(
 
         run = _Run(plan, chosen, desired, journal, steps, progress, workers, approvals, shut)
         run.ring, run.later, run.lost = (ring.id if ring else ""), later, locks.lost
+        run.rings_left, run.deferred = rings_left, finish is not None
         run.brings = brings_commit or bool(plan.operations())
         run.more = {"emergency": dict(emergency)} if emergency else {}
+        run.more |= {"shares": [list(key) for key in ring.shared]} if ring and ring.shared else {}
         run.more |= {"confirms_emergency": True} if confirms_emergency else {}
         outcome = run.carry_out()
+    if finish is not None:
+        outcome = run.ended(outcome, finish() if outcome.ok else ())
     return replace(outcome, findings=(*said, *outcome.findings, *locks.findings()))
 
 
@@ -239,6 +247,7 @@ class _Run:
         self.steps, self.progress, self.workers = list(steps), progress, workers
         self.numbers = {(step.target, step.id): number for number, step in enumerate(self.steps, 1)}
         self.ring, self.later = "", list[Operation]()
+        self.rings_left = self.deferred = False
         self.lost: Callable[[], list[Finding]] = list
         self.more: dict[str, Any] = {}  # of plan_started
         self.brings = True
@@ -274,21 +283,24 @@ class _Run:
             self._confirm()
         completed = {(step.operation.target, step.operation.id) for step in self.done}
         remaining = [step for step in self.steps if (step.target, step.id) not in completed]
-        failed = bool(errors_of(self.findings))
-        if failed:
+        if errors_of(self.findings):
             self.findings.append(_stopped(self.done, remaining, self.plan.plan_id))
-        # A ring without others after it completes the plan.
-        ended = "plan_failed" if failed else "ring_done" if self.later else "plan_done"
-        self._note(ended, findings=[finding.as_dict() for finding in self.findings])
-        last = (self.journal.number, self.journal.last_sha256)
-        return Outcome(
+        outcome = Outcome(
             self.plan.plan_id,
             tuple(self.done),
             (*remaining, *self.later),
             tuple(self.findings),
-            last,
             failed_reports=self.reports,
         )
+        return outcome if self.deferred else self.ended(outcome)
+
+    def ended(self, outcome: Outcome, more: Sequence[Finding] = ()) -> Outcome:
+        """Write how the run ended and return its outcome. ``more``: what was found since; an error among it fails the run."""
+        failed = not outcome.ok or bool(errors_of(more))
+        # A ring without others after it completes the plan.
+        name = "plan_failed" if failed else "ring_done" if self.later or self.rings_left else "plan_done"
+        self._note(name, findings=[finding.as_dict() for finding in (*outcome.findings, *more)])
+        return replace(outcome, journal=(self.journal.number, self.journal.last_sha256))
 
     def _run_phase(self, steps: Sequence[Operation]) -> None:
         groups: dict[str, list[Operation]] = {}

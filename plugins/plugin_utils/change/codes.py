@@ -411,6 +411,30 @@ PACK_WITHOUT_PLAN = Code(
     "SW4153", "warning", "a plan that was carried out is not in the pack", "its steps stand in the journal all the same"
 )
 
+RING_WAITS = Code(
+    "SW4154",
+    "warning",
+    "what a ring names goes with a later ring, since it cannot be changed for some devices alone",
+    "let the ring name whole segments or targets, or set shared_lists for a downloadable list",
+)
+RING_BEYOND = Code(
+    "SW4155",
+    "warning",
+    "a ring may reach devices that it does not name",
+    "devices of later rings that authenticate by themselves take the new list too; without shared_lists it waits for the last of its rings",
+)
+RING_NEEDS_SESSIONS = Code(
+    "SW4156",
+    "error",
+    "a ring of sessions changes nothing while they are not re-authenticated",
+    "run with microseg_reauthenticate=true",
+)
+COUNTERS_STILL = Code(
+    "SW4157",
+    "info",
+    "lists count nothing although devices talk, so that their counters tell nothing of a ring's health",
+    "some hardware does not count what it filters; flows, logs and sessions are judged all the same",
+)
 NOT_IN_FORCE = Code(
     "SW4160",
     "error",

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Whether devices go on talking after a ring was changed: three signs in what was recorded, each with a stated chance of error. Pure.
 
-A fourth is seen on switches, not in what was recorded: a session that was authorized before and is not any more.
+Two more are seen on switches, not in what was recorded: a session that was authorized before and is not any more; and *counted*: an entry
+that refuses a conversation which used to be answered counted packets since, and of its last opens no more than half were answered.
 
 *Refused*: a conversation that history knows is logged as denied. *Unanswered*: opens that used to be answered are not, by a binomial test.
 *Silent*: a conversation that came regularly has not come for longer than chance allows, while the telemetry that used to show it goes on.
@@ -25,7 +26,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 HEALTHY, REGRESSED, UNSEEN = "healthy", "regressed", "unseen"
-REFUSED, UNANSWERED, SILENT, UNAUTHORIZED = "refused", "unanswered", "silent", "unauthorized"
+REFUSED, UNANSWERED, SILENT, UNAUTHORIZED, COUNTED = "refused", "unanswered", "silent", "unauthorized", "counted"
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Talk:
     ``seen``, ``answered``, ``days``, ``longest_pause`` and ``span`` (length of the history) are of the time before;
     ``flows``, ``unanswered`` since, ``recent_unanswered`` among the last five of them; ``last`` the end of the last one at any
     time; ``watched_until`` how far the telemetry that showed it before reaches; ``denied`` packets logged as refused since
-    the change took hold.
+    the change took hold; ``counted`` packets that the entry which refuses it counted since, and ``counted_by`` what that entry is.
     """
 
     name: str
@@ -71,6 +72,13 @@ class Talk:
     last: float
     watched_until: float
     denied: int = 0
+    counted: int = 0
+    counted_by: str = ""
+
+    @property
+    def doubtful(self) -> bool:
+        """Return whether at least half of the last five opens since, or all of fewer, had no answer; also where there was none."""
+        return 2 * self.recent_unanswered >= min(5, self.flows)
 
 
 @dataclass(frozen=True)
@@ -163,6 +171,9 @@ def _sign(talk: Talk, began: float, limits: Limits, chance: float, known: bool) 
         return Sign(REFUSED, talk, f"{talk.denied} packets refused since, seen on {talk.days} days before")
     if not known:
         return None
+    if talk.counted >= limits.refused and 2 * talk.answered > talk.seen and talk.doubtful:
+        opens = f"{talk.unanswered} of {talk.flows} opens without answer since"
+        return Sign(COUNTED, talk, f"{talk.counted} packets counted since by {talk.counted_by}; {opens}")
     if talk.unanswered and talk.recent_unanswered >= limits.recent:
         usual = (talk.seen - talk.answered + 3) / (talk.seen + 3)
         if binomial_tail(talk.unanswered, talk.flows, min(1.0, usual)) < chance:

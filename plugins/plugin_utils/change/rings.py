@@ -4,13 +4,14 @@
 """Rings: which step of a plan goes with which part of the rollout, and how far a rollout is, as the journal has it. Pure.
 
 What is in force nowhere yet goes with the first ring that needs it; a step that changes what passes goes with the last ring of all the
-segments it touches, so that no segment is changed before its turn. What no ring names goes last, as ``rest``.
+segments it touches, so that no segment is changed before its turn. What no ring names goes last, as ``rest``. Where rings name devices,
+ports or places, each device and port that a step reaches is asked for instead (``ring_places``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock import moment_of_text
@@ -19,6 +20,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change import c
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending import PUSH, PUSHED_KINDS
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import Plan
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.ring_places import SHARED_KIND, Reach, Unit
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.naming import group_name, owned_name
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Ring, Site
@@ -30,11 +32,26 @@ Key = tuple[str, str]  # target and id of a step
 
 @dataclass(frozen=True)
 class Part:
-    """One ring of a plan: its steps in the order of execution, and how long it is watched afterwards, in minutes."""
+    """One ring of a plan: its steps in the order of execution, and how long it is watched afterwards, in minutes.
+
+    ``shared``: steps of an earlier ring on lists whose sessions this ring takes over; they go back with it. ``sessions``: (target,
+    list, MACs) of shared lists whose sessions may be re-authenticated with it, its own and those of rings before it.
+    ``waited``: what goes with it although an earlier ring names some of whom it reaches; ``beyond``: whom
+    its steps may reach besides, in sentences.
+    """
 
     id: str
     steps: tuple[Key, ...]
     hold_minutes: int = 0
+    shared: tuple[Key, ...] = ()
+    sessions: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
+    waited: tuple[str, ...] = ()
+    beyond: tuple[str, ...] = ()
+
+    @property
+    def back(self) -> frozenset[Key]:
+        """Return the steps that go back with the ring."""
+        return frozenset((*self.steps, *self.shared))
 
 
 @dataclass(frozen=True)
@@ -60,16 +77,22 @@ class _Ran:
 
 
 def parts_of_plan(plan: Plan, site: Site, lists: Sequence[PointList]) -> tuple[Part, ...]:
-    """Return the rings of a plan that have steps, in order, the rest last; one ring ``rest`` where the site has none."""
+    """Return the rings of a plan that have steps or sessions, in order, the rest last; one ring ``rest`` where the site has none."""
     placed: dict[int, list[Key]] = {}
     pushes: list[tuple[str, Operation]] = []
     pushed: dict[str, set[int]] = {}
     segments = Segments(site, lists)
+    reach = Reach(site, plan.steps(), {(item.host, item.name): item.interfaces for item in lists if item.interfaces})
+    told = _Told()
     for target, step in plan.steps():
         if step.action == PUSH:
             pushes.append((target, step))
             continue
-        place = _place(site.rings, target, step, segments.of(target, step))
+        touched = segments.of(target, step)
+        if reach.limited:
+            place = _place_by_reach(reach, target, step, touched, told)
+        else:
+            place = _place(site.rings, target, step, touched)
         placed.setdefault(place, []).append((target, step.id))
         if step.kind in PUSHED_KINDS:
             pushed.setdefault(target, set()).add(place)
@@ -79,11 +102,85 @@ def parts_of_plan(plan: Plan, site: Site, lists: Sequence[PointList]) -> tuple[P
         for place in pushed.get(target) or {0}:
             placed.setdefault(place, []).append((target, step.id))
     made = []
-    for place in sorted(placed):
+    for place in sorted(placed.keys() | told.shared.keys()):
         ring = site.rings[place] if place < len(site.rings) else None
-        steps = tuple(sorted(placed[place], key=order.__getitem__))
-        made.append(Part(ring.id if ring else REST, steps, ring.hold_minutes if ring else 0))
+        steps = tuple(sorted(placed.get(place, ()), key=order.__getitem__))
+        part = Part(ring.id if ring else REST, steps, ring.hold_minutes if ring else 0)
+        made.append(told.completed(part, place))
     return tuple(made)
+
+
+@dataclass
+class _Told:
+    """What is to be said of the rings of a plan, by the number of the ring."""
+
+    shared: dict[int, list[Key]] = field(default_factory=dict)
+    sessions: dict[int, list[tuple[str, str, tuple[str, ...]]]] = field(default_factory=dict)
+    waited: dict[int, list[str]] = field(default_factory=dict)
+    beyond: dict[int, list[str]] = field(default_factory=dict)
+
+    def completed(self, part: Part, place: int) -> Part:
+        return replace(
+            part,
+            shared=tuple(self.shared.get(place, ())),
+            sessions=tuple(self.sessions.get(place, ())),
+            waited=tuple(self.waited.get(place, ())),
+            beyond=tuple(self.beyond.get(place, ())),
+        )
+
+
+def _place_by_reach(reach: Reach, target: str, step: Operation, segments: frozenset[str], told: _Told) -> int:
+    """Return the number of a step's ring by each device and port that it reaches, and note what a ring must be told of."""
+    counts = reach.counts(target, step, segments)
+    nobody = not counts
+    if nobody:
+        counts = reach.of_whole(target, segments)
+    if not counts:  # all of them, or not known: with the first ring of everything
+        here = (n for n, limit in enumerate(reach.limits) if not limit.targets or target in limit.targets)
+        return next((n for n in here if not reach.limits[n].segments and not reach.limits[n].limited), reach.rest)
+    first, last = min(counts), max(counts)
+    if first == last or (step.effect == "none" and step.after is not None) or nobody:
+        return first
+    rings = reach.site.rings
+    sharing = [n for n in sorted(counts) if n < reach.rest and rings[n].shared_lists]
+    shared = step.kind == SHARED_KIND and step.before is not None and step.after is not None and bool(sharing)
+    place = sharing[0] if shared else last
+    if shared:
+        places = {unit: reach.place(target, unit) for unit in reach.units(target, step, segments)}
+        _share(target, step, places, place, told)
+    early = sorted(n for n in counts if n < place and reach.limits[n].limited)
+    if early:
+        behind = sum(counts[n] for n in early)
+        names = ", ".join(rings[n].id for n in early)
+        text = f"{step.kind} {step.name} on {target} is one for {counts.total()} devices and ports; {behind} of {names} wait for it"
+        told.waited.setdefault(place, []).append(text)
+    return place
+
+
+def _share(target: str, step: Operation, places: Mapping[Unit, int], first: int, told: _Told) -> None:
+    """Note a downloadable list that is written with one ring and taken over session by session with the others."""
+    key = (target, step.id)
+    later = [unit for unit, number in places.items() if number > first]
+    if later:
+        names = ", ".join(unit.shown for unit in later[:5]) + (f" and {len(later) - 5} more" if later[5:] else "")
+        told.beyond.setdefault(first, []).append(
+            f"{step.kind} {step.name} on {target}: {len(later)} devices of later rings ({names}) take it as well if they"
+            " authenticate by themselves"
+        )
+    for number in sorted({max(first, number) for number in places.values()}):
+        mine = tuple(sorted(unit.device for unit, n in places.items() if unit.device and n <= number))
+        told.sessions.setdefault(number, []).append((target, step.name, mine))
+        if number != first:
+            told.shared.setdefault(number, []).append(key)
+
+
+def ring_findings(parts: Iterable[Part]) -> list[Finding]:
+    """Return what to say of rings before anything is written: where a step cannot be limited to what a ring names."""
+    findings = []
+    for part in parts:
+        findings += [codes.RING_WAITS.at(f"ring {part.id}: {text}") for text in part.waited]
+        findings += [codes.RING_BEYOND.at(f"ring {part.id}: {text}") for text in part.beyond]
+    return findings
 
 
 def progress_of(parts: Iterable[Part], entries: Iterable[Mapping[str, object]], plan_id: str) -> tuple[Progress, ...]:
@@ -119,8 +216,8 @@ def progress_of(parts: Iterable[Part], entries: Iterable[Mapping[str, object]], 
             undone.add(key)
             touched.discard(key)
             for part in parts:
-                runs[part.id].back |= key in part.steps
-    return tuple(_progress(part, runs[part.id], bool(undone & set(part.steps)), touched) for part in parts)
+                runs[part.id].back |= key in part.back
+    return tuple(_progress(part, runs[part.id], bool(undone & part.back), touched) for part in parts)
 
 
 ENDED = ("plan_done", "ring_done", "plan_failed")
@@ -139,7 +236,7 @@ def _progress(part: Part, run: _Ran, undone: bool, touched: set[Key]) -> Progres
     else:
         state = FAILED if event else RUNNING
     whole = state in (SOAKING, DONE)
-    changed = bool(touched & set(part.steps))
+    changed = bool(touched & set(part.steps)) or (run.began is not None and bool(touched & part.back))
     return Progress(part, state, run.began, moment if whole else None, until if whole else None, changed)
 
 
@@ -160,16 +257,26 @@ def earlier_ring(entries: Sequence[Mapping[str, object]], plan_id: str, site: Si
         return None
     name, other = str(last["ring"]), str(last["plan_id"])
     steps: dict[Key, None] = {}
+    shared: dict[Key, None] = {}
     current = ""
     for entry in entries:
         if entry.get("plan_id") != other:
             continue
         if entry["event"] == "plan_started":
             current = str(entry.get("ring") or "")
+            if current == name:
+                shared |= _shares(entry)
         elif entry["event"] == "operation_started" and current == name:
             steps[str(entry["target"]), str(entry["operation"]["id"])] = None  # type: ignore[index]
     hold = next((ring.hold_minutes for ring in site.rings if ring.id == name), 0)
-    return other, str(last.get("policy_commit", "")), progress_of((Part(name, tuple(steps), hold),), entries, other)[0]
+    part = Part(name, tuple(steps), hold, tuple(shared))
+    return other, str(last.get("policy_commit", "")), progress_of((part,), entries, other)[0]
+
+
+def _shares(entry: Mapping[str, object]) -> dict[Key, None]:
+    """Return the steps of earlier rings on lists whose sessions a ring took over, by its begin in the journal."""
+    found = entry.get("shares")
+    return {(str(host), str(step)): None for host, step in found} if isinstance(found, list) else {}
 
 
 def rollout_under_way(entries: Sequence[Mapping[str, object]]) -> tuple[str, str]:
@@ -265,20 +372,24 @@ def rings_after(
 ) -> list[dict[str, str]]:
     """Return each ring of a plan that was begun, by the journal, as ``plan_id``, ``ring``, ``state``; with the steps ``taken`` back."""
     steps: dict[str, dict[Key, None]] = {}
+    shared: dict[str, dict[Key, None]] = {}
     current = ""
     for entry in entries:
         if entry.get("plan_id") != plan_id:
             continue
         if entry["event"] == "plan_started":
             current = str(entry.get("ring") or "")
+            if current and entry.get("shares"):
+                steps.setdefault(current, {})
+                shared.setdefault(current, {}).update(_shares(entry))
         elif entry["event"] == "operation_started" and current:
             steps.setdefault(current, {})[str(entry["target"]), str(entry["operation"]["id"])] = None  # type: ignore[index]
-    parts = [Part(name, tuple(keys)) for name, keys in steps.items()]
+    parts = [Part(name, tuple(keys), 0, tuple(shared.get(name, ()))) for name, keys in steps.items()]
     return [
         {
             "plan_id": plan_id,
             "ring": item.part.id,
-            "state": UNDONE if set(taken) & set(item.part.steps) else item.state,
+            "state": UNDONE if set(taken) & item.part.back else item.state,
         }
         for item in progress_of(parts, entries, plan_id)
     ]

@@ -28,6 +28,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model im
     Guardrail,
     Member,
     NetworkSet,
+    Place,
     ResolvedName,
     Ring,
     Segment,
@@ -301,9 +302,27 @@ class Builder:
                 r.get("hold_minutes", 0),
                 r.get("description", ""),
                 document.location("rings", n),
+                tuple(r.get("devices", ())),
+                _ports(r),
+                tuple(r.get("places", ())),
+                r.get("shared_lists", False),
             )
             for n, r in enumerate(document.value.get("rings", ()))
         )
+
+    def places(self, document: Document) -> dict[str, Place]:
+        """Return the places by id."""
+        return {
+            name: Place(
+                name,
+                tuple(item.get("switches", ())),
+                _ports(item),
+                tuple(item.get("places", ())),
+                item.get("description", ""),
+                document.location("places", name),
+            )
+            for name, item in sorted(document.value.get("places", {}).items())
+        }
 
     def segment(self, document: Document, templates: Mapping[str, Template]) -> Segment:
         """Return the segment of one file with its rules: its own, then those of the templates that it uses."""
@@ -371,3 +390,8 @@ def is_date(text: str) -> bool:
     except ValueError:
         return False
     return len(text) == 10
+
+
+def _ports(value: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Return the ports that ``ports`` of a ring or a place names, as (switch, interface)."""
+    return tuple((switch, name) for switch, names in sorted(value.get("ports", {}).items()) for name in names)

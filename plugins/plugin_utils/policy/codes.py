@@ -259,7 +259,7 @@ RING = Code(
     "SW2509",
     "error",
     "a ring is not consistent",
-    "each ring needs an id of its own and each segment stands in one ring at most",
+    "each ring needs an id of its own, each segment stands in one ring at most, and what a ring names must be known",
 )
 UNKNOWN_MANAGEMENT = Code(
     "SW2510",
@@ -285,6 +285,12 @@ UNKNOWN_HARDWARE = Code(
     "error",
     "a switch has hardware that is not known",
     "take a platform class that acl_check knows; the nearest smaller one where yours is absent",
+)
+PLACE = Code(
+    "SW2514",
+    "error",
+    "a place is not consistent",
+    "name places that are defined under places of enforcement.yml, none within itself, and switches of the inventory",
 )
 
 DUPLICATE_ID = Code("SW2601", "error", "an id stands twice", "give each guardrail, workflow and expectation its own id")

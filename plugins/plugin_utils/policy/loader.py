@@ -304,6 +304,7 @@ def _assemble(documents: _Documents) -> tuple[Site | None, tuple[ClassificationR
         promotion=enforcement.value.get("promotion", {}) if enforcement else {},
         members_location=Location(LOCK, 1),
         rings=builder.rings(enforcement) if enforcement else (),
+        places=builder.places(enforcement) if enforcement else {},
         location=head.location("name"),
         defaults_location=head.location("defaults"),
         switches=builder.switches(enforcement) if enforcement else {},

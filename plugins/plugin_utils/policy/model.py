@@ -293,15 +293,39 @@ class SwitchHardware:
 
 @dataclass(frozen=True)
 class Ring:
-    """An ordered part of the rollout: the segments and the targets that go with it, and how long it is watched, in minutes.
+    """An ordered part of the rollout: what goes with it, and how long it is watched, in minutes.
 
-    Empty ``segments``: all of them; empty ``targets`` (inventory names): all of them. One of the two is given.
+    Empty ``segments``: all of them; empty ``targets`` (inventory names of what is written to): all of them. ``devices`` (MAC or name),
+    ``ports`` (switch and interface) and ``places`` (ids of ``Place``) limit it to what is attached there; any of the three is enough.
+    ``shared_lists``: downloadable lists that devices of later rings have in common with it are written with this ring.
     """
 
     id: str
     segments: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
     hold_minutes: int = 0
+    description: str = ""
+    location: Location = Location()
+    devices: tuple[str, ...] = ()
+    ports: tuple[tuple[str, str], ...] = ()
+    places: tuple[str, ...] = ()
+    shared_lists: bool = False
+
+    @property
+    def limited(self) -> bool:
+        """Return whether only some devices or ports go with it."""
+        return bool(self.devices or self.ports or self.places)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A closet, a floor or a site: ``switches`` (inventory names) with all their ports, ``ports`` (switch and interface) of others,
+    and the ``places`` within it."""
+
+    id: str
+    switches: tuple[str, ...] = ()
+    ports: tuple[tuple[str, str], ...] = ()
+    places: tuple[str, ...] = ()
     description: str = ""
     location: Location = Location()
 
@@ -360,6 +384,7 @@ class Site:
     approvers: Approvers | None = None
     calendar: Calendar | None = None
     promotion: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    places: Mapping[str, Place] = field(default_factory=dict, hash=False)
 
     def rules(self) -> tuple[Rule, ...]:
         """Return every rule of every segment, by segment name and position, and then those of network sets likewise."""

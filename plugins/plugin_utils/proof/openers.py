@@ -55,6 +55,15 @@ def stopped(openers: PacketSet, item: ListSets, *, surely: bool, silent_works: b
     return found | (openers_of(back) & openers) if back else found
 
 
+def stopped_ways(openers: PacketSet, item: ListSets) -> tuple[PacketSet, PacketSet]:
+    """Return the openers that one list surely stops, and those whose answers it surely stops, each for itself (``silent_works``)."""
+    there = (openers & item.sees) - item.may_pass
+    if item.listing.stateful:
+        return there, openers.space.empty
+    back = (answers_of(tcp_only(openers)) & item.sees) - item.may_pass
+    return there, openers_of(back) & openers if back else openers.space.empty
+
+
 def _swapped(packets: PacketSet, flags: IntervalSet, kinds: dict[int, dict[int, int]]) -> PacketSet:
     return packets.space.from_boxes(box for each in packets.boxes() for box in _swapped_boxes(each, flags, kinds))
 

@@ -17,6 +17,7 @@ none is enumerated, because a stop is a matter of one list:
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -30,6 +31,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import ALL, Box, Packet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import ANY, Rule, Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.changes import Change, Key
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.conversations import (
     UNPRIVILEGED,
     conversation_boxes,
@@ -46,7 +48,6 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.points im
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.versions import differing, same_list
 
-Key = tuple[str, str]  # enforcement point and name of the list there
 WIDEN, REPLACE, NARROW = "widen", "replace", "narrow"
 WORDS = {
     WIDEN: "only add permits",
@@ -114,47 +115,23 @@ class Rollout:
         }
 
 
-@dataclass
-class _Change:
-    """One list that changes: its sets in the old and new version, each under the old and the new membership."""
-
-    key: Key
-    old: list[ListSets]
-    new: list[ListSets]
-    effect: str = ""
-
-    def stops(self, openers: PacketSet, version: str, *, surely: bool, silent: bool = False) -> PacketSet:
-        """Return what a version stops: surely, whatever the membership; else under either."""
-        found = [
-            stopped(openers, item, surely=surely, silent_works=silent)
-            for item in (self.old if version == "old" else self.new)
-        ]
-        if not found:
-            return openers.space.empty
-        result = found[0]
-        for more in found[1:]:
-            result = result & more if surely else result | more
-        return result
-
-    def stops_in(self, openers: PacketSet, version: str, state: int, states: int) -> PacketSet:
-        """Return what a version surely stops in one state of the network; nothing where the state does not know its point."""
-        found = self.old if version == "old" else self.new
-        if len(found) != states:
-            return openers.space.empty
-        return stopped(openers, found[state], surely=True, silent_works=True)
-
-
 def order_of_rollout(
-    before: State, after: State, phases: Mapping[Key, int] | None = None
+    before: State,
+    after: State,
+    phases: Mapping[Key, int] | None = None,
+    begins: Mapping[Key, int] | None = None,
 ) -> tuple[Rollout, list[Finding]]:
     """Return the order of steps from one state to another, and a finding for each way in which a mix would not be safe.
 
     The order is: lists that only add permits, then those that gain and lose, then those that only tighten; where a must-never would be
     open in between, single lists are put in another order if one exists. ``phases`` gives the order that a plan will follow; then that
-    order is proved and no other looked for.
+    order is proved and no other looked for. ``begins``: the phase in which a list begins to be new on some of its ports or sessions, where
+    that is before the phase in which it is new on all: in between it is both.
     """
     proof = _Proof(before, after)
     steps = _phased(proof, phases) if phases is not None else _by_effect(proof)
+    if phases is not None and begins:
+        proof.begins = _step_of_phases(proof, steps, phases, begins)
     problems = proof.problems(steps)
     if problems and phases is None:
         other = _searched(proof, {key for problem in problems for key in problem.lists})
@@ -177,7 +154,7 @@ def _by_effect(proof: _Proof) -> list[RolloutStep]:
 
 
 def _phased(proof: _Proof, phases: Mapping[Key, int]) -> list[RolloutStep]:
-    groups: dict[int, list[_Change]] = {}
+    groups: dict[int, list[Change]] = {}
     for change in proof.changes:
         if change.effect:
             groups.setdefault(phases.get(change.key, 2), []).append(change)
@@ -187,6 +164,16 @@ def _phased(proof: _Proof, phases: Mapping[Key, int]) -> list[RolloutStep]:
         word = WORDS[effects.pop()] if len(effects) == 1 else WORDS[REPLACE]
         made.append(RolloutStep(word, tuple(change.key for change in changes)))
     return made
+
+
+def _step_of_phases(
+    proof: _Proof, steps: Sequence[RolloutStep], phases: Mapping[Key, int], begins: Mapping[Key, int]
+) -> dict[Key, int]:
+    """Return the number of the step in which each list begins to be new, where that is not the one in which it is new everywhere."""
+    ends = sorted({phases.get(change.key, 2) for change in proof.changes if change.effect})
+    at = {key: number for number, step in enumerate(steps) for key in step.lists}
+    found = {key: bisect_left(ends, begins[key]) for key in at if key in begins}
+    return {key: number for key, number in found.items() if number < at[key]}
 
 
 def _searched(proof: _Proof, involved: set[Key]) -> list[RolloutStep] | None:
@@ -263,6 +250,7 @@ class _Proof:
     space: PacketSpace = field(default_factory=PacketSpace)
     _cache: dict[tuple[str, str, str], PacketSet] = field(default_factory=dict)
     _steady_made: dict[int, ListSets] = field(default_factory=dict)
+    begins: Mapping[Key, int] = field(default_factory=dict)
 
     @cached_property
     def moved(self) -> bool:
@@ -306,7 +294,7 @@ class _Proof:
         return any(visible(old, one, surely=sure) != visible(new, two, surely=sure) for sure in (True, False))
 
     @cached_property
-    def changes(self) -> list[_Change]:
+    def changes(self) -> list[Change]:
         """The lists that differ, or that see other packets, each in both versions under the old and the new state of the network."""
         old = {(item.point, item.name): item for item in self.before.lists}
         new = {(item.point, item.name): item for item in self.after.lists}
@@ -320,7 +308,7 @@ class _Proof:
                 [self._sets(site, item) for site in sites if item is not None and _knows(site, item)]
                 for item in (one, two)
             ]
-            change = _Change(key, versions[0], versions[1])
+            change = Change(key, versions[0], versions[1])
             change.effect = self._effect(change, one, two)
             made.append(change)
         return made
@@ -331,7 +319,7 @@ class _Proof:
             return list_sets(self.space, site, listing)
         return list_sets(self.space, site, touching(listing, self.asked))
 
-    def _effect(self, change: _Change, one: PointList | None, two: PointList | None) -> str:
+    def _effect(self, change: Change, one: PointList | None, two: PointList | None) -> str:
         """Return how a list changes; of a firewall that is known by its parts only those that differ are looked at."""
         if one is None or two is None or pieces_of(one) is None or pieces_of(two) is None:
             return _effect(change)
@@ -339,7 +327,7 @@ class _Proof:
             return ""
         short = differing(one, two)
         return _effect(
-            _Change(
+            Change(
                 change.key,
                 [list_sets(self.space, item.site, short[0]) for item in (self.before, self.after)[: len(change.old)]],
                 [list_sets(self.space, item.site, short[1]) for item in (self.before, self.after)[: len(change.new)]],
@@ -496,10 +484,26 @@ class _Proof:
         """Return whether no mix within one step is unsafe."""
         return not self._leaks(steps, place) and not self._interruptions(steps, place)
 
-    def _stops(self, never: _Never, change: _Change, version: str, state: int) -> PacketSet:
+    def _stops(self, never: _Never, change: Change, version: str, state: int) -> PacketSet:
         name = (never.id, "|".join(change.key), f"{version} {state}")
         if name not in self._cache:
             self._cache[name] = change.stops_in(never.openers, version, state, len(self.states))
+        return self._cache[name]
+
+    def _stops_mixed(self, never: _Never, change: Change, state: int, both: PacketSet) -> PacketSet:
+        """Return what a list surely stops where some of its ports or sessions have the old version and others the new one.
+
+        ``both``: what each version stops. The opener crosses one port and its answer another, so that one of the two has to be stopped by
+        both versions.
+        """
+        if not both or len({id(item.listing) for item in (*change.old, *change.new)}) < 2:
+            return both
+        name = (never.id, "|".join(change.key), f"mixed {state}")
+        if name not in self._cache:
+            (out, back), (out_new, back_new) = (
+                change.ways_in(never.openers, version, state, len(self.states)) for version in ("old", "new")
+            )
+            self._cache[name] = (out & out_new) | (back & back_new)
         return self._cache[name]
 
     def _leaks(self, steps: Sequence[RolloutStep], place: int) -> list[Problem]:
@@ -518,7 +522,11 @@ class _Proof:
                     if old != new:
                         part.add(change.key)
                     number = at.get(change.key, place)
-                    rest = rest - (new if number < place else old if number > place else old & new)
+                    first = self.begins.get(change.key, number)
+                    if first <= place <= number:
+                        rest = rest - self._stops_mixed(never, change, state, old & new)
+                    else:
+                        rest = rest - (new if number < place else old)
                 for sets in self._steady_sets(rest) if rest else ():
                     rest = rest - stopped(rest, sets, surely=True, silent_works=True)
                 packet = packet or rest.witness()
@@ -544,7 +552,7 @@ class _Proof:
                 (first, second)
                 for number, first in placed
                 for later, second in placed
-                if first in closes and second in opens and first != second and number <= later
+                if first in closes and second in opens and first != second and self.begins.get(first, number) <= later
                 and (place is None or number == place or later == place)
             )  # fmt: skip
             found = next(islice(pairs, 1), None)
@@ -561,7 +569,7 @@ def _knows(site: Site, listing: PointList) -> bool:
     return listing.point in site.points
 
 
-def _effect(change: _Change) -> str:
+def _effect(change: Change) -> str:
     """Return whether the new version only passes more, only less, or both; empty where it is the same; an absent list passes all."""
     gains = loses = False
     if not change.old or not change.new:

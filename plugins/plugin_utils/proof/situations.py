@@ -109,8 +109,8 @@ def settings_of(site: Site, lists: tuple[PointList, ...], cache: ListCache | Non
     yield Setting("now", NOW, effective_site(site), lists)
     done: set[str] = set()
     for ring in site.rings:
-        if ring.targets:
-            continue  # some switches before others: which lists that leaves mixed is proved of the plan (rollout.py)
+        if ring.targets or ring.limited:
+            continue  # some switches or devices before others: which lists that leaves mixed is proved of the plan (rollout.py)
         done |= set(ring.segments)
         made = _raised(site, done)
         if made is not None:

@@ -252,6 +252,30 @@ def shout_lines(findings: Iterable[Finding]) -> list[str]:
     return [line for finding in findings for line in _shout(finding.message)]
 
 
+def _rings(rings: Mapping[str, Any]) -> list[str]:
+    """Return the rings of a plan in their order, and what none of them can be limited to."""
+    order = rings.get("order") or []
+    if not order:
+        return []
+    rows = [
+        [
+            code(ring["id"]),
+            ring["steps"],
+            sum(each["devices"] for each in ring.get("sessions", ())),
+            ring["hold_minutes"],
+        ]
+        for ring in order
+    ]
+    lines = ["## Rings", "", md_table(("ring", "steps", "sessions", "watched, minutes"), rows), ""]
+    said = [
+        f"- {code(ring['id'])}: {md(text)}"
+        for ring in order
+        for key in ("waited", "beyond")
+        for text in ring.get(key, ())
+    ]
+    return lines + ([*said, ""] if said else [])
+
+
 def plan_markdown(plan: Mapping[str, Any], shouts: Iterable[Finding] = ()) -> str:
     """Return a plan as text and as effect. ``shouts``: what is pulled, said first."""
     lines = [
@@ -266,6 +290,7 @@ def plan_markdown(plan: Mapping[str, Any], shouts: Iterable[Finding] = ()) -> st
         lines += [f"**Effect:** {md(effect['sentence'])}. Reach: {md(effect.get('reach', ''))}.", ""]
     lines += _in_time(effect)
     lines += _meaning(effect)
+    lines += _rings(effect.get("rings") or {})
     if effect.get("seen_cut"):
         lines += ["## Recorded conversations that would be cut", ""] + _cut_tables(effect["seen_cut"])
     for target in plan["targets"]:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,11 +36,15 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan imp
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.preflight import find_nodes, preflight_all
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rings import (
+    DONE,
+    SOAKING,
     UNDONE,
     Part,
+    Progress,
     earlier_ring,
     parts_of_plan,
     progress_of,
+    ring_findings,
     rollout_under_way,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rollback import rollback_plan
@@ -68,6 +72,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.plan impo
     planned,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.pulled import shouted
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.ring_counts import keep_counts, ring_counters
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.ring_sessions import (
     authorized_sessions,
     keep_sessions,
@@ -106,7 +111,12 @@ def run_apply(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str,
         if ring is None and (plan.operations() or errors_of(state.findings)):
             return _answer_without(values, paths, plan, state, commit)
     part = plan if ring is None else only_steps(plan, ring.steps)
-    allowed = permission(paths, part, sound.site, sound.compiled.lists, values, today_of(values))
+    # Sessions that take over a list that an earlier ring wrote are a change of the same zones.
+    asked = part if ring is None else only_steps(plan, sorted(ring.back))
+    allowed = permission(paths, asked, sound.site, sound.compiled.lists, values, today_of(values))
+    limits = ring_findings([ring]) if ring is not None else []
+    if ring is not None and ring.sessions and not values.get("reauthenticate"):
+        raise FindingError(codes.RING_NEEDS_SESSIONS.at(f"ring {ring.id}: {_sessions_of(ring)}"))
     journal = Journal(paths.journal)
     after = After()
     with StateLock(paths.state / "lock", f"apply {plan.plan_id[:12]}") as lock:
@@ -114,6 +124,27 @@ def run_apply(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str,
             said = preflight_all(targets, writing=False)
             if ring is not None and not check_mode:
                 keep_sessions(journal, plan.plan_id, sound.site, ring, values, variables)
+
+            by_ring = ring is not None and bool(ring.sessions)
+
+            def sessions() -> After:
+                reader = reader_of(values, variables, sound.in_force, sound.compiled, targets, paths)
+                if ring is not None:  # what later rings change is not in force yet
+                    reader.only(
+                        {(step.target, step.name) for step in part.operations()},
+                        {(target, name): frozenset(macs) for target, name, macs in ring.sessions},
+                    )
+                return sessions_after(reader, journal, values, plan.plan_id, closing_guard(sound.site, allowed.zones))
+
+            def end_of_ring() -> Sequence[Finding]:
+                nonlocal after
+                if by_ring:
+                    after = sessions()
+                if ring is not None:
+                    written = known_entries(paths.journal)
+                    keep_counts(journal, plan.plan_id, ring, written, sound.compiled.lists, values, variables)
+                return after.findings
+
             outcome = apply_plan(
                 plan,
                 targets,
@@ -130,13 +161,12 @@ def run_apply(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str,
                 ready=lambda: preflight_all(targets, writing=True),
                 confirms_emergency=allowed.confirms,
                 brings_commit=allowed.brings_commit and ring is None,
+                rings_left=state.rings_left,
+                finish=end_of_ring if ring is not None else None,
             )
             said = [finding for finding in said if finding not in outcome.findings]
-            if outcome.ok and not check_mode and _touches_sessions(part, values):
-                reader = reader_of(values, variables, sound.in_force, sound.compiled, targets, paths)
-                if ring is not None:  # what later rings change is not in force yet
-                    reader.only({(step.target, step.name) for step in part.operations()})
-                after = sessions_after(reader, journal, values, plan.plan_id, closing_guard(sound.site, allowed.zones))
+            if outcome.ok and not check_mode and not by_ring and _touches_sessions(part, values):
+                after = sessions()
     told = shouted(paths, sound.site)
     findings = [
         *told,
@@ -145,6 +175,7 @@ def run_apply(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str,
         *renewed,
         *allowed.findings,
         *state.findings,
+        *limits,
         *lock.findings,
         *after.findings,
     ]
@@ -184,6 +215,10 @@ def _continued(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str
         return run_apply({**given, "policy_dir": str(policy)}, variables)
 
 
+def _sessions_of(ring: Part) -> str:
+    return "; ".join(f"list {name} on {target}, {len(macs)} devices" for target, name, macs in ring.sessions)
+
+
 def _touches_sessions(plan: Plan, values: Mapping[str, Any]) -> bool:
     """Return whether sessions may carry an old list after this plan, or are to be re-authenticated."""
     return bool(values.get("reauthenticate")) or any(
@@ -201,7 +236,8 @@ def _turn(
         chosen = next((part for part in parts if part.id == wanted), None)
         if chosen is None:
             raise FindingError(codes.NO_RING.at(f"{wanted!r}; it has {', '.join(part.id for part in parts) or 'none'}"))
-        return Decision(chosen)
+        states = progress_of(parts, known_entries(paths.journal), plan.plan_id)
+        return Decision(chosen, rings_left=_rings_left(states, chosen))
     entries = known_entries(paths.journal)
     progress = progress_of(parts, entries, plan.plan_id)
     other, commit, earlier = earlier_ring(entries, plan.plan_id, sound.site) or ("", "", None)
@@ -218,9 +254,20 @@ def _turn(
         lost=lambda part: lost_sessions(
             kept_sessions(entries, part), lambda: authorized_sessions(values, variables or {})
         ),
+        counters=lambda part: ring_counters(entries, part, sound.site, sound.compiled.lists, values, variables or {}),
     )
+    decision = replace(decision, rings_left=_rings_left(progress, decision.part))
     of_earlier = earlier is not None and decision.undo is earlier.part
     return replace(decision, undo_plan=other) if of_earlier else decision
+
+
+def _rings_left(progress: Sequence[Progress], chosen: Part | None) -> bool:
+    """Return whether another ring is to come that has sessions and no step of its own left."""
+    return any(
+        item.part.sessions and item.state not in (SOAKING, DONE)
+        for item in progress
+        if chosen is None or item.part.id != chosen.id
+    )
 
 
 def _ring_to_undo(values: Mapping[str, Any], paths: Paths) -> Decision | None:
@@ -249,7 +296,7 @@ def _undo_ring(
     plan: Plan | None = None,
 ) -> dict[str, Any]:
     """Take back a ring whose devices do not do as before. The way back asks for no window and no approval."""
-    steps = set(state.undo.steps) if state.undo else set()
+    steps = set(state.undo.back) if state.undo else set()
     plan_id = state.undo_plan or (plan.plan_id if plan else "")
     with StateLock(paths.state / "lock", f"undo of a ring of {plan_id[:12]}", take_over=True) as lock:
         # The ring's own steps on a host that cannot be connected are told by the rollback itself.

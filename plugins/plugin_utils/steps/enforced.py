@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError, errors_of
@@ -99,6 +99,7 @@ class Reader:
     sleep: Sleep = time.sleep
     with_cells: bool = True
     _wanted: list[Wanted] | None = None
+    _devices: Mapping[tuple[str, str], Collection[str]] = field(default_factory=dict)
 
     def ise_targets(self) -> dict[str, IseTarget]:
         """Return the targets that are an ISE."""
@@ -131,10 +132,22 @@ class Reader:
             ]
         return self._wanted
 
-    def only(self, names: Collection[tuple[str, str]]) -> None:
-        """Judge these lists, by (target, name), and no others, nor cells."""
+    def only(
+        self, names: Collection[tuple[str, str]], devices: Mapping[tuple[str, str], Collection[str]] | None = None
+    ) -> None:
+        """Judge these lists, by (target, name), and no others, nor cells; those in ``devices`` on these devices (MAC) only."""
         self.with_cells = False
-        self._wanted = [item for item in self.wanted() if (item.target, item.name) in names]
+        self._devices = dict(devices or {})
+        self._wanted = [
+            item
+            for item in self.wanted()
+            if (item.target, item.name) in names or (item.target, item.name) in self._devices
+        ]
+
+    def _judges(self, item: Wanted, mac: str) -> bool:
+        """Return whether a list is judged on a device."""
+        chosen = self._devices.get((item.target, item.name))
+        return chosen is None or mac in chosen
 
     def want_back(self, before: Mapping[tuple[str, str], str]) -> None:
         """Judge by these texts, by (target, list), and by no other list: what a rollback restored."""
@@ -185,7 +198,12 @@ class Reader:
         findings: list[Finding] = []
         for name, target in self.ise_targets().items():
             mine = [item for item in wanted if item.target == name]
-            devices = {mac for item in mine for mac in self.devices(item.segment) if macs is None or mac in macs}
+            devices = {
+                mac
+                for item in mine
+                for mac in self.devices(item.segment)
+                if (macs is None or mac in macs) and self._judges(item, mac)
+            }
             if not devices:
                 continue
             try:
@@ -197,7 +215,7 @@ class Reader:
             shown = [view.sessions[mac] for mac, view in views_of.items()]
             for item in newest(mine, [*sessions.values(), *shown]):
                 for mac, device in sorted(self.devices(item.segment).items()):
-                    if mac in devices:
+                    if mac in devices and self._judges(item, mac):
                         carriers.append(self._judged(item, mac, sessions.get(mac), views_of.get(mac), device))
         return carriers, findings
 

@@ -33,7 +33,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan imp
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.preflight import preflight_all, refusals
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pulled import pulled_postures
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rings import Part, parts_of_plan
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rings import (
+    Part,
+    parts_of_plan,
+    ring_findings,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.state_ref import keep_state
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import Compiled, PointList
@@ -184,11 +188,29 @@ def meaning_of(
     made = {"meaning": meaning.as_dict(), "rollout": rollout.as_dict()}
     parts = parts_of_plan(plan, site, compiled.lists)
     if site.rings and parts:
-        ringed, more = order_of_rollout(before, after, phases_of(plan, read, parts)) if parts[1:] else (rollout, [])
+        ringed, more = rollout, list[Finding]()
+        if parts[1:]:
+            first = phases_of(plan, read, parts, first=True)
+            ringed, more = order_of_rollout(before, after, phases_of(plan, read, parts), first)
         findings += [finding for finding in more if finding not in findings]
-        rings = [{"id": part.id, "steps": len(part.steps), "hold_minutes": part.hold_minutes} for part in parts]
+        findings += ring_findings(parts)
+        rings = [_ring_view(part) for part in parts]
         made["rings"] = {"order": rings, "safe": ringed.safe, "mixes": ringed.mixes}
     return made, findings
+
+
+def _ring_view(part: Part) -> dict[str, Any]:
+    """Return a ring of a plan as plain values; what it cannot be limited to is named where there is such a thing."""
+    made: dict[str, Any] = {"id": part.id, "steps": len(part.steps), "hold_minutes": part.hold_minutes}
+    if part.sessions:
+        made["sessions"] = [
+            {"target": target, "list": name, "devices": len(macs)} for target, name, macs in part.sessions
+        ]
+    return (
+        made
+        | ({"waited": list(part.waited)} if part.waited else {})
+        | ({"beyond": list(part.beyond)} if part.beyond else {})
+    )
 
 
 def sessions_to_follow(plan: Plan, lists: Sequence[PointList], site: Site) -> list[dict[str, Any]]:
@@ -218,18 +240,27 @@ def _costs(after: Sequence[Mapping[str, Any]]) -> list[Finding]:
     ]
 
 
-def phases_of(plan: Plan, lists: Sequence[PointList], rings: Sequence[Part] = ()) -> dict[tuple[str, str], int]:
+def phases_of(
+    plan: Plan, lists: Sequence[PointList], rings: Sequence[Part] = (), *, first: bool = False
+) -> dict[tuple[str, str], int]:
     """Return the phase in which each list is in force as planned: the last one with a step on what carries it.
 
-    With ``rings``, phases are counted on from ring to ring.
+    With ``rings``, phases are counted on from ring to ring. ``first``: the phase in which a list begins to be in force somewhere: ports
+    and sessions of one list may belong to several rings.
     """
     place = {key: number * RING for number, part in enumerate(rings) for key in part.steps}
+    # A list that sessions take over ring by ring is old somewhere until the last of them has.
+    held = {key: number * RING for number, part in enumerate(rings) for key in part.shared} if not first else {}
+    place |= held
     steps = [(step, place.get((step.target, step.id), 0) + step.phase) for step in plan.operations()]
-    return phases_of_steps(steps, lists)
+    return phases_of_steps(steps, lists, first=first)
 
 
-def phases_of_steps(steps: Sequence[tuple[Operation, int]], lists: Sequence[PointList]) -> dict[tuple[str, str], int]:
-    """Return the phase in which each list is in force as the steps, each with its phase, leave it."""
+def phases_of_steps(
+    steps: Sequence[tuple[Operation, int]], lists: Sequence[PointList], *, first: bool = False
+) -> dict[tuple[str, str], int]:
+    """Return the phase in which each list is in force as the steps, each with its phase, leave it; or begins to be (``first``)."""
+    choose = min if first else max
     found: dict[tuple[str, str], int] = {}
     for listing in lists:
         own = {listing.name}
@@ -239,7 +270,7 @@ def phases_of_steps(steps: Sequence[tuple[Operation, int]], lists: Sequence[Poin
             names = {step.name, str((step.after or step.before or {}).get("access_list", ""))}
             if step.target == listing.host and names & own:
                 key = (listing.point, listing.name)
-                found[key] = max(found.get(key, 0), phase)
+                found[key] = choose(found.get(key, phase), phase)
     return found
 
 

@@ -191,6 +191,8 @@ def _of_ring(entries: Entries, plan_id: str, ring: str) -> Only:
         known = ", ".join(dict.fromkeys(str(entry["ring"]) for entry in begun)) or "none"
         raise FindingError(codes.NO_RING.at(f"{ring!r} was not carried out; carried out were: {known}"))
     steps = {str(number) for entry in begun if entry["ring"] == ring for number in entry["steps"]}
+    # A list whose sessions the ring took over goes back with it, wherever it was written.
+    steps |= {str(number) for entry in begun if entry["ring"] == ring for _target, number in entry.get("shares") or ()}
     return lambda operation: operation.id in steps
 
 

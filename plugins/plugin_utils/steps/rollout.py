@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.health i
     Talk,
     judge,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.ring_places import Limit, unit_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rings import (
     DONE,
     FAILED,
@@ -38,6 +39,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operation
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.talks import WHOLE_DEVICE
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.ports import port_name
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Member, Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.ring_counts import RingCounters
 
 pa = guarded("pyarrow")
 HISTORY_DAYS = 14
@@ -57,6 +59,7 @@ class Decision:
     undo: Part | None = None
     health: Health | None = None
     findings: tuple[Finding, ...] = ()
+    rings_left: bool = False  # others are to come although no step of theirs is left
     undo_plan: str = ""  # the plan that ``undo`` is a ring of, empty where it is the one that is carried out
 
 
@@ -70,13 +73,14 @@ def decide(
     engine: str = "",
     earlier: Progress | None = None,
     lost: Callable[[Part], Sequence[str]] | None = None,
+    counters: Callable[[Part], RingCounters] | None = None,
 ) -> Decision:
     """Return what to do now. The ring that was changed last is judged whenever a rollout is run, also while it soaks.
 
     ``blind``: go on although nothing shows how its devices do. A sign of a regression counts in any case. ``earlier``: a ring
     of a plan before this one, watched like its own. A ring that stopped in the middle is judged too, from when it began. Once all
     rings are done the last one is judged for HISTORY_DAYS: later silences are no longer the change's. ``lost`` is asked for the
-    devices of a ring whose sessions were authorized before it was changed and are not now.
+    devices of a ring whose sessions were authorized before it was changed and are not now, ``counters`` for what its lists count.
     """
     turn = next_turn(progress, now)
     if earlier is not None and earlier.state in (SOAKING, DONE, UNDONE):
@@ -87,15 +91,27 @@ def decide(
     begun = [item for item in (earlier, *progress) if item is not None and item.began is not None]
     halted = [item for item in begun if item.state in (RUNNING, FAILED) and item.touched]
     last = max((item for item in begun if item.ended is not None), key=_ended, default=None)
+    made: dict[Part, RingCounters] = {}
+
+    def counts(part: Part) -> RingCounters | None:
+        return made.setdefault(part, counters(part)) if counters else None
+
     for item in halted:
-        health = ring_health(data_dir, site, item.part, item.began or now, now, engine=engine, lost=lost)
+        health = ring_health(
+            data_dir, site, item.part, item.began or now, now, engine=engine, lost=lost, counters=counts(item.part)
+        )
         if health.state == REGRESSED:
             return _back(item, health)
     if last is None or (turn.part is None and now - _ended(last) > timedelta(days=HISTORY_DAYS)):
         return Decision(turn.part, findings=turn.findings)
-    health = ring_health(data_dir, site, last.part, _ended(last), now, engine=engine, lost=lost)
+    health = ring_health(
+        data_dir, site, last.part, _ended(last), now, engine=engine, lost=lost, counters=counts(last.part)
+    )
     if health.state == REGRESSED:
         return _back(last, health)
+    said = counts(last.part)
+    if said is not None:
+        turn = replace(turn, findings=(*turn.findings, *said.findings(health.heard)))
     if health.state != HEALTHY and turn.part is not None:
         awaited = f"{len(health.awaited)} conversations are due and not seen yet: {', '.join(health.awaited[:3])}"
         text = f"ring {last.part.id}: {awaited if health.awaited else 'no flow of its devices is recorded since'}"
@@ -123,8 +139,9 @@ def ring_health(
     *,
     engine: str = "",
     lost: Callable[[Part], Sequence[str]] | None = None,
+    counters: RingCounters | None = None,
 ) -> Health:
-    """Return how the devices of a ring do since its steps were done, by the flows and denials of the store, and by their sessions."""
+    """Return how the devices of a ring do since its steps were done, by the flows and denials of the store, by their sessions and lists."""
     watched = watched_devices(site, part)
     devices = {device for device, _address in watched}
     moment = int(took_hold.timestamp() * 1_000_000)
@@ -136,18 +153,24 @@ def ring_health(
     with FlowGate(data_dir, since.isoformat(), engine=engine) as gate:
         rows = gate.talks(_table(watched), moment).to_pylist()
     denied = _denied_anew(data_dir, since, took_hold, now, engine)
-    talks = [_talk(row, moment, since, now, names, denied) for row in rows]
+    talks = [_counted(_talk(row, moment, since, now, names, denied), row, counters) for row in rows]
     return judge(talks, devices, took_hold.timestamp(), unauthorized=out)
 
 
 def watched_devices(site: Site, part: Part) -> list[tuple[str, str]]:
-    """Return (device, address) of a ring: of its segments, and of its targets those that are attached there; all where it names neither."""
+    """Return (device, address) of a ring: of its segments, and of its targets those that are attached there; all where it names neither.
+
+    Of a ring that names devices, ports or places, those.
+    """
     ring = next((ring for ring in site.rings if ring.id == part.id), None)
     if ring is None and part.id != REST:
         return []  # the ring of an earlier policy: nobody knows whose it was, so a person decides
-    named = {name for other in site.rings for name in other.segments}
+    named = {name for other in site.rings if not other.limited for name in other.segments}
     segments = set(ring.segments) if ring and ring.segments else set(site.members) - (set() if ring else named)
     members = [member for name in sorted(segments) for member in site.members.get(name, ())]
+    if ring and ring.limited:
+        limit = Limit(ring, site)
+        members = [m for name in sorted(segments) for m in site.members.get(name, ()) if limit.names(unit_of(name, m))]
     if ring and ring.targets:
         attached = [member for member in members if member.switch in ring.targets]
         members = attached or members  # of a firewall or an ISE no member says that it is attached there
@@ -233,3 +256,12 @@ def _talk(
         min(row["watched_until_us"] / 1e6, now.timestamp()),
         denied.get(key, 0),
     )
+
+
+def _counted(talk: Talk, row: Mapping[str, Any], counters: RingCounters | None) -> Talk:
+    """Return a conversation with what the entry that refuses it counted; one that goes on is not looked for."""
+    if counters is None or row["server_port"] == WHOLE_DEVICE or not talk.doubtful:
+        return talk
+    client, server = (address.text_of(row[f"{end}_hi"], row[f"{end}_lo"]) for end in ("client", "server"))
+    count, where = counters.refusal(client, server, row["protocol"], row["server_port"])
+    return replace(talk, counted=count, counted_by=where) if count else talk

@@ -6,6 +6,7 @@ import itertools
 import random
 from dataclasses import replace
 
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.dacl import parse
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.rollout import (
@@ -261,3 +262,42 @@ def test_nothing_changes_nothing_to_order() -> None:
     lists = compile_site(site).lists
     rollout, findings = order_of_rollout(State(site, lists), State(site, lists))
     assert (rollout.steps, rollout.safe, rollout.mixes, findings) == ((), True, 1, [])
+
+
+def test_a_list_that_is_new_on_some_ports_only_is_old_on_the_others() -> None:
+    """A must-never that a DACL stops before and the firewall after: with a ring in between, a session may have either version."""
+    never = [("never", "a", "b", ["web"])]
+    old = state_of(two([], stages={"a": ("enforce", ["dacl"])}, guardrails=never))
+    new = state_of(two([], stages={"b": ("enforce", ["fw1"])}, guardrails=never))
+    dacl, firewall = (
+        next(key for key in keys_of(state) if key[0] == name) for state, name in ((old, "dacl"), (new, "fw1"))
+    )
+    phases = {firewall: 0, dacl: 100}
+    rollout, findings = order_of_rollout(old, new, phases)
+    assert (rollout.safe, findings) == (True, [])
+    # The firewall holds before the first session loses its list, and not before.
+    rollout, findings = order_of_rollout(old, new, phases, {dacl: 1})
+    assert (rollout.safe, findings) == (True, [])
+    rollout, findings = order_of_rollout(old, new, phases, {dacl: 0})
+    assert not rollout.safe
+    assert [item.code for item in findings] == ["SW3152"] and "step 1 of 2" in findings[0].message
+
+
+def test_two_ports_of_one_list_may_have_different_versions() -> None:
+    """What the old version stops on the way there and the new one on the way back passes where one port has each."""
+    never = [("never", "a", "a", ["web"])]
+    members = {"a": [("10.0.1.1", "acc1", "Gi1"), ("10.0.1.2", "acc1", "Gi2")], "b": [("10.0.2.2", "", "")]}
+    points = {"acc1": ("port_acl", {})}
+    stages = {"a": ("enforce", ["acc1"])}
+    world = World(members, [], {}, stages, points, guardrails=never)
+    state = state_of(world)
+    (listing,) = [item for item in state.lists if item.kind == "port_acl"]
+    there = parse("permit tcp any eq 443 any established\ndeny ip any any")[0]
+    back = parse("permit tcp any any eq 443\ndeny ip any any")[0]
+    old, new = (State(state.site, (replace(listing, aces=tuple(found.aces)),)) for found in (there, back))
+    rollout, findings = order_of_rollout(old, new)
+    assert [item.code for item in findings] == ["SW3152"]
+    assert "10.0.1." in findings[0].message and not rollout.safe
+    # One version in both places stops it, whichever that is.
+    for same in (old, new):
+        assert order_of_rollout(same, same)[1] == []

@@ -286,10 +286,13 @@ def management_is_defined(site: Site, _context: Context) -> Iterator[Finding]:
 
 @rule(codes.RING)
 def rings_are_consistent(site: Site, _context: Context) -> Iterator[Finding]:
-    """A ring's id stands once, a segment goes with one ring of the same targets, and a ring's targets are hosts of points."""
+    """A ring's id stands once, a segment goes with one ring that is alike otherwise, and what a ring names is known."""
     ids: set[str] = set()
-    seen: dict[tuple[tuple[str, ...], str], str] = {}
+    seen: dict[tuple[tuple[tuple[object, ...], ...], str], str] = {}
+    members = {member.device for found in site.members.values() for member in found}
+    members |= {member.name for found in site.members.values() for member in found}
     hosts = {point.host for point in site.points.values()}
+    attached = {member.switch for found in site.members.values() for member in found}
     for ring in site.rings:
         if ring.id in ids:
             yield codes.RING.at(f"ring {ring.id} stands twice", ring.location)
@@ -297,7 +300,50 @@ def rings_are_consistent(site: Site, _context: Context) -> Iterator[Finding]:
         for target in ring.targets:
             if target not in hosts:
                 yield codes.RING.at(f"ring {ring.id}: no enforcement point has the host {target}", ring.location)
+        for name in ring.devices:
+            if name not in members:
+                yield codes.RING.at(f"ring {ring.id}: no segment has the device {name}", ring.location)
+        for name in ring.places:
+            if name not in site.places:
+                yield codes.RING.at(f"ring {ring.id}: place {name} is not defined", ring.location)
+        for switch in dict.fromkeys(port[0] for port in ring.ports):
+            if switch not in attached | hosts:
+                text = f"ring {ring.id}: no device is attached to {switch}, and no point has it as its host"
+                yield codes.RING.at(text, ring.location).with_severity("warning")
+        if ring.shared_lists and not ring.limited:
+            text = f"ring {ring.id}: shared_lists says something of rings with devices, ports or places only"
+            yield codes.RING.at(text, ring.location)
+        alike = tuple(tuple(sorted(each)) for each in (ring.targets, ring.devices, ring.ports, ring.places))
         for name in ring.segments:
-            first = seen.setdefault((tuple(sorted(ring.targets)), name), ring.id)
+            first = seen.setdefault((alike, name), ring.id)
             if first != ring.id:
                 yield codes.RING.at(f"segment {name} stands in rings {first} and {ring.id}", ring.location)
+
+
+@rule(codes.PLACE)
+def places_are_consistent(site: Site, _context: Context) -> Iterator[Finding]:
+    """A place names places that exist, is not within itself, and is where some device or port list is."""
+    hosts = {point.host for point in site.points.values() if point.kind == "port_acl"}
+    hosts |= {member.switch for found in site.members.values() for member in found}
+    for name, place in site.places.items():
+        for inner in place.places:
+            if inner not in site.places:
+                yield codes.PLACE.at(f"place {name}: place {inner} is not defined", place.location)
+        if name in _within(site, name):
+            yield codes.PLACE.at(f"place {name} is within itself", place.location)
+        for switch in dict.fromkeys((*place.switches, *(port[0] for port in place.ports))):
+            if switch not in hosts:
+                text = f"place {name}: no device is attached to {switch}, and no port list stands there"
+                yield codes.PLACE.at(text, place.location).with_severity("warning")
+
+
+def _within(site: Site, name: str) -> set[str]:
+    """Return the places within a place, at any depth."""
+    found: set[str] = set()
+    waiting = list(site.places[name].places)
+    while waiting:
+        inner = waiting.pop()
+        if inner in site.places and inner not in found:
+            found.add(inner)
+            waiting += site.places[inner].places
+    return found
