@@ -13,7 +13,7 @@ from typing import Any
 
 from tests.bench import truth
 from tests.truth.calibration import CUT_OFF_DAYS, calibration
-from tests.truth.records import OBSERVERS
+from tests.truth.records import OBSERVERS, SAMPLED
 from tests.truth.sites import CALIBRATION, EVALUATION, KINDS
 
 # ruff: noqa: E501 - sentences of the page stand in one line each
@@ -178,7 +178,8 @@ def _offered(made: Mapping[str, Any]) -> list[str]:
         "The table above enforces every segment at once, against the advice of the proposal, which offers enforcement segment by segment (`enforcement`,"
         " docs/propose.md). Here only what is offered on day 30 is enforced, devices with wrong profiles and those that come later included; the rest stays in"
         " monitor, where nothing is cut. Both are needed: the first says how good the rules are, the second what happens to who follows the advice, and how"
-        " much of the site that is.",
+        f" much of the site that is: little on day 30, where the completeness estimate asks for longer, and nothing in the {_sampled(made)} sites of"
+        f" {len(made['sites'])} in which a zone's exporter samples.",
         "",
         "| | before any answer | answered |",
         "| --- | --- | --- |",
@@ -193,6 +194,10 @@ def _offered(made: Mapping[str, Any]) -> list[str]:
             f"| {name} | {row['segments_offered']} ({100 * row['flows_enforced']:.1f} % of flows) | {', '.join(row['cut_uses']) or 'nothing'} |"
         )
     return [*lines, ""]
+
+
+def _sampled(made: Mapping[str, Any]) -> int:
+    return sum(SAMPLED in site["observers"].values() for site in made["sites"].values())
 
 
 def _shares(segments: Mapping[str, float]) -> str:
@@ -217,6 +222,8 @@ WHY = (
     "- **Ports that services.yml does not name** (engineers' tools): asked below the evidence that names a port, and mostly approved later.",
     "- **Ranges of ports** (`dcom`): each port is judged by itself, and the range is permitted once one port carries it. Where no port does, single ports are asked about"
     " and others, met later, are cut. Judging the range as one is left to do.",
+    "- **What sampled telemetry did not show** (a weekly backup, a call to the fire brigade: one packet in 32): nobody can be asked about it. From such recordings"
+    " enforcement is not offered.",
     "- **Firmware in progress when the window ends**, or seen in few packets: asked.",
     "- **Small segments**: one conversation of twelve is eight per cent. `engineering` has three to six devices.",
     "",
