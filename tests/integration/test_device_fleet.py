@@ -35,7 +35,7 @@ SIZE = 6
 PORTS = tuple(InterfaceSpec(f"GigabitEthernet1/0/{number}", f"port {number}", 10) for number in range(1, 9))
 CLIENT = "127.99.0.7"
 CONFIG = """radius server ISE
- address ipv4 10.99.1.1 auth-port 1812 acct-port 1813
+ address ipv4 127.99.0.8 auth-port 1812 acct-port 1813
 ip access-list extended MGMT-ACCESS
  remark of the network team
  permit ip any any
@@ -132,7 +132,10 @@ def switches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Switch
         specs.append(
             DeviceSpec(
                 f"acc{number}", address, PORT, interfaces=PORTS, initial_config=CONFIG.format(address=address),
-                hosts=(HostSpec("02:00:00:00:09:07", CLIENT, "GigabitEthernet1/0/8", 10),),
+                hosts=(
+                    HostSpec("02:00:00:00:09:07", CLIENT, "GigabitEthernet1/0/8", 10),
+                    HostSpec("02:00:00:00:09:08", "127.99.0.8", "GigabitEthernet1/0/8", 10),
+                ),
                 controller=CLIENT, management_interface="Vlan10",
             )
         )  # fmt: skip

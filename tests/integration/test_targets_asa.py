@@ -508,3 +508,42 @@ def test_random_rounds_converge_are_silent_and_come_back(
         assert rollback_plan(plan_id, targets, journal).ok
         assert firewall.running() == before
     print(f"{rounds} rounds, {len(past)} with a change, all undone")
+
+
+def test_a_list_that_serves_the_firewall_itself_is_never_replaced_or_cleared(
+    firewall: Firewall, target: AsaTarget, journal: Journal
+) -> None:
+    """Cleared, it would take the line along that keeps strangers from the firewall's own address."""
+    assert apply(target, wanted(), journal)[1].ok
+    uses = [
+        "access-group SW_forward__a in interface inside control-plane",
+        "aaa authentication match SW_forward__a inside LOCAL",
+    ]
+    for line in uses:
+        firewall.type(line)
+        with pytest.raises(FindingError) as error:
+            target.diff(wanted(8443)[0].objects, target.snapshot(wanted(8443)[0].objects))
+        assert codes_of(error.value.findings) == {"SW4225"}
+    assert "SW4225" in codes_of(apply(target, [DesiredTarget("fw1", "asa", ())], journal, prune=True)[1].findings)
+    text = firewall.running()
+    assert all(line in text for line in uses) and text.count("access-list SW_forward__a extended") == 5
+
+
+def test_lists_of_management_and_of_users_stay_and_are_told(
+    firewall: Firewall, target: AsaTarget, journal: Journal
+) -> None:
+    """Packets to the firewall itself are judged by its own lists alone; a place of users' lists is not taken, adopting or not."""
+    firewall.type(
+        "access-list MGMT extended permit tcp any any eq 22", "access-group MGMT in interface inside control-plane",
+        "ssh 10.1.1.0 255.255.255.0 inside", "access-list EDGE extended permit ip any any",
+        "access-group EDGE in interface outside per-user-override",
+    )  # fmt: skip
+    outcome = apply(target, wanted(places=("inside-in",)), journal)[1]
+    assert outcome.ok and "SW4447" in codes_of(outcome.findings), outcome.findings
+    assert "access-group MGMT in interface inside control-plane" in firewall.running()
+    adopting = AsaTarget(spec_for(firewall, adopt=True))
+    with pytest.raises(FindingError) as error:
+        apply(adopting, wanted(places=("outside-in",)), journal)
+    assert codes_of(error.value.findings) == {"SW4446"}
+    assert "access-group EDGE in interface outside per-user-override" in firewall.running()
+    adopting.close()

@@ -393,10 +393,11 @@ def test_management_is_not_cut(switch: Switch, target: NxosTarget, journal: Jour
     """The controller and the RADIUS server come by Vlan10; the list is refused where it would cut either."""
     for lines in (("permit udp any any",), ("permit tcp any any eq 22",)):
         desired = of(list_object("SW_hvac", *lines), place("Vlan10", "SW_hvac", "ip access-group"))
-        outcome = apply(target, desired, journal)[1]
-        assert "SW4263" in codes_of(outcome.findings), lines
-        assert switch.attached() == set()
-    assert "RADIUS" not in str(outcome.findings) and f"{RADIUS}:1812" in str(outcome.findings)
+        with pytest.raises(FindingError) as error:
+            apply(target, desired, journal)  # in the plan
+        assert codes_of(error.value.findings) == {"SW4263"}, lines
+        assert switch.attached() == set() and not switch.device.counters.records
+    assert "RADIUS: " in str(error.value) and f"{RADIUS}:1812" in str(error.value)
     desired = of(list_object("SW_hvac", *LET_IN), place("Vlan10", "SW_hvac", "ip access-group"))
     outcome = apply(target, desired, journal)[1]
     assert outcome.ok, outcome.findings

@@ -56,8 +56,11 @@ def _spec(name: str, platform: str, variables: Mapping[str, Any]) -> dict[str, A
         "known_hosts_file": str(variables.get("microseg_known_hosts_file") or ""),
         "block_lines": variables.get("microseg_block_lines"),
         "revert_seconds": variables.get("microseg_revert_seconds"),
-        "facts_transport": str(variables.get("microseg_facts_transport") or _transport(variables)),
-        "ssh_legacy": str(variables.get("microseg_ssh_legacy") or "").lower() in ("true", "yes", "1"),
+        "facts_transport": str(
+            variables.get("microseg_facts_transport") or variables.get("microseg_transport") or _transport(variables)
+        ),
+        "transport": "libssh" if _legacy(variables) else str(variables.get("microseg_transport") or "netmiko"),
+        "ssh_legacy": _legacy(variables),
     }
     if platform == "asa":
         spec["context"] = str(variables.get("microseg_asa_context") or "")
@@ -82,9 +85,13 @@ def _listed(value: Any) -> list[str]:
     return [str(part).strip() for part in parts if str(part).strip()]
 
 
+def _legacy(variables: Mapping[str, Any]) -> bool:
+    return str(variables.get("microseg_ssh_legacy") or "").lower() in ("true", "yes", "1")
+
+
 def _transport(variables: Mapping[str, Any]) -> str:
     """Return libssh for hosts whose connection is network_cli over libssh or that speak old SSH only, else netmiko."""
-    if str(variables.get("microseg_ssh_legacy") or "").lower() in ("true", "yes", "1"):
+    if _legacy(variables):
         return "libssh"
     if str(variables.get("ansible_connection", "")).endswith("network_cli"):
         if str(variables.get("ansible_network_cli_ssh_type", "libssh")) == "libssh":

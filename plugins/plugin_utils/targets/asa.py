@@ -192,6 +192,7 @@ class AsaTarget:
         versions = state.versions(name)
         if len(versions) == 1 and _same(state, versions[0], content):
             return False, {}, ()
+        self._refuse_elsewhere(versions, state)
         places = sorted({place for version in versions for place in state.attached(version)})
         undo = {
             "lists": {version: list(state.lists[version]) for version in versions},
@@ -235,7 +236,7 @@ class AsaTarget:
         try:
             state = self.state()
             self.connected().forget_edit()
-            attached = set(state.groups.values())
+            attached = {*state.groups.values(), *state.elsewhere}
             present = [name for name in names if name in state.lists and name not in attached]
             if present:
                 self.connected().configure([f"clear configure access-list {name}" for name in present])
@@ -253,10 +254,17 @@ class AsaTarget:
     def _remove(self, names: Sequence[str]) -> None:
         """Remove versions that nothing uses: on an ASA a list takes its access-group line with it (facts/devices.md section 1.7)."""
         state = self.state()
-        attached = set(state.groups.values())
+        attached = {*state.groups.values(), *state.elsewhere}
         chosen = [name for name in names if name in state.lists and name not in attached]
         if chosen:
             self.connected().configure([f"clear configure access-list {name}" for name in chosen])
+
+    def _refuse_elsewhere(self, versions: Sequence[str], state: AsaState) -> None:
+        """Raise FindingError where one of the lists also serves something that we do not write: it would go, or change, with it."""
+        if other := sorted(set(versions) & state.elsewhere):
+            raise FindingError(
+                codes.IN_USE.at(f"{self.name}: {', '.join(other)} is used by something else than an interface")
+            )
 
     def _remove_list(self, operation: Operation) -> tuple[bool, dict[str, Any]]:
         state = self.state()
@@ -264,6 +272,7 @@ class AsaTarget:
         if not versions:
             return False, {}
         self._check_before(operation, state)
+        self._refuse_elsewhere(versions, state)
         attached = [place_name(place) for version in versions for place in state.attached(version)]
         if attached:
             text = f"{self.name}: list {operation.name} is attached to {', '.join(attached)}"

@@ -15,7 +15,12 @@ from dataclasses import dataclass, field
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import IosState, checked_name, ours
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import (
+    IosState,
+    checked_name,
+    names_used,
+    ours,
+)
 
 GLOBAL = ("", "global")
 WAY_BACK = "SW_way_back"  # the applet that puts the old list back
@@ -49,8 +54,10 @@ class Interface:
 class AsaState(IosState):
     """What we know of an ASA. ``lists``: name -> lines from ``extended``, ``remark`` or another kind on; ``groups``: place -> list.
 
-    ``objects``: the blocks of objects and groups as text; ``routes``: (network, nameif) of static routes; ``transactional``: whether
-    changed rules are compiled before they replace the old ones; ``applets``: names of the event manager.
+    ``overrides``: places whose list gives way to lists of users; ``objects``: the blocks of objects and groups as text;
+    ``routes``: (network, nameif) of static routes; ``transactional``: whether changed rules are compiled before they replace the old
+    ones; ``applets``: names of the event manager; ``elsewhere``: names of ours that other lines use (packets to the firewall itself,
+    class maps, crypto maps).
     """
 
     objects: str = ""
@@ -58,7 +65,8 @@ class AsaState(IosState):
     routes: tuple[tuple[str, str], ...] = ()
     transactional: bool = False
     applets: frozenset[str] = frozenset()
-    unusual: tuple[str, ...] = ()  # access-group lines that are not modelled: control plane, per-user override
+    unusual: tuple[str, ...] = ()  # access-group lines for packets to the firewall itself (control plane)
+    overrides: frozenset[Place] = frozenset()
 
     def behind(self, address: str) -> str:
         """Return the nameif behind which an address lies, by subnets and static routes; "" where that is not known."""
@@ -80,7 +88,9 @@ def read_asa_config(text: str) -> AsaState:
     blocks: list[str] = []
     applets: set[str] = set()
     unusual: list[str] = []
-    transactional = inside = False
+    overrides: set[Place] = set()
+    elsewhere: set[str] = set()
+    transactional = inside = way_back_below = False
     below: dict[str, str] = {}
 
     def end_interface() -> None:
@@ -98,18 +108,25 @@ def read_asa_config(text: str) -> AsaState:
                 blocks.append(line)
             elif "interface" in below:
                 _interface_line(line.split(), below)
+            elif not way_back_below:
+                elsewhere |= names_used(line)
             continue
         end_interface()
+        way_back_below = line.startswith(f"event manager applet {WAY_BACK}")
         inside = bool(_BLOCK.match(line))
         entry, group = _LINE.match(line), _GROUP.match(line)
         if inside:
             blocks.append(line)
         elif entry:
             lists.setdefault(entry[1], []).append(entry[2])
-        elif group and not group[5]:
-            groups[GLOBAL if group[4] else (group[3], group[2])] = group[1]
+        elif group and "control-plane" not in (group[5] or ""):
+            place = GLOBAL if group[4] else (group[3], group[2])
+            groups[place] = group[1]
+            if group[5]:
+                overrides.add(place)
         elif line.startswith("access-group "):
             unusual.append(line)
+            elsewhere |= names_used(line)
         elif line.startswith("interface "):
             below["interface"] = line
         elif line.startswith("route "):
@@ -118,10 +135,13 @@ def read_asa_config(text: str) -> AsaState:
             applets.add(line.split()[3])
         elif line.startswith("asp rule-engine transactional-commit access-group"):
             transactional = True
+        elif not line.startswith(("event manager applet ", "banner ")):
+            elsewhere |= names_used(line)
     end_interface()
     return AsaState(
         {name: tuple(lines) for name, lines in lists.items()}, groups, tuple(named), frozenset(), objects="\n".join(blocks),
         named=named, routes=tuple(routes), transactional=transactional, applets=frozenset(applets), unusual=tuple(unusual),
+        overrides=frozenset(overrides), elsewhere=frozenset(elsewhere),
     )  # fmt: skip
 
 

@@ -29,6 +29,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa_con
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import base_name, checked_name, ours
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.list_steps import (
+    in_use_elsewhere,
     leftover_keys,
     made_step,
     pruned,
@@ -63,6 +64,7 @@ def live_objects(state: AsaState, desired: Sequence[DesiredObject], *, saved: bo
                 "versions": versions,
                 "attached": [list(place) for place in state.attached(current)],
                 "unfinished": _unfinished(state, versions, saved),
+                "elsewhere": sorted(set(versions) & state.elsewhere),
             },
         }
     for place, live in sorted(state.groups.items()):
@@ -70,7 +72,7 @@ def live_objects(state: AsaState, desired: Sequence[DesiredObject], *, saved: bo
             objects[f"{ATTACHMENT}/{place_name(place)}"] = {
                 **attachment_body(place, base_name(live) if ours(live) else live),
                 "owned": ours(live),
-                "internal": {"live": live},
+                "internal": {"live": live, "override": place in state.overrides},
             }
     return objects
 
@@ -148,6 +150,8 @@ def _list_step(
         return [replace(step, details={**step.details, FINISH: True}, diff="")]
     if found.equal:
         return []
+    if others := in_use_elsewhere(target, name, present):
+        raise FindingError(*others)
     effect = found.effect if present["internal"]["attached"] else "none"
     summary = f"replace list {name}: {found.text}"
     return [_made(target, LIST, name, "update", before, body, summary, effect, found.text, found.lost or found.gained)]
@@ -166,6 +170,8 @@ def _attachment_step(
         return []
     if not present["owned"] and not adopt:
         raise FindingError(codes.UNOWNED_ATTACHMENT.at(f"{target}: {name} has {present['access_list']}"))
+    if present["internal"].get("override"):
+        raise FindingError(codes.ASA_OVERRIDE.at(f"{target}: {name} has {present['access_list']} per-user-override"))
     text = f"access_list: {present['access_list']} -> {wanted}"
     before["live"] = present["internal"]["live"]
     return [_made(target, ATTACHMENT, name, "attach", before, body, f"change the list of {name}: {text}", "both", text)]

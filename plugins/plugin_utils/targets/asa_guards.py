@@ -64,4 +64,6 @@ def state_findings(target: str, state: AsaState, places: Sequence[Place]) -> lis
         for (interface, direction), name in sorted(state.groups.items()):
             if direction == "in":
                 found.append(codes.ASA_INTERFACE_LIST.at(f"{target}: {name} on {interface}"))
+    if state.unusual:
+        found.append(codes.ASA_TO_THE_BOX.at(f"{target}: {'; '.join(state.unusual)[:200]}"))
     return found

@@ -465,6 +465,38 @@ NEIGHBOURS_CUT = Code(
     "permit icmp any any nd-ns and nd-na before the line that denies everything; without them no device finds another",
 )
 
+# -- what manages a device (SW4460 to SW4469)
+MANAGEMENT_UNKNOWN = Code(
+    "SW4460",
+    "error",
+    "an address is not known, so that a list cannot be proved to let management pass",
+    "nothing was written; log in without what hides the address, or put it into the configuration (a source interface's address)",
+)
+MANAGEMENT_WAY = Code(
+    "SW4461",
+    "warning",
+    "a device does not tell by which port the answers of a server come in",
+    "see that the list permits them, or let the device's ARP and routing tables name the port",
+)
+SERVICE_CUT = Code(
+    "SW4462",
+    "warning",
+    "a list would cut what a device itself uses",
+    "permit it in the list, or in the policy's management flows",
+)
+DHCP_CUT = Code(
+    "SW4463",
+    "error",
+    "a list would cut devices off from DHCP",
+    "permit UDP 68 to 67 where clients ask a relay, and UDP 67 to 68 where the answers of servers come in",
+)
+NO_LIBSSH = Code(
+    "SW4464",
+    "error",
+    "a target cannot be changed over libssh",
+    "take microseg_transport and microseg_ssh_legacy off this host; docs/old-gear.md says what is supported",
+)
+
 ASA_STANDBY = Code(
     "SW4435",
     "error",
@@ -525,6 +557,19 @@ ASA_CONNECTIONS_GO_ON = Code(
     "connections may go on that the new list denies",
     "look at show conn; clear conn ends them, a reload does as well",
 )
+ASA_OVERRIDE = Code(
+    "SW4446",
+    "error",
+    "a firewall's place has a list that gives way to lists of users",
+    "take per-user-override off by hand, or leave the place to whoever set it; nothing was written",
+)
+ASA_TO_THE_BOX = Code(
+    "SW4447",
+    "info",
+    "lists that filter packets to the firewall itself are left alone and not judged",
+    "nothing to do; see that they permit the controller",
+)
+
 ECHO_LOST = Code(
     "SW4414",
     "error",

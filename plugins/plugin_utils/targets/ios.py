@@ -37,6 +37,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_gua
     exposure_of,
     neighbour_findings,
     room_findings,
+    way_findings,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_session import IosSession
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_undo import undo_change
@@ -58,6 +59,7 @@ class IosTarget:
         self._work = Work(spec, self._lines)
         self._exposure: Exposure | None = None
         self._prepared: tuple[Change, Arming] | None = None
+        self._told: tuple[Finding, ...] = ()
         self._unsaved = False
 
     # -- reading and planning
@@ -91,8 +93,8 @@ class IosTarget:
                 if (content := contents.get((name, place[2]))) is not None:
                     found += cut_findings(self.name, content, [place], exposure)
                     found += neighbour_findings(self.name, content, place, exposure.routed)
-            if found:
-                raise FindingError(*found)
+            if errors_of(found):
+                raise FindingError(*errors_of(found))
         return steps
 
     # -- the whole change of a device (targets/fleet_device.py)
@@ -103,6 +105,7 @@ class IosTarget:
         change = plan_change(self.name, steps, state)
         arm = self._guarded(change, state)
         self._prepared = (change, arm)
+        self._told = tuple(arm.findings)
         return change.commands(arm.lines, enter=arm.enter), tuple(arm.findings)
 
     def carry_out(self, steps: Sequence[Operation]) -> Sequence[OperationResult]:
@@ -110,10 +113,11 @@ class IosTarget:
         state = self._lines.known()
         if self._prepared is None:
             self.prepare_change(steps)
+            self._told = ()  # nobody was told yet
         assert self._prepared is not None
         (change, arm), self._prepared = self._prepared, None
         before = self._lines.count
-        said = self._work.run(change, state, arm, anew=True)
+        said = tuple(each for each in self._work.run(change, state, arm, anew=True) if each not in self._told)
         if not change.empty:
             self._unsaved = True
             try:
@@ -212,6 +216,7 @@ class IosTarget:
                 content = contents.get(swap.new) or state.text(swap.new)
                 found += cut_findings(self.name, content, [swap.place], self._exposure)
                 found += [] if undo else neighbour_findings(self.name, content, swap.place, state.routed)
+        found += way_findings(self.name, self._exposure)
         found += room_findings(self.name, self._lines.session(), change, state)
         if errors_of(found):
             raise FindingError(*errors_of(found))

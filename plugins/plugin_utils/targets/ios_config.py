@@ -19,6 +19,7 @@ from typing import Any
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.names import ACL_NAME, INTERFACE
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_services import Services, read_services
 
 PREFIX = "SW_"
 SUFFIXES = ("__a", "__b", "__c")
@@ -91,7 +92,8 @@ class IosState:
     ``lists``: live name -> lines as shown, without indentation; ``six``: names of those that are IPv6 lists; ``groups``: place ->
     live list name; ``routed``: interfaces with an address; ``armed``: our way back stands there; ``lock``: manual or auto where
     configuration mode is exclusive; ``archive``: the archive has a path; ``servers``: (radius, tacacs or coa, address, port) that
-    the switch talks to; ``elsewhere``: names of ours that something else uses too (a terminal line, a VLAN map, a template).
+    the switch talks to; ``elsewhere``: names of ours that something else uses too (a terminal line, a VLAN map, a template);
+    ``services``: what the switch needs of the network.
     """
 
     lists: dict[str, tuple[str, ...]] = field(hash=False)
@@ -104,6 +106,7 @@ class IosState:
     servers: tuple[tuple[str, str, int], ...] = ()
     elsewhere: frozenset[str] = frozenset()
     six: frozenset[str] = frozenset()
+    services: Services = Services()
 
     def family(self, live_name: str) -> int:
         """Return the family of a list that is there."""
@@ -233,7 +236,8 @@ def read_config(text: str) -> IosState:
     servers: list[tuple[str, str, int]] = []
     elsewhere: set[str] = set()
     acl = interface = block = ""
-    for raw in without_banners(text):
+    kept = without_banners(text)
+    for raw in kept:
         line = raw.rstrip()
         if line and not line[0].isspace():
             found, port = _LIST.match(line), _INTERFACE.match(line)
@@ -268,6 +272,7 @@ def read_config(text: str) -> IosState:
     return IosState(
         {name: tuple(lines) for name, lines in lists.items()}, groups, tuple(interfaces), frozenset(routed), armed, lock, archive,
         tuple(servers), frozenset(elsewhere), frozenset(six),
+        read_services("\n".join(kept)),
     )  # fmt: skip
 
 

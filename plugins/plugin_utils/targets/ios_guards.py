@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
+import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.once import once
@@ -20,8 +19,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.parsers
     tcam_utilization,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.budget import cost_of
-from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import PacketSpace, permitted
-from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import ACK, SYN, Packet, make_packet
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import make_packet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_change import Change
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import (
@@ -32,17 +30,30 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_con
     shown_place,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_management import (
+    Tables,
     management_client,
     management_interfaces,
+    server_interfaces,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_session import IosSession
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.management import (
+    LIFELINES,
+    WORDS,
+    Conversation,
+    controller,
+    cut,
+    cuts_dhcp_clients,
+    cuts_dhcp_servers,
+    passing,
+    server,
+    version,
+)
 
 TCAM = (
     "show platform hardware fed switch active fwd-asic resource tcam utilization",
     "show platform hardware fed active fwd-asic resource tcam utilization",
 )
-TCP, UDP, ICMP6 = 6, 17, 58
-SSH, CLIENT_PORT = 22, 50000
+ICMP6 = 58
 # Which lists a region of the hardware holds, by the family that its name says.
 REGIONS = {"4": (4,), "other": (6,)}
 # Solicitations to the solicited-node group, one of them while an address is tried (RFC 4862), and advertisements (RFC 4861).
@@ -52,18 +63,26 @@ NEIGHBOURS = (
     ("fe80::1", "fe80::2", 136),
     ("fe80::1", "ff02::1", 136),
 )
+TCAM_MEMBER = "show platform hardware fed switch {} fwd-asic resource tcam utilization"
+# Rows of "show switch": member number, role, MAC address, priority, version, state.
+_MEMBER = re.compile(r"(?m)^\*?\s*(\d)\s+(?:Active|Standby|Member|Master|Slave)\s+[0-9a-fA-F.:]+\s.*\bReady\s*$")
+_PORT = re.compile(r"\A[A-Za-z]+(\d)/\d+/\d+\Z")
+SERVERS = frozenset(WORDS[kind] for kind in ("radius", "tacacs", "coa"))
 
 
 @dataclass(frozen=True)
 class Exposure:
-    """How the controller reaches a switch: both addresses, the interfaces by which its packets may arrive, whether that was
-    learnt from the switch's tables, the servers the switch needs, and its interfaces with an address."""
+    """How the controller reaches a switch: both addresses (empty where not known), the interfaces by which its packets may arrive,
+    whether that was learnt from the switch's tables; ``servers``: what else the switch talks to, each with its own interfaces;
+    ``relays``: interfaces that relay DHCP; ``trusted``: ports where its answers come in; ``routed``: interfaces with an address."""
 
     client: str
     device: str
     interfaces: tuple[str, ...]
     known: bool
-    servers: tuple[tuple[str, str, int], ...] = ()
+    servers: tuple[Conversation, ...] = ()
+    relays: tuple[str, ...] = ()
+    trusted: tuple[str, ...] = ()
     routed: tuple[str, ...] = ()
 
     def as_text(self) -> str:
@@ -74,43 +93,82 @@ class Exposure:
     def of_text(cls, text: str) -> Exposure:
         """Return what ``as_text`` wrote."""
         values = json.loads(text)
-        servers = tuple((str(a), str(b), int(c)) for a, b, c in values["servers"])
-        interfaces, routed = tuple(values["interfaces"]), tuple(values.get("routed", ()))
-        return cls(values["client"], values["device"], interfaces, bool(values["known"]), servers, routed)
+        servers = tuple(Conversation(**{**each, "interfaces": tuple(each["interfaces"])}) for each in values["servers"])
+        return cls(
+            values["client"], values["device"], tuple(values["interfaces"]), bool(values["known"]), servers,
+            tuple(values["relays"]), tuple(values["trusted"]), tuple(values["routed"]),
+        )  # fmt: skip
+
+    @property
+    def conversations(self) -> tuple[Conversation, ...]:
+        """Return what must go on: the controller's session first."""
+        return (controller(self.client, self.device, self.interfaces, self.known), *self.servers)
 
     def may_cut(self, places: Sequence[Place]) -> bool:
-        """Return whether a list on one of the places could be on the controller's way: certain, or not known not to be."""
-        return not self.known or any(place[0] in self.interfaces for place in places)
+        """Return whether a list on one of the places could be on management's way: certain, or not known not to be."""
+        lifelines = [each for each in self.conversations if each.what in LIFELINES]
+        return not self.known or any(place[0] in each.interfaces for place in places for each in lifelines)
 
 
 def exposure_of(session: IosSession, state: IosState) -> Exposure:
-    """Return the exposure of a switch, from its own tables."""
-    client = management_client(session)
-    interfaces, known = management_interfaces(session, state, client)
-    routed = tuple(sorted(state.routed))
-    return Exposure(client, session.device(), tuple(sorted(interfaces)), known, state.servers, routed)
+    """Return the exposure of a switch, from its own tables and configuration.
+
+    The answers of a server come to the address of the source interface where one is configured, else to that of the interface they
+    arrive by. Where the tables do not tell their way, it is taken to be the controller's. NTP servers and DHCP servers behind a relay
+    are looked for in connected subnets alone.
+    """
+    tables = Tables(session)
+    client, device = management_client(tables), session.device()
+    found, known = management_interfaces(tables, state, client)
+    interfaces, services = tuple(sorted(found)), state.services
+    made: list[Conversation] = []
+    for kind, address, port in state.servers:
+        by, sure = interfaces, known
+        if address != client:
+            ways, sure = server_interfaces(tables, state, address)
+            by = tuple(sorted(ways)) or interfaces
+        family = version(address)
+        named = services.sources_of("radius" if kind == "coa" else kind, family)
+        arriving = next((own for name in by if (own := services.address(name, family))), "")
+        for near in dict.fromkeys(own or (device if version(device) == family else "") for own in named or (arriving,)):
+            made.append(server(kind, address, port, near, by, sure))
+    for kind, near, address in (
+        *(("relay", services.address(interface), address) for interface, address in services.helpers),
+        *(("ntp", "", address) for address in services.ntp),
+    ):
+        subnet = services.connected(address)
+        by = (subnet,) if subnet else interfaces
+        near = near or (services.address(subnet) if subnet else device)
+        made.append(server(kind, address, 67 if kind == "relay" else 123, near, by, bool(subnet) or known))
+    relays = tuple(sorted({interface for interface, _address in services.helpers}))
+    trusted, routed = tuple(sorted(services.trusted)), tuple(sorted(state.routed))
+    return Exposure(client, device, interfaces, known, tuple(made), relays, trusted, routed)
 
 
 def cut_findings(name: str, content: str, places: Sequence[Place], exposure: Exposure) -> list[Finding]:
-    """Return an error for each place on the controller's way where a list would drop what manages the switch.
+    """Return what a list at places would cut, or might: an error for each packet of management, a warning for other services.
 
-    Inbound: the controller's first packet to port 22, answers of RADIUS and TACACS servers, change of authorization. Outbound: the
-    answer to the controller.
+    Inbound: the controller's first packet to port 22, answers of RADIUS and TACACS+ servers, change of authorization, DHCP. Outbound:
+    the answer to the controller.
     """
     found = []
     for place in places:
-        if place[0] not in exposure.interfaces:
-            continue
-        for what, packet in _needed(exposure, place[1], place[2]):
-            if packet not in _passing(content):
-                text = f"{name}: {shown_place(place)}: {what}: {packet.describe()} would be dropped, or might be"
-                found.append(codes.MANAGEMENT_CUT.at(text))
+        where = f"{name}: {shown_place(place)}"
+        found += cut(dialect_of(content), where, content, place, place[2], exposure.conversations)
+        if place[2] == 4 and place[1] == "in":
+            if place[0] in exposure.relays and cuts_dhcp_clients(dialect_of(content), content):
+                found.append(codes.DHCP_CUT.at(f"{where}: clients would not reach the relay"))
+            if place[0] in exposure.trusted and cuts_dhcp_servers(dialect_of(content), content):
+                found.append(codes.DHCP_CUT.at(f"{where}: no answer of a server would come in"))
     return found
 
 
-@once(128)
-def _passing(content: str) -> Any:
-    return permitted(PacketSpace(), first_match(dialect_of(content), content))
+def way_findings(name: str, exposure: Exposure) -> list[Finding]:
+    """Return a warning that names the servers whose way in the switch does not tell."""
+    unknown = sorted(
+        {f"{each.what} {each.far}" for each in exposure.servers if not each.known and each.what in SERVERS}
+    )
+    return [codes.MANAGEMENT_WAY.at(f"{name}: {', '.join(unknown)[:200]}")] if unknown else []
 
 
 def neighbour_findings(name: str, content: str, place: Place, routed: Collection[str]) -> list[Finding]:
@@ -125,37 +183,10 @@ def neighbour_findings(name: str, content: str, place: Place, routed: Collection
         return []
     for source, destination, kind in NEIGHBOURS:
         packet = make_packet(ICMP6, source, destination, icmp=(kind, 0))
-        if packet not in _passing(content):
+        if packet not in passing(dialect_of(content), content):
             text = f"{name}: {shown_place(place)}: {packet.describe()} would be dropped, or might be"
             return [codes.NEIGHBOURS_CUT.at(text)]
     return []
-
-
-def _needed(exposure: Exposure, direction: str, family: int) -> list[tuple[str, Packet]]:
-    """Return the packets that a list of a family must pass; the switch is known by the address of the session alone."""
-    client, device = exposure.client, exposure.device
-    if not client or not device or _version(device) != family or _version(client) != family:
-        return []
-    if direction == "out":
-        return [("the controller", make_packet(TCP, device, client, CLIENT_PORT, SSH, flags=SYN | ACK))]
-    made = [("the controller", make_packet(TCP, client, device, SSH, CLIENT_PORT, flags=SYN))]
-    for kind, address, port in exposure.servers:
-        if _version(address) != family:
-            continue
-        if kind == "radius":
-            made.append(("RADIUS", make_packet(UDP, address, device, CLIENT_PORT, port)))
-        elif kind == "tacacs":
-            made.append(("TACACS+", make_packet(TCP, address, device, CLIENT_PORT, port, flags=SYN | ACK)))
-        else:
-            made.append(("change of authorization", make_packet(UDP, address, device, port, CLIENT_PORT)))
-    return made
-
-
-def _version(address: str) -> int:
-    try:
-        return ipaddress.ip_address(address).version
-    except ValueError:
-        return 0
 
 
 def room_findings(name: str, session: IosSession, change: Change, state: IosState) -> list[Finding]:
@@ -173,34 +204,58 @@ def room_findings(name: str, session: IosSession, change: Change, state: IosStat
         need[direction, family_of(content)] += entries_of(content)
     if not any(need.values()):
         return []
-    regions = _regions(session)
+    regions, silent = _regions(session, state)
     if not regions:
         return [codes.ROOM_UNKNOWN.at(f"{name}: the new lists take {sum(need.values())} entries")]
-    found = []
-    for region in regions:
+    found = [codes.ROOM_UNKNOWN.at(f"{name}: member {member} of the stack") for member in silent]
+    for member, region in regions:
         families = REGIONS.get(region.family, (4, 6))
         wanted = sum(
             count for (way, six), count in need.items() if region.direction in (way, "both") and six in families
         )
         if wanted > region.limit - region.used:
+            where = f"{name}: member {member}, ASIC {region.asic}" if member else f"{name}: ASIC {region.asic}"
             text = (
-                f"{name}: ASIC {region.asic}, {region.name}: {region.limit - region.used} of {region.limit} entries are free,"
+                f"{where}, {region.name}: {region.limit - region.used} of {region.limit} entries are free,"
                 f" and {wanted} are needed beside those of the old lists"
             )
             found.append(codes.NO_ROOM.at(text))
     return found
 
 
-def _regions(session: IosSession) -> list[HardwareRegion]:
+def _regions(session: IosSession, state: IosState) -> tuple[list[tuple[int, HardwareRegion]], list[int]]:
+    """Return (stack member, 0 where the switch is none) and region of every member, and the members that do not tell.
+
+    Which members there may be is read from the names of ports; ``show switch`` says which are there, and costs a single switch nothing.
+    """
+    named = {int(each[1]) for name in state.interfaces if (each := _PORT.match(name))}
+    if len(named) > 1:
+        here = sorted({int(number) for number in _MEMBER.findall(_asked(session, "show switch"))}) or sorted(named)
+        found = [(member, region) for member in here for region in _read(session, TCAM_MEMBER.format(member))]
+        if found:
+            return found, sorted(set(here) - {member for member, _region in found})
     for command in TCAM:
-        try:
-            parsed = tcam_utilization(session.show(command))
-        except FindingError as error:
-            if any(finding.code == codes.SESSION_LOST.number for finding in error.findings):
-                raise
-            continue
-        return [region for region in parsed.entries if region.kind == "security"]
-    return []
+        if read := _read(session, command):
+            return [(0, region) for region in read], []
+    return [], []
+
+
+def _read(session: IosSession, command: str) -> list[HardwareRegion]:
+    try:
+        parsed = tcam_utilization(_asked(session, command))
+    except FindingError:
+        return []
+    return [region for region in parsed.entries if region.kind == "security"]
+
+
+def _asked(session: IosSession, command: str) -> str:
+    """Return a show command's output, nothing where the switch does not know it."""
+    try:
+        return session.show(command)
+    except FindingError as error:
+        if any(finding.code == codes.SESSION_LOST.number for finding in error.findings):
+            raise
+        return ""
 
 
 @once(256)

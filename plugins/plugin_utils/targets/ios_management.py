@@ -12,9 +12,28 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import IosState, full_interface
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_session import IosSession
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.management import version
 
 
-def management_interfaces(session: IosSession, state: IosState, client: str) -> tuple[set[str], bool]:
+class Tables:
+    """The switch's tables in one moment: each command is asked once, and no configuration is typed."""
+
+    def __init__(self, session: IosSession) -> None:
+        self._session = session
+        self._shown: dict[str, str] = {}
+
+    def show(self, command: str) -> str:
+        """Return a show command's output, nothing where the switch does not know it."""
+        if command not in self._shown:
+            self._shown[command] = _shown(self._session, command)
+        return self._shown[command]
+
+    def peer(self) -> str:
+        """Return our address as the session knows it."""
+        return self._session.peer()
+
+
+def management_interfaces(session: Tables | IosSession, state: IosState, client: str) -> tuple[set[str], bool]:
     """Return the interfaces by which packets of the management client may arrive, and whether the switch's tables say so.
 
     By ARP and MAC table where the client, or each next hop towards it, is in a connected subnet; otherwise every interface with
@@ -22,6 +41,8 @@ def management_interfaces(session: IosSession, state: IosState, client: str) -> 
     """
     try:
         found, sure = _by_tables(session, str(ipaddress.ip_address(client)))
+        if not found and state.services.gateway and version(client) == 4:
+            found, sure = _by_tables(session, state.services.gateway, 0)
     except (ValueError, FindingError) as error:
         if isinstance(error, FindingError) and all(each.code != codes.BAD_BODY.number for each in error.findings):
             raise
@@ -31,9 +52,26 @@ def management_interfaces(session: IosSession, state: IosState, client: str) -> 
     return found or set(state.routed), False
 
 
-def _by_tables(session: IosSession, address: str, hops: int = 1) -> tuple[set[str], bool]:
+def server_interfaces(tables: Tables, state: IosState, address: str) -> tuple[set[str], bool]:
+    """Return the interfaces by which a server's packets may arrive, and whether the tables tell them down to the port.
+
+    Only for an address in a connected subnet are neighbours asked first; else its way is that of its next hops, or of the gateway.
+    """
+    try:
+        wanted = str(ipaddress.ip_address(address))
+        found, sure = _by_tables(tables, wanted, near=bool(state.services.connected(wanted)))
+        if not found and state.services.gateway and version(wanted) == 4:
+            found, sure = _by_tables(tables, state.services.gateway, 0)
+    except (ValueError, FindingError) as error:
+        if isinstance(error, FindingError) and all(each.code != codes.BAD_BODY.number for each in error.findings):
+            raise
+        return set(), False
+    return (found, sure) if found <= set(state.interfaces) else (found & set(state.interfaces), False)
+
+
+def _by_tables(session: Tables | IosSession, address: str, hops: int = 1, near: bool = True) -> tuple[set[str], bool]:
     """Return the interfaces that the tables tell, and whether they tell the port of each VLAN as well."""
-    row = _neighbour(session, address)
+    row = _neighbour(session, address) if near else None
     if row is None:
         # Not in a connected subnet: the next hops are, several where the load is shared.
         told = _next_hops(session, address) if hops else []
@@ -46,7 +84,7 @@ def _by_tables(session: IosSession, address: str, hops: int = 1) -> tuple[set[st
     return found | behind, bool(behind) or not row[2].lower().startswith("vl")
 
 
-def _neighbour(session: IosSession, address: str) -> re.Match[str] | None:
+def _neighbour(session: Tables | IosSession, address: str) -> re.Match[str] | None:
     """Return hardware address and interface of a neighbour, by ARP or neighbour discovery."""
     if ":" in address:
         told = _shown(session, f"show ipv6 neighbors {address}")
@@ -55,7 +93,7 @@ def _neighbour(session: IosSession, address: str) -> re.Match[str] | None:
     return re.search(r"(?m)^Internet\s+\S+\s+\S+\s+([0-9a-f.]{14})\s+ARPA\s+(\S+)", arp)
 
 
-def _next_hops(session: IosSession, address: str) -> list[str]:
+def _next_hops(session: Tables | IosSession, address: str) -> list[str]:
     """Return the next hops of the route to an address; a link-local one is told by neighbour discovery as well."""
     if ":" in address:
         route = _shown(session, f"show ipv6 route {address}")
@@ -64,7 +102,7 @@ def _next_hops(session: IosSession, address: str) -> list[str]:
     return re.findall(r"(?m)^\s+\*?\s*(\d+\.\d+\.\d+\.\d+)(?:,|\s|$)", route)
 
 
-def _shown(session: IosSession, command: str) -> str:
+def _shown(session: Tables | IosSession, command: str) -> str:
     """Return a show command's output, nothing where the switch does not know it."""
     try:
         return session.show(command)
@@ -74,10 +112,13 @@ def _shown(session: IosSession, command: str) -> str:
         return ""
 
 
-def management_client(session: IosSession) -> str:
-    """Return the address by which the device knows us: its own word counts more than ours, there may be translation between us."""
-    row = re.search(r"(?m)^\*.*\s(\S+)\s*$", _shown(session, "show users"))
-    try:
-        return str(ipaddress.ip_address(row[1])) if row else session.peer()
-    except ValueError:
-        return session.peer()
+def management_client(session: Tables | IosSession) -> str:
+    """Return the address by which the device knows us: its own word counts more than ours, there may be translation between us.
+
+    Empty where neither says one.
+    """
+    for row in re.finditer(r"(?m)^\*.*?(\S+)\s*$", _shown(session, "show users")):
+        if version(row[1]):
+            return str(ipaddress.ip_address(row[1]))
+    peer = session.peer()
+    return peer if version(peer) else ""

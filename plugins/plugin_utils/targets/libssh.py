@@ -1,10 +1,11 @@
 # Copyright: (c) 2026, Segwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Show commands over ansible-pylibssh: for ``network_cli`` hosts and old SSH servers that other clients no longer speak to.
+"""SSH over ansible-pylibssh: for ``network_cli`` hosts and old SSH servers that other clients no longer speak to.
 
-Read only: there is no way to type configuration here. libssh holds the interpreter's lock while it waits, so all waiting is done on a
-socket of ours, and only a server that has introduced itself is handed to it. Line ends are CR alone, as ``network_cli`` sends them.
+``LibsshShell`` reads: show commands alone, line ends are CR as ``network_cli`` sends them. ``LibsshChannel`` stands in the place of
+paramiko's channel, so that the sessions that change devices are the same over either library (``ssh.open_session``). libssh holds the
+interpreter's lock while it waits, so all waiting is done on a socket of ours, and only a server that has introduced itself is handed to it.
 """
 
 from __future__ import annotations
@@ -50,8 +51,8 @@ MORE = re.compile(r"\s*(?:-+ ?More ?-+|<--- More --->)\s*\Z", re.IGNORECASE)
 NO_CREDENTIALS_YET = "acceptable way to authenticate"
 
 
-class LibsshShell:
-    """A logged-in shell: paging off, enable mode where a secret is given. Not shared between threads."""
+class LibsshLogin:
+    """A login with a shell, host key checked, one attempt. Not shared between threads."""
 
     def __init__(self, spec: TargetSpec) -> None:
         require(pylibssh_session, pylibssh_errors)
@@ -60,10 +61,8 @@ class LibsshShell:
         self._channel: Any = None
         self._socket: socket.socket | None = None
         self._handed = -1
-        self.prompt = ""
         try:
             self._log_in()
-            self._settle()
         except BaseException:
             self.close()
             raise
@@ -153,6 +152,38 @@ class LibsshShell:
         if "authenticat" in lowered or "access denied" in lowered:
             return codes.LOGIN_REFUSED.at(f"{self.spec.name}: {self.spec.username}@{self.spec.address}")
         return codes.UNREACHABLE.at(f"{where}: {text[:160]}")
+
+    def _text(self, error: object) -> str:
+        return " ".join(redact_text(str(error), self.spec.secrets).split())
+
+    def close(self) -> None:
+        """Close the session; never raises. The channel goes first: freed after its session it would take the process with it."""
+        for name in ("_channel", "_session"):
+            with contextlib.suppress(Exception):
+                getattr(self, name).close()
+            setattr(self, name, None)
+        if self._socket is not None and self._handed >= 0:
+            # Some builds of libssh close the descriptor they were given, others leave it; never close one that is somebody else's by now.
+            with contextlib.suppress(OSError):
+                if os.fstat(self._handed).st_ino == os.fstat(self._socket.fileno()).st_ino:
+                    os.close(self._handed)
+            self._handed = -1
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+
+class LibsshShell(LibsshLogin):
+    """A logged-in shell that reads: paging off, enable mode where a secret is given. Not shared between threads."""
+
+    def __init__(self, spec: TargetSpec) -> None:
+        self.prompt = ""
+        super().__init__(spec)
+        try:
+            self._settle()
+        except BaseException:
+            self.close()
+            raise
 
     def _settle(self) -> None:
         """Find the prompt, turn paging off, enter enable mode where a secret is given."""
@@ -261,21 +292,70 @@ class LibsshShell:
             ) from None
         return bytes(data or b"")
 
-    def _text(self, error: object) -> str:
-        return " ".join(redact_text(str(error), self.spec.secrets).split())
 
-    def close(self) -> None:
-        """Close the session; never raises. The channel goes first: freed after its session it would take the process with it."""
-        for name in ("_channel", "_session"):
-            with contextlib.suppress(Exception):
-                getattr(self, name).close()
-            setattr(self, name, None)
-        if self._socket is not None and self._handed >= 0:
-            # Some builds of libssh close the descriptor they were given, others leave it; never close one that is somebody else's by now.
-            with contextlib.suppress(OSError):
-                if os.fstat(self._handed).st_ino == os.fstat(self._socket.fileno()).st_ino:
-                    os.close(self._handed)
-            self._handed = -1
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
+class LibsshChannel(LibsshLogin):
+    """A shell as paramiko's channel gives it: what netmiko and ``ios_terminal`` use of one, and no more.
+
+    Ends as a channel does: ``recv`` returns nothing when the device has closed it, raises TimeoutError where nothing comes in time and
+    OSError where the session is lost.
+    """
+
+    def __init__(self, spec: TargetSpec) -> None:
+        self._seconds: float | None = None
+        self._held = b""
+        self._ended = False
+        super().__init__(spec)
+
+    def settimeout(self, seconds: float | None) -> None:
+        """Set how long ``recv`` waits, None for ever."""
+        self._seconds = seconds
+
+    def recv_ready(self) -> bool:
+        """Return whether ``recv`` would return at once; also at the end, so that it is noticed."""
+        self._take()
+        return bool(self._held) or self._ended
+
+    def recv(self, size: int) -> bytes:
+        """Return what has come, at most so many bytes."""
+        started = time.monotonic()
+        while not self.recv_ready():
+            if self._seconds is not None and time.monotonic() - started >= self._seconds:
+                raise TimeoutError
+            if self._socket is not None:
+                # What libssh has read but not decoded yet shows on no socket: the wait is short.
+                select.select([self._socket], [], [], PAUSE)
+        data, self._held = self._held[:size], self._held[size:]
+        return data
+
+    def sendall(self, data: bytes) -> None:
+        """Send it all."""
+        if self._channel is None:
+            raise OSError("the session is closed")
+        try:
+            self._channel.sendall(data)
+        except pylibssh_errors.LibsshException as error:
+            raise OSError(self._text(error)[:120]) from None
+
+    def _take(self) -> None:
+        if self._held or self._ended:
+            return
+        if self._channel is None:
+            raise OSError("the session is closed")
+        try:
+            self._held = bytes(self._channel.read_nonblocking(65536) or b"")
+            self._ended = not self._held and bool(self._channel.is_eof)
+        except pylibssh_errors.LibsshException as error:
+            raise OSError(self._text(error)[:120]) from None
+
+    # -- what is asked of a channel's transport
+
+    def get_transport(self) -> LibsshChannel:
+        """Return what has the socket."""
+        return self
+
+    @property
+    def sock(self) -> socket.socket:
+        """The socket; OSError where the session is closed."""
+        if self._socket is None:
+            raise OSError("the session is closed")
+        return self._socket

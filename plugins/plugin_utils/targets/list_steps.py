@@ -43,6 +43,13 @@ def made_step(
     )  # fmt: skip
 
 
+def in_use_elsewhere(target: str, name: str, present: Mapping[str, Any]) -> list[Finding]:
+    """Return an error where a live list serves something else too (management of the device itself, a terminal line, a VLAN map)."""
+    used = present["internal"].get("elsewhere") or ()
+    text = f"{target}: {', '.join(used)} is used by something else than an interface"
+    return [codes.IN_USE.at(text if name in text else f"{text} (list {name})")] if used else []
+
+
 def leftover_keys(wanted: Collection[str], live: Snapshot, attachment: str | tuple[str, ...]) -> list[str]:
     """Return the keys of what is ours and not wanted, places first: a list goes after the place that names it."""
     extra = [key for key, body in live.objects.items() if body.get("owned") and key not in wanted]

@@ -43,11 +43,13 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_di
     LIST,
     WAY_BACK_JOB,
     in_force,
+    judged_places,
     live_objects,
     nxos_operations,
     place_of,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_guard import (
+    ManagementPath,
     capacity_findings,
     management_findings,
     management_path,
@@ -56,6 +58,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_gu
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_session import NxosSession
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
+
+MANAGEMENT = "management"
 
 
 class NxosTarget:
@@ -69,6 +73,7 @@ class NxosTarget:
         self._session: NxosSession | None = None
         self._unsaved = False
         self._told: list[Finding] = []
+        self._path: tuple[Any, ManagementPath] | None = None
 
     # -- reading and planning
 
@@ -79,11 +84,28 @@ class NxosTarget:
         if self._connected().left_behind():
             objects[f"{WAY_BACK_JOB}/session"] = {"owned": True}
         raw = {name: "\n".join(lines) for name, lines in state.lists.items() if ours(name)}
-        return Snapshot(self.name, self.platform, objects, objects_sha256(objects), raw, iso_now())
+        live = Snapshot(self.name, self.platform, objects, objects_sha256(objects), raw, iso_now())
+        try:
+            steps = nxos_operations(self.name, desired, live, adopt=self.spec.adopt)
+        except FindingError:
+            return live  # diff says why
+        if judged_places(steps, live):
+            raw[MANAGEMENT] = self._managed_by(state).as_text()
+        return live
 
     def diff(self, desired: Sequence[DesiredObject], live: Snapshot) -> tuple[Operation, ...]:
-        """Return the ordered steps from live to desired; see the protocol."""
-        return nxos_operations(self.name, desired, live, adopt=self.spec.adopt)
+        """Return the ordered steps from live to desired; see the protocol. Refuses what cuts off management (SW4263)."""
+        steps = nxos_operations(self.name, desired, live, adopt=self.spec.adopt)
+        if MANAGEMENT in live.raw:
+            path = ManagementPath.of_text(live.raw[MANAGEMENT])
+            found = [
+                finding
+                for content, places in judged_places(steps, live)
+                for finding in management_findings(content, places, self.name, path)
+            ]
+            if errors_of(found):
+                raise FindingError(*errors_of(found))
+        return steps
 
     # -- the protocol's writing side
 
@@ -146,6 +168,13 @@ class NxosTarget:
             self._session = self._open(self.spec)
         return self._session
 
+    def _managed_by(self, state: NxosState) -> ManagementPath:
+        """Return how the switch is managed, asked once for what its configuration says of it."""
+        said = (state.servers, state.services, state.routed, state.interfaces)
+        if self._path is None or self._path[0] != said:
+            self._path = said, management_path(self._connected(), state)
+        return self._path[1]
+
     def _replace_session(self, session: NxosSession) -> None:
         session.lines += self._session.lines if self._session is not None else 0
         self.close()
@@ -204,7 +233,7 @@ class NxosTarget:
         if places:
             found += update_findings(state, self.name)
             found += capacity_findings(session, content, places)
-            found += management_findings(content, places, session, management_path(session, state))
+            found += management_findings(content, places, self.name, self._managed_by(state))
         if errors_of(found):
             raise FindingError(*found)
         self._told += found
@@ -250,7 +279,7 @@ class NxosTarget:
         committed = False
         try:
             session = self._connected()
-            path = management_path(session, state)
+            path = self._managed_by(state)
             if path.may_cut(places):
                 lines = nxos_way_back.back_lines(places, state.groups, fresh)
                 back = nxos_way_back.arm(session, state, lines, self.spec.revert_seconds)

@@ -29,6 +29,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_con
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import (
     full_interface as ios_full_interface,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_services import Services, read_services
 
 NAME_LENGTH = 64  # characters of a list's name on NX-OS
 COMMANDS = {
@@ -84,6 +85,7 @@ class NxosState:
     scheduler: bool = False
     way_back: tuple[tuple[str, str], ...] = ()
     elsewhere: frozenset[str] = frozenset()
+    services: Services = Services()
 
     def attached(self, live_name: str) -> list[Place]:
         """Return where a list is attached."""
@@ -171,7 +173,8 @@ def read_config(text: str) -> NxosState:
     flags = {"atomic": True, "default_permit": False, "scheduler": False}
     elsewhere: set[str] = set()
     acl = interface = block = ""
-    for raw in without_banners(text):
+    kept = without_banners(text)
+    for raw in kept:
         line = " ".join(raw.split())
         if not line or line.startswith("!"):
             continue
@@ -221,6 +224,7 @@ def read_config(text: str) -> NxosState:
         tuple(servers),
         way_back=tuple(way_back),
         elsewhere=frozenset(elsewhere),
+        services=read_services("\n".join(kept)),
         **flags,
     )
 

@@ -15,9 +15,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.meaning 
     understood,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation, Snapshot
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import PRUNE
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.list_steps import (
+    in_use_elsewhere,
     leftover_keys,
     made_step,
     pruned,
@@ -100,6 +102,7 @@ def live_objects(state: NxosState, desired: Sequence[DesiredObject]) -> dict[str
                 "live": current,
                 "versions": versions,
                 "attached": [list(place) for place in state.attached(current)],
+                "elsewhere": sorted(set(versions) & state.elsewhere),
             },
         }
     for name in sorted({name for _kind, name in state.way_back}):
@@ -121,6 +124,26 @@ def live_objects(state: NxosState, desired: Sequence[DesiredObject]) -> dict[str
             "internal": {"live": live},
         }
     return objects
+
+
+def judged_places(steps: Sequence[Operation], live: Snapshot) -> list[tuple[str, list[Place]]]:
+    """Return (text of a list, the places whose packets it judges after the steps) for every list that comes into force."""
+    texts = {
+        key.partition("/")[2]: str(body["content"]) for key, body in live.objects.items() if key.startswith(f"{LIST}/")
+    }
+    texts |= {step.name: str(step.after["content"]) for step in steps if step.kind == LIST and step.after}
+    found: list[tuple[str, list[Place]]] = []
+    for step in steps:
+        if step.kind == ATTACHMENT and step.after and not step.details.get(PRUNE):
+            name, places = str(step.after["access_list"]), [place_of(step.after)]
+        elif step.kind == LIST and step.after:
+            internal = live.objects.get(f"{LIST}/{step.name}", {}).get("internal", {})
+            name, places = step.name, [(str(a), str(b), str(c)) for a, b, c in internal.get("attached", ())]
+        else:
+            continue
+        if places and name in texts:
+            found.append((texts[name], places))
+    return found
 
 
 def nxos_operations(
@@ -177,6 +200,8 @@ def _list_step(
         return [], _made(target, LIST, name, "update", before, body, summary, "none", "other versions are left behind")
     if found.equal:
         return [], None
+    if others := in_use_elsewhere(target, name, present):
+        return others, None
     effect = found.effect if present["internal"]["attached"] else "none"
     summary, witness = f"replace list {name}: {found.text}", found.lost or found.gained
     return [], _made(target, LIST, name, "update", before, body, summary, effect, found.text, witness)

@@ -10,16 +10,25 @@ ports are idle).
 from __future__ import annotations
 
 import ipaddress
+import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.meaning import only_list
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.budget import hardware_blocks
-from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import PacketSpace, permitted
-from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import ACK, SYN, Packet, make_packet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.management import (
+    LIFELINES,
+    Conversation,
+    controller,
+    cut,
+    cuts_dhcp_clients,
+    cuts_dhcp_servers,
+    server,
+    version,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_config import (
     NxosState,
     Place,
@@ -27,8 +36,6 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_co
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_session import NxosSession
 
-TCP, UDP, SSH = 6, 17, 22
-CLIENT_PORT = 50000
 _REGIONS = {
     ("ip port access-group", "in"): "Ingress PACL",
     ("ipv6 port traffic-filter", "in"): "Ingress PACL",
@@ -104,67 +111,102 @@ def place_findings(state: NxosState, places: Iterable[Place], target: str) -> li
 
 @dataclass(frozen=True)
 class ManagementPath:
-    """Where management arrives: client address as the device knows it, the interfaces it may come by, and those of each server.
+    """How a switch is managed: the controller's session first, then the answers of each server; ``relays``: interfaces that relay DHCP;
+    ``trusted``: ports where its answers come in.
 
-    ``known``: the switch's tables tell them all, down to the port.
+    ``exposed``: the interfaces by which the controller may come; ``known``: the switch's tables tell them all, down to the port.
     """
 
-    client: str
-    exposed: frozenset[str]
-    servers: tuple[tuple[Packet, frozenset[str]], ...] = ()
-    known: bool = True
+    conversations: tuple[Conversation, ...]
+    relays: tuple[str, ...] = ()
+    trusted: tuple[str, ...] = ()
+
+    @property
+    def exposed(self) -> frozenset[str]:
+        """Return the interfaces by which the controller may come."""
+        return frozenset(self.conversations[0].interfaces)
+
+    @property
+    def known(self) -> bool:
+        """Return whether the tables tell the controller's way down to the port."""
+        return self.conversations[0].known
 
     def may_cut(self, places: Iterable[Place]) -> bool:
         """Return whether a list on one of the places could be on management's way: certain, or not known not to be."""
-        by_servers = {interface for _packet, interfaces in self.servers for interface in interfaces}
-        return not self.known or any(place[0] in self.exposed | by_servers for place in places)
+        by = {name for each in self.conversations if each.what in LIFELINES for name in each.interfaces}
+        return not self.known or any(place[0] in by for place in places)
+
+    def as_text(self) -> str:
+        """Return it for a snapshot."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def of_text(cls, text: str) -> ManagementPath:
+        """Return what ``as_text`` wrote."""
+        values = json.loads(text)
+        made = [Conversation(**{**each, "interfaces": tuple(each["interfaces"])}) for each in values["conversations"]]
+        return cls(tuple(made), tuple(values["relays"]), tuple(values["trusted"]))
 
 
 def management_path(session: NxosSession, state: NxosState) -> ManagementPath:
-    """Return by which interfaces this session, and the answers of authentication servers, reach the device."""
-    row = re.search(r"(?m)\((\d+\.\d+\.\d+\.\d+)\).*\*\s*$", session.show("show users"))
-    client = row[1] if row else session.peer()
-    exposed, known = _arrives_by(session, client)
-    known = known and exposed <= set(state.interfaces)
-    exposed = exposed or frozenset(state.routed)
-    servers: list[tuple[Packet, frozenset[str]]] = []
-    for server in state.servers:
-        by, _sure = _arrives_by(session, server.address)
-        for port in server.ports:
+    """Return by which interfaces this session, and the answers of authentication servers, reach the device.
+
+    Answers come to the address of the source interface where one is configured, else to that of the interface they arrive by. A server
+    whose way the tables do not tell is taken to come as the controller does; NTP and DHCP servers are looked for in connected subnets.
+    """
+    client = next(
+        (row[1] for row in re.finditer(r"(?m)\(([^()\s]+)\).*\*\s*$", session.show("show users")) if version(row[1])),
+        "",
+    )
+    client = client or (session.peer() if version(session.peer()) else "")
+    device, services = session.device(), state.services
+    found, known = _arrives_by(session, client)
+    known = known and found <= set(state.interfaces)
+    exposed = tuple(sorted(found or {*state.routed, *(services.six if version(client) != 4 else ())}))
+    made = [controller(client, device, exposed, known)]
+    for each in state.servers:
+        ways, sure = _arrives_by(session, each.address)
+        by = tuple(sorted(ways)) or exposed
+        source = services.sources_of(each.kind)
+        for port in each.ports:
             for interface in by:
-                own = state.routed.get(interface) or session.device()
-                if _is_ipv4(own):
-                    number = TCP if server.kind == "tacacs" else UDP
-                    packet = make_packet(number, server.address, own, CLIENT_PORT, port, flags=SYN | ACK)
-                    servers.append((packet, frozenset({interface})))
-    return ManagementPath(client, exposed, tuple(servers), known)
+                own_addresses = source or (state.routed.get(interface) or device,)
+                made += [
+                    server(each.kind, each.address, port, own, (interface,), bool(ways) and sure)
+                    for own in own_addresses
+                ]
+    for kind, near, address in (
+        *(("relay", services.address(interface), address) for interface, address in services.helpers),
+        *(("ntp", "", address) for address in services.ntp),
+    ):
+        subnet = services.connected(address)
+        by = (subnet,) if subnet else exposed
+        near = near or (services.address(subnet) if subnet else device)
+        made.append(server(kind, address, 67 if kind == "relay" else 123, near, by, bool(subnet) or known))
+    relays = tuple(sorted({interface for interface, _address in services.helpers}))
+    return ManagementPath(tuple(made), relays, tuple(sorted(services.trusted)))
 
 
-def management_findings(
-    content: str, places: Sequence[Place], session: NxosSession, path: ManagementPath
-) -> list[Finding]:
-    """Return an error for each place where this list would cut the controller's session, or the answers of RADIUS or TACACS+."""
-    device = session.device()
+def management_findings(content: str, places: Sequence[Place], name: str, path: ManagementPath) -> list[Finding]:
+    """Return an error for each place where this list would cut the controller's session, the answers of RADIUS or TACACS+, or DHCP.
+
+    A warning for other services, and for servers whose way in the switch does not tell.
+    """
     found: list[Finding] = []
-    four = [place for place in places if not place[2].startswith("ipv6")]
-    if not four:
-        return []
-    passing = permitted(PacketSpace(), only_list("nxos", content).first_match())
-    for interface, direction, _command in four:
-        packets: list[Packet] = []
-        if interface in path.exposed and _is_ipv4(path.client) and _is_ipv4(device):
-            if direction == "in":
-                packets.append(make_packet(TCP, path.client, device, SSH, CLIENT_PORT, flags=SYN))
-            else:
-                packets.append(make_packet(TCP, device, path.client, CLIENT_PORT, SSH, flags=SYN | ACK))
-        if direction == "in":
-            packets += [packet for packet, interfaces in path.servers if interface in interfaces]
-        for packet in packets:
-            if packet not in passing:
-                text = (
-                    f"{session.spec.name}: {interface} {direction}: {packet.describe()} would be dropped, or might be"
-                )
-                found.append(codes.MANAGEMENT_CUT.at(text))
+    for place in places:
+        family = 6 if place[2].startswith("ipv6") else 4
+        where = f"{name}: {place[0]} {place[1]}"
+        found += cut("nxos", where, content, place, family, path.conversations)
+        if family == 4 and place[1] == "in":
+            if place[0] in path.relays and cuts_dhcp_clients("nxos", content):
+                found.append(codes.DHCP_CUT.at(f"{where}: clients would not reach the relay"))
+            if place[0] in path.trusted and cuts_dhcp_servers("nxos", content):
+                found.append(codes.DHCP_CUT.at(f"{where}: no answer of a server would come in"))
+    unknown = sorted(
+        {f"{each.what} {each.far}" for each in path.conversations[1:] if not each.known and each.what in LIFELINES}
+    )
+    if unknown and places:
+        found.append(codes.MANAGEMENT_WAY.at(f"{name}: {', '.join(unknown)[:200]}"))
     return found
 
 

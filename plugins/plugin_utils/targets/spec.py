@@ -27,8 +27,8 @@ class TargetSpec:
     administration nodes of the same deployment, ``rate`` the most requests a second. ``adopt`` allows changing objects that are
     not marked as ours, ``adopt_names`` those named as ``kind/name``. ``cascade`` names the cells that an SGT may take with it.
     ``assignment_pause``: seconds before each endpoint assignment. ``block_lines``: lines on their way to a switch at a time,
-    1 for line by line. ``facts_transport``: netmiko or libssh. ``ssh_legacy``: also algorithms of old images (SHA-1, CBC), over
-    libssh only. ``timeout`` in seconds.
+    1 for line by line. ``facts_transport`` and ``transport`` (of changes): netmiko or libssh. ``ssh_legacy``: also algorithms of old
+    images (SHA-1, CBC), over libssh only. ``timeout`` in seconds.
     ``context``: of an ASA that has several.
     """
 
@@ -57,6 +57,7 @@ class TargetSpec:
     assignment_pause: float = 1.0
     block_lines: int = 16
     facts_transport: str = "netmiko"
+    transport: str = "netmiko"
     ssh_legacy: bool = False
     context: str = ""
     revert_seconds: int = 60
@@ -109,6 +110,8 @@ class TargetSpec:
                 raise FindingError(found)
         if self.platform != "ise" and not self.username:
             raise FindingError(codes.BAD_SPEC.at(f"target {self.name}: no user name"))
+        if {self.transport, self.facts_transport} - {"netmiko", "libssh"}:
+            raise FindingError(codes.BAD_SPEC.at(f"target {self.name}: the transport is netmiko or libssh"))
         for path, what in ((self.known_hosts_file, "known hosts file"), (self.private_key_file, "private key file")):
             if path and not os.path.isfile(path):
                 raise FindingError(codes.BAD_SPEC.at(f"target {self.name}: the {what} {path} does not exist"))

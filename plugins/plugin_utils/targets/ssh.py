@@ -15,9 +15,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports im
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.redact import redact_text
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.known_hosts import lines_for
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.libssh import LibsshChannel
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
 
 netmiko = guarded("netmiko")
+netmiko_channel = guarded("netmiko.channel")
 netmiko_exceptions = guarded("netmiko.exceptions")
 paramiko = guarded("paramiko")
 
@@ -34,9 +36,13 @@ def open_session(
     """Return a netmiko connection. ``connect``: used in place of netmiko's own choice. ``prepare``: in enable mode where the
     platform has one, with paging off and the prompt known; else as it is after the login.
 
-    Host keys are checked against the spec's file, or the user's. Raises FindingError SW4202 to SW4207.
+    Host keys are checked against the spec's file, or the user's. ``spec.transport`` libssh: the same connection over libssh instead of
+    paramiko. Raises FindingError SW4202 to SW4208, SW4464 where libssh cannot be used.
     """
     require(netmiko, paramiko)
+    over_libssh = spec.transport == "libssh"
+    if over_libssh and device_type == "linux":
+        raise FindingError(codes.NO_LIBSSH.at(f"{spec.name}: a firewall of nftables is reached over netmiko"))
     arguments: dict[str, Any] = {
         "device_type": device_type,
         "host": spec.address,
@@ -57,13 +63,15 @@ def open_session(
     if spec.private_key_file:
         arguments["key_file"] = spec.private_key_file
     try:
-        arguments["sock"] = _socket(spec)
+        if not over_libssh:
+            arguments["sock"] = _socket(spec)
     except OSError as error:
         raise FindingError(_connect_finding(spec, error)) from None
     try:
         return _opened(arguments, spec, connect, prepare)
     except BaseException:
-        arguments["sock"].close()
+        if "sock" in arguments:
+            arguments["sock"].close()
         raise
 
 
@@ -80,8 +88,14 @@ def _socket(spec: TargetSpec) -> socket.socket:
 
 def _opened(arguments: dict[str, Any], spec: TargetSpec, connect: Callable[..., Any] | None, prepare: bool) -> Any:
     try:
-        connection = (connect or netmiko.ConnectHandler)(**arguments, **({} if prepare else {"auto_connect": False}))
-        if not prepare:
+        over_libssh = spec.transport == "libssh"
+        at_once = prepare and not over_libssh
+        connection = (connect or netmiko.ConnectHandler)(**arguments, **({} if at_once else {"auto_connect": False}))
+        if over_libssh:
+            _attach_libssh(connection, spec)
+            if prepare:
+                connection._try_session_preparation()
+        elif not prepare:
             connection.establish_connection()
     except netmiko_exceptions.NetmikoAuthenticationException:
         raise FindingError(codes.LOGIN_REFUSED.at(f"{spec.name}: {spec.username}@{spec.address}")) from None
@@ -92,6 +106,15 @@ def _opened(arguments: dict[str, Any], spec: TargetSpec, connect: Callable[..., 
             codes.NO_ANSWER.at(f"{spec.name}: no prompt after the login ({type(error).__name__})")
         ) from None
     return connection
+
+
+def _attach_libssh(connection: Any, spec: TargetSpec) -> None:
+    """Give a netmiko connection that is not connected yet a shell over libssh: from there on it is used as ever."""
+    channel = LibsshChannel(spec)
+    channel.settimeout(spec.timeout)
+    connection.remote_conn_pre, connection.remote_conn = None, channel
+    connection.channel = netmiko_channel.SSHChannel(conn=channel, encoding=connection.encoding)
+    connection.special_login_handler()
 
 
 def enable(connection: Any, spec: TargetSpec) -> None:

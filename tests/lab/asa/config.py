@@ -61,6 +61,7 @@ class AsaConfig:
     objects: Objects = field(default_factory=Objects)
     lists: dict[str, list[Line]] = field(default_factory=dict)
     groups: dict[Where, str] = field(default_factory=dict)
+    overrides: set[Where] = field(default_factory=set)
     applets: dict[str, Applet] = field(default_factory=dict)
     kept: list[str] = field(default_factory=list)
     target: Interface | Object | Group | Applet | None = None
@@ -102,12 +103,16 @@ class AsaConfig:
         ]
 
     def attachment_lines(self) -> list[str]:
-        return [
-            f"access-group {name} global"
-            if where == ("global", "")
-            else f"access-group {name} {where[0]} interface {where[1]}"
-            for where, name in self.groups.items()
-        ]
+        lines = []
+        for where, name in self.groups.items():
+            way, _space, plane = where[0].partition(" ")
+            more = f" {plane}" if plane else " per-user-override" if where in self.overrides else ""
+            lines.append(
+                f"access-group {name} global"
+                if way == "global"
+                else f"access-group {name} {way} interface {where[1]}{more}"
+            )
+        return lines
 
     # -- questions ---------------------------------------------------------------------------------------------------
 
@@ -340,6 +345,9 @@ class AsaConfig:
         if name not in self.lists:
             raise Refused(f"ERROR: access-list <{name}> does not exist")
         self.groups[where] = name
+        self.overrides.discard(where)
+        if words[end:] == ["per-user-override"]:
+            self.overrides.add(where)
         return ""
 
     # -- objects -----------------------------------------------------------------------------------------------------

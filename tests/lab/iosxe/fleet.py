@@ -25,6 +25,13 @@ T = TypeVar("T")
 
 KEY_TYPE = "ssh-ed25519"
 SERVER_VERSION = "Cisco-1.25"
+# What images of ten and more years ago offer, and nothing else.
+OLD_SSH: dict[str, Any] = {
+    "signature_algs": ["ssh-rsa"],
+    "kex_algs": ["diffie-hellman-group14-sha1"],
+    "encryption_algs": ["aes128-cbc"],
+    "mac_algs": ["hmac-sha1"],
+}
 
 
 class Fleet:
@@ -96,6 +103,8 @@ class Fleet:
         for name, device in self.devices.items():
             device.loop = loop
             key = _key(Path(device.spec.host_key_path)) if device.spec.host_key_path else self._shared_key
+            if getattr(device.spec, "old_ssh", False):
+                key = asyncssh.generate_private_key("ssh-rsa", key_size=2048)
             self._keys[name] = key
             self._listeners[name] = await self._listen(device, options, key)
             device.port = self._listeners[name].get_port()
@@ -111,7 +120,8 @@ class Fleet:
         def factory() -> SwitchServer:
             return SwitchServer(device, self.users)
 
-        own = asyncssh.SSHServerConnectionOptions(options, server_factory=factory, server_host_keys=[key])
+        old = OLD_SSH if getattr(device.spec, "old_ssh", False) else {}
+        own = asyncssh.SSHServerConnectionOptions(options, server_factory=factory, server_host_keys=[key], **old)
         return await asyncssh.listen(device.spec.address, device.spec.port, options=own, backlog=20)
 
     async def stop(self) -> None:

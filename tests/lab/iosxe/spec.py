@@ -86,7 +86,9 @@ class DeviceSpec:
     taken to come, when lists that see them are evaluated; management_interface: the SVI by which they arrive.
     cts_download: "local" takes the cells of locally known destination groups, "all" every cell.
     minute_seconds: length of a minute of the revert and reload timers and of applets. latency: seconds that what a client sends in a
-    session is on its way there and back; lines that are sent together arrive together. event_manager: whether it has applets.
+    session is on its way there and back; lines that are sent together arrive together. event_manager: whether it has applets. old_ssh:
+    an SSH server of old images: RSA key, SHA-1 and CBC only. members: of the stack; acl_used_elsewhere: entries that members other than
+    the first use beside the lists (None: as many as the first).
     """
 
     hostname: str
@@ -113,6 +115,9 @@ class DeviceSpec:
     minute_seconds: float = 60.0
     latency: float = 0.0
     event_manager: bool = True
+    old_ssh: bool = False
+    members: int = 1
+    acl_used_elsewhere: int | None = None
     host_key_path: str | None = None
     extra: dict[str, Any] = field(default_factory=dict)
 

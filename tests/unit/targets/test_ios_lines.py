@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -36,6 +37,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_gua
     room_findings,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_undo import undo_change
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.management import server
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ssh import prompt_pattern
 
 ONE, TWO = ("GigabitEthernet1/0/1", "in", 4), ("GigabitEthernet1/0/2", "in", 4)
@@ -211,8 +213,9 @@ def test_undo_of_a_new_list_that_is_in_use_is_refused() -> None:
 # -- guards
 
 EXPOSURE = Exposure(
-    "10.9.0.7", "10.1.0.2", ("Vlan10",), True, (("radius", "10.9.0.8", 1812), ("coa", "10.9.0.8", 1700))
-)
+    "10.9.0.7", "10.1.0.2", ("Vlan10",), True,
+    tuple(server(kind, "10.9.0.8", port, "10.1.0.2", ("Vlan10",), True) for kind, port in (("radius", 1812), ("coa", 1700))),
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -267,6 +270,19 @@ def test_room_is_counted_once_for_each_new_list_beside_the_old_ones() -> None:
         found = room_findings("sw1", Hardware(100 - free), change, STATE)  # type: ignore[arg-type]
         assert [each.code for each in found] == codes
     unattached = replace(change, swaps=())
+    stack = replace(STATE, interfaces=("GigabitEthernet1/0/1", "GigabitEthernet2/0/1", "GigabitEthernet3/0/1"))
+    # Member 3 is configured and not there; member 2 is the fullest; then it does not tell.
+    shown = {
+        "show switch": "*1   Active  00aa.0011.2233  15  V01  Ready\n 2   Standby 00aa.0011.2244  14  V01  Ready\n",
+        "show platform hardware fed switch 1 fwd-asic resource tcam utilization": Hardware(10).text,
+        "show platform hardware fed switch 2 fwd-asic resource tcam utilization": Hardware(100 - need + 1).text,
+    }
+    asked = SimpleNamespace(show=lambda command: shown.get(command, ""))
+    (full,) = room_findings("sw1", asked, change, stack)  # type: ignore[arg-type]
+    assert (full.code, "member 2, ASIC 0" in full.message) == ("SW4405", True)
+    del shown["show platform hardware fed switch 2 fwd-asic resource tcam utilization"]
+    (untold,) = room_findings("sw1", asked, change, stack)  # type: ignore[arg-type]
+    assert (untold.code, "member 2" in untold.message) == ("SW4406", True)
     assert room_findings("sw1", Hardware(100), unattached, STATE) == []  # type: ignore[arg-type]
 
 
@@ -360,7 +376,10 @@ def test_management_over_ipv6_is_asked_of_ipv6_lists() -> None:
         "2001:db8::2",
         ("Vlan10",),
         True,
-        (("radius", "2001:db8:9::8", 1812), ("tacacs", "10.9.0.8", 49)),
+        (
+            server("radius", "2001:db8:9::8", 1812, "2001:db8::2", ("Vlan10",), True),
+            server("tacacs", "10.9.0.8", 49, "10.1.0.2", ("Vlan10",), True),
+        ),
     )
     for content, told in (("permit tcp any any eq 22", 1), ("permit udp any any", 1), ("permit ipv6 any any", 0)):
         found = cut_findings("sw1", f"ipv6 access-list x\n {content}\n", [("Vlan10", "in", 6)], six)

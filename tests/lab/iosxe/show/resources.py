@@ -41,9 +41,14 @@ def _row(name: str, subtype: str, way: str, most: int, used: int, four: int, six
     "platform hardware fed active fwd-asic resource tcam utilization",
     "platform tcam utilization",
 )
-def tcam_utilization(cli: Cli, _member: int = 1) -> str:
+def tcam_utilization(cli: Cli, member: int = 1) -> str:
     device = cli.device
+    if member > device.spec.members:
+        return "% Switch " + str(member) + " is not a member of this stack\n"
     used, four, six = tcam.used(device)
+    elsewhere = device.spec.acl_used_elsewhere
+    if member > 1 and elsewhere is not None:
+        used += elsewhere - device.spec.acl_used
     columns = "".join(f" {word:>8}" for word in ("Used", "%Used", "V4", "V6", "MPLS", "Other"))
     head = f" {'Table':<22} {'Subtype':<12} {'Dir':<4} {'Max':>7}{columns}"
     lines = [
@@ -66,6 +71,24 @@ def tcam_utilization(cli: Cli, _member: int = 1) -> str:
         " CTS Cell Matrix/VPN",
         _row("Label", "TCAM", "O", 512, 1, 0, 0, 0, 1),
     ]
+    return text(lines)
+
+
+@register("switch")
+def switch(cli: Cli) -> str:
+    device = cli.device
+    lines = [
+        f"Switch/Stack Mac Address : {device.base_mac} - Local Mac Address",
+        "Mac persistency wait time: Indefinite",
+        "                                             H/W   Current",
+        "Switch#   Role    Mac Address     Priority Version  State ",
+        "-" * 61,
+    ]
+    for number in range(1, device.spec.members + 1):
+        role = "Active" if number == 1 else "Standby" if number == 2 else "Member"
+        lines.append(
+            f"{'*' if number == 1 else ' '}{number:<8} {role:<8}{device.base_mac}     {16 - number:<5}  V01     Ready"
+        )
     return text(lines)
 
 

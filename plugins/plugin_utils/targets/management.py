@@ -1,0 +1,168 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""By which conversations a switch is managed, and whether a list lets them pass. Pure; alike for IOS and NX-OS.
+
+A conversation whose addresses are not known, or are of two families, is never taken to pass: it is said (facts/devices.md section 5.3).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Code, Finding
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.once import once
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.meaning import first_match
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import (
+    PacketSet,
+    PacketSpace,
+    permitted,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import (
+    ACK,
+    SYN,
+    Box,
+    Packet,
+    make_packet,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
+
+TCP, UDP = 6, 17
+SSH, CLIENT_PORT, NTP = 22, 50000, 123
+DHCP_SERVER, DHCP_CLIENT = 67, 68
+CONTROLLER = "the controller"
+WORDS = {"radius": "RADIUS", "tacacs": "TACACS+", "coa": "change of authorization", "ntp": "NTP", "relay": "DHCP relay"}
+# What a switch cannot be managed without; the others are told and do not stop a change.
+LIFELINES = frozenset({CONTROLLER, *(WORDS[each] for each in ("radius", "tacacs", "coa", "relay"))})
+
+Place = tuple[Any, ...]  # interface, direction, and on some platforms family or command
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """One conversation of a switch with what manages it or what it needs.
+
+    ``far`` and ``near``: the addresses of the other end and of the switch (empty where not known), with their ports (0 to 65535);
+    ``far_opens``: the other end sends the first packet; ``interfaces``: those by which its packets may arrive; ``known``: the switch's
+    tables tell them, down to the port; ``leaves``: also what the switch sends is judged, by lists in the direction out.
+    """
+
+    what: str
+    protocol: int
+    far: str
+    far_port: int
+    near: str
+    near_port: int
+    far_opens: bool
+    interfaces: tuple[str, ...] = ()
+    known: bool = True
+    leaves: bool = False
+
+    @property
+    def family(self) -> int:
+        """Return 4 or 6; 0 where an address is not known or the two are of different families."""
+        found = {version(self.far), version(self.near)}
+        return found.pop() if len(found) == 1 else 0
+
+    def packet(self, direction: str) -> Packet:
+        """Return the packet that a list in this direction sees first; ValueError where the addresses are not known."""
+        if direction == "out":
+            flags = SYN | ACK if self.far_opens else SYN
+            return make_packet(self.protocol, self.near, self.far, self.far_port, self.near_port, flags=flags)
+        flags = SYN if self.far_opens else SYN | ACK
+        return make_packet(self.protocol, self.far, self.near, self.near_port, self.far_port, flags=flags)
+
+    def seen_at(self, place: Place, family: int) -> bool:
+        """Return whether a list of a family at a place would judge it: lists see their own family only."""
+        if place[0] not in self.interfaces or (place[1] == "out" and not self.leaves):
+            return False
+        if self.family:
+            return self.family == family
+        return family in ({version(self.far), version(self.near)} - {0} or {4, 6})
+
+
+def controller(client: str, device: str, interfaces: tuple[str, ...], known: bool) -> Conversation:
+    """Return the session of whoever runs this: SSH from ``client`` to ``device``."""
+    return Conversation(CONTROLLER, TCP, client, CLIENT_PORT, device, SSH, True, interfaces, known, True)
+
+
+def server(kind: str, address: str, port: int, near: str, interfaces: tuple[str, ...], known: bool) -> Conversation:
+    """Return a conversation with a server: ``kind`` is radius, tacacs, coa, ntp or relay (DHCP)."""
+    what = WORDS[kind]
+    if kind == "tacacs":
+        return Conversation(what, TCP, address, port, near, CLIENT_PORT, False, interfaces, known)
+    if kind == "coa":
+        return Conversation(what, UDP, address, CLIENT_PORT, near, port, True, interfaces, known)
+    own = {"ntp": NTP, "relay": DHCP_SERVER}.get(kind, CLIENT_PORT)
+    return Conversation(what, UDP, address, port, near, own, False, interfaces, known)
+
+
+def version(address: str) -> int:
+    """Return 4 or 6, and 0 for what is no address."""
+    try:
+        return ipaddress.ip_address(address).version
+    except ValueError:
+        return 0
+
+
+def cut(
+    platform: str, where: str, content: str, place: Place, family: int, conversations: Sequence[Conversation]
+) -> list[Finding]:
+    """Return what a list at a place would cut, or might: each conversation with the packet that is dropped. ``where``: in words.
+
+    Errors (SW4263, and SW4460 where an address is not known) for what a switch cannot be managed without; a warning (SW4462) else.
+    """
+    found: dict[Finding, None] = {}
+    for each in conversations:
+        if not each.seen_at(place, family):
+            continue
+        if not each.family:
+            text = (
+                f"{where}: {each.what}: from {each.far or 'an unknown address'} to {each.near or 'an unknown address'}"
+            )
+            found[codes.MANAGEMENT_UNKNOWN.at(text)] = None
+            continue
+        packet = each.packet(str(place[1]))
+        if packet not in passing(platform, content):
+            code: Code = codes.MANAGEMENT_CUT if each.what in LIFELINES else codes.SERVICE_CUT
+            found[code.at(f"{where}: {each.what}: {packet.describe()} would be dropped, or might be")] = None
+    return list(found)
+
+
+def cuts_dhcp_clients(platform: str, content: str) -> bool:
+    """Return whether a list drops the first packet of a client without an address: an inbound one before a relay sees these packets."""
+    packet = make_packet(UDP, "0.0.0.0", "255.255.255.255", DHCP_SERVER, DHCP_CLIENT)  # noqa: S104
+    return packet not in passing(platform, content)
+
+
+def cuts_dhcp_servers(platform: str, content: str) -> bool:
+    """Return whether no answer of any DHCP server would pass: for ports where they come in (trusted by DHCP snooping)."""
+    ports = {
+        "destination_port": IntervalSet.of((DHCP_SERVER, DHCP_CLIENT)),
+        "source_port": IntervalSet.single(DHCP_SERVER),
+    }
+    allowed = passing(platform, content)
+    answers = Box(protocol=IntervalSet.single(UDP), fragment=IntervalSet.single(0), **ports)
+    return not allowed.overlaps(allowed.space.from_box(answers))
+
+
+@once(128)
+def passing(platform: str, content: str) -> PacketSet:
+    """Return the packets that a list surely lets pass."""
+    return permitted(PacketSpace(), first_match(platform, content))
+
+
+__all__ = [
+    "Conversation",
+    "controller",
+    "cut",
+    "cuts_dhcp_clients",
+    "cuts_dhcp_servers",
+    "passing",
+    "server",
+    "version",
+]

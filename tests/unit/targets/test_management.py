@@ -1,0 +1,219 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What manages a switch goes on, whatever address it has, or it is said that nobody can know."""
+
+from __future__ import annotations
+
+import re
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import nxos_config
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import read_config
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_guards import (
+    Exposure,
+    cut_findings,
+    exposure_of,
+    way_findings,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_services import read_services
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.management import controller, cut
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_guard import (
+    ManagementPath,
+    management_findings,
+    management_path,
+)
+
+CONFIG = """ip dhcp snooping
+radius server ISE1
+ address ipv4 10.60.0.5 auth-port 1812 acct-port 1813
+radius server ISE2
+ address ipv4 10.20.0.6 auth-port 1812 acct-port 1812
+tacacs server T1
+ address ipv4 10.60.0.9
+aaa server radius dynamic-author
+ client 10.60.0.5 server-key x
+ip radius source-interface Loopback0
+aaa group server tacacs+ ADMINS
+ server name T1
+ ip tacacs source-interface Vlan20
+interface Loopback0
+ ip address 10.255.0.1 255.255.255.255
+interface Vlan10
+ ip address 10.10.0.1 255.255.255.0
+ ip helper-address 10.60.0.53
+interface Vlan20
+ ip address 10.20.0.1 255.255.255.0
+interface TenGigabitEthernet1/1/1
+ ip dhcp snooping trust
+interface GigabitEthernet1/0/1
+ description ip radius source-interface Vlan10
+ntp server 10.20.0.53
+end
+"""
+ARP = "Internet  {}   5   {}  ARPA   {}\n"
+MAC = " 20    {}    DYNAMIC     {}\n"
+TABLES = {
+    "show users": "*  2 vty 0     netops     idle   00:00:00 10.10.0.9\n",
+    "show ip arp 10.10.0.9": ARP.format("10.10.0.9", "0200.0000.0009", "Vlan10"),
+    "show mac address-table address 0200.0000.0009": MAC.format("0200.0000.0009", "Te1/1/1"),
+    "show ip arp 10.20.0.6": ARP.format("10.20.0.6", "0200.0000.0006", "Vlan20"),
+    "show mac address-table address 0200.0000.0006": MAC.format("0200.0000.0006", "Gi1/0/1"),
+    "show ip route 10.60.0.5": "Routing entry for 10.60.0.0/16\n  * 10.20.0.6, via Vlan20\n",
+}
+
+
+def session(answers: dict[str, str], peer: str = "", device: str = "10.10.0.1") -> Any:
+    asked: list[str] = []
+
+    def show(command: str, _seconds: float = 0.0) -> str:
+        asked.append(command)
+        return answers.get(command, "")
+
+    return SimpleNamespace(
+        show=show, peer=lambda: peer, device=lambda: device, asked=asked, spec=SimpleNamespace(name="sw1")
+    )
+
+
+def told(content: str, place: tuple[Any, ...], exposure: Exposure) -> list[tuple[str, str]]:
+    """Return (code, what and packet) of each finding."""
+    found = cut_findings("sw1", content, [place], exposure)
+    return [(each.code, re.sub(r".*?sw1: \S+ (?:in|out): ", "", each.message)) for each in found]
+
+
+def test_each_server_is_judged_where_its_answers_come_in_and_by_the_address_they_go_to() -> None:
+    asked = session(TABLES)
+    exposure = exposure_of(asked, read_config(CONFIG))
+    assert Exposure.of_text(exposure.as_text()) == exposure
+    assert len(asked.asked) == len(set(asked.asked)), "a table is asked once"
+    # ISE1 and the change of authorization come through the router on Gi1/0/1, to Loopback0; the controller does not come there.
+    port = ("GigabitEthernet1/0/1", "in", 4)
+    answers = told("permit tcp any any", port, exposure)
+    assert [code for code, _text in answers] == ["SW4263"] * 4, answers
+    text = str(answers)
+    assert text.count("10.255.0.1") == 4 and text.count("10.60.0.5") == 3 and text.count("10.20.0.6") == 1, answers
+    passing = "permit udp host 10.60.0.5 host 10.255.0.1\npermit udp host 10.20.0.6 host 10.255.0.1"
+    assert told(passing, port, exposure) == []
+    # The address of the port's own subnet is not the one that is asked from.
+    assert told(passing.replace("10.255.0.1", "10.20.0.1"), port, exposure)
+    assert exposure.may_cut([port]) and not exposure.may_cut([("GigabitEthernet1/0/2", "in", 4)])
+
+
+def test_a_server_whose_way_is_not_told_is_taken_to_come_as_the_controller_does_and_is_named() -> None:
+    exposure = exposure_of(session(TABLES), read_config(CONFIG))
+    found = told("permit tcp any any eq 22\npermit udp any any", ("TenGigabitEthernet1/1/1", "in", 4), exposure)
+    assert [(code, text.partition(":")[0]) for code, text in found] == [("SW4263", "TACACS+")]
+    assert "10.20.0.1" in found[0][1], "its group's source interface"
+    (warning,) = way_findings("sw1", exposure)
+    assert (warning.code, "TACACS+ 10.60.0.9" in warning.message, "RADIUS" in warning.message) == (
+        "SW4461",
+        True,
+        False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("permit tcp any any\npermit udp any any", []),
+        ("permit tcp any any\npermit udp any any neq 68\ndeny udp any any", []),
+        (
+            "permit tcp any any\npermit udp any any range 1 66",
+            ["SW4263", "SW4463"],
+        ),  # answers to the relay, and any at all
+    ],
+)
+def test_dhcp_answers_come_in_on_a_trusted_port(content: str, expected: list[str]) -> None:
+    exposure = exposure_of(session(TABLES), read_config(CONFIG.replace("tacacs server", "tacacs-none server")))
+    assert [code for code, _text in told(content, ("TenGigabitEthernet1/1/1", "in", 4), exposure)] == expected
+
+
+def test_clients_reach_the_relay_of_their_vlan() -> None:
+    exposure = exposure_of(session({**TABLES, "show users": ""}, peer="10.20.0.6"), read_config(CONFIG))
+    vlan = ("Vlan10", "in", 4)
+    assert told("permit udp any eq 68 any eq 67", vlan, exposure) == []
+    assert [code for code, _text in told("permit ip 10.10.0.0 0.0.0.255 any", vlan, exposure)] == ["SW4463"]
+
+
+def test_ntp_is_told_and_stops_nothing() -> None:
+    exposure = exposure_of(session(TABLES), read_config(CONFIG))
+    found = told("permit udp any any neq 123\npermit tcp any any", ("Vlan20", "in", 4), exposure)
+    assert [(code, text[:4]) for code, text in found] == [("SW4462", "NTP:")]
+
+
+@pytest.mark.parametrize(
+    ("client", "device", "families"),
+    [
+        ("", "10.10.0.1", {4}), ("", "", {4, 6}), ("10.9.0.9", "", {4}), ("2001:db8::9", "10.10.0.1", {4, 6}), ("2001:db8::9", "", {6}),
+        ("not-an-address", "2001:db8::1", {6}),
+    ],
+)  # fmt: skip
+def test_an_unknown_address_never_passes(client: str, device: str, families: set[int]) -> None:
+    talk = controller(client, device, ("Vlan10",), False)
+    for family in (4, 6):
+        for direction in ("in", "out"):
+            found = cut("ios", "sw1", "permit ip any any", ("Vlan10", direction, family), family, [talk])
+            assert [each.code for each in found] == (["SW4460"] if family in families else []), (family, direction)
+
+
+def test_a_controller_over_ipv6_is_judged_in_ipv6_lists_and_servers_go_on_in_ipv4_ones() -> None:
+    """An IPv4 list sees no packet of an IPv6 session; what it does see was left unjudged before."""
+    answers = {**TABLES, "show users": "*  2 vty 0   netops   idle   00:00:00 2001:DB8::9\n"}
+    exposure = exposure_of(session(answers, device="2001:db8::1"), read_config(CONFIG))
+    assert (exposure.client, exposure.known) == ("2001:db8::9", False)
+    found = told("deny ip any any", ("GigabitEthernet1/0/1", "in", 4), exposure)
+    assert {text.partition(":")[0] for _code, text in found} == {"RADIUS", "change of authorization"}
+    assert exposure.may_cut([("GigabitEthernet1/0/9", "in", 4)]), "its way is not known: the way back is armed"
+
+
+NEXUS = """version 9.3
+radius-server host 10.60.0.5 key x authentication accounting
+ip radius source-interface loopback0
+interface Vlan10
+  ip address 10.10.0.1/24
+  ipv6 address 2001:db8::1/64
+  ip dhcp relay address 10.60.0.53
+interface loopback0
+  ip address 10.255.0.1/32
+interface Ethernet1/1
+"""
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ("permit tcp any any eq 22", []),
+        ("permit tcp 2001:db8::9/128 2001:db8::1/128 eq 22", []),
+        ("permit tcp 2001:db8:1::/48 any eq 22", ["SW4263"]),
+        ("permit udp any any", ["SW4263"]),
+    ],
+)
+def test_ipv6_lists_of_a_nexus_let_the_controller_in(lines: str, expected: list[str]) -> None:
+    path = management_path(session({}, "2001:db8::9", "2001:db8::1"), nxos_config.read_config(NEXUS))
+    assert ManagementPath.of_text(path.as_text()) == path
+    place = ("Vlan10", "in", "ipv6 traffic-filter")
+    found = management_findings(f"ipv6 access-list SW_x\n  {lines}\n", [place], "n1", path)
+    assert [each.code for each in found if each.severity == "error"] == expected
+
+
+def test_a_nexus_answers_radius_by_its_source_interface() -> None:
+    path = management_path(session({}, "10.10.0.9"), nxos_config.read_config(NEXUS))
+    place = ("Vlan10", "in", "ip access-group")
+    base = "ip access-list SW_x\n  permit tcp any any eq 22\n  permit udp any any eq 67\n  permit udp any 10.{}/32\n"
+    found = management_findings(base.format("255.0.1"), [place], "n1", path)
+    assert [each.code for each in found] == ["SW4461"], found
+    wrong = management_findings(base.format("10.0.1"), [place], "n1", path)
+    assert {each.code for each in wrong} == {"SW4263", "SW4461"} and "10.255.0.1" in str(wrong)
+    silent = management_path(session({}, "", ""), nxos_config.read_config(NEXUS))
+    assert "SW4460" in [each.code for each in management_findings(base.format("255.0.1"), [place], "n1", silent)]
+
+
+def test_what_stands_in_other_places_is_no_source() -> None:
+    services = read_services(CONFIG)
+    assert services.sources == (("radius", "Loopback0"), ("tacacs", "Vlan20"))
+    assert (services.trusted, services.ntp) == (frozenset({"TenGigabitEthernet1/1/1"}), ("10.20.0.53",))
+    assert read_services(CONFIG.replace("ip dhcp snooping\n", "")).trusted == frozenset()
+    assert services.connected("10.20.0.77") == "Vlan20" and not services.connected("10.60.0.5")
