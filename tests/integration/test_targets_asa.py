@@ -547,3 +547,23 @@ def test_lists_of_management_and_of_users_stay_and_are_told(
     assert codes_of(error.value.findings) == {"SW4446"}
     assert "access-group EDGE in interface outside per-user-override" in firewall.running()
     adopting.close()
+
+
+def test_hand_edits_remarks_and_foreign_lists(firewall: Firewall, target: AsaTarget, journal: Journal) -> None:
+    """Remarks shift every line below them and decide about nothing; an entry by hand is told with a packet, and goes."""
+    assert apply(target, wanted(), journal)[1].ok
+    firewall.type(
+        "access-list SW_forward__a line 1 remark looked at by hand", "access-list SW_forward__a line 4 remark and here",
+        "access-list THEIRS remark of the network team", "access-list THEIRS extended permit ip any any",
+    )  # fmt: skip
+    before = firewall.running()
+    assert verify_targets({"fw1": target}, wanted()).ok
+    assert not apply(target, wanted(), journal)[0].operations() and firewall.running() == before
+    firewall.type("access-list SW_forward__a line 2 extended permit tcp any any eq telnet")
+    (step,) = target.diff(wanted()[0].objects, target.snapshot(wanted()[0].objects))
+    assert ":23" in str(step.details) and step.effect == "narrows"
+    assert apply(target, wanted(), journal)[1].ok
+    text = firewall.running()
+    assert "telnet" not in text and [line for line in text.splitlines() if "THEIRS" in line] == [
+        line for line in before.splitlines() if "THEIRS" in line
+    ]

@@ -170,9 +170,15 @@ def asa_text(name: str, lines: tuple[str, ...] | list[str], state: AsaState | No
 
 
 def our_lines(state: AsaState) -> list[str]:
-    """Return the lines of our lists and of their attachments, sorted, as a configuration has them."""
-    lines = [f"access-list {name} {line}" for name, rest in state.lists.items() if ours(name) for line in rest]
-    return sorted([*lines, *(attach_line(name, place) for place, name in state.groups.items() if ours(name))])
+    """Return what decides of our lists and their attachments, entries in order: a remark by hand that nobody saved is its owner's."""
+    lines = [
+        f"access-list {name} {line}"
+        for name, rest in sorted(state.lists.items())
+        if ours(name)
+        for line in rest
+        if not line.startswith("remark ")
+    ]
+    return [*lines, *sorted(attach_line(name, place) for place, name in state.groups.items() if ours(name))]
 
 
 def typed_lines(content: str) -> tuple[str, ...]:

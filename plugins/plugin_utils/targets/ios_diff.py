@@ -39,6 +39,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_con
     typed_lines,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.list_steps import (
+    in_use_elsewhere,
     leftover_keys,
     made_step,
     pruned,
@@ -108,6 +109,7 @@ def live_objects(state: IosState, desired: Sequence[DesiredObject]) -> dict[str,
                 "live": current,
                 "versions": versions,
                 "attached": [list(place) for place in state.attached(current)],
+                "elsewhere": sorted(set(versions) & state.elsewhere),
             },
         }
     for place, live in sorted(state.groups.items()):
@@ -177,6 +179,8 @@ def _list_step(
     meaning = _difference(str(present["content"]), str(body["content"]))
     if meaning.equal:
         return [], _stale_versions(target, kind, name, body, present)
+    if others := in_use_elsewhere(target, name, present):
+        return others, None
     effect = meaning.effect if present["internal"]["attached"] else "none"
     summary = f"replace list {name}: {meaning.text}"
     witness = meaning.lost or meaning.gained

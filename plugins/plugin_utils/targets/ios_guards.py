@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.once import once
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.meaning import first_match, only_list
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.meaning import only_list
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.parsers.hardware import (
     HardwareRegion,
     tcam_utilization,
@@ -138,8 +138,9 @@ def exposure_of(session: IosSession, state: IosState) -> Exposure:
     ):
         subnet = services.connected(address)
         by = (subnet,) if subnet else interfaces
-        near = near or (services.address(subnet) if subnet else device)
-        made.append(server(kind, address, 67 if kind == "relay" else 123, near, by, bool(subnet) or known))
+        near = near or next((own for name in by if (own := services.address(name))), device)
+        if version(near) == 4:  # without an IPv4 address of its own it asks no such server
+            made.append(server(kind, address, 67 if kind == "relay" else 123, near, by, bool(subnet) or known))
     relays = tuple(sorted({interface for interface, _address in services.helpers}))
     trusted, routed = tuple(sorted(services.trusted)), tuple(sorted(state.routed))
     return Exposure(client, device, interfaces, known, tuple(made), relays, trusted, routed)

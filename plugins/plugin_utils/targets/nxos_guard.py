@@ -181,8 +181,9 @@ def management_path(session: NxosSession, state: NxosState) -> ManagementPath:
     ):
         subnet = services.connected(address)
         by = (subnet,) if subnet else exposed
-        near = near or (services.address(subnet) if subnet else device)
-        made.append(server(kind, address, 67 if kind == "relay" else 123, near, by, bool(subnet) or known))
+        near = near or next((own for name in by if (own := services.address(name))), device)
+        if version(near) == 4:  # without an IPv4 address of its own it asks no such server
+            made.append(server(kind, address, 67 if kind == "relay" else 123, near, by, bool(subnet) or known))
     relays = tuple(sorted({interface for interface, _address in services.helpers}))
     return ManagementPath(tuple(made), relays, tuple(sorted(services.trusted)))
 

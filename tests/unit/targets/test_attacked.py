@@ -96,8 +96,12 @@ def test_a_list_that_something_else_uses_is_neither_removed_nor_built_under_it(u
     """Removed, a terminal line or a VLAN would be open; built under it, each line would be in force as it is typed."""
     new = LIST.replace("eq 53", "eq 123")
     with pytest.raises(FindingError) as error:
-        plan_change("acc1", steps_for(ATTACHED + new + user + "end\n"), read_config(ATTACHED + new + user + "end\n"))
+        steps_for(ATTACHED + new + user + "end\n")  # in the plan
     assert codes_of(error) == {"SW4225"}
+    with pytest.raises(FindingError) as error:  # somebody used it after the plan
+        plan_change("acc1", steps_for(ATTACHED + new + "end\n"), read_config(ATTACHED + new + user + "end\n"))
+    assert codes_of(error) == {"SW4225"}
+    assert not steps_for(ATTACHED + LIST + user + "end\n")  # as wanted: nothing to refuse
     assert read_config(user + "end\n").free_name("SW_hvac") == "SW_hvac__b"
     nexus = nxos_config.read_config("version 9.3\ninterface Ethernet1/1\n" + user)
     assert nexus.elsewhere == {"SW_hvac__a"} and nexus.free_name("SW_hvac") == "SW_hvac__b"
