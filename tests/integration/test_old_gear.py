@@ -9,7 +9,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios import IosTarget
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.registry import make_target
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
+from tests.integration import test_targets_asa, test_targets_nxos
 from tests.integration.lists import apply, codes_of
 from tests.integration.test_targets_ios import CONFIG, ENABLE, PASSWORD, USER, wanted
 from tests.lab.iosxe.control_client import ControlClient
@@ -79,6 +80,56 @@ def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Old]:
         assert started.stdout is not None
         ready = json.loads(started.stdout.readline())
         yield Old(ControlClient("127.0.0.1", ready["control_port"]), str(place / "known"))
+    finally:
+        started.terminate()
+        started.wait(10)
+
+
+# The emulators of the other platforms, each in a process of its own.
+OTHERS = """
+import json, pathlib, sys
+from tests.lab.asa.device import AsaDevice
+from tests.lab.asa.spec import spec_from_dict
+from tests.lab.iosxe.fleet import Fleet, FleetThread
+from tests.lab.nxos.device import Device
+from tests.lab.nxos.spec import device_from_dict
+path, data = pathlib.Path(sys.argv[1]), json.loads(sys.argv[2])
+made, kind = (spec_from_dict, AsaDevice) if data["hostname"] == "fw1" else (device_from_dict, Device)
+fleet = Fleet(
+    [made(data)], path / "key", dict([sys.argv[3:5]]), known_hosts_path=path / "known_hosts", enable_secret=sys.argv[5], device_class=kind
+)
+running = FleetThread(fleet).__enter__()
+print(running.device(data["hostname"]).port, flush=True)
+sys.stdin.read()
+"""
+SPECS: dict[str, dict[str, Any]] = {
+    "asa": {"hostname": "fw1", "interfaces": [asdict(each) for each in test_targets_asa.NAMEIFS]},
+    "nxos": {"hostname": "n9k1", "initial_config": test_targets_nxos.CONFIG, "minute_seconds": 1.0},
+}
+
+
+@pytest.mark.parametrize("platform", ["asa", pytest.param("nxos", marks=pytest.mark.full)])
+def test_firewalls_and_nexus_switches_of_that_age_are_changed_as_well(tmp_path: Path, platform: str) -> None:
+    pytest.importorskip("pylibsshext")
+    module = test_targets_asa if platform == "asa" else test_targets_nxos
+    desired = module.wanted()
+    spec = {**SPECS[platform], "address": module.HOST, "port": 0, "old_ssh": True}
+    started = subprocess.Popen(
+        [sys.executable, "-c", OTHERS, str(tmp_path), json.dumps(spec), USER, PASSWORD, ENABLE],
+        cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert started.stdout is not None
+        variables = {
+            **HOSTVARS, "ansible_host": module.HOST, "ansible_port": int(started.stdout.readline()), "microseg_platform": platform,
+            "microseg_known_hosts_file": str(tmp_path / "known_hosts"), "microseg_ssh_legacy": True,
+        }  # fmt: skip
+        name = desired[0].host
+        target = make_target(TargetSpec.of(target_specs({name: variables}, [name])[0]))
+        outcome = apply(target, desired, Journal(tmp_path / "journal.jsonl"))[1]
+        assert outcome.ok, outcome.findings
+        assert verify_targets({name: target}, desired).ok
+        target.close()
     finally:
         started.terminate()
         started.wait(10)

@@ -74,6 +74,7 @@ class AsaSpec:
     controller: str | None = None
     second: float = 1.0
     host_key_path: str | None = None
+    old_ssh: bool = False  # an SSH server of old images: RSA key, SHA-1 and CBC only
 
     def config_text(self) -> str:
         """Return the configuration that the firewall starts with, as lines."""

@@ -53,6 +53,7 @@ class DeviceSpec:
     management_interface: str | None = None
     minute_seconds: float = 60.0
     host_key_path: str | None = None
+    old_ssh: bool = False  # an SSH server of old images: RSA key, SHA-1 and CBC only
 
     def config_text(self) -> str:
         """Return the configuration that the switch starts with."""
