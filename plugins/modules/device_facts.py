@@ -31,7 +31,8 @@ options:
   targets:
     description:
       - Inventory names of the hosts to read. The hosts of the play that have a platform where not given.
-      - Address, port and credentials come from inventory variables. Switches with C(microseg_facts_transport=libssh), or whose
+      - Address, port and credentials come from inventory variables. Switches with C(microseg_facts_transport=libssh) or
+        C(microseg_ssh_legacy=true), or whose
         connection is C(ansible.netcommon.network_cli) over libssh, are read with ansible-pylibssh, others with netmiko.
     type: list
     elements: str
