@@ -35,7 +35,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HOST, PORT = "127.10.88.31", 2222
 HOSTVARS = {
     "ansible_host": HOST, "ansible_port": PORT, "ansible_user": USER, "ansible_password": PASSWORD,
-    "ansible_become_password": ENABLE, "microseg_platform": "ios", "microseg_revert_seconds": 4,
+    "ansible_become_password": ENABLE, "microseg_platform": "ios",
 }  # fmt: skip
 
 
@@ -60,7 +60,7 @@ def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Old]:
     place = tmp_path_factory.mktemp("old")
     interfaces = [{"name": f"GigabitEthernet1/0/{number}", "vlan": 10} for number in range(1, 9)]
     device = {
-        "hostname": "acc1", "address": HOST, "port": PORT, "interfaces": interfaces, "old_ssh": True, "minute_seconds": 4.0,
+        "hostname": "acc1", "address": HOST, "port": PORT, "interfaces": interfaces, "old_ssh": True,
         "initial_config": CONFIG.replace("127.10.81.31", HOST), "controller": "127.10.88.1", "management_interface": "Vlan10",
     }  # fmt: skip
     spec = {
@@ -161,7 +161,7 @@ def test_the_same_guards_stand_and_a_forced_lock_out_is_taken_back(
 ) -> None:
     monkeypatch.setattr(ios_work, "KNOCK_SECONDS", 0.3)
     journal, before = Journal(tmp_path / "journal.jsonl"), process.running()
-    target = IosTarget(process.spec())
+    target = IosTarget(process.spec(microseg_revert_seconds=2))
     with pytest.raises(FindingError) as error:
         apply(target, on_vlan("permit tcp any any neq 22"), journal)
     assert codes_of(error.value.findings) == {"SW4263"} and "the controller: tcp 127.10.88.1" in str(error.value)
