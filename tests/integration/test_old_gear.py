@@ -104,7 +104,7 @@ sys.stdin.read()
 """
 SPECS: dict[str, dict[str, Any]] = {
     "asa": {"hostname": "fw1", "interfaces": [asdict(each) for each in test_targets_asa.NAMEIFS]},
-    "nxos": {"hostname": "n9k1", "initial_config": test_targets_nxos.CONFIG, "minute_seconds": 1.0},
+    "nxos": {"hostname": "n9k1", "initial_config": test_targets_nxos.CONFIG, "minute_seconds": 10.0},
 }
 
 
