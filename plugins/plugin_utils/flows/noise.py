@@ -112,9 +112,14 @@ def noise_in(
         "answered",
         "exporter",
     ]
-    counters = ["packets_out", "bytes_out", "packets_in", "bytes_in", "class", "client_port"]
+    counters = ["packets_out", "bytes_out", "packets_in", "bytes_in", "class"]
+    from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import noise_days
+
+    limits, first, last = limits or NoiseLimits(), store.micros_of(since), store.micros_of(until)
+    if noise_days.serves(first, last, limits):
+        return noise_days.noise_of_days(data_dir, first, last, declared, threats, limits)
     with store.window_connections(data_dir, since, until, [*names, *counters]) as connection:
-        return _noise(connection, declared, threats, limits or NoiseLimits())
+        return _noise(connection, declared, threats, limits)
 
 
 def find_noise(
@@ -151,13 +156,22 @@ def _noise(connection: Any, declared: Iterable[str], threats: Iterable[Threat], 
         ("scan", f"SELECT {KEY} FROM scanned"),
     ):
         for row in connection.execute(query).fetchall():
-            reasons[_pair(row)] = reason
-    _mark_threats(connection, threats, reasons)
+            reasons[pair_of(row)] = reason
+    mark_threats(connection, threats, reasons)
     return Noise(scans, reasons)
 
 
 def _scans(connection: Any, limits: NoiseLimits) -> tuple[Scan, ...]:
     """Make ``scanning`` (client, bin) and return the scans, ordered by client and time."""
+    find_scanning(connection, limits)
+    rows = connection.execute(
+        "SELECT client_hi, client_lo, bin, pairs, servers, fruitless FROM scanning ORDER BY client_hi, client_lo, bin"
+    ).fetchall()
+    return tuple(Scan(address.int_of(row[0], row[1]), row[2] * limits.bin_us, row[3], row[4], row[5]) for row in rows)
+
+
+def find_scanning(connection: Any, limits: NoiseLimits) -> None:
+    """Make the table ``scanning`` of the relation ``seen``: who scanned in which bin."""
     connection.execute(
         f"""
         CREATE TABLE scanning AS
@@ -178,10 +192,6 @@ def _scans(connection: Any, limits: NoiseLimits) -> tuple[Scan, ...]:
             AND 2 * fruitless > pairs
         """
     )
-    rows = connection.execute(
-        "SELECT client_hi, client_lo, bin, pairs, servers, fruitless FROM scanning ORDER BY client_hi, client_lo, bin"
-    ).fetchall()
-    return tuple(Scan(address.int_of(row[0], row[1]), row[2] * limits.bin_us, row[3], row[4], row[5]) for row in rows)
 
 
 def _scanned(connection: Any, limits: NoiseLimits) -> None:
@@ -225,7 +235,8 @@ def _backscatter(limits: NoiseLimits) -> str:
     """
 
 
-def _mark_threats(connection: Any, threats: Iterable[Threat], reasons: dict[Pair, str]) -> None:
+def mark_threats(connection: Any, threats: Iterable[Threat], reasons: dict[Pair, str]) -> None:
+    """Add to ``reasons`` the conversations of the relation ``seen`` with an end on a threat list at that time."""
     rows = []
     for each in threats:
         (first_hi, first_lo), (last_hi, last_lo) = address.range_of(each.network)
@@ -249,7 +260,7 @@ def _mark_threats(connection: Any, threats: Iterable[Threat], reasons: dict[Pair
             SELECT DISTINCT {KEY} FROM seen JOIN hit USING ({end}_hi, {end}_lo) WHERE start_us >= from_us AND start_us < to_us
         """
         for row in connection.execute(query).fetchall():
-            reasons[_pair(row)] = "threat"
+            reasons[pair_of(row)] = "threat"
 
 
 def _whole(hi: str, lo: str) -> str:
@@ -257,7 +268,8 @@ def _whole(hi: str, lo: str) -> str:
     return f"({unsigned[0]} * 18446744073709551616::UHUGEINT + {unsigned[1]})"
 
 
-def _pair(row: tuple[Any, ...]) -> Pair:
+def pair_of(row: tuple[Any, ...]) -> Pair:
+    """Return the conversation of a row of ``KEY``."""
     return address.int_of(row[0], row[1]), address.int_of(row[2], row[3]), row[4], row[5]
 
 

@@ -15,7 +15,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import codes, kept, store
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import codes, kept, noise_days, store
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.footers import read_footer
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.rollup import refresh_locked
 
@@ -91,6 +91,7 @@ def expire(data_dir: str | Path, keep_days: int) -> Expiry:
                 path.parent.rmdir()
         if not files:
             return Expiry((), (), octets, plan.beside)
+        noise_days.forget_stale(data_dir, complete)
         document = store.read_inputs(data_dir)
         document["expired_days"] = sorted({*document.get("expired_days", []), *(day.isoformat() for day in complete)})
         store.write_inputs(data_dir, document)

@@ -71,6 +71,23 @@ OBSERVERS = {
     "pairs": "int64",
     "later_us": "int64",
 }
+# What a day's conversations were, for telling noise (noise_days.py).
+NOISE = {
+    "day": "date32",
+    "client_hi": "int64",
+    "client_lo": "int64",
+    "server_hi": "int64",
+    "server_lo": "int64",
+    "protocol": "int16",
+    "server_port": "int32",
+    "exporter": "string",
+    "answered": "bool",
+    "fruitless": "bool",
+    "scanned": "bool",
+    "most_out": "int16",
+    "sum_out": "int16",
+    "most_in": "int32",
+}
 # One-way records, before stitching. Never stored.
 RECORDS = {
     "start_us": "int64",

@@ -25,6 +25,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import co
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.schema import (
     CONNECTIONS,
     MAJOR,
+    NOISE,
     OBSERVERS,
     ROLLUP,
     SCHEMA_VERSION,
@@ -43,7 +44,7 @@ UNIX_DAY = date(1970, 1, 1)
 # (2 million made-up rows of 30 days: written in 0.57 CPU seconds for 0.76, eight columns read in 0.09 for 0.13, 18.9 bytes a row for 20.3).
 # DuckDB and Spark read this encoding; Spark's vectorized reader does not know BYTE_STREAM_SPLIT, which is cheaper by another tenth.
 DELTAS = ("start_us", "end_us", "client_port", "bytes_out", "bytes_in", "first_us", "last_us", "bytes")
-COLUMNS = {"connections": CONNECTIONS, "rollup": ROLLUP, "observers": OBSERVERS}
+COLUMNS = {"connections": CONNECTIONS, "rollup": ROLLUP, "observers": OBSERVERS, "noise": NOISE}
 Moment = date | datetime | str | int
 
 
@@ -171,15 +172,20 @@ def window_connections(
     with connect(spill_folder(data_dir)) as connection:
         if files:
             # A view takes no parameters.
-            listed = ", ".join("'" + str(each).replace("'", "''") + "'" for each in files)
             picked = ", ".join(f'"{name}"' for name in columns)
             connection.execute(
-                f"CREATE VIEW given AS SELECT {picked} FROM read_parquet([{listed}], hive_partitioning = false) WHERE start_us >="
+                f"CREATE VIEW given AS SELECT {picked} FROM {parquet_rows(files)} WHERE start_us >="
                 f" {first if first is not None else -(1 << 62)} AND start_us < {last if last is not None else 1 << 62}"
             )
         else:
             connection.register("given", arrow_schema({name: CONNECTIONS[name] for name in columns}).empty_table())
         yield connection
+
+
+def parquet_rows(files: Sequence[Path]) -> str:
+    """Return the SQL of the rows of Parquet files."""
+    listed = ", ".join("'" + str(each).replace("'", "''") + "'" for each in files)
+    return f"read_parquet([{listed}], hive_partitioning = false)"
 
 
 def spill_folder(data_dir: str | Path) -> Path:
@@ -192,7 +198,12 @@ def spill_folder(data_dir: str | Path) -> Path:
 
 def window_files(data_dir: str | Path, first: int | None, last: int | None) -> list[Path]:
     """Return the connection files of the days that a window of microseconds touches."""
-    return [each for day, group in connection_files(data_dir).items() if _touches(day, first, last) for each in group]
+    return [each for group in window_day_files(data_dir, first, last).values() for each in group]
+
+
+def window_day_files(data_dir: str | Path, first: int | None, last: int | None) -> dict[date, list[Path]]:
+    """As ``window_files``, by day."""
+    return {day: group for day, group in connection_files(data_dir).items() if touches(day, first, last)}
 
 
 def rollup_files(
@@ -211,7 +222,7 @@ def rollup_files(
     files = []
     for day_folder in sorted(folder.glob("day=*")) if folder.is_dir() else ():
         day = _day_of(day_folder)
-        if day is not None and _touches(day, first, last) and (day_folder / f"{kind}.parquet").exists():
+        if day is not None and touches(day, first, last) and (day_folder / f"{kind}.parquet").exists():
             files.append(day_folder / f"{kind}.parquet")
     return files
 
@@ -249,8 +260,8 @@ def write_table(rows: Any, path: Path, kind: str) -> int:
     return write_tables([rows], path, kind)
 
 
-def write_tables(tables: Iterable[Any], path: Path, kind: str) -> int:
-    """As ``write_table`` for tables one after another."""
+def write_tables(tables: Iterable[Any], path: Path, kind: str, told: Mapping[str, str] | None = None) -> int:
+    """As ``write_table`` for tables one after another; ``told`` is more for the file's metadata."""
     path.parent.mkdir(parents=True, exist_ok=True)
     columns = {**COLUMNS[kind], **STITCHED} if kind == "connections" else COLUMNS[kind]
     schema = arrow_schema(columns, kind)
@@ -270,7 +281,8 @@ def write_tables(tables: Iterable[Any], path: Path, kind: str) -> int:
             writer = writer or parquet.ParquetWriter(temporary, table.schema, **options)
             writer.write_table(table, row_group_size=1 << 19)
         writer = writer or parquet.ParquetWriter(temporary, schema, **options)
-        writer.add_key_value_metadata({key.decode(): value.decode() for key, value in schema.metadata.items()})
+        own = {key.decode(): value.decode() for key, value in schema.metadata.items()}
+        writer.add_key_value_metadata({**own, **(told or {})})
         writer.close()
         with open(temporary, "rb") as stream:
             os.fsync(stream.fileno())
@@ -333,7 +345,8 @@ def day_of(folder: Path) -> date:
     return date.fromisoformat(folder.name.removeprefix("day="))
 
 
-def _touches(day: date, first: int | None, last: int | None) -> bool:
+def touches(day: date, first: int | None, last: int | None) -> bool:
+    """Return whether a day lies, in part at least, in a window of microseconds."""
     start = day_number(day) * 86_400_000_000
     return (first is None or start + 86_400_000_000 > first) and (last is None or start < last)
 

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import json
 import random
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import address, noise, related, store, threats
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.ingest import ingest
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.retention import expire
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.schema import CONNECTIONS, arrow_schema
 from tests.unit.flows import packets, scan_reference
 from tests.unit.flows.scan_reference import Opened
@@ -222,6 +225,104 @@ def test_a_list_that_is_none_is_refused_and_the_store_keeps_what_it_has(tmp_path
     with pytest.raises(FindingError):
         threats.import_threats(tmp_path / "data", [path])
     assert threats.known_threats(tmp_path / "data") == []
+
+
+def restless(rng: random.Random, day_us: int, days: int, clients: int) -> list[dict[str, Any]]:
+    """Return rows of what lies near every limit: scans over two days, probes told by two exporters, forged openers, busy first days."""
+    rows = []
+    ports = (22, 502, 53, 443, 8080)
+    for _row in range(3_000):
+        day = rng.randrange(days)
+        busy = rng.random() < 0.5
+        client = rng.randrange(3) if busy else rng.randrange(clients)
+        begin = (
+            day * day_us
+            + (rng.choice((0, 86_390)) if busy else rng.randrange(86_400)) * 1_000_000
+            + rng.randrange(10_000_000)
+        )
+        out, back = rng.choice(((0, 1), (0, 3), (0, 4), (1, 0), (1, 0), (2, 0), (1, 1), *((9, 9),) * 8))
+        octets = rng.choice((40, 78, 79, 700))
+        rows.append({
+            "start_us": begin % (days * day_us), "client": client, "server": rng.randrange(60 if busy else 25),
+            "protocol": rng.choice((6, 6, 17)), "server_port": rng.choice(ports), "packets_out": out, "bytes_out": out * octets,
+            "packets_in": back,             "bytes_in": back * octets, "answered": back > 0 and rng.random() < 0.8,
+            "exporter": rng.choice("aab"),
+            "class": rng.choice(("unicast",) * 9 + ("multicast",)),
+        })  # fmt: skip
+    return rows
+
+
+def test_days_kept_apart_say_what_all_their_connections_say(tmp_path: Path, full: bool) -> None:
+    for seed in range(8 if full else 1):
+        days_apart(tmp_path / str(seed), random.Random(seed))
+
+
+def days_apart(tmp_path: Path, rng: random.Random) -> None:
+    """Compare windows of a store with tables of their connections, also once connections have gone."""
+    first, days = store.day_number(date(2026, 11, 20)), 3
+    made = []
+    for row in restless(rng, 86_400_000_000, days, 30):
+        begin = row["start_us"] + first * 86_400_000_000
+        ends = {"client_hi": address.V4_HI, "client_lo": address.V4_LO + row.pop("client"), "server_hi": address.V4_HI}
+        ends["server_lo"] = address.V4_LO + 1_000 + row.pop("server")
+        made.append(
+            {
+                **row,
+                **ends,
+                "start_us": begin,
+                "end_us": begin,
+                "client_port": 40000,
+                "method": 1,
+                "confidence": 1.0,
+                "sampling": 1,
+            }
+        )
+    document = store.read_inputs(tmp_path)
+    for number in range(2 * days):
+        source, day = f"{number:016x}", store.date_of(first + number // 2)
+        own = [
+            {**r, "source": source}
+            for place, r in enumerate(made)
+            if r["start_us"] // 86_400_000_000 - first == number // 2 and place % 2 == number % 2
+        ]
+        path = store.day_folder(tmp_path, "connections", day) / f"{source}.parquet"
+        store.write_table(pa.Table.from_pylist(own, schema=arrow_schema(CONNECTIONS)), path, "connections")
+        document["inputs"][source] = {}
+        document["stale_days"].append(day.isoformat())
+    store.write_inputs(tmp_path, document)
+    middle = store.date_of(first + 1)
+    found = set()
+    for limits in (
+        noise.NoiseLimits(),
+        noise.NoiseLimits(scan_minutes=1440, scan_servers=9, scan_ports=4, new_servers_a_day=12),
+    ):
+        for declared in ((), ("0.0.0.0/31",)):
+            threat = [threats.Threat("0.0.3.232/30", (first + 1) * 86_400_000_000 + 9_000_000_000, 1 << 62, "feed")]
+            for window in ((None, None), (middle, None)):
+                rows = store.connections(tmp_path, *window)
+                expected = noise.find_noise(rows, declared=declared, threats=threat, limits=limits)
+                for _again in range(2):  # what is kept by then says the same
+                    assert (
+                        noise.noise_in(tmp_path, *window, declared=declared, threats=threat, limits=limits) == expected
+                    )
+                found |= set(expected.reasons.values())
+                assert expected.scans or declared
+    assert found == set(noise.REASONS)
+    # What was noise stays noise when its connections are gone, and an input that came since is not forgotten with them.
+    usual = noise.noise_in(tmp_path)
+    expire(tmp_path, 2)
+    assert store.expired_days(tmp_path) == {store.date_of(first)}
+    assert usual.scans and noise.noise_in(tmp_path) == usual
+    kept = [each.exists() for each in (noise_path(tmp_path, first), noise_path(tmp_path, first + 1))]
+    path = store.connection_files(tmp_path)[middle][0]
+    rows = pq.read_table(path)
+    store.write_table(rows.slice(1), path, "connections")
+    expire(tmp_path, 1)
+    assert [*kept, noise_path(tmp_path, first + 1).exists()] == [True, True, False]
+
+
+def noise_path(data: Path, day: int) -> Path:
+    return store.day_folder(data, "rollup", store.date_of(day)) / "noise.parquet"
 
 
 def test_a_store_gives_what_its_table_gives(tmp_path: Path) -> None:
