@@ -130,8 +130,9 @@ def _days(data_dir: str | Path, first: int | None, last: int | None, limits: noi
 
 
 def _seal_of_files(group: Sequence[Path]) -> str:
-    # A file of connections is named by the hash of its input and its version.
-    text = "\n".join(f"{path.name} {path.stat().st_size}" for path in sorted(group))
+    # Named by the hash of its input and its version, but reorientation writes it anew under its name.
+    stats = [(path.name, path.stat()) for path in sorted(group)]
+    text = "\n".join(f"{name} {own.st_size} {own.st_mtime_ns}" for name, own in stats)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
