@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import CandidateKey, Evidence
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Segment, Service
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Segment, Service, Site
 
 # What a conversation of a segment weighs where criticality counts.
 CRITICALITY = {"life_support": 16, "process_critical": 16, "high": 4, "medium": 2, "low": 1}
@@ -44,6 +44,12 @@ def permitted_spans(rules: Iterable[tuple[str, str, Iterable[str]]], services: M
             for match in services[name].matches if name in services else ():
                 made.setdefault((client, to, match.protocol), []).extend(_spans(match))
     return {key: _joined(spans) for key, spans in made.items()}
+
+
+def standing_spans(site: Site, today: str) -> Spans:
+    """Return what the site's own rules permit on a day (YYYY-MM-DD; empty for any): those past their end permit nothing."""
+    standing = (rule for rule in site.rules() if not rule.expires or today <= rule.expires)
+    return permitted_spans(((rule.client, rule.to, rule.services) for rule in standing), site.services)
 
 
 def _spans(match: Any) -> list[tuple[int, int]]:

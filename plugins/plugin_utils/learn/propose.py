@@ -13,7 +13,7 @@ from typing import Any
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.bands import evidence_bands
-from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.coverage import is_permitted, permitted_spans
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.coverage import is_permitted, standing_spans
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import (
     CandidateKey,
     Evidence,
@@ -256,7 +256,7 @@ class _Judge:
         self.conduits = {(conduit.client, conduit.server) for conduit in site.conduits}
         self.support = Support(site, gathered, known.kinds_of, services)
         self.decisions = Decisions(known.decisions, site.services, known.today)
-        self.standing = permitted_spans(((rule.client, rule.to, rule.services) for rule in site.rules()), site.services)
+        self.standing = standing_spans(site, known.today)
         self.minimum_days = int(self.settings.get("minimum_days", 3))
         self.keep_days = int(self.settings.get("expected_days", EXPECTED_DAYS))
         self.regular: dict[tuple[str, int, int], list[CandidateKey]] = {}

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>|#])")
+# Forges call whoever's name stands behind it, even after a backslash; a character without width between prevents that.
+_MENTION = re.compile(r"(?<![\w.+-])@(?=\w)")
 _BAR = re.compile(r"\\*\|")
 # Control characters, and marks that are not seen and turn the direction of text: a device's name could hide what stands beside it.
 _UNSEEN = re.compile("[\\x00-\\x08\\x0e-\\x1f\\x7f-\\x9f\\u061c\\u200b-\\u200f\\u202a-\\u202e\\u2060-\\u2069\\ufeff]")
@@ -21,8 +23,8 @@ def _line(value: object) -> str:
 
 
 def md(value: object) -> str:
-    """Return text safe inside a Markdown table or sentence: one line, markup characters escaped."""
-    return _MARKDOWN.sub(r"\\\1", _line(value))
+    """Return text safe inside a Markdown table or sentence: one line, markup characters escaped, nobody called by ``@name``."""
+    return _MENTION.sub("@&#8203;", _MARKDOWN.sub(r"\\\1", _line(value)))
 
 
 def code(value: object) -> str:

@@ -29,6 +29,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.coverage 
     Sizes,
     coverage,
     permitted_spans,
+    standing_spans,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import Gathered
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.incidence import incidences
@@ -159,7 +160,9 @@ def run_propose(values: dict[str, Any]) -> dict[str, Any]:
     proposal = propose(site, segments, with_approved(seen, earlier_items, decisions, segments), known)
     site = replace(site, services={**site.services, **proposal.new_services})
     last_day = (seen.first_day + timedelta(days=max(0, seen.days - 1))).isoformat()
-    expected = still_expected(earlier_items, proposal.expected, proposal, decisions, site, last_day)
+    expected = still_expected(
+        earlier_items, proposal.expected, proposal, decisions, standing_spans(site, today), last_day
+    )
     found += [*proposal.findings, *scan_findings(paths.data, scans, names)]
     found += device_findings(register, segment_of, names, doubted)
     found += misplaced_findings(seen, names)
@@ -171,7 +174,11 @@ def run_propose(values: dict[str, Any]) -> dict[str, Any]:
     changes = write_proposal(
         paths.policy, segments, proposal, lock, source_hashes(paths.data), expected, dry_run or how != NONE
     )
-    found += [*edited(changes), *ended(site, proposal, today), *threats_permitted(site, seen, names)]
+    found += [
+        *edited(changes),
+        *ended(site, proposal, today),
+        *threats_permitted(standing_spans(site, today), seen, names),
+    ]
     sizes = Sizes(known.sizes, known.addresses)
     known_share = _completeness(site, segments, proposal, seen, known.sizes)
     parts = parts_of(changes, proposal)
@@ -183,7 +190,7 @@ def run_propose(values: dict[str, Any]) -> dict[str, Any]:
         **_content(register, segments, new, proposal, seen, scans, changes),
         expected=[item.as_dict() for item in expected],
         misplaced=[each.as_dict(names) for each in seen.misplaced],
-        coverage=_coverage(site, segments, proposal, seen, sizes),
+        coverage=_coverage(site, segments, proposal, seen, sizes, today),
         after_activation=after_activation(
             site, seen.candidates, proposal.judged, sizes, earlier, date.fromisoformat(last_day)
         ),
@@ -220,10 +227,12 @@ def run_propose(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _coverage(
-    site: Site, segments: Sequence[Segment], proposal: Proposal, seen: Gathered, sizes: Sizes
+    site: Site, segments: Sequence[Segment], proposal: Proposal, seen: Gathered, sizes: Sizes, today: str
 ) -> dict[str, Any]:
     """Return coverage and over-permission of the rules that stand, and of those with the proposed ones."""
-    standing = [(rule.client, rule.to, rule.services) for rule in site.rules()]
+    standing = [
+        (rule.client, rule.to, rule.services) for rule in site.rules() if not rule.expires or today <= rule.expires
+    ]
     proposed = [(rule.client, rule.to, (rule.service,)) for rule in proposal.rules]
     by_name = {segment.name: segment for segment in segments}
     made = {}

@@ -19,7 +19,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files impo
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.git import committed_copy, run_git
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn import codes
-from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.coverage import is_permitted, permitted_spans
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.coverage import Spans, is_permitted
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import CandidateKey, Gathered
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.expected import Expected, kept, remembered
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.named import written
@@ -34,7 +34,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.support i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.additions import add_items
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.decisions import REFUSE
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.members import write_lock
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Segment, Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Segment
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.writer import (
     SegmentChange,
     schema_comment,
@@ -261,12 +261,14 @@ def still_expected(
     now: Iterable[Expected],
     proposal: Proposal,
     decisions: Decisions,
-    site: Site,
+    standing: Spans,
     today: str,
 ) -> tuple[Expected, ...]:
-    """Return what is expected now and what was earlier and is still: neither forgotten, refused nor permitted by a rule since."""
+    """Return what is expected now and what was earlier and is still: neither forgotten, refused nor permitted by a rule since.
+
+    ``standing`` is what the site's rules permit.
+    """
     items = list(earlier)
-    standing = permitted_spans(((rule.client, rule.to, rule.services) for rule in site.rules()), site.services)
     done = {
         (key.client, key.to, key.protocol, key.server_port)
         for key, what in proposal.judged.items()

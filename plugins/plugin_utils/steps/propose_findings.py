@@ -15,8 +15,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.address i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.noise import Noise
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn import codes as learn_codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.coverage import (
+    Spans,
     is_permitted,
-    permitted_spans,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import CandidateKey, Gathered
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.propose import (
@@ -115,9 +115,8 @@ def ended(site: Site, proposal: Proposal, today: str) -> list[Finding]:
     return found
 
 
-def threats_permitted(site: Site, seen: Gathered, names: Mapping[str, str]) -> list[Finding]:
-    """Return standing rules that permit what a threat list names."""
-    spans = permitted_spans(((rule.client, rule.to, rule.services) for rule in site.rules()), site.services)
+def threats_permitted(spans: Spans, seen: Gathered, names: Mapping[str, str]) -> list[Finding]:
+    """Return what standing rules (``spans``) permit and a threat list names."""
     hits: dict[tuple[str, str, int, int], set[str]] = {}
     for each in seen.excluded:
         key = CandidateKey(each.client_segment, each.server_segment, each.protocol, each.server_port)

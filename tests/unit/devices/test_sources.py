@@ -312,6 +312,16 @@ def test_tables(tmp_path: Path) -> None:
             read("table", written(tmp_path, TABLE, "a.csv"), **options)
 
 
+def test_a_row_from_the_future_is_told_and_left_out(tmp_path: Path) -> None:
+    """The newest word weighs most: such a row would stand against all to come."""
+    head, mac = "mac,last seen,type", "00:1b:c5:00:00:5"
+    rows = (f"{mac}1,2026-11-27T07:59:59Z,Pump", f"{mac}2,2036-11-26,Printer", f"{mac}3,2026-11-26 07:00,Pump")
+    made = read("table", written(tmp_path, "\n".join((head, *rows)), "a.csv"))
+    assert {each.mac for each in made.observations} == {f"{mac}1", f"{mac}3"}
+    (told,) = made.findings
+    assert told.line == 3 and "later than its source said so" in told.message
+
+
 def test_what_is_said_of_an_address_comes_to_the_device_that_held_it(tmp_path: Path) -> None:
     leases = read("isc_dhcpd", written(tmp_path, ISC)).observations
     table = read(

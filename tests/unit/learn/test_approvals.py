@@ -84,6 +84,19 @@ def test_what_was_settled_is_asked_no_more_also_when_the_recordings_hold_it_no_m
     assert not [item for item in made["expected"] if (item["client"], item["port"]) == ("pumps", 443)]
 
 
+def test_a_rule_past_its_end_settles_nothing(world: World) -> None:
+    world.propose()
+    path = next(world.policy.rglob("pumps.yml"))
+    rule = "  - {id: by-hand, to: archive, services: [https], reason: Firmware, origin: manual, owner: biomed, expires: 2020-01-31}\n"
+    path.write_text(path.read_text(encoding="utf-8") + rule, encoding="utf-8")
+    for made in (world.propose(), world.propose(window_days=3)):
+        assert [item for item in made["expected"] if (item["client"], item["port"]) == ("pumps", 443)]
+        assert made["coverage"]["before"]["segments"]["pumps"] < 1 or made["learnt"]["days"] == 3
+    assert ("pumps", "archive", 443) in {
+        (each["client"], each["server"], each["port"]) for each in world.propose()["review"]
+    }
+
+
 def test_a_trial_that_ends_does_not_end_what_is_seen_every_day(world: World) -> None:
     """Port 104 goes on daily; port 11112 of the same service is approved for a month only."""
     decide(world, "monitors", "tcp/11112", "approve", "2026-12-31")

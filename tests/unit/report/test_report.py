@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from html.parser import HTMLParser
 from typing import Any
@@ -144,3 +145,11 @@ def test_what_is_not_seen_is_shown() -> None:
     for show in (md, code, esc):
         assert show("pump\u202eexe\x1b[2J\u200b") == show("pump\ufffdexe\ufffd[2J\ufffd")
         assert "\u202e" not in show("a\u202eb")
+
+
+@pytest.mark.parametrize("text", ["@octocat", "see @org/team-a", "(@x)", "\\@x", "a,@x @y", "*@x*"])
+def test_nobody_is_called_by_a_device_named_after_them(text: str) -> None:
+    """A forge takes a sign for a mention wherever no letter, digit, dot, plus or minus stands before it."""
+    assert not re.search(r"(?<![\w.+-])@\w", md(text)), md(text)
+    assert html.unescape(md(text)).replace("\u200b", "").replace("\\", "") == text.replace("\\", "")
+    assert md("a.huber@example.org") == "a.huber@example.org"

@@ -60,6 +60,8 @@ ALIASES = {
     "lastseen": SEEN,
 }
 SURE = 0.9
+# Times without a zone are read as UTC, and may be anybody's local time.
+AHEAD_US = 86_400_000_000
 SECOND = 1_000_000
 
 
@@ -105,6 +107,9 @@ def read(asked: Asked) -> Reading:
 def _observation(asked: Asked, own: dict[str, Any], sure: float) -> Observation:
     mac = normal_mac(str(own.pop("mac"))) if "mac" in own else ""
     seen = _seen(own.pop(SEEN)) if SEEN in own else asked.at
+    if seen > asked.at + AHEAD_US:
+        # The newest word weighs most: one from the future would stand against all to come.
+        raise ValueError("it was seen later than its source said so")
     given = own.pop(ADDRESSES, ())
     addresses = re.split(r"[\s,;|]+", given.strip()) if isinstance(given, str) else [str(each) for each in given]
     claims = tuple(AddressClaim(each.split("/", maxsplit=1)[0], seen, seen) for each in addresses if each)
