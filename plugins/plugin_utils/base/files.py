@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -49,13 +50,18 @@ def sha256_of_file(path: str | Path) -> str:
 
 def write_atomic(path: str | Path, data: str | bytes, mode: int = 0o644) -> None:
     """Write a whole file or nothing: temporary file in the same directory, flushed to disk, then renamed."""
+    write_parts_atomic(path, (data,), mode)
+
+
+def write_parts_atomic(path: str | Path, parts: Iterable[str | bytes], mode: int = 0o644) -> None:
+    """As ``write_atomic`` for parts one after another, which are never in memory together."""
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    content = data.encode("utf-8") if isinstance(data, str) else data
     handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     try:
         with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
+            for part in parts:
+                stream.write(part.encode("utf-8") if isinstance(part, str) else part)
             stream.flush()
             os.fsync(stream.fileno())
         os.chmod(name, mode)

@@ -182,12 +182,13 @@ def merge(observations: Iterable[Observation]) -> Register:
                 others = sorted({each.device for each in claims[address]} - {interval.device})
                 text = f"{address} is claimed by {interval.device} and {', '.join(others)} at one time"
                 findings.append(codes.ADDRESS_CONFLICT.at(text))
+        del claims[address]
     hosts = _hosts(said, at_address, words)
     devices = {}
     for mac in sorted(words):
-        facts = _facts(words[mac])
+        facts = _facts(words.pop(mac))  # what is settled is let go of
         findings.extend(_conflicts(mac, facts))
-        devices[mac] = Device(mac, facts, tuple(sorted(held.get(mac, ()))))
+        devices[mac] = Device(mac, facts, tuple(sorted(held.pop(mac, ()))))
     return Register(devices, tuple(sorted_findings(findings)), hosts)
 
 

@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock impo
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import (
     read_document,
     write_atomic,
+    write_parts_atomic,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError, Location
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
@@ -94,7 +96,7 @@ def write(register: Register, data_dir: str | Path) -> Path:
     buffer = io.BytesIO()
     parquet.write_table(interval_table(register.intervals()), buffer, compression="zstd", compression_level=1)
     write_atomic(folder / "addresses.parquet", buffer.getvalue())
-    write_atomic(folder / "register.json", "".join(_lines(register)))
+    write_parts_atomic(folder / "register.json", _lines(register))
     return folder / "register.json"
 
 
@@ -155,7 +157,9 @@ def _read_lines(path: Path) -> dict[str, Any] | None:
 def update(data_dir: str | Path, observations: Iterable[Observation]) -> tuple[Register, bool]:
     """Merge observations into the register of a data directory; returns (register, whether it has changed). Written only then."""
     before = read(data_dir)
-    after = merge([*observations_of(before), *observations])
+    after = merge(
+        chain(observations_of(before), observations)
+    )  # one by one: together they are larger than the register
     changed = after != before or not (register_dir(data_dir) / "register.json").exists()
     if changed:
         write(after, data_dir)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -103,3 +104,17 @@ def test_a_missing_package_names_itself_and_the_command() -> None:
     assert caught.value.findings[0].hint == "python3 -m pip install no_such_package_at_all"
     with pytest.raises(MissingDependency):
         require(guarded("json"), missing)
+
+
+def test_parts_that_end_early_leave_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+
+    def broken() -> Iterator[str]:
+        yield "half"
+        raise ValueError("no more")
+
+    files.write_parts_atomic(path, iter(("gr\u00fc", b"n", "\n")))
+    with pytest.raises(ValueError, match="no more"):
+        files.write_parts_atomic(path, broken())
+    assert path.read_text(encoding="utf-8") == "gr\u00fcn\n"
+    assert [each.name for each in tmp_path.iterdir()] == ["file"]
