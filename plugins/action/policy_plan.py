@@ -23,6 +23,9 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "prune": {"type": "bool", "default": False},
     "today": {"type": "str"},
     "postures": {"type": "list", "elements": "str"},
+    "reason": {"type": "str"},
+    "person": {"type": "str"},
+    "ticket": {"type": "str"},
     "rules_dirs": {"type": "list", "elements": "path"},
 }
 

@@ -76,8 +76,21 @@ options:
         releases all.
       - Where not given, those that the journal says are pulled stay so, so that no other plan ends an isolation.
       - The lists of that state are proved before anything is planned. Playbooks take them from the variable C(microseg_postures).
+      - A plan that releases one needs O(reason) and O(person); both stand in the plan, its reports and the journal.
     type: list
     elements: str
+  reason:
+    description:
+      - Why postures are released, one line of 10 to 400 characters. Used only where the plan releases one.
+    type: str
+  person:
+    description:
+      - Who decided that. Used only where the plan releases a posture.
+    type: str
+  ticket:
+    description:
+      - The ticket that goes with it. Used only where the plan releases a posture.
+    type: str
 attributes:
   check_mode:
     support: full
@@ -105,6 +118,14 @@ EXAMPLES = r"""
   segwright.microseg.policy_plan:
     policy_dir: policies
     postures: [isolate_pumps]
+  run_once: true
+
+- name: Plan the release of every posture
+  segwright.microseg.policy_plan:
+    policy_dir: policies
+    postures: []
+    reason: Firmware was replaced on all pumps
+    person: nina@hospital.example
   run_once: true
 """
 

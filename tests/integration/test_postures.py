@@ -64,7 +64,11 @@ def test_pulled_kept_by_other_plans_and_released(targets: LabTargets, at: Callab
     assert operations(site) == [] and site.result("plan")["effect"]["postures"] == ["isolate_cameras"]
 
     run = site.run("plan", microseg_postures=[])
+    assert run.code != 0 and "SW4169" in run.output  # nobody says why
+    why = {"microseg_reason": "The cameras have new firmware", "microseg_person": "nina@hospital.example"}
+    run = site.run("plan", microseg_postures=[], **why)
     assert run.code == 0, run.tail()
+    assert "nina@hospital.example" in (site.output / "plan.md").read_text(encoding="utf-8")
     assert operations(site) and "postures" not in site.result("plan")["effect"]
     run = site.run("apply")
     assert run.code == 0, run.tail()

@@ -269,6 +269,7 @@ class _Run:
             postures=list(self.plan.effect.get("postures") or ()),
             **({"ring": self.ring} if self.ring else {}),
             **({"left_out": left_out} if left_out else {}),
+            **self._release(),
             **self.more,
         )
         for phase in sorted({step.phase for step in self.steps}):
@@ -301,6 +302,11 @@ class _Run:
         name = "plan_failed" if failed else "ring_done" if self.later or self.rings_left else "plan_done"
         self._note(name, findings=[finding.as_dict() for finding in (*outcome.findings, *more)])
         return replace(outcome, journal=(self.journal.number, self.journal.last_sha256))
+
+    def _release(self) -> dict[str, Any]:
+        """Return what plan_started says of postures that the plan releases; an emergency says so itself."""
+        names, said = list(self.plan.effect.get("releases") or ()), dict(self.plan.effect.get("release") or {})
+        return {"release": {**said, "postures": names}} if names and "emergency" not in self.more else {}
 
     def _run_phase(self, steps: Sequence[Operation]) -> None:
         groups: dict[str, list[Operation]] = {}

@@ -92,6 +92,29 @@ def said(values: Mapping[str, Any]) -> Emergency:
     return Emergency(reason, person, ticket, minutes)
 
 
+def release_said(values: Mapping[str, Any], names: Sequence[str]) -> dict[str, str]:
+    """Return who releases postures by a plan and why, as the plan and the journal hold it; FindingError SW4169 where nobody says."""
+    try:
+        person = said({**values, "minutes": None})
+    except FindingError as error:
+        text = f"{', '.join(names)}: {'; '.join(item.message for item in error.findings)}"
+        raise FindingError(codes.RELEASE_UNSAID.at(text)) from error
+    return {"reason": person.reason, "person": person.person, "ticket": person.ticket}
+
+
+def unsaid_releases(effect: Mapping[str, Any], pulled: Iterable[str]) -> list[Finding]:
+    """Return a finding where a plan releases what is pulled and does not say who wants that, and why."""
+    names = sorted({str(name) for name in effect.get("releases") or ()} & set(pulled))
+    if not names:
+        return []
+    release = effect.get("release")
+    try:
+        release_said(release if isinstance(release, Mapping) else {}, names)
+    except FindingError as error:
+        return list(error.findings)
+    return []
+
+
 def pulled_state(entries: Sequence[Mapping[str, Any]]) -> tuple[Pulled, ...]:
     """Return what is pulled, with who, why and since when; sorted by name.
 

@@ -242,6 +242,11 @@ def _in_time(effect: Mapping[str, Any]) -> list[str]:
     """Return which postures a plan is for, and when its lists change by themselves."""
     pulled, coming = effect.get("postures") or (), effect.get("next_change") or {}
     lines = [f"**Pulled:** posture {', '.join(code(name) for name in pulled)}.", ""] if pulled else []
+    if ended := effect.get("releases"):
+        said = effect.get("release") or {}
+        ticket = f" ({md(said['ticket'])})" if said.get("ticket") else ""
+        by = f" {md(said.get('person', ''))}{ticket}: {md(said.get('reason', ''))}"
+        lines += [f"**Releases:** posture {', '.join(code(name) for name in ended)}, said by{by}.", ""]
     if coming:
         lines += [f"**By itself:** {md(coming['sentence'])}. Plan and apply again then.", ""]
     return lines

@@ -45,6 +45,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.emergenc
     Pulled,
     pulled_state,
     unconfirmed,
+    unsaid_releases,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import end_findings, known_entries
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.merged import (
@@ -54,6 +55,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.merged i
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending import PUSH, PUSHED_KINDS
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import Plan
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pulled import pulled_in
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rings import Segments
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.signatures import TrustedKeys
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
@@ -89,7 +91,7 @@ def permission(
     findings += calendar_findings(site, zones, now)
     keys = TrustedKeys(str(values.get("allowed_signers") or ""), str(values.get("gpg_keys") or ""))
     approvals, found = _approvals(paths, plan, site, keys, values, entries, today, pulls=pulls(plan, entries))
-    findings += [*lapses(plan, entries), *found]
+    findings += [*lapses(plan, entries), *unsaid_releases(plan.effect, pulled_in(entries)), *found]
     if errors_of(findings):
         raise FindingError(*errors_of(findings))
     held = unconfirmed(pulled_state(entries), plan.effect.get("postures") or ())

@@ -15,6 +15,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files impo
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError, errors_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes as change_codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.commit import required_commit
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.emergency import release_said
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import (
     Operation,
     Snapshot,
@@ -114,7 +115,7 @@ def planned(values: Mapping[str, Any], variables: Mapping[str, Any]) -> tuple[Pl
         after = sessions_to_follow(draft, compiled.lists, site)
         timed = in_time(gate.site, situation, moment)
         if ended := sorted({*pulled_postures(paths.journal)} - {*situation.postures}):
-            timed["releases"] = ended
+            timed |= {"releases": ended, "release": release_said(values, ended)}
         plan = with_effect(draft, {**effect, **more, **timed, **({"after_writing": after} if after else {})})
         enforced = [name for name, item in site.assignments.items() if item.stage == "enforce"]
         warnings = [*gate.findings, *proved, *said, *left_out(targets, compiled.targets), *found, *_costs(after)]

@@ -64,6 +64,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.permissio
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.plan import members_sha256, plan_diff, planned
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.posture_cost import costs
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.posture_mixes import (
+    MIXES,
+    mixes_of_part,
+    refusing,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.pulled import pulled_now, shouted
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.site import SoundSite, sound_site
 
@@ -97,6 +102,10 @@ def run_posture(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[st
     mine, left = split_steps(plan, before.compiled.targets, sound.compiled.targets)
     ring = Part(RING, tuple((step.target, step.id) for step in mine)) if left else None
     part = only_steps(plan, ring.steps) if ring else plan
+    # What the plan proves is of all its steps; where drift is left alone, other mixes arise, and another state at the end.
+    unsafe = mixes_of_part(part, before, sound) if left else [item for item in warned if item.severity == "error"]
+    if values["state"] == PULLED and (cuts := refusing(unsafe)):
+        raise FindingError(*cuts)
     journal, after = Journal(paths.journal), After()
     name = ", ".join(changed)
     with StateLock(paths.state / "lock", f"posture {name}"[:60], take_over=True) as lock:
@@ -123,7 +132,9 @@ def run_posture(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[st
     findings = [*outcome.findings, *lock.findings, *after.findings]
     # A release is a way back: a record that lost its end is said and does not stop it.
     findings += [finding.with_severity("warning") for finding in cut]
-    findings += [finding for finding in warned if finding.severity == "warning" and finding not in findings]
+    whole = [finding for finding in warned if not (left and finding.code in MIXES)]
+    findings += [finding for finding in whole if finding.severity == "warning" and finding not in findings]
+    findings += [finding.with_severity("warning") for finding in unsafe]
     findings += [codes.DRIFT_LEFT.at(f"{step.target}: {step.summary or step.name}") for step in left]
     return _answer(values, paths, part, outcome, [*shouted(paths, sound.site), *findings], changed, after, sound.site)
 

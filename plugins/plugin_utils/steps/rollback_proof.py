@@ -98,7 +98,7 @@ def proved(
     made = impact(then.site, before.lists, after.lists, recorded_history(
         paths.data, engine=str(values.get("engine") or ""), limits=limits_of(now.site.learning)
     ))  # fmt: skip
-    broken = sorted(_broken(after) - _broken(before))
+    broken = sorted(not_held(after) - not_held(before))
     content |= {
         "rollout": rollout.as_dict(),
         "effect": made.as_dict(),
@@ -161,7 +161,7 @@ def _everything(
     return live, notes
 
 
-def _broken(state: State) -> set[str]:
+def not_held(state: State) -> set[str]:
     """Return the guardrails and workflows that lists in force do not hold."""
     results, _found = prove_guardrails(state.site, state.lists)
     broken = {f"guardrail {item.id}" for item in results if item.outcome not in HELD}

@@ -454,4 +454,8 @@ def test_a_plan_from_before_a_posture_was_pulled_does_not_end_it(signers: Signer
     assert asked(signers, plan).findings == ()
     Journal(paths_of(signers).journal).append("plan_started", plan_id="e" * 64, postures=["alone"], steps=[])
     assert refused(signers, plan) == ["SW4148"]
-    assert asked(signers, with_effect(plan, {"releases": ["alone"]})).findings == ()
+    assert refused(signers, with_effect(plan, {"releases": ["alone"]})) == ["SW4169"]
+    short = {"reason": "because", "person": mail("nina")}
+    assert refused(signers, with_effect(plan, {"releases": ["alone"], "release": short})) == ["SW4169"]
+    why = {"reason": "The cameras have new firmware", "person": mail("nina")}
+    assert asked(signers, with_effect(plan, {"releases": ["alone"], "release": why})).findings == ()

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import only_steps
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pulled import pulled_in
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject, DesiredTarget
@@ -24,6 +25,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps import pl
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps import pulled as pulled_step
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.posture import split_steps
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.posture_mixes import mixes_of_part, refusing
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.render import run_render
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.site import sound_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.validate import run_gate, run_validate
@@ -299,3 +301,36 @@ def test_what_puts_a_list_of_a_posture_in_force_is_no_drift_to_leave() -> None:
         ),
     )
     assert {step.name for step in split_steps(stand_in, [before], [after])[0]} == {"a_b_v4", "a-b", "Gi1-in"}
+
+
+def test_a_posture_beside_drift_is_proved_as_it_really_is(checkout: Path) -> None:  # noqa: F811
+    """Relaxed pumps are kept from the monitors by the monitors' own list; somebody has opened that one by hand, and it is left alone."""
+    (checkout / "postures.yml").write_text(POSTURES)
+    rules = checkout / "guardrails.yml"
+    rules.write_text(
+        rules.read_text() + "  - id: pumps-never-log-in-to-monitors\n    must: never\n    client: infusion_pumps\n"
+        "    server: patient_monitors\n    services: [ssh]\n    owner: network-security\n    reason: Pumps have no business there\n"
+    )
+    paths = Paths.of(str(checkout), "unused")
+    before = sound_site(paths, MONDAY, cached=False)
+    after = sound_site(paths, MONDAY, cached=False, postures=["open_pumps"])
+
+    def found(content: str) -> tuple[set[str], list[Finding]]:
+        targets: dict[str, Any] = {
+            item.host: FakeTarget(item.host, {f"{each.kind}/{each.name}": dict(each.body) for each in item.objects})
+            for item in before.compiled.targets
+        }
+        if content:
+            targets["ise1"].objects["downloadable_acl/SW_patient_monitors"]["content"] = content
+        plan = plan_for(targets, list(after.compiled.targets))
+        mine, left = split_steps(plan, before.compiled.targets, after.compiled.targets)
+        part = only_steps(plan, {(step.target, step.id) for step in mine})
+        return {step.name for step in left}, mixes_of_part(part, before, after)
+
+    assert found("") == (set(), [])
+    left, told = found("permit ip any any")
+    assert left == {"SW_patient_monitors"}
+    assert [item.code for item in told] == ["SW4166"] and "pumps-never-log-in-to-monitors" in told[0].message
+    assert refusing(told) == []  # nobody is cut off by it
+    left, told = found("deny ip any any")
+    assert left == {"SW_patient_monitors"} and told == []  # they are cut off already, and not by the posture
