@@ -161,6 +161,10 @@ proof:
     whether every mix is safe (C(rollout)), which guardrails and workflows would hold no longer (C(no_longer_holds)).
   returned: in check mode
   type: dict
+postures:
+  description: Postures that are C(released) or C(pulled) again, since the plan that is undone had pulled or released them.
+  returned: always
+  type: dict
 rings:
   description: Rings of the plans concerned with their state after the rollback.
   returned: always

@@ -94,6 +94,7 @@ def run_rollback(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[s
                 outcome = _carried_out(asked, targets, journal)
                 undone = [step.operation for step in outcome.completed if step.changed]
                 after = sessions_back(values, variables, paths, targets, undone, journal, outcome.plan_id)
+    postures = _postures_moved(entries, asked)
     rings = _rings(entries if check_mode else known_entries(journal.path), asked, check_mode)
     content = outcome.as_dict()
     content["undone"] = content.pop("completed")
@@ -110,6 +111,7 @@ def run_rollback(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[s
         asked.way.commit if asked.way else "",
         check_mode=check_mode,
         rings=rings,
+        postures=postures,
         **said,
         **content,
         **after.as_dict(),
@@ -125,6 +127,7 @@ def run_rollback(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[s
         "undone": made["undone"],
         "remaining": made["remaining"],
         "rings": rings,
+        "postures": postures,
         "summary": made["summary"],
         "warnings_found": made["warnings"],
         **said,
@@ -240,9 +243,18 @@ def _postures_left(entries: Entries, asked: Asked) -> list[Finding]:
     return [codes.POSTURE_STAYS.at(name) for name in sorted(held)]
 
 
+def _postures_moved(entries: Entries, asked: Asked) -> dict[str, list[str]]:
+    """Return the postures that the rollback releases or pulls again: it takes back what its plan pulled or released."""
+    plans = asked.way.whole if asked.way else [] if asked.only else [asked.plan_id]
+    before = set(pulled_in(entries))
+    after = set(pulled_in([*entries, *({"event": "rollback_started", "plan_id": plan} for plan in plans)]))
+    return {"released": sorted(before - after), "pulled": sorted(after - before)}
+
+
 def _summary(made: Mapping[str, Any], asked: Asked, check_mode: bool) -> str:
     what = f"plan {asked.plan_id[:12]}" if asked.way is None else f"back to commit {asked.way.commit[:12]}"
     some = "".join(f", {key} {text}" for key, text in (asked.note or {}).items())
+    some += "".join(f"; {how} posture {name}" for how in ("released", "pulled") for name in made["postures"][how])
     if not check_mode:
         text = f"{what}{some}: {len(made['undone'])} operations were undone"
         return text + (f", {len(made['remaining'])} could not be" if made["remaining"] else "")
