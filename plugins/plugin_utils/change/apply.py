@@ -42,6 +42,10 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pulled i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rings import Part
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject, DesiredTarget
 
+# What a target arms for its own way back while a list is swapped. A run that was killed leaves it armed: that is no change by others, and
+# the next run calls it off first, or it would put an old list back.
+GUARDS = frozenset(("revert",))
+
 
 def binding_findings(
     plan: Plan, desired: Sequence[DesiredTarget], policy_commit: str, allow_dirty: bool, members_sha256: str = ""
@@ -70,6 +74,8 @@ def staleness(part: TargetPlan, desired: Sequence[DesiredObject], now: Snapshot)
     findings = []
     for key in sorted(set(part.live) | set(live)):
         kind = key.split("/", maxsplit=1)[0]
+        if kind in GUARDS:
+            continue
         planned, present, policy = part.live.get(key), live.get(key), wanted.get(key)
         moved = body_difference(kind, planned, present)
         if moved.equal or _holds(kind, present, policy) or (key in stepped and _holds(kind, present, stepped[key])):
@@ -177,8 +183,8 @@ def _of_ring(steps: Sequence[Operation], ring: Part | None) -> tuple[list[Operat
         return list(steps), []
     wanted = set(ring.steps)
     return (
-        [step for step in steps if (step.target, step.id) in wanted],
-        [step for step in steps if (step.target, step.id) not in wanted],
+        [step for step in steps if (step.target, step.id) in wanted or step.kind in GUARDS],
+        [step for step in steps if (step.target, step.id) not in wanted and step.kind not in GUARDS],
     )
 
 
@@ -192,6 +198,7 @@ def _remaining_steps(
 ) -> list[Operation]:
     """Return the plan's steps that live state still needs, in order; FindingError where live state moved."""
     findings: list[Finding] = []
+    disarming: list[Operation] = []
     open_ids: set[tuple[str, str]] = set()
     pending, begun = pending_in(entries), deployments_in(entries)
     for part in parts:
@@ -210,8 +217,9 @@ def _remaining_steps(
         findings += [
             codes.LIVE_MOVED.at(f"{part.name}: needs a step that is not in the plan: {step.summary or step.name}")
             for step in needed
-            if step.id not in planned
+            if step.id not in planned and step.kind not in GUARDS
         ]
+        disarming += [step for step in needed if step.id not in planned and step.kind in GUARDS]
         open_ids |= {(part.name, step.id) for step in needed}
         # What such a step left is known to the target only: it reads, and does again what reading does not show.
         open_ids |= {(part.name, step.id) for step in part.operations if (part.name, step.id) in begun}
@@ -219,7 +227,7 @@ def _remaining_steps(
             open_ids |= {(part.name, step.id) for step in part.operations if step.action == PUSH}
     if findings:
         raise FindingError(*findings)
-    return [step for name, step in plan.steps() if (name, step.id) in open_ids]
+    return [*disarming, *(step for name, step in plan.steps() if (name, step.id) in open_ids)]
 
 
 # Fewer steps than this in a row are not worth the threads.

@@ -26,6 +26,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan imp
     snapshot_all,
     write_plan,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rings import Part
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rollback import last_plan, rollback_plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.verify import verify_targets
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject, DesiredTarget
@@ -375,3 +376,27 @@ def test_content_never_takes_the_place_of_an_entrys_own_keys(journal: Journal) -
             journal.append("noted", **{key: 7})
     journal.append("noted", batch=2)
     assert verify_journal(journal.path) == [] and len(read_entries(journal.path)) == 2
+
+
+def test_a_way_back_that_a_killed_run_left_armed_is_called_off_by_the_next(journal: Journal) -> None:
+    """A switch arms its own way back while a list is swapped; a run that is killed then is resumed, not refused as a foreign change."""
+
+    class Armed(FakeTarget):
+        def diff(self, desired: Any, live: Any) -> Any:
+            steps = super().diff([item for item in desired if item.kind != "revert"], live)
+            # As IOS says it: no matter of pruning.
+            return tuple(replace(step, details={}) if step.kind == "revert" else step for step in steps)
+
+    a, b = Armed("a", {"attachment/x": {"value": 1}}), Armed("b")
+    targets, desired = {"a": a, "b": b}, [want("a", x=2), want("b", z=4)]
+    plan = plan_for(dict(targets), desired)
+    keys = {step.target: (step.target, step.id) for step in plan.operations()}
+    a.objects |= {"attachment/x": {"value": 2}, "revert/SW_revert": {"applet": "SW_revert"}}
+    ring = Part("first", (keys["a"],))
+    outcome = apply_plan(plan, dict(targets), desired, journal, policy_commit=COMMIT, ring=ring)
+    assert outcome.ok and a.objects == {"attachment/x": {"value": 2}} and b.objects == {}
+    assert [step.operation.kind for step in outcome.completed] == ["revert"]
+    b.objects["attachment/other"] = {"value": 1}
+    with pytest.raises(FindingError) as error:  # anything else that is new is still somebody's
+        apply_plan(plan, dict(targets), desired, journal, policy_commit=COMMIT)
+    assert codes_of(error) == {"SW4015"}
