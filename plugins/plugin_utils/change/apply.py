@@ -152,9 +152,12 @@ def apply_plan(
     # A plan that changes no list may still pull or release a posture: that is remembered for the plans after it.
     told = set(pulled_in(entries)) == set(plan.effect.get("postures") or ())
     told = told and not (emergency or confirms_emergency or brings_commit)
+    # A run that was killed when all was done has left its locks.
+    said = [] if check_mode or steps else TargetLocks(chosen, purpose).sweep()
     if check_mode or (not steps and ring is None and told):
-        return Outcome(plan.plan_id, (), tuple(steps) if check_mode else (), (), live=live)
-    said = ready() if ready is not None and steps else []
+        return Outcome(plan.plan_id, (), tuple(steps) if check_mode else (), tuple(said), live=live)
+    if ready is not None and steps:
+        said = ready()
     locks = TargetLocks({name: chosen[name] for name in {step.target for step in steps}}, purpose)
     with locks:
         if locks.locks:

@@ -111,7 +111,12 @@ def rollback_plan(
     keep in themselves are held meanwhile: SW4040 where another run works on one of them. ``note`` goes into the journal.
     """
     entries = known_entries(journal.path)
-    chosen, steps, owed = steps_to_undo(entries, plan_id, only)
+    try:
+        chosen, steps, owed = steps_to_undo(entries, plan_id, only)
+    except FindingError:
+        if not check_mode:
+            TargetLocks(targets, purpose, required=False).sweep()  # of a rollback that was killed when all was undone
+        raise
     if check_mode:
         return Outcome(chosen, (), tuple(step.operation for step in steps if step.operation.action != PUSH), ())
     concerned = ({step.operation.target for step in steps} | owed) & set(targets)

@@ -125,6 +125,14 @@ class IseLock:
                     found = codes.LOCK_KEPT.at(f"{self.target}: {failure}")
                     self.findings = (*self.findings, found)
 
+    def sweep(self) -> None:
+        """Remove the lock of a killed run where there is nothing to do any more, so that nothing stale is left; never raises."""
+        with contextlib.suppress(FindingError, Lost, NotFound):
+            holder = self._holder()
+            if holder is not None and self._is_gone(holder[1]):
+                self.client.delete(KIND, holder[0])
+                self.findings = (codes.STALE_LOCK.at(f"{self.target}: {_shown(holder[1])}"),)
+
     # -- taking
 
     def _holder(self) -> tuple[str, str] | None:

@@ -128,3 +128,20 @@ def test_a_holder_learns_that_it_lost_the_lock(how: str, monkeypatch: pytest.Mon
         assert held.lost
         ise.dead = False
     assert how == "silence" or ise.held == ("3", text())
+
+
+def test_a_run_with_nothing_to_do_sweeps_what_a_killed_one_left_and_nothing_else() -> None:
+    over = Ise(text(until=NOW - timedelta(seconds=1)))
+    made = lock(over, Clock())
+    made.sweep()
+    assert over.held is None
+    assert [found.code for found in made.findings] == ["SW4041"]
+    for kept in (Ise(text()), Ise("a list of the desktop team"), Ise()):
+        made, before = lock(kept, Clock()), kept.held
+        made.sweep()
+        assert kept.held == before
+        assert made.findings == ()
+    silent = Ise(text(until=NOW - timedelta(seconds=1)))
+    silent.dead = True
+    lock(silent, Clock()).sweep()
+    assert silent.held is not None
