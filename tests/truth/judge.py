@@ -193,7 +193,10 @@ def _services(policy: Path) -> tuple[dict[str, set[tuple[int, int, int]]], set[s
 
 @dataclass
 class Enforced:
-    """A written policy where it is enforced: what devices of other segments open passes, as it does before."""
+    """A written policy where it is enforced: what meets no enforced segment at either end passes, as it does before.
+
+    The list of an enforced segment stops its devices' answers to what no rule permits, whoever opened it.
+    """
 
     written: WrittenPolicy
     segments: frozenset[str]
@@ -201,9 +204,8 @@ class Enforced:
 
     def permits(self, client: int, server: int, protocol: int, port: int) -> bool:
         """As in ``Policy``."""
-        return self.written.segment_of.get(client, "") not in self.segments or self.written.permits(
-            client, server, protocol, port
-        )
+        ends = {self.written.segment_of.get(client, ""), self.written.segment_of.get(server, "")}
+        return not ends & self.segments or self.written.permits(client, server, protocol, port)
 
 
 def enforced(site: SiteTruth, written: WrittenPolicy, offered: Iterable[str], since: int, until: int) -> dict[str, Any]:
@@ -216,10 +218,13 @@ def enforced(site: SiteTruth, written: WrittenPolicy, offered: Iterable[str], si
     flows = np.bincount(where.ravel(), weights=events["flows"], minlength=tuples.shape[1])
     true = tuples[5] == LEGITIMATE
     cut = true & ~np.array([policy.permits(*(int(each) for each in column[:4])) for column in tuples.T], dtype=bool)
-    segment = np.array([written.segment_of.get(int(client), "") for client in tuples[0]])
-    under = np.isin(segment, sorted(names))
+    segment, served = (np.array([written.segment_of.get(int(end), "") for end in ends]) for ends in tuples[:2])
+    under = np.isin(segment, sorted(names)) | np.isin(served, sorted(names))
     hostile = ~true & np.array([not policy.permits(*(int(each) for each in column[:4])) for column in tuples.T])
-    by_segment = {name: _share((cut & (segment == name)).sum(), (true & (segment == name)).sum()) for name in names}
+    by_segment = {}
+    for name in names:
+        own = (segment == name) | (served == name)
+        by_segment[name] = _share((cut & own).sum(), (true & own).sum())
     talks = {site.talks[number] for number in tuples[4][cut]}
     return {
         "segments_offered": len(names),

@@ -25,7 +25,7 @@ STRANGE = 1 / 3
 # A segment of fewer devices that spoke has no usual habits.
 LEAST_DEVICES = 3
 SHOWN = 4
-OPENS, SERVES = "opens", "serves"
+OPENS, SERVES, REACHED = "opens", "serves", "reached"
 
 Habit = tuple[str, str, int, int]
 
@@ -90,10 +90,12 @@ def placing_of(habits: Iterable[Mapping[str, Any]], kept: Collection[str] = ()) 
     of_device: dict[str, dict[str, set[Habit]]] = defaultdict(lambda: defaultdict(set))
     clients: dict[str, set[str]] = defaultdict(set)
     for row in habits:
+        if row["role"] != OPENS:
+            clients[row["device"]].add(row["peer"])
+        if row["role"] == REACHED:
+            continue
         habit = (row["role"], row["peer"] if row["role"] == OPENS else "", row["protocol"], row["server_port"])
         of_device[row["segment"]][row["device"]].add(habit)
-        if row["role"] == SERVES:
-            clients[row["device"]].add(row["peer"])
     counts = {name: Counter(habit for own in devices.values() for habit in own) for name, devices in of_device.items()}
     sizes = {name: len(devices) for name, devices in of_device.items()}
     usual = {

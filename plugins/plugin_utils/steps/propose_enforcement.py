@@ -37,7 +37,8 @@ def enforcement(
 ) -> dict[str, Any]:
     """Return for each segment whether enforcement may be proposed, and what to wait for where not.
 
-    Traffic that no rule permits and that nobody has answered for holds a segment back: enforcing would cut it. So does sampling, since
+    Traffic that no rule permits and that nobody has answered for holds a segment back, whether its devices open or serve it: enforcing
+    would cut it (a list of the server's segment stops the answers, ``enforce/access.py``). So does sampling, since
     what has few packets is mostly not seen, and no estimate from what was seen tells of it. A device that is in the wrong segment holds
     back that segment, which would cut what it opens, and every segment that opens to it.
     """
@@ -45,16 +46,18 @@ def enforcement(
     asked = {each.key for each in expected}
     waiting: dict[str, Counter[str]] = {}
     for key, kind in proposal.judged.items():
-        thin = kind in ("few-days", "few-flows") and criticality.get(key.client) not in NEVER_DROPPED
+        ends = {key.client, key.to}
+        thin = kind in ("few-days", "few-flows") and not any(criticality.get(name) in NEVER_DROPPED for name in ends)
         if kind in SETTLED or thin or (key.client, key.to, key.protocol, key.server_port) in asked:
             continue
-        waiting.setdefault(key.client, Counter())[kind] += 1
+        for name in ends:
+            waiting.setdefault(name, Counter())[kind] += 1
     astray: dict[str, set[str]] = {}
     for device in misplaced:
         for name in {device.segment, *device.clients}:
             astray.setdefault(name, set()).add(device.device)
     for name, each in sorted(known.items()):
-        open_questions = sum(1 for item in expected if item.client == name)
+        open_questions = sum(1 for item in expected if name in (item.client, item.to))
         wait = list(each.wait_for)
         if open_questions:
             wait.append(f"{open_questions} questions to the owner about rare traffic (evidence/open/expected.json)")

@@ -155,6 +155,28 @@ def test_enforcement_is_not_offered_over_traffic_that_waits_for_a_person(
     assert not held or f"1 {kind}" in made["wait_for"][0]
 
 
+@pytest.mark.parametrize(
+    ("kind", "criticality", "held"),
+    [("rule", "low", False), ("draft", "low", True), ("few-days", "low", False), ("few-days", "life_support", True)],
+)
+def test_enforcement_is_not_offered_over_what_others_open_to_the_segment_either(
+    kind: str, criticality: str, held: bool
+) -> None:
+    """The list of an enforced segment stops its answers to what no rule permits, whoever opened it."""
+    whole = {"pumps": Completeness("pumps", 35, None, None, 9, 0.0, 9.0, 9.0, 3, 0, 0, True)}
+    proposal = Proposal((), (), (), (), 0, (), judged={CandidateKey("stations", "pumps", 6, 443): kind})
+    made = enforcement(whole, (), proposal, Telemetry(), {"pumps": criticality, "stations": "low"})["pumps"]
+    assert made["offered"] is not held
+    assert not held or f"1 {kind}" in made["wait_for"][0]
+
+
+def test_an_open_question_holds_back_the_segment_that_serves_as_well(world: World) -> None:
+    waits = world.propose()["enforcement"]
+    assert any("1 questions to the owner" in text for text in waits["pumps"]["wait_for"])
+    assert any("questions to the owner" in text for text in waits["archive"]["wait_for"])
+    assert not any("questions to the owner" in text for text in waits["names"]["wait_for"])
+
+
 def test_enforcement_is_not_offered_from_sampled_recordings() -> None:
     whole = {"pumps": Completeness("pumps", 35, None, None, 9, 0.0, 9.0, 9.0, 3, 0, 0, True)}
     proposal = Proposal((), (), (), (), 0, ())

@@ -66,6 +66,20 @@ def test_who_opens_to_it_is_told_and_what_a_person_decided_is_kept() -> None:
     assert not placing_of(site(SENSOR), kept={"x"}).misplaced
 
 
+def test_who_raised_an_alarm_to_it_once_is_told_though_that_is_no_habit(tmp_path: Path) -> None:
+    """An alarm by UDP is not answered, and comes on one day: enforcing the segment that raises it would cut it unasked."""
+    world = World(tmp_path)
+    world.usual(DAYS)
+    world.profiles[mac("pumps", 5)] = "cameras"
+    for minute in range(3):
+        world.flow(4, address("monitors", 1), address("pumps", 5), (17, 162), minute=minute, answered=False)
+    made = world.write().propose()
+    (each,) = made["misplaced"]
+    assert each["clients"] == ["monitors"]
+    assert any("misplaced" in text for text in made["enforcement"]["monitors"]["wait_for"])
+    assert not any("misplaced" in text for text in made["enforcement"]["pumps"]["wait_for"])
+
+
 def test_beside_one_other_device_only_what_is_nothing_else_is_named() -> None:
     for habits, named in ((SENSOR, True), (SENSOR[:2], False), ((*SENSOR, "opens relays 102"), False)):
         made = placing_of(site(habits, cameras=1))

@@ -177,7 +177,11 @@ def test_what_is_not_enforced_cuts_nothing(site: SiteTruth, learnt: tuple[Path, 
     assert every["flows_enforced"] > 0.95 and every["hostile_stopped"] > 0
     pump = int(site.of_type("infusion_pumps")[0])
     assert Enforced(written, frozenset()).permits(pump, pump, 6, 1)
-    assert not Enforced(written, frozenset({written.segment_of[pump]})).permits(pump, pump, 6, 1)
+    own = frozenset({written.segment_of[pump]})
+    assert not Enforced(written, own).permits(pump, pump, 6, 1)
+    # What others open to an enforced segment is cut as well: its list stops the answers.
+    other = int(site.of_type("patient_monitors")[0])
+    assert not Enforced(written, own).permits(other, pump, 6, 1)
 
 
 def test_the_widest_rules_are_counted_by_what_they_permit_and_what_was_used(

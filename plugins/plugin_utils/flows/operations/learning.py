@@ -156,19 +156,23 @@ def slow(days: int, declared: str = "false") -> str:
 def habits(days: int) -> Question:
     """What each device opens (peer: the server's segment) and serves (peer: the client's), protocol and port; dynamic ports count as one.
 
-    What was neither answered nor seen twice is no habit, nor is what is marked or looks around.
+    What was neither answered nor seen twice is no habit, nor is what is marked or looks around. Who opened anything at all to a device,
+    an alarm that nothing answers on one day, is told as well (``reached``, protocol and port 0): it is no habit, and would be cut.
     """
     port = f"CASE WHEN p.server_port >= {EPHEMERAL} THEN {EPHEMERAL} ELSE p.server_port END"
     live = " AND ".join(f"p.{part}" for part in LIVE.split(" AND "))
+    live += " AND NOT EXISTS (SELECT 1 FROM slow w WHERE w.client_device = p.client_device AND w.protocol = p.protocol"
+    live += " AND w.server_port = p.server_port)"
     kept = f"{live} AND (p.answered_flows > 0 OR NOT {_once(day_columns(days))})"
-    kept += " AND NOT EXISTS (SELECT 1 FROM slow w WHERE w.client_device = p.client_device AND w.protocol = p.protocol"
-    kept += " AND w.server_port = p.server_port)"
     query = f"""
         SELECT DISTINCT p.client_segment AS segment, p.client_device AS device, 'opens' AS role, p.server_segment AS peer, p.protocol,
             {port} AS server_port FROM pairs p WHERE {kept}
         UNION ALL
         SELECT DISTINCT p.server_segment AS segment, p.server_device AS device, 'serves' AS role, p.client_segment AS peer, p.protocol,
-            {port} AS server_port FROM pairs p WHERE {kept} AND p.server_device <> ''"""
+            {port} AS server_port FROM pairs p WHERE {kept} AND p.server_device <> ''
+        UNION ALL
+        SELECT DISTINCT p.server_segment AS segment, p.server_device AS device, 'reached' AS role, p.client_segment AS peer,
+            0::SMALLINT AS protocol, 0 AS server_port FROM pairs p WHERE {live} AND p.server_device <> ''"""
     columns = dict.fromkeys(("segment", "device", "role", "peer"), "string") | {
         "protocol": "int16",
         "server_port": "int32",
