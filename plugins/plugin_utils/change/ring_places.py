@@ -98,12 +98,30 @@ class Reach:
         self.site = site
         self.limits = [Limit(ring, site) for ring in site.rings]
         self.rest = len(self.limits)
-        self.lists_at = lists_at
+        steps = tuple(steps)
+        # A port that a step gives another list, or none, has the present one until then: what changes that list reaches it.
+        had = [
+            ((target, str(step.before["access_list"])), str(step.before["interface"]))
+            for target, step in steps
+            if step.before and step.before.get("interface") and step.before.get("access_list")
+        ]
+        ports = {key: dict.fromkeys(interfaces) for key, interfaces in lists_at.items()}
+        for key, interface in had:
+            if interface.lower() not in {name.lower() for name in ports.setdefault(key, {})}:
+                ports[key][interface] = None
+        self.lists_at = {key: tuple(found) for key, found in ports.items()}
         # A device that the plan still has to assign is not reached by the rule of its group before that.
         self.unassigned = {step.name.lower() for _target, step in steps if step.kind == "endpoint" and step.after}
         self._places: dict[tuple[str, Unit], int] = {}
         self._of_segment: dict[str, tuple[Unit, ...]] = {}
+        self._still: dict[str, list[Unit]] = {}  # segment -> devices that the plan moves to another one
         self._counts: dict[tuple[str, str], Counter[int]] = {}
+
+    def still_in(self, segment: str, device: str) -> None:
+        """Note that a device is in a segment until the plan moves it: what changes there reaches it as well. Called before all else."""
+        unit = self._by_device.get(device.lower())
+        if segment in self.site.segments and unit is not None and unit.segment != segment:
+            self._still.setdefault(segment, []).append(unit)
 
     @property
     def limited(self) -> bool:
@@ -160,7 +178,9 @@ class Reach:
         for segment in sorted(segments):
             here = self.of_segment(segment)
             if step.kind == "authorization_rule":
-                here = tuple(unit for unit in here if unit.device.lower() not in self.unassigned)
+                here = tuple(
+                    unit for unit in here if unit.segment != segment or unit.device.lower() not in self.unassigned
+                )
                 if not here and self.site.members.get(segment):
                     continue  # it holds for nobody yet
             yield from here
@@ -168,7 +188,8 @@ class Reach:
     def of_segment(self, segment: str) -> tuple[Unit, ...]:
         """Return the devices of a segment; the segment alone where it has none."""
         if segment not in self._of_segment:
-            found = tuple(unit_of(segment, member) for member in self.site.members.get(segment, ()))
+            members = self.site.members.get(segment, ())
+            found = (*(unit_of(segment, member) for member in members), *self._still.get(segment, ()))
             self._of_segment[segment] = found or (Unit(segment),)
         return self._of_segment[segment]
 

@@ -83,6 +83,9 @@ def parts_of_plan(plan: Plan, site: Site, lists: Sequence[PointList]) -> tuple[P
     pushed: dict[str, set[int]] = {}
     segments = Segments(site, lists)
     reach = Reach(site, plan.steps(), {(item.host, item.name): item.interfaces for item in lists if item.interfaces})
+    for _target, step in plan.steps():
+        if step.kind == "endpoint" and step.before:
+            reach.still_in(segments.by_name.get(str(step.before.get("group")), ""), step.name)
     told = _Told()
     for target, step in plan.steps():
         if step.action == PUSH:

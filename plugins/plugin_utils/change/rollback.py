@@ -82,8 +82,8 @@ def steps_to_undo(
     owed a push by an earlier rollback. FindingError SW4033 where there is nothing to undo."""
     chosen = whole_id(entries, plan_id) if plan_id else last_plan(entries)
     steps = list(reversed(executed_steps(entries, chosen))) if chosen else []
-    owed = _owed(entries, steps)
     steps = [step for step in steps if only is None or only(step.operation)]
+    owed = _owed(entries, steps)  # of what is chosen only: the way back of one device pushes nothing elsewhere
     if not owed and all(step.operation.action == PUSH for step in steps):
         raise FindingError(
             codes.NOT_IN_JOURNAL.at(f"no executed step of plan {chosen[:12] or '(none)'} is left to undo")

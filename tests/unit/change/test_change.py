@@ -241,6 +241,26 @@ def test_a_rollback_whose_push_failed_is_run_again_and_the_one_after_it_takes_th
     assert codes_of(error) == {"SW4033"}
 
 
+def test_back_on_one_device_pays_no_other_targets_push(journal: Journal) -> None:
+    """What an earlier rollback owes a controller is paid by one that is about the controller, not by one of a switch alone."""
+    ise, switch = _Pushing("ise", {}), FakeTarget("acc1", {})
+    targets: dict[str, Any] = {"ise": ise, "acc1": switch}
+    cell = DesiredTarget("ise", "fake", (DesiredObject("egress_matrix_cell", "x", {"value": 1}),))
+    desired = [want("acc1", y=1), cell]
+    plan = plan_for(targets, desired)
+    assert apply_plan(plan, targets, desired, journal, policy_commit=COMMIT).ok
+    ise.fail_on = {"trustsec"}
+    assert not rollback_plan(plan.plan_id, targets, journal, only=lambda operation: operation.target == "ise").ok
+    ise.fail_on = set()
+    before = list(ise.log)
+    assert rollback_plan(plan.plan_id, targets, journal, only=lambda operation: operation.target == "acc1").ok
+    assert switch.objects == {} and ise.log == before and ise.unpushed
+    with pytest.raises(FindingError) as error:  # nothing is left to undo there
+        rollback_plan(plan.plan_id, targets, journal, only=lambda operation: operation.target == "acc1")
+    assert codes_of(error) == {"SW4033"} and ise.log == before
+    assert rollback_plan(plan.plan_id, targets, journal).ok and not ise.unpushed
+
+
 class _HeldOnce:
     """The lock of a target that is lost with the first step."""
 

@@ -291,6 +291,49 @@ def test_a_list_for_all_waits_or_is_taken_over_session_by_session() -> None:
     assert "2 devices of later rings (cam2, cam3)" in parts[0].beyond[0]
 
 
+def test_a_list_waits_for_the_ports_that_still_have_it() -> None:
+    """A port that gets another list later carries the old one until then: what changes there changes it for that port as well."""
+    site = small_site(Ring("first", devices=("cam1",)), Ring("last", devices=("cam2", "cam3")))
+    lists = [PointList("acc1-ports", "port_acl", "ios", "acc1", name, "enforce", (), False, False, "cameras",
+                       interfaces=(f"GigabitEthernet1/0/{n}",)) for n, name in ((1, "SW_one"), (2, "SW_two"))]  # fmt: skip
+    place = {"interface": "GigabitEthernet1/0/2", "direction": "in"}
+    port = step(
+        "acc1", "attachment", "port2", "narrows", {**place, "access_list": "SW_one"}, {**place, "access_list": "SW_two"}
+    )
+    changed = step("acc1", "access_list", "SW_one", "both", {"content": "a"}, {"content": "b"})
+    parts = parts_of_plan(plan_of([changed, port]), site, lists)
+    assert [(part.id, [key[1] for key in part.steps]) for part in parts] == [("last", [changed.id, port.id])]
+    assert "SW_one on acc1 is one for 2 devices and ports; 1 of first wait for it" in parts[0].waited[0]
+    # A list that is to go is not gone while a port of a later ring has it.
+    place = {"interface": "GigabitEthernet1/0/2", "direction": "in", "access_list": "SW_old"}
+    gone = step("acc1", "access_list", "SW_old", "both", {"content": "a"}, None)
+    off = step("acc1", "attachment", "port2", "widens", place, None)
+    site = replace(site, rings=(Ring("switch", targets=("acc1",), segments=("pumps",)), Ring("all", places=("closet",)),
+                                *site.rings))  # fmt: skip
+    (part,) = parts_of_plan(plan_of([off, gone]), site, lists)
+    assert part.id == "all" and len(part.steps) == 2
+
+
+def test_a_list_waits_for_the_devices_that_are_still_in_its_segment() -> None:
+    """A device that moves to another segment with a later ring has the list and rule of the old one until then."""
+    site = small_site(Ring("first", ("cameras",)), Ring("last", devices=("pump9",)))
+    pump = Member("02:00:00:00:00:09", ("10.0.0.9",), "pump9", "acc2", "GigabitEthernet1/0/9")
+    site = site_of({**site.members, "pumps": (pump,)}, site.rings, dict(site.places))
+    old, new = owned_name("cameras"), owned_name("pumps")
+    lists = [PointList("dacl", "dacl", "ise", "ise1", name, "enforce", (), False, False, segment)
+             for name, segment in ((old, "cameras"), (new, "pumps"))]  # fmt: skip
+    changed = step("ise1", "downloadable_acl", old, "narrows", {"content": "a"}, {"content": "b"})
+    rule = step(
+        "ise1", "authorization_rule", f"{old}@Default", "both", {"security_group": old, "x": 1}, {"security_group": old}
+    )
+    moves = step("ise1", "endpoint", pump.device.upper(), "narrows", {"group": old}, {"group": new})
+    for first in (changed, rule):
+        parts = parts_of_plan(plan_of([first, moves]), site, lists)
+        assert [(part.id, len(part.steps)) for part in parts] == [("last", 2)], first.kind
+    parts = parts_of_plan(plan_of([changed]), site, lists)
+    assert [part.id for part in parts] == ["first"]  # it moved before
+
+
 def test_rings_of_sessions_go_on_after_a_crash_and_go_back_together(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal.jsonl")
     a = FakeTarget("a", {"attachment/x": {"value": 1}})
