@@ -67,19 +67,27 @@ def keep_counts(
     """Write into the journal what the lists of a ring counted so far; nothing where no switch of the play shows one."""
     wanted = {item.name for item in lists_of_ring(entries, part, lists)}
     specs = switch_specs(values, variables)[0] if wanted else []
-    found = [item for item in (read_counts(specs)[0] if specs else ()) if policy_name(item.name) in wanted]
+    shown, unread = read_counts(specs) if specs else ([], [])
+    found = [item for item in shown if policy_name(item.name) in wanted]
     if found:
-        journal.append(EVENT, plan_id=plan_id, ring=part.id, counts=[item.as_dict() for item in found])
+        silent = {item.message.split(":", maxsplit=1)[0] for item in unread}
+        switches = sorted({spec.name for spec in specs} - silent)
+        counts = [item.as_dict() for item in found]
+        journal.append(EVENT, plan_id=plan_id, ring=part.id, switches=switches, counts=counts)
 
 
 @dataclass
 class RingCounters:
-    """The counters of a ring's lists, read at most once. ``before``: as kept, by (switch, name there)."""
+    """The counters of a ring's lists, read at most once. ``before``: as kept, by (switch, name there).
+
+    ``switches``: those that were read then, None where that is not known. What another one counts began long before the change.
+    """
 
     site: Site
     lists: Sequence[PointList]
     before: Mapping[tuple[str, str], CountedList]
     read: Callable[[], tuple[Sequence[CountedList], Sequence[Finding]]]
+    switches: frozenset[str] | None = None
     _made: tuple[Sequence[CountedList], Sequence[Finding]] | None = field(default=None)
 
     def now(self) -> list[CountedList]:
@@ -89,7 +97,12 @@ class RingCounters:
         if self._made is None:
             self._made = self.read()
         names = {item.name for item in self.lists}
-        return [item for item in self._made[0] if policy_name(item.name) in names]
+        known = self.switches
+        return [
+            item
+            for item in self._made[0]
+            if policy_name(item.name) in names and (known is None or item.switch in known)
+        ]
 
     @cached_property
     def _segments(self) -> dict[str, tuple[str, str, str]]:
@@ -147,14 +160,17 @@ def ring_counters(
 ) -> RingCounters:
     """Return the counters of a ring since it was changed the last time, as journal and switches have them."""
     before: dict[tuple[str, str], CountedList] = {}
+    switches: frozenset[str] | None = None
     for entry in entries:
         if entry["event"] == EVENT and entry.get("ring") == part.id:
             kept = [CountedList.of(item) for item in entry.get("counts") or ()]
             before = {(item.switch, item.name): item for item in kept}
+            told = entry.get("switches")
+            switches = frozenset(str(name) for name in told) if told is not None else None
         elif entry["event"] == "undo_done":
             before = {}
 
     def read() -> tuple[Sequence[CountedList], Sequence[Finding]]:
         return read_counts(switch_specs(values, variables)[0])
 
-    return RingCounters(site, lists_of_ring(entries, part, lists), before, read)
+    return RingCounters(site, lists_of_ring(entries, part, lists), before, read, switches)

@@ -10,20 +10,27 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes as change_codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.counted import (
     CountedList,
     deciding_entry,
     grown,
     idle,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal, read_entries
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rings import Part
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import make_packet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps import ring_counts as module
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.ring_counts import (
     RingCounters,
+    keep_counts,
     policy_name,
     ring_counters,
 )
@@ -186,3 +193,30 @@ def test_counters_are_those_that_were_kept_at_the_last_change(site: Site) -> Non
     assert read.refusal(scanner, archive, 6, 80)[0] == 9 and read.refusal(scanner, archive, 6, 104)[0] == 0
     assert read.refusal(archive, ahu, 6, 80)[0] == 5  # the answer comes through its list
     assert read.refusal(PUMPS[0], SERVER, 6, 80) == (0, "")
+
+
+def test_a_switch_that_was_not_read_at_the_change_counts_nothing_since(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its counters hold what came in years; those of a list that is new on a switch that was read begin with the change."""
+    cells = [PointList("m", "sgacl", "ise", "ise1", "SW_pacs_imaging", "enforce", (), False, False,
+                       "imaging_modalities", "pacs")]  # fmt: skip
+    part = Part("one", (("ise1", "2"),))
+    begun = {"event": "operation_started", "target": "ise1",
+             "operation": {"id": "2", "name": "a-b", "after": {"sgacls": ["SW_pacs_imaging"]}}}  # fmt: skip
+    specs = [SimpleNamespace(name=name) for name in ("acc2", "acc3")]
+    text = SHOWN.replace("deny ip\n", "deny ip (900 matches)\n")
+    answers = (counted_lists("acc2", SHOWN), [change_codes.SWITCH_UNREAD.at("acc3: no answer")])
+    monkeypatch.setattr(module, "switch_specs", lambda _values, _variables: (specs, []))
+    monkeypatch.setattr(module, "read_counts", lambda _specs: answers)
+    journal = Journal(tmp_path / "journal.jsonl")
+    keep_counts(journal, "p", part, [begun], cells, {}, {})
+    entries = [begun, *read_entries(journal.path)]
+    found = ring_counters(entries, part, site, cells, {}, {})
+    scanner, archive = "100.64.20.11", "100.64.40.11"
+    late = replace(found, read=lambda: (counted_lists("acc3", text), []))
+    assert late.refusal(scanner, archive, 6, 80) == (0, "")
+    new = replace(
+        found, read=lambda: (counted_lists("acc2", text.replace("SW_pacs_imaging-03", "SW_pacs_imaging-04")), [])
+    )
+    assert new.refusal(scanner, archive, 6, 80)[0] == 900
