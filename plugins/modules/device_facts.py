@@ -48,7 +48,8 @@ options:
     default: 30.0
   command_timeout:
     description:
-      - Seconds to wait for a show command. A command that takes longer costs its own facts only.
+      - Seconds of silence after which a show command is given up, on NX-OS and ASA seconds in all. Such a command costs
+        its own facts only. On no device is one answer waited for longer than a quarter of an hour, or four times this.
     type: float
     default: 60.0
   baseline_dir:

@@ -19,8 +19,9 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import read_entries, verify_journal
-from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.device_fleet import run_device_fleet
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.device_fleet import jobs_of, run_device_fleet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import ios, ios_session, ios_work
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.fleet_device import Keeping
 from tests.lab.iosxe.control import apply_lines
@@ -240,13 +241,15 @@ def test_an_interrupt_leaves_every_device_in_a_known_state(switches: Switches, t
     inventory = switches.inventory(tmp_path / "inventory.json", lists())
     with open(tmp_path / "log", "ab") as log:  # two processes write to it
         process = subprocess.Popen(words(tmp_path, inventory, microseg_workers=2), cwd=ROOT, stdout=log, stderr=log)
-        deadline = time.monotonic() + 40
-        while not any(switches.typed(name) for name in switches.names) and time.monotonic() < deadline:
+        # A sign, not a time: a busy machine takes long to begin, and the process may not end before it was interrupted.
+        while not any(switches.typed(name) for name in switches.names):
+            assert process.poll() is None, (tmp_path / "log").read_text(encoding="utf-8", errors="replace")
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
-        process.wait(timeout=60)
+        process.wait(timeout=300)
     report = tmp_path / "data" / "out" / "devices-interrupted.json"
-    while not report.exists() and time.monotonic() < deadline + 40:
+    deadline = time.monotonic() + 300  # Ansible ends before the process of its task does
+    while not report.exists() and time.monotonic() < deadline:
         time.sleep(0.1)
     made = json.loads(report.read_text(encoding="utf-8"))
     assert made["errors"][0]["code"] == "SW4401"
@@ -494,6 +497,46 @@ def test_a_device_without_applets_gets_the_archive_timer_or_nothing(switches: Sw
     assert switches.running("acc2") == before
 
 
+def test_an_archive_that_does_not_bring_the_old_lists_back_is_noticed(
+    switches: Switches, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = switches.fleet.device("acc1")
+    object.__setattr__(device.spec, "event_manager", False)
+    before = switches.running("acc1")
+    # Somebody else has confirmed it: there is nothing left to go back to.
+    monkeypatch.setattr(device, "revert_now", lambda: device.confirm_revert("other"))
+    switches.fault("acc1", kind="refuse_connect_after_lines", lines=1)
+    wanted = [{"name": "SW_vlan", "content": "permit ip any any", "interfaces": ["Vlan10"]}]
+    made = change(switches, tmp_path, wanted, ["acc1"])["results"]["acc1"]
+    assert made["status"] == "failed"
+    assert made["in_force"] == "what it held before"
+    assert switches.running("acc1") == before
+    assert device.revert is None
+
+
+@pytest.mark.parametrize("left", [False, True])
+def test_a_list_that_another_run_made_since_the_plan_is_not_typed_into(
+    switches: Switches, tmp_path: Path, left: bool
+) -> None:
+    change(switches, tmp_path / "one", lists(), ["acc1"])
+    if left:  # an interrupted run left the next version behind: it is planned to be replaced
+        switches.type("acc1", "ip access-list extended SW_hvac__b", "permit udp any any", "exit",
+                      "ip access-list extended SW_hvac__c", "permit udp any any")  # fmt: skip
+    values = {"targets": ["acc1"], "hostvars": switches.hostvars(lists(80))}
+    job = jobs_of(values, {"hostvars": values["hostvars"]})[0][0]
+    late = job.open()
+    assert isinstance(late, ios.IosTarget)
+    late.prepare_change([s for s in late.diff(job.desired, late.snapshot(job.desired)) if not s.details.get("prune")])
+    change(switches, tmp_path / "two", lists(8443), ["acc1"])
+    before = switches.running("acc1")
+    switches.forget()
+    with pytest.raises(FindingError, match="somebody else"):
+        late.carry_out(())
+    late.close()
+    assert switches.running("acc1") == before
+    assert switches.typed("acc1") == []
+
+
 # -- every fault at every line
 
 
@@ -719,7 +762,7 @@ def test_what_others_have_not_saved_is_saved_only_with_what_is_ours(
 RUN = """
 import json, sys
 from pathlib import Path
-from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.device_fleet import run_device_fleet
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.device_fleet import jobs_of, run_device_fleet
 hostvars = json.loads(Path(sys.argv[1]).read_text())
 run_device_fleet(
     {"state": "merged", "workers": 1, "data_dir": sys.argv[2], "check_mode": False, "diff_mode": False},

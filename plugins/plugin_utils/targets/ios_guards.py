@@ -38,6 +38,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_man
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_session import IosSession
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.management import (
     LIFELINES,
+    SSH,
     WORDS,
     Conversation,
     controller,
@@ -74,7 +75,7 @@ SERVERS = frozenset(WORDS[kind] for kind in ("radius", "tacacs", "coa"))
 class Exposure:
     """How the controller reaches a switch: both addresses (empty where not known), the interfaces by which its packets may arrive,
     whether that was learnt from the switch's tables; ``servers``: what else the switch talks to, each with its own interfaces;
-    ``relays``: interfaces that relay DHCP; ``trusted``: ports where its answers come in; ``routed``: interfaces with an address."""
+    ``relays``: interfaces that relay DHCP; ``trusted``: ports where its answers come in; ``routed``: interfaces with an address; ``port``: the switch's own port of the controller's session."""
 
     client: str
     device: str
@@ -84,6 +85,7 @@ class Exposure:
     relays: tuple[str, ...] = ()
     trusted: tuple[str, ...] = ()
     routed: tuple[str, ...] = ()
+    port: int = SSH
 
     def as_text(self) -> str:
         """Return it for a snapshot."""
@@ -96,13 +98,13 @@ class Exposure:
         servers = tuple(Conversation(**{**each, "interfaces": tuple(each["interfaces"])}) for each in values["servers"])
         return cls(
             values["client"], values["device"], tuple(values["interfaces"]), bool(values["known"]), servers,
-            tuple(values["relays"]), tuple(values["trusted"]), tuple(values["routed"]),
+            tuple(values["relays"]), tuple(values["trusted"]), tuple(values["routed"]), int(values.get("port", SSH)),
         )  # fmt: skip
 
     @property
     def conversations(self) -> tuple[Conversation, ...]:
         """Return what must go on: the controller's session first."""
-        return (controller(self.client, self.device, self.interfaces, self.known), *self.servers)
+        return (controller(self.client, self.device, self.interfaces, self.known, self.port), *self.servers)
 
     def may_cut(self, places: Sequence[Place]) -> bool:
         """Return whether a list on one of the places could be on management's way: certain, or not known not to be."""
@@ -143,7 +145,9 @@ def exposure_of(session: IosSession, state: IosState) -> Exposure:
             made.append(server(kind, address, 67 if kind == "relay" else 123, near, by, bool(subnet) or known))
     relays = tuple(sorted({interface for interface, _address in services.helpers}))
     trusted, routed = tuple(sorted(services.trusted)), tuple(sorted(state.routed))
-    return Exposure(client, device, interfaces, known, tuple(made), relays, trusted, routed)
+    # What we connected to may be translated on the way; the switch listens on 22 besides.
+    port = session.spec.service_port if session.spec.service_port in services.ssh else SSH
+    return Exposure(client, device, interfaces, known, tuple(made), relays, trusted, routed, port)
 
 
 def cut_findings(name: str, content: str, places: Sequence[Place], exposure: Exposure) -> list[Finding]:

@@ -27,6 +27,7 @@ _LINE = re.compile(
 _SOURCE = re.compile(r"\Aip (radius|tacacs) source-interface ([A-Za-z][\w./-]*)")
 _NTP = re.compile(r"\Antp (?:server|peer) (?:vrf \S+ )?(\d+\.\d+\.\d+\.\d+)")
 _GATEWAY = re.compile(r"\Aip default-gateway (\d+\.\d+\.\d+\.\d+)")
+_SSH = re.compile(r"\A(?:ip ssh port (\d{1,5}) rotary|ssh port (\d{1,5})\Z)")
 _GROUP = re.compile(r"\Aaaa group server (radius|tacacs)")
 
 
@@ -35,7 +36,8 @@ class Services:
     """``addresses``: (interface, address with prefix length); ``sources``: (radius or tacacs, interface whose address is used);
 
     ``helpers``: (interface, DHCP server that it relays to); ``trusted``: ports where DHCP answers come in, with snooping on;
-    ``ntp``: servers; ``gateway``: that of a switch that does not route.
+    ``ntp``: servers; ``gateway``: that of a switch that does not route; ``ssh``: ports that SSH is told to
+    listen on, on IOS beside 22, on NX-OS in its place.
     """
 
     addresses: tuple[tuple[str, str], ...] = ()
@@ -44,6 +46,7 @@ class Services:
     trusted: frozenset[str] = frozenset()
     ntp: tuple[str, ...] = ()
     gateway: str = ""
+    ssh: tuple[int, ...] = ()
 
     def address(self, interface: str, family: int = 4) -> str:
         """Return the first address of an interface in a family, empty where it has none here (none, by DHCP, or made of its MAC)."""
@@ -88,6 +91,7 @@ def read_services(text: str) -> Services:
     trusted: set[str] = set()
     ntp: list[str] = []
     interface = block = gateway = ""
+    ssh: list[int] = []
     snooping = False
     for found in _LINE.finditer(text):
         if found["interface"]:
@@ -99,6 +103,8 @@ def read_services(text: str) -> Services:
                 sources.append((each[1], each[2]))
             elif each := _NTP.match(block):
                 ntp.append(each[1])
+            elif each := _SSH.match(block):
+                ssh.append(int(each[1] or each[2]))
             elif each := _GATEWAY.match(block):
                 gateway = each[1]
         elif found["kind"]:
@@ -116,5 +122,5 @@ def read_services(text: str) -> Services:
             addresses.append((interface, found["six"]))
     return Services(
         tuple(addresses), tuple(dict.fromkeys(sources)), tuple(dict.fromkeys(helpers)),
-        frozenset(trusted if snooping else ()), tuple(dict.fromkeys(ntp)), gateway,
+        frozenset(trusted if snooping else ()), tuple(dict.fromkeys(ntp)), gateway, tuple(dict.fromkeys(ssh)),
     )  # fmt: skip

@@ -23,6 +23,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import 
 WINDOW, WINDOW_CHARACTERS = 16, 1200
 # After so many seconds of silence a prompt that a log message was printed behind is taken as the end.
 QUIET_SECONDS = 1.0
+# Silence ends a wait; these bound one on a device that never falls silent (debugging, a loop of log messages): seconds and characters.
+LONGEST_SECONDS, LARGEST_ANSWER = 900.0, 64 << 20
 _FIRST_PROMPT = re.compile(r"(?:^|[\r\n])([A-Za-z0-9][\w.:/-]{0,62})[>#] ?\Z")
 # %FACILITY-SEVERITY-MNEMONIC: with an optional sequence number and time before it.
 _LOG = re.compile(r"\A(?:\d{1,9}: )?[*.]?(?:[A-Z][a-z]{2} .{3,40}?: )?%[A-Z0-9_-]+-[0-7]-[A-Z0-9_]+:")
@@ -97,9 +99,11 @@ class Terminal:
         """
         self._send(command + "\n")
         text, last = "", time.monotonic()
+        began = last
         while True:
             part = self._receive(QUIET_SECONDS)
             if part is not None:
+                self._bounded(command, began, seconds, len(text))
                 text, last = text + part, time.monotonic()
                 if until is not None and until.search(text[-200:]):
                     return text
@@ -117,10 +121,19 @@ class Terminal:
         answer, last = "", time.monotonic()
         while not until.search(answer[-200:]):
             part = self._receive(QUIET_SECONDS)
+            self._bounded("a question", last, seconds, len(answer))
             if part is None and time.monotonic() - last > seconds:
                 raise FindingError(codes.SESSION_LOST.at(f"{self.name}: no answer to a question"))
             answer += part or ""
         return answer
+
+    def _bounded(self, what: str, began: float, seconds: float, size: int) -> None:
+        """FindingError SW4261 where one answer takes longer than ``LONGEST_SECONDS`` (or four silences), or is larger than any is."""
+        longest = max(LONGEST_SECONDS, 4 * seconds)
+        if time.monotonic() - began <= longest and size <= LARGEST_ANSWER:
+            return
+        self.silent = True  # as good as silent: nothing more is asked of it
+        raise FindingError(codes.SESSION_LOST.at(f"{self.name}: no end of the answer to {what[:60]!r}"))
 
     def _output(self, command: str, text: str, found: re.Match[str]) -> str:
         self.mode, self.level = found[1] or "", found[2]
@@ -145,6 +158,7 @@ class Terminal:
         """
         waiting, sent, answers = deque(lines), deque[str](), list[Answer]()
         buffer, last, refused = "", time.monotonic(), ""
+        answered = last
         while sent or (waiting and not refused):
             batch = []
             while waiting and not refused and self._room(sent, waiting[0]):
@@ -159,11 +173,13 @@ class Terminal:
                     raise FindingError(codes.SESSION_LOST.at(f"{self.name}: no answer to {sent[0][:80]!r}"))
                 continue
             buffer, last = buffer + part, time.monotonic()
+            self._bounded(sent[0], answered, seconds, len(buffer))
             # The prompt that ends an answer stands behind the end of the echo.
             while sent and (end := buffer.find("\n")) >= 0 and (found := self._prompt.search(buffer, end)):
                 answer = self._taken(sent.popleft(), buffer[: found.start()] + "\n", found)
                 buffer = buffer[found.end() :]
                 answers.append(answer)
+                answered = last
                 refused = refused or refusal(answer)
         if refused:
             raise FindingError(codes.CLI_ERROR.at(f"{self.name}: {refused[:300]}"))

@@ -34,6 +34,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec im
 KNOCK_SECONDS = 2.0
 # Seconds after its time in which the way back must have struck.
 GRACE_SECONDS = 30.0
+# Up to so many names are asked for one by one; for more the whole configuration is read.
+FEW = 3
 HARDWARE_LOG = "show logging | include ACL_ERRMSG"
 
 
@@ -177,6 +179,8 @@ class Work:
         typed = change.build_lines()
         if not typed and not change.swaps:
             return
+        if made := self._made_meanwhile(change):  # nothing was typed, and nothing of ours is there to be cleaned up
+            raise FindingError(codes.CHANGED_MEANWHILE.at(f"{self._name}: {made}"))
         try:
             session = self.lines.session()
             session.enter(arm.enter)
@@ -196,6 +200,33 @@ class Work:
                 raise FindingError(codes.CHANGED_MEANWHILE.at(f"{self._name}: {moved}"))
         except FindingError as error:
             raise FindingError(*error.findings, *self._clean_up(change)) from None
+
+    def _made_meanwhile(self, change: Change) -> str:
+        """Return what another run made since the plan of a name that is to be built, empty where nothing.
+
+        Lines typed into a list that another run has put in force would edit it, and removing it would let every packet pass.
+        """
+        if not change.builds:
+            return ""
+        if len(change.builds) > FEW or any(build.stale for build in change.builds):
+            now = self.lines.state()
+            attached = set(now.groups.values())
+            for build in change.builds:
+                if build.name in attached or (build.name in now.lists and not build.stale):
+                    return f"list {build.name} was made by somebody else"
+            return ""
+        session = self.lines.session()
+        for build in change.builds:
+            command = f"show {build.header.partition(' access-list')[0]} access-list {build.name}"
+            try:
+                shown = session.show(command)
+            except FindingError as error:
+                if lost(error):
+                    raise
+                continue
+            if re.search(rf"(?m)^\S.*\b{re.escape(build.name)}\s*$", shown):
+                return f"list {build.name} was made by somebody else"
+        return ""
 
     def _slowly(self, change: Change, arm: Arming) -> None:
         """Type the new versions once more, line by line, over a new session: the device lost characters of a block."""
@@ -294,7 +325,7 @@ class Work:
             return self._awaited(change, arm, error)
         try:
             if arm.minutes:
-                return [*self._archive_back(change), *self._clean_up(change)]
+                return self._archive_back(change)
             # Only what holds our new version goes back: a list that somebody else put there meanwhile is theirs.
             mine = [swap for swap in change.swaps if state.groups.get(swap.place, "") == swap.new]
             struck = arm.armed and not state.armed and not mine
@@ -307,24 +338,36 @@ class Work:
             if state.armed:
                 session.type([f"no event manager applet {APPLET}"])
             session.leave()
-            now = self.lines.state()
+            return self._back(change)
         except FindingError as error:
             return self._awaited(change, arm, error)
-        differing = [swap for swap in change.swaps if now.groups.get(swap.place, "") != swap.old]
-        if differing:
-            self.held = "not what it held before: see the findings"
-            return [
-                codes.NOT_CONFIRMED.at(
-                    f"{self._name}: {shown_place(swap.place)} holds {now.groups.get(swap.place) or 'nothing'}"
-                )
-                for swap in differing
-            ]
-        return self._clean_up(change)
 
     def _archive_back(self, change: Change) -> list[Finding]:
-        self.lines.session().leave()
-        self.lines.session().command("configure revert now", 60.0)
-        return []
+        """Let the archive bring back what was before and see that it did; where it did not, put our own places back and end its timer."""
+        session = self.lines.session()
+        session.leave()
+        session.command("configure revert now", 60.0)
+        now = self.lines.state()
+        mine = [swap for swap in change.swaps if swap.new != swap.old and now.groups.get(swap.place, "") == swap.new]
+        if mine:  # refused, or somebody else has confirmed it
+            session = self.lines.session()
+            session.configure([line for swap in mine for line in swap.back()])
+            session.command("configure confirm")
+        return self._back(change)
+
+    def _back(self, change: Change) -> list[Finding]:
+        """See that every place holds what it held before; findings for those that do not, else what was cleaned up."""
+        now = self.lines.state()
+        differing = [swap for swap in change.swaps if now.groups.get(swap.place, "") != swap.old]
+        if not differing:
+            return self._clean_up(change)
+        self.held = "not what it held before: see the findings"
+        return [
+            codes.NOT_CONFIRMED.at(
+                f"{self._name}: {shown_place(swap.place)} holds {now.groups.get(swap.place) or 'nothing'}"
+            )
+            for swap in differing
+        ]
 
     def _awaited(self, change: Change, arm: Arming, error: FindingError) -> list[Finding]:
         """Wait for the armed way back where the switch cannot be reached any more, and say what it holds then."""

@@ -33,6 +33,8 @@ PROMPT_SECONDS = 20.0
 LARGEST_OUTPUT = 64 << 20
 COLUMNS = 512
 PAUSE = 0.02
+# One answer of a device that never falls silent is not waited for longer than this.
+LONGEST_SECONDS = 900.0
 # What images of ten and more years ago offer, after what is offered to everybody: only for hosts that are set so (docs/old-gear.md).
 LEGACY = {
     "key_exchange_algorithms": "+diffie-hellman-group14-sha1,diffie-hellman-group-exchange-sha1,diffie-hellman-group1-sha1",
@@ -253,6 +255,7 @@ class LibsshShell(LibsshLogin):
         """Read until ``done(text so far)``; answers pager prompts. FindingError after ``seconds`` without a new character."""
         pieces: list[str] = []
         tail, size, last = "", 0, time.monotonic()
+        longest = last + max(LONGEST_SECONDS, 4 * seconds)
         while True:
             data = self._read(what)
             if data:
@@ -268,6 +271,8 @@ class LibsshShell(LibsshLogin):
                     )
                 if done(tail):
                     return "".join(pieces)
+                if last > longest:
+                    raise FindingError(codes.SESSION_LOST.at(f"{self.spec.name}: during {what[:60]!r} (no end of it)"))
                 if MORE.search(tail):
                     tail = ""
                     self._channel.sendall(b" ")

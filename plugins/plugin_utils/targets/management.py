@@ -85,9 +85,11 @@ class Conversation:
         return family in ({version(self.far), version(self.near)} - {0} or {4, 6})
 
 
-def controller(client: str, device: str, interfaces: tuple[str, ...], known: bool) -> Conversation:
-    """Return the session of whoever runs this: SSH from ``client`` to ``device``."""
-    return Conversation(CONTROLLER, TCP, client, CLIENT_PORT, device, SSH, True, interfaces, known, True)
+def controller(
+    client: str, device: str, interfaces: tuple[str, ...], known: bool, port: int = SSH
+) -> Conversation:
+    """Return the session of whoever runs this: SSH from ``client`` to ``device``, on the port that the device listens on."""
+    return Conversation(CONTROLLER, TCP, client, CLIENT_PORT, device, port, True, interfaces, known, True)
 
 
 def server(kind: str, address: str, port: int, near: str, interfaces: tuple[str, ...], known: bool) -> Conversation:
@@ -139,20 +141,23 @@ def cuts_dhcp_clients(platform: str, content: str) -> bool:
     return packet not in passing(platform, content)
 
 
+@once(128)
 def cuts_dhcp_servers(platform: str, content: str) -> bool:
     """Return whether no answer of any DHCP server would pass: for ports where they come in (trusted by DHCP snooping)."""
     ports = {
         "destination_port": IntervalSet.of((DHCP_SERVER, DHCP_CLIENT)),
         "source_port": IntervalSet.single(DHCP_SERVER),
     }
-    allowed = passing(platform, content)
+    # A space of its own: that of ``passing`` is read by many threads at once, and making a set in it writes into its tables.
+    space = PacketSpace()
+    allowed = permitted(space, first_match(platform, content))
     answers = Box(protocol=IntervalSet.single(UDP), fragment=IntervalSet.single(0), **ports)
-    return not allowed.overlaps(allowed.space.from_box(answers))
+    return not allowed.overlaps(space.from_box(answers))
 
 
 @once(128)
 def passing(platform: str, content: str) -> PacketSet:
-    """Return the packets that a list surely lets pass."""
+    """Return the packets that a list surely lets pass. Shared by threads: to be asked with ``in``, and nothing else made in its space."""
     return permitted(PacketSpace(), first_match(platform, content))
 
 

@@ -21,6 +21,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.budget
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.management import (
     LIFELINES,
+    SSH,
     Conversation,
     controller,
     cut,
@@ -163,7 +164,7 @@ def management_path(session: NxosSession, state: NxosState) -> ManagementPath:
     found, known = _arrives_by(session, client)
     known = known and found <= set(state.interfaces)
     exposed = tuple(sorted(found or {*state.routed, *(services.six if version(client) != 4 else ())}))
-    made = [controller(client, device, exposed, known)]
+    made = [controller(client, device, exposed, known, services.ssh[0] if services.ssh else SSH)]
     for each in state.servers:
         ways, sure = _arrives_by(session, each.address)
         by = tuple(sorted(ways)) or exposed

@@ -212,6 +212,9 @@ def _refused_line(text: str, spec: TargetSpec) -> str:
 
 def close_session(connection: Any) -> None:
     """Close a session at once; never raises. netmiko's own way asks a session that no longer answers to leave its modes first."""
+    channel = getattr(connection, "remote_conn", None)
+    if isinstance(channel, LibsshChannel):  # netmiko before 4.6 closes paramiko's client alone
+        channel.close()
     try:
         connection.paramiko_cleanup()
     except Exception:  # noqa: S110

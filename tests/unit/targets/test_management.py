@@ -20,7 +20,12 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_gua
     way_findings,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_services import read_services
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.management import controller, cut
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.management import (
+    controller,
+    cut,
+    cuts_dhcp_servers,
+    passing,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_guard import (
     ManagementPath,
     management_findings,
@@ -66,7 +71,7 @@ TABLES = {
 }
 
 
-def session(answers: dict[str, str], peer: str = "", device: str = "10.10.0.1") -> Any:
+def session(answers: dict[str, str], peer: str = "", device: str = "10.10.0.1", port: int = 22) -> Any:
     asked: list[str] = []
 
     def show(command: str, _seconds: float = 0.0) -> str:
@@ -74,7 +79,8 @@ def session(answers: dict[str, str], peer: str = "", device: str = "10.10.0.1") 
         return answers.get(command, "")
 
     return SimpleNamespace(
-        show=show, peer=lambda: peer, device=lambda: device, asked=asked, spec=SimpleNamespace(name="sw1")
+        show=show, peer=lambda: peer, device=lambda: device, asked=asked,
+        spec=SimpleNamespace(name="sw1", service_port=port),
     )
 
 
@@ -217,3 +223,35 @@ def test_what_stands_in_other_places_is_no_source() -> None:
     assert (services.trusted, services.ntp) == (frozenset({"TenGigabitEthernet1/1/1"}), ("10.20.0.53",))
     assert read_services(CONFIG.replace("ip dhcp snooping\n", "")).trusted == frozenset()
     assert services.connected("10.20.0.77") == "Vlan20" and not services.connected("10.60.0.5")
+
+
+def test_what_threads_share_is_only_read() -> None:
+    content = "permit udp any eq 67 any eq 68\npermit tcp any any eq 22\ndeny ip any any"
+    text = f"ip access-list extended SW_a\n{content}"
+    nodes = passing("ios", text).space.nodes
+    size = len(nodes.level)
+    assert not cuts_dhcp_servers("ios", text)
+    assert cuts_dhcp_servers("ios", "ip access-list extended SW_a\npermit tcp any any")
+    assert passing("ios", text).space.nodes is nodes
+    assert len(nodes.level) == size
+
+
+@pytest.mark.parametrize(
+    ("line", "connected", "cut_off"),
+    [
+        ("", 22, False), ("", 2222, False),  # a port that is translated on the way
+        ("ip ssh port 2222 rotary 1", 22, False), ("ip ssh port 2222 rotary 1", 2222, True),
+    ],
+)  # fmt: skip
+def test_ssh_is_judged_on_the_port_that_is_used(line: str, connected: int, cut_off: bool) -> None:
+    exposure = exposure_of(session(TABLES, port=connected), read_config(f"{line}\n{CONFIG}"))
+    assert Exposure.of_text(exposure.as_text()) == exposure
+    content = "permit tcp any any eq 22\npermit tcp any eq 49 any\npermit udp any any"
+    found = [text for _code, text in told(content, ("TenGigabitEthernet1/1/1", "in", 4), exposure)]
+    assert any("the controller" in text and ":2222" in text for text in found) == cut_off
+
+
+def test_a_nexus_that_listens_elsewhere_is_judged_there() -> None:
+    path = management_path(session({}, "10.10.0.9"), nxos_config.read_config(f"ssh port 2022\n{NEXUS}"))
+    assert path.conversations[0].near_port == 2022
+    assert management_path(session({}, "10.10.0.9"), nxos_config.read_config(NEXUS)).conversations[0].near_port == 22
