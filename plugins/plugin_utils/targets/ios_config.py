@@ -34,6 +34,9 @@ _RADIUS = re.compile(r"\Aaddress ipv[46] ([0-9A-Fa-f.:]+)(?: auth-port (\d+))?(?
 _ADDRESS = re.compile(r"\Aaddress ipv[46] ([0-9A-Fa-f.:]+)")
 _BANNER = re.compile(r"\Abanner [a-z-]+ (\^C|\S)(.*)\Z")
 _CLIENT = re.compile(r"\Aclient ([0-9A-Fa-f]*[.:][0-9A-Fa-f.:]*)")
+# Servers in one line of their own, as older images name them.
+_OLD_SERVER = re.compile(r"\A(radius|tacacs)-server host ([0-9A-Fa-f]*[.:][0-9A-Fa-f.:]*)(?: .*)?\Z")
+_OWN_PORT = re.compile(r"\Aport (\d+)\Z")
 # The name of the applet that puts our own attachment lines back.
 APPLET = "SW_revert"
 _SHORT = {
@@ -233,7 +236,8 @@ def read_config(text: str) -> IosState:
     interfaces: list[str] = []
     routed: set[str] = set()
     armed, archive, lock = False, False, ""
-    servers: list[tuple[str, str, int]] = []
+    servers: list[tuple[str, tuple[str, str, int]]] = []
+    own_ports: dict[str, int] = {}
     elsewhere: set[str] = set()
     acl = interface = block = ""
     kept = without_banners(text)
@@ -252,6 +256,7 @@ def read_config(text: str) -> IosState:
             elif line.startswith("configuration mode exclusive"):
                 lock = "manual" if line.endswith("manual") else "auto"
             else:
+                servers += [("", each) for each in _servers("", line)]
                 elsewhere |= names_used(line)
         elif acl and line.strip():
             lists[acl].append(line.strip())
@@ -266,12 +271,14 @@ def read_config(text: str) -> IosState:
         elif block == "archive":
             archive = archive or line.strip().startswith("path ")
         else:
-            servers += _servers(block, line.strip())
+            servers += [(block, each) for each in _servers(block, line.strip())]
+            if port := _OWN_PORT.match(line.strip()):
+                own_ports[block] = int(port[1])
             if not block.startswith(f"event manager applet {APPLET}"):
                 elsewhere |= names_used(line)
     return IosState(
         {name: tuple(lines) for name, lines in lists.items()}, groups, tuple(interfaces), frozenset(routed), armed, lock, archive,
-        tuple(servers), frozenset(elsewhere), frozenset(six),
+        tuple(_with_port(each, own_ports.get(block, 0)) for block, each in servers), frozenset(elsewhere), frozenset(six),
         read_services("\n".join(kept)),
     )  # fmt: skip
 
@@ -285,7 +292,18 @@ def _servers(block: str, line: str) -> list[tuple[str, str, int]]:
         return []
 
 
+def _with_port(server: tuple[str, str, int], port: int) -> tuple[str, str, int]:
+    """Return a server with the port that a line of its block names, 0 for none; RADIUS has its ports beside the address."""
+    kind, address, usual = server
+    return (kind, address, port) if port and kind in ("tacacs", "coa") else (kind, address, usual)
+
+
 def _named_servers(block: str, line: str) -> list[tuple[str, str, int]]:
+    if not block and (found := _OLD_SERVER.match(line)):
+        ports = {word: int(number) for word, number in re.findall(r" (auth-port|acct-port|port) (\d{1,5})\b", line)}
+        if found[1] == "tacacs":
+            return [("tacacs", found[2], ports.get("port", 49))]
+        return [("radius", found[2], ports.get("auth-port", 1645)), ("radius", found[2], ports.get("acct-port", 1646))]
     if block.startswith("radius server ") and (found := _RADIUS.match(line)):
         return [("radius", found[1], int(found[2] or 1645)), ("radius", found[1], int(found[3] or 1646))]
     if block.startswith("tacacs server ") and (found := _ADDRESS.match(line)):

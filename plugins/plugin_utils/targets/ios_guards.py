@@ -75,7 +75,8 @@ SERVERS = frozenset(WORDS[kind] for kind in ("radius", "tacacs", "coa"))
 class Exposure:
     """How the controller reaches a switch: both addresses (empty where not known), the interfaces by which its packets may arrive,
     whether that was learnt from the switch's tables; ``servers``: what else the switch talks to, each with its own interfaces;
-    ``relays``: interfaces that relay DHCP; ``trusted``: ports where its answers come in; ``routed``: interfaces with an address; ``port``: the switch's own port of the controller's session."""
+    ``relays``: interfaces that relay DHCP; ``trusted``: ports where its answers come in; ``routed``: interfaces with an address;
+    ``port``: the switch's own port of the controller's session."""
 
     client: str
     device: str

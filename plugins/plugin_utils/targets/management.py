@@ -85,9 +85,7 @@ class Conversation:
         return family in ({version(self.far), version(self.near)} - {0} or {4, 6})
 
 
-def controller(
-    client: str, device: str, interfaces: tuple[str, ...], known: bool, port: int = SSH
-) -> Conversation:
+def controller(client: str, device: str, interfaces: tuple[str, ...], known: bool, port: int = SSH) -> Conversation:
     """Return the session of whoever runs this: SSH from ``client`` to ``device``, on the port that the device listens on."""
     return Conversation(CONTROLLER, TCP, client, CLIENT_PORT, device, port, True, interfaces, known, True)
 

@@ -79,7 +79,10 @@ def session(answers: dict[str, str], peer: str = "", device: str = "10.10.0.1", 
         return answers.get(command, "")
 
     return SimpleNamespace(
-        show=show, peer=lambda: peer, device=lambda: device, asked=asked,
+        show=show,
+        peer=lambda: peer,
+        device=lambda: device,
+        asked=asked,
         spec=SimpleNamespace(name="sw1", service_port=port),
     )
 
@@ -255,3 +258,35 @@ def test_a_nexus_that_listens_elsewhere_is_judged_there() -> None:
     path = management_path(session({}, "10.10.0.9"), nxos_config.read_config(f"ssh port 2022\n{NEXUS}"))
     assert path.conversations[0].near_port == 2022
     assert management_path(session({}, "10.10.0.9"), nxos_config.read_config(NEXUS)).conversations[0].near_port == 22
+
+
+def test_servers_of_old_images_and_ports_of_their_own_are_known() -> None:
+    text = """radius-server host 10.60.0.5 auth-port 1812 acct-port 1813 key 7 0822455D0A16
+radius-server host 10.60.0.6 key cisco
+radius-server host radius.example.org
+radius-server deadtime 15
+tacacs-server host 10.60.0.9 single-connection port 4949
+tacacs-server host 10.60.0.8
+tacacs server T1
+ address ipv4 10.60.0.10
+ key x
+ port 5049
+aaa server radius dynamic-author
+ client 10.60.0.5 server-key x
+ port 3799
+line vty 0 4
+ port 12
+end
+"""
+    assert read_config(text).servers == (
+        ("radius", "10.60.0.5", 1812), ("radius", "10.60.0.5", 1813),
+        ("radius", "10.60.0.6", 1645), ("radius", "10.60.0.6", 1646),
+        ("tacacs", "10.60.0.9", 4949), ("tacacs", "10.60.0.8", 49), ("tacacs", "10.60.0.10", 5049), ("coa", "10.60.0.5", 3799),
+    )  # fmt: skip
+
+
+def test_a_list_that_would_cut_the_radius_of_an_old_image_is_refused() -> None:
+    old = re.sub(r"radius server ISE1\n address ipv4 (\S+) (.*)", r"radius-server host \1 \2 key x", CONFIG)
+    exposure = exposure_of(session(TABLES), read_config(old))
+    found = told("permit tcp any any\npermit udp any any range 67 68", ("GigabitEthernet1/0/1", "in", 4), exposure)
+    assert sum("RADIUS" in text and "10.60.0.5" in text for _code, text in found) == 2

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -61,13 +62,13 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[], float]:
 def test_a_device_that_never_falls_silent_is_not_waited_for_for_ever(clock: Callable[[], float], call: str) -> None:
     terminal = ios_terminal.Terminal(Chatter(clock), "sw1")
     terminal.begin(20.0)
+    calls: dict[str, Callable[[], object]] = {
+        "ask": lambda: terminal.ask("show clock", 15.0),
+        "type": lambda: terminal.type(["interface Gi1/0/1"], 15.0),
+        "secret": lambda: terminal.secret("secret", 15.0, re.compile("never")),
+    }
     with pytest.raises(FindingError, match="no end of the answer"):
-        if call == "ask":
-            terminal.ask("show clock", 15.0)
-        elif call == "type":
-            terminal.type(["interface Gi1/0/1"], 15.0)
-        else:
-            terminal.secret("secret", 15.0, ios_terminal.re.compile("never"))
+        calls[call]()
     assert terminal.silent
 
 
