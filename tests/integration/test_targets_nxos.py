@@ -23,7 +23,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan imp
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rollback import rollback_plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.verify import verify_targets
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject, DesiredTarget
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import nxos, nxos_session, nxos_way_back
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes, nxos, nxos_session, nxos_way_back
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos import NxosTarget
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_facts import read_nxos_facts
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
@@ -428,6 +428,50 @@ def test_a_forced_lock_out_is_taken_back_by_the_switch(
         assert switch.device.jobs_run and switch.attached() == set()
         assert switch.running().replace("\nip access-list SW_hvac__a\n  10 permit udp any any \n", "") == before
         target.close()
+
+
+def test_what_somebody_else_attached_meanwhile_is_not_taken_back(
+    switch: Switch, target: NxosTarget, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apply(target, wanted(), journal)
+
+    def not_confirmed(*_arguments: Any) -> None:
+        switch.type("interface Ethernet1/2", "ip port access-group MGMT-ACCESS in")
+        raise FindingError(codes.NOT_CONFIRMED.at("n9k1"))
+
+    monkeypatch.setattr(target, "_confirm_places", not_confirmed)
+    _plan, outcome = apply(target, wanted(8443), journal)
+    assert not outcome.ok
+    running = switch.running()
+    assert re.search(r"(?m)^interface Ethernet1/1\n(?:  .*\n)*  ip port access-group SW_hvac__a in", running)
+    assert re.search(r"(?m)^interface Ethernet1/2\n(?:  .*\n)*  ip port access-group MGMT-ACCESS in", running)
+    assert any("Ethernet1/2 in holds MGMT-ACCESS" in each.message for each in outcome.findings)
+
+
+def test_a_session_that_ends_in_the_confirmation_does_not_leave_what_was_not_confirmed(
+    switch: Switch, target: NxosTarget, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apply(target, wanted(), journal)
+    read, monkeypatched = target._state, list[str]()
+    monkeypatch.setattr(nxos.ManagementPath, "may_cut", lambda _self, _places: True)
+
+    def not_confirmed(*_arguments: Any) -> None:
+        monkeypatched.append("lost")
+        raise FindingError(codes.NOT_CONFIRMED.at("n9k1"))
+
+    def state() -> Any:
+        if monkeypatched:
+            raise FindingError(codes.SESSION_LOST.at(monkeypatched.pop()))
+        return read()
+
+    monkeypatch.setattr(nxos_way_back, "MINUTE_SECONDS", 600.0)
+    switch.device.spec = replace(switch.device.spec, minute_seconds=600.0)
+    monkeypatch.setattr(target, "_confirm_places", not_confirmed)
+    monkeypatch.setattr(target, "_state", state)
+    _plan, outcome = apply(target, wanted(8443), journal)
+    assert not outcome.ok
+    assert switch.attached() == switch.lists() == {"SW_hvac__a"}
+    assert "scheduler" not in switch.running()
 
 
 def test_no_change_where_no_way_back_can_be_armed(switch: Switch, target: NxosTarget, journal: Journal) -> None:

@@ -317,11 +317,6 @@ class NxosTarget:
         told: list[Finding] = []
         try:
             now = self._state()
-            if any(now.groups.get(place) != state.groups.get(place) for place in places):
-                self._connected().change(nxos_way_back.back_lines(places, state.groups, fresh))
-                now = self._state()
-            elif committed and back is not None:  # the session that was cut answers again
-                told.append(codes.NXOS_WENT_BACK.at(self.name))
         except FindingError as error:
             session = None
             if back is not None:
@@ -331,12 +326,28 @@ class NxosTarget:
                 text = f"{self.name}: {shown} may hold the version before or {fresh}, each of them whole"
                 return [codes.SESSION_LOST.at(f"{text} ({error.findings[0].code})")]
             self._replace_session(session)
+            committed = True  # or may be
             try:
                 now = self._state()
             except FindingError as again:
                 return list(again.findings)
-            if all(now.groups.get(place) == state.groups.get(place) for place in places):
+        # Only what holds our new version goes back: a list that somebody else put there meanwhile is theirs.
+        mine = [place for place in places if now.groups.get(place) == fresh != state.groups.get(place)]
+        try:
+            if mine:
+                self._connected().change(nxos_way_back.back_lines(mine, state.groups, fresh))
+                now = self._state()
+            elif (
+                committed
+                and back is not None
+                and all(now.groups.get(place) == state.groups.get(place) for place in places)
+            ):
                 told.append(codes.NXOS_WENT_BACK.at(self.name))
+        except FindingError as error:
+            armed = "; the way back is armed" if back is not None else ""
+            shown = ", ".join(f"{place[0]} {place[1]}" for place in mine)
+            text = f"{self.name}: {shown} may hold the version before or {fresh}, each of them whole{armed}"
+            return [*error.findings, codes.SESSION_LOST.at(text)]
         try:
             nxos_way_back.disarm(self._connected(), now)
         except FindingError as error:
