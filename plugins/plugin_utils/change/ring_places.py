@@ -121,7 +121,8 @@ class Reach:
         """Note that a device is in a segment until the plan moves it: what changes there reaches it as well. Called before all else."""
         unit = self._by_device.get(device.lower())
         if segment in self.site.segments and unit is not None and unit.segment != segment:
-            self._still.setdefault(segment, []).append(unit)
+            here = self._still.setdefault(segment, [])
+            here += [unit] if unit not in here else []  # several ISE move the same device
 
     @property
     def limited(self) -> bool:

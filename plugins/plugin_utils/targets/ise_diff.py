@@ -159,6 +159,10 @@ def _step(target: str, item: DesiredObject, live: Snapshot, rights: Rights) -> t
         return [], None
     if not ours and not rights.adopts(key):
         return [codes.NOT_OURS.at(f"{target}: {what} exists without our mark and differs: {moved.text}")], None
+    if kind == "sgt" and not ours and present.get("value") != body["value"]:
+        # Switches, mappings and other matrices know somebody else's group by its value.
+        text = f"{target}: {what} has the value {present.get('value')}, not {body['value']}; a group that is taken over keeps its own"
+        return [codes.NOT_OURS.at(text, hint="give the group's own value as sgt")], None
     if kind == "sgacl" and present.get("ip_version") != body["ip_version"]:
         return [
             codes.IP_VERSION_FIXED.at(f"{target}: {what}: {present.get('ip_version')} to {body['ip_version']}")

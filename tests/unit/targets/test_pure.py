@@ -363,3 +363,22 @@ def test_only_our_own_rendering_of_a_ruleset_is_loaded(before: str) -> None:
     except (FindingError, ValueError):
         return
     assert steps[0].after == step.after
+
+
+def test_a_group_that_is_taken_over_keeps_its_value() -> None:
+    """Switches and mappings know it by that value; a wrong one in the policy would send its devices to other cells."""
+    group = {"value": 20, "description": "", "owned": False, "internal": {"id": "1"}}
+    live = Snapshot("ise1", "ise", {"sgt/Pumps": group})
+
+    def wanted(value: int) -> list[DesiredObject]:
+        return [DesiredObject("sgt", "Pumps", {"value": value, "description": "segwright: site s, segment pumps"})]
+
+    for adopt in (True, ["sgt/Pumps"]):
+        with pytest.raises(FindingError) as error:
+            ise_operations("ise1", wanted(30), live, adopt=adopt)
+        assert [finding.code for finding in error.value.findings] == ["SW4220"]
+        assert "has the value 20, not 30" in error.value.findings[0].message
+    taken = ise_operations("ise1", wanted(20), live, adopt=["sgt/Pumps"])
+    assert [step.after["value"] for step in taken if step.kind == "sgt"] == [20]
+    ours = Snapshot("ise1", "ise", {"sgt/Pumps": {**group, "owned": True}})
+    assert any(step.kind == "sgt" for step in ise_operations("ise1", wanted(30), ours))
