@@ -140,3 +140,18 @@ def test_firmware_from_a_named_network_gets_a_rule_that_ends_and_what_began_yest
     assert "expires: 2027-12-12" in text.replace("'", "").replace('"', "")
     assert ("cameras", "vendor") in {(each["client"], each["to"]) for each in made["expected"]}
     assert "pumps-to-monitors-https" not in rule_ids(made)
+
+
+@pytest.mark.parametrize(("size", "doing", "ruled"), [(2, 1, False), (2, 2, True), (1, 1, True)])
+def test_one_device_beside_another_gets_no_rule_that_ends(tmp_path: Path, size: int, doing: int, ruled: bool) -> None:
+    """One of two at the month's end, on a service that people named: so does an intruder who waits in one of them."""
+    world = World(tmp_path)
+    world.sizes["pumps"] = size
+    world.usual(range(35))
+    for day in (28, 29):
+        for number in range(doing):
+            for minute in range(3):
+                world.flow(day, address("pumps", number), address("gateways", 0), "https", 4, minute=minute)
+    made = world.write().propose()
+    assert ("pumps-to-gateways-https" in rule_ids(made)) is ruled
+    assert (("pumps", "gateways") in {(each["client"], each["to"]) for each in made["expected"]}) is not ruled
