@@ -142,8 +142,8 @@ def bounded(evidence: Evidence, context: Context) -> str:
     Enforcement cuts rare traffic before anybody asks, so what nothing speaks against is permitted for a limited time and its owner is
     asked (facts/flows.md section 7: "accept them by declared intent, by symmetric partner, or by time-bound rule"). Never ways into a
     device, never what began at the window's end (it may be new, and not rare), only services that people named, towards network sets that
-    people named or segments to which something else is opened day by day: what spreads finds its ends by itself. Never one device beside
-    others that did not: half of a segment of two is how an intruder begins.
+    people named or segments to which something else is opened day by day: what spreads finds its ends by itself. Within the site
+    never one device beside another that did not: half of a segment of two is how an intruder begins.
 
     ``fail-over``: towards a named network set at least half of the segment, which uses the same service elsewhere day by day.
     ``month-end``: at least half of the segment, at a month's turn.
@@ -162,10 +162,10 @@ def bounded(evidence: Evidence, context: Context) -> str:
         return ""
     if context.quiet_days < QUIET_DAYS or not context.segment_devices:
         return ""
-    if evidence.client_devices == 1 < context.segment_devices:
-        return ""
     share = evidence.client_devices / context.segment_devices
     outside = not context.server_segment_devices
+    if not outside and evidence.client_devices == 1 < context.segment_devices:
+        return ""
     if context.standby and outside and share >= 0.5:
         return "fail-over"
     if len(evidence.days) < 2:
