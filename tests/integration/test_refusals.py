@@ -94,6 +94,7 @@ def test_a_switch_that_refuses_a_line(targets: LabTargets, changed: Site) -> Non
     goes_on(targets, changed)
 
 
+@pytest.mark.full
 def test_a_switch_that_drops_the_connection(targets: LabTargets, changed: Site) -> None:
     before = targets.running()["acc2"]
     targets.switches.call("fault", device="acc2", fault={"kind": "drop_after_lines", "lines": 3, "times": None})

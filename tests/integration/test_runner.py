@@ -189,6 +189,7 @@ def test_the_workflow_takes_merged_policy_to_a_verified_network(targets: LabTarg
     assert verified["ok"] is True
 
 
+@pytest.mark.full
 def test_an_approved_plan_is_made_anew_where_its_file_is_gone_and_refused_where_something_moved(
     loop: Loop, targets: LabTargets, at: At
 ) -> None:

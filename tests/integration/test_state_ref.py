@@ -10,6 +10,8 @@ import shutil
 import subprocess
 from collections.abc import Callable
 
+import pytest
+
 from tests.integration.conftest import LabTargets
 from tests.integration.test_drift_and_rollback import configured
 from tests.lab.playbooks import Run, Site
@@ -17,6 +19,7 @@ from tests.lab.playbooks import Run, Site
 REF = "refs/segwright/state"
 
 
+@pytest.mark.full
 def test_pods_that_share_nothing_but_a_ref(targets: LabTargets, at: Callable[[str], Site]) -> None:
     site = at("planned")
     remote = site.directory / "state.git"

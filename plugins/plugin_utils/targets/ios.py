@@ -114,8 +114,10 @@ class IosTarget:
         if self._prepared is None:
             self.prepare_change(steps)
             self._told = ()  # nobody was told yet
-        assert self._prepared is not None
-        (change, arm), self._prepared = self._prepared, None
+        prepared, self._prepared = self._prepared, None
+        if prepared is None:
+            raise RuntimeError("prepare_change leaves what it prepared")
+        change, arm = prepared
         before = self._lines.count
         said = tuple(each for each in self._work.run(change, state, arm, anew=True) if each not in self._told)
         if not change.empty:
