@@ -106,7 +106,8 @@ def test_every_operation_on_spark_in_this_process(built: Any) -> None:
     site, folder, expected = built
     got = {name: shape_of(rows) for name, rows in operations.answers(site, folder, "spark-local")}
     assert got == expected
-    assert all(rows for name, (rows, _hash) in expected.items() if name not in ("scans", "unused"))
+    # These have no row in the store of the quick run, so they are compared in the full one only.
+    assert {name for name, (rows, _hash) in expected.items() if not rows} <= {"scans", "unused", "learning related"}
 
 
 def test_operations_on_a_master_and_a_worker(built: Any, cluster: str, full: bool) -> None:

@@ -89,10 +89,13 @@ class SparkEngine:
         self.session.createDataFrame(rows).createOrReplaceTempView(name)
 
     def define(self, name: str, query: str, *, keep: bool = False) -> None:
-        """Name a query; with ``keep`` its rows are cached."""
+        """Name a query; with ``keep`` its rows are worked out now and kept.
+
+        Kept rows have no plan behind them: cached ones would carry theirs into each question on top, and learning asks six levels deep.
+        """
         frame = self.session.sql(ibis.to_sql(self.backend.sql(query, dialect="duckdb")))
         if keep:
-            frame = frame.cache()
+            frame = frame.localCheckpoint()
             self._forget(name)
             self._held[name] = frame
         frame.createOrReplaceTempView(name)
