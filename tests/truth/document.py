@@ -64,7 +64,8 @@ def page(made: Mapping[str, Any], told: Mapping[str, Mapping[str, float]], seeds
         "Written by `python -m tests.truth.document`; `make bench` measures the same (`tests/bench/truth.py`). Figures are as they came out.",
         "",
         f"{len(made['sites'])} synthetic sites ({', '.join(KINDS)}; seeds {', '.join(map(str, seeds))}, which nothing was tuned on; tuning used"
-        " 1 to 20, 101 to 104 and 7001 to 7003). The step of propose learns 30 recorded days of each; the policy it wrote, as it stands in its files, is held"
+        " 1 to 20, 101 to 104 and 7001 to 7003). The step of propose learns 30 recorded days of each; the policy it "
+        "wrote, as it stands in its files, is held"
         " against every conversation of the next 30. In each site: leases that change hands, one kind of telemetry for each zone"
         f" ({', '.join(OBSERVERS)}; one packet in 32 where sampled), jobs at the month's end, fail-overs, firmware days, users, 5 % of client"
         " devices with a wrong ISE profile, devices that come later, two per cent of leases that no switch saw, services that services.yml does not"
@@ -73,7 +74,8 @@ def page(made: Mapping[str, Any], told: Mapping[str, Mapping[str, float]], seeds
         "",
         "A conversation is a client device, a server device or address, protocol and port. *Questions* are what propose leaves to people: its"
         " queue and what it keeps as expected. The three other ways get the same recordings, the true holder of each address at each time and the"
-        " same membership. *Answered* is the proposal that the step writes on the same recordings once people have answered what the first one asked, as the"
+        " same membership. *Answered* is the proposal that the step writes on the same recordings once people have "
+        "answered what the first one asked, as the"
         " truth is, and nothing else (`tests/truth/answers.py`): approvals and refusals, and the profiles of devices that it named.",
         "",
         "## What the policies do to the days after",
@@ -89,7 +91,8 @@ def page(made: Mapping[str, Any], told: Mapping[str, Mapping[str, float]], seeds
         "Shares are means over sites, counts are sums. On the days that were learnt the proposal cuts"
         f" {_cell('cut_flows_right_profiles', before['cut_flows_right_profiles'])} of the flows of devices with the right profile.",
         f"Rules that no true use of the segment stands behind: {made['untrue_rules']} ({_listed(made['sites'])}).",
-        f"Devices with a wrong profile that spoke in the days learnt: {made['placing']['wrong']}; named {made['placing']['named']}; named although their"
+        f"Devices with a wrong profile that spoke in the days learnt: {made['placing']['wrong']}; named "
+        f"{made['placing']['named']}; named although their"
         f" profile is right: {made['placing']['named in vain']}.",
         "",
         *_offered(made),
@@ -135,8 +138,10 @@ def page(made: Mapping[str, Any], told: Mapping[str, Mapping[str, float]], seeds
     lines += [
         "## What is permitted and never used",
         "",
-        "*Permitted for each tuple of the exact policy* counts against the tuples that telemetry showed in the days learnt, sampled and one-sided telemetry as"
-        " it is; the exact policy cuts most of what people do in the next month. Against the tuples that legitimate traffic used on any of the 60 days the"
+        "*Permitted for each tuple of the exact policy* counts against the tuples that telemetry showed in the days "
+        "learnt, sampled and one-sided telemetry as"
+        " it is; the exact policy cuts most of what people do in the next month. Against the tuples that legitimate "
+        "traffic used on any of the 60 days the"
         f" proposal permits {made['permitted_for_each_used']:.2f} for each. The widest rules (client, server: permitted tuples, used ones):",
         "",
         "| site | rules |",
@@ -175,11 +180,16 @@ def _offered(made: Mapping[str, Any]) -> list[str]:
     lines = [
         "## What enforcing as it is advised does",
         "",
-        "The table above enforces every segment at once, against the advice of the proposal, which offers enforcement segment by segment (`enforcement`,"
-        " docs/propose.md). Here only what is offered on day 30 is enforced, devices with wrong profiles and those that come later included; the rest stays in"
-        " monitor, where nothing is cut. Counted is what meets an offered segment at either end, since its list stops the answers to what no rule permits"
-        " as well. (Until a review it was what its own devices open alone: the page then said that nothing is cut, while `scada` of substation-8102, offered before"
-        " any answer, lost 4.5 % of conversations. Such a segment is not offered any more.) Both are needed: the first says how good the rules are, the second what happens to who follows the advice, and how"
+        "The table above enforces every segment at once, against the advice of the proposal, which offers enforcement "
+        "segment by segment (`enforcement`,"
+        " docs/propose.md). Here only what is offered on day 30 is enforced, devices with wrong profiles and those "
+        "that come later included; the rest stays in"
+        " monitor, where nothing is cut. Counted is what meets an offered segment at either end, since its list stops "
+        "the answers to what no rule permits"
+        " as well. (Until a review it was what its own devices open alone: the page then said that nothing is cut, "
+        "while `scada` of substation-8102, offered before"
+        " any answer, lost 4.5 % of conversations. Such a segment is not offered any more.) Both are needed: the first "
+        "says how good the rules are, the second what happens to who follows the advice, and how"
         f" much of the site that is: little on day 30, where the completeness estimate asks for longer, and nothing in the {_sampled(made)} sites of"
         f" {len(made['sites'])} in which a zone's exporter samples.",
         "",
@@ -209,27 +219,37 @@ def _shares(segments: Mapping[str, float]) -> str:
 WHY = (
     "## What is still cut, and why",
     "",
-    "The strict figures (first table) are counted as before: every segment is enforced at once with nobody's answer, though the proposal says of each such"
-    " segment that it is not to be enforced yet. Its targets `cut_flows` (all devices) and `life_safety_cut` cannot be reached so, by no way of making"
-    " rules: a device's rights follow its profile, and what only a person knows is asked. `answered_` and `offered_` figures stand beside them and not in"
+    "The strict figures (first table) are counted as before: every segment is enforced at once with nobody's "
+    "answer, though the proposal says of each such"
+    " segment that it is not to be enforced yet. Its targets `cut_flows` (all devices) and `life_safety_cut` "
+    "cannot be reached so, by no way of making"
+    " rules: a device's rights follow its profile, and what only a person knows is asked. `answered_` and "
+    "`offered_` figures stand beside them and not in"
     " their place. By class:",
     "",
-    "- **Wrong profiles**: nearly all of what is cut of all devices. Permitting it would give the whole segment what one stranger does. Devices are named, one by one;"
-    " once corrected, what is left is of devices that came after the days learnt, or whose habits are a part of their segment's (a relay among bay controllers"
+    "- **Wrong profiles**: nearly all of what is cut of all devices. Permitting it would give the whole segment "
+    "what one stranger does. Devices are named, one by one;"
+    " once corrected, what is left is of devices that came after the days learnt, or whose habits are a part of "
+    "their segment's (a relay among bay controllers"
     " opens nothing that those do not).",
-    "- **Fail-over to what was not used in the window** (`dr_site`, `backup_center`): no recording holds it. `validate` tells network sets that no rule uses; where"
+    "- **Fail-over to what was not used in the window** (`dr_site`, `backup_center`): no recording holds it. "
+    "`validate` tells network sets that no rule uses; where"
     " another segment uses the set, nothing tells.",
-    "- **Rare calls of a few devices** (one or two days, one device: vendor access, paging, tests of fire control, calibration): asked, not permitted. One device on one"
+    "- **Rare calls of a few devices** (one or two days, one device: vendor access, paging, tests of fire control, "
+    "calibration): asked, not permitted. One device on one"
     " day is also how an intruder begins. Life-safety uses are among them; the segment is not offered for enforcement while the question is open.",
     "- **Ports that services.yml does not name** (engineers' tools): asked below the evidence that names a port, and mostly approved later.",
-    "- **Ranges of ports** (`dcom`): each port is judged by itself, and the range is permitted once one port carries it. Where no port does, single ports are asked about"
+    "- **Ranges of ports** (`dcom`): each port is judged by itself, and the range is permitted once one port "
+    "carries it. Where no port does, single ports are asked about"
     " and others, met later, are cut. Judging the range as one is left to do.",
-    "- **What sampled telemetry did not show** (a weekly backup, a call to the fire brigade: one packet in 32): nobody can be asked about it. From such recordings"
+    "- **What sampled telemetry did not show** (a weekly backup, a call to the fire brigade: one packet in 32): "
+    "nobody can be asked about it. From such recordings"
     " enforcement is not offered.",
     "- **Firmware in progress when the window ends**, or seen in few packets: asked.",
     "- **Small segments**: one conversation of twelve is eight per cent. `engineering` has three to six devices.",
     "",
-    "Over-permission comes from what a segment policy is. Widest are a named network whose addresses rotate, peers within a segment, and devices that each have one"
+    "Over-permission comes from what a segment policy is. Widest are a named network whose addresses rotate, peers "
+    "within a segment, and devices that each have one"
     " server of several: a rule between segments permits every pair. Narrower rules (device to device) cut what comes next month, as *exact* does.",
     "",
 )
@@ -243,7 +263,8 @@ def calibrated(told: Mapping[str, Mapping[str, float]]) -> list[str]:
         "",
         f"Every segment of {len(CALIBRATION) * len(KINDS)} sites (seeds {', '.join(map(str, CALIBRATION))}) at the cut-off days"
         f" {', '.join(map(str, CUT_OFF_DAYS))}; the truth is what the next 30 days bring. *Traffic known* is the share of the next 30 days'"
-        " conversation-days whose conversation was known, *conversations known* the share of all conversations by then. Naive: what was new in the last"
+        " conversation-days whose conversation was known, *conversations known* the share of all conversations by "
+        "then. Naive: what was new in the last"
         " seven days goes on being new; or nothing new ever comes. Legitimate traffic only, as it is, before any telemetry.",
         "",
         "| | cases | truth inside | half-width (median) | error (mean) | naive | nothing new | released | ... lacking a life-safety permission |",
@@ -263,7 +284,8 @@ def calibrated(told: Mapping[str, Mapping[str, float]]) -> list[str]:
     return [
         *lines,
         "",
-        "Widths and errors in points of a hundred. The verdict rests on traffic known alone; the wide intervals of conversations known say so themselves.",
+        "Widths and errors in points of a hundred. The verdict rests on traffic known alone; the wide intervals of "
+        "conversations known say so themselves.",
     ]
 
 
