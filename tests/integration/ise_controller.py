@@ -10,10 +10,7 @@ pause (seconds before each write, to widen races). The result goes to ``out``.
 
 from __future__ import annotations
 
-import json
 import os
-import signal
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -29,6 +26,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan imp
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject, DesiredTarget
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise import IseTarget
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_client import IseClient
+from tests.integration.forks import serve
 
 COMMIT = "c" * 40
 
@@ -67,22 +65,5 @@ def carry_out(order: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    for line in sys.stdin:
-        order = json.loads(line)
-        child = os.fork()
-        if child == 0:
-            try:
-                result = carry_out(order)
-            except BaseException as error:
-                result = {"ok": False, "codes": ["crash"], "texts": [repr(error)], "done": 0}
-            part = Path(order["out"] + ".part")
-            part.write_text(json.dumps(result), encoding="utf-8")
-            part.rename(order["out"])
-            os._exit(0)
-        print(child, flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    serve(carry_out, lambda text: {"ok": False, "codes": ["crash"], "texts": [text], "done": 0})

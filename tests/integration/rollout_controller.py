@@ -10,11 +10,6 @@ gives them), ``out`` (where the result goes).
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import sys
-from pathlib import Path
 from typing import Any
 
 import asyncssh  # noqa: F401 - what targets import when they are first used would be imported in every fork
@@ -27,6 +22,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.apply import run_apply
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.plan import run_plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.rollback import run_rollback
+from tests.integration.forks import serve
 
 STEPS = {
     "plan": (policy_plan.ARGUMENTS, run_plan),
@@ -46,22 +42,5 @@ def carry_out(order: dict[str, Any]) -> dict[str, Any]:
         return failure(error.findings)
 
 
-def main() -> None:
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    for line in sys.stdin:
-        order = json.loads(line)
-        child = os.fork()
-        if child == 0:
-            try:
-                result = carry_out(order)
-            except BaseException as error:
-                result = {"failed": True, "msg": f"crash: {error!r}"}
-            part = Path(order["out"] + ".part")
-            part.write_text(json.dumps(result, default=str), encoding="utf-8")
-            part.rename(order["out"])
-            os._exit(0)
-        print(child, flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    serve(carry_out, lambda text: {"failed": True, "msg": f"crash: {text}"})

@@ -17,7 +17,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change import c
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.commit import DIRTY
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal, known_entries
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.lock import TargetLocks
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.meaning import PLACES, body_difference
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.meaning import body_difference, means
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import (
     Operation,
     ReportedError,
@@ -78,18 +78,10 @@ def staleness(part: TargetPlan, desired: Sequence[DesiredObject], now: Snapshot)
             continue
         planned, present, policy = part.live.get(key), live.get(key), wanted.get(key)
         moved = body_difference(kind, planned, present)
-        if moved.equal or _holds(kind, present, policy) or (key in stepped and _holds(kind, present, stepped[key])):
+        if moved.equal or means(kind, present, policy) or (key in stepped and means(kind, present, stepped[key])):
             continue
         findings.append(codes.LIVE_MOVED.at(f"{part.name}: {kind} {key.split('/', maxsplit=1)[1]} {moved.text}"))
     return findings
-
-
-def _holds(kind: str, present: Mapping[str, Any] | None, policy: Mapping[str, Any] | None) -> bool:
-    """Return whether a live object already means what the policy says; extra live values do not count."""
-    if present is None or policy is None:
-        return present is None and policy is None
-    asked = {name: value for name, value in policy.items() if name not in PLACES}
-    return body_difference(kind, {name: present.get(name) for name in asked}, asked).equal
 
 
 def apply_plan(

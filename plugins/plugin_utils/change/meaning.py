@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -146,6 +146,19 @@ DIALECTS = {
 PLACES = frozenset(("before",))
 # What says who an object belongs to, not what it does; writing only that would rename a DACL on every switch for nothing.
 NOT_MEANING = frozenset(("owned", "internal", "description"))
+
+
+def means(
+    kind: str,
+    present: Mapping[str, Any] | None,
+    wanted: Mapping[str, Any] | None,
+    ignoring: Collection[str] = PLACES,
+) -> bool:
+    """Return whether an object that stands somewhere means what a body says; what the body does not speak of does not count."""
+    if present is None or wanted is None:
+        return present is wanted
+    asked = {name: value for name, value in wanted.items() if name not in ignoring}
+    return body_difference(kind, {name: present.get(name) for name in asked}, asked).equal
 
 
 def body_difference(kind: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> Meaning:

@@ -243,6 +243,23 @@ def _progress(part: Part, run: _Ran, undone: bool, touched: set[Key]) -> Progres
     return Progress(part, state, run.began, moment if whole else None, until if whole else None, changed)
 
 
+def _begun(entries: Iterable[Mapping[str, object]], plan_id: str) -> dict[str, tuple[dict[Key, None], dict[Key, None]]]:
+    """Return for each ring of a plan the steps that were begun and the lists that it shares, by the journal."""
+    found: dict[str, tuple[dict[Key, None], dict[Key, None]]] = {}
+    current = ""
+    for entry in entries:
+        if entry.get("plan_id") != plan_id:
+            continue
+        if entry["event"] == "plan_started":
+            current = str(entry.get("ring") or "")
+            if current and entry.get("shares"):
+                found.setdefault(current, ({}, {}))[1].update(_shares(entry))
+        elif entry["event"] == "operation_started" and current:
+            key = str(entry["target"]), str(entry["operation"]["id"])  # type: ignore[index]
+            found.setdefault(current, ({}, {}))[0][key] = None
+    return found
+
+
 def earlier_ring(entries: Sequence[Mapping[str, object]], plan_id: str, site: Site) -> tuple[str, str, Progress] | None:
     """Return plan, commit and progress of the ring carried out last, where another plan did it and this one has not begun since.
 
@@ -259,18 +276,7 @@ def earlier_ring(entries: Sequence[Mapping[str, object]], plan_id: str, site: Si
     if last is None or last["plan_id"] == plan_id:
         return None
     name, other = str(last["ring"]), str(last["plan_id"])
-    steps: dict[Key, None] = {}
-    shared: dict[Key, None] = {}
-    current = ""
-    for entry in entries:
-        if entry.get("plan_id") != other:
-            continue
-        if entry["event"] == "plan_started":
-            current = str(entry.get("ring") or "")
-            if current == name:
-                shared |= _shares(entry)
-        elif entry["event"] == "operation_started" and current == name:
-            steps[str(entry["target"]), str(entry["operation"]["id"])] = None  # type: ignore[index]
+    steps, shared = _begun(entries, other).get(name, ({}, {}))
     hold = next((ring.hold_minutes for ring in site.rings if ring.id == name), 0)
     part = Part(name, tuple(steps), hold, tuple(shared))
     return other, str(last.get("policy_commit", "")), progress_of((part,), entries, other)[0]
@@ -374,20 +380,8 @@ def rings_after(
     entries: Sequence[Mapping[str, object]], plan_id: str, taken: Collection[Key] = frozenset()
 ) -> list[dict[str, str]]:
     """Return each ring of a plan that was begun, by the journal, as ``plan_id``, ``ring``, ``state``; with the steps ``taken`` back."""
-    steps: dict[str, dict[Key, None]] = {}
-    shared: dict[str, dict[Key, None]] = {}
-    current = ""
-    for entry in entries:
-        if entry.get("plan_id") != plan_id:
-            continue
-        if entry["event"] == "plan_started":
-            current = str(entry.get("ring") or "")
-            if current and entry.get("shares"):
-                steps.setdefault(current, {})
-                shared.setdefault(current, {}).update(_shares(entry))
-        elif entry["event"] == "operation_started" and current:
-            steps.setdefault(current, {})[str(entry["target"]), str(entry["operation"]["id"])] = None  # type: ignore[index]
-    parts = [Part(name, tuple(keys), 0, tuple(shared.get(name, ()))) for name, keys in steps.items()]
+    begun = _begun(entries, plan_id)
+    parts = [Part(name, tuple(steps), 0, tuple(shared)) for name, (steps, shared) in begun.items()]
     return [
         {
             "plan_id": plan_id,

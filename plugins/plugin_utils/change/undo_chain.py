@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes, meaning
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.commit import DIRTY
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.meaning import PLACES, body_difference
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation
@@ -252,8 +252,5 @@ def _phase(chain: Sequence[Executed]) -> int:
 
 
 def means(kind: str, present: Mapping[str, Any] | None, wanted: Mapping[str, Any] | None) -> bool:
-    """Return whether an object that stands somewhere means what a body says; what the body does not speak of does not count."""
-    if present is None or wanted is None:
-        return present is wanted
-    asked = {name: value for name, value in wanted.items() if name not in OWN_NAMES}
-    return body_difference(kind, {name: present.get(name) for name in asked}, asked).equal
+    """Return whether an object means what a body says, whatever names a target gives it: see ``meaning.means``."""
+    return meaning.means(kind, present, wanted, OWN_NAMES)

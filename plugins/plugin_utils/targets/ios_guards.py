@@ -31,6 +31,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_con
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_management import (
     Tables,
+    asked,
     management_client,
     management_interfaces,
     server_interfaces,
@@ -42,11 +43,12 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.managem
     WORDS,
     Conversation,
     controller,
-    cut,
-    cuts_dhcp_clients,
-    cuts_dhcp_servers,
+    judged,
+    local_services,
     passing,
+    relaying,
     server,
+    unknown_ways,
     version,
 )
 
@@ -135,20 +137,11 @@ def exposure_of(session: IosSession, state: IosState) -> Exposure:
         arriving = next((own for name in by if (own := services.address(name, family))), "")
         for near in dict.fromkeys(own or (device if version(device) == family else "") for own in named or (arriving,)):
             made.append(server(kind, address, port, near, by, sure))
-    for kind, near, address in (
-        *(("relay", services.address(interface), address) for interface, address in services.helpers),
-        *(("ntp", "", address) for address in services.ntp),
-    ):
-        subnet = services.connected(address)
-        by = (subnet,) if subnet else interfaces
-        near = near or next((own for name in by if (own := services.address(name))), device)
-        if version(near) == 4:  # without an IPv4 address of its own it asks no such server
-            made.append(server(kind, address, 67 if kind == "relay" else 123, near, by, bool(subnet) or known))
-    relays = tuple(sorted({interface for interface, _address in services.helpers}))
+    made += local_services(services, interfaces, known, device)
     trusted, routed = tuple(sorted(services.trusted)), tuple(sorted(state.routed))
     # What we connected to may be translated on the way; the switch listens on 22 besides.
     port = session.spec.service_port if session.spec.service_port in services.ssh else SSH
-    return Exposure(client, device, interfaces, known, tuple(made), relays, trusted, routed, port)
+    return Exposure(client, device, interfaces, known, tuple(made), relaying(services), trusted, routed, port)
 
 
 def cut_findings(name: str, content: str, places: Sequence[Place], exposure: Exposure) -> list[Finding]:
@@ -157,24 +150,19 @@ def cut_findings(name: str, content: str, places: Sequence[Place], exposure: Exp
     Inbound: the controller's first packet to port 22, answers of RADIUS and TACACS+ servers, change of authorization, DHCP. Outbound:
     the answer to the controller.
     """
-    found = []
-    for place in places:
-        where = f"{name}: {shown_place(place)}"
-        found += cut(dialect_of(content), where, content, place, place[2], exposure.conversations)
-        if place[2] == 4 and place[1] == "in":
-            if place[0] in exposure.relays and cuts_dhcp_clients(dialect_of(content), content):
-                found.append(codes.DHCP_CUT.at(f"{where}: clients would not reach the relay"))
-            if place[0] in exposure.trusted and cuts_dhcp_servers(dialect_of(content), content):
-                found.append(codes.DHCP_CUT.at(f"{where}: no answer of a server would come in"))
-    return found
+    platform, seen = dialect_of(content), exposure.conversations
+    return [
+        finding
+        for place in places
+        for finding in judged(
+            platform, f"{name}: {shown_place(place)}", content, place, place[2], seen, exposure.relays, exposure.trusted
+        )
+    ]
 
 
 def way_findings(name: str, exposure: Exposure) -> list[Finding]:
     """Return a warning that names the servers whose way in the switch does not tell."""
-    unknown = sorted(
-        {f"{each.what} {each.far}" for each in exposure.servers if not each.known and each.what in SERVERS}
-    )
-    return [codes.MANAGEMENT_WAY.at(f"{name}: {', '.join(unknown)[:200]}")] if unknown else []
+    return unknown_ways(name, exposure.servers, SERVERS)
 
 
 def neighbour_findings(name: str, content: str, place: Place, routed: Collection[str]) -> list[Finding]:
@@ -236,7 +224,7 @@ def _regions(session: IosSession, state: IosState) -> tuple[list[tuple[int, Hard
     """
     named = {int(each[1]) for name in state.interfaces if (each := _PORT.match(name))}
     if len(named) > 1:
-        here = sorted({int(number) for number in _MEMBER.findall(_asked(session, "show switch"))}) or sorted(named)
+        here = sorted({int(number) for number in _MEMBER.findall(asked(session, "show switch"))}) or sorted(named)
         found = [(member, region) for member in here for region in _read(session, TCAM_MEMBER.format(member))]
         if found:
             return found, sorted(set(here) - {member for member, _region in found})
@@ -248,20 +236,10 @@ def _regions(session: IosSession, state: IosState) -> tuple[list[tuple[int, Hard
 
 def _read(session: IosSession, command: str) -> list[HardwareRegion]:
     try:
-        parsed = tcam_utilization(_asked(session, command))
+        parsed = tcam_utilization(asked(session, command))
     except FindingError:
         return []
     return [region for region in parsed.entries if region.kind == "security"]
-
-
-def _asked(session: IosSession, command: str) -> str:
-    """Return a show command's output, nothing where the switch does not know it."""
-    try:
-        return session.show(command)
-    except FindingError as error:
-        if any(finding.code == codes.SESSION_LOST.number for finding in error.findings):
-            raise
-        return ""
 
 
 @once(256)

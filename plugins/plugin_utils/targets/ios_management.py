@@ -25,7 +25,7 @@ class Tables:
     def show(self, command: str) -> str:
         """Return a show command's output, nothing where the switch does not know it."""
         if command not in self._shown:
-            self._shown[command] = _shown(self._session, command)
+            self._shown[command] = asked(self._session, command)
         return self._shown[command]
 
     def peer(self) -> str:
@@ -78,7 +78,7 @@ def _by_tables(session: Tables | IosSession, address: str, hops: int = 1, near: 
         ways = [_by_tables(session, hop, hops - 1) for hop in dict.fromkeys(told) if hop != address]
         return set().union(*(way[0] for way in ways)), bool(ways) and all(way[1] for way in ways)
     found = {full_interface(row[2])}
-    table = _shown(session, f"show mac address-table address {row[1]}")
+    table = asked(session, f"show mac address-table address {row[1]}")
     ports = re.findall(r"(?mi)^\s*\S+\s+[0-9a-f.]{14}\s+\S+\s+(\S+)\s*$", table)
     behind = {full_interface(port) for port in ports if port.lower() not in ("cpu", "router", "switch")}
     return found | behind, bool(behind) or not row[2].lower().startswith("vl")
@@ -87,22 +87,22 @@ def _by_tables(session: Tables | IosSession, address: str, hops: int = 1, near: 
 def _neighbour(session: Tables | IosSession, address: str) -> re.Match[str] | None:
     """Return hardware address and interface of a neighbour, by ARP or neighbour discovery."""
     if ":" in address:
-        told = _shown(session, f"show ipv6 neighbors {address}")
+        told = asked(session, f"show ipv6 neighbors {address}")
         return re.search(r"(?m)^[0-9A-Fa-f:]+\s+(?:\d+|-)\s+([0-9a-f.]{14})\s+[A-Z]+\s+(\S+)", told)
-    arp = _shown(session, f"show ip arp {address}")
+    arp = asked(session, f"show ip arp {address}")
     return re.search(r"(?m)^Internet\s+\S+\s+\S+\s+([0-9a-f.]{14})\s+ARPA\s+(\S+)", arp)
 
 
 def _next_hops(session: Tables | IosSession, address: str) -> list[str]:
     """Return the next hops of the route to an address; a link-local one is told by neighbour discovery as well."""
     if ":" in address:
-        route = _shown(session, f"show ipv6 route {address}")
+        route = asked(session, f"show ipv6 route {address}")
         return re.findall(r"(?m)^\s+\*?\s*([0-9A-Fa-f]*:[0-9A-Fa-f:]*:[0-9A-Fa-f:]*)(?:,|\s|$)", route)
-    route = _shown(session, f"show ip route {address}")
+    route = asked(session, f"show ip route {address}")
     return re.findall(r"(?m)^\s+\*?\s*(\d+\.\d+\.\d+\.\d+)(?:,|\s|$)", route)
 
 
-def _shown(session: Tables | IosSession, command: str) -> str:
+def asked(session: Tables | IosSession, command: str) -> str:
     """Return a show command's output, nothing where the switch does not know it."""
     try:
         return session.show(command)
@@ -117,7 +117,7 @@ def management_client(session: Tables | IosSession) -> str:
 
     Empty where neither says one.
     """
-    for row in re.finditer(r"(?m)^\*.*?(\S+)\s*$", _shown(session, "show users")):
+    for row in re.finditer(r"(?m)^\*.*?(\S+)\s*$", asked(session, "show users")):
         if version(row[1]):
             return str(ipaddress.ip_address(row[1]))
     peer = session.peer()

@@ -130,8 +130,7 @@ class IseLock:
         with contextlib.suppress(FindingError, Lost, NotFound):
             holder = self._holder()
             if holder is not None and self._is_gone(holder[1]):
-                self.client.delete(KIND, holder[0])
-                self.findings = (codes.STALE_LOCK.at(f"{self.target}: {_shown(holder[1])}"),)
+                self._take_over(*holder)
 
     # -- taking
 

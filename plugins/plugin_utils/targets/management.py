@@ -9,7 +9,7 @@ A conversation whose addresses are not known, or are of two families, is never t
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model i
     make_packet,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_services import Services
 
 TCP, UDP = 6, 17
 SSH, CLIENT_PORT, NTP = 22, 50000, 123
@@ -101,6 +102,29 @@ def server(kind: str, address: str, port: int, near: str, interfaces: tuple[str,
     return Conversation(what, UDP, address, port, near, own, False, interfaces, known)
 
 
+def local_services(services: Services, ways: tuple[str, ...], known: bool, device: str) -> list[Conversation]:
+    """Return the conversations with NTP servers and with DHCP servers behind a relay, looked for in connected subnets alone.
+
+    ``ways``: the interfaces by which they come where no subnet tells, ``known`` whether those are; ``device``: the switch's address.
+    """
+    made = []
+    for kind, near, address in (
+        *(("relay", services.address(interface), address) for interface, address in services.helpers),
+        *(("ntp", "", address) for address in services.ntp),
+    ):
+        subnet = services.connected(address)
+        by = (subnet,) if subnet else ways
+        near = near or next((own for name in by if (own := services.address(name))), device)
+        if version(near) == 4:  # without an IPv4 address of its own it asks no such server
+            made.append(server(kind, address, DHCP_SERVER if kind == "relay" else NTP, near, by, bool(subnet) or known))
+    return made
+
+
+def relaying(services: Services) -> tuple[str, ...]:
+    """Return the interfaces that relay DHCP."""
+    return tuple(sorted({interface for interface, _address in services.helpers}))
+
+
 def version(address: str) -> int:
     """Return 4 or 6, and 0 for what is no address."""
     try:
@@ -131,6 +155,35 @@ def cut(
             code: Code = codes.MANAGEMENT_CUT if each.what in LIFELINES else codes.SERVICE_CUT
             found[code.at(f"{where}: {each.what}: {packet.describe()} would be dropped, or might be")] = None
     return list(found)
+
+
+def judged(
+    platform: str,
+    where: str,
+    content: str,
+    place: Place,
+    family: int,
+    conversations: Sequence[Conversation],
+    relays: Collection[str],
+    trusted: Collection[str],
+) -> list[Finding]:
+    """Return what a list at a place would cut of the conversations and, inbound, of DHCP: see ``cut``.
+
+    ``relays``: interfaces that relay DHCP; ``trusted``: ports where its answers come in.
+    """
+    found = cut(platform, where, content, place, family, conversations)
+    if family == 4 and place[1] == "in":
+        if place[0] in relays and cuts_dhcp_clients(platform, content):
+            found.append(codes.DHCP_CUT.at(f"{where}: clients would not reach the relay"))
+        if place[0] in trusted and cuts_dhcp_servers(platform, content):
+            found.append(codes.DHCP_CUT.at(f"{where}: no answer of a server would come in"))
+    return found
+
+
+def unknown_ways(name: str, conversations: Sequence[Conversation], kinds: Collection[str]) -> list[Finding]:
+    """Return a warning that names the servers of these kinds whose way in the switch does not tell."""
+    unknown = sorted({f"{each.what} {each.far}" for each in conversations if not each.known and each.what in kinds})
+    return [codes.MANAGEMENT_WAY.at(f"{name}: {', '.join(unknown)[:200]}")] if unknown else []
 
 
 def cuts_dhcp_clients(platform: str, content: str) -> bool:
@@ -165,7 +218,11 @@ __all__ = [
     "cut",
     "cuts_dhcp_clients",
     "cuts_dhcp_servers",
+    "judged",
+    "local_services",
     "passing",
+    "relaying",
     "server",
+    "unknown_ways",
     "version",
 ]

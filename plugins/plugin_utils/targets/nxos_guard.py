@@ -24,10 +24,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.managem
     SSH,
     Conversation,
     controller,
-    cut,
-    cuts_dhcp_clients,
-    cuts_dhcp_servers,
+    judged,
+    local_services,
+    relaying,
     server,
+    unknown_ways,
     version,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_config import (
@@ -176,17 +177,8 @@ def management_path(session: NxosSession, state: NxosState) -> ManagementPath:
                     server(each.kind, each.address, port, own, (interface,), bool(ways) and sure)
                     for own in own_addresses
                 ]
-    for kind, near, address in (
-        *(("relay", services.address(interface), address) for interface, address in services.helpers),
-        *(("ntp", "", address) for address in services.ntp),
-    ):
-        subnet = services.connected(address)
-        by = (subnet,) if subnet else exposed
-        near = near or next((own for name in by if (own := services.address(name))), device)
-        if version(near) == 4:  # without an IPv4 address of its own it asks no such server
-            made.append(server(kind, address, 67 if kind == "relay" else 123, near, by, bool(subnet) or known))
-    relays = tuple(sorted({interface for interface, _address in services.helpers}))
-    return ManagementPath(tuple(made), relays, tuple(sorted(services.trusted)))
+    made += local_services(services, exposed, known, device)
+    return ManagementPath(tuple(made), relaying(services), tuple(sorted(services.trusted)))
 
 
 def management_findings(content: str, places: Sequence[Place], name: str, path: ManagementPath) -> list[Finding]:
@@ -198,18 +190,8 @@ def management_findings(content: str, places: Sequence[Place], name: str, path: 
     for place in places:
         family = 6 if place[2].startswith("ipv6") else 4
         where = f"{name}: {place[0]} {place[1]}"
-        found += cut("nxos", where, content, place, family, path.conversations)
-        if family == 4 and place[1] == "in":
-            if place[0] in path.relays and cuts_dhcp_clients("nxos", content):
-                found.append(codes.DHCP_CUT.at(f"{where}: clients would not reach the relay"))
-            if place[0] in path.trusted and cuts_dhcp_servers("nxos", content):
-                found.append(codes.DHCP_CUT.at(f"{where}: no answer of a server would come in"))
-    unknown = sorted(
-        {f"{each.what} {each.far}" for each in path.conversations[1:] if not each.known and each.what in LIFELINES}
-    )
-    if unknown and places:
-        found.append(codes.MANAGEMENT_WAY.at(f"{name}: {', '.join(unknown)[:200]}"))
-    return found
+        found += judged("nxos", where, content, place, family, path.conversations, path.relays, path.trusted)
+    return found + (unknown_ways(name, path.conversations[1:], LIFELINES) if places else [])
 
 
 def _is_ipv4(text: str) -> bool:
