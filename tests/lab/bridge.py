@@ -4,7 +4,8 @@
 """From the emulated ISE to the emulated switches: what a switch would learn by RADIUS and by its TrustSec downloads.
 
 Sessions carry what was applied at their last authentication, and cells are those of the last push a switch took, so a
-change in ISE alone changes nothing on a switch: exactly the trap that verification has to see.
+change in ISE alone changes nothing on a switch: exactly the trap that verification has to see. ISE reports a push as
+done only when the switches polled again after an answer with its cells, so when they hold them.
 """
 
 from __future__ import annotations
@@ -25,18 +26,24 @@ class SwitchView:
         self._switches = switches
         self._key: object = None
         self._matrices: dict[str, Any] = {}
+        self._handed: dict[str, str] = {}
         self._sgts: dict[str, str] = {}
         self._lock = threading.Lock()
 
     def build(self) -> dict[str, Any]:
         """The whole view. Raises OSError when ISE does not answer."""
         with self._lock:
+            for name, push in self._handed.items():
+                self._call("PUT", f"/devices/{name}/held/{push}")
+            self._handed = {}
             sessions = self._call("GET", "/sessions")
             report = self._call("GET", "/devices")
             changes = self._call("GET", "/changes?since=1000000000")
             key = (changes.get("last"), repr(report))
             if key != self._key:
-                self._matrices = {each["name"]: self._call("GET", f"/devices/{each['name']}/matrix") for each in report}
+                found = {each["name"]: self._call("GET", f"/devices/{each['name']}/download") for each in report}
+                self._matrices = {name: each["matrix"] for name, each in found.items()}
+                self._handed = {name: each["push"] for name, each in found.items()}
                 self._sgts = {str(each["value"]): each["name"] for each in self._call("GET", "/objects/sgt")}
                 self._key = key
             return {

@@ -100,7 +100,7 @@ class HttpProvider(StaticProvider):
         return True
 
     def start(self) -> None:
-        """Poll in a thread of its own until stop()."""
+        """Poll in a thread of its own until stop(), at once again after a change: so the other side knows it is held."""
         self.poll()
         self._thread = threading.Thread(target=self._run, name="iosxe-provider", daemon=True)
         self._thread.start()
@@ -111,5 +111,6 @@ class HttpProvider(StaticProvider):
             self._thread.join(timeout=self.timeout)
 
     def _run(self) -> None:
-        while not self._stop.wait(self.seconds):
-            self.poll()
+        changed = True
+        while not self._stop.wait(0.0 if changed else self.seconds):
+            changed = self.poll()

@@ -32,7 +32,7 @@ from urllib.parse import parse_qs, unquote
 
 from tests.lab.ise.app import IseApp, Receive, Send
 from tests.lab.ise.cells import download_matrix, read_form
-from tests.lab.ise.pushes import device_matrix, report
+from tests.lab.ise.pushes import device_matrix, download, held, report
 from tests.lab.ise.resources import RESOURCES
 from tests.lab.ise.rules import create, delete, update
 from tests.lab.ise.sessions import add_session, change_session, effective_sessions, end_session, reauthenticate
@@ -110,6 +110,10 @@ class ControlApp:
                 return download_matrix(store)
         if parts[0] == "devices" and len(parts) == 3 and parts[2] == "matrix" and method == "GET":
             return device_matrix(store, parts[1])
+        if parts[0] == "devices" and len(parts) == 3 and parts[2] == "download" and method == "GET":
+            return download(store, parts[1])
+        if parts[0] == "devices" and len(parts) == 4 and parts[2] == "held" and method == "PUT":
+            return held(store, parts[1], parts[3])
         if parts[0] == "sessions":
             return self._sessions(method, parts[1:], body)
         if parts[0] == "objects" and len(parts) > 1 and parts[1] in RESOURCES:

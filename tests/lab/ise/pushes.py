@@ -4,7 +4,8 @@
 """TrustSec push and the device report: nothing reaches a device before a push, and then only with delay.
 
 Shapes, states and statuses: facts/ise.md section 1.7. The report of a device is derived from the time since the push,
-so no timer runs; the moment it is first read as finished the device's matrix is the one of the push.
+so no timer runs; the moment it is first read as finished the device's matrix is the one of the push. A device that is
+followed (an emulated switch fetches what it enforces from here) has finished only when it says that it holds the matrix.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ OUTCOMES = {
     "environment_failed": ("ENVDATA_DOWNLOAD", "ENV_REQUEST_FAILED"),
 }
 ENVIRONMENT = ("ENV", "SGT")  # types that carry environment data only: no policy reaches the device
+DOWNLOAD = 0.5  # share of the delay at which a device that is followed can fetch the matrix
+NOT_FETCHED = 20.0  # seconds after which a device that is followed and fetches nothing has timed out
 ENVIRONMENT_DONE = ("ENVDATA_DOWNLOAD", "ENV_REQUEST_SUCCESS")
 
 
@@ -52,6 +55,7 @@ def add_device(store: Store, name: str, address: str) -> None:
         "status": "UPDATE_SUCCESS",
         "matrix": download_matrix(store),
         "pending": None,
+        "followed": False,
     }
 
 
@@ -127,6 +131,10 @@ def advance(store: Store) -> None:
         if pending is None or _share(store, pending) < 1.0:
             continue
         outcome = pending["outcome"]
+        if device["followed"] and outcome is None and not pending["environment"] and not pending.get("held"):
+            if store.clock() - pending["started"] - pending["delay"] < NOT_FETCHED:
+                continue
+            outcome = "timeout"
         device["pending"] = None
         device["push"], device["at"] = pending["push"], pending["started"] + pending["delay"]
         if outcome is None:
@@ -155,6 +163,31 @@ def device_matrix(store: Store, name: str) -> dict[str, Any]:
     return matrix
 
 
+def download(store: Store, name: str) -> dict[str, Any]:
+    """What the device fetches: ``push`` and ``matrix``; from now on it is followed. Raises Refused 404."""
+    advance(store)
+    if name not in store.devices:
+        raise Refused(404, f"Network device {name} not found")
+    device = store.devices[name]
+    device["followed"] = True
+    pending = device["pending"]
+    ready = pending is not None and pending["outcome"] is None and _share(store, pending) >= DOWNLOAD
+    return copy.deepcopy(
+        {"push": (pending if ready else device)["push"], "matrix": (pending if ready else device)["matrix"]}
+    )
+
+
+def held(store: Store, name: str, push_id: str) -> dict[str, Any]:
+    """The device says that it holds the matrix of a push. Raises Refused 404."""
+    if name not in store.devices:
+        raise Refused(404, f"Network device {name} not found")
+    pending = store.devices[name]["pending"]
+    if pending is not None and pending["push"] == push_id:
+        pending["held"] = True
+    advance(store)
+    return {"name": name, "push": push_id}
+
+
 def _row(store: Store, device: dict[str, Any]) -> dict[str, str]:
     push_id, state, status, at = device["push"], device["state"], device["status"], device["at"]
     pending = device["pending"]
@@ -179,7 +212,7 @@ def _row(store: Store, device: dict[str, Any]) -> dict[str, str]:
 
 
 def _busy(store: Store, device: dict[str, Any]) -> bool:
-    return device["pending"] is not None and _share(store, device["pending"]) < 1.0
+    return device["pending"] is not None  # advance() was called
 
 
 def _share(store: Store, pending: dict[str, Any]) -> float:

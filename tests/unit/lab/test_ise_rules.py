@@ -13,7 +13,7 @@ import pytest
 from tests.lab.evaluate import evaluate_matrix
 from tests.lab.ise.cells import read_form
 from tests.lab.ise.example import PUMP_MAC, SEED
-from tests.lab.ise.pushes import device_matrix, push, report
+from tests.lab.ise.pushes import device_matrix, download, held, push, report
 from tests.lab.ise.resources import DEFAULT_CELL, DENY_IP, PERMIT_IP, SGT_ANY
 from tests.lab.ise.rules import create, delete, update
 from tests.lab.ise.seed import build_store
@@ -342,6 +342,28 @@ def test_device_report_moves_after_a_push_only(store: Store, clock: Clock) -> No
     failed = report(store, "acc2")[0]
     assert (failed["status"], failed["policyVersionId"]) == ("COA_NACK", before["policyVersionId"])
     assert evaluate_matrix(device_matrix(store, "acc2"), 100, 200, packet).permit is True
+
+
+def test_a_followed_device_has_finished_when_it_holds_the_matrix(store: Store, clock: Clock) -> None:
+    before = download(store, "acc1")
+    cell = cell_of(store)
+    update(store, "egressmatrixcell", cell["id"], {"id": cell["id"], "matrixCellStatus": "ENABLED"}, partial=True)
+    store.settings["push_delay"] = 4.0
+    push(store, "ALL")
+    assert download(store, "acc1") == before
+    clock.now += 2
+    fetched = download(store, "acc1")
+    assert (fetched["push"], fetched["matrix"] == before["matrix"]) == ("2", False)
+    clock.now += 3
+    assert report(store, "acc1")[0]["status"] == "UPDATE"
+    assert report(store, "acc2")[0]["status"] == "UPDATE_SUCCESS"  # nobody follows it
+    held(store, "acc1", "1")
+    assert report(store, "acc1")[0]["status"] == "UPDATE"
+    held(store, "acc1", "2")
+    assert report(store, "acc1")[0]["status"] == "UPDATE_SUCCESS"
+    push(store, "ALL")
+    clock.now += 25
+    assert report(store, "acc1")[0]["status"] == "COA_TIMED_OUT"
 
 
 def test_changed_ip_version_does_not_reach_a_device(store: Store, clock: Clock) -> None:

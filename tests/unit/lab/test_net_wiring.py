@@ -133,8 +133,8 @@ def test_switches_that_hold_different_matrices_are_told_apart() -> None:
             "/devices": [{"name": "acc1"}, {"name": "acc2"}],
             "/objects/sgt": [{"value": 10, "name": "Pumps"}],
         }
-        if path.startswith("/devices/"):
-            return matrices[path.split("/")[2]]
+        if path.endswith("/download"):
+            return {"push": "7", "matrix": matrices[path.split("/")[2]]}
         return answers.get(path, {"last": 1, "changes": []})
 
     cells = SwitchView(ask, {}).build()["cts_cells"]
