@@ -1,4 +1,4 @@
-"""Check what a reader would stumble over: links that lead nowhere, names of things that do not exist.
+"""Check what a reader would stumble over: links that lead nowhere, names of what does not exist, guides nobody finds.
 
 Looks at every Markdown file of the checkout. Addresses on the web are not followed: the check must pass offline.
 """
@@ -91,6 +91,16 @@ def name_faults(path: Path, root: Path, names: set[str], targets: set[str], code
     return faults
 
 
+def index_faults(root: Path, files: list[Path]) -> list[str]:
+    """Return the pages below ``docs/`` that its index does not lead to."""
+    index = root / "docs" / "README.md"
+    linked = {
+        (index.parent / found[1].partition("#")[0]).resolve() for found in LINK.finditer(index.read_text("utf-8"))
+    }
+    pages = [path for path in files if path.is_relative_to(index.parent) and path != index]
+    return [f"docs/README.md: no link to {path.relative_to(root)}" for path in pages if path not in linked]
+
+
 def main() -> int:
     names = content_names(ROOT)
     targets = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
@@ -100,7 +110,7 @@ def main() -> int:
     # Pages that speak of ranges or of what is to come name codes that nobody raises.
     free = {ROOT / "docs" / "architecture.md"}
     files = markdown_files(ROOT)
-    faults = []
+    faults = index_faults(ROOT, files)
     for path in files:
         faults += link_faults(path, ROOT)
         if "CHANGELOG" not in path.name:
