@@ -24,6 +24,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa import AsaTarget
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa_config import WAY_BACK
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ways_back import own_name
 from tests.integration.lists import COMMIT, apply, codes_of
 from tests.lab.asa import exec_commands
 from tests.lab.asa.device import AsaDevice
@@ -397,7 +398,7 @@ def test_a_countdown_that_ends_before_the_proof_is_told(
         def then(text: str, *more: Any) -> str:
             output: str = show(text, *more)
             if text.startswith("packet-tracer"):
-                firewall.fleet.call(lambda: firewall.device.run_applet(WAY_BACK))
+                firewall.fleet.call(lambda: firewall.device.run_applet(own_name(WAY_BACK)))
             return output
 
         return then

@@ -23,6 +23,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import ios_session, ios_work
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios import IosTarget
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ways_back import own_name
 from tests.integration.lists import COMMIT, apply, codes_of
 from tests.lab.iosxe.control import apply_lines
 from tests.lab.iosxe.fleet import Fleet, FleetThread
@@ -397,7 +398,9 @@ def test_a_way_back_that_strikes_before_it_is_cancelled_opens_nothing(
 
     def struck(work: ios_work.Work, *given: Any) -> None:
         confirm(work, *given)
-        switch.type("interface Vlan10", "ip access-group SW_hvac__a in", "no event manager applet SW_revert")
+        switch.type(
+            "interface Vlan10", "ip access-group SW_hvac__a in", f"no event manager applet {own_name('SW_revert')}"
+        )
 
     monkeypatch.setattr(ios_work.Work, "_confirm", struck)
     outcome = apply(target, policy(8443), journal)[1]

@@ -49,9 +49,15 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa_gua
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa_session import AsaSession
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa_swap import Swap
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa_ways_back import judged
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import base_name, ours
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.list_steps import not_held
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ways_back import (
+    of_others,
+    refusal,
+    wait_until_gone,
+)
 
 
 class AsaTarget:
@@ -70,7 +76,9 @@ class AsaTarget:
     def snapshot(self, desired: Sequence[DesiredObject]) -> Snapshot:
         """Return our lists, their attachments, and what stands at the desired places; see the protocol."""
         state = self.state()
-        objects = live_objects(state, desired, saved=self.connected().saved(state))
+        others = of_others(judged(self.connected(), state.ways_back), self.name)
+        names = [way.name for way in others]
+        objects = live_objects(state, desired, saved=self.connected().saved(state), others=names)
         raw = {name: "\n".join(lines) for name, lines in state.lists.items() if ours(name)}
         return Snapshot(self.name, self.platform, objects, objects_sha256(objects), raw, iso_now())
 
@@ -100,7 +108,7 @@ class AsaTarget:
 
     def undo(self, operation: Operation, result: Mapping[str, Any]) -> OperationResult:
         """Bring back the lines, names and attachments from before a step; see the protocol. Saves when it changed anything."""
-        self._settle()
+        told = self._settle(undo=True)[1]
         start = self.connected().lines
         if operation.details.get(FINISH):
             changed = False  # what was tidied up stays so
@@ -110,12 +118,12 @@ class AsaTarget:
             changed = self._undo_list(operation, result)
         if changed:
             self.connected().save()
-        return OperationResult(operation.id, changed, self.connected().lines - start)
+        return OperationResult(operation.id, changed, self.connected().lines - start, tuple(told))
 
     def confirm(self, desired: Sequence[DesiredObject]) -> tuple[Finding, ...]:
         """Read from a new connection, and save the configuration where everything is held; see the protocol."""
         self.replace_session(self._opened())
-        state = self._settle()
+        state = self._settle()[0]
         steps = [step for step in self.diff(desired, self.snapshot(desired)) if not step.details.get(PRUNE)]
         steps = [step for step in steps if not step.details.get(FINISH)]  # such as: not saved, which comes next
         if steps:
@@ -177,10 +185,21 @@ class AsaTarget:
                 self.replace_session(self._opened())
         return self.connected().state()
 
-    def _settle(self) -> AsaState:
-        """Take away what a run that died left armed: its way back has fired, or would fire into what is done now."""
-        state = self.state()
-        return Swap(self, state).disarm() if Swap.armed(state) else state
+    def _settle(self, *, undo: bool = False) -> tuple[AsaState, list[Finding]]:
+        """Take away what runs that died left armed: their ways back have fired, or would fire into what is done now.
+
+        FindingError SW4476 where another run may still call one off; an undo waits until it is gone.
+        """
+        state, told = self.state(), list[Finding]()
+        if others := of_others(judged(self.connected(), state.ways_back), self.name):
+            if not undo:
+                raise FindingError(*refusal(self.name, others))
+            told = wait_until_gone(self.name, others, lambda: judged(self.connected(), self.state().ways_back))
+            state = self.state()
+        if state.applets:
+            self.connected().configure([f"no event manager applet {name}" for name in state.applets])
+            state = self.state()
+        return state, told
 
     # -- lists
 

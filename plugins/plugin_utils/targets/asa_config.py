@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
@@ -21,9 +21,12 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_con
     names_used,
     ours,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ways_back import WayBack, own_name, own_words
 
 GLOBAL = ("", "global")
-WAY_BACK = "SW_way_back"  # the applet that puts the old list back
+WAY_BACK = "SW_way_back"  # what the name of an applet begins with that puts the old list back; whose it is follows (ways_back.py)
+_APPLET = re.compile(rf"\Aevent manager applet ({WAY_BACK}(?:_[0-9a-z]+)?)\s*\Z")
+_COUNTDOWN = re.compile(r"\Aevent timer countdown time (\d+)")
 Place = tuple[str, str]
 
 _LINE = re.compile(r"\Aaccess-list (\S+) (.+?)\s*\Z")
@@ -56,7 +59,7 @@ class AsaState(IosState):
 
     ``overrides``: places whose list gives way to lists of users; ``objects``: the blocks of objects and groups as text;
     ``routes``: (network, nameif) of static routes; ``transactional``: whether changed rules are compiled before they replace the old
-    ones; ``applets``: names of the event manager; ``elsewhere``: names of ours that other lines use (packets to the firewall itself,
+    ones; ``elsewhere``: names of ours that other lines use (packets to the firewall itself,
     class maps, crypto maps).
     """
 
@@ -64,7 +67,6 @@ class AsaState(IosState):
     named: dict[str, Interface] = field(default_factory=dict, hash=False)
     routes: tuple[tuple[str, str], ...] = ()
     transactional: bool = False
-    applets: frozenset[str] = frozenset()
     unusual: tuple[str, ...] = ()  # access-group lines for packets to the firewall itself (control plane)
     overrides: frozenset[Place] = frozenset()
 
@@ -86,11 +88,12 @@ def read_asa_config(text: str) -> AsaState:
     named: dict[str, Interface] = {}
     routes: list[tuple[str, str]] = []
     blocks: list[str] = []
-    applets: set[str] = set()
+    ways_back: dict[str, WayBack] = {}
     unusual: list[str] = []
     overrides: set[Place] = set()
     elsewhere: set[str] = set()
-    transactional = inside = way_back_below = False
+    transactional = inside = False
+    applet = ""
     below: dict[str, str] = {}
 
     def end_interface() -> None:
@@ -108,11 +111,14 @@ def read_asa_config(text: str) -> AsaState:
                 blocks.append(line)
             elif "interface" in below:
                 _interface_line(line.split(), below)
-            elif not way_back_below:
+            elif applet:
+                ways_back[applet] = _applet_line(ways_back[applet], line.strip())
+            else:
                 elsewhere |= names_used(line)
             continue
         end_interface()
-        way_back_below = line.startswith(f"event manager applet {WAY_BACK}")
+        way = _APPLET.match(line)
+        applet = way[1] if way else ""
         inside = bool(_BLOCK.match(line))
         entry, group = _LINE.match(line), _GROUP.match(line)
         if inside:
@@ -131,8 +137,8 @@ def read_asa_config(text: str) -> AsaState:
             below["interface"] = line
         elif line.startswith("route "):
             _route(line.split(), routes)
-        elif line.startswith("event manager applet "):
-            applets.add(line.split()[3])
+        elif applet:
+            ways_back[applet] = WayBack(applet)
         elif line.startswith("asp rule-engine transactional-commit access-group"):
             transactional = True
         elif not line.startswith(("event manager applet ", "banner ")):
@@ -140,9 +146,16 @@ def read_asa_config(text: str) -> AsaState:
     end_interface()
     return AsaState(
         {name: tuple(lines) for name, lines in lists.items()}, groups, tuple(named), frozenset(), objects="\n".join(blocks),
-        named=named, routes=tuple(routes), transactional=transactional, applets=frozenset(applets), unusual=tuple(unusual),
+        named=named, routes=tuple(routes), transactional=transactional, ways_back=tuple(ways_back.values()), unusual=tuple(unusual),
         overrides=frozenset(overrides), elsewhere=frozenset(elsewhere),
     )  # fmt: skip
+
+
+def _applet_line(way: WayBack, line: str) -> WayBack:
+    """Return a way back with one more line of its applet."""
+    timer = _COUNTDOWN.match(line)
+    text = line.removeprefix("description ") if line.startswith("description ") else way.text
+    return replace(way, lines=way.lines + 1, seconds=int(timer[1]) if timer else way.seconds, text=text)
 
 
 def _interface_line(words: list[str], below: dict[str, str]) -> None:
@@ -226,7 +239,10 @@ def way_back(state: AsaState, fresh: str, places: list[Place], seconds: int) -> 
     The countdown is the last line, so that it never runs over a half-typed applet (ASA general operations guide, "Embedded Event
     Manager": its commands run in global configuration mode with privilege 15; single context only).
     """
-    lines = [f"event manager applet {WAY_BACK}", "description puts the list before back"]
+    lines = [
+        f"event manager applet {own_name(WAY_BACK)}",
+        f"description puts the list before back; armed {own_words()}",
+    ]
     for number, place in enumerate(places, 1):
         old = state.groups.get(place, "")
         command = attach_line(old, place) if old else f"no {attach_line(fresh, place)}"

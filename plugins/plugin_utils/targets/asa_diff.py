@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -19,7 +19,6 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model im
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa_config import (
-    WAY_BACK,
     AsaState,
     asa_text,
     attach_line,
@@ -33,10 +32,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.list_st
     leftover_keys,
     made_step,
     pruned,
+    ways_back_of_others,
 )
 
 FINISH = "finish"  # a step that changes no meaning
-LIST, ATTACHMENT = "asa_access_list", "asa_attachment"
+LIST, ATTACHMENT, REVERT = "asa_access_list", "asa_attachment", "asa_way_back"
 
 
 def place_of(body: Mapping[str, Any]) -> tuple[str, str]:
@@ -44,10 +44,13 @@ def place_of(body: Mapping[str, Any]) -> tuple[str, str]:
     return checked_place(str(body.get("interface") or ""), str(body.get("direction") or ""))
 
 
-def live_objects(state: AsaState, desired: Sequence[DesiredObject], *, saved: bool = True) -> dict[str, dict[str, Any]]:
+def live_objects(
+    state: AsaState, desired: Sequence[DesiredObject], *, saved: bool = True, others: Collection[str] = ()
+) -> dict[str, dict[str, Any]]:
     """Return our lists, where they are attached, and what stands at the places that the policy names.
 
-    ``saved``: whether the startup configuration has our lines as they run.
+    ``saved``: whether the startup configuration has our lines as they run; ``others``: names of ways back that a run which may live
+    has armed.
     """
     objects: dict[str, dict[str, Any]] = {}
     named = {place_of(item.body) for item in desired if item.kind == ATTACHMENT}
@@ -67,6 +70,9 @@ def live_objects(state: AsaState, desired: Sequence[DesiredObject], *, saved: bo
                 "elsewhere": sorted(set(versions) & state.elsewhere),
             },
         }
+    for way in state.ways_back:
+        if way.name in others:
+            objects[f"{REVERT}/{way.name}"] = {"owned": False, "held": way.described()}
     for place, live in sorted(state.groups.items()):
         if ours(live) or place in named:
             objects[f"{ATTACHMENT}/{place_name(place)}"] = {
@@ -80,7 +86,7 @@ def live_objects(state: AsaState, desired: Sequence[DesiredObject], *, saved: bo
 def _unfinished(state: AsaState, versions: Sequence[str], saved: bool) -> list[str]:
     """Return what an interrupted run left undone, as texts."""
     found = [f"{name} is left, attached nowhere" for name in versions[1:] if ours(name) and not state.attached(name)]
-    if WAY_BACK in state.applets:
+    if state.ways_back:
         found.append("a way back is armed that would put the old list back")
     if not saved:
         found.append("it is not saved: a reload would bring the old list back")
@@ -101,7 +107,7 @@ def asa_operations(
 
     Raises FindingError for lists and attachments that are not ours (unless ``adopt``) and for texts that are not understood.
     """
-    findings: list[Finding] = []
+    findings = ways_back_of_others(target, REVERT, live)
     steps: list[Operation] = []
     wanted: set[str] = set()
     known = [item for item in desired if item.kind in (LIST, ATTACHMENT)]

@@ -27,6 +27,12 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa_con
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa_session import AsaSession
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa_trace import chosen_traces, trace_findings
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ways_back import (
+    at_work,
+    of_others,
+    own_name,
+    refusal,
+)
 
 SHOWN = 3
 MOST_CLEARED = 1000
@@ -63,12 +69,12 @@ class Swap:
 
     @staticmethod
     def armed(state: AsaState) -> bool:
-        """Return whether a way back of ours stands in the configuration."""
-        return WAY_BACK in state.applets
+        """Return whether the way back of this run stands in the configuration."""
+        return own_name(WAY_BACK) in state.applets
 
     def disarm(self) -> AsaState:
-        """Remove the way back and return the configuration after it."""
-        self._target.connected().configure([f"no event manager applet {WAY_BACK}"])
+        """Remove the way back of this run and return the configuration after it."""
+        self._target.connected().configure([f"no event manager applet {own_name(WAY_BACK)}"])
         return self._target.state()
 
     def swap(self, fresh: str, places: Sequence[Place], content: str, *, narrows: bool) -> list[Finding]:
@@ -76,6 +82,10 @@ class Swap:
 
         ``narrows``: connections that the list no longer permits are looked for, and cleared where it is sure that they are its own.
         """
+        with at_work(self._target.name):
+            return self._swapped(fresh, places, content, narrows)
+
+    def _swapped(self, fresh: str, places: Sequence[Place], content: str, narrows: bool) -> list[Finding]:
         findings: list[Finding] = []
         target = self._target
         in_force = ", ".join(sorted({self._state.groups.get(place, "") for place in places} - {""}))
@@ -100,16 +110,22 @@ class Swap:
     def _arm(self, fresh: str, places: list[Place]) -> list[Finding]:
         """Arm the way back; a warning where this ASA (or a context of it) has no event manager."""
         target = self._target
+        lines = way_back(self._state, fresh, places, max(LEAST_SECONDS, target.spec.revert_seconds))
         try:
-            target.connected().configure(
-                way_back(self._state, fresh, places, max(LEAST_SECONDS, target.spec.revert_seconds))
-            )
+            target.connected().configure(lines)
         except FindingError as error:
             if any(finding.code != codes.CLI_ERROR.number for finding in error.findings):
                 raise
             if self.armed(target.state()):
                 self.disarm()
             return [codes.ASA_NOT_ARMED.at(f"{target.name}: {error.findings[0].message}")]
+        now, own = target.state(), own_name(WAY_BACK)
+        mine = next((way for way in now.ways_back if way.name == own), None)
+        if mine is None or not mine.seconds or mine.lines < len(lines) - 1:
+            raise FindingError(codes.NOT_ARMED.at(f"{target.name}: {own} is not there as it was typed"))
+        # Of two runs that meet here at least one steps back: each looks after it has armed its own.
+        if others := of_others(now.ways_back, target.name, own):
+            raise FindingError(*refusal(target.name, others))
         return []
 
     def _confirm(self, fresh: str, places: Sequence[Place], content: str) -> list[Finding]:

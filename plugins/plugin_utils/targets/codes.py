@@ -570,6 +570,32 @@ ASA_TO_THE_BOX = Code(
     "nothing to do; see that they permit the controller",
 )
 
+# -- ways back that stand armed, and what else may take a change back (SW4476 to SW4485)
+ANOTHERS_WAY_BACK = Code(
+    "SW4476",
+    "error",
+    "another run has a way back armed on a device, and may still be at work",
+    "nothing was written; run again when that run has ended. Where it has surely died, its way back strikes by itself, or is removed by hand",
+)
+WAY_BACK_TAKEN_OVER = Code(
+    "SW4477",
+    "warning",
+    "a way back of another run was taken away: its time was over, and it stood there still",
+    "look at what the run that armed it has done",
+)
+ARCHIVE_COUNTS = Code(
+    "SW4478",
+    "error",
+    "somebody's revert timer of the archive counts on a device",
+    "when it strikes it takes back what anybody changed; nothing was written: confirm it (configure confirm), or wait until it is over",
+)
+SERVER_NAME = Code(
+    "SW4479",
+    "error",
+    "a device knows a server by a name, and does not tell its address",
+    "nothing was written: give the address in the configuration, or its name's (ip host NAME ADDRESS), or let answers from every address pass",
+)
+
 ECHO_LOST = Code(
     "SW4414",
     "error",

@@ -41,9 +41,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_gua
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_session import IosSession
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_undo import undo_change
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_ways_back import judged, settled
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_work import Arming, Lines, Work
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.list_steps import not_held
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ways_back import of_others
 
 MANAGEMENT = "management"
 
@@ -70,7 +72,8 @@ class IosTarget:
         Where something is to change, also how the controller reaches the switch: a plan that cuts it off is refused.
         """
         state = self._lines.state()
-        objects = live_objects(state, desired)
+        others = of_others(judged(self._lines.session(), state.ways_back), self.name) if state.ways_back else []
+        objects = live_objects(state, desired, [way.name for way in others])
         raw = {name: "\n".join(lines) for name, lines in state.lists.items() if ours(name)}
         live = Snapshot(self.name, self.platform, objects, objects_sha256(objects), raw, iso_now())
         try:
@@ -101,7 +104,7 @@ class IosTarget:
 
     def prepare_change(self, steps: Sequence[Operation]) -> tuple[tuple[str, ...], tuple[Finding, ...]]:
         """Return the lines that ``carry_out`` will type, after every guard; nothing is written. FindingError where it is refused."""
-        state = self._lines.known()
+        state, _told = settled(self._lines.session(), self._lines.known(), self._lines.state, undo=False)
         change = plan_change(self.name, steps, state)
         arm = self._guarded(change, state)
         self._prepared = (change, arm)
@@ -154,7 +157,7 @@ class IosTarget:
         Whatever fails, the list that was in force stays in force, or the finding says otherwise. ``confirm`` saves.
         """
         before = self._lines.count
-        state = self._lines.state()
+        state, _told = settled(self._lines.session(), self._lines.state(), self._lines.state, undo=False)
         change = plan_change(self.name, [operation], state)
         arm = self._guarded(change, state)
         # A port by which nobody manages the switch needs no login of its own; confirm() comes from a new connection anyway.
@@ -166,13 +169,13 @@ class IosTarget:
     def undo(self, operation: Operation, result: Mapping[str, Any]) -> OperationResult:
         """Bring back the lines, names and attachments from before a step; see the protocol. Saves when it changed anything."""
         before = self._lines.count
-        state = self._lines.state()
+        state, told = settled(self._lines.session(), self._lines.state(), self._lines.state, undo=True)
         change = undo_change(self.name, operation, result, state)
         if not change.empty:
             arm = self._guarded(change, state, undo=True)
             self._work.run(change, state, arm, anew=True)
             self._lines.session().save()
-        return OperationResult(operation.id, not change.empty, self._lines.count - before)
+        return OperationResult(operation.id, not change.empty, self._lines.count - before, tuple(told))
 
     def confirm(self, desired: Sequence[DesiredObject]) -> tuple[Finding, ...]:
         """Read from a connection that is newer than the change, and save where everything is held; see the protocol."""

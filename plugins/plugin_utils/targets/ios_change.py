@@ -38,6 +38,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_dif
     list_meaning,
     place_of,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ways_back import own_name, own_words
 
 
 @dataclass(frozen=True)
@@ -80,13 +81,13 @@ def _attached(place: Place, name: str, other: str) -> tuple[str, str]:
 class Change:
     """All of it, in order: builds (in force nowhere), swaps, removals. ``undo``: step id -> what undo needs; ``changed``: its ids.
 
-    ``bare``: names that go back to a place where they stood without a list, by an undo. ``six``: which of ``removes`` are IPv6 lists.
+    ``disarm``: applets of dead runs. ``bare``: names that go back to a place where they stood without a list, by an undo. ``six``: which of ``removes`` are IPv6 lists.
     """
 
     builds: tuple[Build, ...] = ()
     swaps: tuple[Swap, ...] = ()
     removes: tuple[str, ...] = ()
-    disarm: bool = False
+    disarm: tuple[str, ...] = ()
     undo: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, hash=False)
     changed: frozenset[str] = frozenset()
     old: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
@@ -105,7 +106,7 @@ class Change:
 
     def build_lines(self) -> tuple[str, ...]:
         """Return the lines that build the new versions."""
-        made: list[str] = [f"no event manager applet {APPLET}"] if self.disarm else []
+        made: list[str] = [f"no event manager applet {name}" for name in self.disarm]
         for build in self.builds:
             made += [f"no {build.header}"] if build.stale else []
             made += [build.header, *build.lines]
@@ -125,9 +126,14 @@ class Change:
         if not (first or swaps or removes):
             return ()
         made = [enter, *first, *arm, *swaps, "end"] if first or swaps else []
-        last = ([f"no event manager applet {APPLET}"] if arm else []) + list(removes)
+        last = ([f"no event manager applet {applet_of(arm)}"] if arm else []) + list(removes)
         made += [enter, *last, "end"] if last else []
         return tuple(made) + (("write memory",) if save else ())
+
+
+def applet_of(lines: Sequence[str]) -> str:
+    """Return the name of the applet that lines make, empty where there are none."""
+    return lines[0].split()[3] if lines else ""
 
 
 def revert_lines(swaps: Sequence[Swap], seconds: int) -> tuple[str, ...]:
@@ -136,12 +142,16 @@ def revert_lines(swaps: Sequence[Swap], seconds: int) -> tuple[str, ...]:
     It types only our own attachment lines: what others changed meanwhile stays. It is never saved, so a reload brings the old
     lists back as well. An applet is ended after 20 seconds unless ``maxrun`` says otherwise (Cisco IOS EEM command reference), and
     one that is ended halfway would leave some places on the new list. Assumed: that it may take itself away, and needs no user.
+    Its name, and the message that it would log, say whose it is (``ways_back.py``).
     """
+    name = own_name(APPLET)
     typed = ["enable", "configure terminal"]
     typed += [line for swap in swaps for line in swap.back()]
-    typed += [f"no event manager applet {APPLET}", "end"]
-    made = [f"event manager applet {APPLET} authorization bypass"]
-    made.append(f'action 1000 syslog msg "{APPLET}: not confirmed, the old access lists are put back"')
+    typed += [f"no event manager applet {name}", "end"]
+    made = [f"event manager applet {name} authorization bypass"]
+    made.append(
+        f'action 1000 syslog msg "{APPLET}: not confirmed, the old access lists are put back; armed {own_words()}"'
+    )
     made += [f'action {1001 + number} cli command "{line}"' for number, line in enumerate(typed)]
     # The timer last: an applet that is not whole never strikes.
     return (*made, f"event timer countdown time {seconds} maxrun {60 + 2 * len(typed)}")
@@ -169,11 +179,11 @@ class _Planner:
         self.changed: set[str] = set()
         self.fresh: dict[tuple[str, int], str] = {}
         self.deleted: list[tuple[str, list[str]]] = []
-        self.disarm = state.armed
+        self.disarm = state.applets
 
     def add(self, step: Operation) -> None:
         if step.kind == REVERT:
-            if self.state.armed:
+            if step.name in self.state.applets:
                 self.changed.add(step.id)
                 self.undo[step.id] = {}
         elif step.kind in ATTACHMENTS:

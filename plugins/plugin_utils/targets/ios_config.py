@@ -13,13 +13,14 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.names import ACL_NAME, INTERFACE
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_services import Services, read_services
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ways_back import WayBack
 
 PREFIX = "SW_"
 SUFFIXES = ("__a", "__b", "__c")
@@ -37,8 +38,11 @@ _CLIENT = re.compile(r"\Aclient ([0-9A-Fa-f]*[.:][0-9A-Fa-f.:]*)")
 # Servers in one line of their own, as older images name them.
 _OLD_SERVER = re.compile(r"\A(radius|tacacs)-server host ([0-9A-Fa-f]*[.:][0-9A-Fa-f.:]*)(?: .*)?\Z")
 _OWN_PORT = re.compile(r"\Aport (\d+)\Z")
-# The name of the applet that puts our own attachment lines back.
+# What the name of an applet begins with that puts our own attachment lines back; whose it is follows (targets/ways_back.py).
 APPLET = "SW_revert"
+_APPLET = re.compile(rf"\Aevent manager applet ({APPLET}(?:_[0-9a-z]+)?)(?: |\Z)")
+_COUNTDOWN = re.compile(r"\Aevent timer countdown (?:name \S+ )?time (\d+)")
+_SAID = re.compile(r'\Aaction \S+ syslog msg "(.*)"\Z')
 _SHORT = {
     "gi": "GigabitEthernet",
     "te": "TenGigabitEthernet",
@@ -93,7 +97,7 @@ class IosState:
     """What we know of a switch.
 
     ``lists``: live name -> lines as shown, without indentation; ``six``: names of those that are IPv6 lists; ``groups``: place ->
-    live list name; ``routed``: interfaces with an address; ``armed``: our way back stands there; ``lock``: manual or auto where
+    live list name; ``routed``: interfaces with an address; ``ways_back``: applets that would put lists back; ``lock``: manual or auto where
     configuration mode is exclusive; ``archive``: the archive has a path; ``servers``: (radius, tacacs or coa, address, port) that
     the switch talks to; ``elsewhere``: names of ours that something else uses too (a terminal line, a VLAN map, a template);
     ``services``: what the switch needs of the network.
@@ -103,13 +107,18 @@ class IosState:
     groups: dict[Any, str] = field(hash=False)  # keys: Place, on an ASA its own places
     interfaces: tuple[str, ...] = ()
     routed: frozenset[str] = frozenset()
-    armed: bool = False
+    ways_back: tuple[WayBack, ...] = ()
     lock: str = ""
     archive: bool = False
     servers: tuple[tuple[str, str, int], ...] = ()
     elsewhere: frozenset[str] = frozenset()
     six: frozenset[str] = frozenset()
     services: Services = Services()
+
+    @property
+    def applets(self) -> tuple[str, ...]:
+        """Return the names of the ways back that stand there."""
+        return tuple(way.name for way in self.ways_back)
 
     def family(self, live_name: str) -> int:
         """Return the family of a list that is there."""
@@ -128,10 +137,10 @@ class IosState:
         names = [name for name in self.lists if base_name(name) == base and self.family(name) == family]
         return sorted(names, key=lambda name: (-len(self.attached(name)), name))
 
-    def own(self) -> tuple[dict[str, tuple[str, ...]], dict[Any, str], bool]:
-        """Return what is ours in it: lists, attachments, whether a way back stands there."""
+    def own(self) -> tuple[dict[str, tuple[str, ...]], dict[Any, str], tuple[str, ...]]:
+        """Return what is ours in it: lists, attachments, ways back."""
         lists = {name: lines for name, lines in self.lists.items() if ours(name)}
-        return lists, {place: name for place, name in self.groups.items() if ours(name)}, self.armed
+        return lists, {place: name for place, name in self.groups.items() if ours(name)}, self.applets
 
     def free_name(self, base: str, family: int = 4, taken: Iterable[str] = ()) -> str:
         """Return a live name for the next version: one that is not attached, preferably absent, and no list of the other family.
@@ -235,7 +244,8 @@ def read_config(text: str) -> IosState:
     groups: dict[Place, str] = {}
     interfaces: list[str] = []
     routed: set[str] = set()
-    armed, archive, lock = False, False, ""
+    archive, lock = False, ""
+    applets: dict[str, WayBack] = {}
     servers: list[tuple[str, tuple[str, str, int]]] = []
     own_ports: dict[str, int] = {}
     elsewhere: set[str] = set()
@@ -251,8 +261,9 @@ def read_config(text: str) -> IosState:
                 six |= {acl} if found[1] else set()
             elif interface:
                 interfaces.append(interface)
-            elif line.startswith(f"event manager applet {APPLET}"):
-                armed = True
+            elif applet := _APPLET.match(line):
+                block = applet[1]
+                applets[block] = WayBack(block)
             elif line.startswith("configuration mode exclusive"):
                 lock = "manual" if line.endswith("manual") else "auto"
             else:
@@ -268,19 +279,28 @@ def read_config(text: str) -> IosState:
                 routed.add(interface)
             else:
                 elsewhere |= names_used(line)
+        elif block in applets:
+            applets[block] = _applet_line(applets[block], line.strip())
         elif block == "archive":
             archive = archive or line.strip().startswith("path ")
         else:
             servers += [(block, each) for each in _servers(block, line.strip())]
             if port := _OWN_PORT.match(line.strip()):
                 own_ports[block] = int(port[1])
-            if not block.startswith(f"event manager applet {APPLET}"):
-                elsewhere |= names_used(line)
+            elsewhere |= names_used(line)
     return IosState(
-        {name: tuple(lines) for name, lines in lists.items()}, groups, tuple(interfaces), frozenset(routed), armed, lock, archive,
+        {name: tuple(lines) for name, lines in lists.items()}, groups, tuple(interfaces), frozenset(routed), tuple(applets.values()), lock, archive,
         tuple(_with_port(each, own_ports.get(block, 0)) for block, each in servers), frozenset(elsewhere), frozenset(six),
         read_services("\n".join(kept)),
     )  # fmt: skip
+
+
+def _applet_line(way: WayBack, line: str) -> WayBack:
+    """Return a way back with one more line of its applet."""
+    timer, said = _COUNTDOWN.match(line), _SAID.match(line)
+    return replace(
+        way, lines=way.lines + 1, seconds=int(timer[1]) if timer else way.seconds, text=said[1] if said else way.text
+    )
 
 
 def _servers(block: str, line: str) -> list[tuple[str, str, int]]:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -22,7 +22,6 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model im
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import (
-    APPLET,
     IosState,
     Place,
     attach_line,
@@ -43,6 +42,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.list_st
     leftover_keys,
     made_step,
     pruned,
+    ways_back_of_others,
 )
 
 LIST, ATTACHMENT, REVERT = "access_list", "attachment", "revert"
@@ -88,8 +88,13 @@ def given_objects(values: Mapping[str, Any]) -> tuple[DesiredObject, ...]:
     return tuple(made)
 
 
-def live_objects(state: IosState, desired: Sequence[DesiredObject]) -> dict[str, dict[str, Any]]:
-    """Return our lists, where they are attached, and what stands on interfaces that the policy names."""
+def live_objects(
+    state: IosState, desired: Sequence[DesiredObject], others: Collection[str] = ()
+) -> dict[str, dict[str, Any]]:
+    """Return our lists, where they are attached, and what stands on interfaces that the policy names.
+
+    ``others``: names of ways back that a run which may live has armed.
+    """
     objects: dict[str, dict[str, Any]] = {}
     named = {
         (full_interface(str(item.body["interface"])), ATTACHMENTS[item.kind])
@@ -122,8 +127,9 @@ def live_objects(state: IosState, desired: Sequence[DesiredObject]) -> dict[str,
                 "owned": ours(live),
                 "internal": {"live": live},
             }
-    if state.armed:
-        objects[f"{REVERT}/{APPLET}"] = {"applet": APPLET, "owned": True}
+    for way in state.ways_back:
+        held = {"held": way.described()} if way.name in others else {}
+        objects[f"{REVERT}/{way.name}"] = {"applet": way.name, "owned": True, **held}
     return objects
 
 
@@ -134,7 +140,7 @@ def ios_operations(
 
     Raises FindingError for lists and attachments that are not ours (unless ``adopt``) and for texts that are not understood.
     """
-    findings: list[Finding] = []
+    findings = ways_back_of_others(target, REVERT, live)
     steps: list[Operation] = []
     wanted: set[str] = set()
     known = [item for item in desired if item.kind in LISTS or item.kind in ATTACHMENTS]

@@ -49,7 +49,7 @@ def _list(name: str, operation: Operation, result: Mapping[str, Any], state: Ios
     if not before and operation.before is not None:
         before = {operation.name + "__a": typed_lines(str(operation.before["content"]))}
     if {live: state.lists[live] for live in versions} == before:
-        return Change(disarm=state.armed)
+        return Change(disarm=state.applets)
     allowed = [str(body["content"]) for body in (operation.before, operation.after) if body is not None]
     strange = [
         live
@@ -65,7 +65,7 @@ def _list(name: str, operation: Operation, result: Mapping[str, Any], state: Ios
             used = ", ".join(shown_place(place) for place in places)
             raise FindingError(codes.IN_USE.at(f"{name}: list {operation.name} is attached to {used}"))
         removes = tuple(live for live in versions if ours(live))
-        return Change(removes=removes, disarm=state.armed, six=frozenset(removes) & state.six)
+        return Change(removes=removes, disarm=state.applets, six=frozenset(removes) & state.six)
     builds = []
     for live, lines in before.items():
         if state.lists.get(live) == lines:
@@ -82,7 +82,7 @@ def _list(name: str, operation: Operation, result: Mapping[str, Any], state: Ios
     ]
     removes = tuple(live for live in versions if live not in before)
     old = {swap.old: state.lists[swap.old] for swap in swaps if swap.old in state.lists}
-    return Change(tuple(builds), tuple(swaps), removes, state.armed, old=old, six=frozenset(removes) & state.six)
+    return Change(tuple(builds), tuple(swaps), removes, state.applets, old=old, six=frozenset(removes) & state.six)
 
 
 def _recorded(item: Sequence[Any]) -> tuple[Place, str]:
@@ -101,13 +101,13 @@ def _attachment(name: str, operation: Operation, result: Mapping[str, Any], stat
         # A rename by a later, already undone or skipped step: any version of the same list means the same.
         before = next(iter(state.versions(base_name(before), place[2])), before)
     if live == before:
-        return Change(disarm=state.armed)
+        return Change(disarm=state.applets)
     after = str((operation.after or {}).get("access_list", ""))
     # What somebody detached since is theirs, as what they attached.
     if base_name(live) != after:
         raise FindingError(change_codes.UNDO_REFUSED.at(f"{name}: {shown_place(place)} holds {live or 'nothing'}"))
     if missing:
-        return Change(swaps=(Swap(place, live, before),), disarm=state.armed, bare=frozenset({before}))
+        return Change(swaps=(Swap(place, live, before),), disarm=state.applets, bare=frozenset({before}))
     if before and before not in state.lists:
         raise FindingError(codes.MISSING_REFERENCE.at(f"{name}: list {before} does not exist"))
-    return Change(swaps=(Swap(place, live, before),), disarm=state.armed)
+    return Change(swaps=(Swap(place, live, before),), disarm=state.applets)

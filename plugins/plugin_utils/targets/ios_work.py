@@ -19,16 +19,17 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_change import (
     Change,
+    applet_of,
     proof,
     revert_lines,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import (
-    APPLET,
     IosState,
     shown_place,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_session import IosSession
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ways_back import at_work, of_others, refusal
 
 # Between two tries to reach a switch on which the armed way back has to strike.
 KNOCK_SECONDS = 2.0
@@ -52,6 +53,15 @@ class Arming:
     def armed(self) -> bool:
         """Return whether there is a way back."""
         return bool(self.lines or self.minutes)
+
+    @property
+    def applet(self) -> str:
+        """Return the name of the applet, empty where there is none."""
+        return applet_of(self.lines)
+
+    def stands(self, state: IosState) -> bool:
+        """Return whether our applet is there."""
+        return bool(self.lines) and self.applet in state.applets
 
     def saying(self, findings: Sequence[Finding]) -> Arming:
         """Return the same with more to say."""
@@ -158,6 +168,10 @@ class Work:
         if change.empty:
             self.held = "what is wanted"
             return ()
+        with at_work(self._name):
+            return self._run(change, state, arm, anew)
+
+    def _run(self, change: Change, state: IosState, arm: Arming, anew: bool) -> tuple[Finding, ...]:
         self._build(change, state, arm)
         if change.swaps:
             arm = self._arm(change, arm)
@@ -195,6 +209,8 @@ class Work:
                 told = proof(read.lists.get(build.name, ()), build.content)
                 if told:
                     raise FindingError(codes.NOT_PROVED.at(f"{self._name}: list {build.name}: {told}"))
+            if others := of_others(read.ways_back, self._name):
+                raise FindingError(*refusal(self._name, others))
             moved = _moved(change, state, read)
             if moved:
                 raise FindingError(codes.CHANGED_MEANWHILE.at(f"{self._name}: {moved}"))
@@ -237,7 +253,7 @@ class Work:
         self.lines.session().enter(arm.enter)
         begun = [build.header for build in change.builds if build.name in state.lists]
         again = [f"no {header}" for header in begun]
-        self.lines.session().type([*again, *replace(change, disarm=False).build_lines()])
+        self.lines.session().type([*again, *replace(change, disarm=()).build_lines()])
 
     # -- the way back
 
@@ -248,8 +264,11 @@ class Work:
         session = self.lines.session()
         try:
             session.type(arm.lines)
+            self._see_armed(arm)
             return arm
         except FindingError as error:
+            if any(finding.code == codes.ANOTHERS_WAY_BACK.number for finding in error.findings):
+                raise FindingError(*error.findings, *self._clean_up(change, arm)) from None
             refused = error
         try:
             if lost(refused):
@@ -257,13 +276,22 @@ class Work:
             session.leave()
             # What was typed of the applet goes first, from outside its mode; a device without applets refuses this too.
             with contextlib.suppress(FindingError):
-                session.configure([f"no event manager applet {APPLET}"])
+                session.configure([f"no event manager applet {arm.applet}"])
             minutes = max(1, math.ceil(self.spec.revert_seconds / 60))
             session.enter(f"configure terminal revert timer {minutes}")
             return Arming(arm.enter, (), minutes, (codes.REVERT_ARCHIVE.at(f"{self._name}: {minutes} minutes"),))
         except FindingError as error:
             found = [*refused.findings, *error.findings, codes.NOT_ARMED.at(self._name)]
-            raise FindingError(*dict.fromkeys(found), *self._clean_up(change)) from None
+            raise FindingError(*dict.fromkeys(found), *self._clean_up(change, arm)) from None
+
+    def _see_armed(self, arm: Arming) -> None:
+        """See our way back whole, and no other that was armed meanwhile: of two runs that meet here at least one steps back."""
+        state = self.lines.state()
+        mine = next((way for way in state.ways_back if way.name == arm.applet), None)
+        if mine is None or not mine.seconds or mine.lines < len(arm.lines) - 1:
+            raise FindingError(codes.NOT_ARMED.at(f"{self._name}: {arm.applet} is not there as it was typed"))
+        if others := of_others(state.ways_back, self._name, arm.applet):
+            raise FindingError(*refusal(self._name, others))
 
     def _swap(self, change: Change, arm: Arming, anew: bool) -> None:
         """Overwrite the attachment lines and confirm; put the old ones back where that fails."""
@@ -328,15 +356,15 @@ class Work:
                 return self._archive_back(change)
             # Only what holds our new version goes back: a list that somebody else put there meanwhile is theirs.
             mine = [swap for swap in change.swaps if state.groups.get(swap.place, "") == swap.new]
-            struck = arm.armed and not state.armed and not mine
+            struck = arm.armed and not arm.stands(state) and not mine
             if struck and all(state.groups.get(swap.place, "") == swap.old for swap in change.swaps):
                 shown = ", ".join(shown_place(swap.place) for swap in change.swaps)
-                return [codes.TAKEN_BACK.at(f"{self._name}: {shown}"), *self._clean_up(change)]
+                return [codes.TAKEN_BACK.at(f"{self._name}: {shown}"), *self._clean_up(change, arm)]
             session = self.lines.session()
             session.enter(arm.enter)
             session.type([line for swap in mine for line in swap.back()])
-            if state.armed:
-                session.type([f"no event manager applet {APPLET}"])
+            if arm.stands(state):
+                session.type([f"no event manager applet {arm.applet}"])
             session.leave()
             return self._back(change)
         except FindingError as error:
@@ -386,7 +414,7 @@ class Work:
             except FindingError:
                 continue
             if all(state.groups.get(swap.place, "") == swap.old for swap in change.swaps):
-                return [codes.TAKEN_BACK.at(f"{self._name}: {shown}"), *self._clean_up(change)]
+                return [codes.TAKEN_BACK.at(f"{self._name}: {shown}"), *self._clean_up(change, arm)]
         self.held = "the old or the new lists, each whole; it could not be asked, and the way back may still be armed"
         return [codes.STILL_ARMED.at(f"{self._name}: {shown}")]
 
@@ -420,14 +448,14 @@ class Work:
                 session.command("configure confirm")
             else:
                 session.enter(arm.enter)
-                session.type([f"no event manager applet {APPLET}"])
+                session.type([f"no event manager applet {arm.applet}"])
         except FindingError as error:
             if lost(error):
                 raise
             refused = error
         state = self.lines.state()
         moved = [swap for swap in change.swaps if state.groups.get(swap.place, "") != swap.new]
-        if not moved and refused is not None and state.armed:
+        if not moved and refused is not None and arm.stands(state):
             raise refused
         shown = ", ".join(shown_place(swap.place) for swap in moved)
         return [codes.TAKEN_BACK.at(f"{self._name}: {shown}")] if moved else []
@@ -436,9 +464,9 @@ class Work:
         """Say what is there where cancelling and removing did not come to their end, after another try to cancel."""
         try:
             state = self.lines.state()
-            if arm.lines and state.armed:
+            if arm.stands(state):
                 session = self.lines.session()
-                session.configure([f"no event manager applet {APPLET}"])
+                session.configure([f"no event manager applet {arm.applet}"])
                 state = self.lines.state()
             elif arm.minutes:
                 self.lines.session().command("configure confirm")
@@ -450,9 +478,9 @@ class Work:
             return [codes.LEFT_BEHIND.at(f"{self._name}: {', '.join(change.removes)} may be left")]
         left = [name for name in change.removes if name in state.lists]
         found = [codes.LEFT_BEHIND.at(f"{self._name}: {', '.join(left)}, attached nowhere")] if left else []
-        return [*found, codes.STILL_ARMED.at(self._name)] if state.armed and arm.lines else found
+        return [*found, codes.STILL_ARMED.at(self._name)] if arm.stands(state) else found
 
-    def _clean_up(self, change: Change) -> list[Finding]:
+    def _clean_up(self, change: Change, arm: Arming | None = None) -> list[Finding]:
         """Remove unattached new versions after a failure and return what is there now, as findings."""
         headers = {build.name: build.header for build in change.builds}
         names = list(headers)
@@ -461,7 +489,7 @@ class Work:
             state = self.lines.state()
             attached = set(state.groups.values())
             present = [name for name in names if name in state.lists and name not in attached]
-            typed = [f"no event manager applet {APPLET}"] if state.armed else []
+            typed = [f"no event manager applet {arm.applet}"] if arm is not None and arm.stands(state) else []
             typed += [f"no {headers[name]}" for name in present]
             session = self.lines.session()
             if typed:
@@ -470,9 +498,7 @@ class Work:
             session.leave()
             left = [name for name in present if name in self.lines.state().lists] if present else []
         except FindingError as error:
-            text = (
-                f"{self._name}: {', '.join(names) or APPLET} may be left, attached nowhere ({error.findings[0].code})"
-            )
+            text = f"{self._name}: {', '.join(names) or 'an applet'} may be left, attached nowhere ({error.findings[0].code})"
             self.held = "what it held before; something of the new version may be left, attached nowhere"
             return [codes.LEFT_BEHIND.at(text)]
         self.held = "what it held before"

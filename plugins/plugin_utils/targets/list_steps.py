@@ -50,6 +50,12 @@ def in_use_elsewhere(target: str, name: str, present: Mapping[str, Any]) -> list
     return [codes.IN_USE.at(text if name in text else f"{text} (list {name})")] if used else []
 
 
+def ways_back_of_others(target: str, kind: str, live: Snapshot) -> list[Finding]:
+    """Return an error that names the ways back which a run of somebody else has armed and may still call off. ``kind``: theirs."""
+    held = [str(body["held"]) for key, body in live.objects.items() if key.startswith(f"{kind}/") and body.get("held")]
+    return [codes.ANOTHERS_WAY_BACK.at(f"{target}: {'; '.join(sorted(held))}")] if held else []
+
+
 def leftover_keys(wanted: Collection[str], live: Snapshot, attachment: str | tuple[str, ...]) -> list[str]:
     """Return the keys of what is ours and not wanted, places first: a list goes after the place that names it."""
     extra = [key for key, body in live.objects.items() if body.get("owned") and key not in wanted]

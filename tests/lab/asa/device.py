@@ -41,6 +41,7 @@ class AsaDevice(Device):
         self.connections: list[ConnSpec] = list(spec.connections)
         self.cleared: list[str] = []
         self.countdowns: dict[str, Any] = {}
+        self.countdown_ends: dict[str, float] = {}
         self.applet_runs: list[str] = []
         self.traces = 0
 
@@ -144,6 +145,7 @@ class AsaDevice(Device):
                 handle.cancel()
         for name, applet in applets.items():
             if applet.seconds is not None and name not in self.countdowns:
+                self.countdown_ends[name] = self.clock() + applet.seconds * self.spec.second
                 self.countdowns[name] = self.later(
                     applet.seconds * self.spec.second, lambda name=name: self.run_applet(name)
                 )
@@ -154,6 +156,7 @@ class AsaDevice(Device):
         if applet is None:
             return
         self.applet_runs.append(name)
+        self.countdown_ends[name] = self.clock()
         self.apply_lines([applet.actions[number] for number in sorted(applet.actions)], "eem")
 
     # -- reload, state -------------------------------------------------------------------------------------------------

@@ -232,5 +232,9 @@ def event_manager(cli: AsaCli) -> str:
         lines.append(
             f"event manager applet {name}, hits {cli.device.applet_runs.count(name)}, last {time.strftime('%Y/%m/%d %H:%M:%S')}"
         )
-        lines += [f"  {line}" for line in applet.lines]
+        for line in applet.lines:
+            if applet.seconds is not None and line.startswith("event timer countdown"):
+                left = max(0.0, cli.device.countdown_ends.get(name, 0.0) - cli.device.clock()) / cli.device.spec.second
+                line = f"event countdown {applet.seconds} secs, left {round(left)} secs, hits {cli.device.applet_runs.count(name)}"
+            lines.append(f"  {line}")
     return "".join(f"{line}\n" for line in lines)

@@ -93,6 +93,7 @@ class Device:
         self.revert: Timer | None = None
         self.reload_timer: Timer | None = None
         self.applets: dict[str, tuple[int, asyncio.TimerHandle | None]] = {}
+        self.applet_times: dict[str, float] = {}  # when each was registered
         self.files: dict[str, str] = {}
         self.archives: list[str] = []
         self.unloaded: set[tuple[str, str, int]] = set()

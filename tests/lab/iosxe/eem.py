@@ -31,6 +31,7 @@ def program(device: Device) -> None:
                 found[header.split()[3]] = int(timer[1])
     for name in [name for name in device.applets if name not in found]:
         handle = device.applets.pop(name)[1]
+        device.applet_times.pop(name, None)
         if handle is not None:
             handle.cancel()
     for name, seconds in found.items():
@@ -39,6 +40,7 @@ def program(device: Device) -> None:
             if known is not None and known[1] is not None:
                 known[1].cancel()
             wait = seconds * device.spec.minute_seconds / 60.0
+            device.applet_times[name] = device.clock()
             device.applets[name] = (seconds, device.later(wait, lambda name=name: strike(device, name)))  # type: ignore[misc]
 
 

@@ -39,6 +39,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_gua
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_undo import undo_change
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.management import server
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ssh import prompt_pattern
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ways_back import WayBack, own_name
 
 ONE, TWO = ("GigabitEthernet1/0/1", "in", 4), ("GigabitEthernet1/0/2", "in", 4)
 OLD, NEW = ("10 permit tcp any any eq 443", "20 deny ip any any"), "permit tcp any any eq 8443\ndeny ip any any"
@@ -131,8 +132,8 @@ def test_what_would_permit_everything_is_never_attached() -> None:
 
 
 def test_an_armed_way_back_goes_before_anything_is_built() -> None:
-    change = planned(replace(STATE, armed=True), desired(NEW, ONE))
-    assert change.build_lines()[0] == "no event manager applet SW_revert"
+    change = planned(replace(STATE, ways_back=(WayBack("SW_revert_c0ffee000abc1234"),)), desired(NEW, ONE))
+    assert change.build_lines()[0] == "no event manager applet SW_revert_c0ffee000abc1234"
 
 
 def test_the_way_back_types_our_attachments_alone_and_its_timer_is_the_last_line() -> None:
@@ -142,7 +143,7 @@ def test_the_way_back_types_our_attachments_alone_and_its_timer_is_the_last_line
         "enable", "configure terminal",
         "interface GigabitEthernet1/0/1", "ip access-group SW_hvac__a in",
         "interface GigabitEthernet1/0/2", "no ip access-group SW_hvac__b in",
-        "no event manager applet SW_revert", "end",
+        f"no event manager applet {own_name('SW_revert')}", "end",
     ]  # fmt: skip
     assert lines[-1].startswith("event timer countdown time 60 maxrun ")
     labels = [line.split()[1] for line in lines if line.startswith("action ")]

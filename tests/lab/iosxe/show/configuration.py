@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from tests.lab.iosxe.grammar import SyntaxFault
@@ -59,6 +60,35 @@ def archive(cli: Cli) -> str:
         name = files[number - 1] if number <= len(files) else ""
         recent = " <- Most Recent" if number == len(files) else ""
         lines.append(f"   {number:<9d}{name}{recent}")
+    return text(lines)
+
+
+@register("archive config rollback timer")
+def rollback_timer(cli: Cli) -> str:
+    timer = cli.device.revert
+    if timer is None:
+        return "% No Rollback Confirmed Change pending\n"
+    begun = timer.deadline - timer.minutes * cli.device.spec.minute_seconds
+    return text(
+        [
+            f"Time configured(or reconfigured): {cli.device.stamp(begun)}",
+            "Timer type: absolute timer",
+            f"Timer value: {timer.minutes:g} min",
+            f"User: {timer.user}",
+        ]
+    )
+
+
+@register("event manager policy registered")
+def policies(cli: Cli) -> str:
+    device = cli.device
+    if not device.spec.event_manager:
+        raise SyntaxFault("invalid", len("show "))
+    lines = ["No.  Class     Type    Event Type          Trap  Time Registered           Name"]
+    for number, (name, begun) in enumerate(device.applet_times.items(), 1):
+        moment = time.strftime("%a %b %e %H:%M:%S %Y", time.gmtime(begun))
+        lines.append(f"{number:<4} applet    user    timer countdown     Off   {moment:<25} {name}")
+        lines.append(f" time {device.applets[name][0]}.000")
     return text(lines)
 
 
