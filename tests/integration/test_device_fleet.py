@@ -14,6 +14,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.device_fleet import jobs_of, run_device_fleet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import ios, ios_session, ios_work
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.fleet_device import Keeping
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.management import ManagementPath
 from tests.lab.iosxe.control import apply_lines
 from tests.lab.iosxe.fleet import Fleet, FleetThread
 from tests.lab.iosxe.spec import DeviceSpec, HostSpec, InterfaceSpec
@@ -561,6 +563,11 @@ OLD, NEW = "PPDDDD", "DDPPDD"  # verdicts of the probes with either list
 MIXED = {OLD, NEW, "DPPDDD", "PDDPDD"}  # each port has the old list or the new one, whole
 
 
+def way_unknown(path: ManagementPath) -> ManagementPath:
+    """The same, but for the way of the controller, which the switch does not tell."""
+    return replace(path, conversations=(replace(path.conversations[0], known=False), *path.conversations[1:]))
+
+
 @pytest.mark.parametrize(
     "kind",
     ["refused", "dropped", "reload", "refuse_new_login", "unsaved", "hung", "half_echo"],
@@ -577,11 +584,11 @@ def test_faults_at_every_line(
 ) -> None:
     """Old or new list on each port, whole; manageable; nothing stale after the next run; the journal whole."""
     if managed:  # the way back is armed where a place could be the controller's; say that of all
-        plain = ios.exposure_of
+        plain = ios.management_path
         monkeypatch.setattr(
             ios,
-            "exposure_of",
-            lambda session, state: __import__("dataclasses").replace(plain(session, state), known=False),
+            "management_path",
+            lambda session, state: way_unknown(plain(session, state)),
         )
     name = "acc1"
     assert not change(switches, tmp_path, lists(), [name])["failed_hosts"]

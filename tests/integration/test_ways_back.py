@@ -196,9 +196,9 @@ def test_a_rollback_waits_until_the_way_back_of_others_has_struck(
 
 
 def test_two_that_arm_at_the_same_moment_step_back(
-    switch: Switch,
+    switch: Switch,  # noqa: F811
     journal: Journal,
-    monkeypatch: pytest.MonkeyPatch,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The other one appears between our last look and our own: it is seen before a list comes into force."""
     target = IosTarget(test_targets_ios.spec_for(switch))

@@ -575,7 +575,7 @@ ANOTHERS_WAY_BACK = Code(
     "SW4476",
     "error",
     "another run has a way back armed on a device, and may still be at work",
-    "nothing was written; run again when that run has ended. Where it has surely died, its way back strikes by itself, or is removed by hand",
+    "nothing was written; run again when that run has ended, or when its way back has struck",
 )
 WAY_BACK_TAKEN_OVER = Code(
     "SW4477",
@@ -593,7 +593,7 @@ SERVER_NAME = Code(
     "SW4479",
     "error",
     "a device knows a server by a name, and does not tell its address",
-    "nothing was written: give the address in the configuration, or its name's (ip host NAME ADDRESS), or let answers from every address pass",
+    "nothing was written: configure the address itself, or ip host NAME ADDRESS, or permit answers from every address",
 )
 
 ECHO_LOST = Code(

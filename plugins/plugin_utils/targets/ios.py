@@ -32,9 +32,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_dif
     place_of,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_guards import (
-    Exposure,
     cut_findings,
-    exposure_of,
+    management_path,
     neighbour_findings,
     room_findings,
     way_findings,
@@ -44,6 +43,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_und
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_ways_back import judged, settled
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_work import Arming, Lines, Work
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.list_steps import not_held
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.management import ManagementPath
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ways_back import of_others
 
@@ -59,7 +59,7 @@ class IosTarget:
         self.name, self.spec = spec.name, spec
         self._lines = Lines(spec, open_session)
         self._work = Work(spec, self._lines)
-        self._exposure: Exposure | None = None
+        self._path: ManagementPath | None = None
         self._prepared: tuple[Change, Arming] | None = None
         self._told: tuple[Finding, ...] = ()
         self._unsaved = False
@@ -81,21 +81,21 @@ class IosTarget:
         except FindingError:
             return live  # diff says why
         if _places(steps, live):
-            self._exposure = exposure_of(self._lines.session(), state)
-            raw[MANAGEMENT] = self._exposure.as_text()
+            self._path = management_path(self._lines.session(), state)
+            raw[MANAGEMENT] = self._path.as_text()
         return live
 
     def diff(self, desired: Sequence[DesiredObject], live: Snapshot) -> tuple[Operation, ...]:
         """Return the ordered steps from live to desired; see the protocol. Refuses what cuts off management (SW4263)."""
         steps = ios_operations(self.name, desired, live, adopt=self.spec.adopt)
         if MANAGEMENT in live.raw:
-            exposure = Exposure.of_text(live.raw[MANAGEMENT])
+            path = ManagementPath.of_text(live.raw[MANAGEMENT])
             contents = _contents(steps, live)
             found: list[Finding] = []
             for place, name in _places(steps, live):
                 if (content := contents.get((name, place[2]))) is not None:
-                    found += cut_findings(self.name, content, [place], exposure)
-                    found += neighbour_findings(self.name, content, place, exposure.routed)
+                    found += cut_findings(self.name, content, [place], path)
+                    found += neighbour_findings(self.name, content, place, path.routed)
             if errors_of(found):
                 raise FindingError(*errors_of(found))
         return steps
@@ -212,20 +212,20 @@ class IosTarget:
         """
         if not change.swaps:
             return self._work.arming(change, state, needed=False)
-        if self._exposure is None:
-            self._exposure = exposure_of(self._lines.session(), state)
+        if self._path is None:
+            self._path = management_path(self._lines.session(), state)
         contents = {build.name: build.content for build in change.builds}
         found: list[Finding] = []
         for swap in change.swaps:
             if swap.new and swap.new not in change.bare:
                 content = contents.get(swap.new) or state.text(swap.new)
-                found += cut_findings(self.name, content, [swap.place], self._exposure)
+                found += cut_findings(self.name, content, [swap.place], self._path)
                 found += [] if undo else neighbour_findings(self.name, content, swap.place, state.routed)
-        found += way_findings(self.name, self._exposure)
+        found += way_findings(self.name, self._path)
         found += room_findings(self.name, self._lines.session(), change, state)
         if errors_of(found):
             raise FindingError(*errors_of(found))
-        arm = self._work.arming(change, state, needed=self._exposure.may_cut(change.places))
+        arm = self._work.arming(change, state, needed=self._path.may_cut(change.places))
         return arm.saying(found)
 
 

@@ -81,7 +81,8 @@ def _attached(place: Place, name: str, other: str) -> tuple[str, str]:
 class Change:
     """All of it, in order: builds (in force nowhere), swaps, removals. ``undo``: step id -> what undo needs; ``changed``: its ids.
 
-    ``disarm``: applets of dead runs. ``bare``: names that go back to a place where they stood without a list, by an undo. ``six``: which of ``removes`` are IPv6 lists.
+    ``disarm``: applets that dead runs left. ``bare``: names that go back to a place where they stood without a list, by an undo.
+    ``six``: which of ``removes`` are IPv6 lists.
     """
 
     builds: tuple[Build, ...] = ()

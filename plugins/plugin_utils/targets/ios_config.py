@@ -31,12 +31,16 @@ _SEQUENCE = re.compile(r"\A\s*(?:sequence\s+)?(\d+)\s+(?=permit|deny|remark|eval
 _HEADER = re.compile(r"\A(?:(?:ip access-list extended|ipv6 access-list) [A-Za-z][A-Za-z0-9_-]*|!)\Z")
 # Printable ASCII without the question mark, which asks for help in the middle of a line.
 _ENTRY = re.compile(r"\A(?:(?:sequence )?\d{1,10} )?(?:permit|deny|remark) [\x20-\x3e\x40-\x7e]{1,200}\Z")
-_RADIUS = re.compile(r"\Aaddress ipv[46] ([0-9A-Fa-f.:]+)(?: auth-port (\d+))?(?: acct-port (\d+))?")
-_ADDRESS = re.compile(r"\Aaddress ipv[46] ([0-9A-Fa-f.:]+)")
+# An address, or a name: whose address is to be looked for then (targets/host_names.py).
+_WHO = r"([0-9A-Za-z][0-9A-Za-z_.:-]*|::[0-9A-Fa-f:.]+)"
+_RADIUS = re.compile(rf"\Aaddress ipv[46] {_WHO}(?: auth-port (\d+))?(?: acct-port (\d+))?")
+_ADDRESS = re.compile(rf"\Aaddress ipv[46] {_WHO}")
 _BANNER = re.compile(r"\Abanner [a-z-]+ (\^C|\S)(.*)\Z")
-_CLIENT = re.compile(r"\Aclient ([0-9A-Fa-f]*[.:][0-9A-Fa-f.:]*)")
+_CLIENT = re.compile(rf"\Aclient (?:ipv6 )?{_WHO}")
 # Servers in one line of their own, as older images name them.
-_OLD_SERVER = re.compile(r"\A(radius|tacacs)-server host ([0-9A-Fa-f]*[.:][0-9A-Fa-f.:]*)(?: .*)?\Z")
+_OLD_SERVER = re.compile(rf"\A(radius|tacacs)-server host (?:ipv[46] )?{_WHO}(?: .*)?\Z")
+_PRIVATE = re.compile(rf"\Aserver-private {_WHO}(?: .*)?\Z")
+_GROUP_SERVER = re.compile(r"\Aaaa group server (radius|tacacs)")
 _OWN_PORT = re.compile(r"\Aport (\d+)\Z")
 # What the name of an applet begins with that puts our own attachment lines back; whose it is follows (targets/ways_back.py).
 APPLET = "SW_revert"
@@ -98,7 +102,7 @@ class IosState:
 
     ``lists``: live name -> lines as shown, without indentation; ``six``: names of those that are IPv6 lists; ``groups``: place ->
     live list name; ``routed``: interfaces with an address; ``ways_back``: applets that would put lists back; ``lock``: manual or auto where
-    configuration mode is exclusive; ``archive``: the archive has a path; ``servers``: (radius, tacacs or coa, address, port) that
+    configuration mode is exclusive; ``archive``: the archive has a path; ``servers``: (radius, tacacs or coa, address or name, port) that
     the switch talks to; ``elsewhere``: names of ours that something else uses too (a terminal line, a VLAN map, a template);
     ``services``: what the switch needs of the network.
     """
@@ -289,7 +293,8 @@ def read_config(text: str) -> IosState:
                 own_ports[block] = int(port[1])
             elsewhere |= names_used(line)
     return IosState(
-        {name: tuple(lines) for name, lines in lists.items()}, groups, tuple(interfaces), frozenset(routed), tuple(applets.values()), lock, archive,
+        {name: tuple(lines) for name, lines in lists.items()}, groups, tuple(interfaces), frozenset(routed), tuple(applets.values()), lock,
+        archive,
         tuple(_with_port(each, own_ports.get(block, 0)) for block, each in servers), frozenset(elsewhere), frozenset(six),
         read_services("\n".join(kept)),
     )  # fmt: skip
@@ -305,11 +310,15 @@ def _applet_line(way: WayBack, line: str) -> WayBack:
 
 def _servers(block: str, line: str) -> list[tuple[str, str, int]]:
     """Return the servers that one line of a block names. IOS asks RADIUS on 1645 and 1646 where no ports are given."""
-    made = _named_servers(block, line)
+    return [(kind, _address(address), port) for kind, address, port in _named_servers(block, line)]
+
+
+def _address(text: str) -> str:
+    """Return an address in its usual form; a name as it is."""
     try:
-        return [(kind, str(ipaddress.ip_address(address)), port) for kind, address, port in made]
+        return str(ipaddress.ip_address(text))
     except ValueError:
-        return []
+        return text
 
 
 def _with_port(server: tuple[str, str, int], port: int) -> tuple[str, str, int]:
@@ -320,10 +329,9 @@ def _with_port(server: tuple[str, str, int], port: int) -> tuple[str, str, int]:
 
 def _named_servers(block: str, line: str) -> list[tuple[str, str, int]]:
     if not block and (found := _OLD_SERVER.match(line)):
-        ports = {word: int(number) for word, number in re.findall(r" (auth-port|acct-port|port) (\d{1,5})\b", line)}
-        if found[1] == "tacacs":
-            return [("tacacs", found[2], ports.get("port", 49))]
-        return [("radius", found[2], ports.get("auth-port", 1645)), ("radius", found[2], ports.get("acct-port", 1646))]
+        return _in_one_line(found[1], found[2], line)
+    if (group := _GROUP_SERVER.match(block)) and (found := _PRIVATE.match(line)):
+        return _in_one_line(group[1], found[1], line)
     if block.startswith("radius server ") and (found := _RADIUS.match(line)):
         return [("radius", found[1], int(found[2] or 1645)), ("radius", found[1], int(found[3] or 1646))]
     if block.startswith("tacacs server ") and (found := _ADDRESS.match(line)):
@@ -331,6 +339,14 @@ def _named_servers(block: str, line: str) -> list[tuple[str, str, int]]:
     if block == "aaa server radius dynamic-author" and (found := _CLIENT.match(line)):
         return [("coa", found[1], 1700)]
     return []
+
+
+def _in_one_line(kind: str, who: str, line: str) -> list[tuple[str, str, int]]:
+    """Return the servers of a line that names its ports beside the address."""
+    ports = {word: int(number) for word, number in re.findall(r" (auth-port|acct-port|port) (\d{1,5})\b", line)}
+    if kind == "tacacs":
+        return [("tacacs", who, ports.get("port", 49))]
+    return [("radius", who, ports.get("auth-port", 1645)), ("radius", who, ports.get("acct-port", 1646))]
 
 
 def ace_lines(content: str) -> tuple[str, ...]:

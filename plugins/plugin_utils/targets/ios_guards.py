@@ -5,11 +5,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.once import once
@@ -21,6 +19,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.parsers
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.budget import cost_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import make_packet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.host_names import addresses_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_change import Change
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import (
     IosState,
@@ -38,17 +37,16 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_man
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_session import IosSession
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.management import (
-    LIFELINES,
     SSH,
     WORDS,
     Conversation,
+    ManagementPath,
     controller,
-    judged,
     local_services,
+    named_server,
     passing,
     relaying,
     server,
-    unknown_ways,
     version,
 )
 
@@ -70,53 +68,12 @@ TCAM_MEMBER = "show platform hardware fed switch {} fwd-asic resource tcam utili
 # Rows of "show switch": member number, role, MAC address, priority, version, state.
 _MEMBER = re.compile(r"(?m)^\*?\s*(\d)\s+(?:Active|Standby|Member|Master|Slave)\s+[0-9a-fA-F.:]+\s.*\bReady\s*$")
 _PORT = re.compile(r"\A[A-Za-z]+(\d)/\d+/\d+\Z")
+HOSTS = "show hosts"
 SERVERS = frozenset(WORDS[kind] for kind in ("radius", "tacacs", "coa"))
 
 
-@dataclass(frozen=True)
-class Exposure:
-    """How the controller reaches a switch: both addresses (empty where not known), the interfaces by which its packets may arrive,
-    whether that was learnt from the switch's tables; ``servers``: what else the switch talks to, each with its own interfaces;
-    ``relays``: interfaces that relay DHCP; ``trusted``: ports where its answers come in; ``routed``: interfaces with an address;
-    ``port``: the switch's own port of the controller's session."""
-
-    client: str
-    device: str
-    interfaces: tuple[str, ...]
-    known: bool
-    servers: tuple[Conversation, ...] = ()
-    relays: tuple[str, ...] = ()
-    trusted: tuple[str, ...] = ()
-    routed: tuple[str, ...] = ()
-    port: int = SSH
-
-    def as_text(self) -> str:
-        """Return it for a snapshot."""
-        return json.dumps(asdict(self), sort_keys=True)
-
-    @classmethod
-    def of_text(cls, text: str) -> Exposure:
-        """Return what ``as_text`` wrote."""
-        values = json.loads(text)
-        servers = tuple(Conversation(**{**each, "interfaces": tuple(each["interfaces"])}) for each in values["servers"])
-        return cls(
-            values["client"], values["device"], tuple(values["interfaces"]), bool(values["known"]), servers,
-            tuple(values["relays"]), tuple(values["trusted"]), tuple(values["routed"]), int(values.get("port", SSH)),
-        )  # fmt: skip
-
-    @property
-    def conversations(self) -> tuple[Conversation, ...]:
-        """Return what must go on: the controller's session first."""
-        return (controller(self.client, self.device, self.interfaces, self.known, self.port), *self.servers)
-
-    def may_cut(self, places: Sequence[Place]) -> bool:
-        """Return whether a list on one of the places could be on management's way: certain, or not known not to be."""
-        lifelines = [each for each in self.conversations if each.what in LIFELINES]
-        return not self.known or any(place[0] in each.interfaces for place in places for each in lifelines)
-
-
-def exposure_of(session: IosSession, state: IosState) -> Exposure:
-    """Return the exposure of a switch, from its own tables and configuration.
+def management_path(session: IosSession, state: IosState) -> ManagementPath:
+    """Return how a switch is managed, from its own tables and configuration.
 
     The answers of a server come to the address of the source interface where one is configured, else to that of the interface they
     arrive by. Where the tables do not tell their way, it is taken to be the controller's. NTP servers and DHCP servers behind a relay
@@ -127,42 +84,64 @@ def exposure_of(session: IosSession, state: IosState) -> Exposure:
     found, known = management_interfaces(tables, state, client)
     interfaces, services = tuple(sorted(found)), state.services
     made: list[Conversation] = []
-    for kind, address, port in state.servers:
-        by, sure = interfaces, known
-        if address != client:
-            ways, sure = server_interfaces(tables, state, address)
-            by = tuple(sorted(ways)) or interfaces
-        family = version(address)
-        named = services.sources_of("radius" if kind == "coa" else kind, family)
-        arriving = next((own for name in by if (own := services.address(name, family))), "")
-        for near in dict.fromkeys(own or (device if version(device) == family else "") for own in named or (arriving,)):
-            made.append(server(kind, address, port, near, by, sure))
+    for kind, who, port in state.servers:
+        made += _with_server(tables, state, (kind, who, port), (client, device), (interfaces, known))
     made += local_services(services, interfaces, known, device)
     trusted, routed = tuple(sorted(services.trusted)), tuple(sorted(state.routed))
     # What we connected to may be translated on the way; the switch listens on 22 besides.
     port = session.spec.service_port if session.spec.service_port in services.ssh else SSH
-    return Exposure(client, device, interfaces, known, tuple(made), relaying(services), trusted, routed, port)
+    talk = controller(client, device, interfaces, known, port)
+    return ManagementPath((talk, *made), relaying(services), trusted, routed)
 
 
-def cut_findings(name: str, content: str, places: Sequence[Place], exposure: Exposure) -> list[Finding]:
+def _with_server(
+    tables: Tables,
+    state: IosState,
+    named: tuple[str, str, int],
+    ends: tuple[str, str],
+    by_default: tuple[tuple[str, ...], bool],
+) -> list[Conversation]:
+    """Return the conversations with one server, by each of its addresses where the configuration calls it by a name."""
+    (kind, who, port), (client, device), services = named, ends, state.services
+    asked_as = "radius" if kind == "coa" else kind
+    addresses = (who,) if version(who) else addresses_of(who, services.domain, services.hosts)
+    if not addresses:
+        addresses = addresses_of(who, services.domain, (), tables.show(HOSTS))
+    if not addresses:
+        sources = [*services.sources_of(asked_as), *services.sources_of(asked_as, 6)]
+        return named_server(kind, who, port, sources, bool(services.six))
+    made: list[Conversation] = []
+    for address in addresses:
+        by, sure = by_default
+        if address != client:
+            ways, sure = server_interfaces(tables, state, address)
+            by = tuple(sorted(ways)) or by_default[0]
+        family = version(address)
+        own_sources = services.sources_of(asked_as, family)
+        arriving = next((own for name in by if (own := services.address(name, family))), "")
+        usual = device if version(device) == family else ""
+        for near in dict.fromkeys(own or usual for own in own_sources or (arriving,)):
+            made.append(server(kind, address, port, near, by, sure))
+    return made
+
+
+def cut_findings(name: str, content: str, places: Sequence[Place], path: ManagementPath) -> list[Finding]:
     """Return what a list at places would cut, or might: an error for each packet of management, a warning for other services.
 
     Inbound: the controller's first packet to port 22, answers of RADIUS and TACACS+ servers, change of authorization, DHCP. Outbound:
     the answer to the controller.
     """
-    platform, seen = dialect_of(content), exposure.conversations
+    platform = dialect_of(content)
     return [
         finding
         for place in places
-        for finding in judged(
-            platform, f"{name}: {shown_place(place)}", content, place, place[2], seen, exposure.relays, exposure.trusted
-        )
+        for finding in path.judged(platform, f"{name}: {shown_place(place)}", content, place, place[2])
     ]
 
 
-def way_findings(name: str, exposure: Exposure) -> list[Finding]:
+def way_findings(name: str, path: ManagementPath) -> list[Finding]:
     """Return a warning that names the servers whose way in the switch does not tell."""
-    return unknown_ways(name, exposure.servers, SERVERS)
+    return path.unknown_ways(name, SERVERS)
 
 
 def neighbour_findings(name: str, content: str, place: Place, routed: Collection[str]) -> list[Finding]:

@@ -13,6 +13,11 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.host_names import (
+    configured_domain,
+    configured_host,
+)
+
 _LINE = re.compile(
     r"^(?:interface (?P<interface>\S.*?)"
     r"|(?P<top>[^\s!].*?)"
@@ -37,7 +42,8 @@ class Services:
 
     ``helpers``: (interface, DHCP server that it relays to); ``trusted``: ports where DHCP answers come in, with snooping on;
     ``ntp``: servers; ``gateway``: that of a switch that does not route; ``ssh``: ports that SSH is told to
-    listen on, on IOS beside 22, on NX-OS in its place.
+    listen on, on IOS beside 22, on NX-OS in its place; ``hosts``: (name, address) of names in the configuration; ``domain``: that of
+    names without one.
     """
 
     addresses: tuple[tuple[str, str], ...] = ()
@@ -47,6 +53,8 @@ class Services:
     ntp: tuple[str, ...] = ()
     gateway: str = ""
     ssh: tuple[int, ...] = ()
+    hosts: tuple[tuple[str, str], ...] = ()
+    domain: str = ""
 
     def address(self, interface: str, family: int = 4) -> str:
         """Return the first address of an interface in a family, empty where it has none here (none, by DHCP, or made of its MAC)."""
@@ -90,7 +98,8 @@ def read_services(text: str) -> Services:
     helpers: list[tuple[str, str]] = []
     trusted: set[str] = set()
     ntp: list[str] = []
-    interface = block = gateway = ""
+    hosts: list[tuple[str, str]] = []
+    interface = block = gateway = domain = ""
     ssh: list[int] = []
     snooping = False
     for found in _LINE.finditer(text):
@@ -107,6 +116,9 @@ def read_services(text: str) -> Services:
                 ssh.append(int(each[1] or each[2]))
             elif each := _GATEWAY.match(block):
                 gateway = each[1]
+            elif block.startswith("ip"):
+                hosts += configured_host(block)
+                domain = domain or configured_domain(block)
         elif found["kind"]:
             sources.append((found["kind"], found["source"]))
         elif found["plain"]:
@@ -123,4 +135,5 @@ def read_services(text: str) -> Services:
     return Services(
         tuple(addresses), tuple(dict.fromkeys(sources)), tuple(dict.fromkeys(helpers)),
         frozenset(trusted if snooping else ()), tuple(dict.fromkeys(ntp)), gateway, tuple(dict.fromkeys(ssh)),
+        tuple(hosts), domain,
     )  # fmt: skip

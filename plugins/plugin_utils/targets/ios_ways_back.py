@@ -86,4 +86,4 @@ def settled(
 
 def _moment(text: str) -> datetime:
     """Return a moment of the switch's own clock; only differences of two mean anything."""
-    return datetime.strptime(" ".join(text.split()), "%b %d %H:%M:%S %Y")  # noqa: DTZ007
+    return datetime.strptime(" ".join(text.split()), "%b %d %H:%M:%S %Y")

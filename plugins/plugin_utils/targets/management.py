@@ -4,13 +4,15 @@
 """By which conversations a switch is managed, and whether a list lets them pass. Pure; alike for IOS and NX-OS.
 
 A conversation whose addresses are not known, or are of two families, is never taken to pass: it is said (facts/devices.md section 5.3).
+A server that the device knows by a name only passes where packets from every address do.
 """
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Code, Finding
@@ -24,6 +26,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import (
     ACK,
+    IPV4_ADDRESSES,
+    IPV6_ADDRESSES,
     SYN,
     Box,
     Packet,
@@ -49,7 +53,8 @@ class Conversation:
 
     ``far`` and ``near``: the addresses of the other end and of the switch (empty where not known), with their ports (0 to 65535);
     ``far_opens``: the other end sends the first packet; ``interfaces``: those by which its packets may arrive; ``known``: the switch's
-    tables tell them, down to the port; ``leaves``: also what the switch sends is judged, by lists in the direction out.
+    tables tell them, down to the port; ``leaves``: also what the switch sends is judged, by lists in the direction out; ``name``: how
+    the switch calls the other end, where it names no address. Without an address as well, its packets may come in anywhere.
     """
 
     what: str
@@ -62,6 +67,12 @@ class Conversation:
     interfaces: tuple[str, ...] = ()
     known: bool = True
     leaves: bool = False
+    name: str = ""
+
+    @property
+    def unresolved(self) -> bool:
+        """Return whether the switch calls the other end by a name and tells no address of it."""
+        return bool(self.name) and not self.far
 
     @property
     def family(self) -> int:
@@ -79,7 +90,7 @@ class Conversation:
 
     def seen_at(self, place: Place, family: int) -> bool:
         """Return whether a list of a family at a place would judge it: lists see their own family only."""
-        if place[0] not in self.interfaces or (place[1] == "out" and not self.leaves):
+        if (place[0] not in self.interfaces and not self.unresolved) or (place[1] == "out" and not self.leaves):
             return False
         if self.family:
             return self.family == family
@@ -100,6 +111,15 @@ def server(kind: str, address: str, port: int, near: str, interfaces: tuple[str,
         return Conversation(what, UDP, address, CLIENT_PORT, near, port, True, interfaces, known)
     own = {"ntp": NTP, "relay": DHCP_SERVER}.get(kind, CLIENT_PORT)
     return Conversation(what, UDP, address, port, near, own, False, interfaces, known)
+
+
+def named_server(kind: str, name: str, port: int, nears: Sequence[str], six: bool) -> list[Conversation]:
+    """Return the conversations with a server whose name the device did not resolve: one for each address that it is asked from.
+
+    ``nears``: those, none where it may be any of the device's own; ``six``: it has IPv6 addresses.
+    """
+    own = [near for near in nears if near] or ["0.0.0.0", *(["::"] if six else [])]  # noqa: S104
+    return [replace(server(kind, "", port, near, (), False), name=name) for near in dict.fromkeys(own)]
 
 
 def local_services(services: Services, ways: tuple[str, ...], known: bool, device: str) -> list[Conversation]:
@@ -144,6 +164,11 @@ def cut(
     for each in conversations:
         if not each.seen_at(place, family):
             continue
+        if each.unresolved:
+            if not passes_from_anywhere(platform, content, each):
+                text = f"{where}: {each.what} {each.name[:80]}: answers from its address would be dropped, or might be"
+                found[codes.SERVER_NAME.at(text)] = None
+            continue
         if not each.family:
             text = (
                 f"{where}: {each.what}: from {each.far or 'an unknown address'} to {each.near or 'an unknown address'}"
@@ -180,9 +205,64 @@ def judged(
     return found
 
 
+@dataclass(frozen=True)
+class ManagementPath:
+    """How a device is managed: the controller's session first, then what else it talks to, each by its own interfaces.
+
+    ``relays``: interfaces that relay DHCP; ``trusted``: ports where its answers come in; ``routed``: interfaces with an address.
+    """
+
+    conversations: tuple[Conversation, ...]
+    relays: tuple[str, ...] = ()
+    trusted: tuple[str, ...] = ()
+    routed: tuple[str, ...] = ()
+
+    @property
+    def client(self) -> str:
+        """Return the controller's address, empty where it is not known."""
+        return self.conversations[0].far
+
+    @property
+    def exposed(self) -> frozenset[str]:
+        """Return the interfaces by which the controller may come."""
+        return frozenset(self.conversations[0].interfaces)
+
+    @property
+    def known(self) -> bool:
+        """Return whether the device's tables tell the controller's way down to the port."""
+        return self.conversations[0].known
+
+    def may_cut(self, places: Iterable[Place]) -> bool:
+        """Return whether a list on one of the places could be on management's way: certain, or not known not to be."""
+        lifelines = [each for each in self.conversations if each.what in LIFELINES]
+        by = {name for each in lifelines for name in each.interfaces}
+        return not self.known or any(each.unresolved for each in lifelines) or any(place[0] in by for place in places)
+
+    def judged(self, platform: str, where: str, content: str, place: Place, family: int) -> list[Finding]:
+        """Return what a list at a place would cut, or might; see ``judged`` below."""
+        return judged(platform, where, content, place, family, self.conversations, self.relays, self.trusted)
+
+    def unknown_ways(self, name: str, kinds: Collection[str] = LIFELINES) -> list[Finding]:
+        """Return a warning that names the servers of these kinds whose way in the device does not tell."""
+        return unknown_ways(name, self.conversations[1:], kinds)
+
+    def as_text(self) -> str:
+        """Return it for a snapshot."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def of_text(cls, text: str) -> ManagementPath:
+        """Return what ``as_text`` wrote."""
+        values = json.loads(text)
+        made = [Conversation(**{**each, "interfaces": tuple(each["interfaces"])}) for each in values["conversations"]]
+        return cls(tuple(made), *(tuple(values.get(key, ())) for key in ("relays", "trusted", "routed")))
+
+
 def unknown_ways(name: str, conversations: Sequence[Conversation], kinds: Collection[str]) -> list[Finding]:
     """Return a warning that names the servers of these kinds whose way in the switch does not tell."""
-    unknown = sorted({f"{each.what} {each.far}" for each in conversations if not each.known and each.what in kinds})
+    unknown = sorted(
+        {f"{each.what} {each.far or each.name}" for each in conversations if not each.known and each.what in kinds}
+    )
     return [codes.MANAGEMENT_WAY.at(f"{name}: {', '.join(unknown)[:200]}")] if unknown else []
 
 
@@ -206,6 +286,23 @@ def cuts_dhcp_servers(platform: str, content: str) -> bool:
     return not allowed.overlaps(space.from_box(answers))
 
 
+@once(256)
+def passes_from_anywhere(platform: str, content: str, each: Conversation) -> bool:
+    """Return whether the first packet of the other end surely passes, whatever its address is. The unspecified address: any of ours."""
+    six = version(each.near) == 6
+    addresses = IPV6_ADDRESSES if six else IPV4_ADDRESSES
+    packet = replace(each, far="::" if six else "0.0.0.0").packet("in")  # noqa: S104
+    own = addresses if ipaddress.ip_address(each.near).is_unspecified else IntervalSet.single(packet.destination)
+    single = IntervalSet.single
+    wanted = Box(
+        protocol=single(packet.protocol), detail=single(packet.detail), fragment=single(0), destination=own, source=addresses,
+        destination_port=single(packet.destination_port), source_port=single(packet.source_port),
+    )  # fmt: skip
+    space = PacketSpace()  # of its own: see cuts_dhcp_servers
+    allowed = permitted(space, first_match(platform, content))
+    return space.from_box(wanted).is_subset_of(allowed)
+
+
 @once(128)
 def passing(platform: str, content: str) -> PacketSet:
     """Return the packets that a list surely lets pass. Shared by threads: to be asked with ``in``, and nothing else made in its space."""
@@ -214,12 +311,15 @@ def passing(platform: str, content: str) -> PacketSet:
 
 __all__ = [
     "Conversation",
+    "ManagementPath",
     "controller",
     "cut",
     "cuts_dhcp_clients",
     "cuts_dhcp_servers",
     "judged",
     "local_services",
+    "named_server",
+    "passes_from_anywhere",
     "passing",
     "relaying",
     "server",

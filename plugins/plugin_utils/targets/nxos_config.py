@@ -47,7 +47,7 @@ _INTERFACE = re.compile(r"\Ainterface (\S+)\Z")
 _SEQUENCE = re.compile(r"\A(\d{1,10}) (?=permit|deny|remark)")
 _HEADER = re.compile(r"\A(?:ip|ipv6) access-list [A-Za-z][A-Za-z0-9_-]*\Z")
 _OPTION = re.compile(r"\A(?:statistics per-entry|fragments (?:permit|deny)-all|ignore routable)\Z")
-_SERVER = re.compile(r"\A(radius|tacacs)-server host (\d+\.\d+\.\d+\.\d+)\b(.*)\Z")
+_SERVER = re.compile(r"\A(radius|tacacs)-server host ([0-9A-Za-z:][0-9A-Za-z_.:-]*)((?: .*)?)\Z")
 _JOB = re.compile(rf"\Ascheduler (job|schedule) name ({WAY_BACK}|{WAY_BACK_KEEPS})\Z")
 # Printable ASCII without the question mark, which asks for help in the middle of a line.
 _ENTRY = re.compile(r"\A(?:\d{1,10} )?(?:permit|deny|remark) [\x20-\x3e\x40-\x7e]{1,240}\Z")
@@ -57,7 +57,7 @@ _SHORT = {"eth": "Ethernet", "et": "Ethernet", "ethernet": "Ethernet", "po": "po
 
 @dataclass(frozen=True)
 class Server:
-    """An authentication server that the device asks: radius or tacacs, its address, the ports it answers from."""
+    """An authentication server that the device asks: radius or tacacs, its address or name, the ports it answers from."""
 
     kind: str
     address: str

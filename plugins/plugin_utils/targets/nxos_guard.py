@@ -9,31 +9,29 @@ ports are idle).
 
 from __future__ import annotations
 
-import ipaddress
-import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.meaning import only_list
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.budget import hardware_blocks
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.host_names import addresses_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.management import (
-    LIFELINES,
     SSH,
     Conversation,
+    ManagementPath,
     controller,
-    judged,
     local_services,
+    named_server,
     relaying,
     server,
-    unknown_ways,
     version,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_config import (
     NxosState,
     Place,
+    Server,
     full_interface,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_session import NxosSession
@@ -111,45 +109,6 @@ def place_findings(state: NxosState, places: Iterable[Place], target: str) -> li
     return found
 
 
-@dataclass(frozen=True)
-class ManagementPath:
-    """How a switch is managed: the controller's session first, then the answers of each server; ``relays``: interfaces that relay DHCP;
-    ``trusted``: ports where its answers come in.
-
-    ``exposed``: the interfaces by which the controller may come; ``known``: the switch's tables tell them all, down to the port.
-    """
-
-    conversations: tuple[Conversation, ...]
-    relays: tuple[str, ...] = ()
-    trusted: tuple[str, ...] = ()
-
-    @property
-    def exposed(self) -> frozenset[str]:
-        """Return the interfaces by which the controller may come."""
-        return frozenset(self.conversations[0].interfaces)
-
-    @property
-    def known(self) -> bool:
-        """Return whether the tables tell the controller's way down to the port."""
-        return self.conversations[0].known
-
-    def may_cut(self, places: Iterable[Place]) -> bool:
-        """Return whether a list on one of the places could be on management's way: certain, or not known not to be."""
-        by = {name for each in self.conversations if each.what in LIFELINES for name in each.interfaces}
-        return not self.known or any(place[0] in by for place in places)
-
-    def as_text(self) -> str:
-        """Return it for a snapshot."""
-        return json.dumps(asdict(self), sort_keys=True)
-
-    @classmethod
-    def of_text(cls, text: str) -> ManagementPath:
-        """Return what ``as_text`` wrote."""
-        values = json.loads(text)
-        made = [Conversation(**{**each, "interfaces": tuple(each["interfaces"])}) for each in values["conversations"]]
-        return cls(tuple(made), tuple(values["relays"]), tuple(values["trusted"]))
-
-
 def management_path(session: NxosSession, state: NxosState) -> ManagementPath:
     """Return by which interfaces this session, and the answers of authentication servers, reach the device.
 
@@ -167,18 +126,39 @@ def management_path(session: NxosSession, state: NxosState) -> ManagementPath:
     exposed = tuple(sorted(found or {*state.routed, *(services.six if version(client) != 4 else ())}))
     made = [controller(client, device, exposed, known, services.ssh[0] if services.ssh else SSH)]
     for each in state.servers:
-        ways, sure = _arrives_by(session, each.address)
-        by = tuple(sorted(ways)) or exposed
-        source = services.sources_of(each.kind)
+        made += _with_server(session, state, each, exposed, device)
+    made += local_services(services, exposed, known, device)
+    return ManagementPath(tuple(made), relaying(services), tuple(sorted(services.trusted)), tuple(sorted(state.routed)))
+
+
+def _with_server(
+    session: NxosSession, state: NxosState, each: Server, exposed: tuple[str, ...], device: str
+) -> list[Conversation]:
+    """Return the conversations with one server, by each of its addresses where the configuration calls it by a name."""
+    services, made = state.services, list[Conversation]()
+    addresses = (each.address,) if version(each.address) else ()
+    addresses = addresses or addresses_of(each.address, services.domain, services.hosts)
+    addresses = addresses or addresses_of(each.address, services.domain, (), _asked(session, "show hosts"))
+    if not addresses:
+        sources = [*services.sources_of(each.kind), *services.sources_of(each.kind, 6)]
+        return [
+            talk
+            for port in each.ports
+            for talk in named_server(each.kind, each.address, port, sources, bool(services.six))
+        ]
+    for address in addresses:
+        family = version(address)
+        ways, sure = _arrives_by(session, address)
+        by, source = tuple(sorted(ways)) or exposed, services.sources_of(each.kind, family)
+        usual = device if version(device) == family else ""
         for port in each.ports:
             for interface in by:
-                own_addresses = source or (state.routed.get(interface) or device,)
+                first = state.routed.get(interface, "") if family == 4 else services.address(interface, 6)
                 made += [
-                    server(each.kind, each.address, port, own, (interface,), bool(ways) and sure)
-                    for own in own_addresses
+                    server(each.kind, address, port, own, (interface,), bool(ways) and sure)
+                    for own in source or (first or usual,)
                 ]
-    made += local_services(services, exposed, known, device)
-    return ManagementPath(tuple(made), relaying(services), tuple(sorted(services.trusted)))
+    return made
 
 
 def management_findings(content: str, places: Sequence[Place], name: str, path: ManagementPath) -> list[Finding]:
@@ -190,30 +170,24 @@ def management_findings(content: str, places: Sequence[Place], name: str, path: 
     for place in places:
         family = 6 if place[2].startswith("ipv6") else 4
         where = f"{name}: {place[0]} {place[1]}"
-        found += judged("nxos", where, content, place, family, path.conversations, path.relays, path.trusted)
-    return found + (unknown_ways(name, path.conversations[1:], LIFELINES) if places else [])
-
-
-def _is_ipv4(text: str) -> bool:
-    try:
-        return ipaddress.ip_address(text).version == 4
-    except ValueError:
-        return False
+        found += path.judged("nxos", where, content, place, family)
+    return found + (path.unknown_ways(name) if places else [])
 
 
 def _arrives_by(session: NxosSession, address: str, hops: int = 1) -> tuple[frozenset[str], bool]:
     """Return the interfaces by which packets of an address may arrive, and whether the tables tell the port of each VLAN as well.
 
-    By ARP and MAC table where the address, or each next hop of its routes, is in a connected subnet.
+    By ARP (or neighbour discovery) and MAC table where the address, or each next hop of its routes, is in a connected subnet.
     """
-    if not _is_ipv4(address):
+    family = version(address)
+    if not family:
         return frozenset(), False
     found: set[str] = set()
     sure: list[bool] = []
     try:
-        row = re.search(
-            rf"(?m)^{re.escape(address)}\s+\S+\s+({_MAC})\s+(\S+)", _asked(session, f"show ip arp {address}")
-        )
+        shown = _asked(session, f"show ipv6 neighbor {address}" if family == 6 else f"show ip arp {address}")
+        between = r"\s+\S+\s+\S+" if family == 6 else ""  # preference and source
+        row = re.search(rf"(?mi)^{re.escape(address)}\s+\S+\s+({_MAC}){between}\s+(\S+)", shown)
         if row:
             found.add(full_interface(row[2]))
             table = _asked(session, f"show mac address-table address {row[1]}")
@@ -225,7 +199,7 @@ def _arrives_by(session: NxosSession, address: str, hops: int = 1) -> tuple[froz
             for vrf in ("", " vrf management") if hops else ():
                 ways = re.findall(
                     r"(?m)\*via (\S+?),? ?([A-Z][A-Za-z-]*[0-9/.]+|mgmt0)",
-                    _asked(session, f"show ip route {address}{vrf}"),
+                    _asked(session, f"show {'ipv6' if family == 6 else 'ip'} route {address}{vrf}"),
                 )
                 for hop, by in ways:
                     interface = full_interface(by)

@@ -30,14 +30,17 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_con
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_diff import ios_operations, live_objects
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_guards import (
-    Exposure,
     cut_findings,
     entries_of,
     neighbour_findings,
     room_findings,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_undo import undo_change
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.management import server
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.management import (
+    ManagementPath,
+    controller,
+    server,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ssh import prompt_pattern
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ways_back import WayBack, own_name
 
@@ -213,10 +216,10 @@ def test_undo_of_a_new_list_that_is_in_use_is_refused() -> None:
 
 # -- guards
 
-EXPOSURE = Exposure(
-    "10.9.0.7", "10.1.0.2", ("Vlan10",), True,
-    tuple(server(kind, "10.9.0.8", port, "10.1.0.2", ("Vlan10",), True) for kind, port in (("radius", 1812), ("coa", 1700))),
-)  # fmt: skip
+EXPOSURE = ManagementPath((
+    controller("10.9.0.7", "10.1.0.2", ("Vlan10",), True),
+    *(server(kind, "10.9.0.8", port, "10.1.0.2", ("Vlan10",), True) for kind, port in (("radius", 1812), ("coa", 1700))),
+))  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -243,7 +246,7 @@ def test_a_place_may_be_on_the_controllers_way_unless_it_is_known_not_to_be() ->
     assert EXPOSURE.may_cut([("Vlan10", "in", 4)])
     assert not EXPOSURE.may_cut([ONE])
     assert replace(EXPOSURE, known=False).may_cut([ONE])
-    assert Exposure.of_text(EXPOSURE.as_text()) == EXPOSURE
+    assert ManagementPath.of_text(EXPOSURE.as_text()) == EXPOSURE
 
 
 class Hardware:
@@ -372,20 +375,20 @@ def test_neighbour_discovery_must_pass_where_it_is_seen(lines: str, place: Place
 
 
 def test_management_over_ipv6_is_asked_of_ipv6_lists() -> None:
-    six = Exposure(
-        "2001:db8:9::7",
-        "2001:db8::2",
-        ("Vlan10",),
-        True,
+    six = ManagementPath(
         (
+            controller("2001:db8:9::7", "2001:db8::2", ("Vlan10",), True),
             server("radius", "2001:db8:9::8", 1812, "2001:db8::2", ("Vlan10",), True),
             server("tacacs", "10.9.0.8", 49, "10.1.0.2", ("Vlan10",), True),
-        ),
+        )
     )
     for content, told in (("permit tcp any any eq 22", 1), ("permit udp any any", 1), ("permit ipv6 any any", 0)):
         found = cut_findings("sw1", f"ipv6 access-list x\n {content}\n", [("Vlan10", "in", 6)], six)
         assert [each.code for each in found] == ["SW4263"] * told, content
-    assert cut_findings("sw1", "deny ip any any", [("Vlan10", "in", 4)], replace(six, servers=())) == []
+    assert (
+        cut_findings("sw1", "deny ip any any", [("Vlan10", "in", 4)], replace(six, conversations=six.conversations[:1]))
+        == []
+    )
 
 
 def test_ipv6_entries_count_twice_and_in_their_own_region() -> None:

@@ -11,23 +11,26 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import nxos_config
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import ios_guards, nxos_config
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.host_names import (
+    addresses_of,
+    configured_domain,
+    configured_host,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import read_config
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_guards import (
-    Exposure,
     cut_findings,
-    exposure_of,
     way_findings,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_services import read_services
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.management import (
+    ManagementPath,
     controller,
     cut,
     cuts_dhcp_servers,
     passing,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_guard import (
-    ManagementPath,
     management_findings,
     management_path,
 )
@@ -71,6 +74,9 @@ TABLES = {
 }
 
 
+path_of = ios_guards.management_path
+
+
 def session(answers: dict[str, str], peer: str = "", device: str = "10.10.0.1", port: int = 22) -> Any:
     asked: list[str] = []
 
@@ -87,7 +93,7 @@ def session(answers: dict[str, str], peer: str = "", device: str = "10.10.0.1", 
     )
 
 
-def told(content: str, place: tuple[Any, ...], exposure: Exposure) -> list[tuple[str, str]]:
+def told(content: str, place: tuple[Any, ...], exposure: ManagementPath) -> list[tuple[str, str]]:
     """Return (code, what and packet) of each finding."""
     found = cut_findings("sw1", content, [place], exposure)
     return [(each.code, re.sub(r".*?sw1: \S+ (?:in|out): ", "", each.message)) for each in found]
@@ -95,8 +101,8 @@ def told(content: str, place: tuple[Any, ...], exposure: Exposure) -> list[tuple
 
 def test_each_server_is_judged_where_its_answers_come_in_and_by_the_address_they_go_to() -> None:
     asked = session(TABLES)
-    exposure = exposure_of(asked, read_config(CONFIG))
-    assert Exposure.of_text(exposure.as_text()) == exposure
+    exposure = path_of(asked, read_config(CONFIG))
+    assert ManagementPath.of_text(exposure.as_text()) == exposure
     assert len(asked.asked) == len(set(asked.asked)), "a table is asked once"
     # ISE1 and the change of authorization come through the router on Gi1/0/1, to Loopback0; the controller does not come there.
     port = ("GigabitEthernet1/0/1", "in", 4)
@@ -112,7 +118,7 @@ def test_each_server_is_judged_where_its_answers_come_in_and_by_the_address_they
 
 
 def test_a_server_whose_way_is_not_told_is_taken_to_come_as_the_controller_does_and_is_named() -> None:
-    exposure = exposure_of(session(TABLES), read_config(CONFIG))
+    exposure = path_of(session(TABLES), read_config(CONFIG))
     found = told("permit tcp any any eq 22\npermit udp any any", ("TenGigabitEthernet1/1/1", "in", 4), exposure)
     assert [(code, text.partition(":")[0]) for code, text in found] == [("SW4263", "TACACS+")]
     assert "10.20.0.1" in found[0][1], "its group's source interface"
@@ -136,19 +142,19 @@ def test_a_server_whose_way_is_not_told_is_taken_to_come_as_the_controller_does_
     ],
 )
 def test_dhcp_answers_come_in_on_a_trusted_port(content: str, expected: list[str]) -> None:
-    exposure = exposure_of(session(TABLES), read_config(CONFIG.replace("tacacs server", "tacacs-none server")))
+    exposure = path_of(session(TABLES), read_config(CONFIG.replace("tacacs server", "tacacs-none server")))
     assert [code for code, _text in told(content, ("TenGigabitEthernet1/1/1", "in", 4), exposure)] == expected
 
 
 def test_clients_reach_the_relay_of_their_vlan() -> None:
-    exposure = exposure_of(session({**TABLES, "show users": ""}, peer="10.20.0.6"), read_config(CONFIG))
+    exposure = path_of(session({**TABLES, "show users": ""}, peer="10.20.0.6"), read_config(CONFIG))
     vlan = ("Vlan10", "in", 4)
     assert told("permit udp any eq 68 any eq 67", vlan, exposure) == []
     assert [code for code, _text in told("permit ip 10.10.0.0 0.0.0.255 any", vlan, exposure)] == ["SW4463"]
 
 
 def test_ntp_is_told_and_stops_nothing() -> None:
-    exposure = exposure_of(session(TABLES), read_config(CONFIG))
+    exposure = path_of(session(TABLES), read_config(CONFIG))
     found = told("permit udp any any neq 123\npermit tcp any any", ("Vlan20", "in", 4), exposure)
     assert [(code, text[:4]) for code, text in found] == [("SW4462", "NTP:")]
 
@@ -171,7 +177,7 @@ def test_an_unknown_address_never_passes(client: str, device: str, families: set
 def test_a_controller_over_ipv6_is_judged_in_ipv6_lists_and_servers_go_on_in_ipv4_ones() -> None:
     """An IPv4 list sees no packet of an IPv6 session; what it does see was left unjudged before."""
     answers = {**TABLES, "show users": "*  2 vty 0   netops   idle   00:00:00 2001:DB8::9\n"}
-    exposure = exposure_of(session(answers, device="2001:db8::1"), read_config(CONFIG))
+    exposure = path_of(session(answers, device="2001:db8::1"), read_config(CONFIG))
     assert (exposure.client, exposure.known) == ("2001:db8::9", False)
     found = told("deny ip any any", ("GigabitEthernet1/0/1", "in", 4), exposure)
     assert {text.partition(":")[0] for _code, text in found} == {"RADIUS", "change of authorization"}
@@ -247,8 +253,8 @@ def test_what_threads_share_is_only_read() -> None:
     ],
 )  # fmt: skip
 def test_ssh_is_judged_on_the_port_that_is_used(line: str, connected: int, cut_off: bool) -> None:
-    exposure = exposure_of(session(TABLES, port=connected), read_config(f"{line}\n{CONFIG}"))
-    assert Exposure.of_text(exposure.as_text()) == exposure
+    exposure = path_of(session(TABLES, port=connected), read_config(f"{line}\n{CONFIG}"))
+    assert ManagementPath.of_text(exposure.as_text()) == exposure
     content = "permit tcp any any eq 22\npermit tcp any eq 49 any\npermit udp any any"
     found = [text for _code, text in told(content, ("TenGigabitEthernet1/1/1", "in", 4), exposure)]
     assert any("the controller" in text and ":2222" in text for text in found) == cut_off
@@ -287,6 +293,143 @@ end
 
 def test_a_list_that_would_cut_the_radius_of_an_old_image_is_refused() -> None:
     old = re.sub(r"radius server ISE1\n address ipv4 (\S+) (.*)", r"radius-server host \1 \2 key x", CONFIG)
-    exposure = exposure_of(session(TABLES), read_config(old))
+    exposure = path_of(session(TABLES), read_config(old))
     found = told("permit tcp any any\npermit udp any any range 67 68", ("GigabitEthernet1/0/1", "in", 4), exposure)
     assert sum("RADIUS" in text and "10.60.0.5" in text for _code, text in found) == 2
+
+
+# -- servers that have a name, or an IPv6 address
+
+NAMED = """radius server ISE1
+ address ipv4 ise1.example.com auth-port 1812 acct-port 1812
+aaa server radius dynamic-author
+ client ise1.example.com server-key x
+aaa group server radius OLD
+ server-private ise2 auth-port 1812 acct-port 1812 key x
+ip radius source-interface Vlan20
+ip domain name example.com
+{hosts}
+interface Vlan10
+ ip address 10.10.0.1 255.255.255.0
+interface Vlan20
+ ip address 10.20.0.1 255.255.255.0
+interface TenGigabitEthernet1/1/1
+interface GigabitEthernet1/0/1
+interface GigabitEthernet1/0/2
+end
+"""
+TWO_HOSTS = "ip host ise1.example.com 10.60.0.5 10.60.0.6\nip host ISE2.example.com 10.60.0.7"
+RESOLVED = """Default domain is example.com
+Codes: UN - unknown, EX - expired, OK - OK, ?? - revalidate
+
+Host                      Port  Flags      Age Type   Address(es)
+ise1.example.com          None  (temp, OK)  0   IP    10.60.0.5
+                                                      10.60.0.6
+ise2.example.com          None  (temp, {})  0   IP    10.60.0.7
+other.example.com         None  (temp, OK)  0   IP    10.60.0.99
+"""
+BY_NAME = TABLES | {f"show ip route 10.60.0.{number}": TABLES["show ip route 10.60.0.5"] for number in range(5, 8)}
+ROUTED_IN, ACCESS = ("GigabitEthernet1/0/1", "in", 4), ("GigabitEthernet1/0/2", "in", 4)
+
+
+@pytest.mark.parametrize(("hosts", "shown"), [(TWO_HOSTS, ""), ("ip name-server 10.0.0.53", RESOLVED.format("OK"))])
+def test_a_server_with_a_name_is_judged_by_every_address_that_the_switch_has_for_it(hosts: str, shown: str) -> None:
+    path = path_of(session({**BY_NAME, "show hosts": shown}), read_config(NAMED.format(hosts=hosts)))
+    assert ManagementPath.of_text(path.as_text()) == path
+    judged = told("permit tcp any any", ROUTED_IN, path)
+    assert [code for code, _text in judged] == ["SW4263"] * 5
+    assert {re.search(r"10\.60\.0\.\d+", text)[0] for _code, text in judged} == {"10.60.0.5", "10.60.0.6", "10.60.0.7"}  # type: ignore[index]
+    assert told("permit udp 10.60.0.4 0.0.0.3 host 10.20.0.1", ROUTED_IN, path) == []
+    assert told("permit tcp any any", ACCESS, path) == [], "its answers do not come in there"
+    assert path.may_cut([ROUTED_IN]) and not path.may_cut([ACCESS])
+
+
+@pytest.mark.parametrize("shown", ["", RESOLVED.format("EX"), RESOLVED.format("??"), "% Invalid input"])
+def test_a_name_that_the_switch_does_not_tell_passes_only_where_every_address_does(shown: str) -> None:
+    config = NAMED.format(hosts="ip host ise1.example.com 10.60.0.5")
+    path = path_of(session({**BY_NAME, "show hosts": shown}), read_config(config))
+    for place in (ROUTED_IN, ACCESS):  # its answers may come in anywhere
+        found = [(code, text) for code, text in told("permit udp host 10.60.0.5 any", place, path) if code == "SW4479"]
+        assert [text.partition(":")[0] for _code, text in found] == ["RADIUS ise2"], found
+        assert told("permit udp host 10.60.0.5 any\npermit udp any eq 1812 host 10.20.0.1", place, path) == []
+        almost = "permit udp host 10.60.0.5 any\ndeny udp host 10.66.6.6 any\npermit udp any eq 1812 any"
+        assert [code for code, _text in told(almost, place, path)] == ["SW4479"]
+    assert told("deny ip any any", ("GigabitEthernet1/0/2", "out", 4), path) == []
+    assert path.may_cut([ACCESS]), "the way back is armed for every place"
+    assert "RADIUS ise2" in str(way_findings("sw1", path)[0].message)
+
+
+@pytest.mark.parametrize(
+    ("line", "port", "protocol"),
+    [
+        ("radius-server host ipv6 2001:db8:60::5 auth-port 1812 acct-port 1812", 1812, "udp"),
+        ("radius-server host 2001:DB8:60::5 key x", 1645, "udp"),
+        ("tacacs-server host 2001:db8:60::5", 49, "tcp"),
+        ("radius server ISE6\n address ipv6 2001:db8:60::5 auth-port 1812 acct-port 1812", 1812, "udp"),
+        ("tacacs server T6\n address ipv6 2001:db8:60::5", 49, "tcp"),
+        ("aaa group server tacacs+ OLD\n server-private 2001:db8:60::5 key x", 49, "tcp"),
+        (
+            "radius server ISE6\n address ipv6 ise6 auth-port 1812 acct-port 1812\nipv6 host ise6 2001:db8:60::5",
+            1812,
+            "udp",
+        ),
+    ],
+)
+def test_servers_over_ipv6_are_judged_in_ipv6_lists(line: str, port: int, protocol: str) -> None:
+    config = f"{line}\ninterface Vlan20\n ipv6 address 2001:db8:20::1/64\ninterface Vlan10\ninterface TenGigabitEthernet1/1/1\nend\n"
+    tables = {
+        "show ipv6 route 2001:db8:60::5": "Routing entry for 2001:db8:60::/64\n  2001:DB8:20::6, Vlan20\n",
+        "show ipv6 neighbors 2001:DB8:20::6": "2001:DB8:20::6    0 0200.0000.0006  REACH Vlan20\n",
+    }
+    path = path_of(session({**TABLES, **tables}), read_config(config))
+    place, head = ("Vlan20", "in", 6), "ipv6 access-list SW_x\n permit icmp any any\n"
+    refused = told(f"{head} permit ipv6 2001:db8:99::/64 any", place, path)
+    assert {code for code, _text in refused} == {"SW4263"} and f":{port}" in str(refused)
+    assert told(f"{head} permit {protocol} host 2001:db8:60::5 host 2001:db8:20::1", place, path) == []
+    assert told("deny ip any any", ("Vlan20", "in", 4), path) == [], "an IPv4 list sees none of it"
+
+
+@pytest.mark.parametrize(
+    ("more", "shown", "expected"),
+    [
+        ("", "", {"SW4479"}),
+        ("ip host ise1 10.60.0.6\n", "", set()),
+        ("ip domain-name example.com\n", "Host                    Address\nise1.example.com        10.60.0.6\n", set()),
+        ("ip host ise1 10.60.0.7\n", "", {"SW4263"}),
+    ],
+)
+def test_a_nexus_knows_its_server_by_a_name(more: str, shown: str, expected: set[str]) -> None:
+    config = more + NEXUS.replace("host 10.60.0.5", "host ise1")
+    tables = {"show ip route 10.60.0.6": "    *via 10.10.0.254, Vlan10, [1/0]\n", "show hosts": shown}
+    path = management_path(session(tables, "10.10.0.9"), nxos_config.read_config(config))
+    lines = "permit tcp any any eq 22\n  permit udp any any eq 67\n  permit udp 10.60.0.6/32 10.255.0.1/32\n"
+    found = management_findings(f"ip access-list SW_x\n  {lines}", [("Vlan10", "in", "ip access-group")], "n1", path)
+    assert {each.code for each in found if each.severity == "error"} == expected
+
+
+def test_a_nexus_asks_servers_over_ipv6() -> None:
+    config = NEXUS.replace("host 10.60.0.5", "host 2001:db8:60::5").replace("ip radius", "no ip radius")
+    tables = {
+        "show ipv6 route 2001:db8:60::5": "2001:db8:60::/64, ubest/mbest: 1/0\n    *via 2001:db8::6, Vlan10, [1/0], 1d\n",
+        "show ipv6 neighbor 2001:db8::6": "2001:db8::6  00:01:10  0200.0000.0006   50  icmpv6     Vlan10\n",
+        "show mac address-table address 0200.0000.0006": "*   10     0200.0000.0006   dynamic  0  F  F  Eth1/1\n",
+    }
+    path = management_path(session(tables, "10.10.0.9"), nxos_config.read_config(config))
+    (first, *_rest) = [each for each in path.conversations if each.what == "RADIUS"]
+    assert (first.near, first.known) == ("2001:db8::1", True)
+    place = ("Vlan10", "in", "ipv6 traffic-filter")
+    for lines, expected in (("permit tcp any any", {"SW4263"}), ("permit udp 2001:db8:60::5/128 any", set())):
+        found = management_findings(f"ipv6 access-list SW_x\n  {lines}\n", [place], "n1", path)
+        assert {each.code for each in found if each.severity == "error"} == expected, lines
+
+
+def test_names_in_the_forms_that_devices_know() -> None:
+    hosts = [pair for line in ("ip host vrf M ise 23 10.0.0.1 10.0.0.2", "ipv6 host ise 2001:DB8::1", "ip host x y") for pair in
+             configured_host(line)]  # fmt: skip
+    assert hosts == [("ise", "10.0.0.1"), ("ise", "10.0.0.2"), ("ise", "2001:db8::1")]
+    assert addresses_of("ISE", "", hosts) == ("10.0.0.1", "10.0.0.2", "2001:db8::1")
+    assert addresses_of("ise", "example.com", [("ise.example.com", "10.0.0.3")]) == ("10.0.0.3",)
+    assert addresses_of("ise.other.org", "example.com", [("ise", "10.0.0.3")]) == ()
+    assert configured_domain("ip domain-name vrf M Example.com") == "example.com" and not configured_domain(
+        "ip domain lookup"
+    )

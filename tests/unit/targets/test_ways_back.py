@@ -171,9 +171,7 @@ def test_an_ios_switch_is_asked_for_the_time_of_others(clock: str, registered: s
 )
 def test_an_asa_says_how_much_is_left(line: str, over: bool) -> None:
     theirs = WayBack("SW_way_back_c0ffee000abc1234", seconds=60)
-    shown = (
-        f"event manager applet other, hits 1, last 2026/11/26\n  event countdown 9 secs, left 0 secs, hits 1, last\n"
-    )
+    shown = "event manager applet other, hits 1, last 2026/11/26\n  event countdown 9 secs, left 0 secs, hits 1, last\n"
     shown += f"event manager applet {theirs.name}, hits 0, last \n{line}\n"
     session: Any = SimpleNamespace(show=lambda _text: shown, spec=SimpleNamespace(name="fw1"))
     assert asa_ways_back.judged(session, [theirs])[0].over is over
