@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
@@ -15,8 +16,10 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model im
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.outcome import Outcome
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import Plan, build_plan, snapshot_all
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredTarget
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import ways_back
 
 COMMIT = "c" * 40
+OTHER_PLACE = "c0ffee"
 
 
 def apply(target: Target, desired: list[DesiredTarget], journal: Journal, **more: Any) -> tuple[Plan, Outcome]:
@@ -28,3 +31,14 @@ def apply(target: Target, desired: list[DesiredTarget], journal: Journal, **more
 
 def codes_of(findings: Iterable[Finding]) -> set[str]:
     return {finding.code for finding in findings}
+
+
+@contextlib.contextmanager
+def other_controller() -> Iterator[None]:
+    """What runs in here runs on another host: its process numbers mean nothing here, nor ours there."""
+    plain = ways_back.place
+    ways_back.place = lambda: OTHER_PLACE  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        ways_back.place = plain

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,8 +23,10 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.verify i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import registry
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject, DesiredTarget
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.linux_session import LinuxSession
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nft_apply import Loader
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nftables import NftablesTarget
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
+from tests.integration.lists import other_controller
 from tests.lab.net.topology import FIREWALL
 
 if TYPE_CHECKING:
@@ -251,3 +254,67 @@ def test_connections_that_are_permitted_no_longer_are_dropped(
     left = targets.lab.namespaces.run(FIREWALL, ["conntrack", "-L"])
     assert "dport=443" in left
     assert "sport=40000 dport=22" not in left
+
+
+# -- two controllers
+
+
+def test_a_timer_of_another_controller_that_counts_is_never_called_off(
+    targets: LabTargets, firewall: NftablesTarget, journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second comes while the first has loaded its ruleset and not yet confirmed it."""
+    assert apply(firewall, wanted(), journal)[1].ok
+    second, proved, seen = NftablesTarget(spec_for(targets)), Loader._proved, list[str]()
+    chosen = {"fw1": second}
+    earlier = build_plan(chosen, wanted(9443), snapshot_all(chosen, wanted(9443)), policy_commit=COMMIT)
+
+    def meanwhile(loader: Loader, *given: Any) -> Any:
+        with monkeypatch.context() as patch:
+            patch.setattr(Loader, "_proved", proved)
+            with other_controller():
+                before = targets.ruleset()
+                for attempt in (
+                    lambda: apply(second, wanted(7443), Journal(tmp_path / "second.jsonl")),
+                    lambda: second.execute(earlier.operations()[0]),
+                ):
+                    with pytest.raises(FindingError) as error:
+                        attempt()
+                    assert codes_of(error.value.findings) == {"SW4476"}
+                    seen.append(str(error.value))
+                assert targets.ruleset() == before
+        return proved(loader, *given)
+
+    monkeypatch.setattr(Loader, "_proved", meanwhile)
+    outcome = apply(firewall, wanted(8443), journal)[1]
+    assert outcome.ok, outcome.findings
+    assert len(seen) == 2 and f"process {os.getpid()}" in seen[0]
+    monkeypatch.undo()
+    with other_controller():
+        assert apply(second, wanted(7443), Journal(tmp_path / "second.jsonl"))[1].ok
+    second.close()
+    assert "segwright" not in left_behind(targets, firewall)
+
+
+def test_a_timer_that_a_dead_run_left_is_called_off_by_its_own_controller(
+    targets: LabTargets, firewall: NftablesTarget, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ruleset in force is as it should be: without a step of its own the timer would take it back later."""
+    assert apply(firewall, wanted(), journal)[1].ok
+
+    class Dead(BaseException):
+        pass
+
+    def dies(*_given: Any) -> None:
+        raise Dead
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Loader, "_proved", dies)
+        with pytest.raises(Dead):
+            apply(firewall, wanted(8443), journal)
+    with other_controller(), pytest.raises(FindingError) as error:
+        firewall.diff(wanted(8443), firewall.snapshot(wanted(8443)))
+    assert codes_of(error.value.findings) == {"SW4476"}
+    plan, outcome = apply(firewall, wanted(8443), journal)
+    assert outcome.ok and [step.kind for step in plan.operations()] == ["revert"], outcome.findings
+    assert "segwright" not in left_behind(targets, firewall)
+    assert "8443" in targets.nft("list", "table", "inet", TABLE)

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -24,27 +23,14 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa imp
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa_swap import Swap
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios import IosTarget
 from tests.integration import test_targets_asa, test_targets_ios
-from tests.integration.lists import COMMIT, apply, codes_of
+from tests.integration.lists import COMMIT, OTHER_PLACE, apply, codes_of, other_controller
 from tests.integration.test_targets_asa import Firewall, firewall  # noqa: F401
 from tests.integration.test_targets_ios import Switch, switch  # noqa: F401
 from tests.lab.iosxe import eem
 
-OTHER = "c0ffee"
-
 
 class Dead(BaseException):
     """The end of a run that leaves it no time."""
-
-
-@contextlib.contextmanager
-def other_controller() -> Iterator[None]:
-    """What runs in here runs on another host: its process numbers mean nothing here, nor ours there."""
-    plain = ways_back.place
-    ways_back.place = lambda: OTHER  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        ways_back.place = plain
 
 
 @pytest.fixture
@@ -87,7 +73,7 @@ class Device:
             patch.setattr(*self.hook, dies)
             with pytest.raises(Dead):
                 apply(self.first, self.wanted(port), journal)
-        assert len(self.armed()) == 1 and OTHER in self.armed()[0]
+        assert len(self.armed()) == 1 and OTHER_PLACE in self.armed()[0]
 
 
 @pytest.fixture(params=["ios", "asa"])
@@ -162,7 +148,7 @@ def test_what_a_dead_run_left_is_taken_away_by_its_own_controller_alone(
     before = device.running()
     with pytest.raises(FindingError) as error:
         apply(device.second, device.wanted(9443), journal)
-    assert codes_of(error.value.findings) == {"SW4476"} and OTHER in str(error.value)
+    assert codes_of(error.value.findings) == {"SW4476"} and OTHER_PLACE in str(error.value)
     assert device.running() == before
     with other_controller():  # the same host, where that process is asked for: it is at work no more
         assert apply(device.first, device.wanted(9443), journal)[1].ok
@@ -205,7 +191,7 @@ def test_two_that_arm_at_the_same_moment_step_back(
     arm = ios_work.Work._see_armed
 
     def late(work: ios_work.Work, *given: Any) -> None:
-        switch.type(f"event manager applet SW_revert_{OTHER}000abc1234", "event timer countdown time 60")
+        switch.type(f"event manager applet SW_revert_{OTHER_PLACE}000abc1234", "event timer countdown time 60")
         arm(work, *given)
 
     monkeypatch.setattr(ios_work.Work, "_see_armed", late)
@@ -213,7 +199,7 @@ def test_two_that_arm_at_the_same_moment_step_back(
     outcome = apply(target, on_management(443), journal)[1]
     target.close()
     assert "SW4476" in codes_of(outcome.findings), outcome.findings
-    theirs = f"event manager applet SW_revert_{OTHER}000abc1234\n event timer countdown time 60"
+    theirs = f"event manager applet SW_revert_{OTHER_PLACE}000abc1234\n event timer countdown time 60"
     assert (
         theirs in switch.running()
         and switch.attached() == set()

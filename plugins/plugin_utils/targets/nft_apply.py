@@ -11,7 +11,22 @@ from collections.abc import Callable, Sequence
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.linux_session import LinuxSession
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nft_ways_back import (
+    CALL_OFF,
+    END,
+    call_off,
+    owner_text,
+    standing,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ways_back import (
+    WayBack,
+    at_work,
+    left_behind,
+    of_others,
+    refusal,
+    wait_until_gone,
+)
 
 OpenSession = Callable[[TargetSpec], LinuxSession]
 
@@ -28,11 +43,11 @@ $run sh -c '
   sleep 600
   rm -rf "$1"
 ' sh "$1" "$2" </dev/null >/dev/null 2>&1 &
-echo $!
+echo $! > "$1/timer"
+readlink /proc/self/ns/net > "$1/net" 2>/dev/null || true
+cat "$1/timer"
 """
-_END = '{ kill -- "-$2" 2>/dev/null || kill "$2" 2>/dev/null || true; rm -rf "$1"; }'
-_CALL_OFF = f'mv "$1/armed" "$1/cancelled" && {_END}'
-_FIRE_NOW = f'mv "$1/armed" "$1/fired" && nft -f "$1/revert.nft" && {_END}'
+_FIRE_NOW = f'mv "$1/armed" "$1/fired" && nft -f "$1/revert.nft" && {END}'
 CONNECT_MARGIN = 15.0
 
 
@@ -58,23 +73,53 @@ class Loader:
         ``new`` and ``old`` are whole tables as text, empty for none. ``proof`` looks through the new session. Raises FindingError,
         with the old table in force again: SW4280 refused by the kernel, SW4264 not confirmed, SW4282 taken back by the timer.
         """
+        with at_work(self.spec.name):
+            return self._load(session, table, new, old, proof)
+
+    def settle(self, session: LinuxSession, table: str, *, undo: bool = False) -> list[Finding]:
+        """Call off what dead runs left armed for a table; return what there is to say.
+
+        FindingError SW4476 where a run of somebody else may still call its own off; an undo waits until that is gone.
+        """
+        name, told = self.spec.name, list[Finding]()
+
+        def look() -> list[WayBack]:
+            return [way for way, _timer in standing(session, table).values()]
+
+        if others := of_others(look(), name):
+            if not undo:
+                raise FindingError(*refusal(name, others))
+            told = wait_until_gone(name, others, look)
+        call_off(session, [(directory, timer) for directory, (_way, timer) in standing(session, table).items()])
+        return told
+
+    def _load(
+        self, session: LinuxSession, table: str, new: str, old: str, proof: Callable[[LinuxSession], Sequence[Finding]]
+    ) -> LinuxSession:
         directory = session.must(session.shell(_DIRECTORY, root=True), "temporary directory").strip()
         try:
-            for name, text in (("new.nft", table_file(table, new)), ("revert.nft", table_file(table, old))):
+            owner = ("owner", owner_text(self.seconds))
+            for name, text in (owner, ("new.nft", table_file(table, new)), ("revert.nft", table_file(table, old))):
                 session.must(session.shell(_WRITE, f"{directory}/{name}", root=True, stdin=text), f"writing {name}")
-                session.must(session.run("nft", "-c", "-f", f"{directory}/{name}", root=True), f"checking {name}")
+                if name != "owner":
+                    session.must(session.run("nft", "-c", "-f", f"{directory}/{name}", root=True), f"checking {name}")
             timer = session.must(
                 session.shell(_ARM, directory, str(self.seconds), root=True), "arming the timer"
             ).strip()
         except FindingError:
             session.run("rm", "-rf", directory, root=True)
             raise
+        # Of two runs that meet here at least one steps back: each looks after it has armed its own, and before it loads.
+        there = {path: way for path, (way, _timer) in standing(session, table).items() if path != directory}
+        if others := [way for way in there.values() if not left_behind(way, self.spec.name)]:
+            session.shell(CALL_OFF, directory, timer, root=True)
+            raise FindingError(*refusal(self.spec.name, others))
         try:
             session.must(session.run("nft", "-f", f"{directory}/new.nft", root=True), "loading")
             fresh = self._proved(session, table, proof)
         except FindingError as error:
             raise FindingError(*error.findings, *self._take_back(session, directory, timer)) from None
-        done = fresh.shell(_CALL_OFF, directory, timer, root=True)
+        done = fresh.shell(CALL_OFF, directory, timer, root=True)
         if not done.ok:
             fresh.close()
             raise FindingError(

@@ -36,10 +36,13 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.conntrack import drop_connections
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.linux_session import LinuxSession
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.list_steps import ways_back_of_others
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nft_apply import Loader, OpenSession
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nft_ways_back import standing
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ways_back import of_others
 
-KIND = "ruleset"
+KIND, REVERT = "ruleset", "revert"
 # The chain that dialects/nftables.py writes; a table with it is ours.
 MARK = re.compile(r"(?m)^\s*chain sw_forward \{")
 
@@ -76,12 +79,21 @@ class NftablesTarget:
                 "owned": bool(MARK.search(text)),
                 "internal": {},
             }
+        for table in sorted(wanted | {self.spec.table}):
+            ways = [way for way, _timer in standing(session, table).values()]
+            held = [way.name for way in of_others(ways, self.name)]
+            for way in ways:
+                objects[f"{REVERT}/{way.name}"] = {
+                    "table": table,
+                    "owned": False,
+                    **({"held": way.described()} if way.name in held else {}),
+                }
         return Snapshot(self.name, self.platform, objects, objects_sha256(objects), raw, iso_now())
 
     def diff(self, desired: Sequence[DesiredObject], live: Snapshot) -> tuple[Operation, ...]:
         """Return the steps from live to desired; see the protocol."""
         steps: list[Operation] = []
-        findings: list[Finding] = []
+        findings = ways_back_of_others(self.name, REVERT, live)
         for item in desired:
             found, step = self._step(item, live.objects.get(f"{KIND}/{_table_of(item)}"))
             findings += found
@@ -89,6 +101,7 @@ class NftablesTarget:
                 steps.append(step)
         if findings:
             raise FindingError(*findings)
+        steps += self._leftovers(live)
         wanted = {f"{KIND}/{_table_of(item)}" for item in desired}
         for key, body in sorted(live.objects.items()):
             if body["owned"] and key not in wanted:
@@ -105,6 +118,18 @@ class NftablesTarget:
                     )
                 )
         return tuple(steps)
+
+    def _leftovers(self, live: Snapshot) -> list[Operation]:
+        """Return a step for each timer that a dead run left armed: it would take back what is found to be as it should."""
+        made = []
+        for key, body in sorted(live.objects.items()):
+            if key.startswith(f"{REVERT}/"):
+                name, before = key.partition("/")[2], {"table": body["table"]}
+                text = "a timer that an interrupted run left armed"
+                made.append(
+                    self._operation("delete", name, before, None, f"call off {text}", "none", text, kind=REVERT)
+                )
+        return made
 
     def _step(self, item: DesiredObject, present: Mapping[str, Any] | None) -> tuple[list[Finding], Operation | None]:
         table = _table_of(item)
@@ -143,17 +168,18 @@ class NftablesTarget:
         effect: str,
         difference: str,
         witness: str = "",
+        kind: str = KIND,
     ) -> Operation:
         details: dict[str, Any] = {
             "difference": difference,
             **({"witness": witness} if witness else {}),
-            **({PRUNE: True} if after is None else {}),
+            **({PRUNE: True} if after is None and kind == KIND else {}),
         }
         shown = text_diff(
             str((before or {}).get("content", "")), str((after or {}).get("content", "")), f"{KIND}/{table}"
         )
         return Operation(
-            operation_id(self.name, KIND, table, action, after), self.name, KIND, table, action, before, after, summary, shown, effect,
+            operation_id(self.name, kind, table, action, after), self.name, kind, table, action, before, after, summary, shown, effect,
             CLEAN if after is None else phase_of(effect), details,
         )  # fmt: skip
 
@@ -161,8 +187,12 @@ class NftablesTarget:
 
     def execute(self, operation: Operation) -> OperationResult:
         """Carry out one step; see the protocol. Where anything fails the old table is in force again, or the finding says otherwise."""
-        table = operation.name
         session = self._connected()
+        if operation.kind == REVERT:
+            self._loader.settle(session, str((operation.before or {})["table"]))
+            return OperationResult(operation.id, True)
+        table = operation.name
+        self._loader.settle(session, table)
         old = self._text(session, table)
         live = self._body(table, old)
         if body_difference(KIND, live, operation.after).equal:
@@ -176,18 +206,21 @@ class NftablesTarget:
 
     def undo(self, operation: Operation, result: Mapping[str, Any]) -> OperationResult:
         """Bring back the table's text from before a step, or remove the table that was not there; see the protocol."""
+        if operation.kind == REVERT:  # never armed again
+            return OperationResult(operation.id, False)
         table = operation.name
         session = self._connected()
+        told = self._loader.settle(session, table, undo=True)
         now = self._text(session, table)
         old = str(result["old"]) if "old" in result else str((operation.before or {}).get("content", ""))
         live = self._body(table, now)
         if now == old or ("old" not in result and body_difference(KIND, live, operation.before).equal):
-            return OperationResult(operation.id, False)
+            return OperationResult(operation.id, False, findings=tuple(told))
         moved = body_difference(KIND, operation.after, live)
         if not moved.equal:
             raise FindingError(change_codes.UNDO_REFUSED.at(f"{self.name}: table inet {table}: {moved.text}"))
         findings = self._load(table, old, now, operation.before)
-        return OperationResult(operation.id, True, 1, tuple(findings))
+        return OperationResult(operation.id, True, 1, (*told, *findings))
 
     def confirm(self, desired: Sequence[DesiredObject]) -> tuple[Finding, ...]:
         """Read from a new connection; see the protocol."""
