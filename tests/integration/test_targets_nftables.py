@@ -312,7 +312,7 @@ def test_a_timer_that_a_dead_run_left_is_called_off_by_its_own_controller(
         with pytest.raises(Dead):
             apply(firewall, wanted(8443), journal)
     with other_controller(), pytest.raises(FindingError) as error:
-        firewall.diff(wanted(8443), firewall.snapshot(wanted(8443)))
+        firewall.diff(wanted(8443)[0].objects, firewall.snapshot(wanted(8443)[0].objects))
     assert codes_of(error.value.findings) == {"SW4476"}
     plan, outcome = apply(firewall, wanted(8443), journal)
     assert outcome.ok and [step.kind for step in plan.operations()] == ["revert"], outcome.findings

@@ -268,6 +268,7 @@ class Work:
             return arm
         except FindingError as error:
             if any(finding.code == codes.ANOTHERS_WAY_BACK.number for finding in error.findings):
+                self.lines.session().leave()
                 raise FindingError(*error.findings, *self._clean_up(change, arm)) from None
             refused = error
         try:

@@ -28,6 +28,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes, nxos_way_back
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import same_list
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.list_steps import not_held
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.management import ManagementPath
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_config import (
     NxosState,
     Place,
@@ -49,7 +50,6 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_di
     place_of,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_guard import (
-    ManagementPath,
     capacity_findings,
     management_findings,
     management_path,

@@ -136,7 +136,7 @@ def _with_server(
 ) -> list[Conversation]:
     """Return the conversations with one server, by each of its addresses where the configuration calls it by a name."""
     services, made = state.services, list[Conversation]()
-    addresses = (each.address,) if version(each.address) else ()
+    addresses: tuple[str, ...] = (each.address,) if version(each.address) else ()
     addresses = addresses or addresses_of(each.address, services.domain, services.hosts)
     addresses = addresses or addresses_of(each.address, services.domain, (), _asked(session, "show hosts"))
     if not addresses:
@@ -150,13 +150,13 @@ def _with_server(
         family = version(address)
         ways, sure = _arrives_by(session, address)
         by, source = tuple(sorted(ways)) or exposed, services.sources_of(each.kind, family)
-        usual = device if version(device) == family else ""
+        own_of = {name: state.routed.get(name, "") if family == 4 else services.address(name, 6) for name in by}
+        usual = device if version(device) == family else next((own for own in own_of.values() if own), "")
         for port in each.ports:
             for interface in by:
-                first = state.routed.get(interface, "") if family == 4 else services.address(interface, 6)
                 made += [
                     server(each.kind, address, port, own, (interface,), bool(ways) and sure)
-                    for own in source or (first or usual,)
+                    for own in source or (own_of[interface] or usual,)
                 ]
     return made
 

@@ -245,7 +245,8 @@ def test_what_manages_the_switch_must_pass_for_certain(content: str, direction: 
 def test_a_place_may_be_on_the_controllers_way_unless_it_is_known_not_to_be() -> None:
     assert EXPOSURE.may_cut([("Vlan10", "in", 4)])
     assert not EXPOSURE.may_cut([ONE])
-    assert replace(EXPOSURE, known=False).may_cut([ONE])
+    unknown = replace(EXPOSURE.conversations[0], known=False)
+    assert replace(EXPOSURE, conversations=(unknown, *EXPOSURE.conversations[1:])).may_cut([ONE])
     assert ManagementPath.of_text(EXPOSURE.as_text()) == EXPOSURE
 
 

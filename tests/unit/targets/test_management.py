@@ -287,6 +287,7 @@ end
     assert read_config(text).servers == (
         ("radius", "10.60.0.5", 1812), ("radius", "10.60.0.5", 1813),
         ("radius", "10.60.0.6", 1645), ("radius", "10.60.0.6", 1646),
+        ("radius", "radius.example.org", 1645), ("radius", "radius.example.org", 1646),
         ("tacacs", "10.60.0.9", 4949), ("tacacs", "10.60.0.8", 49), ("tacacs", "10.60.0.10", 5049), ("coa", "10.60.0.5", 3799),
     )  # fmt: skip
 

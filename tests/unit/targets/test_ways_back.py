@@ -85,7 +85,7 @@ def test_of_another_controller_only_the_device_knows(name: str) -> None:
 
 def test_who_it_is_is_told() -> None:
     (way,) = read_config("\n".join([*_lines(revert_lines([Swap(PLACE, "SW_a__a", "SW_a__b")], 60)), "end"])).ways_back
-    assert (way.name, way.seconds) == (own_name("SW_revert"), 60) and way.lines == 9
+    assert (way.name, way.seconds) == (own_name("SW_revert"), 60) and way.lines == 8
     assert f"process {os.getpid()}" in way.described() and "within 60 s" in way.described()
     state = read_asa_config("")
     (way,) = read_asa_config("\n".join(_lines(way_back(state, "SW_a__b", [("", "global")], 30)))).ways_back
