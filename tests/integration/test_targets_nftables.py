@@ -24,6 +24,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject, DesiredTarget
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.linux_session import LinuxSession
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nft_apply import Loader
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nft_ways_back import standing
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nftables import NftablesTarget
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
 from tests.integration.lists import other_controller
@@ -292,7 +293,7 @@ def test_a_timer_of_another_controller_that_counts_is_never_called_off(
     with other_controller():
         assert apply(second, wanted(7443), Journal(tmp_path / "second.jsonl"))[1].ok
     second.close()
-    assert "segwright" not in left_behind(targets, firewall)
+    assert standing(firewall._connected(), TABLE) == {}
 
 
 def test_a_timer_that_a_dead_run_left_is_called_off_by_its_own_controller(
@@ -316,5 +317,5 @@ def test_a_timer_that_a_dead_run_left_is_called_off_by_its_own_controller(
     assert codes_of(error.value.findings) == {"SW4476"}
     plan, outcome = apply(firewall, wanted(8443), journal)
     assert outcome.ok and [step.kind for step in plan.operations()] == ["revert"], outcome.findings
-    assert "segwright" not in left_behind(targets, firewall)
+    assert standing(firewall._connected(), TABLE) == {}
     assert "8443" in targets.nft("list", "table", "inet", TABLE)
