@@ -272,10 +272,7 @@ ISE_MATRICES = Code(
     "go back to a single matrix, or update to 3.4 patch 2",
 )
 ISE_VERSION_DIFFERS = Code(
-    "SW4309",
-    "warning",
-    "ISE has another version than the inventory says",
-    "correct microseg_ise_version",
+    "SW4309", "warning", "ISE has another version than the inventory says", "correct microseg_ise_version"
 )
 ISE_CLOCK = Code(
     "SW4310",
@@ -284,16 +281,10 @@ ISE_CLOCK = Code(
     "give both the same time source: ages of sessions, pushes and revisions are judged by it",
 )
 ISE_CSRF = Code(
-    "SW4311",
-    "info",
-    "ISE checks tokens against cross-site requests",
-    "nothing to do: they are fetched and renewed",
+    "SW4311", "info", "ISE checks tokens against cross-site requests", "nothing to do: they are fetched and renewed"
 )
 ISE_CERTIFICATE = Code(
-    "SW4312",
-    "error",
-    "ISE's certificate is not accepted",
-    "the message says why; verification is never turned off",
+    "SW4312", "error", "ISE's certificate is not accepted", "the message says why; verification is never turned off"
 )
 ISE_UNKNOWN_STATE = Code(
     "SW4313",
@@ -301,12 +292,7 @@ ISE_UNKNOWN_STATE = Code(
     "something that the preflight asks could not be learnt",
     "the run goes on without it; see the message",
 )
-ISE_SNAPSHOT = Code(
-    "SW4314",
-    "error",
-    "a snapshot file cannot be used",
-    "write it anew with ise_info",
-)
+ISE_SNAPSHOT = Code("SW4314", "error", "a snapshot file cannot be used", "write it anew with ise_info")
 ISE_OFFLINE = Code(
     "SW4315",
     "info",
@@ -429,10 +415,7 @@ ROOM_UNKNOWN = Code(
     "the log is read after the change; a list that does not fit is taken back",
 )
 NOT_IN_HARDWARE = Code(
-    "SW4407",
-    "error",
-    "a device could not load a list into its hardware",
-    "the old list was put back; see the message",
+    "SW4407", "error", "a device could not load a list into its hardware", "the old list was put back; see the message"
 )
 NOT_ARMED = Code(
     "SW4408",
@@ -602,9 +585,4 @@ ECHO_LOST = Code(
     "a device did not take a line as it was typed",
     "the session is too fast for the device: set microseg_block_lines to 1 for it",
 )
-FINISHED = Code(
-    "SW4415",
-    "info",
-    "what an interrupted run changed is saved now",
-    "nothing to do",
-)
+FINISHED = Code("SW4415", "info", "what an interrupted run changed is saved now", "nothing to do")
