@@ -10,7 +10,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.action import run_action
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.apply import run_apply
-from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.enforced import REAUTHENTICATION
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.enforced import REAUTHENTICATION, REREADING
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "policy_dir": {"type": "path", "default": "policies"},
@@ -32,6 +32,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "protected_branch": {"type": "str"},
     "approvals_dir": {"type": "path"},
     **REAUTHENTICATION,
+    **REREADING,
     "today": {"type": "str"},
 }
 

@@ -9,6 +9,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.action import run_action
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.enforced import REREADING
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.verify import run_verify
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -18,6 +19,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "state_dir": {"type": "path"},
     "targets": {"type": "list", "elements": "str"},
     "enforced": {"type": "bool", "default": True},
+    **REREADING,
     "today": {"type": "str"},
     "postures": {"type": "list", "elements": "str"},
 }

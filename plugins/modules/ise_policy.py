@@ -37,7 +37,8 @@ options:
   state:
     description:
       - V(merged) creates and changes the objects given; V(present) is another word for it.
-      - V(absent) removes the objects given by kind and name, users before what they use. An endpoint is given back to profiling.
+      - V(absent) removes the objects given by kind and name, users before what they use. An endpoint is given back to profiling. What was
+        there before this collection, taken over or not, is refused unless O(objects[].adopt=true) or O(adopt=true).
       - V(rendered) returns what would be sent, without contacting ISE.
       - V(gathered) returns the objects as they stand.
     type: str
@@ -51,6 +52,8 @@ options:
   prune:
     description:
       - Whether objects that carry our mark, are of a kind in O(objects), and are not in O(objects) are removed.
+      - What was taken over is given back instead, so it loses our mark and stays as it is, unless the inventory names it in
+        C(microseg_ise_delete) as C(kind/name).
     type: bool
     default: false
   cascade:

@@ -44,6 +44,17 @@ options:
       - Whether ISE's sessions and the IOS-XE switches of the play are asked which lists and cells they enforce.
     type: bool
     default: true
+  reread:
+    description:
+      - How often, at most, the switches are read again where one shows another cell or list than the approved one. Hardware is programmed
+        after the download that ISE reports as done. That they were read again is said (SW4228), and what still differs is an error.
+    type: int
+    default: 3
+  reread_pause:
+    description:
+      - Seconds before each further reading.
+    type: float
+    default: 2.0
   today:
     description:
       - The date, as V(YYYY-MM-DD), at which expiry is judged. Today where not given.

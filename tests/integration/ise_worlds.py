@@ -209,6 +209,30 @@ def _fill(store: Store, item: DesiredObject, rng: Random) -> None:
             })  # fmt: skip
 
 
+def of_others(
+    objects: list[DesiredObject], wanted: list[DesiredObject], rng: Random
+) -> tuple[list[DesiredObject], list[str]]:
+    """Return the objects with some as taken over before and some as others', and the names of these, as ``kind/name``.
+
+    Others' are such as the wanted state needs; an SGT of somebody else keeps its value, so it is one with the wanted value.
+    """
+    bodies = {(item.kind, item.name): item.body for item in wanted}
+    made, names = [], []
+    for item in objects:
+        body = bodies.get((item.kind, item.name))
+        chosen = rng.random()
+        if item.body["description"].startswith(MARK) and item.kind != "endpoint" and chosen < 0.3:
+            if item.kind != "sgt" or body is None or body["value"] == item.body["value"]:
+                foreign = chosen < 0.1 and body is not None and item.kind != "endpoint_group"
+                text = rng.choice(("", "desktop team"))
+                names += [f"{item.kind}/{item.name}"] if foreign else []
+                item = replace(
+                    item, body={**item.body, "description": text if foreign else f"segwright:adopted: {text}".strip()}
+                )
+        made.append(item)
+    return made, names
+
+
 def drifted(objects: list[DesiredObject], rng: Random) -> list[DesiredObject]:
     """Return the objects with some fields as they are and others that somebody changed, none of ours marked as foreign."""
     made = []

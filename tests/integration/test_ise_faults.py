@@ -59,7 +59,7 @@ FAULTS: dict[str, dict[str, Any]] = {
 
 
 def objects(port: int, *, new: bool) -> list[list[Any]]:
-    """What ISE must hold: before (new false) and after the mixed plan, which creates, changes, deletes and pushes."""
+    """What ISE must hold: before (new false) and after the mixed plan, which creates, changes, deletes, gives back and pushes."""
     found: list[list[Any]] = [
         ["sgt", "SW_pumps", {"value": 1100, "description": f"{MARK}pumps"}],
         ["sgt", "SW_servers", {"value": 1200, "description": f"{MARK}servers"}],
@@ -85,8 +85,8 @@ def objects(port: int, *, new: bool) -> list[list[Any]]:
         found += [
             ["sgacl", "SW_old", {"ip_version": "IPV4", "content": "permit ip", "description": f"{MARK}old"}],
             ["downloadable_acl", "SW_old", {
-                "dacl_type": "IPV4", "content": "permit ip any any", "description": f"{MARK}old",
-            }],
+                "dacl_type": "IPV4", "content": "permit ip any any", "description": "segwright:adopted: theirs",
+            }],  # which the mixed plan gives back
             cell("SW_servers", "SW_pumps", ["SW_old"]),
         ]  # fmt: skip
     return found

@@ -191,6 +191,30 @@ def test_what_is_not_ours_is_left_alone_unless_named(control: ControlClient, run
     assert not run([same])["changed"]
 
 
+def test_what_was_taken_over_is_given_back_or_deleted_by_name(control: ControlClient, run: Run) -> None:
+    control.call("POST", "/objects/sgt", {"name": "Theirs", "value": 777, "description": "desktop team"})
+    theirs = {"kind": "sgt", "name": "Theirs", "value": 777}
+    run([{**theirs, "adopt": True}])
+    assert control.object("sgt", "Theirs")["description"] == "segwright:adopted: desktop team"
+    assert not run([theirs])["changed"]
+    control.reset_counters()
+    with pytest.raises(FindingError) as error:
+        run([theirs], "absent")
+    assert error.value.findings[0].code == "SW4220" and "was there before" in str(error.value)
+    assert sent(control) == []
+    planned = run(OBJECTS[:1], prune=True, check_mode=True)
+    control.reset_counters()
+    done = run(OBJECTS[:1], prune=True)
+    assert [(item["action"], item["name"]) for item in done["operations"]] == [
+        ("create", "SW_S0"), ("update", "Theirs"),
+    ]  # fmt: skip
+    assert "give back SGT Theirs" in done["operations"][1]["summary"]
+    assert matches(listed(planned), sent(control)) and planned["requests"][1]["fields"] == ["description"]
+    assert control.object("sgt", "Theirs")["description"] == "desktop team"
+    run([{**theirs, "adopt": True}], "absent")
+    assert "sgt/Theirs" not in configuration(control)
+
+
 @pytest.mark.parametrize(
     ("item", "reason"),
     [
@@ -346,6 +370,21 @@ def test_cells_of_a_named_matrix_are_pushed_to_its_devices_only(
     assert (held["source_name"], held["destination_name"]) == ("SW_S0", "SW_S0")
     assert control.matrix("acc2") == before["acc2"]
     assert not run([*OBJECTS[:2], cell], state_dir=str(tmp_path))["changed"]
+
+    # What production changes is nothing to that device, unless a cell of its matrix names a list that changes.
+    control.settings(push_outcomes={"acc1": "nack"})
+    other = {"kind": "sgacl", "name": "SW_L9", "content": "permit tcp dst eq 22\ndeny ip"}
+    own_cell = {"kind": "egress_matrix_cell", "source": "SW_S0", "destination": "SW_S0", "sgacls": ["SW_L9"]}
+    for objects in ([other, own_cell], [{**other, "content": "deny ip"}]):
+        made_there = run(objects)
+        assert not made_there.get("failed"), made_there
+        assert [(each["device"], each["outcome"]) for each in made_there["pushed"]] == [("acc2", "confirmed")]
+    shared = run([{**OBJECTS[1], "content": "deny ip"}])
+    assert {each["device"]: each["outcome"] for each in shared["pushed"]} == {"acc1": "refused", "acc2": "confirmed"}
+    assert shared["failed"]
+    control.settings(push_outcomes={})
+    for objects, state in (([OBJECTS[1]], "present"), ([own_cell], "absent"), ([other], "absent")):
+        assert not run(objects, state).get("failed")
 
     # A push that the device refuses is an error, and is owed to the same matrix.
     control.settings(push_outcomes={"acc1": "nack"})

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -84,6 +86,25 @@ class LiveProvider(StaticProvider):
         """Set by the base class only; what counts is the view."""
 
 
+@contextlib.contextmanager
+def following(view: SwitchView) -> Iterator[None]:
+    """Let the switches fetch from ISE what was pushed, whether or not anybody asks them: until they hold it ISE reports no success."""
+    ended = threading.Event()
+
+    def fetch() -> None:
+        while not ended.wait(0.2):
+            with contextlib.suppress(OSError):  # a test may have stopped ISE's control
+                view.build()
+
+    thread = threading.Thread(target=fetch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join(timeout=10)
+
+
 @dataclass
 class Rollout:
     """A site's checkout, its ISE and its switches."""
@@ -118,7 +139,8 @@ class Rollout:
     def values(self, **more: Any) -> dict[str, Any]:
         return {
             "policy_dir": self.policies, "data_dir": self.directory / "data", "today": "2026-11-26", "targets": list(self.hosts),
-            "check_mode": False, "diff_mode": False, "reauth_batch": 1, "reauth_pause": 0.0, "reauth_settle": 0.0, **self.more, **more,
+            "check_mode": False, "diff_mode": False, "reauth_batch": 1, "reauth_pause": 0.0, "reauth_settle": 0.0,
+            "reread_pause": 0.2, **self.more, **more,
         }  # fmt: skip
 
     def git(self, *words: str) -> None:
@@ -187,7 +209,7 @@ def _lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[IseServer, 
             [DeviceSpec(name, address, PORT, interfaces=PORTS, cts_download="all") for name, address in SWITCHES.items()],
             base / "key", {USER: PASSWORD}, known_hosts_path=base / "known_hosts", enable_secret=ENABLE, provider=LiveProvider(view),
         )  # fmt: skip
-        with FleetThread(fleet) as running:
+        with FleetThread(fleet) as running, following(view):
             yield server, running, base, control.state()
 
 

@@ -20,7 +20,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rollback
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredTarget
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise import IseTarget
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_client import IseClient
-from tests.integration.ise_worlds import configuration, state_of, world
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_kinds import TAKEN_OVER
+from tests.integration.ise_worlds import configuration, of_others, state_of, world
 from tests.lab.ise.client import ControlClient
 from tests.lab.ise.server import IseServer
 
@@ -78,6 +79,7 @@ def test_any_state_is_reached_in_one_run_and_left_again(
         client_version, version = VERSIONS[number % 3]
         matrix = "Pilot" if version == "3.5" else ""
         before, wanted = world(rng, matrix=matrix), world(rng, matrix=matrix)
+        before, adopt = of_others(before, wanted, rng)
         control.restore(state_of(before, rng, settings(rng, version), matrix=matrix))
         start = configuration(control)
         client = IseClient(
@@ -85,7 +87,7 @@ def test_any_state_is_reached_in_one_run_and_left_again(
             rate=1000.0,
         )  # fmt: skip
         try:
-            target = IseTarget("ise1", client, push_seconds=5.0, assignment_pause=0.0, sleep=lambda _seconds: None)
+            target = IseTarget("ise1", client, adopt=adopt, push_seconds=5.0, assignment_pause=0.0, sleep=lambda _seconds: None)
             desired = [DesiredTarget("ise1", "ise", tuple(wanted))]
             journal = Journal(tmp_path / f"journal-{number}.jsonl")
             plan = plan_for(target, desired)
@@ -99,6 +101,8 @@ def test_any_state_is_reached_in_one_run_and_left_again(
             assert [step.summary for step in again.operations()] == [], number
             assert client.writes == writes, number
             assert not target.confirm(wanted), number
+            theirs = {key for key, item in start.items() if str(item.get("description")).startswith(TAKEN_OVER)}
+            assert theirs <= set(configuration(control)), number
             if outcome.completed:
                 back = rollback_plan(plan.plan_id, {"ise1": target}, journal)
                 assert back.ok, (number, "\n".join(finding.message for finding in back.findings))

@@ -226,7 +226,7 @@ def test_an_object_of_others_in_the_way_is_refused_or_adopted(
     plan, outcome = apply(target, wanted(), journal)
     assert outcome.ok, outcome.findings
     assert ("sgt", "SW_pumps") not in {(step.kind, step.name) for step in plan.operations()}
-    assert control.object("downloadableacl", "SW_pumps")["description"] == f"{MARK}pumps"
+    assert control.object("downloadableacl", "SW_pumps")["description"] == "segwright:adopted: mine"
     assert rollback_plan("", {"ise1": target}, journal).ok
     assert configuration(control) == before
 
@@ -563,6 +563,51 @@ def test_prune_removes_leftovers_and_never_cascades(
     assert "SW4225" in codes_of(outcome.findings)
     assert control.object("sgt", "SW_pumps")["value"] == 1100
     assert "egressmatrixcell/Corp-SW_pumps" in configuration(control)
+
+
+def test_what_was_taken_over_is_given_back_and_never_pruned(
+    target: IseTarget, control: ControlClient, journal: Journal
+) -> None:
+    """It keeps its content, and with it what it uses; only by name is it deleted."""
+    own = {
+        "sgt/SW_pumps": "their pumps", "sgt/SW_servers": "", "downloadableacl/SW_pumps": "their list " + "x" * 240,
+        "egressmatrixcell/SW_pumps-SW_servers": "their cell", "sgacl/SW_pumps_servers": "pumps to servers",
+    }  # fmt: skip
+    for name, value in (("SW_pumps", 1100), ("SW_servers", 1200)):
+        control.call("POST", "/objects/sgt", {"name": name, "value": value, "description": own[f"sgt/{name}"]})
+    text = own["downloadableacl/SW_pumps"]
+    control.call("POST", "/objects/downloadableacl", {
+        "name": "SW_pumps", "dacl": "permit ip any any", "daclType": "IPV4", "description": text,
+    })  # fmt: skip
+    ends = [control.object("sgt", name)["id"] for name in ("SW_pumps", "SW_servers")]
+    control.call("POST", "/objects/egressmatrixcell", {
+        "sourceSgtId": ends[0], "destinationSgtId": ends[1], "matrixCellStatus": "MONITOR", "defaultRule": "PERMIT_IP",
+        "sgacls": [], "description": "their cell",
+    })  # fmt: skip
+    cell_key = "egress_matrix_cell/SW_pumps-SW_servers"
+    theirs = ("sgt/SW_pumps", "sgt/SW_servers", "downloadable_acl/SW_pumps", cell_key)
+    target.adopt = frozenset(theirs)
+    assert apply(target, wanted(), journal)[1].ok
+    assert control.object("sgt", "SW_pumps")["description"] == "segwright:adopted: their pumps"
+    assert apply(target, wanted(port=8443, status="ENABLED"), journal)[1].ok  # a later change keeps whose it is
+    before, nothing = configuration(control), [DesiredTarget("ise1", "ise", ())]
+    assert before["egressmatrixcell/SW_pumps-SW_servers"]["description"] == "segwright:adopted: their cell"
+    plan, outcome = apply(target, nothing, journal, prune=True)
+    assert outcome.ok, outcome.findings
+    given = {f"{step.kind}/{step.name}": step for step in plan.operations() if step.details.get("hand_back")}
+    assert set(given) == {*theirs, "sgacl/SW_pumps_servers"}
+    assert "enforced" in given[cell_key].summary and {step.effect for step in given.values()} == {"none"}
+    after = configuration(control)
+    assert {key for key in after if key.split("/")[1].startswith("SW_")} == set(own)
+    for key, description in own.items():
+        kept = description[: 256 - len("segwright:adopted: ")]
+        assert after[key] == {**before[key], "description": kept}, key
+    assert plan_for(target, nothing, prune=True).operations() == []
+    assert rollback_plan(plan.plan_id, {"ise1": target}, journal).ok
+    assert configuration(control) == before
+    target.delete = frozenset(theirs)
+    assert apply(target, nothing, journal, prune=True)[1].ok
+    assert not [key for key in configuration(control) if key.split("/")[1].startswith("SW_")]
 
 
 def test_texts_that_are_not_understood_are_never_sent_or_replaced(

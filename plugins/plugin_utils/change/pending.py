@@ -13,6 +13,10 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation
 
 PUSH = "push"
+# Detail of a step that changes no more than whom an object belongs to: nothing for devices.
+HAND_BACK = "hand_back"
+# Detail of a push: the names of the lists whose content changed.
+LISTS = "lists"
 PUSHED_KINDS = frozenset(("sgt", "sgacl", "egress_matrix_cell", "matrix_cell"))
 # Kinds that a step saves and then deploys by a second request, which reading back does not show.
 DEPLOYED_KINDS = frozenset(("ip_sgt_mapping",))
@@ -52,7 +56,7 @@ def pending_in(
         if entry["event"] in ("operation_started", "undo_started"):
             operation = entry["operation"]
             kinds[target, str(operation["id"])] = operation
-            if entry["event"] in begins and operation["kind"] in PUSHED_KINDS and operation["action"] != PUSH:
+            if entry["event"] in begins and _reaches_devices(operation):
                 open_targets.add(target)
         elif entry["event"] == "operation_done":
             operation = kinds.get((target, str(entry["operation_id"])), {})
@@ -63,7 +67,13 @@ def pending_in(
 
 def needs_push(operation: Operation) -> bool:
     """Return whether a step changes something that devices learn by a push."""
-    return operation.kind in PUSHED_KINDS and operation.action != PUSH
+    return operation.kind in PUSHED_KINDS and operation.action != PUSH and not operation.details.get(HAND_BACK)
+
+
+def _reaches_devices(operation: Mapping[str, Any]) -> bool:
+    """As ``needs_push``, of a step as the journal has it."""
+    given_back = (operation.get("details") or {}).get(HAND_BACK)
+    return operation["kind"] in PUSHED_KINDS and operation["action"] != PUSH and not given_back
 
 
 def coa_types(operations: Iterable[Operation]) -> tuple[str, ...]:
@@ -90,8 +100,21 @@ def _value(body: Mapping[str, Any] | None) -> Any:
     return (body or {}).get("value")
 
 
-def push_operation(target: str, phase: int = 0, number: int = 0, coa: Iterable[str] = ()) -> Operation:
-    """Return the step that makes devices of a target fetch what was changed: ``coa`` of COA_TYPES, lists and cells where empty."""
+def changed_lists(operations: Iterable[Operation]) -> tuple[str, ...] | None:
+    """Return the lists that a push after these steps is about, None where it concerns every matrix: a tag has a new value."""
+    carried = [step for step in operations if coa_types([step])]
+    if any(step.kind == "sgt" for step in carried):
+        return None
+    return tuple(sorted({step.name for step in carried if step.kind == "sgacl"}))
+
+
+def push_operation(
+    target: str, phase: int = 0, number: int = 0, coa: Iterable[str] = (), lists: Iterable[str] | None = None
+) -> Operation:
+    """Return the step that makes devices of a target fetch what was changed: ``coa`` of COA_TYPES, lists and cells where empty.
+
+    ``lists``: which lists changed, None where that is not known.
+    """
     name = f"trustsec-{number}" if number else "trustsec"
     return Operation(
         f"push-{target}-{phase}-{number}",
@@ -105,5 +128,5 @@ def push_operation(target: str, phase: int = 0, number: int = 0, coa: Iterable[s
         "",
         "none",
         phase,
-        {"coa": list(coa)} if coa else {},
+        {**({"coa": list(coa)} if coa else {}), **({LISTS: list(lists)} if lists is not None else {})},
     )

@@ -28,7 +28,9 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model im
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.outcome import Outcome, Progress, Step
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending import (
     COA_TYPES,
+    LISTS,
     PUSH,
+    changed_lists,
     coa_types,
     needs_push,
     pending_in,
@@ -270,7 +272,10 @@ class _Rollback:
                 also = (planned.details.get("coa") or ()) if planned is not None else ()
                 coa = tuple(dict.fromkeys((*COA_TYPES, *coa, *also)))
             enough = planned is not None and set(coa) <= set(planned.details.get("coa") or COA_TYPES)
-            operation = planned if planned is not None and enough else push_operation(name, coa=coa)
+            lists = None if name in self.owed else changed_lists(undone)
+            known = planned.details.get(LISTS) if planned is not None else ()
+            enough = enough and (known is None or (lists is not None and set(lists) <= set(known)))
+            operation = planned if planned is not None and enough else push_operation(name, coa=coa, lists=lists)
             try:
                 self.journal.append("operation_started", plan_id="", target=name, operation=asdict(operation))
                 result = self.targets[name].execute(operation)

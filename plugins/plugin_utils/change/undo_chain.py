@@ -18,7 +18,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change import c
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.commit import DIRTY
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.meaning import PLACES, body_difference
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending import PUSH
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending import HAND_BACK, PUSH
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.phases import phase_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import operation_from
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pulled import pulled_in
@@ -235,9 +235,15 @@ def _joined(chain: Sequence[Executed]) -> tuple[Executed, list[Finding], list[Fi
         after=after,
         action=action,
         phase=_phase(chain),
-        details={**first.operation.details, **last.operation.details},
+        details={**first.operation.details, **last.operation.details, **_of_all(chain)},
     )
     return Executed(operation, last.whole, first.undo, last.plan_id, last.number, covers), faults, told
+
+
+def _of_all(chain: Sequence[Executed]) -> dict[str, Any]:
+    """Return what is true of joined steps only where it is true of each: a change of content among them has to reach devices."""
+    given_back = all(item.operation.details.get(HAND_BACK) for item in chain)
+    return {} if given_back else {HAND_BACK: False}
 
 
 def _phase(chain: Sequence[Executed]) -> int:

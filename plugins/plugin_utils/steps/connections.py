@@ -75,6 +75,7 @@ def _spec(name: str, platform: str, variables: Mapping[str, Any]) -> dict[str, A
         spec["proxy"] = str(variables.get("microseg_ise_proxy") or "")
         spec["adopt_names"] = _listed(variables.get("microseg_ise_adopt"))
         spec["cascade"] = _listed(variables.get("microseg_ise_cascade"))
+        spec["delete"] = _listed(variables.get("microseg_ise_delete"))
         spec["assignment_pause"] = variables.get("microseg_ise_assignment_pause")
     return spec
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError, errors_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.carriers import (
     APPROVED,
@@ -47,6 +47,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.connectio
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.fleet import run_hosts
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.site import sound_site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes as target_codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_enforced import Enforced, read_switches
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise import IseTarget
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_sessions import (
@@ -55,10 +56,10 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_ses
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
 
-# A switch takes some moments from ISE's report to its own show commands.
-PATIENCE = 3.0
 WORST_FIRST = ("absent", "unauthorized", "missing", "differs", "old", "unread", "current", "approved")
 Sleep = Callable[[float], None]
+# What a switch may only not have taken over yet: cells, and a list of a session.
+_LATE = frozenset((codes.CELL_DIFFERS.number, codes.SESSION_DIFFERS.number))
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,17 @@ class EnforcedState:
         }
 
 
+@dataclass(frozen=True)
+class Patience:
+    """How often, at most, switches are read again where one differs, and how many seconds apart.
+
+    A switch takes some moments from what ISE reports of its download to its own show commands.
+    """
+
+    times: int = 3
+    pause: float = 2.0
+
+
 @dataclass
 class Reader:
     """Reads for one run. ``specs`` are the switches of the play; ``targets`` are connected."""
@@ -98,6 +110,7 @@ class Reader:
     clock: Callable[[], float] = time.time
     sleep: Sleep = time.sleep
     with_cells: bool = True
+    patience: Patience = Patience()
     _wanted: list[Wanted] | None = None
     _devices: Mapping[tuple[str, str], Collection[str]] = field(default_factory=dict)
 
@@ -181,14 +194,22 @@ class Reader:
         return EnforcedState(tuple(carriers), tuple(rows), tuple(seen), tuple(findings), now)
 
     def read_patiently(self) -> EnforcedState:
-        """Return what is enforced, read again for some seconds where a switch differs: it may be about to take over a push."""
-        waited = 0.0
-        while True:
-            state = self.read()
-            if not errors_of(state.findings) or waited >= PATIENCE:
-                return state
-            self.sleep(1.0)
-            waited += 1.0
+        """Return what is enforced, read again where a switch differs: it may be about to take over a push.
+
+        That it was read again, and what differed at first, is a finding of its own; what differs at the last look stays an error.
+        """
+        state, times = self.read(), 0
+        first = _differing(state)
+        while times < self.patience.times and _differing(state):
+            self.sleep(self.patience.pause)
+            state, times = self.read(), times + 1
+        if not times:
+            return state
+        left = len(_differing(state))
+        now = f"{left} still differ" if left else "all agree now"
+        shown = "; ".join(first[:5]) + (f" and {len(first) - 5} more" if len(first) > 5 else "")
+        text = f"{times} times, {self.patience.pause:g} s apart: {len(first)} differed at first ({shown}), {now}"
+        return replace(state, findings=(*state.findings, target_codes.READ_AGAIN.at(text)))
 
     def _carriers(
         self, wanted: Sequence[Wanted], views: Sequence[SwitchView], macs: Collection[str] | None
@@ -225,6 +246,11 @@ class Reader:
         return judge(item, mac, session, view, device)
 
 
+def _differing(state: EnforcedState) -> list[str]:
+    """Return what switches show otherwise than approved, as far as a later look can find it otherwise."""
+    return [finding.message for finding in state.findings if finding.code in _LATE]
+
+
 def reader_of(
     values: Mapping[str, Any],
     variables: Mapping[str, Any],
@@ -236,7 +262,8 @@ def reader_of(
     """Return a reader for a step's arguments; the switches are the IOS-XE hosts of the play."""
     specs, notes = switch_specs(values, variables)
     entries = known_entries(paths.journal)
-    return Reader(site, compiled, targets, specs, entries, tuple(notes))
+    patience = Patience(int(values.get("reread", Patience.times)), float(values.get("reread_pause", Patience.pause)))
+    return Reader(site, compiled, targets, specs, entries, tuple(notes), patience=patience)
 
 
 def switch_specs(values: Mapping[str, Any], variables: Mapping[str, Any]) -> tuple[list[TargetSpec], list[Finding]]:
@@ -338,6 +365,11 @@ def enforced_summary(state: EnforcedState) -> str:
     return "".join(f"; {part}" for part in parts)
 
 
+# The options of every step that compares what switches show with what is approved, as actions specify them.
+REREADING: dict[str, dict[str, Any]] = {
+    "reread": {"type": "int", "default": Patience.times},
+    "reread_pause": {"type": "float", "default": Patience.pause},
+}
 # The options of every step that may ask sessions to authenticate again, as actions specify them.
 REAUTHENTICATION: dict[str, dict[str, Any]] = {
     "reauthenticate": {"type": "bool", "default": False},
@@ -383,11 +415,11 @@ def sessions_after(
 ) -> After:
     """Return which sessions carry what after an apply; with ``reauthenticate``, re-authenticate those with an old list before."""
     reader.journal_entries = known_entries(journal.path)
-    state = reader.read()
+    state = reader.read_patiently()
     if not values.get("reauthenticate"):
         return After(state)
     done = run_reauthentication(reader, state, journal, values, plan_id, closed, way_back)
-    return After(reader.read() if done.batches else state, done)
+    return After(reader.read_patiently() if done.batches else state, done)
 
 
 def after_sentence(made: Mapping[str, Any]) -> str:

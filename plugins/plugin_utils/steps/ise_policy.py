@@ -87,7 +87,9 @@ def run_ise_policy(values: Mapping[str, Any], variables: Mapping[str, Any]) -> d
             "changed": False,
             "rendered": [{"kind": item.kind, "name": item.name, **canonical_desired(item)} for item in desired],
         }
-    target = ise_target(values, variables, adopted(values, wanted))
+    adopt = adopted(values, wanted)
+    named = [f"{kind}/{name}" for kind, name in wanted] if adopt is True else adopt or []
+    target = ise_target(values, variables, adopt, named if state == "absent" else ())
     try:
         if state == "gathered":
             return {"changed": False, "gathered": object_views(public_objects(target.read_objects(wanted)))}

@@ -141,9 +141,12 @@ def _spec(values: Mapping[str, Any], variables: Mapping[str, Any]) -> TargetSpec
 
 
 def ise_target(
-    values: Mapping[str, Any], variables: Mapping[str, Any], adopt: bool | Sequence[str] = False
+    values: Mapping[str, Any],
+    variables: Mapping[str, Any],
+    adopt: bool | Sequence[str] = False,
+    delete: Sequence[str] = (),
 ) -> IseTarget:
-    """Return the ISE of a task, connected when it is first used. ``adopt``: see IseTarget. FindingError where it is not an ISE."""
+    """Return the ISE of a task, connected when it is first used. ``adopt``, ``delete``: see IseTarget. FindingError where it is not an ISE."""
     spec = _spec(values, variables)
     names = tuple(adopt) if not isinstance(adopt, bool) else ()
     spec = replace(
@@ -151,6 +154,7 @@ def ise_target(
         adopt=adopt is True,
         adopt_names=(*spec.adopt_names, *names),
         cascade=(*spec.cascade, *(values.get("cascade") or ())),
+        delete=(*spec.delete, *delete),
     )
     target = make_target(spec)
     if not isinstance(target, IseTarget):

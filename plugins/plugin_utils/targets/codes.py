@@ -84,6 +84,12 @@ MISSING_REFERENCE = Code(
     "an object names another one that does not exist on the target",
     "plan again, so that it is created first",
 )
+READ_AGAIN = Code(
+    "SW4228",
+    "info",
+    "switches were read again, because what they showed differed at first",
+    "hardware is programmed after the download that ISE reports as done; an error stays where it still differs",
+)
 
 SGT_VALUE_TAKEN = Code(
     "SW4240", "error", "an SGT value is used by another group", "choose another value, or use that group's name"

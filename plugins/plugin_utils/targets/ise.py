@@ -19,7 +19,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model im
     OperationResult,
     Snapshot,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending import PUSH
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending import HAND_BACK, PUSH
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import objects_sha256
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
@@ -53,8 +53,9 @@ class IseTarget:
 
     Objects are ours where their description begins with ``segwright:``, or their name with ``SW_`` where the kind has no
     description; others are changed only with ``adopt``: all, or those named as ``kind/name``. ``cascade`` names the users
-    that an SGT may take with it when it is deleted. ``assignment_pause``: seconds before each endpoint assignment, which can
-    make ISE authenticate the endpoint again.
+    that an SGT may take with it when it is deleted. ``delete`` names, as ``kind/name``, what may be deleted although it was there
+    before us; else it is given back. ``assignment_pause``: seconds before each endpoint assignment, which can make ISE
+    authenticate the endpoint again.
     """
 
     platform = "ise"
@@ -66,6 +67,7 @@ class IseTarget:
         *,
         adopt: bool | Collection[str] = False,
         cascade: Collection[str] = (),
+        delete: Collection[str] = (),
         push_seconds: float = 60.0,
         assignment_pause: float = 1.0,
         sleep: Callable[[float], None] = time.sleep,
@@ -73,6 +75,7 @@ class IseTarget:
         self.name, self.client = name, client
         self.adopt = adopt if isinstance(adopt, bool) else frozenset(adopt)
         self.cascade, self.assignment_pause = frozenset(cascade), assignment_pause
+        self.delete = frozenset(delete)
         self.push_seconds, self._sleep = push_seconds, sleep
         self._closed: tuple[Finding, ...] = ()
         self._unread: dict[str, str] = {}  # step -> id of what it created, until its batch is read back
@@ -140,6 +143,7 @@ class IseTarget:
             live,
             adopt=self.adopt,
             cascade=self.cascade,
+            delete=self.delete,
             pause=self.assignment_pause,
             old_push=self._pushes_the_old_way,
         )
@@ -149,14 +153,13 @@ class IseTarget:
 
     @property
     def _pushes_the_old_way(self) -> bool:
-        """Return whether this ISE is older than the interface that pushes with a report (facts/ise.md section 1.7)."""
-        version = self.client.version
-        return (version.minor, version.patch) < (4, 2)
+        """Return whether this ISE is older than the interface that pushes with a report."""
+        return not self.client.version.pushes_with_report
 
     def removals(self, keys: Sequence[str], live: Snapshot) -> tuple[Operation, ...]:
         """Return the steps that remove the objects named as ``kind/name``; see ``removal_operations``."""
         return removal_operations(
-            self.name, keys, live, adopt=self.adopt, cascade=self.cascade, old_push=self._pushes_the_old_way
+            self.name, keys, live, cascade=self.cascade, delete=self.delete, old_push=self._pushes_the_old_way
         )
 
     # -- writing
@@ -203,6 +206,8 @@ class IseTarget:
         absent = operation.before is None and self._reader.known_absent(kind, name)
         wire = None if absent else self._access.find(kind, name, operation.before or operation.after)
         live = self._access.canonical(kind, name, wire)
+        if operation.details.get(HAND_BACK):
+            return self._give_back(operation, wire, live)
         if difference(kind, live, operation.after).equal and not operation.details.get("adopt"):
             if kind == "ip_sgt_mapping" and wire is not None:
                 self._access.more.deploy(wire)  # an interrupted run may have saved it only
@@ -235,7 +240,8 @@ class IseTarget:
         wire = self._access.find(kind, name, operation.after or operation.before)
         live = self._access.canonical(kind, name, wire)
         old = result.get("wire") if isinstance(result.get("wire"), dict) else None
-        if difference(kind, live, operation.before).equal and (not old or wire is None or not _text_differs(old, wire)):
+        marked = not operation.details.get(HAND_BACK) or (live is not None and bool(live.get("owned")))
+        if marked and difference(kind, live, operation.before).equal and (not old or wire is None or not _text_differs(old, wire)):
             return OperationResult(operation.id, False)
         relaxed = _relaxed(kind, operation)
         known = [operation.after, operation.before, *([relaxed] if relaxed is not None else [])]
@@ -270,6 +276,22 @@ class IseTarget:
         self.client.close()
 
     # -- pieces
+
+    def _give_back(
+        self, operation: Operation, wire: Mapping[str, Any] | None, live: Mapping[str, Any] | None
+    ) -> OperationResult:
+        """Take our mark from an object and prove that it is gone; nothing else is sent, and one that lost it or is gone is done."""
+        kind, name, writes = operation.kind, operation.name, self.client.own_writes
+        if wire is None or live is None or not live.get("owned"):
+            return OperationResult(operation.id, False)
+        if not difference(kind, live, operation.before).equal:
+            raise FindingError(self._meanwhile(operation, live))
+        self._access.describe(kind, name, wire, str((operation.after or {})["description"]))
+        now = self._access.canonical(kind, name, self._access.find(kind, name, operation.after))
+        moved = difference(kind, now, operation.before)
+        if now is None or now.get("owned") or not moved.equal:
+            raise FindingError(codes.READ_BACK.at(f"{self.name}: {kind} {name}: {moved.text or 'our mark is still there'}"))
+        return OperationResult(operation.id, True, self.client.own_writes - writes, (), {"wire": wire})
 
     def _undo_creation(self, operation: Operation, wire: Mapping[str, Any]) -> None:
         """Delete what a step created. One object that others use by now must not keep the rest from being undone.

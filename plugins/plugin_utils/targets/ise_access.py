@@ -104,6 +104,13 @@ class ObjectAccess:
             fields = {**fields, **{key: old[key] for key in TEXTS if key in old}}
         self.client.update(kind, str(wire["id"]), merged_wire(wire, fields))
 
+    def describe(self, kind: str, name: str, wire: Mapping[str, Any], description: str) -> None:
+        """Send the whole object as it is, with another description."""
+        if kind in MORE_KINDS:
+            self.more.describe(kind, name, wire, description)
+            return
+        self.client.update(kind, str(wire["id"]), merged_wire(wire, {"description": description}))
+
     def delete(self, kind: str, name: str, wire: Mapping[str, Any], cascade: frozenset[str] = frozenset()) -> None:
         """Delete an object that nothing uses; an SGT also with the cells that ``cascade`` names.
 

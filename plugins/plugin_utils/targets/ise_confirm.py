@@ -96,15 +96,25 @@ def device_pushes(rows: Iterable[Mapping[str, Any]], push: str, before: Baseline
     return sorted(found, key=lambda item: item.device)
 
 
-def of_matrix(
-    devices: Iterable[DevicePush], concerned: frozenset[str] | None, *, reported: bool = True
-) -> list[DevicePush]:
-    """Return the devices that a push of one matrix is for (``concerned``; None: all), and whatever reports it all the same (``reported``).
+@dataclass(frozen=True)
+class Concerned:
+    """The devices that a push is for: ``only`` these (None: all of the report) and not ``others``, by name."""
+
+    only: frozenset[str] | None = None
+    others: frozenset[str] = frozenset()
+
+
+def of_matrix(devices: Iterable[DevicePush], concerned: Concerned, *, reported: bool = True) -> list[DevicePush]:
+    """Return the devices that a push is for, and whatever reports one of a named matrix all the same (``reported``).
 
     The report names the devices of all matrices: who waited for those of other ones would wait in vain and call a whole push partial.
     """
+    only = concerned.only
     return [
-        item for item in devices if concerned is None or item.device in concerned or (reported and item.outcome != OLD)
+        item
+        for item in devices
+        if item.device not in concerned.others
+        and (only is None or item.device in only or (reported and item.outcome != OLD))
     ]
 
 

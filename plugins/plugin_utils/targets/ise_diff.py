@@ -20,6 +20,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.meaning 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation, Snapshot
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending import (
     COA_TYPES,
+    HAND_BACK,
+    changed_lists,
     coa_types,
     needs_push,
     push_operation,
@@ -34,6 +36,9 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_kin
     CELL_KINDS,
     KIND_TABLE,
     WORDS,
+    given_back_text,
+    taken_over,
+    taken_over_text,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_objects import (
     body_findings,
@@ -58,10 +63,14 @@ RENAMED_BY_WRITING = frozenset(("downloadable_acl",))
 
 @dataclass(frozen=True)
 class Rights:
-    """What a run may do to objects that are not ours. ``adopt``: all, none, or those named as ``kind/name``."""
+    """What a run may do to objects that are not ours. ``adopt``: all, none, or those named as ``kind/name``.
+
+    ``delete``: those, as ``kind/name``, that may be deleted although they were there before us.
+    """
 
     adopt: bool | Collection[str] = False
     cascade: frozenset[str] = frozenset()
+    delete: frozenset[str] = frozenset()
 
     def adopts(self, key: str) -> bool:
         """Return whether an object may be taken over."""
@@ -79,16 +88,17 @@ def ise_operations(
     *,
     adopt: bool | Collection[str] = False,
     cascade: Collection[str] = (),
+    delete: Collection[str] = (),
     pause: float = 1.0,
     old_push: bool = False,
 ) -> tuple[Operation, ...]:
-    """Return the steps in order of dependence (ise_kinds.py); then what cleans up, in reverse.
+    """Return the steps in order of dependence (ise_kinds.py); then what cleans up, in reverse. For the rights see ``Rights``.
 
     After each phase that touches the matrix stands a push. Raises FindingError for objects in the way that are not ours (unless
     adopted), values that are taken, texts that are not understood, and changes that ISE does not carry out safely. Each step lists the
     requests that it sends in ``details["requests"]``; ``old_push`` says that this ISE pushes in the old way (before 3.4 patch 2).
     """
-    rights = Rights(adopt, frozenset(cascade))
+    rights = Rights(adopt, frozenset(cascade), frozenset(delete))
     wanted, stand_ins = with_stand_ins(desired, live.objects, rights.adopts)
     findings: list[Finding] = []
     steps: list[Operation] = []
@@ -124,21 +134,23 @@ def removal_operations(
     keys: Sequence[str],
     live: Snapshot,
     *,
-    adopt: bool | Collection[str] = False,
     cascade: Collection[str] = (),
+    delete: Collection[str] = (),
     old_push: bool = False,
 ) -> tuple[Operation, ...]:
     """Return the steps that remove the objects named as ``kind/name``, users before what they use; absent ones need none.
 
-    FindingError for objects that are not ours (unless adopted) and for SGTs that others use.
+    FindingError for objects that were there before us, taken over or not, unless ``delete`` names them, and for SGTs that others use.
     """
-    rights = Rights(adopt, frozenset(cascade))
+    rights = Rights(False, frozenset(cascade), frozenset(delete))
     present = [key for key in keys if key in live.objects]
-    findings = [
-        codes.NOT_OURS.at(f"{target}: {_worded(key)} does not carry our mark")
-        for key in present
-        if not live.objects[key].get("owned") and not rights.adopts(key)
-    ]
+    findings = []
+    for key in present:
+        ours, taken = live.objects[key].get("owned"), _taken_over(key, live)
+        if key not in rights.delete and (taken or not ours):
+            why = "was there before it was taken over" if taken else "does not carry our mark"
+            hint = "give adopt in its own entry to delete it all the same"
+            findings.append(codes.NOT_OURS.at(f"{target}: {_worded(key)} {why}", hint=hint))
     findings += _cascades(target, present, live, rights)
     if findings:
         raise FindingError(*findings)
@@ -154,12 +166,15 @@ def _step(target: str, item: DesiredObject, live: Snapshot, rights: Rights) -> t
         return [], _operation(target, item, live, None, f"create {what}", _creation_effect(kind, body), "is missing")
     moved = difference(kind, present, body)
     ours = bool(present.get("owned"))
+    item = _with_own_text(item, present)
+    body = item.body
     marks = not ours and rights.names(key) and KIND_TABLE[kind].marked and kind not in RENAMED_BY_WRITING
     if moved.equal and not marks:
         return [], None
     if not ours and not rights.adopts(key):
         return [codes.NOT_OURS.at(f"{target}: {what} exists without our mark and differs: {moved.text}")], None
-    if kind == "sgt" and not ours and present.get("value") != body["value"]:
+    theirs = not ours or _taken_over(key, live)
+    if kind == "sgt" and theirs and present.get("value") != body["value"]:
         # Switches, mappings and other matrices know somebody else's group by its value.
         text = f"{target}: {what} has the value {present.get('value')}, not {body['value']}; a group that is taken over keeps its own"
         return [codes.NOT_OURS.at(text, hint="give the group's own value as sgt")], None
@@ -173,6 +188,21 @@ def _step(target: str, item: DesiredObject, live: Snapshot, rights: Rights) -> t
     summary = f"{'change' if ours else 'adopt and change' if not moved.equal else 'adopt'} {what}: {text}"
     effect = _effect(kind, before, body, moved)
     return [], _operation(target, item, live, before, summary, effect, text, moved, {"adopt": True} if marks else {})
+
+
+def _with_own_text(item: DesiredObject, present: Mapping[str, Any]) -> DesiredObject:
+    """Return an object that was there before us with its own text behind our mark, so that it can be given back.
+
+    An endpoint keeps its text: assigning it does not write one.
+    """
+    text = str(present.get("description") or "")
+    if not KIND_TABLE[item.kind].marked or item.kind == "endpoint" or (present.get("owned") and not taken_over(text)):
+        return item
+    return replace(item, body={**item.body, "description": text if taken_over(text) else taken_over_text(text)})
+
+
+def _taken_over(key: str, live: Snapshot) -> bool:
+    return taken_over(str(live.objects[key].get("description") or ""))
 
 
 def _end_unreached(body: Mapping[str, Any], wanted: Mapping[str, Mapping[str, Any]], live: Snapshot) -> bool:
@@ -312,12 +342,19 @@ def _stood_in(step: Operation, names: Mapping[str, str]) -> Operation:
 
 
 def _leftovers(target: str, desired: Sequence[DesiredObject], live: Snapshot, rights: Rights) -> list[Operation]:
-    """Return deletions of what carries our mark and is not desired, users before what they use."""
+    """Return deletions of what carries our mark and is not desired, users before what they use.
+
+    What was there before us is given back as it stands, and what it uses with it.
+    """
     wanted = {f"{item.kind}/{item.name}" for item in desired}
     extra = [key for key, body in live.objects.items() if body.get("owned") and key not in wanted]
-    going = {_worded(key) for key in extra}
+    back = _given_back([key for key in extra if _taken_over(key, live) and key not in rights.delete], extra, live)
+    going = {_worded(key) for key in extra if key not in back}
     steps = []
     for key in _in_removal_order(extra):
+        if key in back:
+            steps.append(_hand_back(target, key, live, back[key]))
+            continue
         kind, name = key.split("/", 1)
         details: dict[str, Any] = {PRUNE: True}
         others = sgt_users(name, live) - going - _let_go(name, desired) if kind == "sgt" else set()
@@ -329,6 +366,46 @@ def _leftovers(target: str, desired: Sequence[DesiredObject], live: Snapshot, ri
                 )
         steps.append(_removal(target, key, live, "is not in the policy", details))
     return steps
+
+
+def _given_back(keys: Sequence[str], extra: Sequence[str], live: Snapshot) -> dict[str, str]:
+    """Return what is given back, with the reason: these objects, and of ``extra`` what they use, since they stay as they are."""
+    found = dict.fromkeys(keys, "was there before it was taken over")
+    left, ours = list(keys), frozenset(extra)
+    while left:
+        user = left.pop()
+        for key in _used_by(user, live.objects[user]):
+            if key in ours and key not in found:
+                found[key] = f"is used by {_worded(user)}"
+                left.append(key)
+    return found
+
+
+def _used_by(key: str, body: Mapping[str, Any]) -> list[str]:
+    kind = key.split("/", 1)[0]
+    if kind in CELL_KINDS:
+        return [*(f"sgacl/{name}" for name in body["sgacls"]), *(f"sgt/{body[end]}" for end in ("source", "destination"))]
+    if kind == "authorization_profile":
+        return [f"downloadable_acl/{body[field]}" for field in ("dacl_name", "ipv6_dacl_name") if body.get(field)]
+    return [f"endpoint_group/{body['parent']}"] if kind == "endpoint_group" and body.get("parent") else []
+
+
+def _hand_back(target: str, key: str, live: Snapshot, why: str) -> Operation:
+    """Return the step that takes our mark from an object and leaves the rest of it as it stands."""
+    kind, name = key.split("/", 1)
+    before = {field: value for field, value in live.objects[key].items() if field != "internal"}
+    after = {**before, "description": given_back_text(str(before.get("description") or "")), "owned": False}
+    summary = f"give back {WORDS[kind]} {name}, which {why}: it loses our mark and stays as it is"
+    if kind in CELL_KINDS and before.get("status") == "ENABLED":
+        summary += ", enforced"
+    if kind in RENAMED_BY_WRITING:
+        summary += "; switches see it under a new name"
+    requests = _requests(kind, name, "update", before, after, live)
+    details = {PRUNE: True, HAND_BACK: True, "difference": f"is not in the policy and {why}", "requests": requests}
+    return Operation(
+        operation_id(target, kind, name, HAND_BACK, after), target, kind, name, "update", before, after,
+        summary, text_diff(_shown(before), _shown(after), key), "none", CLEAN, details,
+    )  # fmt: skip
 
 
 def _let_go(sgt: str, desired: Sequence[DesiredObject]) -> set[str]:
@@ -384,7 +461,8 @@ def _with_pushes(target: str, steps: Sequence[Operation], old_push: bool) -> lis
     made = list(steps)
     for phase in sorted(phases):
         # What a phase before prepared goes along: it is in force nowhere until now.
-        push = push_operation(target, phase, coa=coa_types(step for step in real if step.phase in (0, phase)))
+        carried = [step for step in real if step.phase in (0, phase)]
+        push = push_operation(target, phase, coa=coa_types(carried), lists=changed_lists(carried))
         requests = push_requests(push.details.get("coa") or COA_TYPES, old_push)
         prunes = {PRUNE: True} if all(step.details.get(PRUNE) for step in real if step.phase == phase) else {}
         made.append(replace(push, details={**push.details, **prunes, "requests": requests}))

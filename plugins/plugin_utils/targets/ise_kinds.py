@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.naming import PREFIX
 
 OWNERSHIP = "segwright:"
+# What was there before us keeps its own text behind this mark, so that ISE itself tells whom it is given back to.
+TAKEN_OVER = f"{OWNERSHIP}adopted:"
+DESCRIPTION_LIMIT = 256
 RULES_PATH = "/api/v1/policy/network-access/policy-set"
 
 
@@ -90,6 +93,21 @@ MORE_KINDS = tuple(kind for kind in ALL_KINDS if kind not in CORE_KINDS)
 def owned(description: str) -> bool:
     """Return whether a description carries the mark of this collection."""
     return description.startswith(OWNERSHIP)
+
+
+def taken_over(description: str) -> bool:
+    """Return whether a description says that its object was there before this collection took it over."""
+    return description.startswith(TAKEN_OVER)
+
+
+def taken_over_text(description: str) -> str:
+    """Return the description of an object that is taken over: our mark, then its own text as far as there is room."""
+    return f"{TAKEN_OVER} {description}"[:DESCRIPTION_LIMIT].rstrip()
+
+
+def given_back_text(description: str) -> str:
+    """Return the description of an object without our mark: its own text, or what ours says of it."""
+    return description.removeprefix(TAKEN_OVER if taken_over(description) else OWNERSHIP).strip()
 
 
 def named_as_ours(name: str) -> bool:

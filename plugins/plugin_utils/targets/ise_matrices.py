@@ -8,7 +8,7 @@ They are objects of a kind of their own, ``matrix_cell``, named SOURCE-DESTINATI
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
@@ -54,6 +54,39 @@ def matrix_devices(client: IseClient, matrix: str) -> tuple[str, frozenset[str]]
     return _id(row), frozenset(names)
 
 
+def devices_of_others(client: IseClient, lists: Collection[str]) -> frozenset[str]:
+    """Return the names of the network devices of matrices beside the production matrix in which no cell names one of ``lists``.
+
+    One request where no other matrix has a device; for what groups cost see ``matrix_devices``.
+    """
+    found: frozenset[str] = frozenset()
+    ids: set[str] | None = None
+    for name, row in sorted(_rows(client).items()):
+        if str(row.get("type", "")) in _NOT_OTHERS or not (row.get("nadList") or row.get("ndgList")):
+            continue
+        if lists and ids is None:
+            ids = {item["id"] for item in client.list_items("sgacl") if item["name"] in lists}
+        if not (ids and _names_one(client, _id(row), ids)):
+            found |= matrix_devices(client, name)[1]
+    return found
+
+
+def _names_one(client: IseClient, matrix: str, lists: Collection[str]) -> bool:
+    """Return whether a cell of a matrix names one of the lists, by id; true where the cells cannot be listed."""
+    page = 1
+    while True:
+        try:
+            answer = client.open_api("GET", f"{MATRICES_PATH}/{matrix}/cells?page={page}&size=100")
+        except NotFound:
+            return True
+        rows = [row for row in answer.get("response") or () if isinstance(row, dict)]
+        if any(str(each) in lists for row in rows for each in row.get("sgacls") or ()):
+            return True
+        if len(rows) < 100:
+            return False
+        page += 1
+
+
 def _groups(client: IseClient, device: str) -> set[str]:
     try:
         return {str(each) for each in client.get("network_device", device).get("NetworkDeviceGroupList") or ()}
@@ -82,7 +115,7 @@ def _id(row: Mapping[str, Any]) -> str:
 
 def has_matrices(client: IseClient) -> bool:
     """Return whether this version of ISE can have several matrices."""
-    return (client.version.minor, client.version.patch) >= (4, 2)
+    return client.version.pushes_with_report
 
 
 class MatrixCells:

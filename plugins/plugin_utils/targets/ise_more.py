@@ -144,6 +144,13 @@ class MoreObjects:
         written = "egress_matrix_cell" if kind == "matrix_cell" else kind
         self.client.update(written, str(wire["id"]), {**kept, **fields, **texts})
 
+    def describe(self, kind: str, name: str, wire: Mapping[str, Any], description: str) -> None:
+        """Send one PUT with the whole object as it is and another description; for kinds that have one."""
+        sent = {**{key: value for key, value in wire.items() if key != "link"}, "description": description}
+        if kind == "matrix_cell":
+            kind, sent = "egress_matrix_cell", {**sent, "matrixId": self._cells.matrix_id(name)}
+        self.client.update(kind, str(wire["id"]), sent)
+
     def deploy(self, wire: Mapping[str, Any]) -> None:
         """Send a mapping to the devices that it is for: saving alone leaves it in ISE."""
         self.client.open_api("PUT", f"{KIND_TABLE['ip_sgt_mapping'].path}/{wire['id']}/deploy")

@@ -26,6 +26,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_for
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_kinds import (
     CELL_KINDS,
     CORE_KINDS,
+    DESCRIPTION_LIMIT,
     KIND_TABLE,
     MORE_KINDS,
     OWNERSHIP,
@@ -42,7 +43,6 @@ ACCEPT = "ACCESS_ACCEPT"
 ACCESS_TYPES = (ACCEPT, "ACCESS_REJECT")
 DACL_TYPES = ("IPV4", "IPV6", "IP_AGNOSTIC")
 SGT_LOWEST, SGT_HIGHEST = 2, 65519
-DESCRIPTION_LIMIT = 256
 # Set by the server; a PUT that names them is refused or ignored.
 SERVER_FIELDS = frozenset(("link", "generationId", "isReadOnly", "readOnly"))
 

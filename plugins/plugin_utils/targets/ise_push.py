@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
@@ -15,10 +15,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model im
     OperationResult,
     ReportedError,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending import COA_TYPES
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending import COA_TYPES, LISTS
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_client import IseClient, NotFound
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_confirm import (
+    Concerned,
     DevicePush,
     baseline_of,
     confirmed_now,
@@ -29,7 +30,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_con
     settled,
     timed_out,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_matrices import matrix_devices
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_matrices import (
+    devices_of_others,
+    has_matrices,
+    matrix_devices,
+)
 
 PUSH_PATH = "/api/v1/trustsec/coa/push"
 REPORT_PATH = "/api/v1/trustsec/policy/device-report"
@@ -55,7 +60,7 @@ def push_matrix(client: IseClient, target: str, operation: Operation, seconds: f
     pushed = False
     for kind in operation.details.get("coa") or COA_TYPES:
         try:
-            answer, devices, found = _push(client, target, str(kind), seconds, sleep)
+            answer, devices, found = _push(client, target, str(kind), operation.details.get(LISTS), seconds, sleep)
         except NotFound:
             return _old_push(client, target, operation, writes)
         answers.append(f"{kind}: {answer}")
@@ -74,10 +79,10 @@ def _report(answers: Sequence[str], devices: Sequence[DevicePush]) -> dict[str, 
 
 
 def _push(
-    client: IseClient, target: str, kind: str, seconds: float, sleep: Sleep
+    client: IseClient, target: str, kind: str, lists: Collection[str] | None, seconds: float, sleep: Sleep
 ) -> tuple[str, list[DevicePush], list[Finding]]:
     """Push one kind and return ISE's answer, the devices, and remarks; NotFound where this ISE has no such interface."""
-    body, concerned = _push_body(client, kind)
+    body, concerned = _push_body(client, kind, lists)
     before = baseline_of(_rows(client) or [])
     status, push = _start(client, target, kind, body, seconds, sleep)
     if status == "NO_CTS_DEVICE_AVAILABLE":
@@ -105,15 +110,22 @@ def _push(
         pause = min(POLL_LONGEST, pause * 1.5)
 
 
-def _push_body(client: IseClient, kind: str) -> tuple[dict[str, str], frozenset[str] | None]:
-    """Return the body of a push and the devices that it is for, None for all; ``POLICY@NAME`` pushes the cells of a named matrix."""
+def _push_body(client: IseClient, kind: str, lists: Collection[str] | None) -> tuple[dict[str, str], Concerned]:
+    """Return the body of a push and the devices that it is for; ``POLICY@NAME`` pushes the cells of a named matrix.
+
+    Cells of the production matrix are nothing to devices of other matrices, and changed ``lists`` only where a cell of theirs
+    names one (None: everybody is concerned). A body without a matrix may be sent to those devices too; one of them that is
+    down must not fail the push.
+    """
     coa, _at, matrix = kind.partition("@")
     if not matrix:
-        return {"coaType": coa}, None
-    identifier, concerned = matrix_devices(client, matrix)
+        known = lists is not None and has_matrices(client)
+        others = devices_of_others(client, lists or () if coa == "SGACL" else ()) if known else frozenset()
+        return {"coaType": coa}, Concerned(others=others)
+    identifier, names = matrix_devices(client, matrix)
     if not identifier:
         raise FindingError(codes.MISSING_REFERENCE.at(f"push of matrix {matrix!r}: there is none"))
-    return {"coaType": coa, "matrixId": identifier}, concerned
+    return {"coaType": coa, "matrixId": identifier}, Concerned(names)
 
 
 def _start(

@@ -35,6 +35,11 @@ class IseVersion:
     patch: int
     sdk: str
 
+    @property
+    def pushes_with_report(self) -> bool:
+        """Whether matrices are pushed by the Open API, with a report of each device (3.4 patch 2; facts/ise.md section 1.7)."""
+        return (self.minor, self.patch) >= (4, 2)
+
     def __str__(self) -> str:
         return f"3.{self.minor}" + (f" patch {self.patch}" if self.patch else "")
 

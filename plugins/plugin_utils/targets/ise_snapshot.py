@@ -25,6 +25,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan imp
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_diff import ise_operations
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_sdk import ise_version
 
 KIND = "ise_snapshot"
 SCHEMA = "1.0"
@@ -82,9 +83,21 @@ class OfflineIse:
 
     platform = "ise"
 
-    def __init__(self, name: str, path: str | Path, *, adopt: bool | Collection[str] = False) -> None:
+    def __init__(
+        self,
+        name: str,
+        path: str | Path,
+        *,
+        adopt: bool | Collection[str] = False,
+        cascade: Collection[str] = (),
+        delete: Collection[str] = (),
+        assignment_pause: float = 1.0,
+        version: str = "",
+    ) -> None:
         self.name, self.path = name, Path(path)
         self.adopt = adopt if isinstance(adopt, bool) else frozenset(adopt)
+        self.cascade, self.delete, self.assignment_pause = frozenset(cascade), frozenset(delete), assignment_pause
+        self.version = ise_version(version) if version else None
         self._whole = read_snapshot(path)
         if self._whole.target != name:
             text = f"it was taken of {self._whole.target[:64]!r}, not of {name!r}"
@@ -115,7 +128,16 @@ class OfflineIse:
 
     def diff(self, desired: Sequence[DesiredObject], live: Snapshot) -> tuple[Operation, ...]:
         """Return the ordered steps from live to desired; see the protocol."""
-        return ise_operations(self.name, desired, live, adopt=self.adopt)
+        return ise_operations(
+            self.name,
+            desired,
+            live,
+            adopt=self.adopt,
+            cascade=self.cascade,
+            delete=self.delete,
+            pause=self.assignment_pause,
+            old_push=self.version is not None and not self.version.pushes_with_report,
+        )
 
     def execute(self, operation: Operation) -> OperationResult:
         """Refuse; see the class."""

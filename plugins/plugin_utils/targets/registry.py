@@ -42,13 +42,22 @@ def ise_client(spec: TargetSpec, gates: LoginGates | None = None) -> IseClient:
 def make_target(spec: TargetSpec, gates: LoginGates | None = None) -> Target:
     """Return the target of a spec; it connects when it is first used."""
     if spec.platform == "ise" and spec.snapshot_file:
-        return OfflineIse(spec.name, spec.snapshot_file, adopt=spec.adopt or spec.adopt_names)
+        return OfflineIse(
+            spec.name,
+            spec.snapshot_file,
+            adopt=spec.adopt or spec.adopt_names,
+            cascade=spec.cascade,
+            delete=spec.delete,
+            assignment_pause=spec.assignment_pause,
+            version=spec.version,
+        )
     if spec.platform == "ise":
         return IseTarget(
             spec.name,
             ise_client(spec, gates),
             adopt=spec.adopt or spec.adopt_names,
             cascade=spec.cascade,
+            delete=spec.delete,
             assignment_pause=spec.assignment_pause,
         )
     if spec.platform == "ios":

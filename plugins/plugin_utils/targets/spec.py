@@ -25,7 +25,8 @@ class TargetSpec:
     ``known_hosts_file`` holds the host keys that are accepted; the user's and the system's files where empty. ``ca_file`` is the
     certificate authority of ISE; the system's where empty. ``version`` is ISE's version, ``other_urls`` are further
     administration nodes of the same deployment, ``rate`` the most requests a second. ``adopt`` allows changing objects that are
-    not marked as ours, ``adopt_names`` those named as ``kind/name``. ``cascade`` names the cells that an SGT may take with it.
+    not marked as ours, ``adopt_names`` those named as ``kind/name``. ``cascade`` names the cells that an SGT may take with it,
+    ``delete`` as ``kind/name`` what may be deleted although it was there before it was taken over.
     ``assignment_pause``: seconds before each endpoint assignment. ``block_lines``: lines on their way to a switch at a time,
     1 for line by line. ``facts_transport`` and ``transport`` (of changes): netmiko or libssh. ``ssh_legacy``: also algorithms of old
     images (SHA-1, CBC), over libssh only. ``timeout`` in seconds.
@@ -54,6 +55,7 @@ class TargetSpec:
     adopt: bool = False
     adopt_names: tuple[str, ...] = ()
     cascade: tuple[str, ...] = ()
+    delete: tuple[str, ...] = ()
     assignment_pause: float = 1.0
     block_lines: int = 16
     facts_transport: str = "netmiko"
@@ -80,7 +82,7 @@ class TargetSpec:
             for key, kind in numbers.items():
                 if key in given:
                     given[key] = kind(given[key])
-            for key in ("adopt_names", "cascade"):
+            for key in ("adopt_names", "cascade", "delete"):
                 if key in given:
                     given[key] = tuple(str(item) for item in given[key])
             for key in (

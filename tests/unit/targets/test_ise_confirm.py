@@ -56,14 +56,21 @@ def test_a_push_of_one_matrix_waits_for_its_devices_only() -> None:
     rows = [
         row("mine", "UPDATE_SUCCESS"), row("other", "UPDATE_SUCCESS", push="6"), row("below", "COA_NACK", state="COA_ERROR"),
     ]  # fmt: skip
-    found = ise_confirm.of_matrix(ise_confirm.device_pushes(rows, "7", {}), frozenset({"mine", "unknown"}))
+    reported = ise_confirm.device_pushes(rows, "7", {})
+    found = ise_confirm.of_matrix(reported, ise_confirm.Concerned(frozenset({"mine", "unknown"})))
     assert [(item.device, item.outcome) for item in found] == [("below", "refused"), ("mine", "confirmed")]
+    rest = ise_confirm.of_matrix(reported, ise_confirm.Concerned(others=frozenset({"below", "other"})))
+    assert [(item.device, item.outcome) for item in rest] == [("mine", "confirmed")]
+    assert ise_confirm.of_matrix(reported, ise_confirm.Concerned()) == reported
     assert ise_confirm.settled(found) and "below" in str(ise_confirm.push_findings("ise1", found))
-    late = ise_confirm.of_matrix(ise_confirm.device_pushes(rows[:2], "7", {}), frozenset({"mine", "other"}))
+    late = ise_confirm.of_matrix(
+        ise_confirm.device_pushes(rows[:2], "7", {}), ise_confirm.Concerned(frozenset({"mine", "other"}))
+    )
     assert [item.outcome for item in late] == ["confirmed", "not_reported"] and not ise_confirm.settled(late)
-    known = ise_confirm.of_matrix(ise_confirm.confirmed_now(rows), frozenset({"mine"}), reported=False)
+    now, mine = ise_confirm.confirmed_now(rows), ise_confirm.Concerned(frozenset({"mine"}))
+    known = ise_confirm.of_matrix(now, mine, reported=False)
     assert [item.device for item in known] == ["mine"]
-    assert len(ise_confirm.of_matrix(ise_confirm.confirmed_now(rows), None)) == 3
+    assert len(ise_confirm.of_matrix(now, ise_confirm.Concerned())) == 3
 
 
 def test_without_an_id_only_what_is_newer_than_before_counts() -> None:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import email.utils
 import time
+from dataclasses import asdict
 from typing import Any
 
 import pytest
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Snapshot
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending import pending_in
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import objects_sha256
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import registry
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject
@@ -363,6 +365,37 @@ def test_only_our_own_rendering_of_a_ruleset_is_loaded(before: str) -> None:
     except (FindingError, ValueError):
         return
     assert steps[0].after == step.after
+
+
+def test_giving_back_alone_pushes_nothing_and_takes_along_what_is_used() -> None:
+    def body(**more: object) -> dict[str, object]:
+        return {"description": "segwright:site x", "owned": True, "internal": {"id": "1"}, **more}
+
+    theirs = "segwright:adopted: theirs"
+    cell_ends = {"source": "Pumps", "destination": "SW_x", "status": "ENABLED", "default_rule": "NONE"}
+    live = {
+        "sgt/Pumps": body(value=20, description=theirs),
+        "sgt/SW_x": body(value=21),
+        "sgt/SW_gone": body(value=22),
+        "sgacl/SW_l": body(ip_version="IPV4", content="deny ip"),
+        "downloadable_acl/SW_d": body(dacl_type="IPV4", content="deny ip any any"),
+        "authorization_profile/Ward": body(dacl_name="SW_d", ipv6_dacl_name="", access_type="x", description=theirs),
+        "endpoint_group/Ward": body(parent="SW_g", description=theirs),
+        "endpoint_group/SW_g": body(parent=""),
+        "egress_matrix_cell/Pumps-SW_x": body(sgacls=["SW_l"], description=theirs, **cell_ends),
+    }
+    steps = {f"{step.kind}/{step.name}": step for step in ise_operations("ise1", [], Snapshot("ise1", "ise", live))}
+    assert {key for key, step in steps.items() if step.action == "delete"} == {"sgt/SW_gone"}
+    given = {key: step for key, step in steps.items() if step.details.get("hand_back")}
+    assert set(given) == set(live) - {"sgt/SW_gone"}
+    after = [step.after["description"] for step in given.values() if step.after]
+    assert sorted(after) == ["site x"] * 4 + ["theirs"] * 4
+    live.pop("sgt/SW_gone")
+    assert not [step for step in ise_operations("ise1", [], Snapshot("ise1", "ise", live)) if step.action == "push"]
+    journal = [{"event": "operation_started", "target": "ise1", "operation": asdict(each)} for each in given.values()]
+    assert pending_in(journal) == frozenset()
+    named = ise_operations("ise1", [], Snapshot("ise1", "ise", live), delete=["egress_matrix_cell/Pumps-SW_x"])
+    assert {step.name for step in named if step.action == "delete"} == {"Pumps-SW_x", "SW_l", "SW_x"}
 
 
 def test_a_group_that_is_taken_over_keeps_its_value() -> None:
