@@ -87,7 +87,9 @@ def test_any_state_is_reached_in_one_run_and_left_again(
             rate=1000.0,
         )  # fmt: skip
         try:
-            target = IseTarget("ise1", client, adopt=adopt, push_seconds=5.0, assignment_pause=0.0, sleep=lambda _seconds: None)
+            target = IseTarget(
+                "ise1", client, adopt=adopt, push_seconds=5.0, assignment_pause=0.0, sleep=lambda _seconds: None
+            )
             desired = [DesiredTarget("ise1", "ise", tuple(wanted))]
             journal = Journal(tmp_path / f"journal-{number}.jsonl")
             plan = plan_for(target, desired)

@@ -146,7 +146,7 @@ def ise_target(
     adopt: bool | Sequence[str] = False,
     delete: Sequence[str] = (),
 ) -> IseTarget:
-    """Return the ISE of a task, connected when it is first used. ``adopt``, ``delete``: see IseTarget. FindingError where it is not an ISE."""
+    """Return the ISE of a task, connected when it is first used; FindingError where it is none. ``adopt``, ``delete``: see IseTarget."""
     spec = _spec(values, variables)
     names = tuple(adopt) if not isinstance(adopt, bool) else ()
     spec = replace(

@@ -241,7 +241,11 @@ class IseTarget:
         live = self._access.canonical(kind, name, wire)
         old = result.get("wire") if isinstance(result.get("wire"), dict) else None
         marked = not operation.details.get(HAND_BACK) or (live is not None and bool(live.get("owned")))
-        if marked and difference(kind, live, operation.before).equal and (not old or wire is None or not _text_differs(old, wire)):
+        if (
+            marked
+            and difference(kind, live, operation.before).equal
+            and (not old or wire is None or not _text_differs(old, wire))
+        ):
             return OperationResult(operation.id, False)
         relaxed = _relaxed(kind, operation)
         known = [operation.after, operation.before, *([relaxed] if relaxed is not None else [])]
@@ -290,7 +294,9 @@ class IseTarget:
         now = self._access.canonical(kind, name, self._access.find(kind, name, operation.after))
         moved = difference(kind, now, operation.before)
         if now is None or now.get("owned") or not moved.equal:
-            raise FindingError(codes.READ_BACK.at(f"{self.name}: {kind} {name}: {moved.text or 'our mark is still there'}"))
+            raise FindingError(
+                codes.READ_BACK.at(f"{self.name}: {kind} {name}: {moved.text or 'our mark is still there'}")
+            )
         return OperationResult(operation.id, True, self.client.own_writes - writes, (), {"wire": wire})
 
     def _undo_creation(self, operation: Operation, wire: Mapping[str, Any]) -> None:

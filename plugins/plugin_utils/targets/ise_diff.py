@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
@@ -20,13 +20,12 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.meaning 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation, Snapshot
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending import (
     COA_TYPES,
-    HAND_BACK,
     changed_lists,
     coa_types,
     needs_push,
     push_operation,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.phases import CLEAN, phase_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.phases import phase_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import PRUNE, operation_id
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
@@ -36,7 +35,6 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_kin
     CELL_KINDS,
     KIND_TABLE,
     WORDS,
-    given_back_text,
     taken_over,
     taken_over_text,
 )
@@ -45,40 +43,25 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_obj
     canonical_content,
     canonical_desired,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_requests import (
-    push_requests,
-    step_requests,
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_removals import (
+    RENAMED_BY_WRITING,
+    Rights,
+    cascades,
+    in_removal_order,
+    leftovers,
+    removal,
+    was_taken_over,
+    worded,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_requests import push_requests, requests_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_sgacls import with_stand_ins
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_shown import (
     assignment_notes,
+    body_text,
     rule_notes,
-    sgt_users,
 )
 
-# A saved description would give a downloadable ACL a new name on every switch, so adopting one by name alone writes nothing.
 _FAMILIES = {"IPV4": (4,), "IPV6": (6,), "IP_AGNOSTIC": (4, 6)}
-RENAMED_BY_WRITING = frozenset(("downloadable_acl",))
-
-
-@dataclass(frozen=True)
-class Rights:
-    """What a run may do to objects that are not ours. ``adopt``: all, none, or those named as ``kind/name``.
-
-    ``delete``: those, as ``kind/name``, that may be deleted although they were there before us.
-    """
-
-    adopt: bool | Collection[str] = False
-    cascade: frozenset[str] = frozenset()
-    delete: frozenset[str] = frozenset()
-
-    def adopts(self, key: str) -> bool:
-        """Return whether an object may be taken over."""
-        return self.adopt if isinstance(self.adopt, bool) else key in self.adopt
-
-    def names(self, key: str) -> bool:
-        """Return whether an object is to be taken over by name, and so to be marked even where nothing else changes."""
-        return not isinstance(self.adopt, bool) and key in self.adopt
 
 
 def ise_operations(
@@ -125,7 +108,7 @@ def ise_operations(
     steps = assignment_notes(steps, pause)
     steps = [rule_notes(step, wanted, live) for step in steps]
     steps = [_stood_in(step, stand_ins) for step in steps]
-    steps += _leftovers(target, wanted, live, rights)
+    steps += leftovers(target, wanted, live, rights)
     return tuple(_with_pushes(target, steps, old_push))
 
 
@@ -146,15 +129,15 @@ def removal_operations(
     present = [key for key in keys if key in live.objects]
     findings = []
     for key in present:
-        ours, taken = live.objects[key].get("owned"), _taken_over(key, live)
+        ours, taken = live.objects[key].get("owned"), was_taken_over(key, live)
         if key not in rights.delete and (taken or not ours):
             why = "was there before it was taken over" if taken else "does not carry our mark"
             hint = "give adopt in its own entry to delete it all the same"
-            findings.append(codes.NOT_OURS.at(f"{target}: {_worded(key)} {why}", hint=hint))
-    findings += _cascades(target, present, live, rights)
+            findings.append(codes.NOT_OURS.at(f"{target}: {worded(key)} {why}", hint=hint))
+    findings += cascades(target, present, live, rights)
     if findings:
         raise FindingError(*findings)
-    steps = [_removal(target, key, live, "is to be absent", {}) for key in _in_removal_order(present)]
+    steps = [removal(target, key, live, "is to be absent", {}) for key in in_removal_order(present)]
     return tuple(_with_pushes(target, steps, old_push))
 
 
@@ -173,7 +156,7 @@ def _step(target: str, item: DesiredObject, live: Snapshot, rights: Rights) -> t
         return [], None
     if not ours and not rights.adopts(key):
         return [codes.NOT_OURS.at(f"{target}: {what} exists without our mark and differs: {moved.text}")], None
-    theirs = not ours or _taken_over(key, live)
+    theirs = not ours or was_taken_over(key, live)
     if kind == "sgt" and theirs and present.get("value") != body["value"]:
         # Switches, mappings and other matrices know somebody else's group by its value.
         text = f"{target}: {what} has the value {present.get('value')}, not {body['value']}; a group that is taken over keeps its own"
@@ -199,10 +182,6 @@ def _with_own_text(item: DesiredObject, present: Mapping[str, Any]) -> DesiredOb
     if not KIND_TABLE[item.kind].marked or item.kind == "endpoint" or (present.get("owned") and not taken_over(text)):
         return item
     return replace(item, body={**item.body, "description": text if taken_over(text) else taken_over_text(text)})
-
-
-def _taken_over(key: str, live: Snapshot) -> bool:
-    return taken_over(str(live.objects[key].get("description") or ""))
 
 
 def _end_unreached(body: Mapping[str, Any], wanted: Mapping[str, Mapping[str, Any]], live: Snapshot) -> bool:
@@ -269,29 +248,11 @@ def _operation(
     details: dict[str, Any] = {"difference": text, **(more or {})}
     if meaning.lost or meaning.gained:
         details["witness"] = meaning.lost or meaning.gained
-    details["requests"] = _requests(kind, name, action, before, after, live)
+    details["requests"] = requests_of(kind, name, action, before, after, live)
     return Operation(
         operation_id(target, kind, name, action, after), target, kind, name, action, before, after,
-        summary, text_diff(_shown(before), _shown(after), f"{kind}/{name}"), effect, phase_of(effect), details,
+        summary, text_diff(body_text(before), body_text(after), f"{kind}/{name}"), effect, phase_of(effect), details,
     )  # fmt: skip
-
-
-def _requests(
-    kind: str, name: str, action: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None, live: Snapshot
-) -> list[dict[str, Any]]:
-    present = live.objects.get(f"{kind}/{name}") or {}
-    identifier = str((present.get("internal") or {}).get("id", ""))
-    if kind == "endpoint":
-        identifier = identifier or live.raw.get(f"endpoint/{name}", "")
-    policy_set = live.raw.get(f"policy_set/{name.split('@', maxsplit=1)[-1]}", "")
-    return step_requests(kind, name, action, before, after, identifier=identifier, policy_set_id=policy_set)
-
-
-def _shown(body: Mapping[str, Any] | None) -> str:
-    if body is None:
-        return ""
-    lines = [f"{key}: {value}" for key, value in sorted(body.items()) if key not in ("content", "owned", "internal")]
-    return "\n".join([*lines, str(body.get("content", ""))]).strip()
 
 
 def _value_conflicts(target: str, desired: Sequence[DesiredObject], live: Snapshot) -> list[Finding]:
@@ -339,117 +300,6 @@ def _stood_in(step: Operation, names: Mapping[str, str]) -> Operation:
         return step
     old = next(name for name, new in names.items() if new == step.name)
     return replace(step, summary=f"{step.summary} in place of {old}, whose IP version cannot be changed")
-
-
-def _leftovers(target: str, desired: Sequence[DesiredObject], live: Snapshot, rights: Rights) -> list[Operation]:
-    """Return deletions of what carries our mark and is not desired, users before what they use.
-
-    What was there before us is given back as it stands, and what it uses with it.
-    """
-    wanted = {f"{item.kind}/{item.name}" for item in desired}
-    extra = [key for key, body in live.objects.items() if body.get("owned") and key not in wanted]
-    back = _given_back([key for key in extra if _taken_over(key, live) and key not in rights.delete], extra, live)
-    going = {_worded(key) for key in extra if key not in back}
-    steps = []
-    for key in _in_removal_order(extra):
-        if key in back:
-            steps.append(_hand_back(target, key, live, back[key]))
-            continue
-        kind, name = key.split("/", 1)
-        details: dict[str, Any] = {PRUNE: True}
-        others = sgt_users(name, live) - going - _let_go(name, desired) if kind == "sgt" else set()
-        if others:
-            details["cascade"] = sorted(others)
-            if others - {f"cell {cell}" for cell in rights.cascade}:
-                details["blocked"] = (
-                    "an SGT is removed only where the policy removes its users or the inventory names its cells"
-                )
-        steps.append(_removal(target, key, live, "is not in the policy", details))
-    return steps
-
-
-def _given_back(keys: Sequence[str], extra: Sequence[str], live: Snapshot) -> dict[str, str]:
-    """Return what is given back, with the reason: these objects, and of ``extra`` what they use, since they stay as they are."""
-    found = dict.fromkeys(keys, "was there before it was taken over")
-    left, ours = list(keys), frozenset(extra)
-    while left:
-        user = left.pop()
-        for key in _used_by(user, live.objects[user]):
-            if key in ours and key not in found:
-                found[key] = f"is used by {_worded(user)}"
-                left.append(key)
-    return found
-
-
-def _used_by(key: str, body: Mapping[str, Any]) -> list[str]:
-    kind = key.split("/", 1)[0]
-    if kind in CELL_KINDS:
-        return [*(f"sgacl/{name}" for name in body["sgacls"]), *(f"sgt/{body[end]}" for end in ("source", "destination"))]
-    if kind == "authorization_profile":
-        return [f"downloadable_acl/{body[field]}" for field in ("dacl_name", "ipv6_dacl_name") if body.get(field)]
-    return [f"endpoint_group/{body['parent']}"] if kind == "endpoint_group" and body.get("parent") else []
-
-
-def _hand_back(target: str, key: str, live: Snapshot, why: str) -> Operation:
-    """Return the step that takes our mark from an object and leaves the rest of it as it stands."""
-    kind, name = key.split("/", 1)
-    before = {field: value for field, value in live.objects[key].items() if field != "internal"}
-    after = {**before, "description": given_back_text(str(before.get("description") or "")), "owned": False}
-    summary = f"give back {WORDS[kind]} {name}, which {why}: it loses our mark and stays as it is"
-    if kind in CELL_KINDS and before.get("status") == "ENABLED":
-        summary += ", enforced"
-    if kind in RENAMED_BY_WRITING:
-        summary += "; switches see it under a new name"
-    requests = _requests(kind, name, "update", before, after, live)
-    details = {PRUNE: True, HAND_BACK: True, "difference": f"is not in the policy and {why}", "requests": requests}
-    return Operation(
-        operation_id(target, kind, name, HAND_BACK, after), target, kind, name, "update", before, after,
-        summary, text_diff(_shown(before), _shown(after), key), "none", CLEAN, details,
-    )  # fmt: skip
-
-
-def _let_go(sgt: str, desired: Sequence[DesiredObject]) -> set[str]:
-    """Return the rules and mappings that by the policy do not use an SGT any longer; their steps come before removals."""
-    uses = {"authorization_rule": "security_group", "ip_sgt_mapping": "sgt"}
-    return {
-        f"{WORDS[item.kind]} {item.name}" for item in desired if item.kind in uses and item.body[uses[item.kind]] != sgt
-    }
-
-
-def _worded(key: str) -> str:
-    kind, name = key.split("/", 1)
-    return f"{WORDS[kind]} {name}"
-
-
-def _in_removal_order(keys: Sequence[str]) -> list[str]:
-    return sorted(keys, key=lambda key: (-ALL_KINDS.index(key.split("/", 1)[0]), key))
-
-
-def _removal(target: str, key: str, live: Snapshot, why: str, details: Mapping[str, Any]) -> Operation:
-    kind, name = key.split("/", 1)
-    before = {field: value for field, value in live.objects[key].items() if field != "internal"}
-    verb = "release" if kind == "endpoint" else "delete"
-    summary = f"{verb} {WORDS[kind]} {name}, which {why}"
-    if details.get("cascade"):
-        summary += f"; it takes with it or breaks {', '.join(details['cascade'][:10])}"
-    shown = {**details, "difference": why, "requests": _requests(kind, name, "delete", before, None, live)}
-    return Operation(
-        operation_id(target, kind, name, "delete", None), target, kind, name, "delete", before, None,
-        summary, text_diff(_shown(before), "", key), "both", CLEAN, shown,
-    )  # fmt: skip
-
-
-def _cascades(target: str, keys: Sequence[str], live: Snapshot, rights: Rights) -> list[Finding]:
-    allowed = {_worded(key) for key in keys} | {f"cell {name}" for name in rights.cascade}
-    found = []
-    for key in keys:
-        kind, name = key.split("/", 1)
-        users = sorted(sgt_users(name, live) - allowed) if kind == "sgt" else []
-        if users:
-            found.append(
-                codes.SGT_CASCADE.at(f"{target}: deleting SGT {name} takes with it or breaks {', '.join(users)}")
-            )
-    return found
 
 
 def _with_pushes(target: str, steps: Sequence[Operation], old_push: bool) -> list[Operation]:

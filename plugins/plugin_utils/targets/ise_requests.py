@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Snapshot
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_kinds import KIND_TABLE, owned
 
 PUSH_PATH = "/api/v1/trustsec/coa/push"
@@ -81,3 +82,15 @@ def request_lines(requests: list[dict[str, Any]]) -> list[str]:
         f"{item['method']} {item['path']} ({item['object']}{': ' + ', '.join(item['fields']) if item['fields'] else ''})"
         for item in requests
     ]
+
+
+def requests_of(
+    kind: str, name: str, action: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None, live: Snapshot
+) -> list[dict[str, Any]]:
+    """Return the writing requests of a step with the ids that a snapshot knows; see ``step_requests``."""
+    present = live.objects.get(f"{kind}/{name}") or {}
+    identifier = str((present.get("internal") or {}).get("id", ""))
+    if kind == "endpoint":
+        identifier = identifier or live.raw.get(f"endpoint/{name}", "")
+    policy_set = live.raw.get(f"policy_set/{name.split('@', maxsplit=1)[-1]}", "")
+    return step_requests(kind, name, action, before, after, identifier=identifier, policy_set_id=policy_set)

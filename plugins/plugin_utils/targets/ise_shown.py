@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation, Snapshot
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject
@@ -91,3 +92,11 @@ def sgt_users(name: str, live: Snapshot) -> set[str]:
     users = {f"cell {cell}" for cell in cells}
     users |= {user for user in live.raw.get(f"users/{name}", "").split("\n") if user}
     return users
+
+
+def body_text(body: Mapping[str, Any] | None) -> str:
+    """Return an object's body as lines for a diff, its content last; empty for an absent object."""
+    if body is None:
+        return ""
+    lines = [f"{key}: {value}" for key, value in sorted(body.items()) if key not in ("content", "owned", "internal")]
+    return "\n".join([*lines, str(body.get("content", ""))]).strip()
