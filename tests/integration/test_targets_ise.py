@@ -571,7 +571,7 @@ def test_what_was_taken_over_is_given_back_and_never_pruned(
     """It keeps its content, and with it what it uses; only by name is it deleted."""
     own = {
         "sgt/SW_pumps": "their pumps", "sgt/SW_servers": "", "downloadableacl/SW_pumps": "their list " + "x" * 240,
-        "egressmatrixcell/SW_pumps-SW_servers": "their cell", "sgacl/SW_pumps_servers": "pumps to servers",
+        "egressmatrixcell/SW_pumps-SW_servers": "their cell", "sgacl/SW_pumps_servers": "test cell",
     }  # fmt: skip
     for name, value in (("SW_pumps", 1100), ("SW_servers", 1200)):
         control.call("POST", "/objects/sgt", {"name": name, "value": value, "description": own[f"sgt/{name}"]})

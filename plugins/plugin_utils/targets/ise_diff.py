@@ -303,17 +303,20 @@ def _stood_in(step: Operation, names: Mapping[str, str]) -> Operation:
 
 
 def _with_pushes(target: str, steps: Sequence[Operation], old_push: bool) -> list[Operation]:
-    """Return the steps with a push after the last one of each phase that touches the matrix; preparing steps wait for a later one."""
+    """Return the steps with a push after the last one of each phase that touches the matrix; preparing steps wait for a later one.
+
+    What only a plan with ``prune`` carries out has its own push where nothing else is pushed in its phase: without it the others
+    must not wait for it.
+    """
     real = [step for step in steps if needs_push(step)]
-    if not real:
-        return list(steps)
-    phases = {step.phase for step in real if step.phase} or {0}
+    kept = [step for step in real if not step.details.get(PRUNE)]
+    phases = {step.phase for step in kept if step.phase} or {0 for _step in kept[:1]}
     made = list(steps)
-    for phase in sorted(phases):
+    for phase in sorted(phases | {step.phase for step in real if step.details.get(PRUNE)}):
         # What a phase before prepared goes along: it is in force nowhere until now.
-        carried = [step for step in real if step.phase in (0, phase)]
+        carried = [step for step in real if step.phase == phase or (step.phase == 0 and phase in phases)]
         push = push_operation(target, phase, coa=coa_types(carried), lists=changed_lists(carried))
         requests = push_requests(push.details.get("coa") or COA_TYPES, old_push)
-        prunes = {PRUNE: True} if all(step.details.get(PRUNE) for step in real if step.phase == phase) else {}
+        prunes = {} if phase in phases else {PRUNE: True}
         made.append(replace(push, details={**push.details, **prunes, "requests": requests}))
     return sorted(made, key=lambda step: step.phase)

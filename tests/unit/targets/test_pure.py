@@ -367,6 +367,18 @@ def test_only_our_own_rendering_of_a_ruleset_is_loaded(before: str) -> None:
     assert steps[0].after == step.after
 
 
+def test_what_is_prepared_is_pushed_whether_or_not_leftovers_are_pruned() -> None:
+    """Leftovers stand in ISE for a long time; a cell that is only monitored must not wait until somebody prunes them."""
+    left = {"value": 22, "description": "segwright:site x", "owned": True, "internal": {"id": "1"}}
+    body = {"source": "SW_a", "destination": "SW_a", "status": "MONITOR", "sgacls": [], "default_rule": "DENY_IP"}
+    cell = DesiredObject("egress_matrix_cell", "SW_a-SW_a", {**body, "description": "segwright:site c"})
+    steps = ise_operations("ise1", [cell], Snapshot("ise1", "ise", {"sgt/SW_gone": left}))
+    shown = [(step.action, step.name, bool(step.details.get("prune"))) for step in steps]
+    assert shown == [
+        ("create", "SW_a-SW_a", False), ("push", "trustsec", False), ("delete", "SW_gone", True), ("push", "trustsec", True),
+    ]  # fmt: skip
+
+
 def test_giving_back_alone_pushes_nothing_and_takes_along_what_is_used() -> None:
     def body(**more: object) -> dict[str, object]:
         return {"description": "segwright:site x", "owned": True, "internal": {"id": "1"}, **more}
