@@ -53,6 +53,7 @@ options:
   prune:
     description:
       - Whether objects that the collection owns and the policy no longer needs are deleted.
+      - What was taken over in an ISE is given back instead; see C(microseg_ise_delete) in docs/ise-objects.md.
     type: bool
     default: false
   today:

@@ -123,7 +123,12 @@ LOCK_KEPT = Code(
 DRIFT = Code(
     "SW4050", "error", "live state differs in meaning from the policy", "plan and apply, or find out who changed it"
 )
-LEFTOVER = Code("SW4051", "warning", "an object of ours is not in the policy any more", "plan with prune to remove it")
+LEFTOVER = Code(
+    "SW4051",
+    "warning",
+    "an object of ours is not in the policy any more",
+    "plan with prune to remove it, or to give back what was taken over",
+)
 
 UNDO_REFUSED = Code(
     "SW4060", "error", "an object was changed after the plan and is not touched", "decide by hand what it should hold"
