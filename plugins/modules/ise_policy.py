@@ -102,7 +102,9 @@ options:
           - It begins with C(SW_) for ANC policies, IP-SGT mappings and authorization rules.
         type: str
       adopt:
-        description: Whether this object is taken over although it does not carry our mark.
+        description:
+          - Whether this object is taken over although it does not carry our mark.
+          - With O(state=absent), whether it is deleted although it was there before this collection.
         type: bool
       description:
         description: Description; the mark of this collection is put before it.
