@@ -111,24 +111,23 @@ class _Rows:
     def __init__(self, held: _Held, silences: Any, order: Any, starts: Any) -> None:
         self.held, self.silences = held, silences
         self.order, self.starts = order, starts
+        self.begins, self.ends = held.at("start_us", order), held.at("end_us", order)
 
     def conversations(self) -> Conversations:
         """Return what the records tell."""
         held = self.held
-        begins = held.at("start_us", self.order)
-        sizes = np.diff(self.starts, append=len(self.order))
-        first = np.minimum.reduceat(begins, self.starts) if len(self.starts) else begins
-        last = np.maximum.reduceat(held.at("end_us", self.order), self.starts) if len(self.starts) else begins
+        stretches = grouping.Stretches(self.starts, len(self.order))
+        sizes = stretches.sizes
+        first, last = stretches.least(self.begins), stretches.greatest(self.ends)
         single = last - first <= self._shortest_silence()
         if held.columns["opens"].any():
-            single &= self._one_handshake(begins, first, sizes)
+            single &= self._one_handshake(stretches, first)
         # Neither cut nor within two days: one conversation, one part.
         plain = single & (first // DAY_US == last // DAY_US)
-        ranked = grouping.sorted_order(_from_zero(first[plain]), _bits(first[plain]))
-        chosen = np.flatnonzero(plain)[ranked]
-        simple, bounds = _stretches(self.order, self.starts[chosen], sizes[chosen])
         if plain.all():
-            return self._made(simple, bounds, np.arange(len(bounds)), True)
+            return self._made(self.order, stretches, np.arange(len(self.starts)), True)
+        chosen = np.flatnonzero(plain)
+        simple, bounds = _stretches(self.order, self.starts[chosen], sizes[chosen])
         rest = np.flatnonzero(~plain)
         rows, _bounds = _stretches(self.order, self.starts[rest], sizes[rest])
         group = np.repeat(np.arange(len(rest)), sizes[rest])
@@ -139,7 +138,7 @@ class _Rows:
         _numbers, whole = np.unique(number[more], return_inverse=True)
         return self._made(
             np.concatenate((simple, rows)),
-            np.concatenate((bounds, more + len(simple))),
+            grouping.Stretches(np.concatenate((bounds, more + len(simple))), len(simple) + len(rows)),
             np.concatenate((np.arange(len(bounds)), whole + len(bounds))),
         )
 
@@ -154,21 +153,21 @@ class _Rows:
             return self._silence(self.order[self.starts])
         return np.minimum.reduceat(self._silence(self.order), self.starts)
 
-    def _one_handshake(self, begins: Any, first: Any, sizes: Any) -> Any:
+    def _one_handshake(self, stretches: grouping.Stretches, first: Any) -> Any:
         """Return whether at most one handshake begins a group: a first SYN, and at most the SYN with ACK that answers it."""
-        held, order, starts = self.held, self.order, self.starts
+        held, order, sizes = self.held, self.order, stretches.sizes
         opens = held.at("opens", order).astype(bool)
         forward = held.forward[order]
-        counts = [np.add.reduceat((opens & side).astype(np.int32), starts) for side in (forward, ~forward)]
-        earliest = begins == np.repeat(first, sizes)
+        counts = [stretches.sums((opens & side).astype(np.int64)) for side in (forward, ~forward)]
+        earliest = self.begins == np.repeat(first, sizes)
         if not held.only("place"):
             place = np.where(earliest, held.at("place", order), NEVER)
-            earliest &= place == np.repeat(np.minimum.reduceat(place, starts), sizes)
+            earliest &= place == np.repeat(stretches.least(place), sizes)
         # Where two records are the first, the total order has to say which.
-        alone = np.add.reduceat(earliest.astype(np.int32), starts) == 1
-        begun = np.bitwise_or.reduceat(earliest & opens, starts)
-        asked = np.bitwise_or.reduceat(earliest & held.at("pure_syn", order), starts)
-        answered = np.bitwise_or.reduceat(~earliest & opens & held.at("syn_ack", order), starts)
+        alone = stretches.sums(earliest.astype(np.int64)) == 1
+        begun = stretches.bits(earliest & opens)
+        asked = stretches.bits(earliest & held.at("pure_syn", order))
+        answered = stretches.bits(~earliest & opens & held.at("syn_ack", order))
         total = counts[0] + counts[1]
         return (
             (counts[0] <= 1)
@@ -223,14 +222,14 @@ class _Rows:
             order[tied] = some[np.lexsort((*columns, begins[tied], grouped[tied]))]
         return order
 
-    def _made(self, rows: Any, bounds: Any, whole_of: Any, alone: bool = False) -> Conversations:
-        """Return the conversations of rows in the order of their parts, which begin at ``bounds``."""
-        held = self.held
-        counted = self._counted(rows, bounds)
+    def _made(self, rows: Any, stretches: grouping.Stretches, whole_of: Any, alone: bool = False) -> Conversations:
+        """Return the conversations of rows in the order of their parts, which are ``stretches`` of them."""
+        held, bounds = self.held, stretches.bounds
+        counted = self._counted(rows, stretches)
         parts = {name: counted[name] for name in ("start_us", "end_us", "step_us", *SUMMED)}
         parts["day_number"] = parts["start_us"] // DAY_US
-        parts["sampling"] = self._most("sampling", rows, bounds)
-        parts["source"] = self._first_source(rows, bounds, counted["start_us"])
+        parts["sampling"] = self._most("sampling", rows, stretches)
+        parts["source"] = self._first_source(rows, stretches, counted["start_us"])
         fresh = np.ones(len(bounds), dtype=bool)
         fresh[1:] = whole_of[1:] != whole_of[:-1]
         parts["signs"] = _with_first(counted) | np.where(fresh, 0, 1 << signs.CONTINUES).astype(np.int32)
@@ -238,7 +237,7 @@ class _Rows:
         parts["lag_us"] = np.where(spoke, counted["b_start"] - counted["a_start"], 0)
         wholes = counted
         if not fresh.all():
-            wholes = self._wholes(rows, bounds, fresh, counted)
+            wholes = self._wholes(rows, stretches, fresh, counted)
             bounds = bounds[fresh]
         leads = rows[bounds]
         for end, codes in (("a", held.low), ("b", held.high)):
@@ -250,57 +249,56 @@ class _Rows:
         wholes["exporter"] = held.at("exporter", leads)
         return Conversations(wholes, parts, whole_of, held.names, alone)
 
-    def _wholes(self, rows: Any, bounds: Any, fresh: Any, counted: dict[str, Any]) -> dict[str, Any]:
+    def _wholes(self, rows: Any, stretches: grouping.Stretches, fresh: Any, counted: dict[str, Any]) -> dict[str, Any]:
         """Return what is counted of conversations, of which some have several parts: those are counted again."""
-        first = np.flatnonzero(fresh)
+        bounds, first = stretches.bounds, np.flatnonzero(fresh)
         several = np.diff(first, append=len(bounds)) > 1
         sizes = np.diff(bounds[first], append=len(rows))
         again, begins = _stretches(rows, bounds[first][several], sizes[several])
         made = {name: values[first] for name, values in counted.items()}
-        for name, values in self._counted(again, begins).items():
+        for name, values in self._counted(again, grouping.Stretches(begins, len(again))).items():
             made[name][several] = values
         return made
 
-    def _counted(self, rows: Any, bounds: Any) -> dict[str, Any]:
+    def _counted(self, rows: Any, stretches: grouping.Stretches) -> dict[str, Any]:
         """Return sums and extremes over stretches of rows."""
         held = self.held
         forward = held.forward.take(rows)
-        begins = held.at("start_us", rows)
+        begins, ends = (
+            (self.begins, self.ends) if rows is self.order else (held.at("start_us", rows), held.at("end_us", rows))
+        )
         made = {
-            "end_us": np.maximum.reduceat(held.at("end_us", rows), bounds),
-            "step_us": self._most("step_us", rows, bounds),
-            "origin": self._most("origin", rows, bounds),
-            "signs": np.bitwise_or.reduceat(held.at("signs", rows), bounds),
+            "end_us": stretches.greatest(ends),
+            "step_us": self._most("step_us", rows, stretches),
+            "origin": self._most("origin", rows, stretches),
+            "signs": stretches.bits(held.at("signs", rows)),
         }
         for name in ("packets", "bytes"):
             values = held.at(name, rows)
-            made[f"a_{name}"] = np.add.reduceat(values * forward, bounds)
-            made[f"b_{name}"] = np.add.reduceat(values, bounds) - made[f"a_{name}"]
+            made[f"a_{name}"] = stretches.sums(values * forward)
+            made[f"b_{name}"] = stretches.sums(values) - made[f"a_{name}"]
         for end, side in (("a", forward), ("b", ~forward)):
             starts = np.where(side, begins, NEVER)
-            made[f"{end}_start"] = np.minimum.reduceat(starts, bounds)
+            made[f"{end}_start"] = stretches.least(starts)
             if held.only("place"):
                 made[f"{end}_place"] = np.where(made[f"{end}_start"] == NEVER, NEVER, held.columns["place"][0])
             else:
-                sizes = np.diff(bounds, append=len(rows))
-                at_first = side & (starts == np.repeat(made[f"{end}_start"], sizes))
-                place = np.where(at_first, held.at("place", rows), NEVER)
-                made[f"{end}_place"] = np.minimum.reduceat(place, bounds)
+                at_first = side & (starts == np.repeat(made[f"{end}_start"], stretches.sizes))
+                made[f"{end}_place"] = stretches.least(np.where(at_first, held.at("place", rows), NEVER))
         made["start_us"] = np.minimum(made["a_start"], made["b_start"])
         return made
 
-    def _most(self, name: str, rows: Any, bounds: Any) -> Any:
+    def _most(self, name: str, rows: Any, stretches: grouping.Stretches) -> Any:
         if self.held.only(name):
-            return np.full(len(bounds), self.held.columns[name][0])
-        return np.maximum.reduceat(self.held.at(name, rows), bounds)
+            return np.full(len(stretches.bounds), self.held.columns[name][0])
+        return stretches.greatest(self.held.at(name, rows))
 
-    def _first_source(self, rows: Any, bounds: Any, first: Any) -> Any:
+    def _first_source(self, rows: Any, stretches: grouping.Stretches, first: Any) -> Any:
         """Return the input of the first record, the lower one of several that begin together."""
         if self.held.only("source"):
-            return np.full(len(bounds), self.held.columns["source"][0], dtype=np.int32)
-        earliest = self.held.at("start_us", rows) == np.repeat(first, np.diff(bounds, append=len(rows)))
-        codes = np.where(earliest, self.held.at("source", rows), np.iinfo(np.int32).max)
-        return np.minimum.reduceat(codes, bounds)
+            return np.full(len(stretches.bounds), self.held.columns["source"][0], dtype=np.int32)
+        earliest = self.held.at("start_us", rows) == np.repeat(first, stretches.sizes)
+        return stretches.least(np.where(earliest, self.held.at("source", rows), np.iinfo(np.int32).max))
 
 
 def _replies(wholes: dict[str, Any], end: str, place: int) -> Any:
@@ -324,15 +322,5 @@ def _with_first(counted: dict[str, Any]) -> Any:
 
 def _stretches(order: Any, starts: Any, sizes: Any) -> tuple[Any, Any]:
     """Return (rows of stretches one after another, where each begins there)."""
-    bounds = np.cumsum(sizes) - sizes
-    places = np.repeat(starts - bounds, sizes)
-    places += np.arange(len(places))
+    places, bounds = grouping.stretched(starts, sizes)
     return order.take(places), bounds
-
-
-def _from_zero(values: Any) -> Any:
-    return (values - values.min()).astype(np.uint64) if len(values) else values.astype(np.uint64)
-
-
-def _bits(values: Any) -> int:
-    return int(values.max() - values.min()).bit_length() if len(values) else 0

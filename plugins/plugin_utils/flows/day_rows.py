@@ -9,6 +9,7 @@ columns does (3.3 million rows: 0.55 CPU seconds for 0.23).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -55,8 +56,8 @@ class DayRows:
     """Rows of files that lie in a day (microseconds from ``first`` to ``last``). Texts are codes, places in ``names`` of the column.
 
     ``columns`` has an array for each of ``CONNECTIONS``; one of a constant column takes no room and cannot be written. Beside them:
-    ``packets`` and ``bytes`` of both directions, the latter times the sampling rate, ``service`` as ``services`` makes it, and ``hash``,
-    of the 5-tuple, alike for both directions. ``observed`` has, by exporter, rows, longer TCP ones, and of them those seen from one side.
+    ``packets`` and ``bytes`` of both directions, the latter times the sampling rate, and ``service`` as ``services`` makes it.
+    ``observed`` has, by exporter, rows, longer TCP ones, and of them those seen from one side.
     """
 
     first: int
@@ -72,6 +73,13 @@ class DayRows:
     def parts(self) -> Iterator[slice]:
         """Return the rows in parts."""
         return (slice(begin, min(begin + PART, len(self))) for begin in range(0, len(self), PART))
+
+    def hashes(self) -> Any:
+        """Return a hash of each row's 5-tuple, alike for both directions."""
+        made = self.memory.array("hash", len(self), np.uint64)
+        for part in self.parts():
+            made[part] = _hashes(self.columns, part)
+        return made
 
     def constant(self, name: str) -> bool:
         """Return whether a column has one value."""
@@ -117,21 +125,31 @@ def read(footers: Sequence[Footer], first: int, last: int, memory: Held) -> DayR
     texts = [name for name in TEXTS if name in wanted]
     used = 0
     for footer, numbers in groups:
+        # What is constant in this file, though not in all.
+        own = {name: value for name, value in constants([footer], MAY_BE_CONSTANT).items() if name in columns}
         with parquet.ParquetFile(footer.path, read_dictionary=texts) as opened:
             for number, count in numbers:
                 if not count:
                     continue
-                table = opened.read_row_group(number, columns=wanted, use_threads=False)
+                table = opened.read_row_group(
+                    number, columns=[name for name in wanted if name not in own], use_threads=False
+                )
                 if any(column.null_count for column in table.columns):
                     return None
+                begun = used
                 used += _copied(table, columns, known, used, first, last)
+                for name, value in own.items():
+                    columns[name][begun:used] = (
+                        known[name].setdefault(value, len(known[name])) if name in TEXTS else value
+                    )
     columns = {name: values[:used] for name, values in columns.items()}
     for name, value in fixed.items():
         held = known[name].setdefault(value, 0) if name in TEXTS else value
         kind = np.int32 if name in TEXTS else CONNECTIONS[name]
         columns[name] = np.broadcast_to(np.array(held, dtype=kind), used)
     rows = DayRows(first, last, memory, columns, {name: list(texts) for name, texts in known.items()})
-    return rows if set(rows.names["class"]) <= set(CLASSES) and (used == 0 or _worked_out(rows)) else None
+    fits = used == 0 or _worked_out(rows, _bounded(footers, used))
+    return rows if fits and set(rows.names["class"]) <= set(CLASSES) else None
 
 
 def _copied(
@@ -155,12 +173,23 @@ def _codes(column: Any, known: dict[str, int]) -> Any:
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
-def _worked_out(rows: DayRows) -> bool:
-    """Add the columns that are made of others; returns whether no sum over the rows can leave 64 bits, whatever rows are taken."""
+def _bounded(footers: Sequence[Footer], count: int) -> bool:
+    """Return whether the footers say that no sum over so many rows can leave 64 bits."""
+
+    def largest(name: str) -> float:
+        ranges = [each.ranges.get(name, (-math.inf, math.inf)) for each in footers]
+        return max(abs(float(value)) for pair in ranges for value in pair)
+
+    packets, octets = (largest(f"{name}_out") + largest(f"{name}_in") for name in ("packets", "bytes"))
+    return max(packets, octets * max(1.0, largest("sampling"))) * count < LARGEST_SUM
+
+
+def _worked_out(rows: DayRows, bounded: bool) -> bool:
+    """Add the columns that are made of others; returns whether no sum over the rows can leave 64 bits, whatever rows are taken, which is
+    sure already where they are ``bounded``."""
     columns = rows.columns
     for name in ("packets", "bytes", "service"):
         columns[name] = rows.memory.array(name, len(rows), np.int64)
-    columns["hash"] = rows.memory.array("hash", len(rows), np.uint64)
     exporters = len(rows.names["exporter"])
     rows.observed = np.zeros((3, exporters), dtype=np.int64)
     totals = {"packets": 0.0, "bytes": 0.0}
@@ -168,17 +197,13 @@ def _worked_out(rows: DayRows) -> bool:
         out, back = columns["packets_out"][part], columns["packets_in"][part]
         packets = np.add(out, back, out=columns["packets"][part])
         octets = columns["bytes_out"][part] + columns["bytes_in"][part]
-        for name, ways in (
-            ("packets", (out, back)),
-            ("bytes", (columns["bytes_out"][part], columns["bytes_in"][part])),
-        ):
-            totals[name] += sum(float(np.abs(way).sum(dtype=np.float64)) for way in ways)
         sampling = columns["sampling"][part]
         np.multiply(octets, sampling, out=columns["bytes"][part])
-        if sampling.strides[0] or sampling[0] != 1:
-            totals["bytes"] += float(np.abs(octets * sampling.astype(np.float64)).sum())
+        if not bounded:
+            totals["packets"] += sum(float(np.abs(way).sum(dtype=np.float64)) for way in (out, back))
+            ways = (columns[name][part].astype(np.float64) for name in ("bytes_out", "bytes_in"))
+            totals["bytes"] += sum(float(np.abs(way * np.maximum(1, sampling)).sum()) for way in ways)
         columns["service"][part] = services(rows, part)
-        columns["hash"][part] = _hashes(columns, part)
         longer = (columns["protocol"][part] == 6) & (packets > LONG_PACKETS)
         exporter = columns["exporter"][part]
         for place, mask in enumerate((slice(None), longer, longer & ((out == 0) | (back == 0)))):

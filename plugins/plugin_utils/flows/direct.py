@@ -30,11 +30,13 @@ TCP, UDP, ICMP, ICMPV6 = 6, 17, 1, 58
 def decided(wholes: Mapping[str, Any]) -> tuple[Any, Any, Any]:
     """Return arrays of (whether end a is the client, the rule that says so or ``UNDECIDED``, code of the class)."""
     protocol, told = wholes["protocol"], wholes["signs"]
+    # Most batches have no record of most signs, and of groups and broadcasts: what is not there is not compared row by row.
+    met = int(np.bitwise_or.reduce(told)) if len(told) else 0
     a_port, b_port = wholes["a_port"], wholes["b_port"]
     icmp = (protocol == ICMP) | (protocol == ICMPV6)
     same_port = a_port == b_port
     groups = [_group(wholes, end) for end in "ab"]
-    everyone = [_everyone(wholes, end, other) for end, other in (("a", 1), ("b", 0))]
+    everyone = [_everyone(wholes, end, other, met) for end, other in (("a", 1), ("b", 0))]
     kind = np.where(same_port & ~icmp & (protocol != TCP), PEER, UNICAST).astype(np.int8)
     kind[everyone[0] | everyone[1]] = BROADCASTS
     kind[groups[0] | groups[1]] = MULTICAST
@@ -42,15 +44,17 @@ def decided(wholes: Mapping[str, Any]) -> tuple[Any, Any, Any]:
     flags = told & (SYN | SYN << signs.FLAG_BITS)
     begun = (protocol == TCP) & (flags == (SYN | SYN << signs.FLAG_BITS)) & (a_start != NEVER) & (b_start != NEVER)
     begun &= np.abs(a_start - b_start) > wholes["step_us"]
-    a_opened = _either(told, "opened", 0, "answers", 1)
-    rules = (
-        (2, begun, a_start < b_start),
-        (1, _differ(told, "syn_ack"), _bit(told, "syn_ack", 1)),
-        (1, _differ(told, "pure"), _bit(told, "pure", 0)),
-        (1, icmp & ~same_port, a_port == 0),
-        (0, a_opened != _either(told, "opened", 1, "answers", 0), a_opened),
-        (1, kind >= MULTICAST, ~(groups[0] | everyone[0])),
-    )
+    rules = [(2, begun, a_start < b_start)]
+    if met & 3 << signs.PAIRS["syn_ack"]:
+        rules.append((1, _differ(told, "syn_ack"), _bit(told, "syn_ack", 1)))
+    if met & 3 << signs.PAIRS["pure"]:
+        rules.append((1, _differ(told, "pure"), _bit(told, "pure", 0)))
+    if icmp.any():
+        rules.append((1, icmp & ~same_port, a_port == 0))
+    if met & (3 << signs.PAIRS["opened"] | 3 << signs.PAIRS["answers"]):
+        a_opened = _either(told, "opened", 0, "answers", 1)
+        rules.append((0, a_opened != _either(told, "opened", 1, "answers", 0), a_opened))
+    rules.append((1, kind >= MULTICAST, ~(groups[0] | everyone[0])))
     method = np.full(len(told), UNDECIDED, dtype=np.int8)
     client = np.zeros(len(told), dtype=bool)
     # The last one that speaks stands, so the strongest comes last.
@@ -78,12 +82,21 @@ def _group(wholes: Mapping[str, Any], end: str) -> Any:
     (v4_hi, v4_first), (_hi, v4_last) = GROUPS_V4
     (v6_first, _lo), (v6_last, _low) = GROUPS_V6
     hi, lo = wholes[f"{end}_hi"], wholes[f"{end}_lo"]
+    if not len(lo) or (lo.max() < v4_first and hi.max() < v6_first):
+        return np.zeros(len(lo), dtype=bool)
     return ((hi == v4_hi) & (lo >= v4_first) & (lo <= v4_last)) | ((hi >= v6_first) & (hi <= v6_last))
 
 
-def _everyone(wholes: Mapping[str, Any], end: str, other: int) -> Any:
+def _everyone(wholes: Mapping[str, Any], end: str, other: int, met: int) -> Any:
     """Return whether an end is a broadcast address: all ones, told by the frame of the other, or .255 that never speaks."""
     broadcast_hi, broadcast_lo = BROADCAST[0]
     hi, lo = wholes[f"{end}_hi"], wholes[f"{end}_lo"]
-    lonely = (lo & 255 == 255) & (wholes[f"{end}_packets"] == 0) & (wholes["protocol"] == UDP)
-    return ((hi == broadcast_hi) & ((lo == broadcast_lo) | lonely)) | _bit(wholes["signs"], "broadcasts", other)
+    made = np.zeros(len(lo), dtype=bool)
+    if len(lo) and lo.max() >= broadcast_lo:
+        made |= (hi == broadcast_hi) & (lo == broadcast_lo)
+    silent = wholes[f"{end}_packets"] == 0
+    if silent.any():
+        made |= (hi == broadcast_hi) & silent & (lo & 255 == 255) & (wholes["protocol"] == UDP)
+    if met & 3 << signs.PAIRS["broadcasts"]:
+        made |= _bit(wholes["signs"], "broadcasts", other)
+    return made

@@ -46,7 +46,7 @@ def read_footer(path: Path) -> Footer:
         for number in range(metadata.num_columns):
             column = metadata.row_group(group).column(number)
             name, facts = column.path_in_schema, column.statistics
-            if facts is None or not facts.has_min_max:
+            if facts is None or not facts.has_min_max or facts.null_count:
                 silent.add(name)
                 continue
             low, high = ranges.get(name, (facts.min, facts.max))

@@ -40,6 +40,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import (
     store,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.held import HeldRecords
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.memory import kept_pages
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.orientation import Orientation
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.past import Database, Past
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.ports import hints_of
@@ -131,7 +132,7 @@ def ingest(
     Raises FindingError for a hint that cannot be used, a store of a newer format or a store in use.
     """
     operator_hints = hints_of(hints or ())
-    with store.writing(data_dir):
+    with store.writing(data_dir), kept_pages():
         new, listed, findings = survey(paths, data_dir, kind=kind, known=known, settle=settle)
         templates = Templates.read(store.flows_dir(data_dir) / "templates.json")
         opening = Opening(exporter, templates, options or {})
@@ -146,7 +147,7 @@ def count_source(
 ) -> IngestResult:
     """As ``ingest`` for one source that is no file, such as a listener. The caller holds no lock."""
     listed = [{"path": str(made.path), "sha256": made.sha256, "bytes": made.size, "kind": made.kind, "status": "new"}]
-    with store.writing(data_dir):
+    with store.writing(data_dir), kept_pages():
         return _count(data_dir, [(made, source)], hints_of(hints or ()), None, listed, [], True)
 
 

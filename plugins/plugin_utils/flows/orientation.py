@@ -94,9 +94,10 @@ class Orientation:
             self.undecided = True
             self.asked |= bool((open_rows & sockets).any())
         sockets = self._each_once(a, b, sockets, alone)
-        self.marks.count(self.marks.of(np.concatenate((a[sockets], b[sockets]))))
+        a_mark, b_mark = self.marks.of(a), self.marks.of(b)
+        self.marks.count(np.concatenate((a_mark[sockets], b_mark[sockets])))
         proved = (told.method >= 0) & (told.method <= DIRECT) & (told.kind == UNICAST) & ported
-        kept = {"a_key": a, "b_key": b, "sockets": sockets, "proved": proved}
+        kept = {"a_key": a, "b_key": b, "a_mark": a_mark, "b_mark": b_mark, "sockets": sockets, "proved": proved}
         rows = np.flatnonzero(open_rows)
         if len(rows):
             kept |= {f"{end}_{name}": wholes[f"{end}_{name}"][rows] for end in "ab" for name in END}
@@ -104,7 +105,7 @@ class Orientation:
             kept |= dict(zip(("a_first", "earlier"), _spoke_first(wholes, a, b, rows), strict=True))
             others = rows[~sockets[rows]]
             if len(others):
-                self.marks.only(self.marks.of(np.concatenate((a[others], b[others]))))
+                self.marks.only(np.concatenate((a_mark[others], b_mark[others])))
         self.shelf.append(kept)
 
     def directions(self) -> Iterator[Directions]:
@@ -140,6 +141,7 @@ class Orientation:
             rows = kept["proved"]
             if rows.any():
                 made.prove(np.where(told.a_is_client[rows], kept["b_key"][rows], kept["a_key"][rows]))
+                self.marks.always(np.where(told.a_is_client[rows], kept["b_mark"][rows], kept["a_mark"][rows]))
         for batch in self.past.servers():
             keys = self._keys({f"a_{name}": batch[name] for name in END} | {"protocol": batch["protocol"]}, "a", False)
             marks = self.marks.of(keys)
@@ -159,8 +161,8 @@ class Orientation:
                 contradicted[found[found >= 0]] = True
             rows = kept["sockets"]
             if self.asked:
-                ends = np.concatenate((kept["a_key"][rows], kept["b_key"][rows]))
-                made.count(ends[self.marks.twice[self.marks.of(ends)]])
+                for end in "ab":
+                    made.count(kept[f"{end}_key"][rows & self.marks.twice[kept[f"{end}_mark"]]])
         made.contradict(contradicted)
         made.settle()
         return made
@@ -170,7 +172,9 @@ class Orientation:
         if not len(rows):
             return
         a_port, b_port, protocol = kept["a_port"], kept["b_port"], kept["protocol"]
-        (a_degree, a_proved), (b_degree, b_proved) = (evidence.of(kept[f"{end}_key"][rows]) for end in "ab")
+        (a_degree, a_proved), (b_degree, b_proved) = (
+            evidence.of(kept[f"{end}_key"][rows], self.marks.twice[kept[f"{end}_mark"][rows]]) for end in "ab"
+        )
         a_rank, b_rank = _ranks(protocol, a_port, b_port)
         a_hint, b_hint = (self._hinted(kept, end) for end in "ab")
         a_high, b_high = a_port >= EPHEMERAL, b_port >= EPHEMERAL

@@ -22,6 +22,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.progress i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import codes, day_rows, store
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.day_sums import summed
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.footers import Footer, constants, read_footer
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.memory import kept_pages
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.daily import (
     counted,
     observers,
@@ -52,7 +53,7 @@ def spans(start: str, end: str) -> str:
 
 def refresh(data_dir: str | Path, days: Iterable[date] = ()) -> list[date]:
     """Rebuild the rollup of the given days and of those that are marked stale; returns the days rebuilt. Takes the write lock."""
-    with store.writing(data_dir):
+    with store.writing(data_dir), kept_pages():
         return refresh_locked(data_dir, days)
 
 

@@ -8,12 +8,12 @@ A file's rows are put in order stretch of time by stretch of time, so that no mo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import signs
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import grouping, signs
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.conversations import Conversations
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.held import bounds_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.orientation import Directions
@@ -113,6 +113,8 @@ class Files:
         self.shelf = Shelf(folder, OCTETS_IN_MEMORY)
         # By day and source: how many rows begin in each slot of the day.
         self.slots: dict[tuple[int, int], Any] = {}
+        # Columns that have had one value so far.
+        self.only: dict[str, Any] = {}
         self.count = 0
 
     def add(self, rows: Mapping[str, Any]) -> None:
@@ -120,8 +122,12 @@ class Files:
         count = len(rows["start_us"])
         if not count:
             return
-        self.count += count
         batch = {name: values if name == "start_us" else _narrowed(values) for name, values in rows.items()}
+        once = {name: values[0] for name, values in batch.items() if len(values) == 1}
+        self.only = {
+            name: value for name, value in (self.only if self.count else once).items() if once.get(name) == value
+        }
+        self.count += count
         file, keys = _file_of(rows)
         slot = (rows["start_us"] - rows["day_number"] * DAY_US) * SLOTS // DAY_US
         for number, key in enumerate(keys):
@@ -179,14 +185,23 @@ class Files:
                 for name, values in rows.items()
                 if name != "day_number"
             }
-            yield as_table(picked, self.texts, count)
+            yield as_table(picked, self.texts, count, self.only)
 
 
-def as_table(rows: Mapping[str, Any], texts: Mapping[str, Sequence[str]], count: int) -> Any:
-    """Return ``count`` rows as an Arrow table, texts as dictionaries; one value stands for a column that has no other."""
+def as_table(
+    rows: Mapping[str, Any], texts: Mapping[str, Sequence[str]], count: int, only: Collection[str] = ()
+) -> Any:
+    """Return ``count`` rows as an Arrow table, texts as dictionaries; one value stands for a column that has no other.
+
+    Columns of ``only`` have one value and become dictionaries of it, which a file takes without looking at each row.
+    """
     columns = {}
     for name, values in rows.items():
         kind = {**CONNECTIONS, **STITCHED}.get(name, "int64")
+        if name in only and name not in TEXTS and kind != "bool":
+            one = pa.array(values[:1].astype(kind if kind != "float" else "f4", copy=False))
+            columns[name] = pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, dtype=np.int32)), one)
+            continue
         if name in TEXTS:
             codes = pa.array(_whole(values.astype(np.int32, copy=False), count))
             columns[name] = pa.DictionaryArray.from_arrays(codes, pa.array(texts[name], type=pa.string()))
@@ -203,8 +218,7 @@ def _whole(values: Any, count: int) -> Any:
 def order_of(rows: Mapping[str, Any], count: int) -> Any:
     """Return the order of the rows of one file: as ``ORDER`` says."""
     start = np.broadcast_to(rows["start_us"], count)
-    # Stretches that are in order already, as conversations come from stitching, are what this sort is good at.
-    order = np.argsort(start, kind="stable")
+    order = grouping.sorted_order(*_from_zero(start))
     begins = start[order]
     tied = np.zeros(count, dtype=bool)
     tied[1:] = begins[1:] == begins[:-1]
@@ -214,6 +228,15 @@ def order_of(rows: Mapping[str, Any], count: int) -> Any:
         keys = [np.broadcast_to(rows[name], count)[some] for name in reversed(ORDER)]
         order[tied] = some[np.lexsort(keys)]
     return order
+
+
+def _from_zero(moments: Any) -> tuple[Any, int]:
+    """Return (numbers from 0 in the order of the moments, bits of the greatest), in milliseconds where all are whole ones."""
+    made = moments - moments.min()
+    coarse = made // 1000
+    if (coarse * 1000 == made).all():
+        made = coarse
+    return made.view(np.uint64), int(made.max()).bit_length()
 
 
 def _file_of(rows: Mapping[str, Any]) -> tuple[Any, list[tuple[int, int]]]:

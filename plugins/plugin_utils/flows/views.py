@@ -63,7 +63,9 @@ class Views:
         """Return the places of rows of which there may be another view."""
         flows = self.rows.observed[0]
         several = np.count_nonzero(flows) > 1
-        hashes, doubt = self.rows.columns["hash"], np.zeros(len(self.rows), dtype=bool)
+        if not several and not overlapping:
+            return np.empty(0, dtype=np.int64)
+        hashes, doubt = self.rows.hashes(), np.zeros(len(self.rows), dtype=bool)
         if several:
             exporter, main = self.rows.columns["exporter"], int(np.argmax(flows))
             bits = max(10, min(27, (16 * int(flows.sum() - flows[main])).bit_length()))

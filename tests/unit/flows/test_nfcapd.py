@@ -234,8 +234,34 @@ def test_records_that_an_lz4_block_does_not_hold_are_not_made_up(tmp_path: Path)
     data[second : second + 4] = struct.pack("<I", 200)
     path.write_bytes(data)
     source, rows = rows_of(path)
-    assert len(rows) == 500
+    assert len(rows) == 550
     assert [each.code for each in source.findings] == ["SW1405"] and source.quality.damaged_at == second
+
+
+@pytest.mark.parametrize("short", [1, 3, 40])
+def test_a_short_lz4_block_after_others_that_were_just_alike_is_told(tmp_path: Path, short: int) -> None:
+    same = [flow(ends4("192.0.2.10", "192.0.2.20"), generic(1_000, 2_000, 3, 300, (40_000, 502), 6, 27))] * 50
+    path = file_of(tmp_path / "x", [same, same, same, same[short:], same], LZ4)
+    data = bytearray(path.read_bytes())
+    at = 40
+    for _block in range(3):
+        at += 12 + struct.unpack_from("<I", data, at + 4)[0]
+    # What is left in memory from the blocks before is the very record that this one lacks.
+    data[at : at + 4] = struct.pack("<I", 50)
+    path.write_bytes(data)
+    source, rows = rows_of(path)
+    assert len(rows) == 250 - short
+    assert [each.code for each in source.findings] == ["SW1405"] and source.quality.damaged_at == at
+
+
+def test_blocks_of_one_size_are_decompressed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    same = [flow(ends4("192.0.2.10", "192.0.2.20"), generic(1_000, 2_000, 3, 300, (40_000, 502), 6, 27))] * 50
+    path = file_of(tmp_path / "x", [same] * 20, LZ4)
+    asked: list[int] = []
+    reaches = nffile._reaches
+    monkeypatch.setattr(nffile, "_reaches", lambda data, octets: asked.append(octets) or reaches(data, octets))
+    _source, rows = rows_of(path)
+    assert len(rows) == 1_000 and 1 <= len(asked) <= 20
 
 
 def test_damage_never_raises_and_is_counted(tmp_path: Path, full: bool) -> None:

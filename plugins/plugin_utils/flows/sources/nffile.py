@@ -9,11 +9,13 @@ which the magic number shows; only little-endian files are read. What stands bef
 
 from __future__ import annotations
 
+import bisect
 import bz2
 import mmap
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,10 @@ FLOW, EXPORTER, STATISTICS, OLD_SAMPLER, SAMPLER = 11, 7, 8, 9, 15
 FLOW_HEADER = 12
 # nfdump writes blocks of up to 5 MiB; a damaged header must not ask for more than some of them.
 BLOCK_SIZES = (5 << 20, 16 << 20, 64 << 20)
+# A block of LZ4 ends with at least so many octets as they are (lz4_Block_format.md, end of block conditions).
+LZ4_TAIL = 5
+MARK = bytes.fromhex("a55ac33c96")
+MARK_BEHIND = 64
 
 
 @dataclass(frozen=True)
@@ -95,6 +101,7 @@ class NfFile:
 
     def _walk(self, view: mmap.mmap, compression: int, appendix_at: int, count: int) -> Iterator[Block]:
         offset, size, seen = FILE_HEADER.size, len(view), 0
+        last = (0, 1)
         end = appendix_at if FILE_HEADER.size <= appendix_at <= size else size
         while offset < end:
             if offset + BLOCK_HEADER.size > end:
@@ -104,17 +111,20 @@ class NfFile:
             if start + octets > end:
                 return self._damage(codes.CAPTURE_CUT, offset, "the last block is cut")
             if kind == RECORD_BLOCK:
+                packed, codec = view[start : start + octets], NONE if flags & UNCOMPRESSED else compression
+                guess = last[0] * records // last[1]
+                marked = _marked(guess, packed) if codec == LZ4 else 0
                 try:
-                    data = decompressed(view[start : start + octets], NONE if flags & UNCOMPRESSED else compression)
+                    data = decompressed(packed, codec)
                 except (ValueError, OSError, EOFError, pa.ArrowException) as error:
                     return self._damage(codes.CAPTURE_DAMAGED, offset, f"a block cannot be decompressed ({error})")
                 block = block_of(data, records)
-                if (
-                    compression == LZ4
-                    and not flags & UNCOMPRESSED
-                    and not _reaches(view[start : start + octets], block.octets)
+                if codec == LZ4 and not (
+                    (block.octets == guess and _written(data, guess, packed, marked)) or _reaches(packed, block.octets)
                 ):
-                    return self._damage(codes.CAPTURE_DAMAGED, offset, "a block is shorter than its records")
+                    # What stands behind its end is left from before, and may look like records.
+                    block = block_of(data[: _octets(packed, block.octets)], records)
+                last = (block.octets, max(1, records))
                 if block.damaged:
                     self._damage(codes.CAPTURE_DAMAGED, offset, f"{block.damaged} records of a block cannot be read")
                 yield block
@@ -143,20 +153,58 @@ def decompressed(data: bytes, compression: int) -> Any:
         raise ValueError(f"compression {compression} is not read here")
     for size in BLOCK_SIZES:
         try:
-            return pa.decompress(data, decompressed_size=size, codec="lz4_raw")
+            return pa.decompress(data, decompressed_size=size, codec="lz4_raw", memory_pool=_pool())
         except (OSError, pa.ArrowException):
             if size == BLOCK_SIZES[-1]:
                 raise
     return b""
 
 
+@cache
+def _pool() -> Any:
+    """Return a pool that gives the memory of a block just freed to the next one of its size, where there is such a pool."""
+    for name in ("mimalloc", "jemalloc"):
+        if name in pa.supported_memory_backends():
+            return getattr(pa, f"{name}_memory_pool")()
+    return pa.default_memory_pool()
+
+
+def _marked(octets: int, packed: bytes) -> int:
+    """Return the address of memory that has marks where a block of that many octets ends and behind it, and that is free again; 0 where
+    marks would tell nothing."""
+    if not LZ4_TAIL <= octets <= BLOCK_SIZES[0] - MARK_BEHIND - LZ4_TAIL or packed[-LZ4_TAIL:] == MARK:
+        return 0
+    held = pa.allocate_buffer(BLOCK_SIZES[0], memory_pool=_pool())
+    view = memoryview(held).cast("B")
+    view[octets - LZ4_TAIL : octets] = view[octets + MARK_BEHIND : octets + MARK_BEHIND + LZ4_TAIL] = MARK
+    return int(held.address)
+
+
+def _written(data: Any, octets: int, packed: bytes, marked: int) -> bool:
+    """Return whether the marks show that a block of LZ4 has as many octets: it was written over the marked memory, whose mark at its end
+    has given way to its last octets and whose mark behind it is still there. False says nothing."""
+    if not marked or data.address != marked:
+        return False
+    view = memoryview(data).cast("B")
+    behind = octets + MARK_BEHIND
+    return bool(view[behind : behind + LZ4_TAIL] == MARK and view[octets - LZ4_TAIL : octets] == packed[-LZ4_TAIL:])
+
+
 def _reaches(data: bytes, octets: int) -> bool:
-    """Return whether a block of LZ4 holds that many octets: pyarrow does not tell where its output ends and what is left from before."""
+    """Return whether a block of LZ4 holds that many octets: pyarrow does not tell where its output ends and what is left from before.
+
+    It costs a second decompression, so ``_written`` is asked before.
+    """
     try:
         pa.decompress(data, decompressed_size=max(0, octets - 1), codec="lz4_raw")
     except (OSError, pa.ArrowException):
         return True
     return octets == 0
+
+
+def _octets(data: bytes, most: int) -> int:
+    """Return how many octets a block of LZ4 holds, fewer than ``most``."""
+    return bisect.bisect_left(range(most), True, key=lambda octets: not _reaches(data, octets + 1))
 
 
 def block_of(data: Any, count: int) -> Block:
