@@ -138,7 +138,9 @@ live_permitted:
   returned: with O(live)
   type: bool
 live_points:
-  description: What each list in force says.
+  description:
+    - What each list in force says, with the deciding entry and its text as RV(points). Where an approved entry holds all of it, its
+      rule, file, line and last commit; else these are empty, since nobody approved the entry.
   returned: with O(live)
   type: list
   elements: dict

@@ -28,11 +28,15 @@ NODE_LIMIT = 500_000
 
 @dataclass(frozen=True)
 class Document:
-    """A parsed YAML document: its value, and for each JSON pointer the line (from 1) where it stands."""
+    """A parsed YAML document: its value, and for each JSON pointer the line (from 1) where it stands.
+
+    ``digest``: the hash of its text and of what reads it, where a cache knows it, else "".
+    """
 
     file: str
     value: Any
     lines: dict[str, int] = field(default_factory=dict)
+    digest: str = field(default="", compare=False, repr=False)
 
     def location(self, *keys: str | int) -> Location:
         """Return the place of the value under the keys, or of its nearest known parent."""

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from functools import lru_cache
+from functools import lru_cache, reduce
 from itertools import product
 from math import prod
+from operator import and_, or_
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import codes, names
@@ -252,35 +253,48 @@ def _details(ace: Ace) -> list[str]:
 
 
 @lru_cache(maxsize=1)
-def _flag_forms() -> dict[IntervalSet, str]:
-    """Return every flag set that one IOS form says, with the shortest form."""
-    forms: dict[IntervalSet, str] = {}
+def _flag_forms() -> dict[int, str]:
+    """Return every flag set that one IOS form says, with the shortest form. A set is a number with bit N set where flags N are in it."""
+    every = (1 << 64) - 1
+    with_flag = {bit: sum(1 << flags for flags in range(64) if flags & bit) for bit in names.TCP_FLAGS.values()}
+    forms: dict[int, str] = {}
     for choice in product(("", "+", "-"), repeat=len(names.TCP_FLAGS)):
         tests = [(bit, sign) for sign, bit in zip(choice, names.TCP_FLAGS.values(), strict=True) if sign]
         if not tests:
             continue
         words = " ".join(sign + word for sign, word in zip(choice, names.TCP_FLAGS, strict=True) if sign)
-        for form, check in (("match-all", all), ("match-any", any)):
-            hits = [flags for flags in range(64) if check(bool(flags & bit) == (sign == "+") for bit, sign in tests)]
-            values = IntervalSet.of(*hits)
+        each = [with_flag[bit] if sign == "+" else every ^ with_flag[bit] for bit, sign in tests]
+        for form, values in (("match-all", reduce(and_, each)), ("match-any", reduce(or_, each))):
             text = f"{form} {words}"
             if values not in forms or len(text) < len(forms[values]):
                 forms[values] = text
     for word, bit in names.TCP_FLAGS.items():
-        forms[IntervalSet.of(*(flags for flags in range(64) if flags & bit))] = word
-    forms[ESTABLISHED] = "established"
+        forms[with_flag[bit]] = word
+    forms[_flag_bits(ESTABLISHED)] = "established"
     return forms
 
 
+def _flag_bits(values: IntervalSet) -> int:
+    """Return a set of TCP flags (0 to 63) as a number with a bit for each."""
+    return sum(((1 << (high - low + 1)) - 1) << low for low, high in values.pairs)
+
+
+@lru_cache(maxsize=1)
+def _flag_sets() -> list[tuple[IntervalSet, str]]:
+    """Return the forms with their sets, the largest first."""
+    found = [(IntervalSet.of(*(n for n in range(64) if bits >> n & 1)), text) for bits, text in _flag_forms().items()]
+    return sorted(found, key=lambda item: (-item[0].size, item[0].pairs))
+
+
 def _flag_words(values: IntervalSet) -> list[str]:
-    forms = _flag_forms()
-    if values in forms:
-        return [forms[values]]
+    alone = _flag_forms().get(_flag_bits(values))
+    if alone is not None:
+        return [alone]
     result: list[str] = []
     left = values
-    for form in sorted(forms, key=lambda item: (-item.size, item.pairs)):
+    for form, text in _flag_sets():
         if form.overlaps(left) and values.covers(form):
-            result.append(forms[form])
+            result.append(text)
             left = left.subtract(form)
     return result
 

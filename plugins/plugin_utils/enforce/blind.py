@@ -71,12 +71,15 @@ def _open_answers(index: SiteIndex) -> list[Finding]:
         name: stateless.intersection(a.points) if a.stage == "enforce" else set()
         for name, a in site.assignments.items()
     }
+    closed: dict[tuple[str, ...], bool] = {}  # services whose answers are told apart: TCP and ICMP alone
     for rule in index.rules:
-        if all(
-            match.protocol in (TCP, *ICMP_PROTOCOLS.values())
-            for f in FAMILIES
-            for match in index.matches(rule.services, f)
-        ):
+        if rule.services not in closed:
+            closed[rule.services] = all(
+                match.protocol in (TCP, *ICMP_PROTOCOLS.values())
+                for f in FAMILIES
+                for match in index.matches(rule.services, f)
+            )
+        if closed[rule.services]:
             continue
         servers = {rule.to} if rule.to in site.segments else {s for f in FAMILIES for s in index.touched(rule.to, f)}
         serving = {point for end in servers for point in at.get(end, ())}

@@ -92,18 +92,24 @@ def default_budget(kind: str) -> dict[str, int]:
 def budget_findings(site: Site, lists: Sequence[PointList]) -> list[Finding]:
     """Return an error for each list above its budget and a warning for each above 80 percent of it."""
     findings: list[Finding] = []
+    limits_of: dict[str, list[tuple[str, Any]]] = {}
     for listing in lists:
-        limits: Mapping[str, Any] = {**default_budget(listing.kind), **site.budgets.get(listing.kind, {})}
+        limits = limits_of.get(listing.kind)
+        if limits is None:
+            made = {**default_budget(listing.kind), **site.budgets.get(listing.kind, {})}
+            limits = limits_of[listing.kind] = sorted(made.items())
         point = site.points[listing.point]
         sizes = size_of(listing)
-        for unit, limit in sorted(limits.items()):
+        for unit, limit in limits:
             used = sizes[unit]
+            if used <= limit * NEAR:
+                continue
             text = f"list {listing.name} at {listing.point} needs {used} {unit} of {limit}"
             if unit == "aces" and sizes["expanded_aces"] > used:
                 text += f", and {sizes['expanded_aces']} where a switch must expand its port operators"
             if used > limit:
                 findings.append(codes.OVER_BUDGET.at(text, point.location))
-            elif used > limit * NEAR:
+            else:
                 findings.append(codes.NEAR_BUDGET.at(text, point.location))
         if sizes.get("radius_packets", 0) > 1:
             text = f"list {listing.name} at {listing.point} takes at least {sizes['radius_packets']} RADIUS answers"

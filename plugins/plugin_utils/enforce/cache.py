@@ -20,16 +20,17 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import read_document, write_json
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import JSON_LIMIT_BYTES, write_parts_atomic
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.seals import is_sealed, sealed
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import Ace
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
 
 KIND = "list-cache"
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "2.0"
+SEAL_LENGTH = 64
 # Rooms whose code decides what a list is, how it is written and how it is proved.
-ROOMS = ("packets", "dialects", "policy", "enforce", "proof")
+ROOMS = ("base", "packets", "dialects", "policy", "enforce", "proof")
 
 
 class ListCache:
@@ -75,30 +76,36 @@ class ListCache:
         """Write the entries of this run, whole or not at all; where the directory cannot be written the next run makes them again."""
         if self._path is None:
             return
-        content: dict[str, Any] = {"code": code_hash(), "entries": self._used, "facts": sorted(self._used_facts)}
-        content |= {"kind": KIND, "schema_version": SCHEMA_VERSION, "seal": sealed(_body(content))}
+        content = {"code": code_hash(), "entries": self._used, "facts": sorted(self._used_facts)}
+        body = json.dumps(content, separators=(",", ":")).encode("ascii")
         with contextlib.suppress(OSError):
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            write_json(self._path, content, 0o600)
+            write_parts_atomic(self._path, (_seal(body), b"\n", body), 0o600)
 
 
 def _read(path: Path) -> tuple[dict[str, dict[str, Any]], set[str]]:
     """Return the entries and facts of a file; none where it is damaged, not sealed here or of other code, since all can be made again."""
     try:
-        document = read_document(path, KIND, 1)
-    except (FindingError, OSError):
+        stored = path.read_bytes() if path.stat().st_size <= JSON_LIMIT_BYTES else b""
+        body = stored[SEAL_LENGTH + 1 :]
+        if not is_sealed(_sealed_part(body), stored[:SEAL_LENGTH].decode("ascii", "replace")):
+            return {}, set()
+        document = json.loads(body)
+        entries, facts = document["entries"], document["facts"]
+        if document["code"] != code_hash():
+            return {}, set()
+        return {key: value for key, value in entries.items() if isinstance(value, dict)}, set(map(str, facts))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}, set()
-    entries, facts = document.get("entries"), document.get("facts")
-    body = _body({name: document.get(name) for name in ("code", "entries", "facts")})
-    if not is_sealed(body, document.get("seal")):
-        return {}, set()
-    if document.get("code") != code_hash() or not isinstance(entries, dict) or not isinstance(facts, list):
-        return {}, set()
-    return {key: value for key, value in entries.items() if isinstance(value, dict)}, set(map(str, facts))
 
 
-def _body(content: Mapping[str, Any]) -> bytes:
-    return json.dumps(content, sort_keys=True, separators=(",", ":")).encode("ascii")
+def _seal(body: bytes) -> bytes:
+    return sealed(_sealed_part(body)).encode("ascii")
+
+
+def _sealed_part(body: bytes) -> bytes:
+    """Return what is sealed: the body, and of which kind and version it is."""
+    return f"{KIND} {SCHEMA_VERSION}\n".encode("ascii") + body
 
 
 @cache
@@ -109,7 +116,7 @@ def code_hash() -> str:
     for room in ROOMS:
         for path in sorted((base / room).rglob("*")):
             if path.suffix in (".py", ".yml", ".json"):
-                digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+                digest.update(path.relative_to(base).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
 
 
@@ -127,24 +134,25 @@ def findings_of(entry: Mapping[str, Any]) -> list[Finding]:
 class Pieces:
     """A firewall's list by its parts: what stands before and after the rules, and the rules of each client segment or network set.
 
-    ``frame`` is the list with its first ``head`` lines (permits only) and its end, and no rules. ``parts``: the key of a part, and what
-    makes its lines; they are permits, and their sources are addresses of the client. ``shared`` are the parts of network sets, whose
-    addresses may be anybody's: they belong to every question.
+    ``make_frame`` returns the list with its first ``head`` lines (permits only) and its end, and no rules; ``frame_key`` is the key of what
+    makes it. ``parts``: the key of a part, and what makes its lines; they are permits, and their sources are addresses of the client.
+    ``shared`` are the parts of network sets, whose addresses may be anybody's: they belong to every question.
     """
 
-    frame: PointList
+    make_frame: Callable[[], PointList]
+    frame_key: str
     head: int
     parts: Mapping[str, tuple[str, Callable[[], tuple[Ace, ...]]]]
     shared: tuple[str, ...] = ()
 
+    @cached_property
+    def frame(self) -> PointList:
+        """The list without its rules."""
+        return self.make_frame()
+
     def concerned(self, segments: Iterable[str]) -> tuple[str, ...]:
         """Return the parts that packets from devices of some segments can meet, by name: theirs, and those of network sets."""
         return tuple(sorted({*segments, *self.shared}))
-
-    @cached_property
-    def frame_key(self) -> str:
-        """The key of everything but the rules."""
-        return key_of(self.frame.aces, self.frame.default_permit, self.head)
 
     def key(self, segment: str) -> str:
         """Return the key of a segment's part, "" where it has none."""

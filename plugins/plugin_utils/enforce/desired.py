@@ -70,9 +70,10 @@ def desired_targets(site: Site, lists: Sequence[PointList]) -> tuple[tuple[Desir
     objects: dict[tuple[str, str], dict[tuple[str, str], DesiredObject]] = defaultdict(dict)
     wanted_by: dict[tuple[str, str, str], str] = {}
     findings = []
+    tags_of: dict[str, DesiredObject] = {}
     six = {(item.point, item.segment, item.peer): item for item in lists if item.kind == "sgacl" and item.family == 6}
     for listing in lists:
-        for item in _objects_of(site, listing, six):
+        for item in _objects_of(site, listing, six, tags_of):
             point = wanted_by.setdefault((listing.host, item.kind, item.name), listing.point)
             first = objects[listing.host, listing.platform].setdefault((item.kind, item.name), item)
             if first is not item and first.body != item.body:
@@ -117,11 +118,17 @@ def _with_text(listing: PointList, **values: Any) -> Mapping[str, Any]:
     return _Body(listing, values)
 
 
-def _objects_of(site: Site, listing: PointList, six: Mapping[tuple[str, str, str], PointList]) -> list[DesiredObject]:
+def _objects_of(
+    site: Site,
+    listing: PointList,
+    six: Mapping[tuple[str, str, str], PointList],
+    tags_of: dict[str, DesiredObject],
+) -> list[DesiredObject]:
+    """Return the objects of a list; ``tags_of`` keeps the security group of each segment, which all its cells name."""
     if listing.kind == "dacl":
         return _dacl(site, listing)
     if listing.kind == "sgacl":
-        return _cell(site, listing, six.get((listing.point, listing.segment, listing.peer)))
+        return _cell(site, listing, six.get((listing.point, listing.segment, listing.peer)), tags_of)
     if listing.kind in ("port_acl", "router_acl"):
         return _on_interfaces(listing)
     if listing.platform == "asa":
@@ -145,13 +152,16 @@ def _dacl(site: Site, listing: PointList) -> list[DesiredObject]:
     return made
 
 
-def _cell(site: Site, listing: PointList, six: PointList | None) -> list[DesiredObject]:
+def _cell(
+    site: Site, listing: PointList, six: PointList | None, tags_of: dict[str, DesiredObject]
+) -> list[DesiredObject]:
     """Return the list of a cell, and with the IPv4 list its tags and the cell itself, which names the IPv6 list as well."""
     if listing.family == 6:
         mark = ownership_mark(site, f"cell {listing.segment} to {listing.peer} IPv6")
         return [DesiredObject("sgacl", listing.name, _with_text(listing, ip_version="IPV6", description=mark))]
-    source, destination = group_name(site, listing.segment), group_name(site, listing.peer)
-    made = [_sgt(site, listing.segment), _sgt(site, listing.peer)]
+    tags = [tags_of.get(name) or tags_of.setdefault(name, _sgt(site, name)) for name in (listing.segment, listing.peer)]
+    source, destination = tags[0].name, tags[1].name
+    made = list(tags)
     only_closing = only_closes(listing)
     if not only_closing:
         mark = ownership_mark(site, f"cell {listing.segment} to {listing.peer}")

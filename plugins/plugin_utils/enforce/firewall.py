@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
@@ -110,16 +110,16 @@ def kept_firewall_list(
         inside += entry["inside"]
         parts.append((entry, make))
         pieces[segment] = (key, partial(_lines, make, closing))
-    ends = base.part()
-    ends.aces = list(base.aces)
-    frame.add_tail(ends)
-    framed = frame.listing(ends)
-    whole = lazy_list(head_of(framed), {}, lambda: firewall_list(index, point, assignments)[0])
-    whole.__dict__["_parts"] = [({}, partial(_same, framed)), *parts]
+    key = keys_of(index).frame(point, frame.inputs())
+    known_frame = index.cache.get(key)
+    if known_frame is None:
+        known_frame = index.cache.put(key, {})
+    framed = cache(partial(_framed, frame, base))
+    whole = lazy_list(head_of(frame.listing(only_end)), {}, lambda: firewall_list(index, point, assignments)[0])
+    whole.__dict__["_parts"] = [(known_frame, framed), *parts]
     if point.platform != "asa":  # whose parts hold answers too, from the servers' addresses
-        whole.__dict__["_pieces"] = Pieces(
-            framed, len(base.aces), pieces, tuple(name for name in pieces if name not in index.site.segments)
-        )
+        outside = tuple(name for name in pieces if name not in index.site.segments)
+        whole.__dict__["_pieces"] = Pieces(framed, key, len(base.aces), pieces, outside)
     whole.__dict__["_end"] = frame.listing(only_end)
     return whole, [*findings, *_inside_finding(point, inside)]
 
@@ -134,6 +134,14 @@ def _lines(make: Callable[[], PointList], closing: int) -> tuple[Ace, ...]:
 
 def _same(listing: PointList) -> PointList:
     return listing
+
+
+def _framed(frame: _Frame, base: ListBuilder) -> PointList:
+    """Return what stands before and after the rules as a list of its own."""
+    builder = base.part()
+    builder.aces = list(base.aces)
+    frame.add_tail(builder)
+    return frame.listing(builder)
 
 
 def _part(frame: _Frame, base: ListBuilder, segment: str) -> PointList:
@@ -175,6 +183,12 @@ class _Frame:
         ]
         stands = self.default_permit, point_subnets(self.index.site, self.point), ways
         return key_of(True, "", stands), key_of(False, assigned, stands)
+
+    def inputs(self) -> tuple[object, ...]:
+        """Return all that makes the lines before and after the rules, beside the point and what every list depends on."""
+        others = [] if self.default_permit else _observed(self.index.site, self.point)
+        names = keys_of(self.index)
+        return self._keys, [(a.segment, a.stage, names.name(a.segment)) for a in (*self.assignments, *others)]
 
     def head(self) -> ListBuilder:
         builder = ListBuilder()

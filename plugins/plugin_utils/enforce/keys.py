@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from hashlib import sha256
 from operator import is_
-from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import ListCache, key_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.index import FAMILIES, SiteIndex
@@ -36,9 +35,7 @@ class Keys:
         self._services: dict[tuple[str, ...], str] = other._services if other else {}
         # With the rules themselves, so that no number of one that is gone is taken for another's.
         self._rules: dict[int, tuple[Rule, bytes]] = other._rules if other else {}
-        self._asked: dict[str, tuple[Sequence[Rule], str]] = other._asked if other else {}
-        self._ordered: dict[str, tuple[Sequence[Rule], str]] = other._ordered if other else {}
-        self._served: dict[tuple[str, int], tuple[Sequence[Rule], str]] = other._served if other else {}
+        self._groups: dict[str, list[tuple[Sequence[Rule], str]]] = other._groups if other else {}
 
     @property
     def site(self) -> Site:
@@ -71,24 +68,28 @@ class Keys:
 
     def asked(self, segment: str) -> str:
         """Return the key of the rules of a segment or network set."""
-        return self._kept(self._asked, segment, self._index.allowed(segment))
-
-    def in_order(self, client: str, rules: Sequence[Rule]) -> str:
-        """Return the key of rules of one client in the order of the files."""
-        return self._kept(self._ordered, client, rules)
+        return self.group(segment, self._index.allowed(segment))
 
     def served(self, segment: str, family: int) -> str:
         """Return the key of the rules that lead to a segment's devices."""
         rules = self._index.rules_to(segment, family)
         if family == 6 and _same(rules, self._index.rules_to(segment, 4)):
             return self.served(segment, 4)
-        return self._kept(self._served, (segment, family), rules)
+        return self.group(f"to {segment}", rules)
 
-    def _kept(self, known: dict[Any, tuple[Sequence[Rule], str]], name: Any, rules: Sequence[Rule]) -> str:
-        found = known.get(name)
-        if found is None or not _same(found[0], rules):
-            found = known[name] = (rules, self.rules(rules))
-        return found[1]
+    def group(self, name: str, rules: Sequence[Rule]) -> str:
+        """Return the key of rules in their order, as ``rules``; made once for the same rules that are asked for by the same name.
+
+        That of their client, or of their server with ``to`` before it: the orders of use and of the files are mostly one, and other
+        situations have the same rules.
+        """
+        known = self._groups.setdefault(name, [])
+        for one, key in known:
+            if one is rules or _same(one, rules):
+                return key
+        made = self.rules(rules)
+        known.append((rules, made))
+        return made
 
     def rule(self, rule: Rule) -> bytes:
         """Return the key of a rule: its ends, services and place in the files."""
@@ -100,10 +101,10 @@ class Keys:
                 services = self._services[rule.services] = key_of(rule.services, matches)
             place, named = rule.location, rule.to in self._index.site.segments
             # A name holds no "|", a file may: it comes last. ``named``: the end is a segment, not a set of the same name.
-            text = "|".join((
-                rule.id, rule.client, rule.to, "=" if named else "~", self.name(rule.client), self.name(rule.to), services,
-                str(place.line), place.file,
-            ))  # fmt: skip
+            text = (
+                f"{rule.id}|{rule.client}|{rule.to}|{'=' if named else '~'}|{self.name(rule.client)}|{self.name(rule.to)}|{services}"
+                f"|{place.line}|{place.file}"
+            )
             if rule.devices:  # which of the client's addresses are theirs
                 text += key_of(rule.devices, [self._index.clients(rule, family).pairs for family in FAMILIES])
             found = self._rules[id(rule)] = (rule, sha256(text.encode("utf-8", "surrogatepass")).digest())
@@ -128,6 +129,10 @@ class Keys:
         both = [self.rules(part) if part else "" for part in rules]
         flows = [[(flow.label, flow.point.id) for flow in part] for part in managed]
         return key_of("cell", _point(point), pair, stage, both, flows, self.shared if any(flows) else "")
+
+    def frame(self, point: EnforcementPoint, inputs: object) -> str:
+        """Return the key of what stands before and after the rules of a firewall's list."""
+        return key_of("frame", self.shared, _point(point), inputs)
 
     def firewall(self, point: EnforcementPoint, concern: object, segment: str) -> str:
         """Return the key of the part of a firewall's list that holds the rules of one client segment."""

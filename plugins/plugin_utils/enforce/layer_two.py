@@ -33,6 +33,11 @@ def frames_of(site: Site, services: Iterable[str]) -> list[tuple[str, int]]:
     ]
 
 
+def framed_services(site: Site) -> frozenset[str]:
+    """Return the names of the services that are, in part or whole, below IP."""
+    return frozenset(name for name, service in site.services.items() if service.ethertypes)
+
+
 def only_frames(site: Site, services: Iterable[str]) -> bool:
     """Return whether all that the services say is below IP: then no list has anything to do with them."""
     known = [site.services.get(name) for name in services]
@@ -66,9 +71,10 @@ def text_of(frames: Iterable[tuple[str, int]]) -> str:
 def layer_two_findings(index: SiteIndex) -> list[Finding]:
     """Return for each rule with such a service the points that do not see it, and a warning where its ends share no subnet."""
     site = index.site
-    found = []
-    for rule in index.rules:
-        frames = frames_of(site, rule.services)
+    found: list[Finding] = []
+    framed = framed_services(site)
+    for rule in index.rules if framed else ():
+        frames = [] if framed.isdisjoint(rule.services) else frames_of(site, rule.services)
         if not frames:
             continue
         points = _points(site, rule)

@@ -83,6 +83,8 @@ class Paths:
         self._wireless = [
             (n, {f: addresses_of(n["subnets"], f) for f in (4, 6)}) for n in site.paths.get("wireless", ())
         ]
+        self._ends: dict[str, _End] = {}
+        self._points_known: dict[tuple[str, str, str], bool] = {}
         self._sides: dict[tuple[str, int], Sides] = {}
         self._gateways: dict[str, list[tuple[Mapping[str, Any], dict[int, IntervalSet]]]] = {}
         self._used = {name for assignment in site.assignments.values() for name in assignment.points}
@@ -118,6 +120,24 @@ class Paths:
         end = self._end(what)
         if not self._zones[end.family].contains(end.address) and not _is_group(end.family, end.address):
             return False
+        return self._has_known_points(end)
+
+    def why_unknown(self, client: Member | str, server: Member | str) -> str:
+        """Return why the way between two ends of one family is not known, "" where it is: what ``of`` says, without the crossings."""
+        one, two = self._end(client), self._end(server)
+        if not self._has_known_points(one) or not self._has_known_points(two):
+            return self.of(client, server).why
+        return "; ".join(dict.fromkeys([*self._unplaced(one, two), *self._unplaced(two, one)]))
+
+    def _has_known_points(self, end: _End) -> bool:
+        """Return whether no point of an end's segment needs a switch, port or kind of tags that the documents do not say."""
+        key = end.text, end.switch, end.interface
+        found = self._points_known.get(key)
+        if found is None:
+            found = self._points_known[key] = self._points_say_all(end)
+        return found
+
+    def _points_say_all(self, end: _End) -> bool:
         for name in self._points_of(end.segment):
             point = self._site.points.get(name)
             if point is None:
@@ -134,6 +154,9 @@ class Paths:
         text = what if isinstance(what, str) else next(iter(what.addresses), "")
         if not text:
             raise ValueError("a device without an address has no way")
+        known = self._ends.get(text) if isinstance(what, str) or self._is_holder(text, what) else None
+        if known is not None:
+            return known
         address = ipaddress.ip_address(text)
         key = address.version, int(address)
         segment, member = self._devices.get(key, ("", None))
@@ -142,7 +165,14 @@ class Paths:
         wireless = next((n for n, subnets in self._wireless if subnets[key[0]].contains(key[1])), None)
         switch = wireless["controller"] if wireless else member.switch if member else ""
         port = "" if wireless or not member else member.interface
-        return _End(*key, text, segment, switch, port, wireless["ssid"] if wireless else "")
+        made = _End(*key, text, segment, switch, port, wireless["ssid"] if wireless else "")
+        if isinstance(what, str) or self._is_holder(text, what):
+            self._ends[text] = made
+        return made
+
+    def _is_holder(self, text: str, member: Member) -> bool:
+        """Return whether a device is the one that the lock has at an address."""
+        return self._devices.get(span_of(text)[:2], ("", None))[1] is member
 
     def _unplaced(self, end: _End, other: _End) -> Iterator[str]:
         """Yield why it is not known where an end is: in no zone, and no point says how it is reached."""

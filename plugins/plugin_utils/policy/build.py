@@ -39,6 +39,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model im
     Workflow,
     Zone,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.ranges import is_plain_address
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.schema import shown
 
 PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "gre": 47, "esp": 50, "icmpv6": 58}
@@ -328,8 +329,9 @@ class Builder:
         """Return the segment of one file with its rules: its own, then those of the templates that it uses."""
         value = document.value
         name = value["segment"]
+        lines, whole = document.lines, document.location("allow")
         allow = [
-            make_rule(item, name, document.location("allow", number))
+            make_rule(item, name, Location(document.file, lines.get(f"/allow/{number}") or whole.line))
             for number, item in enumerate(value.get("allow", ()))
         ]
         for number, use in enumerate(value.get("use", ())):
@@ -374,6 +376,8 @@ class Builder:
 
     def _addresses(self, segment: str, item: Mapping[str, Any], place: Location) -> None:
         for text in item["addresses"]:
+            if is_plain_address(text):
+                continue
             try:
                 if "%" in text:
                     raise ValueError("an address with a scope is not accepted")

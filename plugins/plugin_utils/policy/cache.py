@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -55,32 +56,35 @@ class DocumentCache:
         if self.directory is None:
             return None
         name = self._name(kind, text)
+        digest = name.removesuffix(SUFFIX)
         try:
             stored = (self.directory / name).read_bytes()
             body = stored[SUM_LENGTH + 1 :]
             if not is_sealed(name.encode() + body, stored[:SUM_LENGTH].decode("ascii", "replace")):
                 return None
             entry = json.loads(body)
-            return Document(file, entry["value"], entry["lines"])
+            return Document(file, entry["value"], entry["lines"], digest)
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
 
-    def put(self, kind: str, text: str, document: Document) -> None:
-        """Keep a document that has no finding."""
+    def put(self, kind: str, text: str, document: Document) -> Document:
+        """Keep a document that has no finding, and return it with its digest."""
         if self.directory is None:
-            return
+            return document
+        name = self._name(kind, text)
+        made = replace(document, digest=name.removesuffix(SUFFIX))
         entry = {"value": document.value, "lines": short_lines(document.lines, DEPTHS.get(kind, 99))}
         body = json.dumps(entry, separators=(",", ":")).encode("ascii")
         try:
             self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            name = self._name(kind, text)
             target = self.directory / name
             # Renamed whole, and not flushed to disk: what a crash leaves fits no sum and is read anew.
             part = target.with_name(f".{target.name}.{os.getpid()}")
             part.write_bytes(sealed(name.encode() + body).encode("ascii") + b"\n" + body)
             part.replace(target)
         except OSError:
-            return
+            pass
+        return made
 
     def tidy(self) -> None:
         """Remove entries that this load did not use, where there are many more of them than of the others."""

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, sorted_findings
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy import rules as rules_package
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.judged import Judged
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.loader import LoadResult, load_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.ruling import Context, NumberedRule
@@ -45,14 +46,32 @@ def numbered_rules() -> tuple[NumberedRule, ...]:
     return tuple(sorted(found, key=lambda item: (item.number, item.description)))
 
 
-def check_site(site: Site, today: date, more: Iterable[NumberedRule] = ()) -> tuple[Finding, ...]:
+def check_site(
+    site: Site, today: date, more: Iterable[NumberedRule] = (), judged: Judged | None = None
+) -> tuple[Finding, ...]:
     """Return what the numbered rules say about a site, errors first.
 
-    ``today`` decides what has expired. ``more`` are rules of a site's own, from code on the controller.
+    ``today`` decides what has expired. ``more`` are rules of a site's own, from code on the controller. ``judged`` knows segments and locks
+    of which rules that look at nothing else had nothing to say.
     """
     context = Context(today)
-    findings = [finding for item in (*numbered_rules(), *more) for finding in item.check(site, context)]
-    return tuple(sorted_findings(findings))
+    rest = site if judged is None else judged.rest(site)
+    skipped = judged is not None and judged.lock_is_silent()
+    findings: list[Finding] = []
+    alone: list[Finding] = []
+    of_lock: list[Finding] = []
+    for item in (*numbered_rules(), *more):
+        if item.alone:
+            alone += item.check(rest, context)
+        elif not item.of_lock:
+            findings += item.check(site, context)
+        elif not skipped:
+            of_lock += item.check(site, context)
+    if judged is not None:
+        judged.keep(site, alone)
+        judged.keep_lock(of_lock)
+        judged.save()
+    return tuple(sorted_findings((*findings, *alone, *of_lock)))
 
 
 def load_checked(
@@ -73,5 +92,6 @@ def load_checked(
     if loaded.site is None:
         return replace(loaded, findings=tuple(sorted_findings((*loaded.findings, *faults))))
     site = replace(loaded.site, as_of=today)
-    found = (*loaded.findings, *faults, *check_site(site, today), *apply_site_rules(site, rules))
+    judged = Judged(cache, loaded.digests, today) if cache is not None and loaded.digests is not None else None
+    found = (*loaded.findings, *faults, *check_site(site, today, judged=judged), *apply_site_rules(site, rules))
     return replace(loaded, site=site, findings=tuple(sorted_findings(found)), rules=rules)

@@ -57,8 +57,20 @@ def effective_site(site: Site, situation: Situation = NORMAL) -> Site:
     """Return the site as it is in the situation: only rules that hold, stages and membership as the postures make them.
 
     The site itself comes back where nothing changes. The answer holds no exceptions and no conditions any more. Raises
-    KeyError for a posture that the site does not have.
+    KeyError for a posture that the site does not have. What holds in normal operation is kept with the site, since all ask.
     """
+    if situation != NORMAL:
+        return _effective(site, situation)
+    kept: dict[str, Site | None] = site.__dict__  # None: the site itself, which must not hold itself
+    if "_normal" not in kept:
+        found = _effective(site, situation)
+        found.__dict__["_normal"] = None
+        if found is not site:
+            kept["_normal"] = found
+    return kept["_normal"] or site
+
+
+def _effective(site: Site, situation: Situation) -> Site:
     day = situation.day or site.as_of
     pulled = [site.postures[name] for name in situation.postures]
     made, granted = _with_exceptions(site, situation, day)

@@ -51,6 +51,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.change_d
     calendar_of,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.decisions import Decision, decisions_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.digests import Digests, digests_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
     Expectation,
     Member,
@@ -99,6 +100,7 @@ class LoadResult:
     rules: tuple[SiteRule, ...] = ()
     classification_document: Document | None = field(default=None, compare=False)
     decisions: tuple[Decision, ...] = ()
+    digests: Digests | None = field(default=None, compare=False)
 
 
 @dataclass
@@ -110,6 +112,7 @@ class _Documents:
     rules: list[Document] = field(default_factory=list)
     segments: list[Document] = field(default_factory=list)
     lock: dict[str, Any] | None = None
+    lock_digest: str = ""
     cache: DocumentCache = field(default_factory=lambda: DocumentCache(None))
     findings: list[Finding] = field(default_factory=list)
 
@@ -135,7 +138,10 @@ def load_site(directory: str | Path, cache: str | Path | None = None) -> LoadRes
     if errors_of(found):
         site = None
     decisions = decisions_of(documents.top["decisions"]) if "decisions" in documents.top else ()
-    return LoadResult(site, found, classification, rules, documents.top.get("classification"), decisions)
+    digests = None
+    if site is not None and cache is not None:
+        digests = digests_of(documents.top, documents.segments, site.segments, documents.lock_digest)
+    return LoadResult(site, found, classification, rules, documents.top.get("classification"), decisions, digests)
 
 
 def _read_all(root: Path, documents: _Documents) -> None:
@@ -245,7 +251,7 @@ def _read_yaml(root: Path, relative: str, kind: str, documents: _Documents) -> D
     found = schema_findings(kind, document)
     documents.findings.extend(found)
     if not found:
-        documents.cache.put(kind, text, document)
+        document = documents.cache.put(kind, text, document)
     return None if errors_of(found) else document
 
 
@@ -253,6 +259,7 @@ def _read_lock(root: Path, documents: _Documents) -> dict[str, Any] | None:
     text = _text(root, LOCK, JSON_LIMIT_BYTES)
     known = documents.cache.get("members.lock", text, LOCK)
     if known is not None:
+        documents.lock_digest = known.digest
         found_before: dict[str, Any] = known.value
         return found_before
     try:
@@ -265,7 +272,7 @@ def _read_lock(root: Path, documents: _Documents) -> dict[str, Any] | None:
     found = schema_findings("members.lock", document)
     documents.findings.extend(found)
     if not found:
-        documents.cache.put("members.lock", text, document)
+        documents.lock_digest = documents.cache.put("members.lock", text, document).digest
     return None if errors_of(found) else value
 
 

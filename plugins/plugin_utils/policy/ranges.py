@@ -39,6 +39,14 @@ def span_of(text: str) -> Range:
     return 4, value, value
 
 
+def is_plain_address(text: str) -> bool:
+    """Return whether a text surely is an IPv4 address, four numbers from 0 to 255 without leading zeros."""
+    try:
+        return len(socket.inet_pton(socket.AF_INET, text)) == 4
+    except (OSError, ValueError):
+        return False
+
+
 def overlap(first: Iterable[Range], second: Iterable[Range]) -> bool:
     """Return whether two sorted lists of ranges share an address."""
     one, two = list(first), list(second)

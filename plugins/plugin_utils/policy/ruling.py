@@ -25,11 +25,18 @@ Check = Callable[[Site, Context], Iterator[Finding]]
 
 @dataclass(frozen=True)
 class NumberedRule:
-    """A semantic rule: the codes it may raise (first the one it is called by), its description and its function."""
+    """A semantic rule: the codes it may raise (first the one it is called by), its description and its function.
+
+    ``alone``: it judges each permission of a segment by that segment's file and the documents that all share (everything but other
+    segments' rules, and the lock), and by the day only where the permission has an expiry. Each finding stands in that file.
+    ``of_lock``: it judges the lock by which segments exist in which zone and by the documents that all share, and nothing else.
+    """
 
     codes: tuple[Code, ...]
     description: str
     check: Check
+    alone: bool = False
+    of_lock: bool = False
 
     @property
     def number(self) -> str:
@@ -42,12 +49,12 @@ class NumberedRule:
         return self.codes[0].severity
 
 
-def rule(*codes: Code) -> Callable[[Check], Check]:
-    """Mark a function of a rule module as a numbered rule; its docstring is the description."""
+def rule(*codes: Code, alone: bool = False, of_lock: bool = False) -> Callable[[Check], Check]:
+    """Mark a function of a rule module as a numbered rule; its docstring is the description, the rest as in ``NumberedRule``."""
 
     def mark(check: Check) -> Check:
         description = " ".join((check.__doc__ or "").split())
-        check.numbered_rule = NumberedRule(codes, description, check)  # type: ignore[attr-defined]
+        check.numbered_rule = NumberedRule(codes, description, check, alone, of_lock)  # type: ignore[attr-defined]
         return check
 
     return mark

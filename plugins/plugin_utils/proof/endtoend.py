@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import operator
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -48,6 +48,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.points im
 )
 
 ACCESS = ("dacl", "port_acl")
+BITS = ((4, 4), (6, 2))
 SPACE_LISTS = 64  # lists proved in one space of packets before a new one is begun: nodes are never freed
 
 
@@ -158,7 +159,7 @@ def prove_rules(
         if known is not None:
             known.lists[key], known.results[key] = state, found
     cut = {item.rule for item in cuts}
-    empty = [rule.id for rule in needs.rules if needs.is_empty(rule) and not needs.below(rule)]
+    empty = [rule.id for rule in needs.empty_rules() if not needs.below(rule)]
     nothing = {*cut, *empty}
     return EndToEnd(tuple(r.id for r in needs.rules if r.id not in nothing), tuple(empty), tuple(cuts))
 
@@ -185,15 +186,28 @@ class _Work:
         """Return the cuts at a list; none without a look where the cache knows that nothing of this content is cut."""
         if self.keys is None or self.cache is None:
             return self.cuts(listing, forward, reply)
-        seen = [box.sets() for box in visible(self.site, listing, surely=False)]
-        rules = [self.keys.rules(part) for part in (forward, reply)]
-        fact = key_of("end to end", key, [[values.pairs for values in sets] for sets in seen], rules)
+        if listing.kind in ACCESS:
+            rules = [self.keys.group(listing.segment, forward), self.keys.group(f"to {listing.segment}", reply)]
+        else:
+            rules = [self.keys.rules(part) for part in (forward, reply)]
+        fact = key_of("end to end", key, self._view(listing), rules)
         if self.cache.holds(fact):
             return ()
         found = self.cuts(listing, forward, reply)
         if not found:
             self.cache.keep(fact)
         return found
+
+    def _view(self, listing: PointList) -> object:
+        """Return what tells apart all that lists may see: for those that follow devices, their addresses (``points.visible``)."""
+        if self.keys is not None and listing.kind in ("dacl", "sgacl"):
+            return (
+                listing.kind,
+                listing.family,
+                self.keys.name(listing.segment),
+                listing.peer and self.keys.name(listing.peer),
+            )
+        return [[values.pairs for values in box.sets()] for box in visible(self.site, listing, surely=False)]
 
     def by_client(self, listing: PointList, forward: Sequence[Rule]) -> list[Cut]:
         """Return the cuts at a firewall that is known by its parts: the rules of each client segment need its part alone.
@@ -215,7 +229,7 @@ class _Work:
             fact = ""
             if self.keys is not None and self.cache is not None:
                 own = [(name, pieces.key(name)) for name in pieces.concerned(segments)]
-                fact = key_of("end to end", own, view, pieces.frame_key, self.keys.in_order(client, rules))
+                fact = key_of("end to end", own, view, pieces.frame_key, self.keys.group(client, rules))
                 if self.cache.holds(fact):
                     continue
             found = self.cuts(pieces.around(segments), rules, (), seen)
@@ -274,9 +288,9 @@ class _Needs:
         self.site, self.needed, self.rules = site, needed, needed.rules
         self._boxes: dict[str, ConversationBoxes] = {}
         self._names: dict[str, frozenset[str]] = {}
-        self._served: dict[tuple[str, ...], frozenset[int]] = {}
+        self._served: dict[tuple[str, ...], int] = {}
         self._below: dict[tuple[str, ...], bool] = {}
-        self._sides: dict[str, frozenset[int]] = {}
+        self._sides: dict[str, int] = {}
         self._places = SiteIndex(site)
         self._holders = _holders(site)
         self._from: Mapping[str, list[int]] = self._placed(rule.client for rule in self.rules)
@@ -318,26 +332,34 @@ class _Needs:
             found = self._below[rule.services] = only_frames(self.needed.site, rule.services)
         return found
 
-    def is_empty(self, rule: Rule) -> bool:
-        """Return whether a rule has no opener: one side has no addresses in a family that its services have."""
-        if rule.id in self._boxes or rule.devices:
-            return not self.boxes(rule).forward
-        mine, theirs = (self._families(name) for name in (rule.client, rule.to))
-        found = self._served.get(rule.services)
-        if found is None:
-            found = frozenset(
-                family
-                for family in (4, 6)
-                if any(True for _match in matches_of(self.needed.site, rule.services, family))
-            )
-            self._served[rule.services] = found
-        return not mine & theirs & found
+    def empty_rules(self) -> Iterator[Rule]:
+        """Yield the rules without an opener: one side has no addresses in a family that the services have."""
+        sides, served = self._sides, self._served
+        for rule in self.rules:
+            if rule.devices:
+                if not self.boxes(rule).forward:
+                    yield rule
+                continue
+            mine = sides[rule.client] if rule.client in sides else self._families(rule.client)
+            theirs = sides[rule.to] if rule.to in sides else self._families(rule.to)
+            if (
+                not mine
+                & theirs
+                & (served[rule.services] if rule.services in served else self._served_in(rule.services))
+            ):
+                yield rule
 
-    def _families(self, name: str) -> frozenset[int]:
-        found = self._sides.get(name)
-        if found is None:
-            sets = {family: addresses_of_name(self.needed.site, name, family) for family in (4, 6)}
-            found = self._sides[name] = frozenset(family for family, own in sets.items() if own is None or own)
+    def _served_in(self, services: tuple[str, ...]) -> int:
+        """Return the families in which services exist, as bits: 4 and 2 (for 6)."""
+        found = self._served[services] = sum(
+            bit for family, bit in BITS if any(True for _match in matches_of(self.needed.site, services, family))
+        )
+        return found
+
+    def _families(self, name: str) -> int:
+        """Return the families in which a name has addresses, as bits."""
+        sets = ((addresses_of_name(self.needed.site, name, family), bit) for family, bit in BITS)
+        found = self._sides[name] = sum(bit for own, bit in sets if own is None or own)
         return found
 
     def boxes(self, rule: Rule) -> ConversationBoxes:
@@ -359,16 +381,18 @@ class _Needs:
             )
         return self.rules, () if listing.stateful else self.rules
 
-    def _between(self, client: str, server: str) -> list[int]:
+    def _between(self, client: str, server: str) -> Sequence[int]:
         """Return the places of the rules from devices of one segment to those of another."""
-        mine = self._from.get(client, ())
-        theirs = self._sets.get(server)
-        if theirs is None:
-            theirs = self._sets[server] = frozenset(self._to.get(server, ()))
-        return [number for number in mine if number in theirs] if theirs else []
+        found = self._pairs.get(client)
+        if found is None:
+            found = self._pairs[client] = defaultdict(list)
+            for number in self._from.get(client, ()):
+                for segment in self.segments(self.rules[number].to):
+                    found[segment].append(number)
+        return found.get(server, ())
 
     @cached_property
-    def _sets(self) -> dict[str, frozenset[int]]:
+    def _pairs(self) -> dict[str, dict[str, list[int]]]:
         return {}
 
     def _chosen(self, numbers: Iterable[int]) -> list[Rule]:

@@ -17,7 +17,7 @@ from typing import Any
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Code, Finding, Location
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import ListCache, key_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.keys import keys_of_site
-from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.layer_two import frames_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.layer_two import framed_services
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import matches_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import PacketSet, PacketSpace
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Box
@@ -95,8 +95,9 @@ def _meaning(site: Site, cache: ListCache | None) -> Iterator[Untidy]:
     keys = keys_of_site(site, cache) if cache is not None else None
     view = key_of([(name, [[v.pairs for v in box.sets()] for box in boxes]) for name, boxes in nevers])
     allowed = [segment.allow for segment in site.segments.values()]
+    framed = framed_services(site)
     for allow in (*allowed, *(network.allow for network in site.networks.values())):
-        rules = [r for r in allow if r.conditions is None and not frames_of(site, r.services)]
+        rules = [r for r in allow if r.conditions is None and framed.isdisjoint(r.services)]
         fact = key_of("tidy", view, keys.rules(rules), [rule.expires for rule in rules]) if keys is not None else ""
         if cache is not None and cache.holds(fact):
             continue
@@ -223,8 +224,9 @@ def _use(site: Site, replayed: Replay, unused_days: int) -> Iterator[Untidy]:
     days = (replayed.last_us - replayed.first_us) // DAY_US + 1
     reach = f"{days} days recorded"
     border = replayed.last_us - unused_days * DAY_US
+    framed = framed_services(site)
     for rule in site.rules():
-        if frames_of(site, rule.services):
+        if not framed.isdisjoint(rule.services):
             continue  # flow records hold IP only
         last = replayed.rule_last_us.get(rule.id)
         if last is None:

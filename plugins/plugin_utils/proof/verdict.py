@@ -102,7 +102,7 @@ def is_group(family: int, address: int) -> bool:
 
 @dataclass(frozen=True)
 class PointVerdict:
-    """What one list says about one packet of a conversation."""
+    """What one list says about one packet of a conversation. ``entry``: the place of the deciding line from 1, 0 for the list's end."""
 
     point: str
     list_name: str
@@ -112,6 +112,7 @@ class PointVerdict:
     enforced: bool
     label: str
     origin: Origin
+    entry: int = 0
 
     @property
     def stops(self) -> bool:
@@ -189,6 +190,7 @@ class Evaluator:
                     self._segments[place].add(segment)
                     if port:
                         self._ports[place] = port
+        self._unseen: dict[tuple[str, str, int], IntervalSet] = {}  # the same for every cell of a column
         self._beyond: dict[int, IntervalSet] = {}  # cell to the receivers where it is not surely enforced
         for number, listing in enumerate(lists):
             self._place(number, listing)
@@ -198,7 +200,11 @@ class Evaluator:
             self._firewalls.append(number)
         elif listing.kind == "sgacl":
             self._cells[listing.family, listing.segment, listing.peer].append(number)
-            unseen = cell_targets(self.site, listing, False).subtract(cell_targets(self.site, listing, True))
+            column = listing.point, listing.peer, listing.family
+            unseen = self._unseen.get(column)
+            if unseen is None:
+                whole, surely = (cell_targets(self.site, listing, sure) for sure in (False, True))
+                unseen = self._unseen[column] = whole.subtract(surely)
             if unseen:
                 self._beyond[number] = unseen
         elif listing.kind == "router_acl":
@@ -291,6 +297,7 @@ class Evaluator:
         permit, label = (entry.permit, entry.label) if entry else (lookup.default_permit, "implicit end")
         origins: Mapping[str, Origin] = listing.origins
         origin = origins.get(label, Origin("default"))
+        place = entry.number + 1 if entry else 0
         return PointVerdict(
-            listing.point, listing.name, listing.kind, direction, permit, enforces(listing), label, origin
+            listing.point, listing.name, listing.kind, direction, permit, enforces(listing), label, origin, place
         )

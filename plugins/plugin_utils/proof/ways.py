@@ -82,8 +82,8 @@ def known_ways(site: Site) -> tuple[WaysResult, list[Finding]]:
                     for end, what in ((one, client), (two, server)):
                         if end not in certain:
                             certain[end] = paths.certain(what)
-                    found = None if certain[one] and certain[two] else paths.of(client, server)
-                    why = asked[one, two] = "" if found is None or found.known else found.why
+                    why = "" if certain[one] and certain[two] else paths.why_unknown(client, server)
+                    asked[one, two] = why
                 if why:
                     unknown[why][rule.id] = None
                     bad.add(rule.id)

@@ -40,7 +40,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.commits i
     last_commit_of,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.fleet import connected, hosts_of
-from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.live import lists_in_force
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.live import lists_in_force, with_approved_origins
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.site import SoundSite, sound_site
 
 OTHER_ICMP = {4: 58, 6: 1}
@@ -89,7 +89,7 @@ def run_explain(values: dict[str, Any], variables: Mapping[str, Any] | None = No
         )
         answer["summary"] += f"; of the same service {'denied' if verdict.permitted else 'permitted'}: {shown}"
     if values.get("live"):
-        answer |= _live(values, variables or {}, sound, site, conversation, verdict)
+        answer |= _live(values, variables or {}, sound, conversation, verdict, (paths.policy, commit))
     return answer
 
 
@@ -104,17 +104,16 @@ def _says(verdict: Verdict) -> str:
 def _point(item: PointVerdict, lists: Sequence[PointList], policy: Path, commit: str) -> dict[str, Any]:
     """Return one list's answer with the entry as the platform has it and the last commit of the document's line."""
     listing = next(each for each in lists if (each.point, each.name) == (item.point, item.list_name))
-    number = next((n for n, ace in enumerate(listing.aces, 1) if ace.label == item.label), 0)
     return {
         **item.as_dict(),
-        "entry": number,
-        "text": _entry_text(listing, number),
+        "entry": item.entry,
+        "text": _entry_text(listing, item.entry),
         "last_commit": last_commit_of(policy, item.origin.location, commit) if item.origin.location.file else "",
     }
 
 
 def _entry_text(listing: PointList, number: int) -> str:
-    """Return the first entry with the label as its platform writes it, empty where it writes none alone."""
+    """Return an entry as its platform writes it, empty where it writes none alone."""
     if not number:
         return ""
     ace = listing.aces[number - 1]
@@ -148,28 +147,29 @@ def _live(
     values: Mapping[str, Any],
     variables: Mapping[str, Any],
     sound: SoundSite,
-    site: Site,
     asked: Conversation,
     approved: Verdict,
+    where: tuple[Path, str],
 ) -> dict[str, Any]:
-    """Return what the lists in force on the targets of this run say, beside what the policy says."""
+    """Return what the lists in force on the targets of this run say, beside what the policy (``where``: directory, commit) says.
+
+    A line in force that an approved line holds has its rule, file, line and last commit; another has none.
+    """
     with connected(values, variables, hosts_of(sound.compiled.targets)) as targets:
         snapshots = snapshot_all(targets, sound.compiled.targets)
-    lists = lists_in_force(sound.compiled.lists, snapshots)
-    verdict = Evaluator(site, lists).verdict(asked)
-    unread = sorted({item.host for item in sound.compiled.lists} - set(snapshots))
-    points = [
-        {**item.as_dict(), "entry": number, "text": _entry_text(listing, number)}
-        for item in verdict.points
-        for listing in [next(each for each in lists if (each.point, each.name) == (item.point, item.list_name))]
-        for number in [next((n for n, ace in enumerate(listing.aces, 1) if ace.label == item.label), 0)]
+    by_place = {(item.point, item.name): item for item in sound.compiled.lists}
+    lists = [
+        with_approved_origins(item, by_place[item.point, item.name])
+        for item in lists_in_force(sound.compiled.lists, snapshots)
     ]
+    verdict = Evaluator(sound.in_force, lists).verdict(asked)
+    unread = sorted({item.host for item in sound.compiled.lists} - set(snapshots))
     text = f"live: {_says(verdict)}; the policy: {_says(approved)}" + (
         f"; not read: {', '.join(unread)}" if unread else ""
     )
     return {
         "live_permitted": verdict.permitted,
-        "live_points": points,
+        "live_points": [_point(item, lists, *where) for item in verdict.points],
         "not_read": unread,
         "summary": f"{asked.forward().describe()}: {text}",
     }

@@ -14,7 +14,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import Ace
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.desired import dialect_of, object_kinds
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.lines import closing_ace
-from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import Origin, PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.naming import owned_name
 
 
@@ -33,6 +33,38 @@ def lists_in_force(compiled: Sequence[PointList], snapshots: Mapping[str, Snapsh
         if live is not None:
             found.append(live)
     return found
+
+
+def with_approved_origins(live: PointList, approved: PointList) -> PointList:
+    """Return a list in force whose lines know where in the policy they come from.
+
+    That is the first approved line with the same action that holds all of the line; a line without one comes from nowhere. What a remark
+    above a line says counts for nothing, since anybody may have written below it.
+    """
+    aces: list[Ace] = []
+    origins: dict[str, Origin] = {}
+    for number, ace in enumerate(live.aces, 1):
+        source = next((own for own in approved.aces if _holds_line(own, ace)), None)
+        if source is None or source.label not in approved.origins:
+            label = f"line {number}: {ace.raw}".removesuffix(": ") if ace.label in approved.origins else ace.label
+            aces.append(replace(ace, label=label))
+            continue
+        origins[source.label] = approved.origins[source.label]
+        aces.append(replace(ace, label=source.label))
+    return replace(live, aces=tuple(aces), origins=origins)
+
+
+def _holds_line(own: Ace, other: Ace) -> bool:
+    """Return whether every packet of a line is one of another line's, which has the same action; False where it is not sure."""
+    if own.permit is not other.permit or not own.plain or not other.plain or own.fragments != other.fragments:
+        return False
+    if own.family not in (0, other.family) or own.protocol not in (None, other.protocol):
+        return False
+    pairs = (
+        (own.source, other.source), (own.destination, other.destination), (own.detail, other.detail),
+        (own.source_ports, other.source_ports), (own.destination_ports, other.destination_ports),
+    )  # fmt: skip
+    return all(mine is None or (theirs is not None and mine.covers(theirs)) for mine, theirs in pairs)
 
 
 def _live_list(listing: PointList, objects: Mapping[str, Any]) -> PointList | None:

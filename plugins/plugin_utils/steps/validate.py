@@ -93,7 +93,7 @@ def run_gate(
     content: dict[str, Any] = {
         "counts": _counts(site, compiled),
         "capacity": capacity_rows(compiled.capacity),
-        "equivalence": [asdict(item) for item in equivalence],
+        "equivalence": [dict(vars(item)) for item in equivalence],
         "guardrails": [_without_packet(asdict(item)) for item in guardrails],
         "workflows": [asdict(item) for item in workflow_results(now, present)],
         "end_to_end": {

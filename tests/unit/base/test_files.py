@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import json
 import os
+import random
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,6 +39,46 @@ def test_a_failed_write_leaves_the_old_file_and_no_rest(tmp_path: Path, monkeypa
         files.write_json(target, {"new": 2})
     assert files.read_json(target) == {"old": 1}
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+def _any_value(chance: random.Random, depth: int) -> Any:
+    kind = chance.randrange(9 if depth else 6)
+    if kind < 6:
+        return chance.choice(
+            [
+                "",
+                "a\nb",
+                'quote " \\ \x00',
+                "Übergröße \u2028 \U0001f600",
+                0,
+                -7,
+                2**70,
+                1.5,
+                1e300,
+                float("nan"),
+                True,
+                False,
+                None,
+                [],
+                {},
+                (),
+            ]
+        )
+    values = [_any_value(chance, depth - 1) for _number in range(chance.randrange(5))]
+    if kind == 6:
+        return chance.choice([list, tuple])(values)
+    keys = [1, 20, -3, 0, 5] if kind == 7 else ["b", "a", "ü", "", "z\n"]
+    return dict(zip(chance.sample(keys, len(keys)), values, strict=False))
+
+
+def test_indented_json_is_what_python_writes() -> None:
+    chance = random.Random(4)
+    for _number in range(3000):
+        value = _any_value(chance, 4)
+        assert files.indented_json(value) == json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False)
+    for wrong in ({"a": {1, 2}}, [object()], {"a": [{("x",): 1}, []]}, {("x",): [[1], {}]}, {1: [], "a": []}):
+        with pytest.raises(TypeError):
+            files.indented_json(wrong)
 
 
 def test_hashes_do_not_depend_on_key_order() -> None:

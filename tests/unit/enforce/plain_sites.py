@@ -170,7 +170,16 @@ class PlainSite:
         return Site(
             name="plain", time_zone="UTC", zones={n: Zone(n, prefixes, 2, "owner") for n, prefixes in ZONES.items()},
             conduits=(), services=services,
-            networks={n: NetworkSet(n, tuple(p)) for n, p in self.networks.items()}, segments=segments,
+            networks={
+                n: NetworkSet(
+                    n, tuple(p),
+                    allow=tuple(
+                        Rule(r.id, n, r.to, r.services, "x", "manual", conditions=conditions[r.id]) for r in self.rules if r.client == n
+                    ),
+                )
+                for n, p in self.networks.items()
+            },
+            segments=segments,
             guardrails=(), expectations=(),
             workflows=tuple(  # half of what postures keep is named by a workflow
                 Workflow(f"flow-{r.id}", "x", "owner", "medium", (r.id,)) for r in self.rules if r.id.endswith(("1", "3"))
@@ -214,15 +223,21 @@ class PlainSite:
             return True
         return any(within(address, prefix) for prefix in self.networks[to])
 
+    def opened_by(self, rule: PlainRule, client: Device | None, address: str) -> bool:
+        """Whether a rule is one of a sender's: a device, or an address of a network set."""
+        if rule.client in self.networks:
+            return client is None and any(within(address, prefix) for prefix in self.networks[rule.client])
+        return (
+            client is not None and rule.client == client.written and (not rule.devices or client.name in rule.devices)
+        )
+
     def permitting(self, packet: dict[str, Any]) -> list[PlainRule]:
         """Return the rules that permit an opener."""
         client, server = self.device_at(packet["source"]), self.device_at(packet["destination"])
-        if client is None:
-            return []
         cut = [keeps for gone, keeps in self.away if gone & {packet["source"], packet["destination"]}]
         return [
             r for r in self.rules
-            if r.client == client.written and (not r.devices or client.name in r.devices)
+            if self.opened_by(r, client, packet["source"])
             and (not r.servers or (server is not None and server.name in r.servers))
             and self.covers(r.to, packet["destination"]) and any(opens(s, packet) for s in r.services)
             and all(r.id in keeps for keeps in cut)
@@ -383,6 +398,15 @@ def add_situations(site: PlainSite, choose: random.Random) -> None:
         elif client != to and ends and some:
             made = replace(made, **{ends: tuple(choose.sample(some, 1))})
         site.rules.append(made)
+    more = random.Random(f"others {len(site.devices)} {len(site.rules)} {site.extra}")
+    if more.random() < 0.5:  # addresses that are no devices open connections themselves
+        site.networks["outsiders"] = ["192.0.2.8/30", "2001:db8:ffff::8/126"]
+        for number in range(more.randint(1, 2)):
+            services = (more.choice(sorted(SERVICES)),)
+            site.rules.append(
+                PlainRule(f"n{number}", "outsiders", more.choice(names), services, windowed=more.random() < 0.2)
+            )
+    site.points["ise2"][2]["ipv6"] = more.random() < 0.5
     kept = tuple(r.id for r in site.rules if choose.random() < 0.4)
     if choose.random() < 0.6:
         site.postures["alone"] = PlainPosture("isolate", device=choose.choice(site.devices).name, keeps=kept)
@@ -428,6 +452,8 @@ def random_opener(site: PlainSite, choose: random.Random) -> dict[str, Any]:
     if choose.random() < 0.5 and site.rules:
         rule = choose.choice(site.rules)
         clients = [d.addresses[family] for d in site.devices if d.written == rule.client and family in d.addresses]
+        if rule.client in site.networks:
+            clients = [OUTSIDE[family]]
         servers = [a for a in [*everyone, *strangers] if site.covers(rule.to, a)]
         if clients and servers:
             source, destination = choose.choice(clients), choose.choice(servers)

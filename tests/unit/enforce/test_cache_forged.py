@@ -31,22 +31,20 @@ def test_a_forged_verdict_is_not_believed(tmp_path: Path, monkeypatch: pytest.Mo
     expected = len(prove_rendering(compiled.lists)[1])
     cache.save()
     assert expected > 10
-    document = json.loads(path.read_text())
+    stored = path.read_bytes()
+    seal, document = stored[:64], json.loads(stored[65:])
     for entry in document["entries"].values():
         for each in [entry, *entry.get("lists", [])]:
             each["equal"] = True
-    body = {name: document[name] for name in ("code", "entries", "facts")}
-    text = json.dumps(body, sort_keys=True, separators=(",", ":")).encode()
-    forged = {
-        "as it was": document["seal"],
-        "a sum": hashlib.sha256(text).hexdigest(),
-        "another key": hmac.new(b"another key", text, hashlib.sha256).hexdigest(),
-        "none": None,
-    }
-    for seal in forged.values():
-        path.write_text(json.dumps({**document, "seal": seal}))
+    body = json.dumps(document, separators=(",", ":")).encode()
+    part = b"list-cache 2.0\n" + body
+    for forged in (
+        seal, hashlib.sha256(part).hexdigest().encode(), hmac.new(b"another key", part, hashlib.sha256).hexdigest().encode(), b"",
+        b"0" * 64, seals.sealed(body).encode(),
+    ):  # fmt: skip
+        path.write_bytes(forged + b"\n" + body)
         assert wrong(path) == expected
-    path.write_text(json.dumps({**document, "seal": seals.sealed(text)}))  # who has the key is believed
+    path.write_bytes(seals.sealed(part).encode() + b"\n" + body)  # who has the key is believed
     assert wrong(path) == 0
 
 

@@ -1,7 +1,7 @@
 """Conversations walked through rendered text by an evaluator of its own, in normal operation and in others.
 
-What a rule permits works, both ways; what works is meant, or reported by the compiler. Exceptions, windows, pulled postures and
-prefixes wider than a segment are part of the sites.
+What a rule permits works, both ways; what works is meant, or reported by the compiler. Exceptions, windows, pulled postures,
+prefixes wider than a segment, network sets as clients and IPv6 cells are part of the sites.
 """
 
 from __future__ import annotations
@@ -192,6 +192,10 @@ def test_conversations_through_the_text(full: bool) -> None:
             packet = random_opener(site, choose)
             permitted, passes = bool(site.permitting(packet)), works(site, lists, packet)
             if permitted:
+                seen["from a network"] += site.device_at(packet["source"]) is None
+                seen["IPv6 between cells"] += any(
+                    i.kind == "sgacl" and i.family == 6 and sees(site, i, packet, True) for i in lists
+                )
                 stops = stopped_by(site, lists, packet) + stopped_by(site, lists, answer_to(packet), False)
                 assert passes, (seed, packet, [(s.point, s.direction) for s in stops])
                 seen["permitted"] += 1
@@ -206,6 +210,8 @@ def test_conversations_through_the_text(full: bool) -> None:
                 seen[why] += 1
             else:
                 seen["denied"] += 1
+    assert seen["from a network"] and seen["IPv6 between cells"], seen
+    del seen["from a network"], seen["IPv6 between cells"]
     assert seen["permitted"] > 0.2 * seen.total(), seen
     assert seen["denied"] > 0.2 * seen.total(), seen
     assert {"unseen"} <= set(seen), seen

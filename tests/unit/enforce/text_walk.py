@@ -36,7 +36,7 @@ def says(item: TextList, packet: dict[str, Any]) -> bool:
     if item.kind == "dacl":
         return evaluate_acl(lines, packet, kind="dacl", endpoint=packet["source"], family=item.family).permit
     if item.kind == "sgacl":
-        return evaluate_acl(lines, packet, kind="sgacl", family=4).permit
+        return evaluate_acl(lines, packet, kind="sgacl", family=item.family).permit
     if item.platform == "asa":
         family = ipaddress.ip_address(packet["source"]).version
         return evaluate_acl(asa_as_ios(lines, family), packet, kind="ios", family=family).permit

@@ -7,17 +7,23 @@ from __future__ import annotations
 
 import json
 import random
+import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import errors_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.yaml_io import Document, parse_yaml
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy import cache as cache_module
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy import loader
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.check import load_checked
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.fast_schema import compiled
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.judged import Judged
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.loader import load_site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.rules import r23_rules
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.schema import (
     SCHEMAS,
     _validator,
@@ -39,7 +45,7 @@ def test_what_comes_from_the_cache_is_what_is_read(site: Path, tmp_path: Path, m
     assert plain.site is not None
     assert load_checked(site, TODAY, cache=store) == plain
     kept = sorted(path.name for path in store.iterdir())
-    assert len(kept) == len([*site.rglob("*.yml"), *site.rglob("*.lock.json")])
+    assert len(kept) == len([*site.rglob("*.yml"), *site.rglob("*.lock.json"), "judged"])
 
     def never(_text: str, file: str) -> Document:
         raise AssertionError(f"{file} was parsed again")
@@ -78,6 +84,90 @@ def test_a_spoilt_entry_is_rebuilt(site: Path, tmp_path: Path, spoil: Any) -> No
         path.write_bytes(spoil(data))
     assert load_checked(site, TODAY, cache=store) == plain
     assert {path: path.read_bytes() for path in store.iterdir()} == before
+
+
+def _looked_at(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The rules that names_of_rules, which judges permissions alone, looks at from now on."""
+    asked: list[str] = []
+    real = r23_rules.name_finding
+
+    def noted(name: str, *rest: Any) -> Any:
+        asked.append(name)
+        return real(name, *rest)
+
+    monkeypatch.setattr(r23_rules, "name_finding", noted)
+    return asked
+
+
+def test_only_what_changed_is_judged_again(site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = tmp_path / "cache"
+    plain = load_checked(site, TODAY, cache=store)
+    assert plain.site is not None
+    asked = _looked_at(monkeypatch)
+    exceptions = {item.id for item in plain.site.exceptions}
+    loud = {f.file for f in plain.findings}
+    silent = {rule.id for rule in plain.site.rules() if rule.location.file not in loud}
+    assert load_checked(site, TODAY, cache=store) == plain
+    assert silent and not silent & set(asked) and set(asked) >= exceptions
+    path = next(
+        p for p in sorted(site.glob("*/*.yml")) if "allow:" in p.read_text() and f"{p.parent.name}/{p.name}" not in loud
+    )
+    path.write_text(path.read_text() + "\n")
+    asked.clear()
+    assert load_checked(site, TODAY, cache=store) == load_checked(site, TODAY)
+    mine = {rule.id for rule in plain.site.rules() if rule.location.file == f"{path.parent.name}/{path.name}"}
+    first = asked[: len(asked) - len(plain.site.rules()) - len(exceptions)]  # then came the load without a cache
+    assert mine <= set(first) and silent & set(first) <= mine
+    asked.clear()
+    (site / "services.yml").write_text((site / "services.yml").read_text() + "\n")  # all share it
+    load_checked(site, TODAY, cache=store)
+    assert silent <= set(asked)
+
+
+def test_random_edits_are_judged_as_from_nothing(tmp_path: Path, full: bool) -> None:
+    """Whatever is broken in any file, on any day: the findings with what was known are those without."""
+    broken = 0
+    for seed in range(40 if full else 2):
+        chance = random.Random(seed)
+        documents = random_documents(50 + seed, segments=6)
+        policy, store = tmp_path / f"policies-{seed}", tmp_path / f"cache-{seed}"
+        write_documents(documents, policy, seed)
+        load_checked(policy, TODAY, cache=store)
+        texts = {path: path.read_text() for path in sorted(policy.rglob("*")) if path.is_file()}
+        for _number in range(25 if full else 12):
+            path = chance.choice(sorted(texts))
+            words = sorted(set(re.findall(r"[a-z0-9_./:-]{3,}", texts[path])))
+            word, other = chance.choice(words), chance.choice([*words, "absent", "any", "2020-01-01", "10.0.0.0/8"])
+            path.write_text(texts[path].replace(word, other, chance.choice([1, -1])))
+            day = TODAY + timedelta(days=chance.choice([0, 0, 20, 400]))
+            again, fresh = load_checked(policy, day, cache=store), load_checked(policy, day)
+            assert again == fresh, (seed, path, word, other)
+            broken += bool(errors_of(fresh.findings))
+            if chance.random() < 0.7:
+                path.write_text(texts[path])
+            else:
+                texts[path] = path.read_text()
+    assert broken > (200 if full else 3)
+
+
+def test_a_forged_silence_is_not_believed(site: Path, tmp_path: Path) -> None:
+    store = tmp_path / "cache"
+    load_checked(site, TODAY, cache=store)
+    judged = store / "judged"
+    before = judged.read_bytes()
+    (site / "networks.yml").write_text((site / "networks.yml").read_text().replace("part_of_zone", "part_of_site"))
+    plain = load_checked(site, TODAY)
+    assert errors_of(plain.findings)
+    assert load_checked(site, TODAY, cache=store) == plain
+    digests = load_site(site, store).digests
+    assert digests is not None and load_site(site).digests is None
+    keys = Judged(store, digests, TODAY)
+    assert plain.site is not None
+    every = sorted({keys._segment(item) for item in plain.site.segments.values()} | {keys._lock()})
+    body = json.dumps(every).encode()
+    for forged in (b"[]", before[:65] + body, b"0" * 64 + b"\n" + body, b"\n" + body, b"\xff" * 90):
+        judged.write_bytes(forged)
+        assert load_checked(site, TODAY, cache=store) == plain
 
 
 def test_a_directory_that_cannot_be_used_costs_nothing_but_time(site: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Snapshot
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.impact import impact
-from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.live import lists_in_force
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.live import lists_in_force, with_approved_origins
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.site import SoundSite, sound_site
 
@@ -88,3 +89,39 @@ def test_a_disabled_cell_is_not_in_force_and_a_monitored_one_stops_nothing(sound
 def test_targets_that_were_not_read_count_as_not_in_force(sound: SoundSite) -> None:
     part = {name: item for name, item in snapshots(sound).items() if name == "fw1"}
     assert {item.kind for item in lists_in_force(sound.compiled.lists, part)} == {"firewall"}
+
+
+def test_lines_in_force_know_the_rule_that_approved_them(sound: SoundSite) -> None:
+    approved = {(item.point, item.name): item for item in sound.compiled.lists}
+    for item in lists_in_force(sound.compiled.lists, snapshots(sound)):
+        listing = approved[item.point, item.name]
+        made = with_approved_origins(item, listing)
+        assert {ace.label for ace in made.aces} - {"default rule"} == set(
+            made.origins
+        )  # the cell's own end, behind the list's
+        assert dict(made.origins).items() <= dict(listing.origins).items()
+        assert [replace(a, label="") for a in made.aces] == [replace(a, label="") for a in item.aces]
+
+
+def test_a_line_that_nobody_approved_comes_from_nowhere(sound: SoundSite) -> None:
+    """Not even where it stands below a remark of ours, or holds more than the approved line."""
+    texts = {
+        f"{item.kind}/{item.name}": str(item.body["content"])
+        for target in sound.compiled.targets
+        for item in target.objects
+        if item.kind == "downloadable_acl"
+    }
+    seen = 0
+    for key, text in texts.items():
+        lines = text.splitlines()
+        first = next(n for n, line in enumerate(lines) if line.startswith("permit") and " eq " in line)
+        wider = lines[first].rpartition(" eq ")[0]
+        lines[first] = wider
+        live = lists_in_force(sound.compiled.lists, snapshots(sound, {key: {"content": "\n".join(lines) + "\n"}}))
+        item = next(one for one in live if one.kind == "dacl" and key.endswith(f"/{one.name}"))
+        listing = next(one for one in sound.compiled.lists if (one.point, one.name) == (item.point, item.name))
+        made = with_approved_origins(item, listing)
+        foreign = [ace for ace in made.aces if ace.label not in made.origins]
+        assert [ace.label for ace in foreign] == [wider]
+        seen += 1
+    assert seen >= 3

@@ -135,7 +135,7 @@ class _Crossings:
         return self.known[name]
 
 
-@rule(codes.NO_CONDUIT)
+@rule(codes.NO_CONDUIT, alone=True)
 def rules_follow_conduits(site: Site, _context: Context) -> Iterator[Finding]:
     """A rule between two zones needs a conduit in the direction of the opener (IEC 62443-3-2)."""
     conduits = {(conduit.client, conduit.server) for conduit in site.conduits}
@@ -151,7 +151,8 @@ def rules_follow_conduits(site: Site, _context: Context) -> Iterator[Finding]:
 def conduits_are_used(site: Site, _context: Context) -> Iterator[Finding]:
     """A conduit that no rule uses is a path that nobody asked for."""
     crossings = _Crossings(site)
-    used = {pair for item in permissions(site) for pair in crossings.of(item)}
+    by_ends = {(item.client, item.to): item for item in permissions(site)}
+    used = {pair for item in by_ends.values() for pair in crossings.of(item)}
     for conduit in site.conduits:
         if (conduit.client, conduit.server) not in used:
             yield codes.UNUSED_CONDUIT.at(f"conduit {conduit.id} is used by no rule", conduit.location)

@@ -137,7 +137,7 @@ def life_support_is_protected(site: Site, _context: Context) -> Iterator[Finding
             yield codes.UNPROTECTED.at(text, segment.location)
 
 
-@rule(codes.MEMBER_OUTSIDE)
+@rule(codes.MEMBER_OUTSIDE, of_lock=True)
 def members_lie_in_their_zone(site: Site, _context: Context) -> Iterator[Finding]:
     """Every address of a segment's devices lies in the subnets of its zone."""
     for name, members in site.members.items():
@@ -152,7 +152,7 @@ def members_lie_in_their_zone(site: Site, _context: Context) -> Iterator[Finding
                     yield codes.MEMBER_OUTSIDE.at(text, site.members_location)
 
 
-@rule(codes.DEVICE_TWICE)
+@rule(codes.DEVICE_TWICE, of_lock=True)
 def devices_are_in_one_segment(site: Site, _context: Context) -> Iterator[Finding]:
     """A device is in one segment only."""
     seen: dict[str, str] = {}
@@ -164,7 +164,7 @@ def devices_are_in_one_segment(site: Site, _context: Context) -> Iterator[Findin
                 yield codes.DEVICE_TWICE.at(text, site.members_location)
 
 
-@rule(codes.ADDRESS_TWICE)
+@rule(codes.ADDRESS_TWICE, of_lock=True)
 def addresses_have_one_device(site: Site, _context: Context) -> Iterator[Finding]:
     """An address of the lock belongs to one device."""
     seen: dict[tuple[int, int, int], str] = {}

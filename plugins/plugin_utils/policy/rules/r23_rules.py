@@ -21,7 +21,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.ruling i
 SOON = timedelta(days=14)
 
 
-@rule(UNSAFE_NAME)
+@rule(UNSAFE_NAME, alone=True)
 def names_of_rules(site: Site, _context: Context) -> Iterator[Finding]:
     """A rule's id is legal in remarks and labels of every platform."""
     for item in permissions(site):
@@ -40,7 +40,7 @@ def rule_ids_are_unique(site: Site, _context: Context) -> Iterator[Finding]:
             yield codes.DUPLICATE_RULE.at(f"rule {item.id} stands in {first.location} as well", item.location)
 
 
-@rule(codes.UNKNOWN_TARGET)
+@rule(codes.UNKNOWN_TARGET, alone=True)
 def targets_are_defined(site: Site, _context: Context) -> Iterator[Finding]:
     """A rule leads to a segment, a network set or any."""
     for item in permissions(site):
@@ -49,7 +49,7 @@ def targets_are_defined(site: Site, _context: Context) -> Iterator[Finding]:
             yield codes.UNKNOWN_TARGET.at(text, item.location)
 
 
-@rule(codes.UNKNOWN_SERVICE)
+@rule(codes.UNKNOWN_SERVICE, alone=True)
 def services_are_defined(site: Site, _context: Context) -> Iterator[Finding]:
     """A rule names services of services.yml."""
     for item in permissions(site):
@@ -58,7 +58,7 @@ def services_are_defined(site: Site, _context: Context) -> Iterator[Finding]:
                 yield codes.UNKNOWN_SERVICE.at(f"rule {item.id}: service {name} is not defined", item.location)
 
 
-@rule(codes.EMPTY_SERVICES)
+@rule(codes.EMPTY_SERVICES, alone=True)
 def rules_have_services(site: Site, _context: Context) -> Iterator[Finding]:
     """A rule names at least one service."""
     for item in site.rules():
@@ -66,7 +66,7 @@ def rules_have_services(site: Site, _context: Context) -> Iterator[Finding]:
             yield codes.EMPTY_SERVICES.at(f"rule {item.id} has no services", item.location)
 
 
-@rule(codes.EXPIRED, codes.EXPIRES_SOON, codes.BAD_DATE)
+@rule(codes.EXPIRED, codes.EXPIRES_SOON, codes.BAD_DATE, alone=True)
 def rules_have_not_expired(site: Site, context: Context) -> Iterator[Finding]:
     """A rule with an expiry holds through that day and is in no list after it; where a workflow needs it, the proofs refuse that."""
     for item in site.rules():
@@ -86,7 +86,7 @@ def rules_have_not_expired(site: Site, context: Context) -> Iterator[Finding]:
             yield codes.EXPIRES_SOON.at(f"rule {item.id} expires on {item.expires}", item.location)
 
 
-@rule(codes.INCOMPLETE_EXCEPTION)
+@rule(codes.INCOMPLETE_EXCEPTION, alone=True)
 def exceptions_are_complete(site: Site, _context: Context) -> Iterator[Finding]:
     """An exception has an expiry and a ticket."""
     for item in site.rules():
@@ -96,7 +96,7 @@ def exceptions_are_complete(site: Site, _context: Context) -> Iterator[Finding]:
                 yield codes.INCOMPLETE_EXCEPTION.at(f"rule {item.id} lacks {' and '.join(absent)}", item.location)
 
 
-@rule(codes.TOO_WIDE, codes.WIDE)
+@rule(codes.TOO_WIDE, codes.WIDE, alone=True)
 def rules_are_narrow(site: Site, _context: Context) -> Iterator[Finding]:
     """A rule names what is needed: any service to any address, or any service by learning, is forbidden.
 
@@ -126,7 +126,7 @@ def _is_everything(site: Site, name: str) -> bool:
     return any(high - low + 1 >= 2 ** (31 if family == 4 else 125) for family, low, high in ranges_of(network.prefixes))
 
 
-@rule(codes.REPEATED_PERMISSION)
+@rule(codes.REPEATED_PERMISSION, alone=True)
 def permissions_stand_once(site: Site, _context: Context) -> Iterator[Finding]:
     """Two rules of a segment do not permit the same service to the same end."""
     for segment in site.segments.values():

@@ -85,7 +85,7 @@ def ethertypes_are_below_ip(site: Site, _context: Context) -> Iterator[Finding]:
             yield codes.SERVICE_FIELDS.at(text, service.location)
 
 
-@rule(codes.FRAMES_TO_ADDRESSES)
+@rule(codes.FRAMES_TO_ADDRESSES, alone=True)
 def frames_lead_to_segments(site: Site, _context: Context) -> Iterator[Finding]:
     """A rule for what is below IP alone leads to a segment: network sets are addresses, and frames have none."""
     for item in permissions(site):

@@ -114,7 +114,7 @@ def exceptions_name_segments_and_devices(site: Site, context: Context) -> Iterat
             yield codes.ALONE_IN_SEGMENT.at(text, item.location)
 
 
-@rule(codes.BAD_WINDOW, codes.UNKNOWN_POSTURE)
+@rule(codes.BAD_WINDOW, codes.UNKNOWN_POSTURE, alone=True)
 def conditions_can_hold(site: Site, _context: Context) -> Iterator[Finding]:
     """A window begins and ends at different times, and a condition names a posture that exists."""
     for item in permissions(site):
