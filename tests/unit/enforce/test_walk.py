@@ -210,7 +210,7 @@ def test_conversations_through_the_text(full: bool) -> None:
                 seen[why] += 1
             else:
                 seen["denied"] += 1
-    assert seen["from a network"] and seen["IPv6 between cells"], seen
+    assert seen["from a network"] and (seen["IPv6 between cells"] or not full), seen
     del seen["from a network"], seen["IPv6 between cells"]
     assert seen["permitted"] > 0.2 * seen.total(), seen
     assert seen["denied"] > 0.2 * seen.total(), seen
