@@ -26,7 +26,7 @@ KEY_BYTES = 32
 
 def sealed(body: bytes) -> str:
     """Return the seal of a body: 64 hexadecimal digits."""
-    return hmac.new(_key(os.environ.get(KEY_VARIABLE, ""), _key_file()), body, hashlib.sha256).hexdigest()
+    return hmac.digest(_key(os.environ.get(KEY_VARIABLE, ""), _key_file()), body, "sha256").hex()
 
 
 def is_sealed(body: bytes, seal: object) -> bool:
@@ -35,7 +35,12 @@ def is_sealed(body: bytes, seal: object) -> bool:
 
 
 def _key_file() -> Path | None:
-    state = os.environ.get("XDG_STATE_HOME", "")
+    return _key_path(os.environ.get("XDG_STATE_HOME", ""), os.environ.get("HOME", ""))
+
+
+@lru_cache(maxsize=8)
+def _key_path(state: str, _home: str) -> Path | None:
+    """Return where the key lies: thousands of entries ask, and building a path takes longer than a seal."""
     try:
         home = Path(state) if state.startswith("/") else Path.home() / ".local" / "state"
     except RuntimeError:  # no home directory is known

@@ -33,8 +33,6 @@ class Keys:
         self._index = index
         self._names: dict[str, str] = other._names if other else {}
         self._services: dict[tuple[str, ...], str] = other._services if other else {}
-        # With the rules themselves, so that no number of one that is gone is taken for another's.
-        self._rules: dict[int, tuple[Rule, bytes]] = other._rules if other else {}
         self._groups: dict[str, list[tuple[Sequence[Rule], str]]] = other._groups if other else {}
 
     @property
@@ -63,8 +61,22 @@ class Keys:
         return found
 
     def rules(self, rules: Iterable[Rule]) -> str:
-        """Return the key of rules in their order."""
-        return sha256(b"".join(map(self.rule, rules))).hexdigest()
+        """Return the key of rules in their order: their ids, ends, services and places in the files, and the addresses of all ends."""
+        known, names = self._services, set()
+        lines: list[str] = []
+        for rule in rules:
+            services = known.get(rule.services) or self._service(rule.services)
+            place = rule.location
+            # A name holds no "|", a file may: it comes last. No file's name as findings have it holds a line break.
+            lines.append(f"{rule.id}|{rule.client}|{rule.to}|{services}|{place.line}|{place.file}")
+            if rule.devices:
+                lines.append(self._devices(rule))
+            names.add(rule.client)
+            names.add(rule.to)
+        segments = self._index.site.segments
+        # Whether an end is a segment or a set of the same name is a part of what it is.
+        lines += [f"{name}{'=' if name in segments else '~'}{self.name(name)}" for name in sorted(names)]
+        return sha256("\n".join(lines).encode("utf-8", "surrogatepass")).hexdigest()
 
     def asked(self, segment: str) -> str:
         """Return the key of the rules of a segment or network set."""
@@ -91,24 +103,15 @@ class Keys:
         known.append((rules, made))
         return made
 
-    def rule(self, rule: Rule) -> bytes:
-        """Return the key of a rule: its ends, services and place in the files."""
-        found = self._rules.get(id(rule))
-        if found is None or found[0] is not rule:
-            services = self._services.get(rule.services)
-            if services is None:
-                matches = [self._index.matches(rule.services, family) for family in FAMILIES]
-                services = self._services[rule.services] = key_of(rule.services, matches)
-            place, named = rule.location, rule.to in self._index.site.segments
-            # A name holds no "|", a file may: it comes last. ``named``: the end is a segment, not a set of the same name.
-            text = (
-                f"{rule.id}|{rule.client}|{rule.to}|{'=' if named else '~'}|{self.name(rule.client)}|{self.name(rule.to)}|{services}"
-                f"|{place.line}|{place.file}"
-            )
-            if rule.devices:  # which of the client's addresses are theirs
-                text += key_of(rule.devices, [self._index.clients(rule, family).pairs for family in FAMILIES])
-            found = self._rules[id(rule)] = (rule, sha256(text.encode("utf-8", "surrogatepass")).digest())
-        return found[1]
+    def _service(self, services: tuple[str, ...]) -> str:
+        """Return the key of services: their names and what they match."""
+        matches = [self._index.matches(services, family) for family in FAMILIES]
+        found = self._services[services] = key_of(services, matches)
+        return found
+
+    def _devices(self, rule: Rule) -> str:
+        """Return the key of the devices for which a rule holds: which of the client's addresses are theirs."""
+        return key_of(rule.devices, [self._index.clients(rule, family).pairs for family in FAMILIES])
 
     def access(self, point: EnforcementPoint, assignment: Assignment, interfaces: Sequence[str]) -> str:
         """Return the key of the lists of a segment at an access point."""

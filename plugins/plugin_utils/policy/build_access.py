@@ -188,17 +188,8 @@ def _filled_list(items: Iterable[str], values: Mapping[str, Any]) -> list[str]:
 
 def make_rule(item: Mapping[str, Any], client: str, place: Location) -> Rule:
     """Return the rule of an entry of ``allow`` that fits the schema."""
+    get = item.get
     return Rule(
-        item["id"],
-        client,
-        item["to"],
-        tuple(item["services"]),
-        item["reason"],
-        item["origin"],
-        item.get("owner", ""),
-        item.get("expires", ""),
-        item.get("ticket", ""),
-        item.get("evidence", {}),
-        place,
-        conditions_of(item),
-    )
+        item["id"], client, item["to"], tuple(item["services"]), item["reason"], item["origin"], get("owner", ""), get("expires", ""),
+        get("ticket", ""), get("evidence", {}), place, conditions_of(item) if "conditions" in item else None,
+    )  # fmt: skip

@@ -58,7 +58,8 @@ class DocumentCache:
         name = self._name(kind, text)
         digest = name.removesuffix(SUFFIX)
         try:
-            stored = (self.directory / name).read_bytes()
+            with open(f"{self.directory}/{name}", "rb") as stream:
+                stored = stream.read()
             body = stored[SUM_LENGTH + 1 :]
             if not is_sealed(name.encode() + body, stored[:SUM_LENGTH].decode("ascii", "replace")):
                 return None

@@ -255,6 +255,11 @@ class _Narrowing:
         self.made[name] = made
         return made.name if left else ""
 
+    def touched(self) -> set[str]:
+        """Return the ends other than segments that hold addresses of what is isolated."""
+        sets = {n: item.prefixes for n, item in self.site.networks.items() if n not in self.site.segments}
+        return {n for n, prefixes in {**sets, ANY: EVERYWHERE}.items() if overlap(ranges_of(prefixes), self.away)}
+
     def _name(self, name: str) -> str:
         taken = {*self.site.networks, *self.site.segments, *(item.name for item in self.made.values())}
         return _free_name(f"{name[:14]}_not_{self.posture.id[:8]}", taken)
@@ -318,8 +323,12 @@ def _isolated_segment(site: Site, posture: Posture) -> Site:
         for network, item in site.networks.items()
     }
     site = _with_networks(site, outside)
+    touched = {name, *narrow.touched()}
     segments = {}
     for other, segment in site.segments.items():
+        if other != name and not any(item.to in touched for item in segment.allow):
+            segments[other] = segment  # nothing of it leads to what is isolated
+            continue
         allow = tuple(
             found
             for item in segment.allow

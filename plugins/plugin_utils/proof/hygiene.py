@@ -94,11 +94,14 @@ def _meaning(site: Site, cache: ListCache | None) -> Iterator[Untidy]:
     ]
     keys = keys_of_site(site, cache) if cache is not None else None
     view = key_of([(name, [[v.pairs for v in box.sets()] for box in boxes]) for name, boxes in nevers])
-    allowed = [segment.allow for segment in site.segments.values()]
     framed = framed_services(site)
-    for allow in (*allowed, *(network.allow for network in site.networks.values())):
+    for name, allow in (
+        *((n, s.allow) for n, s in site.segments.items()),
+        *((n, s.allow) for n, s in site.networks.items()),
+    ):
         rules = [r for r in allow if r.conditions is None and framed.isdisjoint(r.services)]
-        fact = key_of("tidy", view, keys.rules(rules), [rule.expires for rule in rules]) if keys is not None else ""
+        ends = [rule.expires for rule in rules if rule.expires] and [rule.expires for rule in rules]
+        fact = key_of("tidy", view, keys.group(name, rules), ends) if keys is not None else ""
         if cache is not None and cache.holds(fact):
             continue
         found = list(_of_segment(site, rules, nevers))

@@ -175,9 +175,9 @@ class Evaluator:
         self._firewalls: list[int] = []
         self._sides: dict[tuple[str, int], Sides] = {}
         self._segments: dict[tuple[int, int], set[str]] = defaultdict(set)
-        self._from: dict[tuple[int, int], list[int]] = defaultdict(
-            list
-        )  # family, address to the access lists that filter it
+        self._from: dict[tuple[int, int], tuple[int, ...]] = {}  # family, address to the access lists that filter it
+        self._on_ports: dict[str, list[int]] = defaultdict(list)  # segment to its lists on ports
+        self._filtered: dict[int, frozenset[int]] = {}  # list to the addresses whose packets pass it
         self._routed: list[tuple[int, PointList, IntervalSet, IntervalSet]] = []
         self._cells: dict[tuple[int, str, str], list[int]] = defaultdict(list)
         self._ways: dict[int, tuple[Way, ...]] = {}  # what is said of the ways of a gateway's list
@@ -211,11 +211,26 @@ class Evaluator:
             self._routed.append((number, listing, *gateway_addresses(self.site, listing)))
             self._ways[number] = ways_of(self.site, self.site.points[listing.point], listing.family)
         else:
-            for member in filtered_members(self.site, listing, surely=True):
-                for text in member.addresses:
-                    family, address, _last = span_of(text)
-                    if family == listing.family:
-                        self._from[family, address].append(number)
+            self._on_ports[listing.segment].append(number)
+
+    def _port_lists(self, family: int, address: int) -> tuple[int, ...]:
+        """Return the lists on ports that filter what an address sends, rising."""
+        found = self._from.get((family, address))
+        if found is None:
+            near = {n for name in self.segments_of(family, address) for n in self._on_ports.get(name, ())}
+            chosen = (n for n in sorted(near) if self.lists[n].family == family)
+            found = self._from[family, address] = tuple(n for n in chosen if address in self._addresses_of(n))
+        return found
+
+    def _addresses_of(self, number: int) -> frozenset[int]:
+        """Return the addresses of a list's family whose packets surely pass it."""
+        found = self._filtered.get(number)
+        if found is None:
+            listing = self.lists[number]
+            members = filtered_members(self.site, listing, surely=True)
+            spans = (span_of(text) for member in members for text in member.addresses)
+            found = self._filtered[number] = frozenset(low for family, low, _high in spans if family == listing.family)
+        return found
 
     def segments_of(self, family: int, address: int) -> set[str]:
         """Return the segments that hold a device with the address."""
@@ -255,7 +270,7 @@ class Evaluator:
                 if self._sides_of(self.lists[number].point, family).crosses(source, destination):
                     yield number
         if (family, source) not in self._ports or self._ports[family, source] != self._ports.get((family, destination)):
-            yield from self._from.get((family, source), ())
+            yield from self._port_lists(family, source)
         ends = (source, destination) if stateful else (destination, source)
         for number, listing, subnet, own in self._routed:
             if listing.family == family and routes(listing.direction, subnet, own, source, destination):
