@@ -22,13 +22,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from . import control
 from .check import Report, check
 from .places import CHECKOUT, Places
 from .playbooks import Run, Site, assign_sessions
-from .processes import LabError, stop_marks
+from .processes import LabError, starting_a_child, stop_marks
 from .state import clean_up, read_state, supervisor_of
 from .supervisor import Lab
 from .writes import WriteCounter
@@ -37,6 +38,7 @@ INTERRUPTED = 130
 WIDTH = 120
 # Where the exception of a signal is lost (it may strike inside a destructor), the next step sees this.
 _STOPPING = threading.Event()
+AGAIN = 0.01  # seconds after which a signal that struck at a bad moment is sent again
 _KEPT = "kept-by-demo"
 
 
@@ -68,13 +70,17 @@ def main(words: list[str]) -> int:
 def _end_on_first_signal() -> None:
     """One signal ends the demonstration; further ones must not disturb the cleaning up."""
 
-    def stop(_number: int, _frame: object) -> None:
+    def stop(_number: int, frame: FrameType | None) -> None:
         _STOPPING.set()
         for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(each, signal.SIG_IGN)
+        if starting_a_child(frame):
+            signal.setitimer(signal.ITIMER_REAL, AGAIN)
+            return
+        signal.signal(signal.SIGALRM, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM):
         signal.signal(number, stop)
 
 

@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 from typing import IO, Any, TypeVar
 
 CLONE_NEWNET = 0x40000000
@@ -56,6 +57,19 @@ def die_with_parent(parent: int) -> None:
     _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
         os._exit(127)
+
+
+def starting_a_child(frame: FrameType | None) -> bool:
+    """Whether a signal struck while a child is being started (``frame``: what its handler gets) or an object is being destroyed.
+
+    Python runs hooks of its own around a fork and swallows, with a traceback, what a signal handler raises in one of them, as it does
+    in a destructor. A handler that would raise sends itself the signal again a little later instead.
+    """
+    while frame is not None:
+        if frame.f_code is spawn.__code__ or frame.f_code.co_name == "__del__":
+            return True
+        frame = frame.f_back
+    return False
 
 
 def start_time(pid: int) -> int | None:

@@ -15,6 +15,11 @@ from typing import Any
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError, errors_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.commit import DIRTY
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.interrupted import (
+    finished,
+    save_left,
+    unconfirmed_in,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal, known_entries
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.lock import TargetLocks
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.meaning import body_difference, means
@@ -125,7 +130,7 @@ def apply_plan(
     ``brings_commit``: the commit is another one than was applied last, and stands in the journal also where no list changes: who may
     approve from now on, or what is prepared for an emergency, may be all that it is about.
     ``rings_left``: other rings are to come although no step of theirs is left. ``finish`` is called once all steps are done and the
-    locks are free again; the ring is done only where it finds no error, so that one whose controller dies meanwhile is gone on with.
+    locks are free again; the ring is done only where it finds and raises no error, so that one whose controller dies meanwhile goes on.
     """
     findings = binding_findings(plan, desired, policy_commit, allow_dirty, members_sha256)
     needed = [part for part in plan.targets if part.operations]
@@ -144,9 +149,11 @@ def apply_plan(
     # A plan that changes no list may still pull or release a posture: that is remembered for the plans after it.
     told = set(pulled_in(entries)) == set(plan.effect.get("postures") or ())
     told = told and not (emergency or confirms_emergency or brings_commit)
+    # What an interrupted run wrote is read back and saved by this one, though no step may be left of it.
+    unconfirmed = sorted(unconfirmed_in(entries) & chosen.keys())
     # A run that was killed when all was done has left its locks.
     said = [] if check_mode or steps else TargetLocks(chosen, purpose).sweep()
-    if check_mode or (not steps and ring is None and told):
+    if check_mode or (not steps and ring is None and told and not unconfirmed):
         return Outcome(plan.plan_id, (), tuple(steps) if check_mode else (), tuple(said), live=live)
     if ready is not None and steps:
         said = ready()
@@ -161,14 +168,16 @@ def apply_plan(
 
         run = _Run(plan, chosen, desired, journal, steps, progress, workers, approvals, shut)
         run.ring, run.later, run.lost = (ring.id if ring else ""), later, locks.lost
-        run.rings_left, run.deferred = rings_left, finish is not None
+        run.rings_left, run.deferred, run.unconfirmed = rings_left, finish is not None, unconfirmed
         run.brings = brings_commit or bool(plan.operations())
         run.more = {"emergency": dict(emergency)} if emergency else {}
         run.more |= {"shares": [list(key) for key in ring.shared]} if ring and ring.shared else {}
         run.more |= {"confirms_emergency": True} if confirms_emergency else {}
         outcome = run.carry_out()
     if finish is not None:
-        outcome = run.ended(outcome, finish() if outcome.ok else ())
+        more, broken = finished(finish, plan.plan_id) if outcome.ok else ((), ())
+        outcome = run.ended(outcome, (*more, *broken))
+        outcome = replace(outcome, findings=(*outcome.findings, *broken))
     return replace(outcome, findings=(*said, *outcome.findings, *locks.findings()))
 
 
@@ -251,6 +260,7 @@ class _Run:
         self.numbers = {(step.target, step.id): number for number, step in enumerate(self.steps, 1)}
         self.ring, self.later = "", list[Operation]()
         self.rings_left = self.deferred = False
+        self.unconfirmed: Sequence[str] = ()
         self.lost: Callable[[], list[Finding]] = list
         self.more: dict[str, Any] = {}  # of plan_started
         self.brings = True
@@ -390,18 +400,21 @@ class _Run:
         self._say(step, "failed")
 
     def _confirm(self) -> None:
-        """Read every changed target back from a new connection, side by side."""
+        """Read every target that this run changed, or one that was interrupted, back from a new connection, side by side."""
         # What a later ring will write is not there yet.
         awaited = {(step.target, step.kind, step.name) for step in self.later}
         objects = {
             item.host: tuple(each for each in item.objects if (item.host, each.kind, each.name) not in awaited)
             for item in self.desired
         }
-        names = sorted({step.operation.target for step in self.done})
+        names = sorted({*(step.operation.target for step in self.done), *self.unconfirmed})
 
         def confirm(name: str) -> tuple[Finding, ...]:
             try:
-                return self.targets[name].confirm(objects.get(name, ()))
+                found = self.targets[name].confirm(objects.get(name, ()))
+                if name in self.unconfirmed and not errors_of(found):
+                    save_left(self.targets[name])
+                return found
             except FindingError as error:
                 return error.findings
             except Exception as error:

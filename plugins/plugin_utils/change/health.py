@@ -12,7 +12,8 @@ All tests of one judgement share one chance of a false alarm (Bonferroni), so th
 
 For a silence: with n flows and the longest pause L among them, pauses of random arrivals longer than T have a chance of about
 n ** (-T / L), since the longest of n pauses is near ln(n) means; T is chosen so that this is the allowed chance. Regular
-arrivals, and those with nights and weekends in their longest pause, vary less, so for them the chance is smaller still.
+arrivals, and those with nights and weekends in their longest pause, vary less, so for them the chance is smaller still. The pause in which
+the change fell counts from its beginning: what was quiet for days before is not its doing, and no counter is held against it either.
 
 No sign is not health yet. Every conversation that used to come once an hour or more often, and every one that should have come three
 times by now, has to be heard since, with an answer where it used to have one, and not be quiet for longer than it ever was. Until then the
@@ -171,7 +172,9 @@ def _sign(talk: Talk, began: float, limits: Limits, chance: float, known: bool) 
         return Sign(REFUSED, talk, f"{talk.denied} packets refused since, seen on {talk.days} days before")
     if not known:
         return None
-    if talk.counted >= limits.refused and 2 * talk.answered > talk.seen and talk.doubtful:
+    before_change = began - talk.last if not talk.flows else 0.0
+    ended = before_change > longest_silence(talk.seen, talk.longest_pause, chance, limits.shortest)
+    if talk.counted >= limits.refused and 2 * talk.answered > talk.seen and talk.doubtful and not ended:
         opens = f"{talk.unanswered} of {talk.flows} opens without answer since"
         return Sign(COUNTED, talk, f"{talk.counted} packets counted since by {talk.counted_by}; {opens}")
     if talk.unanswered and talk.recent_unanswered >= limits.recent:
@@ -180,7 +183,7 @@ def _sign(talk: Talk, began: float, limits: Limits, chance: float, known: bool) 
             before = f"{talk.answered} of {talk.seen} were answered before"
             return Sign(UNANSWERED, talk, f"{talk.unanswered} of {talk.flows} opens got no answer since, {before}")
     silence = talk.watched_until - max(talk.last, began)
-    allowed = longest_silence(talk.seen, talk.longest_pause, chance, limits.shortest)
+    allowed = longest_silence(talk.seen, max(talk.longest_pause, before_change), chance, limits.shortest)
     if silence > allowed:
         text = f"silent for {silence / 60:.0f} minutes, at most {talk.longest_pause / 60:.0f} before"
         return Sign(SILENT, talk, text)

@@ -12,16 +12,20 @@ that ring says so: then each ring re-authenticates its own.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation
+from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.parsers.lines import LONG_NAMES
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Member, Ring, Site
 
 SHARED_KIND = "downloadable_acl"
 _BY_DEVICE = frozenset(("endpoint", "ip_sgt_mapping", "authorization_rule"))  # not for all devices of a segment alike
+_TYPED = re.compile(r"([a-z-]+)(\d.*)")
+_TYPES = {short.lower(): long.lower() for short, long in LONG_NAMES.items()}
 Port = tuple[str, str]  # switch and interface, both in lower case
 
 
@@ -49,8 +53,10 @@ class Unit:
 
 
 def port_of(switch: str, interface: str) -> Port:
-    """Return a port in a form that can be compared: names of interfaces are written in more than one case."""
-    return switch.lower(), interface.replace(" ", "").lower()
+    """Return a port in a form that can be compared: interfaces are written in any case, with their type whole or shortened (Gi1/0/1)."""
+    text = interface.replace(" ", "").lower()
+    found = _TYPED.match(text)
+    return switch.lower(), _TYPES.get(found[1], found[1]) + found[2] if found else text
 
 
 class Limit:
@@ -107,7 +113,7 @@ class Reach:
         ]
         ports = {key: dict.fromkeys(interfaces) for key, interfaces in lists_at.items()}
         for key, interface in had:
-            if interface.lower() not in {name.lower() for name in ports.setdefault(key, {})}:
+            if port_of("", interface) not in {port_of("", name) for name in ports.setdefault(key, {})}:
                 ports[key][interface] = None
         self.lists_at = {key: tuple(found) for key, found in ports.items()}
         # A device that the plan still has to assign is not reached by the rule of its group before that.

@@ -18,6 +18,7 @@ from typing import Any
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.apply import unexpected
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.interrupted import save_left, undos_in
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal, known_entries
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.lock import TargetLocks
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import (
@@ -126,6 +127,7 @@ def rollback_plan(
     with locks:
         run = _Rollback(chosen, targets, journal, steps, progress, workers)
         run.partial, run.owed, run.note = only is not None, owed & set(targets), dict(note or {})
+        run.interrupted = undos_in(entries)
         outcome = run.carry_out()
     return replace(outcome, findings=(*outcome.findings, *locks.findings()))
 
@@ -155,6 +157,7 @@ def rollback_to_commit(
         run = _Rollback(way.plans[0], targets, journal, way.steps, progress, workers)
         run.plans = tuple((plan, plan not in way.whole) for plan in way.plans)
         run.note = {"to_commit": way.commit, **(note or {})}
+        run.interrupted = undos_in(known_entries(journal.path))
         outcome = run.carry_out()
     return replace(outcome, findings=(*way.findings, *outcome.findings, *locks.findings()))
 
@@ -177,6 +180,7 @@ class _Rollback:
         self.plans: tuple[tuple[str, bool], ...] = ()  # (plan, partial) where several are undone
         self.note: dict[str, Any] = {}  # of rollback_started
         self.owed: frozenset[str] = frozenset()
+        self.interrupted: frozenset[tuple[str, str]] = frozenset()  # (target, step) of undos that an earlier run began
         self.done: list[Step] = []
         self.findings: list[Finding] = []
         self.unreachable: set[str] = set()
@@ -236,6 +240,8 @@ class _Rollback:
             else:
                 self._note("undo_started", step, operation=asdict(operation))
                 result = target.undo(operation, step.undo)
+                if not result.changed and (operation.target, operation.id) in self.interrupted:
+                    save_left(target)
             done: dict[str, Any] = {"changed": result.changed, "writes": result.writes}
             for plan, covered in self._covered(step):
                 self._note("undo_done", step, plan, operation_id=covered, **done)

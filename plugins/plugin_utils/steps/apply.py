@@ -302,13 +302,19 @@ def _undo_ring(
         # The ring's own steps on a host that cannot be connected are told by the rollback itself.
         with connected(values, variables, sorted({target for target, _step in steps}), []) as targets:
             find_nodes(targets)
-            outcome = rollback_plan(
-                plan_id,
-                targets,
-                Journal(paths.journal),
-                only=lambda operation: (operation.target, operation.id) in steps,
-                purpose=f"undo of a ring of {plan_id[:12]}",
-            )
+            try:
+                outcome = rollback_plan(
+                    plan_id,
+                    targets,
+                    Journal(paths.journal),
+                    only=lambda operation: (operation.target, operation.id) in steps,
+                    purpose=f"undo of a ring of {plan_id[:12]}",
+                )
+            except FindingError as error:
+                if any(finding.code != codes.NOT_IN_JOURNAL.number for finding in error.findings):
+                    raise
+                # Taken back already, or of pushes only: that its devices do not do as before is said first.
+                outcome = Outcome(plan_id, (), (), tuple(each.with_severity("warning") for each in error.findings))
             undone_now = [step.operation for step in outcome.completed if step.changed]
             after = sessions_back(values, variables, paths, targets, undone_now, Journal(paths.journal), plan_id)
     content = outcome.as_dict()

@@ -22,6 +22,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.counted 
     refused,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.ring_places import Port, port_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rings import Part
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
@@ -31,6 +32,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_cou
 
 EVENT = "ring_counts"
 KINDS = ("port_acl", "dacl", "sgacl")
+NOWHERE = port_of("", "")
 _GENERATION = re.compile(r"-\d{1,6}\Z")
 
 
@@ -105,9 +107,9 @@ class RingCounters:
         ]
 
     @cached_property
-    def _segments(self) -> dict[str, tuple[str, str, str]]:
+    def _segments(self) -> dict[str, tuple[str, str, Port]]:
         return {
-            address: (segment, member.switch, member.interface.lower())
+            address: (segment, member.switch, port_of("", member.interface))
             for segment, members in self.site.members.items()
             for member in members
             for address in member.addresses
@@ -120,12 +122,12 @@ class RingCounters:
             (client, server, opener(client, server, protocol, port)),
             (server, client, answer(client, server, protocol, port)),
         ):
-            segment, switch, interface = self._segments.get(sender, ("", "", ""))
-            peer = self._segments.get(receiver, ("", "", ""))[0]
+            segment, switch, interface = self._segments.get(sender, ("", "", NOWHERE))
+            peer = self._segments.get(receiver, ("", "", NOWHERE))[0]
             for listing in self.lists if segment else ():
                 if listing.segment != segment or (listing.kind == "sgacl" and listing.peer != peer):
                     continue
-                ports = {name.lower() for name in listing.interfaces}
+                ports = {port_of("", name) for name in listing.interfaces}
                 if listing.kind == "port_acl" and (switch != listing.host or interface not in ports):
                     continue
                 for shown in self.now():

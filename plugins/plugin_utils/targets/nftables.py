@@ -180,7 +180,7 @@ class NftablesTarget:
         )
         return Operation(
             operation_id(self.name, kind, table, action, after), self.name, kind, table, action, before, after, summary, shown, effect,
-            CLEAN if after is None else phase_of(effect), details,
+            CLEAN if after is None and kind == KIND else phase_of(effect), details,
         )  # fmt: skip
 
     # -- writing
@@ -189,8 +189,9 @@ class NftablesTarget:
         """Carry out one step; see the protocol. Where anything fails the old table is in force again, or the finding says otherwise."""
         session = self._connected()
         if operation.kind == REVERT:
-            self._loader.settle(session, str((operation.before or {})["table"]))
-            return OperationResult(operation.id, True)
+            table = str((operation.before or {})["table"])
+            self._loader.settle(session, table)
+            return OperationResult(operation.id, True, findings=self._dropped(session, self._text(session, table)))
         table = operation.name
         self._loader.settle(session, table)
         old = self._text(session, table)
@@ -245,11 +246,18 @@ class NftablesTarget:
         return self._session
 
     def _load(self, table: str, content: str, old: str, expected: Mapping[str, Any] | None) -> list[Finding]:
-        """Load, prove from a new connection, call the timer off, drop connections that are permitted no longer."""
+        """Load, prove from a new connection, drop connections that are permitted no longer, call the timer off.
+
+        In this order: a run that dies before the timer is called off leaves that to be seen, and the next one drops them as well.
+        """
+        dropped: list[Finding] = []
 
         def proof(session: LinuxSession) -> list[Finding]:
             found = body_difference(KIND, expected, self._body(table, self._text(session, table)))
-            return [] if found.equal else [codes.READ_BACK.at(f"{self.name}: table inet {table}: {found.text}")]
+            if not found.equal:
+                return [codes.READ_BACK.at(f"{self.name}: table inet {table}: {found.text}")]
+            dropped.extend(self._dropped(session, content))
+            return []
 
         session = self._connected()
         try:
@@ -257,11 +265,14 @@ class NftablesTarget:
         except FindingError:
             self.close()
             raise
+        return dropped
+
+    def _dropped(self, session: LinuxSession, content: str) -> tuple[Finding, ...]:
+        """Drop connections that a table's text does not permit; return what there is to say."""
         # Another's ruleset that an undo brings back is not understood here; nothing of ours is left that could be cut.
         if not content or understood("nftables", content):
-            return []
-        _count, findings = drop_connections(self._session, only_list("nftables", content).first_match())
-        return findings
+            return ()
+        return tuple(drop_connections(session, only_list("nftables", content).first_match())[1])
 
     def _tables(self, session: LinuxSession) -> list[str]:
         """Return the names of all tables of family inet."""

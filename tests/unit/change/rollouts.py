@@ -16,7 +16,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.health i
 
 DAY, HISTORY = 86_400.0, 14
 BEGAN = HISTORY * DAY + 10 * 3600.0  # ten in the morning of the last day
-HARMLESS = ("nothing", "lossy", "late", "sampled", "reboots", "exporter dies", "stray denies", "flapping server")
+HARMLESS = ("nothing", "lossy", "late", "sampled", "reboots", "exporter dies", "stray denies", "flapping server",
+            "ended before")  # fmt: skip
 PLANTED = ("cut at ingress", "cut at egress", "silent death", "denied", "cut, sampled", "cut, late")
 
 
@@ -66,6 +67,8 @@ def rollout(seed: int, what: str, soak: float = 4 * 3600.0) -> Rollout:
             starts = arrivals(dice, kind, period, now)
             for begin, end in off:
                 starts = starts[(starts < begin) | (starts > end)]
+            if what == "ended before" and device == victim:  # nobody misses it
+                starts = starts[starts < BEGAN - float(dice.uniform(1, 9)) * DAY]
             answered = dice.random(len(starts)) >= loss
             denied = int(dice.integers(0, 3)) if what == "stray denies" else 0
             since = starts >= BEGAN

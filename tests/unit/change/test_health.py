@@ -20,6 +20,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.health i
     judge,
     longest_silence,
 )
+from tests.unit.change.counted_rollouts import CUT, UNCOUNTED, counted_rollout
+from tests.unit.change.counted_rollouts import HARMLESS as COUNTED_HARMLESS
 from tests.unit.change.rollouts import BEGAN, HARMLESS, PLANTED, rollout
 
 # Seeds below 2,000,000 were looked at while the limits were chosen; these never.
@@ -50,6 +52,33 @@ def test_harmless_noise_is_left_alone(what: str, full: bool) -> None:
     found = states(what, count, SOAK.get(what, 4 * 3600.0))
     assert found[REGRESSED] <= 0.02 * count
     assert found[HEALTHY] > 0  # some rollout goes on
+
+
+def counted_states(what: str, count: int, soak: float, *, counted: bool = True) -> Counter[str]:
+    """What counters of lists say as well; ``counted`` false: the same rollouts without them."""
+    found: Counter[str] = Counter()
+    for seed in range(count):
+        made = counted_rollout(FIRST_SEED + seed, what, soak)
+        found[judge(made.with_counts() if counted else made.talks, made.devices, BEGAN).state] += 1
+    print(f"{what}, {'with' if counted else 'without'} counters, watched for {soak / 3600:.1f} h: {dict(found)}")
+    return found
+
+
+@pytest.mark.parametrize("what", [*CUT, *UNCOUNTED])
+def test_what_a_list_cuts_is_caught(what: str, full: bool) -> None:
+    count = 1000 if full else 25
+    found = counted_states(what, count, SOAK.get(what, 4 * 3600.0))
+    assert found[REGRESSED] >= 0.99 * count
+    if what in CUT and full:  # within the hour, when what was recorded says less
+        assert counted_states(what, count, 3600.0)[REGRESSED] >= 0.99 * count
+        counted_states(what, count, 3600.0, counted=False)
+
+
+@pytest.mark.parametrize("what", COUNTED_HARMLESS)
+def test_what_lists_count_besides_is_left_alone(what: str, full: bool) -> None:
+    count = 1000 if full else 25
+    for soak in (900.0, 4 * 3600.0) if full else (3600.0,):
+        assert counted_states(what, count, soak)[REGRESSED] <= 0.02 * count
 
 
 @pytest.mark.full

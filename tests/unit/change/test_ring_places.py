@@ -19,6 +19,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal 
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import Plan, TargetPlan
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.ring_places import port_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rings import (
     DONE,
     FAILED,
@@ -390,3 +391,11 @@ def test_rings_of_sessions_go_on_after_a_crash_and_go_back_together(tmp_path: Pa
     assert back.ok and a.objects == {"attachment/x": {"value": 1}}
     assert states() == [UNDONE, UNDONE, UNDONE]
     assert verify_journal(journal.path) == []
+
+
+def test_a_port_is_the_same_however_its_interface_is_written() -> None:
+    same = ("GigabitEthernet1/0/1", "gigabitethernet1/0/1", "Gi1/0/1", "gi 1/0/1", "Gigabitethernet 1/0/1")
+    assert {port_of("ACC1", name) for name in same} == {("acc1", "gigabitethernet1/0/1")}
+    assert port_of("n9k", "Eth1/1") == port_of("N9K", "ethernet1/1") and port_of("n9k", "po7")[1] == "port-channel7"
+    assert len({port_of("a", name) for name in ("Te1/0/1", "Gi1/0/1", "Tw1/0/1", "Twe1/0/1", "Gi1/0/11")}) == 5
+    assert port_of("fw", "eth0.7") == ("fw", "ethernet0.7") and port_of("fw", "") == ("fw", "")

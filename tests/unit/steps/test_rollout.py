@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -33,6 +34,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.loader i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Ring, Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps import apply as apply_module
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.apply import _turn
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.enforced import After
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.rollout import Decision, decide, watched_devices
 
@@ -282,6 +284,19 @@ def test_the_way_back_needs_no_plan_that_holds(
         with pytest.raises(FindingError):
             apply_module.run_apply({**values, **more}, {})
     assert len(undone) == cut
+
+
+def test_a_ring_of_which_nothing_is_left_to_undo_still_says_whom_it_misses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = Paths.of(str(tmp_path / "policies"), str(tmp_path / "data"))
+    state = Decision(
+        None, ONE, None, (codes_module.RING_UNHEALTHY.at("ring one: pump1 is silent"),), undo_plan="a" * 64
+    )
+    monkeypatch.setattr(apply_module, "connected", lambda *given: contextlib.nullcontext({}))
+    monkeypatch.setattr(apply_module, "sessions_back", lambda *given: After())
+    made = apply_module._undo_ring({"check_mode": False}, {}, paths, state)
+    assert made["failed"] and made["msg"].startswith("SW4132") and "pump1" in made["msg"] and made["undone"] == []
 
 
 def test_a_ring_that_the_policy_names_no_longer_is_judged_by_nobody(site: Site) -> None:

@@ -1,0 +1,63 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run leaves that ends between two entries of the journal, and what the next one has to make up for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Target
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending import PUSH
+
+
+def unconfirmed_in(entries: Iterable[Mapping[str, Any]]) -> frozenset[str]:
+    """Return the targets on which a plan began a step and was not read back as it should be since, nor taken back: its run was interrupted
+    or stopped, so what it wrote may stand there and not be saved."""
+    plans: set[str] = set()
+    begun: dict[str, set[tuple[str, str]]] = {}
+    for entry in entries:
+        event, plan, target = entry["event"], str(entry.get("plan_id", "")), str(entry.get("target", ""))
+        if event == "plan_started":
+            plans.add(plan)
+        elif event == "operation_started" and plan in plans and entry["operation"]["action"] != PUSH:
+            begun.setdefault(target, set()).add((plan, str(entry["operation"]["id"])))
+        elif event == "undo_done":
+            begun.get(target, set()).discard((plan, str(entry["operation_id"])))
+        elif event == "target_confirmed" and not _faults(entry):
+            begun.pop(target, None)
+    return frozenset(target for target, steps in begun.items() if steps)
+
+
+def undos_in(entries: Iterable[Mapping[str, Any]]) -> frozenset[tuple[str, str]]:
+    """Return (target, step) of undos that began and have no end: brought back perhaps, and not saved."""
+    begun: set[tuple[str, str]] = set()
+    for entry in entries:
+        if entry["event"] == "undo_started":
+            begun.add((str(entry.get("target", "")), str(entry["operation"]["id"])))
+        elif entry["event"] == "undo_done":
+            begun.discard((str(entry.get("target", "")), str(entry["operation_id"])))
+    return frozenset(begun)
+
+
+def _faults(entry: Mapping[str, Any]) -> bool:
+    return any(item.get("severity") == "error" for item in entry.get("findings") or ())
+
+
+def save_left(target: Target) -> bool:
+    """Save what an interrupted run changed on a target and did not save; return whether there was any. FindingError where that fails."""
+    finish = getattr(target, "finish", None)
+    return bool(finish()) if finish is not None else False
+
+
+def finished(finish: Callable[[], Sequence[Finding]], plan_id: str) -> tuple[Sequence[Finding], tuple[Finding, ...]]:
+    """Return what the end of a ring finds, and what it fails with: it has ended in the journal all the same, as failed."""
+    try:
+        return finish(), ()
+    except FindingError as error:
+        return (), error.findings
+    except Exception as error:
+        return (), (codes.TARGET_FAILED.at(f"finishing plan {plan_id[:12]}: unexpected {type(error).__name__}"),)
