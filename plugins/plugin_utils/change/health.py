@@ -12,8 +12,8 @@ All tests of one judgement share one chance of a false alarm (Bonferroni), so th
 
 For a silence: with n flows and the longest pause L among them, pauses of random arrivals longer than T have a chance of about
 n ** (-T / L), since the longest of n pauses is near ln(n) means; T is chosen so that this is the allowed chance. Regular
-arrivals, and those with nights and weekends in their longest pause, vary less, so for them the chance is smaller still. The pause in which
-the change fell counts from its beginning: what was quiet for days before is not its doing, and no counter is held against it either.
+arrivals, and those with nights and weekends in their longest pause, vary less, so for them the chance is smaller still. A silence that was
+longer than any before already when the change came is not its doing.
 
 No sign is not health yet. Every conversation that used to come once an hour or more often, and every one that should have come three
 times by now, has to be heard since, with an answer where it used to have one, and not be quiet for longer than it ever was. Until then the
@@ -38,6 +38,8 @@ class Limits:
     hold before anything is judged by it. ``refused``: denied packets. ``shortest``: seconds, no silence below it counts.
     ``recent``: how many of the last five opens must be unanswered still. ``due``: how often a conversation should have come,
     on average, before it is missed. ``regular``: seconds; what came that often on average is waited for, however short the watch.
+    ``pauses``: for how many mean pauses such a one may have been quiet before the change already for counters to be held against it where
+    it was not seen since: their packets may be anybody's.
     """
 
     alarm: float = 0.001
@@ -48,6 +50,7 @@ class Limits:
     recent: int = 4
     due: float = 3.0
     regular: float = 3600.0
+    pauses: float = 5.0
 
 
 @dataclass(frozen=True)
@@ -159,7 +162,11 @@ def _goes_on(talk: Talk, began: float) -> bool:
 
 def _wanted(talk: Talk, began: float, limits: Limits) -> bool:
     """Return whether a rollout waits for a conversation: it comes often, or should have come by now."""
-    return talk.span <= talk.seen * limits.regular or _due(talk, began) >= limits.due
+    return _regular(talk, limits) or _due(talk, began) >= limits.due
+
+
+def _regular(talk: Talk, limits: Limits) -> bool:
+    return talk.span <= talk.seen * limits.regular
 
 
 def _due(talk: Talk, began: float) -> float:
@@ -172,9 +179,9 @@ def _sign(talk: Talk, began: float, limits: Limits, chance: float, known: bool) 
         return Sign(REFUSED, talk, f"{talk.denied} packets refused since, seen on {talk.days} days before")
     if not known:
         return None
-    before_change = began - talk.last if not talk.flows else 0.0
-    ended = before_change > longest_silence(talk.seen, talk.longest_pause, chance, limits.shortest)
-    if talk.counted >= limits.refused and 2 * talk.answered > talk.seen and talk.doubtful and not ended:
+    quiet = began - talk.last if not talk.flows else 0.0  # before the change already
+    current = not talk.flows and _regular(talk, limits) and quiet * talk.seen <= limits.pauses * talk.span
+    if talk.counted >= limits.refused and 2 * talk.answered > talk.seen and talk.doubtful and (talk.flows or current):
         opens = f"{talk.unanswered} of {talk.flows} opens without answer since"
         return Sign(COUNTED, talk, f"{talk.counted} packets counted since by {talk.counted_by}; {opens}")
     if talk.unanswered and talk.recent_unanswered >= limits.recent:
@@ -183,8 +190,8 @@ def _sign(talk: Talk, began: float, limits: Limits, chance: float, known: bool) 
             before = f"{talk.answered} of {talk.seen} were answered before"
             return Sign(UNANSWERED, talk, f"{talk.unanswered} of {talk.flows} opens got no answer since, {before}")
     silence = talk.watched_until - max(talk.last, began)
-    allowed = longest_silence(talk.seen, max(talk.longest_pause, before_change), chance, limits.shortest)
-    if silence > allowed:
+    allowed = longest_silence(talk.seen, talk.longest_pause, chance, limits.shortest)
+    if silence > allowed and quiet <= max(talk.longest_pause, limits.shortest):
         text = f"silent for {silence / 60:.0f} minutes, at most {talk.longest_pause / 60:.0f} before"
         return Sign(SILENT, talk, text)
     return None

@@ -9,6 +9,7 @@ The product gets the rows of the flow store and what the switches would show, an
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any
@@ -158,7 +159,7 @@ def counted_rollout(seed: int, what: str, soak: float = 4 * 3600.0) -> CountedRo
             period = float(dice.choice([30, 60, 300, 600]) if often else dice.choice([30, 300, 900, 3600]))
             starts = arrivals(dice, kind, period, now)
             if ended and rule == lost_rule:  # nobody misses it, so nobody allowed it
-                starts = starts[starts < BEGAN - float(dice.uniform(1, 9)) * DAY]
+                starts = starts[starts < BEGAN - float(dice.uniform(0.25, 10)) * DAY]
             answered = dice.random(len(starts)) >= loss
             if what == "scan, server out" and rule == lost_rule:
                 answered &= ~((starts > outage) & (starts < outage + 120))
@@ -190,9 +191,12 @@ def counted_rollout(seed: int, what: str, soak: float = 4 * 3600.0) -> CountedRo
     ) in lists.values():  # nobody's conversations: broadcasts and the like, all the time; scans, some of the time
         counted.counts[-1] += int(dice.poisson(soak / 3600 * float(dice.uniform(0, 200))))
         if what.startswith(("scan", "ended")):
-            for _ in range(int(dice.integers(1, 2000))):
-                aim = int(dice.choice([FOREIGN, *range(1, rules + 1)]))
-                counted.counts[counted.deciding(aim, int(dice.integers(1, 10_000)), 50_000)] += 1
+            many = int(dice.integers(1, 2000))
+            aims = dice.choice([FOREIGN, *range(1, rules + 1)], many)
+            for (aim, port), times in Counter(
+                zip(aims.tolist(), dice.choice([*ports, 22, 23, 80, 443, 3389], many).tolist(), strict=True)
+            ).items():
+                counted.counts[counted.deciding(aim, port, 50_000)] += times
 
     before = {key: counted.shown(*key, counted.base) for key, counted in lists.items()}
     shown = []

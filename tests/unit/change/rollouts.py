@@ -68,7 +68,7 @@ def rollout(seed: int, what: str, soak: float = 4 * 3600.0) -> Rollout:
             for begin, end in off:
                 starts = starts[(starts < begin) | (starts > end)]
             if what == "ended before" and device == victim:  # nobody misses it
-                starts = starts[starts < BEGAN - float(dice.uniform(1, 9)) * DAY]
+                starts = starts[starts < BEGAN - float(dice.uniform(0.25, 10)) * DAY]
             answered = dice.random(len(starts)) >= loss
             denied = int(dice.integers(0, 3)) if what == "stray denies" else 0
             since = starts >= BEGAN
