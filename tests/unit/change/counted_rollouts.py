@@ -20,7 +20,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.counted 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.health import Talk
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.ring_counts import RingCounters
-from tests.unit.change.rollouts import BEGAN, DAY, arrivals
+from tests.unit.change.rollouts import BEGAN, DAY, HISTORY, arrivals
 
 CUT = ("cut, seen as unanswered", "cut, not seen at all", "cut, sampled", "cut, late", "answers refused", "counters cleared",
        "cut on one port")  # fmt: skip
@@ -164,15 +164,12 @@ def counted_rollout(seed: int, what: str, soak: float = 4 * 3600.0) -> CountedRo
             if what == "scan, server out" and rule == lost_rule:
                 answered &= ~((starts > outage) & (starts < outage + 120))
             since = starts >= BEGAN
-            tries = np.where(
-                since, dice.integers(1, 4, len(starts)) if dropped else dice.integers(5, 40, len(starts)), 0
-            )
-            in_time = starts <= now - lag
-            counted.counts[place] += int(tries[in_time].sum())
+            in_time = int(np.count_nonzero(since & (starts <= now - lag)))
+            counted.counts[place] += int(dice.integers(*((1, 4) if dropped else (5, 40)), in_time).sum())
             if answers_cut:
                 back = lists[servers_key]
                 where = back.deciding(0, 50_000, ports[rule])
-                back.counts[where] += int((since & in_time).sum()) * 2
+                back.counts[where] += in_time * 2
                 if not back.entries[where].permit:
                     answered &= ~since
             keep = np.ones(len(starts), bool)
@@ -186,9 +183,8 @@ def counted_rollout(seed: int, what: str, soak: float = 4 * 3600.0) -> CountedRo
             keep &= starts <= until
             talks.append(_row(device, rule, ports[rule], starts[keep], answered[keep], until))
 
-    for (
-        counted
-    ) in lists.values():  # nobody's conversations: broadcasts and the like, all the time; scans, some of the time
+    # Nobody's conversations: broadcasts and the like, all the time; scans, some of the time.
+    for counted in lists.values():
         counted.counts[-1] += int(dice.poisson(soak / 3600 * float(dice.uniform(0, 200))))
         if what.startswith(("scan", "ended")):
             many = int(dice.integers(1, 2000))
@@ -210,13 +206,18 @@ def counted_rollout(seed: int, what: str, soak: float = 4 * 3600.0) -> CountedRo
     )
 
 
+def _days(starts: np.ndarray) -> int:
+    """The number of days in sorted moments of the history."""
+    return int(np.count_nonzero(np.diff(np.searchsorted(starts, np.arange(HISTORY + 3) * DAY))))
+
+
 def _row(device: int, rule: int, port: int, starts: np.ndarray, answered: np.ndarray, until: float) -> Talk:
     old = starts < BEGAN
     before, after = starts[old], answered[~old]
     pauses = np.diff(before)
     return Talk(
         f"{device_address(device)} {server_address(rule + 1)} {port}", f"d{device}", len(before), int(answered[old].sum()),
-        len(np.unique(before // DAY)), float(pauses.max()) if len(pauses) else 0.0, BEGAN, len(after), int((~after).sum()),
+        _days(before), float(pauses.max()) if len(pauses) else 0.0, BEGAN, len(after), int((~after).sum()),
         int((~after[-5:]).sum()), float(starts[-1]) if len(starts) else 0.0, until,
     )  # fmt: skip
 

@@ -34,7 +34,7 @@ def arrivals(dice: np.random.Generator, kind: str, period: float, until: float) 
     """Starts of flows up to a moment: a clock with jitter, random arrivals, or random ones in working hours."""
     if kind == "clock":
         times = np.arange(dice.uniform(0, period), until, period)
-        return np.sort(times + dice.normal(0, period * 0.05, len(times)))
+        return np.sort(times + dice.normal(0, period * 0.05, len(times)), kind="stable")
     times = np.cumsum(dice.exponential(period, int(until / period * 1.2) + 50))
     times = times[times < until]
     return times[(times % DAY > 7 * 3600) & (times % DAY < 19 * 3600)] if kind == "day" else times
