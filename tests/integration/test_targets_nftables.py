@@ -312,10 +312,19 @@ def test_a_timer_that_a_dead_run_left_is_called_off_by_its_own_controller(
         patch.setattr(Loader, "_proved", dies)
         with pytest.raises(Dead):
             apply(firewall, wanted(8443), journal)
+    # A connection that the new table does not permit began before it, and the run died before it was dropped.
+    conntrack = firewall._connected().shell("command -v conntrack", root=True).ok
+    if conntrack:
+        targets.lab.namespaces.run(FIREWALL, [
+            "conntrack", "-I", "-p", "tcp", "-s", "100.64.10.11", "-d", "100.64.40.10", "--sport", "40001", "--dport", "22",
+            "--state", "ESTABLISHED", "--timeout", "600", "--status", "ASSURED",
+        ])  # fmt: skip
     with other_controller(), pytest.raises(FindingError) as error:
         firewall.diff(wanted(8443)[0].objects, firewall.snapshot(wanted(8443)[0].objects))
     assert codes_of(error.value.findings) == {"SW4476"}
     plan, outcome = apply(firewall, wanted(8443), journal)
-    assert outcome.ok and [step.kind for step in plan.operations()] == ["revert"], outcome.findings
+    assert outcome.ok and [(step.kind, step.phase) for step in plan.operations()] == [("revert", 0)], outcome.findings
+    if conntrack:
+        assert "sport=40001" not in targets.lab.namespaces.run(FIREWALL, ["conntrack", "-L"])
     assert standing(firewall._connected(), TABLE) == {}
     assert "8443" in targets.nft("list", "table", "inet", TABLE)
