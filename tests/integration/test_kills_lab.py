@@ -164,11 +164,11 @@ def test_killed_at_any_moment_of_a_rollout_over_the_wire(
         site = loop.at("planned", tmp_path / str(attempt))
         back = False
         for ring in order:
-            while dice.random() < 0.6 and not back:
+            while dice.random() < 0.75 and not back:
                 if controllers.killed(site, "apply", dice, ring=ring):
                     met["kills"] += 1
                     announced(site, before, held(targets))
-                    back = dice.random() < 0.3
+                    back = dice.random() < 0.2
             if back:
                 break
             result = controllers.run(site, "apply", ring=ring)
