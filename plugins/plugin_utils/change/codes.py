@@ -497,3 +497,33 @@ RELEASE_UNSAID = Code(
     "a plan would release a posture, and nobody says why",
     "plan with microseg_reason and microseg_person, or release it with playbooks/posture.yml",
 )
+MOVE_CUTS_WORKFLOW = Code(
+    "SW4170",
+    "error",
+    "a workflow would be cut while some of its devices have moved to other lists or tags and others have not",
+    "permit both ways in a commit before, move the devices, and take back what is not needed any more in a third",
+)
+MOVE_CUTS_ALWAYS = Code(
+    "SW4171",
+    "error",
+    "a must-always would be cut while some devices have moved to other lists or tags and others have not",
+    "permit both ways in a commit before, move the devices, and take back what is not needed any more in a third",
+)
+MOVE_CUTS = Code(
+    "SW4172",
+    "warning",
+    "what works before and after would be cut while some devices have moved to other lists or tags and others have not",
+    "permit both ways in a commit before, move the devices, and take back what is not needed any more in a third",
+)
+MOVE_OPENS = Code(
+    "SW4173",
+    "error",
+    "a must-never would be open while some devices have moved to other lists or tags and others have not",
+    "first refuse it between the old and the new segments as well, in a commit before; then move the devices",
+)
+RING_ORDER = Code(
+    "SW4174",
+    "error",
+    "a plan that moves devices is proved in the order of its rings only",
+    "run with microseg_ring=next, which takes them in their order",
+)

@@ -38,6 +38,8 @@ class Unit:
     name: str = ""
     switch: str = ""
     interface: str = ""
+    site: str = ""
+    access_point_group: str = ""
 
     @property
     def port(self) -> Port:
@@ -68,6 +70,8 @@ class Limit:
         self.devices = frozenset(name.lower() for name in ring.devices)
         self.ports = {port_of(*port) for port in ring.ports}
         self.switches: set[str] = set()
+        self.sites: set[str] = set()
+        self.groups: set[str] = set()
         waiting, seen = list(ring.places), set[str]()
         while waiting:
             place = site.places.get(waiting.pop())
@@ -76,6 +80,8 @@ class Limit:
             seen.add(place.id)
             self.switches |= {switch.lower() for switch in place.switches}
             self.ports |= {port_of(*port) for port in place.ports}
+            self.sites |= {site.lower() for site in place.sites}
+            self.groups |= {group.lower() for group in place.access_point_groups}
             waiting += place.places
 
     def names(self, unit: Unit) -> bool:
@@ -87,12 +93,17 @@ class Limit:
         named = {unit.device.lower(), unit.name.lower()} - {""}
         if self.devices & named or unit.port in self.ports:
             return True
-        return bool(unit.switch) and unit.switch.lower() in self.switches
+        return bool(
+            {unit.switch.lower()} & self.switches
+            or {unit.site.lower()} & self.sites
+            or {unit.access_point_group.lower()} & self.groups
+        )
 
 
 def unit_of(segment: str, member: Member) -> Unit:
     """Return a device of a segment as what a step may reach."""
-    return Unit(segment, member.device, member.name, member.switch, member.interface)
+    where = member.switch, member.interface, member.site, member.access_point_group
+    return Unit(segment, member.device, member.name, *where)
 
 
 class Reach:

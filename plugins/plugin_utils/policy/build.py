@@ -321,6 +321,8 @@ class Builder:
                 tuple(item.get("places", ())),
                 item.get("description", ""),
                 document.location("places", name),
+                tuple(item.get("sites", ())),
+                tuple(item.get("access_point_groups", ())),
             )
             for name, item in sorted(document.value.get("places", {}).items())
         }

@@ -29,6 +29,9 @@ SCHEMA_VERSION = "1.0"
 KNOWN_FACTS = tuple(sorted({"address", "device", *DERIVED_FACTS, *FACT_NAMES}))
 _MAC = re.compile(r"\A[0-9a-f]{2}(?::[0-9a-f]{2}){5}\Z")
 _HOST = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9_.-]{0,252}\Z")
+# Names of site tags and policy tags of a Catalyst 9800 (at most 32 characters there).
+_TAG = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9 _.:/-]{0,63}\Z")
+_WIRELESS = ("site", "access_point_group")
 _INTERFACE = re.compile(r"\A[A-Za-z][A-Za-z-]{0,31}[0-9]{0,4}(?:[/.:][0-9]{1,5}){0,4}\Z")
 
 
@@ -111,14 +114,20 @@ def resolve_members(
 
 
 def _entry(device: Mapping[str, Any], facts: Mapping[str, Sequence[Any]], at: str) -> dict[str, Any]:
-    """Return a device of the lock; names that are not legal are left out, because they could reach a command line."""
+    """Return a device of the lock; names that are not legal are left out, because they could reach a command line.
+
+    Only a wireless client, which has no port, says at which site and in which group of access points it is.
+    """
+    interface = _first(facts, "interface", _INTERFACE)
+    roams = bool(facts.get("access_point")) and not interface
+    wireless = {name: _first(facts, name, _TAG) for name in _WIRELESS if roams}
     return {
         "device": device["id"],
         "name": _first(facts, "hostname", _HOST),
         "addresses": current_addresses(device, at),
         "switch": _first(facts, "switch", _HOST),
-        "interface": _first(facts, "interface", _INTERFACE),
-    }
+        "interface": interface,
+    } | {name: text for name, text in wireless.items() if text}
 
 
 def _first(facts: Mapping[str, Sequence[Any]], name: str, pattern: re.Pattern[str]) -> str:
@@ -130,7 +139,11 @@ def lock_members(lock: Mapping[str, Any]) -> dict[str, tuple[Member, ...]]:
     """Return the model's membership of a lock that fits its schema."""
     return {
         name: tuple(
-            Member(d["device"], tuple(d["addresses"]), d.get("name", ""), d.get("switch", ""), d.get("interface", ""))
+            Member(
+                d["device"],
+                tuple(d["addresses"]),
+                *(d.get(key, "") for key in ("name", "switch", "interface", *_WIRELESS)),
+            )
             for d in segment["devices"]
         )
         for name, segment in sorted(lock["segments"].items())
@@ -169,9 +182,8 @@ def lock_difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]
         elif one[0] != two[0]:
             lines.append(f"{two[1].get('name') or device} ({device}) moves from {one[0]} to {two[0]}")
         else:
-            changed = [
-                key for key in ("name", "addresses", "switch", "interface") if one[1].get(key) != two[1].get(key)
-            ]
+            keys = ("name", "addresses", "switch", "interface", *_WIRELESS)
+            changed = [key for key in keys if one[1].get(key) != two[1].get(key)]
             lines.append(f"{two[1].get('name') or device} ({device}) in {two[0]} changes {', '.join(changed)}")
     return lines
 

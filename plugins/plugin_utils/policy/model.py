@@ -320,7 +320,7 @@ class Ring:
 @dataclass(frozen=True)
 class Place:
     """A closet, a floor or a site: ``switches`` (inventory names) with all their ports, ``ports`` (switch and interface) of others,
-    and the ``places`` within it."""
+    the ``places`` within it, and for wireless clients ``sites`` (site tags) and ``access_point_groups`` (policy tags)."""
 
     id: str
     switches: tuple[str, ...] = ()
@@ -328,13 +328,16 @@ class Place:
     places: tuple[str, ...] = ()
     description: str = ""
     location: Location = Location()
+    sites: tuple[str, ...] = ()
+    access_point_groups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Member:
     """A device in a segment as the committed lock has it: id (MAC, lower case, colons) and its addresses.
 
-    ``switch`` and ``interface`` say where it is attached, empty where unknown.
+    ``switch`` and ``interface`` say where it is attached, empty where unknown. A wireless client has its controller as ``switch``, no
+    interface, and ``site`` and ``access_point_group`` (site tag and policy tag of its access point).
     """
 
     device: str
@@ -342,6 +345,8 @@ class Member:
     name: str = ""
     switch: str = ""
     interface: str = ""
+    site: str = ""
+    access_point_group: str = ""
 
 
 @dataclass(frozen=True)

@@ -27,12 +27,12 @@ _REQUESTS = {number: {answer: request for request, answer in pairs.items()} for 
 
 def answers_of(openers: PacketSet) -> PacketSet:
     """Return the first answers to a set of openers; ICMP messages without an answer have none."""
-    return _swapped(openers, SYN_ACK, ICMP_ANSWERS)
+    return _swapped(openers, SYN_ONLY, SYN_ACK, ICMP_ANSWERS)
 
 
 def openers_of(answers: PacketSet) -> PacketSet:
     """Return the openers to which a set of first answers belongs."""
-    return _swapped(answers, SYN_ONLY, _REQUESTS)
+    return _swapped(answers, SYN_ACK, SYN_ONLY, _REQUESTS)
 
 
 def tcp_only(packets: PacketSet) -> PacketSet:
@@ -64,18 +64,25 @@ def stopped_ways(openers: PacketSet, item: ListSets) -> tuple[PacketSet, PacketS
     return there, openers_of(back) & openers if back else openers.space.empty
 
 
-def _swapped(packets: PacketSet, flags: IntervalSet, kinds: dict[int, dict[int, int]]) -> PacketSet:
-    return packets.space.from_boxes(box for each in packets.boxes() for box in _swapped_boxes(each, flags, kinds))
+def _swapped(
+    packets: PacketSet, from_flags: IntervalSet, to_flags: IntervalSet, kinds: dict[int, dict[int, int]]
+) -> PacketSet:
+    return packets.space.from_boxes(
+        box for each in packets.boxes() for box in _swapped_boxes(each, from_flags, to_flags, kinds)
+    )
 
 
-def _swapped_boxes(box: Box, flags: IntervalSet, kinds: dict[int, dict[int, int]]) -> Iterable[Box]:
+def _swapped_boxes(
+    box: Box, from_flags: IntervalSet, to_flags: IntervalSet, kinds: dict[int, dict[int, int]]
+) -> Iterable[Box]:
     turned = box.replace(
         source=box.destination, destination=box.source, source_port=box.destination_port,
         destination_port=box.source_port, source_group=box.destination_group, destination_group=box.source_group,
     )  # fmt: skip
     tcp = box.protocol.intersect(_TCP)
-    if tcp:
-        yield turned.replace(protocol=tcp, detail=flags)
+    # A box may hold several protocols, with details that only one of them has: ICMP types are no TCP flags.
+    if tcp and box.detail.overlaps(from_flags):
+        yield turned.replace(protocol=tcp, detail=to_flags)
     for number, pairs in kinds.items():
         here = box.protocol.intersect(_ICMP[number])
         if here:

@@ -150,8 +150,11 @@ def every_list_sets(space: PacketSpace, site: Site, lists: Sequence[PointList]) 
 LINK_LOCAL = addresses_of(["fe80::/10"], 6)
 
 
-def visible(site: Site, listing: PointList, surely: bool) -> list[Box]:
-    """Return the packets that a list ``surely`` sees, or else all that it may see, as boxes."""
+def visible(site: Site, listing: PointList, surely: bool, receivers: Site | None = None) -> list[Box]:
+    """Return the packets that a list ``surely`` sees, or else all that it may see, as boxes.
+
+    ``receivers``: the membership of those that a cell filters packets to, where it is not that of the senders.
+    """
     if listing.kind == "firewall":
         return _between_sides(site, site.points[listing.point], surely)
     if listing.kind == "router_acl":
@@ -166,7 +169,7 @@ def visible(site: Site, listing: PointList, surely: bool) -> list[Box]:
         return []
     box = Box(protocol=FAMILY_PROTOCOLS[family], source=source)
     if listing.kind == "sgacl":
-        destination = cell_targets(site, listing, surely)
+        destination = cell_targets(receivers or site, listing, surely)
         if (
             family == 6 and surely
         ):  # IPv6 link-local addresses pass the switch whatever a cell says (facts/devices.md section 1.5)

@@ -281,6 +281,16 @@ def _rings(rings: Mapping[str, Any]) -> list[str]:
     return lines + ([*said, ""] if said else [])
 
 
+def _moves(moves: Mapping[str, Any]) -> list[str]:
+    """Return what was proved of devices that a plan moves, one sentence; nothing where it moves none."""
+    if not moves:
+        return []
+    held = f"{counted(moves['kept_rules'], 'rule')}, {moves['always']} must-always and {moves['never']} must-never statements"
+    said = [f"- {md(text)}" for text in moves["problems"]]
+    text = f"{counted(moves['devices'], 'device')} move to other lists or tags. Proved while only a part has moved: {held}."
+    return ["## Devices that move", "", text, "", *([*said, ""] if said else [])]
+
+
 def plan_markdown(plan: Mapping[str, Any], shouts: Iterable[Finding] = ()) -> str:
     """Return a plan as text and as effect. ``shouts``: what is pulled, said first."""
     lines = [
@@ -296,6 +306,7 @@ def plan_markdown(plan: Mapping[str, Any], shouts: Iterable[Finding] = ()) -> st
     lines += _in_time(effect)
     lines += _meaning(effect)
     lines += _rings(effect.get("rings") or {})
+    lines += _moves(effect.get("moves") or {})
     if effect.get("seen_cut"):
         lines += ["## Recorded conversations that would be cut", ""] + _cut_tables(effect["seen_cut"])
     for target in plan["targets"]:

@@ -110,6 +110,7 @@ def run_apply(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str,
         # A plan without a step has no ring; the one before it is judged all the same, and what it pulls is remembered.
         if ring is None and (plan.operations() or errors_of(state.findings)):
             return _answer_without(values, paths, plan, state, commit)
+    _in_proved_order(plan, ring, sound, paths)
     part = plan if ring is None else only_steps(plan, ring.steps)
     # Sessions that take over a list that an earlier ring wrote are a change of the same zones.
     asked = part if ring is None else only_steps(plan, sorted(ring.back))
@@ -180,6 +181,20 @@ def run_apply(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str,
         *after.findings,
     ]
     return _answer(values, paths, plan, outcome, findings, commit, allowed, ring, after)
+
+
+def _in_proved_order(plan: Plan, ring: Part | None, sound: SoundSite, paths: Paths) -> None:
+    """FindingError SW4174 where a plan whose moving devices are safe in the order of its rings alone is to be carried out otherwise."""
+    if plan.effect.get("moves", {}).get("at_once", True):
+        return
+    if ring is None:
+        raise FindingError(codes.RING_ORDER.at("it would be carried out at once"))
+    states = progress_of(
+        parts_of_plan(plan, sound.site, sound.compiled.lists), known_entries(paths.journal), plan.plan_id
+    )
+    before = states[: next((n for n, item in enumerate(states) if item.part.id == ring.id), 0)]
+    if open_ones := [item.part.id for item in before if item.state not in (SOAKING, DONE)]:
+        raise FindingError(codes.RING_ORDER.at(f"ring {ring.id} comes after {', '.join(open_ones)}"))
 
 
 def _continued(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:

@@ -99,6 +99,16 @@ def _live_list(listing: PointList, objects: Mapping[str, Any]) -> PointList | No
     return _live_cell(listing, objects)
 
 
+def cell_in_force(listing: PointList, objects: Mapping[str, Any]) -> PointList | None:
+    """Return a list of a matrix cell as ISE holds it, None where the cell is absent, DISABLED or says nothing of the family."""
+    return _live_cell(listing, objects)
+
+
+def text_in_force(listing: PointList, text: str) -> PointList:
+    """Return a list as a target holds it, by its text in the dialect of its point."""
+    return _with_text(listing, dialect_of(listing), text, "enforce")
+
+
 def _live_cell(listing: PointList, objects: Mapping[str, Any]) -> PointList | None:
     cell = objects.get(f"egress_matrix_cell/{listing.cell}")
     if not cell or cell.get("status") == "DISABLED":

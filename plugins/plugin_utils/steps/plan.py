@@ -61,6 +61,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.live impo
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.pulled import postures_of, shouted
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.readiness import readiness_findings
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.ring_moves import REFUSED, proof_of_moves
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.site import (
     present_situation,
     proved_with_postures,
@@ -76,6 +77,8 @@ def run_plan(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str, 
     """Return the plan's identity and effect after writing plan.json to the state directory and its reports."""
     paths = paths_of(values)
     plan, site, warnings = planned(values, variables)
+    if refused := [finding for finding in warnings if finding.code in REFUSED]:
+        raise FindingError(*refused)
     shouts = shouted(paths, site)
     _write(paths, plan, site, shouts)
     return _answer(values, plan, [*shouts, *warnings], paths)
@@ -188,6 +191,9 @@ def meaning_of(
     rollout, findings = order_of_rollout(before, after, phases_of(plan, read))
     made = {"meaning": meaning.as_dict(), "rollout": rollout.as_dict()}
     parts = parts_of_plan(plan, site, compiled.lists)
+    moves, cut = moves_of(site, read, snapshots, plan, parts)
+    findings += cut
+    made |= {"moves": moves} if moves else {}
     if site.rings and parts:
         ringed, more = rollout, list[Finding]()
         if parts[1:]:
@@ -198,6 +204,28 @@ def meaning_of(
         rings = [_ring_view(part) for part in parts]
         made["rings"] = {"order": rings, "safe": ringed.safe, "mixes": ringed.mixes}
     return made, findings
+
+
+def moves_of(
+    site: Site, lists: Sequence[PointList], snapshots: Mapping[str, Snapshot], plan: Plan, parts: Sequence[Part]
+) -> tuple[dict[str, Any], list[Finding]]:
+    """Return what was proved of the devices that a plan moves to other lists or tags, ring by ring; nothing where it moves none."""
+    made, findings = _moves_of(site, lists, snapshots, plan, parts)
+    if made:
+        made["at_once"] = made["safe"]
+        if parts[1:]:
+            _whole, found = _moves_of(site, lists, snapshots, plan, ())
+            made["at_once"] = not any(finding.code in REFUSED for finding in found)
+    return made, findings
+
+
+def _moves_of(
+    site: Site, lists: Sequence[PointList], snapshots: Mapping[str, Snapshot], plan: Plan, parts: Sequence[Part]
+) -> tuple[dict[str, Any], list[Finding]]:
+    first, last = phases_of(plan, lists, parts, first=True), phases_of(plan, lists, parts)
+    times = {key: (first[key], moment) for key, moment in last.items()}
+    rings = [part.id for part in parts] if site.rings else []
+    return proof_of_moves(site, lists, snapshots, moments_of(plan, parts), times, rings, length=RING)
 
 
 def _ring_view(part: Part) -> dict[str, Any]:
@@ -249,12 +277,21 @@ def phases_of(
     With ``rings``, phases are counted on from ring to ring. ``first``: the phase in which a list begins to be in force somewhere: ports
     and sessions of one list may belong to several rings.
     """
-    place = {key: number * RING for number, part in enumerate(rings) for key in part.steps}
+    place: dict[tuple[str, str], int] = {}
     # A list that sessions take over ring by ring is old somewhere until the last of them has.
     held = {key: number * RING for number, part in enumerate(rings) for key in part.shared} if not first else {}
     place |= held
-    steps = [(step, place.get((step.target, step.id), 0) + step.phase) for step in plan.operations()]
+    steps = [
+        (step, place[step.target, step.id] + step.phase if (step.target, step.id) in place else moment)
+        for step, moment in moments_of(plan, rings)
+    ]
     return phases_of_steps(steps, lists, first=first)
+
+
+def moments_of(plan: Plan, rings: Sequence[Part] = ()) -> list[tuple[Operation, int]]:
+    """Return each step with the moment at which it is carried out: its phase, counted on from ring to ring."""
+    place = {key: number * RING for number, part in enumerate(rings) for key in part.steps}
+    return [(step, place.get((step.target, step.id), 0) + step.phase) for step in plan.operations()]
 
 
 def phases_of_steps(

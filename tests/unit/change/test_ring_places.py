@@ -272,6 +272,28 @@ def test_one_device_one_port_one_closet_and_the_rest() -> None:
     assert [device[-1] for device, _address in watched_devices(site, Part("site", ()))] == ["1", "2", "3"]
 
 
+def test_wireless_clients_go_with_the_site_or_group_of_their_access_point() -> None:
+    clients = tuple(
+        Member(f"02:00:00:00:00:0{n}", (f"10.0.0.{n}",), f"pump{n}", "wlc1", "", site, group)
+        for n, site, group in ((1, "ICU-4", "medical"), (2, "ward-1", "medical"), (3, "ward-1", "office"), (4, "", ""))
+    )
+    places = {
+        "icu": Place("icu", sites=("icu-4",)),
+        "medical": Place("medical", access_point_groups=("Medical",)),
+        "all": Place("all", ("wlc1",)),
+        "both": Place("both", (), (), ("icu", "medical")),
+    }
+    rings = tuple(Ring(name, places=(name,)) for name in ("icu", "medical", "all"))
+    site = site_of({"pumps": clients}, rings, places)
+    group = owned_name("pumps")
+    steps = [step("ise1", "endpoint", c.device.upper(), "narrows", None, {"group": group}) for c in clients]
+    parts = parts_of_plan(plan_of(steps), site, [])
+    assert [(part.id, len(part.steps)) for part in parts] == [("icu", 1), ("medical", 1), ("all", 2)]
+    assert [device[-1] for device, _address in watched_devices(site, Part("medical", ()))] == ["1", "2"]
+    inner = replace(site, rings=(Ring("both", places=("both",)),))
+    assert [(part.id, len(part.steps)) for part in parts_of_plan(plan_of(steps), inner, [])] == [("both", 2), (REST, 2)]
+
+
 def test_a_list_for_all_waits_or_is_taken_over_session_by_session() -> None:
     name = owned_name("cameras")
     steps = [step("ise1", "downloadable_acl", name, "narrows", {"content": "a"}, {"content": "b"})]

@@ -148,6 +148,27 @@ def test_names_that_could_reach_a_command_line_are_left_out(tmp_path: Path) -> N
     write_lock(tmp_path / "lock.json", lock)
 
 
+def test_a_wireless_client_has_its_site_and_group_and_a_wired_device_has_not(tmp_path: Path) -> None:
+    facts = {
+        "vlan": 10,
+        "switch": "wlc1",
+        "access_point": "ap-7",
+        "site": "icu-4",
+        "access_point_group": "medical; reload",
+    }
+    wired = {"vlan": 10, "switch": "acc1", "interface": "GigabitEthernet1/0/1", "site": "main"}
+    query = segment("a", {"fact": "vlan", "equals": 10})
+    lock, _found = resolve_members([query], {"devices": [device(1, **facts), device(2, **wired)]})
+    client, other = lock["segments"]["a"]["devices"]
+    assert client["site"] == "icu-4" and "access_point_group" not in client
+    assert "site" not in other
+    write_lock(tmp_path / "members.lock.json", lock)
+    (member, second) = lock_members(read_lock(tmp_path / "members.lock.json"))["a"]
+    assert (member.switch, member.interface, member.site, second.site) == ("wlc1", "", "icu-4", "")
+    moved, _found = resolve_members([query], {"devices": [device(1, **{**facts, "site": "er"}), device(2, **wired)]})
+    assert lock_difference(lock, moved) == ["02:00:00:00:00:01 (02:00:00:00:00:01) in a changes site"]
+
+
 def test_a_lock_that_does_not_fit_is_not_written(tmp_path: Path) -> None:
     lock = {
         "kind": "members",

@@ -335,6 +335,12 @@ def places_are_consistent(site: Site, _context: Context) -> Iterator[Finding]:
             if switch not in hosts:
                 text = f"place {name}: no device is attached to {switch}, and no port list stands there"
                 yield codes.PLACE.at(text, place.location).with_severity("warning")
+        for what, named in (("site", place.sites), ("access_point_group", place.access_point_groups)):
+            here = {getattr(member, what).lower() for found in site.members.values() for member in found}
+            for tag in named:
+                if tag.lower() not in here:
+                    text = f"place {name}: no wireless device has {what} {tag}"
+                    yield codes.PLACE.at(text, place.location).with_severity("warning")
 
 
 def _within(site: Site, name: str) -> set[str]:

@@ -1,0 +1,341 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which devices a plan moves to other lists or tags, when, and what has to hold while some have moved and others have not. Pure.
+
+What a device has now is read from live state: the rule of the group that ISE has it in hands out a list and a tag, a port has a list
+attached. Groups, tags and lists of segments that the policy does not have any more count as long as the plan leaves them there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation, Snapshot
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.ring_places import Port, port_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.naming import group_name, owned_name
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.changes import Key
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.moves import proved_moves
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.moving import (
+    ALWAYS,
+    NEVER,
+    NEVER_OPEN,
+    NEW,
+    PORT,
+    SESSION,
+    WORKFLOW,
+    Mixed,
+    Move,
+    Rolled,
+    moved_members,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.live import (
+    cell_in_force,
+    lists_in_force,
+    text_in_force,
+)
+
+SHOWN = 5
+_CODES = {WORKFLOW: codes.MOVE_CUTS_WORKFLOW, ALWAYS: codes.MOVE_CUTS_ALWAYS, NEVER_OPEN: codes.MOVE_OPENS}
+# For these a plan is refused.
+_CELL = "egress_matrix_cell"
+REFUSED = frozenset(code.number for code in _CODES.values())
+
+
+@dataclass
+class _Session:
+    """A device that moves in ISE: where its list and its tag were, under which name people know that, and when it moves."""
+
+    shown: str
+    was: dict[str, str]  # kind of list -> segment before, empty for none
+    begins: int = NEVER
+    ends: int = -1
+
+    def at(self, begins: int, ends: int) -> None:
+        self.begins, self.ends = min(self.begins, begins), max(self.ends, ends)
+
+
+@dataclass(frozen=True)
+class Moving:
+    """The moves of a plan, the membership before it for each kind of list, and lists in force now that the policy does not have."""
+
+    moves: tuple[Move, ...] = ()
+    before: Mapping[str, Site] = field(default_factory=dict)
+    retired: tuple[PointList, ...] = ()
+
+
+Steps = Sequence[tuple[Operation, int]]  # each with its moment
+
+
+def moving_devices(
+    site: Site,
+    lists: Sequence[PointList],
+    snapshots: Mapping[str, Snapshot],
+    steps: Steps,
+    confirmed: Mapping[int, int] | None = None,
+) -> Moving:
+    """Return which devices a plan's steps move, by live state.
+
+    ``confirmed``: the moment by which devices that move at another one are known to have followed; none where nothing makes sure of it.
+    """
+    kinds = {step.kind for step, _moment in steps}
+    if not kinds & {"endpoint", "authorization_rule", "ip_sgt_mapping"} and not any("attachment" in k for k in kinds):
+        return Moving()
+    return _Reading(site, lists, snapshots, steps, confirmed or {}).moving()
+
+
+class _Reading:
+    """Reads one plan and its live state."""
+
+    def __init__(
+        self,
+        site: Site,
+        lists: Sequence[PointList],
+        snapshots: Mapping[str, Snapshot],
+        steps: Steps,
+        confirmed: Mapping[int, int],
+    ) -> None:
+        self.site, self.snapshots, self.steps, self.confirmed = site, snapshots, steps, confirmed
+        self.lists = [item for item in lists if item.host in snapshots]
+        self.retired: dict[Key, PointList] = {}
+        self.by_list = {(item.host, item.name): item.segment for item in self.lists if item.kind != "sgacl"}
+        self.by_tag = {group_name(site, name): name for name in site.segments}
+        self.by_group = {owned_name(name): name for name in site.segments}
+        self.will = {member.device.lower(): name for name, found in site.members.items() for member in found}
+        self.members = {member.device.lower(): member for found in site.members.values() for member in found}
+
+    def moving(self) -> Moving:
+        sessions, ports = self._sessions(), self._ports()
+        moves = []
+        before = {}
+        for kind in ("dacl", "sgacl"):
+            was = [
+                self._move(device, SESSION, item.was[kind], item.begins, item.ends) for device, item in sessions.items()
+            ]
+            before[kind] = replace(self.site, members=moved_members(self.site, was, SESSION))
+        for device, item in sessions.items():
+            if any(place != self.will[device] for place in item.was.values()):
+                moves.append(self._move(device, SESSION, item.shown, item.begins, item.ends))
+        was = [self._move(device, PORT, *found) for device, found in ports.items()]
+        before["port_acl"] = replace(self.site, members=moved_members(self.site, was, PORT))
+        moves += [move for move in was if move.was != move.will]
+        return Moving(tuple(moves), before, (*self.retired.values(), *self._retired_cells(sessions)))
+
+    def _move(self, device: str, carrier: str, was: str, begins: int, ends: int) -> Move:
+        member = self.members[device]
+        return Move(member.device, member.addresses, carrier, was, self.will[device], begins, ends)
+
+    # -- what ISE hands out
+
+    def _sessions(self) -> dict[str, _Session]:
+        found: dict[str, _Session] = {}
+        for step, moment in self.steps:
+            device = step.name.lower()
+            if step.kind == "endpoint" and device in self.members:
+                group = str((step.before or {}).get("group") or "")
+                handed = self._handed(step.target, self._rule_of(step.target, group) if group else None)
+                item = found.setdefault(device, _Session(self.by_group.get(group, group), handed))
+                item.at(moment, self.confirmed.get(moment, NEVER))
+        assigned = set(found)
+        for step, moment in self.steps:
+            if step.kind == "authorization_rule":
+                segment = self.by_group.get(step.name.partition("@")[0], "")
+                for member in self.site.members.get(segment, ()):
+                    if (device := member.device.lower()) not in assigned:
+                        handed = self._handed(step.target, step.before)
+                        item = found.setdefault(device, _Session(segment if step.before else "", handed))
+                        item.at(moment, NEVER)
+            elif step.kind == "ip_sgt_mapping":
+                host = str((step.after or step.before or {}).get("host", ""))
+                device = next((d for d, member in self.members.items() if host and host in member.addresses), "")
+                if device:
+                    place = self._tagged(str((step.before or {}).get("sgt") or ""))
+                    item = found.setdefault(device, _Session(place, {"dacl": self.will[device], "sgacl": place}))
+                    item.at(moment, NEVER)
+        return found
+
+    def _rule_of(self, host: str, group: str) -> Mapping[str, Any] | None:
+        """Return the live rule of one of our groups: its name begins with that of the group."""
+        rules = (b for key, b in self.snapshots[host].objects.items() if key.startswith(f"authorization_rule/{group}@"))
+        return next(rules, None)
+
+    def _handed(self, host: str, rule: Mapping[str, Any] | None) -> dict[str, str]:
+        """Return the segments whose list and tag a rule hands out; those that the policy has not are kept under names of their own."""
+        handed = {"dacl": "", "sgacl": ""}
+        if rule is None or rule.get("state") == "disabled":
+            return handed
+        objects = self.snapshots[host].objects
+        for profile in rule.get("profiles") or ():
+            body = objects.get(f"authorization_profile/{profile}") or {}
+            for name in (body.get("dacl_name"), body.get("ipv6_dacl_name")):
+                if name:
+                    handed["dacl"] = self._segment_of(host, str(name), "dacl", f"downloadable_acl/{name}")
+        handed["sgacl"] = self._tagged(str(rule.get("security_group") or ""))
+        return handed
+
+    def _tagged(self, tag: str) -> str:
+        return self.by_tag.get(tag) or (f"tag {tag}" if tag else "")
+
+    def _segment_of(self, host: str, name: str, kind: str, key: str) -> str:
+        """Return the segment of a list in force; what the policy has not is read from live state, for a segment of its own."""
+        if known := self.by_list.get((host, name)):
+            return known
+        segment = f"list {name}"
+        like = next((item for item in self.lists if item.host == host and item.kind == kind), None)
+        held = self.snapshots[host].objects.get(key)
+        if like is not None and held and held.get("content"):
+            item = replace(like, name=name, segment=segment, interfaces=self._attached(host, name))
+            self.retired[item.point, name] = text_in_force(item, str(held["content"]))
+        return segment
+
+    def _retired_cells(self, sessions: Mapping[str, _Session]) -> list[PointList]:
+        """Return the cells in force now that the policy does not have, of tags that devices leave or come to."""
+        tags = {item.was["sgacl"] for item in sessions.values()} | {self.will[device] for device in sessions}
+        known = {(item.host, item.cell) for item in self.lists if item.kind == "sgacl"}
+        made = []
+        for item in {item.host: item for item in self.lists if item.kind == "sgacl"}.values():
+            for key, body in self.snapshots[item.host].objects.items():
+                name = key.partition("/")[2]
+                if not key.startswith(f"{_CELL}/") or (item.host, name) in known:
+                    continue
+                ends = [self._tagged(str(body.get(end, ""))) for end in ("source", "destination")]
+                for family in (4, 6) if tags & set(ends) else ():
+                    like = replace(
+                        item, name=f"{name} {family}", cell=name, segment=ends[0], peer=ends[1], family=family
+                    )
+                    held = cell_in_force(like, self.snapshots[item.host].objects)
+                    made += [held] if held is not None else []
+        return made
+
+    # -- what is attached to ports
+
+    def _attached(self, host: str, name: str) -> tuple[str, ...]:
+        found = self.snapshots[host].objects
+        return tuple(
+            str(body["interface"])
+            for _key, body in sorted(found.items())
+            if body.get("access_list") == name and body.get("interface")
+        )
+
+    def _ports(self) -> dict[str, tuple[str, int, int]]:
+        """Return for each device whose port gets another list: the segment of the present one, and when."""
+        here: dict[Port, list[str]] = {}
+        for device, member in self.members.items():
+            if member.switch and member.interface:
+                here.setdefault(port_of(member.switch, member.interface), []).append(device)
+        found: dict[str, tuple[str, int, int]] = {}
+        for step, moment in self.steps:
+            body = step.after or step.before or {}
+            old, new = (str((each or {}).get("access_list") or "") for each in (step.before, step.after))
+            if not body.get("interface") or old == new or body.get("direction", "in") != "in":
+                continue
+            kind = step.kind.replace("attachment", "access_list")
+            was = self._segment_of(step.target, old, "port_acl", f"{kind}/{old}") if old else ""
+            for device in here.get(port_of(step.target, str(body["interface"])), ()):
+                first, begins, ends = found.get(device, ("", moment, moment))
+                found[device] = (was or first, min(begins, moment), max(ends, moment))
+        return found
+
+    def attached_lists(self, lists: Iterable[PointList]) -> list[PointList]:
+        """Return lists with every port that they are attached to now or as planned; which devices are there says the membership."""
+        return [
+            replace(item, interfaces=tuple(dict.fromkeys((*item.interfaces, *self._attached(item.host, item.name)))))
+            if item.kind == "port_acl"
+            else item
+            for item in lists
+        ]
+
+
+def proof_of_moves(
+    site: Site,
+    lists: Sequence[PointList],
+    snapshots: Mapping[str, Snapshot],
+    steps: Steps,
+    times: Mapping[Key, tuple[int, int]],
+    rings: Sequence[str] = (),
+    *,
+    length: int = 100,
+    confirmed: Mapping[int, int] | None = None,
+) -> tuple[dict[str, Any], list[Finding]]:
+    """Return what was proved of a plan's moves as plain values, empty where it moves no device, and a finding for each thing that does
+    not hold in some mix.
+
+    ``lists``: those of targets that were read. ``times``: when each list begins to be new, and is. ``rings``: their names, each of
+    ``length`` moments.
+    """
+    moving = moving_devices(site, lists, snapshots, steps, confirmed)
+    if not moving.moves:
+        return {}, []
+    gone = {(step.target, step.name) for step, _moment in steps if step.after is None and step.before is not None}
+    removed = {(step.target, step.name): moment for step, moment in steps if step.after is None}
+    reading = _Reading(site, lists, snapshots, steps, {})
+    old = [*reading.attached_lists(lists_in_force(lists, snapshots)), *moving.retired]
+    new = [
+        *reading.attached_lists(lists),
+        *(i for i in moving.retired if not {(i.host, i.name), (i.host, i.cell)} & gone),
+    ]
+    late = {
+        (item.point, item.name): (removed[key], removed[key])
+        for item in moving.retired
+        for key in ((item.host, item.name), (item.host, item.cell))
+        if key in removed
+    }
+    found = proved_moves(Rolled(moving.before, site, old, new, moving.moves, {**times, **late}))
+    made = {
+        "devices": len({move.device for move in moving.moves}),
+        "kept_rules": found.kept,
+        "always": found.always,
+        "never": found.never,
+        "safe": not found.problems,
+        "reach": "all packets of rules and guardrails between moved and unmoved devices, with every mix of old and new lists",
+    }
+    names = {member.device: member.name for members in site.members.values() for member in members if member.name}
+    findings = [_finding(item, names, rings, length) for item in found.problems]
+    return {**made, "problems": [finding.message for finding in findings]}, findings
+
+
+def _finding(item: Mixed, names: Mapping[str, str], rings: Sequence[str], length: int) -> Finding:
+    """Return a finding that names what is cut or open, the ring, the devices with where each is then, the list, and what to do."""
+    code = _CODES.get(item.kind, codes.MOVE_CUTS)
+    asks = {
+        WORKFLOW: f"workflow {item.name} ({item.owner}): rule {item.rule}",
+        ALWAYS: f"guardrail {item.name}",
+        NEVER_OPEN: f"guardrail {item.name}",
+    }.get(item.kind, f"rule {item.rule}")
+    number = max(item.at, 0) // length
+    ring = f"ring {rings[number]}" if number < len(rings) else "the change"
+    shown = [_named(text, names) for text in item.devices[:SHOWN]]
+    more = f" and {len(item.devices) - SHOWN} more" if item.devices[SHOWN:] else ""
+    who = f"while {', '.join(shown)}{more}" if shown else "while only a part has moved"
+    if item.listing is None:
+        return code.at(
+            f"{ring}: {asks} holds before and after, but {who} nothing stops {item.packet.describe()}", item.location
+        )
+    version = "" if item.version is None else "the new " if item.version == NEW else "the old "
+    text = f"{version}list {item.listing.name} at {item.listing.point} stops {item.packet.describe()} {who}"
+    return code.at(f"{ring}: {asks} works before and after, but {text}", item.location, _remedy(item))
+
+
+def _named(text: str, names: Mapping[str, str]) -> str:
+    device, _in, place = text.partition(" in ")
+    return f"{names.get(device, device)} is in {place}"
+
+
+def _remedy(item: Mixed) -> str:
+    listing = item.listing
+    if listing is not None and listing.kind == "sgacl" and None not in item.states and item.version is None:
+        return (
+            f"permit it from {listing.segment} to {listing.peer} too, in a commit that is carried out before; move the devices; then take"
+            " that permission back"
+        )
+    if item.version == NEW:
+        return (
+            "let the list stay as it is until the devices have moved: change it in a later commit, or with a later ring"
+        )
+    return "change the list in an earlier commit, or with an earlier ring, and move the devices then"

@@ -1,0 +1,183 @@
+"""A plan that moves devices to other segments: what is proved while some have moved, by live state, steps and rings as they are made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Snapshot
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import Plan, TargetPlan
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rings import parts_of_plan
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
+    Assignment,
+    EnforcementPoint,
+    Guardrail,
+    Member,
+    Ring,
+    Rule,
+    Segment,
+    Service,
+    ServiceMatch,
+    Site,
+    Workflow,
+    Zone,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.plan import meaning_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_diff import ise_operations
+
+PUMP = Member("02:00:00:00:00:01", ("10.0.1.1",), "pump1", "acc1", "Gi1")
+SECOND = Member("02:00:00:00:00:02", ("10.0.1.2",), "pump2", "acc1", "Gi2")
+SERVER = Member("02:00:00:00:00:03", ("10.0.1.3",), "emr", "acc1", "Gi3")
+OTHER = Member("02:00:00:00:00:04", ("10.0.1.4",), "cam1", "acc1", "Gi4")
+BOUND = {"authorization": {"endpoints": "assigned"}, "tags": "inline"}
+
+
+@dataclass
+class Policy:
+    """A small policy: who is where, what is permitted, and where it is enforced."""
+
+    members: dict[str, tuple[Member, ...]]
+    rules: list[tuple[str, str, str]]  # id, client, server
+    kinds: tuple[str, ...] = ("sgacl",)
+    workflow: tuple[str, ...] = ("use",)
+    guardrails: tuple[Guardrail, ...] = ()
+    rings: tuple[Ring, ...] = ()
+    observed: tuple[str, ...] = field(default=())
+
+    def site(self) -> Site:
+        segments = {
+            name: Segment(
+                name, "z", 100 + sorted(OLD).index(name), "o", "high", {},
+                tuple(Rule(i, c, t, ("web",), "b", "manual") for i, c, t in self.rules if c == name),
+            )
+            for name in sorted(self.members)
+        }  # fmt: skip
+        return Site(
+            "s", "UTC", {"z": Zone("z", ("10.0.1.0/24",), 2, "o")}, (), {"web": Service("web", (ServiceMatch(6, ((443, 443),)),))},
+            {}, segments, self.guardrails, (), (Workflow("w", "w", "ward", "high", self.workflow),),
+            {kind: EnforcementPoint(kind, kind, "ise", "ise1", BOUND) for kind in self.kinds},
+            {n: Assignment(n, "enforce", self.kinds) for n in self.members if n not in self.observed}, self.members, rings=self.rings,
+        )  # fmt: skip
+
+
+def planned(before: Policy, after: Policy) -> tuple[dict, list[Finding], Plan]:
+    """What a plan from one policy in force to another says."""
+    old, site = compile_site(before.site()), after.site()
+    new = compile_site(site)
+    objects = {
+        f"{item.kind}/{item.name}": {**item.body, "owned": True} for target in old.targets for item in target.objects
+    }
+    live = Snapshot("ise1", "ise", objects, raw={"policy_set/Default": "1"})
+    (target,) = new.targets
+    steps = ise_operations("ise1", target.objects, live)
+    plan = Plan("p", "c", "", "", "", False, (TargetPlan("ise1", "ise", "", objects, steps),))
+    effect, findings = meaning_of(site, new, {"ise1": live}, plan)
+    return effect, [finding for finding in findings if finding.code.startswith("SW417")], plan
+
+
+def world(**segments: tuple[Member, ...]) -> dict[str, tuple[Member, ...]]:
+    return {name: segments.get(name, ()) for name in ("cams", "emr_new", "emr_old", "pumps_new", "pumps_old")}
+
+
+OLD = world(pumps_old=(PUMP, SECOND), emr_old=(SERVER,), cams=(OTHER,))
+NEW = world(pumps_new=(PUMP, SECOND), emr_new=(SERVER,), cams=(OTHER,))
+PERMITS = [
+    ("was", "pumps_old", "emr_old"),
+    ("use", "pumps_new", "emr_new"),
+    ("more", "cams", "emr_new"),
+    ("least", "cams", "pumps_new"),
+]
+
+
+def test_both_ends_that_move_are_cut_by_the_cell_between_an_old_and_a_new_tag() -> None:
+    rings = (Ring("ward", devices=("pump1", "emr")),)
+    effect, findings, plan = planned(Policy(OLD, PERMITS), Policy(NEW, PERMITS, rings=rings))
+    assert {step.kind for step in plan.operations()} == {"endpoint"}
+    assert not effect["moves"]["safe"] and effect["moves"]["devices"] == 3
+    assert {finding.code for finding in findings} == {"SW4170"}
+    text = "\n".join(finding.message for finding in findings)
+    assert "ring ward: workflow w (ward): rule use works before and after" in text
+    assert "pump1 is in pumps_new, emr is in emr_old" in text and "pump1 is in pumps_old, emr is in emr_new" in text
+    assert all("permit it from" in finding.hint for finding in findings)
+
+
+def test_a_policy_in_between_that_permits_both_ways_is_safe() -> None:
+    between = [*PERMITS, ("cross", "pumps_new", "emr_old"), ("back", "pumps_old", "emr_new")]
+    _effect, findings, _plan = planned(Policy(OLD, PERMITS), Policy(OLD, between))
+    assert findings == []  # the permission comes first
+    effect, findings, _plan = planned(Policy(OLD, between), Policy(NEW, between))
+    assert findings == [] and effect["moves"]["safe"] and effect["moves"]["kept_rules"] >= 1
+    _effect, findings, _plan = planned(Policy(NEW, between), Policy(NEW, PERMITS))
+    assert findings == []  # and goes last
+
+
+def test_moves_and_permissions_in_one_plan_are_safe_where_the_permissions_come_first() -> None:
+    between = [*PERMITS, ("cross", "pumps_new", "emr_old"), ("back", "pumps_old", "emr_new")]
+    effect, findings, plan = planned(Policy(OLD, PERMITS), Policy(NEW, between))
+    widened = {step.phase for step in plan.operations() if step.kind in ("egress_matrix_cell", "sgacl")}
+    moved = {step.phase for step in plan.operations() if step.kind == "endpoint"}
+    assert max(widened) < min(moved)
+    assert findings == [] and effect["moves"]["safe"]
+    # What is taken back in the same plan may be gone while a device is where it was.
+    effect, findings, _plan = planned(Policy(OLD, between), Policy(NEW, PERMITS))
+    assert not effect["moves"]["safe"] and {finding.code for finding in findings} == {"SW4170"}
+    assert any("new list" in finding.message and "later" in finding.hint for finding in findings)
+
+
+def test_lists_by_address_do_not_mind_where_the_peer_is() -> None:
+    effect, findings, plan = planned(Policy(OLD, PERMITS, ("dacl",)), Policy(NEW, PERMITS, ("dacl",)))
+    assert any(step.kind == "endpoint" for step in plan.operations())
+    assert effect["moves"]["devices"] == 3
+    # The old lists lose the addresses that leave, while a device may still have such a list.
+    assert {finding.code for finding in findings} <= {"SW4170"}
+
+
+def test_a_segment_that_the_policy_lost_counts_as_long_as_ise_has_it() -> None:
+    before = Policy(OLD, PERMITS)
+    left = {name: found for name, found in NEW.items() if not name.endswith("_old")}
+    after = Policy(left, [rule for rule in PERMITS if rule[0] != "was"])
+    effect, findings, _plan = planned(before, after)
+    assert not effect["moves"]["safe"] and {finding.code for finding in findings} == {"SW4170"}
+    assert any(
+        "SW_pumps_new-SW_emr_old" in f.message or "SW_pumps_old-SW_emr_new" in f.message for f in findings
+    ) or any("emr_old" in f.message for f in findings)
+
+
+def test_one_device_that_moves_alone_keeps_what_both_segments_may() -> None:
+    rules = [("was", "pumps_old", "emr_old"), ("use", "pumps_new", "emr_old"), ("least", "cams", "pumps_new")]
+    moved = world(pumps_new=(PUMP,), pumps_old=(SECOND,), emr_old=(SERVER,), cams=(OTHER,))
+    effect, findings, _plan = planned(Policy(OLD, rules), Policy(moved, rules))
+    assert findings == [] and effect["moves"]["safe"] and effect["moves"]["devices"] == 1
+
+
+def test_a_must_never_that_two_cells_keep_is_open_where_there_is_no_cell() -> None:
+    """Nobody wrote a cell between the old and the new tags of these two: nothing stops what neither policy permits."""
+    never = (Guardrail("apart", "never", "cams", "pumps_new", ("web",), "because"),)
+    rules = [("use", "pumps_new", "emr_new"), ("was", "pumps_old", "emr_old")]
+    before = Policy(world(pumps_old=(PUMP,), emr_old=(OTHER, SERVER), cams=()), rules, observed=("cams", "pumps_new"))
+    after = Policy(
+        world(pumps_new=(PUMP,), cams=(OTHER,), emr_old=(SERVER,)),
+        rules,
+        guardrails=never,
+        observed=("emr_old", "pumps_old"),
+    )
+    effect, findings, _plan = planned(before, after)
+    assert not effect["moves"]["safe"]
+    assert [finding.code for finding in findings if finding.code == "SW4173"] == ["SW4173"]
+
+
+def test_a_plan_that_moves_nobody_says_nothing() -> None:
+    effect, findings, _plan = planned(Policy(OLD, PERMITS), Policy(OLD, [*PERMITS, ("new", "cams", "emr_old")]))
+    assert "moves" not in effect and findings == []
+
+
+@pytest.mark.parametrize("kind", ["sgacl", "dacl"])
+def test_a_first_assignment_cuts_nothing(kind: str) -> None:
+    before = Policy(NEW, PERMITS, (kind,), observed=tuple(NEW))
+    effect, findings, plan = planned(before, Policy(NEW, PERMITS, (kind,)))
+    assert any(step.kind == "endpoint" for step in plan.operations())
+    assert findings == [] and effect["moves"]["safe"], findings
+    assert parts_of_plan(plan, replace(Policy(NEW, PERMITS).site()), ())
