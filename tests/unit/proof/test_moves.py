@@ -107,7 +107,7 @@ class Story:
             # A device that was not in its segment when the list was written: the model knows no list, so its text decides.
             state = self.old if version == OLD else self.new
             text = next(rendered(item) for item in state.lists if (item.point, item.name) == key)
-            if mixed.segment_of(packet["source"]) != what[1]:
+            if not any(entry[:2] == (packet["source"], key[0]) for entry in mixed.members[what[1]]):
                 return False
             return not evaluate_acl(text.splitlines()[1:], packet, kind="ios").permit
         return stops(what, key[0], rules, mixed, packet, opener)
@@ -141,13 +141,15 @@ class Story:
                 found |= set(product(self.versions(key, moment), *ends))
         return found
 
-    def cut(self, packet: Packet) -> bool:
+    def cut(self, packet: Packet) -> set[Key]:
+        """The lists that stop a conversation in some mix."""
         answer = reply_to(packet)
-        for key in self.every():
-            for each, opener in ((packet, True), (answer, False)):
-                if each and any(self.stopped(key, v, each, opener, (s, r)) for v, s, r in self.met(key, each)):
-                    return True
-        return False
+        return {
+            key
+            for key in self.every()
+            for each, opener in ((packet, True), (answer, False))
+            if each and any(self.stopped(key, v, each, opener, (s, r)) for v, s, r in self.met(key, each))
+        }
 
     def open(self, packet: Packet) -> bool:
         """Whether some mix of some moment lets an opener do its work."""
@@ -249,7 +251,7 @@ def wrong(story: Story, choose: random.Random, counted: dict[str, int]) -> list[
     """What the closed form says otherwise than the model."""
     proved = story.proved()
     said = []
-    cut = {item.rule for item in proved.problems if item.rule}
+    cut = {(item.rule, item.listing.point, item.listing.name) for item in proved.problems if item.listing}
     for name, client, to, services in story.after.rules:
         for packet in packets_of(story, choose, services, 12):
             mine = story.after.segment_of(packet["source"]) == client and story.after.covers(to, packet["destination"])
@@ -257,9 +259,9 @@ def wrong(story: Story, choose: random.Random, counted: dict[str, int]) -> list[
                 continue
             if story.works_at_the(OLD, packet) and story.works_at_the(NEW, packet):
                 counted["both"] += 1
-                if story.cut(packet):
-                    counted["cut"] += 1
-                    said += [] if name in cut else [f"{name} is cut: {packet}"]
+                stopping = story.cut(packet)
+                counted["cut"] += bool(stopping)
+                said += [f"{name} is cut by {key}: {packet}" for key in stopping if (name, *key) not in cut]
     opened = {item.name for item in proved.problems if item.kind == NEVER_OPEN}
     for number, (must, client, server, services) in enumerate(story.after.guardrails):
         for packet in packets_of(story, choose, services, 12) if must == "never" else ():
@@ -310,8 +312,8 @@ MUTANTS: dict[str, tuple[str, Any, int]] = {
         lambda _p, v: ((OLD, OLD), (NEW, NEW)) if v.listing.kind in CARRIERS else (),
         0,
     ),
-    "states have no time": ("untimely", nothing, 0),
-    "versions and states never meet": ("_timely", nothing, 0),
+    "states have no time": ("untimely", nothing, 1),
+    "versions and states never meet": ("_timely", nothing, 1),
     "ends move together, must-never": ("_opened", lambda p, o, ends: opened_together(p, o, ends), 0),
     "every state at every moment": ("_possible", lambda _p, openers, *_more: openers, 0),
     "lists are never absent": ("may_lack", lambda *_more: False, 0),
