@@ -161,12 +161,22 @@ class WrittenPolicy:
         true_services = _services_of(true)
         found = []
         for (client, target), matches in sorted(self.allowed.items()):
+            uses = {
+                use
+                for one in self._kinds_in(client)
+                for other in self._kinds_in(target)
+                for use in true_services.get((one, other), ())
+            }
             for protocol, low, high in sorted(matches):
-                if not any(
-                    protocol == of and low <= port <= high for of, port in true_services.get((client, target), ())
-                ):
+                if not any(protocol == of and low <= port <= high for of, port in uses):
                     found.append((client, target, f"{protocol}/{low}"))
         return found
+
+    def _kinds_in(self, segment: str) -> set[str]:
+        """Return what the devices of a segment truly are where it is not called after a type: those that wait for their place."""
+        if segment in self.networks or any(each.name == segment for each in self.site.types):
+            return {segment}
+        return {self.site.devices[number].kind for number, own in self.segment_of.items() if own == segment}
 
 
 def _services_of(true: set[Any]) -> dict[tuple[str, str], set[tuple[int, int]]]:

@@ -43,8 +43,8 @@ FACT_NAMES = (
     "lldp_capabilities",
     "mud_url",
 )
-# Made of the others by classification, never said by a source.
-DERIVED_FACTS = ("device_type", "device_family")
+# Made of the others by classification and by learning (``held_as``: learn/holding.py), never said by a source.
+DERIVED_FACTS = ("device_type", "device_family", "held_as")
 
 Entry = TypeVar("Entry")
 FactValue = str | int | tuple[str, ...]

@@ -106,6 +106,12 @@ MISPLACED_DEVICE = Code(
     "SW3250",
     "warning",
     "a device does what another segment does, and not what its own does",
-    "look at the device: correct its profile, or write it into classification.yml under devices; until then its traffic is no evidence and"
-    " enforcing its segment would cut it",
+    "look at the device: correct its profile, or write it into classification.yml under devices; until then it waits in a holding segment,"
+    " which is never enforced and whose rules end",
+)
+NOBODY_HELD = Code(
+    "SW3260",
+    "info",
+    "a holding segment has no devices any more",
+    "delete its file, and the rules that lead to it",
 )

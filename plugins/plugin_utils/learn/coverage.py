@@ -19,7 +19,9 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model im
 # What a conversation of a segment weighs where criticality counts.
 CRITICALITY = {"life_support": 16, "process_critical": 16, "high": 4, "medium": 2, "low": 1}
 # Candidates that are not known to be legitimate: they count for neither side.
-DOUBTFUL = frozenset({"direction", "unanswered", "conduit", "rogue-server", "misplaced", "refused", "scan", "threat"})
+DOUBTFUL = frozenset(
+    {"direction", "unanswered", "conduit", "rogue-server", "misplaced", "refused", "scan", "threat", "held-device"}
+)
 ICMP = (1, 58)
 Spans = dict[tuple[str, str, int], list[tuple[int, int]]]
 

@@ -8,9 +8,11 @@ Made of the sums that ``flows/operations/learning.py`` returns; nothing here wal
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.address import text_of
@@ -29,7 +31,6 @@ NOISE = {
     "probe": "a single packet without an answer",
     "backscatter": "answers to packets that nobody here sent",
     "threat": "an end stands on a threat list",
-    "misplaced": "an end does what another segment does, and not what its own does",
 }
 
 
@@ -100,7 +101,10 @@ class Excluded:
 
 @dataclass(frozen=True)
 class Strays:
-    """Conversations that one pair of devices tried on one day without an answer, counted by segments; one port as an example."""
+    """Conversations that one pair of devices tried on one day without an answer, counted by segments; one port as an example.
+
+    ``lone``: it stands for its port alone, so that a person can decide about it.
+    """
 
     client: str
     to: str
@@ -110,6 +114,20 @@ class Strays:
     server_port: int
     first_us: int
     last_us: int
+    lone: bool = False
+
+    @property
+    def key(self) -> CandidateKey:
+        """Return what a rule for it would permit."""
+        return CandidateKey(self.client, self.to, self.protocol, self.server_port)
+
+    @property
+    def evidence(self) -> Evidence:
+        """Return it as evidence, for a rule that a person has approved."""
+        day = EPOCH + timedelta(days=self.first_us // DAY_US)
+        return Evidence(
+            self.key, (day,), flows=self.flows, first_us=self.first_us, last_us=self.last_us, confidence=1.0
+        )
 
 
 @dataclass(frozen=True)
@@ -139,6 +157,8 @@ class Gathered:
     misplaced: tuple[Any, ...] = ()
     # Segments all of whose other devices have its usual habits.
     settled: frozenset[str] = frozenset()
+    # Holding segments of those devices, each with the segment that they are like (``holding.py``).
+    holding: Mapping[str, str] = field(default_factory=dict)
 
 
 def gathered(tables: Mapping[str, Any]) -> Gathered:
@@ -181,6 +201,32 @@ def gathered(tables: Mapping[str, Any]) -> Gathered:
         first,
         days if total["conversations"] else 0,
         tables.get("incidences"),
+    )
+
+
+def joined(parts: Sequence[Evidence], busiest: Evidence) -> Evidence:
+    """Return the evidence of several ports of one service between the same ends as one, under the key of the busiest.
+
+    Devices are at least as many as the most of one port, and as the different ones that ports had alone.
+    """
+    alone = {each.one_client for each in parts if each.client_devices == 1 and each.one_client}
+    served = {each.one_server for each in parts if each.server_devices == 1 and each.one_server}
+    return replace(
+        busiest,
+        days=tuple(sorted({day for each in parts for day in each.days})),
+        client_devices=max(len(alone), *(each.client_devices for each in parts)),
+        server_devices=max(len(served), *(each.server_devices for each in parts)),
+        pairs=max(each.pairs for each in parts),
+        flows=sum(each.flows for each in parts),
+        answered=sum(each.answered for each in parts),
+        bytes=sum(each.bytes for each in parts),
+        weak_flows=sum(each.weak_flows for each in parts),
+        first_us=min(each.first_us for each in parts),
+        last_us=max(each.last_us for each in parts),
+        hours=reduce(or_, (each.hours for each in parts)),
+        best_method=min(each.best_method for each in parts),
+        confidence=max(each.confidence for each in parts),
+        threat=any(each.threat for each in parts),
     )
 
 
@@ -240,7 +286,7 @@ def _excluded(row: Mapping[str, Any], names: tuple[str, ...]) -> Excluded:
 def _strays(row: Mapping[str, Any]) -> Strays:
     return Strays(
         row["client_segment"], row["server_segment"], row["protocol"], row["conversations"], row["flows"], row["server_port"],
-        row["first_us"], row["last_us"],
+        row["first_us"], row["last_us"], row["lone"] >= 0,
     )  # fmt: skip
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock import iso_of_micros
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.learning import MISPLACED
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import (
     CandidateKey,
     Evidence,
@@ -90,8 +89,6 @@ def left_out(gathered: Gathered, names: Mapping[str, str]) -> list[ReviewItem]:
     """Return items for what no candidate was made of; ``names`` are those of devices."""
     items: dict[tuple[str, str, int, int, str], ReviewItem] = {}
     for each in gathered.excluded:
-        if each.mark == MISPLACED:  # its device is asked about, once
-            continue
         item = _excluded(each, names)
         key = (item.client, item.server, item.protocol, item.port, item.reason)
         known = items.get(key)

@@ -23,8 +23,13 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.related i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.schema import arrow_schema
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.threats import known_threats
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import RELATED, Gathered, gathered
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.holding import Holding, holding_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.misplaced import Placing, placing_of
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
+    NEVER_DROPPED,
+    Segment,
+    Site,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.history import (
     Columns,
     SeenConversation,
@@ -114,13 +119,15 @@ def recorded_evidence(
     engine: str = "",
     limits: NoiseLimits | None = None,
     kept: Collection[str] | None = None,
+    segments: Sequence[Segment] = (),
 ) -> tuple[Gathered, Noise]:
     """Return what the window's rollup says of each candidate rule, and the noise in it.
 
     Binding is the flows room's interval join (facts/flows.md section 5: never a static map); an address that several devices held
     at the time is bound to none. ``members`` are devices and their segments, ``networks`` as ``FlowGate.bind`` takes them, ``kinds`` what
     devices are, ``approved`` rows of what people approved (``learning.APPROVED``), ``declared`` networks of scanners and pollers,
-    ``kept`` devices about whose place a person has decided; with None no device is looked at for its place.
+    ``kept`` devices about whose place a person has decided; with None no device is looked at for its place. ``segments`` are all there
+    are: devices in the wrong one are taken for members of a holding segment (learn/holding.py).
     """
     since = window(data_dir, days)
     declared = tuple(declared)
@@ -129,12 +136,13 @@ def recorded_evidence(
     marks: dict[Any, str] = {pair: f"{RELATED}{control}" for pair, control in related.items()}
     marks |= report.reasons
     intervals = read_intervals(data_dir)
-    placing = Placing()
+    placing, holding = Placing(), Holding()
 
-    def doubt(habits: Any) -> Iterable[str]:
-        nonlocal placing
+    def doubt(habits: Any) -> Mapping[str, str]:
+        nonlocal placing, holding
         placing = placing_of(habits.to_pylist(), kept or ())
-        return [each.device for each in placing.misplaced]
+        holding = holding_of(placing.misplaced, segments)
+        return holding.of
 
     with FlowGate(data_dir, since, engine=engine) as gate:
         gate.bind(intervals, _table(MEMBERS, members), networks)
@@ -144,8 +152,10 @@ def recorded_evidence(
             pa.Table.from_pylist([dict(row) for row in approved], schema=arrow_schema(APPROVED)) if approved else None,
             _declared_condition(intervals, declared),
             doubt=None if kept is None else doubt,
+            alone=[each.name for each in segments if each.criticality in NEVER_DROPPED],
         )
-    return replace(gathered(tables), misplaced=placing.misplaced, settled=placing.settled), report
+    made = gathered(tables)
+    return replace(made, misplaced=placing.misplaced, settled=placing.settled, holding=holding.like), report
 
 
 def _table(names: Sequence[str], pairs: Mapping[str, str] | None) -> Any:

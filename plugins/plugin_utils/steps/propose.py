@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
@@ -32,12 +31,10 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.coverage 
     standing_spans,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import Gathered
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.holding import holding_of, like_of, with_held
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.incidence import incidences
-from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.propose import (
-    Known,
-    Proposal,
-    propose,
-)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.propose import propose
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.proposed import Known, Proposal
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.review import Decisions
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.segments import propose_segments
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.support import kinds_in
@@ -90,6 +87,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.propose_i
     declared_scanners,
     name_of,
     named_ranges,
+    sampled_segments,
     source_hashes,
     telemetry_of,
 )
@@ -140,7 +138,12 @@ def run_propose(values: dict[str, Any]) -> dict[str, Any]:
         engine=values.get("engine") or "",
         limits=limits_of(site.learning),
         kept=[name for name, made in classified.classified.items() if made.by == "decision"],
+        segments=segments,
     )
+    holding = holding_of(seen.misplaced, segments)
+    segments = tuple(sorted((*segments, *holding.new), key=lambda each: each.name))
+    new = sorted({*new, *(each.name for each in holding.new)})
+    lock = with_held(lock, holding)
     telemetry = telemetry_of(paths.data)
     known = Known(
         {name: len(entry["devices"]) for name, entry in lock["segments"].items()},
@@ -151,7 +154,6 @@ def run_propose(values: dict[str, Any]) -> dict[str, Any]:
         loaded.decisions,
         today,
         named_before(paths.policy),
-        Counter(each.segment for each in seen.misplaced),
     )
     earlier_items = read_expected(paths.policy)
     if values.get("git") == BRANCH:  # it may wait for its merge longer than the recordings hold what it keeps
@@ -165,7 +167,7 @@ def run_propose(values: dict[str, Any]) -> dict[str, Any]:
     )
     found += [*proposal.findings, *scan_findings(paths.data, scans, names)]
     found += device_findings(register, segment_of, names, doubted)
-    found += misplaced_findings(seen, names)
+    found += misplaced_findings(seen, names, holding, segments)
     how = str(values.get("git") or NONE)
     if how == BRANCH:
         Checkout(paths.policy).required_head()
@@ -189,14 +191,20 @@ def run_propose(values: dict[str, Any]) -> dict[str, Any]:
         commit_name(paths.policy),
         **_content(register, segments, new, proposal, seen, scans, changes),
         expected=[item.as_dict() for item in expected],
-        misplaced=[each.as_dict(names) for each in seen.misplaced],
+        misplaced=[{**each.as_dict(names), "held_in": holding.of.get(each.device, "")} for each in seen.misplaced],
         coverage=_coverage(site, segments, proposal, seen, sizes, today),
         after_activation=after_activation(
             site, seen.candidates, proposal.judged, sizes, earlier, date.fromisoformat(last_day)
         ),
         completeness={name: each.as_dict() for name, each in known_share.items()},
         enforcement=enforcement(
-            known_share, expected, proposal, telemetry, {s.name: s.criticality for s in segments}, seen.misplaced
+            known_share,
+            expected,
+            proposal,
+            telemetry,
+            {s.name: s.criticality for s in segments},
+            {s.name: known.sizes.get(s.name, 0) for s in segments if like_of(s)},
+            sampled_segments(paths.data, site, segments, lock),
         ),
         commits=[{"name": part.name, "message": part.message, "files": sorted(part.files)} for part in parts],
         new_rules=sorted(name for change in changes.segments.values() for name in change.rules.added),

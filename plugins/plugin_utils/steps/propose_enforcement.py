@@ -6,25 +6,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.completeness import (
     Completeness,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.expected import Expected
-from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.misplaced import Misplaced
-from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.propose import (
-    PERMITTED,
-    Proposal,
-    Telemetry,
-)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.judging import PERMITTED
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.proposed import Proposal, Telemetry
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
     NEVER_DROPPED,
 )
 
 # What became of a candidate that enforcement cuts for no reason a person should be asked about, or does not cut.
-SETTLED = frozenset({"rule", PERMITTED, "refused", "unanswered", "scan", "threat"})
+SETTLED = frozenset({"rule", PERMITTED, "refused", "scan", "threat"})
+# What is not asked about, unless it may be a device's call that somebody's life hangs on.
+THIN = frozenset({"few-days", "few-flows", "unanswered"})
 
 
 def enforcement(
@@ -33,29 +31,33 @@ def enforcement(
     proposal: Proposal,
     telemetry: Telemetry,
     criticality: Mapping[str, str],
-    misplaced: Sequence[Misplaced] = (),
+    holding: Mapping[str, int] | None = None,
+    sampled: Collection[str] | None = None,
 ) -> dict[str, Any]:
     """Return for each segment whether enforcement may be proposed, and what to wait for where not.
 
     Traffic that no rule permits and that nobody has answered for holds a segment back, whether its devices open or serve it: enforcing
     would cut it (a list of the server's segment stops the answers, ``enforce/access.py``). So does sampling, since
-    what has few packets is mostly not seen, and no estimate from what was seen tells of it. A device that is in the wrong segment holds
-    back that segment, which would cut what it opens, and every segment that opens to it.
+    what has few packets is mostly not seen, and no estimate from what was seen tells of it. ``holding`` are the segments in which devices
+    wait that are in doubt, with how many: they are never offered, and hold nobody else back but by what no rule permits them.
+    ``sampled`` names the segments of which sampled recordings tell; without it all of them where any exporter samples.
     """
     made = {}
     asked = {each.key for each in expected}
     waiting: dict[str, Counter[str]] = {}
+    held = holding or {}
     for key, kind in proposal.judged.items():
         ends = {key.client, key.to}
-        thin = kind in ("few-days", "few-flows") and not any(criticality.get(name) in NEVER_DROPPED for name in ends)
+        thin = kind in THIN and not any(criticality.get(name) in NEVER_DROPPED for name in ends)
         if kind in SETTLED or thin or (key.client, key.to, key.protocol, key.server_port) in asked:
             continue
         for name in ends:
             waiting.setdefault(name, Counter())[kind] += 1
-    astray: dict[str, set[str]] = {}
-    for device in misplaced:
-        for name in {device.segment, *device.clients}:
-            astray.setdefault(name, set()).add(device.device)
+    # Once, and nothing answered: an alarm that nobody heard is that as well. Lives hang on it, or nobody knows what the device is.
+    for stray in proposal.strays:
+        if any(criticality.get(name) in NEVER_DROPPED or name in held for name in (stray.client, stray.to)):
+            for name in {stray.client, stray.to}:
+                waiting.setdefault(name, Counter())["stray"] += stray.conversations
     for name, each in sorted(known.items()):
         open_questions = sum(1 for item in expected if name in (item.client, item.to))
         wait = list(each.wait_for)
@@ -64,11 +66,11 @@ def enforcement(
         if waiting.get(name):
             kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(waiting[name].items()))
             wait.append(f"a decision about traffic that no rule permits (evidence/open/review.json): {kinds}")
-        if astray.get(name):
+        if name in held:
             wait.append(
-                f"the right segment of {len(astray[name])} devices in it or opened by it, which do what another does (misplaced)"
+                f"the right segment of its {held[name]} devices (misplaced): it holds them, and is never enforced"
             )
-        if telemetry.band == "sampled":
+        if telemetry.band == "sampled" if sampled is None else name in sampled:
             wait.append(
                 "recordings of every packet: these are sampled, and what has few packets is mostly not seen in them"
             )

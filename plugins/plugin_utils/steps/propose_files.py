@@ -22,8 +22,10 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.learn import co
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.coverage import Spans, is_permitted
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import CandidateKey, Gathered
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.expected import Expected, kept, remembered
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.holding import KIND as HELD
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.judging import PERMITTED
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.named import written
-from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.propose import PERMITTED, Proposal, ProposedRule
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.proposed import Proposal, ProposedRule
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.review import Decisions
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.support import (
     NOVEL,
@@ -310,7 +312,8 @@ def _rule_values(rule: ProposedRule) -> dict[str, Any]:
         if rule.decision.until:
             made["expires"] = rule.decision.until
     elif rule.until:
-        made["reason"] = f"{REASON}; rare ({rule.bounded}), until its owner has said whether it may go on"
+        what = "devices in doubt" if rule.bounded == HELD else f"rare ({rule.bounded})"
+        made["reason"] = f"{REASON}; {what}, until its owner has said whether it may go on"
         made["expires"] = rule.until
     return made
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock import iso_of_micros
@@ -19,11 +19,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.coverage 
     is_permitted,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import CandidateKey, Gathered
-from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.propose import (
-    Proposal,
-)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.holding import Holding, like_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.proposed import Proposal
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.merging import LEARNED
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
+    Segment,
     Site,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.history import address_text
@@ -73,11 +73,20 @@ def device_findings(
     ]
 
 
-def misplaced_findings(seen: Gathered, names: Mapping[str, str]) -> list[Finding]:
-    """Return devices that do what another segment does."""
-    return [
-        learn_codes.MISPLACED_DEVICE.at(f"{names.get(each.device, each.device)} ({each.device}): {each.text}")
+def misplaced_findings(
+    seen: Gathered, names: Mapping[str, str], holding: Holding, segments: Sequence[Segment]
+) -> list[Finding]:
+    """Return devices that do what another segment does, and holding segments in which nobody waits any more."""
+    found = [
+        learn_codes.MISPLACED_DEVICE.at(
+            f"{names.get(each.device, each.device)} ({each.device}): {each.text}; it waits in {holding.of.get(each.device, 'its segment')}"
+        )
         for each in seen.misplaced
+    ]
+    return found + [
+        learn_codes.NOBODY_HELD.at(f"{each.name}: nobody waits in it", each.location)
+        for each in segments
+        if like_of(each) and each.name not in holding.like
     ]
 
 

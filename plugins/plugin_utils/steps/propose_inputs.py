@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +23,16 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.quality i
     noted_by_exporter,
     observed,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.propose import Telemetry
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.proposed import Telemetry
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.members import facts_of
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Segment, Site
 
 pa = guarded("pyarrow")
 
 # Of an exporter with less than this share of the flows, nothing rests on what it cannot see.
 SMALL_SHARE = 0.01
+# So many of the last recorded days say which exporters tell of which zone.
+TOLD_DAYS = 7
 # What a device is, of the facts that sources may disagree about (devices/register.py).
 IDENTITY = ("endpoint_profile", "device_type", "oui_vendor")
 _CONFLICT = re.compile(r"\A(?P<fact>[a-z_]+) of (?P<device>[0-9a-f]{2}(?::[0-9a-f]{2}){5}) is ")
@@ -88,6 +92,68 @@ def telemetry_of(data_dir: Path) -> Telemetry:
     sampled = any("looked at" in reason for reason in reasons)
     band = "sampled" if sampled else "" if all(each.silence for each in made) else "partial"
     return Telemetry(lowest, all(each.silence for each in made), band, reasons)
+
+
+def sampled_segments(
+    data_dir: Path, site: Site, segments: Sequence[Segment], lock: Mapping[str, Any]
+) -> frozenset[str]:
+    """Return the segments of whose conversations sampled recordings tell: what they open, or what zones open that may open to theirs.
+
+    The rollup does not keep exporters, so the connections of the last recorded days are asked which exporters tell what each zone's
+    devices open. An exporter counts for a zone from SMALL_SHARE of what it opens on, each of its flows as many as it samples. One
+    that told nothing in these days counts everywhere, since nobody knows where it stands.
+    """
+    noted = noted_by_exporter(store.read_inputs(data_dir))
+    factors = {name: int(own.get("sampling", 1) or 1) for name, own in noted.items()}
+    sampling = {name for name, factor in factors.items() if factor > 1}
+    seen = observed(store.observers(data_dir).to_pylist())
+    total = sum(own.get("flows", 0) for own in seen.values())
+    # As in telemetry_of: what has next to no flows rests on no exporter.
+    sampling = {name for name in sampling if not total or seen.get(name, {}).get("flows", 0) >= SMALL_SHARE * total}
+    if not sampling:
+        return frozenset()
+    zone_of = {segment.name: segment.zone for segment in segments}
+    told = _flows_by_zone(data_dir, zone_of, lock)
+    everywhere = sampling - {exporter for _zone, exporter in told}
+    if everywhere:
+        return frozenset(zone_of)
+    shares: dict[str, float] = {}
+    dim = set()
+    for (zone, exporter), flows in told.items():
+        shares[zone] = shares.get(zone, 0.0) + flows * factors.get(exporter, 1)
+    for (zone, exporter), flows in told.items():
+        if exporter in sampling and flows * factors[exporter] >= SMALL_SHARE * shares[zone]:
+            dim.add(zone)
+    dim_too = dim | {conduit.server for conduit in site.conduits if conduit.client in dim}
+    return frozenset(name for name, zone in zone_of.items() if zone in dim_too)
+
+
+def _flows_by_zone(data_dir: Path, zone_of: Mapping[str, str], lock: Mapping[str, Any]) -> dict[tuple[str, str], int]:
+    """Return how many connections of the last recorded days each exporter tells of those that each zone's devices opened."""
+    days = store.rollup_days(data_dir)
+    rows = [
+        (*columns_of_int(*_int_of(address)), zone_of[name])
+        for name, entry in sorted(lock["segments"].items())
+        for device in entry["devices"]
+        for address in device["addresses"]
+        if name in zone_of
+    ]
+    if not days or not rows:
+        return {}
+    names = ["start_us", "exporter", "client_hi", "client_lo"]
+    with store.window_connections(data_dir, max(days) - timedelta(days=TOLD_DAYS - 1), None, names) as connection:
+        columns = {name: [row[place] for row in rows] for place, name in enumerate(("hi", "lo", "zone"))}
+        connection.register("holders", pa.table(columns))
+        found = connection.execute(
+            "SELECT h.zone, c.exporter, sum(c.flows)::BIGINT FROM (SELECT exporter, client_hi, client_lo, count(*) AS flows FROM given"
+            " GROUP BY ALL) AS c JOIN holders h ON h.hi = c.client_hi AND h.lo = c.client_lo GROUP BY ALL ORDER BY ALL"
+        ).fetchall()
+    return {(zone, exporter or ""): flows for zone, exporter, flows in found}
+
+
+def _int_of(address: str) -> tuple[int, int]:
+    value = ipaddress.ip_address(address)
+    return value.version, int(value)
 
 
 def contradicted(register: Mapping[str, Any]) -> dict[str, str]:

@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.yaml_io import parse_yaml
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.completeness import Completeness
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import CandidateKey
-from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.propose import Proposal, Telemetry
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.proposed import Proposal, Telemetry
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.propose_enforcement import enforcement
 from tests.unit.learn.worlds import World, address, rule_ids, waiting
 
@@ -143,6 +143,7 @@ def test_a_worm_on_a_few_devices_becomes_no_rule(tmp_path: Path) -> None:
         ("rule", "low", False), ("permitted", "low", False), ("refused", "life_support", False), ("unanswered", "low", False),
         ("draft", "low", True), ("one-device", "low", True), ("no-service", "low", True), ("budget", "low", True),
         ("misplaced", "low", True), ("few-days", "low", False), ("few-days", "life_support", True),
+        ("unanswered", "life_support", True), ("held-device", "low", True),
     ],
 )  # fmt: skip
 def test_enforcement_is_not_offered_over_traffic_that_waits_for_a_person(
@@ -168,6 +169,39 @@ def test_enforcement_is_not_offered_over_what_others_open_to_the_segment_either(
     made = enforcement(whole, (), proposal, Telemetry(), {"pumps": criticality, "stations": "low"})["pumps"]
     assert made["offered"] is not held
     assert not held or f"1 {kind}" in made["wait_for"][0]
+
+
+def test_a_lone_flow_that_nothing_answered_holds_life_support_back_until_somebody_has_answered_for_it(
+    tmp_path: Path,
+) -> None:
+    """Two devices, one day, no answer: an alarm that nobody heard, or a probe. It is both's, and only a person knows."""
+    world = World(tmp_path)
+    world.usual(range(10))
+    world.flow(5, address("cameras", 1), address("monitors", 2), "https", answered=False)
+    world.flow(5, address("cameras", 1), address("archive", 0), "smb", answered=False)
+    world.flow(6, address("cameras", 2), address("archive", 0), "https", answered=False)
+    made = world.write().propose()
+    strays = {(item["server"], item["port"]): item for item in waiting(made, "stray")}
+    assert strays["monitors", 443]["conversations"] == 1
+    assert ("archive", 445) in strays or ("archive", 443) in strays
+    for name, held in (("monitors", True), ("cameras", True), ("archive", False)):
+        assert any("1 stray" in text for text in made["enforcement"][name]["wait_for"]) is held
+
+    def decided(what: str) -> dict[str, Any]:
+        text = (
+            "decisions:\n  - {client: cameras, to: monitors, service: https, decision: "
+            f"{what}, by: A. Huber, reason: Asked the ward, date: 2026-11-01}}\n"
+        )
+        (world.policy / "decisions.yml").write_text(text, encoding="utf-8")
+        return world.propose()
+
+    made = decided("refuse")
+    assert ("monitors", 443) not in {(item["server"], item["port"]) for item in waiting(made, "stray")}
+    assert [item["server"] for item in made["refused"]] == ["monitors"]
+    assert not any("stray" in text for text in made["enforcement"]["monitors"]["wait_for"])
+    made = decided("approve")
+    assert "cameras-to-monitors-https" in rule_ids(made)
+    assert not any("stray" in text for text in made["enforcement"]["monitors"]["wait_for"])
 
 
 def test_an_open_question_holds_back_the_segment_that_serves_as_well(world: World) -> None:

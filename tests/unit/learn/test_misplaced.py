@@ -1,17 +1,20 @@
 # Copyright: (c) 2026, Segwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Devices in the wrong segment are named one by one, are no evidence, and hold enforcement back; others are never accused."""
+"""Devices in the wrong segment are named one by one, are no evidence for it, and wait by themselves; others are never accused."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.misplaced import placing_of
-from tests.unit.learn.worlds import World, address, mac, rule_ids
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.holding import holding_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.misplaced import Misplaced, placing_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Segment
+from tests.unit.learn.worlds import World, address, mac, rule_ids, waiting
 
 DAYS = range(7)
 
@@ -76,8 +79,8 @@ def test_who_raised_an_alarm_to_it_once_is_told_though_that_is_no_habit(tmp_path
     made = world.write().propose()
     (each,) = made["misplaced"]
     assert each["clients"] == ["monitors"]
-    assert any("misplaced" in text for text in made["enforcement"]["monitors"]["wait_for"])
-    assert not any("misplaced" in text for text in made["enforcement"]["pumps"]["wait_for"])
+    assert any("1 held-device" in text for text in made["enforcement"]["monitors"]["wait_for"])
+    assert not any("held-device" in text for text in made["enforcement"]["pumps"]["wait_for"])
 
 
 def test_beside_one_other_device_only_what_is_nothing_else_is_named() -> None:
@@ -101,7 +104,7 @@ def test_equal_inputs_in_any_order_give_equal_answers() -> None:
     assert placing_of(told) == placing_of(told[::-1])
 
 
-def test_a_wrong_profile_widens_nothing_and_holds_enforcement_until_it_is_settled(tmp_path: Path) -> None:
+def test_a_wrong_profile_widens_nothing_and_the_device_waits_until_it_is_settled(tmp_path: Path) -> None:
     """One of seven cameras is a pump by nature: small segments are not to be widened by it, and its segment would cut it."""
     world = World(tmp_path)
     world.usual(DAYS)
@@ -112,10 +115,69 @@ def test_a_wrong_profile_widens_nothing_and_holds_enforcement_until_it_is_settle
     assert "cameras-to-gateways-mqtt" not in rule_ids(made) and "pumps-to-gateways-mqtt" in rule_ids(made)
     assert [item for item in made["review"] if item["kind"] == "misplaced-device" and "pumps do" in item["reason"]]
     assert [finding for finding in made["warnings"] if finding["code"] == "SW3250"]
-    assert any("misplaced" in text for text in made["enforcement"]["cameras"]["wait_for"])
-    assert not any("misplaced" in text for text in made["enforcement"]["pumps"]["wait_for"])
+    assert each["held_in"] == "held_pumps"
+    # It waits by itself: its rules are those of pumps that it was seen to need, end, and are nobody else's.
+    held = {name: rule for rule in made["rules"] if (name := rule["id"]).startswith("held_pumps-")}
+    assert set(held) == {"held_pumps-to-gateways-mqtt", "held_pumps-to-names-dns"}
+    assert all(rule["ends"]["kind"] == "held" and rule["support"] == "like: pumps" for rule in held.values())
+    lock = json.loads((world.policy / "members.lock.json").read_text(encoding="utf-8"))["segments"]
+    where = {name: [each["device"] for each in entry["devices"]] for name, entry in lock.items()}
+    assert where["held_pumps"] == [mac("pumps", 5)]
+    assert mac("pumps", 5) not in where["cameras"] + where["pumps"]
+    text = (world.policy / "clinical" / "held_pumps.yml").read_text(encoding="utf-8")
+    assert "fact: held_as" in text and "criticality: life_support" in text and "expires:" in text and "sgt" not in text
+    # It holds nobody back, and is not offered itself.
+    assert any("misplaced" in text for text in made["enforcement"]["held_pumps"]["wait_for"])
+    for name in ("cameras", "pumps", "gateways"):
+        assert not any("misplaced" in text or "held" in text for text in made["enforcement"][name]["wait_for"])
+    before = world.files()
+    world.propose()
+    assert world.files() == before
     world.profiles.clear()
-    assert world.write().propose()["misplaced"] == []
+    again = world.write().propose()
+    assert again["misplaced"] == []
+    assert [each["code"] for each in again["warnings"] if each["code"] in ("SW3250", "SW3260")] == ["SW3260"]
+    lock = json.loads((world.policy / "members.lock.json").read_text(encoding="utf-8"))["segments"]
+    assert lock["held_pumps"]["devices"] == []
+    assert mac("pumps", 5) in [each["device"] for each in lock["pumps"]["devices"]]
+
+
+def test_what_a_device_in_doubt_does_beyond_its_like_waits_for_a_person_at_both_ends(tmp_path: Path) -> None:
+    """An intruder that does all that a pump does gets what pumps may have, and nothing beside it."""
+    world = World(tmp_path)
+    world.usual(DAYS)
+    for day in DAYS:
+        world.flow(day, address("pumps", 5), address("archive", 0), "smb", 12)
+        world.flow(day, address("monitors", 1), address("pumps", 5), (6, 4321), 13)
+    world.profiles[mac("pumps", 5)] = "cameras"
+    made = world.write().propose()
+    assert not {name for name in rule_ids(made) if "smb" in name or "4321" in name}
+    told = {(each["client"], each["server"], each["port"]): each["reason"] for each in waiting(made, "held-device")}
+    assert set(told) == {("held_pumps", "archive", 445), ("monitors", "held_pumps", 4321)}
+    assert "pumps may not open it to archive" in told["held_pumps", "archive", 445]
+    for name in ("archive", "monitors"):
+        assert any("1 held-device" in text for text in made["enforcement"][name]["wait_for"])
+    decided = "client: held_pumps, to: archive, service: smb, decision: refuse, by: A. Huber, reason: None has, date: 2026-11-01"
+    (world.policy / "decisions.yml").write_text(f"decisions:\n  - {{{decided}}}\n", encoding="utf-8")
+    made = world.propose()
+    assert [each["port"] for each in waiting(made, "held-device")] == [4321]
+    assert not any("held-device" in text for text in made["enforcement"]["archive"]["wait_for"])
+
+
+def test_names_of_holding_segments_are_free_legal_and_kept() -> None:
+    def segment(name: str, query: dict[str, str]) -> Segment:
+        return Segment(name, "clinical", 1, "owner", "low", query)
+
+    long = "a" * 32
+    there = [segment(name, {"fact": "vendor", "equals": name}) for name in (long, "pumps", "held_pumps", "cameras")]
+    found = [Misplaced(f"d{number}", "cameras", like, (), ()) for number, like in enumerate((long, "pumps", "pumps"))]
+    made = holding_of(found, there)
+    assert dict(made.like) == {f"held_{long}"[:32]: long, "held_pumps_2": "pumps"}
+    assert dict(made.of) == {"d0": f"held_{long}"[:32], "d1": "held_pumps_2", "d2": "held_pumps_2"}
+    again = holding_of(found, [*there, *made.new])
+    assert again.new == () and again.of == made.of and again.like == made.like
+    mine = segment("waiting_room", {"fact": "held_as", "equals": "pumps"})
+    assert holding_of(found, [*there, mine]).of["d1"] == "waiting_room"
 
 
 def test_firmware_from_a_named_network_gets_a_rule_that_ends_and_what_began_yesterday_none(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.registe
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.ingest import ingest
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.noise import limits_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import CandidateKey, related_reason
-from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.propose import Known, propose
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.propose import propose
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.proposed import Known
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Segment, Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.history import (
     recorded_evidence,

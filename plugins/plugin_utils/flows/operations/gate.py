@@ -213,13 +213,15 @@ class FlowGate:
         approved: Any = None,
         declared: str = "false",
         most_excluded: int = 1000,
-        doubt: Callable[[Any], Iterable[str]] | None = None,
+        doubt: Callable[[Any], Mapping[str, str]] | None = None,
+        alone: Iterable[str] = (),
     ) -> dict[str, Any]:
         """Return what learning needs (``learning.py``), by name, as Arrow tables, and ``first_us``: the begin of the window's first day.
 
         ``marks``, ``kinds`` and ``approved`` are relations that it names, ``declared`` a condition on the client's address in ``pairs``.
         ``most_excluded`` is how many pairs of each mark are given one by one; all are counted. ``doubt`` is given what each device does
-        (``learning.habits``) and returns the devices that are no evidence for their segment.
+        (``learning.habits``) and returns the devices that are no evidence for their segment, each with the one that they are evidence for.
+        Strays of those and of the segments ``alone`` are given one by one.
         """
         if not self._binding:
             self.bind()
@@ -238,11 +240,14 @@ class FlowGate:
         self.engine.define("pairs", learning.pairs(first, days, marks is not None), keep=True)
         self.engine.forget("summed_days")
         self.engine.define("slow", learning.slow(days, declared), keep=True)
-        doubted = sorted(doubt(self.ask(learning.habits(days)))) if doubt else []
+        doubted = sorted(doubt(self.ask(learning.habits(days))).items()) if doubt else []
         if doubted:
-            self.engine.table("misplaced", pa.table({"device": doubted}))
+            columns = {name: [each[place] for each in doubted] for place, name in enumerate(("device", "segment"))}
+            self.engine.table("held_devices", pa.table(columns))
         self.engine.define("judged", learning.judged(days, bool(doubted)), keep=True)
-        made = {name: self.ask(question) for name, question in learning.questions(days, most_excluded).items()}
+        by_themselves = {*alone, *(segment for _device, segment in doubted)}
+        asked = learning.questions(days, most_excluded, by_themselves)
+        made = {name: self.ask(question) for name, question in asked.items()}
         return {**made, "first_us": first, "days": days}
 
     def unmatched(self, rules: Any) -> Any:

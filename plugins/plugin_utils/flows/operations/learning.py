@@ -12,6 +12,9 @@ and mark. Days are bits of the columns ``days_0`` and on, 62 days each, counted 
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.engine import quoted
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.queries import Question
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.orientation import EPHEMERAL
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.related import BOOTSTRAP, ICMP_ERRORS, NEIGHBOURS
@@ -21,6 +24,8 @@ MOST_COLUMNS = 7  # 434 days: learning looks back 400 at most (site.yml)
 GROUPS = "('multicast', 'broadcast')"
 KEY = "client_segment, server_segment, protocol, server_port"
 LIVE = f"client_device <> '' AND client_segment <> '' AND server_segment <> '' AND class NOT IN {GROUPS} AND mark = '' AND binding = ''"
+# So many stray conversations of segments that must not be cut stand by themselves.
+MOST_LONE = 2000
 # A client that opens this many ends on one port, or ports of one end, almost all of them once or for nothing, looks around slowly.
 SLOW_ENDS, SLOW_PORTS = 15, 15
 # What every list passes before any rule is no business of learning (related.py).
@@ -35,8 +40,6 @@ BOOTSTRAP_SQL = " OR ".join(
 ADDRESSES = ("client_hi", "client_lo", "server_hi", "server_lo")
 MARKS = {**dict.fromkeys(ADDRESSES, "int64"), "protocol": "int16", "server_port": "int32", "mark": "string"}
 KINDS = {"device": "string", "kind": "string"}
-# What a device in the wrong segment does is no evidence for that segment.
-MISPLACED = "misplaced"
 APPROVED = {
     "client_segment": "string", "server_segment": "string", "protocol": "int16", "first_port": "int32", "last_port": "int32",
 }  # fmt: skip
@@ -180,19 +183,26 @@ def habits(days: int) -> Question:
     return Question(query, columns, "segment, device, role, peer, protocol, server_port")
 
 
-def judged(days: int, misplaced: bool = False) -> str:
+def judged(days: int, held: bool = False) -> str:
     """Return the query of ``pairs`` with the mark ``slow-scan`` on what ``slow`` names, and without a mark what a person has approved.
 
-    ``approved``: client_segment, server_segment, protocol, first_port, last_port. With ``misplaced`` what a device of that relation
-    (device) opens or serves has its mark.
+    ``approved``: client_segment, server_segment, protocol, first_port, last_port. With ``held`` (device, segment) what a device of that
+    relation opens or serves is that segment's, unless a person has approved it for the one that the device is in.
     """
-    ends = "y.device IS NOT NULL OR z.device IS NOT NULL" if misplaced else "false"
+    place = {}
+    if held:
+        place = {
+            f"{end}_segment": f"CASE WHEN h.approved IS NULL THEN coalesce({alias}.segment, p.{end}_segment) ELSE p.{end}_segment END"
+            for end, alias in (("client", "y"), ("server", "z"))
+        }
     joins = (
-        " LEFT JOIN misplaced y ON y.device = p.client_device LEFT JOIN misplaced z ON z.device = p.server_device"
-        if misplaced
+        " LEFT JOIN held_devices y ON y.device = p.client_device LEFT JOIN held_devices z ON z.device = p.server_device"
+        if held
         else ""
     )
-    names = ", ".join(f"p.{name}" for name in pair_columns(days) if name != "mark")
+    names = ", ".join(
+        f"{place[name]} AS {name}" if name in place else f"p.{name}" for name in pair_columns(days) if name != "mark"
+    )
     candidate = ("client_segment", "server_segment", "protocol", "server_port")
     same = " AND ".join(f"h.{name} = p.{name}" for name in candidate)
     return f"""
@@ -204,7 +214,7 @@ def judged(days: int, misplaced: bool = False) -> str:
         SELECT {names}, p.mark AS told, CASE
             WHEN p.mark <> 'bootstrap' AND h.approved IS NOT NULL THEN ''
             WHEN p.mark <> '' THEN p.mark
-            WHEN w.ends IS NOT NULL OR d.ends IS NOT NULL THEN 'slow-scan' WHEN {ends} THEN '{MISPLACED}' ELSE '' END AS mark
+            WHEN w.ends IS NOT NULL OR d.ends IS NOT NULL THEN 'slow-scan' ELSE '' END AS mark
         FROM pairs p{joins}
             LEFT JOIN held h ON {same}
             LEFT JOIN slow w ON w.client_device = p.client_device AND w.protocol = p.protocol AND w.server_port = p.server_port
@@ -240,24 +250,34 @@ def stray_condition(columns: tuple[str, ...]) -> str:
     return f"count(*) = 1 AND sum(answered_flows) = 0 AND sum(flows) <= 2 AND {bits} = 1 AND {alone}"
 
 
-def strays(days: int) -> Question:
-    """Count what ``candidates`` leaves out, by segments and protocol, with one port and client as an example."""
+def strays(days: int, alone: Collection[str] = ()) -> Question:
+    """Count what ``candidates`` leaves out, by segments and protocol, with one port as an example.
+
+    What begins or ends in a segment of ``alone`` stands by itself, port by port (``lone`` is the port, -1 for the rest), up to
+    MOST_LONE of them: a person has to answer for each.
+    """
     columns = day_columns(days)
+    names = ", ".join(quoted(name) for name in sorted(alone))
+    own = f"client_segment IN ({names}) OR server_segment IN ({names})" if names else "1 = 0"
     query = f"""
-        SELECT client_segment, server_segment, protocol, count(*) AS conversations, sum(flows)::BIGINT AS flows,
+        SELECT client_segment, server_segment, protocol, lone, count(*) AS conversations, sum(flows)::BIGINT AS flows,
             min(server_port) AS server_port, min(first_us) AS first_us, max(last_us) AS last_us
-        FROM (SELECT {KEY}, sum(flows) AS flows, min(first_us) AS first_us, max(last_us) AS last_us FROM judged WHERE {LIVE} GROUP BY {KEY}
-            HAVING {stray_condition(columns)}) AS once
-        GROUP BY client_segment, server_segment, protocol"""
+        FROM (SELECT *, CASE WHEN own = 1 AND place <= {MOST_LONE} THEN server_port ELSE -1 END AS lone
+            FROM (SELECT *, row_number() OVER (ORDER BY own DESC, {KEY}) AS place
+                FROM (SELECT {KEY}, CASE WHEN {own} THEN 1 ELSE 0 END AS own, sum(flows) AS flows, min(first_us) AS first_us,
+                        max(last_us) AS last_us FROM judged WHERE {LIVE} GROUP BY {KEY}
+                    HAVING {stray_condition(columns)}) AS once) AS placed) AS told
+        GROUP BY client_segment, server_segment, protocol, lone"""
     made = {name: TYPES[name] for name in ("client_segment", "server_segment", "protocol")}
     made |= {
+        "lone": "int32",
         "conversations": "int64",
         "flows": "int64",
         "server_port": "int32",
         "first_us": "int64",
         "last_us": "int64",
     }
-    return Question(query, made, "client_segment, server_segment, protocol")
+    return Question(query, made, "client_segment, server_segment, protocol, lone")
 
 
 def excluded(days: int) -> Question:
@@ -352,12 +372,12 @@ def incidences(days: int) -> Question:
     )
 
 
-def questions(days: int, most_excluded: int) -> dict[str, Question]:
-    """Return every question of learning over ``judged``, by the name of its answer."""
+def questions(days: int, most_excluded: int, alone: Collection[str] = ()) -> dict[str, Question]:
+    """Return every question of learning over ``judged``, by the name of its answer; ``alone``: see ``strays``."""
     one_by_one = excluded(days)
     return {
         "candidates": candidates(days),
-        "strays": strays(days),
+        "strays": strays(days, alone),
         "excluded": Question(
             f"SELECT * FROM ({one_by_one.query}) AS ranked WHERE place <= {int(most_excluded)}",
             one_by_one.columns,

@@ -1,0 +1,337 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Candidates one by one, sorted into rules, review, expected and refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.coverage import (
+    is_permitted,
+    permitted_spans,
+    standing_spans,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import (
+    CandidateKey,
+    Evidence,
+    Gathered,
+    Strays,
+    joined,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.expected import (
+    EXPECTED_DAYS,
+    Expected,
+    expected_of,
+    kind_of,
+    rhythm,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.generalise import over_budget, steps_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.holding import KIND as HELD
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.named import (
+    is_reviewed,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.proposed import Known, ProposedRule
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.review import (
+    Decisions,
+    ReviewItem,
+    of_candidate,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.score import (
+    DRAFT,
+    FULL_DAYS,
+    PROPOSE,
+    Context,
+    Score,
+    bounded,
+    few_of,
+    most_of,
+    score,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.shifts import shifts_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.support import Support, class_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.decisions import REFUSE, Decision
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Segment, Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.naming import rule_id
+
+# Too little evidence is no question to anybody where a standing rule permits it.
+THIN = frozenset({"few-days", "few-flows", "draft", "score", "one-device", "no-service"})
+PERMITTED = "permitted"
+# A rule that ends needs less than one that stands (learning.propose_score): rare traffic has few days by nature.
+BOUNDED_SCORE = 60
+
+
+class Judge:
+    """Takes candidates one by one, in order, and sorts them into rules, review, expected and refused."""
+
+    def __init__(
+        self,
+        site: Site,
+        segments: Sequence[Segment],
+        gathered: Gathered,
+        known: Known,
+        services: Mapping[tuple[int, int], str],
+    ) -> None:
+        self.site, self.gathered, self.known, self.services = site, gathered, known, services
+        self.settings = site.learning
+        self.sizes = known.sizes
+        self.last_day = gathered.first_day + timedelta(days=max(0, gathered.days - 1))
+        self.zones = {segment.name: segment.zone for segment in segments}
+        self.owners = {segment.name: segment.owner for segment in segments}
+        self.conduits = {(conduit.client, conduit.server) for conduit in site.conduits}
+        self.support = Support(site, gathered, known.kinds_of, services)
+        self.decisions = Decisions(known.decisions, site.services, known.today)
+        self.standing = standing_spans(site, known.today)
+        self.minimum_days = int(self.settings.get("minimum_days", 3))
+        self.keep_days = int(self.settings.get("expected_days", EXPECTED_DAYS))
+        self.regular: dict[tuple[str, int, int], list[CandidateKey]] = {}
+        for key, evidence in gathered.candidates.items():
+            if len(evidence.days) >= max(self.minimum_days, 0.5 * gathered.days):
+                self.regular.setdefault((key.client, key.protocol, key.server_port), []).append(key)
+        # Segments that open something to a segment day by day.
+        self.joined = {(key.client, key.to) for keys in self.regular.values() for key in keys}
+        self.users: dict[tuple[str, int, int], list[str]] = {}
+        for key in sorted(gathered.candidates, key=lambda each: each.client):
+            self.users.setdefault((key.to, key.protocol, key.server_port), []).append(key.client)
+        self.carried: dict[tuple[str, str, str], list[tuple[Evidence, Score, str, Decision | None]]] = {}
+        self.review: list[ReviewItem] = []
+        self.refused: list[ReviewItem] = []
+        self.expected: list[Expected] = []
+        self.unknown: set[tuple[int, int]] = set()
+        # What became of each candidate, in one word: "rule", "permitted" by a standing one, or the kind of its review item.
+        self.judged: dict[CandidateKey, str] = {}
+        # Candidates of rules, with the kind of rare traffic that they are, empty where days are enough.
+        self.ending: dict[CandidateKey, str] = {}
+        # What has a service and too little evidence, by the rule that would permit it.
+        self.thin: dict[tuple[str, str, str], list[tuple[Evidence, str]]] = {}
+
+    def take(self, key: CandidateKey, evidence: Evidence) -> None:
+        """Judge one candidate."""
+        service = self.services.get((key.protocol, key.server_port), "")
+        support = self.support.of(key)
+        context = self._context(key, service, support)
+        made = score(evidence, context)
+        ends = self._bounded(evidence, context, made)
+        kind, reason = self._why_not(made, evidence, service, bool(ends))
+        decision = self.decisions.about(key)
+        if decision is not None and decision.decision == REFUSE:
+            text = f"refused by {decision.by} on {decision.date}: {decision.reason}"
+            self.refused.append(of_candidate(evidence, "refused", text, made.total, 0, support))
+            self.judged[key] = "refused"
+            return
+        if decision is not None and service:
+            kind = reason = ""
+        if not reason:
+            self.judged[key] = "rule"
+            self.ending[key] = ends
+            self.carried.setdefault((key.client, key.to, service), []).append((evidence, made, support, decision))
+            return
+        if kind in THIN and is_permitted(self.standing, key):
+            self.judged[key] = PERMITTED
+            return
+        if not service:
+            self.unknown.add((key.protocol, key.server_port))
+        elif kind in THIN:
+            self.thin.setdefault((key.client, key.to, service), []).append((evidence, support))
+        if (
+            kind == "few-days"
+            and service
+            and evidence.confidence >= float(self.settings.get("minimum_confidence", 0.8))
+        ):
+            self._expect(key, evidence, service)
+        self._wait(evidence, kind, reason, made.total, 0, support)
+
+    def take_ranges(self) -> None:
+        """Judge a service of several ports as one where none of its ports carries it: servers that draw a port anew each day."""
+        for (client, to, service), parts in sorted(self.thin.items()):
+            if len(parts) < 2 or (client, to, service) in self.carried:
+                continue
+            busiest, support = max(parts, key=lambda part: (part[0].flows, -part[0].key.server_port))
+            together = joined([evidence for evidence, _support in parts], busiest)
+            made = score(together, self._context(busiest.key, service, support))
+            if self._why_not(made, together, service, False)[1]:
+                continue
+            for evidence, own in parts:
+                self.judged[evidence.key] = "rule"
+                # The rule shows the evidence of its busiest port: here that of all days on which any was used.
+                shown = (
+                    replace(evidence, days=together.days, client_devices=together.client_devices)
+                    if evidence is busiest
+                    else evidence
+                )
+                self.carried.setdefault((client, to, service), []).append((shown, made, own, None))
+            done = {(client, to, evidence.key.protocol, evidence.key.server_port) for evidence, _support in parts}
+            self.review = [e for e in self.review if (e.client, e.server, e.protocol, e.port) not in done]
+            self.expected = [e for e in self.expected if e.key not in done]
+
+    def take_held(self, key: CandidateKey, evidence: Evidence, holding: Mapping[str, str]) -> None:
+        """Judge a candidate with a holding segment at an end, once all others are settled: it may have what the segment may have that its
+        devices are like, as far as they were seen to need it; the rest waits for a person."""
+        like = CandidateKey(
+            holding.get(key.client, key.client), holding.get(key.to, key.to), key.protocol, key.server_port
+        )
+        service = self.services.get((key.protocol, key.server_port), "")
+        decision = self.decisions.about(key)
+        support = "like: " + ", ".join(sorted({holding[name] for name in (key.client, key.to) if name in holding}))
+        if decision is not None and decision.decision == REFUSE:
+            text = f"refused by {decision.by} on {decision.date}: {decision.reason}"
+            self.refused.append(of_candidate(evidence, "refused", text, 0, 0, support))
+            self.judged[key] = "refused"
+            return
+        allowed = self.judged.get(like) in ("rule", PERMITTED) or is_permitted(self.standing, like)
+        if service and (decision is not None or (allowed and not evidence.threat)):
+            self.judged[key] = "rule"
+            self.ending[key] = HELD
+            made = Score((("like its segment", float(PROPOSE)),))
+            self.carried.setdefault((key.client, key.to, service), []).append((evidence, made, support, decision))
+            return
+        doubted = key.client if key.client in holding else key.to
+        text = f"a device in doubt ({doubted}) is an end, and {like.client} may not open it to {like.to}"
+        self._wait(evidence, "held-device", f"{text}: settle first where the device belongs", 0, 0, support)
+
+    def rules(self) -> tuple[ProposedRule, ...]:
+        """Return one rule for each client, server and service that is carried and within the budget; what was carried is then done."""
+        made: dict[str, ProposedRule] = {}
+        carried, self.carried = self.carried, {}
+        for (client, to, service), parts in sorted(carried.items()):
+            evidences = [evidence for evidence, _score, _support, _decision in parts]
+            network = to not in self.zones
+            size = self.known.addresses.get(to, 1) if network else self.known.sizes.get(to, 1)
+            clients = self.known.sizes.get(client, 1)
+            steps = steps_of(evidences, self.site.services[service], clients, size, to, network)
+            decisions = [decision for *_rest, decision in parts if decision is not None]
+            decision, over = None, over_budget(steps, self.settings)
+            # What evidence carries by itself does not end with what a person approved beside it, as long as the budget has room for both.
+            if decisions and (over or len(decisions) == len(parts)):
+                decision = max(decisions, key=lambda each: (not each.until, each.until))
+                # Who approved a port has not approved all that happens to be in a service with it.
+                by_port = any(not each.service for each in decisions)
+                over = over_budget(steps, self.settings, ports_only=True) if by_port else ""
+            if over:
+                for evidence, score_of, support, _decision in parts:
+                    self._wait(evidence, "budget", over, score_of.total, sum(step.admits for step in steps), support)
+                continue
+            evidence, best, support, _decision = max(parts, key=lambda part: part[0].flows)
+            ends = [self.ending.get(each.key, "") for each in evidences]
+            last = max(each.days[-1] for each in evidences)
+            until = "" if decision or not all(ends) else (last + timedelta(days=self.keep_days)).isoformat()
+            name = rule_id(client, to, service)
+            made[name] = ProposedRule(
+                name, client, to, service, best, evidence, clients, steps, support,
+                class_of(support, any(each.threat for each in evidences)),
+                rhythm(evidence.days, self.gathered.days),
+                self.support.shared(evidence.key), self.known.telemetry, shifts_of(evidence, self.site.time_zone), decision,
+                tuple(sorted(each.key.server_port for each in evidences)), sum(each.pairs for each in evidences),
+                ends[0] if until else "", until,
+            )  # fmt: skip
+        return tuple(made[name] for name in sorted(made))
+
+    def passes(self, stray: Strays, rules: Iterable[ProposedRule]) -> bool:
+        """Return whether a rule, standing or proposed, permits a stray conversation that stands by itself."""
+        if not stray.lone:
+            return False
+        key = stray.key
+        if is_permitted(self.standing, key):
+            return True
+        own = [rule.service for rule in rules if (rule.client, rule.to) == (key.client, key.to)]
+        spans = permitted_spans([(key.client, key.to, own)], self.site.services)
+        return is_permitted(spans, key)
+
+    def settle(self, rules: Iterable[ProposedRule]) -> None:
+        """Ask nobody about single ports of a service that another of its ports carries: the rule permits them."""
+        carried = {(rule.client, rule.to, rule.service) for rule in rules}
+        done = set()
+        for key, kind in self.judged.items():
+            service = self.services.get((key.protocol, key.server_port), "")
+            if kind in THIN and (key.client, key.to, service) in carried:
+                self.judged[key] = PERMITTED
+                done.add((key.client, key.to, key.protocol, key.server_port))
+        self.review = [each for each in self.review if (each.client, each.server, each.protocol, each.port) not in done]
+        self.expected = [each for each in self.expected if each.key not in done]
+
+    def _context(self, key: CandidateKey, service: str, support: str) -> Context:
+        joined = (
+            key.to not in self.zones
+            or self.zones[key.client] == self.zones[key.to]
+            or (self.zones[key.client], self.zones[key.to]) in self.conduits
+        )
+        serving = self.gathered.servers.get((key.protocol, key.server_port), {})
+        elsewhere = sum(clients for name, (_servers, clients) in serving.items() if name != key.to)
+        servers = serving.get(key.to, (0, 0))[0]
+        size = self.sizes.get(key.to, 0) if key.to in self.zones else 0
+        used = self.regular.get((key.client, key.protocol, key.server_port), ())
+        return Context(
+            self.sizes.get(key.client, 0),
+            self.gathered.days,
+            is_reviewed(self.site.services.get(service)),
+            joined,
+            self.minimum_days,
+            support,
+            self.known.telemetry.ceiling,
+            self.known.telemetry.silence,
+            size,
+            elsewhere,
+            self._like(key),
+            servers,
+            any(each != key for each in used),
+            (self.last_day - self.gathered.candidates[key].days[-1]).days,
+            key.to in self.known.addresses or (key.client, key.to) in self.joined,
+        )
+
+    def _bounded(self, evidence: Evidence, context: Context, made: Score) -> str:
+        """Return the kind of rare traffic that needs a rule with an end, empty where its days carry a rule without one, or none."""
+        enough = len(evidence.days) >= self.minimum_days and made.total >= int(
+            self.settings.get("propose_score", PROPOSE)
+        )
+        few = len(evidence.days) < max(self.minimum_days, FULL_DAYS)
+        return bounded(evidence, context) if few and not enough and not evidence.remembered else ""
+
+    def _like(self, key: CandidateKey) -> str:
+        """Return a segment most of whose devices do, as clients or as servers, what few of the candidate's segment do; or empty text."""
+        seen, sizes = self.gathered.candidates[key], self.sizes
+        serving = self.gathered.servers.get((key.protocol, key.server_port), {})
+        # Whoever of a segment has its habits is at home there, and may open to its own: so do many whose calls are rare.
+        home = key.client == key.to and key.client in self.gathered.settled
+        if few_of(seen.client_devices, sizes.get(key.client, 0)) and not home:
+            for name in self.users.get((key.to, key.protocol, key.server_port), ()):
+                other = self.gathered.candidates[CandidateKey(name, key.to, key.protocol, key.server_port)]
+                if name != key.client and most_of(other.client_devices, sizes.get(name, 0)):
+                    return name
+        if few_of(max(seen.server_devices, serving.get(key.to, (0, 0))[0]), sizes.get(key.to, 0)):
+            for name, (servers, _clients) in sorted(serving.items()):
+                if name != key.to and most_of(servers, sizes.get(name, 0)):
+                    return name
+        return ""
+
+    def _why_not(self, made: Score, evidence: Evidence, service: str, ends: bool) -> tuple[str, str]:
+        settings = self.settings
+        if made.stop:
+            return made.kind, made.stop
+        if not service:
+            gone = (evidence.key.protocol, evidence.key.server_port) in self.known.named_before
+            return "no-service", "its service was taken away" if gone else "no service of the site covers the port"
+        if evidence.flows < int(settings.get("minimum_flows", 1)):
+            return "few-flows", f"only {evidence.flows} flows"
+        if evidence.confidence < float(settings.get("minimum_confidence", 0.8)):
+            return "direction", f"direction confidence {evidence.confidence:.2f}"
+        if made.total < int(settings.get("draft_score", DRAFT)):
+            return "score", f"score {made.total}"
+        wanted = int(settings.get("propose_score", PROPOSE))
+        if made.total < (min(wanted, BOUNDED_SCORE) if ends else wanted):
+            alone = any(name == "one device of many" for name, _points in made.points)
+            why = "one device alone does this" if alone else "the evidence is thin"
+            if any(name == "few devices of many" for name, _points in made.points):
+                why = f"few devices open a way into others ({evidence.client_devices} of the segment)"
+            return "one-device" if alone else "draft", f"score {made.total}: {why}; a named person must approve"
+        return "", ""
+
+    def _expect(self, key: CandidateKey, evidence: Evidence, service: str) -> None:
+        others = [other for other in self.regular.get((key.client, key.protocol, key.server_port), ()) if other != key]
+        kind = kind_of(evidence, self.gathered.days, self.sizes.get(key.client, 0), others)
+        self.expected.append(expected_of(evidence, kind, service, self.owners.get(key.client, ""), self.keep_days))
+
+    def _wait(self, evidence: Evidence, kind: str, reason: str, total: int, admits: int, support: str) -> None:
+        self.judged[evidence.key] = kind
+        self.review.append(of_candidate(evidence, kind, reason, total, admits, support))
