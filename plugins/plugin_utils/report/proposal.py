@@ -27,6 +27,7 @@ def pull_request(result: Mapping[str, Any]) -> str:
     lines += _services(result)
     lines += _rules(result)
     lines += _waiting(result)
+    lines += _doubted(result)
     lines += _expected(result)
     lines += ["Nothing here is in force. A merge approves; plan and apply come after it.", ""]
     return "\n".join(lines)
@@ -110,6 +111,25 @@ def _waiting(result: Mapping[str, Any]) -> list[str]:
         "",
         f"{md(text)}. They stand in {code('evidence/open/review.json')}; decide in {code('decisions.yml')}.",
         "",
+    ]
+
+
+def _doubted(result: Mapping[str, Any]) -> list[str]:
+    rows = [
+        [md(each["name"]), code(each["segment"]), code(each["like"]), code(each.get("held_in") or each["segment"]), md("; ".join(each["strange"]))]
+        for each in result.get("misplaced", ())
+    ]  # fmt: skip
+    if not rows:
+        return []
+    head = ("device", "by its profile", "by what it does", "waits in", "what says so")
+    return [
+        f"## {counted(len(rows), 'device')} in doubt",
+        "",
+        f"Do they belong where they behave as if they did? Correct their profile, or write them into {code('classification.yml')}.",
+        "",
+        md_table(head, rows[:MOST_ROWS]),
+        "",
+        *_more(len(rows)),
     ]
 
 

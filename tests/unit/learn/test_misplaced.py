@@ -126,6 +126,8 @@ def test_a_wrong_profile_widens_nothing_and_the_device_waits_until_it_is_settled
     assert mac("pumps", 5) not in where["cameras"] + where["pumps"]
     text = (world.policy / "clinical" / "held_pumps.yml").read_text(encoding="utf-8")
     assert "fact: held_as" in text and "criticality: life_support" in text and "expires:" in text and "sgt" not in text
+    asked = (world.data / "out" / "pull-request.md").read_text(encoding="utf-8")
+    assert "## 1 device in doubt" in asked and "| `cameras` | `pumps` | `held_pumps` |" in asked
     # It holds nobody back, and is not offered itself.
     assert any("misplaced" in text for text in made["enforcement"]["held_pumps"]["wait_for"])
     for name in ("cameras", "pumps", "gateways"):
