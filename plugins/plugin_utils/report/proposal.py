@@ -116,7 +116,10 @@ def _waiting(result: Mapping[str, Any]) -> list[str]:
 
 def _doubted(result: Mapping[str, Any]) -> list[str]:
     rows = [
-        [md(each["name"]), code(each["segment"]), code(each["like"]), code(each.get("held_in") or each["segment"]), md("; ".join(each["strange"]))]
+        [
+            md(each["name"]), code(each["segment"]), code(each["like"]), code(each.get("held_in") or each["segment"]),
+            md("; ".join(each["strange"])),
+        ]
         for each in result.get("misplaced", ())
     ]  # fmt: skip
     if not rows:
