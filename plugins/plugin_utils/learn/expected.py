@@ -28,7 +28,6 @@ QUESTIONS = {
     "fail-over": "Is this the standby of a server that is used every day? If a fail-over needs it, approve it.",
     "firmware": "Was this a software update? If it may come again, approve it with an end (until).",
     "weekly": "Does this run once a week? If it may go on, approve it.",
-    "life-support": "Lives or processes depend on this device. What is this call for? If it may go on, approve it.",
     "held": "Do these devices belong where they behave as if they did? Correct their profile, or write them into classification.yml.",
     "rare": "Who needs this, and how often? Approve it with an end (until), or refuse it.",
 }

@@ -53,7 +53,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.score imp
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.shifts import shifts_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.support import Support, class_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.decisions import REFUSE, Decision
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import NEVER_DROPPED, Segment, Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Segment, Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.naming import rule_id
 
 # Too little evidence is no question to anybody where a standing rule permits it.
@@ -79,7 +79,6 @@ class Judge:
         self.sizes = known.sizes
         self.last_day = gathered.first_day + timedelta(days=max(0, gathered.days - 1))
         self.zones = {segment.name: segment.zone for segment in segments}
-        self.criticality = {segment.name: segment.criticality for segment in segments}
         self.owners = {segment.name: segment.owner for segment in segments}
         self.conduits = {(conduit.client, conduit.server) for conduit in site.conduits}
         self.support = Support(site, gathered, known.kinds_of, services)
@@ -279,7 +278,6 @@ class Judge:
             any(each != key for each in used),
             (self.last_day - self.gathered.candidates[key].days[-1]).days,
             key.to in self.known.addresses or (key.client, key.to) in self.joined,
-            self.criticality.get(key.client) in NEVER_DROPPED,
         )
 
     def _bounded(self, evidence: Evidence, context: Context, made: Score) -> str:

@@ -51,8 +51,7 @@ class Context:
     server's segment serve the port to anybody (0: as many as the candidate has); ``like`` names a segment most of whose devices do the
     same, where few of this one do: they may be taken for what they are not. ``standby`` says that the client's segment uses the service
     elsewhere day by day; ``quiet_days`` is for how long the candidate has not been seen at the window's end; ``reviewed_end`` that the
-    server's end is a network set that people named or a segment that the client's opens other services of day by day; ``life`` that lives
-    or processes depend on the client's segment.
+    server's end is a network set that people named or a segment that the client's opens other services of day by day.
     """
 
     segment_devices: int
@@ -70,7 +69,6 @@ class Context:
     standby: bool = False
     quiet_days: int = 0
     reviewed_end: bool = False
-    life: bool = False
 
 
 @dataclass(frozen=True)
@@ -147,20 +145,13 @@ def bounded(evidence: Evidence, context: Context) -> str:
     people named or segments to which something else is opened day by day: what spreads finds its ends by itself. Within the site
     never one device beside another that did not: half of a segment of two is how an intruder begins.
 
-    ``life-support``: what opens it is such that lives or processes depend on it, and where it leads within the site at least half of the
-    segment serves it, to whomever: a call of an alarm system is rare by nature, and cutting it is worse than asking late. A rogue server is
-    one of many.
     ``fail-over``: towards a named network set at least half of the segment, which uses the same service elsewhere day by day.
     ``month-end``: at least half of the segment, at a month's turn.
     ``firmware``: on two days or more nearly all of many devices, or, towards a named network set, more than those who may all be taken for
     what they are not (``few_of``), and four at least.
     """
     admin = (evidence.key.protocol, evidence.key.server_port) in ADMINISTRATION
-    outside = not context.server_segment_devices
-    vital = context.life and (outside or most_of(_serving(evidence, context), context.server_segment_devices))
-    if admin or evidence.threat or not (context.known_service and context.conduit):
-        return ""
-    if not (context.reviewed_end or vital):
+    if admin or evidence.threat or not (context.known_service and context.reviewed_end and context.conduit):
         return ""
     if (
         context.like
@@ -172,8 +163,7 @@ def bounded(evidence: Evidence, context: Context) -> str:
     if context.quiet_days < QUIET_DAYS or not context.segment_devices:
         return ""
     share = evidence.client_devices / context.segment_devices
-    if vital:
-        return "life-support"
+    outside = not context.server_segment_devices
     if not outside and evidence.client_devices == 1 < context.segment_devices:
         return ""
     if context.standby and outside and share >= 0.5:

@@ -18,7 +18,6 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.score import (
     WEIGHTS,
     Context,
-    bounded,
     few_of,
     hard_stop,
     most_of,
@@ -134,24 +133,3 @@ def test_few_devices_are_two_or_fifteen_percent_and_at_most_a_third() -> None:
     assert few_of(1, 4) and not few_of(1, 3)
     assert few_of(3, 20) and not few_of(3, 19)
     assert most_of(2, 4) and not most_of(1, 3) and not most_of(0, 0)
-
-
-def test_a_rare_call_of_life_support_gets_a_rule_that_ends_where_most_of_the_servers_serve_it() -> None:
-    call = evidence(1, clients=1)
-    alarm = replace(GOOD, segment_devices=2, covered_days=30, life=True, quiet_days=5, server_segment_devices=2)
-    served = replace(alarm, serving_devices=2)
-    assert bounded(call, served) == "life-support" and not hard_stop(call, served)
-    assert score(call, served).total >= 60
-    # To a network set that people named as well.
-    assert bounded(call, replace(alarm, server_segment_devices=0)) == "life-support"
-    for context in (
-        replace(served, life=False),
-        replace(served, server_segment_devices=5),  # one of many serves it: a rogue server
-        replace(served, quiet_days=2),  # it may have begun just now
-        replace(served, known_service=False),
-        replace(served, conduit=False),
-        replace(served, like="cameras"),
-    ):
-        assert bounded(call, context) == "" and score(call, context).stop
-    assert bounded(evidence(1, replace(DICOM, server_port=23), 1), served) == ""
-    assert bounded(evidence(1, answered=0), served) == "" and bounded(evidence(1, threat=True), served) == ""
