@@ -156,7 +156,11 @@ class WrittenPolicy:
         return len(self.listed)
 
     def untrue(self) -> list[tuple[str, str, str]]:
-        """Return rules that no legitimate use of the segment's type stands behind: what intruders or wrong profiles added."""
+        """Return rules that no legitimate use of the segment's type stands behind: what intruders or wrong profiles added.
+
+        A rule with a holding segment at an end is true if some device that waits there truly has the use; if nobody does, it permits
+        nothing and is not judged.
+        """
         true = {(talk.client, talk.server.removeprefix("net:"), SERVICES[talk.service][:2]) for talk in self.site.talks}
         true_services = _services_of(true)
         found = []
@@ -167,6 +171,8 @@ class WrittenPolicy:
                 for other in self._kinds_in(target)
                 for use in true_services.get((one, other), ())
             }
+            if not (self._kinds_in(client) and self._kinds_in(target)):
+                continue
             for protocol, low, high in sorted(matches):
                 if not any(protocol == of and low <= port <= high for of, port in uses):
                     found.append((client, target, f"{protocol}/{low}"))

@@ -157,8 +157,8 @@ class Gathered:
     misplaced: tuple[Any, ...] = ()
     # Segments all of whose other devices have its usual habits.
     settled: frozenset[str] = frozenset()
-    # Holding segments of those devices, each with the segment that they are like (``holding.py``).
-    holding: Mapping[str, str] = field(default_factory=dict)
+    # Holding segments of those devices, each with the segments that they may belong to, the likeliest first (``holding.py``).
+    holding: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def gathered(tables: Mapping[str, Any]) -> Gathered:

@@ -5,8 +5,8 @@
 
 A device that does what another segment does (``misplaced.py``) is taken out of the segment that its profile names and put into a holding
 segment, one for each segment that such devices are like. Nobody else's rights grow by it, enforcement of a holding segment is never
-offered, and its rules are those of the segment that its devices are like, as far as the devices were seen to need them; they end, and
-an owner is asked. So the rest of both segments can be enforced. Pure; equal inputs give equal answers.
+offered, and its rules are those of the segment that its devices are like and of their profile's, as far as they were seen to need them;
+they end, and an owner is asked. So the rest of both segments can be enforced. Pure; equal inputs give equal answers.
 """
 
 from __future__ import annotations
@@ -27,11 +27,18 @@ KIND = "held"
 
 @dataclass(frozen=True)
 class Holding:
-    """Who waits where: the holding segment of each device, the segment that each is like, and the segments that are not there yet."""
+    """Who waits where: the holding segment of each device; of each such segment the one that its devices are like, and those of their
+    profiles; and the segments that are not there yet."""
 
     of: Mapping[str, str] = field(default_factory=dict)
     like: Mapping[str, str] = field(default_factory=dict)
+    origins: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     new: tuple[Segment, ...] = ()
+
+    @property
+    def models(self) -> dict[str, tuple[str, ...]]:
+        """Return the segments whose rules each holding segment may have as far as its devices need them, the one they are like first."""
+        return {name: (like, *self.origins[name]) for name, like in self.like.items()}
 
 
 def holding_of(misplaced: Iterable[Misplaced], segments: Sequence[Segment]) -> Holding:
@@ -53,7 +60,12 @@ def holding_of(misplaced: Iterable[Misplaced], segments: Sequence[Segment]) -> H
         for like, name in sorted(names.items())
         if name not in by_name
     ]
-    return Holding(of, {name: like for like, name in sorted(names.items())}, tuple(new))
+    return Holding(
+        of,
+        {name: like for like, name in sorted(names.items())},
+        {name: tuple(sorted(origins[like])) for like, name in sorted(names.items())},
+        tuple(new),
+    )
 
 
 def like_of(segment: Segment) -> str:

@@ -166,21 +166,25 @@ class Judge:
             self.review = [e for e in self.review if (e.client, e.server, e.protocol, e.port) not in done]
             self.expected = [e for e in self.expected if e.key not in done]
 
-    def take_held(self, key: CandidateKey, evidence: Evidence, holding: Mapping[str, str]) -> None:
-        """Judge a candidate with a holding segment at an end, once all others are settled: it may have what the segment may have that its
-        devices are like, as far as they were seen to need it; the rest waits for a person."""
-        like = CandidateKey(
-            holding.get(key.client, key.client), holding.get(key.to, key.to), key.protocol, key.server_port
-        )
+    def take_held(self, key: CandidateKey, evidence: Evidence, holding: Mapping[str, tuple[str, ...]]) -> None:
+        """Judge a candidate with a holding segment at an end, once all others are settled: it may have what the segments may have that its
+        devices may belong to, as far as they were seen to need it; the rest waits for a person."""
+        models = [
+            CandidateKey(client, to, key.protocol, key.server_port)
+            for client in holding.get(key.client, (key.client,))
+            for to in holding.get(key.to, (key.to,))
+        ]
         service = self.services.get((key.protocol, key.server_port), "")
         decision = self.decisions.about(key)
-        support = "like: " + ", ".join(sorted({holding[name] for name in (key.client, key.to) if name in holding}))
+        support = "like: " + ", ".join(sorted({holding[name][0] for name in (key.client, key.to) if name in holding}))
         if decision is not None and decision.decision == REFUSE:
             text = f"refused by {decision.by} on {decision.date}: {decision.reason}"
             self.refused.append(of_candidate(evidence, "refused", text, 0, 0, support))
             self.judged[key] = "refused"
             return
-        allowed = self.judged.get(like) in ("rule", PERMITTED) or is_permitted(self.standing, like)
+        allowed = any(
+            self.judged.get(each) in ("rule", PERMITTED) or is_permitted(self.standing, each) for each in models
+        )
         if service and (decision is not None or (allowed and not evidence.threat)):
             self.judged[key] = "rule"
             self.ending[key] = HELD
@@ -188,7 +192,7 @@ class Judge:
             self.carried.setdefault((key.client, key.to, service), []).append((evidence, made, support, decision))
             return
         doubted = key.client if key.client in holding else key.to
-        text = f"a device in doubt ({doubted}) is an end, and {like.client} may not open it to {like.to}"
+        text = f"a device in doubt ({doubted}) is an end, and {models[0].client} may not open it to {models[0].to}"
         self._wait(evidence, "held-device", f"{text}: settle first where the device belongs", 0, 0, support)
 
     def rules(self) -> tuple[ProposedRule, ...]:

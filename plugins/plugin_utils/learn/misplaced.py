@@ -153,7 +153,9 @@ def _like(
         # Beside one other device alone: all that is usual there, twice at least, and nothing that nobody does there.
         if size < LEAST_DEVICES and not (own >= usual[name] and len(usual[name]) >= 2 and own <= set(of_segment[name])):
             continue
-        rank = (len(own & usual[name]) / len(usual[name]), strange, name)
+        # Of several the one that says most of what the device does: all that a drive does a controller does as well.
+        explained = len(own & usual[name])
+        rank = (explained + explained / len(own | usual[name]), strange, name)
         if rank[:2] > best[:2]:
             best = rank
     return best[2]

@@ -155,7 +155,7 @@ def recorded_evidence(
             alone=[each.name for each in segments if each.criticality in NEVER_DROPPED],
         )
     made = gathered(tables)
-    return replace(made, misplaced=placing.misplaced, settled=placing.settled, holding=holding.like), report
+    return replace(made, misplaced=placing.misplaced, settled=placing.settled, holding=holding.models), report
 
 
 def _table(names: Sequence[str], pairs: Mapping[str, str] | None) -> Any:
