@@ -131,6 +131,8 @@ def together(told: list[dict[str, Any]]) -> dict[str, Any]:
         at_most("answered_life_safety_cut", later["life_safety_cut"], 0),
         at_most("answered_untrue_rules", sum(each["answered"]["untrue_rules"] for each in sites.values()), 0),
         at_most("answered_hostile_admitted_outside", later["hostile_admitted_outside"], 0),
+        at_most("offered_unanswered_cut_flows", made["enforced_as_offered"]["first"]["cut_flows"], 0.001),
+        at_most("offered_unanswered_life_safety_cut", made["enforced_as_offered"]["first"]["life_safety_cut"], 0),
         at_most("offered_cut_flows", offered["cut_flows"], 0.001),
         at_most("offered_segments_above_one_percent", offered["segments_above_one_percent"], 0),
         at_most("offered_life_safety_cut", offered["life_safety_cut"], 0),

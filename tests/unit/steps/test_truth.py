@@ -163,7 +163,7 @@ def test_people_who_answer_what_is_asked_end_what_enforcing_cuts(
     later = WrittenPolicy.read(site, folder / "policies")
     after = judge(site, later, LEARN_DAYS, site.days)
     # Devices in doubt wait where they are not cut: what is left is of those that came later, or that hardly anybody can tell.
-    assert after["cut_flows"] < 0.5 * own["cut_flows"] and own["cut_flows"] < 0.02
+    assert after["cut_flows"] < own["cut_flows"] < 0.01
     assert after["hostile_admitted_outside"] == 0
     assert len(again["misplaced"]) <= found["wrong"] - found["named"]
     assert later.untrue() == []

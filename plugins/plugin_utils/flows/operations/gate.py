@@ -242,8 +242,8 @@ class FlowGate:
         self.engine.define("slow", learning.slow(days, declared), keep=True)
         doubted = sorted(doubt(self.ask(learning.habits(days))).items()) if doubt else []
         if doubted:
-            columns = {name: [each[place] for each in doubted] for place, name in enumerate(("device", "segment"))}
-            self.engine.table("held_devices", pa.table(columns))
+            devices, places = ([each[place] for each in doubted] for place in (0, 1))
+            self.engine.table("held_devices", pa.table({"device": devices, "segment": places}))
         self.engine.define("judged", learning.judged(days, bool(doubted)), keep=True)
         by_themselves = {*alone, *(segment for _device, segment in doubted)}
         asked = learning.questions(days, most_excluded, by_themselves)
