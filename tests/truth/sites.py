@@ -24,6 +24,8 @@ TUNING = (*range(1, 21), 101, 102, 103, 104, 7001, 7002, 7003, 9001, 9002, 9003)
 EVALUATION = (8101, 8102, 8103)
 # The completeness estimate was tuned on 101 to 104, 9001 and 9002 alone.
 CALIBRATION = EVALUATION
+# Drawn once, when the estimator stood as it stands, to tell chance from a fault at single days.
+MORE_CALIBRATION = (8104, 8105, 8106)
 FIRST = date(2026, 6, 8)
 WRONG_PROFILES = 0.05
 NO_EXPORT = -1

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.yaml_io import parse_yaml
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import store
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.completeness import Completeness
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import CandidateKey
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.proposed import Proposal, Telemetry
@@ -216,6 +217,33 @@ def test_enforcement_is_not_offered_from_sampled_recordings() -> None:
     proposal = Proposal((), (), (), (), 0, ())
     made = enforcement(whole, (), proposal, Telemetry(0.7, False, "sampled"), {"pumps": "low"})["pumps"]
     assert not made["offered"] and "sampled" in made["wait_for"][0]
+
+
+@pytest.mark.parametrize(
+    ("sampling", "held"),
+    [
+        (
+            "192.0.2.9",
+            {"archive", "gateways", "names"},
+        ),  # tells what the data center opens, which no conduit leads out of
+        ("192.0.2.1", {"archive", "cameras", "gateways", "monitors", "names", "pumps"}),  # the wards, which open to it
+        ("192.0.2.7", set()),  # told next to nothing
+    ],
+)
+def test_sampling_holds_back_the_zones_that_it_tells_of_and_those_that_they_open_to(
+    sampling: str, held: set[str], tmp_path: Path
+) -> None:
+    world = World(tmp_path)
+    world.usual(range(8))
+    for day in range(8):
+        world.flow(day, address("archive", 0), address("gateways", 0), "https")
+        world.rows[-1]["exporter"] = "192.0.2.9"
+    world.write()
+    document = store.read_inputs(world.data)
+    document["inputs"]["0000000000000001"]["quality"] = {"exporters": {sampling: {"sampling": 32}}}
+    store.write_inputs(world.data, document)
+    waits = {name: " ".join(each["wait_for"]) for name, each in world.propose()["enforcement"].items()}
+    assert {name for name, text in waits.items() if "sampled" in text} == held
 
 
 def test_a_branch_that_waits_for_its_merge_keeps_its_questions(world: World) -> None:
