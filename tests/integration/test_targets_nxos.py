@@ -23,7 +23,14 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan imp
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rollback import rollback_plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.verify import verify_targets
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject, DesiredTarget
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes, nxos, nxos_session, nxos_way_back
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import (
+    codes,
+    nxos,
+    nxos_guard,
+    nxos_session,
+    nxos_way_back,
+    nxos_work,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos import NxosTarget
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_facts import read_nxos_facts
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
@@ -177,9 +184,9 @@ def test_build_prove_commit_confirm_and_back(switch: Switch, target: NxosTarget,
     assert switch.attached() == {"SW_hvac__a"}
     assert "SW_hvac__a" in switch.device.startup
     assert verify_targets(targets, wanted()).ok
-    lines = target._connected().lines
+    lines = target._link.session().lines
     assert apply_plan(first, targets, wanted(), journal, policy_commit=COMMIT).writes == 0
-    assert target._connected().lines == lines
+    assert target._link.session().lines == lines
     between = switch.running()
     switch.probe(packet(443), packet(8443), packet(22))
     second, outcome = apply(target, wanted(8443, (1, 2, 3)), journal)
@@ -274,7 +281,7 @@ def test_the_switch_has_the_last_word_on_room(
     """A table that we do not understand leaves it to verify, and the session is thrown away."""
     assert apply(target, wanted(), journal)[1].ok
     before = switch.running()
-    monkeypatch.setattr(nxos, "capacity_findings", lambda *_given: [])
+    monkeypatch.setattr(nxos_work, "capacity_findings", lambda *_given: [])
     switch.device.regions["ing-ifacl"] = 8
     _plan, outcome = apply(target, wanted(8443), journal)
     assert {"SW4260", "SW4421"} <= codes_of(outcome.findings)
@@ -416,7 +423,8 @@ def test_a_forced_lock_out_is_taken_back_by_the_switch(
     monkeypatch.setattr(nxos_way_back, "MINUTE_SECONDS", 2.0)
     monkeypatch.setattr(nxos_way_back, "GRACE_SECONDS", 8.0)
     monkeypatch.setattr(nxos_way_back, "POLL_SECONDS", 0.2)
-    monkeypatch.setattr(nxos, "management_findings", lambda *_given: [])
+    for part in (nxos, nxos_work):
+        monkeypatch.setattr(part, "management_findings", lambda *_given: [])
     text = CONFIG + ("feature scheduler\nscheduler job name THEIRS\nshow clock\nend-job\n" if scheduler else "")
     more = {"initial_config": text, "controller": CLIENT, "management_interface": "Vlan10", "minute_seconds": 2.0}
     for switch in made_switch(tmp_path, **more):
@@ -439,7 +447,7 @@ def test_what_somebody_else_attached_meanwhile_is_not_taken_back(
         switch.type("interface Ethernet1/2", "ip port access-group MGMT-ACCESS in")
         raise FindingError(codes.NOT_CONFIRMED.at("n9k1"))
 
-    monkeypatch.setattr(target, "_confirm_places", not_confirmed)
+    monkeypatch.setattr(target._work, "_confirm_places", not_confirmed)
     _plan, outcome = apply(target, wanted(8443), journal)
     assert not outcome.ok
     running = switch.running()
@@ -452,8 +460,8 @@ def test_a_session_that_ends_in_the_confirmation_does_not_leave_what_was_not_con
     switch: Switch, target: NxosTarget, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     apply(target, wanted(), journal)
-    read, monkeypatched = target._state, list[str]()
-    monkeypatch.setattr(nxos.ManagementPath, "may_cut", lambda _self, _places: True)
+    read, monkeypatched = target._link.state, list[str]()
+    monkeypatch.setattr(nxos_guard.ManagementPath, "may_cut", lambda _self, _places: True)
 
     def not_confirmed(*_arguments: Any) -> None:
         monkeypatched.append("lost")
@@ -466,8 +474,8 @@ def test_a_session_that_ends_in_the_confirmation_does_not_leave_what_was_not_con
 
     monkeypatch.setattr(nxos_way_back, "MINUTE_SECONDS", 600.0)
     switch.device.spec = replace(switch.device.spec, minute_seconds=600.0)
-    monkeypatch.setattr(target, "_confirm_places", not_confirmed)
-    monkeypatch.setattr(target, "_state", state)
+    monkeypatch.setattr(target._work, "_confirm_places", not_confirmed)
+    monkeypatch.setattr(target._link, "state", state)
     _plan, outcome = apply(target, wanted(8443), journal)
     assert not outcome.ok
     assert switch.attached() == switch.lists() == {"SW_hvac__a"}

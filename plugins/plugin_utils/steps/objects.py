@@ -27,7 +27,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps import co
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.connections import target_specs
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import asa_config, ios_diff, nxos_diff
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa_diff import attachment_body
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.fleet_device import DeviceTarget
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.fleet_device import DeviceTarget, LinesKnown
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import checked_name
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise import IseTarget
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_kinds import ALL_KINDS
@@ -176,16 +176,16 @@ def _merge(target: Target, desired: Sequence[DesiredObject], values: Mapping[str
     if values["diff_mode"]:
         answer["diff"] = {"prepared": "\n".join(step.diff for step in steps if step.diff)}
     said: tuple[Finding, ...] = ()
-    if isinstance(target, DeviceTarget):
+    if isinstance(target, LinesKnown):
         commands, said = target.prepare_change(steps) if steps else ((), ())
         answer["commands"] = list(commands)
     if values["check_mode"] or not steps:
         return answer
     if isinstance(target, DeviceTarget):
         done, findings = _as_one(target, steps)
-        findings = [*said, *(each for each in findings if each not in said)]
     else:
         done, findings = carry_out(target, steps, [])
+    findings = [*said, *(each for each in findings if each not in said)]
     if not errors_of(findings):
         findings += target.confirm(desired)
     answer |= {

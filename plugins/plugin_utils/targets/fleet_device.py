@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One device brought to what it shall hold, or back: read, steps, journal, change, confirm. Knows no platform.
 
-A target may offer more than the protocol asks (``DeviceTarget``): then the whole change of a device is one piece of work in one
-session, and check mode knows every line. Each device has a journal of its own, so that devices never wait for each other.
+A target may offer more than the protocol asks: to tell every line before it is typed (``LinesKnown``), and to make the whole change
+of a device one piece of work in one session (``DeviceTarget``). Each device has a journal of its own, so that devices never wait
+for each other.
 """
 
 from __future__ import annotations
@@ -42,18 +43,26 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.fleet i
 
 
 @runtime_checkable
-class DeviceTarget(Protocol):
-    """What a target may offer beside the protocol, so that a device is changed in one piece.
+class LinesKnown(Protocol):
+    """A target that tells every line of a change before it is typed, for check mode and for the result.
 
-    ``prepare_change`` reads what is missing, checks every guard (management, room, lock) and returns the lines that
-    ``carry_out`` will type, in order, and findings that stop nobody; it writes nothing and raises FindingError where the change
-    is refused. ``carry_out`` types just these lines, proves and confirms, and returns one result a step; where it raises, the
-    device holds its old lists or the findings say otherwise. ``carry_out`` saves the configuration after the confirmation. ``in_force``
-    says in words what the device is known to hold.
+    ``prepare_change`` reads what is missing, checks every guard (management, room, lock) and returns the lines that carrying out the
+    steps will type, in order, and findings that stop nobody; it writes nothing and raises FindingError where the change is refused.
+    What it told is not told again when the steps are carried out.
     """
 
     def prepare_change(self, steps: Sequence[Operation]) -> tuple[tuple[str, ...], tuple[Finding, ...]]:
         """Return the lines to type and what there is to say of them."""
+
+
+@runtime_checkable
+class DeviceTarget(LinesKnown, Protocol):
+    """What a target may offer beside the protocol, so that a device is changed in one piece.
+
+    ``carry_out`` types just the lines of ``prepare_change``, proves and confirms, and returns one result a step; where it raises, the
+    device holds its old lists or the findings say otherwise. ``carry_out`` saves the configuration after the confirmation. ``in_force``
+    says in words what the device is known to hold.
+    """
 
     def carry_out(self, steps: Sequence[Operation]) -> Sequence[OperationResult]:
         """Carry out all steps as one change."""
@@ -120,7 +129,7 @@ def _change(job: Job, target: Target, keeping: Keeping, known: _Known) -> str:
         if not keeping.check and unfinished(keeping.journal(job.host)):
             _finish(job, target, keeping, known)
         return UNCHANGED
-    if isinstance(target, DeviceTarget):
+    if isinstance(target, LinesKnown):
         known.commands, said = target.prepare_change(steps)
         known.findings += said
     if keeping.check:

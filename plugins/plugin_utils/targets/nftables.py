@@ -37,7 +37,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.conntrack import drop_connections
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.linux_session import LinuxSession
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.list_steps import ways_back_of_others
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nft_apply import Loader, OpenSession
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nft_apply import (
+    Loader,
+    OpenSession,
+    table_file,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nft_ways_back import standing
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ways_back import of_others
@@ -184,6 +188,16 @@ class NftablesTarget:
         )  # fmt: skip
 
     # -- writing
+
+    def prepare_change(self, steps: Sequence[Operation]) -> tuple[tuple[str, ...], tuple[Finding, ...]]:
+        """Return the lines that ``nft -f`` will read, after the kernel has checked them (``nft -c``); see ``LinesKnown``."""
+        lines: list[str] = []
+        for step in (each for each in steps if each.kind == KIND):  # a timer that is called off is no ruleset
+            text = table_file(step.name, str((step.after or {}).get("content", "")))
+            session = self._connected()
+            session.must(session.run("nft", "-c", "-f", "-", root=True, stdin=text), f"checking {step.name}")
+            lines += text.splitlines()
+        return tuple(lines), ()
 
     def execute(self, operation: Operation) -> OperationResult:
         """Carry out one step; see the protocol. Where anything fails the old table is in force again, or the finding says otherwise."""

@@ -85,12 +85,12 @@ class NxosSession:
         """Type plain configuration lines; the first that is refused ends it (SW4260) with those before it live."""
         self.lines += len(lines)
         try:
-            guarded_call(lambda: str(self._connection.config_mode()), self.spec, "configure terminal")
+            self._enter()
             self._type(lines)
-            guarded_call(lambda: str(self._connection.exit_config_mode()), self.spec, "end")
+            self._leave()
         except FindingError as error:
             if any(finding.code == codes.CLI_ERROR.number for finding in error.findings):
-                guarded_call(lambda: str(self._connection.exit_config_mode()), self.spec, "end")
+                self._leave()
             raise
 
     def save(self) -> None:
@@ -141,6 +141,12 @@ class NxosSession:
         output = self._command(text, COMMIT_SECONDS)
         if not re.search(wanted, output):
             raise FindingError(codes.CLI_ERROR.at(f"{self.spec.name}: {text}: {' '.join(output.split())[:200]}"))
+
+    def _enter(self) -> None:
+        guarded_call(lambda: str(self._connection.config_mode()), self.spec, "configure terminal")
+
+    def _leave(self) -> None:
+        guarded_call(lambda: str(self._connection.exit_config_mode()), self.spec, "end")
 
     def _type(self, lines: Sequence[str]) -> None:
         def send() -> str:
