@@ -1,9 +1,10 @@
 # Copyright: (c) 2026, Segwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Check mode with a difference shows, line for line, what an ASA then accepts: told by the emulator's own log, in random cases.
+"""Check mode shows, line for line, what an ASA then accepts: told by the emulator's own log, in random cases.
 
-IOS-XE: ``test_check_mode_shows_just_the_lines_that_are_typed`` in test_device_fleet.py, where check mode shows every line typed.
+IOS-XE: ``test_check_mode_shows_just_the_lines_that_are_typed`` in test_device_fleet.py. NX-OS: test_nxos_check.py. nftables:
+test_nftables_changes.py.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.device_fl
 from tests.integration.test_targets_asa import ENABLE, HOST, PASSWORD, USER, Firewall, firewall  # noqa: F401
 
 NAMES = ("SW_forward", "SW_plant", "SW_cam")
+WORD = re.compile(r"configure (?:terminal|session )|end\Z|write memory\Z|clear configuration session ")
 APPLET = re.compile(
     r"description |event timer countdown time \d+\Z|output none\Z"
     r'|action \d+ cli command "(?:no )?(?:access-group SW_|event manager applet SW_)'
@@ -44,6 +46,7 @@ class Case:
         self.wall, self.place, self.wanted, self.prune = wall, place, wanted, prune
         self.lists = self._lists()
         self.groups = wall.groups()
+        self.commands: list[str] = []
 
     def _lists(self) -> dict[str, list[str]]:
         held: dict[str, list[str]] = defaultdict(list)
@@ -66,23 +69,24 @@ class Case:
         result: dict[str, Any] = json.loads((self.place / "out" / "devices" / "fw1.json").read_text(encoding="utf-8"))
         return result
 
-    def shown(self) -> dict[str, list[str]]:
-        """What check mode shows, by object, without the lines that say where."""
+    def shown(self) -> tuple[dict[str, list[str]], list[str]]:
+        """The difference that check mode shows, by object, without the lines that say where; and the lines to type."""
         sections: dict[str, list[str]] = {}
         key = ""
-        for line in self.run(True)["diff"].splitlines():
+        told = self.run(True)
+        for line in told["diff"].splitlines():
             if found := re.match(r"(?:---|\+\+\+) (?:live|policy) (\S+)", line):
                 key = found[1]
                 sections.setdefault(key, [])
             elif not line.startswith(("@@", "---", "+++")):
                 sections[key].append(line)
-        return sections
+        return sections, [str(line) for line in told["commands"]]
 
     def accepted(self) -> list[str]:
         """What the firewall took, in order, by its own log."""
         records = self.wall.device.counters.records
         self.wall.fleet.call(records.clear)
-        self.run(False)
+        self.commands = self.run(False)["commands"]
         assert not [each for each in records if "ERROR" in each["output"]]
         return [str(each["line"]) for each in records]
 
@@ -99,7 +103,9 @@ def body_of(before: list[str], after: list[str]) -> list[str]:
 
 def judge(case: Case) -> int:
     """Hold what is shown against what is accepted; return the number of lines shown."""
-    shown, log = case.shown(), case.accepted()
+    (shown, lines_shown), log = case.shown(), case.accepted()
+    assert [line for line in lines_shown if not WORD.match(line)] == log
+    assert case.commands == lines_shown and ("write memory" in lines_shown) == bool(lines_shown)
     typed: dict[str, list[str]] = defaultdict(list)
     for line in log:
         if found := re.match(r"access-list (SW_[a-z]+)__[abc] ", line):

@@ -38,15 +38,18 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa_dif
     ATTACHMENT,
     FINISH,
     LIST,
+    as_planned,
     asa_operations,
     live_objects,
     place_of,
+    same_meaning,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa_guards import (
     capacity_findings,
     state_findings,
     unit_findings,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa_paper import PaperAsaSession, foreseen
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa_session import AsaSession
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa_swap import Swap
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa_ways_back import judged
@@ -70,6 +73,7 @@ class AsaTarget:
         self._open = open_session
         self._session: AsaSession | None = None
         self._unsaved = False
+        self._said: tuple[Finding, ...] = ()
 
     # -- reading and planning
 
@@ -85,6 +89,15 @@ class AsaTarget:
     def diff(self, desired: Sequence[DesiredObject], live: Snapshot) -> tuple[Operation, ...]:
         """Return the ordered steps from live to desired; see the protocol."""
         return asa_operations(self.name, desired, live, adopt=self.spec.adopt)
+
+    def prepare_change(self, steps: Sequence[Operation]) -> tuple[tuple[str, ...], tuple[Finding, ...]]:
+        """Return the lines that carrying out the steps types, and what there is to say of them; see ``LinesKnown``. Nothing is written."""
+        paper = PaperAsaSession(self.connected(), self.state())
+        rehearsal = AsaTarget(self.spec, lambda _spec: paper)
+        self._said = foreseen([finding for step in steps for finding in rehearsal.execute(step).findings])
+        if rehearsal._unsaved:
+            paper.save()
+        return tuple(paper.typed), self._said
 
     # -- the protocol's writing side
 
@@ -104,7 +117,8 @@ class AsaTarget:
             if operation.details.get(FINISH):
                 changed, undo = True, {}
         self._unsaved = self._unsaved or changed
-        return OperationResult(operation.id, changed, self.connected().lines - before if changed else 0, findings, undo)
+        told = tuple(each for each in findings if each not in self._said)
+        return OperationResult(operation.id, changed, self.connected().lines - before if changed else 0, told, undo)
 
     def undo(self, operation: Operation, result: Mapping[str, Any]) -> OperationResult:
         """Bring back the lines, names and attachments from before a step; see the protocol. Saves when it changed anything."""
@@ -209,7 +223,7 @@ class AsaTarget:
         state = self.state()
         self._check_before(operation, state)
         versions = state.versions(name)
-        if len(versions) == 1 and _same(state, versions[0], content):
+        if len(versions) == 1 and same_meaning(state, versions[0], content):
             return False, {}, ()
         self._refuse_elsewhere(versions, state)
         places = sorted({place for version in versions for place in state.attached(version)})
@@ -217,7 +231,7 @@ class AsaTarget:
             "lists": {version: list(state.lists[version]) for version in versions},
             "places": [[*place, state.groups[place]] for place in places],
         }
-        fresh = next((each for each in versions if ours(each) and _same(state, each, content)), "")
+        fresh = next((each for each in versions if ours(each) and same_meaning(state, each, content)), "")
         findings: list[Finding] = []
         if not fresh:
             fresh = state.free_name(name)
@@ -308,7 +322,7 @@ class AsaTarget:
             return
         # An interrupted run may have left the new version beside the old one, or both attached.
         known = [str(body["content"]) for body in (operation.before, operation.after) if body is not None]
-        if versions and all(any(_same(state, version, content) for content in known) for version in versions):
+        if versions and all(any(same_meaning(state, version, content) for content in known) for version in versions):
             return
         unattached = all(not state.attached(version) for version in versions)
         if operation.before is None and unattached and all(ours(version) for version in versions):
@@ -325,7 +339,7 @@ class AsaTarget:
         if {version: state.lists[version] for version in versions} == before:
             return False
         allowed = [str(body["content"]) for body in (operation.before, operation.after) if body is not None]
-        strange = [each for each in versions if not any(_same(state, each, content) for content in allowed)]
+        strange = [each for each in versions if not any(same_meaning(state, each, content) for content in allowed)]
         if strange:
             text = f"{self.name}: list {', '.join(strange)} was changed by someone"
             raise FindingError(change_codes.UNDO_REFUSED.at(text))
@@ -363,7 +377,7 @@ class AsaTarget:
             return False, {}, ()
         planned = str((operation.before or {}).get("live", ""))
         shown = place_name(place)
-        if not _as_planned(live, planned):
+        if not as_planned(live, planned):
             text = f"{self.name}: {shown} holds {live or 'nothing'} instead of {planned or 'nothing'}"
             raise FindingError(codes.CHANGED_MEANWHILE.at(text))
         if place[0] and place[0] not in state.named:
@@ -378,7 +392,7 @@ class AsaTarget:
     def _detach(self, operation: Operation, place: Place, live: str) -> tuple[bool, dict[str, Any]]:
         if not live:
             return False, {}
-        if not _as_planned(live, str((operation.before or {}).get("live", live))) or not ours(live):
+        if not as_planned(live, str((operation.before or {}).get("live", live))) or not ours(live):
             raise FindingError(codes.CHANGED_MEANWHILE.at(f"{self.name}: {place_name(place)} holds {live}"))
         self.connected().configure([f"no {attach_line(live, place)}"])
         return True, {"live": live}
@@ -405,21 +419,3 @@ class AsaTarget:
         else:
             self.connected().configure([f"no {attach_line(live, place)}"])
         return True
-
-
-def _as_planned(live: str, planned: str) -> bool:
-    """Return whether the list at a place is the planned one, or another version of it that an earlier step of the plan put there."""
-    return live == planned or bool(live and ours(live) and ours(planned) and base_name(live) == base_name(planned))
-
-
-def _same(state: AsaState, version: str, content: str) -> bool:
-    """Return whether a live list means what a text says."""
-    lines = state.lists[version]
-    try:
-        return difference("asa", asa_text("live", lines, state), content).equal
-    except (FindingError, ValueError):
-        return tuple(f"access-list x {line}" for line in lines) == tuple(
-            f"access-list x {line.split(' ', 2)[-1]}"
-            for line in content.splitlines()
-            if line.startswith("access-list ")
-        )

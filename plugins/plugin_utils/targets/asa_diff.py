@@ -13,6 +13,7 @@ from typing import Any
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.meaning import (
     body_difference,
+    difference,
     understood,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation, Snapshot
@@ -194,3 +195,21 @@ def _leftovers(target: str, wanted: set[str], live: Snapshot) -> list[Operation]
 
 
 _made = partial(made_step, attachment=ATTACHMENT, shown=_shown)
+
+
+def as_planned(live: str, planned: str) -> bool:
+    """Return whether the list at a place is the planned one, or another version of it that an earlier step of the plan put there."""
+    return live == planned or bool(live and ours(live) and ours(planned) and base_name(live) == base_name(planned))
+
+
+def same_meaning(state: AsaState, version: str, content: str) -> bool:
+    """Return whether a live list means what a text says."""
+    lines = state.lists[version]
+    try:
+        return difference("asa", asa_text("live", lines, state), content).equal
+    except (FindingError, ValueError):
+        return tuple(f"access-list x {line}" for line in lines) == tuple(
+            f"access-list x {line.split(' ', 2)[-1]}"
+            for line in content.splitlines()
+            if line.startswith("access-list ")
+        )

@@ -142,7 +142,7 @@ class AsaSession:
 
         A session of ours that an earlier run left is removed first. FindingError SW4260 with nothing changed.
         """
-        if f"config-session {EDIT} " in self._run("show configuration session", LINE_SECONDS) + " ":
+        if f"config-session {EDIT} " in (self.edits() or "") + " ":
             self._run(f"clear configuration session {EDIT}", LINE_SECONDS)
         if _REFUSED.search(self._run(f"configure session {EDIT}", LINE_SECONDS)):
             return False
@@ -156,9 +156,14 @@ class AsaSession:
             raise
         return True
 
+    def edits(self) -> str | None:
+        """Return the configuration sessions that wait for a commit as the ASA lists them; None where it has no such sessions."""
+        listed = self._run("show configuration session", LINE_SECONDS)
+        return None if _REFUSED.search(listed) else listed
+
     def forget_edit(self) -> None:
         """Remove a configuration session of ours that waits for a commit."""
-        if EDIT in self._run("show configuration session", LINE_SECONDS):
+        if EDIT in (self.edits() or ""):
             self._run(f"clear configuration session {EDIT}", LINE_SECONDS)
 
     def context(self) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from tests.lab.asa.config import Refused
 from tests.lab.asa.entries import Entry
 from tests.lab.asa.modes import both, privileged
+from tests.lab.iosxe.grammar import CliError
 
 if TYPE_CHECKING:
     from tests.lab.asa.cli import AsaCli
@@ -112,6 +113,8 @@ def access_list(cli: AsaCli, name: str = "") -> str:
 
 @privileged("show configuration session", "show configuration session <word>")
 def sessions(cli: AsaCli, name: str = "") -> str:
+    if not cli.device.spec.sessions:
+        raise CliError("                 ^\nERROR: % Invalid input detected at '^' marker.")
     found = cli.device.config_sessions
     if name and name not in found:
         raise Refused(f"ERROR: Session {name} does not exist")
