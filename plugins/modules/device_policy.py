@@ -110,8 +110,9 @@ operations:
       name: SW_hvac
       summary: "replace list SW_hvac: tcp 10.0.0.2:49152 > 10.20.30.5:80 syn would pass no longer"
 commands:
-  description: Configuration lines that were, or in check mode would be, typed, in order.
-  returned: when O(state=merged), on a switch
+  description:
+    - Configuration lines that were, or in check mode would be, typed, in order. On a Linux firewall the lines of the file that C(nft) reads.
+  returned: when O(state=merged)
   type: list
   elements: str
   sample: ["configure terminal", "ip access-list extended SW_hvac__b", "10 permit udp any eq 68 any eq 67"]

@@ -49,7 +49,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 commands:
-  description: Configuration lines that were, or in check mode would be, typed, in order.
+  description:
+    - Configuration lines that were, or in check mode would be, typed, in order. On a Linux firewall the lines of the file that C(nft) reads.
   returned: always
   type: list
   elements: str

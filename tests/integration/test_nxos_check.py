@@ -183,3 +183,24 @@ def test_a_switch_accepts_what_check_mode_shows(switch: Switch, tmp_path: Path, 
     print(f"{cases} cases, {lines} lines shown and accepted, {silent} silent, {refused} refused alike; {sorted(seen)}")
     assert refused < cases / 4
     assert lines > cases
+
+
+@pytest.mark.parametrize("switch", [True], indirect=True)
+def test_what_an_interrupted_run_did_not_save_is_saved_by_the_next(switch: Switch, tmp_path: Path) -> None:
+    """Without it the switch would come back from a reload with the old list, and no run would notice before."""
+    wanted = [
+        {"name": "SW_hvac", "content": "permit tcp any any eq 443\ndeny ip any any", "interfaces": ["Ethernet1/1"]}
+    ]
+    switch.fault(kind="error_on", regex="^copy running", text="Configuration update aborted: request was aborted")
+    first = run(switch, tmp_path, wanted, check=False, prune=False)
+    assert first["status"] == "failed" and "SW4267" in {each["code"] for each in first["findings"]}
+    assert switch.attached() == {"SW_hvac__a"} and "SW_" not in switch.device.startup
+    switch.fleet.call(switch.device.counters.records.clear)
+    assert run(switch, tmp_path, wanted, check=True, prune=False)["status"] == "unchanged"
+    assert "SW_" not in switch.device.startup
+    second = run(switch, tmp_path, wanted, check=False, prune=False)
+    assert second["status"] == "unchanged" and "SW4415" in {each["code"] for each in second["findings"]}
+    assert "SW_hvac__a in" in switch.device.startup and not switch.device.counters.records
+    saves = switch.device.counters.saves
+    assert run(switch, tmp_path, wanted, check=False, prune=False)["findings"] == []
+    assert switch.device.counters.saves == saves

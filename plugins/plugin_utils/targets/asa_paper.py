@@ -16,12 +16,14 @@ from dataclasses import replace
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa_config import GLOBAL, AsaState
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa_session import AsaSession
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa_session import EDIT, AsaSession
 
 _ENTRY = re.compile(r"\Aaccess-list (\S+) (.+)\Z")
 _GROUP = re.compile(r"\A(no )?access-group (\S+) (?:(in|out) interface (\S+)|global)\Z")
 _APPLET = re.compile(r"\A(no )?event manager applet (\S+)\Z")
 _CLEAR = re.compile(r"\Aclear configure access-list (\S+)\Z")
+_OTHERS = re.compile(rf"(?m)^config-session (?!{EDIT} )")
+MOST = 3  # configuration sessions at once (ASA CLI guide, "Configuration sessions")
 _BELOW_APPLET = ("description ", "action ", "output none", "event timer ")
 # What only the list in force can tell.
 _LATER = {
@@ -37,6 +39,7 @@ class PaperAsaSession(AsaSession):
         self._asked, self._state = session, state
         self._listed = session.edits()
         self._edited: list[str] | None = None
+        self._in_context = bool(session.context())
 
     def show(self, text: str, seconds: float = 0.0) -> str:
         """Return what the firewall itself says now; nothing where the change itself would be asked about."""
@@ -58,8 +61,12 @@ class PaperAsaSession(AsaSession):
         return self._listed
 
     def _run(self, text: str, seconds: float) -> str:
-        if text.startswith("configure session ") and self._listed is None:
-            return "ERROR: % Invalid input detected"
+        if text.startswith("configure session ") and (
+            self._listed is None or len(_OTHERS.findall(self._listed)) >= MOST
+        ):
+            return "ERROR: no configuration session"
+        if text.startswith("event manager applet ") and self._in_context:
+            return "ERROR: no event manager"
         self.typed.append(text)
         if text.startswith("clear configuration session "):
             self._listed = ""

@@ -56,7 +56,15 @@ class LinesKnown(Protocol):
 
 
 @runtime_checkable
-class DeviceTarget(LinesKnown, Protocol):
+class Finishes(Protocol):
+    """A target that can end what an interrupted run began."""
+
+    def finish(self) -> bool:
+        """Save what a run that was interrupted changed and did not save; return whether there was anything of ours to save."""
+
+
+@runtime_checkable
+class DeviceTarget(LinesKnown, Finishes, Protocol):
     """What a target may offer beside the protocol, so that a device is changed in one piece.
 
     ``carry_out`` types just the lines of ``prepare_change``, proves and confirms, and returns one result a step; where it raises, the
@@ -69,9 +77,6 @@ class DeviceTarget(LinesKnown, Protocol):
 
     def in_force(self) -> str:
         """Return what the device holds, in words."""
-
-    def finish(self) -> bool:
-        """Save what a run that was interrupted changed and did not save; return whether there was anything of ours to save."""
 
 
 @dataclass(frozen=True)
@@ -182,7 +187,7 @@ def _finish(job: Job, target: Target, keeping: Keeping, known: _Known) -> None:
     """Save what an interrupted run changed, and end it in the journal."""
     path = keeping.journal(job.host)
     with StateLock(path.with_suffix(".lock"), f"device policy {keeping.run}"):
-        saved = isinstance(target, DeviceTarget) and target.finish()
+        saved = isinstance(target, Finishes) and target.finish()
         found = [codes.FINISHED.at(job.host)] if saved else []
         Journal(path).append("plan_done", plan_id=keeping.run, findings=[each.as_dict() for each in found])
         known.findings += found

@@ -165,6 +165,19 @@ class NxosTarget:
             self._unsaved = False
         return ()
 
+    def finish(self) -> bool:
+        """Save what an interrupted run left unsaved, and return whether there was anything.
+
+        Where everything of ours is in the startup configuration already, what others have not saved is theirs to save.
+        """
+        session = self._link.session()
+        startup = session.startup()
+        if startup is not None and startup.own() == self._link.state().own():
+            return False
+        session.save()
+        self._unsaved = False
+        return True
+
     def close(self) -> None:
         """Close the session; never raises."""
         self._link.close()

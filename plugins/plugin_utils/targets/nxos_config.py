@@ -87,6 +87,11 @@ class NxosState:
     elsewhere: frozenset[str] = frozenset()
     services: Services = Services()
 
+    def own(self) -> tuple[dict[str, tuple[str, ...]], dict[Place, str], tuple[tuple[str, str], ...]]:
+        """Return what is ours in it: lists, attachments, what stands in the scheduler."""
+        lists = {name: lines for name, lines in self.lists.items() if ours(name)}
+        return lists, {place: name for place, name in self.groups.items() if ours(name)}, self.way_back
+
     def attached(self, live_name: str) -> list[Place]:
         """Return where a list is attached."""
         return sorted(place for place, name in self.groups.items() if name == live_name)

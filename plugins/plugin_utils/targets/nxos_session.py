@@ -59,6 +59,15 @@ class NxosSession:
             raise FindingError(codes.BAD_ANSWER.at(f"{self.spec.name}: the running configuration is cut off"))
         return read_config(text)
 
+    def startup(self) -> NxosState | None:
+        """Return our view of the startup configuration; None where the device does not show it."""
+        try:
+            return read_config(self.show("show startup-config"))
+        except FindingError as error:
+            if any(finding.code == codes.SESSION_LOST.number for finding in error.findings):
+                raise
+            return None
+
     def change(self, lines: Sequence[str]) -> None:
         """Carry out lines about lists and attachments all at once; FindingError SW4421 where nothing of them is live.
 
