@@ -57,6 +57,11 @@ interface mgmt0
   vrf member management
   ip address 192.0.2.31/24
 """
+ROUTES = {"10.9.0.0/24": "Vlan10", "127.0.0.0/8": "Vlan10"}
+ARP = {
+    "10.9.0.9": ("0200.0000.0009", "Vlan10", "Ethernet1/6"),
+    "192.0.2.1": ("0200.0000.0001", "Vlan10", "Ethernet1/8"),  # the next hop of all routes
+}
 LET_IN = ("permit tcp any any eq 22", "permit udp any eq 1812 any", "permit udp any eq 1813 any")
 
 
@@ -130,11 +135,8 @@ def packet(port: int, interface: str = "Ethernet1/1", source: str = "10.0.0.7") 
 def made_switch(tmp_path: Path, **more: Any) -> Iterator[Switch]:
     values = {
         "initial_config": CONFIG,
-        "routes": {"10.9.0.0/24": "Vlan10", "127.0.0.0/8": "Vlan10"},
-        "arp": {
-            "10.9.0.9": ("0200.0000.0009", "Vlan10", "Ethernet1/6"),
-            "192.0.2.1": ("0200.0000.0001", "Vlan10", "Ethernet1/8"),  # the next hop of all routes
-        },
+        "routes": ROUTES,
+        "arp": ARP,
         "minute_seconds": 1.0,
         **more,
     }
@@ -623,6 +625,68 @@ def test_random_rounds_converge_are_silent_verify_and_go_back(
     print(f"{rounds} rounds, {steps} steps")
 
 
+@pytest.mark.full
+def test_ten_rounds_on_a_fleet_of_unlike_switches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, journal: Journal
+) -> None:
+    """One plan over three switches each round; at the end all that stands is taken back, round by round."""
+    monkeypatch.setattr(nxos_session, "LINE_SECONDS", 3.0)
+    theirs = CONFIG + "feature scheduler\nscheduler job name THEIRS\nshow clock\nend-job\n"
+    unlike: list[dict[str, Any]] = [{}, {"session_manager": False}, {"initial_config": theirs}]
+    names = [f"n9k{number}" for number in (1, 2, 3)]
+    values = {"initial_config": CONFIG, "routes": ROUTES, "arp": ARP, "minute_seconds": 300.0}
+    specs = [
+        DeviceSpec(name, f"127.10.84.{31 + number}", 0, **{**values, **unlike[number]})
+        for number, name in enumerate(names)
+    ]
+    fleet = Fleet(
+        specs, tmp_path / "key", {USER: PASSWORD}, known_hosts_path=tmp_path / "known_hosts", device_class=Device
+    )
+    choose, steps, stands = random.Random(10), 0, list[tuple[str, dict[str, str]]]()
+    with FleetThread(fleet) as running:
+        devices = {name: running.device(name) for name in names}
+        targets = {
+            spec.name: NxosTarget(
+                TargetSpec.of({
+                    "name": spec.name, "platform": "nxos", "host": spec.address, "port": devices[spec.name].port, "username": USER,
+                    "password": PASSWORD, "known_hosts_file": str(tmp_path / "known_hosts"), "timeout": 3,
+                })
+            )
+            for spec in specs
+        }  # fmt: skip
+
+        def held() -> dict[str, str]:
+            return {name: str(running.call(device.config.body)) for name, device in devices.items()}
+
+        for _round in range(10):
+            chosen = choose.sample(names, choose.randint(1, 3))
+            desired = [DesiredTarget(name, "nxos", random_site(choose)[0].objects) for name in sorted(chosen)]
+            some = {name: targets[name] for name in chosen}
+            before = held()
+            plan = build_plan(some, desired, snapshot_all(some, desired), policy_commit=COMMIT, prune=True)
+            outcome = apply_plan(plan, some, desired, journal, policy_commit=COMMIT)
+            assert outcome.ok, outcome.findings
+            assert verify_targets(some, desired).ok
+            steps += len(plan.operations())
+            lines = [device.counters.config_lines for device in devices.values()]
+            again = build_plan(some, desired, snapshot_all(some, desired), policy_commit=COMMIT, prune=True)
+            assert not again.operations()
+            assert [device.counters.config_lines for device in devices.values()] == lines
+            if not plan.operations():
+                continue
+            if choose.random() < 0.4:
+                assert rollback_plan(plan.plan_id, some, journal).ok
+                assert held() == before
+            else:
+                stands.append((plan.plan_id, before))
+        for plan_id, before in reversed(stands):
+            assert rollback_plan(plan_id, targets, journal).ok
+            assert held() == before
+        for target in targets.values():
+            target.close()
+    print(f"10 rounds, {steps} steps, {len(stands)} taken back at the end")
+
+
 def shown_is_held(switch: Switch, step: Operation) -> bool:
     """Return whether the switch holds what a step shows with a plus, and nothing of what it takes away."""
     config = switch.device.config
@@ -674,27 +738,58 @@ def test_facts_for_the_register(switch: Switch) -> None:
     assert {finding.code for finding in read_nxos_facts(spec_for(switch), seconds=2.0).findings} == {"SW4266"}
 
 
+@pytest.mark.parametrize("sessions", [True, pytest.param(False, marks=pytest.mark.full)])
 def test_a_long_list_is_replaced_without_a_wrong_packet(
-    switch: Switch, target: NxosTarget, journal: Journal, full: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, journal: Journal, full: bool, sessions: bool
 ) -> None:
-    """After every accepted line each probe meets the old list or the new one; lines and round trips are told."""
-    count = 500 if full else 60
+    """After every accepted line all probes of a port meet the old list, or all the new one; lines and round trips are told."""
+    monkeypatch.setattr(nxos_session, "LINE_SECONDS", 3.0)
+    count, choose = 500 if full else 60, random.Random(500)
+
+    def address(number: int) -> str:
+        return f"10.3.{number // 200}.{number % 200}"
 
     def long(port: int) -> list[DesiredTarget]:
-        entries = [f"permit tcp any 10.3.{number // 200}.{number % 200}/32 eq {port}" for number in range(count - 2)]
+        """Every second entry stays, the others move to another port."""
+        entries = [
+            f"permit tcp any {address(number)}/32 eq {443 if number % 2 else port}" for number in range(count - 2)
+        ]
         lines = [*entries, "permit tcp any 10.0.0.1/32 eq 443", "deny ip any any"]
         return of(list_object("SW_hvac", *lines), *(place(f"Ethernet1/{number}", "SW_hvac") for number in (1, 2)))
 
-    switch.fleet.call(lambda: switch.device.regions.update({"ing-ifacl": 2048}))
-    assert apply(target, long(443), journal)[1].ok
-    stays, goes, comes = packet(443), packet(443), packet(8443)
-    goes["packet"]["destination"] = comes["packet"]["destination"] = "10.3.0.7"
-    second = [{**probe, "interface": "Ethernet1/2"} for probe in (stays, goes, comes, packet(22))]
-    switch.probe(stays, goes, comes, packet(22), *second)
-    before, start = switch.device.counters.commands, switch.device.counters.config_lines
-    outcome = apply(target, long(8443), journal)[1]
-    assert outcome.ok, outcome.findings
-    # What both lists permit is never dropped, what neither permits never passes, and both ports change at once.
-    assert switch.verdicts() == {"PPDDPPDD", "PDPDPDPD"}
-    commands = switch.device.counters.commands - before
-    print(f"{count} entries replaced: {switch.device.counters.config_lines - start} lines, {commands} commands")
+    for switch in made_switch(tmp_path, session_manager=sessions):
+        target = NxosTarget(spec_for(switch))
+        switch.fleet.call(lambda here=switch: here.device.regions.update({"ing-ifacl": 2048}))
+        assert apply(target, long(443), journal)[1].ok
+        probes = [packet(port, "Ethernet1/1") for port in (443, 22)]
+        for number in choose.sample(range(count - 2), 20):
+            for port in (443, 8443, 8444):
+                probes.append(packet(port, "Ethernet1/1"))
+                probes[-1]["packet"]["destination"] = address(number)
+        probes += [{**probe, "interface": "Ethernet1/2"} for probe in probes]
+
+        def said(here: Switch = switch, asked: list[dict[str, Any]] = probes) -> str:
+            return here.fleet.call(lambda: "".join("P" if here.device.decide(each).permit else "D" for each in asked))
+
+        old = said()
+        switch.probe(*probes)
+        before, start = switch.device.counters.commands, switch.device.counters.config_lines
+        outcome = apply(target, long(8443), journal)[1]
+        assert outcome.ok, outcome.findings
+        new, half = said(), len(probes) // 2
+        both = [(a, b) for a, b in zip(old, new, strict=True)]
+        assert {("P", "P"), ("D", "D"), ("P", "D"), ("D", "P")} == set(both)
+        trace = [str(record["verdicts"]) for record in switch.device.trace]
+        for port in (slice(0, half), slice(half, None)):
+            seen = [verdicts[port] for verdicts in trace]
+            assert set(seen) == {old[port], new[port]} and seen == sorted(
+                seen, key=lambda each, end=new[port]: each == end
+            )
+        if sessions:  # both ports at once
+            assert set(trace) == {old, new}
+        commands = switch.device.counters.commands - before
+        lines = switch.device.counters.config_lines - start
+        print(
+            f"{count} entries replaced: {lines} lines, {commands} commands, {len(trace)} moments of {len(probes)} probes"
+        )
+        target.close()
