@@ -112,7 +112,7 @@ def read_asa_config(text: str) -> AsaState:
             elif "interface" in below:
                 _interface_line(line.split(), below)
             elif applet:
-                ways_back[applet] = _applet_line(ways_back[applet], line.strip())
+                ways_back[applet] = applet_line(ways_back[applet], line.strip())
             else:
                 elsewhere |= names_used(line)
             continue
@@ -151,7 +151,7 @@ def read_asa_config(text: str) -> AsaState:
     )  # fmt: skip
 
 
-def _applet_line(way: WayBack, line: str) -> WayBack:
+def applet_line(way: WayBack, line: str) -> WayBack:
     """Return a way back with one more line of its applet."""
     timer = _COUNTDOWN.match(line)
     text = line.removeprefix("description ") if line.startswith("description ") else way.text

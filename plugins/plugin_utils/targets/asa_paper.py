@@ -15,8 +15,9 @@ from dataclasses import replace
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa_config import GLOBAL, AsaState
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa_config import GLOBAL, AsaState, applet_line
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa_session import EDIT, AsaSession
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ways_back import WayBack
 
 _ENTRY = re.compile(r"\Aaccess-list (\S+) (.+)\Z")
 _GROUP = re.compile(r"\A(no )?access-group (\S+) (?:(in|out) interface (\S+)|global)\Z")
@@ -83,7 +84,8 @@ class PaperAsaSession(AsaSession):
 
 def applied(state: AsaState, lines: Sequence[str]) -> AsaState:
     """Return the configuration after our own lines; FindingError SW4470 for one that this target never types."""
-    lists, groups, applets = dict(state.lists), dict(state.groups), set(state.applets)
+    lists, groups = dict(state.lists), dict(state.groups)
+    ways = {way.name: way for way in state.ways_back}
     for line in lines:
         entry, group, applet, cleared = (each.match(line) for each in (_ENTRY, _GROUP, _APPLET, _CLEAR))
         if entry:
@@ -95,13 +97,18 @@ def applied(state: AsaState, lines: Sequence[str]) -> AsaState:
             else:
                 groups[place] = group[2]
         elif applet:
-            applets = applets - {applet[2]} if applet[1] else applets | {applet[2]}
+            ways.pop(applet[2], None)
+            if not applet[1]:
+                ways[applet[2]] = WayBack(applet[2])
         elif cleared:  # a list takes its attachments along
             lists.pop(cleared[1], None)
             groups = {place: name for place, name in groups.items() if name != cleared[1]}
-        elif not line.startswith(_BELOW_APPLET):
+        elif ways and line.startswith(_BELOW_APPLET):  # of the applet that was typed last
+            name, way = ways.popitem()
+            ways[name] = applet_line(way, line)
+        else:
             raise FindingError(codes.NOT_FORESEEN.at(f"{line[:80]!r}"))
-    return replace(state, lists=lists, groups=groups, applets=frozenset(applets))
+    return replace(state, lists=lists, groups=groups, ways_back=tuple(ways.values()))
 
 
 def foreseen(found: Sequence[Finding]) -> tuple[Finding, ...]:
