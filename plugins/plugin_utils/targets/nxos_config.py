@@ -176,9 +176,8 @@ def read_config(text: str) -> NxosState:
     servers: list[Server] = []
     way_back: list[tuple[str, str]] = []
     flags = {"atomic": True, "default_permit": False, "scheduler": False}
-    elsewhere: set[str] = set()
     acl = interface = block = ""
-    kept = without_banners(text)
+    kept, elsewhere = _without_jobs(without_banners(text))
     for raw in kept:
         line = " ".join(raw.split())
         if not line or line.startswith("!"):
@@ -202,7 +201,7 @@ def read_config(text: str) -> NxosState:
                 flags["default_permit"] = True
             elif line == "feature scheduler":
                 flags["scheduler"] = True
-            elif not block.startswith("scheduler "):
+            else:
                 elsewhere |= names_used(line)
         elif acl:
             lists[acl] += (line,)
@@ -217,7 +216,7 @@ def read_config(text: str) -> NxosState:
                 layers[interface] = 3
             else:
                 elsewhere |= names_used(line)
-        elif not block.startswith("scheduler "):
+        elif not block.startswith("scheduler "):  # below a schedule
             elsewhere |= names_used(line)
     return NxosState(
         lists,
@@ -232,6 +231,22 @@ def read_config(text: str) -> NxosState:
         services=read_services("\n".join(kept)),
         **flags,
     )
+
+
+def _without_jobs(lines: list[str]) -> tuple[list[str], set[str]]:
+    """Return lines without those of the scheduler's jobs, which look like configuration; and our names in jobs of others."""
+    kept: list[str] = []
+    used: set[str] = set()
+    job = ""
+    for line in lines:
+        if not job:
+            kept.append(line)
+            job = line if line.startswith("scheduler job name ") else ""
+        elif line.strip() == "end-job":
+            job = ""
+        elif not _JOB.match(job.strip()):
+            used |= names_used(line)
+    return kept, used
 
 
 def _server(found: re.Match[str]) -> Server:

@@ -185,3 +185,29 @@ def test_the_port_behind_the_next_hop_of_a_nexus_is_on_the_way(port: str) -> Non
     assert path.may_cut([by_port])
     assert (path.known, path.may_cut([other])) == ((True, False) if port else (False, True))
     assert ("Ethernet1/1" in path.exposed) is bool(port)
+
+
+def test_the_lines_of_a_job_are_no_configuration() -> None:
+    """A way back that a dead run left armed does not keep its list from being replaced; a job of others that uses one does."""
+    text = """version 9.3(8)
+feature scheduler
+ip access-list SW_hvac__a
+  10 permit tcp any any eq 443
+interface Ethernet1/1
+  ip port access-group SW_hvac__a in
+scheduler job name {}
+configure terminal
+interface Ethernet1/9
+ip port access-group SW_hvac__a in
+
+end-job
+scheduler schedule name {}
+  job name {}
+  time start +00:03
+line vty
+"""
+    ours, theirs = (nxos_config.read_config(text.format(*[name] * 3)) for name in ("SW_way_back", "THEIRS"))
+    assert ours.elsewhere == frozenset() and ours.way_back == (("job", "SW_way_back"), ("schedule", "SW_way_back"))
+    assert theirs.elsewhere == {"SW_hvac__a"} and theirs.way_back == ()
+    for state in (ours, theirs):
+        assert state.interfaces == ("Ethernet1/1",) and list(state.groups.values()) == ["SW_hvac__a"]
