@@ -592,11 +592,6 @@ ECHO_LOST = Code(
     "the session is too fast for the device: set microseg_block_lines to 1 for it",
 )
 FINISHED = Code("SW4415", "info", "what an interrupted run changed is saved now", "nothing to do")
-
-# -- lines told before they are typed (SW4470 to SW4475)
 NOT_FORESEEN = Code(
-    "SW4470",
-    "error",
-    "the lines of a change could not be told before it",
-    "this is a fault of the collection: report it with the line; nothing was written",
-)
+    "SW4470", "error", "the lines of a change could not be told before it", "report it with the line; nothing was written"
+)  # fmt: skip
