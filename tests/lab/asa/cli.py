@@ -104,6 +104,8 @@ class AsaCli:
         command, bar, pipe = text.partition(" | ")
         grammar = GRAMMARS[EXEC if self.privilege == 15 else USER]
         try:
+            if self.device.faults.unknown(command):
+                raise SyntaxFault("invalid", len(command.split()[0]) + 1)
             handler, values = grammar.match(command.rstrip())
             answer = handler(self, *values)
             if inspect.isawaitable(answer):

@@ -106,6 +106,8 @@ class Cli:
         command, bar, pipe = text[start:].partition(" | ") if " | " in text[start:] else (text[start:], "", "")
         grammar = modes.GRAMMARS[modes.EXEC if self.privilege == 15 else modes.USER]
         try:
+            if self.device.faults.unknown(command):
+                raise SyntaxFault("invalid", len(command.split()[0]) + 1)
             handler, values = grammar.match(command.rstrip())
             answer = handler(self, *values)
             if inspect.isawaitable(answer):

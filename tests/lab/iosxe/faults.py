@@ -14,6 +14,7 @@ drop_before_write                           the session ends when the configurat
 refuse_connect_after_lines  lines           the same, from that number of configuration lines on, counted from the fault on
 refuse_line     lines                       the configuration line of that number, counted from the fault on, is refused
 error_on        regex, text (optional)      a configuration line that matches is refused with a percent message
+unknown_command regex                       the image does not know an exec command that matches
 syslog          after, text (optional)      a log line is printed into the session after that many commands
 half_echo       lines                       after that many commands the echo of a line stops half way
 hang            lines                       after that many commands the session stays silent
@@ -32,7 +33,8 @@ from typing import Any
 
 KINDS = frozenset(
     ("refuse_connect", "refuse_auth", "wrong_enable", "slow_prompt", "line_delay", "drop_after_lines",
-     "drop_before_write", "error_on", "syslog", "half_echo", "hang", "reload_after_lines", "refuse_connect_after_lines", "refuse_line")
+     "drop_before_write", "error_on", "syslog", "half_echo", "hang", "reload_after_lines", "refuse_connect_after_lines", "refuse_line",
+     "unknown_command")
 )  # fmt: skip
 
 
@@ -107,6 +109,14 @@ class Faults:
                 fault.struck += 1
                 return fault.text or "% Command failed: resource temporarily unavailable"
         return None
+
+    def unknown(self, command: str) -> bool:
+        """Return whether the image does not know an exec command."""
+        for fault in self.items:
+            if fault.kind == "unknown_command" and fault.live and re.search(fault.regex, command):
+                fault.struck += 1
+                return True
+        return False
 
     def clear(self) -> None:
         self.items.clear()

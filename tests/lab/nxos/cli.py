@@ -113,6 +113,8 @@ class Cli:
         """Carry out an exec command."""
         command, bar, pipe = text.partition(" | ")
         try:
+            if self.device.faults.unknown(command):
+                raise SyntaxFault("invalid", len(command.split()[0]) + 1)
             handler, values = exec_commands.EXEC.match(command.rstrip())
             answer = handler(self, *values)
             if inspect.isawaitable(answer):
