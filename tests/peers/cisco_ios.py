@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Segwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The community's collections for IOS (cisco.ios, ansible.netcommon), unmodified, in an environment of their own.
+"""The community's collections for IOS and NX-OS (cisco.ios, cisco.nxos, ansible.netcommon), unmodified, in an environment of their own.
 
 ``python -m tests.peers.cisco_ios`` builds it (or finds it again); ``play(...)`` runs tasks with it against emulated switches over
 ``ansible.netcommon.network_cli`` with libssh, ``push(...)`` measures how it writes a list. Nothing of the peer is kept in this
@@ -31,7 +31,9 @@ from tests.peers.cisco_ise import ROOT, Peer, Unavailable, _command
 
 BUNDLE = "ansible==14.5.0"
 REQUIREMENTS = ("ansible-core==2.21.*", "ansible-pylibssh==1.4.0", "netaddr")
-FOLDERS = tuple(f"ansible_collections/{name}/" for name in ("cisco/ios", "ansible/netcommon", "ansible/utils"))
+FOLDERS = tuple(
+    f"ansible_collections/{name}/" for name in ("cisco/ios", "cisco/nxos", "ansible/netcommon", "ansible/utils")
+)
 
 
 def default_directory() -> Path:
@@ -92,7 +94,8 @@ def play(
 ) -> dict[str, list[dict[str, Any]]]:
     """Play tasks on hosts and return by host what each module returned. Raises AssertionError with the output when one fails.
 
-    ``hosts`` has variables by name; connection, network OS and libssh are set here. A task is ``{"module": "cisco.ios.ios_command", "args":
+    ``hosts`` has variables by name; connection, libssh and, unless a host names its own, network OS are set
+    here. A task is ``{"module": "cisco.ios.ios_command", "args":
     {...}}``; one that fails ends nothing, its result says so.
     """
     steps: list[dict[str, Any]] = [

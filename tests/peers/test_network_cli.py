@@ -17,9 +17,14 @@ import pytest
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.facts import HostFacts
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_facts import open_shell, read_ios_facts
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_facts import read_nxos_facts
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_session import NxosSession
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
 from tests.lab.iosxe.control_client import ControlClient
+from tests.lab.iosxe.fleet import Fleet, FleetThread
 from tests.lab.iosxe.spec import DeviceSpec, HostSpec, InterfaceSpec
+from tests.lab.nxos.device import Device as NxosDevice
+from tests.lab.nxos.spec import DeviceSpec as NxosSpec
 from tests.peers import cisco_ios
 
 ADDRESS = "127.10.86.10"
@@ -151,3 +156,35 @@ def test_three_ways_bring_the_same_facts(peer: Any, switch: TargetSpec) -> None:
     )
     community = read_ios_facts(switch, opener=lambda _spec: Played(answers), clock=lambda: NOW)
     assert said(community) == said(netmiko)
+
+
+def test_a_nexus_says_the_same_over_the_communitys_plugin(peer: Any, tmp_path: Path) -> None:
+    """ASA: its collection (cisco.asa) is not in the community's package any more, so there is no plugin to compare with."""
+    spec = NxosSpec(
+        "n9k9",
+        "127.10.86.11",
+        2287,
+        arp={f"10.7.0.{n}": (f"0200.0000.000{n}", "Vlan10", f"Ethernet1/{n}") for n in range(1, 6)},
+    )
+    fleet = Fleet(
+        [spec], tmp_path / "key", {USER: PASSWORD}, known_hosts_path=tmp_path / "known", device_class=NxosDevice
+    )
+    with FleetThread(fleet):
+        target = TargetSpec(
+            "n9k9", "nxos", spec.address, spec.port, USER, PASSWORD, known_hosts_file=str(tmp_path / "known")
+        )
+        asked: dict[str, bool] = {}
+        netmiko = read_nxos_facts(target, opener=lambda spec: Recorded(NxosSession(spec), asked), clock=lambda: NOW)  # type: ignore[arg-type, return-value]
+        assert len(netmiko.observations) == 10 and not netmiko.findings and netmiko.software == "NX-OS 9.3(8)"
+        host = {
+            "ansible_host": spec.address, "ansible_port": spec.port, "ansible_user": USER, "ansible_password": PASSWORD,
+            "ansible_network_os": "cisco.nxos.nxos", "ansible_become": False,
+        }  # fmt: skip
+        tasks = [{"module": "cisco.nxos.nxos_command", "args": {"commands": list(asked)}}]
+        (made,) = cisco_ios.play(peer, {"n9k9": host}, tasks)["n9k9"]
+    assert not made.get("failed"), made
+    answers = dict(zip(asked, made["stdout"], strict=True))
+    community = read_nxos_facts(target, opener=lambda _spec: Played(answers), clock=lambda: NOW)  # type: ignore[arg-type, return-value]
+    assert (community.observations, community.counts, community.software, community.findings) == (
+        netmiko.observations, netmiko.counts, netmiko.software, netmiko.findings,
+    )  # fmt: skip

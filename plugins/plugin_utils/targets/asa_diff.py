@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.meaning import (
     body_difference,
     difference,
@@ -29,7 +29,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa_con
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import base_name, checked_name, ours
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.list_steps import (
-    in_use_elsewhere,
+    Rules,
     leftover_keys,
     made_step,
     pruned,
@@ -117,14 +117,21 @@ def asa_operations(
             name, body = _desired(item)
             key = f"{item.kind}/{name}"
             wanted.add(key)
-            make = _list_step if item.kind == LIST else _attachment_step
-            steps += make(target, name, body, live.objects.get(key), adopt)
+            make = RULES.list_step if item.kind == LIST else RULES.attachment_step
+            found, step = make(target, item.kind, name, body, live.objects.get(key), adopt)
+            findings += found
+            steps += [step] if step is not None else []
         except FindingError as error:
             findings += error.findings
     if findings:
         raise FindingError(*findings)
     steps += _leftovers(target, wanted, live)
     return tuple(sorted(steps, key=lambda step: step.phase))
+
+
+def _finishing(step: Operation) -> Operation:
+    """Return a step marked as one that changes no meaning."""
+    return replace(step, details={**step.details, FINISH: True}, diff="")
 
 
 def _desired(item: DesiredObject) -> tuple[str, dict[str, Any]]:
@@ -134,54 +141,22 @@ def _desired(item: DesiredObject) -> tuple[str, dict[str, Any]]:
     return place_name(place), attachment_body(place, checked_name(str(item.body["access_list"])))
 
 
-def _list_step(
-    target: str, name: str, body: Mapping[str, Any], present: Mapping[str, Any] | None, adopt: bool
-) -> list[Operation]:
-    reason = understood("asa", str(body["content"]))
-    if reason:
-        raise FindingError(codes.BAD_BODY.at(f"{target}: list {name}: {reason}"))
-    typed_lines(str(body["content"]))
-    if present is None:
-        return [_made(target, LIST, name, "create", None, body, f"build list {name}", "none", "is missing")]
-    if not present["owned"] and not adopt:
-        raise FindingError(codes.NOT_OURS.at(f"{target}: list {name} was not built by us"))
-    reason = understood("asa", str(present["content"]))
-    if reason:
-        raise FindingError(codes.NOT_UNDERSTOOD.at(f"{target}: list {name}: {reason}"))
-    before = {"content": present["content"]}
-    found = body_difference(LIST, before, body)
-    unfinished = "; ".join(present["internal"]["unfinished"])
-    if found.equal and unfinished:
-        summary = f"finish what an interrupted run left of list {name}: {unfinished}"
-        step = _made(target, LIST, name, "update", before, body, summary, "none", unfinished)
-        return [replace(step, details={**step.details, FINISH: True}, diff="")]
-    if found.equal:
-        return []
-    if others := in_use_elsewhere(target, name, present):
-        raise FindingError(*others)
-    effect = found.effect if present["internal"]["attached"] else "none"
-    summary = f"replace list {name}: {found.text}"
-    return [_made(target, LIST, name, "update", before, body, summary, effect, found.text, found.lost or found.gained)]
+def _unusable(_kind: str, content: str) -> str:
+    """Return why a text cannot be a list; FindingError for a line that is never typed."""
+    reason = understood("asa", content)
+    if not reason:
+        typed_lines(content)
+    return reason
 
 
-def _attachment_step(
-    target: str, name: str, body: Mapping[str, Any], present: Mapping[str, Any] | None, adopt: bool
-) -> list[Operation]:
-    wanted = str(body["access_list"])
-    if present is None:
-        return [
-            _made(target, ATTACHMENT, name, "attach", None, body, f"attach {wanted} to {name}", "narrows", "is missing")
-        ]
-    before = {key: present[key] for key in body}
-    if before == dict(body):
-        return []
-    if not present["owned"] and not adopt:
-        raise FindingError(codes.UNOWNED_ATTACHMENT.at(f"{target}: {name} has {present['access_list']}"))
-    if present["internal"].get("override"):
-        raise FindingError(codes.ASA_OVERRIDE.at(f"{target}: {name} has {present['access_list']} per-user-override"))
-    text = f"access_list: {present['access_list']} -> {wanted}"
-    before["live"] = present["internal"]["live"]
-    return [_made(target, ATTACHMENT, name, "attach", before, body, f"change the list of {name}: {text}", "both", text)]
+def _unfinished_step(name: str, present: Mapping[str, Any]) -> tuple[str, str] | None:
+    text = "; ".join(present["internal"]["unfinished"])
+    return (f"finish what an interrupted run left of list {name}: {text}", text) if text else None
+
+
+def _refused(target: str, name: str, present: Mapping[str, Any]) -> list[Finding]:
+    text = f"{target}: {name} has {present['access_list']} per-user-override"
+    return [codes.ASA_OVERRIDE.at(text)] if present["internal"].get("override") else []
 
 
 def _shown(body: Mapping[str, Any] | None) -> str:
@@ -213,3 +188,15 @@ def same_meaning(state: AsaState, version: str, content: str) -> bool:
             for line in content.splitlines()
             if line.startswith("access-list ")
         )
+
+
+RULES = Rules(
+    unusable=_unusable,
+    understood=lambda _kind, content: understood("asa", content),
+    compare=lambda kind, before, after: body_difference(kind, {"content": before}, {"content": after}),
+    made=_made,
+    where=lambda _kind, name, _body: name,
+    unfinished=_unfinished_step,
+    refused=_refused,
+    finishing=_finishing,
+)

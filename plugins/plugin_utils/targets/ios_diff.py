@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.once import once
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.meaning import (
     Meaning,
@@ -38,7 +38,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_con
     typed_lines,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.list_steps import (
-    in_use_elsewhere,
+    Rules,
     leftover_keys,
     made_step,
     pruned,
@@ -149,7 +149,7 @@ def ios_operations(
         key = f"{item.kind}/{name}"
         wanted.add(key)
         present = live.objects.get(key)
-        make = _list_step if item.kind in LISTS else _attachment_step
+        make = RULES.list_step if item.kind in LISTS else RULES.attachment_step
         found, step = make(target, item.kind, name, body, present, adopt)
         findings += found
         if step is not None:
@@ -168,45 +168,18 @@ def _desired(item: DesiredObject) -> tuple[str, dict[str, Any]]:
     return place_name(place), body
 
 
-def _list_step(
-    target: str, kind: str, name: str, body: Mapping[str, Any], present: Mapping[str, Any] | None, adopt: bool
-) -> tuple[list[Finding], Operation | None]:
-    other = "its header is that of the other family" if family_of(str(body["content"])) != LISTS[kind] else ""
-    reason = other or _understood(str(body["content"]))
-    if reason:
-        return [codes.BAD_BODY.at(f"{target}: list {name}: {reason}")], None
-    if present is None:
-        return [], _made(target, kind, name, "create", None, body, f"build list {name}", "none", "is missing")
-    if not present["owned"] and not adopt:
-        return [codes.NOT_OURS.at(f"{target}: list {name} was not built by us")], None
-    reason = _understood(str(present["content"]))
-    if reason:
-        return [codes.NOT_UNDERSTOOD.at(f"{target}: list {name}: {reason}")], None
-    meaning = _difference(str(present["content"]), str(body["content"]))
-    if meaning.equal:
-        return [], _stale_versions(target, kind, name, body, present)
-    if others := in_use_elsewhere(target, name, present):
-        return others, None
-    effect = meaning.effect if present["internal"]["attached"] else "none"
-    summary = f"replace list {name}: {meaning.text}"
-    witness = meaning.lost or meaning.gained
-    return [], _made(
-        target, kind, name, "update", {"content": present["content"]}, body, summary, effect, meaning.text, witness
-    )
+def _unusable(kind: str, content: str) -> str:
+    """Return why a text cannot be a list of a kind."""
+    other = "its header is that of the other family" if family_of(content) != LISTS[kind] else ""
+    return other or _understood(content)
 
 
-def _stale_versions(
-    target: str, kind: str, name: str, body: Mapping[str, Any], present: Mapping[str, Any]
-) -> Operation | None:
-    """Return the step that removes versions which an interrupted run left beside the one in force."""
+def _unfinished(name: str, present: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Return what an interrupted run left beside the version in force."""
     internal = present["internal"]
     left = [version for version in internal["versions"] if version != internal["live"] and ours(version)]
-    if not left:
-        return None
-    text = f"{', '.join(left)} is left of an interrupted run"
-    summary = f"remove {', '.join(left)}, left of an interrupted run"
-    content = {"content": present["content"]}
-    return _made(target, kind, name, "update", content, body, summary, "none", text)
+    names = ", ".join(left)
+    return (f"remove {names}, left of an interrupted run", f"{names} is left of an interrupted run") if left else None
 
 
 @once(512)
@@ -233,23 +206,6 @@ def list_meaning(before: str, after: str) -> Meaning:
 @once(512)
 def _meaning(before: str, after: str) -> Meaning:
     return difference(dialect_of(after), before, after)
-
-
-def _attachment_step(
-    target: str, kind: str, name: str, body: Mapping[str, Any], present: Mapping[str, Any] | None, adopt: bool
-) -> tuple[list[Finding], Operation | None]:
-    where = shown_place(place_of(kind, body))
-    if present is None:
-        summary = f"attach {body['access_list']} to {where}"
-        return [], _made(target, kind, name, "attach", None, body, summary, "narrows", "is missing")
-    before = {key: present[key] for key in body}
-    if before == dict(body):
-        return [], None
-    if not present["owned"] and not adopt:
-        return [codes.UNOWNED_ATTACHMENT.at(f"{target}: {where} has {present['access_list']}")], None
-    text = f"access_list: {present['access_list']} -> {body['access_list']}"
-    before["live"] = present["internal"]["live"]
-    return [], _made(target, kind, name, "attach", before, body, f"change the list of {where}: {text}", "both", text)
 
 
 def _shown(kind: str, body: Mapping[str, Any] | None) -> str:
@@ -280,3 +236,13 @@ def _made(target: str, kind: str, *values: Any) -> Operation:
 
 def _place_kind(kind: str) -> str:
     return kind if kind in ATTACHMENTS else ATTACHMENT
+
+
+RULES = Rules(
+    unusable=_unusable,
+    understood=lambda _kind, content: _understood(content),
+    compare=lambda _kind, before, after: _difference(before, after),
+    made=_made,
+    where=lambda kind, _name, body: shown_place(place_of(kind, body)),
+    unfinished=_unfinished,
+)

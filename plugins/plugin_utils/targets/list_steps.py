@@ -6,16 +6,85 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.meaning import text_diff
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.meaning import Meaning, text_diff
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation, Snapshot
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.phases import CLEAN, NARROW, phase_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import PRUNE, operation_id
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
 
 Shown = Callable[[Mapping[str, Any] | None], str]
+Body = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What differs between platforms in the steps of lists and places; kinds are those of the platform.
+
+    ``unusable``: (kind, text) -> why a desired text cannot be written, empty where it can; ``understood``: the same of a live one;
+    ``compare``: (kind, live text, desired text) -> what replacing means; ``made``: makes a step, as ``made_step``; ``where``: (kind,
+    name, body) -> a place in words; ``unfinished``: (name, live body) -> summary and text of what an interrupted run left undone
+    beside a list that is as it should be, or None; ``refused``: (target, name, live body) -> why a place may not be changed at all;
+    ``finishing``: marks a step that only ends what an interrupted run began.
+    """
+
+    unusable: Callable[[str, str], str]
+    understood: Callable[[str, str], str]
+    compare: Callable[[str, str, str], Meaning]
+    made: Callable[..., Operation]
+    where: Callable[[str, str, Body], str]
+    unfinished: Callable[[str, Body], tuple[str, str] | None]
+    refused: Callable[[str, str, Body], list[Finding]] = lambda _target, _name, _present: []
+    finishing: Callable[[Operation], Operation] = lambda step: step
+
+    def list_step(
+        self, target: str, kind: str, name: str, body: Body, present: Body | None, adopt: bool
+    ) -> tuple[list[Finding], Operation | None]:
+        """Return the step that brings a list to its desired text, or why there can be none; neither where it means the same."""
+        wanted = str(body["content"])
+        if reason := self.unusable(kind, wanted):
+            return [codes.BAD_BODY.at(f"{target}: list {name}: {reason}")], None
+        if present is None:
+            return [], self.made(target, kind, name, "create", None, body, f"build list {name}", "none", "is missing")
+        if not present["owned"] and not adopt:
+            return [codes.NOT_OURS.at(f"{target}: list {name} was not built by us")], None
+        before = {"content": present["content"]}
+        if reason := self.understood(kind, str(before["content"])):
+            return [codes.NOT_UNDERSTOOD.at(f"{target}: list {name}: {reason}")], None
+        found = self.compare(kind, str(before["content"]), wanted)
+        if found.equal:
+            left = self.unfinished(name, present)
+            if left is None:
+                return [], None
+            return [], self.finishing(self.made(target, kind, name, "update", before, body, left[0], "none", left[1]))
+        if others := in_use_elsewhere(target, name, present):
+            return others, None
+        effect = found.effect if present["internal"]["attached"] else "none"
+        summary, witness = f"replace list {name}: {found.text}", found.lost or found.gained
+        return [], self.made(target, kind, name, "update", before, body, summary, effect, found.text, witness)
+
+    def attachment_step(
+        self, target: str, kind: str, name: str, body: Body, present: Body | None, adopt: bool
+    ) -> tuple[list[Finding], Operation | None]:
+        """Return the step that attaches a list to a place, or why there can be none; neither where it is attached."""
+        where, wanted = self.where(kind, name, body), body["access_list"]
+        if present is None:
+            summary = f"attach {wanted} to {where}"
+            return [], self.made(target, kind, name, "attach", None, body, summary, "narrows", "is missing")
+        before = {key: present[key] for key in body}
+        if before == dict(body):
+            return [], None
+        if not present["owned"] and not adopt:
+            return [codes.UNOWNED_ATTACHMENT.at(f"{target}: {where} has {present['access_list']}")], None
+        if refused := self.refused(target, name, present):
+            return refused, None
+        text = f"access_list: {present['access_list']} -> {wanted}"
+        before["live"] = present["internal"]["live"]
+        summary = f"change the list of {where}: {text}"
+        return [], self.made(target, kind, name, "attach", before, body, summary, "both", text)
 
 
 def made_step(

@@ -19,7 +19,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan imp
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.list_steps import (
-    in_use_elsewhere,
+    Rules,
     leftover_keys,
     made_step,
     pruned,
@@ -169,8 +169,8 @@ def nxos_operations(
             }
         key = f"{item.kind}/{name}"
         wanted.add(key)
-        make = _list_step if item.kind == LIST else _attachment_step
-        found, step = make(target, name, body, live.objects.get(key), adopt)
+        make = RULES.list_step if item.kind == LIST else RULES.attachment_step
+        found, step = make(target, item.kind, name, body, live.objects.get(key), adopt)
         findings += found
         if step is not None:
             steps.append(step)
@@ -180,49 +180,10 @@ def nxos_operations(
     return tuple(sorted(steps, key=lambda step: step.phase))
 
 
-def _list_step(
-    target: str, name: str, body: Mapping[str, Any], present: Mapping[str, Any] | None, adopt: bool
-) -> tuple[list[Finding], Operation | None]:
-    reason = understood("nxos", str(body["content"]))
-    if reason:
-        return [codes.BAD_BODY.at(f"{target}: list {name}: {reason}")], None
-    if present is None:
-        return [], _made(target, LIST, name, "create", None, body, f"build list {name}", "none", "is missing")
-    if not present["owned"] and not adopt:
-        return [codes.NOT_OURS.at(f"{target}: list {name} was not built by us")], None
-    reason = understood("nxos", str(present["content"]))
-    if reason:
-        return [codes.NOT_UNDERSTOOD.at(f"{target}: list {name}: {reason}")], None
-    found = body_difference(LIST, {"content": present["content"]}, body)
-    before = {"content": present["content"]}
-    if found.equal and len(present["internal"]["versions"]) > 1 and present["owned"]:
-        summary = f"remove what an interrupted run left of list {name}"
-        return [], _made(target, LIST, name, "update", before, body, summary, "none", "other versions are left behind")
-    if found.equal:
-        return [], None
-    if others := in_use_elsewhere(target, name, present):
-        return others, None
-    effect = found.effect if present["internal"]["attached"] else "none"
-    summary, witness = f"replace list {name}: {found.text}", found.lost or found.gained
-    return [], _made(target, LIST, name, "update", before, body, summary, effect, found.text, witness)
-
-
-def _attachment_step(
-    target: str, name: str, body: Mapping[str, Any], present: Mapping[str, Any] | None, adopt: bool
-) -> tuple[list[Finding], Operation | None]:
-    where = f"{body['interface']} {body['direction']}"
-    if present is None:
-        summary = f"attach {body['access_list']} to {where}"
-        return [], _made(target, ATTACHMENT, name, "attach", None, body, summary, "narrows", "is missing")
-    before = {key: present[key] for key in body}
-    if before == dict(body):
-        return [], None
-    if not present["owned"] and not adopt:
-        return [codes.UNOWNED_ATTACHMENT.at(f"{target}: {where} has {present['access_list']}")], None
-    text = f"access_list: {present['access_list']} -> {body['access_list']}"
-    before["live"] = present["internal"]["live"]
-    summary = f"change the list of {where}: {text}"
-    return [], _made(target, ATTACHMENT, name, "attach", before, body, summary, "both", text)
+def _unfinished(name: str, present: Mapping[str, Any]) -> tuple[str, str] | None:
+    if len(present["internal"]["versions"]) > 1 and present["owned"]:
+        return f"remove what an interrupted run left of list {name}", "other versions are left behind"
+    return None
 
 
 def _shown(body: Mapping[str, Any] | None) -> str:
@@ -247,3 +208,11 @@ def _leftovers(target: str, wanted: set[str], live: Snapshot) -> list[Operation]
 
 
 _made = partial(made_step, attachment=ATTACHMENT, shown=_shown)
+RULES = Rules(
+    unusable=lambda _kind, content: understood("nxos", content),
+    understood=lambda _kind, content: understood("nxos", content),
+    compare=lambda kind, before, after: body_difference(kind, {"content": before}, {"content": after}),
+    made=_made,
+    where=lambda _kind, _name, body: f"{body['interface']} {body['direction']}",
+    unfinished=_unfinished,
+)
