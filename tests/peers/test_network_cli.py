@@ -182,7 +182,7 @@ def test_a_nexus_says_the_same_over_the_communitys_plugin(peer: Any, tmp_path: P
         }  # fmt: skip
         tasks = [{"module": "cisco.nxos.nxos_command", "args": {"commands": list(asked)}}]
         (made,) = cisco_ios.play(peer, {"n9k9": host}, tasks)["n9k9"]
-    assert not made.get("failed"), made
+    assert not made.get("failed"), made.get("msg")
     answers = dict(zip(asked, made["stdout"], strict=True))
     community = read_nxos_facts(target, opener=lambda _spec: Played(answers), clock=lambda: NOW)  # type: ignore[arg-type, return-value]
     assert (community.observations, community.counts, community.software, community.findings) == (

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ipaddress
+import zlib
 from typing import TYPE_CHECKING
 
 from tests.lab.iosxe.grammar import CliError, Grammar, SyntaxFault
@@ -249,6 +250,16 @@ def route(cli: Cli, address: str, vrf: str = "default") -> str:
     if best is None:
         return head + "Route not found\n"
     return head + f"{best[0]}, ubest/mbest: 1/0\n    *via 192.0.2.1, {short_name(best[1])}, [1/0], 10w3d, static\n"
+
+
+@command("show inventory")
+def inventory(cli: Cli) -> str:
+    spec = cli.device.spec
+    serial = f"FDO{zlib.crc32(spec.hostname.encode()) % 10**8:08d}"
+    return (
+        f'NAME: "Chassis",  DESCR: "Nexus9000 {spec.model.removeprefix("N9K-")} chassis"\n'
+        f"PID: {spec.model:<20}, VID: V02 , SN: {serial}\n"
+    )
 
 
 @command("show feature")
