@@ -34,6 +34,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos import NxosTarget
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_facts import read_nxos_facts
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ways_back import own_name
 from tests.integration.lists import COMMIT, apply, codes_of
 from tests.lab.iosxe.fleet import Fleet, FleetThread
 from tests.lab.nxos.device import Device
@@ -412,9 +413,9 @@ def test_management_is_not_cut(switch: Switch, target: NxosTarget, journal: Jour
     assert outcome.ok, outcome.findings
     assert len(switch.attached()) == 1
     assert "scheduler" not in switch.running()
-    assert any("scheduler job name SW_way_back" in record["line"] for record in switch.device.counters.records)
+    job = f"scheduler job name {own_name('SW_way_back')}"
     lines = [record["line"] for record in switch.device.counters.records]
-    assert lines.index("scheduler job name SW_way_back") < lines.index("ip access-group SW_hvac__a in")
+    assert lines.index(job) < lines.index("ip access-group SW_hvac__a in")
 
 
 @pytest.mark.parametrize("scheduler", [False, True])
@@ -495,8 +496,9 @@ def test_no_change_where_no_way_back_can_be_armed(switch: Switch, target: NxosTa
 def test_a_way_back_that_an_interrupted_run_left_is_removed_first(
     switch: Switch, target: NxosTarget, journal: Journal
 ) -> None:
-    switch.type("feature scheduler", "scheduler job name SW_way_back", "configure terminal", "end-job",
-                "scheduler schedule name SW_way_back", "job name SW_way_back", "time start +23:00")  # fmt: skip
+    name = own_name("SW_way_back")  # of this process, which is at work on nothing
+    switch.type("feature scheduler", f"scheduler job name {name}", "configure terminal", "end-job",
+                f"scheduler schedule name {name}", f"job name {name}", "time start +23:00")  # fmt: skip
     assert apply(target, wanted(), journal)[1].ok
     assert "scheduler" not in switch.running()
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -22,11 +23,15 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa import AsaTarget
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa_swap import Swap
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios import IosTarget
-from tests.integration import test_targets_asa, test_targets_ios
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos import NxosTarget
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_work import Work as NxosWork
+from tests.integration import test_targets_asa, test_targets_ios, test_targets_nxos
 from tests.integration.lists import COMMIT, OTHER_PLACE, apply, codes_of, other_controller
 from tests.integration.test_targets_asa import Firewall, firewall  # noqa: F401
 from tests.integration.test_targets_ios import Switch, switch  # noqa: F401
 from tests.lab.iosxe import eem
+
+NXOS_CONFIRMS = (NxosWork, "_confirm_places")
 
 
 class Dead(BaseException):
@@ -50,6 +55,20 @@ def verify_one(target: Any, objects: tuple[DesiredObject, ...]) -> None:
     target.diff(objects, target.snapshot(objects))
 
 
+def on_a_nexus(port: int) -> list[DesiredTarget]:
+    """The same for a Nexus switch."""
+    lines = (*test_targets_nxos.LET_IN, f"permit tcp any 10.0.0.1/32 eq {port}")
+    listed = test_targets_nxos.list_object("SW_hvac", *lines)
+    return test_targets_nxos.of(listed, test_targets_nxos.place("Vlan10", "SW_hvac", "ip access-group"))
+
+
+@pytest.fixture
+def nexus(tmp_path: Path) -> Iterator[Any]:
+    yield from test_targets_nxos.made_switch(
+        tmp_path, controller=test_targets_nxos.CLIENT, management_interface="Vlan10", minute_seconds=60.0
+    )
+
+
 class Device:
     """One emulated device and two controllers that know nothing of each other; what is alike on every platform."""
 
@@ -59,14 +78,14 @@ class Device:
         wanted: Callable[[int], list[DesiredTarget]],
         running: Callable[[], str],
         hook: tuple[type, str],
-        prefix: str,
+        armed: str,
         strike: Callable[[str], None],
     ) -> None:
         self.first, self.second = make(), make()
-        self.wanted, self.running, self.hook, self.prefix, self.strike = wanted, running, hook, prefix, strike
+        self.wanted, self.running, self.hook, self.pattern, self.strike = wanted, running, hook, armed, strike
 
     def armed(self) -> list[str]:
-        return re.findall(rf"(?m)^event manager applet ({self.prefix}\S*)", self.running())
+        return re.findall(rf"(?m)^{self.pattern}_\S+)", self.running())
 
     def dies_armed(self, monkeypatch: pytest.MonkeyPatch, journal: Journal, port: int) -> None:
         """Another controller puts its list in force and dies before it could confirm."""
@@ -81,7 +100,7 @@ class Device:
         assert len(self.armed()) == 1 and OTHER_PLACE in self.armed()[0]
 
 
-@pytest.fixture(params=["ios", "asa"])
+@pytest.fixture(params=["ios", "asa", "nxos"])
 def device(request: pytest.FixtureRequest) -> Iterator[Device]:
     if request.param == "ios":
         box: Any = request.getfixturevalue("switch")
@@ -92,7 +111,19 @@ def device(request: pytest.FixtureRequest) -> Iterator[Device]:
         def strike(name: str) -> None:
             box.fleet.call(lambda: eem.strike(box.device, name))
 
-        made = Device(make, on_management, box.running, (ios_work.Work, "_confirm"), "SW_revert", strike)
+        made = Device(
+            make, on_management, box.running, (ios_work.Work, "_confirm"), "event manager applet (SW_revert", strike
+        )
+    elif request.param == "nxos":
+        box = request.getfixturevalue("nexus")
+
+        def make() -> Any:
+            return NxosTarget(test_targets_nxos.spec_for(box))
+
+        def strike(name: str) -> None:
+            box.fleet.call(lambda: box.device._run_jobs((name,)))
+
+        made = Device(make, on_a_nexus, box.running, NXOS_CONFIRMS, "scheduler job name (SW_way_back", strike)
     else:
         box = request.getfixturevalue("firewall")
 
@@ -102,7 +133,9 @@ def device(request: pytest.FixtureRequest) -> Iterator[Device]:
         def strike(name: str) -> None:
             box.fleet.call(lambda: box.device.run_applet(name))
 
-        made = Device(make, test_targets_asa.wanted, box.running, (Swap, "_confirm"), "SW_way_back", strike)
+        made = Device(
+            make, test_targets_asa.wanted, box.running, (Swap, "_confirm"), "event manager applet (SW_way_back", strike
+        )
     yield made
     made.first.close()
     made.second.close()
@@ -138,7 +171,7 @@ def test_a_live_way_back_of_another_controller_is_never_taken_away(
     monkeypatch.setattr(owner, name, meanwhile)
     outcome = apply(device.first, device.wanted(9999), journal)[1]
     assert outcome.ok, outcome.findings
-    assert len(seen) == 3 and all(ways_back.own_words().removeprefix("by ").partition("@")[0] in text for text in seen)
+    assert len(seen) == 3 and all(f"process {os.getpid()}" in text for text in seen)
     assert device.armed() == []
     with other_controller():  # and now nothing is in its way
         assert apply(device.second, device.wanted(8443), Journal(tmp_path / "second.jsonl"))[1].ok

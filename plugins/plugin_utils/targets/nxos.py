@@ -54,6 +54,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_se
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_undo import Undo
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_work import Work, same_meaning, shown_text
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ways_back import working
 
 MANAGEMENT = "management"
 
@@ -77,6 +78,8 @@ class NxosTarget:
         """Return our lists, their attachments, and what stands on the desired places; see the protocol."""
         state = self._link.state()
         objects = live_objects(state, desired)
+        held = nxos_way_back.held(self._link.session(), state) if state.way_back else {}
+        objects |= {f"{WAY_BACK_JOB}/{name}": body for name, body in held.items()}
         if self._link.session().left_behind():
             objects[f"{WAY_BACK_JOB}/session"] = {"owned": True}
         raw = {name: "\n".join(lines) for name, lines in state.lists.items() if ours(name)}
@@ -118,6 +121,7 @@ class NxosTarget:
 
     # -- the protocol's writing side
 
+    @working
     def execute(self, operation: Operation) -> OperationResult:
         """Carry out one step; see the protocol. Whatever fails, what was in force stays so, or the finding says otherwise."""
         before, self._work.told = self._link.session().lines, []
@@ -136,11 +140,13 @@ class NxosTarget:
         told = tuple(each for each in self._work.told if each not in self._said)
         return OperationResult(operation.id, changed, lines, told, undo)
 
+    @working
     def undo(self, operation: Operation, result: Mapping[str, Any]) -> OperationResult:
         """Bring back the lines, names and attachments from before a step; see the protocol. Saves when it changed anything."""
         start, self._work.told = self._link.session().lines, []
         if operation.kind == WAY_BACK_JOB:  # never armed again
             return OperationResult(operation.id, False)
+        self._work.told += nxos_way_back.wait_for_others(self._link.session(), self._link.state)
         changed = (
             self._undo.undo_attachment(operation, result)
             if operation.kind == ATTACHMENT

@@ -38,7 +38,7 @@ COMMANDS = {
     "ipv6 port traffic-filter": 6,
     "ipv6 traffic-filter": 6,
 }
-# Our way back in the scheduler; the second name says that the feature was on before.
+# What the names of our way back in the scheduler begin with, whose it is follows (ways_back.py); the second says that the feature was on.
 WAY_BACK, WAY_BACK_KEEPS = "SW_way_back", "SW_way_back_on"
 Place = tuple[str, str, str]  # interface, direction, command
 _LIST = re.compile(r"\A(ip|ipv6) access-list (\S+)\Z")
@@ -48,7 +48,8 @@ _SEQUENCE = re.compile(r"\A(\d{1,10}) (?=permit|deny|remark)")
 _HEADER = re.compile(r"\A(?:ip|ipv6) access-list [A-Za-z][A-Za-z0-9_-]*\Z")
 _OPTION = re.compile(r"\A(?:statistics per-entry|fragments (?:permit|deny)-all|ignore routable)\Z")
 _SERVER = re.compile(r"\A(radius|tacacs)-server host ([0-9A-Za-z:][0-9A-Za-z_.:-]*)((?: .*)?)\Z")
-_JOB = re.compile(rf"\Ascheduler (job|schedule) name ({WAY_BACK}|{WAY_BACK_KEEPS})\Z")
+_JOB = re.compile(rf"\Ascheduler (job|schedule) name ({WAY_BACK}(?:_on)?(?:_[0-9a-z]{{16}})?)\Z")
+_IN_MINUTES = re.compile(r"\Atime start \+(?:\d+:)?(\d{1,2}):(\d\d)\b")
 # Printable ASCII without the question mark, which asks for help in the middle of a line.
 _ENTRY = re.compile(r"\A(?:\d{1,10} )?(?:permit|deny|remark) [\x20-\x3e\x40-\x7e]{1,240}\Z")
 _SHORT = {"eth": "Ethernet", "et": "Ethernet", "ethernet": "Ethernet", "po": "port-channel", "port-channel": "port-channel",
@@ -70,7 +71,8 @@ class NxosState:
 
     ``lists``: live name -> lines as shown, without indentation; ``families``: live name -> 4 or 6; ``groups``: place -> live list
     name; ``routed``: interfaces with an IPv4 address -> that address; ``layers``: interface -> 2 or 3 where the configuration
-    says so; ``way_back``: what of ours stands in the scheduler; ``elsewhere``: names of ours that something else uses too.
+    says so; ``way_back``: what of ours stands in the scheduler; ``waits``: (name, seconds) where a schedule says in how much time;
+    ``elsewhere``: names of ours that something else uses too.
     """
 
     lists: dict[str, tuple[str, ...]] = field(hash=False)
@@ -84,6 +86,7 @@ class NxosState:
     default_permit: bool = False
     scheduler: bool = False
     way_back: tuple[tuple[str, str], ...] = ()
+    waits: tuple[tuple[str, int], ...] = ()
     elsewhere: frozenset[str] = frozenset()
     services: Services = Services()
 
@@ -175,6 +178,7 @@ def read_config(text: str) -> NxosState:
     layers: dict[str, int] = {}
     servers: list[Server] = []
     way_back: list[tuple[str, str]] = []
+    waits: list[tuple[str, int]] = []
     flags = {"atomic": True, "default_permit": False, "scheduler": False}
     acl = interface = block = ""
     kept, elsewhere = _without_jobs(without_banners(text))
@@ -216,6 +220,8 @@ def read_config(text: str) -> NxosState:
                 layers[interface] = 3
             else:
                 elsewhere |= names_used(line)
+        elif (job := _JOB.match(block)) and (found := _IN_MINUTES.match(line)):
+            waits.append((job[2], (int(found[1]) * 60 + int(found[2])) * 60))
         elif not block.startswith("scheduler "):  # below a schedule
             elsewhere |= names_used(line)
     return NxosState(
@@ -227,6 +233,7 @@ def read_config(text: str) -> NxosState:
         layers,
         tuple(servers),
         way_back=tuple(way_back),
+        waits=tuple(waits),
         elsewhere=frozenset(elsewhere),
         services=read_services("\n".join(kept)),
         **flags,
@@ -246,6 +253,8 @@ def _without_jobs(lines: list[str]) -> tuple[list[str], set[str]]:
             job = ""
         elif not _JOB.match(job.strip()):
             used |= names_used(line)
+    if job:  # what follows would not be seen
+        raise FindingError(codes.BAD_ANSWER.at("the running configuration has a scheduler job without an end"))
     return kept, used
 
 

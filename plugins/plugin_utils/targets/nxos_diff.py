@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.meaning import (
     body_difference,
     understood,
@@ -23,6 +23,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.list_st
     leftover_keys,
     made_step,
     pruned,
+    ways_back_of_others,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_config import (
     COMMANDS,
@@ -153,7 +154,7 @@ def nxos_operations(
 
     Raises FindingError for lists and attachments that are not ours (unless ``adopt``) and for texts that are not understood.
     """
-    findings: list[Finding] = []
+    findings = ways_back_of_others(target, WAY_BACK_JOB, live)
     steps: list[Operation] = []
     wanted: set[str] = set()
     known = [item for item in desired if item.kind in (LIST, ATTACHMENT)]

@@ -11,11 +11,13 @@ a new connection has proved the change. The scheduler counts minutes; a job of a
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_config import (
     WAY_BACK,
@@ -24,10 +26,23 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_co
     Place,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_session import NxosSession
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ways_back import WayBack as Standing
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ways_back import (
+    left_behind,
+    of_others,
+    own_name,
+    refusal,
+    told_over,
+    wait_until_gone,
+)
 
 MINUTE_SECONDS = 60.0
 POLL_SECONDS = 2.0
 GRACE_SECONDS = 20.0
+SCHEDULES = "show scheduler schedule"
+UNKNOWN_SECONDS = 3600  # where a schedule does not say in how much time
+_SCHEDULE = re.compile(r"(?m)^Schedule Name\s*:\s*(\S+)\s*$")
+_RUN = re.compile(r"(?m)^Last Execution Time\s*:\s*(.*?)\s*$")
 
 
 @dataclass(frozen=True)
@@ -48,10 +63,49 @@ def back_lines(places: Sequence[Place], groups: Mapping[Place, str], fresh: str)
     return lines
 
 
+def standing(session: NxosSession, state: NxosState) -> list[Standing]:
+    """Return the ways back that stand in the scheduler. The switch is asked of their time where one may be somebody else's.
+
+    A schedule stays after its job has run; ``Yet to be executed`` says that it has not. Half-typed ones count as whole.
+    """
+    waits = dict(state.waits)
+    made = [
+        Standing(name, "", waits.get(name, UNKNOWN_SECONDS)) for name in sorted({name for _k, name in state.way_back})
+    ]
+    if all(left_behind(way, session.spec.name) for way in made):
+        return made
+    try:
+        shown = _SCHEDULE.split(session.show(SCHEDULES))
+    except FindingError as error:
+        if any(finding.code == codes.SESSION_LOST.number for finding in error.findings):
+            raise
+        return made
+    runs = {name: _RUN.search(text) for name, text in zip(shown[1::2], shown[2::2], strict=True)}
+    over = {name for name, run in runs.items() if run and re.match(r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) ", run[1])}
+    return [told_over(way) if way.name in over else way for way in made]
+
+
+def held(session: NxosSession, state: NxosState) -> dict[str, dict[str, Any]]:
+    """Return what a snapshot says of the ways back that another run may still call off, by name."""
+    others = of_others(standing(session, state), session.spec.name)
+    return {way.name: {"owned": True, "held": way.described()} for way in others}
+
+
+def wait_for_others(session: NxosSession, read: Callable[[], NxosState]) -> list[Finding]:
+    """Wait until no other run has a way back armed, for an undo: see ``wait_until_gone``. One whose time is over is removed."""
+    state = read()
+    others = of_others(standing(session, state), session.spec.name)
+    if not others:
+        return []
+    told = wait_until_gone(session.spec.name, others, lambda: standing(session, read()))
+    _remove(session, read(), lambda _name: True)
+    return told
+
+
 def arm(session: NxosSession, state: NxosState, lines: Sequence[str], seconds: int) -> WayBack:
-    """Arm it and see it armed; FindingError SW4424 with nothing left behind where that fails."""
+    """Arm it and see it armed, and no other; FindingError SW4424 or SW4476 with nothing left behind where that fails."""
     minutes = math.ceil(seconds / 60) + 1  # the minute that has begun does not count
-    name = WAY_BACK_KEEPS if state.scheduler else WAY_BACK
+    name = own_name(WAY_BACK_KEEPS if state.scheduler else WAY_BACK)
     typed = [] if state.scheduler else ["feature scheduler"]
     typed += [f"scheduler job name {name}", "configure terminal", *lines, "end-job"]
     typed += [
@@ -66,18 +120,40 @@ def arm(session: NxosSession, state: NxosState, lines: Sequence[str], seconds: i
             raise FindingError(
                 codes.NXOS_NO_WAY_BACK.at(f"{session.spec.name}: the job is not there after it was typed")
             )
+        # Of two runs that meet here at least one steps back: each looks after it has armed its own.
+        others = of_others(standing(session, now), session.spec.name, name)
     except FindingError as error:
         if any(finding.code == codes.SESSION_LOST.number for finding in error.findings):
             raise
         disarm(session, session.state(), opened=not state.scheduler)
         raise FindingError(*error.findings, codes.NXOS_NO_WAY_BACK.at(session.spec.name)) from None
+    if others:
+        disarm(session, now, opened=not state.scheduler)
+        raise FindingError(*refusal(session.spec.name, others))
     return WayBack(name, time.monotonic() + minutes * MINUTE_SECONDS + GRACE_SECONDS)
 
 
 def disarm(session: NxosSession, state: NxosState, *, opened: bool = False) -> bool:
-    """Remove what of ours stands in the scheduler; return whether there was something. ``opened``: we turned the feature on."""
-    lines = [f"no scheduler {kind} name {name}" for kind, name in sorted(state.way_back, reverse=True)]
-    if state.scheduler and (opened or any(name == WAY_BACK for _kind, name in state.way_back)):
+    """Remove our own way back, and those of dead runs; return whether there was something. ``opened``: we turned the feature on.
+
+    FindingError SW4476 where there is none of our own, and one that another run may still call off.
+    """
+    own = {own_name(WAY_BACK), own_name(WAY_BACK_KEEPS)}
+    mine = {name for _kind, name in state.way_back} & own
+    ways = standing(session, state) if {name for _kind, name in state.way_back} - own else []
+    others = of_others(ways, session.spec.name)
+    if others and not mine:
+        raise FindingError(*refusal(session.spec.name, others))
+    kept = {way.name for way in others}
+    return _remove(session, state, lambda name: name in mine or name not in kept, opened=opened)
+
+
+def _remove(session: NxosSession, state: NxosState, chosen: Callable[[str], bool], *, opened: bool = False) -> bool:
+    going = [(kind, name) for kind, name in sorted(state.way_back, reverse=True) if chosen(name)]
+    lines = [f"no scheduler {kind} name {name}" for kind, name in going]
+    turned_on = opened or any(not name.startswith(WAY_BACK_KEEPS) for _kind, name in going)
+    # What somebody else has armed needs the feature.
+    if state.scheduler and turned_on and len(going) == len(state.way_back):
         lines.append("no feature scheduler")
     if lines:
         session.configure(lines)

@@ -20,8 +20,9 @@ import socket
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, wraps
 from pathlib import Path
+from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.lock import owner
@@ -87,6 +88,17 @@ def at_work(device: str) -> Iterator[None]:
         _AT_WORK[device] -= 1
         if not _AT_WORK[device]:
             del _AT_WORK[device]
+
+
+def working(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a method of a target that notes, as long as it runs, that this process is at work on the device."""
+
+    @wraps(method)
+    def noted(target: Any, *given: Any, **named: Any) -> Any:
+        with at_work(target.name):
+            return method(target, *given, **named)
+
+    return noted
 
 
 def left_behind(way: WayBack, device: str) -> bool:

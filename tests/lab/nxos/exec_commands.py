@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ipaddress
+import time
 import zlib
 from typing import TYPE_CHECKING
 
@@ -250,6 +251,32 @@ def route(cli: Cli, address: str, vrf: str = "default") -> str:
     if best is None:
         return head + "Route not found\n"
     return head + f"{best[0]}, ubest/mbest: 1/0\n    *via 192.0.2.1, {short_name(best[1])}, [1/0], 10w3d, static\n"
+
+
+@command("show scheduler schedule", "show scheduler schedule name <word>")
+def schedules(cli: Cli, name: str = "") -> str:
+    config, ran = cli.device.config, {job: moment for moment, job in cli.device.jobs_run}
+    if "scheduler" not in config.features:
+        raise SyntaxFault("invalid", len("show "))
+    rows = []
+    for each, block in config.schedules.items():
+        if name not in ("", each):
+            continue
+        jobs = [line.split()[2] for line in block.lines if line.startswith("job name ")]
+        moments = [ran[job] for job in jobs if job in ran]
+        last = time.strftime("%a %b %e %H:%M:%S %Y", time.gmtime(max(moments))) if moments else "Yet to be executed"
+        start = next(
+            (line.partition("time start ")[2] for line in block.lines if line.startswith("time start ")), "-NA-"
+        )
+        rows += [
+            f"Schedule Name       : {each}",
+            "-" * 27,
+            "User Name           : admin",
+            f"Schedule Type       : Runs once at {start}",
+        ]
+        rows += [f"Last Execution Time : {last}", "-" * 47, "     Job Name            Last Execution Status", "-" * 47]
+        rows += [f"{job:>20}            {'Success (0)' if job in ran else '-NA-'}" for job in jobs] + ["=" * 78]
+    return "\n".join(rows) + "\n"
 
 
 @command("show inventory")
