@@ -20,6 +20,7 @@ import pytest
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.device_fleet import run_device_fleet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import nxos_session
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ways_back import own_name
 from tests.integration.test_targets_nxos import HOST, LET_IN, PASSWORD, USER, Switch, made_switch
 
 NAMES = ("SW_hvac", "SW_cam", "SW_plant")
@@ -93,8 +94,9 @@ def disturb(switch: Switch, draw: random.Random) -> str:
     what = draw.choice(DISTURBANCES)
     held = sorted(each for each in switch.lists() if each != "SW_six__a" and "six" not in each)
     if what == "armed":
-        switch.type("feature scheduler", "scheduler job name SW_way_back", "configure terminal", "end-job",
-                    "scheduler schedule name SW_way_back", "job name SW_way_back", "time start +23:00")  # fmt: skip
+        name = own_name("SW_way_back")
+        switch.type("feature scheduler", f"scheduler job name {name}", "configure terminal", "end-job",
+                    f"scheduler schedule name {name}", f"job name {name}", "time start +23:00")  # fmt: skip
     elif what == "scheduler":
         switch.type("feature scheduler", "scheduler job name THEIRS", "show clock", "end-job")
     elif what == "session" and switch.device.spec.session_manager:

@@ -173,8 +173,10 @@ def test_a_live_way_back_of_another_controller_is_never_taken_away(
     assert outcome.ok, outcome.findings
     assert len(seen) == 3 and all(f"process {os.getpid()}" in text for text in seen)
     assert device.armed() == []
+    monkeypatch.undo()
     with other_controller():  # and now nothing is in its way
-        assert apply(device.second, device.wanted(8443), Journal(tmp_path / "second.jsonl"))[1].ok
+        outcome = apply(device.second, device.wanted(8443), Journal(tmp_path / "second.jsonl"))[1]
+        assert outcome.ok, outcome.findings
     assert "8443" in device.running() and device.armed() == []
 
 

@@ -561,16 +561,10 @@ ASA_TO_THE_BOX = Code(
 
 # -- ways back that stand armed, and what else may take a change back (SW4476 to SW4485)
 ANOTHERS_WAY_BACK = Code(
-    "SW4476",
-    "error",
-    "another run has a way back armed on a device, and may still be at work",
-    "nothing was written; run again when that run has ended, or when its way back has struck",
+    "SW4476", "error", "another run has a way back armed", "nothing was written; run again when that run has ended"
 )
 WAY_BACK_TAKEN_OVER = Code(
-    "SW4477",
-    "warning",
-    "a way back of another run was taken away: its time was over, and it stood there still",
-    "look at what the run that armed it has done",
+    "SW4477", "warning", "another run's way back was taken away after its time", "look at what that run has done"
 )
 ARCHIVE_COUNTS = Code(
     "SW4478",
