@@ -111,7 +111,7 @@ operations:
       summary: "replace list SW_hvac: tcp 10.0.0.2:49152 > 10.20.30.5:80 syn would pass no longer"
 commands:
   description:
-    - Configuration lines that were, or in check mode would be, typed, in order. On a Linux firewall the lines of the file that C(nft) reads.
+    - Configuration lines that were, or in check mode would be, typed, in order. On Linux the lines of the file that C(nft) reads.
   returned: when O(state=merged)
   type: list
   elements: str

@@ -50,7 +50,7 @@ EXAMPLES = r"""
 RETURN = r"""
 commands:
   description:
-    - Configuration lines that were, or in check mode would be, typed, in order. On a Linux firewall the lines of the file that C(nft) reads.
+    - Configuration lines that were, or in check mode would be, typed, in order. On Linux the lines of the file that C(nft) reads.
   returned: always
   type: list
   elements: str
