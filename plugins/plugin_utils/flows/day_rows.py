@@ -109,7 +109,7 @@ def read(footers: Sequence[Footer], first: int, last: int, memory: Held) -> DayR
     They last until ``memory`` is used again.
     """
     groups = [(each, row_groups(each.path, first, last)) for each in footers]
-    most = sum(rows for _footer, found in groups for _number, rows in found)
+    most = sum(rows for _footer, found in groups for _number, rows, _inside in found)
     if most > MOST_ROWS:
         return None
     fixed = constants(footers, MAY_BE_CONSTANT)
@@ -128,7 +128,7 @@ def read(footers: Sequence[Footer], first: int, last: int, memory: Held) -> DayR
         # What is constant in this file, though not in all.
         own = {name: value for name, value in constants([footer], MAY_BE_CONSTANT).items() if name in columns}
         with parquet.ParquetFile(footer.path, read_dictionary=texts) as opened:
-            for number, count in numbers:
+            for number, count, inside in numbers:
                 if not count:
                     continue
                 table = opened.read_row_group(
@@ -137,7 +137,7 @@ def read(footers: Sequence[Footer], first: int, last: int, memory: Held) -> DayR
                 if any(column.null_count for column in table.columns):
                     return None
                 begun = used
-                used += _copied(table, columns, known, used, first, last)
+                used += _copied(table, columns, known, used, None if inside else (first, last))
                 for name, value in own.items():
                     columns[name][begun:used] = (
                         known[name].setdefault(value, len(known[name])) if name in TEXTS else value
@@ -153,12 +153,15 @@ def read(footers: Sequence[Footer], first: int, last: int, memory: Held) -> DayR
 
 
 def _copied(
-    table: Any, columns: dict[str, Any], known: dict[str, dict[str, int]], used: int, first: int, last: int
+    table: Any, columns: dict[str, Any], known: dict[str, dict[str, int]], used: int, span: tuple[int, int] | None
 ) -> int:
-    start, end = (table.column(name).to_numpy() for name in ("start_us", "end_us"))
-    inside = (start < last) & (end >= first)
-    whole = bool(inside.all())
-    count = len(inside) if whole else int(inside.sum())
+    """Copy the rows of a table that touch a time (all without one) behind those used; returns how many."""
+    whole, count, inside = True, table.num_rows, None
+    if span is not None:
+        start, end = (table.column(name).to_numpy() for name in ("start_us", "end_us"))
+        inside = (start < span[1]) & (end >= span[0])
+        count = int(inside.sum())
+        whole = count == len(inside)
     for name, column in zip(table.column_names, table.columns, strict=True):
         values = _codes(column, known[name]) if name in TEXTS else column.to_numpy()
         columns[name][used : used + count] = values if whole else values[inside]
@@ -237,8 +240,8 @@ def _hashes(columns: dict[str, Any], part: slice) -> Any:
     return grouping.hashed((ends, ports))
 
 
-def row_groups(path: Any, first: int, last: int) -> list[tuple[int, int]]:
-    """Return (number, rows) of the row groups of a file that may have rows between two moments."""
+def row_groups(path: Any, first: int, last: int) -> list[tuple[int, int, bool]]:
+    """Return (number, rows, whether surely all of them) of the row groups of a file that may have rows between two moments."""
     metadata = parquet.read_metadata(path)
     made = []
     for number in range(metadata.num_row_groups):
@@ -246,10 +249,12 @@ def row_groups(path: Any, first: int, last: int) -> list[tuple[int, int]]:
         facts = {
             group.column(place).path_in_schema: group.column(place).statistics for place in range(group.num_columns)
         }
-        start, end = facts.get("start_us"), facts.get("end_us")
-        if start is not None and start.has_min_max and start.min >= last:
+        start, end = (
+            (each.min, each.max) if each is not None and each.has_min_max else (None, None)
+            for each in (facts.get("start_us"), facts.get("end_us"))
+        )
+        if (start[0] is not None and start[0] >= last) or (end[1] is not None and end[1] < first):
             continue
-        if end is not None and end.has_min_max and end.max < first:
-            continue
-        made.append((number, group.num_rows))
+        inside = start[1] is not None and start[1] < last and end[0] is not None and end[0] >= first
+        made.append((number, group.num_rows, inside))
     return made

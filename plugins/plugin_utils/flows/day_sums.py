@@ -10,7 +10,9 @@ column is summed over the stretches of equal keys (measured: README.md).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
@@ -30,40 +32,32 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.views imp
 np = guarded("numpy")
 pa = guarded("pyarrow")
 
+# Bits of a packed row: 24 hours, one bit for each method, the port; packets, and above them whether it was answered.
+METHOD_SHIFT = 24
+PORT_SHIFT = METHOD_SHIFT + len(CONFIDENCE)
+ANSWERED_SHIFT = 40
+
 
 def summed(views: Views, day: Any) -> Any:
-    """Return the rollup of a day as an Arrow table in the order of its key, or None where the keys do not fit 63 bits."""
+    """Return the rollup of a day as an Arrow table in the order of its key, or None where keys or values do not fit their bits."""
     rows = views.rows
     hi, lo, ends = _addresses(rows)
     services, service = _ordered(*_numbered(rows.columns["service"]))
     if len(lo) ** 2 * len(services) >= 1 << 63:
         return None
-    width = np.int64(len(lo) * len(services))
-    keys: list[Any] = []
-    parts: list[dict[str, Any]] = []
-    surely = _surely(rows)
-    for at in _pieces(views, ends[0], len(lo)):
-        client, server = (place[codes.take(at)] for place, codes in ends)
-        key = client * width
-        key += server * len(services)
-        key += service[0][service[1].take(at)]
-        low = int(key.min())
-        order = grouping.sorted_order((key - low).view(np.uint64), (int(key.max()) - low).bit_length())
-        key = key.take(order)
-        fresh = np.ones(len(key), dtype=bool)
-        np.not_equal(key[1:], key[:-1], out=fresh[1:])
-        starts = np.flatnonzero(fresh)
-        keys.append(key.take(starts))
-        parts.append(_sums(rows, at.take(order), starts, surely))
-    key = np.concatenate(keys)
-    made = {name: np.concatenate([each[name] for each in parts]) for name in parts[0]}
+    packed = _packed(rows, (*ends, service), len(lo), len(services))
+    if packed is None:
+        return None
+    made = [packed.sums(at) for at in _pieces(views, ends[0], len(lo))]
+    columns = {name: np.concatenate([each[name] for each in made]) for name in made[0]}
+    key = columns.pop("key")
     both = key // len(services)
     client = both // len(lo)
     server, values = both - client * len(lo), services[key - both * len(services)]
-    made |= {"client_hi": hi[client], "client_lo": lo[client], "server_hi": hi[server], "server_lo": lo[server]}
-    made |= service_columns(values)
-    texts = pa.array(sorted(CLASSES), type=pa.string()).take(pa.array(made.pop("class")))
-    arrays = {name: made[name].astype(KINDS.get(ROLLUP[name], ROLLUP[name]), copy=False) for name in made}
+    columns |= {"client_hi": hi[client], "client_lo": lo[client], "server_hi": hi[server], "server_lo": lo[server]}
+    columns |= service_columns(values)
+    texts = pa.array(sorted(CLASSES), type=pa.string()).take(pa.array(columns.pop("class")))
+    arrays = {name: columns[name].astype(KINDS.get(ROLLUP[name], ROLLUP[name]), copy=False) for name in columns}
     arrays |= {"class": texts, "day": pa.repeat(pa.scalar(day, type=pa.date32()), len(key))}
     return pa.table({name: arrays[name] for name in ROLLUP})
 
@@ -74,68 +68,119 @@ def _pieces(views: Views, clients: tuple[Any, Any], count: int) -> Iterator[Any]
     sizes = np.empty(count, dtype=np.int64)
     sizes[place] = np.bincount(codes, minlength=count)
     bounds = list(bounds_of(sizes, PART))
-    numbers = np.empty(count, dtype=np.uint16 if len(bounds) <= 1 << 16 else np.int64)
+    numbers = np.empty(count, dtype=np.uint8 if len(bounds) < 255 else np.uint16)
     for number, (first, last) in enumerate(bounds):
         numbers[first:last] = number
-    piece = numbers[place][codes]
-    if views.kept.all():
-        order = np.argsort(piece, kind="stable")
-        rows_of = np.bincount(piece, minlength=len(bounds))
-    else:
-        counted = np.flatnonzero(views.kept)
-        piece = piece.take(counted)
-        order = counted.take(np.argsort(piece, kind="stable"))
-        rows_of = np.bincount(piece, minlength=len(bounds))
+    piece = numbers[place].take(codes)
+    # Behind the others: rows that do not count.
+    piece[~views.kept] = len(bounds)
+    order = np.argsort(piece, kind="stable")
+    rows_of = np.bincount(piece, minlength=len(bounds) + 1)[:-1]
     ends = np.cumsum(rows_of)
     for begin, end in zip((ends - rows_of).tolist(), ends.tolist(), strict=True):
         if end > begin:
             yield order[begin:end]
 
 
-def _surely(rows: DayRows) -> bool:
-    """Return whether how sure each direction is follows from its method, as orientation has it: then the least method is the surest."""
-    table, columns = np.array(CONFIDENCE, dtype=np.float32), rows.columns
-    for part in rows.parts():
-        method = columns["method"][part]
-        if method.min() < 0 or method.max() >= len(table) or (table[method] != columns["confidence"][part]).any():
-            return False
-    return True
+@dataclass(frozen=True)
+class _Packed:
+    """What is summed of each row, put together so that few arrays have to be brought into the order of the keys.
+
+    ``word`` has bits of the hours and of the method, and the client's port; ``counts`` packets and whether it was answered. ``in_order``
+    says that rows stand by their start; ``surely`` that how sure a direction is follows from its method, as orientation has it.
+    """
+
+    rows: DayRows
+    key: Any
+    word: Any
+    counts: Any
+    in_order: bool
+    surely: bool
+
+    def sums(self, at: Any) -> dict[str, Any]:
+        """Return the key and the columns of the groups of rows with one key, in its order; ``at`` has the rows' places in the day."""
+        rows, key = self.rows, self.key.take(at)
+        low = int(key.min())
+        order = grouping.sorted_order((key - low).view(np.uint64), (int(key.max()) - low).bit_length())
+        key, at = key.take(order), at.take(order)
+        fresh = np.ones(len(key), dtype=bool)
+        np.not_equal(key[1:], key[:-1], out=fresh[1:])
+        starts = np.flatnonzero(fresh)
+        word = self.word.take(at)
+        bits = np.bitwise_or.reduceat(word & ((1 << PORT_SHIFT) - 1), starts)
+        counts = np.add.reduceat(self.counts.take(at), starts)
+        # Of rows with one key that stand by their start the first one began first.
+        start = rows.columns["start_us"]
+        first = start.take(at[starts]) if self.in_order else np.minimum.reduceat(start.take(at), starts)
+        last = np.maximum.reduceat(rows.columns["end_us"].take(at), starts)
+        port = word >> PORT_SHIFT
+        method = _least_bits()[bits >> METHOD_SHIFT]
+        weak = (word >> (METHOD_SHIFT + WEAK_METHOD)) & 1
+        return {
+            "key": key.take(starts),
+            "flows": np.diff(starts, append=len(at)),
+            "answered_flows": counts >> ANSWERED_SHIFT,
+            "weak_flows": np.add.reduceat(weak, starts) if weak.any() else np.zeros(len(starts), dtype=np.int64),
+            "packets": counts & ((1 << ANSWERED_SHIFT) - 1),
+            "bytes": np.add.reduceat(rows.columns["bytes"].take(at), starts),
+            "hours": bits & ((1 << METHOD_SHIFT) - 1),
+            "first_us": np.maximum(first, rows.first),
+            "last_us": np.minimum(last, rows.last - 1),
+            "minimum_client_port": np.minimum.reduceat(port, starts),
+            "maximum_client_port": np.maximum.reduceat(port, starts),
+            "method": method,
+            "confidence": np.array(CONFIDENCE, dtype=np.float32)[method]
+            if self.surely
+            else np.maximum.reduceat(rows.columns["confidence"].take(at), starts),
+        }
 
 
-def _sums(rows: DayRows, at: Any, starts: Any, surely: bool) -> dict[str, Any]:
-    """Return the columns of groups of rows, whose places ``at`` has, group after group; ``starts`` says where each begins there."""
-    columns, first, last = rows.columns, rows.first, rows.last
+def _packed(rows: DayRows, numbered: Sequence[tuple[Any, Any]], addresses: int, services: int) -> _Packed | None:
+    """Return the day's rows for ``_Packed.sums``, or None where a port, a method or the packets do not fit.
+
+    ``numbered`` has the places of numbers, and each row's number, for clients, servers and services.
+    """
+    columns, memory = rows.columns, rows.memory
+    key, word, counts = (memory.array(name, len(rows), np.int64) for name in ("key", "word", "counts"))
+    table = np.array(CONFIDENCE, dtype=np.float32)
     one = np.int32(1)
-    start, end = columns["start_us"].take(at), columns["end_us"].take(at)
-    packets, octets = columns["packets"].take(at), columns["bytes"].take(at)
-    begins = start >= first
-    if not begins.all():
-        packets *= begins
-        octets *= begins
-        np.maximum(start, first, out=start)
-    np.minimum(end, last - 1, out=end)
-    begun, ended = (((each - first) // HOUR_US).astype(np.int32) for each in (start, end))
-    hours = np.left_shift(one, ended + one) - np.left_shift(one, begun)
-    method, port = columns["method"].take(at), columns["client_port"].take(at)
-    weak = method == WEAK_METHOD
-    flows = np.diff(starts, append=len(at))
-    least = np.minimum.reduceat(method, starts)
-    return {
-        "flows": flows,
-        "answered_flows": np.add.reduceat(columns["answered"].take(at), starts, dtype=np.int64),
-        "weak_flows": np.add.reduceat(weak, starts, dtype=np.int64) if weak.any() else np.zeros_like(flows),
-        "packets": np.add.reduceat(packets, starts),
-        "bytes": np.add.reduceat(octets, starts),
-        "hours": np.bitwise_or.reduceat(hours, starts),
-        "first_us": np.minimum.reduceat(start, starts),
-        "last_us": np.maximum.reduceat(end, starts),
-        "minimum_client_port": np.minimum.reduceat(port, starts),
-        "maximum_client_port": np.maximum.reduceat(port, starts),
-        "method": least,
-        "confidence": np.array(CONFIDENCE, dtype=np.float32)[least]
-        if surely
-        else np.maximum.reduceat(columns["confidence"].take(at), starts),
-    }
+    in_order = surely = True
+    before, packets_in_all = rows.first - (1 << 62), 0.0
+    for part in rows.parts():
+        client, server, service = (place.take(codes[part]) for place, codes in numbered)
+        client *= addresses
+        client += server
+        client *= services
+        np.add(client, service, out=key[part])
+        start, end, packets = columns["start_us"][part], columns["end_us"][part], columns["packets"][part]
+        port, method = columns["client_port"][part], columns["method"][part]
+        if port.min() < 0 or port.max() >> 16 or method.min() < 0 or method.max() >= len(table) or packets.min() < 0:
+            return None
+        surely = surely and bool((table[method] == columns["confidence"][part]).all())
+        in_order = in_order and int(start[0]) >= before and bool((start[1:] >= start[:-1]).all())
+        before = int(start[-1])
+        begun = ((np.maximum(start, rows.first) - rows.first) // HOUR_US).astype(np.int32)
+        ended = ((np.minimum(end, rows.last - 1) - rows.first) // HOUR_US).astype(np.int32)
+        hours = np.left_shift(one, ended + one) - np.left_shift(one, begun)
+        own = np.left_shift(1 << METHOD_SHIFT, method, dtype=np.int64)
+        own |= hours
+        np.bitwise_or(own, port.astype(np.int64) << PORT_SHIFT, out=word[part])
+        begins = start >= rows.first
+        if not begins.all():
+            # What began before counts on the day on which it did.
+            packets = packets * begins
+            columns["bytes"][part] *= begins
+        packets_in_all += float(packets.sum(dtype=np.float64))
+        np.add(packets, columns["answered"][part].astype(np.int64) << ANSWERED_SHIFT, out=counts[part])
+    if packets_in_all >= 1 << ANSWERED_SHIFT:
+        return None
+    return _Packed(rows, key, word, counts, in_order, surely)
+
+
+@cache
+def _least_bits() -> Any:
+    """Return the number of the lowest bit set, by value."""
+    return np.array([0, *((each & -each).bit_length() - 1 for each in range(1, 1 << len(CONFIDENCE)))], dtype=np.int16)
 
 
 def _addresses(rows: DayRows) -> tuple[Any, Any, list[tuple[Any, Any]]]:
