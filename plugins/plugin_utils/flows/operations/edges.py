@@ -10,8 +10,9 @@ or none any. Rows are counted by one integer; those within whose time an address
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
@@ -30,7 +31,9 @@ PAGE = 1 << 16
 MOST_PAGES = 1024
 # Rows that may be held for the joins, about 150 octets each.
 MOST_REST = 6_000_000
-COUNTED = ("flows", "weak_flows", "bytes", "last_us")
+ADDED = ("flows", "weak_flows", "bytes")
+COUNTED = (*ADDED, "last_us")
+LARGEST_SUM = float(1 << 62)
 ENDS = ("client_hi", "client_lo", "server_hi", "server_lo")
 NEEDED = ("day", *ENDS, "protocol", "server_port", "class", "first_us", *COUNTED)
 GROUPS = ("multicast", "broadcast")
@@ -173,6 +176,9 @@ class Told:
         self.rest: list[Any] = []
         self.left = 0
         self.kinds = len(settled.kinds)
+        self._schema = arrow_schema(ROLLUP)
+        # Where footers bound the sums, they are not worked out to see whether they fit.
+        self._bounded = all(sum(_most(each, name) for each in footers) < LARGEST_SUM for name in ADDED)
         self._total = 0.0
         fixed = constants(footers, ("client_hi", "server_hi", "class"))
         # Columns that say nothing here are not read: all is IPv4, no row is of a group.
@@ -183,14 +189,16 @@ class Told:
     @property
     def summable(self) -> bool:
         """Return whether no sum has left 64 bits."""
-        return self._total < float(1 << 62)
+        return self._total < LARGEST_SUM
 
     def sums(self) -> dict[str, Any]:
         """Return the columns ``COUNTED`` of settled rows summed by ``key``, as arrays."""
         parts = []
         for footer in self.footers:
+            # A file is one day's, and most days have no guess.
+            fixed = {**self.fixed, **constants([footer], ("day", "weak_flows"))}
             with parquet.ParquetFile(footer.path, read_dictionary=["class"]) as opened:
-                parts += [self._group(opened, group) for group in range(opened.num_row_groups)]
+                parts += [self._group(opened, group, fixed) for group in range(opened.num_row_groups)]
         names = ("key", *COUNTED)
         return _summed(
             {name: np.concatenate([np.empty(0, np.int64), *(part[name] for part in parts)]) for name in names}
@@ -208,12 +216,12 @@ class Told:
         }
         return pa.table({name: zeros[name] if name in zeros else rows.column(name) for name in ROLLUP}, schema=schema)
 
-    def _group(self, opened: Any, group: int) -> dict[str, Any]:
-        table = opened.read_row_group(
-            group, columns=[name for name in NEEDED if name not in self.fixed], use_threads=False
-        )
+    def _group(self, opened: Any, group: int, fixed: Mapping[str, Any]) -> dict[str, Any]:
+        table = opened.read_row_group(group, columns=[name for name in NEEDED if name not in fixed], use_threads=False)
         numbers = [name for name in table.column_names if name not in ("day", "class")]
         values = {name: table.column(name).to_numpy() for name in numbers}
+        if "weak_flows" in fixed:
+            values["weak_flows"] = np.full(table.num_rows, fixed["weak_flows"], dtype=np.int64)
         several = None if self.single else _of_groups(table.column("class"))
         key, told = np.empty(table.num_rows, dtype=np.int64), np.empty(table.num_rows, dtype=bool)
         for begin in range(0, table.num_rows, PAGE):
@@ -221,17 +229,16 @@ class Told:
             key[part], told[part] = self._keys({name: column[part] for name, column in values.items()})
         if several is not None:
             told &= ~several
-        self._total += max(
-            float(np.abs(values[name]).sum(dtype=np.float64)) for name in ("flows", "weak_flows", "bytes")
-        )
+        if not self._bounded:
+            self._total += max(float(np.abs(values[name]).sum(dtype=np.float64)) for name in ADDED)
         columns = {"key": key, **{name: values[name] for name in COUNTED}}
         if not told.all():
             self.left += int((~told).sum())
             if self.left <= MOST_REST:
                 rest = table.filter(pa.array(~told))
-                for name, value in self.fixed.items():
-                    kind = pa.string() if name == "class" else pa.int64()
-                    rest = rest.append_column(name, pa.repeat(pa.scalar(value, type=kind), rest.num_rows))
+                for name, value in fixed.items():
+                    one = pa.scalar(value, type=self._schema.field(name).type)
+                    rest = rest.append_column(name, pa.repeat(one, rest.num_rows))
                 self.rest.append(rest.select(list(NEEDED)))
             columns = {name: column[told] for name, column in columns.items()}
         return _summed(columns)
@@ -247,6 +254,12 @@ class Told:
         protocol, port = values["protocol"].astype(np.int64), values["server_port"].astype(np.int64)
         told = (client >= 0) & (server >= 0) & (protocol >= 0) & (protocol < 256) & (port >= 0) & (port < PAGE)
         return (((client * self.kinds + server) << 8 | protocol) << 16) | port, told
+
+
+def _most(footer: Footer, name: str) -> float:
+    """Return what a column of a file adds up to at most, by its footer."""
+    low, high = footer.ranges.get(name, (-math.inf, math.inf))
+    return float(max(abs(low), abs(high))) * footer.rows
 
 
 def _of_groups(column: Any) -> Any:

@@ -21,6 +21,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports im
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.intervals import read_intervals
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import kept, store
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.footers import constants, read_footer
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.memory import kept_pages
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations import (
     beside,
     learning,
@@ -376,7 +377,8 @@ class FlowGate:
         if settled.pages is None:
             return None
         rows = Told(footers, settled)
-        sums = rows.sums()
+        with kept_pages():
+            sums = rows.sums()
         if rows.left > MOST_REST or not rows.summable:
             return None
         told = named(sums, settled.kinds)
