@@ -56,7 +56,12 @@ def summed(views: Views, day: Any) -> Any:
     server, values = both - client * len(lo), services[key - both * len(services)]
     columns |= {"client_hi": hi[client], "client_lo": lo[client], "server_hi": hi[server], "server_lo": lo[server]}
     columns |= service_columns(values)
-    texts = pa.array(sorted(CLASSES), type=pa.string()).take(pa.array(columns.pop("class")))
+    classes, texts = columns.pop("class"), pa.array(sorted(CLASSES), type=pa.string())
+    if (classes == classes[0]).all():
+        none = pa.array(np.zeros(len(classes), dtype=np.int32))
+        texts = pa.DictionaryArray.from_arrays(none, texts.slice(int(classes[0]), 1))
+    else:
+        texts = texts.take(pa.array(classes))
     arrays = {name: columns[name].astype(KINDS.get(ROLLUP[name], ROLLUP[name]), copy=False) for name in columns}
     arrays |= {"class": texts, "day": pa.repeat(pa.scalar(day, type=pa.date32()), len(key))}
     return pa.table({name: arrays[name] for name in ROLLUP})

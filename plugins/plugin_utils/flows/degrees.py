@@ -78,7 +78,8 @@ class Evidence:
     def settle(self) -> None:
         """Make what was added ready to be asked."""
         keys, degree = self._counted.whole()
-        whole = np.union1d(keys, self._proved)
+        whole = np.sort(np.concatenate((keys, self._proved)))
+        whole = whole[np.concatenate((np.ones(min(1, len(whole)), dtype=bool), whole[1:] != whole[:-1]))]
         self._degree, self._is_proved = np.zeros(len(whole), dtype=np.int64), np.zeros(len(whole), dtype=bool)
         self._degree[np.searchsorted(whole, keys)] = degree
         self._is_proved[np.searchsorted(whole, self._proved)] = True

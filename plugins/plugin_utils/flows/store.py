@@ -34,6 +34,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.schema im
 )
 
 duckdb = guarded("duckdb")
+np = guarded("numpy")
 pa = guarded("pyarrow")
 parquet = guarded("pyarrow.parquet")
 
@@ -257,7 +258,23 @@ def write_parquet(connection: Any, query: str, path: Path, kind: str) -> int:
 
 def write_table(rows: Any, path: Path, kind: str) -> int:
     """Write an Arrow table of connections or rollup rows as Parquet (zstd level 1) atomically; returns the number of rows."""
-    return write_tables([rows], path, kind)
+    return write_tables([_once(rows)], path, kind)
+
+
+def _once(rows: Any) -> Any:
+    """Return a table whose columns of numbers that have one value are dictionaries of it: a file takes them without looking at each row."""
+    for place, column in enumerate(rows.columns):
+        kind = column.type
+        plain = pa.types.is_integer(kind) or pa.types.is_date32(kind) or pa.types.is_float32(kind)
+        if not plain or column.num_chunks != 1 or column.null_count or rows.num_rows < 2:
+            continue
+        chunk = column.chunk(0)
+        values = (chunk.view(pa.int32()) if pa.types.is_date32(kind) else chunk).to_numpy()
+        if values[0] == values[-1] and (values == values[0]).all():
+            codes = pa.array(np.zeros(rows.num_rows, dtype=np.int32))
+            held = pa.DictionaryArray.from_arrays(codes, chunk.slice(0, 1))
+            rows = rows.set_column(place, rows.column_names[place], held)
+    return rows
 
 
 def write_tables(tables: Iterable[Any], path: Path, kind: str, told: Mapping[str, str] | None = None) -> int:
