@@ -139,7 +139,7 @@ live_permitted:
   type: bool
 live_points:
   description:
-    - What each list in force says, with the deciding entry and its text as RV(points). Where an approved entry holds all of it, its
+    - What each list in force says, with the deciding entry and its text as RV(points). Where the approved list has the entry as well, its
       rule, file, line and last commit; else these are empty, since nobody approved the entry.
   returned: with O(live)
   type: list

@@ -153,7 +153,7 @@ def _live(
 ) -> dict[str, Any]:
     """Return what the lists in force on the targets of this run say, beside what the policy (``where``: directory, commit) says.
 
-    A line in force that an approved line holds has its rule, file, line and last commit; another has none.
+    A line in force that is approved has its rule, file, line and last commit; another has none.
     """
     with connected(values, variables, hosts_of(sound.compiled.targets)) as targets:
         snapshots = snapshot_all(targets, sound.compiled.targets)

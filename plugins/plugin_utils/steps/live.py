@@ -12,7 +12,11 @@ from typing import Any
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Snapshot
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import registry
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import Ace
-from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.desired import dialect_of, object_kinds
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.desired import (
+    dialect_of,
+    object_kinds,
+    rendered,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.lines import closing_ace
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import Origin, PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.naming import owned_name
@@ -36,22 +40,35 @@ def lists_in_force(compiled: Sequence[PointList], snapshots: Mapping[str, Snapsh
 
 
 def with_approved_origins(live: PointList, approved: PointList) -> PointList:
-    """Return a list in force whose lines know where in the policy they come from.
+    """Return a list in force whose lines know where in the policy they come from: those that the approved text has as well.
 
-    That is the first approved line with the same action that holds all of the line; a line without one comes from nowhere. What a remark
-    above a line says counts for nothing, since anybody may have written below it.
+    Another line comes from nowhere. What a remark above a line says counts for nothing, since anybody may have written below it.
     """
+    known = _labels_of_text(approved)
     aces: list[Ace] = []
     origins: dict[str, Origin] = {}
     for number, ace in enumerate(live.aces, 1):
-        source = next((own for own in approved.aces if _holds_line(own, ace)), None)
-        if source is None or source.label not in approved.origins:
+        label = known.get(ace.meaning(), "")
+        if label in approved.origins:
+            origins[label] = approved.origins[label]
+        else:
             label = f"line {number}: {ace.raw}".removesuffix(": ") if ace.label in approved.origins else ace.label
-            aces.append(replace(ace, label=label))
-            continue
-        origins[source.label] = approved.origins[source.label]
-        aces.append(replace(ace, label=source.label))
+        aces.append(replace(ace, label=label))
     return replace(live, aces=tuple(aces), origins=origins)
+
+
+def _labels_of_text(approved: PointList) -> dict[Any, str]:
+    """Return the labels of the lines that a list is written as, by what each of them means; lines come in the order of the list."""
+    options = {"family": approved.family} if approved.kind == "sgacl" else {}
+    found: dict[Any, str] = {}
+    place = 0
+    for ace in registry.parse(dialect_of(approved), rendered(approved), **options)[0].aces:
+        while place < len(approved.aces) and not _holds_line(approved.aces[place], ace):
+            place += 1
+        if place == len(approved.aces):
+            break
+        found.setdefault(ace.meaning(), approved.aces[place].label)
+    return found
 
 
 def _holds_line(own: Ace, other: Ace) -> bool:
