@@ -314,19 +314,8 @@ MUTANTS: dict[str, tuple[str, Any, int]] = {
     ),
     "states have no time": ("untimely", nothing, 1),
     "versions and states never meet": ("_timely", nothing, 1),
-    "ends move together, must-never": ("_opened", lambda p, o, ends: opened_together(p, o, ends), 0),
-    "every state at every moment": ("_possible", lambda _p, openers, *_more: openers, 0),
-    "lists are never absent": ("may_lack", lambda *_more: False, 0),
-    "lists are new everywhere at once": ("apart", lambda *_more: False, 0),
+    "every state at every moment": ("_possible", lambda _p, openers, *_more: openers, 1),
 }
-
-
-def opened_together(proof: Any, openers: Any, ends: Any) -> Any:
-    for at in proof.moments:
-        for states in ends:
-            here = proof._possible(openers, at, states, states)
-            if here and (rest := proof._open_at(here, at, states, states)):
-                yield rest, at, (states, states)
 
 
 @pytest.mark.parametrize(
