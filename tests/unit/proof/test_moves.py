@@ -310,7 +310,7 @@ MUTANTS: dict[str, tuple[str, Any, int]] = {
     "ends move together": (
         "_mixes_of",
         lambda _p, v: ((OLD, OLD), (NEW, NEW)) if v.listing.kind in CARRIERS else (),
-        0,
+        1,
     ),
     "states have no time": ("untimely", nothing, 1),
     "versions and states never meet": ("_timely", nothing, 1),
