@@ -103,7 +103,7 @@ class _List:
 def counted_rollout(seed: int, what: str, soak: float = 4 * 3600.0) -> CountedRollout:
     """Make one rollout of a class, judged ``soak`` seconds after the change."""
     dice = np.random.default_rng([seed, *what.encode()])
-    now, count, rules = BEGAN + soak, int(dice.integers(4, 25)), int(dice.integers(2, 6))
+    now, count, rules = BEGAN + soak, int(dice.integers(4, 13)), int(dice.integers(2, 6))
     ports = [int(port) for port in dice.choice(np.arange(1024, 9000), rules, replace=False)]
     by_port = what == "cut on one port" or (what not in ("answers refused",) and dice.random() < 0.3)
     switches = [f"acc{int(dice.integers(0, 3))}" for _ in range(count)]
@@ -156,7 +156,7 @@ def counted_rollout(seed: int, what: str, soak: float = 4 * 3600.0) -> CountedRo
             dropped = not counted.entries[place].permit
             often = hit and device == victim and rule == lost_rule
             kind = "clock" if often else str(dice.choice(["clock", "random", "day"]))
-            period = float(dice.choice([30, 60, 300, 600]) if often else dice.choice([30, 300, 900, 3600]))
+            period = float(dice.choice([60, 300, 600]) if often else dice.choice([60, 300, 900, 3600]))
             starts = arrivals(dice, kind, period, now)
             if ended and rule == lost_rule:  # nobody misses it, so nobody allowed it
                 starts = starts[starts < BEGAN - float(dice.uniform(0.25, 10)) * DAY]
