@@ -94,8 +94,9 @@ def disturb(switch: Switch, draw: random.Random) -> str:
     what = draw.choice(DISTURBANCES)
     held = sorted(each for each in switch.lists() if each != "SW_six__a" and "six" not in each)
     if what == "armed":
+        back = ("interface Ethernet1/1", f"ip port access-group {held[0]} in") if held else ()
         name = own_name("SW_way_back")
-        switch.type("feature scheduler", f"scheduler job name {name}", "configure terminal", "end-job",
+        switch.type("feature scheduler", f"scheduler job name {name}", "configure terminal", *back, "end-job",
                     f"scheduler schedule name {name}", f"job name {name}", "time start +23:00")  # fmt: skip
     elif what == "scheduler":
         switch.type("feature scheduler", "scheduler job name THEIRS", "show clock", "end-job")
