@@ -5,11 +5,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Snapshot
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import objects_sha256
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.connections import platform_of, target_specs
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.fleet import run_hosts
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_snapshot import write_snapshot
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.registry import make_target
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
 
 SWITCH = {
     "ansible_host": "127.0.0.9",
@@ -50,6 +58,23 @@ def test_ansible_variables_of_a_switch_are_honoured() -> None:
 )
 def test_network_cli_hosts_travel_over_libssh(more: dict[str, str], transport: str) -> None:
     assert target_specs({"sw": {**SWITCH, **more}}, ["sw"])[0]["facts_transport"] == transport
+
+
+def test_what_may_be_taken_over_or_deleted_reaches_an_ise_and_a_plan_from_its_file(tmp_path: Path) -> None:
+    host = {
+        "microseg_platform": "ise", "ansible_host": "pan", "ansible_user": "u", "ansible_password": "p",
+        "microseg_ise_adopt": "sgt/Pumps", "microseg_ise_delete": ["sgt/Pumps"], "microseg_ise_cascade": "A-B, C-D",
+        "microseg_ise_assignment_pause": 3,
+    }  # fmt: skip
+    spec = target_specs({"ise": host}, ["ise"])[0]
+    write_snapshot(
+        tmp_path / "ise.json", Snapshot("ise", "ise", {}, objects_sha256({}), {}, "2026-11-26T09:00:00Z"), {}
+    )
+    for more in ({}, {"snapshot_file": str(tmp_path / "ise.json")}):
+        target: Any = make_target(TargetSpec.of({**spec, **more}))
+        assert (target.adopt, target.delete) == (frozenset({"sgt/Pumps"}), frozenset({"sgt/Pumps"}))
+        assert (target.cascade, target.assignment_pause) == (frozenset({"A-B", "C-D"}), 3.0)
+        target.close()
 
 
 def test_ise_gets_a_url_and_nothing_that_could_turn_verification_off() -> None:
