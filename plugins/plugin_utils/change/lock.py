@@ -11,6 +11,7 @@ import getpass
 import json
 import os
 import socket
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +20,8 @@ from typing import Any
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock import iso_now
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError, Location
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes
+
+_NAMELESS_TRIES, _NAMELESS_PAUSE = 20, 0.05
 
 
 def owner() -> dict[str, Any]:
@@ -59,10 +62,16 @@ class StateLock:
 
     def _take(self, descriptor: int) -> None:
         location = Location(str(self.path))
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise FindingError(codes.LOCKED.at(f"held by {_text(_read(descriptor))}", location)) from error
+        for left in range(_NAMELESS_TRIES, -1, -1):
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError as error:
+                holder = _read(descriptor)
+                # A holder without a name has just taken the lock, or is giving it back.
+                if "pid" in holder or not left:
+                    raise FindingError(codes.LOCKED.at(f"held by {_text(holder)}", location)) from error
+            time.sleep(_NAMELESS_PAUSE)
         before = _read(descriptor)
         if before:
             if before.get("host") != socket.gethostname() and not self.take_over:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change import lock as lock_module
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.commit import (
     commit_of,
     content_hash,
@@ -190,3 +193,34 @@ def test_hooks_and_monitors_of_a_checkout_are_not_started(tmp_path: Path) -> Non
     git(policy, "config", "core.fsmonitor", str(script))
     assert commit_of(policy)[1] is False
     assert not proof.exists()
+
+
+@pytest.mark.parametrize("ends", ["named", "given back", "silent"])
+def test_a_holder_that_has_not_said_its_name_yet_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: str
+) -> None:
+    """Between locking the file and writing who it is, and while it is given back, the holder is not known."""
+    path = tmp_path / "lock"
+    holder = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(holder, fcntl.LOCK_EX)
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 3 and ends == "named":
+            os.write(holder, b'{"user": "ann", "host": "h", "pid": 7, "since": "now", "purpose": "apply"}')
+        elif len(slept) == 3 and ends == "given back":
+            fcntl.flock(holder, fcntl.LOCK_UN)
+
+    monkeypatch.setattr(lock_module.time, "sleep", sleep)
+    try:
+        if ends == "given back":
+            with StateLock(path, "apply") as taken:
+                assert taken.findings == ()
+        else:
+            with pytest.raises(FindingError) as error, StateLock(path, "apply"):
+                pass
+            assert ("ann on h, process 7" if ends == "named" else "an unknown run") in str(error.value)
+        assert len(slept) == (20 if ends == "silent" else 3)
+    finally:
+        os.close(holder)
