@@ -11,7 +11,7 @@ switch itself can be asked, the text decides, by meaning.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -198,6 +198,20 @@ def judge(wanted: Wanted, mac: str, session: IseSession | None, view: SwitchView
     if found.equal:
         return Carrier(wanted, mac, APPROVED, "", revision, **known)
     return Carrier(wanted, mac, OLD if stale else DIFFERS, found.text, revision, **known)
+
+
+def as_last_seen(before: Iterable[Carrier], after: Sequence[Carrier], read: Collection[str]) -> list[Carrier]:
+    """Return the carriers of a later look, and for each that differed and was not looked at again what it carried before.
+
+    ``read`` are the switches that the later look read: what ISE says where one is missing does not show the list's text.
+    """
+    differed = {(item.mac, item.wanted.target, item.wanted.name): item for item in before if item.state == DIFFERS}
+    made = []
+    for item in after:
+        old = differed.get((item.mac, item.wanted.target, item.wanted.name))
+        blind = old is not None and item.shown_by != "switch" and old.switch not in read
+        made.append(old if old is not None and (blind or item.state == UNREAD) else item)
+    return made
 
 
 def newest(wanted: Sequence[Wanted], sessions: Iterable[IseSession | SwitchSession]) -> list[Wanted]:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -102,12 +102,32 @@ def held_cells(
                 }
             )
             if fault:
-                findings.append(codes.CELL_DIFFERS.at(f"{switch}: cell {wanted.name}: {fault}"))
+                findings.append(_differs(switch, wanted.name, fault))
     missing = [cell.name for pair, cell in sorted(approved.items()) if pair not in seen]
     if missing and switches:
         text = f"none of {len(switches)} switches that were asked holds {', '.join(missing[:10])}"
         findings.append(codes.CELL_ABSENT.at(text + (f" and {len(missing) - 10} more" if len(missing) > 10 else "")))
     return rows, findings
+
+
+def not_looked_at(
+    before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]], read: Collection[str]
+) -> tuple[list[dict[str, Any]], list[Finding]]:
+    """Return the rows of a look that differ and that a later look says nothing of, with their findings: they are not mended.
+
+    ``read`` are the switches whose cells the later look read whole; there a cell without a row is held no longer.
+    """
+    known = {(row["cell"], row["switch"]) for row in after}
+    rows = [
+        dict(row)
+        for row in before
+        if not row["equal"] and row["switch"] not in read and (row["cell"], row["switch"]) not in known
+    ]
+    return rows, [_differs(row["switch"], row["cell"], row["difference"]) for row in rows]
+
+
+def _differs(switch: str, cell: str, fault: str) -> Finding:
+    return codes.CELL_DIFFERS.at(f"{switch}: cell {cell}: {fault}")
 
 
 def _fault(wanted: ApprovedCell, cell: HeldCell) -> str:

@@ -20,6 +20,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.carriers
     IseSession,
     SwitchView,
     Wanted,
+    as_last_seen,
     carrier_findings,
     judge,
     last_changes,
@@ -29,6 +30,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.held_cel
     ApprovedCell,
     approved_cells,
     held_cells,
+    not_looked_at,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal, known_entries
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.lock import TargetLocks
@@ -196,13 +198,14 @@ class Reader:
     def read_patiently(self) -> EnforcedState:
         """Return what is enforced, read again where a switch differs: it may be about to take over a push.
 
-        That it was read again, and what differed at first, is a finding of its own; what differs at the last look stays an error.
+        That it was read again, and what differed at first, is a finding of its own; what differs at the last look stays an error,
+        and so does what no later look could read.
         """
-        state, times = self.read(), 0
-        first = _differing(state)
+        begun, times = self.read(), 0
+        state, first = begun, _differing(begun)
         while times < self.patience.times and _differing(state):
             self.sleep(self.patience.pause)
-            state, times = self.read(), times + 1
+            state, times = _with_unseen(state, self.read(), {finding.message for finding in begun.findings}), times + 1
         if not times:
             return state
         left = len(_differing(state))
@@ -249,6 +252,19 @@ class Reader:
 def _differing(state: EnforcedState) -> list[str]:
     """Return what switches show otherwise than approved, as far as a later look can find it otherwise."""
     return [finding.message for finding in state.findings if finding.code in _LATE]
+
+
+def _with_unseen(before: EnforcedState, after: EnforcedState, told: Collection[str]) -> EnforcedState:
+    """Return a later look with what differed before and what it could not look at: a lost connection mends nothing.
+
+    ``told`` are the messages of the first look: what a switch never shows is no reason to take nothing from it.
+    """
+    read = {item.view.switch for item in after.switches if all(finding.message in told for finding in item.findings)}
+    rows, findings = not_looked_at(before.cells, after.cells, read)
+    carriers = as_last_seen(before.carriers, after.carriers, {item.view.switch for item in after.switches})
+    kept = [item for item, now in zip(carriers, after.carriers, strict=True) if item is not now]
+    findings += [finding for finding in carrier_findings(kept, after.now) if finding.code in _LATE]
+    return replace(after, carriers=tuple(carriers), cells=(*after.cells, *rows), findings=(*after.findings, *findings))
 
 
 def reader_of(
