@@ -197,7 +197,8 @@ def _both(made: Mapping[str, Any]) -> list[str]:
         "Enforcing *everything* puts every segment into force at once on day 30, against the advice of the proposal; it says how good the rules are."
         " Enforcing *what is offered* puts into force the segments that `enforcement` offers and no other, as a user who follows the advice does; what"
         " the advice is worth shows in how much of the site it covers. The targets ask for what enforcing the proposal cuts, and the proposal is not to be"
-        " enforced below the site's threshold, so they are about the second; they are held against both, since the second alone is easily met by offering little.",
+        " enforced below the site's threshold, so they are about the second; they are held against both, since the second alone is easily met by"
+        " offering little.",
         "",
         "| | " + " | ".join(name for name, _row, _share in columns) + " |",
         "| --- |" + " --- |" * len(columns),
@@ -331,7 +332,8 @@ def calibrated(told: Mapping[str, Mapping[str, float]], more: Mapping[str, Mappi
     lines += [
         "",
         "Cases of one site at one day share its month, so that a figure for one day rests on twelve sites more than on 183 segments. Twelve further sites"
-        f" (seeds {', '.join(map(str, MORE_CALIBRATION))}) were drawn once, with the estimator as it stands, to tell chance from a fault; traffic known, truth inside:",
+        f" (seeds {', '.join(map(str, MORE_CALIBRATION))}) were drawn once, with the estimator as it stands, to tell chance from a fault;"
+        " traffic known, truth inside:",
         "",
         "| | " + " | ".join(told) + " |",
         "| --- |" + " --- |" * len(told),
