@@ -104,18 +104,19 @@ class MovedLists:
         return self._passes[key]
 
     @cached_property
-    def moving(self) -> PacketSet:
-        """The packets from and to devices that move."""
-        found = []
-        for family, protocols in FAMILY_PROTOCOLS.items():
-            here = addresses_of((text for move in self.rolled.moves for text in move.addresses), family)
-            if here:
-                found += [Box(protocol=protocols, source=here), Box(protocol=protocols, destination=here)]
-        return self.space.from_boxes(found)
+    def _here(self) -> dict[int, IntervalSet]:
+        """The addresses of devices that move, by family."""
+        texts = [text for move in self.rolled.moves for text in move.addresses]
+        return {family: addresses_of(texts, family) for family in FAMILY_PROTOCOLS}
 
     @cached_property
     def _moving_boxes(self) -> list[Box]:
-        return self.moving.boxes()
+        """The packets from and to devices that move."""
+        found = []
+        for family, protocols in FAMILY_PROTOCOLS.items():
+            if here := self._here[family]:
+                found += [Box(protocol=protocols, source=here), Box(protocol=protocols, destination=here)]
+        return found
 
     @cached_property
     def asked(self) -> list[Box]:
@@ -130,19 +131,38 @@ class MovedLists:
         """Return those openers' boxes that may have a moving device at an end."""
         return [box for box in conversations.forward if any(box.overlaps(other) for other in self._moving_boxes)]
 
+    def _alone(self, boxes: Sequence[Box]) -> PacketSet:
+        """What moving devices would say to themselves in these boxes: its two ends are in one state, and no list sees it."""
+        both = [box.source.intersect(box.destination) for box in boxes]
+        found = []
+        for family, protocols in FAMILY_PROTOCOLS.items():
+            # On a large site all that move are too many to take out of each rule's packets.
+            if any(values and values.overlaps(self._here[family]) for values in both):
+                for here in self._each[family]:
+                    if any(values.overlaps(here) for values in both):
+                        found.append(Box(protocol=protocols, source=here, destination=here))
+        return self.space.from_boxes(found)
+
     @cached_property
-    def _alone(self) -> PacketSet:
-        """What a moving device would say to itself: its two ends are in one state, and no list sees it."""
-        boxes = []
-        for move in self.rolled.moves:
-            for family, protocols in FAMILY_PROTOCOLS.items():
-                if here := addresses_of(move.addresses, family):
-                    boxes.append(Box(protocol=protocols, source=here, destination=here))
-        return self.space.from_boxes(boxes)
+    def _each(self) -> dict[int, list[IntervalSet]]:
+        """The addresses of each device that moves, by family."""
+        return {
+            family: [here for move in self.rolled.moves if (here := addresses_of(move.addresses, family))]
+            for family in FAMILY_PROTOCOLS
+        }
 
     def openers(self, conversations: ConversationBoxes) -> PacketSet:
         """Return the openers that have a moving device at an end, and another one at the other."""
-        return (self.space.from_boxes(self._near(conversations)) & self.moving) - self._alone
+        near = self._near(conversations)
+        boxes = []
+        for box in near:
+            for family, protocols in FAMILY_PROTOCOLS.items():
+                own, here = box.protocol.intersect(protocols), self._here[family]
+                if own and here:
+                    boxes.append(box.replace(protocol=own, source=box.source.intersect(here)))
+                    boxes.append(box.replace(protocol=own, destination=box.destination.intersect(here)))
+        found = self.space.from_boxes([box for box in boxes if not box.is_empty])
+        return found - self._alone(near)
 
     # -- what goes together in time
 

@@ -46,6 +46,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.noise imp
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.effective import effective_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import NORMAL, Site, Situation
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.windows import coming_change
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.codes import (
+    MIX_CUTS_WORKFLOW,
+    MIX_INTERRUPTS,
+    MIX_OPENS,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.equivalence import prove_rendering
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.impact import impact
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.meaning import change_of_meaning
@@ -71,13 +76,15 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.validate 
 LOCK = "members.lock.json"
 KEPT_PLANS = 50
 RING = 100  # more than there are phases
+# For what a plan's own proof finds it is refused: a mix of lists, or of devices, that cuts a workflow or opens a must-never.
+UNSAFE = REFUSED | {code.number for code in (MIX_CUTS_WORKFLOW, MIX_OPENS, MIX_INTERRUPTS)}
 
 
 def run_plan(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
     """Return the plan's identity and effect after writing plan.json to the state directory and its reports."""
     paths = paths_of(values)
     plan, site, warnings = planned(values, variables)
-    if refused := [finding for finding in warnings if finding.code in REFUSED]:
+    if refused := [finding for finding in warnings if finding.code in UNSAFE]:
         raise FindingError(*refused)
     shouts = shouted(paths, site)
     _write(paths, plan, site, shouts)
@@ -212,10 +219,11 @@ def moves_of(
     """Return what was proved of the devices that a plan moves to other lists or tags, ring by ring; nothing where it moves none."""
     made, findings = _moves_of(site, lists, snapshots, plan, parts)
     if made:
-        made["at_once"] = made["safe"]
+        found = findings
         if parts[1:]:
             _whole, found = _moves_of(site, lists, snapshots, plan, ())
-            made["at_once"] = not any(finding.code in REFUSED for finding in found)
+        # What is told as a warning in the order of the rings is no reason to refuse it without them.
+        made["at_once"] = not any(finding.code in REFUSED for finding in found)
     return made, findings
 
 
@@ -299,16 +307,16 @@ def phases_of_steps(
 ) -> dict[tuple[str, str], int]:
     """Return the phase in which each list is in force as the steps, each with its phase, leave it; or begins to be (``first``)."""
     choose = min if first else max
+    by_name: dict[tuple[str, str], int] = {}  # a large plan has tens of thousands of steps, and as many lists
+    for step, phase in steps:
+        for name in {step.name, str((step.after or step.before or {}).get("access_list", ""))}:
+            by_name[step.target, name] = choose(by_name.get((step.target, name), phase), phase)
     found: dict[tuple[str, str], int] = {}
     for listing in lists:
-        own = {listing.name}
-        if listing.kind == "sgacl":
-            own.add(listing.cell)
-        for step, phase in steps:
-            names = {step.name, str((step.after or step.before or {}).get("access_list", ""))}
-            if step.target == listing.host and names & own:
+        for name in {listing.name, listing.cell} if listing.kind == "sgacl" else {listing.name}:
+            if (phase_of := by_name.get((listing.host, name))) is not None:
                 key = (listing.point, listing.name)
-                found[key] = choose(found.get(key, phase), phase)
+                found[key] = choose(found.get(key, phase_of), phase_of)
     return found
 
 

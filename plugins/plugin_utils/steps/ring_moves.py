@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
@@ -104,6 +105,11 @@ class _Reading:
         self.site, self.snapshots, self.steps, self.confirmed = site, snapshots, steps, confirmed
         self.lists = [item for item in lists if item.host in snapshots]
         self.retired: dict[Key, PointList] = {}
+        self._read: dict[
+            tuple[str, str], str
+        ] = {}  # lists that the policy has not, with their segment: each is read once
+        self._rules: dict[str, dict[str, Mapping[str, Any]]] = {}  # host -> group -> rule
+        self._lists_at: dict[str, dict[str, list[str]]] = {}  # host -> list -> ports
         self.by_list = {(item.host, item.name): item.segment for item in self.lists if item.kind != "sgacl"}
         self.by_tag = {group_name(site, name): name for name in site.segments}
         self.by_group = {owned_name(name): name for name in site.segments}
@@ -153,7 +159,7 @@ class _Reading:
                         item.at(moment, NEVER)
             elif step.kind == "ip_sgt_mapping":
                 host = str((step.after or step.before or {}).get("host", ""))
-                device = next((d for d, member in self.members.items() if host and host in member.addresses), "")
+                device = self._at_address.get(host, "")
                 if device:
                     place = self._tagged(str((step.before or {}).get("sgt") or ""))
                     item = found.setdefault(device, _Session(place, {"dacl": self.will[device], "sgacl": place}))
@@ -162,8 +168,22 @@ class _Reading:
 
     def _rule_of(self, host: str, group: str) -> Mapping[str, Any] | None:
         """Return the live rule of one of our groups: its name begins with that of the group."""
-        rules = (b for key, b in self.snapshots[host].objects.items() if key.startswith(f"authorization_rule/{group}@"))
-        return next(rules, None)
+        if host not in self._rules:
+            rules: dict[str, Mapping[str, Any]] = {}
+            for key, body in self.snapshots[host].objects.items():
+                if key.startswith("authorization_rule/") and "@" in key:
+                    rules.setdefault(key.partition("/")[2].partition("@")[0], body)
+            self._rules[host] = rules
+        return self._rules[host].get(group)
+
+    @cached_property
+    def _at_address(self) -> dict[str, str]:
+        """The device of each address."""
+        found: dict[str, str] = {}
+        for device, member in self.members.items():
+            for address in member.addresses:
+                found.setdefault(address, device)
+        return found
 
     def _handed(self, host: str, rule: Mapping[str, Any] | None) -> dict[str, str]:
         """Return the segments whose list and tag a rule hands out; those that the policy has not are kept under names of their own."""
@@ -173,26 +193,33 @@ class _Reading:
         objects = self.snapshots[host].objects
         for profile in rule.get("profiles") or ():
             body = objects.get(f"authorization_profile/{profile}") or {}
-            for name in (body.get("dacl_name"), body.get("ipv6_dacl_name")):
-                if name:
-                    handed["dacl"] = self._segment_of(host, str(name), "dacl", f"downloadable_acl/{name}")
+            for family, field_name in ((4, "dacl_name"), (6, "ipv6_dacl_name")):
+                if name := str(body.get(field_name) or ""):
+                    key = f"downloadable_acl/{name}"
+                    handed["dacl"] = self._segment_of(host, name, "dacl", key, family, handed["dacl"])
         handed["sgacl"] = self._tagged(str(rule.get("security_group") or ""))
         return handed
 
     def _tagged(self, tag: str) -> str:
         return self.by_tag.get(tag) or (f"tag {tag}" if tag else "")
 
-    def _segment_of(self, host: str, name: str, kind: str, key: str) -> str:
-        """Return the segment of a list in force; what the policy has not is read from live state, for a segment of its own."""
+    def _segment_of(self, host: str, name: str, kind: str, key: str, family: int, beside: str = "") -> str:
+        """Return the segment of a list in force; what the policy has not is read from live state, for a segment of its own.
+
+        ``beside``: the segment of the list of the other family that the same devices have, which is theirs then.
+        """
         if known := self.by_list.get((host, name)):
-            return known
-        segment = f"list {name}"
-        like = next((item for item in self.lists if item.host == host and item.kind == kind), None)
-        held = self.snapshots[host].objects.get(key)
-        if like is not None and held and held.get("content"):
-            item = replace(like, name=name, segment=segment, interfaces=self._attached(host, name))
-            self.retired[item.point, name] = text_in_force(item, str(held["content"]))
-        return segment
+            return beside or known
+        if (host, name) not in self._read:
+            segment = self._read[host, name] = beside or f"list {name}"
+            like = next((item for item in self.lists if item.host == host and item.kind == kind), None)
+            held = self.snapshots[host].objects.get(key)
+            if like is not None and held and held.get("content"):
+                item = replace(
+                    like, name=name, segment=segment, family=family, interfaces=self._attached(host, name), origins={}
+                )
+                self.retired[item.point, name] = text_in_force(item, str(held["content"]))
+        return self._read[host, name]
 
     def _retired_cells(self, sessions: Mapping[str, _Session]) -> list[PointList]:
         """Return the cells in force now that the policy does not have, of tags that devices leave or come to."""
@@ -216,19 +243,34 @@ class _Reading:
     # -- what is attached to ports
 
     def _attached(self, host: str, name: str) -> tuple[str, ...]:
-        found = self.snapshots[host].objects
-        return tuple(
-            str(body["interface"])
-            for _key, body in sorted(found.items())
-            if body.get("access_list") == name and body.get("interface")
-        )
+        """Return the ports that a list is attached to now, as the switch and as the membership write them (Gi1/0/1)."""
+        found = dict.fromkeys(self._attachments(host).get(name, ()))
+        for interface in tuple(found):
+            found |= dict.fromkeys(self.members[device].interface for device in self._at_port(host, interface))
+        return tuple(found)
 
-    def _ports(self) -> dict[str, tuple[str, int, int]]:
-        """Return for each device whose port gets another list: the segment of the present one, and when."""
+    def _attachments(self, host: str) -> dict[str, list[str]]:
+        if host not in self._lists_at:
+            made: dict[str, list[str]] = {}
+            for _key, body in sorted(self.snapshots[host].objects.items()):
+                if body.get("access_list") and body.get("interface"):
+                    made.setdefault(str(body["access_list"]), []).append(str(body["interface"]))
+            self._lists_at[host] = made
+        return self._lists_at[host]
+
+    @cached_property
+    def _by_port(self) -> dict[Port, list[str]]:
         here: dict[Port, list[str]] = {}
         for device, member in self.members.items():
             if member.switch and member.interface:
                 here.setdefault(port_of(member.switch, member.interface), []).append(device)
+        return here
+
+    def _at_port(self, switch: str, interface: str) -> Sequence[str]:
+        return self._by_port.get(port_of(switch, interface), ())
+
+    def _ports(self) -> dict[str, tuple[str, int, int]]:
+        """Return for each device whose port gets another list: the segment of the present one, and when."""
         found: dict[str, tuple[str, int, int]] = {}
         for step, moment in self.steps:
             body = step.after or step.before or {}
@@ -236,10 +278,11 @@ class _Reading:
             if not body.get("interface") or old == new or body.get("direction", "in") != "in":
                 continue
             kind = step.kind.replace("attachment", "access_list")
-            was = self._segment_of(step.target, old, "port_acl", f"{kind}/{old}") if old else ""
-            for device in here.get(port_of(step.target, str(body["interface"])), ()):
+            family = 6 if kind.startswith("ipv6_") else 4
+            for device in self._at_port(step.target, str(body["interface"])):
                 first, begins, ends = found.get(device, ("", moment, moment))
-                found[device] = (was or first, min(begins, moment), max(ends, moment))
+                was = self._segment_of(step.target, old, "port_acl", f"{kind}/{old}", family, first) if old else first
+                found[device] = (was, min(begins, moment), max(ends, moment))
         return found
 
     def attached_lists(self, lists: Iterable[PointList]) -> list[PointList]:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pytest
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Snapshot
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Code, Finding, FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.codes import MOVE_CUTS_WORKFLOW, MOVE_OPENS
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation, Snapshot
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import Plan, TargetPlan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rings import parts_of_plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
     Assignment,
     EnforcementPoint,
@@ -25,7 +28,16 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model im
     Workflow,
     Zone,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.codes import (
+    MIX_CUTS,
+    MIX_CUTS_WORKFLOW,
+    MIX_INTERRUPTS,
+    MIX_OPENS,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.points import filtered_members, visible
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps import plan as steps_plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.plan import meaning_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.ring_moves import moving_devices
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_diff import ise_operations
 
 PUMP = Member("02:00:00:00:00:01", ("10.0.1.1",), "pump1", "acc1", "Gi1")
@@ -167,6 +179,74 @@ def test_a_must_never_that_two_cells_keep_is_open_where_there_is_no_cell() -> No
     effect, findings, _plan = planned(before, after)
     assert not effect["moves"]["safe"]
     assert [finding.code for finding in findings if finding.code == "SW4173"] == ["SW4173"]
+
+
+def test_what_is_only_warned_about_needs_no_rings() -> None:
+    """A plan that is told as a warning can be carried out at once, where the site has rings and where it has none."""
+    for rings in ((), (Ring("ward", devices=("pump1", "emr")),)):
+        effect, findings, _plan = planned(Policy(OLD, PERMITS), Policy(NEW, PERMITS, workflow=(), rings=rings))
+        assert {finding.code for finding in findings} == {"SW4172"} and not effect["moves"]["safe"]
+        assert effect["moves"]["at_once"] is True
+
+
+@pytest.mark.parametrize("code", [MIX_CUTS_WORKFLOW, MIX_OPENS, MIX_INTERRUPTS, MOVE_CUTS_WORKFLOW, MOVE_OPENS])
+def test_a_plan_whose_own_proof_has_an_error_is_refused(
+    code: Code, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = [code.at("because"), MIX_CUTS.at("only a warning")]
+    monkeypatch.setattr(steps_plan, "planned", lambda *_args: (Plan("p", "c", "", "", "", False, ()), None, said))
+    values = {"policy_dir": str(tmp_path), "state_dir": str(tmp_path / "s"), "output_dir": str(tmp_path / "o")}
+    with pytest.raises(FindingError) as refused:
+        steps_plan.run_plan(values, {})
+    assert [finding.code for finding in refused.value.findings] == [code.number]
+    assert not list(tmp_path.rglob("plan*"))
+
+
+@pytest.mark.parametrize("live", ["GigabitEthernet1/0/1", "Gi1/0/1"])
+def test_lists_that_the_policy_lost_are_known_on_a_port_in_both_families(live: str) -> None:
+    """However the membership writes the port: they filter the device there until it moves, each its own family."""
+    member = replace(PUMP, interface="Gi1/0/1")
+    policy = Policy(world(pumps_new=(member,), emr_new=(SERVER,)), PERMITS)
+    texts, steps = {}, []
+    for number, prefix in enumerate(("", "ipv6_")):
+        body = {"interface": live, "direction": "in", "access_list": f"SW_gone{prefix}"}
+        after = {**body, "access_list": f"SW_pumps_new{prefix}"}
+        steps.append(
+            (Operation(str(number), "acc1", f"{prefix}attachment", f"{live}-in", "update", body, after, phase=2), 2)
+        )
+        texts[f"{prefix}attachment/{live}-in"] = body
+        texts[f"{prefix}access_list/SW_gone{prefix}"] = {"content": f"permit {prefix[:-1] or 'ip'} any any"}
+    lists = [
+        PointList("acc1-ports", "port_acl", "ios", "acc1", "SW_pumps_new", "enforce", (), False, False, "pumps_new")
+    ]
+    found = moving_devices(policy.site(), lists, {"acc1": Snapshot("acc1", "ios", texts)}, steps)
+    assert {(item.name, item.family) for item in found.retired} == {("SW_gone", 4), ("SW_goneipv6_", 6)}
+    assert len({item.segment for item in found.retired}) == 1
+    for item in found.retired:
+        assert member.interface in item.interfaces and [ace.permit for ace in item.aces] == [True]
+        assert filtered_members(found.before["port_acl"], item, surely=True) == [member]
+
+
+def test_lists_that_ise_hands_out_and_the_policy_lost_are_known_in_both_families() -> None:
+    pump = replace(PUMP, addresses=("10.0.1.1", "2001:db8::1"))
+    before = Policy(world(pumps_old=(pump,), emr_old=(SERVER,)), PERMITS, ("dacl",))
+    after = Policy(world(pumps_new=(pump,), emr_old=(SERVER,)), PERMITS, ("dacl",))
+    objects = {f"{item.kind}/{item.name}": dict(item.body) for item in compile_site(before.site()).targets[0].objects}
+    objects["authorization_profile/SW_pumps_old"] |= {"dacl_name": "four", "ipv6_dacl_name": "six"}
+    objects |= {
+        "downloadable_acl/four": {"content": "permit ip any any"},
+        "downloadable_acl/six": {"content": "deny ipv6 any any"},
+    }
+    step = Operation(
+        "1", "ise1", "endpoint", pump.device, "update", {"group": "SW_pumps_old"}, {"group": "SW_pumps_new"}, phase=2
+    )
+    site = after.site()
+    found = moving_devices(site, compile_site(site).lists, {"ise1": Snapshot("ise1", "ise", objects)}, [(step, 2)])
+    assert {(item.name, item.family, item.aces[0].permit) for item in found.retired} == {
+        ("four", 4, True), ("six", 6, False),
+    }  # fmt: skip
+    for item in found.retired:
+        assert visible(found.before["dacl"], item, surely=True), item.name
 
 
 def test_a_plan_that_moves_nobody_says_nothing() -> None:
