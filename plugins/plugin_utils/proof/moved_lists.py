@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import product
@@ -53,6 +54,7 @@ class MovedLists:
     space: PacketSpace = field(default_factory=PacketSpace)
     _views: dict[tuple[int, int, int, bool], PacketSet] = field(default_factory=dict)
     _passes: dict[tuple[int, bool], PacketSet] = field(default_factory=dict)
+    _absent: dict[tuple[int, tuple[tuple[str, int], ...], bool], PacketSet] = field(default_factory=dict)
     _away: dict[tuple[str, int, int, int, bool], PacketSet] = field(default_factory=dict)
 
     @cached_property
@@ -195,6 +197,18 @@ class MovedLists:
             self._away[key] = self.of(away, receiver=receiver)
         return self._away[key]
 
+    def away(self, at: int, states: Mapping[str, int], *, receiver: bool) -> PacketSet:
+        """Return the packets of devices that cannot be in these states, by carrier, at a moment."""
+        key = (at, tuple(sorted(states.items())), receiver)
+        if key not in self._absent:
+            gone = []
+            for move in self.rolled.moves:
+                first, last = move.holds(states[move.carrier])
+                if not first <= at <= last:
+                    gone.append(move)
+            self._absent[key] = self.of(gone, receiver=receiver)
+        return self._absent[key]
+
     @cached_property
     def not_before(self) -> dict[tuple[int, int], PacketSet]:
         """For a cell and unequal states of its ends: the packets between devices of which one has surely moved when the other begins to."""
@@ -222,9 +236,18 @@ class MovedLists:
         """Yield the lists that may see one of the openers or its answer, whatever the state of its ends."""
         near = [*openers, *(box.replace(source=box.destination, destination=box.source) for box in openers)]
         pairs = [(box.source, box.destination) for box in near]
-        for key, versions in self.versions.items():
+        keys, near_to = self._by_source
+        for number in sorted({number for source, _two in pairs for number in near_to.at(source)}):
+            key = keys[number]
+            versions = self.versions[key]
             if any(one.overlaps(s) and two.overlaps(d) for one, two in self._ends[key] for s, d in pairs):
                 yield key, versions
+
+    @cached_property
+    def _by_source(self) -> tuple[list[Key], _Places]:
+        """The lists, and their places by what they may see of sources: asked for every rule, on sites with thousands of both."""
+        keys = list(self.versions)
+        return keys, _Places([[source for source, _two in self._ends[key]] for key in keys])
 
     @cached_property
     def _ends(self) -> dict[Key, list[tuple[IntervalSet, IntervalSet]]]:
@@ -258,3 +281,30 @@ class MovedLists:
         """Return whether a list that is in force before or after alone may be absent at a moment."""
         begins, ends = self.times_of(key)
         return version.number is not None and (at <= ends if version.number == NEW else at >= begins)
+
+
+class _Places:
+    """Which numbers have a set of values that may overlap another: by the stretches between the ends of all intervals."""
+
+    WIDE = 64  # stretches; an interval over more of them is always named
+
+    def __init__(self, sets: Sequence[Sequence[IntervalSet]]) -> None:
+        pairs = [(number, low, high) for number, own in enumerate(sets) for values in own for low, high in values.pairs]
+        self._cuts = sorted({low for _n, low, _high in pairs} | {high + 1 for _n, _low, high in pairs})
+        self._at: list[set[int]] = [set() for _cut in self._cuts]
+        self._always: set[int] = set()
+        for number, low, high in pairs:
+            first, last = bisect_left(self._cuts, low), bisect_left(self._cuts, high + 1)
+            if last - first > self.WIDE:
+                self._always.add(number)
+            else:
+                for place in range(first, last):
+                    self._at[place].add(number)
+
+    def at(self, values: IntervalSet) -> set[int]:
+        """Return the numbers that have a value among these, and perhaps others."""
+        found = set(self._always)
+        for low, high in values.pairs:
+            first, last = max(bisect_right(self._cuts, low) - 1, 0), bisect_left(self._cuts, high + 1)
+            found.update(*self._at[first:last])
+        return found

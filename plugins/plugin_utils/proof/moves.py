@@ -255,13 +255,7 @@ class _Moves(MovedLists):
 
     def _possible(self, openers: PacketSet, at: int, client: Mapping[str, int], server: Mapping[str, int]) -> PacketSet:
         """Return the openers whose ends may be in these states at a moment."""
-        away: tuple[list[Move], list[Move]] = ([], [])
-        for move in self.rolled.moves:
-            for number, states in enumerate((client, server)):
-                first, last = move.holds(states[move.carrier])
-                if not first <= at <= last:
-                    away[number].append(move)
-        return openers - self.of(away[0], receiver=False) - self.of(away[1], receiver=True)
+        return openers - self.away(at, client, receiver=False) - self.away(at, server, receiver=True)
 
     def nevers(self) -> tuple[int, list[Mixed]]:
         """Return how many must-never statements about moving devices stay closed in every mix, and a problem for each that does not."""
