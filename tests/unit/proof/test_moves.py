@@ -16,6 +16,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.desired
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import PacketSpace
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Box
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.moved_lists import _Places
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.moves import _Moves, proved_moves
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.moving import (
     CARRIERS,
@@ -330,6 +331,22 @@ def test_a_proof_that_forgets_something_is_found_out(mutant: str, monkeypatch: p
             print("found", mutant, number)
             return
     pytest.fail(f"nobody noticed in {counted}")
+
+
+def test_a_list_is_looked_up_wherever_it_may_see_a_packet() -> None:
+    """By single values: nothing that has one among those asked for is left out, however wide it is, and few others are named."""
+    choose = random.Random(8)
+    sets = [
+        [IntervalSet.of(*((low, low + choose.choice((0, 3, 40, 900))) for low in choose.sample(range(1000), 3)))]
+        for _ in range(120)
+    ]
+    places, named, meant = _Places(sets), 0, 0
+    for low in range(0, 1100, 7):
+        asked = IntervalSet.of((low, low + choose.randint(0, 9)), 5000)
+        having = {number for number, own in enumerate(sets) if any(values.overlaps(asked) for values in own)}
+        assert having <= places.at(asked)
+        named, meant = named + len(places.at(asked)), meant + len(having)
+    assert meant <= named < 157 * 120 and _Places([]).at(IntervalSet.of(1)) == set()
 
 
 def test_what_a_set_holds_of_other_protocols_is_no_answer() -> None:
