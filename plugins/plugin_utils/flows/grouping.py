@@ -45,7 +45,8 @@ def sorted_order(values: Any, bits: int) -> Any:
         digit = values if order is None else values.take(order)
         step = np.argsort((digit >> digit.dtype.type(shift)).astype(np.uint16), kind="stable")
         order = step if order is None else order.take(step)
-    return order
+    # All are 0 where there are no bits.
+    return np.arange(len(values)) if order is None else order
 
 
 def groups(keys: Sequence[Any]) -> tuple[Any, Any]:

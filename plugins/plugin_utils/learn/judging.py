@@ -183,7 +183,8 @@ class Judge:
             self.judged[key] = "refused"
             return
         allowed = any(
-            self.judged.get(each) in ("rule", PERMITTED) or is_permitted(self.standing, each) for each in models
+            self.judged.get(each) in ("rule", PERMITTED) or is_permitted(self.standing, each) or self._approved(each)
+            for each in models
         )
         if service and (decision is not None or (allowed and not evidence.threat)):
             self.judged[key] = "rule"
@@ -194,6 +195,11 @@ class Judge:
         doubted = key.client if key.client in holding else key.to
         text = f"a device in doubt ({doubted}) is an end, and {models[0].client} may not open it to {models[0].to}"
         self._wait(evidence, "held-device", f"{text}: settle first where the device belongs", 0, 0, support)
+
+    def _approved(self, key: CandidateKey) -> bool:
+        """Return whether a person has approved it, whoever was seen to need it."""
+        decision = self.decisions.about(key)
+        return decision is not None and decision.decision != REFUSE
 
     def rules(self) -> tuple[ProposedRule, ...]:
         """Return one rule for each client, server and service that is carried and within the budget; what was carried is then done."""

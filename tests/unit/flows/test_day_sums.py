@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -17,6 +18,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.address i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.footers import read_footer
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.daily import of_day
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.engine import DuckEngine
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.rows import ORDER, order_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.schema import CONNECTIONS, ROLLUP, arrow_schema
 
 DAY = date(2026, 10, 2)
@@ -93,6 +95,47 @@ def test_arrays_are_used_where_a_day_can_be_held(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(rollup, "_by_query", None)
     with store.connect() as connection:
         assert rollup.build_day(connection, footers, DAY, tmp_path / "rollup" / "rollup.parquet") > 50
+
+
+def test_a_day_of_one_conversation_over_and_over_and_rows_of_one_moment(tmp_path: Path) -> None:
+    """Nothing tells such rows apart: a number of no bits is sorted as well."""
+    (row,) = day_of_rows(random.Random(1), 1, 1, 1, False, 1)
+    count = 5_000
+    row |= {"end_us": FIRST + DAY_US - 1, "packets_out": 2, "packets_in": 1, "answered": True}
+    footers = written(tmp_path, [{**row, "start_us": FIRST + number} for number in range(count)], 1)
+    with store.connect() as connection:
+        assert rollup.build_day(connection, footers, DAY, tmp_path / "rollup" / "rollup.parquet") == 1
+    (made,) = pq.read_table(tmp_path / "rollup" / "rollup.parquet").to_pylist()
+    assert (made["flows"], made["answered_flows"], made["packets"]) == (count, count, 3 * count)
+    columns = {name: np.zeros(count, dtype=np.int64) for name in ORDER}
+    columns |= {"start_us": np.full(count, FIRST), "client_port": np.arange(count)[::-1].copy()}
+    assert order_of(columns, count).tolist() == list(range(count))[::-1]
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("packets_out", (1 << 32) + 1),
+        ("packets_out", (1 << 39) - 1),  # two of them still fit beside the count of answers
+        ("packets_out", (1 << 39) + 1),  # two of them do not
+        ("packets_in", (1 << 53) + 1),
+        ("bytes_out", (1 << 53) + 1),
+        ("bytes_in", (1 << 60) + 1),
+        ("bytes_out", (1 << 62) - 1),
+    ],
+)
+def test_large_numbers_are_summed_to_the_last_digit(tmp_path: Path, column: str, value: int) -> None:
+    rows = day_of_rows(random.Random(7), 40, 1, 1, False, 1)
+    for row in rows:
+        row |= {"sampling": 1, "start_us": max(row["start_us"], FIRST), "end_us": FIRST + DAY_US}
+    for row in rows[:2] if value < 1 << 61 else rows[:1]:
+        row |= {column: value, "client_port": 500, "server_port": 502, "client_lo": V4_LO, "server_lo": V4_LO + 1}
+    with store.connect() as connection:
+        assert rollup.build_day(connection, written(tmp_path, rows, 1), DAY, tmp_path / "rollup" / "rollup.parquet")
+    made = pq.read_table(tmp_path / "rollup" / "rollup.parquet").to_pylist()
+    for name in ("packets", "bytes"):
+        assert sum(row[name] for row in made) == sum(row[f"{name}_{way}"] for row in rows for way in ("out", "in"))
+    assert sum(row["answered_flows"] for row in made) == sum(row["answered"] for row in rows)
 
 
 @pytest.mark.parametrize("what", ["null", "huge"])

@@ -166,6 +166,32 @@ def test_what_a_device_in_doubt_does_beyond_its_like_waits_for_a_person_at_both_
     assert not any("held-device" in text for text in made["enforcement"]["archive"]["wait_for"])
 
 
+@pytest.mark.parametrize("place", ["cameras", "pumps"])
+def test_what_a_person_approved_for_its_profile_or_its_like_goes_with_a_device_in_doubt(
+    place: str, tmp_path: Path
+) -> None:
+    """It is no member of its profile's segment any more: a rule of that one would let it be cut, and nobody would be asked."""
+    world = World(tmp_path)
+    world.usual(DAYS)
+    for day in DAYS:
+        world.flow(day, address("pumps", 5), address("archive", 0), "smb", 12)
+    world.profiles[mac("pumps", 5)] = "cameras"
+    world.write()
+    for decision in ("approve", "refuse"):
+        text = f"client: {place}, to: archive, service: smb, decision: {decision}, by: A. Huber, reason: Asked, date: 2026-11-01"
+        (world.policy / "decisions.yml").write_text(f"decisions:\n  - {{{text}}}\n", encoding="utf-8")
+        made = world.propose()
+        (rule,) = [each for each in made["rules"] if "smb" in each["id"]] or [None]
+        if decision == "approve":
+            assert rule["id"] == "held_pumps-to-archive-smb" and rule["ends"]["kind"] == "held"
+            assert not waiting(made, "held-device")
+        else:
+            assert rule is None
+            assert [(each["client"], each["server"]) for each in waiting(made, "held-device")] == [
+                ("held_pumps", "archive")
+            ]
+
+
 def test_names_of_holding_segments_are_free_legal_and_kept() -> None:
     def segment(name: str, query: dict[str, str]) -> Segment:
         return Segment(name, "clinical", 1, "owner", "low", query)

@@ -187,12 +187,12 @@ def judged(days: int, held: bool = False) -> str:
     """Return the query of ``pairs`` with the mark ``slow-scan`` on what ``slow`` names, and without a mark what a person has approved.
 
     ``approved``: client_segment, server_segment, protocol, first_port, last_port. With ``held`` (device, segment) what a device of that
-    relation opens or serves is that segment's, unless a person has approved it for the one that the device is in.
+    relation opens or serves is that segment's, and so is what a person has approved for the one that it comes from: it is there no more.
     """
     place = {}
     if held:
         place = {
-            f"{end}_segment": f"CASE WHEN h.approved IS NULL THEN coalesce({alias}.segment, p.{end}_segment) ELSE p.{end}_segment END"
+            f"{end}_segment": f"coalesce({alias}.segment, p.{end}_segment)"
             for end, alias in (("client", "y"), ("server", "z"))
         }
     joins = (
