@@ -189,7 +189,10 @@ def _both(made: Mapping[str, Any]) -> list[str]:
             "segments of which more than 1 % of conversations are cut",
             lambda row: str(row["segments_above_one_percent"]),
         ),
-        ("life-safety uses of which something is cut", lambda row: str(row["life_safety_cut"])),
+        (
+            "life-safety uses of which something is cut",
+            lambda row: str(row["life_safety_cut"] + row.get("life_safety_cut_by_wrong_profiles", 0)),
+        ),
     )
     lines = [
         "## Two ways to enforce a proposal",
@@ -212,7 +215,9 @@ def _both(made: Mapping[str, Any]) -> list[str]:
         *lines,
         "",
         "Devices with a wrong profile are among all devices. For *everything* segments are counted by the right-profile devices of a type and what they"
-        " open, for *what is offered* by whatever meets a list in force at either end.",
+        " open, for *what is offered* by whatever meets a list in force at either end. Who belongs to which segment is what the written lock of members says, holding"
+        " segments included: where ISE tags devices by profile, those with a wrong one are held out once the lock drives their assignment, and until then they lose what"
+        " the page showed before holding segments (4.6 % of all legitimate flows, everything enforced).",
         "",
     ]
 

@@ -186,7 +186,7 @@ class Judge:
             self.judged.get(each) in ("rule", PERMITTED) or is_permitted(self.standing, each) or self._approved(each)
             for each in models
         )
-        if service and (decision is not None or (allowed and not evidence.threat)):
+        if service and (decision is not None or (allowed and not evidence.threat and self._reaches(key))):
             self.judged[key] = "rule"
             self.ending[key] = HELD
             made = Score((("like its segment", float(PROPOSE)),))
@@ -195,6 +195,14 @@ class Judge:
         doubted = key.client if key.client in holding else key.to
         text = f"a device in doubt ({doubted}) is an end, and {models[0].client} may not open it to {models[0].to}"
         self._wait(evidence, "held-device", f"{text}: settle first where the device belongs", 0, 0, support)
+
+    def _reaches(self, key: CandidateKey) -> bool:
+        """Return whether zones let a rule be written: a holding segment stands in the zone of the one its devices are like, whose conduits
+        are not those of their profile's."""
+        if key.to not in self.zones:
+            return True
+        zones = (self.zones[key.client], self.zones[key.to])
+        return zones[0] == zones[1] or zones in self.conduits
 
     def _approved(self, key: CandidateKey) -> bool:
         """Return whether a person has approved it, whoever was seen to need it."""
@@ -262,11 +270,6 @@ class Judge:
         self.expected = [each for each in self.expected if each.key not in done]
 
     def _context(self, key: CandidateKey, service: str, support: str) -> Context:
-        joined = (
-            key.to not in self.zones
-            or self.zones[key.client] == self.zones[key.to]
-            or (self.zones[key.client], self.zones[key.to]) in self.conduits
-        )
         serving = self.gathered.servers.get((key.protocol, key.server_port), {})
         elsewhere = sum(clients for name, (_servers, clients) in serving.items() if name != key.to)
         servers = serving.get(key.to, (0, 0))[0]
@@ -276,7 +279,7 @@ class Judge:
             self.sizes.get(key.client, 0),
             self.gathered.days,
             is_reviewed(self.site.services.get(service)),
-            joined,
+            self._reaches(key),
             self.minimum_days,
             support,
             self.known.telemetry.ceiling,

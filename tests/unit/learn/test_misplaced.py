@@ -192,6 +192,30 @@ def test_what_a_person_approved_for_its_profile_or_its_like_goes_with_a_device_i
             ]
 
 
+def test_no_rule_of_a_holding_segment_crosses_zones_without_a_conduit(tmp_path: Path) -> None:
+    """It stands in the zone of the segment that its devices are like; what their profile's zone may open is not written for it."""
+    world = World(tmp_path, sizes={"cameras": 6, "monitors": 6, "pumps": 6, "archive": 1, "gateways": 6, "names": 1})
+    world.usual(DAYS)
+    for day in DAYS:
+        for number in range(6):
+            world.flow(day, address("pumps", number), address("gateways", number), "mqtt", 11)
+            world.flow(day, address("gateways", number), address("archive", 0), "https", 12)
+        world.flow(day, address("cameras", 1), address("monitors", 1), "https", 13)
+        world.flow(day, address("gateways", 5), address("monitors", 1), "https", 14)
+    world.profiles[mac("gateways", 5)] = "cameras"
+    world.write()
+    text = "client: cameras, to: monitors, service: https, decision: approve, by: A. Huber, reason: Asked, date: 2026-11-01"
+    (world.policy / "decisions.yml").write_text(f"decisions:\n  - {{{text}}}\n", encoding="utf-8")
+    made = world.propose()
+    assert [each["held_in"] for each in made["misplaced"]] == ["held_gateways"]
+    assert {"cameras-to-monitors-https", "held_gateways-to-archive-https"} <= set(rule_ids(made))
+    assert "held_gateways-to-monitors-https" not in rule_ids(made)
+    assert [(each["client"], each["server"]) for each in waiting(made, "held-device")] == [
+        ("held_gateways", "monitors")
+    ]
+    assert any("1 held-device" in text for text in made["enforcement"]["monitors"]["wait_for"])
+
+
 def test_names_of_holding_segments_are_free_legal_and_kept() -> None:
     def segment(name: str, query: dict[str, str]) -> Segment:
         return Segment(name, "clinical", 1, "owner", "low", query)
