@@ -16,13 +16,13 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import JSON_LIMIT_BYTES, write_parts_atomic
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.seals import is_sealed, sealed
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.seals import code_sum, is_sealed, sealed
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import Ace
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
 
@@ -108,16 +108,9 @@ def _sealed_part(body: bytes) -> bytes:
     return f"{KIND} {SCHEMA_VERSION}\n".encode("ascii") + body
 
 
-@cache
 def code_hash() -> str:
     """Return the hash of the code that entries depend on."""
-    digest = hashlib.sha256()
-    base = Path(__file__).resolve().parent.parent
-    for room in ROOMS:
-        for path in sorted((base / room).rglob("*")):
-            if path.suffix in (".py", ".yml", ".json"):
-                digest.update(path.relative_to(base).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()
+    return code_sum(ROOMS)
 
 
 def key_of(*parts: object) -> str:

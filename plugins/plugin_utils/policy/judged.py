@@ -15,11 +15,10 @@ import os
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date
-from functools import cache
 from pathlib import Path
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.seals import is_sealed, sealed
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.seals import code_sum, is_sealed, sealed
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.cache import SUM_LENGTH
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.digests import Digests
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Segment, Site
@@ -27,18 +26,6 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model im
 FILE = "judged"
 SPARE = 20_000  # keys of other sites and commits that are kept beside those of this run
 ROOMS = ("base", "packets", "dialects", "devices", "policy")
-
-
-@cache
-def _code() -> bytes:
-    """Return the sum of the code and tables that decide what a numbered rule says."""
-    digest = hashlib.sha256()
-    base = Path(__file__).resolve().parent.parent
-    for room in ROOMS:
-        for path in sorted((base / room).rglob("*")):
-            if path.suffix in (".py", ".yml", ".json"):
-                digest.update(path.relative_to(base).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.digest()
 
 
 class Judged:
@@ -110,7 +97,7 @@ class Judged:
         return self._key("lock", self._digests.lock) if self._digests.lock else ""
 
     def _key(self, *parts: str) -> str:
-        digest = hashlib.sha256(_code())
+        digest = hashlib.sha256(code_sum(ROOMS).encode())
         digest.update("\0".join((*parts, self._digests.shared)).encode("utf-8", "surrogatepass"))
         return digest.hexdigest()
 

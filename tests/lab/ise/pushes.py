@@ -37,7 +37,7 @@ OUTCOMES = {
 }
 ENVIRONMENT = ("ENV", "SGT")  # types that carry environment data only: no policy reaches the device
 DOWNLOAD = 0.5  # share of the delay at which a device that is followed can fetch the matrix
-NOT_FETCHED = 20.0  # seconds after which a device that is followed and fetches nothing has timed out
+NOT_FETCHED = 20.0  # seconds after which the update of a device that is followed and fetches nothing has timed out
 ENVIRONMENT_DONE = ("ENVDATA_DOWNLOAD", "ENV_REQUEST_SUCCESS")
 
 
@@ -134,7 +134,7 @@ def advance(store: Store) -> None:
         if device["followed"] and outcome is None and not pending["environment"] and not pending.get("held"):
             if store.clock() - pending["started"] - pending["delay"] < NOT_FETCHED:
                 continue
-            outcome = "timeout"
+            outcome = "update_timeout"  # it acknowledged, and fetched nothing
         device["pending"] = None
         device["push"], device["at"] = pending["push"], pending["started"] + pending["delay"]
         if outcome is None:

@@ -363,7 +363,7 @@ def test_a_followed_device_has_finished_when_it_holds_the_matrix(store: Store, c
     assert report(store, "acc1")[0]["status"] == "UPDATE_SUCCESS"
     push(store, "ALL")
     clock.now += 25
-    assert report(store, "acc1")[0]["status"] == "COA_TIMED_OUT"
+    assert report(store, "acc1")[0]["status"] == "UPDATE_TIMED_OUT"
 
 
 def test_changed_ip_version_does_not_reach_a_device(store: Store, clock: Clock) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import random
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.schema i
     schema_findings,
     schema_of,
 )
-from tests.unit.policy.random_sites import TODAY, random_documents, write_documents
+from tests.unit.policy.random_sites import TODAY, Documents, random_documents, write_documents
 
 
 @pytest.fixture
@@ -257,3 +258,53 @@ def test_an_unknown_word_of_a_schema_is_left_to_json_schema() -> None:
     assert not compiled({"type": "object", "properties": {"a": {}}})({})
     document = parse_yaml("rules: []\n", "classification.yml")
     assert schema_findings("classification", document) == []
+
+
+def _expired(_documents: Documents) -> None:
+    """Nothing changes but the day."""
+
+
+def _zone_of_another(documents: Documents) -> None:
+    """The server of a rule moves to a zone to which no conduit leads; the client's file stays as it is."""
+    segments = {each["segment"]: each for each in documents.values() if "segment" in each}
+    rules = [(each["segment"], rule["to"]) for each in segments.values() for rule in each["allow"]]
+    segments[next(to for client, to in rules if to in segments and to != client)]["zone"] = "annex"
+
+
+def _service_gone(documents: Documents) -> None:
+    used = next(each["allow"][0]["services"][0] for each in documents.values() if each.get("allow"))
+    del documents["services.yml"]["services"][used]
+
+
+def _address_outside(documents: Documents) -> None:
+    members = documents["members.lock.json"]["segments"]
+    members[sorted(members)[0]]["devices"][0]["addresses"][0] = "203.0.113.250"
+
+
+@pytest.mark.parametrize(
+    ("edit", "later", "code"),
+    [
+        (_expired, 21, "SW2305"),
+        (_zone_of_another, 0, "SW2106"),
+        (_zone_of_another, 0, "SW2207"),
+        (_service_gone, 0, "SW2303"),
+        (_address_outside, 0, "SW2207"),
+    ],
+)
+def test_a_silence_ends_with_what_it_depends_on(
+    tmp_path: Path, edit: Callable[[Documents], None], later: int, code: str
+) -> None:
+    """And who is not silent is never taken for it, however often it is loaded."""
+    documents, policy, store = random_documents(3), tmp_path / "policies", tmp_path / "cache"
+    rule = next(each["allow"][0] for each in documents.values() if each.get("allow"))
+    documents["site.yml"]["zones"]["annex"] = {"subnets": ["10.99.0.0/16"], "security_level": 1, "owner": "plant"}
+    rule |= {"expires": (TODAY + timedelta(days=20)).isoformat(), "ticket": "CHG-1"}
+    write_documents(documents, policy, 3)
+    before = load_checked(policy, TODAY, cache=store)
+    assert not [finding for finding in before.findings if finding.code == code]
+    edit(documents)
+    write_documents(documents, policy, 3)
+    plain = load_checked(policy, TODAY + timedelta(days=later))
+    assert [finding for finding in plain.findings if finding.code == code]
+    for _time in range(3):
+        assert load_checked(policy, TODAY + timedelta(days=later), cache=store) == plain
