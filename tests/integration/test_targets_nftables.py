@@ -24,7 +24,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject, DesiredTarget
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.linux_session import LinuxSession
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nft_apply import Loader
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nft_ways_back import standing
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nft_ways_back import owner_text, standing
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nftables import NftablesTarget
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
 from tests.integration.lists import other_controller
@@ -294,6 +294,20 @@ def test_a_timer_of_another_controller_that_counts_is_never_called_off(
         assert apply(second, wanted(7443), Journal(tmp_path / "second.jsonl"))[1].ok
     second.close()
     assert standing(firewall._connected(), TABLE) == {}
+
+
+def test_what_another_user_puts_in_tmp_is_no_timer(firewall: NftablesTarget) -> None:
+    """Else anybody with a login could have every change refused."""
+    session = firewall._connected()
+    made = session.shell("mktemp -d /tmp/tmp.XXXXXXXX", root=True).output.strip()
+    try:
+        for name, text in (("armed", ""), ("owner", owner_text(60)), ("revert.nft", f"table inet {TABLE}\n")):
+            assert session.shell('cat > "$1"', f"{made}/{name}", root=True, stdin=text).ok
+        assert list(standing(session, TABLE)) == [made]
+        assert session.run("chown", "65534:65534", made, root=True).ok
+        assert standing(session, TABLE) == {}
+    finally:
+        session.run("rm", "-r", made, root=True)
 
 
 def test_a_timer_that_a_dead_run_left_is_called_off_by_its_own_controller(

@@ -19,7 +19,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import build_plan, snapshot_all
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rollback import rollback_plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject, DesiredTarget
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import ios_work, ways_back
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import ios_work, nxos_way_back, ways_back
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa import AsaTarget
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa_swap import Swap
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios import IosTarget
@@ -80,8 +80,11 @@ class Device:
         hook: tuple[type, str],
         armed: str,
         strike: Callable[[str], None],
+        arming: tuple[Any, str],
+        type_lines: Callable[..., Any],
     ) -> None:
         self.first, self.second = make(), make()
+        self.arming, self.type, self.prefix = arming, type_lines, armed.rpartition("(")[2]
         self.wanted, self.running, self.hook, self.pattern, self.strike = wanted, running, hook, armed, strike
 
     def armed(self) -> list[str]:
@@ -112,8 +115,9 @@ def device(request: pytest.FixtureRequest) -> Iterator[Device]:
             box.fleet.call(lambda: eem.strike(box.device, name))
 
         made = Device(
-            make, on_management, box.running, (ios_work.Work, "_confirm"), "event manager applet (SW_revert", strike
-        )
+            make, on_management, box.running, (ios_work.Work, "_confirm"), "event manager applet (SW_revert", strike,
+            (ios_work.Work, "_see_armed"), box.type,
+        )  # fmt: skip
     elif request.param == "nxos":
         box = request.getfixturevalue("nexus")
 
@@ -123,7 +127,10 @@ def device(request: pytest.FixtureRequest) -> Iterator[Device]:
         def strike(name: str) -> None:
             box.fleet.call(lambda: box.device._run_jobs((name,)))
 
-        made = Device(make, on_a_nexus, box.running, NXOS_CONFIRMS, "scheduler job name (SW_way_back", strike)
+        made = Device(
+            make, on_a_nexus, box.running, NXOS_CONFIRMS, "scheduler job name (SW_way_back", strike,
+            (nxos_way_back, "arm"), box.type,
+        )  # fmt: skip
     else:
         box = request.getfixturevalue("firewall")
 
@@ -134,8 +141,9 @@ def device(request: pytest.FixtureRequest) -> Iterator[Device]:
             box.fleet.call(lambda: box.device.run_applet(name))
 
         made = Device(
-            make, test_targets_asa.wanted, box.running, (Swap, "_confirm"), "event manager applet (SW_way_back", strike
-        )
+            make, test_targets_asa.wanted, box.running, (Swap, "_confirm"), "event manager applet (SW_way_back", strike,
+            (Swap, "_arm"), box.type,
+        )  # fmt: skip
     yield made
     made.first.close()
     made.second.close()
@@ -219,28 +227,30 @@ def test_a_rollback_waits_until_the_way_back_of_others_has_struck(
 
 
 def test_two_that_arm_at_the_same_moment_step_back(
-    switch: Switch,  # noqa: F811
-    journal: Journal,
-    monkeypatch: pytest.MonkeyPatch,
+    device: Device, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The other one appears between our last look and our own: it is seen before a list comes into force."""
-    target = IosTarget(test_targets_ios.spec_for(switch))
-    arm = ios_work.Work._see_armed
+    """The other one appears between our last look and our own: it is seen before a list comes into force, and stays."""
+    assert apply(device.first, device.wanted(443), journal)[1].ok
+    before = device.running()
+    owner, name = device.arming
+    arm, theirs = getattr(owner, name), f"{device.prefix}_{OTHER_PLACE}000abc1234"
 
-    def late(work: ios_work.Work, *given: Any) -> None:
-        switch.type(f"event manager applet SW_revert_{OTHER_PLACE}000abc1234", "event timer countdown time 60")
-        arm(work, *given)
+    def late(*given: Any) -> Any:
+        if device.first.platform == "nxos":
+            device.type("feature scheduler", f"scheduler job name {theirs}", "interface Vlan10", "end-job")
+            device.type(f"scheduler schedule name {theirs}", f"job name {theirs}", "time start +00:30")
+        else:
+            device.type(f"event manager applet {theirs}", "event timer countdown time 60")
+        return arm(*given)
 
-    monkeypatch.setattr(ios_work.Work, "_see_armed", late)
-    outcome = apply(target, on_management(443), journal)[1]
-    target.close()
+    monkeypatch.setattr(owner, name, late)
+    outcome = apply(device.first, device.wanted(8443), journal)[1]
     assert "SW4476" in codes_of(outcome.findings), outcome.findings
-    theirs = f"event manager applet SW_revert_{OTHER_PLACE}000abc1234\n event timer countdown time 60"
-    assert (
-        theirs in switch.running()
-        and switch.attached() == set()
-        and len(re.findall("SW_revert_", switch.running())) == 1
-    )
+    assert device.armed() == [theirs]
+    added = set(device.running().splitlines()) - set(before.splitlines())
+    assert not any("8443" in line for line in added), added
+    for line in before.splitlines():  # what was in force still is
+        assert line in device.running()
 
 
 def test_somebodys_revert_timer_is_not_run_into(switch: Switch, journal: Journal) -> None:  # noqa: F811

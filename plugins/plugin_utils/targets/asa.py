@@ -57,8 +57,10 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_con
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.list_steps import not_held
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ways_back import (
+    await_typing,
     of_others,
     refusal,
+    to_take_away,
     wait_until_gone,
 )
 
@@ -205,11 +207,15 @@ class AsaTarget:
         FindingError SW4476 where another run may still call one off; an undo waits until it is gone.
         """
         state, told = self.state(), list[Finding]()
+        if await_typing(self.name, state.ways_back):
+            state = self.state()
         if others := of_others(judged(self.connected(), state.ways_back), self.name):
             if not undo:
                 raise FindingError(*refusal(self.name, others))
             told = wait_until_gone(self.name, others, lambda: judged(self.connected(), self.state().ways_back))
             state = self.state()
+            # The one that called its own off may have armed the next since.
+            to_take_away(self.name, judged(self.connected(), state.ways_back), others if told else ())
         if state.applets:
             self.connected().configure([f"no event manager applet {name}" for name in state.applets])
             state = self.state()

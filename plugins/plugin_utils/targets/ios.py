@@ -45,7 +45,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_wor
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.list_steps import not_held
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.management import ManagementPath
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ways_back import of_others
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ways_back import of_others, refusal
 
 MANAGEMENT = "management"
 
@@ -143,8 +143,11 @@ class IosTarget:
         """
         session = self._lines.session()
         startup = session.startup()
-        if startup is not None and startup.own() == session.state().own():
+        state = session.state()
+        if startup is not None and startup.own() == state.own():
             return False
+        if others := of_others(judged(session, state.ways_back), self.name):  # unproved, and not ours to save
+            raise FindingError(*refusal(self.name, others))
         self._unsaved = True
         self._save()
         return True

@@ -17,6 +17,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_ses
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ways_back import (
     GRACE,
     WayBack,
+    await_typing,
     left_behind,
     of_others,
     refusal,
@@ -62,6 +63,8 @@ def settled(
     An undo waits for the first until it is gone, and is only told of the second: the way back is never blocked.
     """
     name, told = session.spec.name, list[Finding]()
+    if await_typing(name, state.ways_back):
+        state = read()
     others = of_others(judged(session, state.ways_back), name)
     if others and not undo:
         raise FindingError(*refusal(name, others))

@@ -25,6 +25,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ways_ba
     left_behind,
     of_others,
     refusal,
+    to_take_away,
     wait_until_gone,
 )
 
@@ -83,14 +84,18 @@ class Loader:
         """
         name, told = self.spec.name, list[Finding]()
 
+        there = standing(session, table)
+
         def look() -> list[WayBack]:
             return [way for way, _timer in standing(session, table).values()]
 
-        if others := of_others(look(), name):
+        if others := of_others([way for way, _timer in there.values()], name):
             if not undo:
                 raise FindingError(*refusal(name, others))
             told = wait_until_gone(name, others, look)
-        call_off(session, [(directory, timer) for directory, (_way, timer) in standing(session, table).items()])
+            there = standing(session, table)  # the one that called its own off may have armed the next since
+            to_take_away(name, [way for way, _timer in there.values()], others if told else ())
+        call_off(session, [(directory, timer) for directory, (_way, timer) in there.items()])
         return told
 
     def _load(

@@ -19,11 +19,13 @@ PREFIX = "segwright"
 UNKNOWN_SECONDS = 60
 END = '{ [ "$2" -lt 2 ] || kill -- "-$2" 2>/dev/null || kill "$2" 2>/dev/null || true; rm -rf "$1"; }'
 CALL_OFF = f'mv "$1/armed" "$1/cancelled" && {END}'
+# Only root's own directories count: anybody may make one in /tmp.
 # A timer of another network namespace is about another ruleset. The process that counts has its directory among its arguments: one
 # that does not has only got its number.
 _STANDING = """
 here=$(readlink /proc/self/ns/net 2>/dev/null || true)
 for directory in /run/segwright.*/ /tmp/tmp.*/; do
+  [ -O "${directory}" ] || continue
   [ -e "${directory}armed" ] && [ -e "${directory}owner" ] && [ -e "${directory}revert.nft" ] || continue
   net=$(cat "${directory}net" 2>/dev/null || true)
   [ -z "$net" ] || [ "$net" = "$here" ] || continue

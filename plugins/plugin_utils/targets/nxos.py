@@ -54,7 +54,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_se
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_undo import Undo
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_work import Work, same_meaning, shown_text
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ways_back import working
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ways_back import (
+    of_others,
+    refusal,
+    working,
+)
 
 MANAGEMENT = "management"
 
@@ -178,8 +182,11 @@ class NxosTarget:
         """
         session = self._link.session()
         startup = session.startup()
-        if startup is not None and startup.own() == self._link.state().own():
+        state = self._link.state()
+        if startup is not None and startup.own() == state.own():
             return False
+        if others := of_others(nxos_way_back.standing(session, state), self.name):  # unproved, and not ours to save
+            raise FindingError(*refusal(self.name, others))
         session.save()
         self._unsaved = False
         return True

@@ -32,6 +32,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ways_ba
     of_others,
     own_name,
     refusal,
+    to_take_away,
     told_over,
     wait_until_gone,
 )
@@ -98,7 +99,9 @@ def wait_for_others(session: NxosSession, read: Callable[[], NxosState]) -> list
     if not others:
         return []
     told = wait_until_gone(session.spec.name, others, lambda: standing(session, read()))
-    _remove(session, read(), lambda _name: True)
+    state = read()  # the one that called its own off may have armed the next since
+    going = to_take_away(session.spec.name, standing(session, state), others if told else ())
+    _remove(session, state, lambda name: name in going)
     return told
 
 

@@ -104,8 +104,8 @@ def working(method: Callable[..., Any]) -> Callable[..., Any]:
 def left_behind(way: WayBack, device: str) -> bool:
     """Return whether it is sure that nobody will call a way back off: it cannot strike any more, or its run has ended.
 
-    A half-typed one, without its timer, may belong to a run that lives. It may go all the same: that run reads its way back
-    before it changes anything, and refuses where it is not whole.
+    A half-typed one, without its timer, may belong to a run that lives. It may go all the same, but only where it is still so at a
+    second look (``await_typing``): that run reads its way back before it changes anything, and refuses where it is not whole.
     """
     if way.over or not way.seconds:
         return True
@@ -126,6 +126,29 @@ def of_others(ways: Collection[WayBack], device: str, own: str = "") -> list[Way
 def refusal(device: str, ways: Sequence[WayBack]) -> list[Finding]:
     """Return an error that names the ways back of others, none where there are none."""
     return [codes.ANOTHERS_WAY_BACK.at(f"{device}: {'; '.join(way.described() for way in ways)}")] if ways else []
+
+
+def await_typing(device: str, ways: Collection[WayBack]) -> bool:
+    """Pause where one without a timer may be typed just now, and return whether to look again: it may be whole by then.
+
+    Its run would see it whole, and it would go all the same with what was seen half-typed.
+    """
+    typed = [way for way in ways if not (way.seconds or way.over)]
+    if not of_others([replace(way, seconds=1) for way in typed], device):
+        return False
+    pause(LOOK_AGAIN)
+    return True
+
+
+def to_take_away(device: str, ways: Collection[WayBack], overdue: Collection[WayBack] = ()) -> tuple[str, ...]:
+    """Return the names of those that may go, of what one reading shows; nothing that came later may go with them.
+
+    ``overdue``: those that were waited for in vain. FindingError SW4476 where another run has armed one since the last look.
+    """
+    names = {way.name for way in overdue}
+    if new := [way for way in of_others(ways, device) if way.name not in names]:
+        raise FindingError(*refusal(device, new))
+    return tuple(dict.fromkeys(way.name for way in ways))
 
 
 def wait_until_gone(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -18,17 +19,28 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import (
     asa_ways_back,
     ios_ways_back,
+    nft_apply,
+    nxos_way_back,
     ways_back,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa_config import read_asa_config, way_back
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa import AsaTarget
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa_config import (
+    AsaState,
+    read_asa_config,
+    way_back,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios import IosTarget
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_change import Swap, revert_lines
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import read_config
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import IosState, read_config
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos import NxosTarget
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_config import NxosState
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ways_back import (
     WayBack,
     at_work,
     left_behind,
     of_others,
     own_name,
+    to_take_away,
     wait_until_gone,
 )
 
@@ -175,3 +187,110 @@ def test_an_asa_says_how_much_is_left(line: str, over: bool) -> None:
     shown += f"event manager applet {theirs.name}, hits 0, last \n{line}\n"
     session: Any = SimpleNamespace(show=lambda _text: shown, spec=SimpleNamespace(name="fw1"))
     assert asa_ways_back.judged(session, [theirs])[0].over is over
+
+
+# -- an undo that has waited: what came after the last look stays
+
+NEXT = WayBack("SW_revert_c0ffee000abd1234", seconds=60)
+SPEC: Any = SimpleNamespace(name="sw1", revert_seconds=60)
+
+
+def test_what_may_go_is_what_one_reading_shows() -> None:
+    dead = replace(NEXT, over=True)
+    assert to_take_away("sw1", []) == ()
+    assert to_take_away("sw1", [dead, THEIRS], [THEIRS]) == (NEXT.name, THEIRS.name)
+    for ways, overdue in (([THEIRS], []), ([THEIRS, NEXT], [THEIRS])):
+        with pytest.raises(FindingError) as error:
+            to_take_away("sw1", ways, overdue)
+        assert [each.code for each in error.value.findings] == ["SW4476"]
+
+
+@pytest.mark.parametrize("armed_again", [THEIRS, NEXT])
+@pytest.mark.parametrize("platform", ["nft", "nxos", "asa"])
+def test_a_way_back_that_is_armed_right_after_the_last_look_stays(
+    platform: str, armed_again: WayBack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They call theirs off while we wait, and arm the next one, of the same name or another, before we read again."""
+    readings = [(THEIRS,), (THEIRS,), (), (armed_again,)]
+    typed: list[Any] = []
+
+    def read() -> tuple[WayBack, ...]:
+        return readings.pop(0) if len(readings) > 1 else readings[0]
+
+    monkeypatch.setattr(ways_back, "pause", lambda _seconds: None)
+    session: Any = SimpleNamespace(configure=typed.append, show=lambda _text: "", spec=SPEC)
+
+    def state() -> NxosState:
+        jobs = tuple((kind, way.name) for way in read() for kind in ("job", "schedule"))
+        return NxosState({}, {}, way_back=jobs)
+
+    target = AsaTarget(SPEC)
+    monkeypatch.setattr(target, "state", lambda: AsaState({}, {}, ways_back=read()))
+    monkeypatch.setattr(target, "connected", lambda: session)
+    monkeypatch.setattr(nft_apply, "standing", lambda *_given: {way.name: (way, "7") for way in read()})
+    monkeypatch.setattr(nft_apply, "call_off", lambda _session, going: typed.extend(going))
+    waits: dict[str, Callable[[], Any]] = {
+        "nft": lambda: nft_apply.Loader(SPEC, lambda _spec: session).settle(session, "t", undo=True),
+        "nxos": lambda: nxos_way_back.wait_for_others(session, state),
+        "asa": lambda: target._settle(undo=True),
+    }
+    with pytest.raises(FindingError) as error:
+        waits[platform]()
+    assert [each.code for each in error.value.findings] == ["SW4476"] and typed == []
+
+
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize("platform", ["ios", "asa"])
+def test_one_that_is_being_typed_is_looked_at_again(
+    platform: str, whole: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half-typed at the first look, whole at the second: its run goes on with it, so it stays."""
+    half, typed, paused = replace(THEIRS, seconds=0), list[Any](), list[float]()
+    monkeypatch.setattr(ways_back, "pause", paused.append)
+    session: Any = SimpleNamespace(configure=typed.append, show=lambda _text: "", spec=SPEC)
+    later = THEIRS if whole else half
+    if platform == "ios":
+
+        def settle() -> Any:
+            state = IosState({}, {}, ways_back=(half,))
+            return ios_ways_back.settled(session, state, lambda: replace(state, ways_back=(later,)), undo=False)
+    else:
+        readings, target = [half, later], AsaTarget(SPEC)
+        monkeypatch.setattr(target, "connected", lambda: session)
+        monkeypatch.setattr(
+            target,
+            "state",
+            lambda: AsaState({}, {}, ways_back=(readings.pop(0) if len(readings) > 1 else readings[0],)),
+        )
+        settle = target._settle
+    if whole:
+        with pytest.raises(FindingError) as error:
+            settle()
+        assert [each.code for each in error.value.findings] == ["SW4476"] and typed == []
+    else:
+        assert settle()[0].applets == (half.name,)
+        assert platform == "ios" or typed == [[f"no event manager applet {half.name}"]]
+    assert paused == [ways_back.LOOK_AGAIN]
+    paused.clear()
+    assert not ways_back.await_typing("sw1", [of_process(os.getpid()), replace(half, over=True)]) and not paused
+
+
+@pytest.mark.parametrize("platform", ["ios", "nxos"])
+def test_what_another_run_has_not_proved_is_not_saved(platform: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interrupted run's changes are saved later, but never together with the armed way back of a run that lives."""
+    saved: list[str] = []
+    if platform == "ios":
+        before, now = IosState({}, {}), IosState({}, {}, ways_back=(THEIRS,))
+        target: Any = IosTarget(SPEC)
+        link = target._lines
+    else:
+        before, now = NxosState({}, {}), NxosState({}, {}, way_back=(("job", THEIRS.name),))
+        target = NxosTarget(SPEC)
+        link = target._link
+    session = SimpleNamespace(
+        startup=lambda: before, state=lambda: now, show=lambda _text: "", save=lambda: saved.append("saved"), spec=SPEC
+    )
+    monkeypatch.setattr(link, "_session", session)
+    with pytest.raises(FindingError) as error:
+        target.finish()
+    assert [each.code for each in error.value.findings] == ["SW4476"] and saved == []
