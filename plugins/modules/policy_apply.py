@@ -136,11 +136,12 @@ options:
     description:
       - How often, at most, the switches are read again where one shows another cell or list than the approved one. Hardware is programmed
         after the download that ISE reports as done. That they were read again is said (SW4228), and what still differs is an error.
+      - 0 to 20.
     type: int
     default: 3
   reread_pause:
     description:
-      - Seconds before each further reading.
+      - Seconds before each further reading, 0 to 60.
     type: float
     default: 2.0
   today:

@@ -138,7 +138,7 @@ class MaskedSet(IntervalSet):
         return hash(self.key)
 
     def __repr__(self) -> str:
-        return f"MaskedSet(value {self.value:#x}, mask {_TOP ^ self.care:#x})"
+        return f"MaskedSet(value {self.value:#x}, mask {_TOP ^ self.care:#x}, within {self.within})"
 
     def intersect(self, other: IntervalSet) -> IntervalSet:
         """Return the values in both sets."""

@@ -44,6 +44,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.reauth i
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import Compiled
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps import codes as step_codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.arguments import moment_of, today_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.connections import platform_of, target_specs
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.fleet import run_hosts
@@ -58,6 +59,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_ses
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
 
+MOST_TIMES, MOST_PAUSE = 20, 60.0  # readings again, seconds
 WORST_FIRST = ("absent", "unauthorized", "missing", "differs", "old", "unread", "current", "approved")
 Sleep = Callable[[float], None]
 # What a switch may only not have taken over yet: cells, and a list of a session.
@@ -267,6 +269,18 @@ def _with_unseen(before: EnforcedState, after: EnforcedState, told: Collection[s
     return replace(after, carriers=tuple(carriers), cells=(*after.cells, *rows), findings=(*after.findings, *findings))
 
 
+def patience_of(values: Mapping[str, Any]) -> Patience:
+    """Return how often and how far apart switches are read again; FindingError SW4601 for values outside their range."""
+    patience = Patience(int(values.get("reread", Patience.times)), float(values.get("reread_pause", Patience.pause)))
+    if not 0 <= patience.times <= MOST_TIMES:
+        raise FindingError(step_codes.BAD_ARGUMENT.at(f"reread: {patience.times} is not between 0 and {MOST_TIMES}"))
+    if not 0 <= patience.pause <= MOST_PAUSE:  # also what is no number
+        raise FindingError(
+            step_codes.BAD_ARGUMENT.at(f"reread_pause: {patience.pause} is not between 0 and {MOST_PAUSE:g}")
+        )
+    return patience
+
+
 def reader_of(
     values: Mapping[str, Any],
     variables: Mapping[str, Any],
@@ -278,7 +292,7 @@ def reader_of(
     """Return a reader for a step's arguments; the switches are the IOS-XE hosts of the play."""
     specs, notes = switch_specs(values, variables)
     entries = known_entries(paths.journal)
-    patience = Patience(int(values.get("reread", Patience.times)), float(values.get("reread_pause", Patience.pause)))
+    patience = patience_of(values)
     return Reader(site, compiled, targets, specs, entries, tuple(notes), patience=patience)
 
 

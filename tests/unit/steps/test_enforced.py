@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.carriers import (
     Carrier,
@@ -19,7 +20,12 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.carriers
     carrier_findings,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.held_cells import ApprovedCell, held_cells
-from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.enforced import EnforcedState, Patience, Reader
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.enforced import (
+    EnforcedState,
+    Patience,
+    Reader,
+    patience_of,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_enforced import Enforced, SwitchCell
 
 NOTHING: Any = None
@@ -117,3 +123,17 @@ def test_a_difference_that_is_not_looked_at_again_stays(looks: list[EnforcedStat
     said = next(f.message for f in state.findings if f.code == "SW4228")
     assert ("all agree now" in said) is (not left)
     assert ("1 still differ" in said) is bool(left)
+
+
+@pytest.mark.parametrize(
+    "values", [{"reread": -1}, {"reread": 21}, {"reread_pause": -0.5}, {"reread_pause": float("nan")}]
+)
+def test_patience_outside_its_range_is_refused(values: dict[str, Any]) -> None:
+    with pytest.raises(FindingError, match="SW4601") as refused:
+        patience_of(values)
+    assert next(iter(values)) in str(refused.value)
+
+
+def test_patience_at_the_ends_of_its_range() -> None:
+    assert patience_of({"reread": 0, "reread_pause": 60}) == Patience(0, 60.0)
+    assert patience_of({}) == Patience()
