@@ -69,8 +69,8 @@ def page(
         "Written by `python -m tests.truth.document`; `make bench` measures the same (`tests/bench/truth.py`). Figures are as they came out.",
         "",
         f"{len(made['sites'])} synthetic sites ({', '.join(KINDS)}; seeds {', '.join(map(str, seeds))}, on which no threshold was tuned; tuning used"
-        " 1 to 20, 101 to 104, 7001 to 7003 and 9001 to 9003; substation 8102 once showed a fault, which was mended and is no longer unseen). The step of propose learns 30 recorded days of each; the policy it "
-        "wrote, as it stands in its files, is held"
+        " 1 to 20, 101 to 104, 7001 to 7003 and 9001 to 9003; substation 8102 once showed a fault, which was mended and is no longer unseen)."
+        " The step of propose learns 30 recorded days of each; the policy it wrote, as it stands in its files, is held"
         " against every conversation of the next 30. In each site: leases that change hands, one kind of telemetry for each zone"
         f" ({', '.join(OBSERVERS)}; one packet in 32 where sampled), jobs at the month's end, fail-overs, firmware days, users, 5 % of client"
         " devices with a wrong ISE profile, devices that come later, two per cent of leases that no switch saw, services that services.yml does not"
@@ -215,9 +215,9 @@ def _both(made: Mapping[str, Any]) -> list[str]:
         *lines,
         "",
         "Devices with a wrong profile are among all devices. For *everything* segments are counted by the right-profile devices of a type and what they"
-        " open, for *what is offered* by whatever meets a list in force at either end. Who belongs to which segment is what the written lock of members says, holding"
-        " segments included: where ISE tags devices by profile, those with a wrong one are held out once the lock drives their assignment, and until then they lose what"
-        " the page showed before holding segments (4.6 % of all legitimate flows, everything enforced).",
+        " open, for *what is offered* by whatever meets a list in force at either end. Who belongs to which segment is what the written lock of members says,"
+        " holding segments included: where ISE tags devices by profile, those with a wrong one are held out once the lock drives their assignment,"
+        " and until then they lose what the page showed before holding segments (4.6 % of all legitimate flows, everything enforced).",
         "",
     ]
 
