@@ -19,7 +19,7 @@ from tests.bench.compile import bench_site
 
 def wrong(path: Path) -> int:
     """How many lists are found wrong with what a cache file says."""
-    return len(prove_rendering(compile_site(bench_site(20, 100), cache=ListCache(path)).lists)[1])
+    return len(prove_rendering(compile_site(bench_site(8, 40), cache=ListCache(path)).lists)[1])
 
 
 def test_a_forged_verdict_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,7 +27,7 @@ def test_a_forged_verdict_is_not_believed(tmp_path: Path, monkeypatch: pytest.Mo
     real = equivalence.rendered
     monkeypatch.setattr(equivalence, "rendered", lambda item: real(item).replace("permit tcp", "permit udp"))
     cache = ListCache(path)
-    compiled = compile_site(bench_site(20, 100), cache=cache)
+    compiled = compile_site(bench_site(8, 40), cache=cache)
     expected = len(prove_rendering(compiled.lists)[1])
     cache.save()
     assert expected > 10
