@@ -82,6 +82,7 @@ def test_changed_live_state_is_refused_with_targets_and_differences(targets: Lab
     assert set(counter.counts().values()) == {0}
 
 
+@pytest.mark.full
 def test_a_switch_that_refuses_a_line(targets: LabTargets, changed: Site) -> None:
     before = targets.running()["acc2"]
     targets.switches.call(
