@@ -309,7 +309,7 @@ def phases_of_steps(
     choose = min if first else max
     by_name: dict[tuple[str, str], int] = {}  # a large plan has tens of thousands of steps, and as many lists
     for step, phase in steps:
-        for name in {step.name, str((step.after or step.before or {}).get("access_list", ""))}:
+        for name in (step.name, str((step.after or step.before or {}).get("access_list", ""))):
             by_name[step.target, name] = choose(by_name.get((step.target, name), phase), phase)
     found: dict[tuple[str, str], int] = {}
     for listing in lists:

@@ -56,7 +56,7 @@ def enforcement(
     # Once, and nothing answered: an alarm that nobody heard is that as well. Lives hang on it, or nobody knows what the device is.
     for stray in proposal.strays:
         if any(criticality.get(name) in NEVER_DROPPED or name in held for name in (stray.client, stray.to)):
-            for name in {stray.client, stray.to}:
+            for name in sorted({stray.client, stray.to}):
                 waiting.setdefault(name, Counter())["stray"] += stray.conversations
     for name, each in sorted(known.items()):
         open_questions = sum(1 for item in expected if name in (item.client, item.to))

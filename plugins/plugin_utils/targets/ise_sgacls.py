@@ -34,8 +34,8 @@ def with_stand_ins(
 ) -> tuple[list[DesiredObject], dict[str, str]]:
     """Return the desired objects with SGACLs renamed where ISE has the name in another IP version, and the new names by old.
 
-    A stand-in that exists already stays, also after the old list is gone. ``adopted(key)``: whether an object that is not ours
-    may be changed.
+    A stand-in that exists already stays, also after the old list is gone or was given back to who had it before us.
+    ``adopted(key)``: whether an object that is not ours may be changed.
     """
     names: dict[str, str] = {}
     for item in desired:
@@ -43,11 +43,11 @@ def with_stand_ins(
             continue
         version = str(item.body.get("ip_version"))
         present, stand_in = objects.get(f"sgacl/{item.name}"), other_name(item.name, version)
-        if present is None:
-            other = objects.get(f"sgacl/{stand_in}")
-            if other is not None and other.get("owned") and other.get("ip_version") == version:
-                names[item.name] = stand_in
-        elif present.get("ip_version") != version and (present.get("owned") or adopted(f"sgacl/{item.name}")):
+        if present is not None and present.get("ip_version") == version:
+            continue
+        other = objects.get(f"sgacl/{stand_in}") or {}
+        stands = bool(other.get("owned")) and other.get("ip_version") == version
+        if stands or (present is not None and (present.get("owned") or adopted(f"sgacl/{item.name}"))):
             names[item.name] = stand_in
     if not names:
         return list(desired), names

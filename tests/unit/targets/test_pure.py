@@ -123,7 +123,8 @@ def test_an_sgacl_never_changes_its_ip_version() -> None:
     assert steps[1].after is not None and steps[1].after["sgacls"] == ["SW_x_v6"]
     assert "in place of SW_x" in steps[0].summary
     moved = {**live_cell, "sgacls": ["SW_x_v6"]}
-    for left in ({"sgacl/SW_x": old}, {}):
+    given_back = {**old, "owned": False, "description": "theirs"}
+    for left in ({"sgacl/SW_x": old}, {"sgacl/SW_x": given_back}, {}):
         objects = {**left, "sgacl/SW_x_v6": new, "egress_matrix_cell/A-B": moved}
         again = ise_operations("ise1", [item, cell], Snapshot("ise1", "ise", objects))
         assert [step.name for step in again if not step.details.get("prune")] == []
