@@ -20,15 +20,6 @@ options:
       - Directory with the policy documents. Only its commit is named in the result.
     type: path
     default: policies
-  data_dir:
-    description:
-      - Directory where the loop keeps flows, register and results.
-    type: path
-    default: .microseg
-  output_dir:
-    description:
-      - Directory for reports. V(out) below O(data_dir) where not given.
-    type: path
   flows:
     description:
       - What M(segwright.microseg.flow_import) returned. Left out where no flows were read.
@@ -41,6 +32,9 @@ options:
     description:
       - What M(segwright.microseg.device_sources) returned. Left out where no sources were read.
     type: dict
+extends_documentation_fragment:
+  - segwright.microseg.loop.data
+  - segwright.microseg.loop.output
 attributes:
   check_mode:
     support: full

@@ -23,11 +23,6 @@ description:
 author:
   - Segwright contributors (@segwright)
 options:
-  data_dir:
-    description:
-      - Directory where the loop keeps flows, register and results.
-    type: path
-    default: .microseg
   targets:
     description:
       - Inventory names of the hosts to read. The hosts of the play that have a platform where not given.
@@ -67,6 +62,8 @@ options:
       - Fail where any host cannot be read. Otherwise the task fails only where none can.
     type: bool
     default: false
+extends_documentation_fragment:
+  - segwright.microseg.loop.data
 attributes:
   check_mode:
     support: full

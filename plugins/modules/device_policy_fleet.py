@@ -88,11 +88,6 @@ options:
     description:
       - Name of the run in journals and results. One is made where not given; required to take back another run than the last.
     type: str
-  data_dir:
-    description:
-      - Directory where the loop keeps flows, register and results.
-    type: path
-    default: .microseg
   output_dir:
     description:
       - Directory for results. V(out) below O(data_dir) where not given.
@@ -101,6 +96,8 @@ options:
     description:
       - Directory for plan, journals and locks. V(state) below O(data_dir) where not given.
     type: path
+extends_documentation_fragment:
+  - segwright.microseg.loop.data
 attributes:
   check_mode:
     support: full

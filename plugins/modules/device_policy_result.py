@@ -22,15 +22,12 @@ options:
       - Name of the run, as M(segwright.microseg.device_policy_fleet) returned it. A result of any other run fails the host.
     type: str
     required: true
-  data_dir:
-    description:
-      - Directory where the loop keeps flows, register and results.
-    type: path
-    default: .microseg
   output_dir:
     description:
       - Directory for results. V(out) below O(data_dir) where not given.
     type: path
+extends_documentation_fragment:
+  - segwright.microseg.loop.data
 attributes:
   check_mode:
     support: full

@@ -22,11 +22,6 @@ options:
       - Directory with the policy documents, of which C(classification.yml) is read.
     type: path
     default: policies
-  data_dir:
-    description:
-      - Directory where the loop keeps flows, register and results.
-    type: path
-    default: .microseg
   sources:
     description:
       - Sources, each with C(kind), and C(name), C(path), C(at) and the options of its kind.
@@ -72,6 +67,8 @@ options:
       - Whether to fail where any source cannot be read; otherwise only where none can.
     type: bool
     default: false
+extends_documentation_fragment:
+  - segwright.microseg.loop.data
 attributes:
   check_mode:
     support: full

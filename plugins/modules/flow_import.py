@@ -112,11 +112,6 @@ options:
       - They take the place of those that the store has. Conversations with them are flagged and never evidence.
     type: list
     elements: str
-  data_dir:
-    description:
-      - Directory where the loop keeps flows, register and results.
-    type: path
-    default: .microseg
   partial:
     description:
       - Whether of a capture that is cut or damaged the part before the damage is imported, with a warning.
@@ -165,6 +160,8 @@ options:
           - Port or range of ports, as V(20000) or V(5000-5010).
         type: str
         required: true
+extends_documentation_fragment:
+  - segwright.microseg.loop.data
 attributes:
   check_mode:
     support: full

@@ -15,11 +15,6 @@ description:
 author:
   - Segwright contributors (@segwright)
 options:
-  data_dir:
-    description:
-      - Directory where the loop keeps flows, register and results.
-    type: path
-    default: .microseg
   since:
     description:
       - First day of the rollup to count, as V(YYYY-MM-DD). All days where not given.
@@ -108,6 +103,8 @@ options:
     description:
       - Engine that answers; V(duckdb) in this process where not given, V(spark-local), or V(spark://HOST:PORT).
     type: str
+extends_documentation_fragment:
+  - segwright.microseg.loop.data
 attributes:
   check_mode:
     support: full

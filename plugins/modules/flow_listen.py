@@ -48,11 +48,6 @@ options:
     description:
       - Text that stands before the address of each exporter in the store.
     type: str
-  data_dir:
-    description:
-      - Directory where the loop keeps flows, register and results.
-    type: path
-    default: .microseg
   hints:
     description:
       - Where servers listen, for conversations whose direction the telemetry does not show.
@@ -75,6 +70,8 @@ options:
           - Port or range of ports, as V(20000) or V(5000-5010).
         type: str
         required: true
+extends_documentation_fragment:
+  - segwright.microseg.loop.data
 attributes:
   check_mode:
     support: full

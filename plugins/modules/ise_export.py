@@ -25,15 +25,6 @@ options:
       - Directory to write, which does not exist yet or holds just this export.
     type: path
     required: true
-  data_dir:
-    description:
-      - Directory where the loop keeps flows, register and results.
-    type: path
-    default: .microseg
-  output_dir:
-    description:
-      - Directory for reports. V(out) below O(data_dir) where not given.
-    type: path
   target:
     description:
       - Inventory name of the ISE. The host of the task where not given.
@@ -67,10 +58,10 @@ options:
       - Who answers for the segments until somebody is named.
     type: str
     default: to-be-named
-  today:
-    description:
-      - The date, as V(YYYY-MM-DD), at which expiry is judged. Today where not given.
-    type: str
+extends_documentation_fragment:
+  - segwright.microseg.loop.data
+  - segwright.microseg.loop.output
+  - segwright.microseg.loop.today
 attributes:
   check_mode:
     support: full

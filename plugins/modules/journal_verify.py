@@ -17,15 +17,6 @@ description:
 author:
   - Segwright contributors (@segwright)
 options:
-  data_dir:
-    description:
-      - Directory where the loop keeps flows, register and results.
-    type: path
-    default: .microseg
-  state_dir:
-    description:
-      - Directory for plan, journal and lock. V(state) below O(data_dir) where not given.
-    type: path
   journal:
     description:
       - The journal. V(journal.jsonl) below O(state_dir) where not given.
@@ -54,6 +45,9 @@ options:
     description:
       - File with exported GPG public keys of people. As O(allowed_signers).
     type: path
+extends_documentation_fragment:
+  - segwright.microseg.loop.data
+  - segwright.microseg.loop.state
 attributes:
   check_mode:
     support: full

@@ -16,20 +16,6 @@ description:
   - Each seen conversation that is not declared, and each declared and seen one that the policy denies, is a finding.
   - Changes nothing but its reports, mud_check.json and mud_check.md.
 options:
-  policy_dir:
-    description:
-      - Directory with the policy documents.
-    type: path
-    default: policies
-  data_dir:
-    description:
-      - Directory where the loop keeps flows, register and results.
-    type: path
-    default: .microseg
-  output_dir:
-    description:
-      - Directory for reports. V(out) below O(data_dir) where not given.
-    type: path
   segment:
     description:
       - Segment whose devices are compared.
@@ -63,10 +49,10 @@ options:
     description:
       - How many of the recorded days count, from the last. All where not given.
     type: int
-  today:
-    description:
-      - The date, as V(YYYY-MM-DD), at which expiry is judged. Today where not given.
-    type: str
+extends_documentation_fragment:
+  - segwright.microseg.loop
+  - segwright.microseg.loop.output
+  - segwright.microseg.loop.today
 attributes:
   check_mode:
     support: full

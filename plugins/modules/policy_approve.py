@@ -16,20 +16,6 @@ description:
 author:
   - Segwright contributors (@segwright)
 options:
-  policy_dir:
-    description:
-      - Directory with the policy documents.
-    type: path
-    default: policies
-  data_dir:
-    description:
-      - Directory where the loop keeps flows, register and results.
-    type: path
-    default: .microseg
-  state_dir:
-    description:
-      - Directory for plan, journal and lock. V(state) below O(data_dir) where not given.
-    type: path
   plan:
     description:
       - The plan file. V(plan.json) below O(state_dir) where not given.
@@ -47,6 +33,9 @@ options:
     description:
       - Directory for approvals. V(approvals) below O(state_dir) where not given.
     type: path
+extends_documentation_fragment:
+  - segwright.microseg.loop
+  - segwright.microseg.loop.state
 attributes:
   check_mode:
     support: full

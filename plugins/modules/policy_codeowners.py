@@ -30,10 +30,8 @@ options:
     description:
       - Path of the policy directory in its repository. Found by looking at the checkout where not given.
     type: str
-  today:
-    description:
-      - The date, as V(YYYY-MM-DD), at which expiry is judged. Today where not given.
-    type: str
+extends_documentation_fragment:
+  - segwright.microseg.loop.today
 attributes:
   check_mode:
     support: full

@@ -70,10 +70,8 @@ options:
       - Inventory names of the targets that are read. The hosts of the play where not given.
     type: list
     elements: str
-  today:
-    description:
-      - The date, as V(YYYY-MM-DD), at which expiry is judged. Today where not given.
-    type: str
+extends_documentation_fragment:
+  - segwright.microseg.loop.today
 attributes:
   check_mode:
     support: full

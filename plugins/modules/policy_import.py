@@ -21,20 +21,6 @@ description:
     Its signature is not checked here.
   - The changed documents are checked in a copy first. RV(gate) has the errors that the gate would find then.
 options:
-  policy_dir:
-    description:
-      - Directory with the policy documents.
-    type: path
-    default: policies
-  data_dir:
-    description:
-      - Directory where the loop keeps flows, register and results.
-    type: path
-    default: .microseg
-  output_dir:
-    description:
-      - Directory for reports. V(out) below O(data_dir) where not given.
-    type: path
   format:
     description:
       - What the text is.
@@ -79,10 +65,10 @@ options:
     description:
       - The day of O(resolved), as V(YYYY-MM-DD). Today where not given.
     type: str
-  today:
-    description:
-      - The date, as V(YYYY-MM-DD), at which expiry is judged. Today where not given.
-    type: str
+extends_documentation_fragment:
+  - segwright.microseg.loop
+  - segwright.microseg.loop.output
+  - segwright.microseg.loop.today
 attributes:
   check_mode:
     support: full

@@ -17,29 +17,6 @@ description:
 author:
   - Segwright contributors (@segwright)
 options:
-  policy_dir:
-    description:
-      - Directory with the policy documents.
-    type: path
-    default: policies
-  data_dir:
-    description:
-      - Directory where the loop keeps flows, register and results.
-    type: path
-    default: .microseg
-  output_dir:
-    description:
-      - Directory for reports. V(out) below O(data_dir) where not given.
-    type: path
-  state_dir:
-    description:
-      - Directory for plan, journal and lock. V(state) below O(data_dir) where not given.
-    type: path
-  targets:
-    description:
-      - Inventory names of the targets. The hosts of the play where not given.
-    type: list
-    elements: str
   allow_dirty:
     description:
       - Whether uncommitted documents are accepted.
@@ -56,21 +33,6 @@ options:
       - What was taken over in an ISE is given back instead; see C(microseg_ise_delete) in docs/ise-objects.md.
     type: bool
     default: false
-  today:
-    description:
-      - The date, as V(YYYY-MM-DD), at which expiry is judged. Today where not given.
-    type: str
-  engine:
-    description:
-      - What sums the recorded flows, V(duckdb) in this process where not given, V(spark-local) or V(spark://HOST:PORT).
-      - Playbooks take it from the variable C(microseg_flow_engine).
-    type: str
-  rules_dirs:
-    description:
-      - Directories with more checks of your own, C(*.yml) with the schema of C(rules/*.yml), outside the policy directory.
-        They can add findings and silence none. Playbooks take them from the variable C(microseg_rules_dirs).
-    type: list
-    elements: path
   postures:
     description:
       - Names of postures that are pulled by this plan; those that the policy has and the list does not name are released. An empty list
@@ -92,6 +54,14 @@ options:
     description:
       - The ticket that goes with it. Used only where the plan releases a posture.
     type: str
+extends_documentation_fragment:
+  - segwright.microseg.loop
+  - segwright.microseg.loop.engine
+  - segwright.microseg.loop.output
+  - segwright.microseg.loop.rules
+  - segwright.microseg.loop.state
+  - segwright.microseg.loop.targets
+  - segwright.microseg.loop.today
 attributes:
   check_mode:
     support: full

@@ -71,50 +71,11 @@ options:
       - What sums recorded flows.
     type: str
     choices: [duckdb, spark]
-  policy_dir:
-    description:
-      - Directory with the policy documents.
-    type: path
-    default: policies
-  data_dir:
-    description:
-      - Directory where the loop keeps flows, register and results.
-    type: path
-    default: .microseg
-  output_dir:
-    description:
-      - Directory for reports. V(out) below O(data_dir) where not given.
-    type: path
-  state_dir:
-    description:
-      - Directory for plan, journal and lock. V(state) below O(data_dir) where not given.
-    type: path
-  targets:
-    description:
-      - Inventory names of the targets. The hosts of the play where not given.
-    type: list
-    elements: str
   allow_dirty:
     description:
       - Whether uncommitted documents are accepted.
     type: bool
     default: false
-  allowed_signers:
-    description:
-      - SSH keys of people, in the format of C(ssh-keygen) allowed signers. Outside the policy checkout.
-    type: path
-  gpg_keys:
-    description:
-      - File with exported GPG public keys of people. Outside the policy checkout.
-    type: path
-  protected_branch:
-    description:
-      - The protected branch as a git ref. V(origin/main) where not given.
-    type: str
-  approvals_dir:
-    description:
-      - Directory with signed approvals and review records. V(approvals) below O(state_dir) where not given.
-    type: path
   reauthenticate:
     description:
       - Whether sessions that carry an old downloadable ACL are re-authenticated, batch by batch, until one is not well. Only
@@ -122,35 +83,19 @@ options:
         authenticate again by themselves.
     type: bool
     default: false
-  reauth_batch:
-    description:
-      - Sessions in one batch.
-    type: int
-    default: 5
-  reauth_pause:
-    description:
-      - Seconds between two batches.
-    type: float
-    default: 30.0
   reauth_settle:
     description:
       - Seconds in which a session must be back, authorized, with the same address and the approved list.
     type: float
     default: 60.0
-  reauth_hold:
-    description:
-      - MACs, names of devices and names of segments that are not touched, for devices in use.
-    type: list
-    elements: str
-  reauth_hold_criticality:
-    description:
-      - Criticalities of segments that are not touched.
-    type: list
-    elements: str
-  today:
-    description:
-      - The date, as V(YYYY-MM-DD), at which expiry is judged. Today where not given.
-    type: str
+extends_documentation_fragment:
+  - segwright.microseg.approval
+  - segwright.microseg.loop
+  - segwright.microseg.loop.output
+  - segwright.microseg.loop.state
+  - segwright.microseg.loop.targets
+  - segwright.microseg.loop.today
+  - segwright.microseg.sessions
 attributes:
   check_mode:
     support: full

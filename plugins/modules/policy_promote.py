@@ -32,14 +32,6 @@ options:
       - Directory where the loop keeps flows, register, counters and results.
     type: path
     default: .microseg
-  output_dir:
-    description:
-      - Directory for reports. V(out) below O(data_dir) where not given.
-    type: path
-  state_dir:
-    description:
-      - Directory for plan, journal and lock. V(state) below O(data_dir) where not given.
-    type: path
   targets:
     description:
       - Inventory names of the targets and switches. The hosts of the play where not given.
@@ -74,6 +66,9 @@ options:
     description:
       - The date, as V(YYYY-MM-DD), at which expiry and counters are judged. Today where not given.
     type: str
+extends_documentation_fragment:
+  - segwright.microseg.loop.output
+  - segwright.microseg.loop.state
 attributes:
   check_mode:
     support: full

@@ -17,20 +17,6 @@ description:
 author:
   - Segwright contributors (@segwright)
 options:
-  policy_dir:
-    description:
-      - Directory with the policy documents.
-    type: path
-    default: policies
-  data_dir:
-    description:
-      - Directory where the loop keeps flows, register and results.
-    type: path
-    default: .microseg
-  output_dir:
-    description:
-      - Directory for reports. V(out) below O(data_dir) where not given.
-    type: path
   window_days:
     description:
       - How many of the last recorded days to use. All of them where not given.
@@ -54,11 +40,10 @@ options:
     description:
       - Day at which decisions are judged (YYYY-MM-DD); today in the site's time zone where not given.
     type: str
-  engine:
-    description:
-      - What sums the recorded flows, V(duckdb) in this process where not given, V(spark-local) or V(spark://HOST:PORT).
-      - Playbooks take it from the variable C(microseg_flow_engine).
-    type: str
+extends_documentation_fragment:
+  - segwright.microseg.loop
+  - segwright.microseg.loop.engine
+  - segwright.microseg.loop.output
 attributes:
   check_mode:
     support: full

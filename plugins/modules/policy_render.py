@@ -20,22 +20,15 @@ options:
       - Directory with the policy documents.
     type: path
     default: policies
-  today:
-    description:
-      - The date, as V(YYYY-MM-DD), at which expiry is judged. Today where not given.
-    type: str
-  rules_dirs:
-    description:
-      - Directories with more checks of your own, C(*.yml) with the schema of C(rules/*.yml), outside the policy directory.
-        They can add findings and silence none. Playbooks take them from the variable C(microseg_rules_dirs).
-    type: list
-    elements: path
   postures:
     description:
       - Names of postures that are taken as pulled. The lists of that state are proved as well, and an error ends the task.
       - Normal operation where not given.
     type: list
     elements: str
+extends_documentation_fragment:
+  - segwright.microseg.loop.rules
+  - segwright.microseg.loop.today
 attributes:
   check_mode:
     support: full

@@ -16,29 +16,14 @@ description:
 author:
   - Segwright contributors (@segwright)
 options:
-  policy_dir:
-    description:
-      - Directory with the policy documents.
-    type: path
-    default: policies
-  data_dir:
-    description:
-      - Directory where the loop keeps flows, register and results.
-    type: path
-    default: .microseg
   window_days:
     description:
       - How many of the last recorded days to use. All of them where not given.
     type: int
-  today:
-    description:
-      - The date, as V(YYYY-MM-DD), at which expiry is judged. Today where not given.
-    type: str
-  engine:
-    description:
-      - What sums the recorded flows, V(duckdb) in this process where not given, V(spark-local) or V(spark://HOST:PORT).
-      - Playbooks take it from the variable C(microseg_flow_engine).
-    type: str
+extends_documentation_fragment:
+  - segwright.microseg.loop
+  - segwright.microseg.loop.engine
+  - segwright.microseg.loop.today
 attributes:
   check_mode:
     support: full

@@ -23,19 +23,6 @@ options:
       - Directory with the policy documents. They say only which devices may still carry what is undone.
     type: path
     default: policies
-  data_dir:
-    description:
-      - Directory where the loop keeps flows, register and results.
-    type: path
-    default: .microseg
-  output_dir:
-    description:
-      - Directory for reports. V(out) below O(data_dir) where not given.
-    type: path
-  state_dir:
-    description:
-      - Directory for plan, journal and lock. V(state) below O(data_dir) where not given.
-    type: path
   ring:
     description:
       - Undo only what was carried out with this ring of the plan. All of the plan where not given.
@@ -56,11 +43,6 @@ options:
     description:
       - The plan to undo. The last applied one where not given.
     type: str
-  targets:
-    description:
-      - Inventory names of the targets. The hosts of the play where not given.
-    type: list
-    elements: str
   reauthenticate:
     description:
       - Whether sessions that do not carry a restored downloadable ACL yet are re-authenticated, batch by batch, until one is not well. Only
@@ -68,31 +50,17 @@ options:
         authenticate again by themselves.
     type: bool
     default: false
-  reauth_batch:
-    description:
-      - Sessions in one batch.
-    type: int
-    default: 5
-  reauth_pause:
-    description:
-      - Seconds between two batches.
-    type: float
-    default: 30.0
   reauth_settle:
     description:
       - Seconds in which a session must be back, authorized, with the same address and the restored list.
     type: float
     default: 60.0
-  reauth_hold:
-    description:
-      - MACs, names of devices and names of segments that are not touched, for devices in use.
-    type: list
-    elements: str
-  reauth_hold_criticality:
-    description:
-      - Criticalities of segments that are not touched.
-    type: list
-    elements: str
+extends_documentation_fragment:
+  - segwright.microseg.loop.data
+  - segwright.microseg.loop.output
+  - segwright.microseg.loop.state
+  - segwright.microseg.loop.targets
+  - segwright.microseg.sessions
 attributes:
   check_mode:
     support: full

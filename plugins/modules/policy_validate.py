@@ -18,20 +18,6 @@ description:
 author:
   - Segwright contributors (@segwright)
 options:
-  policy_dir:
-    description:
-      - Directory with the policy documents.
-    type: path
-    default: policies
-  data_dir:
-    description:
-      - Directory where the loop keeps flows, register and results.
-    type: path
-    default: .microseg
-  output_dir:
-    description:
-      - Directory for reports. V(out) below O(data_dir) where not given.
-    type: path
   replay:
     description:
       - Whether to replay recorded traffic.
@@ -47,21 +33,12 @@ options:
       - After how many days without recorded traffic a rule is called unused.
     type: int
     default: 30
-  today:
-    description:
-      - The date, as V(YYYY-MM-DD), at which expiry is judged. Today where not given.
-    type: str
-  engine:
-    description:
-      - What sums the recorded flows, V(duckdb) in this process where not given, V(spark-local) or V(spark://HOST:PORT).
-      - Playbooks take it from the variable C(microseg_flow_engine).
-    type: str
-  rules_dirs:
-    description:
-      - Directories with more checks of your own, C(*.yml) with the schema of C(rules/*.yml), outside the policy directory.
-        They can add findings and silence none. Playbooks take them from the variable C(microseg_rules_dirs).
-    type: list
-    elements: path
+extends_documentation_fragment:
+  - segwright.microseg.loop
+  - segwright.microseg.loop.engine
+  - segwright.microseg.loop.output
+  - segwright.microseg.loop.rules
+  - segwright.microseg.loop.today
 attributes:
   check_mode:
     support: full

@@ -16,55 +16,23 @@ description:
 author:
   - Segwright contributors (@segwright)
 options:
-  policy_dir:
-    description:
-      - Directory with the policy documents.
-    type: path
-    default: policies
-  data_dir:
-    description:
-      - Directory where the loop keeps flows, register and results.
-    type: path
-    default: .microseg
-  output_dir:
-    description:
-      - Directory for reports. V(out) below O(data_dir) where not given.
-    type: path
-  state_dir:
-    description:
-      - Directory for plan, journal and lock. V(state) below O(data_dir) where not given.
-    type: path
-  targets:
-    description:
-      - Inventory names of the targets. The hosts of the play where not given.
-    type: list
-    elements: str
   enforced:
     description:
       - Whether ISE's sessions and the IOS-XE switches of the play are asked which lists and cells they enforce.
     type: bool
     default: true
-  reread:
-    description:
-      - How often, at most, the switches are read again where one shows another cell or list than the approved one. Hardware is programmed
-        after the download that ISE reports as done. That they were read again is said (SW4228), and what still differs is an error.
-      - 0 to 20.
-    type: int
-    default: 3
-  reread_pause:
-    description:
-      - Seconds before each further reading, 0 to 60.
-    type: float
-    default: 2.0
-  today:
-    description:
-      - The date, as V(YYYY-MM-DD), at which expiry is judged. Today where not given.
-    type: str
   postures:
     description:
       - Names of postures that are taken as pulled. Those that the journal says are pulled where not given.
     type: list
     elements: str
+extends_documentation_fragment:
+  - segwright.microseg.loop
+  - segwright.microseg.loop.output
+  - segwright.microseg.loop.state
+  - segwright.microseg.loop.targets
+  - segwright.microseg.loop.today
+  - segwright.microseg.sessions.reread
 attributes:
   check_mode:
     support: full

@@ -21,11 +21,6 @@ options:
       - Directory with the policy documents, of which C(classification.yml) is read.
     type: path
     default: policies
-  data_dir:
-    description:
-      - Directory where the loop keeps flows, register and results.
-    type: path
-    default: .microseg
   device:
     description:
       - MAC address of one device, or an address that it holds. All devices where not given.
@@ -38,6 +33,8 @@ options:
     description:
       - Return only devices that have these values of facts, such as C(endpoint_profile) or C(device_type).
     type: dict
+extends_documentation_fragment:
+  - segwright.microseg.loop.data
 attributes:
   check_mode:
     support: full
