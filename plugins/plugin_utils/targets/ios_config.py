@@ -34,7 +34,11 @@ _ENTRY = re.compile(r"\A(?:(?:sequence )?\d{1,10} )?(?:permit|deny|remark) [\x20
 # An address, or a name: whose address is to be looked for then (targets/host_names.py).
 _WHO = r"([0-9A-Za-z][0-9A-Za-z_.:-]*|::[0-9A-Fa-f:.]+)"
 _RADIUS = re.compile(rf"\Aaddress ipv[46] {_WHO}(?: auth-port (\d+))?(?: acct-port (\d+))?")
+_FQDN = re.compile(rf"\Afqdn {_WHO}")
 _ADDRESS = re.compile(rf"\Aaddress ipv[46] {_WHO}")
+# Below a RADIUS server or dynamic-author: it speaks TLS or DTLS, both on port 2083 where none is given.
+_SECURE = re.compile(r"\A(d?tls)\b(?:.*? port (\d{1,5})\b)?")
+SECURE_PORT = 2083
 _BANNER = re.compile(r"\Abanner [a-z-]+ (\^C|\S)(.*)\Z")
 _CLIENT = re.compile(rf"\Aclient (?:ipv6 )?{_WHO}")
 # Servers in one line of their own, as older images name them.
@@ -252,6 +256,7 @@ def read_config(text: str) -> IosState:
     applets: dict[str, WayBack] = {}
     servers: list[tuple[str, tuple[str, str, int]]] = []
     own_ports: dict[str, int] = {}
+    secure: dict[str, tuple[str, int]] = {}
     elsewhere: set[str] = set()
     acl = interface = block = ""
     kept = without_banners(text)
@@ -291,11 +296,14 @@ def read_config(text: str) -> IosState:
             servers += [(block, each) for each in _servers(block, line.strip())]
             if port := _OWN_PORT.match(line.strip()):
                 own_ports[block] = int(port[1])
+            if found := _SECURE.match(line.strip()):
+                secure[block] = (found[1], int(found[2] or 0) or secure.get(block, ("", SECURE_PORT))[1])
             elsewhere |= names_used(line)
     return IosState(
         {name: tuple(lines) for name, lines in lists.items()}, groups, tuple(interfaces), frozenset(routed), tuple(applets.values()), lock,
         archive,
-        tuple(_with_port(each, own_ports.get(block, 0)) for block, each in servers), frozenset(elsewhere), frozenset(six),
+        tuple(dict.fromkeys(_spoken(_with_port(each, own_ports.get(block, 0)), secure.get(block)) for block, each in servers)),
+        frozenset(elsewhere), frozenset(six),
         read_services("\n".join(kept)),
     )  # fmt: skip
 
@@ -327,6 +335,19 @@ def _with_port(server: tuple[str, str, int], port: int) -> tuple[str, str, int]:
     return (kind, address, port) if port and kind in ("tacacs", "coa") else (kind, address, usual)
 
 
+def _spoken(server: tuple[str, str, int], secure: tuple[str, int] | None) -> tuple[str, str, int]:
+    """Return a server with the transport that its block names: ``secure`` is (tls or dtls, port), None for plain RADIUS.
+
+    Source: Cisco, "Configuring RadSec"; RFC 6614, RFC 7360. Of change of authorization a client says so in its own line.
+    """
+    kind, address, _port = server
+    if kind == "radius" and secure is not None:
+        return ("radius-tls" if secure[0] == "tls" else "radius", address, secure[1])
+    if kind in ("coa-tls", "coa-dtls"):
+        return (kind.removesuffix("-dtls"), address, secure[1] if secure else SECURE_PORT)
+    return server
+
+
 def _named_servers(block: str, line: str) -> list[tuple[str, str, int]]:
     if not block and (found := _OLD_SERVER.match(line)):
         return _in_one_line(found[1], found[2], line)
@@ -334,10 +355,13 @@ def _named_servers(block: str, line: str) -> list[tuple[str, str, int]]:
         return _in_one_line(group[1], found[1], line)
     if block.startswith("radius server ") and (found := _RADIUS.match(line)):
         return [("radius", found[1], int(found[2] or 1645)), ("radius", found[1], int(found[3] or 1646))]
+    if block.startswith("radius server ") and (found := _FQDN.match(line)):
+        return [("radius", found[1], 1645), ("radius", found[1], 1646)]
     if block.startswith("tacacs server ") and (found := _ADDRESS.match(line)):
         return [("tacacs", found[1], 49)]
     if block == "aaa server radius dynamic-author" and (found := _CLIENT.match(line)):
-        return [("coa", found[1], 1700)]
+        over = re.search(r" (d?tls)\b", line)
+        return [(f"coa-{over[1]}" if over else "coa", found[1], 1700)]
     return []
 
 

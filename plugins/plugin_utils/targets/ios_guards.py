@@ -69,7 +69,7 @@ TCAM_MEMBER = "show platform hardware fed switch {} fwd-asic resource tcam utili
 _MEMBER = re.compile(r"(?m)^\*?\s*(\d)\s+(?:Active|Standby|Member|Master|Slave)\s+[0-9a-fA-F.:]+\s.*\bReady\s*$")
 _PORT = re.compile(r"\A[A-Za-z]+(\d)/\d+/\d+\Z")
 HOSTS = "show hosts"
-SERVERS = frozenset(WORDS[kind] for kind in ("radius", "tacacs", "coa"))
+SERVERS = frozenset(words for kind, words in WORDS.items() if kind not in ("ntp", "relay"))
 
 
 def management_path(session: IosSession, state: IosState) -> ManagementPath:
@@ -103,7 +103,7 @@ def _with_server(
 ) -> list[Conversation]:
     """Return the conversations with one server, by each of its addresses where the configuration calls it by a name."""
     (kind, who, port), (client, device), services = named, ends, state.services
-    asked_as = "radius" if kind == "coa" else kind
+    asked_as = "tacacs" if kind == "tacacs" else "radius"
     addresses = (who,) if version(who) else addresses_of(who, services.domain, services.hosts)
     if not addresses:
         addresses = addresses_of(who, services.domain, (), tables.show(HOSTS))

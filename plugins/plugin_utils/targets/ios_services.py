@@ -25,7 +25,7 @@ _LINE = re.compile(
     r"|\s+ip (?:helper-address|dhcp relay address) (?:vrf \S+ |global )?(?P<helper>\d+\.\d+\.\d+\.\d+).*?"
     r"|\s+ip dhcp snooping trust(?P<trust>)"
     r"|\s+ipv6 address (?P<six>[0-9A-Fa-f:]+/\d+)(?! eui-64).*?"
-    r"|\s+ip (?P<kind>radius|tacacs) source-interface (?P<source>[A-Za-z][\w./-]*).*?"
+    r"|\s+(?:d?tls )?ip (?P<kind>radius|tacacs) source-interface (?P<source>[A-Za-z][\w./-]*).*?"
     r"|\s+source-interface (?P<plain>[A-Za-z][\w./-]*).*?)[ \t]*$",
     re.MULTILINE,
 )

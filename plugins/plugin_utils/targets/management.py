@@ -40,9 +40,12 @@ TCP, UDP = 6, 17
 SSH, CLIENT_PORT, NTP = 22, 50000, 123
 DHCP_SERVER, DHCP_CLIENT = 67, 68
 CONTROLLER = "the controller"
-WORDS = {"radius": "RADIUS", "tacacs": "TACACS+", "coa": "change of authorization", "ntp": "NTP", "relay": "DHCP relay"}
+WORDS = {
+    "radius": "RADIUS", "radius-tls": "RADIUS over TLS", "tacacs": "TACACS+", "coa": "change of authorization",
+    "coa-tls": "change of authorization over TLS", "ntp": "NTP", "relay": "DHCP relay",
+}  # fmt: skip
 # What a switch cannot be managed without; the others are told and do not stop a change.
-LIFELINES = frozenset({CONTROLLER, *(WORDS[each] for each in ("radius", "tacacs", "coa", "relay"))})
+LIFELINES = frozenset({CONTROLLER, *(words for kind, words in WORDS.items() if kind != "ntp")})
 
 Place = tuple[Any, ...]  # interface, direction, and on some platforms family or command
 
@@ -103,12 +106,13 @@ def controller(client: str, device: str, interfaces: tuple[str, ...], known: boo
 
 
 def server(kind: str, address: str, port: int, near: str, interfaces: tuple[str, ...], known: bool) -> Conversation:
-    """Return a conversation with a server: ``kind`` is radius, tacacs, coa, ntp or relay (DHCP)."""
+    """Return a conversation with a server: ``kind`` is one of WORDS. RADIUS over DTLS is radius with its port (RFC 7360)."""
     what = WORDS[kind]
-    if kind == "tacacs":
+    if kind in ("tacacs", "radius-tls"):  # RFC 6614 for the latter
         return Conversation(what, TCP, address, port, near, CLIENT_PORT, False, interfaces, known)
-    if kind == "coa":
-        return Conversation(what, UDP, address, CLIENT_PORT, near, port, True, interfaces, known)
+    if kind in ("coa", "coa-tls"):
+        protocol = UDP if kind == "coa" else TCP
+        return Conversation(what, protocol, address, CLIENT_PORT, near, port, True, interfaces, known)
     own = {"ntp": NTP, "relay": DHCP_SERVER}.get(kind, CLIENT_PORT)
     return Conversation(what, UDP, address, port, near, own, False, interfaces, known)
 

@@ -292,6 +292,47 @@ end
     )  # fmt: skip
 
 
+def test_servers_over_tls_and_dtls_and_by_name_are_known() -> None:
+    text = """radius server TLS
+ address ipv4 10.60.0.5 auth-port 1812 acct-port 1813
+ tls connectiontimeout 10
+ tls trustpoint client SW
+radius server DTLS
+ address ipv4 10.60.0.6 auth-port 1812 acct-port 1813
+ dtls idletimeout 5 port 2084
+ dtls retries 3
+radius server NAMED
+ fqdn ise3.example.org
+aaa server radius dynamic-author
+ client 10.60.0.5 tls client-tp SW server-tp SW
+ client 10.60.0.6 dtls server-key x
+ client 10.60.0.7 server-key x
+end
+"""
+    assert read_config(text).servers == (
+        ("radius-tls", "10.60.0.5", 2083), ("radius", "10.60.0.6", 2084),
+        ("radius", "ise3.example.org", 1645), ("radius", "ise3.example.org", 1646),
+        ("coa-tls", "10.60.0.5", 2083), ("coa", "10.60.0.6", 2083), ("coa", "10.60.0.7", 1700),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("lines", "protocol", "what"),
+    [
+        (" tls port 2083", "tcp", "RADIUS over TLS"),
+        (" dtls port 2083\n dtls ip radius source-interface Vlan20", "udp", "RADIUS"),
+    ],
+)
+def test_a_list_that_would_cut_radius_over_tls_is_refused(lines: str, protocol: str, what: str) -> None:
+    config = re.sub(r"(radius server ISE1\n address ipv4 .*)", rf"\1\n{lines}", CONFIG)
+    exposure, place = path_of(session(TABLES), read_config(config)), ("GigabitEthernet1/0/1", "in", 4)
+    plain = "permit tcp any any eq 22\npermit udp any range 1645 1813 any\npermit udp any any range 67 68\npermit tcp any eq 49 any"
+    found = told(f"{plain}\npermit udp any any eq 1700", place, exposure)
+    assert any(code == "SW4263" and f"{what}:" in text and "10.60.0.5:2083" in text for code, text in found), found
+    also = told(f"{plain}\npermit udp any any eq 1700\npermit {protocol} host 10.60.0.5 eq 2083 any", place, exposure)
+    assert not any("2083" in text for _code, text in also), also
+
+
 def test_a_list_that_would_cut_the_radius_of_an_old_image_is_refused() -> None:
     old = re.sub(r"radius server ISE1\n address ipv4 (\S+) (.*)", r"radius-server host \1 \2 key x", CONFIG)
     exposure = path_of(session(TABLES), read_config(old))
