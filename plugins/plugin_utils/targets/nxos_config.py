@@ -48,6 +48,7 @@ _SEQUENCE = re.compile(r"\A(\d{1,10}) (?=permit|deny|remark)")
 _HEADER = re.compile(r"\A(?:ip|ipv6) access-list [A-Za-z][A-Za-z0-9_-]*\Z")
 _OPTION = re.compile(r"\A(?:statistics per-entry|fragments (?:permit|deny)-all|ignore routable)\Z")
 _SERVER = re.compile(r"\A(radius|tacacs)-server host ([0-9A-Za-z:][0-9A-Za-z_.:-]*)((?: .*)?)\Z")
+SECURE_PORT = 2083  # RADIUS over TLS
 _JOB = re.compile(rf"\Ascheduler (job|schedule) name ({WAY_BACK}(?:_on)?(?:_[0-9a-z]{{16}})?)\Z")
 _IN_MINUTES = re.compile(r"\Atime start \+(?:\d+:)?(\d{1,2}):(\d\d)\b")
 # Printable ASCII without the question mark, which asks for help in the middle of a line.
@@ -58,7 +59,7 @@ _SHORT = {"eth": "Ethernet", "et": "Ethernet", "ethernet": "Ethernet", "po": "po
 
 @dataclass(frozen=True)
 class Server:
-    """An authentication server that the device asks: radius or tacacs, its address or name, the ports it answers from."""
+    """An authentication server that the device asks: radius, radius-tls or tacacs, its address or name, the ports it answers from."""
 
     kind: str
     address: str
@@ -259,11 +260,13 @@ def _without_jobs(lines: list[str]) -> tuple[list[str], set[str]]:
 
 
 def _server(found: re.Match[str]) -> Server:
-    """Return the server of a line; ports by default are those of RFC 2865, RFC 2866 and RFC 8907."""
+    """Return the server of a line; ports by default are those of RFC 2865, RFC 2866, RFC 6614 and RFC 8907."""
     words = found[3].split()
     named = {word: int(number) for word, number in zip(words, words[1:], strict=False) if number.isdigit()}
     if found[1] == "tacacs":
         return Server("tacacs", found[2], (named.get("port", 49),))
+    if "tls" in words:
+        return Server("radius-tls", found[2], (named.get("auth-port", SECURE_PORT),))
     return Server("radius", found[2], (named.get("auth-port", 1812), named.get("acct-port", 1813)))
 
 

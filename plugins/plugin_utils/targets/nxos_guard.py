@@ -136,11 +136,12 @@ def _with_server(
 ) -> list[Conversation]:
     """Return the conversations with one server, by each of its addresses where the configuration calls it by a name."""
     services, made = state.services, list[Conversation]()
+    asked_as = "tacacs" if each.kind == "tacacs" else "radius"
     addresses: tuple[str, ...] = (each.address,) if version(each.address) else ()
     addresses = addresses or addresses_of(each.address, services.domain, services.hosts)
     addresses = addresses or addresses_of(each.address, services.domain, (), _asked(session, "show hosts"))
     if not addresses:
-        sources = [*services.sources_of(each.kind), *services.sources_of(each.kind, 6)]
+        sources = [*services.sources_of(asked_as), *services.sources_of(asked_as, 6)]
         return [
             talk
             for port in each.ports
@@ -149,7 +150,7 @@ def _with_server(
     for address in addresses:
         family = version(address)
         ways, sure = _arrives_by(session, address)
-        by, source = tuple(sorted(ways)) or exposed, services.sources_of(each.kind, family)
+        by, source = tuple(sorted(ways)) or exposed, services.sources_of(asked_as, family)
         own_of = {name: state.routed.get(name, "") if family == 4 else services.address(name, 6) for name in by}
         usual = device if version(device) == family else next((own for own in own_of.values() if own), "")
         for port in each.ports:

@@ -266,6 +266,16 @@ def test_a_nexus_that_listens_elsewhere_is_judged_there() -> None:
     assert management_path(session({}, "10.10.0.9"), nxos_config.read_config(NEXUS)).conversations[0].near_port == 22
 
 
+def test_a_nexus_asks_radius_over_tls_on_its_own_port() -> None:
+    more = "radius-server host 10.60.0.5 key 7 x\nradius-server host 10.60.0.5 tls client-trustpoint sw\n"
+    state = nxos_config.read_config(f"{more}{NEXUS}")
+    assert ("radius-tls", (2083,)) in [(each.kind, each.ports) for each in state.servers]
+    path = management_path(session({}, "10.10.0.9"), state)
+    assert {(each.protocol, each.far_port) for each in path.conversations if each.what == "RADIUS over TLS"} == {
+        (6, 2083)
+    }
+
+
 def test_servers_of_old_images_and_ports_of_their_own_are_known() -> None:
     text = """radius-server host 10.60.0.5 auth-port 1812 acct-port 1813 key 7 0822455D0A16
 radius-server host 10.60.0.6 key cisco
