@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Devices that do what another segment does and not what their own does: a wrong profile, told device by device.
 
-A device's *habits* are what it opens (segment or network, protocol, port) and what it serves (protocol, port). A habit is *usual* in a
-segment where at least half of its devices have it. Pure; equal inputs give equal answers.
+A device's *habits* are what it opens (segment or network, protocol, port) and what it serves (to which segment, protocol, port): a drive
+serves controllers what a controller serves robots. A habit is *usual* in a segment where at least half of its devices have it. Pure;
+equal inputs give equal answers.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ def habit_text(habit: Habit) -> str:
     """Return a habit in words."""
     role, peer, protocol, port = habit
     service = f"{PROTOCOL_NAMES.get(protocol, protocol)}/{port}"
-    return f"opens {service} to {peer}" if role == OPENS else f"serves {service}"
+    return f"opens {service} to {peer}" if role == OPENS else f"serves {service} to {peer}"
 
 
 def placing_of(habits: Iterable[Mapping[str, Any]], kept: Collection[str] = ()) -> Placing:
@@ -94,7 +95,7 @@ def placing_of(habits: Iterable[Mapping[str, Any]], kept: Collection[str] = ()) 
             clients[row["device"]].add(row["peer"])
         if row["role"] == REACHED:
             continue
-        habit = (row["role"], row["peer"] if row["role"] == OPENS else "", row["protocol"], row["server_port"])
+        habit = (row["role"], row["peer"], row["protocol"], row["server_port"])
         of_device[row["segment"]][row["device"]].add(habit)
     counts = {name: Counter(habit for own in devices.values() for habit in own) for name, devices in of_device.items()}
     sizes = {name: len(devices) for name, devices in of_device.items()}

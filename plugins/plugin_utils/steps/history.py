@@ -138,11 +138,11 @@ def recorded_evidence(
     intervals = read_intervals(data_dir)
     placing, holding = Placing(), Holding()
 
-    def doubt(habits: Any) -> Mapping[str, str]:
+    def doubt(habits: Any) -> tuple[Mapping[str, str], Mapping[str, str]]:
         nonlocal placing, holding
         placing = placing_of(habits.to_pylist(), kept or ())
         holding = holding_of(placing.misplaced, segments)
-        return holding.of
+        return holding.of, {each.device: each.like for each in placing.misplaced}
 
     with FlowGate(data_dir, since, engine=engine) as gate:
         gate.bind(intervals, _table(MEMBERS, members), networks)

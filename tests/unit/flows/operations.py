@@ -157,7 +157,8 @@ def answers(
             members = site.members().to_pylist()
             held = {each["device"]: "held" for each in members[:3]}
             alone = {each["segment"] for each in members[:40]}
-            made = gate.learning(**learning_of(site), doubt=lambda _habits: held, alone=alone)
+            likes = {each["device"]: members[-1]["segment"] for each in members[:3]}
+            made = gate.learning(**learning_of(site), doubt=lambda _habits: (held, likes), alone=alone)
             for name, rows in made.items():
                 if isinstance(rows, pa.Table):
                     yield f"learning {name}", rows

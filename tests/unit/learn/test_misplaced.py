@@ -63,6 +63,43 @@ def test_a_device_is_named_by_the_habits_that_tell_two_segments_apart(habits: tu
         )
 
 
+def test_whom_a_device_serves_tells_a_drive_from_a_controller() -> None:
+    """Both serve 44818: drives to controllers, controllers to robots."""
+    told = [row for n in range(6) for row in rows("drives", f"d{n}", "serves plcs 44818", "opens time 123")]
+    told += [row for n in range(6) for row in rows("robots", f"r{n}", "opens plcs 44818")]
+    for n in range(6):
+        told += rows("plcs", f"p{n}", "opens drives 44818", "opens time 123", "opens plcs 102", "serves plcs 102")
+        told += rows("plcs", f"p{n}", "serves robots 44818") if n < 4 else []
+    made = placing_of(told + rows("plcs", "x", "serves plcs 44818", "opens time 123"))
+    assert [(each.device, each.like) for each in made.misplaced] == [("x", "drives")]
+    assert made.misplaced[0].strange == (("serves", "plcs", 6, 44818),)
+
+
+def test_a_device_that_only_another_device_out_of_place_opens_is_found_by_a_second_look(tmp_path: Path) -> None:
+    """Camera 5 is an archive's client by nature, and monitor 5 a gateway that it alone has business with."""
+    world = World(tmp_path, sizes={"cameras": 6, "monitors": 6, "pumps": 6, "archive": 1, "gateways": 4, "names": 1})
+    for day in DAYS:
+        for n in range(6):
+            for segment in ("pumps", "monitors", "cameras"):
+                world.flow(day, address(segment, n), address("names", 0), "dns", 1 + n)
+        for n in range(4):
+            world.flow(day, address("pumps", n), address("gateways", n), "mqtt", 2 + n)
+            world.flow(day, address("pumps", n), address("gateways", n), "https", 2 + n)
+            world.flow(day, address("gateways", n), address("names", 0), "dns", 1 + n)
+        for name in ("mqtt", "https"):
+            world.flow(day, address("cameras", 5), address("monitors", 5), name, 12)
+            world.flow(day, address("cameras", 5), address("gateways", 0), name, 12)
+        for n in range(5):
+            world.flow(day, address("cameras", n), address("archive", 0), "smb", 3 + n)
+            world.flow(day, address("monitors", n), address("archive", 0), "dicom", 3 + n)
+    made = world.write().propose()
+    assert {(each["device"], each["like"]) for each in made["misplaced"]} == {
+        (mac("cameras", 5), "pumps"),
+        (mac("monitors", 5), "gateways"),
+    }
+    assert any("serves tcp/1883 to pumps" in each for row in made["misplaced"] for each in row["strange"])
+
+
 def test_who_opens_to_it_is_told_and_what_a_person_decided_is_kept() -> None:
     (each,) = placing_of(site(SENSOR)).misplaced
     assert each.clients == ("tools",)

@@ -214,14 +214,15 @@ class FlowGate:
         approved: Any = None,
         declared: str = "false",
         most_excluded: int = 1000,
-        doubt: Callable[[Any], Mapping[str, str]] | None = None,
+        doubt: Callable[[Any], tuple[Mapping[str, str], Mapping[str, str]]] | None = None,
         alone: Iterable[str] = (),
     ) -> dict[str, Any]:
         """Return what learning needs (``learning.py``), by name, as Arrow tables, and ``first_us``: the begin of the window's first day.
 
         ``marks``, ``kinds`` and ``approved`` are relations that it names, ``declared`` a condition on the client's address in ``pairs``.
         ``most_excluded`` is how many pairs of each mark are given one by one; all are counted. ``doubt`` is given what each device does
-        (``learning.habits``) and returns the devices that are no evidence for their segment, each with the one that they are evidence for.
+        (``learning.habits``) and returns the devices that are no evidence for their segment, each with the one that they are evidence for,
+        and each with the one that it is like. It is asked twice: a device is known by whom it serves, and some of those were out of place.
         Strays of those and of the segments ``alone`` are given one by one.
         """
         if not self._binding:
@@ -241,15 +242,29 @@ class FlowGate:
         self.engine.define("pairs", learning.pairs(first, days, marks is not None), keep=True)
         self.engine.forget("summed_days")
         self.engine.define("slow", learning.slow(days, declared), keep=True)
-        doubted = sorted(doubt(self.ask(learning.habits(days))).items()) if doubt else []
-        if doubted:
-            devices, places = ([each[place] for each in doubted] for place in (0, 1))
-            self.engine.table("held_devices", pa.table({"device": devices, "segment": places}))
+        doubted = self._doubted(doubt, days) if doubt else {}
         self.engine.define("judged", learning.judged(days, bool(doubted)), keep=True)
-        by_themselves = {*alone, *(segment for _device, segment in doubted)}
+        by_themselves = {*alone, *doubted.values()}
         asked = learning.questions(days, most_excluded, by_themselves)
         made = {name: self.ask(question) for name, question in asked.items()}
         return {**made, "first_us": first, "days": days}
+
+    def _doubted(
+        self, doubt: Callable[[Any], tuple[Mapping[str, str], Mapping[str, str]]], days: int
+    ) -> Mapping[str, str]:
+        """Return the devices that are no evidence for their segment, and make the relation ``held_devices`` of them."""
+        doubted, likes = doubt(self.ask(learning.habits(days)))
+        if doubted:
+            self._places("placed_devices", likes)
+            doubted, _likes = doubt(self.ask(learning.habits(days, placed=True)))
+        if doubted:
+            self._places("held_devices", doubted)
+        return doubted
+
+    def _places(self, name: str, places: Mapping[str, str]) -> None:
+        rows = sorted(places.items())
+        columns = {key: [row[place] for row in rows] for place, key in enumerate(("device", "segment"))}
+        self.engine.table(name, pa.table(columns))
 
     def unmatched(self, rules: Any) -> Any:
         """Return recorded edges between segments that no rule permits. ``rules``: see ``queries``."""

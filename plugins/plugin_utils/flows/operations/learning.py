@@ -156,23 +156,28 @@ def slow(days: int, declared: str = "false") -> str:
         HAVING count(*) >= {SLOW_PORTS} AND 10 * sum(fleeting) >= 9 * count(*)"""
 
 
-def habits(days: int) -> Question:
+def habits(days: int, placed: bool = False) -> Question:
     """What each device opens (peer: the server's segment) and serves (peer: the client's), protocol and port; dynamic ports count as one.
 
     What was neither answered nor seen twice is no habit, nor is what is marked or looks around. Who opened anything at all to a device,
     an alarm that nothing answers on one day, is told as well (``reached``, protocol and port 0): it is no habit, and would be cut.
+    With ``placed`` (device, segment) a device of that relation counts as that segment's where it is the other end.
     """
+    joins, client, server = "", "p.client_segment", "p.server_segment"
+    if placed:
+        joins = " LEFT JOIN placed_devices y ON y.device = p.client_device LEFT JOIN placed_devices z ON z.device = p.server_device"
+        client, server = "coalesce(y.segment, p.client_segment)", "coalesce(z.segment, p.server_segment)"
     port = f"CASE WHEN p.server_port >= {EPHEMERAL} THEN {EPHEMERAL} ELSE p.server_port END"
     live = " AND ".join(f"p.{part}" for part in LIVE.split(" AND "))
     live += " AND NOT EXISTS (SELECT 1 FROM slow w WHERE w.client_device = p.client_device AND w.protocol = p.protocol"
     live += " AND w.server_port = p.server_port)"
     kept = f"{live} AND (p.answered_flows > 0 OR NOT {_once(day_columns(days))})"
     query = f"""
-        SELECT DISTINCT p.client_segment AS segment, p.client_device AS device, 'opens' AS role, p.server_segment AS peer, p.protocol,
-            {port} AS server_port FROM pairs p WHERE {kept}
+        SELECT DISTINCT p.client_segment AS segment, p.client_device AS device, 'opens' AS role, {server} AS peer, p.protocol,
+            {port} AS server_port FROM pairs p{joins} WHERE {kept}
         UNION ALL
-        SELECT DISTINCT p.server_segment AS segment, p.server_device AS device, 'serves' AS role, p.client_segment AS peer, p.protocol,
-            {port} AS server_port FROM pairs p WHERE {kept} AND p.server_device <> ''
+        SELECT DISTINCT p.server_segment AS segment, p.server_device AS device, 'serves' AS role, {client} AS peer, p.protocol,
+            {port} AS server_port FROM pairs p{joins} WHERE {kept} AND p.server_device <> ''
         UNION ALL
         SELECT DISTINCT p.server_segment AS segment, p.server_device AS device, 'reached' AS role, p.client_segment AS peer,
             0::SMALLINT AS protocol, 0 AS server_port FROM pairs p WHERE {live} AND p.server_device <> ''"""
