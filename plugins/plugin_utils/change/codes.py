@@ -527,3 +527,9 @@ RING_ORDER = Code(
     "a plan that moves devices is proved in the order of its rings only",
     "run with microseg_ring=next, which takes them in their order",
 )
+RETIRED_BEFORE = Code(
+    "SW4176",
+    "info",
+    "conversations had ended before a ring was changed, so that it is not judged by them",
+    "nothing, where they were retired; where they are needed again one day, look whether the policy has them",
+)

@@ -13,7 +13,13 @@ All tests of one judgement share one chance of a false alarm (Bonferroni), so th
 For a silence: with n flows and the longest pause L among them, pauses of random arrivals longer than T have a chance of about
 n ** (-T / L), since the longest of n pauses is near ln(n) means; T is chosen so that this is the allowed chance. Regular
 arrivals, and those with nights and weekends in their longest pause, vary less, so for them the chance is smaller still. A silence that was
-longer than any before already when the change came is not its doing.
+longer than any before already when the ring's first step was written is not its doing. Times in which the telemetry itself showed
+nothing count for no silence.
+
+*Retired*: a conversation that was quiet before the first write already, while its telemetry went on, for a day and for longer than
+chance allows by the same measure, and that was watched for a week before it ended, or has been quiet for one: a weekend is none. Also one
+whose peer was quiet with everybody, in the same way. It is named, and not waited for. If it comes again it is judged like any other. What
+is quiet for less holds the rollout: a device that is off while it is worked on comes back after the change, and may be cut off then.
 
 No sign is not health yet. Every conversation that used to come once an hour or more often, and every one that should have come three
 times by now, has to be heard since, with an answer where it used to have one, and not be quiet for longer than it ever was. Until then the
@@ -28,6 +34,9 @@ from dataclasses import dataclass
 
 HEALTHY, REGRESSED, UNSEEN = "healthy", "regressed", "unseen"
 REFUSED, UNANSWERED, SILENT, UNAUTHORIZED, COUNTED = "refused", "unanswered", "silent", "unauthorized", "counted"
+RETIRED = "retired"
+# The longest rhythm that is taken for granted of everything: working days and a weekend.
+WEEK = 7 * 86_400.0
 
 
 @dataclass(frozen=True)
@@ -39,7 +48,8 @@ class Limits:
     ``recent``: how many of the last five opens must be unanswered still. ``due``: how often a conversation should have come,
     on average, before it is missed. ``regular``: seconds; what came that often on average is waited for, however short the watch.
     ``pauses``: for how many mean pauses such a one may have been quiet before the change already for counters to be held against it where
-    it was not seen since: their packets may be anybody's.
+    it was not seen since: their packets may be anybody's. ``retired``: chance that one which goes on is taken for ended, 0 to 1; ``gone``:
+    seconds that such a one was quiet before the change at least.
     """
 
     alarm: float = 0.001
@@ -51,6 +61,8 @@ class Limits:
     due: float = 3.0
     regular: float = 3600.0
     pauses: float = 5.0
+    retired: float = 0.001
+    gone: float = 86_400.0
 
 
 @dataclass(frozen=True)
@@ -61,6 +73,8 @@ class Talk:
     ``flows``, ``unanswered`` since, ``recent_unanswered`` among the last five of them; ``last`` the end of the last one at any
     time; ``watched_until`` how far the telemetry that showed it before reaches; ``denied`` packets logged as refused since
     the change took hold; ``counted`` packets that the entry which refuses it counted since, and ``counted_by`` what that entry is.
+    ``gap_before``, ``gap_since``: for how long its telemetry showed nothing of anybody between ``last`` and the ring's first write, and
+    between the later of ``last`` and change, and ``watched_until``. ``peer_gone``: the other end had ended with everybody before.
     """
 
     name: str
@@ -78,6 +92,9 @@ class Talk:
     denied: int = 0
     counted: int = 0
     counted_by: str = ""
+    gap_before: float = 0.0
+    gap_since: float = 0.0
+    peer_gone: bool = False
 
     @property
     def doubtful(self) -> bool:
@@ -87,7 +104,7 @@ class Talk:
 
 @dataclass(frozen=True)
 class Sign:
-    """One sign of a regression, with what was expected and what was seen."""
+    """One sign of a regression, or that a conversation had ended before, with what was expected and what was seen."""
 
     kind: str
     talk: Talk
@@ -98,7 +115,7 @@ class Sign:
 class Health:
     """A judgement. ``devices`` of the ring, ``heard`` of them since; ``awaited``: conversations that have to be heard and were not yet.
 
-    ``rare``: how many conversations come too rarely to be judged by now.
+    ``rare``: how many conversations come too rarely to be judged by now. ``retired``: what had ended before the ring was changed.
     """
 
     state: str
@@ -107,6 +124,7 @@ class Health:
     heard: int
     awaited: tuple[str, ...] = ()
     rare: int = 0
+    retired: tuple[Sign, ...] = ()
 
     def as_dict(self) -> dict[str, object]:
         """Return plain values for a result."""
@@ -116,11 +134,16 @@ class Health:
             "heard": self.heard,
             "awaited": list(self.awaited),
             "rare": self.rare,
-            "signs": [
-                {"kind": sign.kind, "device": sign.talk.device, "conversation": sign.talk.name, "text": sign.text}
-                for sign in self.signs
-            ],
+            "signs": _rows(self.signs),
+            "retired": _rows(self.retired),
         }
+
+
+def _rows(signs: Iterable[Sign]) -> list[dict[str, str]]:
+    return [
+        {"kind": sign.kind, "device": sign.talk.device, "conversation": sign.talk.name, "text": sign.text}
+        for sign in signs
+    ]
 
 
 def judge(
@@ -129,22 +152,61 @@ def judge(
     began: float,
     limits: Limits = Limits(),
     unauthorized: Iterable[tuple[str, str]] = (),
+    touched: float | None = None,
 ) -> Health:
     """Return how the devices of a ring do since a moment (seconds since 1970).
 
-    ``unauthorized``: (device, name) of those whose session was authorized before the change and is not now.
+    ``unauthorized``: (device, name) of those whose session was authorized before the change and is not now. ``touched``: when the
+    first step that reaches them was written, ``began`` where not given: what it cut may have been quiet for hours when the ring was done.
     """
-    known = [talk for talk in talks if talk.seen >= limits.flows and talk.days >= limits.days]
+    first = began if touched is None else min(touched, began)
+    known = [talk for talk in talks if well_known(talk, limits)]
     tests = max(1, 2 * len(known))
     chance = limits.alarm / tests
-    signs = [sign for talk in talks if (sign := _sign(talk, began, limits, chance, talk in known)) is not None]
+    sure = {id(talk) for talk in known}
+    made = (_sign(talk, began, first, limits, chance, id(talk) in sure) for talk in talks)
+    signs = [sign for sign in made if sign is not None]
     wanted = frozenset(devices)
     signs += [_unauthorized(device, name) for device, name in unauthorized if device in wanted]
     heard = {talk.device for talk in known if talk.flows > talk.unanswered} & wanted
     open_still = [talk for talk in talks if not _goes_on(talk, began)]
-    awaited = tuple(talk.name for talk in open_still if talk in known and _wanted(talk, began, limits))
+    due = [talk for talk in open_still if id(talk) in sure and _wanted(talk, began, limits)]
+    retired = [talk for talk in due if ended_before(talk, began, first, limits)]
+    gone = {id(talk) for talk in retired}
+    awaited = tuple(talk.name for talk in due if id(talk) not in gone)
+    told = tuple(Sign(RETIRED, talk, _ended_text(talk, first)) for talk in retired)
     state = REGRESSED if signs else HEALTHY if heard and not awaited else UNSEEN
-    return Health(state, tuple(signs), len(wanted), len(heard), awaited, len(open_still) - len(awaited))
+    return Health(state, tuple(signs), len(wanted), len(heard), awaited, len(open_still) - len(due), told)
+
+
+def ended_before(talk: Talk, began: float, first: float, limits: Limits = Limits()) -> bool:
+    """Return whether a conversation had ended before the first write (``first``), by its own history or its peer's."""
+    if talk.flows or talk.denied:
+        return False
+    if talk.peer_gone:
+        return True
+    quiet = first - talk.last - talk.gap_before
+    active = talk.last - (began - talk.span)
+    allowed = longest_silence(talk.seen, talk.longest_pause, limits.retired, limits.gone)
+    return quiet > allowed and max(quiet, active) >= WEEK
+
+
+def _ended_text(talk: Talk, first: float) -> str:
+    why = "its peer is gone as well" if talk.peer_gone else f"at most {_span(talk.longest_pause)} apart before"
+    return f"last seen {_span(first - talk.last)} before the change, {why}"
+
+
+def _span(seconds: float) -> str:
+    """Return a time in words, in the largest unit of which it has two."""
+    for unit, name in ((86_400.0, "days"), (3600.0, "hours")):
+        if seconds >= 2 * unit:
+            return f"{seconds / unit:.0f} {name}"
+    return f"{seconds / 60:.0f} minutes"
+
+
+def well_known(talk: Talk, limits: Limits = Limits()) -> bool:
+    """Return whether history holds enough of a conversation to judge by it."""
+    return talk.seen >= limits.flows and talk.days >= limits.days
 
 
 def _unauthorized(device: str, name: str) -> Sign:
@@ -174,12 +236,12 @@ def _due(talk: Talk, began: float) -> float:
     return talk.seen / max(talk.span, 1.0) * max(0.0, talk.watched_until - began)
 
 
-def _sign(talk: Talk, began: float, limits: Limits, chance: float, known: bool) -> Sign | None:
+def _sign(talk: Talk, began: float, first: float, limits: Limits, chance: float, known: bool) -> Sign | None:
     if talk.denied >= limits.refused and talk.days >= limits.days:
         return Sign(REFUSED, talk, f"{talk.denied} packets refused since, seen on {talk.days} days before")
     if not known:
         return None
-    quiet = began - talk.last if not talk.flows else 0.0  # before the change already
+    quiet = first - talk.last if not talk.flows else 0.0  # before the change already
     current = not talk.flows and _regular(talk, limits) and quiet * talk.seen <= limits.pauses * talk.span
     if talk.counted >= limits.refused and 2 * talk.answered > talk.seen and talk.doubtful and (talk.flows or current):
         opens = f"{talk.unanswered} of {talk.flows} opens without answer since"
@@ -189,9 +251,9 @@ def _sign(talk: Talk, began: float, limits: Limits, chance: float, known: bool) 
         if binomial_tail(talk.unanswered, talk.flows, min(1.0, usual)) < chance:
             before = f"{talk.answered} of {talk.seen} were answered before"
             return Sign(UNANSWERED, talk, f"{talk.unanswered} of {talk.flows} opens got no answer since, {before}")
-    silence = talk.watched_until - max(talk.last, began)
+    silence = talk.watched_until - max(talk.last, began) - talk.gap_since
     allowed = longest_silence(talk.seen, talk.longest_pause, chance, limits.shortest)
-    if silence > allowed and quiet <= max(talk.longest_pause, limits.shortest):
+    if silence > allowed and quiet <= max(talk.longest_pause, limits.shortest) and not talk.peer_gone:
         text = f"silent for {silence / 60:.0f} minutes, at most {talk.longest_pause / 60:.0f} before"
         return Sign(SILENT, talk, text)
     return None

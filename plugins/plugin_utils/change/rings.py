@@ -58,7 +58,7 @@ class Part:
 class Progress:
     """How far a ring is. ``ended``, ``until``: when its steps were done and its soak ends (UTC), None unless it soaks or is done.
 
-    ``touched``: some step of it is in force, or may be.
+    ``touched``: some step of it is in force, or may be. ``first``: when the first of its steps or shared lists was written.
     """
 
     part: Part
@@ -67,6 +67,7 @@ class Progress:
     ended: datetime | None = None
     until: datetime | None = None
     touched: bool = False
+    first: datetime | None = None
 
 
 @dataclass
@@ -191,7 +192,7 @@ def progress_of(parts: Iterable[Part], entries: Iterable[Mapping[str, object]], 
     parts = tuple(parts)
     runs: dict[str, _Ran] = {part.id: _Ran() for part in parts}
     undone: set[Key] = set()
-    touched: set[Key] = set()
+    touched: dict[Key, datetime] = {}
     current, whole = "", _Ran()
     for entry in entries:
         if entry.get("plan_id") != plan_id:
@@ -211,13 +212,13 @@ def progress_of(parts: Iterable[Part], entries: Iterable[Mapping[str, object]], 
                 if run.back or run.ended is None or run.ended[0] not in COMPLETE:
                     runs[part.id] = _Ran(whole.began if run.back else run.began or whole.began, (str(event), moment))
         elif event == "operation_started":
-            touched.add((str(entry["target"]), str(entry["operation"]["id"])))  # type: ignore[index]
+            touched.setdefault((str(entry["target"]), str(entry["operation"]["id"])), moment)  # type: ignore[index]
         elif event == "operation_done":
             undone.discard((str(entry["target"]), str(entry["operation_id"])))
         elif event == "undo_done":
             key = (str(entry["target"]), str(entry["operation_id"]))
             undone.add(key)
-            touched.discard(key)
+            touched.pop(key, None)
             for part in parts:
                 runs[part.id].back |= key in part.back
     return tuple(_progress(part, runs[part.id], bool(undone & part.back), touched) for part in parts)
@@ -227,7 +228,7 @@ ENDED = ("plan_done", "ring_done", "plan_failed")
 COMPLETE = ("plan_done", "ring_done")
 
 
-def _progress(part: Part, run: _Ran, undone: bool, touched: set[Key]) -> Progress:
+def _progress(part: Part, run: _Ran, undone: bool, touched: Mapping[Key, datetime]) -> Progress:
     event, moment = run.ended or ("", None)
     until = moment + timedelta(minutes=part.hold_minutes) if moment else None
     if undone:
@@ -239,8 +240,9 @@ def _progress(part: Part, run: _Ran, undone: bool, touched: set[Key]) -> Progres
     else:
         state = FAILED if event else RUNNING
     whole = state in (SOAKING, DONE)
-    changed = bool(touched & set(part.steps)) or (run.began is not None and bool(touched & part.back))
-    return Progress(part, state, run.began, moment if whole else None, until if whole else None, changed)
+    changed = bool(touched.keys() & set(part.steps)) or (run.began is not None and bool(touched.keys() & part.back))
+    first = min((when for key, when in touched.items() if key in part.back), default=None)
+    return Progress(part, state, run.began, moment if whole else None, until if whole else None, changed, first)
 
 
 def _begun(entries: Iterable[Mapping[str, object]], plan_id: str) -> dict[str, tuple[dict[Key, None], dict[Key, None]]]:

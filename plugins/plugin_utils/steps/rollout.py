@@ -19,8 +19,12 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.health i
     HEALTHY,
     REGRESSED,
     Health,
+    Limits,
+    Sign,
     Talk,
+    ended_before,
     judge,
+    well_known,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.ring_places import Limit, unit_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rings import (
@@ -40,6 +44,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operation
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.ports import port_name
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Member, Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.ring_counts import RingCounters
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.telemetry import Gaps, gaps_of
 
 pa = guarded("pyarrow")
 HISTORY_DAYS = 14
@@ -96,19 +101,25 @@ def decide(
     def counts(part: Part) -> RingCounters | None:
         return made.setdefault(part, counters(part)) if counters else None
 
+    def judged(item: Progress, took_hold: datetime) -> Health:
+        return ring_health(
+            data_dir, site, item.part, took_hold, now, engine=engine, lost=lost, counters=counts(item.part),
+            first=item.first or item.began,
+        )  # fmt: skip
+
     for item in halted:
-        health = ring_health(
-            data_dir, site, item.part, item.began or now, now, engine=engine, lost=lost, counters=counts(item.part)
-        )
+        health = judged(item, item.began or now)
         if health.state == REGRESSED:
             return _back(item, health)
     if last is None or (turn.part is None and now - _ended(last) > timedelta(days=HISTORY_DAYS)):
         return Decision(turn.part, findings=turn.findings)
-    health = ring_health(
-        data_dir, site, last.part, _ended(last), now, engine=engine, lost=lost, counters=counts(last.part)
-    )
+    health = judged(last, _ended(last))
     if health.state == REGRESSED:
         return _back(last, health)
+    if health.retired:
+        turn = replace(
+            turn, findings=(*turn.findings, codes.RETIRED_BEFORE.at(f"ring {last.part.id}: {_told(health.retired)}"))
+        )
     said = counts(last.part)
     if said is not None:
         turn = replace(turn, findings=(*turn.findings, *said.findings(health.heard)))
@@ -124,10 +135,13 @@ def _ended(item: Progress) -> datetime:
 
 
 def _back(item: Progress, health: Health) -> Decision:
-    signs = [f"{sign.talk.name}: {sign.text}" for sign in health.signs]
-    more = f"; {len(signs) - SHOWN} more" if signs[SHOWN:] else ""
-    text = f"ring {item.part.id}: {'; '.join(signs[:SHOWN])}{more}"
+    text = f"ring {item.part.id}: {_told(health.signs)}"
     return Decision(None, item.part, health, (codes.RING_UNHEALTHY.at(text),))
+
+
+def _told(signs: Sequence[Sign]) -> str:
+    shown = "; ".join(f"{sign.talk.name}: {sign.text}" for sign in signs[:SHOWN])
+    return shown + (f"; {len(signs) - SHOWN} more" if signs[SHOWN:] else "")
 
 
 def ring_health(
@@ -140,8 +154,12 @@ def ring_health(
     engine: str = "",
     lost: Callable[[Part], Sequence[str]] | None = None,
     counters: RingCounters | None = None,
+    first: datetime | None = None,
 ) -> Health:
-    """Return how the devices of a ring do since its steps were done, by the flows and denials of the store, by their sessions and lists."""
+    """Return how the devices of a ring do since its steps were done, by the flows and denials of the store, by their sessions and lists.
+
+    ``first``: when the first step that reaches them was written, ``took_hold`` where not given.
+    """
     watched = watched_devices(site, part)
     devices = {device for device, _address in watched}
     moment = int(took_hold.timestamp() * 1_000_000)
@@ -150,11 +168,56 @@ def ring_health(
     out = [(device, names.get(device, device)) for device in (lost(part) if lost else ())]
     if not watched or not store.stored_days(data_dir):
         return judge([], devices, took_hold.timestamp(), unauthorized=out)
+    touched = min(first or took_hold, took_hold)
     with FlowGate(data_dir, since.isoformat(), engine=engine) as gate:
         rows = gate.talks(_table(watched), moment).to_pylist()
+        peers = _peers(rows, touched)
+        of_peers = gate.talks(_table(sorted(peers)), moment).to_pylist() if peers else []
+        quiet = {row["exporter"] for row in (*rows, *of_peers) if _is_quiet(row, moment)}
+        gaps = gaps_of(gate.activity(quiet).to_pylist()) if quiet else Gaps()
     denied = _denied_anew(data_dir, since, took_hold, now, engine)
-    talks = [_counted(_talk(row, moment, since, now, names, denied), row, counters) for row in rows]
-    return judge(talks, devices, took_hold.timestamp(), unauthorized=out)
+
+    def talk_of(row: Mapping[str, Any]) -> Talk:
+        made = _talk(row, moment, since, now, names, denied)
+        return _with_gaps(made, row["exporter"], touched, took_hold, gaps)
+
+    began, moment_of_first = took_hold.timestamp(), touched.timestamp()
+    whole = [talk_of(row) for row in of_peers if row["server_port"] == WHOLE_DEVICE]
+    gone = {talk.device for talk in whole if well_known(talk) and ended_before(talk, began, moment_of_first)}
+    talks = [
+        replace(_counted(talk_of(row), row, counters), peer_gone=bool(gone & _ends(row)) and not row["flows"])
+        for row in rows
+    ]
+    return judge(talks, devices, began, unauthorized=out, touched=moment_of_first)
+
+
+def _ends(row: Mapping[str, Any]) -> set[str]:
+    if row["server_port"] == WHOLE_DEVICE:
+        return set()
+    return {address.text_of(row[f"{end}_hi"], row[f"{end}_lo"]) for end in ("client", "server")}
+
+
+def _peers(rows: Sequence[Mapping[str, Any]], touched: datetime) -> set[tuple[str, str]]:
+    """Return both ends, as (address, address), of conversations that may have ended before the first write."""
+    latest = (touched.timestamp() - Limits().gone) * 1e6
+    quiet = [row for row in rows if not row["flows"] and row["last_us"] < latest]
+    return {(text, text) for row in quiet for text in _ends(row)}
+
+
+def _is_quiet(row: Mapping[str, Any], moment: int) -> bool:
+    """Return whether a conversation is quiet for longer than before the change, or was not seen since."""
+    return not row["flows"] or row["watched_until_us"] - max(row["last_us"], moment) > row["longest_pause_us"]
+
+
+def _with_gaps(talk: Talk, exporter: str, touched: datetime, took_hold: datetime, gaps: Gaps) -> Talk:
+    """Return a conversation with the times in which its exporter showed nothing of anybody."""
+    first = touched.timestamp()
+    heard = min(first, talk.watched_until)
+    return replace(
+        talk,
+        gap_before=gaps.within(exporter, talk.last, heard) + max(0.0, first - max(heard, talk.last)),
+        gap_since=gaps.within(exporter, max(talk.last, took_hold.timestamp()), talk.watched_until),
+    )
 
 
 def watched_devices(site: Site, part: Part) -> list[tuple[str, str]]:

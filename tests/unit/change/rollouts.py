@@ -17,8 +17,18 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.health i
 DAY, HISTORY = 86_400.0, 14
 BEGAN = HISTORY * DAY + 10 * 3600.0  # ten in the morning of the last day
 HARMLESS = ("nothing", "lossy", "late", "sampled", "reboots", "exporter dies", "stray denies", "flapping server",
-            "ended before")  # fmt: skip
+            "ended before", "ended before, sampled", "telemetry pauses")  # fmt: skip
 PLANTED = ("cut at ingress", "cut at egress", "silent death", "denied", "cut, sampled", "cut, late")
+# Cuts of what may come as rarely as once an hour, or in working hours of five days a week, or is known for some days only: told late, and
+# never to be taken for ended before.
+SLOW = (
+    "cut, any rhythm",
+    "cut on a Monday",
+    "cut, short history",
+    "cut, any, sampled",
+    "cut, telemetry pauses",
+    "cut, off before",
+)
 
 
 @dataclass(frozen=True)
@@ -31,13 +41,19 @@ class Rollout:
 
 
 def arrivals(dice: np.random.Generator, kind: str, period: float, until: float) -> np.ndarray:
-    """Starts of flows up to a moment: a clock with jitter, random arrivals, or random ones in working hours."""
+    """Starts of flows up to a moment: a clock with jitter, random arrivals, or random ones in working hours (of Monday to Friday)."""
     if kind == "clock":
         times = np.arange(dice.uniform(0, period), until, period)
         return np.sort(times + dice.normal(0, period * 0.05, len(times)), kind="stable")
     times = np.cumsum(dice.exponential(period, int(until / period * 1.2) + 50))
     times = times[times < until]
-    return times[(times % DAY > 7 * 3600) & (times % DAY < 19 * 3600)] if kind == "day" else times
+    if kind == "week":
+        times = times[times // DAY % 7 < 5]
+    return times[(times % DAY > 7 * 3600) & (times % DAY < 19 * 3600)] if kind in ("day", "week") else times
+
+
+def _overlap(gap: tuple[float, float], begin: float, end: float) -> float:
+    return max(0.0, min(gap[1], end) - max(gap[0], begin))
 
 
 def rollout(seed: int, what: str, soak: float = 4 * 3600.0) -> Rollout:
@@ -45,30 +61,38 @@ def rollout(seed: int, what: str, soak: float = 4 * 3600.0) -> Rollout:
     dice = np.random.default_rng([seed, *what.encode()])
     now = BEGAN + soak
     count = int(dice.integers(4, 25))
-    sampled = what in ("sampled", "cut, sampled")
+    sampled = "sampled" in what
     delay = float(dice.uniform(300, 1500)) if what in ("late", "cut, late") else 60.0
     loss = 0.03 if what == "lossy" else 0.002
     victim = int(dice.integers(0, count))
+    slow = what in SLOW
+    monday = ["week"] if what in ("cut on a Monday", "cut, short history") else []
+    known = BEGAN - float(dice.uniform(2, 14)) * DAY if what == "cut, short history" else 0.0
+    # A device that is off while somebody works on it, and is cut off when it comes back.
+    off_since = BEGAN - float(dice.uniform(0.1, 20)) * 3600 if what == "cut, off before" else BEGAN
+    gap = (0.0, 0.0)
+    if "telemetry pauses" in what:  # everything that one exporter of all devices would have shown then is missing
+        begin = BEGAN + float(dice.uniform(-48, 3)) * 3600
+        gap = (begin, begin + float(dice.uniform(1, 24)) * 3600)
     talks: list[Talk] = []
     for device in range(count):
-        hit = device == victim and what in PLANTED
+        hit = device == victim and (what in PLANTED or slow)
         off = np.zeros((0, 2))
         if what == "reboots":
             starts = dice.uniform(0, now, int(dice.integers(1, 10)))
             off = np.stack([starts, starts + dice.uniform(60, 600, len(starts))], axis=1)
-        for number in range(int(dice.integers(1, 5))):
+        for number in range(int(dice.integers(1, 5)) if not (hit and slow) else 1):
             # The victim has at least one conversation that comes often enough to be missed within the soak.
-            kind = "clock" if hit and number == 0 else str(dice.choice(["clock", "random", "day"]))
-            period = (
-                float(dice.choice([30, 60, 300, 600]))
-                if hit and number == 0
-                else float(dice.choice([30, 300, 900, 3600]))
-            )
+            often = hit and number == 0 and not slow
+            kind = "clock" if often else str(dice.choice(["clock", "random", "day", *monday]))
+            period = float(dice.choice([30, 60, 300, 600])) if often else float(dice.choice([30, 300, 900, 3600]))
             starts = arrivals(dice, kind, period, now)
             for begin, end in off:
                 starts = starts[(starts < begin) | (starts > end)]
-            if what == "ended before" and device == victim:  # nobody misses it
+            if what.startswith("ended before") and device == victim:  # nobody misses it
                 starts = starts[starts < BEGAN - float(dice.uniform(0.25, 10)) * DAY]
+            if hit and slow:
+                starts = starts[(starts >= known) & (starts < off_since)]
             answered = dice.random(len(starts)) >= loss
             denied = int(dice.integers(0, 3)) if what == "stray denies" else 0
             since = starts >= BEGAN
@@ -76,7 +100,7 @@ def rollout(seed: int, what: str, soak: float = 4 * 3600.0) -> Rollout:
                 outage = dice.uniform(0, now - 300)
                 answered &= ~((starts > outage) & (starts < outage + 120))
             if hit:
-                if what in ("cut at ingress", "cut, sampled", "cut, late", "denied", "silent death"):
+                if slow or what in ("cut at ingress", "cut, sampled", "cut, late", "denied", "silent death"):
                     denied = int(since.sum()) if what == "denied" else 0
                     starts, answered = starts[~since], answered[~since]
                 elif what == "cut at egress":
@@ -87,17 +111,21 @@ def rollout(seed: int, what: str, soak: float = 4 * 3600.0) -> Rollout:
             until = now - delay
             if what == "exporter dies" and device % 2:
                 until = BEGAN + float(dice.uniform(0, soak / 2))
-            keep &= starts <= until
+            if gap[0] < until <= gap[1]:
+                until = gap[0]
+            keep &= (starts <= until) & ((starts < gap[0]) | (starts > gap[1]))
             starts, answered = starts[keep], answered[keep]
             old = starts < BEGAN
             before, after = starts[old], answered[~old]
             pauses = np.diff(before)
+            last = float(starts[-1]) if len(starts) else 0.0
+            first = float(starts[0]) if len(starts) else BEGAN
             talks.append(
                 Talk(
                     f"d{device} to s{number}", f"d{device}", len(before), int(answered[old].sum()),
-                    len(np.unique(before // DAY)), float(pauses.max()) if len(pauses) else 0.0, BEGAN,
-                    len(after), int((~after).sum()), int((~after[-5:]).sum()),
-                    float(starts[-1]) if len(starts) else 0.0, until, denied,
+                    len(np.unique(before // DAY)), float(pauses.max()) if len(pauses) else 0.0,
+                    BEGAN - first if known else BEGAN, len(after), int((~after).sum()), int((~after[-5:]).sum()),
+                    last, until, denied, gap_before=_overlap(gap, last, BEGAN), gap_since=_overlap(gap, max(last, BEGAN), until),
                 )
             )  # fmt: skip
     return Rollout(talks, [f"d{number}" for number in range(count)], soak)

@@ -146,6 +146,7 @@ def answers(
         asked["appeared"] = lambda: gate.appeared(flow_data.FIRST_DAY + timedelta(days=site.shape.days - 2))
         asked["denials unanswered"] = lambda: gate.denials(unanswered=True)
         asked["talks"] = lambda: gate.talks(watched_of(site), middle_of(site))
+        asked["activity"] = lambda: gate.activity(flow_data.EXPORTERS[:1])
         asked["named"] = lambda: gate.named(names_of(site))
         asked["services"] = lambda: gate.services(learning_of(site)["marks"].drop_columns("mark"))
         for number in (0, site.shape.days // 2):

@@ -381,3 +381,14 @@ def test_talks_are_what_a_walk_over_the_connections_gives(built: tuple[flow_data
     }
     assert got == expected and len(got) > 50
     assert all(0 <= row["recent_unanswered"] <= min(5, row["unanswered"]) for row in answered["talks"].to_pylist())
+
+
+def test_activity_names_each_minute_in_which_an_exporter_saw_anything(
+    built: tuple[flow_data.Site, Path, dict[str, Any]],
+) -> None:
+    _site, folder, answered = built
+    rows = pq.ParquetDataset(folder / "flows" / "connections").read(["exporter", "start_us"]).to_pylist()
+    speaker = flow_data.EXPORTERS[0]
+    expected = sorted({row["start_us"] // 60_000_000 for row in rows if row["exporter"] == speaker})
+    assert [tuple(row.values()) for row in answered["activity"].to_pylist()] == [(speaker, each) for each in expected]
+    assert len(expected) > 100

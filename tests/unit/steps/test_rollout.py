@@ -210,6 +210,65 @@ def test_a_record_that_ends_in_the_future_makes_nobody_silent(tmp_path: Path, si
     assert (found.part, found.undo, codes(found)) == (TWO, None, [])
 
 
+def retired(decision: Decision) -> list[str]:
+    assert decision.health is not None
+    return [sign.talk.name for sign in decision.health.retired]
+
+
+def test_a_device_that_was_taken_away_before_is_named_and_holds_nothing(tmp_path: Path, site: Site) -> None:
+    flows(tmp_path, {PUMPS[0]: CHANGED - timedelta(days=3)}, last=CHANGED + timedelta(hours=2))
+    found = at(tmp_path, site, CHANGED + timedelta(hours=2))
+    assert (found.part, found.undo, codes(found)) == (TWO, None, ["SW4176"])
+    assert sorted(retired(found)) == ["pump1", "pump1 (100.64.10.11 to 100.64.40.13 mqtt-tls)"]
+    text = "pump1: last seen 3 days before the change, at most 10 minutes apart before"
+    assert text in found.findings[0].message and "pump2" not in found.findings[0].message
+
+
+def test_one_that_ended_an_hour_before_is_waited_for(tmp_path: Path, site: Site) -> None:
+    """Nobody knows whether it was taken away, or is switched off while somebody works on it and will find itself cut off."""
+    flows(tmp_path, {PUMPS[0]: CHANGED - timedelta(hours=1)}, last=CHANGED + timedelta(hours=2))
+    found = at(tmp_path, site, CHANGED + timedelta(hours=2))
+    assert (found.part, found.undo, codes(found), retired(found)) == (None, None, ["SW4133"], [])
+
+
+def test_what_a_long_ring_cut_with_its_first_step_is_no_retired_device(tmp_path: Path, site: Site) -> None:
+    cut = CHANGED - timedelta(days=2)  # the ring took two days, until its sessions were all well
+    flows(tmp_path, {PUMPS[0]: cut}, last=CHANGED + timedelta(hours=2))
+    ring = replace(progress()[0], began=cut, first=cut)
+    found = decide((ring, progress()[1]), site, tmp_path / "data", CHANGED + timedelta(hours=2))
+    assert (found.undo, codes(found)) == (ONE, ["SW4132"])
+
+
+def test_a_pause_of_the_telemetry_is_nobodys_silence(tmp_path: Path, site: Site) -> None:
+    """The exporter showed nothing for three days: neither had a device ended before, nor is one silent since."""
+    begin, end = CHANGED - timedelta(days=3), CHANGED + timedelta(minutes=100)
+    everybody = dict.fromkeys((*PUMPS, OTHER), begin)
+    again = "".join(
+        line(end + timedelta(minutes=n), client, True, 900_000 + n) for n, client in ((1, PUMPS[1]), (9, OTHER))
+    )
+    flows(tmp_path, everybody, more=again)
+    found = at(tmp_path, site, CHANGED + timedelta(hours=2))
+    assert (found.part, found.undo, codes(found), retired(found)) == (None, None, ["SW4133"], [])
+    assert "pump1" in found.findings[0].message and "pump2" not in found.findings[0].message
+
+
+def test_what_a_server_that_is_gone_served_is_not_waited_for(tmp_path: Path, site: Site) -> None:
+    """A pump asked it in working hours only, whose pauses say nothing; others did every ten minutes, until it was switched off."""
+    gone, lines = "100.64.40.77", []
+    moment, number = CHANGED - timedelta(days=15), 500_000
+    while moment < CHANGED - timedelta(hours=30):
+        number += 1
+        lines.append(line(moment, OTHER, True, number).replace(SERVER, gone))
+        if moment.hour in (8, 9) and moment.day % 3 == 0:
+            lines.append(line(moment, PUMPS[0], True, number + 100_000).replace(SERVER, gone))
+        moment += timedelta(minutes=10)
+    flows(tmp_path, {}, last=CHANGED + timedelta(hours=20), more="".join(lines))
+    found = at(tmp_path, site, CHANGED + timedelta(hours=20))
+    assert (found.part, codes(found)) == (TWO, ["SW4176"])
+    assert retired(found) == [f"pump1 (100.64.10.11 to {gone} mqtt-tls)"]
+    assert "its peer is gone as well" in found.findings[0].message
+
+
 def test_without_telemetry_a_rollout_waits_unless_it_is_told_not_to(tmp_path: Path, site: Site) -> None:
     assert codes(at(tmp_path, site, CHANGED + timedelta(hours=2))) == ["SW4133"]
     flows(tmp_path, {}, last=CHANGED - timedelta(minutes=5))  # the exporter ended before the change

@@ -41,7 +41,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operation
     Engine,
     engine_of,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.talks import talks
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.talks import activity, talks
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.schema import CONNECTIONS, arrow_schema
 
 pa = guarded("pyarrow")
@@ -294,6 +294,12 @@ class FlowGate:
         self.connections()
         self.engine.table("watched", watched)
         return self.ask(talks(boundary_us))
+
+    def activity(self, exporters: Iterable[str]) -> Any:
+        """Return the minutes (since 1970) in which each of these exporters saw anything begin."""
+        self.connections()
+        self.engine.table("speakers", pa.table({"exporter": pa.array(sorted(set(exporters)), pa.string())}))
+        return self.ask(activity())
 
     def degrees(self) -> Any:
         """Return how many clients each server endpoint has."""

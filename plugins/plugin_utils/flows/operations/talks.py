@@ -13,6 +13,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operation
 
 RECENT = 5
 WHOLE_DEVICE = -1
+MINUTE_US = 60_000_000
 CONVERSATION = ("client_hi", "client_lo", "server_hi", "server_lo", "protocol", "server_port")
 COLUMNS = {
     "device": "string", "client_hi": "int64", "client_lo": "int64", "server_hi": "int64", "server_lo": "int64", "protocol": "int16",
@@ -66,3 +67,14 @@ def talks(boundary_us: int) -> Question:
             JOIN reached e ON e.exporter = s.exporter
         WHERE r.place = 1"""
     return Question(query, COLUMNS, f"device, {key}, exporter")
+
+
+ACTIVITY = {"exporter": "string", "minute": "int64"}
+
+
+def activity() -> Question:
+    """List the minutes (since 1970) in which exporters named in the relation ``speakers`` (exporter) saw anything begin."""
+    query = f"""
+        SELECT DISTINCT c.exporter, c.start_us // {MINUTE_US} AS minute
+        FROM connections c JOIN speakers s ON s.exporter = c.exporter"""
+    return Question(query, ACTIVITY, "exporter, minute")
