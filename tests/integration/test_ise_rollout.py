@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import shutil
 import subprocess
 import threading
@@ -680,3 +681,208 @@ def test_one_list_is_taken_over_device_by_device(rollout: Rollout, monkeypatch: 
     assert back["reauthentication"]["done"] == list(PUMPS) and back["enforced"]["sessions"] == {"approved": 3}
     assert "SW4130" in str(go_on(reauthenticate=True)["errors"])
     assert rollout.control.counters()["disconnects"] == 0 and verify_journal(rollout.journal) == []
+
+
+SERVER = "02:1a:40:00:00:13"
+MOVING_RINGS = """rings:
+  - id: one-pump
+    devices: [pump1]
+  - id: pumps
+    devices: [pump2, pump3]
+  - id: server
+    devices: [pumpsrv1]
+budgets:
+"""
+
+
+def copied(policies: Path, old: Path, new: Path, segment: tuple[str, str], sgt: tuple[int, int], *more: str) -> None:
+    """A segment's file as a new one: same rules under other names, written by hand, with the lines ``more`` at its end."""
+    text = (policies / old).read_text().replace(segment[0], segment[1]).replace(f"sgt: {sgt[0]}", f"sgt: {sgt[1]}")
+    text = re.sub(r"    origin: learned\n    evidence:\n(?:      .*\n)+", "    origin: manual\n", text)
+    (policies / new).write_text(text + "".join(more))
+
+
+def moved_in_lock(policies: Path, **moves: str) -> None:
+    """Each device, by its name, into another segment of the membership."""
+    path = policies / "members.lock.json"
+    held = json.loads(path.read_text())
+    for name, segment in moves.items():
+        for found in list(held["segments"].values()):
+            for device in [item for item in found["devices"] if item["name"] == name]:
+                found["devices"].remove(device)
+                held["segments"].setdefault(segment, {"devices": []})["devices"].append(device)
+    path.write_text(json.dumps(held, indent=2) + "\n")
+
+
+def two_generations(rollout: Rollout) -> None:
+    """Pumps and their server have a new segment each beside the old one; new pumps may reach the old server, old pumps not the new one."""
+    policies = rollout.policies
+    to_old = """  - id: syringe_pumps-to-pump_servers-mqtt
+    to: pump_servers
+    services: [mqtt]
+    reason: Until the server has moved
+    origin: manual
+"""
+    shutil.rmtree(policies / "expectations")  # of segments that have nobody afterwards
+    pumps = policies / "clinical/infusion_pumps.yml"
+    pumps.write_text(pumps.read_text().replace("life_support", "high"))
+    copied(
+        policies,
+        Path("clinical/infusion_pumps.yml"),
+        Path("clinical/syringe_pumps.yml"),
+        ("infusion_pumps", "syringe_pumps"),
+        (110, 115),
+    )
+    copied(
+        policies,
+        Path("data_center/pump_servers.yml"),
+        Path("data_center/gateway_servers.yml"),
+        ("pump_servers", "gateway_servers"),
+        (240, 245),
+    )
+    file = policies / "clinical/syringe_pumps.yml"
+    file.write_text(file.read_text().replace("pump_servers", "gateway_servers") + to_old)
+    documents = policies / "enforcement.yml"
+    text = documents.read_text()
+    for kind in ("dacl", "sgacl"):
+        old = f"    kind: {kind}\n    platform: ise\n    host: ise1\n"
+        text = text.replace(old, old + AUTHORIZATION)
+    for old, new, had, points in (
+        ("infusion_pumps", "syringe_pumps", "[fw1, ise-dacl]", "[fw1, ise-dacl, ise-matrix]"),
+        ("pump_servers", "gateway_servers", "[fw1]", "[fw1, ise-matrix]"),
+    ):
+        stage = "  {}:\n    stage: enforce\n    points: {}\n"
+        assert stage.format(old, had) in text
+        text = text.replace(stage.format(old, had), stage.format(old, "[fw1, ise-matrix]") + stage.format(new, points))
+    documents.write_text(text[: text.index("rings:\n")] + text[text.index("budgets:\n") :])
+    rollout.git("add", "-A")
+    rollout.git("commit", "-qm", "Two generations")
+    rollout.control.restore(with_rule(rollout.control.state(), "Basic_Authenticated_Access"))
+
+
+def play(rollout: Rollout, name: str, **more: Any) -> subprocess.CompletedProcess[str]:
+    """A playbook as a user runs it, on the rollout's own ISE and switches."""
+    inventory = rollout.directory / "inventory.json"
+    inventory.write_text(
+        json.dumps({"all": {"children": {"microseg_targets": {"hosts": rollout.variables["hostvars"]}}}})
+    )
+    given = {"microseg_policy_dir": str(rollout.policies), "microseg_data_dir": str(rollout.directory / "data"), **more}
+    words = [str(program("ansible-playbook")), "-i", str(inventory), f"playbooks/{name}.yml", "-e", json.dumps(given)]
+    return subprocess.run(words, cwd=CHECKOUT, capture_output=True, text=True, check=False, timeout=300)
+
+
+def test_devices_that_a_ring_moves_authenticate_again_before_the_next(
+    rollout: Rollout, monkeypatch: pytest.MonkeyPatch, full: bool
+) -> None:
+    """New pumps may reach the old server and old pumps not the new one: pumps first, and each ring is done when they have followed."""
+    variables = rollout.variables
+    variables["hostvars"]["ise1"]["microseg_ise_assignment_pause"] = 0.001
+    two_generations(rollout)
+    run_plan(rollout.values(), variables)
+    assert not run_apply(rollout.values(), variables).get("failed")
+
+    def authenticate(mac: str, profile: str, tag: int) -> None:
+        """What the rules give now; a session has it when it authenticates again."""
+        rollout.control.change_session(mac, authorization_profile=profile, sgt=tag)
+
+    for mac in PUMPS[:2]:
+        authenticate(mac, "PermitAccess", 110)
+        rollout.control.call("POST", f"/sessions/{mac}/reauthenticate")
+    rollout.control.call("DELETE", f"/sessions/{PUMPS[2]}")  # switched off
+    documents = rollout.policies / "enforcement.yml"
+    documents.write_text(documents.read_text().replace("budgets:\n", MOVING_RINGS, 1))
+    pumps = dict.fromkeys(("pump1", "pump2", "pump3"), "syringe_pumps")
+    moved_in_lock(rollout.policies, pumpsrv1="gateway_servers", **pumps)
+    for name, old, new in (
+        ("workflows.yml", "infusion_pumps-to-pump_servers", "syringe_pumps-to-gateway_servers"),
+        ("workflows.yml", "pump_servers-to-emr_interface", "gateway_servers-to-emr_interface"),
+        ("guardrails.yml", "infusion_pumps\n    server: pump_servers", "syringe_pumps\n    server: gateway_servers"),
+    ):
+        path = rollout.policies / name
+        assert old in path.read_text()
+        path.write_text(path.read_text().replace(old, new))
+    rollout.git("commit", "-qam", "Everybody moves")
+    plan = run_plan(rollout.values(), variables)
+    assert [ring["id"] for ring in plan["effect"]["rings"]["order"]] == ["one-pump", "pumps", "server"]
+    assert plan["effect"]["moves"]["follow"] and not plan["effect"]["moves"]["at_once"]
+    assert "SW4174" in {item["code"] for item in plan["warnings_found"]}
+
+    def go_on(ring: str = "next", again: bool = True) -> dict[str, Any]:
+        return run_apply(rollout.values(ring=ring, ring_blind=True, reauthenticate=again), variables)
+
+    def carried(mac: str) -> tuple[Any, Any]:
+        found = rollout.control.sessions()[mac.upper()]
+        return found["authorization_profile"], found["sgt"]
+
+    start = rollout.control.counters()
+    for order in (
+        lambda: go_on("next", False),
+        lambda: go_on("server"),
+        lambda: run_apply(rollout.values(), variables),
+    ):
+        with pytest.raises(FindingError, match="SW4174"):
+            order()
+    assert rollout.control.counters()["writes"] == start["writes"]
+
+    authenticate(PUMPS[0], "SW_syringe_pumps", 115)
+    if full:  # a playbook costs seconds; the step behind it is the same
+        given = {"microseg_ring": "next", "microseg_ring_blind": True, "microseg_reauthenticate": True}
+        played = play(rollout, "apply", microseg_reauth_settle=0, **given)
+        assert played.returncode == 0, played.stdout + played.stderr
+        assert PASSWORD not in played.stdout and rollout.ise.password not in played.stdout
+    else:
+        assert not go_on().get("failed")
+    assert carried(PUMPS[0]) == ("SW_syringe_pumps", 115) and carried(PUMPS[1]) == ("PermitAccess", 110)
+    made = json.loads((rollout.directory / "data" / "out" / "apply.json").read_text())
+    assert made["ring"] == "one-pump" and made["moved"] == {"followed": [PUMPS[0]], "absent": [], "open": []}
+    assert made["reauthentication"]["done"] == [PUMPS[0]]
+
+    # The second pump comes back with what it had: its ring stays open, and no other one begins.
+    failed = go_on()
+    assert failed["failed"] and "SW4103" in str(failed["errors"]), failed
+    with pytest.raises(FindingError, match="SW4174"):
+        go_on("server")
+    authenticate(PUMPS[1], "SW_syringe_pumps", 115)
+
+    class Killed(BaseException):
+        pass
+
+    def dies(_client: Any, _node: str, _mac: str) -> bool:
+        raise Killed
+
+    real = enforced.request_reauthentication
+    monkeypatch.setattr(enforced, "request_reauthentication", dies)
+    with pytest.raises(Killed):
+        go_on()
+    monkeypatch.setattr(enforced, "request_reauthentication", real)
+    made = go_on()
+    assert not made.get("failed"), made
+    assert made["moved"] == {
+        "followed": [PUMPS[1]],
+        "absent": [PUMPS[2]],
+        "open": [],
+    }  # acc1 shows no session of the third
+    assert made["reauthentication"]["done"] == [PUMPS[1]] and made["writes"] == 0
+    assert carried(PUMPS[1]) == ("SW_syringe_pumps", 115)
+
+    # ISE knows no session of the server, and nobody asked its switch: that is no proof.
+    waiting = go_on()
+    assert waiting["failed"] and "pumpsrv1 (ISE knows no session, and acc2 was not asked)" in str(waiting["errors"])
+    assert read_entries(rollout.journal)[-1]["event"] == "plan_failed"
+    rollout.control.call(
+        "POST",
+        "/sessions",
+        {
+            "mac": SERVER,
+            "ip": "100.64.40.13",
+            "nas_ip": SWITCHES["edge2"],
+            "nas_port": "GigabitEthernet1/0/14",
+            "sgt": 245,
+        },
+    )
+    made = go_on()
+    assert not made.get("failed") and made["moved"]["followed"] == [SERVER], made
+    assert made["reauthentication"]["batches"] == 0  # it had authenticated by itself
+    assert read_entries(rollout.journal)[-1]["event"] == "plan_done" and verify_journal(rollout.journal) == []
+    counters = rollout.control.counters()
+    assert counters["reauthentications"] - start["reauthentications"] == 3 and counters["disconnects"] == 0

@@ -525,7 +525,13 @@ RING_ORDER = Code(
     "SW4174",
     "error",
     "a plan that moves devices is proved in the order of its rings only",
-    "run with microseg_ring=next, which takes them in their order",
+    "run with microseg_ring=next, which takes them in their order, and with microseg_reauthenticate=true where they have to follow",
+)
+MOVED_OPEN = Code(
+    "SW4175",
+    "error",
+    "devices that were moved do not carry their new list and tag yet",
+    "mend or release those that are named and run the same ring again; have their switches in the play, which show who has no session",
 )
 RETIRED_BEFORE = Code(
     "SW4176",

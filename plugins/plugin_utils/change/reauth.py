@@ -97,6 +97,16 @@ class Reauthentication:
         }
 
 
+def both(one: Reauthentication | None, two: Reauthentication | None) -> Reauthentication | None:
+    """Return what two runs did, one after the other."""
+    if one is None or two is None:
+        return one or two
+    return Reauthentication(
+        (*one.done, *two.done), (*one.held, *two.held), (*one.failed, *two.failed), (*one.left, *two.left),
+        one.batches + two.batches, (*one.findings, *two.findings),
+    )  # fmt: skip
+
+
 def unfinished(entries: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     """Return the devices that nobody has seen well since their batch, by MAC with the address each had before, as the journal says.
 

@@ -18,6 +18,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock impo
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.moved_sessions import Moved, moved_by
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending import PUSH, PUSHED_KINDS
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import Plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.ring_places import SHARED_KIND, Reach, Unit
@@ -36,6 +37,7 @@ class Part:
 
     ``shared``: steps of an earlier ring on lists whose sessions this ring takes over; they go back with it. ``sessions``: (target,
     list, MACs) of shared lists whose sessions may be re-authenticated with it, its own and those of rings before it.
+    ``moved``: (target, segment, MACs) whose sessions its steps move to what the segment gets.
     ``waited``: what goes with it although an earlier ring names some of whom it reaches; ``beyond``: whom
     its steps may reach besides, in sentences.
     """
@@ -45,6 +47,7 @@ class Part:
     hold_minutes: int = 0
     shared: tuple[Key, ...] = ()
     sessions: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
+    moved: tuple[Moved, ...] = ()
     waited: tuple[str, ...] = ()
     beyond: tuple[str, ...] = ()
 
@@ -105,11 +108,12 @@ def parts_of_plan(plan: Plan, site: Site, lists: Sequence[PointList]) -> tuple[P
         # Each ring pushes what it changed; where nothing of the plan is pushed, an earlier run owes it.
         for place in pushed.get(target) or {0}:
             placed.setdefault(place, []).append((target, step.id))
+    moved = moved_by(site, plan.steps(), {key: place for place, keys in placed.items() for key in keys})
     made = []
     for place in sorted(placed.keys() | told.shared.keys()):
         ring = site.rings[place] if place < len(site.rings) else None
         steps = tuple(sorted(placed.get(place, ()), key=order.__getitem__))
-        part = Part(ring.id if ring else REST, steps, ring.hold_minutes if ring else 0)
+        part = Part(ring.id if ring else REST, steps, ring.hold_minutes if ring else 0, moved=moved.get(place, ()))
         made.append(told.completed(part, place))
     return tuple(made)
 

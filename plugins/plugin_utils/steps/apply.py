@@ -26,6 +26,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.apply im
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.commit import DIRTY, commit_of, required_commit
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal, known_entries
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.lock import StateLock
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.moved_sessions import open_in
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.outcome import Outcome
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import (
     PLAN_ID,
@@ -59,6 +60,12 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.enforced 
     sessions_back,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.fleet import connected
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.moved_sessions import (
+    RunMoves,
+    joined,
+    moves_of_run,
+    run_moved,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.permission import (
     Permission,
@@ -110,7 +117,7 @@ def run_apply(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str,
         # A plan without a step has no ring; the one before it is judged all the same, and what it pulls is remembered.
         if ring is None and (plan.operations() or errors_of(state.findings)):
             return _answer_without(values, paths, plan, state, commit)
-    _in_proved_order(plan, ring, sound, paths)
+    _in_proved_order(plan, ring, sound, paths, values)
     part = plan if ring is None else only_steps(plan, ring.steps)
     # Sessions that take over a list that an earlier ring wrote are a change of the same zones.
     asked = part if ring is None else only_steps(plan, sorted(ring.back))
@@ -126,16 +133,22 @@ def run_apply(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str,
             if ring is not None and not check_mode:
                 keep_sessions(journal, plan.plan_id, sound.site, ring, values, variables)
 
-            by_ring = ring is not None and bool(ring.sessions)
+            run = moves_of_run(plan, ring, sound, paths.journal) if values.get("reauthenticate") else RunMoves()
+            by_ring = ring is not None and bool(ring.sessions or run.moved)
 
             def sessions() -> After:
                 reader = reader_of(values, variables, sound.in_force, sound.compiled, targets, paths)
+                closed, moved = closing_guard(sound.site, allowed.zones), None
+                if run.moved:  # before changed lists: a device of both authenticates once
+                    moved = run_moved(reader, run, journal, values, plan.plan_id, ring.id if ring else "", closed)
+                    if not moved.ok:
+                        return joined(moved, None)
                 if ring is not None:  # what later rings change is not in force yet
                     reader.only(
                         {(step.target, step.name) for step in part.operations()},
                         {(target, name): frozenset(macs) for target, name, macs in ring.sessions},
                     )
-                return sessions_after(reader, journal, values, plan.plan_id, closing_guard(sound.site, allowed.zones))
+                return joined(moved, sessions_after(reader, journal, values, plan.plan_id, closed))
 
             def end_of_ring() -> Sequence[Finding]:
                 nonlocal after
@@ -183,18 +196,36 @@ def run_apply(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str,
     return _answer(values, paths, plan, outcome, findings, commit, allowed, ring, after)
 
 
-def _in_proved_order(plan: Plan, ring: Part | None, sound: SoundSite, paths: Paths) -> None:
-    """FindingError SW4174 where a plan whose moving devices are safe in the order of its rings alone is to be carried out otherwise."""
-    if plan.effect.get("moves", {}).get("at_once", True):
+def _in_proved_order(plan: Plan, ring: Part | None, sound: SoundSite, paths: Paths, values: Mapping[str, Any]) -> None:
+    """FindingError SW4174 where a plan whose moving devices are safe in the order of its rings alone is to be carried out otherwise.
+
+    Where they are safe only when the devices of each ring have followed before the next begins (``follow``), re-authentication belongs
+    to it.
+    """
+    moves = plan.effect.get("moves", {})
+    follow = bool(moves.get("follow"))
+    if moves.get("at_once", True) and not (follow and ring is not None):
         return
     if ring is None:
         raise FindingError(codes.RING_ORDER.at("it would be carried out at once"))
-    states = progress_of(
-        parts_of_plan(plan, sound.site, sound.compiled.lists), known_entries(paths.journal), plan.plan_id
-    )
+    if follow and ring.moved and not values.get("reauthenticate"):
+        count = len({mac for _target, _segment, macs in ring.moved for mac in macs})
+        text = (
+            f"ring {ring.id} moves {count} devices, and nothing would make sure that they follow before the next ring"
+        )
+        raise FindingError(codes.RING_ORDER.at(text))
+    entries = known_entries(paths.journal)
+    states = progress_of(parts_of_plan(plan, sound.site, sound.compiled.lists), entries, plan.plan_id)
     before = states[: next((n for n, item in enumerate(states) if item.part.id == ring.id), 0)]
     if open_ones := [item.part.id for item in before if item.state not in (SOAKING, DONE)]:
         raise FindingError(codes.RING_ORDER.at(f"ring {ring.id} comes after {', '.join(open_ones)}"))
+    still = open_in(entries, plan.plan_id)
+    if follow and (
+        waiting := [f"{item.part.id} ({', '.join(still[item.part.id])})" for item in before if still.get(item.part.id)]
+    ):
+        raise FindingError(
+            codes.RING_ORDER.at(f"devices of {', '.join(waiting)} have not followed; ring {ring.id} comes after them")
+        )
 
 
 def _continued(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:

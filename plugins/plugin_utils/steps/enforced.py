@@ -233,7 +233,7 @@ class Reader:
             if not devices:
                 continue
             try:
-                sessions, notes = read_sessions(target.client, devices, devices - set(views_of))
+                sessions, notes = self._sessions(target, devices, views_of)
                 findings += notes
             except FindingError as error:
                 findings += [finding.with_severity("warning") for finding in error.findings]
@@ -244,6 +244,12 @@ class Reader:
                     if mac in devices and self._judges(item, mac):
                         carriers.append(self._judged(item, mac, sessions.get(mac), views_of.get(mac), device))
         return carriers, findings
+
+    def _sessions(
+        self, target: IseTarget, devices: Collection[str], views_of: Mapping[str, SwitchView]
+    ) -> tuple[dict[str, IseSession], list[Finding]]:
+        """Return what ISE says of devices; in detail of those that no switch shows."""
+        return read_sessions(target.client, devices, set(devices) - set(views_of))
 
     def _judged(
         self, item: Wanted, mac: str, session: IseSession | None, view: SwitchView | None, device: str
@@ -417,11 +423,13 @@ class After:
 
     state: EnforcedState | None = None
     done: Reauthentication | None = None
+    moved: Mapping[str, Any] = field(default_factory=dict)  # of devices that were moved: who has followed
+    more: tuple[Finding, ...] = ()
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """Return the findings of both."""
-        return (*(self.state.findings if self.state else ()), *(self.done.findings if self.done else ()))
+        """Return the findings of all of it."""
+        return (*(self.state.findings if self.state else ()), *(self.done.findings if self.done else ()), *self.more)
 
     @property
     def changed(self) -> bool:
@@ -432,7 +440,8 @@ class After:
         """Return plain values for a result; nothing where sessions were not looked at."""
         if self.state is None:
             return {}
-        return {"enforced": self.state.as_dict(), "reauthentication": self.done.as_dict() if self.done else {}}
+        made = {"enforced": self.state.as_dict(), "reauthentication": self.done.as_dict() if self.done else {}}
+        return made | ({"moved": dict(self.moved)} if self.moved else {})
 
 
 def sessions_after(

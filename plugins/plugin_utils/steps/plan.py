@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -216,24 +216,55 @@ def meaning_of(
 def moves_of(
     site: Site, lists: Sequence[PointList], snapshots: Mapping[str, Snapshot], plan: Plan, parts: Sequence[Part]
 ) -> tuple[dict[str, Any], list[Finding]]:
-    """Return what was proved of the devices that a plan moves to other lists or tags, ring by ring; nothing where it moves none."""
+    """Return what was proved of the devices that a plan moves to other lists or tags, ring by ring; nothing where it moves none.
+
+    Where the order of the rings is safe only if the devices of each have authenticated again before the next begins, ``follow`` says so,
+    and the plan holds with that: apply keeps to it.
+    """
     made, findings = _moves_of(site, lists, snapshots, plan, parts)
-    if made:
-        found = findings
-        if parts[1:]:
-            _whole, found = _moves_of(site, lists, snapshots, plan, ())
-        # What is told as a warning in the order of the rings is no reason to refuse it without them.
-        made["at_once"] = not any(finding.code in REFUSED for finding in found)
-    return made, findings
+    if not made:
+        return made, findings
+    found = findings
+    if parts[1:]:
+        _whole, found = _moves_of(site, lists, snapshots, plan, ())
+    # What is told as a warning in the order of the rings is no reason to refuse it without them.
+    at_once = not _refused(found)
+    if _refused(findings) and parts[1:]:
+        sure, left = _moves_of(site, lists, snapshots, plan, parts, follow=True)
+        if not _refused(left):
+            made, findings = (
+                {**sure, "follow": True},
+                [*left, change_codes.RING_ORDER.at(FOLLOW).with_severity("warning")],
+            )
+    return {**made, "at_once": at_once}, findings
+
+
+FOLLOW = (
+    "and only where the devices that a ring moves have authenticated again before the next ring begins: run each ring with"
+    " microseg_reauthenticate=true; it is done when their sessions carry the new list and tag"
+)
+
+
+def _refused(findings: Iterable[Finding]) -> bool:
+    return any(finding.code in REFUSED for finding in findings)
 
 
 def _moves_of(
-    site: Site, lists: Sequence[PointList], snapshots: Mapping[str, Snapshot], plan: Plan, parts: Sequence[Part]
+    site: Site,
+    lists: Sequence[PointList],
+    snapshots: Mapping[str, Snapshot],
+    plan: Plan,
+    parts: Sequence[Part],
+    *,
+    follow: bool = False,
 ) -> tuple[dict[str, Any], list[Finding]]:
+    """Return what was proved in the order of rings; ``follow``: devices have followed by the end of the ring that moves them."""
     first, last = phases_of(plan, lists, parts, first=True), phases_of(plan, lists, parts)
     times = {key: (first[key], moment) for key, moment in last.items()}
     rings = [part.id for part in parts] if site.rings else []
-    return proof_of_moves(site, lists, snapshots, moments_of(plan, parts), times, rings, length=RING)
+    moments = moments_of(plan, parts)
+    confirmed = {moment: (moment // RING + 1) * RING - 1 for _step, moment in moments} if follow else {}
+    return proof_of_moves(site, lists, snapshots, moments, times, rings, length=RING, confirmed=confirmed)
 
 
 def _ring_view(part: Part) -> dict[str, Any]:

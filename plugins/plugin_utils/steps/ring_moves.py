@@ -17,6 +17,7 @@ from typing import Any
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation, Snapshot
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.moved_sessions import assigns, hands_out_more
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.ring_places import Port, port_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.naming import group_name, owned_name
@@ -86,7 +87,8 @@ def moving_devices(
     ``confirmed``: the moment by which devices that move at another one are known to have followed; none where nothing makes sure of it.
     """
     kinds = {step.kind for step, _moment in steps}
-    if not kinds & {"endpoint", "authorization_rule", "ip_sgt_mapping"} and not any("attachment" in k for k in kinds):
+    in_ise = {"endpoint", "authorization_rule", "authorization_profile", "ip_sgt_mapping"}
+    if not kinds & in_ise and not any("attachment" in k for k in kinds):
         return Moving()
     return _Reading(site, lists, snapshots, steps, confirmed or {}).moving()
 
@@ -147,16 +149,21 @@ class _Reading:
                 group = str((step.before or {}).get("group") or "")
                 handed = self._handed(step.target, self._rule_of(step.target, group) if group else None)
                 item = found.setdefault(device, _Session(self.by_group.get(group, group), handed))
-                item.at(moment, self.confirmed.get(moment, NEVER))
-        assigned = set(found)
+                item.at(moment, self._followed(moment, step))
+        assigned = {(step.target, step.name.lower()): moment for step, moment in self.steps if step.kind == "endpoint"}
         for step, moment in self.steps:
-            if step.kind == "authorization_rule":
-                segment = self.by_group.get(step.name.partition("@")[0], "")
+            profile = step.kind == "authorization_profile" and hands_out_more(step)
+            if profile or step.kind == "authorization_rule":
+                group = step.name.partition("@")[0]
+                segment = self.by_group.get(group, "")
                 for member in self.site.members.get(segment, ()):
-                    if (device := member.device.lower()) not in assigned:
-                        handed = self._handed(step.target, step.before)
-                        item = found.setdefault(device, _Session(segment if step.before else "", handed))
-                        item.at(moment, NEVER)
+                    device = member.device.lower()
+                    if assigned.get((step.target, device), -1) >= moment:
+                        continue  # it comes to a rule that is as planned
+                    if device not in found:
+                        rule = self._rule_of(step.target, group) if profile else step.before
+                        found[device] = _Session(segment if rule else "", self._handed(step.target, rule))
+                    found[device].at(moment, self._followed(moment, step))
             elif step.kind == "ip_sgt_mapping":
                 host = str((step.after or step.before or {}).get("host", ""))
                 device = self._at_address.get(host, "")
@@ -165,6 +172,10 @@ class _Reading:
                     item = found.setdefault(device, _Session(place, {"dacl": self.will[device], "sgacl": place}))
                     item.at(moment, NEVER)
         return found
+
+    def _followed(self, moment: int, step: Operation) -> int:
+        """Return when a device is known to have followed a step of ISE: never where nothing says what it gets by then."""
+        return self.confirmed.get(moment, NEVER) if assigns(step) or hands_out_more(step) else NEVER
 
     def _rule_of(self, host: str, group: str) -> Mapping[str, Any] | None:
         """Return the live rule of one of our groups: its name begins with that of the group."""

@@ -1,0 +1,289 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sessions of devices that a ring moved: which list and tag each carries, by its switch and by ISE, and its re-authentication.
+
+Batches, pauses, held devices and what counts as well are those of changed lists (``enforced``); here a session is judged by list and tag
+together, and one that carries another list is an old one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, errors_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.carriers import (
+    ABSENT,
+    Carrier,
+    IseSession,
+    SwitchSession,
+    SwitchView,
+    Wanted,
+    last_changes,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal, known_entries
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.moved_sessions import (
+    EVENT,
+    MOVING_KINDS,
+    Followed,
+    Handed,
+    Moved,
+    carried_on,
+    followed_of,
+    handed_out,
+    held_after,
+    open_in,
+    tag_alone,
+    with_tag,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import Plan
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.reauth import both
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rings import (
+    DONE,
+    SOAKING,
+    Part,
+    parts_of_plan,
+    progress_of,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.enforced import (
+    After,
+    EnforcedState,
+    Reader,
+    sessions_after,
+    worst,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.site import SoundSite
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_enforced import Enforced
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise import IseTarget
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_facts import session_fields
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_sessions import Monitor, read_sessions
+
+# As ISE hands it out: hexadecimal, with a generation (facts/devices.md, sessions).
+_TAG = re.compile(r"cts:security-group-tag=([0-9A-Fa-f]{1,4})-")
+Key = tuple[str, str]  # target and list, or target and device
+
+
+@dataclass
+class _Listening:
+    """Asks ISE and keeps the tag of each session whose details it answers."""
+
+    client: Monitor
+    tags: dict[str, int] = field(default_factory=dict)
+
+    def monitoring(self, path: str) -> bytes:
+        answer = self.client.monitoring(path)
+        if path.startswith("Session/MACAddress/"):
+            fields = session_fields(answer)
+            text = " ".join(fields.get(key, "") for key in ("response", "other_attr_string", "cisco_av_pair"))
+            if found := _TAG.search(text):
+                self.tags[fields.get("calling_station_id", "").lower().replace("-", ":")] = int(found[1], 16)
+        return answer
+
+
+@dataclass
+class MovedReader(Reader):
+    """Judges the sessions of devices that moved. ``handed``: what each (target, segment) hands out now, None where that is not known."""
+
+    moved: Sequence[Moved] = ()
+    handed: Mapping[Key, Handed | None] = field(default_factory=dict)
+    _by_ise: dict[Key, int] = field(default_factory=dict)
+    _only_tag: set[str] = field(default_factory=set)
+
+    def wanted(self) -> list[Wanted]:
+        """Return the lists that the devices have to carry, and a name without a list for those that get a tag alone."""
+        if self._wanted is None:
+            made = []
+            changes = last_changes(self.journal_entries)
+            for target, segment, macs in self.moved:
+                handed = self.handed.get((target, segment))
+                if handed is None or target not in self.ise_targets():
+                    continue
+                lists = handed.lists
+                if not lists:
+                    name = f"tag {handed.tag}"
+                    lists = ((4, name, ""),)
+                    self._only_tag.add(name)
+                criticality = self.site.segments[segment].criticality
+                for family, name, text in lists:
+                    changed = changes.get((target, name), (0.0, ""))[0]
+                    made.append(Wanted(target, name, family, text, segment, criticality, changed))
+                    self._devices = {**self._devices, (target, name): frozenset(macs)}
+            self._wanted = made
+        return self._wanted
+
+    def _sessions(
+        self, target: IseTarget, devices: Collection[str], views_of: Mapping[str, SwitchView]
+    ) -> tuple[dict[str, IseSession], list[Finding]]:
+        client = _Listening(target.client)
+        # A switch need not show tags: then ISE is asked what it handed out.
+        untold = {mac for mac in devices if mac not in views_of or views_of[mac].sessions[mac].sgt is None}
+        found = read_sessions(client, devices, untold)
+        self._by_ise |= {(target.name, mac): tag for mac, tag in client.tags.items()}
+        return found
+
+    def _judged(
+        self, item: Wanted, mac: str, session: IseSession | None, view: SwitchView | None, device: str
+    ) -> Carrier:
+        made = super()._judged(item, mac, session, view, device)
+        handed = self.handed.get((item.target, item.segment))
+        shown: SwitchSession | None = view.sessions.get(mac) if view is not None else None
+        tags = (shown.sgt if shown else None, self._by_ise.get((item.target, mac)))
+        wanted = handed.tag if handed else None
+        if item.name in self._only_tag:
+            carried = shown.revisions if shown else session.revisions if session else ()
+            made = tag_alone(made, bool(carried), wanted is None and tags != (None, None))
+        return with_tag(made, wanted, *tags)
+
+    def read(self, macs: Collection[str] | None = None, switches: Collection[str] | None = None) -> EnforcedState:
+        """Return what the devices carry; of several ISE the one that knows a session counts."""
+        self._by_ise.clear()
+        state = super().read(macs, switches)
+        known = {item.mac for item in state.carriers if item.state != ABSENT}
+        kept = tuple(item for item in state.carriers if item.state != ABSENT or item.mac not in known)
+        return replace(state, carriers=kept)
+
+
+def moved_reader(
+    base: Reader,
+    moved: Sequence[Moved],
+    objects: Mapping[str, Mapping[str, Mapping[str, Any]]],
+    later: Iterable[Operation],
+) -> MovedReader:
+    """Return a reader for devices that moved. ``objects``: by target and ``kind/name`` what the policy wants there; ``later``: steps of
+    rings to come, which is not in force yet."""
+    steps = list(later)
+    held = {
+        target: held_after(objects.get(target, {}), [step for step in steps if step.target == target])
+        for target in {row[0] for row in moved}
+    }
+    handed = {(target, segment): handed_out(held[target], segment) for target, segment, _macs in moved}
+    return MovedReader(
+        base.site,
+        base.compiled,
+        base.targets,
+        base.specs,
+        base.journal_entries,
+        base.notes,
+        base.clock,
+        base.sleep,
+        False,
+        base.patience,
+        moved=moved,
+        handed=handed,
+    )
+
+
+@dataclass(frozen=True)
+class MovedAfter:
+    """What became of the moved devices of a ring: what was read and done, and who has followed."""
+
+    after: After
+    followed: Followed
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Return whether nothing of it is an error."""
+        return not errors_of((*self.after.findings, *self.findings))
+
+
+def joined(moved: MovedAfter | None, lists: After | None) -> After:
+    """Return what moved devices and changed lists came to, as one."""
+    if moved is None:
+        return lists or After()
+    followed = moved.followed.as_dict()
+    if lists is None or lists.state is None:
+        return replace(moved.after, moved=followed, more=moved.findings)
+    told = moved.after.state.findings if moved.after.state else ()
+    errors = tuple(item for item in errors_of(told) if item not in lists.state.findings)
+    return After(lists.state, both(moved.after.done, lists.done), followed, (*errors, *moved.findings))
+
+
+def moved_after(
+    reader: MovedReader,
+    journal: Journal,
+    values: Mapping[str, Any],
+    plan_id: str,
+    ring: str,
+    *,
+    needed: bool,
+    closed: Callable[[], list[Finding]] | None = None,
+) -> MovedAfter:
+    """Re-authenticate the sessions of moved devices that do not carry their new list and tag, and write into the journal who does then.
+
+    ``needed``: the plan is proved only where all of them have followed.
+    """
+    after = sessions_after(reader, journal, values, plan_id, closed)
+    state = after.state or EnforcedState()
+    held = dict(after.done.held) if after.done else {}
+    followed = followed_of(worst(state.carriers), _places(reader.site, reader.moved), _showed_all(state.switches), held)
+    journal.append(EVENT, plan_id=plan_id, ring=ring, **followed.as_dict())
+    names = {
+        member.device.lower(): member.name for found in reader.site.members.values() for member in found if member.name
+    }
+    return MovedAfter(after, followed, tuple(followed.findings(ring, names, needed=needed)))
+
+
+def _places(site: Site, moved: Iterable[Moved]) -> dict[str, str]:
+    """Return the switch of each device that moved, by MAC."""
+    macs = {mac for _target, _segment, devices in moved for mac in devices}
+    where = {member.device.lower(): member.switch for found in site.members.values() for member in found}
+    return {mac: where.get(mac, "") for mac in macs}
+
+
+def _showed_all(switches: Iterable[Enforced]) -> list[str]:
+    return [item.view.switch for item in switches if not item.findings]
+
+
+@dataclass(frozen=True)
+class RunMoves:
+    """What a run of a plan, or of one ring, has to do with moved devices.
+
+    ``moved``: its own, and those of earlier rings that may still be as before; ``later``: steps that are not carried out yet;
+    ``needed``: the plan is proved only where all follow.
+    """
+
+    moved: tuple[Moved, ...] = ()
+    later: tuple[Operation, ...] = ()
+    needed: bool = False
+
+
+def moves_of_run(plan: Plan, ring: Part | None, sound: SoundSite, journal: Path) -> RunMoves:
+    """Return them; for a whole plan (no ring) all that it moves."""
+    if not any(step.kind in MOVING_KINDS for step in plan.operations()):
+        return RunMoves()
+    parts = parts_of_plan(plan, sound.site, sound.compiled.lists)
+    if ring is None:
+        return RunMoves(tuple(row for part in parts for row in part.moved))
+    entries = known_entries(journal)
+    before = parts[: next((n for n, part in enumerate(parts) if part.id == ring.id), 0)]
+    done = {item.part.id for item in progress_of(parts, entries, plan.plan_id) if item.state in (SOAKING, DONE)}
+    waiting = {key for part in parts if part.id not in done and part.id != ring.id for key in part.steps}
+    later = tuple(step for target, step in plan.steps() if (target, step.id) in waiting)
+    carried = carried_on([(part.id, part.moved) for part in before], open_in(entries, plan.plan_id))
+    needed = bool(plan.effect.get("moves", {}).get("follow"))
+    return RunMoves((*ring.moved, *carried), later, needed)
+
+
+def run_moved(
+    base: Reader,
+    run: RunMoves,
+    journal: Journal,
+    values: Mapping[str, Any],
+    plan_id: str,
+    ring: str,
+    closed: Callable[[], list[Finding]] | None = None,
+) -> MovedAfter:
+    """Let the moved devices of a run authenticate again, in batches, and return who has followed."""
+    objects = {
+        target.host: {f"{item.kind}/{item.name}": item.body for item in target.objects}
+        for target in base.compiled.targets
+    }
+    reader = moved_reader(base, run.moved, objects, run.later)
+    return moved_after(reader, journal, values, plan_id, ring, needed=run.needed, closed=closed)
