@@ -41,7 +41,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.ring_move
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_diff import ise_operations
 
 PUMP = Member("02:00:00:00:00:01", ("10.0.1.1",), "pump1", "acc1", "Gi1")
-SECOND = Member("02:00:00:00:00:02", ("10.0.1.2",), "pump2", "acc1", "Gi2")
+SECOND_PUMP = Member("02:00:00:00:00:02", ("10.0.1.2",), "pump2", "acc1", "Gi2")
 SERVER = Member("02:00:00:00:00:03", ("10.0.1.3",), "emr", "acc1", "Gi3")
 OTHER = Member("02:00:00:00:00:04", ("10.0.1.4",), "cam1", "acc1", "Gi4")
 BOUND = {"authorization": {"endpoints": "assigned"}, "tags": "inline"}
@@ -94,8 +94,8 @@ def world(**segments: tuple[Member, ...]) -> dict[str, tuple[Member, ...]]:
     return {name: segments.get(name, ()) for name in ("cams", "emr_new", "emr_old", "pumps_new", "pumps_old")}
 
 
-OLD = world(pumps_old=(PUMP, SECOND), emr_old=(SERVER,), cams=(OTHER,))
-NEW = world(pumps_new=(PUMP, SECOND), emr_new=(SERVER,), cams=(OTHER,))
+OLD = world(pumps_old=(PUMP, SECOND_PUMP), emr_old=(SERVER,), cams=(OTHER,))
+NEW = world(pumps_new=(PUMP, SECOND_PUMP), emr_new=(SERVER,), cams=(OTHER,))
 PERMITS = [
     ("was", "pumps_old", "emr_old"),
     ("use", "pumps_new", "emr_new"),
@@ -160,7 +160,7 @@ def test_a_segment_that_the_policy_lost_counts_as_long_as_ise_has_it() -> None:
 
 def test_one_device_that_moves_alone_keeps_what_both_segments_may() -> None:
     rules = [("was", "pumps_old", "emr_old"), ("use", "pumps_new", "emr_old"), ("least", "cams", "pumps_new")]
-    moved = world(pumps_new=(PUMP,), pumps_old=(SECOND,), emr_old=(SERVER,), cams=(OTHER,))
+    moved = world(pumps_new=(PUMP,), pumps_old=(SECOND_PUMP,), emr_old=(SERVER,), cams=(OTHER,))
     effect, findings, _plan = planned(Policy(OLD, rules), Policy(moved, rules))
     assert findings == [] and effect["moves"]["safe"] and effect["moves"]["devices"] == 1
 
@@ -179,6 +179,33 @@ def test_a_must_never_that_two_cells_keep_is_open_where_there_is_no_cell() -> No
     effect, findings, _plan = planned(before, after)
     assert not effect["moves"]["safe"]
     assert [finding.code for finding in findings if finding.code == "SW4173"] == ["SW4173"]
+
+
+ONE_WAY = [*PERMITS, ("cross", "pumps_new", "emr_old")]  # pumps may go first; nobody may go second
+FIRST, SECOND = Ring("first", devices=("pump1", "pump2")), Ring("second", devices=("emr",))
+
+
+@pytest.mark.parametrize(
+    ("rings", "safe"),
+    [
+        ((FIRST, SECOND), True),
+        ((replace(FIRST, devices=("pump1",)), replace(FIRST, id="more", devices=("pump2",)), SECOND), True),
+        ((SECOND, FIRST), False),
+        ((Ring("both", devices=("pump1", "pump2", "emr")),), False),
+        ((replace(FIRST, devices=("pump1",)), SECOND), False),  # the second pump goes last
+    ],
+)
+def test_the_order_of_rings_is_safe_where_each_waits_for_its_devices(rings: tuple[Ring, ...], safe: bool) -> None:
+    effect, findings, plan = planned(Policy(OLD, ONE_WAY), Policy(NEW, ONE_WAY, rings=rings))
+    assert {finding.code for finding in findings} == ({"SW4174"} if safe else {"SW4170"})
+    assert effect["moves"]["safe"] is safe and effect["moves"]["at_once"] is False
+    assert ("follow" in effect["moves"]) is safe
+    if safe:
+        assert [finding.severity for finding in findings] == ["warning"]
+        assert "microseg_reauthenticate=true" in findings[0].message
+    parts = parts_of_plan(plan, Policy(NEW, ONE_WAY, rings=rings).site(), ())
+    moved = [mac for part in parts for _target, _segment, macs in part.moved for mac in macs]
+    assert sorted(moved) == [PUMP.device, SECOND_PUMP.device, SERVER.device]
 
 
 def test_what_is_only_warned_about_needs_no_rings() -> None:
