@@ -32,6 +32,11 @@ def answer(site: SiteTruth, folder: Path, told: Mapping[str, Any], days: int) ->
     for item in told["review"]:
         if item["protocol"] in NUMBERS:
             asked.add((item["client"], item["server"], NUMBERS[item["protocol"]], int(item["port"])))
+    # Who is asked of a network set tells all that opens it.
+    sets = sorted({item["server"] for item in told["review"] if item["kind"] == "network-set"})
+    for (client, to), services in uses.items():
+        if to in sets:
+            asked |= {(client, to, of, low) for of, low, _high in services}
     ends = {each.name for each in site.types} | {name.removeprefix("net:") for name, _value in site.outside}
     decisions = []
     for client, to, protocol, port in sorted(asked):
@@ -52,8 +57,13 @@ def answer(site: SiteTruth, folder: Path, told: Mapping[str, Any], days: int) ->
         )
     path = folder / "policies" / "decisions.yml"
     before = yaml.safe_load(path.read_text(encoding="utf-8"))["decisions"] if path.exists() else []
-    if decisions:
-        path.write_text(yaml.safe_dump({"decisions": [*before, *decisions]}, sort_keys=False), encoding="utf-8")
+    if decisions or sets:
+        accounts = [
+            {"network": name, "by": "A. Huber", "reason": "Asked all owners: that is all", "date": today}
+            for name in sets
+        ]
+        document = {"decisions": [*before, *decisions], "accounts": accounts}
+        path.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
     wrong = {each.mac: each for each in site.devices if each.profile != each.kind}
     named = [wrong[item["device"]] for item in told["misplaced"] if item["device"] in wrong]
     moment = int(datetime(*site.day(days).timetuple()[:3], tzinfo=UTC).timestamp()) * 1_000_000 + DAY_US // 2
@@ -64,6 +74,7 @@ def answer(site: SiteTruth, folder: Path, told: Mapping[str, Any], days: int) ->
     return {
         "approved": sum(each["decision"] == "approve" for each in decisions),
         "refused": sum(each["decision"] == "refuse" for each in decisions),
+        "network sets": len(sets),
         "profiles corrected": len(corrected),
         "accused wrongly": len(told["misplaced"]) - len(named),
     }

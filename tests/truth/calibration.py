@@ -56,6 +56,7 @@ def legitimate(site: SiteTruth) -> dict[str, Any]:
         "client": events["client"],
         "kind": of_end[events["client"]],
         "conversation": (events["client"] << 40) + (server << 17) + port,
+        "server": np.where(events["server"] >= len(site.devices), -1, events["server"]),
         "permission": (of_end[events["server"]] << 17) + port,
         "life": np.array([each.life for each in site.talks])[events["talk"]],
         "number": number,
@@ -85,10 +86,11 @@ def cases_of(site: SiteTruth, cut_offs: Iterable[int] = CUT_OFF_DAYS) -> list[Ca
 
 
 def _incidence(site: SiteTruth, told: dict[str, Any], mask: Any, kind: str, day: int) -> Incidence:
-    rows = np.unique(np.stack([told[name][mask] for name in ("conversation", "day", "permission", "client")]), axis=1)
+    names = ("conversation", "day", "permission", "client", "server")
+    rows = np.unique(np.stack([told[name][mask] for name in names]), axis=1)
     known = sum(each.kind == kind and each.first_day < day for each in site.devices)
     criticality = next(each.criticality for each in site.types if each.name == kind)
-    return Incidence(kind, rows[1], rows[0], rows[2], rows[3], known, criticality)
+    return Incidence(kind, rows[1], rows[0], rows[2], rows[3], known, criticality, rows[4])
 
 
 def _case(

@@ -69,7 +69,7 @@ def page(
         "Written by `python -m tests.truth.document`; `make bench` measures the same (`tests/bench/truth.py`). Figures are as they came out.",
         "",
         f"{len(made['sites'])} synthetic sites ({', '.join(KINDS)}; seeds {', '.join(map(str, seeds))}, on which no threshold was tuned; tuning used"
-        " 1 to 20, 101 to 104, 7001 to 7003 and 9001 to 9003; substation 8102 once showed a fault, which was mended and is no longer unseen)."
+        " 1 to 20, 101 to 104, 7001 to 7003, 9001 to 9003 and 9101 to 9106; substation 8102 once showed a fault, which was mended and is no longer unseen)."
         " The step of propose learns 30 recorded days of each; the policy it wrote, as it stands in its files, is held"
         " against every conversation of the next 30. In each site: leases that change hands, one kind of telemetry for each zone"
         f" ({', '.join(OBSERVERS)}; one packet in 32 where sampled), jobs at the month's end, fail-overs, firmware days, users, 5 % of client"

@@ -56,6 +56,7 @@ class WrittenPolicy:
     networks: dict[str, set[int]] = field(default_factory=dict)
     listed: list[tuple[str, str, str]] = field(default_factory=list)
     asked: set[tuple[str, str, int, int]] = field(default_factory=set)
+    asked_sets: set[str] = field(default_factory=set)
 
     @classmethod
     def read(cls, site: SiteTruth, policy: Path, learnt_days: int = 30) -> WrittenPolicy:
@@ -106,14 +107,17 @@ class WrittenPolicy:
         )
 
     def asks(self, client: int, server: int, protocol: int, port: int) -> bool:
-        """Return whether a person was asked about what the conversation needs: in the queue, or among what is expected."""
+        """Return whether a person was asked about what the conversation needs: in the queue, among what is expected, or who opens the
+        network set."""
         segment = self.segment_of.get(client, "")
-        return any((segment, target, protocol, port) in self.asked for target in self._targets(server))
+        targets = self._targets(server)
+        return any(target in self.asked_sets or (segment, target, protocol, port) in self.asked for target in targets)
 
     def questions(self, answer: Mapping[str, Any]) -> None:
         """Take in the questions of propose.json that name a segment, a target, a protocol and a port."""
         for item in answer.get("expected", ()):
             self.asked.add((item["client"], item["to"], int(item["protocol"]), int(item["port"])))
+        self.asked_sets |= {item["server"] for item in answer["review"] if item["kind"] == "network-set"}
         for item in answer["review"]:
             self.asked.add((item["client"], item["server"], NUMBERS.get(item["protocol"], 0), int(item["port"])))
 

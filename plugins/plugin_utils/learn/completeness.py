@@ -54,6 +54,8 @@ LIFE_SUPPORT_DAYS = 3
 # Ends of the intervals: what is missing is more, or less, with this probability.
 TAIL = 0.025
 MOST_EVENTS = 100_000
+# Who opens so many devices for each of its own is a poller or a master.
+MANY_SERVERS = 5
 # How many devices' worth of experience the site's own rate of new devices counts against a segment's.
 SHARED = 1.0
 
@@ -64,6 +66,7 @@ class Incidence:
 
     ``day`` counts covered days from 0; ``conversation``, ``permission`` and ``client`` are any whole numbers that tell them apart: a
     permission is what a rule would say (server's segment or network, protocol, port). ``known_devices`` are the segment's members.
+    ``server`` are the devices that were opened, below 0 where an address is no device's; None where that is not known.
     """
 
     segment: str
@@ -73,6 +76,7 @@ class Incidence:
     client: Any
     known_devices: int = 0
     criticality: str = ""
+    server: Any = None
 
 
 @dataclass(frozen=True)
@@ -144,13 +148,15 @@ def completeness(
     reach with the lower end of its interval.
     """
     minimum_days = MINIMUM_DAYS if minimum_days is None else minimum_days
-    arrivals = [_arrivals_of(each, len(days)) for each in incidences]
-    site = _Arrivals(sum(each.late for each in arrivals), sum(each.devices for each in arrivals))
+    clients = [_arrivals_of(each.client, each.day, len(days)) for each in incidences]
+    servers = [_servers_of(each, len(days)) for each in incidences]
+    of_clients, of_servers = (
+        [_expected_arrivals(own, _together(all_of), len(days), horizon) for own in all_of]
+        for all_of in (clients, servers)
+    )
     return {
-        each.segment: _of_segment(
-            each, days, threshold, horizon, minimum_days, own.devices, _expected_arrivals(own, site, len(days), horizon)
-        )
-        for each, own in zip(incidences, arrivals, strict=True)
+        each.segment: _of_segment(each, days, threshold, horizon, minimum_days, own.devices, (first, second))
+        for each, own, first, second in zip(incidences, clients, of_clients, of_servers, strict=True)
     }
 
 
@@ -223,7 +229,7 @@ def _of_segment(
     horizon: int,
     minimum_days: Mapping[str, int],
     devices: int,
-    arriving: tuple[float, float],
+    arriving: Sequence[_Arriving],
 ) -> Completeness:
     count = len(days)
     species, first, of_days = np.unique(each.conversation, return_index=True, return_counts=True)
@@ -233,8 +239,8 @@ def _of_segment(
     seen = conversations = None
     new = 0.0
     if count >= LEAST_DAYS and len(species):
-        seen = _seen(each, of_days, first, count, horizon, arriving, devices)
-        new, conversations = _conversations(each, of_days, first, count, horizon, arriving, devices)
+        seen = _seen(each, of_days, first, count, horizon, arriving)
+        new, conversations = _conversations(each, of_days, first, count, horizon, arriving)
     wait = _waits(each, days, seen, threshold, minimum_days, seldom, silent)
     return Completeness(
         each.segment,
@@ -285,46 +291,73 @@ class _Arrivals:
     devices: int
 
 
-def _arrivals_of(each: Incidence, count: int) -> _Arrivals:
-    clients, where = np.unique(each.client, return_inverse=True)
-    if not len(clients):
+@dataclass(frozen=True)
+class _Arriving:
+    """Devices that turn up within the horizon: how many on average, how sure that is, and among how many they come."""
+
+    mean: float
+    shape: float
+    among: int
+
+    @property
+    def share(self) -> float:
+        """Return which share of the horizon's traffic one of them has: it comes on any day of it."""
+        return 0.5 / (self.among + 0.5)
+
+
+def _together(arrivals: Sequence[_Arrivals]) -> _Arrivals:
+    return _Arrivals(sum(each.late for each in arrivals), sum(each.devices for each in arrivals))
+
+
+def _servers_of(each: Incidence, count: int) -> _Arrivals:
+    """Return the arrivals of devices that the segment opens, where it opens many more than it has: a poller, a master.
+
+    To such a segment a new device anywhere is a new conversation every day. Elsewhere new servers are few, and what is new in a
+    client segment comes with new clients.
+    """
+    if each.server is None:
         return _Arrivals(0, 0)
-    begins = np.full(len(clients), count)
-    np.minimum.at(begins, where, each.day)
-    spoken = np.bincount(_distinct(where, each.day), minlength=len(clients))
+    known = each.server >= 0
+    found = _arrivals_of(each.server[known], each.day[known], count)
+    return found if found.devices >= MANY_SERVERS * len(np.unique(each.client)) else _Arrivals(0, 0)
+
+
+def _arrivals_of(device: Any, day: Any, count: int) -> _Arrivals:
+    devices, where = np.unique(device, return_inverse=True)
+    if not len(devices):
+        return _Arrivals(0, 0)
+    begins = np.full(len(devices), count)
+    np.minimum.at(begins, where, day)
+    spoken = np.bincount(_distinct(where, day), minlength=len(devices))
     # One that speaks seldom has not turned up late: it was silent.
     late = (begins >= SETTLED_DAYS) & (begins <= count - PROVED_DAYS) & (spoken * 10 >= (count - begins) * 7)
-    return _Arrivals(int(late.sum()), len(clients))
+    return _Arrivals(int(late.sum()), len(devices))
 
 
-def _expected_arrivals(own: _Arrivals, site: _Arrivals, count: int, horizon: int) -> tuple[float, float]:
-    """Return (mean, shape) of the devices that turn up within the horizon: the segment's own experience, and the site's for a little."""
+def _expected_arrivals(own: _Arrivals, site: _Arrivals, count: int, horizon: int) -> _Arriving:
+    """Return the devices that turn up within the horizon: by the segment's own experience, and the site's for a little."""
     if own.devices < 1:
-        return 0.0, 0.0
+        return _Arriving(0.0, 0.0, own.devices)
     span = max(1, count - SETTLED_DAYS - PROVED_DAYS + 1)
     usual = (site.late + 0.5) / max(1, site.devices) * own.devices
     shape = (own.late + SHARED * usual) / (1 + SHARED) + usual * SHARED / (1 + SHARED)
     mean = (own.late + SHARED * usual) / (1 + SHARED) * horizon / span
-    return mean, max(shape, 0.05)
+    return _Arriving(mean, max(shape, 0.05), own.devices)
 
 
 def _missing(
-    clumps: float, size: float, mean_events: float, arriving: tuple[float, float], each_arrival: float
+    clumps: float, size: float, mean_events: float, arriving: Sequence[tuple[_Arriving, float]]
 ) -> tuple[float, float]:
-    """Return (least, most) of what is missing: events of a size and arrivals, each by its own prediction."""
-    least = (
-        counts_bound(clumps + 0.5, mean_events, TAIL) * size
-        + counts_bound(arriving[1], arriving[0], TAIL) * each_arrival
-    )
-    events = counts_bound(clumps + 0.5, mean_events, 1 - TAIL) * size
-    devices = counts_bound(arriving[1], arriving[0], 1 - TAIL) * each_arrival
-    means = mean_events * size, arriving[0] * each_arrival
-    # The two do not both reach their worst at once.
-    return least, sum(means) + ((events - means[0]) ** 2 + (devices - means[1]) ** 2) ** 0.5
+    """Return (least, most) of what is missing: events of a size and arrivals of theirs, each by its own prediction."""
+    parts = [(clumps + 0.5, mean_events, size), *((each.shape, each.mean, own) for each, own in arriving)]
+    least = sum(counts_bound(shape, mean, TAIL) * own for shape, mean, own in parts)
+    most = [(mean * own, counts_bound(shape, mean, 1 - TAIL) * own) for shape, mean, own in parts]
+    # They do not all reach their worst at once.
+    return least, sum(mean for mean, _end in most) + sum((end - mean) ** 2 for mean, end in most) ** 0.5
 
 
 def _seen(
-    each: Incidence, of_days: Any, first: Any, count: int, horizon: int, arriving: tuple[float, float], devices: int
+    each: Incidence, of_days: Any, first: Any, count: int, horizon: int, arriving: Sequence[_Arriving]
 ) -> Interval:
     total = len(each.day)
     clumps, size = _clumps(each, of_days, first)
@@ -332,24 +365,23 @@ def _seen(
     permissions = len(np.unique(each.permission))
     # Half a clump that nobody has seen, of the usual size or of a permission's on one day.
     unit = (size or total / count / max(1, permissions)) / (total / count * horizon)
-    arrival = 0.5 / (devices + 0.5)
     mean = deficit / unit if clumps else 0.0
-    low, high = _missing(clumps, unit, mean + 0.5 * horizon / count, arriving, arrival)
-    value = deficit + arriving[0] * arrival
+    low, high = _missing(clumps, unit, mean + 0.5 * horizon / count, [(part, part.share) for part in arriving])
+    value = deficit + sum(part.mean * part.share for part in arriving)
     return Interval(*(min(1.0, max(0.0, 1 - part)) for part in (value, max(high, value), min(low, value))))
 
 
 def _conversations(
-    each: Incidence, of_days: Any, first: Any, count: int, horizon: int, arriving: tuple[float, float], devices: int
+    each: Incidence, of_days: Any, first: Any, count: int, horizon: int, arriving: Sequence[_Arriving]
 ) -> tuple[float, Interval]:
     known = len(of_days)
     clumps, size = _clumps(each, of_days, first)
     new = extrapolated(of_days, count, horizon)
     permissions = len(np.unique(each.permission))
     unit = size or known / max(1, permissions)
-    own = known / max(1, devices)
-    low, high = _missing(clumps, unit, new / unit + 0.5 * horizon / count, arriving, own)
-    new += arriving[0] * own
+    own = [(part, known / max(1, part.among)) for part in arriving]
+    low, high = _missing(clumps, unit, new / unit + 0.5 * horizon / count, own)
+    new += sum(part.mean * size_of for part, size_of in own)
     return new, Interval(*(known / (known + part) for part in (new, max(high, new), min(low, new))))
 
 

@@ -27,6 +27,7 @@ QUESTIONS = {
     "month-end": "Is this a job of the month's end? If it may go on, approve it in decisions.yml; else refuse it.",
     "fail-over": "Is this the standby of a server that is used every day? If a fail-over needs it, approve it.",
     "firmware": "Was this a software update? If it may come again, approve it with an end (until).",
+    "vendor": "Do these devices call their maker, a service or another site there? If it may go on, approve it; else refuse it.",
     "weekly": "Does this run once a week? If it may go on, approve it.",
     "held": "Do these devices belong where they behave as if they did? Correct their profile, or write them into classification.yml.",
     "rare": "Who needs this, and how often? Approve it with an end (until), or refuse it.",

@@ -35,7 +35,8 @@ def incidences(
     ``pairs`` is what the operation ``incidences`` returns. Only what is ``legitimate`` counts. A day on which nothing
     at all was recorded is not covered.
     """
-    columns = {name: _codes(pairs.column(name)) for name in ("client_segment", "client_device", "server_segment")}
+    names = ("client_segment", "client_device", "server_segment", "server_device")
+    columns = {name: _codes(pairs.column(name)) for name in names}
     protocol, port = (pairs.column(name).to_numpy().astype(np.int64) for name in ("protocol", "server_port"))
     segment, names = columns["client_segment"]
     server, servers = columns["server_segment"]
@@ -67,6 +68,8 @@ def incidences(
     row, number = row[order], number[order]
     bounds = np.searchsorted(segment[row], np.arange(len(names) + 1))
     client = columns["client_device"][0]
+    code, devices = columns["server_device"]
+    opened = np.where(code == devices.index(""), -1, code) if "" in devices else code
     made = []
     for name in sorted(segments):
         at = places[0].get(name)
@@ -74,7 +77,14 @@ def incidences(
         own = row[part]
         made.append(
             Incidence(
-                name, number[part], own, permission[own], client[own], sizes.get(name, 0), segments[name].criticality
+                name,
+                number[part],
+                own,
+                permission[own],
+                client[own],
+                sizes.get(name, 0),
+                segments[name].criticality,
+                opened[own],
             )
         )
     return made, covered

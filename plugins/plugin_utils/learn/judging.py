@@ -30,6 +30,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.expected 
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.generalise import over_budget, steps_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.holding import KIND as HELD
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.misplaced import LEAST_DEVICES
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.named import (
     is_reviewed,
 )
@@ -43,6 +44,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.score imp
     DRAFT,
     FULL_DAYS,
     PROPOSE,
+    WEIGHTS,
     Context,
     Score,
     bounded,
@@ -95,6 +97,11 @@ class Judge:
         self.users: dict[tuple[str, int, int], list[str]] = {}
         for key in sorted(gathered.candidates, key=lambda each: each.client):
             self.users.setdefault((key.to, key.protocol, key.server_port), []).append(key.client)
+        # Who opens each network set.
+        self.openers: dict[str, set[str]] = {}
+        for key in gathered.candidates:
+            if key.to not in self.zones:
+                self.openers.setdefault(key.to, set()).add(key.client)
         self.carried: dict[tuple[str, str, str], list[tuple[Evidence, Score, str, Decision | None]]] = {}
         self.review: list[ReviewItem] = []
         self.refused: list[ReviewItem] = []
@@ -291,7 +298,13 @@ class Judge:
             any(each != key for each in used),
             (self.last_day - self.gathered.candidates[key].days[-1]).days,
             key.to in self.known.addresses or (key.client, key.to) in self.joined,
+            self._sole_user(key),
         )
+
+    def _sole_user(self, key: CandidateKey) -> bool:
+        """Return whether a network set is opened by one segment alone, and none of its devices looks as if it were another's."""
+        alone = key.to in self.known.addresses and self.openers.get(key.to) == {key.client}
+        return alone and (key.client in self.gathered.settled or self.sizes.get(key.client, 0) < LEAST_DEVICES)
 
     def _bounded(self, evidence: Evidence, context: Context, made: Score) -> str:
         """Return the kind of rare traffic that needs a rule with an end, empty where its days carry a rule without one, or none."""
@@ -332,7 +345,11 @@ class Judge:
         if made.total < int(settings.get("draft_score", DRAFT)):
             return "score", f"score {made.total}"
         wanted = int(settings.get("propose_score", PROPOSE))
-        if made.total < (min(wanted, BOUNDED_SCORE) if ends else wanted):
+        if ends:
+            # Points that the telemetry cannot give are not asked for.
+            blind = not self.known.telemetry.silence and not evidence.answered
+            wanted = min(wanted, BOUNDED_SCORE - (WEIGHTS["answered"] if blind else 0))
+        if made.total < wanted:
             alone = any(name == "one device of many" for name, _points in made.points)
             why = "one device alone does this" if alone else "the evidence is thin"
             if any(name == "few devices of many" for name, _points in made.points):

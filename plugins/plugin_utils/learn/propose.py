@@ -11,6 +11,7 @@ from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.accounts import open_sets, with_declared
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import (
     CandidateKey,
     Evidence,
@@ -36,7 +37,9 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model im
 
 def propose(site: Site, segments: Sequence[Segment], gathered: Gathered, known: Known) -> Proposal:
     """Return rules for what the evidence carries, and the review list for the rest. Settings come from the site's ``learning``."""
-    whole = _with_answered_strays(site, gathered, known)
+    decisions = Decisions(known.decisions, site.services, known.today)
+    seen = _with_answered_strays(site, gathered, known)
+    whole = with_declared(site, segments, seen, decisions, known.today)
     gathered, held = apart(whole)
     services = services_by_port(site.services, ((key.protocol, key.server_port) for key in whole.candidates))
     named = _new_services(site, segments, gathered, known, services)
@@ -55,6 +58,8 @@ def propose(site: Site, segments: Sequence[Segment], gathered: Gathered, known: 
     review, refused = judge.review, judge.refused
     strays = tuple(each for each in gathered.strays if not judge.passes(each, rules))
     review += left_out(replace(gathered, strays=strays), known.names)
+    sets = open_sets(site, seen, decisions.accounts)
+    review += [each.item for each in sets]
     findings = _window_findings(site.learning, gathered.days)
     new = tuple(segment.name for segment in segments if segment.name not in site.segments)
     return Proposal(
@@ -71,6 +76,7 @@ def propose(site: Site, segments: Sequence[Segment], gathered: Gathered, known: 
         judge.judged,
         added,
         strays,
+        sets,
     )
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.accounts import OpenSet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.bands import evidence_bands
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import (
     CandidateKey,
@@ -118,7 +119,7 @@ class ProposedRule:
             "direction_confidence": round(min(seen.confidence, self.telemetry.ceiling), 3),
             "telemetry": {"ceiling": self.telemetry.ceiling, "reasons": list(self.telemetry.reasons)},
             "steps": [step.as_dict() for step in self.steps],
-            "bands": evidence_bands(seen, self.segment_devices, self.telemetry.band),
+            "bands": evidence_bands(seen, self.segment_devices, self.telemetry.band) if seen.flows else {},
         }
         if self.until:
             made["ends"] = {"kind": self.bounded, "until": self.until, "question": QUESTIONS[self.bounded]}
@@ -147,3 +148,5 @@ class Proposal:
     new_services: Mapping[str, Service] = field(default_factory=dict)
     # What was tried once without an answer, no rule permits and nobody has decided about.
     strays: tuple[Strays, ...] = ()
+    # Network sets of which nobody has given account.
+    sets: tuple[OpenSet, ...] = ()

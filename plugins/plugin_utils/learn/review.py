@@ -18,7 +18,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence 
     Strays,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.misplaced import Misplaced
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.decisions import REFUSE, Decision
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.decisions import ACCOUNT, REFUSE, Decision
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Service
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.replay import PROTOCOL_NAMES
 
@@ -129,8 +129,12 @@ class Decisions:
 
     def __init__(self, decisions: Iterable[Decision], services: Mapping[str, Service], today: str) -> None:
         self._by: dict[tuple[str, str], list[tuple[int, int, int, Decision]]] = {}
+        accounts = set()
         for each in decisions:
             if not each.holds_on(today):
+                continue
+            if each.decision == ACCOUNT:
+                accounts.add(each.to)
                 continue
             if each.service:
                 service = services.get(each.service)
@@ -142,6 +146,17 @@ class Decisions:
             else:
                 spans = [(each.protocol, each.port, each.port)]
             self._by.setdefault((each.client, each.to), []).extend((*span, each) for span in spans)
+        # Network sets of which a person has told all uses.
+        self.accounts = frozenset(accounts)
+
+    def approved(self) -> list[tuple[CandidateKey, Decision]]:
+        """Return what people approved and have not refused since, by the first port of each of its ranges."""
+        keys = [
+            (CandidateKey(*ends, protocol, low), each)
+            for ends, spans in sorted(self._by.items())
+            for protocol, low, _high, each in spans
+        ]
+        return [(key, each) for key, each in keys if each.decision != REFUSE and self.about(key) is each]
 
     def about(self, key: CandidateKey) -> Decision | None:
         """Return the last decision about a candidate, or None."""

@@ -18,6 +18,8 @@ FEW_SHARE = 0.25
 WHOLE_DEVICES, WHOLE_SHARE = 10, 0.9
 FULL_DAYS = 5
 TCP = 6
+# What speaks for rare traffic to a network set that only one segment opens: people named its addresses, and nobody else finds them.
+SOLE_USER = 20.0
 # For so long rare traffic has to be over before it may have a rule that ends: what began yesterday may be new and go on.
 QUIET_DAYS = 3
 # The most that each part gives; together 100. docs/propose.md has the same table, and a test compares them.
@@ -51,7 +53,8 @@ class Context:
     server's segment serve the port to anybody (0: as many as the candidate has); ``like`` names a segment most of whose devices do the
     same, where few of this one do: they may be taken for what they are not. ``standby`` says that the client's segment uses the service
     elsewhere day by day; ``quiet_days`` is for how long the candidate has not been seen at the window's end; ``reviewed_end`` that the
-    server's end is a network set that people named or a segment that the client's opens other services of day by day.
+    server's end is a network set that people named or a segment that the client's opens other services of day by day; ``sole_user`` that it
+    is a network set that no other segment was seen to open, and that no device of the client's segment looks as if it were another's.
     """
 
     segment_devices: int
@@ -69,6 +72,7 @@ class Context:
     standby: bool = False
     quiet_days: int = 0
     reviewed_end: bool = False
+    sole_user: bool = False
 
 
 @dataclass(frozen=True)
@@ -149,6 +153,8 @@ def bounded(evidence: Evidence, context: Context) -> str:
     ``month-end``: at least half of the segment, at a month's turn.
     ``firmware``: on two days or more nearly all of many devices, or, towards a named network set, more than those who may all be taken for
     what they are not (``few_of``), and four at least.
+    ``vendor``: towards a named network set that no other segment was seen to open, by whatever devices and also at the window's end: an
+    intruder does not choose the addresses of the maker's remote access, and what becomes regular is a rule by its days.
     """
     admin = (evidence.key.protocol, evidence.key.server_port) in ADMINISTRATION
     if admin or evidence.threat or not (context.known_service and context.reviewed_end and context.conduit):
@@ -160,10 +166,16 @@ def bounded(evidence: Evidence, context: Context) -> str:
         or not (evidence.answered or not context.silence)
     ):
         return ""
-    if context.quiet_days < QUIET_DAYS or not context.segment_devices:
+    if not context.segment_devices:
         return ""
-    share = evidence.client_devices / context.segment_devices
     outside = not context.server_segment_devices
+    vendor = "vendor" if context.sole_user and outside else ""
+    return (_rare(evidence, context, outside) if context.quiet_days >= QUIET_DAYS else "") or vendor
+
+
+def _rare(evidence: Evidence, context: Context, outside: bool) -> str:
+    """Return the kind of rare traffic that is over, empty where it is none that may have a rule."""
+    share = evidence.client_devices / context.segment_devices
     if not outside and evidence.client_devices == 1 < context.segment_devices:
         return ""
     if context.standby and outside and share >= 0.5:
@@ -213,7 +225,7 @@ def score(evidence: Evidence, context: Context) -> Score:
         ("support", 10.0 if context.support else 0.0),
     ]
     if days < FULL_DAYS and (_whole_segment(evidence, context) or bounded(evidence, context)):
-        points.append(("whole segment", 10.0))
+        points.append(("sole user", SOLE_USER) if bounded(evidence, context) == "vendor" else ("whole segment", 10.0))
     stop = hard_stop(evidence, context)
     made = Score(tuple(points), stop.text if stop else "", stop.kind if stop else "")
     alone = evidence.client_devices == 1 and not context.support.startswith("declared")

@@ -12,6 +12,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.yaml_io im
 
 PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "gre": 47, "esp": 50, "icmpv6": 58}
 APPROVE, REFUSE = "approve", "refuse"
+# That a person has told all that opens a network set: no decision about a conversation.
+ACCOUNT = "account"
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,8 @@ class Decision:
     """A decision about a client segment, a segment or network set, and a service by name, or where that is empty
     (protocol, port).
 
+    ``decision`` is APPROVE, REFUSE, or ACCOUNT: then ``to`` is a network set of which the file's decisions and the rules tell all uses,
+    and client and service are empty.
     ``date`` and ``until`` are YYYY-MM-DD, ``until`` empty where it holds without end.
     """
 
@@ -40,8 +44,15 @@ class Decision:
 
 
 def decisions_of(document: Document) -> tuple[Decision, ...]:
-    """Return what a sound decisions.yml says, in the file's order."""
-    return tuple(
+    """Return what a sound decisions.yml says, in the file's order; accounts of network sets after the rest."""
+    accounts = tuple(
+        Decision(
+            "", item["network"], "", 0, 0, ACCOUNT, item["by"], item["reason"], item["date"], item.get("until", ""),
+            document.location("accounts", number),
+        )
+        for number, item in enumerate(document.value.get("accounts", ()))
+    )  # fmt: skip
+    made = tuple(
         Decision(
             item["client"],
             item["to"],
@@ -55,6 +66,7 @@ def decisions_of(document: Document) -> tuple[Decision, ...]:
         )
         for number, item in enumerate(document.value["decisions"])
     )
+    return made + accounts
 
 
 def _service(text: str) -> tuple[str, int, int]:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.accounts import waiting_for
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.completeness import (
     Completeness,
 )
@@ -66,6 +67,10 @@ def enforcement(
         if waiting.get(name):
             kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(waiting[name].items()))
             wait.append(f"a decision about traffic that no rule permits (evidence/open/review.json): {kinds}")
+        sets = waiting_for(proposal.sets, name, criticality.get(name, ""))
+        if sets:
+            text = "an account of network sets that hardly any recorded traffic touched (evidence/open/review.json)"
+            wait.append(f"{text}: {', '.join(sets)}")
         if name in held:
             wait.append(
                 f"the right segment of its {held[name]} devices (misplaced): it holds them, and is never enforced"

@@ -305,8 +305,9 @@ def _rule_values(rule: ProposedRule) -> dict[str, Any]:
         "services": [rule.service],
         "reason": REASON,
         "origin": "learned",
-        "evidence": rule.as_dict()["bands"],
     }
+    if rule.evidence.flows:
+        made["evidence"] = rule.as_dict()["bands"]
     if rule.decision is not None:
         made["reason"] = f"{rule.decision.reason} (approved by {rule.decision.by}, {rule.decision.date})"
         if rule.decision.until:

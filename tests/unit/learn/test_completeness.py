@@ -120,6 +120,30 @@ def test_a_steady_segment_may_be_enforced_and_is_never_called_certain() -> None:
     assert made.seen is not None and made.seen.value > 0.99 and 0.95 < made.seen.low < made.seen.high == 1
 
 
+def test_what_turns_up_anywhere_is_new_to_who_polls_everything() -> None:
+    """One poller, 100 devices of which ten came one by one: so will others, though nothing of it was seen on one day alone."""
+    species, day = steady_rows(45)
+    devices, at = np.meshgrid(np.arange(100), np.arange(45), indexing="ij")
+    begins = np.where(devices < 90, 0, 5 + 3 * (devices - 90))
+    kept = at >= begins
+    polled, on = devices[kept], at[kept]
+    values = {"permission": polled * 0, "client": polled * 0, "known_devices": 1}
+
+    def of_poller(server: np.ndarray | None) -> room.Completeness:
+        beside = Incidence("many", day, species, species % 5, species, 80)
+        return completeness([incidence(polled, on, **values, server=server), beside], days_of(45))["pumps"]
+
+    blind, told = of_poller(None), of_poller(polled)
+    assert blind.seen is not None and told.seen is not None
+    # About eight more in the next thirty days, each for half of them.
+    come = 8 * 0.5 / 104
+    assert blind.seen.value > 0.995 and told.seen.low < 1 - come and abs(told.seen.value - (1 - come)) < 0.015
+    # Addresses of networks are no devices, and who opens as few as it has is no poller.
+    assert of_poller(polled * 0 - 1) == blind
+    own = completeness([incidence(species, day, client=species, server=species)], days_of(45))["pumps"]
+    assert own == completeness([incidence(species, day, client=species)], days_of(45))["pumps"]
+
+
 @pytest.mark.parametrize(
     ("values", "reason"),
     [

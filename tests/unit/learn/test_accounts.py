@@ -1,0 +1,124 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Network sets that hardly any traffic touched are asked about once, hold critical segments, and what people tell becomes a rule."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.address import columns_of
+from tests.unit.learn.worlds import World, address, rule_ids, waiting
+
+DAYS = range(14)
+SETS = {
+    "recovery": ["198.51.100.0/28"],  # nobody opens it
+    "maker": ["198.51.100.16/28"],  # pumps alone, once
+    "shared": ["198.51.100.32/28"],  # pumps and cameras, once each
+    "cloud": ["198.51.100.48/28"],  # monitors, day by day
+    "watchers": ["192.0.2.0/28"],  # there for scanners
+    "ward": ["10.1.0.0/16"],  # the site's own
+}
+
+
+def world_of(folder: Path) -> World:
+    world = World(folder)
+    world.usual(DAYS)
+    for minute in range(3):
+        world.flow(13, address("pumps", 1), "198.51.100.17", "https", 4, minute=minute)
+        world.flow(8, address("pumps", 1), "198.51.100.33", "https", 4, minute=minute)
+        world.flow(8, address("cameras", 1), "198.51.100.33", "https", 5, minute=minute)
+    for day in DAYS:
+        for number in range(6):
+            world.flow(day, address("monitors", number), "198.51.100.49", "https", 4)
+    world.write()
+    networks = {name: {"prefixes": prefixes} for name, prefixes in SETS.items()}
+    (world.policy / "networks.yml").write_text(yaml.safe_dump({"networks": networks}), encoding="utf-8")
+    path = world.policy / "site.yml"
+    path.write_text(path.read_text(encoding="utf-8") + "  declared_scanners: watchers\n", encoding="utf-8")
+    return world
+
+
+def decide(world: World, *approved: tuple[str, str, str], accounts: tuple[str, ...] = (), how: str = "approve") -> None:
+    told = {"by": "A. Huber", "reason": "The recovery plan says so", "date": "2026-11-20"}
+    document: dict[str, Any] = {
+        "decisions": [{"client": c, "to": to, "service": s, "decision": how, **told} for c, to, s in approved],
+        "accounts": [{"network": name, **told} for name in accounts],
+    }
+    (world.policy / "decisions.yml").write_text(yaml.safe_dump(document), encoding="utf-8")
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return world_of(tmp_path)
+
+
+def asked(made: dict[str, Any]) -> dict[str, str]:
+    return {item["server"]: item["reason"] for item in waiting(made, "network-set")}
+
+
+def waits(made: dict[str, Any], segment: str) -> str:
+    return " ".join(text for text in made["enforcement"][segment]["wait_for"] if "an account of" in text)
+
+
+def test_sets_that_hardly_anything_opens_are_asked_about_and_no_others(world: World) -> None:
+    made = world.propose()
+    assert set(asked(made)) == {"recovery", "maker", "shared"}
+    assert "nobody opened it" in asked(made)["recovery"]
+    assert "cameras, pumps alone, on 1 days at most" in asked(made)["shared"]
+    # What lives hang on waits for all of them, others for those that they open.
+    assert waits(made, "monitors").endswith("maker, recovery, shared") and waits(made, "archive")
+    assert waits(made, "cameras").endswith(": shared")
+
+
+def test_an_account_ends_the_question_and_a_set_with_a_rule_by_hand_has_none(world: World) -> None:
+    world.propose()
+    path = next(world.policy.rglob("cameras.yml"))
+    rule = "  - {id: by-hand, to: shared, services: [https], reason: Reports, origin: manual, owner: biomed}\n"
+    path.write_text(path.read_text(encoding="utf-8") + rule, encoding="utf-8")
+    decide(world, accounts=("recovery", "maker"))
+    made = world.propose()
+    assert not asked(made) and not waits(made, "monitors")
+
+
+def test_what_people_told_and_nothing_showed_becomes_a_rule_once(world: World) -> None:
+    decide(world, ("archive", "recovery", "dicom"), ("nobody", "recovery", "dicom"), accounts=("recovery",))
+    made = world.propose()
+    assert made["answer"].get("errors") is None
+    (rule,) = [each for each in made["rules"] if each["to"] == "recovery"]
+    assert rule["id"] == "archive-to-recovery-dicom" and rule["flows"] == rule["devices"] == 0
+    path = next(world.policy.rglob("archive.yml"))
+    (written,) = [
+        each for each in yaml.safe_load(path.read_text(encoding="utf-8"))["allow"] if each["to"] == "recovery"
+    ]
+    assert "evidence" not in written and written["reason"].startswith("The recovery plan says so (approved by A. Huber")
+    before = world.files()
+    world.propose()
+    assert world.files() == before
+
+
+def test_a_refusal_of_what_nothing_showed_is_no_rule(world: World) -> None:
+    decide(world, ("archive", "recovery", "dicom"), how="refuse")
+    assert "archive-to-recovery-dicom" not in rule_ids(world.propose())
+
+
+def test_a_named_set_that_one_segment_alone_opens_gets_a_rule_that_ends(world: World) -> None:
+    """Once, by one of six, on the last day: who intrudes does not choose the maker's addresses. Where others open it too, it waits."""
+    made = world.propose()
+    (rule,) = [each for each in made["rules"] if each["to"] == "maker"]
+    assert rule["ends"]["kind"] == "vendor" and rule["points"]["sole user"] == 20
+    assert rule["ends"]["until"] == "2027-12-20"
+    assert not [each for each in made["rules"] if each["to"] == "shared"]
+    assert {"pumps", "cameras"} <= {item["client"] for item in made["review"] if item["server"] == "shared"}
+
+
+def test_where_a_device_may_be_another_segments_nobody_is_the_sole_user(world: World) -> None:
+    """One of six pumps does next to nothing that pumps do: what it opens may be its own segment's habit, whichever that is."""
+    _hi, low = columns_of(address("pumps", 1))
+    world.rows = [row for row in world.rows if row["client_lo"] != low or row["server_port"] == 443]
+    world.write(documents=False)
+    assert not [each for each in world.propose()["rules"] if each["to"] == "maker"]
