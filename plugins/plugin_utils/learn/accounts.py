@@ -63,7 +63,8 @@ def open_sets(site: Site, gathered: Gathered, accounts: Collection[str]) -> tupl
     Not those that something opens often, that a person has written a rule to, that are there for another reason (guardrails, scanners,
     infrastructure, management), or whose addresses are the site's own zones'.
     """
-    often, seldom = set(), {}
+    often: set[str] = set()
+    seldom: dict[str, tuple[set[str], int]] = {}
     for key, evidence in gathered.candidates.items():
         if key.to not in site.networks or key.client in gathered.holding:
             continue

@@ -35,8 +35,8 @@ def incidences(
     ``pairs`` is what the operation ``incidences`` returns. Only what is ``legitimate`` counts. A day on which nothing
     at all was recorded is not covered.
     """
-    names = ("client_segment", "client_device", "server_segment", "server_device")
-    columns = {name: _codes(pairs.column(name)) for name in names}
+    wanted_columns = ("client_segment", "client_device", "server_segment", "server_device")
+    columns = {name: _codes(pairs.column(name)) for name in wanted_columns}
     protocol, port = (pairs.column(name).to_numpy().astype(np.int64) for name in ("protocol", "server_port"))
     segment, names = columns["client_segment"]
     server, servers = columns["server_segment"]
