@@ -17,6 +17,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.outline import outlines_of, rules_of
 
 ACCESS = ("dacl", "port_acl")
 STATELESS = (*ACCESS, "sgacl", "router_acl")
@@ -49,16 +50,18 @@ def _group_answers(index: SiteIndex) -> list[Finding]:
     """Return the rules to multicast or broadcast addresses: nobody is named who would answer."""
     found = []
     single = _broadcasts(index.site)
-    for rule in index.rules:
+    groups = {
+        name
+        for name in index.parts_to.keys() - index.site.segments.keys()
+        for family in FAMILIES
+        if (addresses := index.addresses(name, family)) is not None
+        and (addresses.overlaps(GROUPS[family]) or single & set(addresses.pairs))
+    }
+    for rule in index.rules_leading(groups):
         assignment = index.site.assignments.get(rule.client)
-        if assignment is None or assignment.stage == "observe" or rule.to in index.site.segments:
-            continue
-        for family in FAMILIES:
-            addresses = index.addresses(rule.to, family)
-            if addresses is not None and (addresses.overlaps(GROUPS[family]) or single & set(addresses.pairs)):
-                text = f"rule {rule.id}: {rule.to} has multicast or broadcast addresses; whoever answers has no reply line for it"
-                found.append(codes.GROUP_ANSWERS.at(text, rule.location))
-                break
+        if assignment is not None and assignment.stage != "observe":
+            text = f"rule {rule.id}: {rule.to} has multicast or broadcast addresses; whoever answers has no reply line for it"
+            found.append(codes.GROUP_ANSWERS.at(text, rule.location))
     return found
 
 
@@ -72,14 +75,13 @@ def _open_answers(index: SiteIndex) -> list[Finding]:
         for name, a in site.assignments.items()
     }
     closed: dict[tuple[str, ...], bool] = {}  # services whose answers are told apart: TCP and ICMP alone
-    for rule in index.rules:
-        if rule.services not in closed:
-            closed[rule.services] = all(
-                match.protocol in (TCP, *ICMP_PROTOCOLS.values())
-                for f in FAMILIES
-                for match in index.matches(rule.services, f)
-            )
-        if closed[rule.services]:
+    for services in {item for outline in outlines_of(site) for item in outline.services}:
+        closed[services] = all(
+            match.protocol in (TCP, *ICMP_PROTOCOLS.values()) for f in FAMILIES for match in index.matches(services, f)
+        )
+    open_ones = {services for services, is_closed in closed.items() if not is_closed}
+    for rule in rules_of(site, lambda outline: not open_ones.isdisjoint(outline.services)):
+        if rule.services not in open_ones:
             continue
         servers = {rule.to} if rule.to in site.segments else {s for f in FAMILIES for s in index.touched(rule.to, f)}
         serving = {point for end in servers for point in at.get(end, ())}
@@ -118,15 +120,10 @@ def _unknown_paths(index: SiteIndex) -> list[Finding]:
     zones = {f: addresses_of((p for z in site.zones.values() for p in z.subnets), f) for f in FAMILIES}
     routed = {route["server"] for route in site.paths.get("routes", ())}
     places: dict[str, list[str]] = {}
-    for rule in index.rules:
-        if rule.to in site.segments or rule.to in routed or rule.to not in site.networks:
-            continue
-        for family in FAMILIES:
-            addresses = index.addresses(rule.to, family)
-            if addresses and addresses.subtract(zones[family]).subtract(GROUPS[family]).subtract(
-                IntervalSet.of(0xFFFFFFFF)
-            ):
-                places.setdefault(rule.to, []).append(rule.id)
+    for name in (index.parts_to.keys() & site.networks.keys()) - site.segments.keys() - routed:
+        own = ((index.addresses(name, family), family) for family in FAMILIES)
+        if any(a and a.subtract(zones[f]).subtract(GROUPS[f]).subtract(IntervalSet.of(0xFFFFFFFF)) for a, f in own):
+            places[name] = [rule.id for rule in index.rules_leading([name])]
     for name, rules in sorted(places.items()):
         text = (
             f"network set {name} is in no zone, and nothing says how it is reached (rules {', '.join(rules[:SHOWN])})"

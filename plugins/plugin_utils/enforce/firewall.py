@@ -47,6 +47,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model im
     Rule,
     Site,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.outline import outline_of
 
 SHOWN = 5
 
@@ -94,7 +95,7 @@ def kept_firewall_list(
     frame.close(only_end)
     closing = len(only_end.aces)
     for segment in index.clients_by_name:
-        if not index.allowed(segment):
+        if not outline_of(index.holder(segment)).ends:
             continue
         key = keys_of(index).firewall(point, frame.key(segment), segment)
         entry = index.cache.get(key)

@@ -14,7 +14,7 @@ from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce import codes
-from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.index import FAMILIES, SiteIndex, use_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.index import FAMILIES, SiteIndex
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.lines import (
     DHCP_CLIENT,
     DHCP_SERVER,
@@ -39,6 +39,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model im
     EnforcementPoint,
     Rule,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.outline import use_of
 
 SHOWN = 5
 DIRECTIONS = ("in", "out")

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from operator import itemgetter
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import ListCache
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import (
@@ -20,24 +21,15 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve
     member_addresses,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Rule, Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import NetworkSet, Rule, Segment, Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.outline import (
+    End,
+    outline_of,
+    rules_by_end,
+    use_of,
+)
 
 FAMILIES = (4, 6)
-# Bands of evidence (schemas/segment.schema.json), least first; a rule without evidence comes after all others.
-DAYS = ("1 to 2", "3 to 6", "7 to 13", "14 to 29", "30 or more")
-DEVICES = ("one", "some", "most", "all")
-
-
-def use_of(rule: Rule) -> tuple[int, int]:
-    """Return how much a rule was seen to be used: bands of days and of devices, most used first when sorted; kept with the rule."""
-    found: tuple[int, int] | None = rule.__dict__.get("_use")
-    if found is None:
-        days, devices = rule.evidence.get("days", ""), rule.evidence.get("devices", "")
-        found = rule.__dict__["_use"] = (
-            -(DAYS.index(days) + 1 if days in DAYS else 0),
-            -(DEVICES.index(devices) + 1 if devices in DEVICES else 0),
-        )
-    return found
 
 
 class SiteIndex:
@@ -50,6 +42,7 @@ class SiteIndex:
         self._names: dict[tuple[str, int], IntervalSet | None] = {}
         self._clients: dict[tuple[str, tuple[str, ...], int], IntervalSet] = {}
         self._allowed: dict[str, tuple[Rule, ...]] = {}
+        self._rules_to: dict[tuple[str, int], list[Rule]] = {}
         self._matches: dict[tuple[tuple[str, ...], int], tuple[Match, ...]] = {}
 
     def members(self, segment: str, family: int) -> IntervalSet:
@@ -110,8 +103,7 @@ class SiteIndex:
         """Return the rules of a segment or network set, the most used first: before their end lists only permit, in any order."""
         found = self._allowed.get(segment)
         if found is None:
-            own = self.site.segments.get(segment) or self.site.networks[segment]
-            found = self._allowed[segment] = tuple(sorted(own.allow, key=use_of))
+            found = self._allowed[segment] = tuple(sorted(self.holder(segment).allow, key=use_of))
         return found
 
     @cached_property
@@ -135,7 +127,59 @@ class SiteIndex:
 
     def rules_to(self, segment: str, family: int) -> Sequence[Rule]:
         """Return the rules whose server side takes in devices of the segment, the most used first, then in the order of the files."""
-        return self._rules_to[family].get(segment, [])
+        found = self._rules_to.get((segment, family))
+        if found is None:
+            names = self.names_to(segment, family)
+            found = self._rules_to[segment, family] = sorted(self.rules_leading(names), key=use_of)
+        return found
+
+    def names_to(self, segment: str, family: int) -> tuple[str, ...]:
+        """Return the names by which rules lead to devices of the segment: its own, and those of sets with their addresses; sorted."""
+        names = [segment] if segment in self.parts_to and segment in self.site.segments else []
+        return (*names, *self._sets_touching[family].get(segment, ()))
+
+    def clients_of(self, segment: str, family: int) -> set[str]:
+        """Return the clients of the rules whose server side takes in devices of the segment."""
+        return {client for name in self.names_to(segment, family) for client, _end in self.parts_to[name]}
+
+    def rules_leading(self, names: Iterable[str]) -> list[Rule]:
+        """Return the rules that lead to some names, in the order of the files."""
+        by_client: dict[str, list[tuple[int, Rule]]] = {}
+        for name in names:
+            for client, _end in self.parts_to.get(name, ()):
+                by_client.setdefault(client, []).extend(rules_by_end(self.holder(client))[name])
+        return [
+            rule
+            for client in sorted(by_client, key=self._order.__getitem__)
+            for _place, rule in sorted(by_client[client], key=itemgetter(0))
+        ]
+
+    @cached_property
+    def _order(self) -> dict[str, int]:
+        return {client: number for number, client in enumerate(self.clients_by_name)}
+
+    def holder(self, client: str) -> Segment | NetworkSet:
+        """Return the segment or network set that holds the rules of a client."""
+        return self.site.segments.get(client) or self.site.networks[client]
+
+    @cached_property
+    def parts_to(self) -> Mapping[str, Sequence[tuple[str, End]]]:
+        """The clients with rules to each name, in the order of the files, each with what its outline says of those rules."""
+        found: dict[str, list[tuple[str, End]]] = defaultdict(list)
+        for client in self.clients_by_name:
+            for to, end in outline_of(self.holder(client)).ends.items():
+                found[to].append((client, end))
+        return dict(found)
+
+    @cached_property
+    def _sets_touching(self) -> dict[int, dict[str, list[str]]]:
+        """The names that rules lead to and that are no segment, by family and by the segments with devices among their addresses."""
+        made: dict[int, dict[str, list[str]]] = {family: defaultdict(list) for family in FAMILIES}
+        for name in sorted(self.parts_to.keys() - self.site.segments.keys()):
+            for family in FAMILIES:
+                for segment in self.touched(name, family):
+                    made[family][segment].append(name)
+        return made
 
     def touched(self, name: str, family: int) -> tuple[str, ...]:
         """Return the segments that have devices among the addresses of a zone, network set or any; sorted."""
@@ -189,17 +233,3 @@ class SiteIndex:
             family: max((high - low + 1 for low, high, _segment in ranges), default=1)
             for family, (_starts, ranges) in self._places.items()
         }
-
-    @cached_property
-    def _rules_to(self) -> dict[int, dict[str, list[Rule]]]:
-        made: dict[int, dict[str, list[Rule]]] = {family: defaultdict(list) for family in FAMILIES}
-        four, six, segments = made[4], made[6], self.site.segments
-        for rule in sorted(self.rules, key=use_of):
-            if rule.to in segments:
-                four[rule.to].append(rule)
-                six[rule.to].append(rule)
-                continue
-            for family in FAMILIES:
-                for segment in self.touched(rule.to, family):
-                    made[family][segment].append(rule)
-        return made

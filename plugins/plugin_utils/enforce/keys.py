@@ -8,17 +8,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from hashlib import sha256
-from operator import is_
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import ListCache, key_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.index import FAMILIES, SiteIndex
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.literals import literal
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.management import Flow, management_flows
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import addresses_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
     Assignment,
     EnforcementPoint,
     Rule,
     Site,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.outline import (
+    End,
+    Outline,
+    Services,
+    outline_of,
 )
 
 
@@ -33,7 +39,9 @@ class Keys:
         self._index = index
         self._names: dict[str, str] = other._names if other else {}
         self._services: dict[tuple[str, ...], str] = other._services if other else {}
-        self._groups: dict[str, list[tuple[Sequence[Rule], str]]] = other._groups if other else {}
+        self._asked: dict[str, list[tuple[Outline, str]]] = other._asked if other else {}
+        self._leading: dict[str, list[tuple[Sequence[tuple[str, End]], str]]] = other._leading if other else {}
+        self._heads: dict[str, str] = other._heads if other else {}
 
     @property
     def site(self) -> Site:
@@ -70,7 +78,7 @@ class Keys:
             # A name holds no "|", a file may: it comes last. No file's name as findings have it holds a line break.
             lines.append(f"{rule.id}|{rule.client}|{rule.to}|{services}|{place.line}|{place.file}")
             if rule.devices:
-                lines.append(self._devices(rule))
+                lines.append(self._devices(rule.client, rule.devices))
             names.add(rule.client)
             names.add(rule.to)
         segments = self._index.site.segments
@@ -79,29 +87,76 @@ class Keys:
         return sha256("\n".join(lines).encode("utf-8", "surrogatepass")).hexdigest()
 
     def asked(self, segment: str) -> str:
-        """Return the key of the rules of a segment or network set."""
-        return self.group(segment, self._index.allowed(segment))
+        """Return the key of the rules of a segment or network set, "" where it has none; other situations have mostly the same."""
+        outline = outline_of(self._index.holder(segment))
+        if not outline.ends:
+            return ""
+        known = self._asked.setdefault(segment, [])
+        for one, key in known:
+            if one is outline:
+                return key
+        head, names = self._head, self._heads
+        lines = [names.get(segment) or head(segment)]
+        for to, end in outline.ends.items():
+            lines += (names.get(to) or head(to), end.text)
+        made = self._with_services(segment, lines, outline.services, outline.ends.values() if outline.limited else ())
+        known.append((outline, made))
+        return made
+
+    def leading(self, name: str) -> str:
+        """Return the key of all rules that lead to a name, "" where none does."""
+        parts = self._index.parts_to.get(name)
+        if not parts:
+            return ""
+        known = self._leading.setdefault(name, [])
+        for one, key in known:
+            if one == parts:
+                return key
+        head, names = self._head, self._heads
+        lines = [names.get(name) or head(name)]
+        services: set[Services] = set()
+        for client, end in parts:
+            lines += (names.get(client) or head(client), end.text)
+            services.update(end.services)
+            if end.devices:
+                lines.append(self._devices_of(client, end))
+        made = self._with_services("", lines, services)
+        known.append((parts, made))
+        return made
 
     def served(self, segment: str, family: int) -> str:
         """Return the key of the rules that lead to a segment's devices."""
-        rules = self._index.rules_to(segment, family)
-        if family == 6 and _same(rules, self._index.rules_to(segment, 4)):
-            return self.served(segment, 4)
-        return self.group(f"to {segment}", rules)
+        names = self._index.names_to(segment, family)
+        return self.leading(names[0]) if len(names) == 1 else key_of([self.leading(name) for name in names])
 
-    def group(self, name: str, rules: Sequence[Rule]) -> str:
-        """Return the key of rules in their order, as ``rules``; made once for the same rules that are asked for by the same name.
+    def between(self, client: str, to: str) -> str:
+        """Return the key of the rules of a client that lead to a name, "" where there are none."""
+        end = outline_of(self._index.holder(client)).ends.get(to)
+        if end is None:
+            return ""
+        return self._with_services(client, [self._head(client), self._head(to), end.text], end.services, (end,))
 
-        That of their client, or of their server with ``to`` before it: the orders of use and of the files are mostly one, and other
-        situations have the same rules.
-        """
-        known = self._groups.setdefault(name, [])
-        for one, key in known:
-            if one is rules or _same(one, rules):
-                return key
-        made = self.rules(rules)
-        known.append((rules, made))
-        return made
+    def _with_services(
+        self, client: str, lines: list[str], services: Iterable[Services], limited: Iterable[End] = ()
+    ) -> str:
+        """Return the key of rules by what tells them apart, with what their services match, and which devices they are for."""
+        known = self._services
+        lines += sorted(known.get(item) or self._service(item) for item in services)
+        lines += (self._devices_of(client, end) for end in limited if end.devices)
+        return sha256("\n".join(lines).encode("utf-8", "surrogatepass")).hexdigest()
+
+    def _devices_of(self, client: str, end: End) -> str:
+        return " ".join(self._devices(client, devices) for devices in end.devices)
+
+    def _head(self, name: str) -> str:
+        """Return what is to be known of an end: its name, whether it is a segment, its addresses, and the file of its own rules."""
+        found = self._heads.get(name)
+        if found is None:
+            site = self._index.site
+            holder = site.segments.get(name) or site.networks.get(name)
+            file = holder.location.file if holder else ""
+            found = self._heads[name] = f"{name}{'=' if name in site.segments else '~'}{self.name(name)}|{file}"
+        return found
 
     def _service(self, services: tuple[str, ...]) -> str:
         """Return the key of services: their names and what they match."""
@@ -109,9 +164,10 @@ class Keys:
         found = self._services[services] = key_of(services, matches)
         return found
 
-    def _devices(self, rule: Rule) -> str:
-        """Return the key of the devices for which a rule holds: which of the client's addresses are theirs."""
-        return key_of(rule.devices, [self._index.clients(rule, family).pairs for family in FAMILIES])
+    def _devices(self, client: str, devices: tuple[str, ...]) -> str:
+        """Return the key of the devices for which alone a rule holds: which of the client's addresses are theirs."""
+        chosen = [m for m in self._index.site.members.get(client, ()) if m.device in devices]
+        return key_of(devices, [addresses_of((a for m in chosen for a in m.addresses), f).pairs for f in FAMILIES])
 
     def access(self, point: EnforcementPoint, assignment: Assignment, interfaces: Sequence[str]) -> str:
         """Return the key of the lists of a segment at an access point."""
@@ -157,11 +213,6 @@ def keys_of(index: SiteIndex) -> Keys:
         if index.cache is not None and first is None:
             index.cache.__dict__["_keys"] = found
     return found
-
-
-def _same(one: Sequence[Rule], two: Sequence[Rule]) -> bool:
-    """Return whether two sequences hold the very same rules."""
-    return len(one) == len(two) and all(map(is_, one, two))
 
 
 def _alike(one: Site, two: Site) -> bool:

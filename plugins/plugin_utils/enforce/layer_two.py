@@ -16,6 +16,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce import 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.index import FAMILIES, SiteIndex
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import addresses_of, addresses_of_name
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import EnforcementPoint, Rule, Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.outline import rules_of
 
 _WHY = {
     "dacl": "a DACL holds IP entries only",
@@ -73,7 +74,7 @@ def layer_two_findings(index: SiteIndex) -> list[Finding]:
     site = index.site
     found: list[Finding] = []
     framed = framed_services(site)
-    for rule in index.rules if framed else ():
+    for rule in rules_of(site, lambda o: any(not framed.isdisjoint(each) for each in o.services)) if framed else ():
         frames = [] if framed.isdisjoint(rule.services) else frames_of(site, rule.services)
         if not frames:
             continue

@@ -16,6 +16,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.index import FAMILIES, SiteIndex
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet, prefixes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.outline import outline_of
 
 SHOWN = 3
 WIDTH = {4: 32, 6: 128}
@@ -67,10 +68,10 @@ def host_line_cost(index: SiteIndex) -> list[Finding]:
     for segment, assignment in site.assignments.items():
         if assignment.stage == "observe" or segment not in site.segments:
             continue
-        ends = {rule.to for rule in site.segments[segment].allow} | {r.client for r in index.rules_to(segment, 4)}
+        ends = {*outline_of(site.segments[segment]).ends, *index.clients_of(segment, 4)} & single.keys()
         for point in assignment.points:
             if point in site.points and site.points[point].kind == "dacl":
-                for end in ends & set(site.segments):
+                for end in ends:
                     if single[end]:
                         named[point][end].add(segment)
     found = []

@@ -89,7 +89,8 @@ def _rules_by_cell(
     """Return the rules of each (client, server) pair.
 
     A rule to a network set belongs to every segment that has devices in it. A cell has no addresses, so it permits the rule for
-    all devices of that segment; cutting the rule's own devices would be worse, and a finding says so.
+    all devices of that segment; cutting the rule's own devices would be worse, and a finding says so. A rule for some devices belongs to
+    the cells of the families in which these have addresses.
     """
     site = index.site
     found: dict[tuple[str, str], list[Rule]] = defaultdict(list)
@@ -98,6 +99,8 @@ def _rules_by_cell(
     untagged: list[str] = []
     for client in names:
         for rule in index.allowed(client):
+            if rule.devices and not index.clients(rule, family):
+                continue  # none of its devices speaks this family: the cell would permit it to others alone
             wider = []
             target = index.addresses(rule.to, family)
             servers = [rule.to] if rule.to in site.segments else index.touched(rule.to, family)

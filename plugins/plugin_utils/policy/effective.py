@@ -32,6 +32,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model im
     Situation,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.moved import guarded_as_before, ways_as_before
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.outline import outline_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.ranges import (
     Range,
     overlap,
@@ -187,7 +188,8 @@ def _segments_in_force(
     """Return the segments with the rules that hold, or None where every segment stays what it is."""
     changed: dict[str, Segment] = {}
     for name, segment in site.segments.items():
-        if name not in granted and not any(item.conditions or item.expires for item in segment.allow):
+        outline = outline_of(segment)
+        if name not in granted and not (outline.conditional or outline.expiring):
             continue
         allow = (*granted.get(name, ()), *_rules_in_force(segment.allow, situation, day))
         if allow != segment.allow:
@@ -284,7 +286,7 @@ def _kept_now(site: Site, posture: Posture) -> frozenset[str]:
     """Return the ids of the rules that go on, with the copies that other isolations have made of them."""
     kept = set(kept_rules(site, posture))
     others = [name for name, item in site.postures.items() if item.kind == "isolate" and item.device]
-    copies = {rule.id for rule in site.rules() if rule.origin == "posture"}
+    copies = {rule.id for rule in site.rules() if rule.origin == "posture"} if others and kept else set()
     more = kept if copies else set()
     while more:
         more = {found for rule in more for name in others for found in _copy_ids(rule, name) if found in copies} - kept
@@ -326,7 +328,7 @@ def _isolated_segment(site: Site, posture: Posture) -> Site:
     touched = {name, *narrow.touched()}
     segments = {}
     for other, segment in site.segments.items():
-        if other != name and not any(item.to in touched for item in segment.allow):
+        if other != name and touched.isdisjoint(outline_of(segment).ends):
             segments[other] = segment  # nothing of it leads to what is isolated
             continue
         allow = tuple(

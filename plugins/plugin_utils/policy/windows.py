@@ -24,6 +24,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model im
     Situation,
     Window,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.outline import rules_of
 
 END_OF_DAY = "24:00"
 DAY_MINUTES = 24 * 60
@@ -69,7 +70,7 @@ def situation_at(site: Site, moment: datetime, postures: Iterable[str] = ()) -> 
 
 def windowed(site: Site) -> dict[str, tuple[Window, ...]]:
     """Return the windows of the rules and exceptions that have some, by id."""
-    items: list[Rule | AccessException] = [*site.rules(), *site.exceptions]
+    items: list[Rule | AccessException] = [*rules_of(site, lambda outline: outline.conditional), *site.exceptions]
     return {item.id: item.conditions.windows for item in items if item.conditions and item.conditions.windows}
 
 
@@ -109,7 +110,8 @@ def coming_change(
     is needed.
     """
     pulled = tuple(postures)
-    every: list[Rule | AccessException] = [*site.rules(), *site.exceptions]
+    own = rules_of(site, lambda outline: outline.conditional or outline.expiring)
+    every: list[Rule | AccessException] = [*own, *site.exceptions]
     items = [item for item in every if item.expires or (item.conditions is not None and item.conditions.windows)]
     if not items:
         return None

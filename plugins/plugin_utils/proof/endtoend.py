@@ -10,11 +10,9 @@ at one by one, to name those that are cut, with a packet.
 
 from __future__ import annotations
 
-import operator
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import (
@@ -34,12 +32,14 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import PacketSpace, verdicts
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Box, Packet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Rule, Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.outline import Outline
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.conversations import (
     UNPRIVILEGED,
     ConversationBoxes,
     rule_boxes,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.lines import FirstPermits
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.needed import EveryRule, Names, SomeRules
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.points import (
     enforces,
     first_match,
@@ -109,7 +109,6 @@ class Proved:
 
     lists: dict[tuple[str, str], tuple[Any, ...]] = field(default_factory=dict)
     results: dict[tuple[str, str], tuple[Cut, ...]] = field(default_factory=dict)
-    whole: dict[str, tuple[Any, ...]] = field(default_factory=dict)  # lists that cut nothing, by their keys
 
 
 def prove_rules(
@@ -125,31 +124,23 @@ def prove_rules(
     packets, which is more than the lists on the way: what is proved holds whatever path the network takes. ``known`` carries results
     from one situation to the next, ``cache`` what was proved of lists with just this content from one run to the next.
     """
-    needs = _Needs(site, needed or Needed(site, site.rules()))
-    keys = keys_of_site(site, cache) if cache is not None and needs.needed.site is site else None
+    needs = _Needs(site, needed)
+    keys = keys_of_site(site, cache) if cache is not None and needed is None else None
     work = _Work(site, needs, keys, cache)
     cuts: list[Cut] = []
     for listing in lists:
         if not enforces(listing):
             continue
-        forward, reply = needs.at(listing)
-        if not forward and not reply:
+        asked = needs.at(listing)
+        if not asked:
             continue
         if pieces_of(listing) is not None:
-            cuts += work.by_client(listing, forward)
+            cuts += work.by_client(listing)
             continue
         if keys is not None and list_key(listing):
-            place = list_key(listing)
-            same = (
-                forward, reply, site.members, site.networks, site.services, site.points, site.paths, site.zones,
-            )  # fmt: skip
-            if known is not None and _alike(known.whole.get(place), same):
-                continue
-            found = work.kept(listing, place, forward, reply)
-            cuts += found
-            if known is not None and not found:
-                known.whole[place] = same
+            cuts += work.kept(listing, list_key(listing), asked)
             continue
+        forward, reply = needs.chosen(asked)
         key, state = (listing.point, listing.name), needs.state(listing, forward, reply)
         if known is not None and known.lists.get(key) == state:
             cuts += known.results[key]
@@ -161,14 +152,7 @@ def prove_rules(
     cut = {item.rule for item in cuts}
     empty = [rule.id for rule in needs.empty_rules() if not needs.below(rule)]
     nothing = {*cut, *empty}
-    return EndToEnd(tuple(r.id for r in needs.rules if r.id not in nothing), tuple(empty), tuple(cuts))
-
-
-def _alike(one: tuple[Any, ...] | None, two: tuple[Any, ...]) -> bool:
-    """Return whether the very same rules, and the very same documents, belong to a list in two situations."""
-    if one is None or any(a is not b for a, b in zip(one[2:], two[2:], strict=True)):
-        return False
-    return all(len(a) == len(b) and all(map(operator.is_, a, b)) for a, b in zip(one[:2], two[:2], strict=True))
+    return EndToEnd(tuple(n for n in needs.ids() if n not in nothing), tuple(empty), tuple(cuts))
 
 
 @dataclass
@@ -182,21 +166,27 @@ class _Work:
     _space: PacketSpace = field(default_factory=PacketSpace)
     _lists: int = 0
 
-    def kept(self, listing: PointList, key: str, forward: Sequence[Rule], reply: Sequence[Rule]) -> tuple[Cut, ...]:
+    def kept(self, listing: PointList, key: str, asked: _Asked) -> tuple[Cut, ...]:
         """Return the cuts at a list; none without a look where the cache knows that nothing of this content is cut."""
         if self.keys is None or self.cache is None:
-            return self.cuts(listing, forward, reply)
-        if listing.kind in ACCESS:
-            rules = [self.keys.group(listing.segment, forward), self.keys.group(f"to {listing.segment}", reply)]
-        else:
-            rules = [self.keys.rules(part) for part in (forward, reply)]
+            return self.cuts(listing, *self.needs.chosen(asked))
+        rules = [self._rules_key(self.keys, *part) for part in (asked.forward, asked.reply)]
         fact = key_of("end to end", key, self._view(listing), rules)
         if self.cache.holds(fact):
             return ()
-        found = self.cuts(listing, forward, reply)
+        found = self.cuts(listing, *self.needs.chosen(asked))
         if not found:
             self.cache.keep(fact)
         return found
+
+    @staticmethod
+    def _rules_key(keys: Keys, clients: Names, tos: Names) -> list[str]:
+        """Return what tells apart all rules from some clients, to some names, or from clients to names."""
+        if clients is None:
+            return [keys.leading(name) for name in tos or ()]
+        if tos is None:
+            return [keys.asked(name) for name in clients]
+        return [keys.between(client, name) for client in clients for name in tos]
 
     def _view(self, listing: PointList) -> object:
         """Return what tells apart all that lists may see: for those that follow devices, their addresses (``points.visible``)."""
@@ -209,7 +199,7 @@ class _Work:
             )
         return [[values.pairs for values in box.sets()] for box in visible(self.site, listing, surely=False)]
 
-    def by_client(self, listing: PointList, forward: Sequence[Rule]) -> list[Cut]:
+    def by_client(self, listing: PointList) -> list[Cut]:
         """Return the cuts at a firewall that is known by its parts: the rules of each client segment need its part alone.
 
         Where the part does not pass them all by itself (rules without an assigned end have no lines), the list with all that stands
@@ -217,22 +207,19 @@ class _Work:
         """
         pieces = pieces_of(listing)
         if pieces is None:
-            return list(self.cuts(listing, forward, ()))
-        groups: dict[str, list[Rule]] = defaultdict(list)
-        for rule in forward:
-            groups[rule.client].append(rule)
+            return list(self.cuts(listing, self.needs.rules.of(None), ()))
         seen = visible(self.site, listing, surely=False)
         view = key_of([[values.pairs for values in box.sets()] for box in seen])
         cuts: list[Cut] = []
-        for client, rules in groups.items():
+        for client in self.needs.rules.clients:
             segments = sorted(self.needs.segments(client))
             fact = ""
             if self.keys is not None and self.cache is not None:
                 own = [(name, pieces.key(name)) for name in pieces.concerned(segments)]
-                fact = key_of("end to end", own, view, pieces.frame_key, self.keys.group(client, rules))
+                fact = key_of("end to end", own, view, pieces.frame_key, self.keys.asked(client))
                 if self.cache.holds(fact):
                     continue
-            found = self.cuts(pieces.around(segments), rules, (), seen)
+            found = self.cuts(pieces.around(segments), self.needs.rules.of((client,)), (), seen)
             cuts += found
             if fact and self.cache is not None and not found:
                 self.cache.keep(fact)
@@ -281,37 +268,45 @@ def _cuts_at(
                 yield Cut(rule.id, listing.point, listing.name, direction, packet)
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """The rules whose openers, and those whose answers, a list may see: by clients and by the names that they lead to."""
+
+    forward: tuple[Names, Names]
+    reply: tuple[Names, Names] = ((), ())
+
+
 class _Needs:
     """The rules that are needed, found by the segments that hold their clients and servers where the lists are."""
 
-    def __init__(self, site: Site, needed: Needed) -> None:
-        self.site, self.needed, self.rules = site, needed, needed.rules
+    def __init__(self, site: Site, needed: Needed | None) -> None:
+        self.site, self.whole = site, needed is None
+        index: SiteIndex | None = site.__dict__.get("_index")
+        self._places = index if index is not None and index.site is site else SiteIndex(site)
+        self.needed_site = needed.site if needed is not None else site
+        self.rules: SomeRules | EveryRule = SomeRules(needed.rules) if needed is not None else EveryRule(self._places)
         self._boxes: dict[str, ConversationBoxes] = {}
         self._names: dict[str, frozenset[str]] = {}
         self._served: dict[tuple[str, ...], int] = {}
         self._below: dict[tuple[str, ...], bool] = {}
         self._sides: dict[str, int] = {}
-        self._places = SiteIndex(site)
         self._holders = _holders(site)
-        self._from: Mapping[str, list[int]] = self._placed(rule.client for rule in self.rules)
-        self._to: Mapping[str, list[int]] = self._placed(rule.to for rule in self.rules)
+        self._from = self._placed(self.rules.clients)
+        self._to = self._placed(self.rules.ends)
 
-    def _placed(self, names: Iterable[str]) -> dict[str, list[int]]:
-        """Return the places of names among the names, rising, by the segments that hold their addresses."""
-        by_name: dict[str, list[int]] = defaultdict(list)
-        for number, name in enumerate(names):
-            by_name[name].append(number)
-        found: dict[str, list[int]] = {}
-        for name, numbers in by_name.items():
+    def _placed(self, names: Iterable[str]) -> Mapping[str, list[str]]:
+        """Return the names by the segments that hold their addresses."""
+        found: dict[str, list[str]] = defaultdict(list)
+        for name in names:
             for segment in self.segments(name):
-                found[segment] = [*found[segment], *numbers] if segment in found else numbers
-        return {segment: sorted(numbers) for segment, numbers in found.items()}
+                found[segment].append(name)
+        return {segment: sorted(each) for segment, each in found.items()}
 
     def segments(self, name: str) -> frozenset[str]:
         """Return the segments with devices among the addresses of a name."""
         found = self._names.get(name)
         if found is None:
-            own = self.needed.site
+            own = self.needed_site
             if name in own.segments:
                 texts = (text for member in own.members.get(name, ()) for text in member.addresses)
                 found = frozenset(segment for text in texts for segment in self._holders.get(text, ()))
@@ -329,36 +324,44 @@ class _Needs:
         """Return whether all of a rule is below IP: no list filters frames."""
         found = self._below.get(rule.services)
         if found is None:
-            found = self._below[rule.services] = only_frames(self.needed.site, rule.services)
+            found = self._below[rule.services] = only_frames(self.needed_site, rule.services)
         return found
 
     def empty_rules(self) -> Iterator[Rule]:
         """Yield the rules without an opener: one side has no addresses in a family that the services have."""
-        sides, served = self._sides, self._served
-        for rule in self.rules:
+        for rule in self.rules.perhaps(self._open_ends):
             if rule.devices:
                 if not self.boxes(rule).forward:
                     yield rule
-                continue
-            mine = sides[rule.client] if rule.client in sides else self._families(rule.client)
-            theirs = sides[rule.to] if rule.to in sides else self._families(rule.to)
-            if (
-                not mine
-                & theirs
-                & (served[rule.services] if rule.services in served else self._served_in(rule.services))
-            ):
+            elif not self._side(rule.client) & self._side(rule.to) & self._in(rule.services):
                 yield rule
+
+    def _open_ends(self, client: str, outline: Outline) -> set[str]:
+        """Return the names to which rules of a client lead that may be without an opener, as far as outlines say."""
+        common = self._side(client)
+        for services in outline.services:
+            common &= self._in(services)
+        sides = self._sides
+        return {to for to, end in outline.ends.items() if end.devices or not common & (sides.get(to) or self._side(to))}
+
+    def _in(self, services: tuple[str, ...]) -> int:
+        found = self._served.get(services)
+        return self._served_in(services) if found is None else found
+
+    def _side(self, name: str) -> int:
+        found = self._sides.get(name)
+        return self._families(name) if found is None else found
 
     def _served_in(self, services: tuple[str, ...]) -> int:
         """Return the families in which services exist, as bits: 4 and 2 (for 6)."""
         found = self._served[services] = sum(
-            bit for family, bit in BITS if any(True for _match in matches_of(self.needed.site, services, family))
+            bit for family, bit in BITS if any(True for _match in matches_of(self.needed_site, services, family))
         )
         return found
 
     def _families(self, name: str) -> int:
         """Return the families in which a name has addresses, as bits."""
-        sets = ((addresses_of_name(self.needed.site, name, family), bit) for family, bit in BITS)
+        sets = ((addresses_of_name(self.needed_site, name, family), bit) for family, bit in BITS)
         found = self._sides[name] = sum(bit for own, bit in sets if own is None or own)
         return found
 
@@ -366,37 +369,28 @@ class _Needs:
         """Return the openers and answers of a rule."""
         found = self._boxes.get(rule.id)
         if found is None:
-            found = self._boxes[rule.id] = rule_boxes(self.needed.site, rule, UNPRIVILEGED)
+            found = self._boxes[rule.id] = rule_boxes(self.needed_site, rule, UNPRIVILEGED)
         return found
 
-    def at(self, listing: PointList) -> tuple[Sequence[Rule], Sequence[Rule]]:
-        """Return the rules whose openers, and those whose answers, a list may see."""
+    def at(self, listing: PointList) -> _Asked | None:
+        """Return which rules' openers, and which rules' answers, a list may see; None where no rule's."""
         if listing.kind in ACCESS:
-            return self._chosen(self._from.get(listing.segment, ())), self._chosen(self._to.get(listing.segment, ()))
+            clients, ends = self._from.get(listing.segment, ()), self._to.get(listing.segment, ())
+            return _Asked((clients, None), (None, ends)) if clients or ends else None
         if listing.kind == "sgacl":
             first, second = listing.segment, listing.peer
-            return (
-                self._chosen(self._between(first, second)),
-                self._chosen(self._between(second, first)),
-            )
-        return self.rules, () if listing.stateful else self.rules
+            pairs = [(self._from.get(a, ()), self._to.get(b, ())) for a, b in ((first, second), (second, first))]
+            forward, reply = (pair if self.rules.any_between(*pair) else ((), ()) for pair in pairs)
+            return _Asked(forward, reply) if forward[0] or reply[0] else None
+        return _Asked((None, None), ((), ()) if listing.stateful else (None, None))
 
-    def _between(self, client: str, server: str) -> Sequence[int]:
-        """Return the places of the rules from devices of one segment to those of another."""
-        found = self._pairs.get(client)
-        if found is None:
-            found = self._pairs[client] = defaultdict(list)
-            for number in self._from.get(client, ()):
-                for segment in self.segments(self.rules[number].to):
-                    found[segment].append(number)
-        return found.get(server, ())
+    def chosen(self, asked: _Asked) -> tuple[Sequence[Rule], Sequence[Rule]]:
+        """Return the rules that are asked about: those whose openers, and those whose answers, a list may see."""
+        return self.rules.of(*asked.forward), self.rules.of(*asked.reply)
 
-    @cached_property
-    def _pairs(self) -> dict[str, dict[str, list[int]]]:
-        return {}
-
-    def _chosen(self, numbers: Iterable[int]) -> list[Rule]:
-        return [self.rules[number] for number in numbers]
+    def ids(self) -> Iterable[str]:
+        """Return the ids of the rules, in their order."""
+        return self.rules.ids()
 
     def state(self, listing: PointList, forward: Sequence[Rule], reply: Sequence[Rule]) -> tuple[Any, ...]:
         """Return what the proof of one list depends on, within one set of zones and services."""
@@ -404,7 +398,7 @@ class _Needs:
             listing.kind, listing.stage, listing.default_permit, listing.interfaces, listing.aces,
             self.site.members.get(listing.segment), self.site.members.get(listing.peer),
             [(rule.id, rule.client, rule.to, rule.services, rule.devices) for rule in (*forward, *reply)], len(forward),
-            self.needed.site.members if self.needed.site.members != self.site.members else None, self.needed.site.networks,
+            self.needed_site.members if self.needed_site.members != self.site.members else None, self.needed_site.networks,
             self.site.members if listing.stateful and self.site.paths.get("routes") else None,
         )  # fmt: skip
 

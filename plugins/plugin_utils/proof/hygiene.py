@@ -21,7 +21,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.layer_t
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import matches_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import PacketSet, PacketSpace
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Box
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Rule, Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import NetworkSet, Rule, Segment, Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.outline import outline_of, rules_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.conversations import (
     conversation_boxes,
@@ -81,8 +82,9 @@ def untidy(
     found = [*_meaning(site, cache), *_dates(site, today), *_papers(site)]
     if replayed is not None and replayed.recorded:
         found += _use(site, replayed, unused_days)
-    order = {rule.id: number for number, rule in enumerate(site.rules())}
-    return sorted(found, key=lambda item: (list(_CODES).index(item.kind), order.get(item.rule, -1), item.rule))
+    kinds = list(_CODES)
+    order = {rule.id: number for number, rule in enumerate(site.rules())} if found else {}
+    return sorted(found, key=lambda item: (kinds.index(item.kind), order.get(item.rule, -1), item.rule))
 
 
 def _meaning(site: Site, cache: ListCache | None) -> Iterator[Untidy]:
@@ -95,16 +97,17 @@ def _meaning(site: Site, cache: ListCache | None) -> Iterator[Untidy]:
     keys = keys_of_site(site, cache) if cache is not None else None
     view = key_of([(name, [[v.pairs for v in box.sets()] for box in boxes]) for name, boxes in nevers])
     framed = framed_services(site)
-    for name, allow in (
-        *((n, s.allow) for n, s in site.segments.items()),
-        *((n, s.allow) for n, s in site.networks.items()),
-    ):
-        rules = [r for r in allow if r.conditions is None and framed.isdisjoint(r.services)]
-        ends = [rule.expires for rule in rules if rule.expires] and [rule.expires for rule in rules]
-        fact = key_of("tidy", view, keys.group(name, rules), ends) if keys is not None else ""
+    holders: list[tuple[str, Segment | NetworkSet]] = [*site.segments.items(), *site.networks.items()]
+    for name, holder in holders:
+        outline = outline_of(holder)
+        rules: Sequence[Rule] | None = None
+        if outline.conditional or outline.expiring or any(not framed.isdisjoint(each) for each in outline.services):
+            rules = [r for r in holder.allow if r.conditions is None and framed.isdisjoint(r.services)]
+        ends = [(rule.id, rule.expires) for rule in rules] if rules is not None else None
+        fact = key_of("tidy", view, keys.asked(name), ends) if keys is not None else ""
         if cache is not None and cache.holds(fact):
             continue
-        found = list(_of_segment(site, rules, nevers))
+        found = list(_of_segment(site, holder.allow if rules is None else rules, nevers))
         yield from found
         if cache is not None and not found:
             cache.keep(fact)
@@ -200,7 +203,7 @@ def _forbidden(sets: _Sets, number: int, rule: Rule, nevers: Sequence[tuple[str,
 
 def _dates(site: Site, today: date) -> Iterator[Untidy]:
     soon = (today + timedelta(days=SOON_DAYS)).isoformat()
-    items = [(r.id, r.expires, r.location) for r in site.rules()]
+    items = [(r.id, r.expires, r.location) for r in rules_of(site, lambda outline: outline.expiring)]
     items += [(e.id, e.expires, e.location) for e in site.exceptions]
     for name, expires, location in items:
         if expires and expires < today.isoformat():
@@ -215,7 +218,7 @@ def _owner_of(site: Site, client: str) -> str:
 
 
 def _papers(site: Site) -> Iterator[Untidy]:
-    for rule in site.rules():
+    for rule in rules_of(site, lambda outline: outline.unowned or outline.unreasoned):
         if not (rule.owner or _owner_of(site, rule.client)):
             yield Untidy("no owner", rule.id, "nobody answers for it", "the documents", rule.location)
         if not rule.reason.strip():

@@ -35,6 +35,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model im
     Situation,
     Workflow,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.outline import count_of_rules, rules_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.endtoend import (
     EndToEnd,
@@ -118,7 +119,8 @@ def settings_of(site: Site, lists: tuple[PointList, ...], cache: ListCache | Non
     made = _raised(site, set(site.assignments))
     if made is not None and not set(site.assignments) <= done:
         yield _compiled("stage enforce everywhere", STAGE, made, cache)
-    conditions = [*(rule.conditions for rule in site.rules()), *(item.conditions for item in site.exceptions)]
+    own = rules_of(site, lambda outline: outline.conditional)
+    conditions = [*(rule.conditions for rule in own), *(item.conditions for item in site.exceptions)]
     if any(item and item.windows for item in conditions):
         yield _compiled("all windows closed", WINDOWS, effective_site(site, Situation(open_windows=NONE_OPEN)), cache)
     coming = _with_coming(site)
@@ -137,11 +139,13 @@ def settings_of(site: Site, lists: tuple[PointList, ...], cache: ListCache | Non
 
 def most_pairs(site: Site) -> int:
     """Return how many pairs of postures are proved: fewer for a large site."""
-    return min(MOST_PAIRS, MOST_RULES // max(1, len(site.rules()))) if site.postures else MOST_PAIRS
+    return min(MOST_PAIRS, MOST_RULES // max(1, count_of_rules(site))) if site.postures else MOST_PAIRS
 
 
 def pairs_of(site: Site) -> list[tuple[Posture, Posture]]:
     """Return the pairs of postures, those whose segments are one or have a rule between them first, then by name."""
+    if len(site.postures) < 2:
+        return []
     between = {frozenset((rule.client, rule.to)) for rule in permissions(site)}
     segments = {}
     for name, posture in site.postures.items():
@@ -232,9 +236,8 @@ def _prove(
     cache: ListCache | None = None,
     expected: Expected | None = None,
 ) -> tuple[SettingResult, EndToEnd, list[Finding]]:
-    own = setting.site.rules()
     found = prove_rules(setting.site, setting.lists, known=known, cache=cache)
-    findings = list(_rule_findings(setting, own, found))
+    findings = list(_rule_findings(setting, found))
     suspended, notes = _suspended(site, setting, today)
     wanted, more = _workflow_needs(site, setting, suspended, situation)
     findings += more
@@ -255,10 +258,10 @@ def _prove(
     )
     kept = sum(item.outcome == "proved" for item in guarded)
     findings += [_in_posture(setting, item) for item in broken if item.severity == "error"]
-    names = {rule.id for rule in wanted}
+    names, count = {rule.id for rule in wanted}, count_of_rules(setting.site)
     passing = len(names & set(checked.proved))
     result = SettingResult(
-        setting.name, setting.kind, len(own), len(found.proved), len(names), passing, tuple(sorted(suspended)), wanted_met, met,
+        setting.name, setting.kind, count, len(found.proved), len(names), passing, tuple(sorted(suspended)), wanted_met, met,
         len(guarded), kept,
     )  # fmt: skip
     return result, found, findings
@@ -284,9 +287,9 @@ def _in_posture(setting: Setting, finding: Finding) -> Finding:
     return replace(finding, severity=severity, message=f"{setting.name}: {finding.message}")
 
 
-def _rule_findings(setting: Setting, rules: Iterable[Rule], found: EndToEnd) -> Iterator[Finding]:
+def _rule_findings(setting: Setting, found: EndToEnd) -> Iterator[Finding]:
     """Yield a finding for each rule of the situation that is cut: an error now and in postures, a warning at a stage to come."""
-    by_id = {rule.id: rule for rule in rules}
+    by_id = {rule.id: rule for rule in setting.site.rules()} if found.cuts else {}
     for rule in dict.fromkeys(cut.rule for cut in found.cuts):
         cut = found.cut_of(rule)
         if cut is None:
@@ -320,8 +323,15 @@ def _workflow_needs(
 ) -> tuple[list[Rule], list[Finding]]:
     """Return the rules of all workflows that have to pass in the situation, and an error for each that does not exist."""
     usual = replace(situation, postures=())
-    normal = {rule.id: rule for rule in effective_site(site, usual).rules()}
-    every = {rule.id: rule for rule in site.rules()}
+    needed = {name for workflow in site.workflows for name in workflow.rules}
+    normal, every = (
+        {
+            rule.id: rule
+            for rule in rules_of(which, lambda outline: not needed.isdisjoint(outline.ids))
+            if rule.id in needed
+        }
+        for which in (effective_site(site, usual), site)
+    )
     wanted: dict[str, Rule] = {}
     findings = []
     for workflow in site.workflows:

@@ -10,6 +10,7 @@ documents do not place could stand on the way.
 from __future__ import annotations
 
 import ipaddress
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +18,12 @@ from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.paths import Paths
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Member, Rule, Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
+    Member,
+    Rule,
+    Site,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.outline import holders_of, outline_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.ranges import span_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof import codes
 
@@ -54,7 +60,6 @@ def known_ways(site: Site) -> tuple[WaysResult, list[Finding]]:
     asked: dict[tuple[End, End], str] = {}
     certain: dict[End, bool] = {}
     unknown: dict[str, dict[str, None]] = defaultdict(dict)
-    rules = site.rules()
     bad = set()
 
     def sure(name: str) -> list[End] | None:
@@ -65,10 +70,20 @@ def known_ways(site: Site) -> tuple[WaysResult, list[Finding]]:
                 certain[end] = paths.certain(what)
         return [end for end, _what in found] if all(certain[end] for end, _what in found) else None
 
-    names = {name for rule in rules for name in (rule.client, rule.to)}
+    holders = list(holders_of(site))
+    names = {name for client, holder in holders if (tos := outline_of(holder).ends) for name in (client, *tos)}
     known = {name: places for name in names if (places := sure(name)) is not None}
     plain: set[tuple[str, str]] = set()  # segments and servers all of whose ways are known
-    for rule in rules:
+    doubtful: list[Rule] = []
+    for client_name, holder in holders:
+        outline = outline_of(holder)
+        surely = {to for to, end in outline.ends.items() if to in known and to != client_name and not end.devices}
+        if client_name not in known or client_name not in site.segments:
+            surely = set()
+        plain |= {(client_name, to) for to in surely}
+        if len(surely) < len(outline.ends):
+            doubtful += (rule for rule in holder.allow if rule.to not in surely)
+    for rule in doubtful:
         if rule.client in known and rule.to in known and rule.client in site.segments:
             if not rule.devices and rule.client != rule.to:
                 plain.add((rule.client, rule.to))
@@ -88,7 +103,7 @@ def known_ways(site: Site) -> tuple[WaysResult, list[Finding]]:
                     unknown[why][rule.id] = None
                     bad.add(rule.id)
     workflows = {name: workflow.id for workflow in site.workflows for name in workflow.rules}
-    by_id = {rule.id: rule for rule in rules}
+    by_id = {rule.id: rule for rule in doubtful}
     findings = []
     for why, named in sorted(unknown.items()):
         shown = ", ".join(list(named)[:SHOWN]) + (f" and {len(named) - SHOWN} more" if len(named) > SHOWN else "")
@@ -101,7 +116,8 @@ def known_ways(site: Site) -> tuple[WaysResult, list[Finding]]:
     sizes = {name: [sum(end[-1] == family for end in found) for family in (4, 6)] for name, found in known.items()}
     pairs = sum(a * b for client, to in plain - singly for a, b in zip(sizes[client], sizes[to], strict=True))
     pairs += len(asked.keys() | {(a, b) for c, s in singly for a in known[c] for b in known[s] if a[-1] == b[-1]})
-    result = WaysResult(len(rules) - len(bad), {why: tuple(named) for why, named in unknown.items()}, pairs)
+    total = sum(len(outline_of(holder).ids) for _name, holder in holders)
+    result = WaysResult(total - len(bad), {why: tuple(named) for why, named in unknown.items()}, pairs)
     return result, findings
 
 
@@ -110,8 +126,7 @@ class _Ends:
 
     def __init__(self, site: Site) -> None:
         self._site = site
-        networks = [(span_of(p), name) for name, zone in site.zones.items() for p in zone.subnets]
-        self._zones = sorted(networks, key=lambda item: item[0][2] - item[0][1])  # the narrowest first
+        self._zones = {family: _zones_by_address(site, family) for family in (4, 6)}
         self._known: dict[str, list[tuple[End, Member | str]]] = {}
 
     def of(self, name: str, rule: Rule | None) -> list[tuple[End, Member | str]]:
@@ -147,5 +162,18 @@ class _Ends:
             yield (name, text, address.version), str(address)
 
     def _zone(self, version: int, address: int) -> str:
-        held = (name for (family, low, high), name in self._zones if family == version and low <= address <= high)
-        return next(held, "")
+        starts, names = self._zones[version]
+        return names[bisect_right(starts, address)]
+
+
+def _zones_by_address(site: Site, family: int) -> tuple[list[int], list[str]]:
+    """Return the addresses at which the narrowest zone changes, rising, and the zone before the first and from each of them on."""
+    spans = [(*span_of(prefix), name) for name, zone in site.zones.items() for prefix in zone.subnets]
+    own = sorted(((low, high, name) for version, low, high, name in spans if version == family), key=_width)
+    starts = sorted({edge for low, high, _name in own for edge in (low, high + 1)})
+    names = [next((name for low, high, name in own if low <= start <= high), "") for start in starts]
+    return starts, ["", *names]
+
+
+def _width(span: tuple[int, int, str]) -> int:
+    return span[1] - span[0]

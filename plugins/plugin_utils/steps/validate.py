@@ -24,6 +24,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.noise imp
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.check import load_checked
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.effective import effective_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.outline import count_of_rules
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.windows import coming_change
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.edits import smallest_edits
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.equivalence import prove_rendering
@@ -173,7 +174,7 @@ def _counts(site: Site, compiled: Compiled) -> dict[str, int]:
         "zones": len(site.zones),
         "segments": len(site.segments),
         "devices": sum(len(members) for members in site.members.values()),
-        "rules": len(site.rules()),
+        "rules": count_of_rules(site),
         "lists": len(compiled.lists),
         "objects on targets": sum(len(target.objects) for target in compiled.targets),
     }

@@ -165,3 +165,22 @@ def test_what_a_target_holds_is_read_by_family() -> None:
         (item.name, item.family): item for item in lists_in_force(made.lists, {"ise1": Snapshot("ise1", "", only_four)})
     }
     assert ("SW_a__b__v6", 6) not in found and ("SW_a__b", 4) in found
+
+
+def test_a_rule_for_devices_without_ipv6_is_in_no_ipv6_cell() -> None:
+    """The cell has no addresses: it would permit the rule to the segment's other devices, and to nobody whom it is for."""
+    made = site()
+    first = made.members["a"][0]
+    without = replace(first, device="02:00:00:00:99:01", addresses=("10.0.1.9",))
+    rule = replace(made.segments["a"].allow[0], devices=(without.device,))
+    alone = replace(
+        made,
+        members={**made.members, "a": (first, without)},
+        segments={**made.segments, "a": replace(made.segments["a"], allow=(rule,))},
+    )
+    texts = {item.family: rendered(item) for item in compiled(alone).lists if (item.segment, item.peer) == ("a", "b")}
+    assert "permit tcp dst eq" in texts[4] and "permit tcp dst eq" not in texts[6]
+    both = replace(
+        alone, segments={**made.segments, "a": replace(made.segments["a"], allow=(replace(rule, devices=()),))}
+    )
+    assert any("permit tcp dst eq" in rendered(item) for item in compiled(both).lists if item.family == 6)

@@ -13,6 +13,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.names impo
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.effective import permissions
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import ANY, Rule, Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.outline import holders_of, outline_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.ranges import overlap, ranges_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.ruling import Context, rule
 
@@ -115,17 +116,21 @@ class _Crossings:
 
     def of(self, item: Rule) -> list[tuple[str, str]]:
         """Return the pairs of different zones, client's and server's, that a rule crosses."""
+        return self.between(item.client, item.to)
+
+    def between(self, asking: str, to: str) -> list[tuple[str, str]]:
+        """Return the pairs of different zones that whatever leads from a client to a name crosses."""
         site = self.site
-        client = site.segments[item.client].zone if item.client in site.segments else ""
-        if item.client in site.networks:
-            if item.to not in site.segments:
+        client = site.segments[asking].zone if asking in site.segments else ""
+        if asking in site.networks:
+            if to not in site.segments:
                 return []  # SW2410 refuses it
-            server = site.segments[item.to].zone
-            return [(zone, server) for zone in self._network(item.client) if zone != server]
-        if item.to in site.segments:
-            server = site.segments[item.to].zone
+            server = site.segments[to].zone
+            return [(zone, server) for zone in self._network(asking) if zone != server]
+        if to in site.segments:
+            server = site.segments[to].zone
             return [(client, server)] if server != client else []
-        return [(client, server) for server in self._network(item.to) if server != client]
+        return [(client, server) for server in self._network(to) if server != client]
 
     def _network(self, name: str) -> list[str]:
         if name not in self.known:
@@ -151,8 +156,9 @@ def rules_follow_conduits(site: Site, _context: Context) -> Iterator[Finding]:
 def conduits_are_used(site: Site, _context: Context) -> Iterator[Finding]:
     """A conduit that no rule uses is a path that nobody asked for."""
     crossings = _Crossings(site)
-    by_ends = {(item.client, item.to): item for item in permissions(site)}
-    used = {pair for item in by_ends.values() for pair in crossings.of(item)}
+    pairs = {(client, to) for client, holder in holders_of(site) for to in outline_of(holder).ends}
+    pairs |= {(item.client, item.to) for item in (permissions(site) if site.exceptions else ())}
+    used = {pair for client, to in pairs for pair in crossings.between(client, to)}
     for conduit in site.conduits:
         if (conduit.client, conduit.server) not in used:
             yield codes.UNUSED_CONDUIT.at(f"conduit {conduit.id} is used by no rule", conduit.location)

@@ -14,6 +14,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.names impo
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.members import KNOWN_FACTS
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import ANY, NEVER_DROPPED, Segment, Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.outline import rules_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.ranges import overlap, ranges_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.ruling import Context, rule
 
@@ -129,10 +130,12 @@ def segments_have_owners(site: Site, _context: Context) -> Iterator[Finding]:
 def life_support_is_protected(site: Site, _context: Context) -> Iterator[Finding]:
     """A life_support or process_critical segment stands in a must-always guardrail or a workflow, so that nothing cuts it unnoticed."""
     kept = {rule_id for workflow in site.workflows for rule_id in workflow.rules}
-    in_workflow = {end for item in site.rules() if item.id in kept for end in (item.client, item.to)}
+    rules = rules_of(site, lambda outline: not kept.isdisjoint(outline.ids))
+    in_workflow = {end for item in rules if item.id in kept for end in (item.client, item.to)}
     guarded = {end for item in site.guardrails if item.must == "always" for end in (item.client, item.server)}
+    protected = in_workflow | guarded
     for segment in site.segments.values():
-        if segment.criticality in NEVER_DROPPED and segment.name not in in_workflow | guarded:
+        if segment.criticality in NEVER_DROPPED and segment.name not in protected:
             text = f"segment {segment.name} is {segment.criticality} and no guardrail or workflow protects it"
             yield codes.UNPROTECTED.at(text, segment.location)
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import date, timedelta
 
@@ -15,6 +16,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy import c
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.build import is_date
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.effective import permissions
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import ANY, Rule, Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.outline import outlines_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.ranges import is_wide, ranges_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.ruling import Context, rule
 
@@ -33,6 +35,10 @@ def names_of_rules(site: Site, _context: Context) -> Iterator[Finding]:
 @rule(codes.DUPLICATE_RULE)
 def rule_ids_are_unique(site: Site, _context: Context) -> Iterator[Finding]:
     """A rule's id stands once in the whole site."""
+    ids = Counter(name for outline in outlines_of(site) for name in outline.ids)
+    ids.update(item.id for item in site.exceptions)
+    if not ids or max(ids.values()) == 1:
+        return
     seen: dict[str, Rule] = {}
     for item in permissions(site):
         first = seen.setdefault(item.id, item)

@@ -12,13 +12,18 @@ from typing import Any
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.build import is_date
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.effective import permissions
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.effective import permissions, rule_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
     ANY,
     Rule,
     Service,
     ServiceMatch,
     Site,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.outline import (
+    holders_of,
+    outline_of,
+    outlines_of,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.ranges import (
     PORT_PROTOCOLS,
@@ -113,7 +118,8 @@ def sets_hold_something(site: Site, _context: Context) -> Iterator[Finding]:
 def networks_open_to_segments(site: Site, _context: Context) -> Iterator[Finding]:
     """Rules of a network set are for addresses of no device that the lock knows, and lead to segments."""
     opening: dict[str, list[Rule]] = {}
-    for item in permissions(site):
+    opens = (rule for network in site.networks.values() for rule in network.allow)
+    for item in (*opens, *(rule_of(site, item) for item in site.exceptions)):
         if item.client in site.networks and item.client not in site.segments:
             opening.setdefault(item.client, []).append(item)
     members = {name: member_ranges(site, name) for name in site.segments} if opening else {}
@@ -150,7 +156,8 @@ def resolved_names_are_fresh(site: Site, context: Context) -> Iterator[Finding]:
 @rule(codes.UNUSED_SERVICE)
 def services_are_used(site: Site, _context: Context) -> Iterator[Finding]:
     """A service that nothing names can go."""
-    used = {name for item in permissions(site) for name in item.services}
+    used = {name for outline in outlines_of(site) for services in outline.services for name in services}
+    used |= {name for item in site.exceptions for name in item.services}
     used |= {name for item in site.guardrails for name in item.services}
     used |= {name for flow in _management(site) for name in flow.get("services", ())}
     for service in site.services.values():
@@ -161,9 +168,11 @@ def services_are_used(site: Site, _context: Context) -> Iterator[Finding]:
 @rule(codes.UNUSED_NETWORK)
 def networks_are_used(site: Site, _context: Context) -> Iterator[Finding]:
     """A network set that nothing names can go."""
-    used = {end for item in permissions(site) for end in (item.client, item.to)} | {
-        end for item in site.guardrails for end in (item.client, item.server)
-    }
+    used = {end for item in (*site.guardrails,) for end in (item.client, item.server)}
+    used |= {end for item in site.exceptions for end in (item.client, item.to)}
+    for client, holder in holders_of(site):
+        if ends := outline_of(holder).ends:
+            used |= {client, *ends}
     used |= {flow.get(end, "") for flow in _management(site) for end in ("client", "server")}
     used |= {site.defaults.get("bootstrap", {}).get("dhcp_servers", ""), site.learning.get("declared_scanners", "")}
     used |= set(site.defaults.get("infrastructure", {}).values())

@@ -20,7 +20,6 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.platfo
     names as hardware_classes,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy import codes
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.effective import permissions
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
     ANY,
     Assignment,
@@ -28,6 +27,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model im
     Member,
     Site,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.outline import holders_of, outline_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.ranges import (
     is_end,
     member_ranges,
@@ -239,8 +239,10 @@ def paths_are_defined(site: Site, _context: Context) -> Iterator[Finding]:
 @rule(codes.NOTHING_ALLOWED)
 def enforced_segments_have_rules(site: Site, _context: Context) -> Iterator[Finding]:
     """A segment that is enforced has a rule from it or to it; otherwise it would be cut off."""
-    items = permissions(site)
-    concerned = {end for item in items for end in (item.client, item.to)}
+    concerned = {end for item in site.exceptions for end in (item.client, item.to)}
+    for client, holder in holders_of(site):
+        if ends := outline_of(holder).ends:
+            concerned |= {client, *ends}
     networks = concerned & set(site.networks)
     for assignment in site.assignments.values():
         name = assignment.segment

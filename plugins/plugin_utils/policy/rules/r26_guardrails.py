@@ -13,6 +13,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.names import ACL_NAME, name_finding
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import ANY, Expectation, Guardrail, Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.outline import outlines_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.ranges import (
     ends_overlap,
     is_end,
@@ -90,7 +91,7 @@ def _same_packets(site: Site, first: Guardrail, second: Guardrail) -> bool:
 @rule(codes.WORKFLOW_RULE)
 def workflows_name_rules(site: Site, _context: Context) -> Iterator[Finding]:
     """Every rule of a workflow exists."""
-    known = {item.id for item in site.rules()}
+    known = {name for outline in outlines_of(site) for name in outline.ids}
     for workflow in site.workflows:
         for name in workflow.rules:
             if name not in known:

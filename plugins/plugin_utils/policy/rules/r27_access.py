@@ -32,6 +32,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model im
     Suspension,
     Workflow,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.outline import outlines_of, rules_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.ranges import (
     Range,
     end_ranges,
@@ -179,7 +180,8 @@ def postures_have_names_of_their_own(site: Site, _context: Context) -> Iterator[
 def postures_name_what_exists(site: Site, _context: Context) -> Iterator[Finding]:
     """A posture's segment or device, and the rules and workflows that it keeps or suspends, exist."""
     workflows = {item.id for item in site.workflows}
-    rules = {item.id for item in permissions(site)} if site.postures else set()
+    rules = {item.id for item in site.exceptions}
+    rules |= {name for outline in outlines_of(site) for name in outline.ids} if site.postures else set()
     for name, item in site.postures.items():
         if item.segment and item.segment not in site.segments:
             yield codes.POSTURE_END.at(f"posture {name}: segment {item.segment} is not defined", item.location)
@@ -198,7 +200,8 @@ def postures_name_what_exists(site: Site, _context: Context) -> Iterator[Finding
 @rule(codes.POSTURE_CUTS)
 def isolations_say_what_they_cut(site: Site, _context: Context) -> Iterator[Finding]:
     """Every workflow that an isolation touches is kept, or suspended with its owner's consent."""
-    by_id = {item.id: item for item in site.rules()} if site.postures else {}
+    needed = {name for workflow in site.workflows for name in workflow.rules} if site.postures else set()
+    by_id = {item.id: item for item in rules_of(site, lambda outline: not needed.isdisjoint(outline.ids))}
     for name, item in site.postures.items():
         end = _isolated(site, item)
         if item.kind != "isolate" or end is None:
@@ -272,7 +275,8 @@ def isolations_have_a_point(site: Site, _context: Context) -> Iterator[Finding]:
 @rule(codes.RELAXES_NOTHING)
 def relaxations_open_something(site: Site, _context: Context) -> Iterator[Finding]:
     """A relaxation has rules that wait for it, or lets an enforced segment forward everything."""
-    waiting = {item.conditions.posture for item in permissions(site) if item.conditions}
+    conditions = [item.conditions for item in rules_of(site, lambda outline: outline.conditional)]
+    waiting = {found.posture for found in (*conditions, *(item.conditions for item in site.exceptions)) if found}
     for name, item in site.postures.items():
         assignment = site.assignments.get(item.segment)
         enforced = assignment is not None and assignment.stage == "enforce"

@@ -1,0 +1,148 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The permissions of one segment or network set at a glance: what a question about all rules of a site asks of each of them.
+
+A large site has fifty rules for each segment, and most questions are about pairs of ends, names of services, or whether any rule has an
+expiry. An outline answers them once for a segment, and is kept with it: another situation has most segments as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import NetworkSet, Rule, Segment, Site
+
+# Bands of evidence (schemas/segment.schema.json), least first; a rule without evidence comes after all others.
+DAYS = ("1 to 2", "3 to 6", "7 to 13", "14 to 29", "30 or more")
+DEVICES = ("one", "some", "most", "all")
+_DAYS = {band: -number for number, band in enumerate(DAYS, 1)}
+_DEVICES = {band: -number for number, band in enumerate(DEVICES, 1)}
+
+Services = tuple[str, ...]
+
+
+def use_of(rule: Rule) -> tuple[int, int]:
+    """Return how much a rule was seen to be used: bands of days and of devices, most used first when sorted; kept with the rule."""
+    found: tuple[int, int] | None = rule.__dict__.get("_use")
+    if found is None:
+        found = rule.__dict__["_use"] = _use(rule.evidence) if rule.evidence else _UNUSED
+    return found
+
+
+_UNUSED = (0, 0)
+
+
+def _use(evidence: Mapping[str, Any]) -> tuple[int, int]:
+    return _DAYS.get(evidence.get("days", ""), 0), _DEVICES.get(evidence.get("devices", ""), 0)
+
+
+@dataclass(frozen=True)
+class End:
+    """The rules that lead to one end. ``text`` tells them apart from any others: places in the segment's order and in the files, ids,
+    services, use, devices. ``services`` are what they name, each once, ``devices`` the devices for which alone some of them hold.
+    """
+
+    text: str
+    services: tuple[Services, ...]
+    devices: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Outline:
+    """``ids`` in the order of the rules; ``ends`` by the name that rules lead to, in the order of the first rule of each.
+
+    ``services``: what the rules name, each once. The rest says whether some rule has a condition, an expiry, devices of its own; no owner;
+    no reason.
+    """
+
+    ids: tuple[str, ...]
+    ends: Mapping[str, End]
+    services: frozenset[Services]
+    conditional: bool
+    expiring: bool
+    limited: bool
+    unowned: bool
+    unreasoned: bool
+
+
+def outline_of(holder: Segment | NetworkSet) -> Outline:
+    """Return the outline of a segment's or network set's rules; made once and kept with it."""
+    found: Outline | None = holder.__dict__.get("_outline")
+    if found is None:
+        found = holder.__dict__["_outline"] = _made(holder.allow, holder.location.file, holder.owner)
+    return found
+
+
+def rules_by_end(holder: Segment | NetworkSet) -> Mapping[str, list[tuple[int, Rule]]]:
+    """Return the rules of a segment or network set by the name that they lead to, each with its place among them; kept with it."""
+    found: dict[str, list[tuple[int, Rule]]] | None = holder.__dict__.get("_by_end")
+    if found is None:
+        found = holder.__dict__["_by_end"] = {}
+        for number, rule in enumerate(holder.allow):
+            found.setdefault(rule.to, []).append((number, rule))
+    return found
+
+
+def outlines_of(site: Site) -> Iterator[Outline]:
+    """Return the outlines of all segments and network sets, in the order of ``Site.rules``."""
+    return (outline_of(holder) for _name, holder in holders_of(site))
+
+
+def holders_of(site: Site) -> Iterator[tuple[str, Segment | NetworkSet]]:
+    """Yield every segment and then every network set by name, in the order of ``Site.rules``."""
+    for group in (site.segments, site.networks):
+        yield from ((name, group[name]) for name in sorted(group))
+
+
+def count_of_rules(site: Site) -> int:
+    """Return the number of a site's rules."""
+    return sum(len(outline.ids) for outline in outlines_of(site))
+
+
+def rules_of(site: Site, wanted: Callable[[Outline], bool]) -> Iterator[Rule]:
+    """Yield the rules of the segments and network sets whose outline is wanted, in the order of ``Site.rules``."""
+    for _name, holder in holders_of(site):
+        if wanted(outline_of(holder)):
+            yield from holder.allow
+
+
+def _made(rules: Iterable[Rule], file: str, owner: str) -> Outline:
+    texts: dict[str, list[str]] = {}
+    services: dict[str, dict[Services, None]] = {}
+    devices: dict[str, list[tuple[str, ...]]] = {}
+    ids: list[str] = []
+    conditional = expiring = unowned = unreasoned = False
+    for number, rule in enumerate(rules):
+        place, to, evidence = rule.location, rule.to, rule.evidence
+        use = _use(evidence) if evidence else _UNUSED
+        # A name holds no "|" and no line break, a file may hold a "|": it comes last.
+        text = f"{number}|{rule.id}|{' '.join(rule.services)}|{place.line}|{use}"
+        if rule.devices:
+            text += f"|{rule.devices!r}"
+            devices.setdefault(to, []).append(rule.devices)
+        if place.file != file:
+            text += f"|{place.file}"
+        if to in texts:
+            texts[to].append(text)
+            services[to][rule.services] = None
+        else:
+            texts[to] = [text]
+            services[to] = {rule.services: None}
+        ids.append(rule.id)
+        conditional = conditional or rule.conditions is not None
+        expiring = expiring or bool(rule.expires)
+        unowned = unowned or not (rule.owner or owner)
+        unreasoned = unreasoned or not rule.reason.strip()
+    return Outline(
+        tuple(ids),
+        {to: End("\n".join(found), tuple(services[to]), tuple(devices.get(to, ()))) for to, found in texts.items()},
+        frozenset(item for found in services.values() for item in found),
+        conditional,
+        expiring,
+        bool(devices),
+        unowned,
+        unreasoned,
+    )
