@@ -79,12 +79,18 @@ class Firewall:
         self.device = fleet.device("fw1")
 
     def running(self) -> str:
-        """Return the configuration; lists in the order of their names, since a list made again comes last."""
+        """Return the configuration; lists in the order of their names and attachments in that of their places.
+
+        What is made again comes last, and the order of either says nothing: each names its own list or place.
+        """
         body = self.fleet.call(self.device.config.body)
         lines = body.splitlines()
         lists = [line for line in lines if line.startswith("access-list ")]
         lists.sort(key=lambda line: line.split()[1])
-        return "\n".join([*(line for line in lines if not line.startswith("access-list ")), *lists])
+        groups = sorted(line for line in lines if line.startswith("access-group "))
+        return "\n".join(
+            [*(line for line in lines if not line.startswith(("access-list ", "access-group "))), *groups, *lists]
+        )
 
     def groups(self) -> dict[str, str]:
         return {
