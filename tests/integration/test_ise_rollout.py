@@ -314,7 +314,14 @@ def test_stale_sessions_are_shown_and_taken_along_batch_by_batch(
     assert not again["changed"] and again["reauthentication"]["batches"] == 0
 
     # The way back counts as done when sessions carry the old meaning.
-    back = run_rollback(rollout.values(reauthenticate=True, reauth_batch=3), rollout.variables)
+    back = run_rollback(rollout.values(), rollout.variables)
+    plan_id = str(back["plan_id"])
+    assert back["failed"] and "SW4179" in back["msg"] and plan_id in back["msg"], back
+    assert back["undone"] and back["enforced"]["sessions"] == {"old": 3}
+    assert "SW4093" not in str(back["errors"]) + str(back["warnings_found"])
+    looked = run_rollback(rollout.values(plan_id=plan_id), rollout.variables)
+    assert looked["failed"] and "SW4179" in looked["msg"] and not looked["undone"] and not looked["changed"], looked
+    back = run_rollback(rollout.values(plan_id=plan_id[:12], reauthenticate=True, reauth_batch=3), rollout.variables)
     assert not back.get("failed"), back
     assert back["reauthentication"]["done"] == list(PUMPS)
     assert back["enforced"]["sessions"] == {"approved": 3}

@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
+import pytest
+
 from tests.integration.conftest import LabTargets
 from tests.lab.playbooks import CHECKOUT, Site
 
@@ -88,3 +90,70 @@ def test_pulled_and_released_in_one_command_each(targets: LabTargets, at: Callab
     assert targets.ruleset() == before and site.result("posture")["pulled"] == []
     run = site.run("verify")
     assert run.code == 0, run.tail()
+
+
+RULE = """\
+  - id: {name}-to-infrastructure-https
+    to: infrastructure
+    services: [https]
+    reason: Fetches firmware
+    origin: manual
+"""
+
+
+@pytest.mark.full
+def test_pulled_in_the_middle_of_a_rollout_no_ring_goes_back(targets: LabTargets, at: Callable[[str], Site]) -> None:
+    """What was applied last is older than what a ring has put in force: releasing gives back the ring's list, not that one."""
+    site = at("planned")
+    (site.policy / "postures.yml").write_text((CHECKOUT / "policies/postures.yml").read_text("utf-8"), encoding="utf-8")
+    first = site.commit("Postures, prepared")
+    for name in ("plan", "apply"):
+        run = site.run(name)
+        assert run.code == 0, run.tail()
+    for path in ("building/cameras.yml", "clinical/patient_monitors.yml"):
+        document = site.policy / path
+        name = document.stem.replace("_", "-")
+        text = document.read_text(encoding="utf-8")
+        document.write_text(text.replace("allow:\n", "allow:\n" + RULE.format(name=name)), encoding="utf-8")
+    second = site.commit("Firmware is fetched")
+    old = targets.ise_objects()
+    run = site.run("plan")
+    assert run.code == 0, run.tail()
+    run = site.run("apply", microseg_ring="building")
+    assert run.code == 0, run.tail()
+    ring = targets.ise_objects()
+    moved = {name for name in ring if ring[name] != old.get(name)}
+    assert moved == {"downloadableacl/SW_cameras"}
+
+    def lists() -> dict[str, str]:
+        found = targets.ise_objects()
+        return {name: found[f"downloadableacl/{name}"]["dacl"] for name in ("SW_cameras", "SW_patient_monitors")}
+
+    before = lists()
+    assert "eq 443" in before["SW_cameras"]
+    pull = {"microseg_posture_names": ["isolate_cameras"], **WHY}
+    for commit in (second, first):  # the branch as it is, or the commit that was applied last
+        site.git("checkout", "-q", commit)
+        run = site.run("posture", microseg_posture_state="pulled", **pull)
+        assert run.code == 0, run.tail()
+        made = site.result("posture")
+        assert "SW4177" in json.dumps(made) and made["policy_commit"] == first
+        pulled = lists()
+        assert pulled["SW_cameras"] != before["SW_cameras"]
+        assert pulled["SW_patient_monitors"] == before["SW_patient_monitors"]
+        run = site.run("posture", microseg_posture_state="released", **pull)
+        assert run.code == 0, run.tail()
+        assert lists() == before
+    # The rollout goes on as if nothing had been, and ends as planned.
+    site.git("checkout", "-q", second)
+    for name in ("radiology", "bedside"):
+        if name in [each["id"] for each in site.result("plan")["effect"]["rings"]["order"]]:
+            run = site.run("apply", microseg_ring=name)
+            assert run.code == 0, run.tail()
+    for name in [each["id"] for each in site.result("plan")["effect"]["rings"]["order"]]:
+        if name == "rest":
+            run = site.run("apply", microseg_ring=name)
+            assert run.code == 0, run.tail()
+    run = site.run("plan")
+    assert run.code == 0 and site.result("plan")["targets"] is not None, run.tail()
+    assert not any(part["operations"] for part in site.result("plan")["targets"])

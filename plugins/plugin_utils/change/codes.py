@@ -539,3 +539,21 @@ RETIRED_BEFORE = Code(
     "conversations had ended before a ring was changed, so that it is not judged by them",
     "nothing, where they were retired; where they are needed again one day, look whether the policy has them",
 )
+NEWER_KEPT = Code(
+    "SW4177",
+    "info",
+    "a posture writes objects that rings of another commit have put in force already, as that commit has them",
+    "nothing: an emergency takes no ring back; the rollout goes on when the posture is released",
+)
+NEWER_LOST = Code(
+    "SW4178",
+    "warning",
+    "a posture writes objects that rings of another commit have put in force already, as the older documents have them",
+    "that commit cannot be read, or does not know the posture; after the release plan and apply what the rings had put in force",
+)
+BACK_NOT_TAKEN = Code(
+    "SW4179",
+    "error",
+    "a rollback is not done: sessions carry the list that was taken back",
+    "run rollback with that microseg_plan_id again, with microseg_reauthenticate=true or once they have authenticated by themselves",
+)

@@ -9,7 +9,7 @@ them. All that was done to one object since is one undo, from what the last step
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -97,6 +97,28 @@ def executed_steps(entries: Iterable[Mapping[str, Any]], plan_id: str) -> list[E
         elif event == "undo_done":
             found.pop((plan, str(entry["target"]), str(entry["operation_id"])), None)
     return list(found.values())
+
+
+def lists_given_back(
+    entries: Iterable[Mapping[str, Any]], plan_id: str = "", only: Callable[[Operation], bool] | None = None
+) -> list[Operation]:
+    """Return the changes of downloadable lists of a plan (empty: of any) that an undo took back and nothing has changed since.
+
+    Sessions may carry such a list still, as it was before the undo.
+    """
+    steps: dict[tuple[str, str, str], Operation] = {}
+    found: dict[tuple[str, str], tuple[str, Operation]] = {}
+    for entry in entries:
+        plan, event = str(entry.get("plan_id", "")), entry["event"]
+        if event == "operation_started":
+            operation = operation_from(entry["operation"])
+            steps[plan, operation.target, operation.id] = operation
+            found.pop((operation.target, operation.name), None)
+        elif event == "undo_done":
+            step = steps.get((plan, str(entry["target"]), str(entry["operation_id"])))
+            if step is not None and step.kind == "downloadable_acl" and step.before:
+                found[step.target, step.name] = (plan, step)
+    return [step for plan, step in found.values() if plan_id in ("", plan) and (only is None or only(step))]
 
 
 def moments(entries: Iterable[Mapping[str, Any]]) -> list[Moment]:

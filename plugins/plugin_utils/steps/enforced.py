@@ -425,11 +425,16 @@ class After:
     done: Reauthentication | None = None
     moved: Mapping[str, Any] = field(default_factory=dict)  # of devices that were moved: who has followed
     more: tuple[Finding, ...] = ()
+    not_back: tuple[Finding, ...] = ()  # that sessions carry a list which a rollback took back
 
     @property
     def findings(self) -> tuple[Finding, ...]:
         """Return the findings of all of it."""
-        return (*(self.state.findings if self.state else ()), *(self.done.findings if self.done else ()), *self.more)
+        seen = [finding for finding in (self.state.findings if self.state else ()) if not self._told(finding)]
+        return (*self.not_back, *seen, *(self.done.findings if self.done else ()), *self.more)
+
+    def _told(self, finding: Finding) -> bool:
+        return bool(self.not_back) and finding.code == codes.SESSIONS_OLD.number
 
     @property
     def changed(self) -> bool:
@@ -483,7 +488,7 @@ def sessions_back(
     journal: Journal,
     plan_id: str,
 ) -> After:
-    """Return which sessions carry what a rollback restored; a rollback counts as done when all of them do (design rule 11)."""
+    """Return which sessions carry what a rollback restored; it is done when all of them do (design rule 11): else SW4179, an error."""
     before = {
         (step.target, step.name): str(step.before["content"])
         for step in undone
@@ -499,4 +504,8 @@ def sessions_back(
     reader = reader_of(values, variables, sound.in_force, sound.compiled, targets, paths)
     reader.with_cells = False  # the policy's cells are not what was restored
     reader.want_back(before)
-    return sessions_after(reader, journal, values, plan_id, way_back=True)
+    made = sessions_after(reader, journal, values, plan_id, way_back=True)
+    late = (
+        [finding for finding in made.state.findings if finding.code == codes.SESSIONS_OLD.number] if made.state else []
+    )
+    return replace(made, not_back=tuple(codes.BACK_NOT_TAKEN.at(f"{item.message}; plan {plan_id}") for item in late))

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -91,11 +91,14 @@ def run_plan(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str, 
     return _answer(values, plan, [*shouts, *warnings], paths)
 
 
-def planned(values: Mapping[str, Any], variables: Mapping[str, Any]) -> tuple[Plan, Site, list[Finding]]:
+def planned(
+    values: Mapping[str, Any], variables: Mapping[str, Any], merged: Callable[[Compiled], Compiled] | None = None
+) -> tuple[Plan, Site, list[Finding]]:
     """Return the plan from live state, the site it is for, and what is worth a warning; writes nothing at all.
 
-    The same documents, membership, live state and recorded traffic give the same plan id. Raises FindingError where the
-    policy does not pass or a target cannot be read.
+    The same documents, membership, live state and recorded traffic give the same plan id. ``merged`` puts in what other documents have
+    in force (a posture that is pulled in the middle of a rollout). Raises FindingError where the policy does not pass or a target cannot
+    be read.
     """
     paths = paths_of(values)
     commit = required_commit(paths.policy, bool(values.get("allow_dirty")))
@@ -106,6 +109,7 @@ def planned(values: Mapping[str, Any], variables: Mapping[str, Any]) -> tuple[Pl
     situation = present_situation(gate.site, moment, postures_of(values, paths))
     compiled = gate.compiled if situation == NORMAL else _compiled_for(gate.site, situation, paths)
     proved = proved_with_postures(gate.site, situation, compiled)
+    compiled = merged(compiled) if merged is not None else compiled
     with connected(values, variables, hosts_of(compiled.targets)) as targets:
         said = preflight_all(targets, writing=False)
         snapshots = snapshot_all(targets, compiled.targets)

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -18,6 +19,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
     errors_of,
     sorted_findings,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.git import checked_out
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.apply import apply_plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.approval import Approval
@@ -55,6 +57,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.enforced 
     sessions_after,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.fleet import connected
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.newer import Newer, newer_than, put_in_force
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.permission import (
     applied_commit,
@@ -85,6 +88,21 @@ def run_posture(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[st
     paths = paths_of(values)
     if str(values.get("state") or LISTED) == LISTED:
         return _listed(values, paths)
+    base = _to_go_from(paths, bool(values.get("allow_dirty")))
+    if not base:
+        return _carried_out(values, variables, paths)
+    with checked_out(paths.policy, base, codes.GIT_FAILED) as policy:
+        return _carried_out({**values, "policy_dir": str(policy)}, variables, replace(paths, policy=policy))
+
+
+def _to_go_from(paths: Paths, allow_dirty: bool) -> str:
+    """Return the commit to take documents from where the checkout is at the commit of a rollout that is under way; else empty."""
+    entries = known_entries(paths.journal)
+    head, base = required_commit(paths.policy, allow_dirty), applied_commit(entries)
+    return base if base and base != head and head in put_in_force(entries).values() else ""
+
+
+def _carried_out(values: dict[str, Any], variables: Mapping[str, Any], paths: Paths) -> dict[str, Any]:
     wanted, changed = _wanted(values, paths)
     emergency = said(values)
     commit = required_commit(paths.policy, bool(values.get("allow_dirty")))
@@ -95,11 +113,18 @@ def run_posture(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[st
         raise FindingError(*cut)
     before = _sound(values, paths, pulled_in(entries))
     base = _only_what_is_in_force(paths, before, commit, today_of(values))
-    plan, _site, warned = planned({**values, "postures": wanted}, variables)
+
+    def newer_with(postures: Sequence[str]) -> Newer:
+        return newer_than(commit, entries, paths, today_of(values), moment_of(values), postures)
+
+    newer, held = newer_with(wanted), newer_with(pulled_in(entries))
+    sound = replace(sound, compiled=newer.merged(sound.compiled))
+    before = replace(before, compiled=held.merged(before.compiled))
+    plan, _site, warned = planned({**values, "postures": wanted}, variables, newer.merged)
     approvals: tuple[Approval, ...] = ()
     if base != commit:  # somebody prepared something since: that was reviewed as any change
         approvals = approved_by(paths, plan, before.site, values, today_of(values))
-    mine, left = split_steps(plan, before.compiled.targets, sound.compiled.targets)
+    mine, left = split_steps(plan, before.compiled.targets, sound.compiled.targets, newer.unread)
     ring = Part(RING, tuple((step.target, step.id) for step in mine)) if left else None
     part = only_steps(plan, ring.steps) if ring else plan
     # What the plan proves is of all its steps; where drift is left alone, other mixes arise, and another state at the end.
@@ -130,6 +155,7 @@ def run_posture(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[st
                 reader.only({(step.target, step.name) for step in part.operations()})
                 after = sessions_after(reader, journal, values, plan.plan_id, None)
     findings = [*outcome.findings, *lock.findings, *after.findings]
+    findings += newer.findings({(step.target, step.kind, step.name) for step in mine})
     # A release is a way back: a record that lost its end is said and does not stop it.
     findings += [finding.with_severity("warning") for finding in cut]
     whole = [finding for finding in warned if not (left and finding.code in MIXES)]
@@ -186,19 +212,29 @@ def _only_what_is_in_force(paths: Paths, sound: SoundSite, commit: str, today: d
 
 
 def split_steps(
-    plan: Plan, before: Sequence[DesiredTarget], after: Sequence[DesiredTarget]
+    plan: Plan,
+    before: Sequence[DesiredTarget],
+    after: Sequence[DesiredTarget],
+    newer: Collection[tuple[str, str, str]] = (),
 ) -> tuple[list[Operation], list[Operation]]:
     """Return the steps that a posture needs, and updates of objects that it does not touch: drift, which somebody may have made on
-    purpose in the same emergency. What is missing is created again, since steps of the posture may rest on it."""
-    kept = _bodies(before).items() & _bodies(after).items()
-    same = {key for key, _body in kept}
+    purpose in the same emergency. What is missing is created again, since steps of the posture may rest on it.
+
+    ``newer``: objects that other documents have in force; of these what the posture does not touch is left alone in any case.
+    """
+    old, new = _bodies(before), _bodies(after)
+    same = {key for key, _body in old.items() & new.items()}
+    alone = {key for key in newer if old.get(key) == new.get(key)}
+
+    def needed(step: Operation) -> bool:
+        key = (step.target, step.kind, step.name)
+        return key not in alone and (step.action != "update" or key not in same)
+
     steps = plan.operations()
-    mine = [step for step in steps if step.action != "update" or (step.target, step.kind, step.name) not in same]
+    mine = [step for step in steps if needed(step)]
     # What puts a list of the posture in force belongs to it: a cell, a port or a profile that names another list, or is switched off,
     # would leave the posture written and without effect.
-    lists = {
-        (host, name) for host, _kind, name in {key for key, _body in _bodies(before).items() ^ _bodies(after).items()}
-    }
+    lists = {(host, name) for host, _kind, name in {key for key, _body in old.items() ^ new.items()}}
     lists |= {(step.target, step.name) for step in mine}
     left = [
         step for step in steps if step not in mine and not any((step.target, name) in lists for name in _named(step))

@@ -40,6 +40,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rollback
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.undo_chain import (
     Executed,
     WayBack,
+    lists_given_back,
     way_to_commit,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.results import result
@@ -68,6 +69,7 @@ class Asked:
     only: Only | None = None
     way: WayBack | None = None
     note: Mapping[str, str] | None = None
+    given_back: tuple[Operation, ...] = ()  # lists that an earlier rollback took back: sessions may carry them still
 
     @property
     def operations(self) -> list[Operation]:
@@ -93,6 +95,7 @@ def run_rollback(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[s
             else:
                 outcome = _carried_out(asked, targets, journal)
                 undone = [step.operation for step in outcome.completed if step.changed]
+                undone += asked.given_back
                 after = sessions_back(values, variables, paths, targets, undone, journal, outcome.plan_id)
     postures = _postures_moved(entries, asked)
     rings = _rings(entries if check_mode else known_entries(journal.path), asked, check_mode)
@@ -152,7 +155,8 @@ def _asked(values: Mapping[str, Any], entries: Entries, paths: Paths) -> Asked:
         if cut := end_findings(paths.journal, entries):
             raise FindingError(*cut)
         way = way_to_commit(entries, commit, [device] if device else None)
-        return Asked(way.plans[0] if way.plans else "", way.steps, None, way, note)
+        given = lists_given_back(entries, "", (lambda each: each.target == device) if device else None)
+        return Asked(way.plans[0] if way.plans else "", way.steps, None, way, note, () if way.steps else tuple(given))
     chosen: list[Only] = []
     if device:
         chosen.append(lambda operation: operation.target == device)
@@ -161,7 +165,14 @@ def _asked(values: Mapping[str, Any], entries: Entries, paths: Paths) -> Asked:
     if ring:
         chosen.append(_of_ring(entries, plan_id, ring))
     only: Only | None = (lambda operation: all(each(operation) for each in chosen)) if chosen else None
-    whole, steps, _owed = steps_to_undo(entries, plan_id, only)
+    try:
+        whole, steps, _owed = steps_to_undo(entries, plan_id, only)
+    except FindingError:
+        # All of it is back on its targets; whether sessions have taken it is looked at again.
+        given = lists_given_back(entries, whole_id(entries, plan_id), only) if plan_id else []
+        if not given or values["check_mode"]:
+            raise
+        return Asked(whole_id(entries, plan_id), (), only, None, note, tuple(given))
     return Asked(whole, tuple(steps), only, None, note)
 
 
@@ -218,6 +229,13 @@ def _rehearsed(
 def _carried_out(asked: Asked, targets: Mapping[str, Target], journal: Journal) -> Outcome:
     if asked.way is not None:
         return rollback_to_commit(asked.way, targets, journal, purpose="rollback", note=asked.note)
+    if asked.given_back:
+        try:
+            return rollback_plan(asked.plan_id, targets, journal, only=asked.only, purpose="rollback")
+        except FindingError as error:
+            if any(finding.code != codes.NOT_IN_JOURNAL.number for finding in error.findings):
+                raise  # it took away the locks of a run that was killed, at most
+        return Outcome(asked.plan_id, (), (), ())
     return rollback_plan(
         asked.plan_id, targets, journal, only=asked.only, purpose="rollback", note=asked.note if asked.only else None
     )

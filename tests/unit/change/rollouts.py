@@ -52,6 +52,11 @@ def arrivals(dice: np.random.Generator, kind: str, period: float, until: float) 
     return times[(times % DAY > 7 * 3600) & (times % DAY < 19 * 3600)] if kind in ("day", "week") else times
 
 
+def _days(starts: np.ndarray) -> int:
+    """The number of days in sorted moments."""
+    return int(np.count_nonzero(np.diff(starts // DAY))) + 1 if len(starts) else 0
+
+
 def _overlap(gap: tuple[float, float], begin: float, end: float) -> float:
     return max(0.0, min(gap[1], end) - max(gap[0], begin))
 
@@ -123,7 +128,7 @@ def rollout(seed: int, what: str, soak: float = 4 * 3600.0) -> Rollout:
             talks.append(
                 Talk(
                     f"d{device} to s{number}", f"d{device}", len(before), int(answered[old].sum()),
-                    len(np.unique(before // DAY)), float(pauses.max()) if len(pauses) else 0.0,
+                    _days(before), float(pauses.max()) if len(pauses) else 0.0,
                     BEGAN - first if known else BEGAN, len(after), int((~after).sum()), int((~after[-5:]).sum()),
                     last, until, denied, gap_before=_overlap(gap, last, BEGAN), gap_since=_overlap(gap, max(last, BEGAN), until),
                 )
