@@ -169,26 +169,29 @@ def ring_health(
     if not watched or not store.stored_days(data_dir):
         return judge([], devices, took_hold.timestamp(), unauthorized=out)
     touched = min(first or took_hold, took_hold)
-    with FlowGate(data_dir, since.isoformat(), engine=engine) as gate:
-        rows = gate.talks(_table(watched), moment).to_pylist()
-        peers = _peers(rows, touched)
-        of_peers = gate.talks(_table(sorted(peers)), moment).to_pylist() if peers else []
-        quiet = {row["exporter"] for row in (*rows, *of_peers) if _is_quiet(row, moment)}
-        gaps = gaps_of(gate.activity(quiet).to_pylist()) if quiet else Gaps()
     denied = _denied_anew(data_dir, since, took_hold, now, engine)
+    began, before = took_hold.timestamp(), touched.timestamp()
 
-    def talk_of(row: Mapping[str, Any]) -> Talk:
-        made = _talk(row, moment, since, now, names, denied)
-        return _with_gaps(made, row["exporter"], touched, took_hold, gaps)
+    def talks_of(gate: FlowGate, ends: Sequence[tuple[str, str]]) -> list[tuple[Mapping[str, Any], Talk]]:
+        rows = gate.talks(_table(ends), moment).to_pylist()
+        quiet = {row["exporter"] for row in rows if _is_quiet(row, moment)}
+        gaps = gaps_of(gate.activity(quiet).to_pylist()) if quiet else Gaps()
+        made = (_talk(row, moment, since, now, names, denied) for row in rows)
+        return [
+            (row, _with_gaps(talk, row["exporter"], touched, took_hold, gaps))
+            for row, talk in zip(rows, made, strict=True)
+        ]
 
-    began, moment_of_first = took_hold.timestamp(), touched.timestamp()
-    whole = [talk_of(row) for row in of_peers if row["server_port"] == WHOLE_DEVICE]
-    gone = {talk.device for talk in whole if well_known(talk) and ended_before(talk, began, moment_of_first)}
+    with FlowGate(data_dir, since.isoformat(), engine=engine) as gate:
+        found = talks_of(gate, watched)
+        peers = _peers(found, began, before)
+        whole = [talk for row, talk in talks_of(gate, peers) if row["server_port"] == WHOLE_DEVICE] if peers else []
+    gone = {talk.device for talk in whole if well_known(talk) and ended_before(talk, began, before)}
     talks = [
-        replace(_counted(talk_of(row), row, counters), peer_gone=bool(gone & _ends(row)) and not row["flows"])
-        for row in rows
+        replace(_counted(talk, row, counters), peer_gone=not talk.flows and bool(gone & _ends(row)))
+        for row, talk in found
     ]
-    return judge(talks, devices, began, unauthorized=out, touched=moment_of_first)
+    return judge(talks, devices, began, unauthorized=out, touched=before)
 
 
 def _ends(row: Mapping[str, Any]) -> set[str]:
@@ -197,11 +200,15 @@ def _ends(row: Mapping[str, Any]) -> set[str]:
     return {address.text_of(row[f"{end}_hi"], row[f"{end}_lo"]) for end in ("client", "server")}
 
 
-def _peers(rows: Sequence[Mapping[str, Any]], touched: datetime) -> set[tuple[str, str]]:
-    """Return both ends, as (address, address), of conversations that may have ended before the first write."""
-    latest = (touched.timestamp() - Limits().gone) * 1e6
-    quiet = [row for row in rows if not row["flows"] and row["last_us"] < latest]
-    return {(text, text) for row in quiet for text in _ends(row)}
+def _peers(found: Sequence[tuple[Mapping[str, Any], Talk]], began: float, before: float) -> list[tuple[str, str]]:
+    """Return both ends, as (address, address), of conversations that may have ended before the first write, unless they tell it."""
+    doubtful = (
+        row
+        for row, talk in found
+        if not talk.flows and well_known(talk) and before - talk.last > Limits().gone
+        if not ended_before(talk, began, before)
+    )
+    return sorted({(text, text) for row in doubtful for text in _ends(row)})
 
 
 def _is_quiet(row: Mapping[str, Any], moment: int) -> bool:
