@@ -17,6 +17,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change import c
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.commit import DIRTY
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.interrupted import (
     finished,
+    half_made,
     save_left,
     unconfirmed_in,
 )
@@ -207,12 +208,13 @@ def _remaining_steps(
     pending, begun = pending_in(entries), deployments_in(entries)
     for part in parts:
         objects = next((item.objects for item in desired if item.host == part.name), ())
-        moved = staleness(part, objects, snapshots[part.name])
+        live = half_made(snapshots[part.name], part.operations, entries, plan.plan_id)
+        moved = staleness(part, objects, live)
         findings += moved
         if moved:
             continue
         planned = {step.id for step in part.operations}
-        needed = target_operations(targets[part.name], desired, snapshots[part.name], plan.prune)
+        needed = target_operations(targets[part.name], desired, live, plan.prune)
         pushes = {step.id for step in part.operations if step.action == PUSH}
         if pushes and any(step.action == PUSH and step.id not in planned for step in needed):
             # What is left may be pushed in another phase than the whole would have been: then by the pushes of the plan.

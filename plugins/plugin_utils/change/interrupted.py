@@ -6,12 +6,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Target
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.meaning import means
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation, Snapshot, Target
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending import PUSH
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import objects_sha256
 
 
 def unconfirmed_in(entries: Iterable[Mapping[str, Any]]) -> frozenset[str]:
@@ -30,6 +33,36 @@ def unconfirmed_in(entries: Iterable[Mapping[str, Any]]) -> frozenset[str]:
         elif event == "target_confirmed" and not _faults(entry):
             begun.pop(target, None)
     return frozenset(target for target, steps in begun.items() if steps)
+
+
+def half_made(
+    snapshot: Snapshot, steps: Iterable[Operation], entries: Iterable[Mapping[str, Any]], plan_id: str
+) -> Snapshot:
+    """Return live state without what a step of the plan began to create and did not end: a list of which some lines are typed.
+
+    It is not somebody else's, and in force nowhere; the target sees it by itself and makes it whole. What is attached stays.
+    """
+    begun: set[str] = set()
+    for entry in entries:
+        if str(entry.get("plan_id", "")) != plan_id or entry.get("target") != snapshot.target:
+            continue
+        if entry["event"] == "operation_started":
+            begun.add(str(entry["operation"]["id"]))
+        elif entry["event"] in ("operation_done", "undo_done"):
+            begun.discard(str(entry["operation_id"]))
+    half = set()
+    for step in steps:
+        key = f"{step.kind}/{step.name}"
+        found = snapshot.objects.get(key)
+        if found is None or step.id not in begun or step.before is not None or step.after is None:
+            continue
+        attached = (found.get("internal") or {}).get("attached")
+        if not attached and not means(step.kind, {name: found.get(name) for name in step.after}, step.after):
+            half.add(key)
+    if not half:
+        return snapshot
+    objects = {key: value for key, value in snapshot.objects.items() if key not in half}
+    return replace(snapshot, objects=objects, sha256=objects_sha256(objects))
 
 
 def undos_in(entries: Iterable[Mapping[str, Any]]) -> frozenset[tuple[str, str]]:

@@ -20,7 +20,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal 
     known_entries,
     read_entries,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation, OperationResult
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import (
+    Operation,
+    OperationResult,
+    Snapshot,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.outcome import Outcome
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import Plan, build_plan, snapshot_all
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rings import FAILED, Part, progress_of
@@ -161,3 +165,49 @@ def test_a_ring_whose_end_fails_has_ended_in_the_journal(switch: Switch, journal
     last = read_entries(journal.path)[-1]
     assert last["event"] == "plan_failed" and [item["code"] for item in last["findings"]] == [outcome.findings[-1].code]
     assert [item.state for item in progress_of((part,), known_entries(journal.path), plan.plan_id)] == [FAILED]
+
+
+class Typing(FakeTarget):
+    """A target on which a list is typed line by line; the run may die between two lines."""
+
+    def __init__(self) -> None:
+        super().__init__("sw1")
+        self.dies = False
+
+    def execute(self, operation: Operation) -> OperationResult:
+        if self.dies:
+            self.objects[f"{operation.kind}/{operation.name}"] = {"value": "half"}
+            raise KeyboardInterrupt
+        return super().execute(operation)
+
+
+def test_a_list_that_was_half_typed_is_made_whole(journal: Journal) -> None:
+    switch = Typing()
+    plan = build_plan({"sw1": switch}, wanted(), snapshot_all({"sw1": switch}, wanted()), policy_commit=COMMIT)
+
+    def apply() -> Outcome:
+        return apply_plan(plan, {"sw1": switch}, wanted(), Journal(journal.path), policy_commit=COMMIT)
+
+    # Somebody else's list of that name is no half of ours.
+    switch.objects["access_list/a"] = {"value": "half"}
+    with pytest.raises(FindingError, match="SW4015"):
+        apply()
+    switch.objects.clear()
+    switch.dies = True
+    with pytest.raises(KeyboardInterrupt):
+        apply()
+    assert switch.objects == {"access_list/a": {"value": "half"}}
+    switch.dies = False
+    # Nor is one that somebody has put in force meanwhile.
+    switch.objects["access_list/a"]["internal"] = {"attached": [["Gi1", "in"]]}
+    attached = dict(switch.objects["access_list/a"])
+    switch.snapshot = lambda desired: Snapshot("sw1", "fake", {"access_list/a": attached}, "x")  # type: ignore[method-assign]
+    with pytest.raises(FindingError, match="SW4015"):
+        apply()
+    del switch.snapshot  # type: ignore[method-assign]
+    made = apply()
+    assert made.ok and [step.operation.action for step in made.completed] == ["create"]
+    assert switch.objects["access_list/a"] == {"value": 2}
+    switch.objects["access_list/a"] = {"value": "half"}  # whole by the journal: whoever did this came later
+    with pytest.raises(FindingError, match="SW4015"):
+        apply()
