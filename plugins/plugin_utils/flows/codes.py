@@ -178,6 +178,12 @@ DENIES_LOST = Code(
     "a device logged fewer denials than there were",
     "raise the device's logging rate; absence proves nothing",
 )
+DENIES_UNTOLD = Code(
+    "SW1467",
+    "warning",
+    "messages of access lists do not say whether the packets were denied",
+    "they count as nothing; on NX-OS set 'logging ip access-list detailed', or log entries that deny only",
+)
 THREATS_INVALID = Code(
     "SW1471", "error", "a threat list cannot be used", "give a STIX 2.1 bundle, or CSV with address and valid_from"
 )

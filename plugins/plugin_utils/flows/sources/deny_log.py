@@ -29,9 +29,10 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.s
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.text import Rejects, pieces, plain_head
 
 ROWS = 1 << 16
+LEFT_OUT = ("other_messages", deny_messages.PERMITTED, deny_messages.RATE, deny_messages.NO_VERDICT)
 DAY_MINUTES = 1440
 MARKS = re.compile(
-    rb"%(?:SEC-[0-7]-IPACCESSLOG|IPV6_ACL-[0-7]-ACCESSLOG|[A-Z0-9_]{2,20}-[0-7]-SGACLHIT|(?:ASA|FTD|PIX|FWSM)-(?:[a-z]+-)?[0-7]-[0-9]{6}:)"
+    rb"%(?:SEC-[0-7]-IPACCESSLOG|IPV6_ACL-[0-7]-ACCESSLOG|ACLLOG-[0-7]-ACLLOG_|[A-Z0-9_]{2,20}-[0-7]-SGACLHIT|(?:ASA|FTD|PIX|FWSM)-(?:[a-z]+-)?[0-7]-[0-9]{6}:)"
     rb"|\bIN=[^\s]{0,32} OUT=[^\s]{0,32} .{0,300}SRC="
 )
 
@@ -52,7 +53,7 @@ class DenyLog:
     def tables(self) -> Iterator[Any]:
         """Read the log; yields no record. Raises FindingError where it cannot be read at all."""
         rejects = Rejects(str(self.path))
-        left_out = {"other_messages": 0, deny_messages.PERMITTED: 0, deny_messages.RATE: 0}
+        left_out = dict.fromkeys(LEFT_OUT, 0)
         rows: list[dict[str, Any]] = []
         for piece in pieces(self.path, rejects, self.findings):
             for number, line in enumerate(piece.data.decode().split("\n")[:-1], piece.first_line):
@@ -78,6 +79,9 @@ class DenyLog:
         if left_out[deny_messages.RATE]:
             text = f"{left_out[deny_messages.RATE]} messages say that further denials were not logged"
             self.findings.append(codes.DENIES_LOST.at(text, Location(str(self.path))))
+        if left_out[deny_messages.NO_VERDICT]:
+            text = f"{left_out[deny_messages.NO_VERDICT]} messages of access lists say neither permit nor deny"
+            self.findings.append(codes.DENIES_UNTOLD.at(text, Location(str(self.path))))
         if rejects.total:
             left_out["rejected_lines"] = rejects.total
         self.quality.left_out = {name: count for name, count in sorted(left_out.items()) if count}
@@ -118,7 +122,7 @@ def _opened(path: Path, source: str, opening: Opening) -> DenyLog:
 
 KIND = Kind(
     "deny_log",
-    "syslog with access-list, SGACL-hit and ASA denials, and the kernel's packet log, to denied packets, plain or gzip",
+    "syslog with access-list (IOS, NX-OS), SGACL-hit and ASA denials, and the kernel's packet log, to denied packets, plain or gzip",
     is_deny_log,
     _opened,
 )

@@ -1,10 +1,13 @@
 # Copyright: (c) 2026, Segwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Messages about denied packets, one parser for each family: Cisco IOS and IOS-XE access lists, SGACLs, ASA, and the kernel's packet log.
+"""Messages about denied packets, one parser for each family: Cisco IOS and IOS-XE access lists, NX-OS access lists, SGACLs, ASA, and the
+kernel's packet log.
 
 Forms are those of Cisco's system message guides (SEC, IPV6_ACL, RBM; ASA 106001 to 106100, 710003) and of the Linux kernel's nf_log_syslog.
-A parser returns a ``Deny``, or a reason why the line is none: ``permitted``, ``rate`` (some were not logged) or ``unreadable``.
+Those of NX-OS (ACLLOG) are from Cisco's document 118907 on ACL logging of the Nexus 7000 and from messages that the public parsers of
+Genie (Cisco) and NetWitness read. A parser returns a ``Deny``, or a reason why the line is none: ``permitted``, ``rate`` (some were
+not logged), ``no_verdict`` (NX-OS says permit or deny only where it names the list) or ``unreadable``.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import ad
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.columns import NAMES
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.icmp import ICMP6_REPLIES, ICMP_REPLIES
 
-PERMITTED, RATE, UNREADABLE = "permitted", "rate_limited", "unreadable"
+PERMITTED, RATE, UNREADABLE, NO_VERDICT = "permitted", "rate_limited", "unreadable", "no_verdict"
 ICMP, ICMP6 = 1, 58
 # What a prefix of a log rule has to hold to mean that the packet was dropped; an import's option replaces it.
 OWN_PREFIX = re.compile(r"\Asegwright (?P<what>drop|accept)(?: (?P<entry>[^:]{0,80}(?::[^:]{1,80})*))?:?\Z")
@@ -47,6 +50,15 @@ IOS_SOURCE = re.compile(
     + COUNT
     + HASH
 )
+NXOS_TAG = re.compile(
+    r"%(?P<tag>ACLLOG-[0-7]-ACLLOG_(?P<form>NEW_FLOW|FLOW_INTERVAL|MAXFLOW_REACHED)): (?P<rest>.{1,800})"
+)
+# `Key: value` and, of the hits, `Key = value`; releases write out the words of the first keys or shorten them.
+NXOS_PAIR = re.compile(r"(?:\A|, )(?P<key>[A-Za-z][A-Za-z -]{1,30}?)(?:: | ?= ?)(?P<value>[^,]{0,128})(?=, |\s*\Z)")
+NXOS_SHORT = {"source": "src", "destination": "dst", "interface": "intf"}
+NXOS_PROTOCOL = re.compile(r"\"?[^\"(]{0,30}\"?\s?\((?P<number>[0-9]{1,3})\)\Z")
+# The number NX-OS gives where the entry says only IP; it stands for experiments (RFC 3692), which no list of devices names.
+NXOS_ANY_IP = 253
 SGACL_TAG = re.compile(r"%(?P<tag>[A-Z0-9_]{2,20}-[0-7]-SGACLHIT): (?P<rest>.{1,800})")
 SGACL_PAIR = re.compile(r"([A-Za-z][A-Za-z_-]{1,30})='([^']{0,128})'")
 SGACL_LIST = re.compile(
@@ -133,6 +145,10 @@ def parse(line: str, denying: re.Pattern[str]) -> Deny | str | None:
             found = SGACL_TAG.search(line)
             if found:
                 return _guarded(_sgacl, found)
+        if "ACLLOG_" in line:
+            found = NXOS_TAG.search(line)
+            if found:
+                return _guarded(_nxos, found)
         found = ASA_TAG.search(line)
         if found:
             return _guarded(_asa, found) if found["number"] in ASA else None
@@ -207,6 +223,29 @@ def _ios(found: re.Match[str]) -> Deny | str:
     protocol = _protocol(flow["protocol"], source)
     ports = _ends(protocol, _port(flow["sport"]), _port(flow["dport"]), flow["type"], flow["code"])
     return Deny("ios", found["tag"], source, address.columns_of(flow["target"]), protocol, *ports, **common)
+
+
+def _nxos(found: re.Match[str]) -> Deny | str:
+    if found["form"] == "MAXFLOW_REACHED":
+        return RATE
+    values: dict[str, str] = {}
+    for match in NXOS_PAIR.finditer(found["rest"]):
+        words = match["key"].lower().replace("-", " ").split()
+        values.setdefault(" ".join(NXOS_SHORT.get(word, word) for word in words), match["value"].strip())
+    if not {"src ip", "dst ip", "protocol"} <= set(values):
+        return UNREADABLE
+    verdict = values.get("ace action", "").lower()
+    if not verdict.startswith(("deny", "denied")):
+        return NO_VERDICT if not verdict else PERMITTED if verdict.startswith("permit") else UNREADABLE
+    told = NXOS_PROTOCOL.match(values["protocol"])
+    source = address.columns_of(values["src ip"])
+    protocol = _protocol(told["number"] if told else values["protocol"].strip('"'), source)
+    protocol = 0 if protocol == NXOS_ANY_IP else protocol
+    # It has no place for the type of ICMP, and says 0 for both ports.
+    ports = _ends(protocol, _port(values.get("src port")), _port(values.get("dst port")), None, None)
+    return Deny("nxos", found["tag"], source, address.columns_of(values["dst ip"]), protocol, *ports,
+                packets=_count(values.get("hit count")), list=values.get("acl name", ""),
+                interface=values.get("src intf", ""))  # fmt: skip
 
 
 def _sgacl(found: re.Match[str]) -> Deny | str:
