@@ -11,8 +11,10 @@ have seen are compared (measured: README.md).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +69,9 @@ def refresh_locked(data_dir: str | Path, days: Iterable[date] = ()) -> list[date
     temporary = store.flows_dir(data_dir) / ".tmp"
     ahead = Progress("daily rollup", len(todo), "days")
     memory = day_rows.Held()
-    with store.connect(temporary) as connection:
+    with ExitStack() as opened:
+        # Few days need a database, and one that is opened gives back the process's free memory, which the next day would use.
+        database = cache(lambda: opened.enter_context(store.connect(temporary)))
         for day in todo:
             path = store.day_folder(data_dir, "rollup", day) / "rollup.parquet"
             # A session of a coarse exporter may have begun on an earlier day and run into this one.
@@ -80,7 +84,7 @@ def refresh_locked(data_dir: str | Path, days: Iterable[date] = ()) -> list[date
                 if 0 <= (day - other).days <= LONGEST_DAYS
                 for each in group
             ]
-            rows = build_day(connection, near, day, path, memory) if near else 0
+            rows = build_day(database, near, day, path, memory) if near else 0
             if not rows:
                 path.unlink(missing_ok=True)
                 path.with_name("observers.parquet").unlink(missing_ok=True)
@@ -92,9 +96,9 @@ def refresh_locked(data_dir: str | Path, days: Iterable[date] = ()) -> list[date
 
 
 def build_day(
-    connection: Any, footers: Sequence[Footer], day: date, path: Path, memory: day_rows.Held | None = None
+    database: Callable[[], Any], footers: Sequence[Footer], day: date, path: Path, memory: day_rows.Held | None = None
 ) -> int:
-    """Write the rollup of one day from connection files; returns the number of rows."""
+    """Write the rollup of one day from connection files; returns the number of rows. ``database`` gives DuckDB where it is needed."""
     first = store.day_number(day) * DAY_US
     near = [each for each in footers if each.rows and _within(each, first, first + DAY_US)]
     if not near:
@@ -102,11 +106,11 @@ def build_day(
     try:
         held = day_rows.read(near, first, first + DAY_US, memory or day_rows.Held())
         if held is None or not len(held):
-            return 0 if held is not None else _by_query(connection, near, day, path)
-        views = Views(held, _settled_by(connection), _overlap(near, [each.only("exporter") for each in near]))
+            return 0 if held is not None else _by_query(database(), near, day, path)
+        views = Views(held, _settled_by(database), _overlap(near, [each.only("exporter") for each in near]))
         table = summed(views, day)
         if table is None:
-            return _by_query(connection, near, day, path)
+            return _by_query(database(), near, day, path)
         store.write_table(views.observers(day), path.with_name("observers.parquet"), "observers")
         return store.write_table(table, path, "rollup")
     except (store.duckdb.IOException, store.duckdb.InvalidInputException, OSError, pa.ArrowException) as error:
@@ -161,11 +165,11 @@ def _each_once(connection: Any, near: Sequence[Footer], rows: str) -> tuple[str,
     return _by_marks(connection, rows)
 
 
-def _settled_by(connection: Any) -> Settle:
+def _settled_by(database: Callable[[], Any]) -> Settle:
     """Return what settles a table of connections by the query, and counts pairs of views among them."""
 
     def settle(table: Any) -> tuple[Any, list[tuple[Any, ...]]]:
-        own = connection.cursor()
+        own = database().cursor()
         own.register("given", table)
         own.execute("CREATE OR REPLACE TEMP TABLE doubtful AS SELECT *, row_number() OVER () AS number FROM given")
         found = own.sql(counted("doubtful", "number")).to_arrow_table()

@@ -77,7 +77,7 @@ def test_arrays_and_the_query_give_the_same_rollup(
         for name, most in (("arrays", day_rows.MOST_ROWS), ("query", -1)):
             monkeypatch.setattr(day_rows, "MOST_ROWS", most)
             with store.connect() as connection:
-                assert rollup.build_day(connection, footers, DAY, folder / name / "rollup.parquet")
+                assert rollup.build_day(lambda: connection, footers, DAY, folder / name / "rollup.parquet")
             made[name] = [(folder / name / f"{kind}.parquet").read_bytes() for kind in ("rollup", "observers")]
         assert made["arrays"] == made["query"]
         with DuckEngine() as engine:
@@ -94,7 +94,7 @@ def test_arrays_are_used_where_a_day_can_be_held(tmp_path: Path, monkeypatch: py
     footers = written(tmp_path, day_of_rows(rng, 300, 3, 3, True, 4), 3)
     monkeypatch.setattr(rollup, "_by_query", None)
     with store.connect() as connection:
-        assert rollup.build_day(connection, footers, DAY, tmp_path / "rollup" / "rollup.parquet") > 50
+        assert rollup.build_day(lambda: connection, footers, DAY, tmp_path / "rollup" / "rollup.parquet") > 50
 
 
 def test_a_day_of_one_conversation_over_and_over_and_rows_of_one_moment(tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_a_day_of_one_conversation_over_and_over_and_rows_of_one_moment(tmp_path
     row |= {"end_us": FIRST + DAY_US - 1, "packets_out": 2, "packets_in": 1, "answered": True}
     footers = written(tmp_path, [{**row, "start_us": FIRST + number} for number in range(count)], 1)
     with store.connect() as connection:
-        assert rollup.build_day(connection, footers, DAY, tmp_path / "rollup" / "rollup.parquet") == 1
+        assert rollup.build_day(lambda: connection, footers, DAY, tmp_path / "rollup" / "rollup.parquet") == 1
     (made,) = pq.read_table(tmp_path / "rollup" / "rollup.parquet").to_pylist()
     assert (made["flows"], made["answered_flows"], made["packets"]) == (count, count, 3 * count)
     columns = {name: np.zeros(count, dtype=np.int64) for name in ORDER}
@@ -131,7 +131,9 @@ def test_large_numbers_are_summed_to_the_last_digit(tmp_path: Path, column: str,
     for row in rows[:2] if value < 1 << 61 else rows[:1]:
         row |= {column: value, "client_port": 500, "server_port": 502, "client_lo": V4_LO, "server_lo": V4_LO + 1}
     with store.connect() as connection:
-        assert rollup.build_day(connection, written(tmp_path, rows, 1), DAY, tmp_path / "rollup" / "rollup.parquet")
+        assert rollup.build_day(
+            lambda: connection, written(tmp_path, rows, 1), DAY, tmp_path / "rollup" / "rollup.parquet"
+        )
     made = pq.read_table(tmp_path / "rollup" / "rollup.parquet").to_pylist()
     for name in ("packets", "bytes"):
         assert sum(row[name] for row in made) == sum(row[f"{name}_{way}"] for row in rows for way in ("out", "in"))

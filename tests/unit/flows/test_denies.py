@@ -176,7 +176,9 @@ def test_a_log_is_imported_once_and_bad_lines_are_located(tmp_path: Path) -> Non
     assert (result.records, result.connections) == (0, 0)
     lost = [each.code for each in result.findings if each.code in ("SW1466", "SW1467")]
     bad = [each.line for each in result.findings if each.code == "SW1409"]
-    assert lost == ["SW1466", "SW1467"] and result.inputs[0]["left_out"]["no_verdict"] == 1
+    assert (
+        lost == ["SW1466", "SW1467"] and result.quality[result.inputs[0]["sha256"][:16]]["left_out"]["no_verdict"] == 1
+    )
     lines = LOG.splitlines()
     first = next(i for i, text in enumerate(lines, 1) if MESSAGES.get(text.split(": ", 1)[-1]) == "unreadable")
     assert bad == [first, len(lines) + 1]

@@ -109,7 +109,7 @@ def test_days_too_large_to_hold_are_counted_the_same(
     for most in (day_rows.MOST_ROWS, -1):
         monkeypatch.setattr(day_rows, "MOST_ROWS", most)
         with store.connect() as connection:
-            assert rollup.build_day(connection, near, day, tmp_path / f"{most}" / "rollup.parquet") > 100
+            assert rollup.build_day(lambda: connection, near, day, tmp_path / f"{most}" / "rollup.parquet") > 100
         made.append([(tmp_path / f"{most}" / f"{kind}.parquet").read_bytes() for kind in ("rollup", "observers")])
     assert made[0] == made[1]
 
