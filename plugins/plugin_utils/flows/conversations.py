@@ -290,13 +290,13 @@ class _Rows:
 
     def _most(self, name: str, rows: Any, stretches: grouping.Stretches) -> Any:
         if self.held.only(name):
-            return np.full(len(stretches.bounds), self.held.columns[name][0])
+            return np.broadcast_to(self.held.columns[name], len(stretches.bounds))
         return stretches.greatest(self.held.at(name, rows))
 
     def _first_source(self, rows: Any, stretches: grouping.Stretches, first: Any) -> Any:
         """Return the input of the first record, the lower one of several that begin together."""
         if self.held.only("source"):
-            return np.full(len(stretches.bounds), self.held.columns["source"][0], dtype=np.int32)
+            return np.broadcast_to(self.held.columns["source"], len(stretches.bounds))
         earliest = self.held.at("start_us", rows) == np.repeat(first, stretches.sizes)
         return stretches.least(np.where(earliest, self.held.at("source", rows), np.iinfo(np.int32).max))
 

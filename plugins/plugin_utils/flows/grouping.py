@@ -159,7 +159,7 @@ class Ends:
                 (ends & np.uint64(LARGEST_PORT)).astype(np.int32),
             )
         if self.hi is None:
-            return np.full(len(ends), V4_HI, dtype=np.int64), code + V4_LO, port
+            return np.broadcast_to(np.int64(V4_HI), len(ends)), code + V4_LO, port
         return self.hi[code], self.lo[code], port
 
 

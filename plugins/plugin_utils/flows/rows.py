@@ -43,8 +43,9 @@ PARTS = (
 
 
 def put_away(found: Conversations) -> dict[str, Any]:
-    """Return what rows are made of as one batch of arrays."""
-    made = {f"w_{name}": found.wholes[name] for name in WHOLES} | {f"p_{name}": found.parts[name] for name in PARTS}
+    """Return what rows are made of as one batch of arrays; one value stands for a column that has no other."""
+    made = {f"w_{name}": _narrowed(found.wholes[name]) for name in WHOLES}
+    made |= {f"p_{name}": _narrowed(found.parts[name]) for name in PARTS}
     if len(found.whole_of) != len(found.wholes["start_us"]):
         made["whole_of"] = found.whole_of
     return made
@@ -53,30 +54,37 @@ def put_away(found: Conversations) -> dict[str, Any]:
 def connection_rows(kept: Mapping[str, Any], told: Directions) -> dict[str, Any]:
     """Return the columns of connection files and ``day_number`` as arrays, from a batch that was put away and its directions.
 
-    Texts are codes: of ``CLASSES``, and of the ``names`` of the conversations.
+    Texts are codes: of ``CLASSES``, and of the ``names`` of the conversations. A column of one value takes no room and cannot be written.
     """
     whole_of = kept.get("whole_of")
+    count = len(told.method) if whole_of is None else len(whole_of)
 
     def of_whole(values: Any) -> Any:
-        return values if whole_of is None else values[whole_of]
+        return values if whole_of is None or len(values) != len(told.method) else values[whole_of]
 
     a_is_client = of_whole(told.a_is_client)
+
+    def turned(one: Any, other: Any) -> Any:
+        """Return the one where end a is the client, the other elsewhere."""
+        alike = len(one) == len(other) == 1 != count and one[0] == other[0]
+        return one if alike else np.where(a_is_client, one, other)
+
     made = {name: kept[f"p_{name}"] for name in ("start_us", "end_us", "day_number", "sampling", "source", "step_us")}
     made |= {"method": of_whole(told.method), "class": of_whole(told.kind), "confidence": of_whole(told.confidence)}
     made |= {name: of_whole(kept[f"w_{name}"]) for name in ("protocol", "exporter")}
     for name in ("hi", "lo", "port"):
         a, b = of_whole(kept[f"w_a_{name}"]), of_whole(kept[f"w_b_{name}"])
-        made[f"client_{name}"], made[f"server_{name}"] = np.where(a_is_client, a, b), np.where(a_is_client, b, a)
+        made[f"client_{name}"], made[f"server_{name}"] = turned(a, b), turned(b, a)
     for name in ("packets", "bytes"):
         a, b = kept[f"p_a_{name}"], kept[f"p_b_{name}"]
-        made[f"{name}_out"], made[f"{name}_in"] = np.where(a_is_client, a, b), np.where(a_is_client, b, a)
+        made[f"{name}_out"], made[f"{name}_in"] = turned(a, b), turned(b, a)
     replies = [of_whole(kept[f"w_{end}_replies"]) for end in "ab"]
-    made["answered"] = np.where(a_is_client, replies[1], replies[0])
-    turned = np.where(a_is_client, replies[0], replies[1]).astype(np.int32) << signs.TURNED_ANSWERED
+    made["answered"] = turned(replies[1], replies[0])
     told_signs = kept["p_signs"]
-    made["signs"] = np.where(a_is_client, told_signs, signs.turned(told_signs)) | turned
-    made["lag_us"] = np.where(a_is_client, kept["p_lag_us"], -kept["p_lag_us"])
-    return made
+    made["signs"] = turned(told_signs, signs.turned(told_signs))
+    made["signs"] = made["signs"] | turned(*replies).astype(np.int32) << signs.TURNED_ANSWERED
+    made["lag_us"] = turned(kept["p_lag_us"], -kept["p_lag_us"])
+    return {name: values if len(values) == count else np.broadcast_to(values, count) for name, values in made.items()}
 
 
 def split(rows: dict[str, Any], picked: Any) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -252,6 +260,8 @@ def _file_of(rows: Mapping[str, Any]) -> tuple[Any, list[tuple[int, int]]]:
 
 def _narrowed(values: Any) -> Any:
     """Return a column as one value where it has no other."""
+    if values.strides == (0,):
+        return values[:1]
     if len(values) > 1 and values[0] == values[-1] and (values == values[0]).all():
         return values[:1]
     return values
