@@ -183,3 +183,39 @@ def test_packets_out_of_order_give_the_records_of_packets_in_order() -> None:
         made.append(Counter(zip(*(records[name].tolist() for name in keys))))
         assert total == sum(made[-1].values())
     assert made[0] == made[1] and sum(made[0].values()) > 216
+
+
+@pytest.mark.parametrize("order", "<>")
+def test_stretches_of_packets_of_one_size_are_found_where_a_plain_walk_finds_them(tmp_path: Path, order: str) -> None:
+    rng = random.Random(17)
+    for turn in range(12):
+        sizes: list[int] = []
+        for _stretch in range(rng.randrange(1, 9)):
+            sizes += [rng.randrange(0, 90)] * rng.choice((1, 2, 31, 33, 64, 65, 200))
+        body = b"".join(
+            struct.pack(order + "IIII", 1, place, size, size) + bytes([place % 251]) * size
+            for place, size in enumerate(sizes)
+        )
+        body = body[: len(body) - rng.choice((0, 0, 1, 20))]
+        path = tmp_path / f"{turn}.pcap"
+        path.write_bytes(struct.pack(order + "IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 101) + body)
+        expected, at = [], 0
+        while at + 16 <= len(body):
+            size = struct.unpack_from(order + "I", body, at + 8)[0]
+            if at + 16 + size > len(body):
+                break
+            expected.append((size, body[at + 16 : at + 16 + size]))
+            at += 16 + size
+        for batch in (1, 2, 50, 1 << 18):
+            found: list[tuple[int, bytes]] = []
+            numbers: list[int] = []
+            read = Capture(path)
+            for frames in read.frames(batch):
+                assert 1 <= len(frames.offset) <= batch
+                numbers += frames.place.tolist()
+                found += [
+                    (captured, frames.data[offset : offset + captured].tobytes())
+                    for offset, captured in zip(frames.offset.tolist(), frames.captured.tolist(), strict=True)
+                ]
+            assert found == expected and numbers == list(range(len(expected)))
+            assert (read.damaged_at == -1) is (at == len(body))

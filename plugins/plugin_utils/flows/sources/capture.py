@@ -39,6 +39,8 @@ SECTION = 0x0A0D0D0A
 ENHANCED, SIMPLE, OLD_PACKET, INTERFACE, STATISTICS = 6, 3, 2, 1, 5
 MOST_INTERFACES = 4096
 PADDING = 128
+# Packets looked at one by one before a stretch of one size is sought.
+STEPS = 32
 BYTE_ORDER = {b"\x4d\x3c\x2b\x1a": "<", b"\x1a\x2b\x3c\x4d": ">"}
 
 
@@ -125,23 +127,36 @@ class Capture:
         own = Interface(link)
         self.interfaces.append(own)
         captured_at = struct.Struct(order + "I").unpack_from
-        offset, last, ended = 24, size - 16, False
+        offset, last, ended, steps = 24, size - 16, False, STEPS
         while not ended:
             places: list[int] = []
             append = places.append
             most = offset + BATCH_OCTETS
-            for _number in range(batch):
-                if offset > most:
-                    break
-                if offset > last:
-                    ended = True
-                    break
-                after = offset + 16 + captured_at(view, offset + 8)[0]
-                if after > size:
-                    ended = True
-                    break
-                append(offset)
-                offset = after
+            while not ended and len(places) < batch and offset <= most:
+                for _number in range(min(steps, batch - len(places))):
+                    if offset > most:
+                        break
+                    if offset > last:
+                        ended = True
+                        break
+                    after = offset + 16 + captured_at(view, offset + 8)[0]
+                    if after > size:
+                        ended = True
+                        break
+                    append(offset)
+                    offset = after
+                if ended or len(places) < 2:
+                    continue
+                # An exporter's datagrams are of one size for long stretches, which are found at once; others' packets hardly ever are.
+                step = offset - places[-1]
+                found = 0
+                if places[-1] - places[-2] == step:
+                    found = _alike(
+                        view, order, offset, step, min(batch - len(places), (min(most, size) - offset) // step)
+                    )
+                    places += range(offset, offset + found * step, step)
+                    offset += found * step
+                steps = STEPS if found >= STEPS else min(4 * steps, batch)
             if places:
                 first = places[0]
                 data = _octets(view, first, offset)
@@ -305,9 +320,22 @@ def window(data: Any, at: Any, fields: list[tuple[str, str]], order: str = ">") 
     return cells[at].view(kind)
 
 
+def _alike(view: mmap.mmap, order: str, offset: int, step: int, most: int) -> int:
+    """Return how many packets from ``offset`` on take ``step`` octets each with their headers, at most so many, all of them whole."""
+    if most <= 0:
+        return 0
+    captured = np.ndarray((most,), dtype=np.dtype(order + "u4"), buffer=view, offset=offset + 8, strides=(step,))
+    other = captured != step - 16
+    return int(np.argmax(other)) if other.any() else most
+
+
 def _octets(view: mmap.mmap, first: int, last: int) -> Any:
     # A copy of what a batch covers: arrays over the map itself would keep it from closing.
-    return np.frombuffer(view[first:last] + bytes(PADDING), dtype=np.uint8)
+    made = np.empty(last - first + PADDING, dtype=np.uint8)
+    made[: last - first] = np.frombuffer(view, dtype=np.uint8, count=last - first, offset=first)
+    made[last - first :] = 0
+    made.flags.writeable = False
+    return made
 
 
 def _micros(ticks: Any, interface: Interface) -> Any:

@@ -135,12 +135,12 @@ def export_findings(decoder: Decoder, place: str) -> list[Finding]:
     return made
 
 
-def positions(frames: Frames, packets: Packets, left_out: Counter[str]) -> tuple[bytes, Any, Any, list[str], Any]:
+def positions(frames: Frames, packets: Packets, left_out: Counter[str]) -> tuple[memoryview, Any, Any, list[str], Any]:
     """Return (octets, starts and ends in them, source addresses, times) of the payloads of a batch's UDP packets."""
     udp = (packets.protocol == UDP) & packets.first_part
     rows = np.flatnonzero(udp)
     left_out["not_udp"] += len(udp) - len(rows)
-    raw = frames.data.tobytes()
+    raw = memoryview(frames.data)
     at, end = packets.payload_at[rows], packets.end[rows]
     said = window(frames.data, at + 4, [("octets", "u2")])["octets"].astype(np.int64)
     length = np.where(at + 8 <= end, said, 0)
@@ -148,6 +148,9 @@ def positions(frames: Frames, packets: Packets, left_out: Counter[str]) -> tuple
     left_out["cut"] += int(cut.sum())
     ends = np.where(length >= 8, np.minimum(end, at + length), end)
     high, low = packets.source_hi[rows], packets.source_lo[rows]
+    if len(rows) and (high == high[0]).all() and (low == low[0]).all():
+        names = [address.text_of(int(high[0]), int(low[0]))] * len(rows)
+        return raw, at + 8, np.maximum(at + 8, ends), names, packets.time_us[rows]
     known: dict[tuple[int, int], str] = {}
     names = []
     for pair in zip(high.tolist(), low.tolist(), strict=True):
@@ -170,7 +173,7 @@ def payloads(frames: Frames, packets: Packets, left_out: Counter[str]) -> Iterat
     """Yield (source address, payload) of a batch's UDP packets."""
     raw, starts, ends, names, _times = positions(frames, packets, left_out)
     for name, start, end in zip(names, starts.tolist(), ends.tolist(), strict=True):
-        yield name, raw[start:end]
+        yield name, bytes(raw[start:end])
 
 
 def looks_like_export(payload: bytes) -> bool:

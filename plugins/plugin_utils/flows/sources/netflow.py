@@ -60,7 +60,7 @@ Context = tuple[int, int, int]
 @dataclass
 class _Batch:
     template: Template
-    parts: list[bytes] = field(default_factory=list)
+    parts: list[bytes | memoryview] = field(default_factory=list)
     counts: list[int] = field(default_factory=list)
     contexts: SetContext = field(default_factory=SetContext)
     total: int = 0
@@ -90,7 +90,7 @@ class Decoder:
     _received_us: int = 0
 
     def feed_many(
-        self, raw: bytes, data: Any, starts: Any, ends: Any, exporters: Sequence[str], received_us: Any
+        self, raw: memoryview, data: Any, starts: Any, ends: Any, exporters: Sequence[str], received_us: Any
     ) -> None:
         """Take datagrams at positions of ``raw`` in order; ``data`` holds the same octets as an array with room behind the last.
 
@@ -296,7 +296,9 @@ class Decoder:
         self._before[domain] = (sequence, steps)
         self._last_us[domain] = int(export_us[-1])
 
-    def add_many(self, domain: Domain, template: Template, parts: list[bytes], counts: Any, contexts: Any) -> None:
+    def add_many(
+        self, domain: Domain, template: Template, parts: list[bytes | memoryview], counts: Any, contexts: Any
+    ) -> None:
         """Take the records of data sets of one template; ``contexts`` has times of export, uptimes and starts."""
         batch = self._batches.get((domain, id(template)))
         if batch is None:

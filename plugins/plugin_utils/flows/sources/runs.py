@@ -34,7 +34,7 @@ IPFIX_FIELDS = [
 
 
 def feed_many(
-    decoder: Decoder, raw: bytes, data: Any, starts: Any, ends: Any, exporters: Sequence[str], received_us: Any
+    decoder: Decoder, raw: memoryview, data: Any, starts: Any, ends: Any, exporters: Sequence[str], received_us: Any
 ) -> None:
     """Take datagrams in order (see ``netflow.Decoder.feed_many``)."""
     alike, keys = _alike(data, starts, ends, exporters)
@@ -60,10 +60,10 @@ def feed_many(
 
 
 def _single(
-    decoder: Decoder, raw: bytes, starts: Any, ends: Any, exporters: Sequence[str], received_us: Any, rows: Any
+    decoder: Decoder, raw: memoryview, starts: Any, ends: Any, exporters: Sequence[str], received_us: Any, rows: Any
 ) -> None:
     for row in rows:
-        decoder.feed(raw[starts[row] : ends[row]], exporters[row], int(received_us[row]))
+        decoder.feed(bytes(raw[starts[row] : ends[row]]), exporters[row], int(received_us[row]))
 
 
 def _alike(data: Any, starts: Any, ends: Any, exporters: Sequence[str]) -> tuple[Any, dict[str, Any]]:
@@ -91,7 +91,7 @@ def _alike(data: Any, starts: Any, ends: Any, exporters: Sequence[str]) -> tuple
 
 def _run(
     decoder: Decoder,
-    raw: bytes,
+    raw: memoryview,
     data: Any,
     starts: Any,
     ends: Any,
@@ -103,7 +103,10 @@ def _run(
     """Take a run of datagrams that are one data set each, by exporter and observation domain."""
     numbers: dict[str, int] = {}
     names = exporters[first : first + len(keys["set"])]
-    sender = np.array([numbers.setdefault(name, len(numbers)) for name in names], dtype=np.int64)
+    if names.count(names[0]) == len(names):
+        sender = np.zeros(len(names), dtype=np.int64)
+    else:
+        sender = np.array([numbers.setdefault(name, len(numbers)) for name in names], dtype=np.int64)
     place = (sender << 33) | (keys["domain"] << 1) | (keys["version"] == IPFIX)
     for value in np.unique(place) if (place != place[0]).any() else place[:1]:
         rows = np.flatnonzero(place == value)
@@ -111,7 +114,9 @@ def _run(
             _single(decoder, raw, starts, ends, exporters, received_us, (first + rows).tolist())
 
 
-def _domain(decoder: Decoder, raw: bytes, keys: dict[str, Any], rows: Any, exporter: str, received_us: Any) -> bool:
+def _domain(
+    decoder: Decoder, raw: memoryview, keys: dict[str, Any], rows: Any, exporter: str, received_us: Any
+) -> bool:
     """Take a domain's datagrams of a run; returns False, with nothing done, where they need the single way."""
     version = int(keys["version"][rows[0]])
     domain = (exporter, version, int(keys["domain"][rows[0]]))
