@@ -84,8 +84,8 @@ options:
       - V(zeek_dns) is Zeek dns.log, tab-separated or JSON lines, to names of addresses, plain or gzip.
       - V(eve) is Suricata EVE JSON lines (flow, netflow and dns events), plain or gzip.
       - V(argus) is Argus flows as text with a title line (binetflow), commas or tabs, plain or gzip.
-      - V(deny_log) is syslog with access-list (IOS, NX-OS), SGACL-hit and ASA denials, and the kernel's packet log, to denied packets, plain
-        or gzip.
+      - V(deny_log) is syslog with access-list (IOS, NX-OS), SGACL-hit and ASA denials, and the kernel's packet log, to denied packets,
+        plain or gzip.
       - V(mapped) is CSV, JSON lines or Parquet that a mapping file explains; named, never guessed, with source_options.mapping.
     type: str
     default: auto
