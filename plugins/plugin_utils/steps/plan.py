@@ -66,7 +66,13 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.live impo
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.pulled import postures_of, shouted
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.readiness import readiness_findings
-from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.ring_moves import REFUSED, proof_of_moves
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.ring_default import with_default_cell
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.ring_moves import REFUSED, Proved, proof_of_moves
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.ring_orders import (
+    as_rings,
+    candidate_order,
+    order_text,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.site import (
     present_situation,
     proved_with_postures,
@@ -125,7 +131,7 @@ def planned(
         said += refusals(targets, {step.target for step in draft.operations()})
         site = effective_site(gate.site, situation)
         effect = effect_of(site, compiled, snapshots, paths, values.get("engine") or "")
-        more, found = meaning_of(site, compiled, snapshots, draft)
+        more, found = meaning_of(site, compiled, with_default_cell(snapshots, targets, draft.operations()), draft)
         after = sessions_to_follow(draft, compiled.lists, site)
         timed = in_time(gate.site, situation, moment)
         if ended := sorted({*pulled_postures(paths.journal)} - {*situation.postures}):
@@ -225,22 +231,40 @@ def moves_of(
     Where the order of the rings is safe only if the devices of each have authenticated again before the next begins, ``follow`` says so,
     and the plan holds with that: apply keeps to it.
     """
-    made, findings = _moves_of(site, lists, snapshots, plan, parts)
+    proved = _moves_of(site, lists, snapshots, plan, parts)
+    made, findings = proved.made, proved.findings
     if not made:
         return made, findings
     found = findings
     if parts[1:]:
-        _whole, found = _moves_of(site, lists, snapshots, plan, ())
+        found = _moves_of(site, lists, snapshots, plan, ()).findings
     # What is told as a warning in the order of the rings is no reason to refuse it without them.
     at_once = not _refused(found)
     if _refused(findings) and parts[1:]:
-        sure, left = _moves_of(site, lists, snapshots, plan, parts, follow=True)
-        if not _refused(left):
-            made, findings = (
-                {**sure, "follow": True},
-                [*left, change_codes.RING_ORDER.at(FOLLOW).with_severity("warning")],
-            )
+        sure = _moves_of(site, lists, snapshots, plan, parts, follow=True)
+        if not _refused(sure.findings):
+            made = {**sure.made, "follow": True}
+            findings = [*sure.findings, change_codes.RING_ORDER.at(FOLLOW).with_severity("warning")]
+    if _refused(findings) and (text := _safe_order(site, lists, snapshots, plan, proved)):
+        made = {**made, "safe_order": text}
+        findings = [
+            replace(item, hint=f"{item.hint}; or {text}") if item.code in REFUSED else item for item in findings
+        ]
     return {**made, "at_once": at_once}, findings
+
+
+def _safe_order(
+    site: Site, lists: Sequence[PointList], snapshots: Mapping[str, Snapshot], plan: Plan, proved: Proved
+) -> str:
+    """Return which order of rings the same plan would be safe in, proved in it; empty where none was found."""
+    order = candidate_order(proved.moves, proved.problems)
+    if not order:
+        return ""
+    other = replace(site, rings=(*as_rings(order), *site.rings))
+    parts = parts_of_plan(plan, other, lists)
+    if _refused(_moves_of(other, lists, snapshots, plan, parts, follow=True).findings):
+        return ""
+    return order_text(order, {m.device: m.name for found in site.members.values() for m in found if m.name})
 
 
 FOLLOW = (
@@ -261,7 +285,7 @@ def _moves_of(
     parts: Sequence[Part],
     *,
     follow: bool = False,
-) -> tuple[dict[str, Any], list[Finding]]:
+) -> Proved:
     """Return what was proved in the order of rings; ``follow``: devices have followed by the end of the ring that moves them."""
     first, last = phases_of(plan, lists, parts, first=True), phases_of(plan, lists, parts)
     times = {key: (first[key], moment) for key, moment in last.items()}

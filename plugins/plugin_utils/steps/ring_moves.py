@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes
@@ -42,6 +42,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.live impo
     lists_in_force,
     text_in_force,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.ring_default import default_cells, tags_that_move
 
 SHOWN = 5
 _CODES = {WORKFLOW: codes.MOVE_CUTS_WORKFLOW, ALWAYS: codes.MOVE_CUTS_ALWAYS, NEVER_OPEN: codes.MOVE_OPENS}
@@ -306,6 +307,15 @@ class _Reading:
         ]
 
 
+class Proved(NamedTuple):
+    """What was proved as plain values, what is said of it, and what both come from."""
+
+    made: dict[str, Any] = {}
+    findings: list[Finding] = []
+    problems: Sequence[Mixed] = ()
+    moves: Sequence[Move] = ()
+
+
 def proof_of_moves(
     site: Site,
     lists: Sequence[PointList],
@@ -316,7 +326,7 @@ def proof_of_moves(
     *,
     length: int = 100,
     confirmed: Mapping[int, int] | None = None,
-) -> tuple[dict[str, Any], list[Finding]]:
+) -> Proved:
     """Return what was proved of a plan's moves as plain values, empty where it moves no device, and a finding for each thing that does
     not hold in some mix.
 
@@ -325,7 +335,7 @@ def proof_of_moves(
     """
     moving = moving_devices(site, lists, snapshots, steps, confirmed)
     if not moving.moves:
-        return {}, []
+        return Proved()
     gone = {(step.target, step.name) for step, _moment in steps if step.after is None and step.before is not None}
     removed = {(step.target, step.name): moment for step, moment in steps if step.after is None}
     reading = _Reading(site, lists, snapshots, steps, {})
@@ -340,7 +350,10 @@ def proof_of_moves(
         for key in ((item.host, item.name), (item.host, item.cell))
         if key in removed
     }
-    found = proved_moves(Rolled(moving.before, site, old, new, moving.moves, {**times, **late}))
+    when = {**times, **late}
+    closed = default_cells(site, old, new, snapshots, tags_that_move(moving.before["sgacl"], site), when)
+    old, new, when = [*old, *closed[0]], [*new, *closed[1]], {**when, **closed[2]}
+    found = proved_moves(Rolled(moving.before, site, old, new, moving.moves, when))
     made = {
         "devices": len({move.device for move in moving.moves}),
         "kept_rules": found.kept,
@@ -351,7 +364,8 @@ def proof_of_moves(
     }
     names = {member.device: member.name for members in site.members.values() for member in members if member.name}
     findings = [_finding(item, names, rings, length) for item in found.problems]
-    return {**made, "problems": [finding.message for finding in findings]}, findings
+    made["problems"] = [finding.message for finding in findings]
+    return Proved(made, findings, found.problems, moving.moves)
 
 
 def _finding(item: Mixed, names: Mapping[str, str], rings: Sequence[str], length: int) -> Finding:

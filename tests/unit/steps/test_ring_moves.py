@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -37,6 +38,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.codes imp
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.points import filtered_members, visible
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps import plan as steps_plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.plan import meaning_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.ring_default import default_cells
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.ring_moves import moving_devices
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_diff import ise_operations
 
@@ -75,18 +77,20 @@ class Policy:
         )  # fmt: skip
 
 
-def planned(before: Policy, after: Policy) -> tuple[dict, list[Finding], Plan]:
-    """What a plan from one policy in force to another says."""
+def planned(before: Policy, after: Policy, **default: str) -> tuple[dict, list[Finding], Plan]:
+    """What a plan from one policy in force to another says; ``default``: what the ANY-ANY cell has in fields of its own."""
     old, site = compile_site(before.site()), after.site()
     new = compile_site(site)
     objects = {
         f"{item.kind}/{item.name}": {**item.body, "owned": True} for target in old.targets for item in target.objects
     }
     live = Snapshot("ise1", "ise", objects, raw={"policy_set/Default": "1"})
+    shipped = {"source": "ANY", "destination": "ANY", "status": "ENABLED", "sgacls": [], "default_rule": "PERMIT_IP"}
+    seen = replace(live, objects={**objects, "egress_matrix_cell/ANY-ANY": {**shipped, **default}})
     (target,) = new.targets
     steps = ise_operations("ise1", target.objects, live)
     plan = Plan("p", "c", "", "", "", False, (TargetPlan("ise1", "ise", "", objects, steps),))
-    effect, findings = meaning_of(site, new, {"ise1": live}, plan)
+    effect, findings = meaning_of(site, new, {"ise1": seen}, plan)
     return effect, [finding for finding in findings if finding.code.startswith("SW417")], plan
 
 
@@ -114,6 +118,7 @@ def test_both_ends_that_move_are_cut_by_the_cell_between_an_old_and_a_new_tag() 
     assert "ring ward: workflow w (ward): rule use works before and after" in text
     assert "pump1 is in pumps_new, emr is in emr_old" in text and "pump1 is in pumps_old, emr is in emr_new" in text
     assert all("permit it from" in finding.hint for finding in findings)
+    assert "safe_order" not in effect["moves"]  # neither may go first
 
 
 def test_a_policy_in_between_that_permits_both_ways_is_safe() -> None:
@@ -179,6 +184,61 @@ def test_a_must_never_that_two_cells_keep_is_open_where_there_is_no_cell() -> No
     effect, findings, _plan = planned(before, after)
     assert not effect["moves"]["safe"]
     assert [finding.code for finding in findings if finding.code == "SW4173"] == ["SW4173"]
+    # Where pairs without a cell are denied, something does.
+    effect, findings, _plan = planned(before, after, default_rule="DENY_IP")
+    assert effect["moves"]["safe"] and findings == []
+    for open_ones in ({"status": "MONITOR"}, {"status": "DISABLED"}):
+        assert not planned(before, after, default_rule="DENY_IP", **open_ones)[0]["moves"]["safe"]
+
+
+@pytest.mark.parametrize("default", ["PERMIT_IP", "DENY_IP"])
+def test_what_no_cell_decides_the_any_any_cell_does(default: str) -> None:
+    """The pump is in its new segment and the camera in its old one: neither policy has a cell for that."""
+    rules = [("was", "pumps_old", "emr_old"), ("use", "pumps_new", "cams")]
+    before = Policy(world(pumps_old=(PUMP,), emr_old=(OTHER, SERVER)), rules, observed=("cams", "pumps_new"))
+    after = Policy(world(pumps_new=(PUMP,), cams=(OTHER,), emr_old=(SERVER,)), rules, observed=("emr_old", "pumps_old"))
+    effect, findings, _plan = planned(before, after, default_rule=default)
+    cut = "\n".join(finding.message for finding in findings)
+    assert effect["moves"]["safe"] is (default == "PERMIT_IP"), cut
+    assert {finding.code for finding in findings} == (set() if default == "PERMIT_IP" else {"SW4170"})
+    assert ("list ANY-ANY pumps_new emr_old 4" in cut) is (default == "DENY_IP")
+
+
+def test_every_pair_of_tags_has_one_who_decides_it() -> None:
+    """By pairs: a cell of the policy, the ANY-ANY cell, or nobody knows since others gave it a cell."""
+    choose, site = random.Random(8), Policy(OLD, PERMITS).site()
+    shape = PointList("m", "sgacl", "ise", "ise1", "", "enforce", (), False, False)
+    tags = ["cams", "emr_new", "pumps_old", "tag gone"]
+    closed = {"status": "ENABLED", "sgacls": [], "default_rule": "DENY_IP"}
+    for _round in range(40):
+        pairs = [(one, two) for one in tags for two in tags]
+        held = [choose.sample(pairs, choose.randint(1, 9)) for _state in (0, 1)]
+        lists = [[replace(shape, name=f"{a}>{b}", segment=a, peer=b) for a, b in found] for found in held]
+        others = choose.sample(pairs, 4)
+        raw = {"cells": "\n".join("-".join({"tag gone": "gone"}.get(t, f"SW_{t}") for t in pair) for pair in others)}
+        live = Snapshot("ise1", "ise", {"egress_matrix_cell/ANY-ANY": closed}, raw=raw)
+        moving = set(choose.sample(tags, 2))
+        times = {("m", item.name): (3, 5) for item in (*lists[0], *lists[1])}
+        found = default_cells(site, *lists, {"ise1": live}, moving, times)
+        known = {tag for part in held for pair in part for tag in pair} | (moving & {"tag gone"})
+        for number in (0, 1):
+            decided = {(item.segment, item.peer, item.family) for item in found[number]}
+            wanted = {
+                pair
+                for pair in pairs
+                if set(pair) <= known
+                and set(pair) & moving
+                and pair not in held[number]
+                and (pair in held[1 - number] or pair not in others)
+            }
+            assert decided == {(*pair, family) for pair in wanted for family in (4, 6)}
+            for item in found[number]:
+                assert [ace.permit for ace in item.aces] == [False]
+                # Where a cell comes or goes, the ANY-ANY cell goes or comes: as its other version, or at its time.
+                pair = (item.segment, item.peer)
+                changes = pair in held[1 - number]
+                assert found[2].get(("m", item.name)) == ((3, 5) if changes and item.family == 6 else None)
+                assert (item.name == f"{pair[0]}>{pair[1]}") is (changes and item.family == 4)
 
 
 ONE_WAY = [*PERMITS, ("cross", "pumps_new", "emr_old")]  # pumps may go first; nobody may go second
@@ -200,6 +260,10 @@ def test_the_order_of_rings_is_safe_where_each_waits_for_its_devices(rings: tupl
     assert {finding.code for finding in findings} == ({"SW4174"} if safe else {"SW4170"})
     assert effect["moves"]["safe"] is safe and effect["moves"]["at_once"] is False
     assert ("follow" in effect["moves"]) is safe
+    said = [finding.hint for finding in findings if "safe with rings in this order" in finding.hint]
+    assert bool(said) is not safe and ("safe_order" in effect["moves"]) is not safe
+    for hint in said:
+        assert "pump1, pump2 (pumps_old to pumps_new); then emr (emr_old to emr_new)" in hint
     if safe:
         assert [finding.severity for finding in findings] == ["warning"]
         assert "microseg_reauthenticate=true" in findings[0].message
