@@ -168,6 +168,15 @@ class MovedLists:
 
     # -- what goes together in time
 
+    def holds(self, move: Move, state: int, kind: str = "") -> tuple[int, int]:
+        """Return when a device may be in a state; on the way back a session may be as planned until the end, since nothing takes it back.
+
+        Its downloadable list (``kind`` dacl) it took when it moved, in a text of that time or later.
+        """
+        first, last = move.holds(state)
+        late = self.rolled.back and move.carrier == SESSION and state == NEW and kind != "dacl"
+        return (START, last) if late else (first, last)
+
     def of(self, moves: Sequence[Move], *, receiver: bool) -> PacketSet:
         """Return the packets to (``receiver``) or from some of the devices that move."""
         found = []
@@ -187,7 +196,7 @@ class MovedLists:
             away = []
             for move in self.rolled.moves:
                 if move.carrier == carrier:
-                    first, last = move.holds(state)
+                    first, last = self.holds(move, state, kind)
                     if kind == "dacl" and state == OLD:
                         last = min(
                             last, move.begins
@@ -203,7 +212,7 @@ class MovedLists:
         if key not in self._absent:
             gone = []
             for move in self.rolled.moves:
-                first, last = move.holds(states[move.carrier])
+                first, last = self.holds(move, states[move.carrier])
                 if not first <= at <= last:
                     gone.append(move)
             self._absent[key] = self.of(gone, receiver=receiver)
@@ -213,7 +222,7 @@ class MovedLists:
     def not_before(self) -> dict[tuple[int, int], PacketSet]:
         """For a cell and unequal states of its ends: the packets between devices of which one has surely moved when the other begins to."""
         found: dict[tuple[int, int], PacketSet] = {}
-        movers = [move for move in self.rolled.moves if move.carrier == SESSION]
+        movers = [move for move in self.rolled.moves if move.carrier == SESSION and not self.rolled.back]
         for states in ((NEW, OLD), (OLD, NEW)):
             boxes = []
             for last in sorted({move.ends for move in movers if move.ends != NEVER}):

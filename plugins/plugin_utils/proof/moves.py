@@ -16,6 +16,7 @@ of one list: a list on an access port looks at the sender alone, a cell at both 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Location
@@ -59,6 +60,30 @@ def proved_moves(rolled: Rolled) -> Moved:
     kept, problems = proof.kept()
     always, more = proof.always()
     never, opened = proof.nevers()
+    return Moved(kept, always, never, (*problems, *more, *opened))
+
+
+def proved_back(rolled: Rolled) -> Moved:
+    """Return the same for the way back, from each point of the rollout to its begin; a bound, in which more may be mixed than is.
+
+    Steps are undone in turn, so lists on ports and in sessions pass the same places in reverse. But sessions that have moved may stay so
+    to the end, whoever has gone back, and cells are pushed last: until then they may be as planned.
+    """
+    if not rolled.moves:
+        return Moved(0, 0, 0)
+    forward = _Moves(rolled)
+    listings = (*rolled.old_lists, *rolled.new_lists)
+
+    def stretched(*kinds: str) -> _Moves:
+        keys = {(item.point, item.name) for item in listings if item.kind in kinds} & rolled.times.keys()
+        late = {key: (START, rolled.times[key][1]) for key in keys}
+        return _Moves(replace(rolled, back=True, times={**rolled.times, **late}), forward.space)
+
+    proof = stretched("sgacl")
+    kept, problems = proof.kept()
+    always, more = proof.always()
+    # A session that stays as it was planned keeps the text that it took.
+    never, opened = stretched("sgacl", "dacl").nevers(forward)
     return Moved(kept, always, never, (*problems, *more, *opened))
 
 
@@ -191,7 +216,7 @@ class _Moves(MovedLists):
         yield START
         for number, state in enumerate(states):
             yield from (
-                move.holds(state)[0]
+                self.holds(move, state)[0]
                 for move in self._at_end(packet, number)
                 if state is not None and move.carrier == carrier
             )
@@ -257,8 +282,11 @@ class _Moves(MovedLists):
         """Return the openers whose ends may be in these states at a moment."""
         return openers - self.away(at, client, receiver=False) - self.away(at, server, receiver=True)
 
-    def nevers(self) -> tuple[int, list[Mixed]]:
-        """Return how many must-never statements about moving devices stay closed in every mix, and a problem for each that does not."""
+    def nevers(self, ends_of: _Moves | None = None) -> tuple[int, list[Mixed]]:
+        """Return how many must-never statements about moving devices stay closed in every mix, and a problem for each that does not.
+
+        ``ends_of``: what says how it is before and after, where that is not this proof.
+        """
         site = self.rolled.after
         carriers = sorted({move.carrier for move in self.rolled.moves})
         ends = [
@@ -268,7 +296,8 @@ class _Moves(MovedLists):
         dhcp = self.space.from_boxes((DHCP_REQUESTS,))
         count, made = 0, list[Mixed]()
         old, new = {SESSION: OLD, PORT: OLD}, {SESSION: NEW, PORT: NEW}
-        last = self.moments[-1] + 1
+        base = ends_of or self
+        last = base.moments[-1] + 1
         for item in site.guardrails:
             if item.must != "never":
                 continue
@@ -277,8 +306,8 @@ class _Moves(MovedLists):
                 openers = openers - dhcp
             if not openers:
                 continue
-            openers = openers - self._open_at(openers, START, old, old)
-            openers = openers - self._open_at(openers, last, new, new) if openers else openers
+            openers = openers - base._open_at(openers, START, old, old)
+            openers = openers - base._open_at(openers, last, new, new) if openers else openers
             found = next(self._opened(openers, ends), None) if openers else None
             if found is None:
                 count += 1

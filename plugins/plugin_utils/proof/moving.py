@@ -52,7 +52,8 @@ class Rolled:
     """What a rollout with moving devices begins and ends with.
 
     ``before``: the membership before it for each kind of list that follows a device (``dacl``, ``sgacl``, ``port_acl``). ``times``: for
-    each list that changes when it begins to be new somewhere, and when it is new everywhere.
+    each list that changes when it begins to be new somewhere, and when it is new everywhere. ``back``: the same stretch is passed through
+    from wherever it is to its begin, see ``moves.proved_back``.
     """
 
     before: Mapping[str, Site]
@@ -61,6 +62,7 @@ class Rolled:
     new_lists: Sequence[PointList]
     moves: Sequence[Move]
     times: Mapping[Key, tuple[int, int]] = field(default_factory=dict)
+    back: bool = False
 
 
 @dataclass(frozen=True)

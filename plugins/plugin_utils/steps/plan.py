@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +17,6 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change import c
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.commit import required_commit
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.emergency import release_said
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import (
-    Operation,
     Snapshot,
     Target,
 )
@@ -63,16 +62,13 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.capacity 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.fleet import connected, hosts_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.history import recorded_history
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.live import lists_in_force
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.move_findings import REFUSED
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.plan_moves import moves_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.plan_phases import phases_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.pulled import postures_of, shouted
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.readiness import readiness_findings
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.ring_default import with_default_cell
-from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.ring_moves import REFUSED, Proved, proof_of_moves
-from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.ring_orders import (
-    as_rings,
-    candidate_order,
-    order_text,
-)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.site import (
     present_situation,
     proved_with_postures,
@@ -81,7 +77,6 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.validate 
 
 LOCK = "members.lock.json"
 KEPT_PLANS = 50
-RING = 100  # more than there are phases
 # For what a plan's own proof finds it is refused: a mix of lists, or of devices, that cuts a workflow or opens a must-never.
 UNSAFE = REFUSED | {code.number for code in (MIX_CUTS_WORKFLOW, MIX_OPENS, MIX_INTERRUPTS)}
 
@@ -90,8 +85,8 @@ def run_plan(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str, 
     """Return the plan's identity and effect after writing plan.json to the state directory and its reports."""
     paths = paths_of(values)
     plan, site, warnings = planned(values, variables)
-    if refused := [finding for finding in warnings if finding.code in UNSAFE]:
-        raise FindingError(*refused)
+    if unsafe := [finding for finding in warnings if finding.code in UNSAFE]:
+        raise FindingError(*unsafe)
     shouts = shouted(paths, site)
     _write(paths, plan, site, shouts)
     return _answer(values, plan, [*shouts, *warnings], paths)
@@ -223,78 +218,6 @@ def meaning_of(
     return made, findings
 
 
-def moves_of(
-    site: Site, lists: Sequence[PointList], snapshots: Mapping[str, Snapshot], plan: Plan, parts: Sequence[Part]
-) -> tuple[dict[str, Any], list[Finding]]:
-    """Return what was proved of the devices that a plan moves to other lists or tags, ring by ring; nothing where it moves none.
-
-    Where the order of the rings is safe only if the devices of each have authenticated again before the next begins, ``follow`` says so,
-    and the plan holds with that: apply keeps to it.
-    """
-    proved = _moves_of(site, lists, snapshots, plan, parts)
-    made, findings = proved.made, proved.findings
-    if not made:
-        return made, findings
-    found = findings
-    if parts[1:]:
-        found = _moves_of(site, lists, snapshots, plan, ()).findings
-    # What is told as a warning in the order of the rings is no reason to refuse it without them.
-    at_once = not _refused(found)
-    if _refused(findings) and parts[1:]:
-        sure = _moves_of(site, lists, snapshots, plan, parts, follow=True)
-        if not _refused(sure.findings):
-            made = {**sure.made, "follow": True}
-            findings = [*sure.findings, change_codes.RING_ORDER.at(FOLLOW).with_severity("warning")]
-    if _refused(findings) and (text := _safe_order(site, lists, snapshots, plan, proved)):
-        made = {**made, "safe_order": text}
-        findings = [
-            replace(item, hint=f"{item.hint}; or {text}") if item.code in REFUSED else item for item in findings
-        ]
-    return {**made, "at_once": at_once}, findings
-
-
-def _safe_order(
-    site: Site, lists: Sequence[PointList], snapshots: Mapping[str, Snapshot], plan: Plan, proved: Proved
-) -> str:
-    """Return which order of rings the same plan would be safe in, proved in it; empty where none was found."""
-    order = candidate_order(proved.moves, proved.problems)
-    if not order:
-        return ""
-    other = replace(site, rings=(*as_rings(order), *site.rings))
-    parts = parts_of_plan(plan, other, lists)
-    if _refused(_moves_of(other, lists, snapshots, plan, parts, follow=True).findings):
-        return ""
-    return order_text(order, {m.device: m.name for found in site.members.values() for m in found if m.name})
-
-
-FOLLOW = (
-    "and only where the devices that a ring moves have authenticated again before the next ring begins: run each ring with"
-    " microseg_reauthenticate=true; it is done when their sessions carry the new list and tag"
-)
-
-
-def _refused(findings: Iterable[Finding]) -> bool:
-    return any(finding.code in REFUSED for finding in findings)
-
-
-def _moves_of(
-    site: Site,
-    lists: Sequence[PointList],
-    snapshots: Mapping[str, Snapshot],
-    plan: Plan,
-    parts: Sequence[Part],
-    *,
-    follow: bool = False,
-) -> Proved:
-    """Return what was proved in the order of rings; ``follow``: devices have followed by the end of the ring that moves them."""
-    first, last = phases_of(plan, lists, parts, first=True), phases_of(plan, lists, parts)
-    times = {key: (first[key], moment) for key, moment in last.items()}
-    rings = [part.id for part in parts] if site.rings else []
-    moments = moments_of(plan, parts)
-    confirmed = {moment: (moment // RING + 1) * RING - 1 for _step, moment in moments} if follow else {}
-    return proof_of_moves(site, lists, snapshots, moments, times, rings, length=RING, confirmed=confirmed)
-
-
 def _ring_view(part: Part) -> dict[str, Any]:
     """Return a ring of a plan as plain values; what it cannot be limited to is named where there is such a thing."""
     made: dict[str, Any] = {"id": part.id, "steps": len(part.steps), "hold_minutes": part.hold_minutes}
@@ -334,49 +257,6 @@ def _costs(after: Sequence[Mapping[str, Any]]) -> list[Finding]:
         change_codes.REAUTH_COST.at(f"{row['target']}: {row['list']}: {row['devices']} devices of {row['segment']}")
         for row in after
     ]
-
-
-def phases_of(
-    plan: Plan, lists: Sequence[PointList], rings: Sequence[Part] = (), *, first: bool = False
-) -> dict[tuple[str, str], int]:
-    """Return the phase in which each list is in force as planned: the last one with a step on what carries it.
-
-    With ``rings``, phases are counted on from ring to ring. ``first``: the phase in which a list begins to be in force somewhere: ports
-    and sessions of one list may belong to several rings.
-    """
-    place: dict[tuple[str, str], int] = {}
-    # A list that sessions take over ring by ring is old somewhere until the last of them has.
-    held = {key: number * RING for number, part in enumerate(rings) for key in part.shared} if not first else {}
-    place |= held
-    steps = [
-        (step, place[step.target, step.id] + step.phase if (step.target, step.id) in place else moment)
-        for step, moment in moments_of(plan, rings)
-    ]
-    return phases_of_steps(steps, lists, first=first)
-
-
-def moments_of(plan: Plan, rings: Sequence[Part] = ()) -> list[tuple[Operation, int]]:
-    """Return each step with the moment at which it is carried out: its phase, counted on from ring to ring."""
-    place = {key: number * RING for number, part in enumerate(rings) for key in part.steps}
-    return [(step, place.get((step.target, step.id), 0) + step.phase) for step in plan.operations()]
-
-
-def phases_of_steps(
-    steps: Sequence[tuple[Operation, int]], lists: Sequence[PointList], *, first: bool = False
-) -> dict[tuple[str, str], int]:
-    """Return the phase in which each list is in force as the steps, each with its phase, leave it; or begins to be (``first``)."""
-    choose = min if first else max
-    by_name: dict[tuple[str, str], int] = {}  # a large plan has tens of thousands of steps, and as many lists
-    for step, phase in steps:
-        for name in (step.name, str((step.after or step.before or {}).get("access_list", ""))):
-            by_name[step.target, name] = choose(by_name.get((step.target, name), phase), phase)
-    found: dict[tuple[str, str], int] = {}
-    for listing in lists:
-        for name in {listing.name, listing.cell} if listing.kind == "sgacl" else {listing.name}:
-            if (phase_of := by_name.get((listing.host, name))) is not None:
-                key = (listing.point, listing.name)
-                found[key] = choose(found.get(key, phase_of), phase_of)
-    return found
 
 
 def kept_plan(paths: Paths, plan_id: str) -> Path:

@@ -16,7 +16,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan imp
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof import codes as proof_codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.rollout import State, order_of_rollout
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.live import lists_in_force
-from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.plan import phases_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.plan_phases import phases_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.rollback_proof import not_held
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.site import SoundSite
 

@@ -15,7 +15,6 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation, Snapshot
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.moved_sessions import assigns, hands_out_more
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.ring_places import Port, port_of
@@ -23,15 +22,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.naming import group_name, owned_name
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.changes import Key
-from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.moves import proved_moves
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.moves import proved_back, proved_moves
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.moving import (
-    ALWAYS,
     NEVER,
-    NEVER_OPEN,
-    NEW,
     PORT,
     SESSION,
-    WORKFLOW,
     Mixed,
     Move,
     Rolled,
@@ -42,13 +37,12 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.live impo
     lists_in_force,
     text_in_force,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.move_findings import finding_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.ring_default import default_cells, tags_that_move
 
 SHOWN = 5
-_CODES = {WORKFLOW: codes.MOVE_CUTS_WORKFLOW, ALWAYS: codes.MOVE_CUTS_ALWAYS, NEVER_OPEN: codes.MOVE_OPENS}
-# For these a plan is refused.
 _CELL = "egress_matrix_cell"
-REFUSED = frozenset(code.number for code in _CODES.values())
+FORWARD, BACK, BY_RING = "forward", "back", "back ring by ring"
 
 
 @dataclass
@@ -307,6 +301,20 @@ class _Reading:
         ]
 
 
+def _by_ring(rolled: Rolled, length: int) -> Rolled:
+    """Return a rollout in which all of a ring may change at any moment of it: order and pushes within it do not count."""
+
+    def first(moment: int) -> int:
+        return moment // length * length if 0 <= moment < NEVER else moment
+
+    def last(moment: int) -> int:
+        return first(moment) + length - 1 if 0 <= moment < NEVER else moment
+
+    moves = [replace(move, begins=first(move.begins), ends=last(move.ends)) for move in rolled.moves]
+    times = {key: (first(begin), last(end)) for key, (begin, end) in rolled.times.items()}
+    return replace(rolled, moves=moves, times=times)
+
+
 class Proved(NamedTuple):
     """What was proved as plain values, what is said of it, and what both come from."""
 
@@ -326,12 +334,13 @@ def proof_of_moves(
     *,
     length: int = 100,
     confirmed: Mapping[int, int] | None = None,
+    way: str = FORWARD,
 ) -> Proved:
     """Return what was proved of a plan's moves as plain values, empty where it moves no device, and a finding for each thing that does
     not hold in some mix.
 
     ``lists``: those of targets that were read. ``times``: when each list begins to be new, and is. ``rings``: their names, each of
-    ``length`` moments.
+    ``length`` moments. ``way``: BACK, from wherever the rollout is, or BY_RING, one ring after the other and confirmed in between.
     """
     moving = moving_devices(site, lists, snapshots, steps, confirmed)
     if not moving.moves:
@@ -353,7 +362,10 @@ def proof_of_moves(
     when = {**times, **late}
     closed = default_cells(site, old, new, snapshots, tags_that_move(moving.before["sgacl"], site), when)
     old, new, when = [*old, *closed[0]], [*new, *closed[1]], {**when, **closed[2]}
-    found = proved_moves(Rolled(moving.before, site, old, new, moving.moves, when))
+    rolled = Rolled(moving.before, site, old, new, moving.moves, when)
+    if way == BY_RING:
+        rolled = _by_ring(rolled, length)
+    found = proved_back(rolled) if way == BACK else proved_moves(rolled)
     made = {
         "devices": len({move.device for move in moving.moves}),
         "kept_rules": found.kept,
@@ -363,47 +375,6 @@ def proof_of_moves(
         "reach": "all packets of rules and guardrails between moved and unmoved devices, with every mix of old and new lists",
     }
     names = {member.device: member.name for members in site.members.values() for member in members if member.name}
-    findings = [_finding(item, names, rings, length) for item in found.problems]
+    findings = [finding_of(item, names, rings, length) for item in found.problems]
     made["problems"] = [finding.message for finding in findings]
     return Proved(made, findings, found.problems, moving.moves)
-
-
-def _finding(item: Mixed, names: Mapping[str, str], rings: Sequence[str], length: int) -> Finding:
-    """Return a finding that names what is cut or open, the ring, the devices with where each is then, the list, and what to do."""
-    code = _CODES.get(item.kind, codes.MOVE_CUTS)
-    asks = {
-        WORKFLOW: f"workflow {item.name} ({item.owner}): rule {item.rule}",
-        ALWAYS: f"guardrail {item.name}",
-        NEVER_OPEN: f"guardrail {item.name}",
-    }.get(item.kind, f"rule {item.rule}")
-    number = max(item.at, 0) // length
-    ring = f"ring {rings[number]}" if number < len(rings) else "the change"
-    shown = [_named(text, names) for text in item.devices[:SHOWN]]
-    more = f" and {len(item.devices) - SHOWN} more" if item.devices[SHOWN:] else ""
-    who = f"while {', '.join(shown)}{more}" if shown else "while only a part has moved"
-    if item.listing is None:
-        return code.at(
-            f"{ring}: {asks} holds before and after, but {who} nothing stops {item.packet.describe()}", item.location
-        )
-    version = "" if item.version is None else "the new " if item.version == NEW else "the old "
-    text = f"{version}list {item.listing.name} at {item.listing.point} stops {item.packet.describe()} {who}"
-    return code.at(f"{ring}: {asks} works before and after, but {text}", item.location, _remedy(item))
-
-
-def _named(text: str, names: Mapping[str, str]) -> str:
-    device, _in, place = text.partition(" in ")
-    return f"{names.get(device, device)} is in {place}"
-
-
-def _remedy(item: Mixed) -> str:
-    listing = item.listing
-    if listing is not None and listing.kind == "sgacl" and None not in item.states and item.version is None:
-        return (
-            f"permit it from {listing.segment} to {listing.peer} too, in a commit that is carried out before; move the devices; then take"
-            " that permission back"
-        )
-    if item.version == NEW:
-        return (
-            "let the list stay as it is until the devices have moved: change it in a later commit, or with a later ring"
-        )
-    return "change the list in an earlier commit, or with an earlier ring, and move the devices then"

@@ -33,7 +33,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.arguments
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.history import recorded_history
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.live import lists_in_force
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
-from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.plan import phases_of_steps
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.plan_phases import phases_of_steps
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.site import present_situation, sound_site
 
 SHOWN = 10

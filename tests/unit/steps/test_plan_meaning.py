@@ -10,7 +10,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan imp
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.check import load_checked
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.markdown import plan_markdown
-from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.plan import meaning_of, phases_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.plan import meaning_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.plan_phases import phases_of
 
 
 def test_a_first_rollout_only_tightens_and_an_unchanged_one_means_nothing(root: Path) -> None:

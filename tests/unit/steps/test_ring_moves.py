@@ -91,7 +91,7 @@ def planned(before: Policy, after: Policy, **default: str) -> tuple[dict, list[F
     steps = ise_operations("ise1", target.objects, live)
     plan = Plan("p", "c", "", "", "", False, (TargetPlan("ise1", "ise", "", objects, steps),))
     effect, findings = meaning_of(site, new, {"ise1": seen}, plan)
-    return effect, [finding for finding in findings if finding.code.startswith("SW417")], plan
+    return effect, [finding for finding in findings if finding.code.startswith(("SW417", "SW4166"))], plan
 
 
 def world(**segments: tuple[Member, ...]) -> dict[str, tuple[Member, ...]]:
@@ -257,7 +257,7 @@ FIRST, SECOND = Ring("first", devices=("pump1", "pump2")), Ring("second", device
 )
 def test_the_order_of_rings_is_safe_where_each_waits_for_its_devices(rings: tuple[Ring, ...], safe: bool) -> None:
     effect, findings, plan = planned(Policy(OLD, ONE_WAY), Policy(NEW, ONE_WAY, rings=rings))
-    assert {finding.code for finding in findings} == ({"SW4174"} if safe else {"SW4170"})
+    assert {finding.code for finding in findings} == ({"SW4174", "SW4166"} if safe else {"SW4170"})
     assert effect["moves"]["safe"] is safe and effect["moves"]["at_once"] is False
     assert ("follow" in effect["moves"]) is safe
     said = [finding.hint for finding in findings if "safe with rings in this order" in finding.hint]
@@ -265,8 +265,15 @@ def test_the_order_of_rings_is_safe_where_each_waits_for_its_devices(rings: tupl
     for hint in said:
         assert "pump1, pump2 (pumps_old to pumps_new); then emr (emr_old to emr_new)" in hint
     if safe:
-        assert [finding.severity for finding in findings] == ["warning"]
-        assert "microseg_reauthenticate=true" in findings[0].message
+        assert {finding.severity for finding in findings} == {"warning"}
+        order = next(finding.message for finding in findings if finding.code == "SW4174")
+        assert "microseg_reauthenticate=true" in order
+        # A server that stays where it is while its pumps go back: not where they go back ring by ring.
+        back = [finding for finding in findings if finding.code == "SW4166"]
+        assert effect["moves"]["back"] == {"safe": False, "by_ring": True}
+        assert all("workflow w (ward): rule use works before and after" in finding.message for finding in back)
+        assert any("pump1 is in pumps_old, emr is in emr_new" in finding.message for finding in back), back
+        assert all("microseg_rollback_ring" in finding.hint for finding in back)
     parts = parts_of_plan(plan, Policy(NEW, ONE_WAY, rings=rings).site(), ())
     moved = [mac for part in parts for _target, _segment, macs in part.moved for mac in macs]
     assert sorted(moved) == [PUMP.device, SECOND_PUMP.device, SERVER.device]
