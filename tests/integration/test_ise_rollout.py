@@ -891,5 +891,12 @@ def test_devices_that_a_ring_moves_authenticate_again_before_the_next(
     assert not made.get("failed") and made["moved"]["followed"] == [SERVER], made
     assert made["reauthentication"]["batches"] == 0  # it had authenticated by itself
     assert read_entries(rollout.journal)[-1]["event"] == "plan_done" and verify_journal(rollout.journal) == []
+
+    # Back, one ring: its pump takes the old tag again, and no list.
+    authenticate(PUMPS[1], "PermitAccess", 110)
+    back = run_rollback(rollout.values(ring="pumps", reauthenticate=True), variables)
+    assert not back.get("failed"), back
+    assert back["moved"] == {"followed": [PUMPS[1]], "absent": [PUMPS[2]], "open": []}
+    assert back["reauthentication"]["done"] == [PUMPS[1]] and carried(PUMPS[1]) == ("PermitAccess", 110)
     counters = rollout.control.counters()
-    assert counters["reauthentications"] - start["reauthentications"] == 3 and counters["disconnects"] == 0
+    assert counters["reauthentications"] - start["reauthentications"] == 4 and counters["disconnects"] == 0

@@ -29,7 +29,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model im
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.naming import owned_name
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
 
-EVENT = "ring_moved"
+EVENT, EVENT_BACK = "ring_moved", "moved_back"
 SHOWN = 5
 # (target, segment, MACs in lower case): whose sessions take what the segment's rule hands out.
 Moved = tuple[str, str, tuple[str, ...]]
@@ -101,6 +101,26 @@ def moved_by(
     }
 
 
+def moved_back(site: Site, undone: Iterable[Operation]) -> tuple[Moved, ...]:
+    """Return whose sessions take again what they had, once steps are undone; the group of a segment that the policy has not stands for it.
+
+    A device that had no group of ours is left out: nothing says what ISE gives it.
+    """
+    by_name = {owned_name(name): name for name in site.segments}
+    members = {name: [member.device.lower() for member in found] for name, found in site.members.items()}
+    undone = tuple(undone)
+    made: dict[tuple[str, str], dict[str, None]] = {}
+    assigned = {step.name.lower() for step in undone if assigns(step)}
+    for step in undone:
+        if assigns(step) and (group := str((step.before or {}).get("group") or "")):
+            made.setdefault((step.target, by_name.get(group, group)), {})[step.name.lower()] = None
+        elif hands_out_more(step):
+            segment = by_name.get(step.name.partition("@")[0], "")
+            here = made.setdefault((step.target, segment), {})
+            here.update((mac, None) for mac in members.get(segment, ()) if mac not in assigned)
+    return tuple((*key, tuple(sorted(devices))) for key, devices in sorted(made.items()) if devices)
+
+
 def held_after(objects: Mapping[str, Mapping[str, Any]], later: Iterable[Operation]) -> dict[str, Mapping[str, Any]]:
     """Return what a target holds once a ring is done, by ``kind/name``: what the policy says, but for what ``later`` steps still change."""
     held = dict(objects)
@@ -121,9 +141,9 @@ class Handed:
     tag: int | None = None
 
 
-def handed_out(held: Mapping[str, Mapping[str, Any]], segment: str) -> Handed | None:
-    """Return what the rule of a segment hands out, by what its ISE holds; None where no rule does, or what it names is not there."""
-    begin = f"authorization_rule/{owned_name(segment)}@"
+def handed_out(held: Mapping[str, Mapping[str, Any]], group: str) -> Handed | None:
+    """Return what the rule of a group of ours hands out, by what its ISE holds; None where no rule does, or what it names is not there."""
+    begin = f"authorization_rule/{group}@"
     rule = next((body for key, body in sorted(held.items()) if key.startswith(begin)), None)
     if rule is None or rule.get("state") == "disabled":
         return None

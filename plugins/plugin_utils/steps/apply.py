@@ -57,7 +57,6 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.enforced 
     after_sentence,
     reader_of,
     sessions_after,
-    sessions_back,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.fleet import connected
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.moved_sessions import (
@@ -65,6 +64,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.moved_ses
     joined,
     moves_of_run,
     run_moved,
+    sessions_back,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.permission import (

@@ -34,7 +34,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.held_cel
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal, known_entries
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.lock import TargetLocks
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation, Target
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Target
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.reauth import (
     Held,
     Pace,
@@ -45,11 +45,9 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.reauth i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import Compiled
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps import codes as step_codes
-from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.arguments import moment_of, today_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.connections import platform_of, target_specs
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.fleet import run_hosts
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
-from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.site import sound_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes as target_codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_enforced import Enforced, read_switches
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise import IseTarget
@@ -477,35 +475,3 @@ def after_sentence(made: Mapping[str, Any]) -> str:
     if counts.get(OLD):
         parts.append(f"{counts[OLD]} sessions carry an old list")
     return "".join(f"; {part}" for part in parts)
-
-
-def sessions_back(
-    values: Mapping[str, Any],
-    variables: Mapping[str, Any],
-    paths: Paths,
-    targets: Mapping[str, Target],
-    undone: Sequence[Operation],
-    journal: Journal,
-    plan_id: str,
-) -> After:
-    """Return which sessions carry what a rollback restored; it is done when all of them do (design rule 11): else SW4179, an error."""
-    before = {
-        (step.target, step.name): str(step.before["content"])
-        for step in undone
-        if step.kind == "downloadable_acl" and step.before
-    }
-    if not before:
-        return After()
-    names = ", ".join(sorted(name for _target, name in before))
-    try:
-        sound = sound_site(paths, today_of(values), moment_of(values))
-    except (FindingError, OSError):
-        return After(EnforcedState(findings=(codes.OLD_UNKNOWN.at(names),)))
-    reader = reader_of(values, variables, sound.in_force, sound.compiled, targets, paths)
-    reader.with_cells = False  # the policy's cells are not what was restored
-    reader.want_back(before)
-    made = sessions_after(reader, journal, values, plan_id, way_back=True)
-    late = (
-        [finding for finding in made.state.findings if finding.code == codes.SESSIONS_OLD.number] if made.state else []
-    )
-    return replace(made, not_back=tuple(codes.BACK_NOT_TAKEN.at(f"{item.message}; plan {plan_id}") for item in late))

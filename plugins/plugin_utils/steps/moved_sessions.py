@@ -15,7 +15,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, errors_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError, errors_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.carriers import (
     ABSENT,
     Carrier,
@@ -26,17 +27,21 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.carriers
     last_changes,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal, known_entries
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation, Target
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.moved_sessions import (
     EVENT,
+    EVENT_BACK,
     MOVING_KINDS,
     Followed,
     Handed,
     Moved,
+    assigns,
     carried_on,
     followed_of,
     handed_out,
+    hands_out_more,
     held_after,
+    moved_back,
     open_in,
     tag_alone,
     with_tag,
@@ -50,15 +55,19 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rings im
     parts_of_plan,
     progress_of,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.naming import owned_name
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.arguments import moment_of, today_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.enforced import (
     After,
     EnforcedState,
     Reader,
+    reader_of,
     sessions_after,
     worst,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.site import SoundSite
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.site import SoundSite, sound_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_enforced import Enforced
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise import IseTarget
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_facts import session_fields
@@ -109,13 +118,20 @@ class MovedReader(Reader):
                     name = f"tag {handed.tag}"
                     lists = ((4, name, ""),)
                     self._only_tag.add(name)
-                criticality = self.site.segments[segment].criticality
+                known = self.site.segments.get(segment)
+                criticality = known.criticality if known else ""  # unknown counts as the highest
                 for family, name, text in lists:
                     changed = changes.get((target, name), (0.0, ""))[0]
                     made.append(Wanted(target, name, family, text, segment, criticality, changed))
                     self._devices = {**self._devices, (target, name): frozenset(macs)}
             self._wanted = made
         return self._wanted
+
+    def devices(self, segment: str) -> dict[str, str]:
+        """Return the names of the devices that moved to a segment, by MAC, wherever the membership has them."""
+        macs = {mac for _target, name, found in self.moved if name == segment for mac in found}
+        names = {item.device.lower(): item.name for found in self.site.members.values() for item in found}
+        return {mac: names.get(mac) or mac for mac in sorted(macs)}
 
     def _sessions(
         self, target: IseTarget, devices: Collection[str], views_of: Mapping[str, SwitchView]
@@ -162,7 +178,11 @@ def moved_reader(
         target: held_after(objects.get(target, {}), [step for step in steps if step.target == target])
         for target in {row[0] for row in moved}
     }
-    handed = {(target, segment): handed_out(held[target], segment) for target, segment, _macs in moved}
+    known = base.site.segments
+    handed = {
+        (target, segment): handed_out(held[target], owned_name(segment) if segment in known else segment)
+        for target, segment, _macs in moved
+    }
     return MovedReader(
         base.site,
         base.compiled,
@@ -202,7 +222,8 @@ def joined(moved: MovedAfter | None, lists: After | None) -> After:
         return replace(moved.after, moved=followed, more=moved.findings)
     told = moved.after.state.findings if moved.after.state else ()
     errors = tuple(item for item in errors_of(told) if item not in lists.state.findings)
-    return After(lists.state, both(moved.after.done, lists.done), followed, (*errors, *moved.findings))
+    done = both(moved.after.done, lists.done)
+    return After(lists.state, done, followed, (*errors, *moved.findings), lists.not_back)
 
 
 def moved_after(
@@ -214,16 +235,18 @@ def moved_after(
     *,
     needed: bool,
     closed: Callable[[], list[Finding]] | None = None,
+    event: str = EVENT,
+    way_back: bool = False,
 ) -> MovedAfter:
     """Re-authenticate the sessions of moved devices that do not carry their new list and tag, and write into the journal who does then.
 
     ``needed``: the plan is proved only where all of them have followed.
     """
-    after = sessions_after(reader, journal, values, plan_id, closed)
+    after = sessions_after(reader, journal, values, plan_id, closed, way_back)
     state = after.state or EnforcedState()
     held = dict(after.done.held) if after.done else {}
     followed = followed_of(worst(state.carriers), _places(reader.site, reader.moved), _showed_all(state.switches), held)
-    journal.append(EVENT, plan_id=plan_id, ring=ring, **followed.as_dict())
+    journal.append(event, plan_id=plan_id, ring=ring, **followed.as_dict())
     names = {
         member.device.lower(): member.name for found in reader.site.members.values() for member in found if member.name
     }
@@ -281,9 +304,72 @@ def run_moved(
     closed: Callable[[], list[Finding]] | None = None,
 ) -> MovedAfter:
     """Let the moved devices of a run authenticate again, in batches, and return who has followed."""
-    objects = {
+    reader = moved_reader(base, run.moved, _objects(base), run.later)
+    return moved_after(reader, journal, values, plan_id, ring, needed=run.needed, closed=closed)
+
+
+def _objects(base: Reader) -> dict[str, dict[str, Mapping[str, Any]]]:
+    """Return what the policy wants of each target, by ``kind/name``."""
+    return {
         target.host: {f"{item.kind}/{item.name}": item.body for item in target.objects}
         for target in base.compiled.targets
     }
-    reader = moved_reader(base, run.moved, objects, run.later)
-    return moved_after(reader, journal, values, plan_id, ring, needed=run.needed, closed=closed)
+
+
+def sessions_back(
+    values: Mapping[str, Any],
+    variables: Mapping[str, Any],
+    paths: Paths,
+    targets: Mapping[str, Target],
+    undone: Sequence[Operation],
+    journal: Journal,
+    plan_id: str,
+) -> After:
+    """Return which sessions carry what a rollback restored; it is done when all of them do (design rule 11): else SW4179, an error.
+
+    Devices that it moved back are re-authenticated first, with ``reauthenticate``; without, they are only counted.
+    """
+    moves = any(assigns(step) or hands_out_more(step) for step in undone)
+    before = {
+        (step.target, step.name): str(step.before["content"])
+        for step in undone
+        if step.kind == "downloadable_acl" and step.before
+    }
+    if not before and not moves:
+        return After()
+    names = ", ".join(sorted(name for _target, name in before)) or "groups of devices"
+    try:
+        sound = sound_site(paths, today_of(values), moment_of(values))
+    except (FindingError, OSError):
+        return After(EnforcedState(findings=(codes.OLD_UNKNOWN.at(names),)))
+    reader = reader_of(values, variables, sound.in_force, sound.compiled, targets, paths)
+    reader.with_cells = False  # the policy's cells are not what was restored
+    moved = _moved_back(reader, sound.site, undone, journal, values, plan_id) if moves else None
+    reader.want_back(before)
+    if not before:
+        return joined(moved, None)
+    made = sessions_after(reader, journal, values, plan_id, way_back=True)
+    told = made.state.findings if made.state else ()
+    late = [finding for finding in told if finding.code == codes.SESSIONS_OLD.number]
+    not_back = tuple(codes.BACK_NOT_TAKEN.at(f"{item.message}; plan {plan_id}") for item in late)
+    return joined(moved, replace(made, not_back=not_back))
+
+
+def _moved_back(
+    base: Reader,
+    site: Site,
+    undone: Sequence[Operation],
+    journal: Journal,
+    values: Mapping[str, Any],
+    plan_id: str,
+) -> MovedAfter | None:
+    rows = moved_back(site, undone)
+    if not rows:
+        return None
+    if not values.get("reauthenticate"):
+        count = len({mac for _target, _segment, macs in rows for mac in macs})
+        text = f"{count} devices are told back in ISE; their sessions stay as they were until they authenticate again"
+        hint = "run rollback with microseg_reauthenticate=true the next time; now let them authenticate, in batches"
+        return MovedAfter(After(), Followed(), (codes.MOVED_OPEN.at(text, hint=hint).with_severity("warning"),))
+    reader = moved_reader(base, rows, _objects(base), undone)
+    return moved_after(reader, journal, values, plan_id, "", needed=False, event=EVENT_BACK, way_back=True)

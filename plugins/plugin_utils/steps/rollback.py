@@ -49,9 +49,9 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.arguments
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.enforced import (
     After,
     after_sentence,
-    sessions_back,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.fleet import connected
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.moved_sessions import sessions_back
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.pulled import shouted
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.rollback_proof import Proved, proved

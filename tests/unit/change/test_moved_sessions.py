@@ -33,6 +33,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.moved_se
     followed_of,
     handed_out,
     held_after,
+    moved_back,
     moved_by,
     open_in,
     tag_alone,
@@ -102,6 +103,20 @@ def test_an_assignment_moves_its_device_and_the_rule_of_its_group_whoever_came_b
     assert moved_by(site, steps[:1], {}) == {} and moved_by(site, [], {}) == {}
 
 
+def test_what_is_undone_moves_devices_back(site: Site) -> None:
+    old = step("endpoint", PUMPS[0].upper(), {"group": "SW_cameras"}, {"group": "SW_infusion_pumps"})
+    gone = step("endpoint", PUMPS[1].upper(), {"group": "SW_retired"}, {"group": "SW_infusion_pumps"})
+    first = step("endpoint", PUMPS[2].upper(), None, {"group": "SW_infusion_pumps"})
+    rule = step("authorization_rule", "SW_infusion_pumps@Default", {**RULE, "profiles": ["x"]}, RULE)
+    assert moved_back(site, (old, gone, first)) == (
+        ("ise1", "SW_retired", (PUMPS[1],)),
+        ("ise1", "cameras", (PUMPS[0],)),
+    )
+    # Who was assigned by the same plan was not in the group before.
+    assert moved_back(site, (old, rule))[1] == ("ise1", "infusion_pumps", PUMPS[1:])
+    assert moved_back(site, ()) == ()
+
+
 HELD: dict[str, Any] = {
     "authorization_rule/SW_pumps@Default": {"state": "enabled", "profiles": ["SW_pumps"], "security_group": "G"},
     "authorization_profile/SW_pumps": {"dacl_name": "SW_pumps", "ipv6_dacl_name": "SW_pumps_6"},
@@ -113,22 +128,22 @@ HELD: dict[str, Any] = {
 
 def test_a_session_gets_what_the_rule_hands_out_after_the_ring() -> None:
     whole = Handed(((4, "SW_pumps", "permit ip any any"), (6, "SW_pumps_6", "deny ipv6 any any")), 115)
-    assert handed_out(HELD, "pumps") == whole and handed_out(HELD, "pump") is None
+    assert handed_out(HELD, "SW_pumps") == whole and handed_out(HELD, "SW_pump") is None
     # What a later ring changes is as it was; what it creates is not there.
     later = [step("downloadable_acl", "SW_pumps", {"content": "deny ip any any"}, {"content": "permit ip any any"})]
-    assert handed_out(held_after(HELD, later), "pumps") == replace(
+    assert handed_out(held_after(HELD, later), "SW_pumps") == replace(
         whole, lists=((4, "SW_pumps", "deny ip any any"), whole.lists[1])
     )
     for key in ("authorization_rule/SW_pumps@Default", "downloadable_acl/SW_pumps_6", "sgt/G"):
         kind, _slash, name = key.partition("/")
-        assert handed_out(held_after(HELD, [step(kind, name, None, HELD[key])]), "pumps") is None, key
+        assert handed_out(held_after(HELD, [step(kind, name, None, HELD[key])]), "SW_pumps") is None, key
     rule = HELD["authorization_rule/SW_pumps@Default"]
     off = step("authorization_rule", "SW_pumps@Default", {**rule, "state": "disabled"}, rule)
-    assert handed_out(held_after(HELD, [off]), "pumps") is None
+    assert handed_out(held_after(HELD, [off]), "SW_pumps") is None
     plain = step(
         "authorization_rule", "SW_pumps@Default", {**rule, "profiles": ["PermitAccess"], "security_group": ""}, rule
     )
-    assert handed_out(held_after(HELD, [plain]), "pumps") == Handed()
+    assert handed_out(held_after(HELD, [plain]), "SW_pumps") == Handed()
 
 
 WANTED = Wanted("ise1", "SW_pumps", 4, "permit ip any any", "pumps")
