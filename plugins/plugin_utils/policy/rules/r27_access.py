@@ -137,7 +137,8 @@ def _what(item: Rule) -> str:
 @rule(codes.CRITICAL_CONDITION, codes.WORKFLOW_CONDITION)
 def workflows_rest_on_rules_that_hold(site: Site, _context: Context) -> Iterator[Finding]:
     """A workflow of criticality life_support or process_critical needs rules without window, posture and expiry."""
-    by_id = {item.id: item for item in site.rules()}
+    needed = {name for workflow in site.workflows for name in workflow.rules}
+    by_id = {item.id: item for item in rules_of(site, lambda outline: not needed.isdisjoint(outline.ids))}
     for workflow in site.workflows:
         code = codes.CRITICAL_CONDITION if workflow.criticality in NEVER_DROPPED else codes.WORKFLOW_CONDITION
         for name in workflow.rules:
