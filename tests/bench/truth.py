@@ -29,7 +29,7 @@ from tests.bench import at_most
 from tests.truth.answers import answer as answered_by_people
 from tests.truth.baselines import baselines
 from tests.truth.documents import write_documents
-from tests.truth.judge import WrittenPolicy, enforced, enforced_figures_of, figures_of, judge
+from tests.truth.judge import WrittenPolicy, enforced, enforced_figures_of, figures_of, judge, size_of_true_segments
 from tests.truth.records import observers_of, store_site
 from tests.truth.sites import EVALUATION, KINDS, LEGITIMATE, SiteTruth, make_site
 
@@ -82,6 +82,7 @@ def told_of(site: SiteTruth) -> dict[str, Any]:
         "untrue_rules": [" > ".join(each) for each in written.untrue()],
         "people": people,
         "permitted_for_each_used": round(own[0]["permitted_tuples"] / used_tuples(site), 3),
+        "over_permission_of_true_segments": round(size_of_true_segments(site, LEARN_DAYS) / exact, 3),
         "widest": widest(written, site),
         "answered": {name: own[1][name] for name in OF_A_SITE} | {"untrue_rules": len(later.untrue())},
         "offered": offers,
@@ -113,6 +114,8 @@ def together(told: list[dict[str, Any]]) -> dict[str, Any]:
     made["placing"] = {name: sum(each["placing"][name] for each in told) for name in told[0]["placing"]}
     used = [each["permitted_for_each_used"] for each in sites.values()]
     made["permitted_for_each_used"] = round(sum(used) / len(used), 3)
+    floor = [each["over_permission_of_true_segments"] for each in sites.values()]
+    made["over_permission_of_true_segments"] = round(sum(floor) / len(floor), 3)
     made["sites"] = sites
     made["untrue_rules"] = sum(len(each["untrue_rules"]) for each in sites.values())
     made["learning_cpu_seconds"] = round(sum(each["cpu_seconds"] for each in told), 1)

@@ -211,6 +211,19 @@ def _services(policy: Path) -> tuple[dict[str, set[tuple[int, int, int]]], set[s
     return made, symmetric
 
 
+def size_of_true_segments(site: SiteTruth, days: int) -> int:
+    """Return how many tuples the policy permits that allows, between the true types, the uses that happened within the first days, and
+    no more: less permits no policy of segments that cuts none of them."""
+    events = site.picked((site.events["day"] < days) & (site.events["label"] == LEGITIMATE))
+    used = {site.talks[number] for number in np.unique(events["talk"])}
+    ends = Counter(each.kind for each in site.devices) + Counter(name for name, _value in site.outside)
+    size = 0
+    for client, server, service in {(talk.client, talk.server, talk.service) for talk in used}:
+        _protocol, low, high = SERVICES[service]
+        size += (high - low + 1) * ends[client] * (ends[server] - (client == server))
+    return size
+
+
 @dataclass
 class Enforced:
     """A written policy where it is enforced: what meets no enforced segment at either end passes, as it does before.

@@ -26,6 +26,8 @@ EVALUATION = (8101, 8102, 8103)
 CALIBRATION = EVALUATION
 # Drawn once, when the estimator stood as it stands, to tell chance from a fault at single days.
 MORE_CALIBRATION = (8104, 8105, 8106)
+# Drawn once, at the end, with the code of which the page tells.
+FRESH = (8201, 8202, 8203)
 FIRST = date(2026, 6, 8)
 WRONG_PROFILES = 0.05
 NO_EXPORT = -1

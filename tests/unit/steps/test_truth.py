@@ -16,16 +16,19 @@ import pytest
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices import storage
 from tests.bench.truth import LEARN_DAYS, judged, learn, offered_in, placed, proposed, used_tuples, widest
 from tests.truth.answers import answer
-from tests.truth.judge import Enforced, WrittenPolicy, enforced, judge
+from tests.truth.blueprints import SERVICES
+from tests.truth.judge import Enforced, WrittenPolicy, enforced, judge, size_of_true_segments
 from tests.truth.records import ONE_SIDED, observers_of
 from tests.truth.sites import (
     EVALUATION,
+    FRESH,
     KINDS,
     LABELS,
     LEGITIMATE,
     TUNING,
     SiteTruth,
     make_site,
+    outside_numbers,
 )
 
 # Neither tuned on nor reported from.
@@ -63,7 +66,7 @@ def learnt(
 
 
 def test_seeds_are_kept_apart() -> None:
-    assert not {*TUNING} & {*EVALUATION} and SEED not in {*TUNING, *EVALUATION}
+    assert not {*TUNING} & {*EVALUATION, *FRESH} and SEED not in {*TUNING, *EVALUATION, *FRESH}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -194,3 +197,17 @@ def test_the_widest_rules_are_counted_by_what_they_permit_and_what_was_used(
     assert all(0 <= used <= permitted for _client, _to, permitted, used in rows)
     assert sum(permitted for _client, _to, permitted, _used in rows) >= written.size()
     assert 0 < sum(used for *_names, used in rows) <= used_tuples(site)
+    # The least that true segments permit, pair by pair.
+    early = site.picked((site.events["label"] == LEGITIMATE) & (site.events["day"] < LEARN_DAYS))
+    ends = {name: outside_numbers(site, name) for name, _value in site.outside}
+    permitted = {
+        (client, server, *SERVICES[talk.service])
+        for talk in (site.talks[number] for number in np.unique(early["talk"]))
+        for client in site.of_type(talk.client).tolist()
+        for server in (ends[talk.server] if talk.server in ends else site.of_type(talk.server)).tolist()
+        if client != server
+    }
+    assert size_of_true_segments(site, LEARN_DAYS) == len(permitted)
+    assert {tuple(map(int, row)) for row in zip(*(early[n] for n in ("client", "server", "port")), strict=True)} <= {
+        (client, server, low) for client, server, _of, low, _high in permitted
+    }
