@@ -116,6 +116,7 @@ def page(
         f"| {row['figure']} | {row['measured']} | at most {row['at_most']} | {_verdict(row)} | {other['measured']} | {_verdict(other)} |"
         for row, other in zip(made["targets"], fresh["targets"], strict=True)
     ]
+    lines += ["", *SINCE]
     both = (made["enforced_as_offered"], fresh["enforced_as_offered"])
     counts = ("segments_above_one_percent", "segments_above_one_percent_after_answers")
     lines += [
@@ -303,6 +304,12 @@ def _sampled(made: Mapping[str, Any]) -> int:
 def _shares(segments: Mapping[str, float]) -> str:
     return ", ".join(f"{name} {100 * share:.1f} %" for name, share in segments.items()) or "none"
 
+
+SINCE = (
+    "What most of the fresh sites' cut flows are: campus-8201 (2.9 % of its flows) showed a fault. All badge readers open an unnamed port day by day, seen by an"
+    " exporter that sees one direction; without the points for answers no name was proposed for it. That is mended since: the same site then cuts 0.009 % of"
+    " flows instead of 2.893 %, and four other sites were run again; all the figures of this page are of before that mend, and the seed is fresh no more.",
+)
 
 WHY = (
     "## What is still cut, and why",

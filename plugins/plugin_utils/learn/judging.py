@@ -43,6 +43,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.review im
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.score import (
     DRAFT,
     FULL_DAYS,
+    MANY_DEVICES,
     PROPOSE,
     WEIGHTS,
     Context,
@@ -346,9 +347,11 @@ class Judge:
             return "score", f"score {made.total}"
         wanted = int(settings.get("propose_score", PROPOSE))
         if ends:
-            # Points that the telemetry cannot give are not asked for.
-            blind = not self.known.telemetry.silence and not evidence.answered
-            wanted = min(wanted, BOUNDED_SCORE - (WEIGHTS["answered"] if blind else 0))
+            wanted = min(wanted, BOUNDED_SCORE)
+        # Points that the telemetry cannot give are not asked for: of what ends, and of what most of many devices do day by day.
+        blind = not self.known.telemetry.silence and not evidence.answered
+        if blind and (ends or self._by_most_daily(evidence)):
+            wanted -= WEIGHTS["answered"]
         if made.total < wanted:
             alone = any(name == "one device of many" for name, _points in made.points)
             why = "one device alone does this" if alone else "the evidence is thin"
@@ -356,6 +359,11 @@ class Judge:
                 why = f"few devices open a way into others ({evidence.client_devices} of the segment)"
             return "one-device" if alone else "draft", f"score {made.total}: {why}; a named person must approve"
         return "", ""
+
+    def _by_most_daily(self, evidence: Evidence) -> bool:
+        many = evidence.client_devices >= MANY_DEVICES
+        most = many and most_of(evidence.client_devices, self.sizes.get(evidence.key.client, 0))
+        return most and len(evidence.days) >= 0.8 * self.gathered.days
 
     def _expect(self, key: CandidateKey, evidence: Evidence, service: str) -> None:
         others = [other for other in self.regular.get((key.client, key.protocol, key.server_port), ()) if other != key]

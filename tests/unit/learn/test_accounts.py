@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,12 @@ import pytest
 import yaml
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.address import columns_of
-from tests.unit.learn.worlds import World, address, rule_ids, waiting
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import CandidateKey, Evidence, Gathered
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.propose import propose
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.proposed import Known, Telemetry
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.loader import load_site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Segment
+from tests.unit.learn.worlds import SEGMENTS, World, address, rule_ids, waiting
 
 DAYS = range(14)
 SETS = {
@@ -122,3 +128,27 @@ def test_where_a_device_may_be_another_segments_nobody_is_the_sole_user(world: W
     world.rows = [row for row in world.rows if row["client_lo"] != low or row["server_port"] == 443]
     world.write(documents=False)
     assert not [each for each in world.propose()["rules"] if each["to"] == "maker"]
+
+
+@pytest.mark.parametrize(
+    ("devices", "days", "silence", "ruled"),
+    [(6, 14, False, True), (6, 14, True, False), (3, 14, False, False), (6, 10, False, False)],
+)
+def test_points_that_the_telemetry_cannot_give_are_not_asked_of_what_most_do_daily(
+    world: World, devices: int, days: int, silence: bool, ruled: bool
+) -> None:
+    """An unnamed port whose answers nobody sees: 67 points at most. Of few devices, or of few days, it is still a person's to name."""
+    site = load_site(world.policy).site
+    assert site is not None
+    segments = [
+        Segment(name, zone, None, "owner", criticality, {}, (), "") for name, (zone, criticality) in SEGMENTS.items()
+    ]
+    key = CandidateKey("cameras", "gateways", 6, 4070)
+    day = date(2026, 11, 2)
+    seen = Evidence(
+        key, tuple(day + timedelta(days=number) for number in range(days)), devices, 2, devices, days * devices,
+        best_method=1, confidence=0.9,
+    )  # fmt: skip
+    gathered = Gathered({key: seen}, first_day=day, days=14)
+    known = Known(world.sizes, {}, telemetry=Telemetry(0.7, silence, "partial"), today="2026-12-15")
+    assert bool(propose(site, segments, gathered, known).rules) is ruled
