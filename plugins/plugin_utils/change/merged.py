@@ -100,10 +100,15 @@ def protected_findings(policy_dir: str | Path, commit: str, branch: str) -> list
         return [
             codes.NOT_PROTECTED.at(f"there is no branch {branch} here", place, "fetch it, or name the right branch")
         ]
-    done = run_git(policy_dir, ["merge-base", "--is-ancestor", commit, tip], codes.GIT_FAILED)
-    if done.returncode == 0:
+    if is_ancestor(policy_dir, commit, tip):
         return []
     return [codes.NOT_PROTECTED.at(f"{commit[:12]} is not on {branch} ({tip[:12]})", place)]
+
+
+def is_ancestor(policy_dir: str | Path, commit: str, later: str) -> bool:
+    """Return whether a commit is another one or leads to it."""
+    done = run_git(policy_dir, ["merge-base", "--is-ancestor", commit, later], codes.GIT_FAILED)
+    return done.returncode == 0
 
 
 def parent_of(policy_dir: str | Path, commit: str) -> str:

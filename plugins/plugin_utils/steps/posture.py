@@ -31,6 +31,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal 
     known_entries,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.lock import StateLock
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.merged import is_ancestor
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.outcome import Outcome
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import Plan, only_steps
@@ -112,7 +113,7 @@ def _carried_out(values: dict[str, Any], variables: Mapping[str, Any], paths: Pa
     if cut and values["state"] == PULLED:
         raise FindingError(*cut)
     before = _sound(values, paths, pulled_in(entries))
-    base = _only_what_is_in_force(paths, before, commit, today_of(values))
+    base = _only_what_is_in_force(paths, before, commit, today_of(values), wanted)
 
     def newer_with(postures: Sequence[str]) -> Newer:
         return newer_than(commit, entries, paths, today_of(values), moment_of(values), postures)
@@ -184,10 +185,11 @@ def _wanted(values: Mapping[str, Any], paths: Paths) -> tuple[list[str], list[st
     return [name for name in pulled if name not in names], names
 
 
-def _only_what_is_in_force(paths: Paths, sound: SoundSite, commit: str, today: date) -> str:
+def _only_what_is_in_force(paths: Paths, sound: SoundSite, commit: str, today: date, wanted: Sequence[str]) -> str:
     """Return the commit that was applied last; FindingError SW4142 where the documents mean other lists than it does.
 
-    An emergency brings nothing into force but a posture. Postures that were prepared since change no list until they are pulled.
+    An emergency brings nothing into force but a posture. Postures that were prepared since change no list until they are pulled. Those of
+    an older commit are refused where they mean something else by now: what was corrected in a posture is not put aside by a checkout.
     """
     base = applied_commit(known_entries(paths.journal))
     place = Location(str(paths.policy))
@@ -208,6 +210,12 @@ def _only_what_is_in_force(paths: Paths, sound: SoundSite, commit: str, today: d
     if other:
         text = f"applied last was {base[:12]}; commit {commit[:12]} means other lists on {', '.join(other[:5])}"
         raise FindingError(codes.EMERGENCY_OTHER.at(text, place))
+    if site is not None and is_ancestor(paths.policy, commit, base):
+        names = [name for name in wanted if name in site.postures and name in sound.site.postures]
+        pulled = replace(NORMAL, postures=tuple(sorted(names)))
+        if _bodies(compile_site(site, pulled).targets) != _bodies(compile_site(sound.site, pulled).targets):
+            text = f"{', '.join(names)}: commit {commit[:12]} is older than {base[:12]}, which was applied last and has it otherwise"
+            raise FindingError(codes.EMERGENCY_OTHER.at(text, place))
     return base
 
 

@@ -9,6 +9,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import (
     Compiled,
     DesiredObject,
@@ -22,9 +26,15 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.newer imp
     with_objects,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
-from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.posture import split_steps
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.posture import (
+    _only_what_is_in_force,
+    split_steps,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.site import sound_site
 from tests.unit.change.fake import FakeTarget
 from tests.unit.change.test_change import plan_for
+from tests.unit.steps.test_commits import checkout, git  # noqa: F401  (checkout is a fixture)
+from tests.unit.steps.test_postures import MONDAY, POSTURES
 
 OLD, NEW = "1" * 40, "2" * 40
 
@@ -124,3 +134,28 @@ def test_a_commit_that_cannot_be_read_stops_no_emergency(tmp_path: Path) -> None
     found = newer_than(OLD, made, paths, date(2026, 11, 26), None, ())
     assert (found.compiled, found.unread) == ({}, {key("a")})
     assert newer_than(NEW, made, paths, date(2026, 11, 26), None, ()) == Newer({}, {})
+
+
+def test_a_posture_of_an_older_commit_is_refused_where_it_was_corrected_since(checkout: Path) -> None:  # noqa: F811
+    def committed(text: str) -> str:
+        (checkout / "postures.yml").write_text(text, encoding="utf-8")
+        git(checkout, "add", "-A")
+        git(checkout, "commit", "-qm", "postures")
+        return git(checkout, "rev-parse", "HEAD")
+
+    first = committed(POSTURES.replace("relax\n    segment: infusion_pumps", "relax\n    segment: cameras"))
+    worded = committed(POSTURES)
+    last = committed(POSTURES.replace("under attack", "under attack again"))
+    paths = Paths.of(str(checkout), str(checkout.parent / "data"))
+    journal = Journal(paths.journal)
+    journal.append("plan_started", plan_id="p", policy_commit=last)
+    journal.append("plan_done", plan_id="p")
+
+    def base(commit: str) -> str:
+        git(checkout, "checkout", "-q", commit)
+        sound = sound_site(paths, MONDAY, cached=False)
+        return _only_what_is_in_force(paths, sound, commit, MONDAY, ["open_pumps"])
+
+    assert base(last) == base(worded) == last  # another wording means nothing else
+    with pytest.raises(FindingError, match=f"SW4142.*open_pumps: commit {first[:12]} is older than {last[:12]}"):
+        base(first)
