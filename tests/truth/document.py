@@ -308,7 +308,7 @@ def _shares(segments: Mapping[str, float]) -> str:
 SINCE = (
     "What most of the fresh sites' cut flows are: campus-8201 (2.9 % of its flows) showed a fault. All badge readers open an unnamed port day by day, seen by an"
     " exporter that sees one direction; without the points for answers no name was proposed for it. That is mended since: the same site then cuts 0.009 % of"
-    " flows instead of 2.893 %, and four other sites were run again; all the figures of this page are of before that mend, and the seed is fresh no more.",
+    " flows instead of 2.893 %, and three other sites were run again; all the figures of this page are of before that mend, and the seed is fresh no more.",
 )
 
 WHY = (
