@@ -60,7 +60,10 @@ def test_harmless_noise_is_left_alone(what: str, full: bool) -> None:
 
 @pytest.mark.parametrize("what", SLOW)
 def test_what_is_cut_is_never_taken_for_ended_before(what: str, full: bool) -> None:
-    """However rarely it comes the rollout waits until it is sure; within hours it claims nothing of what comes less than once an hour."""
+    """However rarely it comes the rollout waits until it is sure; within hours it claims nothing of what comes less than once an hour.
+
+    Of a sampling exporter, which shows one flow in five, it claims nothing within a day of what it shows less than three times a day.
+    """
     count = 1000 if full else 12
     for days in (1 / 6, 1, 4) if full else (1,):
         made = [rollout(FIRST_SEED + seed, what, days * DAY) for seed in range(count)]
@@ -73,7 +76,7 @@ def test_what_is_cut_is_never_taken_for_ended_before(what: str, full: bool) -> N
         )
         print(f"{what}, watched for {days * 24:.0f} h: {dict(found)}, {wrong} taken for ended before, {missed} missed")
         assert wrong <= 0.01 * count
-        assert days < 1 or missed <= 0.01 * count
+        assert days < (4 if "sampled" in what else 1) or missed <= 0.01 * count
 
 
 @pytest.mark.parametrize("what", ENDED)
