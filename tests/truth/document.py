@@ -306,8 +306,8 @@ def _shares(segments: Mapping[str, float]) -> str:
 
 
 SINCE = (
-    "What most of the fresh sites' cut flows are: campus-8201 (2.9 % of its flows) showed a fault. All badge readers open an unnamed port day by day, seen by an"
-    " exporter that sees one direction; without the points for answers no name was proposed for it. That is mended since: the same site then cuts 0.009 % of"
+    "What most of the fresh sites' cut flows are: campus-8201 (2.9 % of its flows) showed a fault. All badge readers open an unnamed port day by day, seen by"
+    " an exporter that sees one direction; without the points for answers no name was proposed for it. That is mended since: the same site then cuts 0.009 % of"
     " flows instead of 2.893 %, and three other sites were run again; all the figures of this page are of before that mend, and the seed is fresh no more.",
 )
 
@@ -316,8 +316,8 @@ WHY = (
     "",
     "The strict figures (without a prefix among the targets) are counted as before: every segment is enforced at once with nobody's answer, though the "
     "proposal says of each such segment that it is not to be enforced yet. Its targets for segments and life-safety uses cannot be reached so, by no way "
-    "of making rules: what only a person knows is asked, and what no recording shows is not known; of either enforcement is not offered. `answered_` and `offered_` figures stand beside them "
-    "and not in their place. By class:",
+    "of making rules: what only a person knows is asked, and what no recording shows is not known; of either enforcement is not offered. "
+    "`answered_` and `offered_` figures stand beside them and not in their place. By class:",
     "",
     "- **Wrong profiles**: nearly all of what was cut of all devices (4.6 % of flows) before such devices were held out. Each is named, and waits in a "
     "holding segment with what it was seen to need; nobody else's rights grow by it. What is left is of devices that came after the days learnt, "
