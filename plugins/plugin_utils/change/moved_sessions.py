@@ -90,10 +90,10 @@ def moved_by(
                 here.setdefault((target, segment), {})[device] = None
         elif hands_out_more(step):
             segment = by_name.get(step.name.partition("@")[0], "")
-            devices = (member.device.lower() for member in site.members.get(segment, ()))
+            members = (member.device.lower() for member in site.members.get(segment, ()))
             # Whom the plan assigns with this ring or later meets the rule as it is then.
             here.setdefault((target, segment), {}).update(
-                (mac, None) for mac in devices if assigned.get((target, mac), -1) < places[target, step.id]
+                (mac, None) for mac in members if assigned.get((target, mac), -1) < places[target, step.id]
             )
     return {
         place: tuple((*key, tuple(sorted(devices))) for key, devices in sorted(here.items()) if devices)
