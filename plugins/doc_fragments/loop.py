@@ -9,18 +9,13 @@ from __future__ import annotations
 class ModuleDocFragment:
     """Parts that modules name under ``extends_documentation_fragment``."""
 
-    DOCUMENTATION = r"""
+    POLICY = r"""
 options:
   policy_dir:
     description:
       - Directory with the policy documents.
     type: path
     default: policies
-  data_dir:
-    description:
-      - Directory where the loop keeps flows, register and results.
-    type: path
-    default: .microseg
 """
 
     DATA = r"""

@@ -50,8 +50,9 @@ options:
       - How many of the recorded days count, from the last. All where not given.
     type: int
 extends_documentation_fragment:
-  - segwright.microseg.loop
+  - segwright.microseg.loop.data
   - segwright.microseg.loop.output
+  - segwright.microseg.loop.policy
   - segwright.microseg.loop.today
 attributes:
   check_mode:

@@ -81,8 +81,9 @@ options:
     elements: str
 extends_documentation_fragment:
   - segwright.microseg.approval
-  - segwright.microseg.loop
+  - segwright.microseg.loop.data
   - segwright.microseg.loop.output
+  - segwright.microseg.loop.policy
   - segwright.microseg.loop.state
   - segwright.microseg.loop.targets
   - segwright.microseg.loop.today

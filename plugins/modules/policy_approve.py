@@ -34,7 +34,8 @@ options:
       - Directory for approvals. V(approvals) below O(state_dir) where not given.
     type: path
 extends_documentation_fragment:
-  - segwright.microseg.loop
+  - segwright.microseg.loop.data
+  - segwright.microseg.loop.policy
   - segwright.microseg.loop.state
 attributes:
   check_mode:

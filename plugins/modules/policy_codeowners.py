@@ -16,11 +16,6 @@ description:
 author:
   - Segwright contributors (@segwright)
 options:
-  policy_dir:
-    description:
-      - Directory with the policy documents.
-    type: path
-    default: policies
   path:
     description:
       - Where to write it, such as C(.github/CODEOWNERS).
@@ -31,6 +26,7 @@ options:
       - Path of the policy directory in its repository. Found by looking at the checkout where not given.
     type: str
 extends_documentation_fragment:
+  - segwright.microseg.loop.policy
   - segwright.microseg.loop.today
 attributes:
   check_mode:

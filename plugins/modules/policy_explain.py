@@ -18,11 +18,6 @@ description:
 author:
   - Segwright contributors (@segwright)
 options:
-  policy_dir:
-    description:
-      - Directory with the policy documents.
-    type: path
-    default: policies
   client:
     description:
       - Address, device id, device name or segment of the client. Needed unless O(device) is given.
@@ -71,6 +66,7 @@ options:
     type: list
     elements: str
 extends_documentation_fragment:
+  - segwright.microseg.loop.policy
   - segwright.microseg.loop.today
 attributes:
   check_mode:

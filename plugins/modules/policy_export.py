@@ -17,11 +17,6 @@ description:
     finding names the rule.
   - The file is left alone where it says the same already, whatever its date.
 options:
-  policy_dir:
-    description:
-      - Directory with the policy documents.
-    type: path
-    default: policies
   segment:
     description:
       - Segment to export.
@@ -65,6 +60,8 @@ options:
     description:
       - Date and time of the file (RFC 3339). The present time where not given.
     type: str
+extends_documentation_fragment:
+  - segwright.microseg.loop.policy
 attributes:
   check_mode:
     support: full

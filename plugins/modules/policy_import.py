@@ -66,8 +66,9 @@ options:
       - The day of O(resolved), as V(YYYY-MM-DD). Today where not given.
     type: str
 extends_documentation_fragment:
-  - segwright.microseg.loop
+  - segwright.microseg.loop.data
   - segwright.microseg.loop.output
+  - segwright.microseg.loop.policy
   - segwright.microseg.loop.today
 attributes:
   check_mode:

@@ -55,9 +55,10 @@ options:
       - The ticket that goes with it. Used only where the plan releases a posture.
     type: str
 extends_documentation_fragment:
-  - segwright.microseg.loop
+  - segwright.microseg.loop.data
   - segwright.microseg.loop.engine
   - segwright.microseg.loop.output
+  - segwright.microseg.loop.policy
   - segwright.microseg.loop.rules
   - segwright.microseg.loop.state
   - segwright.microseg.loop.targets

@@ -90,8 +90,9 @@ options:
     default: 60.0
 extends_documentation_fragment:
   - segwright.microseg.approval
-  - segwright.microseg.loop
+  - segwright.microseg.loop.data
   - segwright.microseg.loop.output
+  - segwright.microseg.loop.policy
   - segwright.microseg.loop.state
   - segwright.microseg.loop.targets
   - segwright.microseg.loop.today

@@ -22,11 +22,6 @@ description:
 author:
   - Segwright contributors (@segwright)
 options:
-  policy_dir:
-    description:
-      - Directory with the policy documents.
-    type: path
-    default: policies
   data_dir:
     description:
       - Directory where the loop keeps flows, register, counters and results.
@@ -68,6 +63,7 @@ options:
     type: str
 extends_documentation_fragment:
   - segwright.microseg.loop.output
+  - segwright.microseg.loop.policy
   - segwright.microseg.loop.state
 attributes:
   check_mode:

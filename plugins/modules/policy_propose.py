@@ -41,9 +41,10 @@ options:
       - Day at which decisions are judged (YYYY-MM-DD); today in the site's time zone where not given.
     type: str
 extends_documentation_fragment:
-  - segwright.microseg.loop
+  - segwright.microseg.loop.data
   - segwright.microseg.loop.engine
   - segwright.microseg.loop.output
+  - segwright.microseg.loop.policy
 attributes:
   check_mode:
     support: full

@@ -15,11 +15,6 @@ description:
 author:
   - Segwright contributors (@segwright)
 options:
-  policy_dir:
-    description:
-      - Directory with the policy documents.
-    type: path
-    default: policies
   postures:
     description:
       - Names of postures that are taken as pulled. The lists of that state are proved as well, and an error ends the task.
@@ -27,6 +22,7 @@ options:
     type: list
     elements: str
 extends_documentation_fragment:
+  - segwright.microseg.loop.policy
   - segwright.microseg.loop.rules
   - segwright.microseg.loop.today
 attributes:

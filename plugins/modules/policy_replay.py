@@ -21,8 +21,9 @@ options:
       - How many of the last recorded days to use. All of them where not given.
     type: int
 extends_documentation_fragment:
-  - segwright.microseg.loop
+  - segwright.microseg.loop.data
   - segwright.microseg.loop.engine
+  - segwright.microseg.loop.policy
   - segwright.microseg.loop.today
 attributes:
   check_mode:

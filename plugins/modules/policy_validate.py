@@ -34,9 +34,10 @@ options:
     type: int
     default: 30
 extends_documentation_fragment:
-  - segwright.microseg.loop
+  - segwright.microseg.loop.data
   - segwright.microseg.loop.engine
   - segwright.microseg.loop.output
+  - segwright.microseg.loop.policy
   - segwright.microseg.loop.rules
   - segwright.microseg.loop.today
 attributes:

@@ -11,7 +11,7 @@ import re
 import shutil
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -244,6 +244,22 @@ RULE = """  - id: infusion_pumps-to-pump_servers-https
     reason: Drug library
     origin: manual
 """
+
+
+class Killed(BaseException):
+    """What no handler of errors takes: the run ends here."""
+
+
+def dies_at_reauthentication(monkeypatch: pytest.MonkeyPatch, run: Callable[[], Any]) -> None:
+    """Let a run die where it asks for the first session."""
+
+    def dies(_client: Any, _node: str, _mac: str) -> bool:
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(enforced, "request_reauthentication", dies)
+        with pytest.raises(Killed):
+            run()
 
 
 def test_stale_sessions_are_shown_and_taken_along_batch_by_batch(
@@ -660,17 +676,7 @@ def test_one_list_is_taken_over_device_by_device(rollout: Rollout, monkeypatch: 
     assert [rollout.revision(mac) != old[mac] for mac in PUMPS] == [True, True, False]
     assert not run_posture(rollout.values(state="released", **why), rollout.variables).get("failed")
 
-    class Killed(BaseException):
-        pass
-
-    def dies(_client: Any, _node: str, _mac: str) -> bool:
-        raise Killed
-
-    real = enforced.request_reauthentication
-    monkeypatch.setattr(enforced, "request_reauthentication", dies)
-    with pytest.raises(Killed):
-        go_on(reauthenticate=True)
-    monkeypatch.setattr(enforced, "request_reauthentication", real)
+    dies_at_reauthentication(monkeypatch, lambda: go_on(reauthenticate=True))
     made = go_on(reauthenticate=True)
     assert not made.get("failed") and made["reauthentication"]["done"] == [PUMPS[2]], made
     assert all(rollout.revision(mac) != old[mac] for mac in PUMPS)
@@ -845,17 +851,7 @@ def test_devices_that_a_ring_moves_authenticate_again_before_the_next(
         go_on("server")
     authenticate(PUMPS[1], "SW_syringe_pumps", 115)
 
-    class Killed(BaseException):
-        pass
-
-    def dies(_client: Any, _node: str, _mac: str) -> bool:
-        raise Killed
-
-    real = enforced.request_reauthentication
-    monkeypatch.setattr(enforced, "request_reauthentication", dies)
-    with pytest.raises(Killed):
-        go_on()
-    monkeypatch.setattr(enforced, "request_reauthentication", real)
+    dies_at_reauthentication(monkeypatch, lambda: go_on())
     made = go_on()
     assert not made.get("failed"), made
     assert made["moved"] == {
