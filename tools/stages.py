@@ -51,7 +51,7 @@ class Stage:
     """One named step: its function, the stages that must have passed before it, and what it is for.
 
     Stages of one ``lane`` run one after the other in their order, lanes beside each other. Those of the lane LAST
-    wait until all others are done.
+    wait until all others are done. What stands in ``after`` is waited for where it runs, however it ends.
     """
 
     name: str
@@ -59,6 +59,7 @@ class Stage:
     needs: tuple[str, ...] = ()
     title: str = ""
     lane: str = ""
+    after: tuple[str, ...] = ()
 
 
 @dataclass
@@ -248,7 +249,7 @@ def run_stage(stage: Stage, context: Context) -> Result:
 def run_lane(stages: Sequence[Stage], every: set[str], context: Context, total: Counts) -> None:
     """Run the stages of one lane in order, each when what it needs from other lanes has its result."""
     for stage in stages:
-        if not context.board.await_stages(every & set(stage.needs)):
+        if not context.board.await_stages(every & {*stage.needs, *stage.after}):
             return
         print(f"stage {stage.name} begins", flush=True)
         result = run_stage(stage, context)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tools import gate
 from tools.stages import Context, Counts, Failure, Skip, Stage, pytest_counts, run_stages, with_needs
 
 
@@ -108,6 +109,30 @@ def test_needs_are_run_first_and_once() -> None:
     stages = [Stage("a", passes), Stage("b", passes, ("a",)), Stage("c", passes), Stage("d", passes, ("b", "c"))]
     assert [stage.name for stage in with_needs(["d", "b"], stages)] == ["a", "b", "c", "d"]
     assert [stage.name for stage in with_needs(["c"], stages)] == ["c"]
+
+
+def test_a_stage_waits_for_another_lane_however_that_ends(context: Context) -> None:
+    order: list[str] = []
+
+    def slow(_context: Context) -> None:
+        time.sleep(0.3)
+        order.append("slow")
+        raise Skip("not allowed here")
+
+    def quick(_context: Context) -> None:
+        order.append("quick")
+
+    total = run_stages([Stage("p", slow, lane="lab"), Stage("u", quick, after=("p", "not chosen"))], context)
+    assert order == ["slow", "quick"]
+    assert str(total) == "1 passed, 0 failed, 1 skipped"
+
+
+def test_what_uses_the_lab_has_its_packages() -> None:
+    stages = {stage.name: stage for stage in gate.STAGES}
+    lab = [stage for stage in stages.values() if stage.lane == stages["packages"].lane]
+    assert {"runner", "integration", "demo"} <= {stage.name for stage in lab}
+    assert [stage.name for stage in lab if "packages" not in stage.needs] == ["packages"]
+    assert all("packages" in stages[name].after for name in ("unit", "unit-3.11", "unit-lowest"))
 
 
 def test_counts_of_a_report(tmp_path: Path) -> None:
