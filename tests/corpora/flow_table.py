@@ -1,4 +1,4 @@
-"""What becomes of every binary entry of the public flow corpora, beside what tshark, capinfos and nfdump count in it.
+"""What becomes of every entry of the public flow corpora, beside what tshark, nfdump and plain readers of logs count in it.
 
 ``PYTHONPATH=.:collections python -m tests.corpora.flow_table`` prints the table that ``docs/flow-sources.md`` shows (``--write`` puts it
 there); the full tests keep it true. An entry is imported, or refused with a located reason; both are counted, nothing is skipped.
@@ -7,18 +7,21 @@ there); the full tests keep it true. An entry is imported, or refused with a loc
 from __future__ import annotations
 
 import argparse
+import csv
 import itertools
+import json
 import re
 import struct
 import subprocess
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import address
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import address, ingest
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources import listener, registry
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.capture import Capture
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.frames import Decoder
@@ -28,6 +31,7 @@ from tests.conftest import corpora_directory
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "flow-sources.md"
 BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
 BINARY = ("pcap", "export_pcap", "nfcapd")
+LOGS = ("zeek_conn", "zeek_dns", "argus")
 EXPORTER = "192.0.2.1"
 DATAGRAMS = "datagrams of vendors' devices"
 TOOLS = {
@@ -35,6 +39,9 @@ TOOLS = {
     "export_pcap": "records, by tshark",
     "nfcapd": "records, by nfdump",
     DATAGRAMS: "records, by tshark",
+    "zeek_conn": "connections, of rows of IP by a plain reader",
+    "zeek_dns": "answers with an address, by a plain reader",
+    "argus": "connections, of rows of IP by a plain reader",
 }
 RECORD = re.compile(r"^ +(?:Flow|pdu) \d+(?: |/|$)", re.MULTILINE)
 FIELD = re.compile(r"^ +(SrcAddr|DstAddr|SrcPort|DstPort|Octets|Packets|Protocol): (.*)$", re.MULTILINE)
@@ -55,7 +62,7 @@ class Row:
 
 
 def entries(corpora: Path) -> list[tuple[str, str, list[Path]]]:
-    """Return (format, name, files) of every binary entry; a vendor's datagrams are one entry, templates first."""
+    """Return (format, name, files) of every entry; a vendor's datagrams are one entry, templates first."""
     made = []
     for path in sorted((corpora / "flow-data" / "exporters").glob("dat-*")):
         files = (
@@ -70,11 +77,17 @@ def entries(corpora: Path) -> list[tuple[str, str, list[Path]]]:
         with path.open("rb") as stream:
             head = stream.read(HEAD)
         kind = registry.kind_of(path, head, registry.BUILT_IN)
-        if kind is not None and kind.name in BINARY:
+        if kind is not None and kind.name in (*BINARY, *LOGS):
             made.append((kind.name, f"{path.parent.name}/{path.name}", [path]))
         elif kind is None and head[:4] == b"\x0a\x0d\x0d\x0a":
             made.append(("pcap", f"{path.parent.name}/{path.name}", [path]))
     return made
+
+
+def left_alone(corpora: Path) -> list[str]:
+    """Return the names of files beside them that hold no flows: other logs of Zeek, and notes."""
+    taken = {path for _form, _name, files in entries(corpora) for path in files}
+    return sorted({each.name for each in (corpora / "flow-data").rglob("*") if each.is_file() and each not in taken})
 
 
 def as_capture(path: Path, files: list[Path]) -> Path:
@@ -161,8 +174,47 @@ def unmatched(theirs: list[dict[str, str]], ours: list[dict[str, Any]]) -> list[
     return missing
 
 
+def plain_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a log, read as simply as can be."""
+    with path.open(encoding="utf-8", newline="") as stream:
+        lines = [line for line in stream.read().splitlines() if line.strip()]
+    if lines[0].startswith("{"):
+        yield from map(json.loads, lines)
+    elif lines[0].startswith("#"):
+        fields = next(line for line in lines if line.startswith("#fields")).split("\t")[1:]
+        yield from (dict(zip(fields, line.split("\t"), strict=False)) for line in lines if not line.startswith("#"))
+    else:
+        yield from csv.DictReader(lines, delimiter="," if "," in lines[0] else "\t")
+
+
+def counted_log(form: str, path: Path) -> tuple[int, int]:
+    """As ``counted`` for logs."""
+    rows = list(plain_rows(path))
+    if form == "zeek_dns":
+        source: Any = registry.named(form, registry.BUILT_IN).open(path, "0" * 16, Opening())
+        assert not any(table.num_rows for table in source.tables())
+        return sum(table.num_rows for table in source.names), sum(map(_answers, rows))
+    protocol = "proto" if form == "zeek_conn" else "Proto"
+    with tempfile.TemporaryDirectory() as folder:
+        made = ingest.ingest([path], folder)
+    if any(each["status"] == "failed" for each in made.inputs):
+        raise FindingError(made.findings[0])
+    return made.connections, sum(row[protocol] not in ("arp", "llc", "man", "unknown_transport") for row in rows)
+
+
+def _answers(row: dict[str, Any]) -> int:
+    """Return how many addresses a resolver's answer has; of the local link's names none count, nor of refusals."""
+    if str(row["id.resp_p"]) in ("5353", "5355", "137") or row.get("rcode_name") not in (None, "-", "NOERROR"):
+        return 0
+    given = row.get("answers", "-")
+    listed = given if isinstance(given, list) else given.split(",")
+    return sum(re.fullmatch(r"\d+(\.\d+){3}|[0-9a-f:]*:[0-9a-f:.]*", each) is not None for each in listed)
+
+
 def counted(form: str, path: Path) -> tuple[int, int]:
     """Return (count here, count of the tool of the format); raises FindingError where the file is refused."""
+    if form in LOGS:
+        return counted_log(form, path)
     kind = "export_pcap" if form == DATAGRAMS else form
     source = registry.named(kind, registry.BUILT_IN).open(path, "0" * 16, Opening())
     rows = sum(table.num_rows for table in source.tables())
@@ -204,28 +256,29 @@ def measure(corpora: Path) -> dict[str, Row]:
     return made
 
 
-def table(rows: dict[str, Row]) -> str:
+def table(rows: dict[str, Row], beside: list[str]) -> str:
     """Return the table as Markdown."""
     lines = [
         "| format | entries | imported | counted | here | there | entries that differ |",
         "|---|---|---|---|---|---|---|",
     ]
-    for form in (*BINARY, DATAGRAMS):
+    for form in TOOLS:
         row = rows.get(form, Row())
-        name = f"`{form}`" if form in BINARY else form
+        name = form if form == DATAGRAMS else f"`{form}`"
         differ = "; ".join(row.differ) or "none"
         lines.append(
             f"| {name} | {row.entries} | {row.imported} | {TOOLS[form]} | {row.ours} | {row.theirs} | {differ} |"
         )
     refused = [each for row in rows.values() for each in row.refused]
-    return "\n".join([*lines, "", f"Refused: {'; '.join(refused) or 'none'}."])
+    alone = ", ".join(f"`{each}`" for each in beside) or "none"
+    return "\n".join([*lines, "", f"Refused: {'; '.join(refused) or 'none'}.", f"Left alone, of no kind: {alone}."])
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--write", action="store_true", help="put the table into the documentation")
     arguments = parser.parse_args()
-    made = table(measure(corpora_directory()))
+    made = table(measure(corpora_directory()), left_alone(corpora_directory()))
     print(made)
     if arguments.write:
         text = DOCUMENT.read_text(encoding="utf-8")

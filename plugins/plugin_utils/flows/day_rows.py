@@ -12,11 +12,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import grouping
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.footers import Footer, constants
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.handed import Handed
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.schema import CLASSES, CONNECTIONS
 
 np = guarded("numpy")
@@ -103,12 +105,23 @@ class DayRows:
         return pa.table(made)
 
 
-def read(footers: Sequence[Footer], first: int, last: int, memory: Held) -> DayRows | None:
+def read(
+    footers: Sequence[Footer], first: int, last: int, memory: Held, handed: Handed | None = None
+) -> DayRows | None:
     """Return the rows of a day, or None where arrays cannot hold them: too many, without a value, or too large to be added up.
 
-    They last until ``memory`` is used again.
+    They last until ``memory`` is used again. Files whose rows are ``handed`` over are not opened.
     """
-    groups = [(each, row_groups(each.path, first, last)) for each in footers]
+    handed = handed or Handed()
+    groups = [
+        (
+            each,
+            handed_tables(handed[each.path], first, last)
+            if each.path in handed
+            else row_groups(each.path, first, last),
+        )
+        for each in footers
+    ]
     most = sum(rows for _footer, found in groups for _number, rows, _inside in found)
     if most > MOST_ROWS:
         return None
@@ -124,24 +137,17 @@ def read(footers: Sequence[Footer], first: int, last: int, memory: Held) -> DayR
     }
     texts = [name for name in TEXTS if name in wanted]
     used = 0
-    for footer, numbers in groups:
+    for footer, parts in groups:
         # What is constant in this file, though not in all.
         own = {name: value for name, value in constants([footer], MAY_BE_CONSTANT).items() if name in columns}
-        with parquet.ParquetFile(footer.path, read_dictionary=texts) as opened:
-            for number, count, inside in numbers:
-                if not count:
-                    continue
-                table = opened.read_row_group(
-                    number, columns=[name for name in wanted if name not in own], use_threads=False
-                )
-                if any(column.null_count for column in table.columns):
-                    return None
-                begun = used
-                used += _copied(table, columns, known, used, None if inside else (first, last))
-                for name, value in own.items():
-                    columns[name][begun:used] = (
-                        known[name].setdefault(value, len(known[name])) if name in TEXTS else value
-                    )
+        names = [name for name in wanted if name not in own]
+        for table, inside in _tables(footer.path, names, texts, parts):
+            if any(column.null_count for column in table.columns):
+                return None
+            begun = used
+            used += _copied(table, columns, known, used, None if inside else (first, last))
+            for name, value in own.items():
+                columns[name][begun:used] = known[name].setdefault(value, len(known[name])) if name in TEXTS else value
     columns = {name: values[:used] for name, values in columns.items()}
     for name, value in fixed.items():
         held = known[name].setdefault(value, 0) if name in TEXTS else value
@@ -150,6 +156,19 @@ def read(footers: Sequence[Footer], first: int, last: int, memory: Held) -> DayR
     rows = DayRows(first, last, memory, columns, {name: list(texts) for name, texts in known.items()})
     fits = used == 0 or _worked_out(rows, _bounded(footers, used))
     return rows if fits and set(rows.names["class"]) <= set(CLASSES) else None
+
+
+def _tables(
+    path: Path, names: Sequence[str], texts: Sequence[str], parts: Sequence[tuple[Any, int, bool]]
+) -> Iterator[tuple[Any, bool]]:
+    """Yield (some columns, whether surely all rows lie in the day) of parts of a file: numbers of row groups, or tables."""
+    if parts and not isinstance(parts[0][0], int):
+        yield from ((table.select(names), inside) for table, count, inside in parts if count)
+        return
+    with parquet.ParquetFile(path, read_dictionary=texts) as opened:
+        for number, count, inside in parts:
+            if count:
+                yield opened.read_row_group(number, columns=list(names), use_threads=False), inside
 
 
 def _copied(
@@ -163,7 +182,14 @@ def _copied(
         count = int(inside.sum())
         whole = count == len(inside)
     for name, column in zip(table.column_names, table.columns, strict=True):
-        values = _codes(column, known[name]) if name in TEXTS else column.to_numpy()
+        if name in TEXTS:
+            values = _codes(column, known[name])
+        elif pa.types.is_dictionary(column.type):
+            # One value, which stands for all rows.
+            columns[name][used : used + count] = column.chunk(0).dictionary[0].as_py()
+            continue
+        else:
+            values = column.to_numpy()
         columns[name][used : used + count] = values if whole else values[inside]
     return count
 
@@ -171,8 +197,12 @@ def _copied(
 def _codes(column: Any, known: dict[str, int]) -> Any:
     parts = []
     for chunk in column.chunks:
-        codes = [known.setdefault(text, len(known)) for text in chunk.dictionary.to_pylist()]
-        parts.append(np.array(codes, dtype=np.int32)[chunk.indices.to_numpy()])
+        texts, places = chunk.dictionary.to_pylist(), chunk.indices.to_numpy()
+        codes = np.zeros(len(texts), dtype=np.int32)
+        # A dictionary may have more than its rows say.
+        for place in np.flatnonzero(np.bincount(places, minlength=len(texts))).tolist():
+            codes[place] = known.setdefault(texts[place], len(known))
+        parts.append(codes[places])
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
@@ -238,6 +268,17 @@ def _hashes(columns: dict[str, Any], part: slice) -> Any:
     ends = columns["client_lo"][part].view(np.uint64) ^ columns["server_lo"][part].view(np.uint64)
     ports = (port + other) * np.uint64(1 << 20) + port * other + columns["protocol"][part].astype(np.uint64)
     return grouping.hashed((ends, ports))
+
+
+def handed_tables(tables: Sequence[Any], first: int, last: int) -> list[tuple[Any, int, bool]]:
+    """Return (table, rows, whether surely all of them) of those tables that have rows between two moments."""
+    made = []
+    for table in tables:
+        start, end = (table.column(name).to_numpy() for name in ("start_us", "end_us"))
+        begins, ends = (int(start.min()), int(start.max())), (int(end.min()), int(end.max()))
+        if begins[0] < last and ends[1] >= first:
+            made.append((table, table.num_rows, begins[1] < last and ends[0] >= first))
+    return made
 
 
 def row_groups(path: Any, first: int, last: int) -> list[tuple[int, int, bool]]:

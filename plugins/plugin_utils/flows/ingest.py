@@ -39,6 +39,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import (
     rows,
     store,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.handed import Handed
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.held import HeldRecords
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.memory import kept_pages
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.orientation import Orientation
@@ -165,7 +166,7 @@ def _count(
         days = refresh_locked(data_dir)
         _sweep(store.flows_dir(data_dir))
         return IngestResult(listed, 0, 0, sorted_findings(findings), {}, days)
-    scratch = _scratch(store.flows_dir(data_dir))
+    scratch, handed = _scratch(store.flows_dir(data_dir)), Handed()
     try:
         with ExitStack() as opened:
             # A small import into a fresh store needs no database.
@@ -181,7 +182,7 @@ def _count(
             records = held.count
             continued = continuation.take(database, data_dir, silences or Silences(), held)
             oriented = _oriented(database, data_dir, held, hints, silences, scratch)
-            counts, days, late = _write(database, data_dir, continued, oriented, held.names(), scratch)
+            counts, days, late = _write(database, data_dir, continued, oriented, held.names(), scratch, handed)
             if late:
                 findings.append(codes.LATE_ROWS.at(f"{late} conversations", Location(str(store.flows_dir(data_dir)))))
     finally:
@@ -206,7 +207,7 @@ def _count(
     continued.enter(document)
     document["stale_days"] = sorted({*document.get("stale_days", []), *(each.isoformat() for each in days)})
     store.write_inputs(data_dir, document)
-    refresh_locked(data_dir)
+    refresh_locked(data_dir, handed=handed)
     _sweep(store.flows_dir(data_dir))
     quality = {made.source: source.quality.as_dict() for made, source, _beside in whole}
     return IngestResult(listed, records, sum(counts.values()), sorted_findings(findings), quality, days)
@@ -297,6 +298,7 @@ def _write(
     made: Iterable[dict[str, Any]],
     names: Mapping[str, Sequence[str]],
     scratch: Path,
+    handed: Handed,
 ) -> tuple[dict[str, int], list[date], int]:
     """Write the connection files; returns connections by source, days touched, and how many came too late for their day."""
     expired = [store.day_number(each) for each in sorted(store.expired_days(data_dir))]
@@ -325,7 +327,7 @@ def _write(
     counts: Counter[str] = Counter()
     for number, source, tables in files.tables():
         path = store.day_folder(data_dir, "connections", store.date_of(number)) / f"{source}.parquet"
-        counts[source] += store.write_tables(tables, path, "connections")
+        counts[source] += store.write_tables(rows.in_groups(handed.keep(path, tables)), path, "connections")
     return dict(counts), sorted({store.date_of(each) for each in touched}), late
 
 

@@ -30,8 +30,10 @@ KEY = "client_hi, client_lo, server_hi, server_lo, protocol, server_port"
 # every conversation would be compared with every session of its time.
 DURING = "d.start_us >= s.start_us AND d.start_us <= s.until_us AND (s.transport = 0 OR d.protocol = s.transport)"
 ENDS = (
-    "s.on AND d.client_hi = s.client_hi AND d.client_lo = s.client_lo AND d.server_hi = s.server_hi AND d.server_lo = s.server_lo",
-    "s.back AND d.client_hi = s.server_hi AND d.client_lo = s.server_lo AND d.server_hi = s.client_hi AND d.server_lo = s.client_lo",
+    "s.on AND d.client_hi = s.client_hi AND d.client_lo = s.client_lo AND d.server_hi = s.server_hi AND d.server_lo = s.server_lo"
+    " AND (NOT s.kept_port OR d.client_port = s.client_port)",
+    "s.back AND d.client_hi = s.server_hi AND d.client_lo = s.server_lo AND d.server_hi = s.client_hi AND d.server_lo = s.client_lo"
+    " AND (NOT s.kept_port OR d.server_port = s.client_port)",
     "s.class = 'multicast' AND d.server_hi = s.client_hi AND d.server_lo = s.client_lo AND d.server_port = s.client_port",
 )
 Pair = tuple[tuple[int, int], tuple[int, int], int, int]
@@ -40,7 +42,7 @@ Pair = tuple[tuple[int, int], tuple[int, int], int, int]
 @dataclass(frozen=True)
 class Control:
     """A protocol whose sessions lead to others: transport and port of the control session, transport of the related ones (0: both), whether
-    the control session's server may open them (back) and its client (on)."""
+    the control session's server may open them (back) and its client (on), whether the client keeps its port in them."""
 
     name: str
     protocol: int
@@ -48,6 +50,7 @@ class Control:
     transport: int
     back: bool
     on: bool
+    kept_port: bool = False
 
 
 CONTROLS = (
@@ -57,7 +60,8 @@ CONTROLS = (
     Control("dce-rpc", 6, 135, 6, True, True),
     Control("sip", 17, 5060, 17, True, True),
     Control("sip", 6, 5060, 17, True, True),
-    Control("tftp", 17, 69, 17, True, False),
+    # Either end may be taken for the client: both ports are chosen at random.
+    Control("tftp", 17, 69, 17, True, True, True),
     Control("dicom", 6, 104, 6, True, False),
     Control("dicom", 6, 11112, 6, True, False),
     Control("ssdp", 17, 1900, 17, True, False),
@@ -97,7 +101,7 @@ def _related(connection: Any) -> dict[Pair, str]:
         f"""
         WITH sessions AS MATERIALIZED (
             SELECT s.client_hi, s.client_lo, s.server_hi, s.server_lo, s.start_us, s.end_us + {AFTER_US} AS until_us, c.name,
-                c.transport, c.back, c.on, s.client_port, s.class
+                c.transport, c.back, c.on, c.kept_port, s.client_port, s.class
             FROM given s JOIN controls c ON s.protocol = c.protocol AND s.server_port = c.port
             WHERE s.class IN ('unicast', 'peer', 'multicast')
         ), pairs AS (

@@ -24,6 +24,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.progress i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import codes, day_rows, store
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.day_sums import summed
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.footers import Footer, constants, read_footer
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.handed import Handed
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.memory import kept_pages
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.daily import (
     counted,
@@ -59,8 +60,8 @@ def refresh(data_dir: str | Path, days: Iterable[date] = ()) -> list[date]:
         return refresh_locked(data_dir, days)
 
 
-def refresh_locked(data_dir: str | Path, days: Iterable[date] = ()) -> list[date]:
-    """As ``refresh``, for a caller that holds the lock."""
+def refresh_locked(data_dir: str | Path, days: Iterable[date] = (), handed: Handed | None = None) -> list[date]:
+    """As ``refresh``, for a caller that holds the lock; rows that are ``handed`` over are not read from their files."""
     document = store.read_inputs(data_dir)
     expired = store.expired_days(data_dir)
     todo = sorted({*days, *(date.fromisoformat(each) for each in document.get("stale_days", []))} - expired)
@@ -84,7 +85,7 @@ def refresh_locked(data_dir: str | Path, days: Iterable[date] = ()) -> list[date
                 if 0 <= (day - other).days <= LONGEST_DAYS
                 for each in group
             ]
-            rows = build_day(database, near, day, path, memory) if near else 0
+            rows = build_day(database, near, day, path, memory, handed) if near else 0
             if not rows:
                 path.unlink(missing_ok=True)
                 path.with_name("observers.parquet").unlink(missing_ok=True)
@@ -96,7 +97,12 @@ def refresh_locked(data_dir: str | Path, days: Iterable[date] = ()) -> list[date
 
 
 def build_day(
-    database: Callable[[], Any], footers: Sequence[Footer], day: date, path: Path, memory: day_rows.Held | None = None
+    database: Callable[[], Any],
+    footers: Sequence[Footer],
+    day: date,
+    path: Path,
+    memory: day_rows.Held | None = None,
+    handed: Handed | None = None,
 ) -> int:
     """Write the rollup of one day from connection files; returns the number of rows. ``database`` gives DuckDB where it is needed."""
     first = store.day_number(day) * DAY_US
@@ -104,7 +110,7 @@ def build_day(
     if not near:
         return 0
     try:
-        held = day_rows.read(near, first, first + DAY_US, memory or day_rows.Held())
+        held = day_rows.read(near, first, first + DAY_US, memory or day_rows.Held(), handed)
         if held is None or not len(held):
             return 0 if held is not None else _by_query(database(), near, day, path)
         views = Views(held, _settled_by(database), _overlap(near, [each.only("exporter") for each in near]))

@@ -30,9 +30,13 @@ ORDER = (
 )  # fmt: skip
 TEXTS = ("class", "exporter", "source")
 COLUMNS = (*CONNECTIONS, *STITCHED)
-# Rows that are sorted at once, about, and into how many stretches of time a day may fall for it.
-ROWS_AT_ONCE = 1 << 20
+# Rows that are sorted at once, about: so many stay in the processor's caches. Of many rows more are, since each stretch of time is picked
+# from every batch. Into how many stretches a day may fall.
+ROWS_AT_ONCE = 1 << 17
+STRETCHES = 32
 SLOTS = 4096
+# Rows that stand together in a file.
+ROW_GROUP = 1 << 19
 OCTETS_IN_MEMORY = 256_000_000
 # What rows are made of, beside directions.
 WHOLES = ("protocol", "exporter", *(f"{end}_{name}" for end in "ab" for name in ("hi", "lo", "port", "replies")))
@@ -148,8 +152,9 @@ class Files:
         """Yield (day number, source, Arrow tables in order) for each file; its tables have to be read before the next one."""
         listed = sorted(self.slots)
         stretches: list[tuple[tuple[int, int], int, int]] = []
+        least = max(ROWS_AT_ONCE, self.count // STRETCHES)
         for key in listed:
-            stretches += [(key, first, last) for first, last in bounds_of(self.slots[key], ROWS_AT_ONCE)]
+            stretches += [(key, first, last) for first, last in bounds_of(self.slots[key], least)]
         parted = self._parted(stretches)
         place = 0
         for key in listed:
@@ -196,6 +201,20 @@ class Files:
             yield as_table(picked, self.texts, count, self.only)
 
 
+def in_groups(tables: Iterable[Any]) -> Iterator[Any]:
+    """Yield tables put together to as many rows as stand together in a file."""
+    held: list[Any] = []
+    count = 0
+    for table in tables:
+        if held and count + table.num_rows > ROW_GROUP:
+            yield pa.concat_tables(held)
+            held, count = [], 0
+        held.append(table)
+        count += table.num_rows
+    if held:
+        yield pa.concat_tables(held)
+
+
 def as_table(
     rows: Mapping[str, Any], texts: Mapping[str, Sequence[str]], count: int, only: Collection[str] = ()
 ) -> Any:
@@ -204,11 +223,12 @@ def as_table(
     Columns of ``only`` have one value and become dictionaries of it, which a file takes without looking at each row.
     """
     columns = {}
+    nothing = pa.array(np.zeros(count if only else 0, dtype=np.int32))
     for name, values in rows.items():
         kind = {**CONNECTIONS, **STITCHED}.get(name, "int64")
         if name in only and name not in TEXTS and kind != "bool":
             one = pa.array(values[:1].astype(kind if kind != "float" else "f4", copy=False))
-            columns[name] = pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, dtype=np.int32)), one)
+            columns[name] = pa.DictionaryArray.from_arrays(nothing, one)
             continue
         if name in TEXTS:
             codes = pa.array(_whole(values.astype(np.int32, copy=False), count))

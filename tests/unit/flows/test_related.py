@@ -55,7 +55,8 @@ def test_data_of_ftp_both_ways_and_not_of_others() -> None:
         (row(A, B, 135), row(A, B, 49152, MINUTE), "dce-rpc"),
         (row(A, B, 111, protocol=17), row(A, B, 33000, MINUTE), "sunrpc"),
         (row(A, B, 5060, protocol=17), row(B, A, 17000, MINUTE, 17), "sip"),
-        (row(A, B, 69, protocol=17), row(B, A, 41000, MINUTE, 17), "tftp"),
+        (row(A, B, 69, protocol=17), row(B, A, 40000, MINUTE, 17, client_port=2000), "tftp"),
+        (row(A, B, 69, protocol=17), row(A, B, 2000, MINUTE, 17), "tftp"),
         (row(A, B, 104), row(B, A, 11115, MINUTE), "dicom"),
         (row(A, "239.255.255.250", 1900, protocol=17, kind="multicast", client_port=50000), row(B, A, 50000, MINUTE, 17), "ssdp"),
     ],
@@ -63,6 +64,11 @@ def test_data_of_ftp_both_ways_and_not_of_others() -> None:
 def test_protocols_with_dynamic_ports(control: Any, other: Any, name: str) -> None:
     assert {each[3] for each in marked(control, other)} == {name}
     assert marked(other) == set()
+
+
+def test_a_transfer_of_tftp_keeps_the_port_of_its_request() -> None:
+    other = row(A, B, 2000, MINUTE, 17, client_port=40001)
+    assert marked(row(A, B, 69, protocol=17), other, row(B, A, 41000, MINUTE, 17)) == set()
 
 
 def test_a_conversation_that_also_happens_alone_is_not_related() -> None:

@@ -133,18 +133,18 @@ class Capture:
             append = places.append
             most = offset + BATCH_OCTETS
             while not ended and len(places) < batch and offset <= most:
-                for _number in range(min(steps, batch - len(places))):
-                    if offset > most:
-                        break
-                    if offset > last:
-                        ended = True
-                        break
-                    after = offset + 16 + captured_at(view, offset + 8)[0]
-                    if after > size:
-                        ended = True
-                        break
-                    append(offset)
-                    offset = after
+                wanted = min(steps, batch - len(places))
+                try:
+                    while wanted > 0 and offset <= most:
+                        # The shortest way from header to header; where the file ends is looked at afterwards.
+                        for _number in range(min(wanted, STEPS)):
+                            append(offset)
+                            offset += 16 + captured_at(view, offset + 8)[0]
+                        wanted -= STEPS
+                except struct.error:
+                    offset, ended = places.pop(), True
+                while places and (offset > size or places[-1] > last):
+                    offset, ended = places.pop(), True
                 if ended or len(places) < 2:
                     continue
                 # An exporter's datagrams are of one size for long stretches, which are found at once; others' packets hardly ever are.

@@ -65,6 +65,10 @@ class SetContext:
         self.uptime_ms.append(values[1])
         self.init_ms.append(values[2])
 
+    def some(self, first: int, last: int) -> SetContext:
+        """Return what datagrams from ``first`` up to, not including, ``last`` say."""
+        return SetContext(self.export_us[first:last], self.uptime_ms[first:last], self.init_ms[first:last])
+
 
 class Columns:
     """Fields of decoded records by information element."""
@@ -110,6 +114,10 @@ class Columns:
         fraction = (whole & np.uint64(0xFFFFFFFF)).astype(np.int64)
         return np.where(whole == 0, 0, (seconds - NTP_EPOCH) * 1_000_000 + (fraction * 1_000_000 >> 32))
 
+    def is_of(self, element: int, length: int) -> bool:
+        """Return whether an element of just that length is there."""
+        return any(size == length for _name, size in self._names.get((0, element), ()))
+
     def octets(self, element: int, length: int) -> Any:
         """Return an element of just that length as octets of shape (n, length), or None."""
         for name, size in self._names.get((0, element), ()):
@@ -125,14 +133,14 @@ def addresses(columns: Columns) -> tuple[Any, Any, Any, Any] | None:
     """Return (source hi, lo, target hi, lo), or None where the records name no two hosts."""
     made: list[Any] = []
     for four, six in ((SOURCE_V4, SOURCE_V6), (TARGET_V4, TARGET_V6)):
-        plain, long = columns.octets(four, 4), columns.octets(six, 16)
-        if plain is None and long is None:
+        plain, long = columns.is_of(four, 4), columns.octets(six, 16)
+        if not plain and long is None:
             return None
-        if plain is not None:
+        if plain:
             high, low = address.columns_of_v4(columns.integer(four))
         if long is not None:
             high6, low6 = address.columns_of_v6(long)
-            if plain is None:
+            if not plain:
                 high, low = high6, low6
             else:
                 use = (columns.integer(four) == 0) & long.any(axis=1)

@@ -10,6 +10,7 @@ A reply of an ICMP request is given the request's type on its source side, so th
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from functools import cache
 from typing import Any
@@ -318,6 +319,11 @@ def _true_length(frames: Frames, rows: Any, at: Any, length: Any) -> Any:
     """Return the packets' octets: what their headers say, or what was on the wire where that is less or the header says nothing."""
     wire = frames.length[rows] - (at - frames.offset[rows])
     return np.where((length <= 0) | ((wire > 0) & (length > wire)), wire, length)
+
+
+def joined(parts: Sequence[Packets]) -> Packets:
+    """Return the packets of batches one after another; their positions are in the data of their own batches."""
+    return Packets(*(np.concatenate([getattr(each, one.name) for each in parts]) for one in fields(Packets)))
 
 
 def _merged(made: list[tuple[Any, Packets]]) -> Packets:

@@ -16,7 +16,7 @@ import struct
 import subprocess
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -134,13 +134,12 @@ class CollectorFile:
 
     def _tables(self, layout: nffile.Layout) -> Iterator[Any]:
         count = len(layout.rows)
-        generic = layout.elements.get(GENERIC, (0, 0))
-        ends = _addresses(layout)
-        if generic[1] < GENERIC_OCTETS or ends is None:
+        if not _names_hosts(layout):
             self._left_out["no_addresses"] += count
             return
-        flows = _fields(layout, generic[0])
-        forward = self._forward(layout, flows, ends)
+        columns = _columns(layout)
+        rates, number = self._rated(columns.pop("number"))
+        forward = self._forward(columns, rates, number)
         made = [record_table(count, forward)]
         out = layout.elements.get(COUNTERS, (0, 0))
         if out[1] >= COUNTER_OCTETS:
@@ -150,38 +149,13 @@ class CollectorFile:
             self.quality.covers(int(forward["start_us"].min()), int(forward["end_us"].max()))
             yield table
 
-    def _forward(self, layout: nffile.Layout, flows: Any, ends: tuple[Any, Any, Any, Any]) -> dict[str, Any]:
-        flags = np.where(flows["protocol"] == 6, flows["flags"], 0).astype(np.int16)
-        protocol = flows["protocol"].astype(np.int16)
-        source_port, target_port = canonical_icmp(
-            protocol, flows["source_port"].astype(np.int32), flows["target_port"].astype(np.int32)
-        )
-        exporter, rates = self._exporters(layout, flows)
-        sampled = (flows["record_flags"] & SAMPLED) != 0
-        divide = np.where(sampled, rates, 1) if sampled.any() else 1
-        start = _micros(flows["first"])
-        event, said = 0, 0
-        nsel = layout.elements.get(NSEL, (0, 0))
-        if nsel[1] >= NSEL_OCTETS:
-            event = layout.rows[:, nsel[0] + 14].astype(np.int8)
-            said = np.where(event > 0, 1, 0).astype(np.int8)
-            start = np.where(start == 0, _micros(_whole(layout.rows, nsel[0])), start)
+    def _forward(self, columns: dict[str, Any], rates: Any, exporter: Any) -> dict[str, Any]:
+        sampled = columns.pop("sampled")
+        if sampled.any():
+            divide = np.where(sampled, rates, 1)
+            columns |= {name: columns[name] // divide for name in ("packets", "bytes")}
         return {
-            "start_us": start,
-            "end_us": np.maximum(start, _micros(flows["last"])),
-            "protocol": protocol,
-            "packets": _signed(flows["packets"]) // divide,
-            "bytes": _signed(flows["bytes"]) // divide,
-            "flags": flags,
-            "pure_syn": (flags & (SYN | ACK)) == SYN,
-            "said": said,
-            "event": event,
-            "source_hi": ends[0],
-            "source_lo": ends[1],
-            "target_hi": ends[2],
-            "target_lo": ends[3],
-            "source_port": source_port,
-            "target_port": target_port,
+            **columns,
             "step_us": 1000,
             "sampling": rates,
             "origin": FROM_EXPORTER,
@@ -189,19 +163,18 @@ class CollectorFile:
             "source": self.source,
         }
 
-    def _exporters(self, layout: nffile.Layout, flows: Any) -> tuple[Any, Any]:
-        """Return (name, sampling rate) of each record's exporter, as single values where there is one only."""
-        numbers = flows["exporter"]
+    def _rated(self, numbers: Any) -> tuple[Any, Any]:
+        """Return (sampling rate, name) of each record's exporter by its number, as single values where there is one only."""
         if (numbers == numbers[0]).all():
             sysid = int(numbers[0])
             self._count(sysid, len(numbers))
-            return self._name(sysid), self._rates.get(sysid, 1)
+            return self._rates.get(sysid, 1), self._name(sysid)
         known, index, counts = np.unique(numbers, return_inverse=True, return_counts=True)
         for sysid, count in zip(known, counts, strict=True):
             self._count(int(sysid), int(count))
         names = pa.array([self._name(int(sysid)) for sysid in known])
         rates = np.array([self._rates.get(int(sysid), 1) for sysid in known], dtype=np.int64)
-        return names.take(pa.array(index)), rates[index]
+        return rates[index], names.take(pa.array(index))
 
     def _count(self, sysid: int, count: int) -> None:
         seen = self._counter(sysid)
@@ -226,8 +199,66 @@ class CollectorFile:
         return made
 
 
-def _fields(layout: nffile.Layout, at: int) -> Any:
-    """Return the records' header and generic fields as a structured array over the rows."""
+def _names_hosts(layout: nffile.Layout) -> bool:
+    """Return whether records have counters and two addresses."""
+    octets = {kind: length for kind, (_at, length) in layout.elements.items()}
+    return octets.get(GENERIC, 0) >= GENERIC_OCTETS and (octets.get(IPV4, 0) >= 8 or octets.get(IPV6, 0) >= 32)
+
+
+def _columns(layout: nffile.Layout) -> dict[str, Any]:
+    """Return what stands in records, as columns of one-way records, with the ``number`` of the exporter and whether one was ``sampled``."""
+    rows, made = np.ascontiguousarray(layout.rows), dict[str, Any]()
+    if len(rows) <= nffile.ROWS_AT_ONCE:
+        return _columns_of(rows, layout.elements)
+    for first in range(0, len(rows), nffile.ROWS_AT_ONCE):
+        part = _columns_of(rows[first : first + nffile.ROWS_AT_ONCE], layout.elements)
+        made = made or {
+            name: np.empty(len(rows), dtype=values.dtype) if isinstance(values, np.ndarray) else values
+            for name, values in part.items()
+        }
+        for name, values in part.items():
+            if isinstance(values, np.ndarray):
+                made[name][first : first + nffile.ROWS_AT_ONCE] = values
+    return made
+
+
+def _columns_of(rows: Any, elements: Mapping[int, tuple[int, int]]) -> dict[str, Any]:
+    """As ``_columns`` for rows next to each other in memory; a column that the layout settles is a single value."""
+    flows = _fields(rows, elements[GENERIC][0])
+    protocol = flows["protocol"].astype(np.int16)
+    flags = np.where(protocol == 6, flows["flags"], 0).astype(np.int16)
+    source_port, target_port = canonical_icmp(
+        protocol, flows["source_port"].astype(np.int32), flows["target_port"].astype(np.int32)
+    )
+    start = _micros(flows["first"])
+    event: Any = 0
+    said: Any = 0
+    at, length = elements.get(NSEL, (0, 0))
+    if length >= NSEL_OCTETS:
+        event = rows[:, at + 14].astype(np.int8)
+        said = np.where(event > 0, 1, 0).astype(np.int8)
+        start = np.where(start == 0, _micros(_whole(rows, at)), start)
+    ends = zip(("source_hi", "source_lo", "target_hi", "target_lo"), _addresses(rows, elements), strict=True)
+    return {
+        "number": flows["exporter"].copy(),
+        "sampled": (flows["record_flags"] & SAMPLED) != 0,
+        "start_us": start,
+        "end_us": np.maximum(start, _micros(flows["last"])),
+        "protocol": protocol,
+        "packets": _signed(flows["packets"]),
+        "bytes": _signed(flows["bytes"]),
+        "flags": flags,
+        "pure_syn": (flags & (SYN | ACK)) == SYN,
+        "said": said,
+        "event": event,
+        **dict(ends),
+        "source_port": source_port,
+        "target_port": target_port,
+    }
+
+
+def _fields(rows: Any, at: int) -> Any:
+    """Return the records' header and generic fields as a structured array over rows next to each other in memory."""
     names = {
         "exporter": ("<u2", 8),
         "record_flags": ("u1", 10),
@@ -240,7 +271,6 @@ def _fields(layout: nffile.Layout, at: int) -> Any:
         "protocol": ("u1", at + 44),
         "flags": ("u1", at + 45),
     }
-    rows = np.ascontiguousarray(layout.rows)
     kind = np.dtype(
         {
             "names": list(names),
@@ -253,18 +283,18 @@ def _fields(layout: nffile.Layout, at: int) -> Any:
 
 
 def _whole(rows: Any, at: int, octets: int = 8) -> Any:
-    return np.ascontiguousarray(rows[:, at : at + octets]).view(f"<u{octets}").reshape(-1)
+    """Return octets of each row as one number, where they stand."""
+    return rows[:, at : at + octets].view(f"<u{octets}")[:, 0]
 
 
-def _addresses(layout: nffile.Layout) -> tuple[Any, Any, Any, Any] | None:
-    rows = layout.rows
-    at, length = layout.elements.get(IPV4, (0, 0))
+def _addresses(rows: Any, elements: Mapping[int, tuple[int, int]]) -> tuple[Any, Any, Any, Any]:
+    """Return the columns of both addresses; the upper halves of IPv4 are single values."""
+    at, length = elements.get(IPV4, (0, 0))
     if length >= 8:
-        return *address.columns_of_v4(_whole(rows, at, 4)), *address.columns_of_v4(_whole(rows, at + 4, 4))
-    at, length = layout.elements.get(IPV6, (0, 0))
-    if length >= 32:
-        return tuple((_whole(rows, at + place) ^ np.uint64(SIGN)).view(np.int64) for place in (0, 8, 16, 24))
-    return None
+        low = (_whole(rows, at + place, 4).astype(np.int64) + address.V4_LO for place in (0, 4))
+        return address.V4_HI, next(low), address.V4_HI, next(low)
+    at, _length = elements[IPV6]
+    return tuple((_whole(rows, at + place) ^ np.uint64(SIGN)).view(np.int64) for place in (0, 8, 16, 24))
 
 
 def _signed(values: Any) -> Any:
