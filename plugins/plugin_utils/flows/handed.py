@@ -17,8 +17,8 @@ OCTETS = 256_000_000
 class Handed:
     """Arrow tables by file, in the order of its rows. Of a file whose rows would take more than ``limit`` with the others' nothing is kept."""
 
-    def __init__(self, limit: int = OCTETS) -> None:
-        self.limit = limit
+    def __init__(self, limit: int = 0) -> None:
+        self.limit = limit or OCTETS
         self._octets = 0
         self._tables: dict[Path, list[Any]] = {}
 

@@ -100,8 +100,8 @@ class Orientation:
         kept = {"a_key": a, "b_key": b, "a_mark": a_mark, "b_mark": b_mark, "sockets": sockets, "proved": proved}
         rows = np.flatnonzero(open_rows)
         if len(rows):
-            kept |= {f"{end}_{name}": wholes[f"{end}_{name}"][rows] for end in "ab" for name in END}
-            kept |= {"open": rows, "protocol": wholes["protocol"][rows]}
+            kept |= {f"{end}_{name}": _picked(wholes[f"{end}_{name}"], rows) for end in "ab" for name in END}
+            kept |= {"open": rows, "protocol": _picked(wholes["protocol"], rows)}
             kept |= dict(zip(("a_first", "earlier"), _spoke_first(wholes, a, b, rows), strict=True))
             others = rows[~sockets[rows]]
             if len(others):
@@ -173,7 +173,8 @@ class Orientation:
             return
         a_port, b_port, protocol = kept["a_port"], kept["b_port"], kept["protocol"]
         (a_degree, a_proved), (b_degree, b_proved) = (
-            evidence.of(kept[f"{end}_key"][rows], self.marks.twice[kept[f"{end}_mark"][rows]]) for end in "ab"
+            evidence.of(_picked(kept[f"{end}_key"], rows), self.marks.twice[_picked(kept[f"{end}_mark"], rows)])
+            for end in "ab"
         )
         a_rank, b_rank = _ranks(protocol, a_port, b_port)
         a_hint, b_hint = (self._hinted(kept, end) for end in "ab")
@@ -264,6 +265,11 @@ class Orientation:
             flips = (turned <= told.method[rows]) & (one >= turned)
             told.a_is_client[rows] ^= flips
             told.method[rows] = np.where(flips, turned, told.method[rows])
+
+
+def _picked(values: Any, rows: Any) -> Any:
+    """Return values at rows (distinct, in order): the very array where they are all of them."""
+    return values if len(rows) == len(values) else values[rows]
 
 
 def _spoke_first(wholes: Mapping[str, Any], a: Any, b: Any, rows: Any) -> tuple[Any, Any]:

@@ -9,10 +9,13 @@ import pytest
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import (
+    day_rows,
+    handed,
     held,
     ingest,
     keys,
     orientation,
+    rollup,
     rows,
     store,
 )
@@ -92,6 +95,7 @@ def test_what_waits_in_a_file_and_in_small_pieces_gives_the_same_store(
                 monkeypatch.setattr(module, "OCTETS_IN_MEMORY", 5_000)
                 monkeypatch.setattr(module, "ROWS_AT_ONCE", 50)
             monkeypatch.setattr(held, "PIECE", 60)
+            monkeypatch.setattr(handed, "OCTETS", 9_000)
             monkeypatch.setattr(orientation, "ASKED_AT_ONCE", 20)
         data_dir = tmp_path / name
         for number, part in enumerate((records[: len(records) // 2], records[len(records) // 2 :]), 1):
@@ -110,10 +114,32 @@ def test_a_first_import_opens_no_database_but_for_the_rollup(tmp_path: Path, mon
     monkeypatch.setattr(
         ingest.store, "write_tables", lambda tables, path, kind: used.append(True) or sum(t.num_rows for t in tables)
     )
-    monkeypatch.setattr(ingest, "refresh_locked", lambda data_dir: [])
+    monkeypatch.setattr(ingest, "refresh_locked", lambda data_dir, handed: [])
     monkeypatch.setattr(ingest.store, "connect", lambda *given: pytest.fail("a database was opened"))
     count(tmp_path, exported(8), 1)
     assert used
+
+
+def test_rows_handed_over_give_the_rollup_that_reading_them_gives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[Path] = []
+    groups = day_rows.row_groups
+    monkeypatch.setattr(day_rows, "row_groups", lambda path, *span: opened.append(path) or groups(path, *span))
+    records = exported(7)
+    for number, part in enumerate((records[::2], records[1::2]), 1):
+        count(tmp_path, part, number)
+        assert bool(opened) == (number == 2), "a first import opens no connection file"
+    days = store.stored_days(tmp_path)
+    files = [path for kind in ("rollup", "observers") for path in store.rollup_files(tmp_path, kind=kind)]
+    before = [path.read_bytes() for path in files]
+    assert len(files) >= 4
+    for path in files:
+        path.unlink()
+    opened.clear()
+    rollup.refresh(tmp_path, days)
+    assert opened
+    assert [path.read_bytes() for path in files] == before
 
 
 def test_a_store_of_an_earlier_version_says_which_columns_it_lacks(tmp_path: Path) -> None:
