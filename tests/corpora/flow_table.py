@@ -85,9 +85,10 @@ def entries(corpora: Path) -> list[tuple[str, str, list[Path]]]:
 
 
 def left_alone(corpora: Path) -> list[str]:
-    """Return the names of files beside them that hold no flows: other logs of Zeek, and notes."""
+    """Return the names of files beside them that hold no flows, such as other logs of Zeek; notes are left out."""
     taken = {path for _form, _name, files in entries(corpora) for path in files}
-    return sorted({each.name for each in (corpora / "flow-data").rglob("*") if each.is_file() and each not in taken})
+    beside = (each for each in (corpora / "flow-data").rglob("*") if each.is_file() and each not in taken)
+    return sorted({each.name for each in beside if each.suffix not in (".md", ".txt")})
 
 
 def as_capture(path: Path, files: list[Path]) -> Path:
@@ -180,9 +181,11 @@ def plain_rows(path: Path) -> Iterator[dict[str, Any]]:
         lines = [line for line in stream.read().splitlines() if line.strip()]
     if lines[0].startswith("{"):
         yield from map(json.loads, lines)
-    elif lines[0].startswith("#"):
+    elif lines[0].lstrip().startswith("#"):
         fields = next(line for line in lines if line.startswith("#fields")).split("\t")[1:]
-        yield from (dict(zip(fields, line.split("\t"), strict=False)) for line in lines if not line.startswith("#"))
+        yield from (
+            dict(zip(fields, line.split("\t"), strict=False)) for line in lines if not line.lstrip().startswith("#")
+        )
     else:
         yield from csv.DictReader(lines, delimiter="," if "," in lines[0] else "\t")
 
@@ -262,13 +265,11 @@ def table(rows: dict[str, Row], beside: list[str]) -> str:
         "| format | entries | imported | counted | here | there | entries that differ |",
         "|---|---|---|---|---|---|---|",
     ]
-    for form in TOOLS:
+    for form, tool in TOOLS.items():
         row = rows.get(form, Row())
         name = form if form == DATAGRAMS else f"`{form}`"
         differ = "; ".join(row.differ) or "none"
-        lines.append(
-            f"| {name} | {row.entries} | {row.imported} | {TOOLS[form]} | {row.ours} | {row.theirs} | {differ} |"
-        )
+        lines.append(f"| {name} | {row.entries} | {row.imported} | {tool} | {row.ours} | {row.theirs} | {differ} |")
     refused = [each for row in rows.values() for each in row.refused]
     alone = ", ".join(f"`{each}`" for each in beside) or "none"
     return "\n".join([*lines, "", f"Refused: {'; '.join(refused) or 'none'}.", f"Left alone, of no kind: {alone}."])

@@ -20,6 +20,7 @@ np = guarded("numpy")
 pa = guarded("pyarrow")
 
 LEAST_BITS, MOST_BITS = 12, 27
+ONCE, TWICE = 1, 2
 
 
 class Marks:
@@ -28,26 +29,36 @@ class Marks:
     def __init__(self, expected: int) -> None:
         bits = max(LEAST_BITS, min(MOST_BITS, (4 * expected).bit_length()))
         self.shift = np.uint64(64 - bits)
-        self.once, self.twice = (np.zeros(1 << bits, dtype=bool) for _table in range(2))
+        # One octet of each place has both, since it is the way to the place that costs.
+        self._state = np.zeros(1 << bits, dtype=np.uint8)
 
     def of(self, keys: Any) -> Any:
         """Return the places of keys (int32)."""
         return (grouping.hashed((keys,)) >> self.shift).astype(np.int32)
 
+    def once(self, marks: Any) -> Any:
+        """Return whether the ends at places were met."""
+        return self._state[marks] & ONCE != 0
+
+    def twice(self, marks: Any) -> Any:
+        """Return whether the ends at places were perhaps met more than once."""
+        return self._state[marks] & TWICE != 0
+
     def count(self, marks: Any) -> None:
         """Enter the places of ends, as often as they are met."""
         ordered = np.sort(marks)
-        self.twice[ordered[1:][ordered[1:] == ordered[:-1]]] = True
-        self.twice[ordered[self.once[ordered]]] = True
-        self.once[ordered] = True
+        again = self._state[ordered] != 0
+        again[1:] |= ordered[1:] == ordered[:-1]
+        # The last row of a place stands: it follows another where the place is met more than once here.
+        self._state[ordered] = np.where(again, np.uint8(ONCE | TWICE), np.uint8(ONCE))
 
     def only(self, marks: Any) -> None:
         """Enter the places of ends that are asked for and not counted."""
-        self.once[marks] = True
+        self._state[marks] |= np.uint8(ONCE)
 
     def always(self, marks: Any) -> None:
         """Enter the places of ends that are counted though they be met once."""
-        self.twice[marks] = True
+        self._state[marks] |= np.uint8(TWICE)
 
 
 class Evidence:

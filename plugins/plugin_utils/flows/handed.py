@@ -15,7 +15,7 @@ OCTETS = 256_000_000
 
 
 class Handed:
-    """Arrow tables by file, in the order of its rows. Of a file whose rows would take more than ``limit`` with the others' nothing is kept."""
+    """Arrow tables by file, in the order of its rows. Nothing is kept of a file that would take them beyond ``limit`` octets."""
 
     def __init__(self, limit: int = 0) -> None:
         self.limit = limit or OCTETS

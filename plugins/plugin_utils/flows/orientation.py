@@ -145,7 +145,7 @@ class Orientation:
         for batch in self.past.servers():
             keys = self._keys({f"a_{name}": batch[name] for name in END} | {"protocol": batch["protocol"]}, "a", False)
             marks = self.marks.of(keys)
-            met = np.flatnonzero(self.marks.once[marks])
+            met = np.flatnonzero(self.marks.once(marks))
             self.marks.always(marks[met])
             made.count(keys[met], batch["clients"][met])
             lasting = batch["proved"][met] & (batch["last_us"][met] > self.moment - LISTENER_DAYS * DAY_US)
@@ -162,7 +162,7 @@ class Orientation:
             rows = kept["sockets"]
             if self.asked:
                 for end in "ab":
-                    made.count(kept[f"{end}_key"][rows & self.marks.twice[kept[f"{end}_mark"]]])
+                    made.count(kept[f"{end}_key"][rows & self.marks.twice(kept[f"{end}_mark"])])
         made.contradict(contradicted)
         made.settle()
         return made
@@ -173,7 +173,7 @@ class Orientation:
             return
         a_port, b_port, protocol = kept["a_port"], kept["b_port"], kept["protocol"]
         (a_degree, a_proved), (b_degree, b_proved) = (
-            evidence.of(_picked(kept[f"{end}_key"], rows), self.marks.twice[_picked(kept[f"{end}_mark"], rows)])
+            evidence.of(_picked(kept[f"{end}_key"], rows), self.marks.twice(_picked(kept[f"{end}_mark"], rows)))
             for end in "ab"
         )
         a_rank, b_rank = _ranks(protocol, a_port, b_port)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -258,46 +258,46 @@ def write_parquet(connection: Any, query: str, path: Path, kind: str) -> int:
 
 def write_table(rows: Any, path: Path, kind: str) -> int:
     """Write an Arrow table of connections or rollup rows as Parquet (zstd level 1) atomically; returns the number of rows."""
-    return write_tables([_once(rows)], path, kind)
+    return write_tables([rows], path, kind, once=_once(rows))
 
 
-def _once(rows: Any) -> Any:
-    """Return a table whose columns of numbers that have one value are dictionaries of it: a file takes them without looking at each row."""
-    for place, column in enumerate(rows.columns):
+def _once(rows: Any) -> set[str]:
+    """Return the columns of numbers that have one value."""
+    made = set()
+    for name, column in zip(rows.column_names, rows.columns, strict=True):
         kind = column.type
-        plain = pa.types.is_integer(kind) or pa.types.is_date32(kind) or pa.types.is_float32(kind)
-        if not plain or column.num_chunks != 1 or column.null_count or rows.num_rows < 2:
-            continue
-        chunk = column.chunk(0)
-        values = (chunk.view(pa.int32()) if pa.types.is_date32(kind) else chunk).to_numpy()
-        if values[0] == values[-1] and (values == values[0]).all():
-            codes = pa.array(np.zeros(rows.num_rows, dtype=np.int32))
-            held = pa.DictionaryArray.from_arrays(codes, chunk.slice(0, 1))
-            rows = rows.set_column(place, rows.column_names[place], held)
-    return rows
+        plain = pa.types.is_integer(kind) or pa.types.is_float32(kind)
+        if plain and column.num_chunks == 1 and not column.null_count and rows.num_rows:
+            values = column.chunk(0).to_numpy()
+            if values[0] == values[-1] and (values == values[0]).all():
+                made.add(name)
+    return made
 
 
-def write_tables(tables: Iterable[Any], path: Path, kind: str, told: Mapping[str, str] | None = None) -> int:
-    """As ``write_table`` for tables one after another; ``told`` is more for the file's metadata."""
+def write_tables(
+    tables: Iterable[Any],
+    path: Path,
+    kind: str,
+    told: Mapping[str, str] | None = None,
+    once: Collection[str] = (),
+) -> int:
+    """As ``write_table`` for tables one after another; ``told`` is more for the file's metadata, ``once`` columns that have one value in
+    all of them, as have those that come as dictionaries of one number."""
     path.parent.mkdir(parents=True, exist_ok=True)
     columns = {**COLUMNS[kind], **STITCHED} if kind == "connections" else COLUMNS[kind]
     schema = arrow_schema(columns, kind)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     writer, count = None, 0
+    spread: dict[str, Any] = {}
     try:
-        options: dict[str, Any] = {
-            "compression": "zstd",
-            "compression_level": 1,
-            "use_dictionary": [name for name in columns if name not in DELTAS],
-            "column_encoding": {name: "DELTA_BINARY_PACKED" for name in columns if name in DELTAS},
-            "store_schema": False,
-        }
         for rows in tables:
-            table = _fitting(rows, schema, kind)
+            table = _fitting(rows, schema, kind, spread)
             count += table.num_rows
-            writer = writer or parquet.ParquetWriter(temporary, table.schema, **options)
+            writer = writer or parquet.ParquetWriter(
+                temporary, table.schema, **_options(schema, {*once, *_single(rows)})
+            )
             writer.write_table(table, row_group_size=1 << 19)
-        writer = writer or parquet.ParquetWriter(temporary, schema, **options)
+        writer = writer or parquet.ParquetWriter(temporary, schema, **_options(schema, ()))
         own = {key.decode(): value.decode() for key, value in schema.metadata.items()}
         writer.add_key_value_metadata({**own, **(told or {})})
         writer.close()
@@ -309,19 +309,50 @@ def write_tables(tables: Iterable[Any], path: Path, kind: str, told: Mapping[str
     return count
 
 
-def _fitting(rows: Any, schema: Any, kind: str) -> Any:
-    """Return rows with the columns of a schema; texts may come as dictionaries, and are texts in the file all the same."""
+def _options(schema: Any, once: Collection[str]) -> dict[str, Any]:
+    """Return how a file is written. Short numbers that are all the same take a third of the time without a dictionary, and no more room."""
+    short = {each.name for each in schema if each.name in once and each.type in (pa.int16(), pa.int32(), pa.float32())}
+    return {
+        "compression": "zstd",
+        "compression_level": 1,
+        "use_dictionary": [name for name in schema.names if name not in DELTAS and name not in short],
+        "column_encoding": {name: "DELTA_BINARY_PACKED" for name in schema.names if name in DELTAS},
+        "store_schema": False,
+        "write_batch_size": 1 << 14,
+    }
+
+
+def _single(rows: Any) -> list[str]:
+    """Return the columns that come as dictionaries of numbers: of one, which stands for all rows."""
+    return [
+        each.name
+        for each in rows.schema
+        if pa.types.is_dictionary(each.type) and not pa.types.is_string(each.type.value_type)
+    ]
+
+
+def _fitting(rows: Any, schema: Any, kind: str, spread: dict[str, Any]) -> Any:
+    """Return rows with the columns of a schema; texts may come as dictionaries, and are texts in the file all the same.
+
+    Columns without a missing value are declared to have none, which saves a fifth of writing and is read faster. ``spread`` keeps columns
+    of one number from table to table.
+    """
     if kind == "connections":
         for name in STITCHED:
             if name not in rows.column_names:
                 rows = rows.append_column(name, pa.nulls(rows.num_rows))
-    fields = [
-        each.with_type(rows.schema.field(each.name).type)
-        if pa.types.is_dictionary(rows.schema.field(each.name).type)
-        else each
-        for each in schema
-    ]
-    return rows.select(schema.names).cast(pa.schema(fields))
+    single = set(_single(rows))
+    columns, fields = [], []
+    for each in schema:
+        column = rows.column(each.name)
+        if each.name in single and rows.num_rows:
+            if len(spread.get(each.name, ())) < rows.num_rows:
+                spread[each.name] = pa.repeat(column.chunk(0).dictionary[0], rows.num_rows)
+            column = pa.chunked_array([spread[each.name].slice(0, rows.num_rows)])
+        held = column.type if pa.types.is_dictionary(column.type) else each.type
+        columns.append(column)
+        fields.append(each.with_type(held).with_nullable(column.null_count > 0))
+    return pa.table(columns, names=schema.names).cast(pa.schema(fields))
 
 
 def day_number(day: date) -> int:

@@ -87,6 +87,8 @@ def test_bootstrap_traffic_is_recognised() -> None:
         ("suricata-ftp-ftp-download-active-input.pcap", "ftp"),
         ("zeek-ftp-ipv4.pcap", "ftp"),
         ("zeek-dce-rpc-mapi.pcap", "dce-rpc"),
+        ("suricata-output-eve-tftp-01-input.pcap", "tftp"),
+        ("zeek-rpc-portmap-sadmind.pcap", "sunrpc"),
     ],
 )
 def test_public_captures_have_their_related_conversations(
