@@ -272,7 +272,8 @@ def test_what_is_no_interface_is_never_typed(name: str) -> None:
 
 
 # Two entries as conntrack 1.4 prints them, one with a mark and a timeout, one unanswered; and one of a protocol without ports.
-CONNTRACK = """tcp      6 431999 ESTABLISHED src=192.0.2.5 dst=198.51.100.7 sport=40000 dport=22 src=198.51.100.7 dst=192.0.2.5 sport=22 dport=40000 [ASSURED] mark=0 use=1
+CONNTRACK = """tcp      6 431999 ESTABLISHED src=192.0.2.5 dst=198.51.100.7 sport=40000 dport=22 \
+src=198.51.100.7 dst=192.0.2.5 sport=22 dport=40000 [ASSURED] mark=0 use=1
 ipv4     2 udp      17 29 src=192.0.2.5 dst=198.51.100.7 sport=123 dport=123 [UNREPLIED] src=198.51.100.7 dst=192.0.2.5 sport=123 dport=123 mark=0 use=1
 icmp     1 29 src=192.0.2.5 dst=198.51.100.7 type=8 code=0 id=7 src=198.51.100.7 dst=192.0.2.5 type=0 code=0 id=7 mark=0 use=1
 tcp      6 300 ESTABLISHED src=192.0.2.5 dst=192.0.2.1 sport=40001 dport=22 src=192.0.2.1 dst=192.0.2.5 sport=22 dport=40001 [ASSURED] mark=0 use=1
