@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import ise_lock
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_client import Lost
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_client import Lost, NotFound
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_lock import NAME, IseLock
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -26,6 +27,7 @@ class Ise:
     def __init__(self, description: str = "") -> None:
         self.held: tuple[str, str] | None = ("1", description) if description else None
         self.dead = False
+        self.one_at_a_time = threading.Lock()
 
     def list_items(self, kind: str, name_filter: str = "") -> list[dict[str, Any]]:
         self._alive()
@@ -39,7 +41,10 @@ class Ise:
 
     def update(self, kind: str, identifier: str, body: Mapping[str, Any]) -> None:
         self._alive()
-        self.held = (identifier, str(body["description"]))
+        with self.one_at_a_time:
+            if self.held is None or self.held[0] != identifier:
+                raise NotFound
+            self.held = (identifier, str(body["description"]))
 
     def delete(self, kind: str, identifier: str) -> None:
         self.held = None
@@ -122,7 +127,8 @@ def test_a_holder_learns_that_it_lost_the_lock(how: str, monkeypatch: pytest.Mon
             ise.dead = True
             clock.now += ise_lock.LIFETIME.total_seconds()
         else:
-            ise.held = ("3", text())
+            with ise.one_at_a_time:
+                ise.held = ("3", text())
             assert held._renewer is not None
             held._renewer.join(timeout=20)
         assert held.lost
