@@ -177,7 +177,9 @@ class Context:
 
 def end_group(process: subprocess.Popen[bytes]) -> None:
     """End a child and what it started: ask first, so that the lab can clean up, then insist."""
-    for number, seconds in ((signal.SIGINT, 20), (signal.SIGTERM, 5), (signal.SIGKILL, 5)):
+    # What was started in the background of a shell leaves interrupts alone, and so does what it starts.
+    ask = signal.SIGTERM if signal.getsignal(signal.SIGINT) == signal.SIG_IGN else signal.SIGINT
+    for number, seconds in ((ask, 20), (signal.SIGTERM, 5), (signal.SIGKILL, 5)):
         try:
             os.killpg(process.pid, number)
             process.wait(seconds)

@@ -12,6 +12,7 @@ SEGWRIGHT_AERLEON has it (its lines count remarks); it proves nothing about them
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import os
 import random
 import resource
@@ -56,7 +57,7 @@ def bench_site(segments: int, rules: int) -> Site:
     choose = random.Random(SEED)
     names = [f"segment_{n:04d}" for n in range(segments)]
     servers = names[: max(2, min(SERVERS, segments // 10))]
-    blocks = list(ipaddress.ip_network("10.0.0.0/9").subnets(new_prefix=28))[:segments]
+    blocks = list(itertools.islice(ipaddress.ip_network("10.0.0.0/9").subnets(new_prefix=28), segments))
     subnets = sorted({block.supernet(new_prefix=24) for block in blocks})
     services = {f"tcp_{n}": Service(f"tcp_{n}", (ServiceMatch(6, ((1000 + 7 * n, 1000 + 7 * n),)),)) for n in range(30)}
     services |= {

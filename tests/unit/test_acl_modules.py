@@ -196,6 +196,7 @@ PLAY = """
 """
 
 
+@pytest.mark.one_python
 def test_through_ansible(root: Path, tmp_path: Path) -> None:
     play = tmp_path / "play.yml"
     play.write_text(PLAY, encoding="utf-8")
@@ -234,6 +235,7 @@ def examples(root: Path) -> list[dict[str, Any]]:
     return tasks
 
 
+@pytest.mark.one_python
 def test_every_example_runs_as_it_stands(root: Path, tmp_path: Path) -> None:
     tasks = examples(root)
     assert len(tasks) > 14

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from tests.unit.test_acl_modules import PLUGINS, ansible_playbook
@@ -23,6 +24,7 @@ def play(tasks: list[dict[str, Any]]) -> str:
     return yaml.safe_dump([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}], sort_keys=False)
 
 
+@pytest.mark.one_python
 def test_the_page_and_the_examples_run_as_they_stand(root: Path, tmp_path: Path) -> None:
     page = (root / "docs" / "policy" / "mud.md").read_text(encoding="utf-8")
     (file,) = blocks(page, "json")

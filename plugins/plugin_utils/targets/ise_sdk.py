@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """ciscoisesdk, whose names of families and methods depend on its version and on ISE's (facts/ise.md section 2.2).
 
-The SDK is imported when the first client is made: loading it costs most of a second and 100 MB (facts/ise.md section 2.5), which
-runs that do not touch ISE need not pay.
+The SDK is imported when the first client is made, and sparingly (``ise_sdk_import.py``): runs that do not touch ISE do not pay
+for it.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import deferred, require
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_sdk_import import NoValidator, sparing
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_wire import OnceAdapter
 
 ciscoisesdk = deferred("ciscoisesdk")
@@ -110,26 +111,14 @@ RESOURCES: Mapping[str, Resource] = {
 }
 
 
-class _NoValidator:
-    """Stands in for the SDK's schemas: they check types only and cost a second at every start (facts/ise.md section 2.5)."""
-
-    def __init__(self, _version: str) -> None:
-        pass
-
-    def json_schema_validate(self, _model: str) -> _NoValidator:
-        return self
-
-    def validate(self, _value: Any) -> None:
-        return None
-
-
 def make_sdk(base_url: str, version: IseVersion, adapter: OnceAdapter) -> Any:
     """Return an object of the SDK that sends through the adapter only; MissingDependency where the SDK is not installed.
 
     Every argument is given: the SDK takes what is absent from IDENTITY_SERVICES_ENGINE_* variables, and for the address then
     from Cisco's demonstration cloud. It never sees the credentials, which the adapter adds.
     """
-    require(ciscoisesdk)
+    with sparing():
+        require(ciscoisesdk)
     # The SDK logs what it sends, in old versions with the credentials (facts/ise.md section 2.4).
     logging.getLogger("ciscoisesdk").setLevel(logging.WARNING)
     urls = dict.fromkeys(("base_url", "ui_base_url", "ers_base_url", "mnt_base_url", "px_grid_base_url"), base_url)
@@ -147,7 +136,7 @@ def make_sdk(base_url: str, version: IseVersion, adapter: OnceAdapter) -> Any:
         "version": version.sdk,
         "debug": False,
         "uses_csrf_token": False,
-        "validator": _NoValidator,
+        "validator": NoValidator,
     }
     known = inspect.signature(ciscoisesdk.IdentityServicesEngineAPI.__init__).parameters
     api = ciscoisesdk.IdentityServicesEngineAPI(**{name: value for name, value in given.items() if name in known})

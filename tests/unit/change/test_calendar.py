@@ -133,6 +133,7 @@ def naive_is_open(calendar: Calendar, zone: str, local: datetime) -> bool:
     return held
 
 
+@pytest.mark.one_python
 def test_random_calendars_agree_with_the_wall_clock(full: bool) -> None:
     chance = random.Random(20261126)
     seen = {True: 0, False: 0}

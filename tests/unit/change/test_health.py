@@ -40,6 +40,7 @@ def states(what: str, count: int, soak: float, limits: Limits = Limits()) -> Cou
     return found
 
 
+@pytest.mark.one_python
 @pytest.mark.parametrize("what", PLANTED)
 def test_regressions_are_caught(what: str, full: bool) -> None:
     count = 1000 if full else 30
@@ -50,6 +51,7 @@ def test_regressions_are_caught(what: str, full: bool) -> None:
 ENDED = [what for what in HARMLESS if what.startswith("ended before")]
 
 
+@pytest.mark.one_python
 @pytest.mark.parametrize("what", [what for what in HARMLESS if what not in ENDED])
 def test_harmless_noise_is_left_alone(what: str, full: bool) -> None:
     count = 1000 if full else 30
@@ -58,6 +60,7 @@ def test_harmless_noise_is_left_alone(what: str, full: bool) -> None:
     assert found[HEALTHY] > 0  # some rollout goes on
 
 
+@pytest.mark.one_python
 @pytest.mark.parametrize("what", SLOW)
 def test_what_is_cut_is_never_taken_for_ended_before(what: str, full: bool) -> None:
     """However rarely it comes the rollout waits until it is sure; within hours it claims nothing of what comes less than once an hour.

@@ -12,6 +12,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import (
     known_entries,
     read_entries,
@@ -55,6 +57,7 @@ def prepared(folder: Path) -> None:
     assert main(folder, "plan") == 0
 
 
+@pytest.mark.one_python
 def test_killed_at_any_moment(tmp_path: Path, full: bool) -> None:
     dice = random.Random(20261126)
     kills, met = 0, {"resumed": 0, "rolled back": 0}

@@ -218,6 +218,7 @@ def test_a_plan_applied_as_a_whole_counts_for_all_its_rings(tmp_path: Path) -> N
     assert states == [DONE, DONE]
 
 
+@pytest.mark.one_python
 def test_random_rollouts_end_in_the_approved_state_or_where_they_began(tmp_path: Path) -> None:
     """Crashes, failures and resumption at random places; the journal always tells the whole state."""
     for seed in range(40):

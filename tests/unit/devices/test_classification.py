@@ -245,6 +245,7 @@ def test_faulty_rules_are_named_and_left_out(text: str, said_of_it: str) -> None
     assert "a" not in {rule.id for rule in base.rules}
 
 
+@pytest.mark.one_python
 def test_the_shipped_rules_are_whole() -> None:
     base = rules.shipped()
     assert 40 <= len(base.types) <= 70
@@ -302,6 +303,7 @@ devices = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.one_python
 @settings(max_examples=300, deadline=None)
 @given(st.lists(queries, min_size=1, max_size=6), st.lists(devices, min_size=1, max_size=4))
 def test_the_matcher_answers_as_the_query_language(

@@ -24,6 +24,7 @@ def stateful(ace: Ace) -> Ace:
 MADE = st.lists((aces(4) | aces(6)).map(stateful), min_size=1, max_size=5)
 
 
+@pytest.mark.one_python
 @given(MADE, st.booleans())
 @SETTINGS
 def test_round_trip(made: list[Ace], remarks: bool) -> None:

@@ -167,6 +167,7 @@ CONDITIONS = {
 SIDES = ["source object-group A", "destination object-group B", "source addrgroup C", "destination addrgroup D"]
 
 
+@pytest.mark.one_python
 @pytest.mark.parametrize("family", [4, 6])
 def test_random_lists_with_conditions_print_back(family: int, full: bool) -> None:
     """Written, read and compared for all packets; a list that lacks one of the conditions is never equal."""

@@ -169,6 +169,7 @@ def test_groups_that_name_each_other_many_times_take_no_time() -> None:
     assert [(ace.protocol, ace.source) for ace in found.aces] == [(6, IntervalSet.single(parse_ipv4("10.0.0.1")))]
 
 
+@pytest.mark.one_python
 def test_groups_of_services_do_not_blow_a_text_up() -> None:
     rows = ["object-group service S", *(f" tcp eq {port}" for port in range(1, 2001)), "ip access-list extended A"]
     rows += [f" permit object-group S host 10.0.{place >> 8}.{place & 255} any" for place in range(1000)]

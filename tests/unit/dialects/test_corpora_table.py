@@ -20,6 +20,7 @@ def rows(corpora: Path) -> list[Row]:
     return [row for family in families() for row in measure(family, corpora)]
 
 
+@pytest.mark.one_python
 @pytest.mark.corpora
 def test_the_published_table_is_true(rows: list[Row]) -> None:
     published = DOCUMENT.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0]

@@ -140,6 +140,7 @@ def check_witness(packets: PacketSet, passes: Rules, stops: Rules, shown: str) -
     return 1
 
 
+@pytest.mark.one_python
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_every_changed_field_is_reported_or_proved_harmless(platform: str, full: bool) -> None:
     choice = random.Random(f"{platform}-3")

@@ -13,6 +13,7 @@ from tests.fuzz.dialects import corpus_texts, judge, run, smaller
 from tests.fuzz.mutate import LIMIT, MUTATIONS, mutated
 
 
+@pytest.mark.one_python
 def test_parsers_raise_nothing_but_findings(full: bool) -> None:
     directory = corpora_directory()
     corpus = corpus_texts(directory, 400 if full else 40) if directory.is_dir() else []

@@ -79,6 +79,7 @@ def failures(sent: dict[int, Packet], wanted: set[int], seen: set[int], aces: li
     ]
 
 
+@pytest.mark.one_python
 def test_stateless_lists_decide_as_predicted(path: ForwardingPath, full: bool) -> None:
     choice = random.Random(20260)
     counted = {True: 0, False: 0}
@@ -161,6 +162,7 @@ def predicted(packet: Packet, passing: PacketSet, accepting: bool) -> bool:
     return packet in passing and (accepting or opens(packet))
 
 
+@pytest.mark.one_python
 def test_stateful_lists_decide_as_predicted(path: ForwardingPath, full: bool) -> None:
     choice = random.Random(20261)
     counted = {True: 0, False: 0}

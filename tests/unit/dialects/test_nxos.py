@@ -24,6 +24,7 @@ def sayable(ace: Ace) -> bool:
     )
 
 
+@pytest.mark.one_python
 @given(st.lists(aces(4).filter(sayable), min_size=1, max_size=5), st.booleans(), st.booleans())
 @SETTINGS
 def test_round_trip(made: list[Ace], remarks: bool, numbers: bool) -> None:
@@ -33,6 +34,7 @@ def test_round_trip(made: list[Ace], remarks: bool, numbers: bool) -> None:
     assert_same("nxos", made, registry.render("nxos", "L", made, end=""))
 
 
+@pytest.mark.one_python
 @given(st.lists(aces(6).filter(sayable), min_size=1, max_size=5))
 @SETTINGS
 def test_round_trip_ipv6(made: list[Ace]) -> None:

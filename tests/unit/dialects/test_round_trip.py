@@ -77,6 +77,7 @@ def assert_same(
     assert compare(wanted, parsed.first_match(), PacketSpace()).equal, text
 
 
+@pytest.mark.one_python
 @given(st.lists(aces(4), min_size=1, max_size=5), st.booleans(), st.booleans(), st.booleans())
 @SETTINGS
 def test_ios(made: list[Ace], lists: bool, remarks: bool, numbers: bool) -> None:
@@ -84,12 +85,14 @@ def test_ios(made: list[Ace], lists: bool, remarks: bool, numbers: bool) -> None
     assert_same("ios", made, registry.render("ios", "L", made, end=""))
 
 
+@pytest.mark.one_python
 @given(st.lists(aces(6), min_size=1, max_size=5))
 @SETTINGS
 def test_ios_ipv6(made: list[Ace]) -> None:
     assert_same("ios_ipv6", made, registry.render("ios_ipv6", "L", made))
 
 
+@pytest.mark.one_python
 @given(st.lists(aces(4, any_source=True), min_size=1, max_size=5))
 @SETTINGS
 def test_dacl(made: list[Ace]) -> None:
@@ -104,6 +107,7 @@ def test_sgacl(made: list[Ace]) -> None:
     assert_same("sgacl", made, registry.render("sgacl", "", made), default=True, family=4)
 
 
+@pytest.mark.one_python
 @given(st.lists(aces(4) | aces(6), min_size=1, max_size=5), st.sampled_from(["accept", "drop"]))
 @SETTINGS
 def test_nftables(made: list[Ace], policy: str) -> None:
@@ -117,6 +121,7 @@ def test_nftables(made: list[Ace], policy: str) -> None:
     assert permitted(space, wanted) & whole == permitted(space, parsed.first_match()) & whole
 
 
+@pytest.mark.one_python
 @given(aces(4) | aces(6))
 @SETTINGS
 def test_dicts(made: Ace) -> None:
@@ -165,6 +170,7 @@ def random_packet(choice: random.Random, family: int) -> Packet:
     )
 
 
+@pytest.mark.one_python
 @given(st.lists(aces(4), min_size=1, max_size=5), st.integers(0, 10**6))
 @SETTINGS
 def test_the_labs_evaluator_agrees_on_ios(made: list[Ace], seed: int) -> None:
@@ -173,6 +179,7 @@ def test_the_labs_evaluator_agrees_on_ios(made: list[Ace], seed: int) -> None:
     assert_agreement(made, lines, "ios", 4, seed, default=False)
 
 
+@pytest.mark.one_python
 @given(st.lists(aces(6), min_size=1, max_size=4), st.integers(0, 10**6))
 @SETTINGS
 def test_the_labs_evaluator_agrees_on_ipv6(made: list[Ace], seed: int) -> None:
@@ -186,6 +193,7 @@ def test_the_labs_evaluator_agrees_on_sgacls(made: list[Ace], seed: int) -> None
     assert_agreement(made, registry.render("sgacl", "", made).splitlines(), "sgacl", 4, seed, default=True)
 
 
+@pytest.mark.one_python
 @given(st.lists(aces(4, any_source=True), min_size=1, max_size=4), st.integers(0, 10**6))
 @SETTINGS
 def test_the_labs_evaluator_agrees_on_dacls(made: list[Ace], seed: int) -> None:

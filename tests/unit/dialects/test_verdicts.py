@@ -38,6 +38,7 @@ def test_every_form_decides_at_least_three_verdicts(platform: str) -> None:
     assert len(packets) >= AT_LEAST
 
 
+@pytest.mark.one_python
 @pytest.mark.corpora
 @pytest.mark.parametrize(
     ("table", "word", "wrong"),

@@ -100,6 +100,7 @@ def test_which_management_conversations_a_cell_passes_is_part_of_its_key(tmp_pat
     assert outcome("10.0.1.1", "10.0.2.1") == "violated"
 
 
+@pytest.mark.one_python
 def test_only_what_depends_on_a_change_is_proved_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     site = bench_site(60, 600)
     path = tmp_path / "lists.json"
@@ -131,6 +132,7 @@ def test_only_what_depends_on_a_change_is_proved_again(tmp_path: Path, monkeypat
     assert {item for item in asked if "__" not in item} == {"segwright", f"SW_{name}"}
 
 
+@pytest.mark.one_python
 def test_a_list_that_was_not_proved_is_not_called_proved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     site = bench_site(20, 100)
     path = tmp_path / "lists.json"
@@ -145,6 +147,7 @@ def test_a_list_that_was_not_proved_is_not_called_proved(tmp_path: Path, monkeyp
     assert not prove_rendering(compile_site(site, cache=again).lists)[1]
 
 
+@pytest.mark.one_python
 def test_damaged_files_and_other_code_count_as_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     site = bench_site(20, 100)
     path = tmp_path / "lists.json"

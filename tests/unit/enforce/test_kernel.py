@@ -114,6 +114,7 @@ def as_packets(number: int, frame: Sent, family: int) -> list[bytes]:
     return packets(family, frame.protocol, ends, body, number, frame.pieces)
 
 
+@pytest.mark.one_python
 @pytest.mark.skipif(bool(REASON), reason=REASON or "the kernel can do it")
 def test_the_kernel_agrees(full: bool) -> None:
     seen: Counter[tuple[str, bool]] = Counter()

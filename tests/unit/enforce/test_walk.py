@@ -13,6 +13,8 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.desired import rendered
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import Compiled
@@ -174,6 +176,7 @@ def _same_for(site: PlainSite, item: TextList, one: dict[str, Any], other: dict[
     return segments[0][0] == segments[1][0] and one["destination"] == other["destination"]
 
 
+@pytest.mark.one_python
 def test_conversations_through_the_text(full: bool) -> None:
     seen: Counter[str] = Counter()
     situations: Counter[str] = Counter()

@@ -46,6 +46,7 @@ def play(tasks: list[dict[str, Any]], tmp_path: Path, root: Path, *options: str)
     return done.returncode, json.loads(results.read_text()) if results.exists() else {}, shown
 
 
+@pytest.mark.one_python
 def test_a_play_imports_shows_and_looks_up(root: Path, tmp_path: Path) -> None:
     frames = packets.session(DAY, "192.0.2.11", 40000, "192.0.2.20", 502)
     packets.write(tmp_path / "a.pcap", frames)

@@ -104,6 +104,7 @@ def our_packets(path: Path) -> Counter[Any]:
     return made
 
 
+@pytest.mark.one_python
 def test_packets_tuples_and_flags_are_those_of_tshark(corpora: Path, full: bool) -> None:
     compared = 0
     for path in captures(corpora, 1 if full else QUICK):

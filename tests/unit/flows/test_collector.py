@@ -151,6 +151,7 @@ def imported(tmp_path: Path, *collectors: dict[str, Any]) -> dict[str, Any]:
     return steps.run_flow_import(values)
 
 
+@pytest.mark.one_python
 def test_rotated_files_are_fetched_once_and_a_cut_fetch_goes_on(
     server: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -182,6 +183,7 @@ def test_rotated_files_are_fetched_once_and_a_cut_fetch_goes_on(
     assert store.connections(tmp_path / "data").num_rows == 401
 
 
+@pytest.mark.one_python
 def test_what_came_before_the_connection_was_lost_is_imported(
     server: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -209,6 +211,7 @@ def test_what_came_before_the_connection_was_lost_is_imported(
     assert not list(spool.iterdir())
 
 
+@pytest.mark.one_python
 def test_an_unknown_host_key_or_login_is_refused_and_other_inputs_are_read(
     server: dict[str, Any], tmp_path: Path
 ) -> None:

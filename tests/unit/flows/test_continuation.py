@@ -80,6 +80,7 @@ def exported(seed: int) -> list[Record]:
     return made
 
 
+@pytest.mark.one_python
 @pytest.mark.parametrize("seed", [1])
 def test_records_cut_at_moments_or_dealt_out_to_files_in_any_order(tmp_path: Path, full: bool, seed: int) -> None:
     for turn in range(12 if full else 1):
@@ -151,6 +152,7 @@ def test_captures_cut_at_any_packet_in_any_order(tmp_path: Path, full: bool, see
         assert answers(data_dir) == expected, turn
 
 
+@pytest.mark.one_python
 def test_an_import_that_goes_on_with_another_is_whole_or_not_there_at_all(
     root: Path, tmp_path: Path, full: bool
 ) -> None:

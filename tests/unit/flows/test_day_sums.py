@@ -62,6 +62,7 @@ def written(folder: Path, rows: list[Any], sources: int) -> list[Any]:
     return footers
 
 
+@pytest.mark.one_python
 @pytest.mark.parametrize("exporters", [1, 2, 3])
 @pytest.mark.parametrize("sources", [1, 2, 4])
 def test_arrays_and_the_query_give_the_same_rollup(

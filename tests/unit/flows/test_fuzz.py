@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.fuzz import flows
 
 
+@pytest.mark.one_python
 def test_damaged_datagrams_and_files_raise_nothing(full: bool) -> None:
     report = flows.run(seconds=600, seed=7, most=3_000 if full else 250)
     assert not report.failures, report.failures[0][:2]

@@ -194,6 +194,7 @@ def test_an_input_counts_once_whatever_its_name(root: Path, tmp_path: Path) -> N
     assert content(tmp_path / "d") == before
 
 
+@pytest.mark.one_python
 def test_the_order_and_the_grouping_of_imports_do_not_change_counts(root: Path, tmp_path: Path) -> None:
     source = root / "samples" / "hospital"
     files = sorted(source.glob("*.pcap"))
@@ -322,6 +323,7 @@ print("ended", left[0])
 """
 
 
+@pytest.mark.one_python
 def test_an_import_killed_at_any_write_leaves_all_or_nothing_and_can_be_repeated(
     root: Path, tmp_path: Path, full: bool
 ) -> None:

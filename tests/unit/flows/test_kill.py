@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
+import pytest
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import store
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.ingest import ingest
@@ -74,6 +75,7 @@ def whole_files(data_dir: Path) -> int:
     return len(list(flows.rglob("*.parquet")))
 
 
+@pytest.mark.one_python
 def test_imports_killed_at_random_moments(tmp_path: Path, root: Path, full: bool) -> None:
     rng = random.Random(11)
     captures = []
@@ -130,6 +132,7 @@ def wait_for(spool: Path, count: int) -> None:
     raise AssertionError(f"{whole_packets(spool)} packets of {count} were written")
 
 
+@pytest.mark.one_python
 def test_listeners_killed_at_random_moments(tmp_path: Path, root: Path, full: bool) -> None:
     """What the killed listener had written to its spool counts with the next start, once; what it had not is gone and not half there."""
     rng = random.Random(12)

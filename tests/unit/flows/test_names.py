@@ -157,6 +157,7 @@ def dns_of_tshark(path: Path) -> tuple[set[tuple[str, str]], set[tuple[str, str]
     return made, plain
 
 
+@pytest.mark.one_python
 def test_captures_bind_what_tshark_shows(corpora: Path, tmp_path: Path, full: bool) -> None:
     import shutil
 

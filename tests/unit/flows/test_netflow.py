@@ -235,6 +235,7 @@ def test_two_exporters_are_not_added_up_and_each_may_see_one_direction_only(tmp_
     assert (one["client"], one["flows"], one["answered_flows"], one["method"]) == ("192.0.2.10", 1, 1, 1)
 
 
+@pytest.mark.one_python
 def test_empty_sets_that_wait_for_a_template_take_no_more_than_their_share() -> None:
     decoder = netflow.Decoder()
     sets = [data(300 + i % 60_000, b"") for i in range(16_000)]

@@ -264,6 +264,7 @@ def test_blocks_of_one_size_are_decompressed_once(tmp_path: Path, monkeypatch: p
     assert len(rows) == 1_000 and 1 <= len(asked) <= 20
 
 
+@pytest.mark.one_python
 def test_damage_never_raises_and_is_counted(tmp_path: Path, full: bool) -> None:
     rng = random.Random(11)
     path = tmp_path / "x"

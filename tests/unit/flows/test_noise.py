@@ -252,6 +252,7 @@ def restless(rng: random.Random, day_us: int, days: int, clients: int) -> list[d
     return rows
 
 
+@pytest.mark.one_python
 def test_days_kept_apart_say_what_all_their_connections_say(tmp_path: Path, full: bool) -> None:
     for seed in range(8 if full else 1):
         assert days_apart(tmp_path / str(seed), random.Random(seed)) == set(noise.REASONS)
@@ -325,6 +326,7 @@ def noise_path(data: Path, day: int) -> Path:
     return store.day_folder(data, "rollup", store.date_of(day)) / "noise.parquet"
 
 
+@pytest.mark.one_python
 def test_a_store_gives_what_its_table_gives(tmp_path: Path) -> None:
     frames = []
     for number in range(60):

@@ -59,6 +59,7 @@ def seen_once(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return kept
 
 
+@pytest.mark.one_python
 def test_the_rollup_is_what_pairwise_comparison_gives(built: Any) -> None:
     _site, folder, _answers = built
     daily = store.rollup(folder).to_pylist()

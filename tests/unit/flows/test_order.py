@@ -57,6 +57,7 @@ def answers(data_dir: Path) -> bytes:
     return json.dumps(asked, sort_keys=True).encode() + files
 
 
+@pytest.mark.one_python
 @pytest.mark.parametrize("seed", [5, 6])
 def test_in_one_import_neither_order_nor_files_matter(tmp_path: Path, seed: int) -> None:
     frames = sorted(frame for each in conversations(seed) for frame in each)
@@ -73,6 +74,7 @@ def test_in_one_import_neither_order_nor_files_matter(tmp_path: Path, seed: int)
             assert answers(data_dir) == expected
 
 
+@pytest.mark.one_python
 @pytest.mark.parametrize("seed", [5, 6])
 def test_one_import_for_each_file_gives_the_same_once_the_store_is_oriented_anew(
     tmp_path: Path, full: bool, seed: int

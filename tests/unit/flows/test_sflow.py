@@ -121,6 +121,7 @@ def test_damaged_datagrams_never_raise(full: bool) -> None:
         assert len(rows) <= (len(data) // 48 if is_version5 else 3)
 
 
+@pytest.mark.one_python
 @pytest.mark.corpora
 def test_samples_of_real_agents_are_those_of_tshark(corpora: Path, full: bool) -> None:
     if shutil.which("tshark") is None:
@@ -217,6 +218,7 @@ def mixed_stream(rng: random.Random) -> list[tuple[str, bytes]]:
     return made
 
 
+@pytest.mark.one_python
 @pytest.mark.parametrize("seed", range(6))
 def test_runs_of_datagrams_decode_as_single_ones_do(seed: int) -> None:
     stream = mixed_stream(random.Random(seed))
@@ -239,6 +241,7 @@ def test_runs_of_datagrams_decode_as_single_ones_do(seed: int) -> None:
     assert gaps[0] == gaps[1] and one.interfaces == many.interfaces
 
 
+@pytest.mark.one_python
 def test_templates_are_bounded_whatever_is_sent() -> None:
     templates = Templates()
     decoder = netflow.Decoder(templates)

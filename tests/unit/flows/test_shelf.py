@@ -83,6 +83,7 @@ def test_an_end_has_one_key_in_every_batch_and_no_other_end_has_it() -> None:
     assert given.ends(given.addresses(*strange[:2], False), strange, False)[0] not in known.values()
 
 
+@pytest.mark.one_python
 def test_what_waits_in_a_file_and_in_small_pieces_gives_the_same_store(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -40,6 +40,7 @@ def keys(tables: Any) -> Counter[Any]:
     return made
 
 
+@pytest.mark.one_python
 @pytest.mark.parametrize("version", [5, 9, 10])
 def test_what_softflowd_exports_is_what_nfcapd_holds(tmp_path: Path, version: int) -> None:
     for tool in ("softflowd", "nfcapd", "nfdump"):

@@ -88,6 +88,7 @@ def pairs_of(rows: list[dict[str, Any]], marks: dict[Any, str], first: int) -> d
     return made
 
 
+@pytest.mark.one_python
 @pytest.mark.parametrize("seed", range(2))
 def test_the_short_way_finds_the_same_pairs(
     built: tuple[flow_data.Site, Path], seed: int, monkeypatch: pytest.MonkeyPatch

@@ -306,6 +306,7 @@ def revert(session: Any, minutes: int, *lines: str) -> None:
     )
 
 
+@pytest.mark.one_python
 def test_the_revert_timer_goes_back_unless_confirmed(connect: Connect, control: ControlClient) -> None:
     session = connect()
     before = session.send_command("show running-config").partition("\nversion")[2]
@@ -331,6 +332,7 @@ def test_the_revert_timer_needs_an_archive(connect: Connect) -> None:
     assert not session.check_config_mode()
 
 
+@pytest.mark.one_python
 def test_a_lock_out_cuts_running_and_new_sessions_until_the_timer_fires(connect: Connect, fleet: FleetThread) -> None:
     session = connect("acc3")
     with pytest.raises(netmiko.ReadTimeout):
@@ -390,6 +392,7 @@ def test_a_line_that_is_too_long_is_cut(connect: Connect) -> None:
     assert session.send_command("show running-config interface gi1/0/1").count("d" * 240 + "\n") == 1
 
 
+@pytest.mark.one_python
 def test_a_narrow_terminal_scrolls_and_a_small_input_buffer_loses_what_comes_too_fast(
     connect: Connect, control: ControlClient
 ) -> None:
@@ -613,6 +616,7 @@ def test_the_http_provider_polls(fleet: FleetThread) -> None:
 # -- many, and other clients ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.one_python
 def test_fifty_switches_with_threads(connect: Connect, fleet: FleetThread) -> None:
     lines = ["ip access-list extended T", *(f"permit tcp any host 10.0.0.{n} eq 443" for n in range(1, 11))]
 

@@ -427,6 +427,7 @@ def random_line(rng: random.Random) -> str:
     )
 
 
+@pytest.mark.one_python
 @pytest.mark.parametrize("seed", range(8))
 def test_a_line_counts_as_change_exactly_when_the_text_changes(seed: int) -> None:
     rng = random.Random(1000 + seed)

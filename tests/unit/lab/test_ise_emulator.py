@@ -143,6 +143,7 @@ def bodies(ise_control: ControlClient) -> dict[str, tuple[dict[str, Any], dict[s
     }  # fmt: skip
 
 
+@pytest.mark.one_python
 @pytest.mark.parametrize("resource", sorted(FAMILIES["3.5.0"]))
 def test_create_read_update_delete(
     api: Any, version: str, resource: str, ise_control: ControlClient, ise: IseServer
@@ -310,6 +311,7 @@ def test_media_types(ise: IseServer) -> None:
     assert '"name" : "X"' in shown.text
 
 
+@pytest.mark.one_python
 def test_wrong_password_is_an_html_401_sent_twice_by_the_sdk(make_sdk: Any, ise_control: ControlClient) -> None:
     api = make_sdk("3.5.0", password="wrong")
     with pytest.raises(exceptions.ApiError) as refused:
@@ -319,6 +321,7 @@ def test_wrong_password_is_an_html_401_sent_twice_by_the_sdk(make_sdk: Any, ise_
     assert ise_control.counters()["failed_logins"] == 2
 
 
+@pytest.mark.one_python
 def test_lockout(make_sdk: Any, sdk35: Any, ise_control: ControlClient) -> None:
     ise_control.settings(lockout_after=2)
     with pytest.raises(exceptions.ApiError):
@@ -328,6 +331,7 @@ def test_lockout(make_sdk: Any, sdk35: Any, ise_control: ControlClient) -> None:
     assert refused.value.status_code == 401
 
 
+@pytest.mark.one_python
 def test_operator_reads_only(make_sdk: Any, ise: IseServer, ise_control: ControlClient) -> None:
     api = make_sdk("3.5.0", username=ise.operator_username, password=ise.operator_password)
     assert api.sgt.get_sgt().response.SearchResult.total == 18
@@ -337,12 +341,14 @@ def test_operator_reads_only(make_sdk: Any, ise: IseServer, ise_control: Control
     assert ise_control.counters()["writes_done"] == 0
 
 
+@pytest.mark.one_python
 def test_tls_is_verified(make_sdk: Any, ise: IseServer, tmp_path: Path) -> None:
     stranger = server_certificate(tmp_path, ise.host).ca_file
     with pytest.raises(exceptions.ciscoisesdkException, match="CERTIFICATE_VERIFY_FAILED"):
         make_sdk("3.5.0", verify=str(stranger)).sgt.get_sgt()
 
 
+@pytest.mark.one_python
 def test_csrf_mode(make_sdk: Any, ise_control: ControlClient) -> None:
     ise_control.settings(csrf=True)
     with pytest.raises(exceptions.ApiError) as refused:

@@ -76,6 +76,7 @@ def test_drop_after_commit_was_carried_out_and_the_sdk_sends_again(sdk35: Any, i
     assert ise_control.counters()["requests"]["POST ers/sgt"] == 2
 
 
+@pytest.mark.one_python
 @pytest.mark.parametrize("kind", ["hang", "hang_after_commit"])
 def test_hang(make_sdk: Any, ise_control: ControlClient, kind: str) -> None:
     ise_control.schedule({"match": "POST sgt", "times": 2, "fault": kind, "seconds": 60})

@@ -49,6 +49,7 @@ def _ruleset(lab: Lab, without: str = "") -> str:
 """
 
 
+@pytest.mark.one_python
 def test_every_conversation_is_spoken_before_and_under_exact_enforcement(hospital: Lab) -> None:
     everything = {each.id for each in hospital.hospital.conversations}
     before = hospital.hospital_do(do="play", sessions=1, seconds=1)
@@ -60,6 +61,7 @@ def test_every_conversation_is_spoken_before_and_under_exact_enforcement(hospita
     assert set(under["conversations"]) == everything
 
 
+@pytest.mark.one_python
 def test_a_conversation_that_is_cut_is_noticed_by_its_name(hospital: Lab) -> None:
     hospital.reset_firewall()
     firewall.load_ruleset(hospital.namespaces, _ruleset(hospital, without="hvac-modbus"))
@@ -68,6 +70,7 @@ def test_a_conversation_that_is_cut_is_noticed_by_its_name(hospital: Lab) -> Non
     hospital.reset_firewall()
 
 
+@pytest.mark.one_python
 def test_unknown_commands_are_refused_and_the_programs_go_on(hospital: Lab) -> None:
     with pytest.raises(Exception, match="unknown command"):
         hospital.hospital_do(do="sing")

@@ -59,6 +59,7 @@ def _strict(lab: Lab) -> str:
 """
 
 
+@pytest.mark.one_python
 def test_everything_is_delivered_before_enforcement(fw1: Lab) -> None:
     probes = make_probes(from_description(fw1.hospital), fw1.hospital)
     results = fw1.prober().probe(probes)
@@ -137,6 +138,7 @@ def test_probes_that_make_no_sense_are_refused(fw1: Lab) -> None:
             prober.probe([probe])
 
 
+@pytest.mark.one_python
 def test_ssh_through_the_proxy_crosses_the_input_chain(fw1: Lab) -> None:
     places = fw1.places
     command = [
@@ -221,6 +223,7 @@ def _gone(marks: list[ProcessMark]) -> bool:
     return not any(each.alive() for each in marks)
 
 
+@pytest.mark.one_python
 @needs_namespaces
 def test_a_killed_supervisor_leaves_no_process_and_the_next_start_works(tmp_path: Path) -> None:
     lab_id = free_lab_id(tmp_path)

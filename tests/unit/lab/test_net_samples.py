@@ -175,6 +175,7 @@ def test_spread_puts_the_incident_on_one_day_and_says_it_is_a_replay(week: Path)
     assert len(truth["conversations"]) == 7 * legitimate + len(TRUTH) - legitimate
 
 
+@pytest.mark.one_python
 @pytest.mark.parametrize("switch", ["acc1", "acc2"])
 def test_another_program_reads_the_moved_exports_without_complaint(week: Path, switch: str) -> None:
     name = MANIFEST["exporters"][switch]["file"]

@@ -71,6 +71,7 @@ def waits(made: dict[str, Any], segment: str) -> str:
     return " ".join(text for text in made["enforcement"][segment]["wait_for"] if "an account of" in text)
 
 
+@pytest.mark.one_python
 def test_sets_that_hardly_anything_opens_are_asked_about_and_no_others(world: World) -> None:
     made = world.propose()
     assert set(asked(made)) == {"recovery", "maker", "shared"}
@@ -81,6 +82,7 @@ def test_sets_that_hardly_anything_opens_are_asked_about_and_no_others(world: Wo
     assert waits(made, "cameras").endswith(": shared")
 
 
+@pytest.mark.one_python
 def test_an_account_ends_the_question_and_a_set_with_a_rule_by_hand_has_none(world: World) -> None:
     world.propose()
     path = next(world.policy.rglob("cameras.yml"))
@@ -91,6 +93,7 @@ def test_an_account_ends_the_question_and_a_set_with_a_rule_by_hand_has_none(wor
     assert not asked(made) and not waits(made, "monitors")
 
 
+@pytest.mark.one_python
 def test_what_people_told_and_nothing_showed_becomes_a_rule_once(world: World) -> None:
     decide(world, ("archive", "recovery", "dicom"), ("nobody", "recovery", "dicom"), accounts=("recovery",))
     made = world.propose()
@@ -107,11 +110,13 @@ def test_what_people_told_and_nothing_showed_becomes_a_rule_once(world: World) -
     assert world.files() == before
 
 
+@pytest.mark.one_python
 def test_a_refusal_of_what_nothing_showed_is_no_rule(world: World) -> None:
     decide(world, ("archive", "recovery", "dicom"), how="refuse")
     assert "archive-to-recovery-dicom" not in rule_ids(world.propose())
 
 
+@pytest.mark.one_python
 def test_a_named_set_that_one_segment_alone_opens_gets_a_rule_that_ends(world: World) -> None:
     """Once, by one of six, on the last day: who intrudes does not choose the maker's addresses. Where others open it too, it waits."""
     made = world.propose()
@@ -122,6 +127,7 @@ def test_a_named_set_that_one_segment_alone_opens_gets_a_rule_that_ends(world: W
     assert {"pumps", "cameras"} <= {item["client"] for item in made["review"] if item["server"] == "shared"}
 
 
+@pytest.mark.one_python
 def test_where_a_device_may_be_another_segments_nobody_is_the_sole_user(world: World) -> None:
     """One of six pumps does next to nothing that pumps do: what it opens may be its own segment's habit, whichever that is."""
     _hi, low = columns_of(address("pumps", 1))

@@ -56,6 +56,7 @@ def rules_of(world: World, segment: str) -> dict[str, dict[str, Any]]:
     return {rule["id"]: rule for rule in parse_yaml(path.read_text(encoding="utf-8"), path.name).value["allow"]}
 
 
+@pytest.mark.one_python
 def test_what_was_approved_becomes_a_rule_also_when_the_recordings_hold_it_no_more(world: World) -> None:
     asked = [(item["client"], item["to"], item["port"]) for item in world.propose()["expected"]]
     assert ("pumps", "archive", 443) in asked
@@ -70,6 +71,7 @@ def test_what_was_approved_becomes_a_rule_also_when_the_recordings_hold_it_no_mo
     assert world.files() == before
 
 
+@pytest.mark.one_python
 @pytest.mark.parametrize("how", ["refused", "written by hand"])
 def test_what_was_settled_is_asked_no_more_also_when_the_recordings_hold_it_no_more(world: World, how: str) -> None:
     world.propose()
@@ -85,6 +87,7 @@ def test_what_was_settled_is_asked_no_more_also_when_the_recordings_hold_it_no_m
     assert not [item for item in made["expected"] if (item["client"], item["port"]) == ("pumps", 443)]
 
 
+@pytest.mark.one_python
 def test_a_rule_past_its_end_settles_nothing(world: World) -> None:
     world.propose()
     path = next(world.policy.rglob("pumps.yml"))
@@ -105,6 +108,7 @@ def test_a_trial_that_ends_does_not_end_what_is_seen_every_day(world: World) -> 
     assert "expires" not in rules_of(world, "monitors")["monitors-to-archive-dicom"]
 
 
+@pytest.mark.one_python
 def test_who_approves_a_port_has_not_approved_the_range_around_it(world: World) -> None:
     decide(world, "monitors", "tcp/50001", "approve")
     made = world.propose()
@@ -115,6 +119,7 @@ def test_who_approves_a_port_has_not_approved_the_range_around_it(world: World) 
     assert "monitors-to-archive-high" in rule_ids(world.propose())
 
 
+@pytest.mark.one_python
 def test_an_approval_that_was_prolonged_is_told_where_the_rule_ends_earlier(world: World) -> None:
     decide(world, "pumps", "https", "approve", "2026-12-31")
     assert "SW3224" not in str(world.propose()["warnings"])
@@ -125,6 +130,7 @@ def test_an_approval_that_was_prolonged_is_told_where_the_rule_ends_earlier(worl
     assert "ends on 2026-12-31" in told["message"] and "until 2027-12-31" in told["message"]
 
 
+@pytest.mark.one_python
 def test_a_worm_on_a_few_devices_becomes_no_rule(tmp_path: Path) -> None:
     sizes = {"cameras": 20, "monitors": 20, "pumps": 6, "archive": 1, "gateways": 2, "names": 1}
     world = World(tmp_path, sizes=sizes)
@@ -172,6 +178,7 @@ def test_enforcement_is_not_offered_over_what_others_open_to_the_segment_either(
     assert not held or f"1 {kind}" in made["wait_for"][0]
 
 
+@pytest.mark.one_python
 def test_a_lone_flow_that_nothing_answered_holds_life_support_back_until_somebody_has_answered_for_it(
     tmp_path: Path,
 ) -> None:
@@ -219,6 +226,7 @@ def test_enforcement_is_not_offered_from_sampled_recordings() -> None:
     assert not made["offered"] and "sampled" in made["wait_for"][0]
 
 
+@pytest.mark.one_python
 @pytest.mark.parametrize(
     ("sampling", "held"),
     [
@@ -246,6 +254,7 @@ def test_sampling_holds_back_the_zones_that_it_tells_of_and_those_that_they_open
     assert {name for name, text in waits.items() if "sampled" in text} == held
 
 
+@pytest.mark.one_python
 def test_a_branch_that_waits_for_its_merge_keeps_its_questions(world: World) -> None:
     world.git("init", "-q", "-b", "main")
     world.git("config", "user.name", "A. Huber")

@@ -74,6 +74,7 @@ def test_one_commit_for_each_segment_and_nothing_else_moves(world: World) -> Non
     assert world.git("add", "-A") == "" and world.git("write-tree") == world.git("rev-parse", f"{BRANCH}^{{tree}}")
 
 
+@pytest.mark.one_python
 def test_nothing_new_moves_nothing_and_a_new_base_takes_it_along(world: World) -> None:
     world.propose(git="branch")
     first = world.git("rev-parse", BRANCH)
@@ -96,6 +97,7 @@ def refused(world: World, **more: str) -> str:
     return raised.value.findings[0].code
 
 
+@pytest.mark.one_python
 def test_what_stands_in_the_way_is_named(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     site = world.policy / "site.yml"
     text = site.read_text(encoding="utf-8")
@@ -138,6 +140,7 @@ def test_a_commit_that_a_person_amended_is_not_run_over(world: World) -> None:
     assert refused(world) == "SW3234"
 
 
+@pytest.mark.one_python
 def test_a_branch_that_another_worktree_has_checked_out_stays(world: World, tmp_path: Path) -> None:
     world.propose(git="branch")
     world.git("worktree", "add", "-q", str(tmp_path / "beside"), BRANCH)
@@ -152,6 +155,7 @@ def test_check_mode_makes_no_branch(world: World) -> None:
     assert BRANCH not in world.git("for-each-ref")
 
 
+@pytest.mark.one_python
 def test_patches_apply_one_by_one(world: World) -> None:
     before = world.files()
     world.propose(git="patches")

@@ -93,6 +93,7 @@ def test_the_order_of_rows_and_the_numbers_of_species_do_not_matter() -> None:
     assert completeness([other], days_of(30))["pumps"] == first
 
 
+@pytest.mark.one_python
 def test_calibrated_on_sites_that_nothing_was_tuned_on() -> None:
     assert not {*OTHER_SEEDS} & {*TUNING, *EVALUATION}
     made = calibration(OTHER_SEEDS, cut_offs=(14, 30))

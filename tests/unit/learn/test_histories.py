@@ -163,6 +163,7 @@ def test_the_quick_ones_are_among_them() -> None:
     assert set(QUICK) <= set(HISTORIES)
 
 
+@pytest.mark.one_python
 @pytest.mark.parametrize(
     "name", [pytest.param(each, marks=[] if each in QUICK else [pytest.mark.full]) for each in HISTORIES]
 )
@@ -217,6 +218,7 @@ def test_what_a_person_narrowed_is_told_and_left(world: World) -> None:
     ]
 
 
+@pytest.mark.one_python
 def test_an_approval_makes_a_rule_with_the_persons_name_and_end(world: World) -> None:
     for day in range(7):
         world.flow(day, address("pumps", 0), address("archive", 0), "smb", 3)

@@ -75,6 +75,7 @@ def test_whom_a_device_serves_tells_a_drive_from_a_controller() -> None:
     assert made.misplaced[0].strange == (("serves", "plcs", 6, 44818),)
 
 
+@pytest.mark.one_python
 def test_a_device_that_only_another_device_out_of_place_opens_is_found_by_a_second_look(tmp_path: Path) -> None:
     """Camera 5 is an archive's client by nature, and monitor 5 a gateway that it alone has business with."""
     world = World(tmp_path, sizes={"cameras": 6, "monitors": 6, "pumps": 6, "archive": 1, "gateways": 4, "names": 1})
@@ -106,6 +107,7 @@ def test_who_opens_to_it_is_told_and_what_a_person_decided_is_kept() -> None:
     assert not placing_of(site(SENSOR), kept={"x"}).misplaced
 
 
+@pytest.mark.one_python
 def test_who_raised_an_alarm_to_it_once_is_told_though_that_is_no_habit(tmp_path: Path) -> None:
     """An alarm by UDP is not answered, and comes on one day: enforcing the segment that raises it would cut it unasked."""
     world = World(tmp_path)
@@ -141,6 +143,7 @@ def test_equal_inputs_in_any_order_give_equal_answers() -> None:
     assert placing_of(told) == placing_of(told[::-1])
 
 
+@pytest.mark.one_python
 def test_a_wrong_profile_widens_nothing_and_the_device_waits_until_it_is_settled(tmp_path: Path) -> None:
     """One of seven cameras is a pump by nature: small segments are not to be widened by it, and its segment would cut it."""
     world = World(tmp_path)
@@ -181,6 +184,7 @@ def test_a_wrong_profile_widens_nothing_and_the_device_waits_until_it_is_settled
     assert mac("pumps", 5) in [each["device"] for each in lock["pumps"]["devices"]]
 
 
+@pytest.mark.one_python
 def test_what_a_device_in_doubt_does_beyond_its_like_waits_for_a_person_at_both_ends(tmp_path: Path) -> None:
     """An intruder that does all that a pump does gets what pumps may have, and nothing beside it."""
     world = World(tmp_path)
@@ -203,6 +207,7 @@ def test_what_a_device_in_doubt_does_beyond_its_like_waits_for_a_person_at_both_
     assert not any("held-device" in text for text in made["enforcement"]["archive"]["wait_for"])
 
 
+@pytest.mark.one_python
 @pytest.mark.parametrize("place", ["cameras", "pumps"])
 def test_what_a_person_approved_for_its_profile_or_its_like_goes_with_a_device_in_doubt(
     place: str, tmp_path: Path
@@ -229,6 +234,7 @@ def test_what_a_person_approved_for_its_profile_or_its_like_goes_with_a_device_i
             ]
 
 
+@pytest.mark.one_python
 def test_no_rule_of_a_holding_segment_crosses_zones_without_a_conduit(tmp_path: Path) -> None:
     """It stands in the zone of the segment that its devices are like; what their profile's zone may open is not written for it."""
     world = World(tmp_path, sizes={"cameras": 6, "monitors": 6, "pumps": 6, "archive": 1, "gateways": 6, "names": 1})
@@ -269,6 +275,7 @@ def test_names_of_holding_segments_are_free_legal_and_kept() -> None:
     assert holding_of(found, [*there, mine]).of["d1"] == "waiting_room"
 
 
+@pytest.mark.one_python
 def test_firmware_from_a_named_network_gets_a_rule_that_ends_and_what_began_yesterday_none(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.usual(range(14))
@@ -293,6 +300,7 @@ def test_firmware_from_a_named_network_gets_a_rule_that_ends_and_what_began_yest
     assert "pumps-to-monitors-https" not in rule_ids(made)
 
 
+@pytest.mark.one_python
 @pytest.mark.parametrize(("size", "doing", "ruled"), [(2, 1, False), (2, 2, True), (1, 1, True)])
 def test_one_device_beside_another_gets_no_rule_that_ends(tmp_path: Path, size: int, doing: int, ruled: bool) -> None:
     """One of two at the month's end, on a service that people named: so does an intruder who waits in one of them."""

@@ -49,6 +49,7 @@ def without_rule(text: str) -> str:
     return yaml.safe_dump(document, sort_keys=False)
 
 
+@pytest.mark.one_python
 def test_a_service_is_written_for_review_with_its_rule_and_stays_the_same(world: World) -> None:
     world.write()
     (world.policy / "services.yml").write_bytes(
@@ -72,6 +73,7 @@ def test_a_service_is_written_for_review_with_its_rule_and_stays_the_same(world:
     assert RULE in rule_ids(again)
 
 
+@pytest.mark.one_python
 def test_a_name_that_is_taken_is_not_taken_again(world: World) -> None:
     world.write()
     text = "  tcp-4070:\n    match:\n      - {protocol: tcp, ports: [4071]}\n"
@@ -81,6 +83,7 @@ def test_a_name_that_is_taken_is_not_taken_again(world: World) -> None:
     assert services(world)["tcp-4070"]["match"] == [{"protocol": "tcp", "ports": [4071]}]
 
 
+@pytest.mark.one_python
 def test_who_names_it_is_respected(world: World) -> None:
     world.write().propose()
     edited(world, "services.yml", lambda text: text.replace("tcp-4070", "badge").replace(UNREVIEWED, "Badge readers"))
@@ -95,6 +98,7 @@ def test_who_names_it_is_respected(world: World) -> None:
     assert max(each["score"] for each in made["rules"] if each["services"] == ["badge"]) == 90
 
 
+@pytest.mark.one_python
 def test_who_takes_it_away_does_not_get_it_again(world: World) -> None:
     first = services(world.write())
     world.propose()
@@ -113,6 +117,7 @@ def test_who_takes_it_away_does_not_get_it_again(world: World) -> None:
     assert RULE in rule_ids(world.propose()) and "tcp-4070" in services(world)
 
 
+@pytest.mark.one_python
 @pytest.mark.parametrize(
     ("ports", "cameras"),
     [
@@ -133,6 +138,7 @@ def test_what_is_no_service_of_one_port_waits(tmp_path: Path, ports: list[tuple[
     assert {item["port"] for item in waiting(made, "no-service")} == {port for _protocol, port in ports}
 
 
+@pytest.mark.one_python
 def test_a_port_that_both_open_is_a_call_back_and_waits(world: World) -> None:
     for day in DAYS:
         for number in range(6):

@@ -27,12 +27,14 @@ def world(tmp_path: Path) -> World:
     return made
 
 
+@pytest.mark.one_python
 def test_what_is_usual_becomes_rules_and_nothing_else(world: World) -> None:
     made = world.write().propose()
     assert rule_ids(made) == USUAL
     assert made["review"] == []
 
 
+@pytest.mark.one_python
 def test_a_pump_that_is_infected_from_day_one(world: World) -> None:
     pump = address("pumps", 0)
     for day in DAYS:
@@ -50,6 +52,7 @@ def test_a_pump_that_is_infected_from_day_one(world: World) -> None:
     )
 
 
+@pytest.mark.one_python
 def test_a_scanner_that_takes_its_time(world: World) -> None:
     """Three ends a day, far below what five minutes show, each port once."""
     ends = [(s, n) for s in ("monitors", "pumps", "cameras") for n in range(6) if (s, n) != ("cameras", 3)]
@@ -62,6 +65,7 @@ def test_a_scanner_that_takes_its_time(world: World) -> None:
     assert all("slow scan" in item["reason"] for item in waiting(made, "scan"))
 
 
+@pytest.mark.one_python
 def test_a_poller_that_the_site_declares_is_none(world: World) -> None:
     for day in DAYS:
         for number in range(6):
@@ -78,6 +82,7 @@ def test_a_poller_that_the_site_declares_is_none(world: World) -> None:
     assert not waiting(world.propose(), "scan")
 
 
+@pytest.mark.one_python
 def test_a_rogue_server_on_a_clinical_port(world: World) -> None:
     for day in DAYS:  # a camera plays archive for two monitors
         for number in range(2):
@@ -89,6 +94,7 @@ def test_a_rogue_server_on_a_clinical_port(world: World) -> None:
     assert "1 of 6 devices" in item["reason"] and "look at the server" in item["reason"]
 
 
+@pytest.mark.one_python
 def test_a_server_that_nobody_knows(world: World) -> None:
     for day in DAYS:
         for number in range(6):
@@ -98,6 +104,7 @@ def test_a_server_that_nobody_knows(world: World) -> None:
     assert {item["server"] for item in waiting(made, "unknown")} == {STRANGER}
 
 
+@pytest.mark.one_python
 def test_an_end_on_a_threat_list(world: World, tmp_path: Path) -> None:
     for day in DAYS:
         for number in range(6):
@@ -126,6 +133,7 @@ def test_an_end_on_a_threat_list(world: World, tmp_path: Path) -> None:
         assert "pumps to vendor, tcp/443" in told["message"]
 
 
+@pytest.mark.one_python
 def test_a_few_wrong_profiles_do_not_widen_a_segment(world: World) -> None:
     """One of twenty pumps is a monitor by nature: what monitors do is not permitted to pumps."""
     world.sizes["pumps"] = 20
@@ -140,6 +148,7 @@ def test_a_few_wrong_profiles_do_not_widen_a_segment(world: World) -> None:
     assert "most of monitors" in item["reason"]
 
 
+@pytest.mark.one_python
 def test_a_few_wrong_profiles_widen_nothing_of_infrastructure_nor_as_servers(world: World) -> None:
     """Two of twenty monitors ask for names and serve cameras, as most pumps do and other monitors never."""
     world.sizes |= {"pumps": 8, "monitors": 20}
@@ -165,6 +174,7 @@ def test_a_few_wrong_profiles_widen_nothing_of_infrastructure_nor_as_servers(wor
     }
 
 
+@pytest.mark.one_python
 def test_a_device_whose_sources_disagree_is_no_evidence(world: World) -> None:
     for day in DAYS:
         for number in range(4):

@@ -27,6 +27,7 @@ def segment_and_device(text: str) -> tuple[str, str]:
     return name, mac(name, int(host) - 1)
 
 
+@pytest.mark.one_python
 def test_sums_are_what_counting_flow_by_flow_gives(tmp_path: Path) -> None:
     rng = random.Random(11)
     world = World(tmp_path)
@@ -144,6 +145,7 @@ def test_a_network_set_beyond_the_budget_waits(tmp_path: Path) -> None:
     assert "pumps-to-internet-https" not in rule_ids(made)
 
 
+@pytest.mark.one_python
 def test_rare_traffic_is_kept_with_a_question_until_somebody_answers(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.usual(range(30))
@@ -175,6 +177,7 @@ def test_rare_traffic_is_kept_with_a_question_until_somebody_answers(tmp_path: P
     assert "pumps-to-archive-https" in rule_ids(made)
 
 
+@pytest.mark.one_python
 def test_coverage_and_over_permission_before_and_after(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.usual(range(7))
@@ -192,6 +195,7 @@ def test_coverage_and_over_permission_before_and_after(tmp_path: Path) -> None:
     assert world.propose()["coverage"]["before"] == after
 
 
+@pytest.mark.one_python
 def test_standing_rules_are_held_against_their_use(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.usual(range(10))

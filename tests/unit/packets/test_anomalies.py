@@ -30,6 +30,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.removab
 from tests.unit.packets.small import PACKETS, first_match, in_box, passes, random_list
 
 
+@pytest.mark.one_python
 @pytest.mark.parametrize("seed", range(15))
 def test_dead_and_removable_by_brute_force(seed: int) -> None:
     choice = random.Random(seed)
@@ -130,6 +131,7 @@ CASES = ["fw-150-s21", "fw-400-s22", "fw-800-s23", "fw-1000-s24", "iot-800-s13",
          "unionheavy-500-s33"]  # fmt: skip
 
 
+@pytest.mark.one_python
 @pytest.mark.corpora
 @pytest.mark.parametrize("case", CASES)
 def test_lists_with_known_answers(corpora: Path, case: str, full: bool) -> None:

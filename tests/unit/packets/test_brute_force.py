@@ -51,6 +51,7 @@ def columns_of_world() -> dict[str, object]:
 COLUMNS = columns_of_world()
 
 
+@pytest.mark.one_python
 def test_verdicts_and_differences(full: bool) -> None:
     for seed in cases(full, 0):
         choice = random.Random(seed)
@@ -92,6 +93,7 @@ def disjunction(parts: object) -> int:
     return result
 
 
+@pytest.mark.one_python
 def test_anomalies_and_their_certificates(full: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dead, "SAMPLED_FROM", 0)
     for seed in cases(full, 1):
@@ -135,6 +137,7 @@ def test_anomalies_and_their_certificates(full: bool, monkeypatch: pytest.Monkey
                     assert (item.kind == DEAD) == (len(item.covering) == 1), seed
 
 
+@pytest.mark.one_python
 def test_deciding_entries_one_by_one_and_in_columns(full: bool) -> None:
     for seed in cases(full, 2):
         choice = random.Random(seed)

@@ -29,6 +29,7 @@ def halves(values: list[int], ipv6: list[bool]) -> tuple[object, object]:
     return high, low
 
 
+@pytest.mark.one_python
 @pytest.mark.parametrize("seed", range(8))
 def test_every_packet_of_a_small_world(seed: int) -> None:
     choice = random.Random(seed)
@@ -102,6 +103,7 @@ def test_values_that_no_packet_can_have_are_refused(name: str, value: int) -> No
         classify(FirstMatchList(()), {key: np.array(values) for key, values in columns.items()})
 
 
+@pytest.mark.one_python
 @pytest.mark.corpora
 @pytest.mark.parametrize("case", CASES)
 def test_labelled_flows(corpora: Path, case: str) -> None:

@@ -22,6 +22,7 @@ from tests.bench.lists import random_entries, rewritten
 from tests.unit.packets.small import PACKETS, passes, random_list
 
 
+@pytest.mark.one_python
 @pytest.mark.parametrize("seed", range(12))
 def test_difference_by_brute_force(seed: int) -> None:
     choice = random.Random(seed)

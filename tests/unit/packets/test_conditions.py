@@ -60,6 +60,7 @@ def actions(source: FirstMatchList, packet: Packet) -> list[bool]:
     return found
 
 
+@pytest.mark.one_python
 @pytest.mark.parametrize("seed", range(10))
 def test_verdicts_by_brute_force(seed: int) -> None:
     source = conditional_list(random.Random(seed), 7)
@@ -97,6 +98,7 @@ def test_comparison_by_brute_force(seed: int, monkeypatch: pytest.MonkeyPatch) -
     assert compare(first, first).equal
 
 
+@pytest.mark.one_python
 @pytest.mark.parametrize("seed", range(10))
 def test_anomalies_by_brute_force(seed: int) -> None:
     source = conditional_list(random.Random(100 + seed), 8)

@@ -40,6 +40,7 @@ def test_possible_boxes_are_disjoint_and_right() -> None:
         assert any(in_box(packet, box) for box in boxes) == possible(packet), packet
 
 
+@pytest.mark.one_python
 @pytest.mark.parametrize("seed", SEEDS)
 def test_lists_decide_as_a_walk_does(seed: int) -> None:
     choice = random.Random(seed)

@@ -53,6 +53,7 @@ def test_small_worlds(seed: int) -> None:
     assert sorted(item.index for item in RemovableSearch(source, gone).find()) == needless
 
 
+@pytest.mark.one_python
 @pytest.mark.parametrize("make", MAKERS)
 def test_lists_of_a_real_kind(make: Callable[[random.Random, int], list[Entry]], full: bool) -> None:
     for seed in range(6 if full else 1):
@@ -63,6 +64,7 @@ def test_lists_of_a_real_kind(make: Callable[[random.Random, int], list[Entry]],
         assert sorted(item.index for item in RemovableSearch(source, gone).find()) == needless
 
 
+@pytest.mark.one_python
 @pytest.mark.parametrize("make", MAKERS[:2])
 @pytest.mark.parametrize("share", [0.0, 9.0])
 def test_certificates_hold(

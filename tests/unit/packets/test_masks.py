@@ -157,6 +157,7 @@ def test_sets_against_brute_force(few: None) -> None:
     assert kept > 100
 
 
+@pytest.mark.one_python
 @pytest.mark.parametrize("kind", range(2))
 def test_lists_against_brute_force(few: None, full: bool, monkeypatch: pytest.MonkeyPatch, kind: int) -> None:
     """Verdicts, differences, boxes, deciding entries, dead and removable entries; by diagrams and (kind 1) by samples."""

@@ -101,6 +101,7 @@ def answer_by_words(opener: Packet) -> list[Packet]:
     return [swapped]
 
 
+@pytest.mark.one_python
 @pytest.mark.parametrize("seed", range(8))
 def test_reply_check_by_brute_force(seed: int) -> None:
     choice = random.Random(seed)

@@ -21,6 +21,7 @@ NAMES = sorted(path.name for path in CASES.iterdir() if path.is_dir())
 NOT_BY_FILES = {"SW2009", "SW2010", "SW2211", "SW2405"}
 
 
+@pytest.mark.one_python
 @pytest.mark.parametrize("name", NAMES)
 def test_case(name: str, tmp_path: Path) -> None:
     folder = tmp_path / "policies"

@@ -65,6 +65,7 @@ def permissions(site: Site, segment: str) -> set[Any]:
     }
 
 
+@pytest.mark.one_python
 @pytest.mark.parametrize("pack", ["hospital", "plant"])
 def test_a_compiled_list_imported_into_an_empty_site_gives_its_rules_and_no_difference(
     pack: str, full: bool, tmp_path: Path
@@ -211,6 +212,7 @@ def hospital(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return begin("hospital", tmp_path_factory.mktemp("random") / "p", rules=False)
 
 
+@pytest.mark.one_python
 @settings(
     max_examples=200 if full_run() else 12,
     deadline=None,
@@ -254,6 +256,7 @@ access-list ALL extended deny ip any any
 """
 
 
+@pytest.mark.one_python
 def test_a_firewalls_list_is_imported_for_every_segment_at_once(full: bool, tmp_path: Path) -> None:
     together, alone = begin("hospital", tmp_path / "a", rules=False), begin("hospital", tmp_path / "b", rules=False)
     preview = do_import(together, format="asa", content=FIREWALL, check_mode=True)

@@ -195,6 +195,7 @@ def _is_sound(result: LoadResult) -> bool:
     return True
 
 
+@pytest.mark.one_python
 @pytest.mark.parametrize("file", FILES)
 def test_hostile_bytes_in_every_file(policies: Path, file: str) -> None:
     for data in HOSTILE:
@@ -293,6 +294,7 @@ def _mutate(text: str, source: random.Random) -> str:
     return "\n".join(lines)
 
 
+@pytest.mark.one_python
 def test_random_mutations_never_raise(root: Path, tmp_path: Path, full: bool) -> None:
     source = random.Random(20261123)
     sites = 0

@@ -249,6 +249,7 @@ def test_a_denial_before_what_it_cuts_is_an_error_and_after_it_is_none() -> None
     assert len(permissions) == 1 and not [finding for finding in findings if finding.code == "SW2811"]
 
 
+@pytest.mark.one_python
 @pytest.mark.parametrize(
     ("text", "code"),
     [
@@ -285,6 +286,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.one_python
 @settings(max_examples=150, deadline=None)
 @given(JSON, JSON, JSON)
 def test_no_value_in_any_place_makes_the_reader_raise(first: Any, second: Any, third: Any) -> None:

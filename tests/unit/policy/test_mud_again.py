@@ -102,6 +102,7 @@ def with_service(text: str) -> str:
     return text[:start] + text[start:].replace("services: [", "services: [https, ", 1)
 
 
+@pytest.mark.one_python
 @pytest.mark.parametrize(
     ("edit", "words"),
     [
@@ -136,6 +137,7 @@ def test_what_a_workflow_needs_stays(site: Path) -> None:
     assert any(f["code"] == "SW2830" and "workflow remote of it needs it" in f["message"] for f in made["findings"])
 
 
+@pytest.mark.one_python
 @pytest.mark.parametrize(
     ("text", "more", "said"),
     [

@@ -59,6 +59,7 @@ def _line(lines: Lines, file: str, path: Path_) -> int:
     return lines[file][path] if path else min(lines[file].values())
 
 
+@pytest.mark.one_python
 @pytest.mark.parametrize("item", FAULTS, ids=lambda item: item.name)
 def test_a_faulty_set_gives_exactly_its_findings(item: Fault, tmp_path: Path, full: bool) -> None:
     """Read from the files, and again from the cache of documents."""

@@ -293,6 +293,7 @@ def _random_file(source: random.Random) -> tuple[str, list[dict[str, Any]]]:
     return "\n".join([*lines, "# end"]) + "\n", rules
 
 
+@pytest.mark.one_python
 def test_random_files_and_proposals(tmp_path: Path, full: bool) -> None:
     source = random.Random(4)
     path = tmp_path / "s.yml"

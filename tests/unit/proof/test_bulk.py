@@ -6,6 +6,8 @@ import ipaddress
 import random
 from dataclasses import replace
 
+import pytest
+
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import EnforcementPoint, Member, Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.bulk import BulkEvaluator
@@ -61,6 +63,7 @@ def conversations(site: Site, world, choose: random.Random, count: int) -> list[
     return made
 
 
+@pytest.mark.one_python
 def test_columns_say_what_the_walk_says(full: bool) -> None:
     stopped = shared = several = 0
     for seed in range(500 if full else 15):

@@ -55,6 +55,7 @@ def mutants(listing: PointList, text: str, choose: random.Random) -> list[tuple[
     return [(kind, mutant) for kind, mutant in found if mutant != text]
 
 
+@pytest.mark.one_python
 def test_one_changed_token_is_found(full: bool) -> None:
     seen: dict[tuple[str, str], int] = {}
     for seed in range(200 if full else 25):

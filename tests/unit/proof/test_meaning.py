@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
+import pytest
+
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import NetworkSet, Service, Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.history import columns_of
@@ -27,6 +29,7 @@ def state(site: Site) -> State:
     return State(site, compile_site(site).lists)
 
 
+@pytest.mark.one_python
 def test_lost_and_gained_are_exactly_what_the_model_says(full: bool) -> None:
     lost = gained = 0
     for seed in range(600 if full else 12):

@@ -362,6 +362,7 @@ def refuted(story: Story, item: Mixed) -> list[str]:
     )
 
 
+@pytest.mark.one_python
 def test_every_mix_of_moved_devices_and_new_lists_agrees_with_the_model(full: bool) -> None:
     counted = dict.fromkeys(("both", "cut", "closed", "opened"), 0)
     for seed in range(1000 if full else 4):
@@ -370,6 +371,7 @@ def test_every_mix_of_moved_devices_and_new_lists_agrees_with_the_model(full: bo
     assert not full or min(counted["closed"], counted["opened"], counted["workflow"], counted["always"]) > 50, counted
 
 
+@pytest.mark.one_python
 def test_every_mix_on_the_way_back_is_seen(full: bool) -> None:
     counted = dict.fromkeys(("both", "cut", "closed", "opened"), 0)
     for seed in range(500 if full else 2):
@@ -395,6 +397,7 @@ MUTANTS: dict[str, tuple[str, Any, int]] = {
 }
 
 
+@pytest.mark.one_python
 @pytest.mark.parametrize(
     "mutant", [pytest.param(name, marks=() if name in QUICK else pytest.mark.full) for name in sorted(MUTANTS)]
 )

@@ -64,6 +64,7 @@ def sees(world: World, listing: PointList, packet: dict[str, Any]) -> bool:
     return listing.kind == "dacl" or (place[0] == "acc1" and bool(place[1]))
 
 
+@pytest.mark.one_python
 def test_text_verdicts_and_sets_agree_with_the_model(full: bool) -> None:
     counted = {"text": 0, "permitted": 0, "kinds": set()}
     for seed in seeds(full):
@@ -139,6 +140,7 @@ def test_later_fragments_in_text_and_sets(full: bool) -> None:
     assert compared > 500
 
 
+@pytest.mark.one_python
 def test_conversations_agree_with_the_model(full: bool) -> None:
     outcomes = {(True, False): 0, (False, True): 0, (False, False): 0}
     for seed in seeds(full):

@@ -88,6 +88,7 @@ def points_seeing(world: World, packet: dict[str, Any]) -> bool:
     return False
 
 
+@pytest.mark.one_python
 def test_replay_counts_are_those_of_a_walk_by_the_model(full: bool) -> None:
     totals = [0, 0, 0]
     for seed in range(200 if full else 25):

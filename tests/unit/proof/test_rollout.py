@@ -6,6 +6,8 @@ import itertools
 import random
 from dataclasses import replace
 
+import pytest
+
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.dacl import parse
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
@@ -99,6 +101,7 @@ def guarded(world: World, choose: random.Random) -> None:
     world.guardrails = [("never", *choose.sample(names, 2), ["web", "names"]) for _ in range(5)]
 
 
+@pytest.mark.one_python
 def test_mixes_agree_with_the_model_one_by_one(full: bool) -> None:
     # Seeds whose number is odd prove all lists side by side, which leaks where the order that is looked for would not.
     counted = {"kept": 0, "closed": 0, "leaks": 0, "ordered": 0}

@@ -157,6 +157,7 @@ def test_pairs_beyond_the_bound_are_said_and_a_plan_proves_its_own_set() -> None
         assert {f.code for f in prove_pulled(site, situation, compile_site(site, situation).lists, None)} == wanted
 
 
+@pytest.mark.one_python
 @pytest.mark.parametrize(("rules", "most"), [(1, 45), (11_000, 45), (100_000, 5), (600_000, 0)])
 def test_a_large_site_proves_fewer_pairs(rules: int, most: int) -> None:
     site = world([], [])

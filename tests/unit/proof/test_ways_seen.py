@@ -89,6 +89,7 @@ def test_a_firewall_that_the_ways_name_has_the_lines(paths: dict[str, Any]) -> N
     assert not Evaluator(site, [without]).verdict(_web("10.0.3.2", "192.0.2.9")).permitted
 
 
+@pytest.mark.one_python
 def test_sets_walk_and_columns_see_what_the_ways_say(full: bool) -> None:
     rng = random.Random(5)
     checked = 0

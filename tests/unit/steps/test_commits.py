@@ -59,6 +59,7 @@ def validated(policies: Path, tmp_path: Path, base: str) -> dict:
     return json.loads((tmp_path / "out" / "validate.json").read_text())
 
 
+@pytest.mark.one_python
 def test_a_refactoring_has_no_meaning_and_a_rule_has_one(checkout: Path, tmp_path: Path) -> None:
     result = validated(checkout, tmp_path, "HEAD")
     assert result["ok"] and result["impact"]["empty"] and result["rollout"]["steps"] == []

@@ -129,6 +129,7 @@ def edited(documents: Documents, choose: random.Random, policy: Path) -> str:
     return edit.__name__
 
 
+@pytest.mark.one_python
 def test_a_change_by_what_is_known_and_from_nothing_are_judged_alike(tmp_path: Path, full: bool) -> None:
     whole = 0
     for seed in range(60 if full else 1):

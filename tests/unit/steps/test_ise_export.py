@@ -184,6 +184,7 @@ def live_texts(objects: dict[str, Any]) -> dict[tuple[int, int], str]:
     return made
 
 
+@pytest.mark.one_python
 def test_what_is_enforced_is_what_stood_there_and_nothing_is_lost(tmp_path: Path, full: bool) -> None:
     """Random ISEs: outcomes for all objects, a gate that passes, and each compiled text decides probe packets as the live one does."""
     enforced = lists = compared = 0

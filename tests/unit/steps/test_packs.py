@@ -43,6 +43,7 @@ def test_the_packs_are_those_that_the_documentation_names(root: Path) -> None:
         assert all(pack in text.read_text(encoding="utf-8") for pack in PACKS)
 
 
+@pytest.mark.one_python
 @pytest.mark.parametrize("pack", PACKS)
 def test_the_sample_site_passes_the_gate_without_a_warning(pack: str, tmp_path: Path) -> None:
     found = gate(begin(pack, tmp_path / "policies"), tmp_path)
@@ -55,6 +56,7 @@ def test_the_sample_site_passes_the_gate_without_a_warning(pack: str, tmp_path: 
     assert {item["expect"] for item in content["expectations"]} == {"permit", "deny"}
 
 
+@pytest.mark.one_python
 @pytest.mark.parametrize("pack", PACKS)
 def test_the_example_of_a_vendors_access_passes_as_well(pack: str, root: Path, tmp_path: Path) -> None:
     directory = begin(pack, tmp_path / "policies")
@@ -214,6 +216,7 @@ BAD = (
 )
 
 
+@pytest.mark.one_python
 @pytest.mark.parametrize("bad", BAD, ids=[f"{bad.pack}: {bad.title}" for bad in BAD])
 def test_a_bad_pull_request_is_refused_in_words_of_its_owner(bad: BadRequest, tmp_path: Path) -> None:
     directory = begin(bad.pack, tmp_path / "policies")

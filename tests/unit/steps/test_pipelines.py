@@ -53,6 +53,7 @@ def test_commands_use_variables_that_the_role_knows(root: Path) -> None:
             assert name in defaults, (name, command)
 
 
+@pytest.mark.one_python
 @pytest.mark.parametrize(("name", "code"), [("pre-commit", 0), ("github", 2), ("gitlab", 2)])
 def test_the_commands_pass_and_refuse_with_the_documented_codes(
     root: Path, tmp_path: Path, name: str, code: int

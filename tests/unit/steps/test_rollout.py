@@ -161,6 +161,7 @@ def test_denials_of_what_history_knows_take_it_back(tmp_path: Path, site: Site) 
     assert ": 3 packets refused since, seen on " in found.findings[0].message
 
 
+@pytest.mark.one_python
 def test_what_was_refused_as_often_before_is_not_the_changes_doing(tmp_path: Path, site: Site) -> None:
     flows(tmp_path, {}, last=CHANGED + timedelta(hours=2))
     always = [CHANGED + timedelta(minutes=10 * number) for number in range(-400, 12)]
@@ -190,6 +191,7 @@ def test_a_device_taken_away_weeks_after_the_last_ring_takes_nothing_back(tmp_pa
     assert decide(done, site, tmp_path / "data", CHANGED + timedelta(days=15)) == Decision()
 
 
+@pytest.mark.one_python
 def test_a_plan_made_anew_does_not_end_the_watch(tmp_path: Path, site: Site) -> None:
     flows(tmp_path, {PUMPS[0]: CHANGED}, last=CHANGED + timedelta(hours=3))
     own, earlier = (Progress(TWO, WAITING),), progress()[0]
@@ -203,6 +205,7 @@ def test_a_plan_made_anew_does_not_end_the_watch(tmp_path: Path, site: Site) -> 
     assert (at_minute(180, state=UNDONE).part, codes(at_minute(180, state=UNDONE))) == (None, ["SW4130"])
 
 
+@pytest.mark.one_python
 def test_a_record_that_ends_in_the_future_makes_nobody_silent(tmp_path: Path, site: Site) -> None:
     late = line(CHANGED + timedelta(hours=1), OTHER, True, 999_999).replace("\t1.0\t", f"\t{30 * 86400.0}\t")
     flows(tmp_path, {}, last=CHANGED + timedelta(hours=2), more=late)
@@ -316,6 +319,7 @@ def test_apply_asks_the_journal_of_plans_before(tmp_path: Path, site: Site) -> N
     assert corrected.part is not None and not corrected.findings
 
 
+@pytest.mark.one_python
 @pytest.mark.parametrize("cut", [True, False])
 def test_the_way_back_needs_no_plan_that_holds(
     tmp_path: Path, site: Site, monkeypatch: pytest.MonkeyPatch, cut: bool

@@ -94,6 +94,7 @@ def test_the_judge_knows_all_from_nothing(site: SiteTruth) -> None:
     assert nothing["legitimate_flows"] == true["flows"].sum()
 
 
+@pytest.mark.one_python
 def test_the_judge_reads_rules_networks_and_symmetric_services(site: SiteTruth, learnt: tuple[Path, Any, Any]) -> None:
     policy = WrittenPolicy.read(site, learnt[0] / "policies")
     pump, server = (int(site.of_type(name)[0]) for name in ("infusion_pumps", "pump_servers"))
@@ -118,6 +119,7 @@ def test_the_register_learns_of_leases_and_of_wrong_profiles(site: SiteTruth, le
     assert max(Counter(each.device for each in register.intervals()).values()) > 3
 
 
+@pytest.mark.one_python
 def test_a_master_whose_answers_nobody_sees_is_no_scanner(tmp_path: Path) -> None:
     site = make_site("substation", 36, 60, 0.5)
     assert observers_of(site)["bay"] == ONE_SIDED
@@ -152,6 +154,7 @@ def test_other_ways_cut_more_or_let_intruders_in(learnt: tuple[Path, Any, Any]) 
     assert top["cut_conversations_right_profiles"] > own["cut_conversations_after_answers"]
 
 
+@pytest.mark.one_python
 def test_people_who_answer_what_is_asked_end_what_enforcing_cuts(
     site: SiteTruth, learnt: tuple[Path, dict[str, Any], list[dict[str, Any]]], tmp_path: Path
 ) -> None:

@@ -201,6 +201,7 @@ def test_an_emergency_needs_a_name_and_a_reason_and_is_journalled(tmp_path: Path
     assert entries[1]["reason"] == "ward 3 is without telemetry"
 
 
+@pytest.mark.one_python
 def test_no_code_of_the_engine_names_a_verb_on_the_whole_matrix() -> None:
     """Beside the guard: neither the SDK's methods nor the paths, in names or in texts that are sent."""
     words = (
