@@ -20,6 +20,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.apply import apply_plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal, verify_journal
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import build_plan, snapshot_all
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rollback import rollback_plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.verify import verify_targets
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import asa_session
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa import AsaTarget
@@ -203,12 +204,12 @@ def test_old_or_new_and_clean_after_the_second_run(
     spec = spec_for(applied, timeout=5)
     target, journal = AsaTarget(spec), Journal(tmp_path / "journal.jsonl")
     applied.fleet.call(lambda: device.probes.extend([{"packet": BOTH_PASS}, {"packet": BOTH_DENY}]))
+    targets, before = {"fw1": target}, applied.running()
+    plan = build_plan(targets, desired, snapshot_all(targets, desired), policy_commit=COMMIT)
     if kind == "killed":
         run_and_kill(applied, step, tmp_path / "journal.jsonl")
         findings: set[str] = set()
     else:
-        targets = {"fw1": target}
-        plan = build_plan(targets, desired, snapshot_all(targets, desired), policy_commit=COMMIT)
         break_at(applied, step, kind, monkeypatch)
         outcome = apply_plan(plan, targets, desired, journal, policy_commit=COMMIT)
         findings = codes_of(outcome.findings)
@@ -230,6 +231,12 @@ def test_old_or_new_and_clean_after_the_second_run(
     monkeypatch.undo()
     again = AsaTarget(spec)
     try:
+        if kind == "killed":  # the same plan goes on
+            outcome = apply_plan(
+                plan, {"fw1": again}, desired, Journal(tmp_path / "journal.jsonl"), policy_commit=COMMIT
+            )
+            assert outcome.ok, outcome.findings
+            assert f"access-group {applied.groups()['global']} global" in device.startup
         outcome = apply(again, desired, Journal(tmp_path / "journal.jsonl"))[1]
         assert outcome.ok, (findings, outcome.findings)
         assert verify_targets({"fw1": again}, desired).ok
@@ -244,6 +251,13 @@ def test_old_or_new_and_clean_after_the_second_run(
     assert not errors_of(verify_journal(tmp_path / "journal.jsonl"))
     if kind == "edited":
         assert "access-list OTHERS extended permit ip any any" in applied.running()  # what is not ours stays
+    if kind == "killed":  # and back, to what stood there before the run that died
+        again = AsaTarget(spec)
+        try:
+            assert rollback_plan(plan.plan_id, {"fw1": again}, Journal(tmp_path / "journal.jsonl")).ok
+        finally:
+            again.close()
+        assert applied.running() == before
 
 
 def test_the_matrix_is_whole() -> None:

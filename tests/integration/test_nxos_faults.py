@@ -26,6 +26,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.apply import apply_plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal, verify_journal
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import build_plan, snapshot_all
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rollback import rollback_plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.verify import verify_targets
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import nxos_session, nxos_way_back
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos import NxosTarget
@@ -189,7 +190,10 @@ def test_a_fault_leaves_the_old_list_or_the_new_one(switch: Switch, tmp_path: Pa
     ],
 )
 def test_the_controller_is_killed(switch: Switch, tmp_path: Path, step: str) -> None:
-    settled(switch).close()
+    target = settled(switch)
+    desired, before = change(NEW), switch.running()
+    plan = build_plan({"n9k1": target}, desired, snapshot_all({"n9k1": target}, desired), policy_commit=COMMIT)
+    target.close()
     pattern, occurrence = STEPS[step]
     if "running-config" in pattern and pattern.startswith("^show"):
         occurrence -= 1  # a new process plans from its first reading
@@ -205,7 +209,16 @@ def test_the_controller_is_killed(switch: Switch, tmp_path: Path, step: str) -> 
         pid.append(child.pid)
         assert child.wait(120) == -signal.SIGKILL
     in_force(switch)
+    switch.device.strikes.clear()
+    again = NxosTarget(spec_for(switch, timeout=3))
+    outcome = apply_plan(plan, {"n9k1": again}, desired, journal, policy_commit=COMMIT)
+    assert outcome.ok, outcome.findings
+    again.close()
     after(switch, journal)
+    again = NxosTarget(spec_for(switch, timeout=3))
+    assert rollback_plan(plan.plan_id, {"n9k1": again}, journal).ok
+    again.close()
+    assert switch.running() == before
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,9 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change import c
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.meaning import means
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation, Snapshot, Target
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending import PUSH
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import objects_sha256
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import objects_sha256, operation_from
+
+RUN_ENDS = ("plan_done", "ring_done", "plan_failed", "rollback_done", "rollback_failed")
 
 
 def unconfirmed_in(entries: Iterable[Mapping[str, Any]]) -> frozenset[str]:
@@ -63,6 +65,26 @@ def half_made(
         return snapshot
     objects = {key: value for key, value in snapshot.objects.items() if key not in half}
     return replace(snapshot, objects=objects, sha256=objects_sha256(objects))
+
+
+def interrupted_plan(entries: Iterable[Mapping[str, Any]], only: Callable[[Operation], bool] | None = None) -> str:
+    """Return the plan whose run, or rollback, has begun last and has no end in the journal; empty where there is none.
+
+    A rollback without a plan's name is about it, though nothing of it may be left: the plan before it was not asked for. With ``only``
+    it is one of which a step was begun that it chooses. A way back to a commit begins anew with the commit's name.
+    """
+    found, concerned = "", False
+    for entry in entries:
+        event, plan = entry["event"], str(entry.get("plan_id", ""))
+        if event in ("plan_started", "rollback_started"):
+            if plan != found:
+                concerned = False
+            found = "" if entry.get("to_commit") else plan
+        elif event in RUN_ENDS and plan == found:
+            found = ""
+        elif event in ("operation_started", "undo_started") and plan == found and only is not None:
+            concerned = concerned or only(operation_from(entry["operation"]))
+    return found if only is None or concerned else ""
 
 
 def undos_in(entries: Iterable[Mapping[str, Any]]) -> frozenset[tuple[str, str]]:

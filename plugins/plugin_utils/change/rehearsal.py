@@ -92,9 +92,17 @@ def _outcome(step: Executed, present: Mapping[str, Any] | None) -> tuple[str, Fi
         return ALREADY, None
     if means(operation.kind, present, operation.after):
         return BACK, None
+    if not step.whole and operation.before is None and _in_force_nowhere(present):
+        return BACK, None  # as far as its run had typed it
     moved = body_difference(operation.kind, operation.after, _seen(present, operation.after))
     text = f"{operation.target}: {operation.kind} {operation.name}: {moved.text}"
     return REFUSED, codes.NOT_BACK.at(text)
+
+
+def _in_force_nowhere(present: Mapping[str, Any] | None) -> bool:
+    """Return whether an object is a list that is attached nowhere."""
+    internal = (present or {}).get("internal") or {}
+    return "attached" in internal and not internal["attached"]
 
 
 def _seen(present: Mapping[str, Any] | None, body: Mapping[str, Any] | None) -> Mapping[str, Any] | None:

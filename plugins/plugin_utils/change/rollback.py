@@ -18,7 +18,11 @@ from typing import Any
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.apply import unexpected
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.interrupted import save_left, undos_in
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.interrupted import (
+    interrupted_plan,
+    save_left,
+    undos_in,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal, known_entries
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.lock import TargetLocks
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import (
@@ -37,6 +41,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending 
     pending_in,
     push_operation,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import operation_from
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rehearsal import rehearse
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.undo_chain import (
     Executed,
@@ -48,15 +53,17 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.undo_cha
 def last_plan(entries: Sequence[Mapping[str, Any]], only: Callable[[Operation], bool] | None = None) -> str:
     """Return the id of the plan that was last applied and is not wholly undone and pushed; empty where there is none.
 
-    With ``only`` the last one with a step left that it chooses.
+    With ``only`` the last one with a step left that it chooses. A plan whose run or rollback was interrupted comes first.
     """
+    if begun := interrupted_plan(entries, only):
+        return begun
     seen: list[str] = []
     for entry in entries:
         if entry["event"] == "plan_started" and entry["plan_id"] not in seen[-1:]:
             seen.append(str(entry["plan_id"]))
     for plan_id in reversed(seen):
         steps = [step for step in executed_steps(entries, plan_id) if only is None or only(step.operation)]
-        if any(step.operation.action != PUSH for step in steps) or _owed(entries, steps):
+        if any(step.operation.action != PUSH for step in steps) or _owed(entries, plan_id, steps, only):
             return plan_id
     return ""
 
@@ -73,20 +80,38 @@ def whole_id(entries: Iterable[Mapping[str, Any]], plan_id: str) -> str:
     return found[0] if found else plan_id
 
 
-def _owed(entries: Iterable[Mapping[str, Any]], steps: Iterable[Executed]) -> frozenset[str]:
-    """Return the targets of a plan whose devices were not told yet of what an earlier rollback brought back."""
-    return pending_in(entries, ("undo_started",)) & {step.operation.target for step in steps}
+def _owed(
+    entries: Sequence[Mapping[str, Any]],
+    plan_id: str,
+    steps: Iterable[Executed],
+    only: Callable[[Operation], bool] | None,
+) -> frozenset[str]:
+    """Return the targets of a plan whose devices were not told yet of what an earlier rollback brought back.
+
+    ``steps``: those of the plan that are left; a rollback that ended before its push has left none.
+    """
+    concerned = {step.operation.target for step in steps}
+    for entry in entries:
+        if entry["event"] == "undo_started" and entry.get("plan_id") == plan_id:
+            operation = operation_from(entry["operation"])
+            concerned |= {operation.target} if only is None or only(operation) else set()
+    return pending_in(entries, ("undo_started",)) & concerned
 
 
 def steps_to_undo(
     entries: Sequence[Mapping[str, Any]], plan_id: str, only: Callable[[Operation], bool] | None = None
 ) -> tuple[str, list[Executed], frozenset[str]]:
     """Return the whole id of a plan (empty id: the last one), its steps that are to be undone, the last one first, and targets that are
-    owed a push by an earlier rollback. FindingError SW4033 where there is nothing to undo."""
+    owed a push by an earlier rollback. FindingError SW4033 where there is nothing to undo, but for a run that was interrupted with
+    nothing done, or a rollback with all undone: it is ended."""
     chosen = whole_id(entries, plan_id) if plan_id else last_plan(entries)
     steps = list(reversed(executed_steps(entries, chosen))) if chosen else []
     steps = [step for step in steps if only is None or only(step.operation)]
-    owed = _owed(entries, steps)  # of what is chosen only: the way back of one device pushes nothing elsewhere
+    owed = _owed(
+        entries, chosen, steps, only
+    )  # of what is chosen only: the way back of one device pushes nothing elsewhere
+    if interrupted_plan(entries, only) == chosen != "":
+        return chosen, steps, owed
     if not owed and all(step.operation.action == PUSH for step in steps):
         raise FindingError(
             codes.NOT_IN_JOURNAL.at(f"no executed step of plan {chosen[:12] or '(none)'} is left to undo")
@@ -123,13 +148,14 @@ def rollback_plan(
     if check_mode:
         return Outcome(chosen, (), tuple(step.operation for step in steps if step.operation.action != PUSH), ())
     concerned = ({step.operation.target for step in steps} | owed) & set(targets)
+    swept = [] if concerned else TargetLocks(targets, purpose, required=False).sweep()
     locks = TargetLocks({name: targets[name] for name in concerned}, purpose, required=False)
     with locks:
         run = _Rollback(chosen, targets, journal, steps, progress, workers)
         run.partial, run.owed, run.note = only is not None, owed & set(targets), dict(note or {})
         run.interrupted = undos_in(entries)
         outcome = run.carry_out()
-    return replace(outcome, findings=(*outcome.findings, *locks.findings()))
+    return replace(outcome, findings=(*swept, *outcome.findings, *locks.findings()))
 
 
 def rollback_to_commit(

@@ -173,7 +173,8 @@ def _asked(values: Mapping[str, Any], entries: Entries, paths: Paths) -> Asked:
         if not given or values["check_mode"]:
             raise
         return Asked(whole_id(entries, plan_id), (), only, None, note, tuple(given))
-    return Asked(whole, tuple(steps), only, None, note)
+    given = [] if steps or values["check_mode"] else lists_given_back(entries, whole, only)
+    return Asked(whole, tuple(steps), only, None, note, tuple(given))
 
 
 def _known_device(entries: Entries, plan_id: str, device: str) -> None:

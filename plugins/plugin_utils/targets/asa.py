@@ -40,6 +40,10 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa_dif
     LIST,
     as_planned,
     asa_operations,
+    before_step,
+    entries_of,
+    found_out,
+    left_half_typed,
     live_objects,
     place_of,
     same_meaning,
@@ -55,6 +59,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa_swa
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa_ways_back import judged
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import base_name, ours
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.list_steps import not_held
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.list_versions import places_before
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ways_back import (
     await_typing,
@@ -153,6 +158,17 @@ class AsaTarget:
         places = [place_of(item.body) for item in desired if item.kind == ATTACHMENT]
         return tuple(state_findings(self.name, state, places))
 
+    def finish(self) -> bool:
+        """Save what an interrupted run left unsaved, and return whether there was anything of ours."""
+        state = self.state()
+        if self.connected().saved(state):
+            return False
+        if others := of_others(judged(self.connected(), state.ways_back), self.name):  # unproved, and not ours to save
+            raise FindingError(*refusal(self.name, others))
+        self.connected().save()
+        self._unsaved = False
+        return True
+
     def close(self) -> None:
         """Close the session; never raises."""
         if self._session is not None:
@@ -233,9 +249,10 @@ class AsaTarget:
             return False, {}, ()
         self._refuse_elsewhere(versions, state)
         places = sorted({place for version in versions for place in state.attached(version)})
+        was = before_step(operation, versions, state)
         undo = {
-            "lists": {version: list(state.lists[version]) for version in versions},
-            "places": [[*place, state.groups[place]] for place in places],
+            "lists": {version: list(state.lists[version]) for version in was},
+            "places": places_before(places, state.groups, was),
         }
         fresh = next((each for each in versions if ours(each) and same_meaning(state, each, content)), "")
         findings: list[Finding] = []
@@ -317,7 +334,8 @@ class AsaTarget:
             text = f"{self.name}: list {operation.name} is attached to {', '.join(attached)}"
             raise FindingError(codes.IN_USE.at(text))
         self._remove(versions)
-        return True, {"lists": {version: list(state.lists[version]) for version in versions}, "places": [], "fresh": ""}
+        was = before_step(operation, versions, state)
+        return True, {"lists": {version: list(state.lists[version]) for version in was}, "places": [], "fresh": ""}
 
     def _check_before(self, operation: Operation, state: AsaState) -> None:
         """Raise FindingError where the list is neither as planned nor already as it shall be."""
@@ -341,11 +359,13 @@ class AsaTarget:
         versions = state.versions(operation.name)
         before = {str(name): tuple(lines) for name, lines in (result.get("lists") or {}).items()}
         if not before and operation.before is not None:
-            before = {operation.name + "__a": typed_lines(str(operation.before["content"]))}
+            before = found_out(operation, versions, state)
         if {version: state.lists[version] for version in versions} == before:
             return False
         allowed = [str(body["content"]) for body in (operation.before, operation.after) if body is not None]
         strange = [each for each in versions if not any(same_meaning(state, each, content) for content in allowed)]
+        typed = [*map(entries_of, allowed), *before.values()]
+        strange = [each for each in strange if not left_half_typed(each, typed, state)]
         if strange:
             text = f"{self.name}: list {', '.join(strange)} was changed by someone"
             raise FindingError(change_codes.UNDO_REFUSED.at(text))

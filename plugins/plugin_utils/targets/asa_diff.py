@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -35,9 +36,15 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.list_st
     pruned,
     ways_back_of_others,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.list_versions import (
+    former_name,
+    half_typed,
+    stood_before,
+)
 
 FINISH = "finish"  # a step that changes no meaning
 LIST, ATTACHMENT, REVERT = "asa_access_list", "asa_attachment", "asa_way_back"
+_ENTRY = re.compile(r"(?m)^access-list \S+ (.*?)\s*$")
 
 
 def place_of(body: Mapping[str, Any]) -> tuple[str, str]:
@@ -188,6 +195,42 @@ def same_meaning(state: AsaState, version: str, content: str) -> bool:
             for line in content.splitlines()
             if line.startswith("access-list ")
         )
+
+
+def before_step(step: Operation, versions: Sequence[str], state: AsaState) -> list[str]:
+    """Return those versions of a step's list that are as the plan found it."""
+
+    def means(live: str, content: str) -> bool:
+        return asa_text(step.name, state.lists[live], state) == content or same_meaning(state, live, content)
+
+    return stood_before(step, versions, means)
+
+
+def found_out(step: Operation, versions: Sequence[str], state: AsaState) -> dict[str, tuple[str, ...]]:
+    """Return what stood before a step whose run did not tell: what of it is there still, else what the plan read of it."""
+    if there := before_step(step, versions, state):
+        return {live: state.lists[live] for live in there}
+    name = former_name(step.name, versions[0] if versions else "", {*state.groups.values(), *state.elsewhere})
+    return {name: typed_lines(str((step.before or {})["content"]))}
+
+
+def entries_of(content: str) -> tuple[str, ...]:
+    """Return what stands behind the name in each line of a list's text; objects are left out."""
+    return tuple(_ENTRY.findall(content))
+
+
+def left_half_typed(live: str, texts: Sequence[Sequence[str]], state: AsaState) -> bool:
+    """Return whether a version of ours, in force nowhere, is what a run that ended in the middle of typing left of one of the texts."""
+    if state.attached(live) or not ours(live):
+        return False
+
+    def alike(_entries: Sequence[str], wanted: Sequence[str]) -> bool:
+        return same_meaning(state, live, asa_text("live", list(wanted), state))
+
+    def rules(lines: Sequence[str]) -> list[str]:
+        return [line for line in lines if not line.startswith("remark ")]
+
+    return any(half_typed(rules(state.lists[live]), rules(text), alike) for text in texts)
 
 
 RULES = Rules(

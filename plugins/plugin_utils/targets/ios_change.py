@@ -38,6 +38,10 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_dif
     list_meaning,
     place_of,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.list_versions import (
+    places_before,
+    stood_before,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ways_back import own_name, own_words
 
 
@@ -231,9 +235,10 @@ class _Planner:
         self.removes += [live for live in versions if live != fresh]
         self.fresh[name, family] = fresh
         self.changed.add(step.id)
+        was = before_step(step, versions, state)
         self.undo[step.id] = {
-            "lists": {live: list(state.lists[live]) for live in versions},
-            "places": [[*place, state.groups[place]] for place in places],
+            "lists": {live: list(state.lists[live]) for live in was},
+            "places": places_before(places, state.groups, was),
             "fresh": fresh,
         }
 
@@ -246,7 +251,7 @@ class _Planner:
         self.removes += versions
         self.changed.add(step.id)
         self.undo[step.id] = {
-            "lists": {live: list(self.state.lists[live]) for live in versions},
+            "lists": {live: list(self.state.lists[live]) for live in before_step(step, versions, self.state)},
             "places": [],
             "fresh": "",
         }
@@ -308,6 +313,16 @@ def check_before(name: str, operation: Operation, state: IosState) -> None:
         if not attached and (as_known or (versions and operation.before is None)):
             return
     raise FindingError(codes.CHANGED_MEANWHILE.at(f"{name}: list {operation.name}: {moved.text}"))
+
+
+def before_step(step: Operation, versions: Sequence[str], state: IosState) -> list[str]:
+    """Return those versions of a step's list that are as the plan found it."""
+    family = LISTS[step.kind]
+
+    def means(live: str, content: str) -> bool:
+        return list_text(step.name, state.lists[live], family) == content or same(state.lists[live], content)
+
+    return stood_before(step, versions, means)
 
 
 def same(lines: Sequence[str], content: str) -> bool:

@@ -12,10 +12,17 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes as change_codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_change import Build, Change, Swap, same
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_change import (
+    Build,
+    Change,
+    Swap,
+    before_step,
+    same,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import (
     IosState,
     Place,
+    ace_lines,
     base_name,
     list_text,
     ours,
@@ -28,6 +35,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_dif
     REVERT,
     place_of,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.list_versions import former_name, half_typed
 
 
 def undo_change(name: str, operation: Operation, result: Mapping[str, Any], state: IosState) -> Change:
@@ -47,7 +55,7 @@ def _list(name: str, operation: Operation, result: Mapping[str, Any], state: Ios
     versions = state.versions(operation.name, family)
     before = {str(live): tuple(lines) for live, lines in (result.get("lists") or {}).items()}
     if not before and operation.before is not None:
-        before = {operation.name + "__a": typed_lines(str(operation.before["content"]))}
+        before = _found_out(operation, versions, state)
     if {live: state.lists[live] for live in versions} == before:
         return Change(disarm=state.applets)
     allowed = [str(body["content"]) for body in (operation.before, operation.after) if body is not None]
@@ -56,6 +64,8 @@ def _list(name: str, operation: Operation, result: Mapping[str, Any], state: Ios
         for live in versions
         if state.lists[live] != before.get(live) and not any(same(state.lists[live], content) for content in allowed)
     ]
+    typed = [*allowed, *(list_text(live, lines, family) for live, lines in before.items())]
+    strange = [live for live in strange if not _half_typed(live, typed, state)]
     if strange:
         raise FindingError(change_codes.UNDO_REFUSED.at(f"{name}: list {', '.join(strange)} was changed by someone"))
     places = sorted({place for live in versions for place in state.attached(live)})
@@ -83,6 +93,29 @@ def _list(name: str, operation: Operation, result: Mapping[str, Any], state: Ios
     removes = tuple(live for live in versions if live not in before)
     old = {swap.old: state.lists[swap.old] for swap in swaps if swap.old in state.lists}
     return Change(tuple(builds), tuple(swaps), removes, state.applets, old=old, six=frozenset(removes) & state.six)
+
+
+def _found_out(operation: Operation, versions: Sequence[str], state: IosState) -> dict[str, tuple[str, ...]]:
+    """Return what stood before a step whose run did not tell: what of it is there still, else what the plan read of it."""
+    if there := before_step(operation, versions, state):
+        return {live: state.lists[live] for live in there}
+    family = LISTS[operation.kind]
+    used = {*state.groups.values(), *state.elsewhere, *(name for name in state.lists if state.family(name) != family)}
+    name = former_name(operation.name, versions[0] if versions else "", used)
+    return {name: typed_lines(str((operation.before or {})["content"]))}
+
+
+def _half_typed(live: str, texts: Sequence[str], state: IosState) -> bool:
+    """Return whether a version of ours, in force nowhere, is what a run that ended in the middle of typing left of one of the texts."""
+    if state.attached(live) or not ours(live):
+        return False
+    family = state.family(live)
+
+    def alike(entries: Sequence[str], wanted: Sequence[str]) -> bool:
+        return same(entries, list_text("live", wanted, family))
+
+    entries = ace_lines(state.text(live))
+    return any(half_typed(entries, ace_lines(text), alike) for text in texts)
 
 
 def _recorded(item: Sequence[Any]) -> tuple[Place, str]:

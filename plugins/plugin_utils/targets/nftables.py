@@ -246,6 +246,15 @@ class NftablesTarget:
             for step in steps
         )
 
+    def finish(self) -> bool:
+        """Drop connections that our tables do not permit, which an interrupted run may not have come to; nothing is to be saved here."""
+        session = self._connected()
+        for table in self._tables(session):
+            text = self._read(session, table)
+            if MARK.search(text):
+                self._dropped(session, text)
+        return False
+
     def close(self) -> None:
         """Close the session; never raises."""
         if self._session is not None:

@@ -27,6 +27,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes, nxos_way_back
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import same_list
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.list_steps import not_held
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.list_versions import places_before
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.management import ManagementPath
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_config import (
     NxosState,
@@ -52,7 +53,12 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_li
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_paper import PaperSession
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_session import NxosSession
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_undo import Undo
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_work import Work, same_meaning, shown_text
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_work import (
+    Work,
+    before_step,
+    same_meaning,
+    shown_text,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ways_back import (
     of_others,
@@ -210,9 +216,10 @@ class NxosTarget:
             text = f"{self.name}: {', '.join(other)} is used by something else than an interface"
             raise FindingError(codes.IN_USE.at(text))
         places = sorted({place for version in versions for place in state.attached(version)})
+        was = before_step(operation, versions, state)
         undo = {
-            "lists": {version: [state.families[version], *state.lists[version]] for version in versions},
-            "places": [[*place, state.groups[place]] for place in places],
+            "lists": {version: [state.families[version], *state.lists[version]] for version in was},
+            "places": places_before(places, state.groups, was),
         }
         self._work.ask(content, places, state)
         fresh = next((version for version in versions if ours(version) and same_meaning(state, version, content)), "")
@@ -238,7 +245,8 @@ class NxosTarget:
                 [*(f"{place[0]} {place[1]}" for place in attached), *(["something else"] if other else [])]
             )
             raise FindingError(codes.IN_USE.at(f"{self.name}: list {operation.name} is attached to {places}"))
-        undo = {version: [state.families[version], *state.lists[version]] for version in versions}
+        was = before_step(operation, versions, state)
+        undo = {version: [state.families[version], *state.lists[version]] for version in was}
         self._link.session().configure([f"no {list_header(version, state.families[version])}" for version in versions])
         return True, {"lists": undo, "places": [], "fresh": ""}
 

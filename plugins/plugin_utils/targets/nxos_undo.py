@@ -15,7 +15,13 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_config import base_name, list_text, ours
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_diff import place_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_link import Link
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_work import Work, same_meaning, shown_text
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_work import (
+    Work,
+    found_out,
+    left_half_typed,
+    same_meaning,
+    shown_text,
+)
 
 
 class Undo:
@@ -33,13 +39,14 @@ class Undo:
             for name, lines in (result.get("lists") or {}).items()
         }
         if not before and operation.before is not None:
-            before = {operation.name + "__a": str(operation.before["content"])}
+            before = found_out(operation, versions, state)
         if {version: shown_text(state, version) for version in versions} == before:
             return False
         allowed = [str(body["content"]) for body in (operation.before, operation.after) if body is not None]
         strange = [
             version for version in versions if not any(same_meaning(state, version, content) for content in allowed)
         ]
+        strange = [version for version in strange if not left_half_typed(version, [*allowed, *before.values()], state)]
         if strange:
             raise FindingError(
                 change_codes.UNDO_REFUSED.at(f"{self._link.name}: list {', '.join(strange)} was changed by someone")

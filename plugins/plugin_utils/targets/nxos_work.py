@@ -5,11 +5,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError, errors_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.meaning import difference
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes, nxos_way_back
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.list_versions import (
+    former_name,
+    half_typed,
+    stood_before,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_config import (
     NxosState,
     Place,
@@ -26,6 +33,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_gu
     update_findings,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_link import Link
+
+_RULE = re.compile(r"(?m)^\s*(?:\d{1,10} )?((?:permit|deny) .*?)\s*$")
 
 
 class Work:
@@ -194,6 +203,39 @@ class Work:
 def shown_text(state: NxosState, live: str, name: str = "") -> str:
     """Return a live list in the form of a desired one; a list that is not there has no line and so is never understood."""
     return list_text(name or live, state.lists.get(live, ()), state.families.get(live, 4))
+
+
+def before_step(step: Operation, versions: Sequence[str], state: NxosState) -> list[str]:
+    """Return those versions of a step's list that are as the plan found it."""
+
+    def means(live: str, content: str) -> bool:
+        return shown_text(state, live, step.name) == content or same_meaning(state, live, content)
+
+    return stood_before(step, versions, means)
+
+
+def found_out(step: Operation, versions: Sequence[str], state: NxosState) -> dict[str, str]:
+    """Return what stood before a step whose run did not tell: what of it is there still, else what the plan read of it."""
+    if there := before_step(step, versions, state):
+        return {live: shown_text(state, live) for live in there}
+    name = former_name(step.name, versions[0] if versions else "", {*state.groups.values(), *state.elsewhere})
+    return {name: str((step.before or {})["content"])}
+
+
+def left_half_typed(live: str, texts: Iterable[str], state: NxosState) -> bool:
+    """Return whether a version of ours, in force nowhere, is what a run that ended in the middle of typing left of one of the texts.
+
+    Only a switch without Session Manager has such.
+    """
+    if state.attached(live) or not ours(live):
+        return False
+    family = state.families[live]
+
+    def alike(_entries: Sequence[str], wanted: Sequence[str]) -> bool:
+        return same_meaning(state, live, list_text("live", tuple(wanted), family))
+
+    entries = _RULE.findall(shown_text(state, live))
+    return any(half_typed(entries, _RULE.findall(text), alike) for text in texts if family_of(text) == family)
 
 
 def same_meaning(state: NxosState, live: str, content: str) -> bool:

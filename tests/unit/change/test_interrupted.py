@@ -14,7 +14,10 @@ import pytest
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.apply import apply_plan
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.interrupted import unconfirmed_in
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.interrupted import (
+    interrupted_plan,
+    unconfirmed_in,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import (
     Journal,
     known_entries,
@@ -26,9 +29,10 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model im
     Snapshot,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.outcome import Outcome
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending import PUSH, push_operation
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import Plan, build_plan, snapshot_all
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rings import FAILED, Part, progress_of
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rollback import rollback_plan
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rollback import last_plan, rollback_plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject, DesiredTarget
 from tests.unit.change.fake import FakeTarget
 
@@ -211,3 +215,79 @@ def test_a_list_that_was_half_typed_is_made_whole(journal: Journal) -> None:
     switch.objects["access_list/a"] = {"value": "half"}  # whole by the journal: whoever did this came later
     with pytest.raises(FindingError, match="SW4015"):
         apply()
+
+
+# -- a rollback that names no plan
+
+
+def test_a_rollback_after_a_kill_is_about_the_plan_that_was_under_way(switch: Switch, journal: Journal) -> None:
+    """Never about the one before it, which nobody asked to be taken back."""
+    first = planned(switch)
+    assert applied(first, switch, journal).ok
+    second = planned(switch, 3)
+    (step,) = second.operations()
+    chosen = {"sw1": switch}
+
+    def back() -> Outcome:
+        return rollback_plan("", chosen, Journal(journal.path))
+
+    # A run that died before its first step.
+    journal.append(
+        "plan_started", plan_id=second.plan_id, policy_commit=COMMIT, steps=[step.id], approvals=[], postures=[]
+    )
+    assert rollback_plan("", chosen, Journal(journal.path), check_mode=True).remaining == ()
+    outcome = back()
+    assert outcome.ok and outcome.plan_id == second.plan_id and switch.objects["access_list/a"] == {"value": 2}
+    # A rollback that died when all was undone, before it could say so.
+    assert applied(second, switch, Journal(journal.path), 3).ok
+    switch.dies = "save"
+    with pytest.raises(KeyboardInterrupt):
+        back()
+    switch.dies = ""
+    done = {"plan_id": second.plan_id, "target": "sw1", "operation_id": step.id, "changed": True, "writes": 1}
+    Journal(journal.path).append("undo_done", **done)
+    assert interrupted_plan(known_entries(journal.path)) == second.plan_id
+    assert interrupted_plan(known_entries(journal.path), lambda each: each.target == "sw1") == second.plan_id
+    assert interrupted_plan(known_entries(journal.path), lambda each: each.target == "sw2") == ""
+    outcome = back()
+    assert outcome.ok and outcome.plan_id == second.plan_id and switch.objects["access_list/a"] == {"value": 2}
+    # It has ended: now it is the plan before.
+    assert last_plan(known_entries(journal.path)) == first.plan_id
+    assert back().plan_id == first.plan_id and switch.objects["access_list/a"] == {"value": 1}
+    assert interrupted_plan(known_entries(journal.path)) == ""
+
+
+class Cells(FakeTarget):
+    """Cells that devices know of by a push. A run dies when it has written a cell, or when it is about to push."""
+
+    told = 0
+
+    def diff(self, desired: Any, live: Any) -> Any:
+        steps = super().diff(desired, live)
+        return (*steps, push_operation(self.name, steps[0].phase, coa=("POLICY",))) if steps else ()
+
+    def execute(self, operation: Operation) -> OperationResult:
+        if operation.action != PUSH:
+            super().execute(operation)
+        if self.crash_on:
+            raise KeyboardInterrupt
+        self.told += operation.action == PUSH
+        return OperationResult(operation.id, True, 1)
+
+
+def test_what_a_rollback_did_not_come_to_push_is_pushed_by_the_next(journal: Journal) -> None:
+    """Also where the run before it was killed before its own push."""
+    target = Cells("ise")
+    desired = [DesiredTarget("ise", "fake", (DesiredObject("egress_matrix_cell", "x", {"value": 1}),))]
+    plan = build_plan({"ise": target}, desired, snapshot_all({"ise": target}, desired), policy_commit=COMMIT)
+    target.crash_on = {"anything"}
+    with pytest.raises(KeyboardInterrupt):
+        apply_plan(plan, {"ise": target}, desired, journal, policy_commit=COMMIT)
+    with pytest.raises(KeyboardInterrupt):
+        rollback_plan("", {"ise": target}, Journal(journal.path))
+    assert target.objects == {} and target.told == 0
+    target.crash_on = set()
+    assert rollback_plan("", {"ise": target}, Journal(journal.path)).ok
+    assert target.told == 1
+    with pytest.raises(FindingError, match="SW4033"):
+        rollback_plan("", {"ise": target}, Journal(journal.path))

@@ -340,6 +340,19 @@ def test_what_is_typed_keeps_numbers_and_remarks() -> None:
     assert typed_lines(text) == ("5 remark rule hvac-1", "5 permit tcp any any eq www", "deny ip any any")
 
 
+def test_what_an_interrupted_run_of_a_firewall_may_have_left_is_dropped_by_its_own_tables(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    target = NftablesTarget(TargetSpec.of({"name": "fw1", "platform": "nftables", "username": "root"}))
+    tables = {"ours": "table inet ours {\n\tchain sw_forward {\n", "theirs": "table inet theirs {\n\tchain forward {\n"}
+    dropped: list[str] = []
+    monkeypatch.setattr(target, "_connected", lambda: None)
+    monkeypatch.setattr(target, "_tables", lambda _session: list(tables))
+    monkeypatch.setattr(target, "_read", lambda _session, table: tables[table])
+    monkeypatch.setattr(target, "_dropped", lambda _session, text: dropped.append(text))
+    assert target.finish() is False and dropped == [tables["ours"]]
+
+
 @pytest.mark.parametrize(
     "before",
     [

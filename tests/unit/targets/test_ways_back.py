@@ -275,7 +275,7 @@ def test_one_that_is_being_typed_is_looked_at_again(
     assert not ways_back.await_typing("sw1", [of_process(os.getpid()), replace(half, over=True)]) and not paused
 
 
-@pytest.mark.parametrize("platform", ["ios", "nxos"])
+@pytest.mark.parametrize("platform", ["ios", "nxos", "asa"])
 def test_what_another_run_has_not_proved_is_not_saved(platform: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """An interrupted run's changes are saved later, but never together with the armed way back of a run that lives."""
     saved: list[str] = []
@@ -283,13 +283,17 @@ def test_what_another_run_has_not_proved_is_not_saved(platform: str, monkeypatch
         before, now = IosState({}, {}), IosState({}, {}, ways_back=(THEIRS,))
         target: Any = IosTarget(SPEC)
         link = target._lines
+    elif platform == "asa":
+        before, now = AsaState({}, {}), AsaState({}, {}, ways_back=(THEIRS,))
+        target = link = AsaTarget(SPEC)
     else:
         before, now = NxosState({}, {}), NxosState({}, {}, way_back=(("job", THEIRS.name),))
         target = NxosTarget(SPEC)
         link = target._link
     session = SimpleNamespace(
-        startup=lambda: before, state=lambda: now, show=lambda _text: "", save=lambda: saved.append("saved"), spec=SPEC
-    )
+        startup=lambda: before, state=lambda: now, show=lambda _text: "", save=lambda: saved.append("saved"), spec=SPEC,
+        saved=lambda _state: False,
+    )  # fmt: skip
     monkeypatch.setattr(link, "_session", session)
     with pytest.raises(FindingError) as error:
         target.finish()
