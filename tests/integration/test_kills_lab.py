@@ -144,7 +144,7 @@ def controllers(targets: LabTargets) -> Iterator[Controllers]:
     made.process.wait()
 
 
-def killed_often(
+def check_kills(
     begin: Callable[[Path], Site],
     order: Sequence[str],
     targets: LabTargets,
@@ -205,7 +205,7 @@ def test_killed_at_any_moment_of_a_rollout_over_the_wire(
     approved = meant(held(targets))
     targets.restore(loop.moments["planned"])
     order = [ring["id"] for ring in loop.results["plan"]["effect"]["rings"]["order"]]
-    killed_often(
+    check_kills(
         lambda path: loop.at("planned", path), order, targets, controllers, held(targets), approved, tmp_path, seed
     )
 
@@ -230,4 +230,4 @@ def test_killed_at_any_moment_of_a_change_of_what_is_in_force(
     assert not controllers.run(begin(tmp_path / "approved"), "apply").get("failed")
     approved = meant(held(targets))
     assert approved != meant(before)
-    killed_often(begin, order, targets, controllers, before, approved, tmp_path, seed)
+    check_kills(begin, order, targets, controllers, before, approved, tmp_path, seed)
