@@ -49,8 +49,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rings im
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject, DesiredTarget
 
 # What a target arms for its own way back while a list is swapped. A run that was killed leaves it armed: that is no change by others, and
-# the next run calls it off first, or it would put an old list back.
-GUARDS = frozenset(("revert",))
+# the next run calls it off first, or it would put an old list back. Each platform has a kind of its own.
+GUARDS = frozenset(("revert", "nxos_way_back", "asa_way_back"))
 
 
 def binding_findings(
