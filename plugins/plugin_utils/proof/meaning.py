@@ -271,12 +271,13 @@ class _Difference:
                     rest, list_sets(self.space, state.site, touching(listing, rest.boxes())), surely=True
                 )
                 continue
-            if not _may_concern(state.site, listing, rest):
+            part = _concerned(state.site, listing, rest)
+            if not part:
                 continue
             key = (state is self.before, number)
             if key not in self._sets:
                 self._sets[key] = list_sets(self.space, state.site, listing)
-            rest = rest - stopped(rest, self._sets[key], surely=True)
+            rest = rest - stopped(part, self._sets[key], surely=True)
         return rest
 
     def points_of(self, change: str, packets: PacketSet) -> tuple[str, ...]:
@@ -286,19 +287,18 @@ class _Difference:
         )
 
 
-def _may_concern(site: Site, listing: PointList, packets: PacketSet) -> bool:
-    """Return whether a list may see some of the openers or their answers, by the addresses of its segment."""
+def _concerned(site: Site, listing: PointList, packets: PacketSet) -> PacketSet:
+    """Return the openers of which a list may see themselves or their answers, by the addresses of its segment.
+
+    To ask for the answers of all others would cost most of a change that touches many lists.
+    """
     if not listing.segment:
-        return True
-    own = [member.addresses for member in site.members.get(listing.segment, ())]
-    if not own:
-        return False
-    boxes = visible(site, listing, surely=True)
-    return any(
-        bool(packets & packets.space.from_box(side))
-        for box in boxes
-        for side in (Box(source=box.source), Box(destination=box.source))
-    )
+        return packets
+    if not any(member.addresses for member in site.members.get(listing.segment, ())):
+        return packets.space.empty
+    sources = dict.fromkeys(box.source for box in visible(site, listing, surely=True))
+    sides = [side for source in sources for side in (Box(source=source), Box(destination=source))]
+    return packets & packets.space.from_boxes(sides)
 
 
 @dataclass
