@@ -18,6 +18,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "plan": {"type": "path"},
     "approver": {"type": "str", "required": True},
     "comment": {"type": "str"},
+    "review": {"type": "path"},
+    "people": {"type": "dict"},
     "approvals_dir": {"type": "path"},
 }
 

@@ -13,6 +13,8 @@ version_added: 1.0.0
 description:
   - Writes down that one person approves one plan. It counts once that person signs it with C(ssh-keygen -Y sign); the command is returned.
   - A new plan has another id, so it needs new approvals.
+  - Or, with O(review), writes down what GitHub or AWX say of reviews, for approvers who own no key. It counts once its exporter has
+    signed it.
 author:
   - Segwright contributors (@segwright)
 options:
@@ -22,9 +24,17 @@ options:
     type: path
   approver:
     description:
-      - Who approves, by the name in the allowed-signers file.
+      - Who approves, by the name in the allowed-signers file. With O(review) the exporter, who answers for what the record says.
     type: str
     required: true
+  review:
+    description:
+      - JSON that GitHub answers about the reviews of a pull request, or AWX about an approval and the job of the plan.
+    type: path
+  people:
+    description:
+      - Account of GitHub or AWX to the name in C(approvers.yml). Reviews by others are left out, and named.
+    type: dict
   comment:
     description:
       - What the approver wants to say.
@@ -56,6 +66,15 @@ EXAMPLES = r"""
     comment: Looked at every cut conversation
   delegate_to: localhost
   run_once: true
+
+- name: Write down the reviews of a pull request, exported with gh api repos/network/policies/pulls/17/reviews
+  segwright.microseg.policy_approve:
+    approver: review-export@hospital.example
+    review: reviews.json
+    people:
+      anna-h: anna@hospital.example
+  delegate_to: localhost
+  run_once: true
 """
 
 RETURN = r"""
@@ -68,7 +87,7 @@ command:
   returned: always
   type: str
 plan_id:
-  description: The plan.
+  description: The plan; empty for reviews of documents.
   returned: always
   type: str
 summary:

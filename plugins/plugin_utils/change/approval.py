@@ -22,14 +22,15 @@ class ApprovalPolicy:
     """Who may approve (approvers.yml of the commit before the change).
 
     ``teams`` gives the principals of each owner. ``least`` is the number of different people by criticality of what is
-    touched, 1 where nothing is said. ``forges`` are principals of forges' own keys, which sign merges but approve nothing;
-    ``exporters`` those whose signed review records count.
+    touched, ``risk`` the same by what a change does, 1 where nothing is said. ``forges`` are principals of forges' own keys, which sign
+    merges but approve nothing; ``exporters`` those whose signed review records count.
     """
 
     teams: Mapping[str, tuple[str, ...]]
     least: Mapping[str, int] = field(default_factory=dict, hash=False)
     forges: tuple[str, ...] = ()
     exporters: tuple[str, ...] = ()
+    risk: Mapping[str, int] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class ChangeStep:
 
     ``authors`` are all who signed, wrote or committed what it brought. ``contents`` are the hashes of the policy directory
     that stand for its outcome: of the merge and of the tip of the merged branch. ``teams`` own what it touches,
-    ``criticality`` is the highest there.
+    ``criticality`` is the highest there, ``classes`` say what it does.
     """
 
     commit: str
@@ -47,6 +48,7 @@ class ChangeStep:
     teams: frozenset[str]
     criticality: str = "low"
     paths: tuple[str, ...] = ()
+    classes: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -121,10 +123,13 @@ def _missing(policy: ApprovalPolicy, step: ChangeStep, able: Sequence[Approval])
             others = sorted(members - step.authors)
             who = ", ".join(others) if others else "nobody: every member wrote part of it"
             findings.append(codes.NOT_APPROVED.at(f"{about}: nobody of {team} approved it; who can: {who}"))
-    least = max(1, policy.least.get(step.criticality, 1))
+    asks = {step.criticality: policy.least.get(step.criticality, 1)}
+    asks |= {name: policy.risk.get(name, 1) for name in sorted(step.classes)}
+    least = max(1, *asks.values())
     known = {person for members in policy.teams.values() for person in members}
     count = len(people & known)
     if step.teams and count < least and not findings:
-        text = f"{about}: {count} of {least} people approved it, as {step.criticality} asks for"
+        what = ", ".join(name for name, number in asks.items() if number == least)
+        text = f"{about}: {count} of {least} people approved it, as {what} asks for"
         findings.append(codes.NOT_APPROVED.at(text))
     return findings

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +76,12 @@ def write_approval(directory: str | Path, plan_id: str, policy_commit: str, appr
     path = approval_path(directory, plan_id, approver)
     write_atomic(path, approval_text(plan_id, policy_commit, approver, comment), mode=0o600)
     return path
+
+
+def review_text(exporter: str, reviews: Sequence[Mapping[str, str]]) -> str:
+    """Return the text of a review record, for its exporter to sign: of each review ``reviewer``, ``state``, ``content`` or ``plan_id``."""
+    value = {"kind": REVIEW, "schema_version": "1.0", "exporter": exporter, "reviews": [dict(item) for item in reviews]}
+    return canonical_json(value) + "\n"
 
 
 def read_approvals(

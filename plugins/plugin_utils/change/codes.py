@@ -551,6 +551,42 @@ NEWER_LOST = Code(
     "a posture writes objects that rings of another commit have put in force already, as the older documents have them",
     "that commit cannot be read, or does not know the posture; after the release plan and apply what the rings had put in force",
 )
+OTHER_TOOLS = Code(
+    "SW4180",
+    "warning",
+    "the plan was made by other versions of the tools than carry it out",
+    "nothing, where the versions were changed on purpose: the documents compile to what was planned; plan anew to have it bound to these",
+)
+OTHER_ADDRESS = Code(
+    "SW4181",
+    "error",
+    "a target has another address than the one it was planned for",
+    "see whether this is the inventory that the plan is for; where the target has moved, plan anew",
+)
+TARGET_VOID = Code(
+    "SW4182",
+    "warning",
+    "the plan is void for a target that this ring does not write to",
+    "find out who changed it, then plan anew; rings that write to it are refused until then",
+)
+MEMBERS_MOVED = Code(
+    "SW4183",
+    "error",
+    "devices have been put into other segments since the plan",
+    "plan anew from the present commit; rings whose steps touch none of these segments may be taken by name",
+)
+RING_TOO_LONG = Code(
+    "SW4184",
+    "error",
+    "a ring would not be done before its change window closes",
+    "it begins in the next window that is long enough; make the window longer, or the ring smaller",
+)
+BAD_EXPORT = Code(
+    "SW4185",
+    "error",
+    "an export of reviews cannot be used",
+    "export the reviews of the pull request, or approval and plan's job of AWX; docs/change/approval.md says how",
+)
 BACK_NOT_TAKEN = Code(
     "SW4179",
     "error",

@@ -29,6 +29,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.signatur
 
 # (paths relative to the policy directory, commit before or empty, commit after) -> (owning teams, highest criticality)
 Ownership = Callable[[tuple[str, ...], str, str], tuple[frozenset[str], str]]
+# The same to what the change does (policy/change_risk.py).
+Risks = Callable[[tuple[str, ...], str, str], frozenset[str]]
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,13 @@ class Merged:
 
 
 def merged_changes(
-    policy_dir: str | Path, base: str, head: str, keys: TrustedKeys, policy: ApprovalPolicy, ownership: Ownership
+    policy_dir: str | Path,
+    base: str,
+    head: str,
+    keys: TrustedKeys,
+    policy: ApprovalPolicy,
+    ownership: Ownership,
+    risks: Risks = lambda paths, before, after: frozenset(),
 ) -> Merged:
     """Return what happened to the policy directory from ``base`` (empty: from nothing) to ``head``, both full hashes.
 
@@ -66,7 +74,8 @@ def merged_changes(
             same = item.parents[1:2] if reader.is_plain_merge(item) else ()
             contents = {reader.content(one) for one in (place, *same)}
             teams, criticality = ownership(paths, before, place)
-            steps.append(ChangeStep(place, frozenset(authors), frozenset(contents), teams, criticality, paths))
+            classes = risks(paths, before, place)
+            steps.append(ChangeStep(place, frozenset(authors), frozenset(contents), teams, criticality, paths, classes))
         place = before
     if place != base and reader.content(base) != reader.content(head):
         # The first parents do not lead back to ``base``: an older commit, or a merge whose first parent is. What such a
@@ -74,15 +83,20 @@ def merged_changes(
         before, paths = base, reader.changed_paths(base, head)
         authors = {name for one in commits for name in _people(one, reader, policy)}
         teams, criticality = ownership(paths, before, head)
-        steps.append(
-            ChangeStep(head, frozenset(authors), frozenset((reader.content(head),)), teams, criticality, paths)
-        )
+        contents = {reader.content(head)}
+        classes = risks(paths, before, head)
+        steps.append(ChangeStep(head, frozenset(authors), frozenset(contents), teams, criticality, paths, classes))
     approvals = [
         Approval(item.signer, f"commit {item.commit[:12]}", content=reader.content(item.commit))
         for item in commits
         if item.signer and item.signer in item.approved_by and item.signer not in policy.forges
     ]
     return Merged(tuple(reversed(steps)), tuple(approvals), tuple(findings), reader.content(head))
+
+
+def content_of(policy_dir: str | Path, commit: str) -> str:
+    """Return the hash of the policy directory's tree in a commit, empty where it is absent: what reviews and approvals name."""
+    return _Reader(Path(policy_dir)).content(commit)
 
 
 def protected_findings(policy_dir: str | Path, commit: str, branch: str) -> list[Finding]:
@@ -94,8 +108,7 @@ def protected_findings(policy_dir: str | Path, commit: str, branch: str) -> list
     place = Location(str(policy_dir))
     if not branch or branch.startswith("-"):
         return [codes.NOT_PROTECTED.at("no protected branch is named", place)]
-    names = [branch] if branch.startswith("refs/") else [f"refs/remotes/{branch}", f"refs/heads/{branch}"]
-    tip = next(filter(None, (_commit_of(policy_dir, name) for name in names)), "")
+    tip = branch_tip(policy_dir, branch)
     if not tip:
         return [
             codes.NOT_PROTECTED.at(f"there is no branch {branch} here", place, "fetch it, or name the right branch")
@@ -103,6 +116,14 @@ def protected_findings(policy_dir: str | Path, commit: str, branch: str) -> list
     if is_ancestor(policy_dir, commit, tip):
         return []
     return [codes.NOT_PROTECTED.at(f"{commit[:12]} is not on {branch} ({tip[:12]})", place)]
+
+
+def branch_tip(policy_dir: str | Path, branch: str) -> str:
+    """Return the commit of a remote or local branch (or a whole name, refs/...), empty where there is none."""
+    if not branch or branch.startswith("-"):
+        return ""
+    names = [branch] if branch.startswith("refs/") else [f"refs/remotes/{branch}", f"refs/heads/{branch}"]
+    return next(filter(None, (_commit_of(policy_dir, name) for name in names)), "")
 
 
 def is_ancestor(policy_dir: str | Path, commit: str, later: str) -> bool:

@@ -19,7 +19,8 @@ EVERY_ZONE = "all"
 class Approvers:
     """Who may approve.
 
-    ``teams``: people by owner; ``site``: the team for what belongs to no zone; ``least``: number of people by criticality.
+    ``teams``: people by owner; ``site``: the team for what belongs to no zone; ``least``: number of people by criticality;
+    ``risk``: by what a change does (policy/change_risk.py).
     """
 
     teams: Mapping[str, tuple[str, ...]] = field(hash=False)
@@ -28,6 +29,7 @@ class Approvers:
     forges: tuple[str, ...] = ()
     exporters: tuple[str, ...] = ()
     location: Location = Location()
+    risk: Mapping[str, int] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,7 @@ def approvers_of(document: Document) -> Approvers:
         _lower(value.get("forges", ())),
         _lower(value.get("exporters", ())),
         document.location("teams"),
+        dict(value.get("risk", {})),
     )
 
 

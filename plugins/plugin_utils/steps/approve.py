@@ -1,23 +1,34 @@
 # Copyright: (c) 2026, Segwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Approve: write down one person's approval of one plan, for that person to sign."""
+"""Approve: write down one person's approval of one plan, or what a forge or AWX says of reviews, to be signed."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import read_text, sha256_of, write_atomic
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError, Location
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.json_io import parse_json
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes as change_codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.approval_files import (
+    LIMIT_BYTES,
     approval_path,
     approval_text,
     is_written,
+    review_text,
     write_approval,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.merged import content_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import read_plan
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.signatures import APPROVAL_NAMESPACE
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.review_exports import reviews_in
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.signatures import (
+    APPROVAL_NAMESPACE,
+    REVIEW_NAMESPACE,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.state_ref import keep_state
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.arguments import paths_of
@@ -27,6 +38,8 @@ _APPROVER = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9._+@-]{0,254}\Z")
 
 def run_approve(values: dict[str, Any]) -> dict[str, Any]:
     """Return where the approval lies and the command that signs it. Writes nothing in check mode."""
+    if values.get("review"):
+        return _review_record(values)
     paths = paths_of(values)
     plan = read_plan(Path(values["plan"]).expanduser() if values.get("plan") else paths.plan)
     approver, comment = str(values["approver"]), str(values.get("comment") or "")
@@ -52,4 +65,50 @@ def run_approve(values: dict[str, Any]) -> dict[str, Any]:
     if values["diff_mode"] and changed:
         after = approval_text(*about)
         answer["diff"] = {"before": "", "after": after, "after_header": str(path)}
+    return answer
+
+
+def _review_record(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return where the record of reviews lies that an export holds, for its exporter (``approver``) to sign."""
+    paths = paths_of(values)
+    exporter = str(values["approver"])
+    if not _APPROVER.match(exporter):
+        raise FindingError(codes.BAD_ARGUMENT.at("approver: the exporter's name in the allowed-signers file is needed"))
+    source = Path(str(values["review"])).expanduser()
+    export = parse_json(read_text(source, LIMIT_BYTES), str(source)).value
+    people = {str(name): str(person) for name, person in (values.get("people") or {}).items()}
+    rows, unknown = [], []
+    for review in reviews_in(export):
+        person = people.get(review.account)
+        if person is None:
+            unknown.append(review.account)
+            continue
+        about = {"plan_id": review.plan_id} if review.plan_id else {"content": content_of(paths.policy, review.commit)}
+        if "" in about.values():
+            text = f"commit {review.commit[:12]} is not in the checkout, or has no policy directory"
+            raise FindingError(
+                change_codes.BAD_EXPORT.at(text, Location(str(source)), "fetch the branch of the request")
+            )
+        rows.append({"reviewer": person, "state": review.state, **about})
+    if not rows:
+        text = f"no review is by anybody in people; accounts: {', '.join(dict.fromkeys(unknown)) or 'none'}"
+        raise FindingError(change_codes.BAD_EXPORT.at(text, Location(str(source))))
+    text = review_text(exporter, rows)
+    folder = Path(str(values.get("approvals_dir") or paths.state / "approvals")).expanduser()
+    path = folder / f"review-{sha256_of(text)[:12]}.json"
+    changed = not path.exists()
+    if changed and not values["check_mode"]:
+        write_atomic(path, text, mode=0o600)
+    if not values["check_mode"] and folder == paths.state / "approvals":
+        keep_state(paths.state, "a record of reviews")
+    left = f"; left out, of nobody in people: {', '.join(dict.fromkeys(unknown))}" if unknown else ""
+    answer: dict[str, Any] = {
+        "changed": changed,
+        "plan_id": next((row["plan_id"] for row in rows if "plan_id" in row), ""),
+        "path": str(path),
+        "command": f"ssh-keygen -Y sign -n {REVIEW_NAMESPACE} -f <private key of {exporter}> {path}",
+        "summary": f"{len(rows)} reviews count once {exporter} has signed them{left}",
+    }
+    if values["diff_mode"] and changed:
+        answer["diff"] = {"before": "", "after": text, "after_header": str(path)}
     return answer

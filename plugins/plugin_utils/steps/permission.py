@@ -8,28 +8,19 @@ Only ``apply`` asks. The way back never does (design rule 11).
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock import moment_of_text, utc_now
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import read_text
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import (
     Finding,
     FindingError,
     Location,
     errors_of,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.git import (
-    LINK_MODE,
-    committed_copy,
-    listed_files,
-)
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.yaml_io import parse_yaml
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.approval import (
     Approval,
@@ -59,12 +50,17 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pulled i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rings import Segments
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.signatures import TrustedKeys
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.change_documents import Approvers, approvers_of
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.check import load_checked
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.loader import IGNORED_DIRECTORIES
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.change_documents import Approvers
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.change_risk import CLASSES, risk_classes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import CRITICALITIES, Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.owners import LOCK, ownership
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.schema import schema_findings
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.committed import (
+    approvers_at,
+    documents_of,
+    moved_segments,
+    site_at,
+    uncommitted,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.posture_plan import lapses, pulls, segments_of
 
@@ -220,31 +216,36 @@ def _approvals(
     before = site_at(paths.policy, base, today) if base else None
     # Nobody names their own approvers: where the commit before has approvers.yml, that one counts, also where the rest
     # of that commit can no longer be read.
-    earlier_rules = before.approvers if before is not None else _approvers_at(paths.policy, base) if base else None
+    earlier_rules = before.approvers if before is not None else approvers_at(paths.policy, base) if base else None
     rules = earlier_rules or site.approvers
     if rules is None:
         return (), [codes.NO_APPROVAL_POLICY.at("approvers.yml is not there; whoever runs apply answers for it alone")]
     place = Location(str(paths.policy))
     if plan.policy_commit.startswith(DIRTY):
         return (), [codes.NOT_APPROVED.at("uncommitted documents cannot have been approved", place)]
-    policy = ApprovalPolicy(rules.teams, rules.least, rules.forges, rules.exporters)
+    policy = ApprovalPolicy(rules.teams, rules.least, rules.forges, rules.exporters, rules.risk)
     head = plan.policy_commit
     findings = protected_findings(paths.policy, head, str(values.get("protected_branch") or DEFAULT_BRANCH))
     findings += uncommitted(paths.policy, head)
 
     def owned(changed: tuple[str, ...], earlier: str, later: str) -> tuple[frozenset[str], str]:
-        moved = _moved_segments(paths.policy, earlier, later) if LOCK in changed else ()
+        moved = moved_segments(paths.policy, earlier, later) if LOCK in changed else ()
         sides = [side for side in (before, site) if side is not None]
         names, criticality = _owned(sides, changed, moved)
         return names or frozenset((rules.site,)), criticality  # what nobody owns is the site's, never nobody's
 
+    def risks(changed: tuple[str, ...], earlier: str, later: str) -> frozenset[str]:
+        return risk_classes(documents_of(paths.policy, changed, earlier, later)) if rules.risk else frozenset()
+
     start = base or parent_of(paths.policy, head)
-    merged = merged_changes(paths.policy, start, head, keys, policy, owned)
+    merged = merged_changes(paths.policy, start, head, keys, policy, owned, risks)
     steps = merged.steps
     if not base:
         authors = frozenset(person for step in steps for person in step.authors)
         teams, criticality = _owned([site], _all_paths(site), tuple(site.segments))
-        steps = (ChangeStep(head, authors, frozenset((merged.content,)), teams, criticality, ("the whole policy",)),)
+        whole = ("the whole policy",)
+        content = frozenset((merged.content,))
+        steps = (ChangeStep(head, authors, content, teams, criticality, whole, frozenset(CLASSES)),)
         findings.append(codes.FIRST_APPROVAL.at("nothing was applied before", place))
     folder = Path(str(values.get("approvals_dir") or paths.state / "approvals")).expanduser()
     files, found = read_approvals(folder, keys, policy)
@@ -322,80 +323,3 @@ def _owned(sites: Iterable[Site], changed: Sequence[str], moved: Iterable[str]) 
 
 def _all_paths(site: Site) -> tuple[str, ...]:
     return ("site.yml", *(f"{segment.zone}/{name}.yml" for name, segment in site.segments.items()))
-
-
-def site_at(policy_dir: Path, commit: str, today: date) -> Site | None:
-    """Return the site of a commit, None where it has none that can be read today (the commit is gone, or its format is)."""
-    try:
-        with committed_copy(policy_dir, commit, codes.GIT_FAILED) as copy:
-            return load_checked(copy, today).site
-    except FindingError:
-        return None
-
-
-def _approvers_at(policy_dir: Path, commit: str) -> Approvers | None:
-    """Return approvers.yml of a commit, None where it has none. FindingError where commit or document cannot be read.
-
-    Nothing else of the commit needs to be sound: what has expired or is gone since must not put its approvers aside.
-    """
-    with committed_copy(policy_dir, commit, codes.GIT_FAILED) as copy:
-        path = copy / "approvers.yml"
-        if not path.is_file() or path.is_symlink():
-            return None
-        document = parse_yaml(read_text(path), path.name)
-    faults = errors_of(schema_findings("approvers", document))
-    if faults:
-        raise FindingError(*faults)
-    return approvers_of(document)
-
-
-def uncommitted(policy_dir: Path, commit: str) -> list[Finding]:
-    """Return a finding where the documents that were read are not those of the commit, by git's own sums of their contents.
-
-    ``git status`` leaves out what .gitignore names, what the index marks as unchanged, and what a filter puts right.
-    """
-    committed = {
-        file.path.as_posix(): file.object_id
-        for file in listed_files(policy_dir, commit, codes.GIT_FAILED)
-        if file.mode != LINK_MODE and _is_document(file.path)
-    }
-    kind = "sha256" if any(len(name) == 64 for name in committed.values()) else "sha1"
-    present = {
-        path.relative_to(policy_dir).as_posix(): _object_id(path, kind)
-        for path in (*policy_dir.glob("*"), *policy_dir.glob("*/*"))
-        if _is_document(PurePosixPath(path.relative_to(policy_dir).as_posix()))
-        and not path.is_symlink()
-        and path.is_file()
-    }
-    names = sorted(name for name in {*committed, *present} if committed.get(name) != present.get(name))
-    if not names:
-        return []
-    shown = ", ".join(names[:3]) + (" ..." if len(names) > 3 else "")
-    return [codes.UNCOMMITTED.at(f"not as in commit {commit[:12]}: {shown}", Location(str(policy_dir)))]
-
-
-def _is_document(path: PurePosixPath) -> bool:
-    """Return whether the loader reads a file of this name below a policy directory."""
-    if len(path.parts) > 2 or (path.suffix != ".yml" and path.as_posix() != LOCK):
-        return False
-    return path.parts[0] not in IGNORED_DIRECTORIES and not any(part.startswith(".") for part in path.parts)
-
-
-def _object_id(path: Path, kind: str) -> str:
-    content = path.read_bytes()
-    return hashlib.new(kind, b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
-
-
-def _moved_segments(policy_dir: Path, earlier: str, later: str) -> tuple[str, ...]:
-    """Return the segments whose members differ between two commits."""
-    first, second = (_lock_at(policy_dir, commit) if commit else {} for commit in (earlier, later))
-    return tuple(sorted(name for name in {*first, *second} if first.get(name) != second.get(name)))
-
-
-def _lock_at(policy_dir: Path, commit: str) -> dict[str, Any]:
-    try:
-        with committed_copy(policy_dir, commit, codes.GIT_FAILED) as copy:
-            value = json.loads((copy / LOCK).read_text(encoding="utf-8"))
-    except (FindingError, OSError, ValueError, RecursionError):
-        return {}
-    return dict(value.get("segments") or {}) if isinstance(value, dict) else {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -27,9 +28,15 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.signatur
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.naming import owned_name
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.change_risk import risk_classes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.check import load_checked
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.owners import codeowners
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.approve import run_approve
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.bound import (
+    member_findings,
+    moved_members,
+    newest_commit,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.codeowners import run_codeowners
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.journal_verify import run_journal_verify
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
@@ -116,6 +123,104 @@ def test_after_the_first_only_what_changed_counts(signers: Signers) -> None:
     signers.merge("work", "dora", "dora")
     allowed = asked(signers)
     assert [item.approver for item in allowed.approvals] == [mail("dora")] and allowed.findings == ()
+
+
+def test_what_a_change_does_may_ask_for_more_people(signers: Signers) -> None:
+    risks = APPROVERS + "risk:\n  opens: 2\n  guards: 2\n"
+    signers.commit({"approvers.yml": risks}, "otto")
+    applied(signers)
+    gateways = (signers.policies / "servers" / "gateways.yml").read_text()
+    pumps = (signers.policies / "clinical" / "pumps.yml").read_text()
+    wider = pumps.replace("    reason: ", "    reason: Still, ", 1)
+    assert wider != pumps
+    signers.branch("words")  # another reason opens nothing
+    signers.commit({"clinical/pumps.yml": wider}, "nina")
+    signers.merge("words", "anna", "anna")
+    start = Signers.git(signers, "rev-parse", "HEAD")
+    assert "SW4070" in refused(signers)  # life support asks for two by itself
+    signers.approve("ben")
+    assert {item.approver for item in asked(signers).approvals} == {mail("anna"), mail("ben")}
+    applied(signers)
+    signers.branch("names")
+    signers.commit({"servers/gateways.yml": gateways.replace("criticality: high", "criticality: medium")}, "nina")
+    signers.merge("names", "dora", "dora")
+    with pytest.raises(FindingError, match="as guards asks for"):
+        asked(signers)
+    signers.approve("carl")
+    assert {item.approver for item in asked(signers).approvals} == {mail("dora"), mail("carl")}
+    assert start != signers.git("rev-parse", "HEAD")
+
+
+RULE = {"id": "a-to-b", "to": "b", "services": ["https"], "reason": "needed", "origin": "manual"}
+SEGMENT = {"segment": "a", "zone": "z", "owner": "o", "criticality": "low", "allow": [RULE]}
+
+
+@pytest.mark.parametrize(
+    ("path", "after", "classes"),
+    [
+        ("z/a.yml", SEGMENT, set()),
+        ("z/a.yml", {**SEGMENT, "description": "cameras"}, set()),
+        ("z/a.yml", {**SEGMENT, "allow": [{**RULE, "id": "other", "reason": "still", "evidence": "strong"}]}, set()),
+        ("z/a.yml", {**SEGMENT, "allow": [RULE, {**RULE, "to": "c"}]}, {"opens"}),
+        ("z/a.yml", {**SEGMENT, "allow": [{**RULE, "expires": "2027-01-01"}]}, {"opens", "closes"}),
+        ("z/a.yml", {**SEGMENT, "allow": []}, {"closes"}),
+        ("z/a.yml", {**SEGMENT, "members": {"profile": "camera"}}, {"members"}),
+        ("z/a.yml", {**SEGMENT, "criticality": "high"}, {"guards"}),
+        ("z/a.yml", {**SEGMENT, "use": ["pump"]}, {"opens", "closes"}),
+        ("z/a.yml", None, {"closes", "guards"}),
+        ("z/a.yml", "not: [yaml", {"opens", "guards"}),
+        ("services.yml", {}, {"opens", "closes"}),
+        ("exceptions.yml", {}, {"opens"}),
+        ("enforcement.yml", {}, {"enforces"}),
+        ("members.lock.json", "{}", {"members"}),
+        ("evidence/a.json", "{}", set()),
+        ("guardrails.yml", {}, {"guards"}),
+        ("expectations/all.yml", {}, {"guards"}),
+        ("approvers.yml", {}, {"guards"}),
+    ],
+)
+def test_the_class_of_a_change(path: str, after: Any, classes: set[str]) -> None:
+    before = SEGMENT if path == "z/a.yml" else None
+    assert risk_classes({path: (before, after)}) == classes
+
+
+def test_devices_in_other_segments_void_what_touches_these(signers: Signers) -> None:
+    """A rollout goes on from its own commit; what was merged since may have its devices elsewhere."""
+    loaded = load_checked(signers.policies, TODAY)
+    assert loaded.site is not None
+    compiled = compile_site(loaded.site)
+    text = (signers.policies / "members.lock.json").read_text()
+    planned = signers.git("rev-parse", "HEAD")
+    assert newest_commit(signers.policies, planned, "main", "") == ""
+    segments = json.loads(text)["segments"]
+    first = segments["pumps"]["devices"][0]
+    lock = json.loads(text)
+    lock["segments"]["pumps"]["devices"].remove(first)
+    lock["segments"]["gateways"]["devices"].append(first)
+    signers.commit({"members.lock.json": json.dumps(lock)}, "otto")
+    later = signers.git("rev-parse", "HEAD")
+    assert newest_commit(signers.policies, planned, "origin/main", later) == later
+    assert newest_commit(signers.policies, planned, "main", "") == later
+    assert newest_commit(signers.policies, later, "main", planned) == ""  # a checkout that is behind says nothing
+    moved = moved_members(signers.policies, planned, later)
+    assert moved == {first["device"].lower(): ("pumps", "gateways")}
+    assert moved_members(signers.policies, planned, planned) == {}
+
+    def found(*steps: Operation) -> list[str]:
+        part = plan_of(signers, *steps)
+        return [
+            f"{item.code} {item.message}"
+            for item in member_findings(part, "one", loaded.site, compiled.lists, moved, later)  # type: ignore[arg-type]
+        ]
+
+    step = Operation("a", "fw1", "sgt", owned_name("pumps"), "create", None, {"value": 5})
+    (said,) = found(step)
+    assert said.startswith("SW4183 ring one, fw1: ") and " from pumps to gateways (commit " in said
+    assert found(push_operation("fw1")) == []
+    others = [name for name in loaded.site.segments if name not in ("pumps", "gateways")]
+    for name in others:
+        assert found(Operation("a", "fw1", "sgt", owned_name(name), "create", None, {"value": 5})) == []
+    assert len(found(Operation("a", "fw1", "nft_table", "unknown", "create", None, {"text": ""}))) == 1
 
 
 def test_a_change_does_not_name_its_own_approvers(signers: Signers) -> None:
@@ -392,6 +497,73 @@ def test_a_review_record_approves_no_second_time(signers: Signers) -> None:
     assert refused(signers) == ["SW4070"]
     approve(signers, "carl")
     assert [item.approver for item in asked(signers).approvals] == [mail("carl")]
+
+
+def test_reviews_as_github_and_awx_answer_them_become_a_record(signers: Signers, tmp_path: Path) -> None:
+    text = (signers.policies / "servers" / "gateways.yml").read_text()
+    applied(signers)
+    signers.key("exporter")
+    first = signers.commit({"servers/gateways.yml": text + "# a word\n"}, "nina")
+    last = signers.commit({"servers/gateways.yml": text + "# two words\n"}, "nina")
+    export = tmp_path / "reviews.json"
+    values: dict[str, Any] = {"policy_dir": str(signers.policies), "data_dir": str(signers.folder / "data")}
+    values |= {"approver": mail("exporter"), "diff_mode": False, "check_mode": False, "review": str(export)}
+    values |= {"people": {"dora-d": mail("dora"), "carl-c": mail("carl")}}
+
+    def recorded(value: Any) -> list[str]:
+        export.write_text(json.dumps(value))
+        path = Path(run_approve(values)["path"])
+        path.with_name(path.name + ".sig").unlink(missing_ok=True)
+        signers.sign_file(path, "exporter", REVIEW_NAMESPACE)
+        try:
+            return [item.approver for item in asked(signers).approvals]
+        except FindingError as error:
+            return sorted({finding.code for finding in error.findings})
+        finally:
+            shutil.rmtree(path.parent)
+
+    def github(login: str, state: str, commit: str | None) -> dict[str, Any]:
+        return {
+            "user": {"login": login},
+            "state": state,
+            "commit_id": commit,
+            "body": "",
+            "submitted_at": "2026-11-23T10:00:00Z",
+        }
+
+    assert recorded([github("dora-d", "APPROVED", first)]) == ["SW4070"]  # of what was changed afterwards
+    assert recorded([github("dora-d", "APPROVED", first), github("dora-d", "APPROVED", last)]) == [mail("dora")]
+    assert recorded([github("dora-d", "APPROVED", last), github("dora-d", "COMMENTED", last)]) == [mail("dora")]
+    assert recorded([github("dora-d", "APPROVED", last), github("dora-d", "CHANGES_REQUESTED", last)]) == ["SW4070"]
+    assert recorded([github("dora-d", "DISMISSED", last), github("mallory", "APPROVED", last)]) == ["SW4070"]
+
+    def awx(plan_id: str, status: str = "successful", workflow: int = 7) -> dict[str, Any]:
+        place = {"source_workflow_job": {"id": workflow}}
+        approval = {
+            "id": 9,
+            "status": status,
+            "summary_fields": {**place, "approved_or_denied_by": {"username": "carl-c"}},
+        }
+        job = {
+            "id": 8,
+            "summary_fields": {"source_workflow_job": {"id": 7}},
+            "artifacts": {"microseg_plan_id": plan_id},
+        }
+        return {"workflow_approval": approval, "job": job}
+
+    assert recorded(awx("a" * 64)) == [mail("carl")]
+    assert recorded(awx("b" * 64)) == ["SW4070"]
+    assert recorded(awx("a" * 64, "failed")) == ["SW4070"]
+    for wrong in (
+        awx("a" * 64, workflow=6),
+        [github("dora-d", "APPROVED", None)],
+        [github("dora-d", "APPROVED", "e" * 40)],
+        [github("mallory", "APPROVED", last)],
+        [{"user": {}, "state": "APPROVED"}],
+        {"approved_by": []},
+    ):
+        with pytest.raises(FindingError, match="SW4185"):
+            recorded(wrong)
 
 
 def test_an_approval_of_one_plan_is_none_of_the_next(signers: Signers) -> None:

@@ -40,7 +40,7 @@ def enough_people_exist(site: Site, _context: Context) -> Iterator[Finding]:
     if site.approvers is None:
         return
     people = {person for members in site.approvers.teams.values() for person in members}
-    for criticality, least in sorted(site.approvers.least.items()):
+    for criticality, least in sorted({**site.approvers.least, **site.approvers.risk}.items()):
         if least >= len(people) and len(people) > 0 and least > 1:
             text = f"{criticality} asks for {least} people, of {len(people)} who may approve one may be the author"
             yield codes.TOO_FEW_PEOPLE.at(text, site.approvers.location)
