@@ -10,6 +10,8 @@ import json
 import re
 import subprocess
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,10 @@ import yaml
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import plan_parts, read_plan
 from tests.integration.conftest import LabTargets, Loop, failure_of
 from tests.integration.test_drift_and_rollback import change_three_by_hand
+from tests.integration.test_story import Traffic
+from tests.integration.test_story import _address as device_address
 from tests.lab.places import CHECKOUT
-from tests.lab.playbooks import Site, ansible_environment, assign_sessions, program
+from tests.lab.playbooks import Run, Site, ansible_environment, assign_sessions, program
 from tests.unit.steps.test_awx import Loader
 
 At = Callable[[str], Site]
@@ -104,7 +108,8 @@ class Job:
 
     def __init__(self, targets: LabTargets, directory: Path, repository: Path) -> None:
         self.targets, self.directory, self.repository = targets, directory, repository
-        self.number = 0
+        self.number, self.workflow = 0, 77
+        self.moment = timedelta()  # by how much the clock of jobs is ahead
 
     def run(self, template: dict[str, Any], artifacts: dict[str, Any]) -> tuple[int, dict[str, Any], str]:
         """Return exit code, artifacts and output."""
@@ -117,10 +122,14 @@ class Job:
         values = json.loads(moved)
         if "microseg_policy_repository" in values:
             values |= {"microseg_policy_repository": str(self.repository), "microseg_policy_path": "."}
-        values |= {"awx_job_id": self.number, "awx_workflow_job_id": 77, **artifacts}
+        values |= {"awx_job_id": self.number, "awx_workflow_job_id": self.workflow, **artifacts}
         (private / "env" / "extravars").write_text(json.dumps(values), encoding="utf-8")
         path = f"{private}/requirements_collections:./collections:~/.ansible/collections:/usr/share/ansible/collections"
-        environment = ansible_environment(self.targets.places, {"ANSIBLE_COLLECTIONS_PATH": path})
+        more = {"ANSIBLE_COLLECTIONS_PATH": path}
+        if self.moment:
+            more["PYTHONPATH"] = str(CHECKOUT / "tests" / "lab" / "clock")
+            more["SEGWRIGHT_LAB_CLOCK"] = str(self.moment.total_seconds())
+        environment = ansible_environment(self.targets.places, more)
         del environment["ANSIBLE_CONFIG"]  # found in the working directory, as in a job
         given = secrets(self.targets)
         for name in template["credentials"]:
@@ -147,6 +156,69 @@ class Job:
                     field,
                 )
         return int((found / "rc").read_text(encoding="utf-8")), stats, output
+
+    def walk(
+        self, name: str, given: dict[str, Any], asked: Callable[[str], object] = lambda node: None
+    ) -> tuple[list[str], int, str]:
+        """Run a workflow as AWX does, a person saying yes at each approval (``asked``); return the way, the last exit code and output."""
+        self.workflow += 1
+        templates = objects("controller_templates")
+        nodes = {
+            node["identifier"]: node for node in objects("controller_workflows")[name]["simplified_workflow_nodes"]
+        }
+        named = {after for node in nodes.values() for kind in NEXT for after in node.get(kind, ())}
+        place, way, artifacts = next(name for name in nodes if name not in named), list[str](), dict(given)
+        code, output = 0, ""
+        while place:
+            node = nodes[place]
+            way.append(place)
+            code = 0
+            if "unified_job_template" in node:
+                code, more, output = self.run(templates[node["unified_job_template"]], artifacts)
+                artifacts |= more
+            else:
+                asked(place)
+            place = next(iter(node.get(NEXT[bool(code)], ())), "")
+        return way, code, output
+
+    def scheduled(self, name: str, **given: Any) -> tuple[list[str], int, str]:
+        """Do what a schedule starts."""
+        template = objects("controller_schedules")[name]["unified_job_template"]
+        if template in objects("controller_workflows"):
+            return self.walk(template, given)
+        code, _more, output = self.run(objects("controller_templates")[template], given)
+        return [template], code, output
+
+
+NEXT = ("success_nodes", "failure_nodes")
+REFUSED = {"method": "WRITE", "path": "^/ers/config/(downloadableacl|egressmatrixcell)"}
+
+
+@dataclass
+class Tapped:
+    """What ``Traffic`` of the story asks of a site: its documents, its clock, and a collection, here by AWX's schedule."""
+
+    site: Site
+    job: Job
+
+    @property
+    def policy(self) -> Path:
+        return self.site.policy
+
+    @property
+    def directory(self) -> Path:
+        return self.job.directory
+
+    @property
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self.job.moment
+
+    def run(self, _step: str, **variables: Any) -> Run:
+        way, code, output = self.job.scheduled("Segwright collect, every hour", **variables)
+        assert way == ["policies", "collect"]
+        log = self.job.directory / "collect.log"
+        log.write_text(output, encoding="utf-8")
+        return Run("collect", code, 0.0, log)
 
 
 def test_the_workflow_takes_merged_policy_to_a_verified_network(targets: LabTargets, at: At, tmp_path: Path) -> None:
@@ -187,6 +259,74 @@ def test_the_workflow_takes_merged_policy_to_a_verified_network(targets: LabTarg
     assert len(json.dumps(artifacts)) < 2000
     verified = json.loads((tmp_path / "mounted" / "data" / "out" / "verify.json").read_text(encoding="utf-8"))
     assert verified["ok"] is True
+
+
+@pytest.mark.full
+def test_the_schedules_carry_a_rollout_on_and_take_a_ring_back_and_a_person_the_rest(
+    targets: LabTargets, at: At, tmp_path: Path
+) -> None:
+    """Every schedule and both ways out of the workflows, each node a job of ansible-runner."""
+    pytest.importorskip("ansible_runner", reason="the Python package ansible-runner is not installed")
+    site = at("learnt")
+    enforcement = site.policy / "enforcement.yml"
+    text = enforcement.read_text(encoding="utf-8")
+    enforcement.write_text(re.sub(r"hold_minutes: \d+", "hold_minutes: 60", text), encoding="utf-8")
+    site.commit("Each ring is watched for an hour")
+    repository = tmp_path / "policies.git"
+    site.git("clone", "-q", "--bare", ".", str(repository))
+    (tmp_path / "mounted").mkdir()
+    site.data.rename(tmp_path / "mounted" / "data")
+    job = Job(targets, tmp_path, repository)
+    traffic = Traffic(Tapped(site, job))  # type: ignore[arg-type]
+    traffic.collect()
+
+    # A person approves the plan and with it the first ring; the schedule watches it, and takes the second.
+    way, code, output = job.walk("Segwright rollout", {})
+    assert (way, code) == (["policies", "validate", "plan", "approve", "apply"], 0), output[-4000:]
+    made = json.loads((tmp_path / "mounted" / "data" / "out" / "apply.json").read_text(encoding="utf-8"))
+    assert made["ring"] == "building"
+    way, code, output = job.scheduled("Segwright rings, every hour")
+    assert (way, code) == (["policies", "rings"], 0) and "is watched until" in " ".join(output.split()), output[-3000:]
+    job.moment = timedelta(minutes=90)
+    traffic.collect()
+    # The branch has moved on: the rollout goes on from its own commit.
+    (site.policy / "later.md").write_text("later\n", encoding="utf-8")
+    site.commit("Something else is merged")
+    site.git("push", "-q", str(repository), "HEAD:main")
+    way, code, output = job.scheduled("Segwright rings, every hour")
+    assert code == 0, output[-4000:]
+    made = json.loads((tmp_path / "mounted" / "data" / "out" / "apply.json").read_text(encoding="utf-8"))
+    assert made["ring"] == "radiology", made["summary"]
+
+    # A scanner is cut off: the next run of the schedule takes the ring back and fails, so that its owner hears of it.
+    lock = json.loads((site.policy / "members.lock.json").read_text(encoding="utf-8"))["segments"]
+    scanner = lock["imaging_modalities"]["devices"][0]
+    traffic.cut[device_address(scanner)] = job.moment + datetime.now(UTC)
+    job.moment += timedelta(minutes=50)
+    traffic.collect()
+    way, code, output = job.scheduled("Segwright rings, every hour")
+    assert code != 0 and "SW4132" in output and scanner["name"] in " ".join(output.split()), output[-4000:]
+    way, code, output = job.scheduled("Segwright rings, every hour")
+    assert code != 0 and re.search("SW4130|SW4132", output)
+
+    # A change that fails half-way, and a person who has it rolled back: ISE refuses one write.
+    held = targets.ise_objects()
+
+    def mended(node: str) -> None:
+        if node == "ask_rollback":
+            targets.ise("DELETE", "/faults")
+
+    targets.ise("POST", "/faults", {"match": REFUSED, "nth": 2, "times": 0, "fault": "status:500"})
+    way, code, output = job.walk("Segwright change", {}, mended)
+    assert way[-3:] == ["apply", "ask_rollback", "rollback"] and code == 0, (way, output[-4000:])
+    assert targets.ise_objects() == held
+    for name, codes in (
+        ("Segwright record, every night", (0,)),
+        ("Segwright postures, every night", (0,)),
+        ("Segwright drift, every six hours", (2,)),  # the policy is merged, and taken back
+    ):
+        _way, code, output = job.scheduled(name)
+        assert code in codes, (name, output[-4000:])
 
 
 @pytest.mark.full
