@@ -10,7 +10,8 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.action import run_action
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.apply import run_apply
-from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.enforced import REAUTHENTICATION, REREADING
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.enforced import REREADING
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.reauthentication import REAUTHENTICATION
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "policy_dir": {"type": "path", "default": "policies"},
@@ -23,6 +24,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "plan_parts": {"type": "dict"},
     "ring": {"type": "str"},
     "ring_blind": {"type": "bool", "default": False},
+    "wait": {"type": "bool", "default": False},
     "prune": {"type": "bool", "default": False},
     "engine": {"type": "str"},
     "targets": {"type": "list", "elements": "str"},

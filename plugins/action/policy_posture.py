@@ -9,8 +9,8 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.action import run_action
-from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.enforced import REAUTHENTICATION
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.posture import run_posture
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.reauthentication import REAUTHENTICATION
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "state": {"type": "str", "choices": ["listed", "pulled", "released"], "default": "listed"},

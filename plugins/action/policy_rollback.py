@@ -9,7 +9,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.action import run_action
-from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.enforced import REAUTHENTICATION
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.reauthentication import REAUTHENTICATION
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.rollback import run_rollback
 
 ARGUMENTS: dict[str, dict[str, Any]] = {

@@ -47,6 +47,12 @@ options:
       - Whether V(next) goes on where no recorded flow shows how the devices of the ring before do.
     type: bool
     default: false
+  wait:
+    description:
+      - Whether the step succeeds and writes nothing where only a change window or an approval is missing, for a schedule.
+      - With O(ring=continue) a missing window never fails the step.
+    type: bool
+    default: false
   prune:
     description:
       - Whether the plan made anew deletes what the policy no longer needs. As the approved plan was made.

@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from collections.abc import Callable
+
+import pytest
 
 from tests.integration.conftest import LabTargets, failure_of
 from tests.integration.test_drift_and_rollback import configured
@@ -85,3 +88,62 @@ def test_ring_by_ring_to_a_verified_network_and_one_ring_back(targets: LabTarget
     assert site.run("journal_verify").code == 0
     run = site.run("apply", microseg_ring="ward-7")
     assert run.code == 2 and "SW4134" in failure_of(run)
+
+
+@pytest.mark.full
+def test_what_happens_meanwhile_stops_what_it_touches_and_nothing_else(targets: LabTargets, at: At) -> None:
+    """Weeks of a rollout: a list is changed by hand, the branch moves on, a camera turns out to be a recorder, an address is another."""
+    site = at("planned")
+    documents = site.policy / "enforcement.yml"
+    head, _rings, tail = re.split(r"^(?=rings:|budgets:)", documents.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    documents.write_text(head + RINGS.replace("60", "0") + tail, encoding="utf-8")
+    planned = site.commit("One port first")
+    site.variables["microseg_protected_branch"] = site.git("branch", "--show-current").strip()
+    run = site.run("plan")
+    assert run.code == 0, run.tail()
+    made = json.loads((site.state / "plan.json").read_text(encoding="utf-8"))
+    assert set(made["tools"]) == {"ansible-core", "segwright.microseg"} and all(
+        part["address"] for part in made["targets"]
+    )
+
+    # Somebody makes a list in ISE that the plan is to make, and the first ring writes nothing there: the plan is void for ISE alone.
+    steps = next(part["operations"] for part in made["targets"] if part["name"] == "ise1")
+    name = next(step["name"] for step in steps if step["kind"] == "downloadable_acl")
+    targets.ise("POST", "/objects/downloadableacl", {"name": name, "dacl": "permit ip any any", "dacltype": "IPV4"})
+    run = site.run("apply", microseg_ring="one-port")
+    assert run.code == 0, run.tail()
+    (void,) = [item for item in site.result("apply")["warnings"] if item["code"] == "SW4182"]
+    assert void["message"].startswith("ise1: ") and name in void["message"]
+    counter = targets.writes()
+    run = site.run("apply", microseg_ring="rest")
+    assert run.code == 2 and "SW4015" in failure_of(run), run.tail()
+    assert set(counter.counts().values()) == {0}
+    targets.ise("DELETE", f"/objects/downloadableacl/{name}")
+
+    # The branch goes on, and has a camera in another segment. The rollout is at its own commit.
+    lock = site.policy / "members.lock.json"
+    content = json.loads(lock.read_text(encoding="utf-8"))
+    camera = content["segments"]["cameras"]["devices"].pop()
+    content["segments"]["video_recorders"]["devices"].append(camera)
+    lock.write_text(json.dumps(content), encoding="utf-8")
+    site.commit("One of them records")
+    site.git("checkout", "-q", "--detach", planned)
+    counter = targets.writes()
+    run = site.run("apply", microseg_ring="building")
+    said = failure_of(run)
+    assert run.code == 2 and "SW4183" in said and f"{camera['name']} from cameras to video_recorders" in said, (
+        run.tail()
+    )
+    assert set(counter.counts().values()) == {0}
+
+    # Another inventory: the same names elsewhere.
+    site.git("branch", "-q", "-f", site.variables["microseg_protected_branch"], planned)
+    run = site.run("apply", "-e", "ansible_port=4443", microseg_ring="building")
+    assert run.code == 2 and "SW4181" in failure_of(run), run.tail()
+    assert set(counter.counts().values()) == {0}
+    for ring in ("building", "rest"):
+        run = site.run("apply", microseg_ring=ring)
+        assert run.code == 0, run.tail()
+    assign_sessions(targets.places, site.policy)
+    run = site.run("verify")
+    assert run.code == 0, run.tail()

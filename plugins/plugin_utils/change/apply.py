@@ -116,7 +116,8 @@ def apply_plan(
     """Carry out what is left of a plan, or of one ring of it, and return what was done.
 
     Raises FindingError, having written nothing, where the plan is not for this commit, policy or live state (SW4010 to
-    SW4016). A step that fails ends the run: the outcome then holds what was done, what remains and how to go back. Steps
+    SW4016). With ``ring`` live state that moved on a target to which the ring does not write makes the plan void for that target only
+    (SW4182, a warning). A step that fails ends the run: the outcome then holds what was done, what remains and how to go back. Steps
     that an interrupted run has done already are left out, so applying twice writes nothing the second time. In check mode
     every check runs, nothing is written, and ``remaining`` holds the steps that would be carried out.
     With ``ring`` only its steps are carried out; the others of the plan stay in ``remaining``, and the plan is not done.
@@ -144,24 +145,26 @@ def apply_plan(
     chosen = {part.name: targets[part.name] for part in parts}
     snapshots = snapshot_all(chosen, desired, workers)
     entries = known_entries(journal.path)  # the caller's lock keeps others from adding to it
-    steps = _remaining_steps(plan, parts, chosen, desired, snapshots, entries)
+    writes_to = None if ring is None else frozenset(target for target, _step in ring.back)
+    steps, void = _remaining_steps(plan, parts, chosen, desired, snapshots, entries, writes_to)
     live = {name: snapshot.sha256 for name, snapshot in snapshots.items()}
     steps, later = _of_ring(steps, ring)
     # A plan that changes no list may still pull or release a posture: that is remembered for the plans after it.
     told = set(pulled_in(entries)) == set(plan.effect.get("postures") or ())
     told = told and not (emergency or confirms_emergency or brings_commit)
     # What an interrupted run wrote is read back and saved by this one, though no step may be left of it.
-    unconfirmed = sorted(unconfirmed_in(entries) & chosen.keys())
+    unconfirmed = sorted((unconfirmed_in(entries) & chosen.keys()) - void.keys())
     # A run that was killed when all was done has left its locks.
-    said = [] if check_mode or steps else TargetLocks(chosen, purpose).sweep()
+    said = [*void.values(), *([] if check_mode or steps else TargetLocks(chosen, purpose).sweep())]
     if check_mode or (not steps and ring is None and told and not unconfirmed):
         return Outcome(plan.plan_id, (), tuple(steps) if check_mode else (), tuple(said), live=live)
     if ready is not None and steps:
-        said = ready()
+        said = [*void.values(), *ready()]
     locks = TargetLocks({name: chosen[name] for name in {step.target for step in steps}}, purpose)
     with locks:
         if locks.locks:
-            again = _remaining_steps(plan, parts, chosen, desired, snapshot_all(chosen, desired, workers), entries)
+            now = snapshot_all(chosen, desired, workers)
+            again, _void = _remaining_steps(plan, parts, chosen, desired, now, entries, writes_to)
             steps, later = _of_ring(again, ring)
 
         def shut() -> list[Finding]:
@@ -200,9 +203,15 @@ def _remaining_steps(
     desired: Sequence[DesiredTarget],
     snapshots: Mapping[str, Snapshot],
     entries: Sequence[Mapping[str, Any]],
-) -> list[Operation]:
-    """Return the plan's steps that live state still needs, in order; FindingError where live state moved."""
+    writes_to: frozenset[str] | None = None,
+) -> tuple[list[Operation], dict[str, Finding]]:
+    """Return the plan's steps that live state still needs, in order, and what is void; FindingError where live state moved.
+
+    Where it moved on a target that is not among ``writes_to``, the plan is void for that target: it is named, and what it does not hold
+    of its steps counts as left.
+    """
     findings: list[Finding] = []
+    void: dict[str, Finding] = {}
     disarming: list[Operation] = []
     open_ids: set[tuple[str, str]] = set()
     pending, begun = pending_in(entries), deployments_in(entries)
@@ -210,21 +219,26 @@ def _remaining_steps(
         objects = next((item.objects for item in desired if item.host == part.name), ())
         live = half_made(snapshots[part.name], part.operations, entries, plan.plan_id)
         moved = staleness(part, objects, live)
-        findings += moved
-        if moved:
-            continue
         planned = {step.id for step in part.operations}
-        needed = target_operations(targets[part.name], desired, live, plan.prune)
+        needed = () if moved else target_operations(targets[part.name], desired, live, plan.prune)
         pushes = {step.id for step in part.operations if step.action == PUSH}
         if pushes and any(step.action == PUSH and step.id not in planned for step in needed):
             # What is left may be pushed in another phase than the whole would have been: then by the pushes of the plan.
             needed = tuple(step for step in needed if step.action != PUSH)
             open_ids |= {(part.name, number) for number in pushes}
-        findings += [
+        moved += [
             codes.LIVE_MOVED.at(f"{part.name}: needs a step that is not in the plan: {step.summary or step.name}")
             for step in needed
             if step.id not in planned and step.kind not in GUARDS
         ]
+        if moved and writes_to is not None and part.name not in writes_to:
+            void[part.name] = codes.TARGET_VOID.at("; ".join(finding.message for finding in moved[:3]))
+            objects_now = public_objects(live)
+            open_ids |= {(part.name, step.id) for step in part.operations if not _in_force(step, objects_now)}
+            continue
+        findings += moved
+        if moved:
+            continue
         disarming += [step for step in needed if step.id not in planned and step.kind in GUARDS]
         open_ids |= {(part.name, step.id) for step in needed}
         # What such a step left is known to the target only: it reads, and does again what reading does not show.
@@ -233,7 +247,12 @@ def _remaining_steps(
             open_ids |= {(part.name, step.id) for step in part.operations if step.action == PUSH}
     if findings:
         raise FindingError(*findings)
-    return [*disarming, *(step for name, step in plan.steps() if (name, step.id) in open_ids)]
+    return [*disarming, *(step for name, step in plan.steps() if (name, step.id) in open_ids)], void
+
+
+def _in_force(step: Operation, live: Mapping[str, Any]) -> bool:
+    """Return whether what a step brings stands on its target; a push leaves nothing there to be seen."""
+    return step.action == PUSH or means(step.kind, live.get(f"{step.kind}/{step.name}"), step.after)
 
 
 # Fewer steps than this in a row are not worth the threads.

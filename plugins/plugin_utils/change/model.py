@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject
 
-PLAN_SCHEMA = "1.0"
+PLAN_SCHEMA = "1.1"
 JOURNAL_SCHEMA = "1.0"
 
 

@@ -38,24 +38,32 @@ _PART_TEXTS = {
     "members": "the membership of the segments",
     "prune": "whether unneeded objects are deleted",
     "effect": "what recorded traffic says of the change",
+    "tools": "the versions of the collection or ansible-core",
 }
 PLAN_ID = re.compile(r"\A[0-9a-f]{64}\Z")
 
 
 @dataclass(frozen=True)
 class TargetPlan:
-    """One target's part: the live state it was computed from (hash and objects without internal ids) and its steps."""
+    """One target's part: the live state it was computed from (hash and objects without internal ids) and its steps.
+
+    ``address``: host and port by the inventory, empty where it is not bound to one.
+    """
 
     name: str
     platform: str
     live_sha256: str
     live: Mapping[str, Any] = field(hash=False)
     operations: tuple[Operation, ...] = ()
+    address: str = ""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A whole plan. ``plan_id`` is the SHA-256 of everything else but ``created``, so equal changes have equal ids."""
+    """A whole plan. ``plan_id`` is the SHA-256 of everything else but ``created``, so equal changes have equal ids.
+
+    ``tools``: the version of each tool that made it, by name.
+    """
 
     plan_id: str
     policy_commit: str
@@ -65,6 +73,7 @@ class Plan:
     prune: bool
     targets: tuple[TargetPlan, ...]
     effect: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    tools: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def operations(self) -> list[Operation]:
         """Return the steps of all targets in the order of execution."""
@@ -89,10 +98,12 @@ class Plan:
             "created": self.created,
             "prune": self.prune,
             "effect": dict(self.effect),
+            **({"tools": dict(self.tools)} if self.tools else {}),
             "targets": [
                 {
                     "name": target.name,
                     "platform": target.platform,
+                    **({"address": target.address} if target.address else {}),
                     "live_sha256": target.live_sha256,
                     "live": {key: dict(value) for key, value in sorted(target.live.items())},
                     "operations": [asdict(operation) for operation in target.operations],
@@ -177,12 +188,15 @@ def build_plan(
     prune: bool = False,
     created: str = "",
     pending: Collection[str] = (),
+    addresses: Mapping[str, str] | None = None,
+    tools: Mapping[str, str] | None = None,
 ) -> Plan:
     """Return the plan that takes every connected target from its snapshot to what the policy says.
 
     ``effect`` is what the change does to conversations (proof.impact), as plain values; ``created`` RFC 3339, now where
-    empty; ``pending`` names targets whose last change still waits for a push (change/pending.py). Raises FindingError where
-    a target holds something in the way (objects that are not ours, lines not understood).
+    empty; ``pending`` names targets whose last change still waits for a push (change/pending.py); ``addresses`` by target and
+    ``tools`` are bound into the plan. Raises FindingError where a target holds something in the way (objects that are not ours, lines not
+    understood).
     """
     parts: list[TargetPlan] = []
     failures: list[Finding] = []
@@ -196,7 +210,9 @@ def build_plan(
         failures += [codes.BLOCKED.at(f"{name}: {step.summary}") for step in steps if step.details.get(BLOCKED)]
         if name in pending and not any(step.action == PUSH for step in steps):
             steps = (*steps, push_operation(name))
-        parts.append(TargetPlan(name, targets[name].platform, snapshot.sha256, public_objects(snapshot), steps))
+        address = (addresses or {}).get(name, "")
+        live = public_objects(snapshot)
+        parts.append(TargetPlan(name, targets[name].platform, snapshot.sha256, live, steps, address))
     if failures:
         raise FindingError(*failures)
     draft = Plan(
@@ -208,6 +224,7 @@ def build_plan(
         prune,
         tuple(parts),
         dict(effect or {}),
+        dict(tools or {}),
     )
     return _with_id(draft)
 
@@ -227,16 +244,14 @@ def left_out(targets: Mapping[str, Target], desired: Sequence[DesiredTarget]) ->
 
 
 def _with_id(plan: Plan) -> Plan:
-    return Plan(
-        plan_content_sha256(plan.as_dict()), plan.policy_commit, plan.policy_sha256, plan.members_sha256,
-        plan.created, plan.prune, plan.targets, plan.effect,
-    )  # fmt: skip
+    return replace(plan, plan_id=plan_content_sha256(plan.as_dict()))
 
 
 def plan_content_sha256(content: Mapping[str, Any]) -> str:
     """Return the id that a plan with this content has."""
     names = ("policy_commit", "policy_sha256", "members_sha256", "prune", "effect", "targets")
-    return sha256_of({name: content[name] for name in names})
+    tools = {"tools": content["tools"]} if content.get("tools") else {}  # plans of before schema 1.1 have none
+    return sha256_of({**{name: content[name] for name in names}, **tools})
 
 
 def only_steps(plan: Plan, steps: Collection[tuple[str, str]]) -> Plan:
@@ -250,7 +265,7 @@ def only_steps(plan: Plan, steps: Collection[tuple[str, str]]) -> Plan:
 
 
 def plan_parts(plan: Plan) -> dict[str, Any]:
-    """Return short hashes of what a plan id is made of: ``commit``, ``policy``, ``members``, ``prune``, ``effect``, ``targets``.
+    """Return short hashes of what a plan id is made of: ``commit``, ``policy``, ``members``, ``prune``, ``effect``, ``tools``, ``targets``.
 
     Small enough to travel beside the id (about 30 bytes for each of at most PARTS targets with steps), so that whoever
     computes the plan anew can name what moved.
@@ -264,6 +279,7 @@ def plan_parts(plan: Plan) -> dict[str, Any]:
         "members": plan.members_sha256[:16],
         "prune": plan.prune,
         "effect": sha256_of(dict(plan.effect))[:16],
+        "tools": sha256_of(dict(plan.tools))[:16],
         "targets": {part.name: bodies[part.name] for part in changed[:PARTS]},
         "all_targets": sha256_of(bodies)[:16],
     }
@@ -339,8 +355,10 @@ def _from_dict(content: Mapping[str, Any]) -> Plan:
                 str(item["live_sha256"]),
                 dict(item["live"]),
                 tuple(operation_from(step) for step in item["operations"]),
+                str(item.get("address", "")),
             )
             for item in content["targets"]
         ),
         effect=dict(content["effect"]),
+        tools={str(name): str(version) for name, version in (content.get("tools") or {}).items()},
     )

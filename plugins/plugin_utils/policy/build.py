@@ -24,6 +24,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model im
     Assignment,
     Conduit,
     EnforcementPoint,
+    ExitCriteria,
     Expectation,
     Guardrail,
     Member,
@@ -307,6 +308,7 @@ class Builder:
                 _ports(r),
                 tuple(r.get("places", ())),
                 r.get("shared_lists", False),
+                _exit(r.get("exit", {})),
             )
             for n, r in enumerate(document.value.get("rings", ()))
         )
@@ -396,6 +398,15 @@ def is_date(text: str) -> bool:
     except ValueError:
         return False
     return len(text) == 10
+
+
+def _exit(value: Mapping[str, Any]) -> ExitCriteria:
+    usual = ExitCriteria()
+    return ExitCriteria(
+        value.get("unseen") == "go_on",
+        value.get("refused_packets", usual.refused),
+        value.get("one_false_alarm_in", usual.one_alarm_in),
+    )
 
 
 def _ports(value: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:

@@ -292,12 +292,26 @@ class SwitchHardware:
 
 
 @dataclass(frozen=True)
+class ExitCriteria:
+    """What has to be so before the ring after this one begins.
+
+    ``unseen_goes_on``: also where what is due was not seen since; ``refused``: so many refused packets of a known conversation are a
+    sign of trouble; ``one_alarm_in``: in how many judgements of healthy devices there may be a false alarm.
+    """
+
+    unseen_goes_on: bool = False
+    refused: int = 3
+    one_alarm_in: int = 1000
+
+
+@dataclass(frozen=True)
 class Ring:
     """An ordered part of the rollout: what goes with it, and how long it is watched, in minutes.
 
     Empty ``segments``: all of them; empty ``targets`` (inventory names of what is written to): all of them. ``devices`` (MAC or name),
     ``ports`` (switch and interface) and ``places`` (ids of ``Place``) limit it to what is attached there; any of the three is enough.
-    ``shared_lists``: downloadable lists that devices of later rings have in common with it are written with this ring.
+    ``shared_lists``: downloadable lists that devices of later rings have in common with it are written with this ring. ``exit``: what has
+    to be so before the next one begins.
     """
 
     id: str
@@ -310,6 +324,7 @@ class Ring:
     ports: tuple[tuple[str, str], ...] = ()
     places: tuple[str, ...] = ()
     shared_lists: bool = False
+    exit: ExitCriteria = ExitCriteria()
 
     @property
     def limited(self) -> bool:

@@ -41,9 +41,25 @@ def target_specs(hostvars: Mapping[str, Any], names: Iterable[str]) -> list[dict
     return specs
 
 
+def addresses_of(hostvars: Mapping[str, Any], names: Iterable[str]) -> dict[str, str]:
+    """Return where the inventory has each named host, as host:port or URL; hosts without a known platform are left out."""
+    found = {}
+    for name in names:
+        variables = hostvars[name]
+        platform = platform_of(variables)
+        if platform in DEFAULT_PORTS:
+            host, port = _place(name, platform, variables)
+            urls = _listed(variables.get("microseg_ise_url")) if platform == "ise" else []
+            found[name] = urls[0] if urls else f"{host}:{port}"
+    return found
+
+
+def _place(name: str, platform: str, variables: Mapping[str, Any]) -> tuple[str, int]:
+    return str(variables.get("ansible_host") or name), int(variables.get("ansible_port") or DEFAULT_PORTS[platform])
+
+
 def _spec(name: str, platform: str, variables: Mapping[str, Any]) -> dict[str, Any]:
-    host = str(variables.get("ansible_host") or name)
-    port = int(variables.get("ansible_port") or DEFAULT_PORTS[platform])
+    host, port = _place(name, platform, variables)
     spec: dict[str, Any] = {
         "name": name,
         "platform": platform,

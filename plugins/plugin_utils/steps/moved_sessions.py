@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Sessions of devices that a ring moved: which list and tag each carries, by its switch and by ISE, and its re-authentication.
 
-Batches, pauses, held devices and what counts as well are those of changed lists (``enforced``); here a session is judged by list and tag
-together, and one that carries another list is an old one.
+Batches, pauses, held devices and what counts as well are those of changed lists (``reauthentication``); here a session is judged by list
+and tag together, and one that carries another list is an old one.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError, errors_of
@@ -26,48 +25,37 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.carriers
     Wanted,
     last_changes,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal, known_entries
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation, Target
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.moved_sessions import (
     EVENT,
     EVENT_BACK,
-    MOVING_KINDS,
     Followed,
     Handed,
     Moved,
     assigns,
-    carried_on,
     followed_of,
     handed_out,
     hands_out_more,
     held_after,
     moved_back,
-    open_in,
     tag_alone,
     with_tag,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import Plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.reauth import both
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rings import (
-    DONE,
-    SOAKING,
-    Part,
-    parts_of_plan,
-    progress_of,
-)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.standing import Standing
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.naming import owned_name
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.arguments import moment_of, today_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.enforced import (
-    After,
     EnforcedState,
     Reader,
     reader_of,
-    sessions_after,
     worst,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
-from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.site import SoundSite, sound_site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.reauthentication import After, sessions_after
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.site import sound_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_enforced import Enforced
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise import IseTarget
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ise_facts import session_fields
@@ -264,48 +252,20 @@ def _showed_all(switches: Iterable[Enforced]) -> list[str]:
     return [item.view.switch for item in switches if not item.findings]
 
 
-@dataclass(frozen=True)
-class RunMoves:
-    """What a run of a plan, or of one ring, has to do with moved devices.
-
-    ``moved``: its own, and those of earlier rings that may still be as before; ``later``: steps that are not carried out yet;
-    ``needed``: the plan is proved only where all follow.
-    """
-
-    moved: tuple[Moved, ...] = ()
-    later: tuple[Operation, ...] = ()
-    needed: bool = False
-
-
-def moves_of_run(plan: Plan, ring: Part | None, sound: SoundSite, journal: Path) -> RunMoves:
-    """Return them; for a whole plan (no ring) all that it moves."""
-    if not any(step.kind in MOVING_KINDS for step in plan.operations()):
-        return RunMoves()
-    parts = parts_of_plan(plan, sound.site, sound.compiled.lists)
-    if ring is None:
-        return RunMoves(tuple(row for part in parts for row in part.moved))
-    entries = known_entries(journal)
-    before = parts[: next((n for n, part in enumerate(parts) if part.id == ring.id), 0)]
-    done = {item.part.id for item in progress_of(parts, entries, plan.plan_id) if item.state in (SOAKING, DONE)}
-    waiting = {key for part in parts if part.id not in done and part.id != ring.id for key in part.steps}
-    later = tuple(step for target, step in plan.steps() if (target, step.id) in waiting)
-    carried = carried_on([(part.id, part.moved) for part in before], open_in(entries, plan.plan_id))
-    needed = bool(plan.effect.get("moves", {}).get("follow"))
-    return RunMoves((*ring.moved, *carried), later, needed)
-
-
 def run_moved(
     base: Reader,
-    run: RunMoves,
+    standing: Standing,
     journal: Journal,
     values: Mapping[str, Any],
     plan_id: str,
-    ring: str,
+    *,
+    needed: bool,
     closed: Callable[[], list[Finding]] | None = None,
 ) -> MovedAfter:
     """Let the moved devices of a run authenticate again, in batches, and return who has followed."""
-    reader = moved_reader(base, run.moved, _objects(base), run.later)
-    return moved_after(reader, journal, values, plan_id, ring, needed=run.needed, closed=closed)
+    reader = moved_reader(base, standing.moved, _objects(base), standing.later)
+    ring = standing.ring.id if standing.ring else ""
+    return moved_after(reader, journal, values, plan_id, ring, needed=needed, closed=closed)
 
 
 def _objects(base: Reader) -> dict[str, dict[str, Mapping[str, Any]]]:

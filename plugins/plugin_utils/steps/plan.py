@@ -58,7 +58,9 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.report.html imp
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.markdown import plan_markdown
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.view import site_view
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.arguments import moment_of, paths_of, today_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.bound import tools
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.capacity import figures_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.connections import addresses_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.fleet import connected, hosts_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.history import recorded_history
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.live import lists_in_force
@@ -122,6 +124,8 @@ def planned(
             members_sha256=members_sha256(paths),
             prune=bool(values.get("prune")),
             pending=pushes_pending(paths.journal),
+            addresses=addresses_of(variables.get("hostvars") or {}, targets),
+            tools=tools(),
         )
         said += refusals(targets, {step.target for step in draft.operations()})
         site = effective_site(gate.site, situation)

@@ -51,20 +51,14 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.arguments
     paths_of,
     today_of,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.enforced import (
-    After,
-    after_sentence,
-    reader_of,
-    sessions_after,
-)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.committed import site_at, uncommitted
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.enforced import reader_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.fleet import connected
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.newer import Newer, newer_than, put_in_force
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.permission import (
     applied_commit,
     approved_by,
-    site_at,
-    uncommitted,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.plan import members_sha256, plan_diff, planned
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.posture_cost import costs
@@ -74,6 +68,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.posture_m
     refusing,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.pulled import pulled_now, shouted
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.reauthentication import (
+    After,
+    after_sentence,
+    sessions_after,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.site import SoundSite, sound_site
 
 LISTED, PULLED, RELEASED = "listed", "pulled", "released"

@@ -46,14 +46,14 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.undo_cha
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.results import result
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps import codes as step_codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.arguments import paths_of
-from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.enforced import (
-    After,
-    after_sentence,
-)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.fleet import connected
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.moved_sessions import sessions_back
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.pulled import shouted
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.reauthentication import (
+    After,
+    after_sentence,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.rollback_proof import Proved, proved
 
 Only = Callable[[Operation], bool]

@@ -42,7 +42,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import ad
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.gate import FlowGate
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.talks import WHOLE_DEVICE
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.ports import port_name
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Member, Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import ExitCriteria, Member, Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.ring_counts import RingCounters
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.telemetry import Gaps, gaps_of
 
@@ -126,7 +126,8 @@ def decide(
     if health.state != HEALTHY and turn.part is not None:
         awaited = f"{len(health.awaited)} conversations are due and not seen yet: {', '.join(health.awaited[:3])}"
         text = f"ring {last.part.id}: {awaited if health.awaited else 'no flow of its devices is recorded since'}"
-        return Decision(turn.part if blind else None, None, health, (codes.RING_UNSEEN.at(text), *turn.findings))
+        goes_on = blind or exit_of(site, last.part).unseen_goes_on
+        return Decision(turn.part if goes_on else None, None, health, (codes.RING_UNSEEN.at(text), *turn.findings))
     return Decision(turn.part, None, health, turn.findings)
 
 
@@ -142,6 +143,11 @@ def _back(item: Progress, health: Health) -> Decision:
 def _told(signs: Sequence[Sign]) -> str:
     shown = "; ".join(f"{sign.talk.name}: {sign.text}" for sign in signs[:SHOWN])
     return shown + (f"; {len(signs) - SHOWN} more" if signs[SHOWN:] else "")
+
+
+def exit_of(site: Site, part: Part) -> ExitCriteria:
+    """Return what has to be so before the ring after this one begins; what is usual where the policy does not say."""
+    return next((ring.exit for ring in site.rings if ring.id == part.id), ExitCriteria())
 
 
 def ring_health(
@@ -166,8 +172,10 @@ def ring_health(
     since = took_hold - timedelta(days=HISTORY_DAYS)
     names = dict(_names(site))
     out = [(device, names.get(device, device)) for device in (lost(part) if lost else ())]
+    criteria = exit_of(site, part)
+    limits = replace(Limits(), refused=criteria.refused, alarm=1.0 / criteria.one_alarm_in)
     if not watched or not store.stored_days(data_dir):
-        return judge([], devices, took_hold.timestamp(), unauthorized=out)
+        return judge([], devices, took_hold.timestamp(), limits, unauthorized=out)
     touched = min(first or took_hold, took_hold)
     denied = _denied_anew(data_dir, since, took_hold, now, engine)
     began, before = took_hold.timestamp(), touched.timestamp()
@@ -191,7 +199,7 @@ def ring_health(
         replace(_counted(talk, row, counters), peer_gone=not talk.flows and bool(gone & _ends(row)))
         for row, talk in found
     ]
-    return judge(talks, devices, began, unauthorized=out, touched=before)
+    return judge(talks, devices, began, limits, unauthorized=out, touched=before)
 
 
 def _ends(row: Mapping[str, Any]) -> set[str]:

@@ -22,6 +22,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan imp
     Plan,
     build_plan,
     left_out,
+    moved_parts,
+    plan_parts,
     read_plan,
     snapshot_all,
     write_plan,
@@ -144,6 +146,34 @@ def test_a_plan_for_something_else_is_refused(journal: Journal, changes: dict[st
     assert codes_of(error) == {code}
     assert target.writes == 0
     assert not journal.path.exists()
+
+
+def test_a_plan_is_bound_to_its_tools_and_to_where_targets_are(tmp_path: Path) -> None:
+    targets, desired = {"a": FakeTarget("a")}, [want("a", x=1)]
+    made = {"tools": {"ansible-core": "2.20.0"}, "addresses": {"a": "192.0.2.1:22"}}
+    plan = plan_for(targets, desired, **made)
+    others = [
+        plan_for(targets, desired),
+        plan_for(targets, desired, **{**made, "tools": {"ansible-core": "2.21.0"}}),
+        plan_for(targets, desired, **{**made, "addresses": {"a": "192.0.2.2:22"}}),
+    ]
+    assert len({each.plan_id for each in (plan, *others)}) == 4
+    write_plan(tmp_path / "plan.json", plan)
+    assert read_plan(tmp_path / "plan.json") == plan
+    assert moved_parts(plan_parts(plan), others[1]) == ["the versions of the collection or ansible-core"]
+    assert moved_parts(plan_parts(plan), others[2]) == ["target a"]
+    content = json.loads((tmp_path / "plan.json").read_text())
+    content["targets"][0]["address"] = "192.0.2.2:22"
+    (tmp_path / "plan.json").write_text(json.dumps(content))
+    with pytest.raises(FindingError) as error:
+        read_plan(tmp_path / "plan.json")
+    assert codes_of(error) == {"SW4012"}
+    # A plan of before is read as it was.
+    write_plan(tmp_path / "plan.json", others[0])
+    content = json.loads((tmp_path / "plan.json").read_text())
+    assert "tools" not in content and "address" not in content["targets"][0]
+    (tmp_path / "plan.json").write_text(json.dumps({**content, "schema_version": "1.0"}))
+    assert read_plan(tmp_path / "plan.json") == others[0]
 
 
 def test_a_plan_of_uncommitted_documents_needs_permission(journal: Journal) -> None:

@@ -13,7 +13,14 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change import journal as journal_module
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.apply import apply_plan
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.duration import (
+    expected,
+    overrun_findings,
+    seconds_per_step,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import (
     Journal,
     read_entries,
@@ -23,6 +30,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model im
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending import push_operation
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import Plan, TargetPlan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pulled import pulled_in
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.reauth import Pace
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rings import (
     DONE,
     FAILED,
@@ -355,3 +363,72 @@ def test_what_is_left_for_a_later_ring_is_pushed_though_its_phase_has_no_push(tm
         part = Part(name, (number[name], push))
         assert apply_plan(plan, {"a": a}, desired, journal, policy_commit=COMMIT, ring=part).ok
     assert [name for what, name in a.log if what == "execute"] == ["y", "trustsec", "x", "trustsec"]
+
+
+def test_a_foreign_change_voids_the_plan_for_its_target_alone(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal.jsonl")
+    a, b = FakeTarget("a", {"attachment/x": {"value": 1}}), FakeTarget("b", {"attachment/z": {"value": 3}})
+    targets, desired = {"a": a, "b": b}, [want("a", x=2), want("b", z=4, other=5)]
+    b.objects["attachment/other"] = {"value": 5}
+    plan = plan_for(targets, desired)
+    first, second = parts_for(plan, "x", "z")
+
+    def run(part: Any) -> Any:
+        return apply_plan(plan, targets, desired, journal, policy_commit=COMMIT, ring=part)
+
+    b.objects["attachment/z"]["value"] = 9
+    outcome = run(first)
+    assert outcome.ok and [finding.code for finding in outcome.findings] == ["SW4182"]
+    assert "b: attachment z value: 3 -> 9" in outcome.findings[0].message
+    assert [step.name for step in outcome.remaining] == ["z"] and a.objects["attachment/x"] == {"value": 2}
+    with pytest.raises(FindingError, match="SW4015"):
+        run(second)
+    assert b.writes == 0
+    b.objects["attachment/z"]["value"] = 3
+    assert run(second).ok
+    # What was carried out and is changed afterwards is void as well: the plan is not done by a ring after it.
+    again = plan_for(targets, [want("a", x=7), want("b", z=8, other=5)])
+    desired = [want("a", x=7), want("b", z=8, other=5)]
+    first, second = parts_for(again, "z", "x")
+    plan = again
+    assert run(first).ok
+    b.objects["attachment/other"]["value"] = 6
+    assert run(second).ok
+    assert read_entries(journal.path)[-1]["event"] == "plan_done"  # its own step stands; drift is for verify to tell
+    a.objects["attachment/x"]["value"] = 2
+    b.objects["attachment/z"]["value"] = 3
+    assert run(second).ok
+    assert read_entries(journal.path)[-1]["event"] == "ring_done"
+
+
+def test_a_ring_does_not_begin_that_its_window_is_too_short_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal(tmp_path / "journal.jsonl")
+    clock = [datetime(2026, 11, 20, 22, 0, tzinfo=UTC)]
+    monkeypatch.setattr(journal_module, "iso_now", lambda: f"{clock[0]:%Y-%m-%dT%H:%M:%SZ}")
+
+    def note(event: str, seconds: int = 0, **content: Any) -> None:
+        clock[0] += timedelta(seconds=seconds)
+        journal.append(event, plan_id="a" * 64, **content)
+
+    assert seconds_per_step([]) == 0.0
+    note("plan_started", ring="one", steps=["1", "2"])
+    note("operation_done", 20, target="a", operation_id="1", changed=True, writes=1, undo={})
+    note("operation_done", 10, target="a", operation_id="2", changed=True, writes=1, undo={})
+    note("target_confirmed", 30, target="a", findings=[])
+    note("reauth_batch_done", 3600, batch=1, devices=[])
+    note("ring_done", findings=[])
+    note("plan_started", ring="two", steps=["3"])
+    note("operation_done", 5, target="a", operation_id="3", changed=True, writes=1, undo={})
+    note("plan_failed", findings=[])
+    entries = read_entries(journal.path)
+    assert seconds_per_step(entries) == 30.0
+    assert expected(entries, 10, 0, Pace()) == timedelta(minutes=5)
+    takes = expected(entries, 10, 11, Pace(5, 30.0, 60.0))
+    assert takes == timedelta(seconds=300 + 2 * 30 + 60)
+    now = clock[0]
+    assert overrun_findings("two", takes, now, None) == []
+    assert overrun_findings("two", takes, now, now + takes) == []
+    found = overrun_findings("two", takes, now, now + timedelta(minutes=5))
+    assert [item.code for item in found] == ["SW4184"] and "about 7 minutes" in found[0].message

@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -31,11 +32,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rings im
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.naming import owned_name
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import ingest
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.loader import load_site
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Ring, Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import ExitCriteria, Ring, Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps import apply as apply_module
-from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.apply import _turn
-from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.enforced import After
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps import ring_back, ring_turn
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.reauthentication import After
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.rollout import Decision, decide, watched_devices
 
 CHANGED = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
@@ -281,6 +282,42 @@ def test_without_telemetry_a_rollout_waits_unless_it_is_told_not_to(tmp_path: Pa
     assert (going.part, codes(going)) == (TWO, ["SW4133"])
 
 
+def test_a_ring_has_exit_criteria_of_its_own(tmp_path: Path, site: Site) -> None:
+    def ring(**exit: Any) -> Site:
+        return replace(site, rings=(replace(site.rings[0], exit=ExitCriteria(**exit)), *site.rings[1:]))
+
+    flows(tmp_path, {}, last=CHANGED - timedelta(minutes=5))
+    later = CHANGED + timedelta(hours=2)
+    assert at(tmp_path, site, later).part is None
+    going = at(tmp_path, ring(unseen_goes_on=True), later)
+    assert (going.part, codes(going)) == (TWO, ["SW4133"])
+
+
+def test_a_schedule_that_comes_outside_the_window_fails_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = [codes_module.OUTSIDE_WINDOW.at("closed until Tuesday")]
+
+    def refuses(values: object, variables: object) -> dict[str, Any]:
+        raise FindingError(*found)
+
+    monkeypatch.setattr(apply_module, "_carried_out", refuses)
+    monkeypatch.setattr(apply_module, "_continued", refuses)
+    values = {"check_mode": False, "data_dir": str(tmp_path), "policy_dir": str(tmp_path)}
+    for more in ({"ring": "continue"}, {"ring": "next", "wait": True}, {"wait": True}):
+        made = apply_module.run_apply({**values, **more}, {})
+        assert not made["changed"] and not made.get("failed") and "SW4090" in made["summary"], more
+    with pytest.raises(FindingError):
+        apply_module.run_apply({**values, "ring": "next"}, {})
+    found.append(codes_module.NOT_APPROVED.at("nobody of clinical-engineering"))
+    assert "SW4070" in apply_module.run_apply({**values, "wait": True}, {})["summary"]
+    with pytest.raises(FindingError):
+        apply_module.run_apply({**values, "ring": "continue"}, {})
+    found.append(codes_module.UNSIGNED_COMMIT.at("commit 1"))
+    with pytest.raises(FindingError):
+        apply_module.run_apply({**values, "wait": True}, {})
+
+
 def test_which_devices_a_ring_is_judged_by(site: Site) -> None:
     def devices(ring: str) -> set[str]:
         return {address for _device, address in watched_devices(site, Part(ring, ()))}
@@ -304,7 +341,7 @@ def test_apply_asks_the_journal_of_plans_before(tmp_path: Path, site: Site) -> N
     sound = SimpleNamespace(site=site, compiled=SimpleNamespace(lists=()))
 
     def turn(commit: str = "c" * 40) -> Decision:
-        return _turn({"ring": "next"}, paths, replace(plan, policy_commit=commit), sound)  # type: ignore[arg-type]
+        return ring_turn.turn_of({"ring": "next"}, paths, replace(plan, policy_commit=commit), sound)  # type: ignore[arg-type]
 
     assert turn().part is not None
     journal = Journal(paths.journal)
@@ -335,10 +372,10 @@ def test_the_way_back_needs_no_plan_that_holds(
     journal.append("ring_done", plan_id="a" * 64)
     undone: list[Decision] = []
     monkeypatch.setattr(apply_module, "paths_of", lambda values: paths)
-    monkeypatch.setattr(apply_module, "today_of", lambda values: CHANGED.date())
-    monkeypatch.setattr(apply_module, "utc_now", lambda: CHANGED + timedelta(hours=3))
-    monkeypatch.setattr(apply_module, "load_checked", lambda *given: SimpleNamespace(site=site))
-    monkeypatch.setattr(apply_module, "_undo_ring", lambda v, w, p, state: undone.append(state) or {"failed": True})
+    monkeypatch.setattr(ring_turn, "today_of", lambda values: CHANGED.date())
+    monkeypatch.setattr(ring_turn, "utc_now", lambda: CHANGED + timedelta(hours=3))
+    monkeypatch.setattr(ring_turn, "load_checked", lambda *given: SimpleNamespace(site=site))
+    monkeypatch.setattr(apply_module, "undo_ring", lambda v, w, p, state: undone.append(state) or {"failed": True})
     values = {"ring": "next", "check_mode": False}  # and no plan at all
     if cut:
         assert apply_module.run_apply(values, {}) == {"failed": True}
@@ -356,9 +393,9 @@ def test_a_ring_of_which_nothing_is_left_to_undo_still_says_whom_it_misses(
     state = Decision(
         None, ONE, None, (codes_module.RING_UNHEALTHY.at("ring one: pump1 is silent"),), undo_plan="a" * 64
     )
-    monkeypatch.setattr(apply_module, "connected", lambda *given: contextlib.nullcontext({}))
-    monkeypatch.setattr(apply_module, "sessions_back", lambda *given: After())
-    made = apply_module._undo_ring({"check_mode": False}, {}, paths, state)
+    monkeypatch.setattr(ring_back, "connected", lambda *given: contextlib.nullcontext({}))
+    monkeypatch.setattr(ring_back, "sessions_back", lambda *given: After())
+    made = ring_back.undo_ring({"check_mode": False}, {}, paths, state)
     assert made["failed"] and made["msg"].startswith("SW4132") and "pump1" in made["msg"] and made["undone"] == []
 
 
@@ -376,9 +413,9 @@ def test_the_way_back_of_a_rollout_needs_no_commit_that_can_be_read(
     monkeypatch.setattr(apply_module, "rollout_under_way", lambda entries: ("a" * 64, "c" * 40))
     monkeypatch.setattr(apply_module, "commit_of", lambda policy: ("d" * 40, False))
     monkeypatch.setattr(apply_module, "checked_out", gone)
-    monkeypatch.setattr(apply_module, "_ring_to_undo", lambda values, paths: Decision() if cut else None)
+    monkeypatch.setattr(apply_module, "ring_to_undo", lambda values, paths: Decision() if cut else None)
     monkeypatch.setattr(
-        apply_module, "_undo_ring", lambda values, variables, paths, state: {"failed": True, "undone": 1}
+        apply_module, "undo_ring", lambda values, variables, paths, state: {"failed": True, "undone": 1}
     )
     values = {"ring": "continue", "check_mode": False, "data_dir": str(tmp_path), "policy_dir": str(tmp_path)}
     if cut:
