@@ -21,6 +21,8 @@ from tests.bench import flows as exports
 from tests.unit.flows import packets
 
 DAY = 1_795_392_000
+# Of imports; in parts, so that one may be run by itself.
+KILLS, PARTS = 50, 5
 IMPORT = """
 import sys
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.ingest import ingest
@@ -75,26 +77,37 @@ def whole_files(data_dir: Path) -> int:
     return len(list(flows.rglob("*.parquet")))
 
 
-@pytest.mark.one_python
-def test_imports_killed_at_random_moments(tmp_path: Path, root: Path, full: bool) -> None:
-    rng = random.Random(11)
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, root: Path) -> tuple[list[Path], float, Path]:
+    """Three captures, how long their import takes, and the store that it leaves."""
+    folder = tmp_path_factory.mktemp("whole")
     captures = []
     for number in range(3):
         frames = []
         for each in range(400):
             moment = DAY + number * 40_000 + each * 60
             frames += packets.session(moment, f"192.0.2.{each % 90 + 1}", 40_000 + each, "198.51.100.20", 502, number)
-        captures.append(packets.write(tmp_path / f"{number}.pcap", frames))
-    began = time.monotonic()
-    process = start(root, IMPORT, tmp_path / "whole", *captures)
+        captures.append(packets.write(folder / f"{number}.pcap", frames))
+    process = start(root, IMPORT, folder / "data", *captures)
     ready = time.monotonic()
     assert process.wait(300) == 0
-    span = time.monotonic() - ready
-    assert began < ready
-    expected = store.connections(tmp_path / "whole").to_pylist(), store.rollup(tmp_path / "whole").to_pylist()
-    files = whole_files(tmp_path / "whole")
+    return captures, time.monotonic() - ready, folder / "data"
+
+
+@pytest.mark.one_python
+@pytest.mark.parametrize("part", range(PARTS))
+def test_imports_killed_at_random_moments(
+    tmp_path: Path, root: Path, full: bool, whole: tuple[list[Path], float, Path], part: int
+) -> None:
+    if part and not full:
+        pytest.skip("long suite; make full runs it")
+    captures, span, data = whole
+    rng = random.Random(f"imports {part}")
+    expected = sorted(map(str, store.connections(data).to_pylist())), store.rollup(data).to_pylist()
+    files = whole_files(data)
+    turns = KILLS // PARTS if full else 4
     caught = 0
-    for turn in range(50 if full else 4):
+    for turn in range(turns):
         data_dir = tmp_path / f"killed-{turn}"
         process = start(root, IMPORT, data_dir, *captures)
         time.sleep(rng.uniform(0, span))
@@ -104,12 +117,11 @@ def test_imports_killed_at_random_moments(tmp_path: Path, root: Path, full: bool
         counted = store.connections(data_dir)
         assert counted.num_rows == sum(each["connections"] for each in seen.values())
         ingest(captures, data_dir)
-        rows = store.connections(data_dir).to_pylist()
-        assert sorted(map(str, rows)) == sorted(map(str, expected[0]))
+        assert sorted(map(str, store.connections(data_dir).to_pylist())) == expected[0]
         assert store.rollup(data_dir).to_pylist() == expected[1]
         assert whole_files(data_dir) == files
         assert all(each["connections"] for each in store.read_inputs(data_dir)["inputs"].values())
-    assert caught >= (20 if full else 1)
+    assert caught >= (4 if full else 1)
 
 
 def whole_packets(spool: Path) -> int:
