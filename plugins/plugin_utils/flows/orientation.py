@@ -264,7 +264,8 @@ class Orientation:
             one, turned = (methods[known.find(each)] for each in (same, other))
             flips = (turned <= told.method[rows]) & (one >= turned)
             told.a_is_client[rows] ^= flips
-            told.method[rows] = np.where(flips, turned, told.method[rows])
+            # What proved it then was another conversation, or a part of this one: its end was proved a server before.
+            told.method[rows] = np.where(flips, np.maximum(turned, DIRECT + 1), told.method[rows])
 
 
 def _picked(values: Any, rows: Any) -> Any:

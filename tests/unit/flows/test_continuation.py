@@ -109,6 +109,32 @@ def test_records_cut_at_moments_or_dealt_out_to_files_in_any_order(tmp_path: Pat
             assert rebuild(data_dir) == (0, [])
 
 
+def test_what_a_part_seemed_to_prove_does_not_outlive_it(tmp_path: Path) -> None:
+    """The first part has a SYN of one end only, the whole one of each; that the other end is no server shows elsewhere."""
+    one, other, third = (address.columns_of(each) for each in ("192.0.2.7", "198.51.100.3", "198.51.100.4"))
+    made = []
+    for source, target, begin, flags in (
+        (one, other, 0, 16),
+        (other, one, 0, 2),
+        (one, other, 60, 2),
+        (one, third, 60, 2),
+    ):
+        made.append({
+            **exported(1)[0], "protocol": 6, "flags": flags, "pure_syn": flags == 2, "source_port": 7_777, "target_port": 7_777,
+            "start_us": (DAY + begin) * 1_000_000, "end_us": (DAY + begin + 40) * 1_000_000,
+            "source_hi": source[0], "source_lo": source[1], "target_hi": target[0], "target_lo": target[1],
+        })  # fmt: skip
+    count(tmp_path / "whole", made, 0)
+    for number, part in enumerate((made[:2], made[2:]), 1):
+        count(tmp_path / "parts", part, number)
+    told = []
+    for name in ("whole", "parts"):
+        rebuild(tmp_path / name)
+        told.append(answers(tmp_path / name))
+        assert sorted(row["method"] for row in store.rollup(tmp_path / name).to_pylist()) == [1, 8], name
+    assert told[0] == told[1]
+
+
 def spoken(seed: int) -> Frames:
     """Return packets of a day and a half: ports used again within the hour, handshakes half seen, pauses, peers, midnight."""
     rng = random.Random(seed)
