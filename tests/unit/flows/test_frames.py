@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import address
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources import capture
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources import frames as frames_module
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.capture import Capture
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.frames import Decoder, Packets
@@ -219,3 +220,53 @@ def test_stretches_of_packets_of_one_size_are_found_where_a_plain_walk_finds_the
                 ]
             assert found == expected and numbers == list(range(len(expected)))
             assert (read.damaged_at == -1) is (at == len(body))
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_lengths_followed_from_several_places_at_once_lead_where_a_plain_walk_leads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: str
+) -> None:
+    """Also where packets hold what looks like packets, where a length is damaged, and where the file is cut."""
+    monkeypatch.setattr(capture, "OCTETS_EACH", 1 << 11)
+    monkeypatch.setattr(capture, "SOUGHT", 1 << 10)
+    used: list[int] = []
+    ways = capture._side_by_side
+
+    def noted(*given: Any) -> Any:
+        found = ways(*given)
+        used.append(len(found[0]))
+        return found
+
+    monkeypatch.setattr(capture, "_side_by_side", noted)
+    rng = random.Random(order)
+    for turn in range(8):
+        body = b""
+        for place in range(2_500):
+            size = rng.randrange(0, 160)
+            inside = struct.pack(order + "IIII", 1_000_000 + place, 5, 60, 60) * 10 if rng.random() < 0.3 else b""
+            content = (inside + rng.randbytes(160))[:size]
+            claimed = 70_000 if turn == 3 and place == 1_700 else size
+            body += struct.pack(order + "IIII", 1_000_000 + place, 5, claimed, claimed) + content
+        body = body[: len(body) - (0, 1, 20, 0, 90, 0, 0, 7)[turn]]
+        path = tmp_path / f"{turn}.pcap"
+        path.write_bytes(struct.pack(order + "IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 101) + body)
+        expected, at = [], 0
+        while at + 16 <= len(body):
+            size = struct.unpack_from(order + "I", body, at + 8)[0]
+            if at + 16 + size > len(body):
+                break
+            expected.append((24 + at, size))
+            at += 16 + size
+        cut = at != len(body)
+        read = Capture(path)
+        found: list[tuple[int, int]] = []
+        at = 24
+        for frames in read.frames(600):
+            for captured, offset in zip(frames.captured.tolist(), frames.offset.tolist(), strict=True):
+                assert frames.data[offset : offset + captured].tobytes() == body[at - 8 : at - 8 + captured]
+                found.append((at, captured))
+                at += 16 + captured
+        assert found == expected[: len(found)]
+        assert len(found) == len(expected) or turn == 3
+        assert (read.damaged_at >= 0) == cut or turn == 3
+    assert max(used) > 1_000
