@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -90,6 +90,7 @@ def indented_json(value: Any) -> str:
 
 
 _PLAIN = frozenset((str, int, float, bool, type(None)))
+_TEXT = frozenset((str,))
 
 
 @lru_cache(maxsize=128)
@@ -108,6 +109,9 @@ def _indented(value: Any, depth: int, parts: list[str]) -> None:
         text = _encoder(depth).encode(value)
         parts += (text[0], inner, text[1:-1], outer, text[-1])
         return
+    if not isinstance(value, dict) and all(map(_is_flat, value)):
+        parts.append(_rows(value, depth))
+        return
     first = True
     for item in sorted(value.items()) if isinstance(value, dict) else value:
         parts.append(("{" if isinstance(value, dict) else "[") + inner if first else "," + inner)
@@ -121,13 +125,36 @@ def _indented(value: Any, depth: int, parts: list[str]) -> None:
     parts.append(outer + ("}" if isinstance(value, dict) else "]"))
 
 
+def _is_flat(value: Any) -> bool:
+    """Return whether a value is a mapping from texts to plain values, of at least one."""
+    return (
+        type(value) is dict
+        and bool(value)
+        and _PLAIN.issuperset(map(type, value.values()))
+        and _TEXT.issuperset(map(type, value))
+    )
+
+
+def _rows(rows: Sequence[Mapping[str, Any]], depth: int) -> str:
+    """Return a list of flat mappings, written at once: no line break stands inside a text as itself, so each is between two items."""
+    inner, outer = "\n" + "  " * (depth + 1), "\n" + "  " * depth
+    between = f"{outer}}},{outer}{{{inner}"
+    text = _ROWS.encode(rows)[2:-2].replace("}\n{", "\r").replace("\n", "," + inner).replace("\r", between)
+    return f"[{outer}{{{inner}{text}{outer}}}\n{'  ' * (depth - 1)}]"
+
+
+_ROWS = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=("\n", ": "))
+
+
 def read_text(path: str | Path, limit_bytes: int = JSON_LIMIT_BYTES) -> str:
     """Return a file's text; FindingError SW0002 where it is absent, unreadable, too large or not UTF-8."""
     location = Location(str(path))
     try:
-        if os.path.getsize(path) > limit_bytes:
-            raise FindingError(codes.YAML_LIMIT.at(f"the file is larger than {limit_bytes} bytes", location))
-        return Path(path).read_text(encoding="utf-8")
+        with open(path, "rb", buffering=0) as stream:
+            if os.fstat(stream.fileno()).st_size > limit_bytes:
+                raise FindingError(codes.YAML_LIMIT.at(f"the file is larger than {limit_bytes} bytes", location))
+            text = stream.readall().decode("utf-8")
+        return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
     except UnicodeDecodeError as error:
         raise FindingError(codes.FILE_UNREADABLE.at(f"the file is not UTF-8 (byte {error.start})", location)) from error
     except OSError as error:

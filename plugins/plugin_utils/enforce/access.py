@@ -11,7 +11,12 @@ from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce import codes
-from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import findings_of, head_of, lazy_list
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import (
+    ListCache,
+    findings_of,
+    head_of,
+    lazy_list,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.index import SiteIndex
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.keys import keys_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.lines import (
@@ -66,7 +71,16 @@ def kept_access_lists(
     if index.cache is None:
         return access_lists(index, point, assignment)
     key = keys_of(index).access(point, assignment, _ports_of(index.site, point, assignment))
-    found = index.cache.get(key)
+    known: tuple[list[PointList], list[Finding]] | None = index.cache.made.get(key)
+    if known is None:
+        known = index.cache.made[key] = _kept_lists(index, index.cache, key, point, assignment)
+    return known
+
+
+def _kept_lists(
+    index: SiteIndex, cache: ListCache, key: str, point: EnforcementPoint, assignment: Assignment
+) -> tuple[list[PointList], list[Finding]]:
+    found = cache.get(key)
     if found is not None:
         made: list[PointList] = []
 
@@ -79,7 +93,7 @@ def kept_access_lists(
         return made, findings_of(found)
     lists, findings = access_lists(index, point, assignment)
     entries: list[dict[str, Any]] = [{"head": head_of(listing)} for listing in lists]
-    index.cache.put(key, {"lists": entries, "findings": [finding.as_dict() for finding in findings]})
+    cache.put(key, {"lists": entries, "findings": [finding.as_dict() for finding in findings]})
     for number, (listing, entry) in enumerate(zip(lists, entries, strict=True)):
         listing.__dict__.update(_entry=entry, _key=f"{key}.{number}")
     return lists, findings

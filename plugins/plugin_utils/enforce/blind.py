@@ -17,7 +17,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.outline import outlines_of, rules_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.outline import (
+    holders_of,
+    outline_of,
+    outlines_of,
+)
 
 ACCESS = ("dacl", "port_acl")
 STATELESS = (*ACCESS, "sgacl", "router_acl")
@@ -80,17 +84,28 @@ def _open_answers(index: SiteIndex) -> list[Finding]:
             match.protocol in (TCP, *ICMP_PROTOCOLS.values()) for f in FAMILIES for match in index.matches(services, f)
         )
     open_ones = {services for services, is_closed in closed.items() if not is_closed}
-    for rule in rules_of(site, lambda outline: not open_ones.isdisjoint(outline.services)):
-        if rule.services not in open_ones:
+    serving_at: dict[str, set[str]] = {}
+    for client, holder in holders_of(site):
+        outline = outline_of(holder)
+        if open_ones.isdisjoint(outline.services):
             continue
-        servers = {rule.to} if rule.to in site.segments else {s for f in FAMILIES for s in index.touched(rule.to, f)}
-        serving = {point for end in servers for point in at.get(end, ())}
-        asking = at.get(rule.client, set())
-        # A port sees what its server sends; a cell needs both ends; a gateway has answers to its clients, and of its servers.
-        with_answers = {p for p in serving if site.points[p].kind != "sgacl" or p in asking}
-        with_answers |= {p for p in asking if site.points[p].kind == "router_acl"}
-        for point in sorted(with_answers):
-            found.setdefault(point, []).append(rule.id)
+        asking = at.get(client, set())
+        rules: dict[str, list[tuple[int, str]]] = {}
+        for to, end in outline.ends.items():
+            if open_ones.isdisjoint(end.services):
+                continue
+            serving = serving_at.get(to)
+            if serving is None:
+                servers = {to} if to in site.segments else {s for f in FAMILIES for s in index.touched(to, f)}
+                serving = serving_at[to] = {point for server in servers for point in at.get(server, ())}
+            # A port sees what its server sends; a cell needs both ends; a gateway has answers to its clients, and of its servers.
+            with_answers = {p for p in serving if site.points[p].kind != "sgacl" or p in asking}
+            with_answers |= {p for p in asking if site.points[p].kind == "router_acl"}
+            own = [(number, name) for number, name, services in end.rules() if services in open_ones]
+            for point in with_answers:
+                rules.setdefault(point, []).extend(own)
+        for point, each in rules.items():
+            found.setdefault(point, []).extend(name for _number, name in sorted(each))
     return [
         codes.ANSWERS_OPEN.at(
             f"{point}: {len(rules)} rules have answers of this kind, such as {', '.join(rules[:SHOWN])}",

@@ -15,7 +15,7 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,8 @@ class ListCache:
         self._used: dict[str, dict[str, Any]] = {}
         self._facts: set[str] = set()
         self._used_facts: set[str] = set()
+        # Lists of this run by their keys: in another situation or commit most are the very same.
+        self.made: dict[object, Any] = {}
         if path is not None and path.exists():
             self._known, self._facts = _read(path)
 
@@ -129,7 +131,9 @@ class Pieces:
 
     ``make_frame`` returns the list with its first ``head`` lines (permits only) and its end, and no rules; ``frame_key`` is the key of what
     makes it. ``parts``: the key of a part, and what makes its lines; they are permits, and their sources are addresses of the client.
-    ``shared`` are the parts of network sets, whose addresses may be anybody's: they belong to every question.
+    ``shared`` are the parts of network sets, whose addresses may be anybody's: they belong to every question. ``answers``: the segments
+    from whose devices a client's part passes answers as well (a firewall that does not track ICMP); where those come from a network set,
+    the part is shared.
     """
 
     make_frame: Callable[[], PointList]
@@ -137,6 +141,20 @@ class Pieces:
     head: int
     parts: Mapping[str, tuple[str, Callable[[], tuple[Ace, ...]]]]
     shared: tuple[str, ...] = ()
+    answers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @cached_property
+    def _answered(self) -> Mapping[str, tuple[str, ...]]:
+        """The clients whose parts pass answers from a segment's devices."""
+        found: dict[str, list[str]] = {}
+        for client, servers in self.answers.items():
+            for server in servers:
+                found.setdefault(server, []).append(client)
+        return {server: tuple(clients) for server, clients in found.items()}
+
+    def senders(self, parts: Iterable[str]) -> set[str]:
+        """Return the segments from whose devices the lines of some parts are."""
+        return {name for part in parts for name in (part, *self.answers.get(part, ()))}
 
     @cached_property
     def frame(self) -> PointList:
@@ -144,8 +162,11 @@ class Pieces:
         return self.make_frame()
 
     def concerned(self, segments: Iterable[str]) -> tuple[str, ...]:
-        """Return the parts that packets from devices of some segments can meet, by name: theirs, and those of network sets."""
-        return tuple(sorted({*segments, *self.shared}))
+        """Return the parts that packets from devices of some segments can meet, by name: theirs, those of network sets, and those of
+        clients to whom they answer."""
+        names = set(segments)
+        names.update(*(self._answered.get(name, ()) for name in names) if self.answers else ())
+        return tuple(sorted(names.union(self.shared)))
 
     def key(self, segment: str) -> str:
         """Return the key of a segment's part, "" where it has none."""

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property, partial
 from typing import Any
@@ -47,7 +47,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model im
     Rule,
     Site,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.outline import outline_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.outline import Services, outline_of
 
 SHOWN = 5
 
@@ -118,11 +118,30 @@ def kept_firewall_list(
     framed = cache(partial(_framed, frame, base))
     whole = lazy_list(head_of(frame.listing(only_end)), {}, lambda: firewall_list(index, point, assignments)[0])
     whole.__dict__["_parts"] = [(known_frame, framed), *parts]
-    if point.platform != "asa":  # whose parts hold answers too, from the servers' addresses
-        outside = tuple(name for name in pieces if name not in index.site.segments)
-        whole.__dict__["_pieces"] = Pieces(framed, key, len(base.aces), pieces, outside)
+    answers, shared = _answers(index, pieces) if point.platform == "asa" else ({}, set())
+    shared |= {name for name in pieces if name not in index.site.segments}
+    whole.__dict__["_pieces"] = Pieces(framed, key, len(base.aces), pieces, tuple(sorted(shared)), answers)
     whole.__dict__["_end"] = frame.listing(only_end)
     return whole, [*findings, *_inside_finding(point, inside)]
+
+
+def _answers(index: SiteIndex, clients: Iterable[str]) -> tuple[dict[str, tuple[str, ...]], set[str]]:
+    """Return the segments from whose devices the answers of each client's ICMP are, and the clients whose answers may be from elsewhere."""
+    pings: dict[Services, bool] = {}
+    found: dict[str, tuple[str, ...]] = {}
+    elsewhere: set[str] = set()
+    for client in clients:
+        outline = outline_of(index.holder(client))
+        for services in outline.services - pings.keys():
+            matches = (match for family in FAMILIES for match in index.matches(services, family))
+            pings[services] = any(match.protocol in ICMP_PROTOCOLS.values() for match in matches)
+        if not any(pings[services] for services in outline.services):
+            continue
+        servers = [to for to, end in outline.ends.items() if any(pings[services] for services in end.services)]
+        found[client] = tuple(name for name in servers if name in index.site.segments)
+        if len(found[client]) < len(servers):
+            elsewhere.add(client)
+    return found, elsewhere
 
 
 Part = tuple[dict[str, Any], Callable[[], PointList]]

@@ -10,11 +10,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import head_of, lazy_list
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.index import FAMILIES, SiteIndex
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.keys import keys_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.lines import (
     DHCP_CLIENT,
     DHCP_SERVER,
@@ -60,9 +64,9 @@ def gateway_lists(
             here = [a for a in assignments if index.members(a.segment, family).overlaps(subnet)]
             if not here:
                 continue
-            inside |= dict.fromkeys(_inside(index, family, subnet, here))
-            for direction in gateway.get("directions", DIRECTIONS):
-                lists.append(_gateway_list(index, point, gateway, direction, family, subnet, here))
+            interface = _Interface(index, point, gateway, family, subnet, tuple(here))
+            inside |= dict.fromkeys(interface.inside())
+            lists += [interface.kept_list(direction) for direction in gateway.get("directions", DIRECTIONS)]
     for assignment in assignments:
         missed = sum(index.members(assignment.segment, f).subtract(reached[f]).size for f in FAMILIES)
         if missed:
@@ -83,6 +87,54 @@ def interface_list_name(interface: str, direction: str, family: int) -> str:
     if clean != interface:
         parts.append(owned_name(interface.replace("/", "_s_").replace(".", "_d_").replace(":", "_c_"), "x")[-8:])
     return owned_name(*parts)
+
+
+@dataclass(frozen=True)
+class _Interface:
+    """One family at a routed interface, with the assignments of the segments that have devices behind it."""
+
+    index: SiteIndex
+    point: EnforcementPoint
+    gateway: Mapping[str, Any]
+    family: int
+    subnet: IntervalSet
+    here: tuple[Assignment, ...]
+
+    def _key(self, what: str) -> str:
+        return keys_of(self.index).gateway(self.point, self.gateway, what, self.family, self.here)
+
+    def _made(self, direction: str) -> PointList:
+        return _gateway_list(self.index, self.point, self.gateway, direction, self.family, self.subnet, self.here)
+
+    def kept_list(self, direction: str) -> PointList:
+        """Return the list of a direction, its lines left out where the cache knows it."""
+        cache = self.index.cache
+        if cache is None:
+            return self._made(direction)
+        key = self._key(direction)
+        known: PointList | None = cache.made.get(key)
+        if known is None:
+            entry = cache.get(key)
+            if entry is None:
+                known = self._made(direction)
+                known.__dict__.update(_entry=cache.put(key, {"head": head_of(known)}), _key=key)
+            else:
+                head = {**entry["head"], "interfaces": tuple(entry["head"]["interfaces"])}
+                known = lazy_list(head, entry, partial(self._made, direction), key)
+            cache.made[key] = known
+        return known
+
+    def inside(self) -> list[str]:
+        """Return the ids of the rules that the interface does not see, kept as the lists are."""
+        cache = self.index.cache
+        if cache is None:
+            return _inside(self.index, self.family, self.subnet, self.here)
+        key = self._key("inside")
+        entry = cache.get(key)
+        if entry is None:
+            entry = cache.put(key, {"inside": _inside(self.index, self.family, self.subnet, self.here)})
+        found: list[str] = entry["inside"]
+        return found
 
 
 def _inside(index: SiteIndex, family: int, subnet: IntervalSet, here: Sequence[Assignment]) -> list[str]:

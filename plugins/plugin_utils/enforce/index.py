@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from operator import itemgetter
 
@@ -30,6 +30,28 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.outline 
 )
 
 FAMILIES = (4, 6)
+
+
+class Places:
+    """Names by the ranges of addresses that they hold."""
+
+    def __init__(self, ranges: Iterable[tuple[int, int, str]]) -> None:
+        self._ranges = sorted(ranges)
+        self._starts = [low for low, _high, _name in self._ranges]
+        self._longest = max((high - low + 1 for low, high, _name in self._ranges), default=1)
+
+    def among(self, addresses: IntervalSet | None) -> set[str]:
+        """Return the names that hold some of the addresses; None for any address."""
+        if addresses is None:
+            return {name for _low, _high, name in self._ranges}
+        found = set()
+        for low, high in addresses.pairs:
+            # Those that begin inside, and those before that are long enough to reach in.
+            first = bisect_right(self._starts, low - self._longest)
+            for start, end, name in self._ranges[first : bisect_right(self._starts, high)]:
+                if start <= high and end >= low:
+                    found.add(name)
+        return found
 
 
 class SiteIndex:
@@ -193,43 +215,22 @@ class SiteIndex:
         return {}
 
     @cached_property
-    def _places(self) -> dict[int, tuple[list[int], list[tuple[int, int, str]]]]:
-        """Every device address range by family, sorted: where it begins, and (first, last, segment)."""
-        made = {}
-        for family in FAMILIES:
-            ranges = sorted(
-                (low, high, segment)
-                for segment in self.site.members
-                for low, high in self.members(segment, family).pairs
-            )
-            made[family] = [low for low, _high, _segment in ranges], ranges
-        return made
+    def _places(self) -> dict[int, Places]:
+        """The segments by the addresses of their devices, by family."""
+        return {
+            family: Places((*pair, name) for name in self.site.members for pair in self.members(name, family).pairs)
+            for family in FAMILIES
+        }
 
     def segments_among(self, addresses: IntervalSet, family: int) -> list[str]:
         """Return the segments that have devices among the addresses, sorted."""
         return self._segments_in(addresses, family)
 
     def _segments_in(self, addresses: IntervalSet | None, family: int) -> list[str]:
-        starts, ranges = self._places[family]
-        if addresses is None:
-            return sorted({segment for _low, _high, segment in ranges})
-        found = set()
-        for low, high in addresses.pairs:
-            for first, last, segment in self._around(starts, ranges, low, high, family):
-                if first <= high and last >= low:
-                    found.add(segment)
-        return sorted(found)
+        return sorted(self._places[family].among(addresses))
 
-    def _around(
-        self, starts: list[int], ranges: list[tuple[int, int, str]], low: int, high: int, family: int
-    ) -> Iterator[tuple[int, int, str]]:
-        """Yield ranges that may overlap: those that begin inside, and those before that are long enough to reach in."""
-        first = bisect_right(starts, low - self._longest[family])
-        yield from ranges[first : bisect_right(starts, high)]
 
-    @cached_property
-    def _longest(self) -> dict[int, int]:
-        return {
-            family: max((high - low + 1 for low, high, _segment in ranges), default=1)
-            for family, (_starts, ranges) in self._places.items()
-        }
+def kept_index(site: Site) -> SiteIndex:
+    """Return the index with which a site in force was compiled, else one of its own."""
+    found: SiteIndex | None = site.__dict__.get("_index")
+    return found if found is not None and found.site is site else SiteIndex(site)

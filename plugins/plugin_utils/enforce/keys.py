@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from hashlib import sha256
+from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import ListCache, key_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.index import FAMILIES, SiteIndex
@@ -188,6 +189,16 @@ class Keys:
         both = [self.rules(part) if part else "" for part in rules]
         flows = [[(flow.label, flow.point.id) for flow in part] for part in managed]
         return key_of("cell", _point(point), pair, stage, both, flows, self.shared if any(flows) else "")
+
+    def gateway(
+        self, point: EnforcementPoint, gateway: Mapping[str, Any], what: str, family: int, here: Sequence[Assignment]
+    ) -> str:
+        """Return the key of what concerns one family at a routed interface with devices of some assigned segments behind it.
+
+        ``what``: the direction of a list, or another question about the rules of these segments and those that lead to them.
+        """
+        own = [(self.name(a.segment), self.asked(a.segment), self.served(a.segment, family)) for a in here]
+        return key_of("gateway", self.shared, _point(point), sorted(gateway.items()), what, family, list(here), own)
 
     def frame(self, point: EnforcementPoint, inputs: object) -> str:
         """Return the key of what stands before and after the rules of a firewall's list."""

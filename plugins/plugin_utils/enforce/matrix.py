@@ -186,12 +186,18 @@ def _kept_cell(
     parts = rules.get(pair, ()), rules.get(back, ())
     flows = managed.get(pair, ()), managed.get(back, ())
     key = keys_of(index).cell(point, pair if family == 4 else (*pair, "ipv6"), parts, stage, flows)
+    name = cell_name(index.site, *pair)  # by what ISE calls its groups, which the key does not know
+    made: PointList | None = index.cache.made.get((key, name))
+    if made is not None:
+        return made
     entry = index.cache.get(key)
     if entry is not None:
         head = _head(index.site, point, pair, stage, family)
-        return lazy_list(head, entry, lambda: _cell(index, point, pair, rules, managed, stage, family), key)
-    made = _cell(index, point, pair, rules, managed, stage, family)
-    made.__dict__.update(_entry=index.cache.put(key, {"closed": len(made.aces) == 1}), _key=key)
+        made = lazy_list(head, entry, lambda: _cell(index, point, pair, rules, managed, stage, family), key)
+    else:
+        made = _cell(index, point, pair, rules, managed, stage, family)
+        made.__dict__.update(_entry=index.cache.put(key, {"closed": len(made.aces) == 1}), _key=key)
+    index.cache.made[key, name] = made
     return made
 
 

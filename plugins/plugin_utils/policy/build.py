@@ -19,6 +19,12 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.yaml_io import Document
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.build_access import expand, make_rule
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.kept_segments import (
+    KeptSegment,
+    own_rules,
+    segment_of,
+    with_rules_to_come,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.members import lock_members
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
     Assignment,
@@ -331,29 +337,14 @@ class Builder:
 
     def segment(self, document: Document, templates: Mapping[str, Template]) -> Segment:
         """Return the segment of one file with its rules: its own, then those of the templates that it uses."""
-        value = document.value
-        name = value["segment"]
-        lines, whole = document.lines, document.location("allow")
-        allow = [
-            make_rule(item, name, Location(document.file, lines.get(f"/allow/{number}") or whole.line))
-            for number, item in enumerate(value.get("allow", ()))
-        ]
-        for number, use in enumerate(value.get("use", ())):
+        if isinstance(document, KeptSegment):
+            return with_rules_to_come(document)
+        name, allow = document.value["segment"], own_rules(document)
+        for number, use in enumerate(document.value.get("use", ())):
             rules, found = expand(templates, use, name, document.location("use", number))
             allow.extend(rules)
             self.findings.extend(found)
-        return Segment(
-            name,
-            value["zone"],
-            value.get("sgt"),
-            value["owner"],
-            value["criticality"],
-            value["members"],
-            tuple(allow),
-            value.get("description", ""),
-            document.location("segment"),
-            value.get("sgt_name", ""),
-        )
+        return segment_of(document, tuple(allow))
 
     def classification(self, document: Document) -> tuple[ClassificationRule, ...]:
         """Return the classification rules in file order."""

@@ -15,30 +15,24 @@ import hashlib
 import json
 import os
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.seals import is_sealed, sealed
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.seals import code_sum, is_sealed, sealed
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.yaml_io import Document
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.schema import FOLDER
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.kept_segments import kept_parts, kept_segment
 
 SUFFIX = ".json"
 SUM_LENGTH = 64
 SPARE = 1000
 # The model of a segment names the lines of its rules and nothing below them (build.py).
 DEPTHS = {"segment": 2}
-_CODE = ("base/yaml_io.py", "policy/schema.py", "policy/fast_schema.py", "policy/cache.py")
+ROOMS = ("base", "policy")
 
 
-@cache
 def _reader() -> bytes:
-    """Return the sum of all that decides what a text becomes: the schemas and the code that reads."""
-    rooms = Path(__file__).parent.parent
-    found = hashlib.sha256()
-    for path in (*sorted(FOLDER.iterdir()), *(rooms / name for name in _CODE)):
-        found.update(path.read_bytes())
-    return found.digest()
+    """Return the sum of all that decides what a text becomes: the schemas and the code that reads, checks and outlines."""
+    return code_sum(ROOMS).encode("ascii")
 
 
 class DocumentCache:
@@ -58,12 +52,15 @@ class DocumentCache:
         name = self._name(kind, text)
         digest = name.removesuffix(SUFFIX)
         try:
-            with open(f"{self.directory}/{name}", "rb") as stream:
-                stored = stream.read()
+            with open(f"{self.directory}/{name}", "rb", buffering=0) as stream:
+                stored = stream.readall()
             body = stored[SUM_LENGTH + 1 :]
             if not is_sealed(name.encode() + body, stored[:SUM_LENGTH].decode("ascii", "replace")):
                 return None
-            entry = json.loads(body)
+            first, _break, rules = body.partition(b"\n")  # JSON of one line holds no line break
+            entry = json.loads(first)
+            if rules:
+                return kept_segment(file, entry, rules, digest)
             return Document(file, entry["value"], entry["lines"], digest)
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
@@ -74,8 +71,10 @@ class DocumentCache:
             return document
         name = self._name(kind, text)
         made = replace(document, digest=name.removesuffix(SUFFIX))
-        entry = {"value": document.value, "lines": short_lines(document.lines, DEPTHS.get(kind, 99))}
-        body = json.dumps(entry, separators=(",", ":")).encode("ascii")
+        lines = short_lines(document.lines, DEPTHS.get(kind, 99))
+        parts = kept_parts(document, lines) if kind == "segment" else None
+        entries = parts or ({"value": document.value, "lines": lines},)
+        body = b"\n".join(json.dumps(entry, separators=(",", ":")).encode("ascii") for entry in entries)
         try:
             self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             target = self.directory / name

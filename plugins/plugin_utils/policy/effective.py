@@ -12,9 +12,10 @@ The result is a site as any other, so that compilers and proofs need to know not
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import partial
 from hashlib import sha256
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
@@ -32,7 +33,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model im
     Situation,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.moved import guarded_as_before, ways_as_before
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.outline import outline_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.outline import Outline, outline_of, rules_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.ranges import (
     Range,
     overlap,
@@ -286,12 +287,17 @@ def _kept_now(site: Site, posture: Posture) -> frozenset[str]:
     """Return the ids of the rules that go on, with the copies that other isolations have made of them."""
     kept = set(kept_rules(site, posture))
     others = [name for name, item in site.postures.items() if item.kind == "isolate" and item.device]
-    copies = {rule.id for rule in site.rules() if rule.origin == "posture"} if others and kept else set()
-    more = kept if copies else set()
+    more = kept if others else set()
     while more:
-        more = {found for rule in more for name in others for found in _copy_ids(rule, name) if found in copies} - kept
+        wanted = {found for rule in more for name in others for found in _copy_ids(rule, name)} - kept
+        near = list(rules_of(site, partial(_has_one, wanted))) if wanted else ()
+        more = {rule.id for rule in near if rule.id in wanted and rule.origin == "posture"}
         kept |= more
     return frozenset(kept)
+
+
+def _has_one(ids: Set[str], outline: Outline) -> bool:
+    return not ids.isdisjoint(outline.ids)
 
 
 def _copy_ids(rule: str, posture: str) -> tuple[str, str, str]:
@@ -383,7 +389,11 @@ def _isolated_device(site: Site, posture: Posture) -> Site:
     site = _with_networks(site, outside)
     segments: dict[str, Segment] = {}
     own: list[Rule] = []
+    changing = {old, *narrow.touched()}
     for name, segment in site.segments.items():
+        if name != old and changing.isdisjoint(outline_of(segment).ends):
+            segments[name] = segment  # nothing of it leads to the device
+            continue
         allow: list[Rule] = []
         for item in segment.allow:
             narrowed = item if item.id in kept else narrow.rule(item)

@@ -22,6 +22,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.seals impo
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.cache import SUM_LENGTH
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.digests import Digests
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Segment, Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.outline import outline_of
 
 FILE = "judged"
 SPARE = 20_000  # keys of other sites and commits that are kept beside those of this run
@@ -44,7 +45,7 @@ class Judged:
     def rest(self, site: Site) -> Site:
         """Return the site without the permissions of silent segments, for rules that judge permissions alone."""
         segments = {
-            name: replace(item, allow=()) if item.allow and self.silent(item) else item
+            name: replace(item, allow=()) if outline_of(item).ids and self.silent(item) else item
             for name, item in site.segments.items()
         }
         return replace(site, segments=segments)
@@ -53,7 +54,7 @@ class Judged:
         """Keep which segments of a site are silent, by all that rules that judge permissions alone have found."""
         loud = {finding.file for finding in found}
         for item in site.segments.values():
-            if item.allow and item.location.file not in loud:
+            if outline_of(item).ids and item.location.file not in loud:
                 self._used.add(self._segment(item))
 
     def lock_is_silent(self) -> bool:
@@ -90,7 +91,7 @@ class Judged:
         own = self._digests.segments.get(segment.name, "")
         if not own:
             return ""
-        day = self._today.isoformat() if any(rule.expires for rule in segment.allow) else ""
+        day = self._today.isoformat() if outline_of(segment).expiring else ""
         return self._key("segment", segment.location.file, own, day)
 
     def _lock(self) -> str:

@@ -199,10 +199,19 @@ class Segment:
     owner: str
     criticality: str
     members: Mapping[str, Any] = field(default_factory=dict, hash=False)
-    allow: tuple[Rule, ...] = ()
+    # Without a value of the class: __getattr__ must be asked where rules were left out, and no rules be taken for them.
+    allow: tuple[Rule, ...] = field(default_factory=tuple)
     description: str = ""
     location: Location = Location()
     sgt_name: str = ""
+
+    def __getattr__(self, name: str) -> Any:
+        """Read the rules that ``kept_segments`` left as text; called only for what is absent."""
+        make = self.__dict__.get("_make")
+        if name != "allow" or make is None:
+            raise AttributeError(name)
+        self.__dict__["allow"] = make()
+        return self.__dict__["allow"]
 
 
 @dataclass(frozen=True)

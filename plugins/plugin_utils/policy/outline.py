@@ -9,7 +9,7 @@ expiry. An outline answers them once for a segment, and is kept with it: another
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +49,12 @@ class End:
     services: tuple[Services, ...]
     devices: tuple[tuple[str, ...], ...]
 
+    def rules(self) -> Iterator[tuple[int, str, Services]]:
+        """Yield place, id and services of each rule."""
+        for line in self.text.split("\n"):
+            number, name, services, _rest = line.split("|", 3)
+            yield int(number), name, tuple(services.split())
+
 
 @dataclass(frozen=True)
 class Outline:
@@ -74,6 +80,25 @@ def outline_of(holder: Segment | NetworkSet) -> Outline:
     if found is None:
         found = holder.__dict__["_outline"] = _made(holder.allow, holder.location.file, holder.owner)
     return found
+
+
+def plain_outline(outline: Outline) -> list[Any]:
+    """Return an outline as plain values, for ``read_outline``."""
+    ends = {to: [end.text, end.services, end.devices] for to, end in outline.ends.items()}
+    flags = outline.conditional, outline.expiring, outline.limited, outline.unowned, outline.unreasoned
+    return [outline.ids, ends, flags]
+
+
+def read_outline(plain: Sequence[Any]) -> Outline:
+    """Return the outline that ``plain_outline`` made plain values of, also through JSON."""
+    ids, ends, flags = plain
+    made: dict[str, End] = {}
+    every: set[Services] = set()
+    for to, (text, services, devices) in ends.items():
+        own = tuple(map(tuple, services))
+        every.update(own)
+        made[to] = End(text, own, tuple(map(tuple, devices)))
+    return Outline(tuple(ids), made, frozenset(every), *flags)
 
 
 def rules_by_end(holder: Segment | NetworkSet) -> Mapping[str, list[tuple[int, Rule]]]:

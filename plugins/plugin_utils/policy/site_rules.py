@@ -27,6 +27,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.yaml_io im
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.query import query_holds
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import AccessException, Rule, Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.outline import outline_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.schema import schema_findings
 
 Facts = dict[str, list[Any]]
@@ -197,7 +198,7 @@ def _segments(site: Site) -> Iterator[Item]:
             "criticality": [item.criticality],
             "description": [item.description],
             "devices": [len(site.members.get(name, ()))],
-            "rules": [len(item.allow)],
+            "rules": [len(outline_of(item).ids)],
             "stage": [assignment.stage if assignment else "observe"],
             "points": list(assignment.points) if assignment else [],
         }

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import (
@@ -21,7 +22,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache i
     list_key,
     pieces_of,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.index import SiteIndex
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.index import Places, kept_index
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.keys import Keys, keys_of_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.layer_two import only_frames
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
@@ -29,9 +30,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve
     addresses_of_name,
     matches_of,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.sides import gateway_addresses
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import PacketSpace, verdicts
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Box, Packet
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Rule, Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import ANY, Rule, Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.outline import Outline
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.conversations import (
     UNPRIVILEGED,
@@ -43,6 +46,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.needed im
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.points import (
     enforces,
     first_match,
+    judged_answers,
     may_see,
     visible,
 )
@@ -207,19 +211,20 @@ class _Work:
         """
         pieces = pieces_of(listing)
         if pieces is None:
-            return list(self.cuts(listing, self.needs.rules.of(None), ()))
+            return list(self.cuts(listing, *self.needs.chosen(_Asked((None, None), (None, None)))))
         seen = visible(self.site, listing, surely=False)
         view = key_of([[values.pairs for values in box.sets()] for box in seen])
         cuts: list[Cut] = []
         for client in self.needs.rules.clients:
-            segments = sorted(self.needs.segments(client))
+            segments = sorted({*self.needs.segments(client), *pieces.answers.get(client, ())})
             fact = ""
             if self.keys is not None and self.cache is not None:
                 own = [(name, pieces.key(name)) for name in pieces.concerned(segments)]
                 fact = key_of("end to end", own, view, pieces.frame_key, self.keys.asked(client))
                 if self.cache.holds(fact):
                     continue
-            found = self.cuts(pieces.around(segments), self.needs.rules.of((client,)), (), seen)
+            rules = self.needs.rules.of((client,))
+            found = self.cuts(pieces.around(segments), rules, rules if client in pieces.answers else (), seen)
             cuts += found
             if fact and self.cache is not None and not found:
                 self.cache.keep(fact)
@@ -234,7 +239,7 @@ class _Work:
         for rules, tail in ((forward, ""), (reply, "~reply")):
             for rule in rules:
                 boxes = self.needs.boxes(rule)
-                for box in boxes.reply if tail else boxes.forward:
+                for box in judged_answers(listing, boxes.reply) if tail else boxes.forward:
                     if not first.pass_surely(box, rule.id + tail):
                         left.append(box)
         if left and seen is not None:
@@ -263,7 +268,8 @@ def _cuts_at(
     for direction, rules in zip(("forward", "reply"), parts, strict=True):
         for rule in rules:
             own = needs.boxes(rule)
-            packet = (space.from_boxes(own.forward if direction == "forward" else own.reply) & stopped).witness()
+            asked = own.forward if direction == "forward" else judged_answers(listing, own.reply)
+            packet = (space.from_boxes(asked) & stopped).witness()
             if packet is not None:
                 yield Cut(rule.id, listing.point, listing.name, direction, packet)
 
@@ -281,8 +287,7 @@ class _Needs:
 
     def __init__(self, site: Site, needed: Needed | None) -> None:
         self.site, self.whole = site, needed is None
-        index: SiteIndex | None = site.__dict__.get("_index")
-        self._places = index if index is not None and index.site is site else SiteIndex(site)
+        self._places = kept_index(site)
         self.needed_site = needed.site if needed is not None else site
         self.rules: SomeRules | EveryRule = SomeRules(needed.rules) if needed is not None else EveryRule(self._places)
         self._boxes: dict[str, ConversationBoxes] = {}
@@ -290,6 +295,7 @@ class _Needs:
         self._served: dict[tuple[str, ...], int] = {}
         self._below: dict[tuple[str, ...], bool] = {}
         self._sides: dict[str, int] = {}
+        self._behind: dict[tuple[int, IntervalSet], tuple[Sequence[str], Sequence[str]]] = {}
         self._holders = _holders(site)
         self._from = self._placed(self.rules.clients)
         self._to = self._placed(self.rules.ends)
@@ -382,7 +388,35 @@ class _Needs:
             pairs = [(self._from.get(a, ()), self._to.get(b, ())) for a, b in ((first, second), (second, first))]
             forward, reply = (pair if self.rules.any_between(*pair) else ((), ()) for pair in pairs)
             return _Asked(forward, reply) if forward[0] or reply[0] else None
-        return _Asked((None, None), ((), ()) if listing.stateful else (None, None))
+        if listing.kind == "router_acl":
+            return self._at_gateway(listing)
+        return _Asked((None, None), (None, None) if listing.platform == "asa" else ((), ()))
+
+    def _at_gateway(self, listing: PointList) -> _Asked | None:
+        """Return the rules with an end behind an interface: it sees what their clients there send or receive, and their servers."""
+        subnet = gateway_addresses(self.site, listing)[0]
+        key = listing.family, subnet
+        found = self._behind.get(key)
+        if found is None:
+            held = self._held[listing.family].among(subnet) if subnet else set()
+            ends = [
+                sorted(n for n in names if n == ANY or n in held) for names in (self.rules.clients, self.rules.ends)
+            ]
+            found = self._behind[key] = (ends[0], ends[1])
+        opening, serving = (found[0], None), (None, found[1])
+        if not found[0] and not found[1]:
+            return None
+        return _Asked(opening, serving) if listing.direction == "in" else _Asked(serving, opening)
+
+    @cached_property
+    def _held(self) -> Mapping[int, Places]:
+        """The names of clients and servers by the addresses that they hold, by family."""
+        names = {*self.rules.clients, *self.rules.ends} - {ANY}
+        own = {family: [(addresses_of_name(self.needed_site, n, family), n) for n in names] for family in (4, 6)}
+        return {
+            f: Places((*pair, n) for held, n in each if held is not None for pair in held.pairs)
+            for f, each in own.items()
+        }
 
     def chosen(self, asked: _Asked) -> tuple[Sequence[Rule], Sequence[Rule]]:
         """Return the rules that are asked about: those whose openers, and those whose answers, a list may see."""

@@ -20,7 +20,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache i
     pieces_of,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_lists
-from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.index import SiteIndex
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.index import SiteIndex, kept_index
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.layer_two import (
     frames_of,
     share_subnet,
@@ -54,6 +54,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.points im
     FAMILY_PROTOCOLS,
     ListSets,
     enforces,
+    judged_answers,
     list_sets,
     visible,
 )
@@ -120,7 +121,7 @@ class _Seen:
 
     @cached_property
     def _index(self) -> SiteIndex:
-        return SiteIndex(self.site)
+        return kept_index(self.site)
 
     @cached_property
     def _by_ends(self) -> tuple[list[int], dict[tuple[str, str], list[int]], dict[str, set[str]]]:
@@ -396,12 +397,14 @@ def _first_stop(
     for number in sorted({*near[0], *near[1]}):
         for (direction, own, packets), places in zip(ways, near, strict=True):
             listing = places.get(number)
-            if listing is None or (direction == "reply" and listing.stateful) or not enforces(listing):
+            if listing is None or not enforces(listing):
                 continue
-            if all(seen.passes(number, box, own) for box in own):
+            judged = judged_answers(listing, own) if direction == "reply" else own
+            if all(seen.passes(number, box, judged) for box in judged):
                 continue
-            item = seen.sets(number, own)
-            packet = ((packets & item.may_see) - item.passes).witness()
+            item = seen.sets(number, judged)
+            asked = packets if len(judged) == len(own) else packets.space.from_boxes(judged)
+            packet = ((asked & item.may_see) - item.passes).witness()
             if packet is not None:
                 return listing, direction, packet
     return None

@@ -18,7 +18,7 @@ from typing import Any
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock import iso_of_micros
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import pieces_of
-from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.index import SiteIndex
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.index import kept_index
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.sides import TOP
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.compare import compare
@@ -162,6 +162,7 @@ class _Difference:
 
     def __post_init__(self) -> None:
         self._sets: dict[tuple[bool, int], ListSets] = {}
+        self._moved: dict[str, bool] = {}
         old = {(item.point, item.name, item.family): item for item in self.before.lists if enforces(item)}
         new = {(item.point, item.name, item.family): item for item in self.after.lists if enforces(item)}
         lost, gained = [], []
@@ -182,13 +183,19 @@ class _Difference:
         old, new = self.before.site, self.after.site
         if old is new:
             return True
-        names = (one.segment, one.peer)
-        if any(old.members.get(name) != new.members.get(name) for name in names if name):
+        if any(self._other_members(name) for name in (one.segment, one.peer) if name):
             return False
         moved = old.paths != new.paths or old.points.get(one.point) != new.points.get(two.point)
         if moved or one.kind in ("firewall", "router_acl"):
             return visible(old, one, surely=True) == visible(new, two, surely=True)
         return True
+
+    def _other_members(self, segment: str) -> bool:
+        found = self._moved.get(segment)
+        if found is None:
+            members = (state.site.members.get(segment) for state in (self.before, self.after))
+            found = self._moved[segment] = next(members) != next(members)
+        return found
 
     def _stops(self, one: PointList | None, two: PointList | None) -> tuple[PacketSet, PacketSet]:
         """Return the openers that only the old list stops, and those that only the new one does."""
@@ -242,7 +249,7 @@ class _Difference:
         near = packets.boxes()
         if not any(box.protocol.subtract(tcp) for box in near):
             return self.space.empty
-        index = SiteIndex(state.site)
+        index = kept_index(state.site)
         clients = {
             name
             for family, top in TOP.items()

@@ -56,6 +56,17 @@ def enforces(listing: PointList) -> bool:
     return listing.kind != "sgacl" or listing.stage == "enforce"
 
 
+_ICMP = IntervalSet.of(1, 256 + 58)
+
+
+def judged_answers(listing: PointList, answers: Iterable[Box]) -> list[Box]:
+    """Return the answers that a list judges line by line: all for a stateless one, those of ICMP for an ASA, which does not track it
+    unless it inspects it; of other firewalls none."""
+    if not listing.stateful:
+        return list(answers)
+    return [box for box in answers if box.protocol.overlaps(_ICMP)] if listing.platform == "asa" else []
+
+
 def filtered_members(site: Site, listing: PointList, surely: bool) -> list[Member]:
     """Return the members of the list's segment whose packets pass through it.
 
@@ -196,7 +207,7 @@ def port_of(site: Site, member: Member) -> tuple[str, str] | None:
     return None if wireless else (member.switch, member.interface)
 
 
-def _shared_ports(site: Site) -> dict[tuple[str, str], list[Member]]:
+def shared_ports(site: Site) -> dict[tuple[str, str], list[Member]]:
     """Return the ports with several devices; found once for a site, since every list on ports asks."""
     found: dict[tuple[str, str], list[Member]] | None = site.__dict__.get("_shared_ports")
     if found is None:
@@ -213,7 +224,7 @@ def _neighbours(site: Site, members: Sequence[Member], family: int) -> list[Pair
 
     What they say to each other passes the small switch between them and no list.
     """
-    ports = _shared_ports(site)
+    ports = shared_ports(site)
     found = []
     for place in dict.fromkeys((m.switch, m.interface) for m in members) if ports else ():
         if behind := [m for m in ports.get(place, ()) if port_of(site, m)]:

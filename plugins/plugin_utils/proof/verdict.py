@@ -34,6 +34,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.points im
     filtered_members,
     first_match,
     port_of,
+    shared_ports,
 )
 
 TCP, UDP = 6, 17
@@ -182,9 +183,12 @@ class Evaluator:
         self._cells: dict[tuple[int, str, str], list[int]] = defaultdict(list)
         self._ways: dict[int, tuple[Way, ...]] = {}  # what is said of the ways of a gateway's list
         self._ports: dict[tuple[int, int], tuple[str, str]] = {}
+        shared = shared_ports(site)
         for segment, members in site.members.items():
             for member in members:
-                port = port_of(site, member)
+                # Only what may share a port is asked for it: other devices at it, or other addresses of the device.
+                together = len(member.addresses) > 1 or (member.switch, member.interface) in shared
+                port = port_of(site, member) if together else None
                 for text in member.addresses:
                     place = span_of(text)[:2]
                     self._segments[place].add(segment)

@@ -71,22 +71,28 @@ def known_ways(site: Site) -> tuple[WaysResult, list[Finding]]:
         return [end for end, _what in found] if all(certain[end] for end, _what in found) else None
 
     holders = list(holders_of(site))
-    names = {name for client, holder in holders if (tos := outline_of(holder).ends) for name in (client, *tos)}
+    names: set[str] = set()
+    for client_name, holder in holders:
+        if tos := outline_of(holder).ends:
+            names.add(client_name)
+            names.update(tos)
     known = {name: places for name in names if (places := sure(name)) is not None}
-    plain: set[tuple[str, str]] = set()  # segments and servers all of whose ways are known
+    plain: dict[str, set[str]] = defaultdict(set)  # segments, and the servers to which all of their ways are known
     doubtful: list[Rule] = []
     for client_name, holder in holders:
         outline = outline_of(holder)
-        surely = {to for to, end in outline.ends.items() if to in known and to != client_name and not end.devices}
-        if client_name not in known or client_name not in site.segments:
-            surely = set()
-        plain |= {(client_name, to) for to in surely}
+        surely: set[str] = set()
+        if client_name in known and client_name in site.segments:
+            surely = (outline.ends.keys() & known.keys()) - {client_name}
+            if outline.limited:
+                surely = {to for to in surely if not outline.ends[to].devices}
+            plain[client_name] = set(surely)
         if len(surely) < len(outline.ends):
             doubtful += (rule for rule in holder.allow if rule.to not in surely)
     for rule in doubtful:
         if rule.client in known and rule.to in known and rule.client in site.segments:
             if not rule.devices and rule.client != rule.to:
-                plain.add((rule.client, rule.to))
+                plain[rule.client].add(rule.to)
                 continue
         for one, client in ends.of(rule.client, rule):
             for two, server in ends.of(rule.to, None):
@@ -112,9 +118,14 @@ def known_ways(site: Site) -> tuple[WaysResult, list[Finding]]:
             f" (workflows {', '.join(needed)})" if needed else ""
         )
         findings.append(codes.PATH_UNKNOWN.at(text, by_id[next(iter(named))].location))
-    singly = {(one[0], two[0]) for one, two in asked} & plain  # also asked for some devices only
-    sizes = {name: [sum(end[-1] == family for end in found) for family in (4, 6)] for name, found in known.items()}
-    pairs = sum(a * b for client, to in plain - singly for a, b in zip(sizes[client], sizes[to], strict=True))
+    # Those that were also asked for some devices only are counted one by one.
+    singly = {(one[0], two[0]) for one, two in asked if two[0] in plain.get(one[0], ())}
+    for client_name, to in singly:
+        plain[client_name].discard(to)
+    pairs = 0
+    for family in (4, 6):
+        sizes = {name: sum(end[-1] == family for end in found) for name, found in known.items()}
+        pairs += sum(sizes[name] * sum(map(sizes.__getitem__, tos)) for name, tos in plain.items())
     pairs += len(asked.keys() | {(a, b) for c, s in singly for a in known[c] for b in known[s] if a[-1] == b[-1]})
     total = sum(len(outline_of(holder).ids) for _name, holder in holders)
     result = WaysResult(total - len(bad), {why: tuple(named) for why, named in unknown.items()}, pairs)

@@ -76,6 +76,12 @@ def test_indented_json_is_what_python_writes() -> None:
     for _number in range(3000):
         value = _any_value(chance, 4)
         assert files.indented_json(value) == json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False)
+    texts = ["}", "}\n{", "\r", "{", "\\n", '"', "\u2028", "a, b", "\x7f"]
+    for _number in range(300):
+        names = [chance.sample(texts, chance.randint(1, 4)) for _row in range(3)]
+        rows = [{key: chance.choice([*texts, 1, None, 2.5, True]) for key in keys} for keys in names]
+        for value in (rows, {"a": [rows[:1], [*rows, {}]], "b": tuple(rows)}):
+            assert files.indented_json(value) == json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False)
     for wrong in ({"a": {1, 2}}, [object()], {"a": [{("x",): 1}, []]}, {("x",): [[1], {}]}, {1: [], "a": []}):
         with pytest.raises(TypeError):
             files.indented_json(wrong)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -82,10 +83,23 @@ CHANGES: dict[str, Callable[[Site], Site]] = {
 }  # fmt: skip
 
 
+INTERFACE = {"interface": "Vlan10", "subnets": ["10.0.1.0/24"]}
+
+
+def gateway_key(
+    made: Site, gateway: dict[str, Any] = INTERFACE, what: str = "in", family: int = 4, *segments: str
+) -> str:
+    index = SiteIndex(made)
+    here = [made.assignments[name] for name in segments or ("a",)]
+    return Keys(index).gateway(made.points["dacl"], gateway, what, family, here)
+
+
 def keys(made: Site) -> dict[str, str]:
     index = SiteIndex(made)
     own = Keys(index)
     return {
+        "gateway of the client": gateway_key(made),
+        "gateway of the server": gateway_key(made, INTERFACE, "out", 4, "b"),
         "asked": own.asked("a"),
         "leading": own.leading("b"),
         "between": own.between("a", "b"),
@@ -101,6 +115,37 @@ def test_every_key_of_rules_knows(what: str) -> None:
         assert SiteIndex(before).allowed("a") != SiteIndex(after).allowed("a")
     one, two = keys(before), keys(after)
     assert {name for name in one if one[name] == two[name]} == set(), what
+
+
+def with_assignment(made: Site, **changes: Any) -> Site:
+    return replace(made, assignments={**made.assignments, "a": replace(made.assignments["a"], **changes)})
+
+
+def with_leases(made: Site) -> Site:
+    return replace(made, defaults={"bootstrap": {"dhcp_servers": "set"}})
+
+
+def with_management(made: Site) -> Site:
+    flows = [{"client": "a", "server": "b", "services": ["web"]}]
+    return replace(made, points={"dacl": replace(made.points["dacl"], options={"management": flows})})
+
+
+@pytest.mark.parametrize("change", [
+    lambda made: gateway_key(made, {**INTERFACE, "interface": "Vlan11"}),
+    lambda made: gateway_key(made, {**INTERFACE, "subnets": ["10.0.1.0/25"]}),
+    lambda made: gateway_key(made, {**INTERFACE, "directions": ["in"]}),
+    lambda made: gateway_key(made, INTERFACE, "out"),
+    lambda made: gateway_key(made, INTERFACE, "in", 6),
+    lambda made: gateway_key(made, INTERFACE, "in", 4, "a", "c"),
+    lambda made: gateway_key(with_assignment(made, stage="monitor")),
+    lambda made: gateway_key(with_assignment(made, location=Location("enforcement.yml", 9))),
+    lambda made: gateway_key(replace(made, points={"dacl": replace(made.points["dacl"], platform="nxos")})),
+    lambda made: gateway_key(replace(made, points={"dacl": replace(made.points["dacl"], location=Location("e.yml", 3))})),
+    lambda made: gateway_key(with_leases(made)),
+    lambda made: gateway_key(with_management(made)),
+])  # fmt: skip
+def test_the_list_of_an_interface_is_known_by_all_that_makes_it(change: Callable[[Site], str]) -> None:
+    assert change(site()) != gateway_key(site())
 
 
 def test_who_leads_somewhere_is_known_by_more_than_its_name() -> None:

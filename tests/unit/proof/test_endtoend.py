@@ -5,10 +5,13 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 
 import pytest
 
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import ListCache
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.effective import effective_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
     Conditions,
     Posture,
@@ -19,9 +22,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model im
     Workflow,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.endtoend import Proved, prove_rules
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.guardrails import prove_guardrails
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.situations import prove_situations
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.ways import known_ways
 from tests.unit.proof.small_sites import World, as_dict, opens, random_packet, random_world
+from tests.unit.proof.test_guardrails import two
 
 POINTS = {"dacl": ("dacl", {}), "fw1": ("firewall", {"zones": ["north", "south", "east"]})}
 MEMBERS = {
@@ -177,3 +182,51 @@ def test_an_unknown_way_is_a_finding_with_its_reason() -> None:
     assert "the port of 10.0.2.2 is not known" in findings[0].message and "workflows w0" in findings[0].message
     result, findings = known_ways(site_of([("r", "a", "b", ["web"])]))
     assert (result.known, result.unknown, findings) == (1, {}, [])
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_an_asa_passes_answers_to_icmp_by_a_line_or_they_are_cut(cached: bool) -> None:
+    """It tracks TCP and UDP, so that these need no answer line; nftables tracks ICMP as well."""
+    rules = [("r", "a", "b", ["ping", "names"]), ("s", "b", "a", ["web"])]
+    world = two(rules=rules, guardrails=[("always", "a", "b", ["ping"])])
+    for platform in ("nftables", "asa"):
+        made = world.site()
+        made = effective_site(
+            replace(made, points={**made.points, "fw1": replace(made.points["fw1"], platform=platform)})
+        )
+        cache = ListCache() if cached else None
+        lists = compile_site(made, cache=cache).lists
+        assert prove_rules(made, lists, cache=cache).proved == ("r", "s")
+        assert prove_guardrails(made, lists, cache)[0][0].outcome == "proved"
+        answers = [ace for item in lists for ace in item.aces if ace.label == "r~reply"]
+        assert bool(answers) is (platform == "asa")
+        if not answers:
+            continue
+        less = [replace(item, aces=tuple(a for a in item.aces if a.label != "r~reply")) for item in lists]
+        found = prove_rules(made, less)
+        assert [(cut.rule, cut.direction, cut.packet.protocol) for cut in found.cuts] == [("r", "reply", 1)]
+        assert prove_guardrails(made, less)[0][0].outcome == "violated"
+
+
+def test_a_gateway_is_asked_about_the_rules_with_an_end_behind_it(tmp_path: Path) -> None:
+    """Openers in, openers out, and the answers of each; the cut is found with what a cache knows of the list as without."""
+    interfaces = [{"interface": "Vlan1", "subnets": ["10.0.1.0/28"]}]
+    rules = [("r", "a", "b", ["web"]), ("s", "b", "a", ["names"]), ("t", "b", "b", ["web"])]
+    made = two(rules=rules).site()
+    core = replace(made.points["fw1"], kind="router_acl", platform="ios", options={"gateways": interfaces})
+    made = effective_site(replace(made, points={"fw1": core}))
+    path = tmp_path / "lists.json"
+    for _run in range(2):
+        cache = ListCache(path)
+        lists = compile_site(made, cache=cache).lists
+        assert {(item.direction, item.family) for item in lists} == {("in", 4), ("out", 4)}
+        assert prove_rules(made, lists, cache=cache).proved == prove_rules(made, compile_site(made).lists).proved
+        cache.save()
+    for label, rule, direction, way in (
+        ("r", "r", "forward", "in"), ("s~reply", "s", "reply", "in"), ("s", "s", "forward", "out"), ("r~reply", "r", "reply", "out"),
+    ):  # fmt: skip
+        less = [
+            replace(item, aces=tuple(a for a in item.aces if a.label != label)) if item.direction == way else item
+            for item in compile_site(made).lists
+        ]
+        assert {(cut.rule, cut.direction) for cut in prove_rules(made, less).cuts} == {(rule, direction)}, label

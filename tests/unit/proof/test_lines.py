@@ -6,9 +6,12 @@ import random
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import ListCache, pieces_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import member_addresses
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import PacketSpace, verdicts
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Box
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.effective import effective_site
@@ -28,9 +31,10 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.lines imp
     touching,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.meaning import change_of_meaning
-from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.points import first_match
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.points import FAMILY_PROTOCOLS, first_match
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.rollout import State, order_of_rollout
-from tests.unit.enforce.plain_sites import SERVICES, TODAY, random_plain_site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.versions import differing
+from tests.unit.enforce.plain_sites import SERVICES, TODAY, PlainSite, random_plain_site
 
 
 def random_boxes(site: Site, choose: random.Random) -> list[Box]:
@@ -116,7 +120,7 @@ def test_what_a_cache_knows_changes_nothing(tmp_path: Path, full: bool) -> None:
     cut = 0
     for seed in range(120 if full else 4):
         choose = random.Random(seed)
-        site = guarded(effective_site(random_plain_site(seed).site()), choose)
+        site = guarded(effective_site(of_platform(seed, ("nftables", "asa")[seed % 2]).site()), choose)
         name = choose.choice([n for n in site.segments if site.segments[n].allow] or list(site.segments))
         segment = site.segments[name]
         before = replace(site, segments={**site.segments, name: replace(segment, allow=segment.allow[1:])})
@@ -130,14 +134,45 @@ def test_what_a_cache_knows_changes_nothing(tmp_path: Path, full: bool) -> None:
     assert cut
 
 
-def test_a_firewall_is_known_by_its_parts() -> None:
-    site = effective_site(random_plain_site(3).site())
-    for seed in range(30):
-        site = effective_site(random_plain_site(seed).site())
-        for listing in compile_site(site, cache=ListCache()).lists:
-            pieces = pieces_of(listing)
-            if pieces is not None and pieces.parts:
-                whole = pieces.around(site.segments)
-                assert [a.meaning() for a in whole.aces] == [a.meaning() for a in listing.aces]
-                return
-    raise AssertionError("no site has a firewall of nftables")
+def of_platform(seed: int, platform: str) -> PlainSite:
+    """A random site whose firewall is of a platform; an ASA's parts hold answers to ICMP from the servers' addresses too."""
+    made = random_plain_site(seed)
+    kind, _platform, options = made.points["fw1"]
+    made.points["fw1"] = (kind, platform, {key: value for key, value in options.items() if key != "table"})
+    return made
+
+
+@pytest.mark.parametrize("platform", ["nftables", "asa"])
+def test_a_firewall_is_known_by_its_parts(platform: str, full: bool) -> None:
+    """All parts are the list; those that concern a segment decide its devices' packets, and those that differ decide a difference."""
+    answered = told = 0
+    for seed in range(60 if full else 12):
+        site = effective_site(of_platform(seed, platform).site())
+        cache = ListCache()
+        listing = next((item for item in compile_site(site, cache=cache).lists if item.kind == "firewall"), None)
+        pieces = pieces_of(listing) if listing is not None else None
+        if listing is None or pieces is None or not pieces.parts:
+            continue
+        # The parts are permits, in any order.
+        every = [[repr(ace.meaning()) for ace in each.aces] for each in (pieces.around(pieces.parts), listing)]
+        assert sorted(every[0]) == sorted(every[1]) and every[0][-1] == every[1][-1]
+        answered += any(pieces.answers.values())
+        space = PacketSpace()
+        whole = verdicts(space, first_match(listing)).permitted
+        for name in site.segments:
+            for family in (4, 6):
+                own = space.from_box(
+                    Box(protocol=FAMILY_PROTOCOLS[family], source=member_addresses(site, name, family))
+                )
+                around = verdicts(space, first_match(pieces.around((name,)))).permitted
+                assert around & own == whole & own, (seed, name)
+        client = next(n for n in pieces.parts if n in site.segments)
+        less = replace(site.segments[client], allow=site.segments[client].allow[1:])
+        other = effective_site(replace(site, segments={**site.segments, client: less}))
+        two = next(item for item in compile_site(other, cache=cache).lists if item.kind == "firewall")
+        short = [verdicts(space, first_match(each)).permitted for each in differing(listing, two)]
+        after = verdicts(space, first_match(two)).permitted
+        assert short[0] - short[1] == whole - after and short[1] - short[0] == after - whole, seed
+        told += whole != after
+    assert told > 2
+    assert answered > 2 if platform == "asa" else not answered

@@ -156,9 +156,14 @@ def rules_follow_conduits(site: Site, _context: Context) -> Iterator[Finding]:
 def conduits_are_used(site: Site, _context: Context) -> Iterator[Finding]:
     """A conduit that no rule uses is a path that nobody asked for."""
     crossings = _Crossings(site)
-    pairs = {(client, to) for client, holder in holders_of(site) for to in outline_of(holder).ends}
-    pairs |= {(item.client, item.to) for item in (permissions(site) if site.exceptions else ())}
-    used = {pair for client, to in pairs for pair in crossings.between(client, to)}
+    asking: dict[str, str] = {}  # zone to one segment of it: whoever is in a zone crosses the same borders
+    ends: dict[str, set[str]] = {}
+    for client, holder in holders_of(site):
+        first = asking.setdefault(site.segments[client].zone, client) if client in site.segments else client
+        ends.setdefault(first, set()).update(outline_of(holder).ends)
+    for item in site.exceptions:
+        ends.setdefault(item.client, set()).add(item.to)
+    used = {pair for client, names in ends.items() for to in names for pair in crossings.between(client, to)}
     for conduit in site.conduits:
         if (conduit.client, conduit.server) not in used:
             yield codes.UNUSED_CONDUIT.at(f"conduit {conduit.id} is used by no rule", conduit.location)

@@ -108,9 +108,10 @@ def assigned_segments_are_defined(site: Site, _context: Context) -> Iterator[Fin
 @rule(codes.CANNOT_FILTER)
 def points_see_their_segments(site: Site, _context: Context) -> Iterator[Finding]:
     """A firewall stands at the segment's zone, and a port list has ports of the segment's devices."""
+    known: dict[str, list[tuple[int, int, int]]] = {}
     for assignment, point in _assigned(site, "firewall", "router_acl"):
         zone = site.zones.get(site.segments[assignment.segment].zone)
-        spans = _subnets(site, point)
+        spans = known[point.id] if point.id in known else known.setdefault(point.id, _subnets(site, point))
         if zone is not None and spans and not overlap(ranges_of(zone.subnets), spans):
             text = f"segment {assignment.segment}: point {point.id} does not stand at zone {zone.name}"
             yield codes.CANNOT_FILTER.at(text, assignment.location)
@@ -289,6 +290,8 @@ def management_is_defined(site: Site, _context: Context) -> Iterator[Finding]:
 @rule(codes.RING)
 def rings_are_consistent(site: Site, _context: Context) -> Iterator[Finding]:
     """A ring's id stands once, a segment goes with one ring that is alike otherwise, and what a ring names is known."""
+    if not site.rings:
+        return
     ids: set[str] = set()
     seen: dict[tuple[tuple[tuple[object, ...], ...], str], str] = {}
     members = {member.device for found in site.members.values() for member in found}

@@ -105,13 +105,14 @@ def workflows_name_rules(site: Site, _context: Context) -> Iterator[Finding]:
 @rule(codes.EXPECTATION_END)
 def expectations_name_ends(site: Site, _context: Context) -> Iterator[Finding]:
     """An expectation's ends are addresses, devices of the lock or segments."""
-    known = set(site.segments)
-    for members in site.members.values():
-        for member in members:
-            known |= {member.device, member.name.lower()}
+    ends = {end for item in site.expectations for end in (item.client, item.server) if end not in site.segments}
+    unknown = {end for end in ends if end.lower() not in site.segments and not _is_address(end)}
+    if unknown:
+        devices = {name for found in site.members.values() for m in found for name in (m.device, m.name.lower())}
+        unknown = {end for end in unknown if end not in devices and end.lower() not in devices}
     for item in site.expectations:
         for end in (item.client, item.server):
-            if end not in known and end.lower() not in known and not _is_address(end):
+            if end in unknown:
                 text = f"expectation {item.id}: {end} is no address, no device of the lock and no segment"
                 yield codes.EXPECTATION_END.at(text, item.location)
 
