@@ -43,6 +43,8 @@ class Keys:
         self._asked: dict[str, list[tuple[Outline, str]]] = other._asked if other else {}
         self._leading: dict[str, list[tuple[Sequence[tuple[str, End]], str]]] = other._leading if other else {}
         self._heads: dict[str, str] = other._heads if other else {}
+        # Cells by their place: what made each (``matrix.py``), and its list.
+        self.cells: dict[object, tuple[object, Any]] = other.cells if other else {}
 
     @property
     def site(self) -> Site:

@@ -24,7 +24,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.lines i
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.management import Flow, management_flows
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import Origin, PointList
-from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.naming import cell_name, owned_name
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.naming import cell_name, group_name, owned_name
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import Match
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
@@ -76,10 +76,13 @@ def _family_lists(
     rules, findings = _rules_by_cell(index, point, names, family)
     managed = _management_cells(index, names, family)
     lists: list[PointList] = []
+    weakest = {(a, b): min(a, b, key=STAGES.index) for a in STAGES for b in STAGES}
+    groups = {name: group_name(index.site, name) for name in names}
     for source in names:
         for destination in names:
-            stage = min(by_name[source].stage, by_name[destination].stage, key=STAGES.index)
-            lists.append(_kept_cell(index, point, (source, destination), rules, managed, stage, family))
+            stage = weakest[by_name[source].stage, by_name[destination].stage]
+            cell = f"{groups[source]}-{groups[destination]}"
+            lists.append(_kept_cell(index, point, (source, destination), rules, managed, stage, family, cell))
     return lists, findings
 
 
@@ -178,26 +181,34 @@ def _kept_cell(
     managed: dict[tuple[str, str], list[Flow]],
     stage: str,
     family: int,
+    name: str,
 ) -> PointList:
-    """Return a cell's list, its lines left out where the cache knows it."""
+    """Return a cell's list, its lines left out where the cache knows it. ``name``: what ISE calls the cell, which its key does not know."""
     if index.cache is None:
         return _cell(index, point, pair, rules, managed, stage, family)
     back = pair[::-1]
     parts = rules.get(pair, ()), rules.get(back, ())
     flows = managed.get(pair, ()), managed.get(back, ())
-    key = keys_of(index).cell(point, pair if family == 4 else (*pair, "ipv6"), parts, stage, flows)
-    name = cell_name(index.site, *pair)  # by what ISE calls its groups, which the key does not know
+    keys = keys_of(index)
+    # Of sites with the same addresses and services a cell is known by its rules, where no management conversation belongs to it.
+    place, inputs = (point.id, pair, family), (point, parts, stage, name)
+    known = keys.cells.get(place)
+    if known is not None and known[0] == inputs and not any(flows):
+        found: PointList = known[1]
+        return found
+    key = keys.cell(point, pair if family == 4 else (*pair, "ipv6"), parts, stage, flows)
     made: PointList | None = index.cache.made.get((key, name))
-    if made is not None:
-        return made
-    entry = index.cache.get(key)
-    if entry is not None:
-        head = _head(index.site, point, pair, stage, family)
-        made = lazy_list(head, entry, lambda: _cell(index, point, pair, rules, managed, stage, family), key)
-    else:
-        made = _cell(index, point, pair, rules, managed, stage, family)
-        made.__dict__.update(_entry=index.cache.put(key, {"closed": len(made.aces) == 1}), _key=key)
-    index.cache.made[key, name] = made
+    if made is None:
+        entry = index.cache.get(key)
+        if entry is not None:
+            head = _head(index.site, point, pair, stage, family)
+            made = lazy_list(head, entry, lambda: _cell(index, point, pair, rules, managed, stage, family), key)
+        else:
+            made = _cell(index, point, pair, rules, managed, stage, family)
+            made.__dict__.update(_entry=index.cache.put(key, {"closed": len(made.aces) == 1}), _key=key)
+        index.cache.made[key, name] = made
+    if not any(flows):
+        keys.cells[place] = inputs, made
     return made
 
 

@@ -84,6 +84,8 @@ class Paths:
             (n, {f: addresses_of(n["subnets"], f) for f in (4, 6)}) for n in site.paths.get("wireless", ())
         ]
         self._ends: dict[str, _End] = {}
+        self._in_zone: dict[str, bool] = {}
+        self._unplaced_known: dict[tuple[str, bool, tuple[int | None, ...]], tuple[str, ...]] = {}
         self._points_known: dict[tuple[str, str, str], bool] = {}
         self._sides: dict[tuple[str, int], Sides] = {}
         self._gateways: dict[str, list[tuple[Mapping[str, Any], dict[int, IntervalSet]]]] = {}
@@ -174,10 +176,25 @@ class Paths:
         """Return whether a device is the one that the lock has at an address."""
         return self._devices.get(span_of(text)[:2], ("", None))[1] is member
 
-    def _unplaced(self, end: _End, other: _End) -> Iterator[str]:
-        """Yield why it is not known where an end is: in no zone, and no point says how it is reached."""
-        if self._zones[end.family].contains(end.address) or _is_group(end.family, end.address):
-            return
+    def _unplaced(self, end: _End, other: _End) -> tuple[str, ...]:
+        """Return why it is not known where an end is: in no zone, and no point says how it is reached."""
+        place = self._in_zone.get(end.text)
+        if place is None:
+            inside = self._zones[end.family].contains(end.address) or _is_group(end.family, end.address)
+            place = self._in_zone[end.text] = inside
+        if place:
+            return ()
+        if self._site.paths.get("routes"):
+            return tuple(self._lost(end, other))
+        # Without routes the other end counts by the side of each firewall on which it is.
+        sides = tuple(self._sides_of(p, other.family).side_of(other.address) for p in self._by_kind["firewall"])
+        key = end.text, _is_group(other.family, other.address), sides
+        found = self._unplaced_known.get(key)
+        if found is None:
+            found = self._unplaced_known[key] = tuple(self._lost(end, other))
+        return found
+
+    def _lost(self, end: _End, other: _End) -> Iterator[str]:
         if (
             self._site.paths.get("outside")
             or self._route(end, other) is not None

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import NetworkSet, Rule, Segment, Site
 
@@ -39,8 +39,7 @@ def _use(evidence: Mapping[str, Any]) -> tuple[int, int]:
     return _DAYS.get(evidence.get("days", ""), 0), _DEVICES.get(evidence.get("devices", ""), 0)
 
 
-@dataclass(frozen=True)
-class End:
+class End(NamedTuple):
     """The rules that lead to one end. ``text`` tells them apart from any others: places in the segment's order and in the files, ids,
     services, use, devices. ``services`` are what they name, each once, ``devices`` the devices for which alone some of them hold.
     """
@@ -84,21 +83,26 @@ def outline_of(holder: Segment | NetworkSet) -> Outline:
 
 def plain_outline(outline: Outline) -> list[Any]:
     """Return an outline as plain values, for ``read_outline``."""
-    ends = {to: [end.text, end.services, end.devices] for to, end in outline.ends.items()}
+    table = sorted(outline.services)
+    number = {services: place for place, services in enumerate(table)}
+    ends: dict[str, list[Any]] = {}
+    for to, end in outline.ends.items():
+        own = [number[services] for services in end.services]
+        ends[to] = [end.text, own[0] if len(own) == 1 else own, *([end.devices] if end.devices else [])]
     flags = outline.conditional, outline.expiring, outline.limited, outline.unowned, outline.unreasoned
-    return [outline.ids, ends, flags]
+    return [outline.ids, table, ends, flags]
 
 
 def read_outline(plain: Sequence[Any]) -> Outline:
     """Return the outline that ``plain_outline`` made plain values of, also through JSON."""
-    ids, ends, flags = plain
+    ids, written, ends, flags = plain
+    table: list[Services] = [tuple(services) for services in written]
+    alone = [(services,) for services in table]
     made: dict[str, End] = {}
-    every: set[Services] = set()
-    for to, (text, services, devices) in ends.items():
-        own = tuple(map(tuple, services))
-        every.update(own)
-        made[to] = End(text, own, tuple(map(tuple, devices)))
-    return Outline(tuple(ids), made, frozenset(every), *flags)
+    for to, (text, own, *devices) in ends.items():
+        services = alone[own] if type(own) is int else tuple(table[place] for place in own)
+        made[to] = End(text, services, tuple(map(tuple, devices[0])) if devices else ())
+    return Outline(tuple(ids), made, frozenset(table), *flags)
 
 
 def rules_by_end(holder: Segment | NetworkSet) -> Mapping[str, list[tuple[int, Rule]]]:

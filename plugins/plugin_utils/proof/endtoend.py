@@ -129,8 +129,9 @@ def prove_rules(
     from one situation to the next, ``cache`` what was proved of lists with just this content from one run to the next.
     """
     needs = _Needs(site, needed)
-    keys = keys_of_site(site, cache) if cache is not None and needed is None else None
-    work = _Work(site, needs, keys, cache)
+    keys = keys_of_site(site, cache) if cache is not None else None
+    of_rules = keys_of_site(needed.site, cache) if cache is not None and needed is not None else None
+    work = _Work(site, needs, keys, cache, of_rules)
     cuts: list[Cut] = []
     for listing in lists:
         if not enforces(listing):
@@ -145,14 +146,13 @@ def prove_rules(
             cuts += work.kept(listing, list_key(listing), asked)
             continue
         forward, reply = needs.chosen(asked)
-        key, state = (listing.point, listing.name), needs.state(listing, forward, reply)
-        if known is not None and known.lists.get(key) == state:
-            cuts += known.results[key]
+        if known is None:
+            cuts += work.cuts(listing, forward, reply)
             continue
-        found = work.cuts(listing, forward, reply)
-        cuts += found
-        if known is not None:
-            known.lists[key], known.results[key] = state, found
+        key, state = (listing.point, listing.name), needs.state(listing, forward, reply)
+        if known.lists.get(key) != state:
+            known.lists[key], known.results[key] = state, work.cuts(listing, forward, reply)
+        cuts += known.results[key]
     cut = {item.rule for item in cuts}
     empty = [rule.id for rule in needs.empty_rules() if not needs.below(rule)]
     nothing = {*cut, *empty}
@@ -161,12 +161,13 @@ def prove_rules(
 
 @dataclass
 class _Work:
-    """The proofs of the lists of one site."""
+    """The proofs of the lists of one site. ``of_rules``: the keys of the site whose rules are needed, where it is another."""
 
     site: Site
     needs: _Needs
     keys: Keys | None
     cache: ListCache | None
+    of_rules: Keys | None = None
     _space: PacketSpace = field(default_factory=PacketSpace)
     _lists: int = 0
 
@@ -174,7 +175,13 @@ class _Work:
         """Return the cuts at a list; none without a look where the cache knows that nothing of this content is cut."""
         if self.keys is None or self.cache is None:
             return self.cuts(listing, *self.needs.chosen(asked))
-        rules = [self._rules_key(self.keys, *part) for part in (asked.forward, asked.reply)]
+        if self.of_rules is None:
+            rules: list[object] = [self._rules_key(self.keys, *part) for part in (asked.forward, asked.reply)]
+        else:
+            chosen = self.needs.chosen(asked)
+            if not any(chosen):
+                return ()
+            rules = ["needed", *(self.of_rules.rules(part) for part in chosen)]
         fact = key_of("end to end", key, self._view(listing), rules)
         if self.cache.holds(fact):
             return ()
@@ -220,7 +227,11 @@ class _Work:
             fact = ""
             if self.keys is not None and self.cache is not None:
                 own = [(name, pieces.key(name)) for name in pieces.concerned(segments)]
-                fact = key_of("end to end", own, view, pieces.frame_key, self.keys.asked(client))
+                if self.of_rules is None:
+                    mine = self.keys.asked(client)
+                else:
+                    mine = "needed " + self.of_rules.rules(self.needs.rules.of((client,)))
+                fact = key_of("end to end", own, view, pieces.frame_key, mine)
                 if self.cache.holds(fact):
                     continue
             rules = self.needs.rules.of((client,))
@@ -295,6 +306,7 @@ class _Needs:
         self._served: dict[tuple[str, ...], int] = {}
         self._below: dict[tuple[str, ...], bool] = {}
         self._sides: dict[str, int] = {}
+        self._closed: dict[int, set[str]] = {}  # families to the ends without addresses in any of them
         self._behind: dict[tuple[int, IntervalSet], tuple[Sequence[str], Sequence[str]]] = {}
         self._holders = _holders(site)
         self._from = self._placed(self.rules.clients)
@@ -347,8 +359,11 @@ class _Needs:
         common = self._side(client)
         for services in outline.services:
             common &= self._in(services)
-        sides = self._sides
-        return {to for to, end in outline.ends.items() if end.devices or not common & (sides.get(to) or self._side(to))}
+        closed = self._closed.get(common)
+        if closed is None:
+            closed = self._closed[common] = {name for name in self.rules.ends if not common & self._side(name)}
+        found = closed & outline.ends.keys() if closed else set()
+        return found | {to for to, end in outline.ends.items() if end.devices} if outline.limited else found
 
     def _in(self, services: tuple[str, ...]) -> int:
         found = self._served.get(services)
@@ -384,13 +399,16 @@ class _Needs:
             clients, ends = self._from.get(listing.segment, ()), self._to.get(listing.segment, ())
             return _Asked((clients, None), (None, ends)) if clients or ends else None
         if listing.kind == "sgacl":
-            first, second = listing.segment, listing.peer
-            pairs = [(self._from.get(a, ()), self._to.get(b, ())) for a, b in ((first, second), (second, first))]
-            forward, reply = (pair if self.rules.any_between(*pair) else ((), ()) for pair in pairs)
-            return _Asked(forward, reply) if forward[0] or reply[0] else None
+            forward, reply = self._between(listing.segment, listing.peer), self._between(listing.peer, listing.segment)
+            return _Asked(forward or ((), ()), reply or ((), ())) if forward or reply else None
         if listing.kind == "router_acl":
             return self._at_gateway(listing)
         return _Asked((None, None), (None, None) if listing.platform == "asa" else ((), ()))
+
+    def _between(self, client: str, server: str) -> tuple[Names, Names] | None:
+        """Return the clients and the names behind two segments where a rule leads from one to the other, else None."""
+        clients, ends = self._from.get(client), self._to.get(server)
+        return (clients, ends) if clients and ends and self.rules.any_between(clients, ends) else None
 
     def _at_gateway(self, listing: PointList) -> _Asked | None:
         """Return the rules with an end behind an interface: it sees what their clients there send or receive, and their servers."""

@@ -68,6 +68,7 @@ class EveryRule:
         self._index = index
         self.clients = tuple(name for name in index.clients_by_name if outline_of(index.holder(name)).ends)
         self._order = {client: number for number, client in enumerate(self.clients)}
+        self._ends = {client: outline_of(index.holder(client)).ends.keys() for client in self.clients}
 
     @property
     def ends(self) -> Iterable[str]:
@@ -76,11 +77,7 @@ class EveryRule:
 
     def any_between(self, clients: Sequence[str], ends: Sequence[str]) -> bool:
         """Return whether a rule leads from some clients to some names."""
-        for client in clients:
-            own = outline_of(self._index.holder(client)).ends
-            if any(name in own for name in ends):
-                return True
-        return False
+        return any(not self._ends[client].isdisjoint(ends) for client in clients)
 
     def of(self, clients: Names, ends: Names = None) -> Sequence[Rule]:
         """Return the rules of clients to names, in their order."""

@@ -243,9 +243,8 @@ def _prove(
     findings += more
     checked = found
     if setting.kind == POSTURE and wanted:
-        checked = prove_rules(
-            setting.site, setting.lists, Needed(effective_site(site, replace(situation, postures=())), tuple(wanted))
-        )
+        usual = effective_site(site, replace(situation, postures=()))
+        checked = prove_rules(setting.site, setting.lists, Needed(usual, tuple(wanted)), cache=cache)
     findings += _workflow_findings(site, setting, checked, suspended, notes)
     met = wanted_met = kept = 0
     if setting.kind != POSTURE:

@@ -12,18 +12,24 @@ from __future__ import annotations
 import ipaddress
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from operator import attrgetter
+from typing import Any, NamedTuple
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, Location
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.paths import Paths
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
     Member,
-    Rule,
+    NetworkSet,
+    Segment,
     Site,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.outline import holders_of, outline_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.outline import (
+    holders_of,
+    outline_of,
+    rules_by_end,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.ranges import span_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof import codes
 
@@ -64,7 +70,7 @@ def known_ways(site: Site) -> tuple[WaysResult, list[Finding]]:
 
     def sure(name: str) -> list[End] | None:
         """Return the ends of a name where nothing about any of them can make a way unknown, else None."""
-        found = ends.of(name, None)
+        found = ends.of(name)
         for end, what in found:
             if end not in certain:
                 certain[end] = paths.certain(what)
@@ -78,7 +84,7 @@ def known_ways(site: Site) -> tuple[WaysResult, list[Finding]]:
             names.update(tos)
     known = {name: places for name in names if (places := sure(name)) is not None}
     plain: dict[str, set[str]] = defaultdict(set)  # segments, and the servers to which all of their ways are known
-    doubtful: list[Rule] = []
+    doubtful: list[_Doubtful] = []
     for client_name, holder in holders:
         outline = outline_of(holder)
         surely: set[str] = set()
@@ -88,14 +94,14 @@ def known_ways(site: Site) -> tuple[WaysResult, list[Finding]]:
                 surely = {to for to in surely if not outline.ends[to].devices}
             plain[client_name] = set(surely)
         if len(surely) < len(outline.ends):
-            doubtful += (rule for rule in holder.allow if rule.to not in surely)
-    for rule in doubtful:
-        if rule.client in known and rule.to in known and rule.client in site.segments:
-            if not rule.devices and rule.client != rule.to:
-                plain[rule.client].add(rule.to)
-                continue
-        for one, client in ends.of(rule.client, rule):
-            for two, server in ends.of(rule.to, None):
+            doubtful += _doubtful(holder, outline.ends.keys() - surely)
+    reasons: dict[tuple[str, str, tuple[str, ...]], tuple[str, ...]] = {}
+
+    def why_not(item: _Doubtful) -> tuple[str, ...]:
+        """Return why ways of a rule are not known, each reason once."""
+        found: dict[str, None] = {}
+        for one, client in ends.of(item.client, item.devices):
+            for two, server in ends.of(item.to):
                 if one[-1] != two[-1] or client == server:
                     continue
                 why = asked.get((one, two))
@@ -106,10 +112,24 @@ def known_ways(site: Site) -> tuple[WaysResult, list[Finding]]:
                     why = "" if certain[one] and certain[two] else paths.why_unknown(client, server)
                     asked[one, two] = why
                 if why:
-                    unknown[why][rule.id] = None
-                    bad.add(rule.id)
+                    found[why] = None
+        return tuple(found)
+
+    places: dict[str, Location] = {}
+    for item in doubtful:
+        if item.client in known and item.to in known and item.client in site.segments:
+            if not item.devices and item.client != item.to:
+                plain[item.client].add(item.to)
+                continue
+        key = item.client, item.to, item.devices
+        if key not in reasons:
+            reasons[key] = why_not(item)
+        for why in reasons[key]:
+            if why not in places:
+                places[why] = item.holder.allow[item.number].location
+            unknown[why][item.rule] = None
+            bad.add(item.rule)
     workflows = {name: workflow.id for workflow in site.workflows for name in workflow.rules}
-    by_id = {rule.id: rule for rule in doubtful}
     findings = []
     for why, named in sorted(unknown.items()):
         shown = ", ".join(list(named)[:SHOWN]) + (f" and {len(named) - SHOWN} more" if len(named) > SHOWN else "")
@@ -117,7 +137,7 @@ def known_ways(site: Site) -> tuple[WaysResult, list[Finding]]:
         text = f"the way is not known for rules {shown}: {why}" + (
             f" (workflows {', '.join(needed)})" if needed else ""
         )
-        findings.append(codes.PATH_UNKNOWN.at(text, by_id[next(iter(named))].location))
+        findings.append(codes.PATH_UNKNOWN.at(text, places[why]))
     # Those that were also asked for some devices only are counted one by one.
     singly = {(one[0], two[0]) for one, two in asked if two[0] in plain.get(one[0], ())}
     for client_name, to in singly:
@@ -132,6 +152,30 @@ def known_ways(site: Site) -> tuple[WaysResult, list[Finding]]:
     return result, findings
 
 
+class _Doubtful(NamedTuple):
+    """A rule whose way may not be known: who holds it and at which place; its ends, and the devices for which alone it holds."""
+
+    holder: Segment | NetworkSet
+    number: int
+    rule: str
+    client: str
+    to: str
+    devices: tuple[str, ...] = ()
+
+
+def _doubtful(holder: Segment | NetworkSet, names: Iterable[str]) -> list[_Doubtful]:
+    """Return the rules that lead from a segment or network set to some names, in their order; as a rule none of them is read."""
+    found = []
+    for to in names:
+        end = outline_of(holder).ends[to]
+        if end.devices:
+            some = ((number, rule.id, rule.devices) for number, rule in rules_by_end(holder)[to])
+        else:
+            some = ((number, name, ()) for number, name, _services in end.rules())
+        found += [_Doubtful(holder, number, name, holder.name, to, devices) for number, name, devices in some]
+    return sorted(found, key=attrgetter("number"))
+
+
 class _Ends:
     """The ends of rules, one for each kind of place that a segment's devices or a network's addresses have."""
 
@@ -140,10 +184,11 @@ class _Ends:
         self._zones = {family: _zones_by_address(site, family) for family in (4, 6)}
         self._known: dict[str, list[tuple[End, Member | str]]] = {}
 
-    def of(self, name: str, rule: Rule | None) -> list[tuple[End, Member | str]]:
-        """Return what stands for a name: keys that tell places apart, and a device or address at each. The key ends in the family."""
-        if rule is not None and rule.devices:
-            return list(self._devices(name, rule.devices))
+    def of(self, name: str, devices: tuple[str, ...] = ()) -> list[tuple[End, Member | str]]:
+        """Return what stands for a name, or for some of its devices: keys that tell places apart, and a device or address at each. The key
+        ends in the family."""
+        if devices:
+            return list(self._devices(name, devices))
         found = self._known.get(name)
         if found is None:
             made = self._devices(name, ()) if name in self._site.segments else self._addresses(name)
