@@ -115,7 +115,7 @@ def known_ways(site: Site) -> tuple[WaysResult, list[Finding]]:
                     found[why] = None
         return tuple(found)
 
-    places: dict[str, Location] = {}
+    where: dict[str, Location] = {}  # one rule of each reason
     for item in doubtful:
         if item.client in known and item.to in known and item.client in site.segments:
             if not item.devices and item.client != item.to:
@@ -125,8 +125,8 @@ def known_ways(site: Site) -> tuple[WaysResult, list[Finding]]:
         if key not in reasons:
             reasons[key] = why_not(item)
         for why in reasons[key]:
-            if why not in places:
-                places[why] = item.holder.allow[item.number].location
+            if why not in where:
+                where[why] = item.holder.allow[item.number].location
             unknown[why][item.rule] = None
             bad.add(item.rule)
     workflows = {name: workflow.id for workflow in site.workflows for name in workflow.rules}
@@ -137,7 +137,7 @@ def known_ways(site: Site) -> tuple[WaysResult, list[Finding]]:
         text = f"the way is not known for rules {shown}: {why}" + (
             f" (workflows {', '.join(needed)})" if needed else ""
         )
-        findings.append(codes.PATH_UNKNOWN.at(text, places[why]))
+        findings.append(codes.PATH_UNKNOWN.at(text, where[why]))
     # Those that were also asked for some devices only are counted one by one.
     singly = {(one[0], two[0]) for one, two in asked if two[0] in plain.get(one[0], ())}
     for client_name, to in singly:
