@@ -152,10 +152,6 @@ class Pieces:
                 found.setdefault(server, []).append(client)
         return {server: tuple(clients) for server, clients in found.items()}
 
-    def senders(self, parts: Iterable[str]) -> set[str]:
-        """Return the segments from whose devices the lines of some parts are."""
-        return {name for part in parts for name in (part, *self.answers.get(part, ()))}
-
     @cached_property
     def frame(self) -> PointList:
         """The list without its rules."""

@@ -40,12 +40,12 @@ def changed_parts(mine: Pieces, theirs: Pieces) -> list[str]:
 def differing(one: PointList, two: PointList) -> tuple[PointList, PointList]:
     """Return two versions of a list without what both have: a firewall's parts that are the same.
 
-    Lines from different segments have no packet in common (no address is of two segments, a numbered rule sees to that), so that what
-    the two versions do differently they do in the parts with lines from the same segments as those that differ, and alike.
+    Parts of different client segments have no packet in common (no address is of two segments, a numbered rule sees to that), so that what
+    the two versions do differently they do here, and alike. Where a part has answers too, packets like those are in the part of whoever
+    answers only by ICMP rules of its own that lead back, and then ``Pieces.concerned`` has that part.
     """
     mine, theirs = pieces_of(one), pieces_of(two)
     if mine is None or theirs is None:
         return one, two
-    changed = changed_parts(mine, theirs)
-    senders = mine.senders(changed) | theirs.senders(changed)
-    return mine.around(senders), theirs.around(senders)
+    names = changed_parts(mine, theirs)
+    return mine.around(names), theirs.around(names)

@@ -148,7 +148,8 @@ def test_an_isolation_keeps_a_workflow_or_names_it_with_its_owners_consent(
     assert [item.code for item in proved(critical)[1]] == (["SW3141"] if code else [])
 
 
-def test_what_a_posture_needs_is_known_by_the_rules_that_it_needs(tmp_path: Path) -> None:
+@pytest.mark.parametrize("point", sorted(POINTS))
+def test_what_a_posture_needs_is_known_by_the_rules_that_it_needs(point: str, tmp_path: Path) -> None:
     """The posture's lists are the same each time; what is asked of them is not, and what was proved of one rule is nothing for another."""
     rules = [("r", "a", "b", ["web"]), ("s", "a", "b", ["names"])]
     device = Posture("isolate_one", "isolate", "security", "worm", device="02:00:00:00:01:00", keeps=("r",))
@@ -156,7 +157,8 @@ def test_what_a_posture_needs_is_known_by_the_rules_that_it_needs(tmp_path: Path
         path = tmp_path / f"{posture.id}.json"
         outcome = []
         for needs in (["r"], ["r", "s"], ["r"], ["s"]):
-            site = replace(site_of(rules, workflows=[needs]), postures={posture.id: posture})
+            site = site_of(rules, points={point: POINTS[point]}, workflows=[needs])
+            site = replace(site, postures={posture.id: posture})
             cache = ListCache(path)
             known = prove_situations(site, compile_site(site, cache=cache).lists, TODAY, cache)
             cache.save()
