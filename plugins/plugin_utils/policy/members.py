@@ -142,7 +142,11 @@ def lock_members(lock: Mapping[str, Any]) -> dict[str, tuple[Member, ...]]:
             Member(
                 d["device"],
                 tuple(d["addresses"]),
-                *(d.get(key, "") for key in ("name", "switch", "interface", *_WIRELESS)),
+                d.get("name", ""),
+                d.get("switch", ""),
+                d.get("interface", ""),
+                d.get("site", ""),
+                d.get("access_point_group", ""),
             )
             for d in segment["devices"]
         )

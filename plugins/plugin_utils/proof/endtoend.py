@@ -53,6 +53,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.points im
 
 ACCESS = ("dacl", "port_acl")
 BITS = ((4, 4), (6, 2))
+ALL_BITS = 6
 SPACE_LISTS = 64  # lists proved in one space of packets before a new one is begun: nodes are never freed
 
 
@@ -306,6 +307,7 @@ class _Needs:
         self._served: dict[tuple[str, ...], int] = {}
         self._below: dict[tuple[str, ...], bool] = {}
         self._sides: dict[str, int] = {}
+        self._everywhere: set[tuple[str, ...]] = set()  # services that exist in every family
         self._closed: dict[int, set[str]] = {}  # families to the ends without addresses in any of them
         self._behind: dict[tuple[int, IntervalSet], tuple[Sequence[str], Sequence[str]]] = {}
         self._holders = _holders(site)
@@ -357,8 +359,11 @@ class _Needs:
     def _open_ends(self, client: str, outline: Outline) -> set[str]:
         """Return the names to which rules of a client lead that may be without an opener, as far as outlines say."""
         common = self._side(client)
-        for services in outline.services:
-            common &= self._in(services)
+        for services in outline.services - self._everywhere:
+            families = self._in(services)
+            common &= families
+            if families == ALL_BITS:
+                self._everywhere.add(services)
         closed = self._closed.get(common)
         if closed is None:
             closed = self._closed[common] = {name for name in self.rules.ends if not common & self._side(name)}
