@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ LEARN_DAYS, DAYS = 30, 60
 OF_A_SITE = (
     "cut_flows_right_profiles", "cut_conversations_right_profiles", "cut_uses", "cut_uses_unasked", "cut_by_cadence",
     "segments_above_one_percent",
-    "life_safety_cut", "hostile_admitted_outside_by_kind", "over_permission", "rules",
+    "life_safety_cut", "life_safety_cut_by_wrong_profiles", "hostile_admitted_outside_by_kind", "over_permission", "rules", "cut_flows",
 )  # fmt: skip
 
 
@@ -76,6 +76,14 @@ def told_of(site: SiteTruth) -> dict[str, Any]:
         when: enforced(site, policy, offered_in(told), LEARN_DAYS, DAYS)
         for when, policy, told in (("first", written, answer), ("answered", later, again))
     }
+    waits = {
+        when: {
+            name: answered["enforcement"][name]["wait_for"]
+            for name in concerned(judged_row)
+            if name in answered["enforcement"]
+        }
+        for when, judged_row, answered in (("first", own[0], answer), ("answered", own[1], again))
+    }
     told = {
         "devices": len(site.devices),
         "observers": observers_of(site),
@@ -86,12 +94,22 @@ def told_of(site: SiteTruth) -> dict[str, Any]:
         "widest": widest(written, site),
         "answered": {name: own[1][name] for name in OF_A_SITE} | {"untrue_rules": len(later.untrue())},
         "offered": offers,
+        "waits": waits,
         "summary": answer["summary"],
         **{name: own[0][name] for name in OF_A_SITE},
     }
     return {
         "name": site.name, "site": told, "rows": own, "before": before, "placing": placed(site, answer), "cpu_seconds": spent,
     }  # fmt: skip
+
+
+def concerned(row: Mapping[str, Any]) -> list[str]:
+    """Return the segments of which more than one per cent is cut, and those at both ends of life-safety uses of which something is."""
+    uses = [
+        each.rpartition(" ")[0].split(" > ")
+        for each in (*row["life_safety_cut"], *row["life_safety_cut_by_wrong_profiles"])
+    ]
+    return sorted({*row["segments_above_one_percent"], *(end for ends in uses for end in ends)})
 
 
 def baselines_size(rows: list[dict[str, Any]]) -> int:
@@ -168,6 +186,23 @@ def proposed(site: SiteTruth, folder: Path, days: int = LEARN_DAYS) -> dict[str,
 def offered_in(answer: dict[str, Any]) -> list[str]:
     """Return the segments whose enforcement propose offers."""
     return [name for name, each in answer["enforcement"].items() if each["offered"]]
+
+
+def offered_later(site: SiteTruth, days: int, rounds: int = 3) -> dict[str, Any]:
+    """Return what enforcing what is offered does to the 30 days after so many learnt ones, once people have answered round by round: an
+    answer may raise a question, as a corrected profile shows what a device's own segment lacks."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        told = learn(site, folder, days)
+        for _round in range(rounds):
+            people = answered_by_people(site, folder, told, days)
+            if not any(people[each] for each in ("approved", "refused", "network sets", "profiles corrected")):
+                break
+            told = proposed(site, folder, days)
+        written = WrittenPolicy.read(site, folder / "policies", days)
+        made = enforced(site, written, offered_in(told), days, days + 30)
+        waits = Counter(text for each in told["enforcement"].values() for text in each["wait_for"])
+    return made | {"segments": len(told["enforcement"]), "waits": waits}
 
 
 def placed(site: SiteTruth, answer: dict[str, Any]) -> dict[str, int]:

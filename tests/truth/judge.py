@@ -25,7 +25,7 @@ from tests.truth.sites import LABELS, LEGITIMATE, SiteTruth
 
 NUMBERS = {"tcp": 6, "udp": 17}
 SHARES = (
-    "cut_flows", "cut_flows_right_profiles", "cut_flows_after_answers",
+    "cut_flows", "cut_flows_right_profiles", "cut_flows_after_answers", "cut_flows_came_later",
     "cut_conversations", "cut_conversations_right_profiles", "cut_conversations_after_answers",
 )  # fmt: skip
 
@@ -283,6 +283,8 @@ def judge(site: SiteTruth, policy: Policy, since: int, until: int) -> dict[str, 
     wrong = np.array([each.profile != each.kind for each in site.devices] + [False] * len(site.outside))
     doubtful = wrong[client] | wrong[server]
     cut = true & ~passed
+    # Nobody can name a device that was not there yet.
+    late = np.array([each.first_day >= since for each in site.devices] + [False] * len(site.outside)) & wrong
     made: dict[str, Any] = {
         "policy": policy.name,
         "rules": policy.rules(),
@@ -290,6 +292,7 @@ def judge(site: SiteTruth, policy: Policy, since: int, until: int) -> dict[str, 
         "legitimate_flows": int(flows[true].sum()),
         "cut_flows": _share(flows[cut].sum(), flows[true].sum()),
         "cut_flows_right_profiles": _share(flows[cut & ~doubtful].sum(), flows[true & ~doubtful].sum()),
+        "cut_flows_came_later": _share(flows[cut & (late[client] | late[server])].sum(), flows[true].sum()),
         "cut_conversations": _share(cut.sum(), true.sum()),
         "cut_conversations_right_profiles": _share((cut & ~doubtful).sum(), (true & ~doubtful).sum()),
     }

@@ -26,8 +26,9 @@ EVALUATION = (8101, 8102, 8103)
 CALIBRATION = EVALUATION
 # Drawn once, when the estimator stood as it stands, to tell chance from a fault at single days.
 MORE_CALIBRATION = (8104, 8105, 8106)
-# Drawn once, at the end, with the code of which the page tells.
-FRESH = (8201, 8202, 8203)
+FRESH_CALIBRATION = (8201, 8202, 8203)
+# Drawn once, at the end, with the code of which the page tells. Before them 8201 to 8203, until a site showed a fault.
+FRESH = (8301, 8302, 8303)
 FIRST = date(2026, 6, 8)
 WRONG_PROFILES = 0.05
 NO_EXPORT = -1

@@ -115,7 +115,7 @@ def with_declared(
     """Return the evidence with what people approved and nothing recorded shows, as candidates without evidence of their own.
 
     Not for holding segments, nor where a standing rule permits it, or anything that the decision is about was seen: that is judged as
-    seen. What devices in doubt alone were seen to do is theirs (``Judge.take_held``), and no right of the segment that was named.
+    seen. What devices in doubt alone were seen to do is theirs (``doubts.py``), and no right of the segment that was named.
     """
     asked = decisions.approved()
     if not asked:

@@ -96,6 +96,13 @@ OTHER_END = Code(
     "a learned rule ends on another day than was decided",
     "correct or take out expires in the segment's file: learning never changes it, and after that day the traffic is cut",
 )
+UNLISTED = Code(
+    "SW3225",
+    "warning",
+    "not all that waits for a person stands in the queue's file",
+    "propose.json has the items that the file does not take, left_out there counts all pairs; register what is unknown, declare scanners"
+    " that are known (learning.declared_scanners), or look at the devices: one of them mostly makes most of it",
+)
 NARROWED = Code(
     "SW3223",
     "info",

@@ -32,6 +32,8 @@ NOISE = {
     "backscatter": "answers to packets that nobody here sent",
     "threat": "an end stands on a threat list",
 }
+# What nobody has to decide.
+TO_ALL = "traffic is not addressed to a device"
 
 
 @dataclass(frozen=True)
@@ -296,7 +298,7 @@ def reason_of(row: Mapping[str, Any]) -> str:
     if mark in NOISE:
         return NOISE[mark]
     if row["class"] in ("multicast", "broadcast"):
-        return f"{row['class']} traffic is not addressed to a device"
+        return f"{row['class']} {TO_ALL}"
     if row["binding"] == "ambiguous":
         return "several devices claim an end's address at that time"
     if row["unknown_client"]:

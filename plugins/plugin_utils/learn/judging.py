@@ -29,7 +29,6 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.expected 
     rhythm,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.generalise import over_budget, steps_of
-from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.holding import KIND as HELD
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.misplaced import LEAST_DEVICES
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.named import (
     is_reviewed,
@@ -125,16 +124,12 @@ class Judge:
         kind, reason = self._why_not(made, evidence, service, bool(ends))
         decision = self.decisions.about(key)
         if decision is not None and decision.decision == REFUSE:
-            text = f"refused by {decision.by} on {decision.date}: {decision.reason}"
-            self.refused.append(of_candidate(evidence, "refused", text, made.total, 0, support))
-            self.judged[key] = "refused"
+            self.refuse(evidence, decision, made.total, support)
             return
         if decision is not None and service:
             kind = reason = ""
         if not reason:
-            self.judged[key] = "rule"
-            self.ending[key] = ends
-            self.carried.setdefault((key.client, key.to, service), []).append((evidence, made, support, decision))
+            self.carry(evidence, service, made, ends, support, decision)
             return
         if kind in THIN and is_permitted(self.standing, key):
             self.judged[key] = PERMITTED
@@ -149,7 +144,7 @@ class Judge:
             and evidence.confidence >= float(self.settings.get("minimum_confidence", 0.8))
         ):
             self._expect(key, evidence, service)
-        self._wait(evidence, kind, reason, made.total, 0, support)
+        self.wait(evidence, kind, reason, made.total, 0, support)
 
     def take_ranges(self) -> None:
         """Judge a service of several ports as one where none of its ports carries it: servers that draw a port anew each day."""
@@ -174,37 +169,7 @@ class Judge:
             self.review = [e for e in self.review if (e.client, e.server, e.protocol, e.port) not in done]
             self.expected = [e for e in self.expected if e.key not in done]
 
-    def take_held(self, key: CandidateKey, evidence: Evidence, holding: Mapping[str, tuple[str, ...]]) -> None:
-        """Judge a candidate with a holding segment at an end, once all others are settled: it may have what the segments may have that its
-        devices may belong to, as far as they were seen to need it; the rest waits for a person."""
-        models = [
-            CandidateKey(client, to, key.protocol, key.server_port)
-            for client in holding.get(key.client, (key.client,))
-            for to in holding.get(key.to, (key.to,))
-        ]
-        service = self.services.get((key.protocol, key.server_port), "")
-        decision = self.decisions.about(key)
-        support = "like: " + ", ".join(sorted({holding[name][0] for name in (key.client, key.to) if name in holding}))
-        if decision is not None and decision.decision == REFUSE:
-            text = f"refused by {decision.by} on {decision.date}: {decision.reason}"
-            self.refused.append(of_candidate(evidence, "refused", text, 0, 0, support))
-            self.judged[key] = "refused"
-            return
-        allowed = any(
-            self.judged.get(each) in ("rule", PERMITTED) or is_permitted(self.standing, each) or self._approved(each)
-            for each in models
-        )
-        if service and (decision is not None or (allowed and not evidence.threat and self._reaches(key))):
-            self.judged[key] = "rule"
-            self.ending[key] = HELD
-            made = Score((("like its segment", float(PROPOSE)),))
-            self.carried.setdefault((key.client, key.to, service), []).append((evidence, made, support, decision))
-            return
-        doubted = key.client if key.client in holding else key.to
-        text = f"a device in doubt ({doubted}) is an end, and {models[0].client} may not open it to {models[0].to}"
-        self._wait(evidence, "held-device", f"{text}: settle first where the device belongs", 0, 0, support)
-
-    def _reaches(self, key: CandidateKey) -> bool:
+    def reaches(self, key: CandidateKey) -> bool:
         """Return whether zones let a rule be written: a holding segment stands in the zone of the one its devices are like, whose conduits
         are not those of their profile's."""
         if key.to not in self.zones:
@@ -212,10 +177,26 @@ class Judge:
         zones = (self.zones[key.client], self.zones[key.to])
         return zones[0] == zones[1] or zones in self.conduits
 
-    def _approved(self, key: CandidateKey) -> bool:
-        """Return whether a person has approved it, whoever was seen to need it."""
+    def permitted(self, key: CandidateKey) -> bool:
+        """Return whether a rule, standing or carried by now, or a person's word lets it pass, whoever was seen to need it."""
         decision = self.decisions.about(key)
-        return decision is not None and decision.decision != REFUSE
+        approved = decision is not None and decision.decision != REFUSE
+        return self.judged.get(key) in ("rule", PERMITTED) or is_permitted(self.standing, key) or approved
+
+    def refuse(self, evidence: Evidence, decision: Decision, total: int, support: str) -> None:
+        """Put a candidate among those that a person has refused."""
+        text = f"refused by {decision.by} on {decision.date}: {decision.reason}"
+        self.refused.append(of_candidate(evidence, "refused", text, total, 0, support))
+        self.judged[evidence.key] = "refused"
+
+    def carry(
+        self, evidence: Evidence, service: str, made: Score, ends: str, support: str, decision: Decision | None
+    ) -> None:
+        """Let a candidate be part of the rule that its service makes; ``ends`` is the kind of a rule that ends, empty for none."""
+        key = evidence.key
+        self.judged[key] = "rule"
+        self.ending[key] = ends
+        self.carried.setdefault((key.client, key.to, service), []).append((evidence, made, support, decision))
 
     def rules(self) -> tuple[ProposedRule, ...]:
         """Return one rule for each client, server and service that is carried and within the budget; what was carried is then done."""
@@ -237,7 +218,7 @@ class Judge:
                 over = over_budget(steps, self.settings, ports_only=True) if by_port else ""
             if over:
                 for evidence, score_of, support, _decision in parts:
-                    self._wait(evidence, "budget", over, score_of.total, sum(step.admits for step in steps), support)
+                    self.wait(evidence, "budget", over, score_of.total, sum(step.admits for step in steps), support)
                 continue
             evidence, best, support, _decision = max(parts, key=lambda part: part[0].flows)
             ends = [self.ending.get(each.key, "") for each in evidences]
@@ -287,7 +268,7 @@ class Judge:
             self.sizes.get(key.client, 0),
             self.gathered.days,
             is_reviewed(self.site.services.get(service)),
-            self._reaches(key),
+            self.reaches(key),
             self.minimum_days,
             support,
             self.known.telemetry.ceiling,
@@ -370,6 +351,7 @@ class Judge:
         kind = kind_of(evidence, self.gathered.days, self.sizes.get(key.client, 0), others)
         self.expected.append(expected_of(evidence, kind, service, self.owners.get(key.client, ""), self.keep_days))
 
-    def _wait(self, evidence: Evidence, kind: str, reason: str, total: int, admits: int, support: str) -> None:
+    def wait(self, evidence: Evidence, kind: str, reason: str, total: int, admits: int, support: str) -> None:
+        """Put a candidate into the queue."""
         self.judged[evidence.key] = kind
         self.review.append(of_candidate(evidence, kind, reason, total, admits, support))

@@ -12,6 +12,7 @@ from typing import Any
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.accounts import open_sets, with_declared
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.doubts import Doubts
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import (
     CandidateKey,
     Evidence,
@@ -52,8 +53,9 @@ def propose(site: Site, segments: Sequence[Segment], gathered: Gathered, known: 
     rules = judge.rules()
     judge.settle(rules)
     if held:
+        doubts = Doubts(judge, whole)
         for key in _ordered(held):
-            judge.take_held(key, held[key], whole.holding)
+            doubts.take(key, held[key])
         rules = tuple(sorted((*rules, *judge.rules()), key=lambda each: each.id))
     review, refused = judge.review, judge.refused
     strays = tuple(each for each in gathered.strays if not judge.passes(each, rules))

@@ -26,6 +26,17 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.replay im
 KINDS = {
     "scan": "scan", "slow-scan": "scan", "probe": "probe", "backscatter": "backscatter", "threat": "threat",
 }  # fmt: skip
+# Where a file cannot take all items, the last of these give way first, and after all others: what comes in great numbers, and is decided by
+# the device rather than one by one; before it what lacks evidence, by its points.
+LACKING = frozenset({"few-days", "few-flows", "no-service", "score", "draft", "one-device", "unanswered", "direction"})
+BULK = ("identity", "unknown", "stray", "related", "group", "backscatter", "probe", "scan")
+
+
+def by_weight(item: Mapping[str, Any]) -> tuple[int, int, int, str, str]:
+    """Return by what items (``ReviewItem.as_dict``) are sorted: first those that are to be kept, whatever their score is."""
+    kind = item["kind"]
+    place = BULK.index(kind) + 2 if kind in BULK else int(kind in LACKING)
+    return place, -item["score"], -item["flows"], item["id"], item["reason"]
 
 
 @dataclass(frozen=True)

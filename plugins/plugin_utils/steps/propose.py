@@ -35,7 +35,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.holding i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.incidence import incidences
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.propose import propose
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.proposed import Known, Proposal
-from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.review import Decisions
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.review import Decisions, by_weight
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.segments import propose_segments
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.support import kinds_in
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.codes import NO_LOCK
@@ -74,6 +74,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.propose_f
     misplaced_findings,
     scan_findings,
     threats_permitted,
+    unlisted,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.propose_git import (
     NAME,
@@ -177,6 +178,7 @@ def run_propose(values: dict[str, Any]) -> dict[str, Any]:
         paths.policy, segments, proposal, lock, source_hashes(paths.data), expected, dry_run or how != NONE
     )
     found += [
+        *unlisted(changes, seen),
         *edited(changes),
         *ended(site, proposal, today),
         *threats_permitted(standing_spans(site, today), seen, names),
@@ -305,7 +307,7 @@ def _content(
             for name in sorted(proposal.new_services)
         ],
         "rules": [rule.as_dict() for rule in proposal.rules],
-        "review": [item.as_dict() for item in proposal.review],
+        "review": sorted((item.as_dict() for item in proposal.review), key=by_weight),
         "refused": [item.as_dict() for item in proposal.refused],
         "taken_out": changes.taken_out,
         "left_out": dict(seen.excluded_counts),

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,7 +27,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.holding i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.judging import PERMITTED
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.named import written
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.proposed import Proposal, ProposedRule
-from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.review import Decisions
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.review import Decisions, by_weight
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.support import (
     NOVEL,
     PEER_KNOWN,
@@ -52,6 +53,7 @@ EVIDENCE = "evidence"
 OPEN = "open"  # below it, so that no segment's name meets these files
 SERVICES = "services.yml"
 NAMED = f"{EVIDENCE}/{OPEN}/services.json"
+# Items of the queue's file: it is kept in git. The result of the step has all of them.
 MOST_ITEMS = 5000
 # The gravest first.
 FAMILIES = (THREAT_LINKED, NOVEL, PEER_KNOWN, VENDOR_KNOWN)
@@ -69,6 +71,8 @@ class Changes:
     taken_out: dict[str, list[str]] = field(default_factory=dict)
     # Rules that stand under their name but permit less than was seen, since a person's edit: by segment.
     narrowed: dict[str, list[str]] = field(default_factory=dict)
+    # Items of the queue that its file does not take: by kind.
+    unlisted: dict[str, int] = field(default_factory=dict)
 
     def put(self, relative: str, before: str, after: str) -> None:
         """Take in a file; write it unless nothing is to be written."""
@@ -359,17 +363,13 @@ def _write_evidence(
 
 
 def _write_queue(changes: Changes, proposal: Proposal) -> None:
-    items = sorted(
-        (item.as_dict() for item in proposal.review), key=lambda item: (item["id"], item["kind"], item["reason"])
-    )
+    """Write what waits for a person; what the file does not take is counted in it, and told (``propose_findings.unlisted``)."""
+    items = sorted((item.as_dict() for item in proposal.review), key=by_weight)
     refused = sorted((item.as_dict() for item in proposal.refused), key=lambda item: str(item["id"]))
-    counts: dict[str, int] = {}
-    for item in items:
-        counts[item["kind"]] = counts.get(item["kind"], 0) + 1
-    listed = sorted(items, key=lambda item: (-item["score"], -item["flows"], item["id"]))[:MOST_ITEMS]
+    listed, changes.unlisted = items[:MOST_ITEMS], dict(Counter(item["kind"] for item in items[MOST_ITEMS:]))
     document = {
-        "kind": "review", "schema_version": "1.0", "counts": counts, "items": sorted(listed, key=lambda item: (item["id"], item["reason"])),
-        "refused": refused,
+        "kind": "review", "schema_version": "1.1", "counts": dict(Counter(item["kind"] for item in items)), "unlisted": changes.unlisted,
+        "items": sorted(listed, key=lambda item: (item["id"], item["reason"])), "refused": refused,
     }  # fmt: skip
     if items or refused or (changes.root / EVIDENCE / OPEN / "review.json").exists():
         changes.put_json(f"{EVIDENCE}/{OPEN}/review.json", document)

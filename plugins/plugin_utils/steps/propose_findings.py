@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,7 +19,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.coverage 
     Spans,
     is_permitted,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import CandidateKey, Gathered
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import TO_ALL, CandidateKey, Gathered
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.holding import Holding, like_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.proposed import Proposal
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.merging import LEARNED
@@ -29,6 +30,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model im
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.history import address_text
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.replay import PROTOCOL_NAMES
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.propose_files import (
+    MOST_ITEMS,
     Changes,
 )
 
@@ -88,6 +90,28 @@ def misplaced_findings(
         for each in segments
         if like_of(each) and each.name not in holding.like
     ]
+
+
+def unlisted(changes: Changes, seen: Gathered) -> list[Finding]:
+    """Return what the queue's file does not show one by one: items beyond its size, and pairs of devices that are only counted."""
+    parts = []
+    if changes.unlisted:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(changes.unlisted.items()))
+        parts.append(
+            f"{sum(changes.unlisted.values())} items beyond {MOST_ITEMS} are not in evidence/open/review.json ({kinds})"
+        )
+    shown = Counter(each.reason for each in seen.excluded)
+    counted = {
+        why: count - shown[why]
+        for why, count in sorted(seen.excluded_counts.items())
+        if count > shown[why] and not why.endswith(TO_ALL)
+    }
+    if counted:
+        reasons = "; ".join(f"{count} because {why}" for why, count in counted.items())
+        parts.append(
+            f"{sum(counted.values())} pairs of devices are counted beside the busiest, which are items: {reasons}"
+        )
+    return [learn_codes.UNLISTED.at("; ".join(parts))] if parts else []
 
 
 def edited(changes: Changes) -> list[Finding]:

@@ -200,11 +200,38 @@ def test_what_a_device_in_doubt_does_beyond_its_like_waits_for_a_person_at_both_
     assert "pumps may not open it to archive" in told["held_pumps", "archive", 445]
     for name in ("archive", "monitors"):
         assert any("1 held-device" in text for text in made["enforcement"][name]["wait_for"])
-    decided = "client: held_pumps, to: archive, service: smb, decision: refuse, by: A. Huber, reason: None has, date: 2026-11-01"
+    ends = "client: held_pumps, to: archive, service: smb"
+    decided = f"{ends}, decision: refuse, by: A. Huber, reason: None has, date: 2026-11-01"
     (world.policy / "decisions.yml").write_text(f"decisions:\n  - {{{decided}}}\n", encoding="utf-8")
     made = world.propose()
     assert [each["port"] for each in waiting(made, "held-device")] == [4321]
     assert not any("held-device" in text for text in made["enforcement"]["archive"]["wait_for"])
+
+
+@pytest.mark.one_python
+@pytest.mark.parametrize("mixed", [False, True])
+def test_what_one_device_may_have_for_its_profile_is_no_right_of_another_that_waits(
+    mixed: bool, tmp_path: Path
+) -> None:
+    """Two pumps by nature do what a person approved for monitors. Where one is called a camera it may not, and both wait there."""
+    world = World(tmp_path)
+    world.sizes["pumps"] = 8
+    world.usual(DAYS)
+    for day in DAYS:
+        for number in (6, 7):
+            world.flow(day, address("pumps", number), address("archive", 0), "smb", 12)
+    world.profiles |= {mac("pumps", 6): "monitors", mac("pumps", 7): "cameras" if mixed else "monitors"}
+    world.write()
+    text = (
+        "client: monitors, to: archive, service: smb, decision: approve, by: A. Huber, reason: Asked, date: 2026-11-01"
+    )
+    (world.policy / "decisions.yml").write_text(f"decisions:\n  - {{{text}}}\n", encoding="utf-8")
+    made = world.propose()
+    assert [each["held_in"] for each in made["misplaced"]] == ["held_pumps"] * 2
+    assert {name for name in rule_ids(made) if "smb" in name} == (set() if mixed else {"held_pumps-to-archive-smb"})
+    waits = [(each["client"], each["server"]) for each in waiting(made, "held-device")]
+    assert waits == ([("held_pumps", "archive")] if mixed else [])
+    assert {"held_pumps-to-gateways-mqtt", "held_pumps-to-names-dns"} <= rule_ids(made)
 
 
 @pytest.mark.one_python

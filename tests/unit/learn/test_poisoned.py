@@ -5,12 +5,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import read_json
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.model import Observation
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.threats import import_threats
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.beside import beside
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import TO_ALL, Excluded, Gathered
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps import propose_files
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.propose_files import Changes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.propose_findings import unlisted
 from tests.unit.learn.worlds import DAY_US, World, address, mac, rule_ids, waiting
 
 DAYS = range(14)
@@ -95,6 +102,78 @@ def test_a_rogue_server_on_a_clinical_port(world: World) -> None:
 
 
 @pytest.mark.one_python
+@pytest.mark.parametrize(("pumps", "ruled"), [((0, 1), False), ((6, 7), True)])
+def test_a_server_in_doubt_that_takes_clients_over_is_told_from_one_that_has_its_own(
+    pumps: tuple[int, int], ruled: bool, tmp_path: Path
+) -> None:
+    """What is called a camera does all that gateways do: for two pumps that have a gateway each, or for two that have none."""
+    world = World(tmp_path, sizes={"cameras": 6, "monitors": 0, "pumps": 8, "archive": 1, "gateways": 3, "names": 1})
+    served = {("gateways", n): (2 * n, 2 * n + 1) for n in range(3)} | {("cameras", 5): pumps}
+    for day in range(7):
+        for server, clients in served.items():
+            for pump in clients:
+                for service in ("mqtt", "https"):
+                    world.flow(day, address("pumps", pump), address(*server), service, 4 + pump)
+        for end in (*served, *(("cameras", number) for number in range(5))):
+            world.flow(day, address(*end), address("names", 0), "dns", 2)
+        for number in range(5):
+            world.flow(day, address("cameras", number), address("archive", 0), "smb", 3)
+    made = world.write().propose()
+    assert [each["held_in"] for each in made["misplaced"]] == ["held_gateways"]
+    ends = ("gateways", "held_gateways") if ruled else ("gateways",)
+    rules = {f"pumps-to-{to}-{service}" for to in ends for service in ("mqtt", "https")}
+    assert {each for each in rule_ids(made) if each.startswith("pumps-to")} == rules
+    items = waiting(made, "rogue-server")
+    assert {(each["client"], each["server"], each["port"]) for each in items} == (
+        set() if ruled else {("pumps", "held_gateways", port) for port in (1883, 443)}
+    )
+    assert all("cameras-5 serves 2 clients that gateways serve on the same days" in each["reason"] for each in items)
+    assert any("2 rogue-server" in text for text in made["enforcement"]["pumps"]["wait_for"]) is not ruled
+
+
+@pytest.mark.one_python
+def test_a_device_in_doubt_that_plays_a_server_of_a_third_kind(world: World) -> None:
+    """A pump that is called a camera plays archive for two monitors, as neither pumps nor cameras do; a camera plays its gateway."""
+    world.profiles[mac("pumps", 5)] = "cameras"
+    for day in DAYS:
+        for number in range(2):
+            world.flow(day, address("monitors", number), address("pumps", 5), "dicom", 11)
+        world.flow(day, address("pumps", 5), address("cameras", 3), "mqtt", 11)
+    made = world.write().propose()
+    told = {(each["client"], each["server"], each["port"]): each["reason"] for each in waiting(made, "rogue-server")}
+    assert set(told) == {("monitors", "held_pumps", 104), ("held_pumps", "cameras", 1883)}
+    assert "6 clients have it from archive" in told["monitors", "held_pumps", 104]
+    assert "1 of 6 devices of cameras" in told["held_pumps", "cameras", 1883]
+
+
+EVERY, LATE = 0b1111111, 0b1100000
+
+
+@pytest.mark.parametrize(
+    ("clients", "others", "found"),
+    [
+        ({"a": EVERY, "b": EVERY, "c": EVERY}, {f"s{n}": dict.fromkeys("abcdefghijklm", EVERY) for n in range(3)}, True),
+        # As many as the others have, a few less, or one that nobody else serves.
+        (dict.fromkeys("abcdefghij", EVERY), {f"s{n}": dict.fromkeys("abcdefghijklm", EVERY) for n in range(3)}, False),
+        ({"a": EVERY, "z": EVERY}, {f"s{n}": dict.fromkeys("abcdefghijklm", EVERY) for n in range(3)}, False),
+        # Calls among many: a few clients each, different from day to day.
+        ({"a": 1}, {f"s{n}": {"abcdefg"[(n + k) % 7]: 1 << k for k in range(4)} for n in range(7)}, False),
+        # Late, and on those days the others had no more.
+        ({"a": LATE, "b": LATE}, {f"s{n}": dict.fromkeys("abcdefghijklm", 0b1) | dict.fromkeys("ab", LATE) for n in range(3)}, False),
+        # One server each: two on the same days, or another now and then.
+        ({"a": EVERY}, {"s0": {"a": EVERY}, "s1": {"b": EVERY}, "s2": {"c": EVERY}}, True),
+        ({"a": 0b1111110}, {"s0": {"a": 0b0000011}, "s1": {"b": EVERY}, "s2": {"c": EVERY}}, False),
+        ({"z": EVERY}, {"s0": {"a": EVERY}, "s1": {"b": EVERY}, "s2": {"c": EVERY}}, False),
+        ({"a": EVERY}, {}, False),
+    ],
+)  # fmt: skip
+def test_who_serves_beside_others(clients: dict[str, int], others: dict[str, dict[str, int]], found: bool) -> None:
+    made = beside("x", clients, others)
+    assert (made is not None) is found
+    assert made is None or made.clients == len(clients)
+
+
+@pytest.mark.one_python
 def test_a_server_that_nobody_knows(world: World) -> None:
     for day in DAYS:
         for number in range(6):
@@ -102,6 +181,41 @@ def test_a_server_that_nobody_knows(world: World) -> None:
     made = world.write().propose()
     assert rule_ids(made) == USUAL
     assert {item["server"] for item in waiting(made, "unknown")} == {STRANGER}
+
+
+@pytest.mark.one_python
+def test_what_the_queue_does_not_take_is_counted_and_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """First stands what has to be decided whatever its score; nothing goes without a word."""
+    for day in DAYS:
+        world.flow(day, address("pumps", 0), address("archive", 0), "smb", 3)
+        for number in range(2):
+            world.flow(day, address("monitors", number), STRANGER, "dicom", 11)
+            world.flow(day, address("monitors", number), address("cameras", 5), "dicom", 11)
+    world.write()
+    (world.policy / "networks.yml").write_text(
+        "networks:\n  recovery: {prefixes: [198.51.100.0/28]}\n", encoding="utf-8"
+    )
+    monkeypatch.setattr(propose_files, "MOST_ITEMS", 2)
+    made = world.propose()
+    queue = read_json(world.policy / "evidence" / "open" / "review.json")
+    assert {each["kind"] for each in queue["items"]} == {"network-set", "rogue-server"}
+    assert queue["unlisted"] == {"one-device": 1, "unknown": 2}
+    assert (
+        Counter(each["kind"] for each in made["review"])
+        == queue["counts"]
+        == {**queue["unlisted"], "network-set": 1, "rogue-server": 1}
+    )
+    (told,) = [each["message"] for each in made["warnings"] if each["code"] == "SW3225"]
+    assert "3 items" in told and "1 one-device, 2 unknown" in told
+
+
+def test_pairs_that_are_only_counted_are_told() -> None:
+    pair = Excluded("a", "", "b", "", 6, 80, 1, 1, 0, 0, "", "the client fits no segment")
+    counts = {pair.reason: 4, "part of a scan": 3, f"multicast {TO_ALL}": 9}
+    (told,) = unlisted(Changes(Path(), True), Gathered({}, (pair,), counts))
+    assert "6 pairs" in told.message and f"3 because part of a scan; 3 because {pair.reason}" in told.message
+    assert "multicast" not in told.message
+    assert unlisted(Changes(Path(), True), Gathered({}, (pair,), {pair.reason: 1})) == []
 
 
 @pytest.mark.one_python

@@ -17,7 +17,9 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.devices import 
 from tests.bench.truth import LEARN_DAYS, judged, learn, offered_in, placed, proposed, used_tuples, widest
 from tests.truth.answers import answer
 from tests.truth.blueprints import SERVICES
+from tests.truth.document import USERS
 from tests.truth.judge import Enforced, WrittenPolicy, enforced, judge, size_of_true_segments
+from tests.truth.readings import BEGIN, END, WAITS, short, with_sentences
 from tests.truth.records import ONE_SIDED, observers_of
 from tests.truth.sites import (
     EVALUATION,
@@ -175,6 +177,31 @@ def test_people_who_answer_what_is_asked_end_what_enforcing_cuts(
     assert later.untrue() == []
     what = enforced(site, later, offered_in(again), LEARN_DAYS, site.days)
     assert what["life_safety_cut"] == []
+
+
+def test_the_page_tells_in_a_word_what_each_segment_waits_for(learnt: tuple[Path, dict[str, Any], Any]) -> None:
+    told = [(each["offered"], each["wait_for"]) for each in learnt[1]["enforcement"].values()]
+    words = {word for _part, word in WAITS}
+    for offered, waits in told:
+        assert all(any(part in text for part, _word in WAITS) for text in waits)
+        assert (short(waits) == "**offered**") is offered and (offered or any(word in short(waits) for word in words))
+    assert "2 questions to owners, queue (1 draft)" in short(
+        [
+            "2 questions to the owner about rare traffic (evidence/open/expected.json)",
+            "a decision about traffic that no rule permits (evidence/open/review.json): 1 draft",
+        ]
+    )
+
+
+def test_figures_stand_between_their_marks_in_the_users_page() -> None:
+    text = USERS.read_text(encoding="utf-8")
+    made = with_sentences(text, "Figures.")
+    assert f"{BEGIN}\nFigures.\n{END}" in made
+    assert with_sentences(with_sentences(text, "Others."), "Figures.") == made
+    # Nothing else of the page changes.
+    assert made.partition(BEGIN)[0] == text.partition(BEGIN)[0] and made.partition(END)[2] == text.partition(END)[2]
+    with pytest.raises(ValueError, match="no <!--"):
+        with_sentences("# A page", "Figures.")
 
 
 def test_what_is_not_enforced_cuts_nothing(site: SiteTruth, learnt: tuple[Path, Any, Any]) -> None:

@@ -1,0 +1,213 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What "cut by enforcing the proposal" means, in two readings, with figures: for the benchmark's page and for docs/propose.md."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+# ruff: noqa: E501 - sentences of the page stand in one line each
+BEGIN, END = "<!-- figures: tests.truth.document -->", "<!-- end of figures -->"
+# What enforcement waits for, in a word or two: by what propose's sentence has in it.
+WAITS = (
+    ("more days of recordings", "days"),
+    ("more days with traffic", "days"),
+    ("a week of the segment", "traffic"),
+    ("any traffic of the segment", "traffic"),
+    ("fewer new conversations", "estimate"),
+    ("of each permission", "rare permissions"),
+    ("which have said nothing", "silent devices"),
+    ("questions to the owner", "questions to owners"),
+    ("a decision about traffic", "queue"),
+    ("an account of network sets", "network sets"),
+    ("the right segment of its", "holds devices"),
+    ("recordings of every packet", "sampled"),
+    ("a second ", "calendar"),
+    ("the end of a month", "calendar"),
+)
+
+
+def life_safety(row: Mapping[str, Any]) -> int:
+    """Return how many life-safety uses lose something, those of devices with a wrong profile among them."""
+    return int(row["life_safety_cut"]) + int(row.get("life_safety_cut_by_wrong_profiles", 0))
+
+
+def columns(made: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any], float]]:
+    """Return the ways to enforce: title, figures, share of the legitimate flows that is enforced."""
+    policies, offered = made["policies"], made["enforced_as_offered"]
+    return [
+        ("what is offered, nobody asked", offered["first"], offered["first"]["flows_enforced"]),
+        ("what is offered, questions answered", offered["answered"], offered["answered"]["flows_enforced"]),
+        ("everything, nobody asked", policies["proposal"], 1.0),
+        ("everything, questions answered", policies["proposal, answered"], 1.0),
+    ]
+
+
+def readings(
+    made: Mapping[str, Any], fresh: Mapping[str, Any], seeds: Sequence[int], fresh_seeds: Sequence[int]
+) -> list[str]:
+    """Return the section with both readings, each on the seeds of evaluation and on fresh ones."""
+    told = (("", seeds, made), ("fresh ", fresh_seeds, fresh))
+    titles = [title for title, _row, _share in columns(made)]
+    lines = [
+        "## What enforcing a proposal cuts",
+        "",
+        "Two readings, and both are measured. *What is offered*: the segments are put into force whose enforcement the proposal offers"
+        " (`enforcement`), and no other, as"
+        " who follows its advice does. A proposal is not to be enforced below the site's threshold, so this is what the tool asks anybody"
+        " to do; it is easily met by"
+        " offering little, so how much it offers stands beside it. *Everything*: every segment is put into force at once on day 30, against"
+        " the advice. That is the severe"
+        " reading; it says how good the rules are by themselves. Each before anybody has answered what the proposal asks, and after.",
+        "",
+        "| | seeds | " + " | ".join(titles) + " |",
+        "| --- | --- |" + " --- |" * len(titles),
+    ]
+    rows = (
+        ("share of legitimate flows that is enforced", lambda _row, share: f"{100 * share:.1f} %"),
+        ("of these cut, all devices", lambda row, _share: f"{100 * row['cut_flows']:.3f} %"),
+        (
+            "segments of which more than 1 % of conversations are cut",
+            lambda row, _share: str(row["segments_above_one_percent"]),
+        ),
+        ("life-safety uses of which something is cut", lambda row, _share: str(life_safety(row))),
+    )
+    for title, cell in rows:
+        for name, own, figures in told:
+            shown = " | ".join(cell(row, share) for _title, row, share in columns(figures))
+            lines.append(f"| {title} | {name}{own[0]} to {own[-1]} | {shown} |")
+    lines += ["", " ".join(f"{_above(figures, name)}" for name, _own, figures in told), ""]
+    return [
+        *lines,
+        "Devices with a wrong profile are among all devices. For *everything* segments are counted by the right-profile devices of a type"
+        " and what they"
+        " open, for *what is offered* by whatever meets a list in force at either end. Who belongs to which segment is what the written"
+        " lock of members says,"
+        " holding segments included: where ISE tags devices by profile, those with a wrong one are held out once the lock drives their assignment,"
+        " and until then they lose what the page showed before holding segments (4.6 % of all legitimate flows, everything enforced).",
+        "",
+    ]
+
+
+def _above(made: Mapping[str, Any], name: str) -> str:
+    policies = made["policies"]
+    parts = []
+    for when, _policy, text in (("first", "proposal", "nobody asked"), ("answered", "proposal, answered", "answered")):
+        segments = [(site, segment) for site in made["sites"].values() for segment in above(site, when)]
+        free = sum(not site["waits"][when].get(segment, ["unknown"]) for site, segment in segments)
+        parts.append(f"of the {len(segments)} segments above 1 % ({text}) the proposal offers {free} for enforcement")
+    return f"{name.capitalize() or 'On the seeds of evaluation '}({policies['proposal']['segments']} segments): {'; '.join(parts)}."
+
+
+def above(site: Mapping[str, Any], when: str) -> Mapping[str, float]:
+    """Return the segments of a site of which more than one per cent is cut, with the share."""
+    row = site if when == "first" else site["answered"]
+    return dict(row["segments_above_one_percent"])
+
+
+def held_back(made: Mapping[str, Any]) -> list[str]:
+    """Return each segment above one per cent with what is cut of it and why its enforcement is not offered."""
+    lines = [
+        "Segments of which more than one per cent of conversations are cut, everything enforced: what is cut (*unasked*: nobody is asked"
+        " about it), and what their"
+        " enforcement waits for.",
+        "",
+        "| site | segment | cut | answered | uses | enforcement waits for | answered |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for name, site in made["sites"].items():
+        first, later = above(site, "first"), above(site, "answered")
+        for segment in sorted({*first, *later}):
+            uses = [use for use in site["cut_uses"] if use.startswith(f"{segment} > ")]
+            shown = "; ".join(
+                use.partition(" > ")[2] + (" unasked" if use in site["cut_uses_unasked"] else "") for use in uses
+            )
+            waits = [short(site["waits"][when].get(segment)) for when in ("first", "answered")]
+            lines.append(
+                f"| {name} | {segment} | {_share(first.get(segment))} | {_share(later.get(segment))} | {shown} | {waits[0]} | {waits[1]} |"
+            )
+    lines += [
+        "",
+        "Life-safety uses of which something is cut, everything enforced and nobody asked, with what the segments at both ends wait for:",
+        "",
+        "| site | use | cut | enforcement waits for |",
+        "| --- | --- | --- | --- |",
+    ]
+    for name, site in made["sites"].items():
+        for key, text in (
+            ("life_safety_cut", "right profiles"),
+            ("life_safety_cut_by_wrong_profiles", "wrong profiles only"),
+        ):
+            for use in site[key]:
+                ends = use.rpartition(" ")[0].split(" > ")
+                waits = [
+                    f"{end}: {short(site['waits']['first'][end])}" for end in ends if end in site["waits"]["first"]
+                ]
+                lines.append(f"| {name} | {use} | {text} | {'; '.join(waits)} |")
+    return [*lines, ""]
+
+
+def _share(value: float | None) -> str:
+    return f"{100 * value:.1f} %" if value else ""
+
+
+def short(waits: Sequence[str] | None) -> str:
+    """Return what enforcement waits for in few words; empty where that was not asked, *offered* where it waits for nothing."""
+    if waits is None:
+        return ""
+    found = []
+    for text in waits:
+        word = next((word for part, word in WAITS if part in text), text.split(" (", 1)[0])
+        kinds = text.rpartition("): ")[2] if word == "queue" else ""
+        number = re.match(r"\d+", text).group() if word == "questions to owners" else ""
+        found.append(" ".join(each for each in (number, word, f"({kinds})" if kinds else "") if each))
+    return ", ".join(found) or "**offered**"
+
+
+def sentences(
+    made: Mapping[str, Any], fresh: Mapping[str, Any], seeds: Sequence[int], fresh_seeds: Sequence[int]
+) -> str:
+    """Return both readings in a few sentences, fresh seeds in brackets."""
+
+    def pair(place: int, shown: Any) -> str:
+        one, two = (columns(each)[place] for each in (made, fresh))
+        return f"{shown(one)} ({shown(two)})"
+
+    def cut(way: Any) -> str:
+        return f"{100 * way[1]['cut_flows']:.3f} %"
+
+    def segments(way: Any) -> str:
+        return str(way[1]["segments_above_one_percent"])
+
+    def lives(way: Any) -> str:
+        return str(life_safety(way[1]))
+
+    def share(way: Any) -> str:
+        return f"{100 * way[2]:.1f} %"
+
+    return (
+        f"Measured on {len(made['sites'])} made-up sites whose truth is known (seeds {seeds[0]} to {seeds[-1]}; in brackets"
+        f" {fresh_seeds[0]} to {fresh_seeds[-1]}, drawn once when"
+        " the code stood), 30 days learnt, the next 30 judged, devices with wrong profiles and new ones included. **Who enforces what is"
+        " offered**, and nothing else, loses"
+        f" {pair(1, cut)} of the legitimate flows in force, {pair(1, segments)} segments lose more than 1 % of their conversations and"
+        f" {pair(1, lives)} life-safety uses anything; that puts"
+        f" {pair(0, share)} of all flows under enforcement before any answer and {pair(1, share)} once people have answered what is asked."
+        f" **Who enforces every segment on day 30**, against the advice and before any answer, loses {pair(2, cut)} of all legitimate"
+        f" flows, {pair(2, segments)} of"
+        f" {made['policies']['proposal']['segments']} segments lose more than 1 % of their conversations and {pair(2, lives)} life-safety"
+        f" uses something; once answered {pair(3, cut)},"
+        f" {pair(3, segments)} segments and {pair(3, lives)} life-safety uses. What is cut, and why, stands in the [benchmark](propose-benchmark.md)."
+    )
+
+
+def with_sentences(text: str, told: str) -> str:
+    """Return a page's text with the sentences between its marks. ValueError where it has none."""
+    head, begin, rest = text.partition(BEGIN)
+    _old, end, tail = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(f"no {BEGIN} in the page")
+    return f"{head}{BEGIN}\n{told}\n{END}{tail}"
