@@ -142,7 +142,7 @@ def held_back(made: Mapping[str, Any]) -> list[str]:
             ("life_safety_cut_by_wrong_profiles", "wrong profiles only"),
         ):
             for use in site[key]:
-                ends = use.rpartition(" ")[0].split(" > ")
+                ends = dict.fromkeys(use.rpartition(" ")[0].split(" > "))
                 waits = [
                     f"{end}: {short(site['waits']['first'][end])}" for end in ends if end in site["waits"]["first"]
                 ]

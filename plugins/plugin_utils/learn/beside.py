@@ -60,7 +60,7 @@ class Served:
         self._columns = day_columns(days)
         self._by_port: dict[tuple[int, int], dict[str, dict[str, Clients]]] = {}
         self._openers: dict[tuple[int, int], dict[str, set[str]]] = {}
-        self._pairs = None
+        self._pairs: Any = None
         if pairs is not None and holding:
             names = sorted({name for held, models in holding.items() for name in (held, models[0])})
             ends = pc.is_in(pairs.column("server_segment"), value_set=pa.array(names))
