@@ -271,8 +271,9 @@ WHY = (
     "",
     "- **Wrong profiles**: nearly all of what was cut of all devices (4.6 % of flows) before such devices were held out. Each is named, and waits in a "
     "holding segment with what it was seen to need; nobody else's rights grow by it. What is left, after answers nearly all that is cut at all, is of "
-    "devices that came after the days learnt with a wrong profile (one such workstation or controller is 0.5 to 0.9 % of a plant's flows: nothing of it was "
-    "recorded, and the next run names it); then of devices whose habits are a part of their segment's (a relay among bay controllers opens nothing that those do not), and rare traffic of devices that wait.",
+    "devices that came after the days learnt with a wrong profile (one such workstation or controller is 0.4 to 0.6 % of a plant's flows: nothing of it was "
+    "recorded, and only a run after it came can name it); then of devices whose habits are a part of their segment's (a relay among bay controllers "
+    "opens nothing that those do not), and rare traffic of devices that wait.",
     "- **Fail-over to what was not used in the window** (`dr_site`, `backup_center`): no recording holds it. Each network set that nothing opens on half of "
     "the days is asked about, once; the answer becomes a rule without evidence, and critical segments wait for it.",
     "- **Rare calls of a few devices within the site** (one or two days, one device: paging, tests of fire control, "
