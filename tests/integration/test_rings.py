@@ -109,7 +109,7 @@ def test_what_happens_meanwhile_stops_what_it_touches_and_nothing_else(targets: 
     # Somebody makes a list in ISE that the plan is to make, and the first ring writes nothing there: the plan is void for ISE alone.
     steps = next(part["operations"] for part in made["targets"] if part["name"] == "ise1")
     name = next(step["name"] for step in steps if step["kind"] == "downloadable_acl")
-    targets.ise("POST", "/objects/downloadableacl", {"name": name, "dacl": "permit ip any any", "dacltype": "IPV4"})
+    targets.ise("POST", "/objects/downloadableacl", {"name": name, "dacl": "permit ip any any", "daclType": "IPV4"})
     run = site.run("apply", microseg_ring="one-port")
     assert run.code == 0, run.tail()
     (void,) = [item for item in site.result("apply")["warnings"] if item["code"] == "SW4182"]

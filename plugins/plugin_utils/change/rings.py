@@ -194,6 +194,7 @@ def ring_findings(parts: Iterable[Part]) -> list[Finding]:
 def progress_of(parts: Iterable[Part], entries: Iterable[Mapping[str, object]], plan_id: str) -> tuple[Progress, ...]:
     """Return how far each ring of a plan is: what began, what was completed, and what was undone since."""
     parts = tuple(parts)
+    backs = [(part.id, part.back) for part in parts]
     runs: dict[str, _Ran] = {part.id: _Ran() for part in parts}
     undone: set[Key] = set()
     touched: dict[Key, datetime] = {}
@@ -223,8 +224,8 @@ def progress_of(parts: Iterable[Part], entries: Iterable[Mapping[str, object]], 
             key = (str(entry["target"]), str(entry["operation_id"]))
             undone.add(key)
             touched.pop(key, None)
-            for part in parts:
-                runs[part.id].back |= key in part.back
+            for name, back in backs:
+                runs[name].back |= key in back
     return tuple(_progress(part, runs[part.id], bool(undone & part.back), touched) for part in parts)
 
 
@@ -234,6 +235,7 @@ COMPLETE = ("plan_done", "ring_done")
 
 def _progress(part: Part, run: _Ran, undone: bool, touched: Mapping[Key, datetime]) -> Progress:
     event, moment = run.ended or ("", None)
+    back = part.back  # a set that is made anew each time
     until = moment + timedelta(minutes=part.hold_minutes) if moment else None
     if undone:
         state = UNDONE
@@ -244,8 +246,8 @@ def _progress(part: Part, run: _Ran, undone: bool, touched: Mapping[Key, datetim
     else:
         state = FAILED if event else RUNNING
     whole = state in (SOAKING, DONE)
-    changed = bool(touched.keys() & set(part.steps)) or (run.began is not None and bool(touched.keys() & part.back))
-    first = min((when for key, when in touched.items() if key in part.back), default=None)
+    changed = bool(touched.keys() & set(part.steps)) or (run.began is not None and bool(touched.keys() & back))
+    first = min((when for key, when in touched.items() if key in back), default=None)
     return Progress(part, state, run.began, moment if whole else None, until if whole else None, changed, first)
 
 

@@ -39,12 +39,13 @@ _GENERATION = re.compile(r"-\d{1,6}\Z")
 def lists_of_ring(entries: Iterable[Mapping[str, Any]], part: Part, lists: Iterable[PointList]) -> list[PointList]:
     """Return the IPv4 lists that a ring's steps changed or attached, as the journal names them."""
     touched: set[tuple[str, str]] = set()
+    back = part.back
     for entry in entries:
         if entry["event"] != "operation_started":
             continue
         operation = entry["operation"]
         target = str(entry["target"])
-        if (target, str(operation["id"])) in part.back:
+        if (target, str(operation["id"])) in back:
             body = operation.get("after") or {}
             names = [operation.get("name"), body.get("access_list"), *(body.get("sgacls") or ())]
             touched |= {(target, str(name)) for name in names if name}

@@ -432,3 +432,18 @@ def test_a_ring_does_not_begin_that_its_window_is_too_short_for(
     assert overrun_findings("two", takes, now, now + takes) == []
     found = overrun_findings("two", takes, now, now + timedelta(minutes=5))
     assert [item.code for item in found] == ["SW4184"] and "about 7 minutes" in found[0].message
+
+
+def test_a_ring_of_thousands_is_gone_through_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The steps that go back with a ring are a set that is made each time it is asked for."""
+    made: list[str] = []
+    monkeypatch.setattr(Part, "back", property(lambda part: made.append(part.id) or frozenset(part.steps)))
+    steps = [("a", str(number)) for number in range(50)]
+    entries: list[dict[str, Any]] = [
+        {"event": "plan_started", "plan_id": "p", "time": "2026-11-20T10:00:00Z", "ring": "one"}
+    ]
+    for target, key in steps:
+        begun = {"event": "operation_started", "plan_id": "p", "time": "2026-11-20T10:00:01Z", "target": target}
+        entries += [{**begun, "operation": {"id": key}}, {**begun, "event": "undo_done", "operation_id": key}]
+    progress_of((Part("one", tuple(steps)),), entries, "p")
+    assert len(made) <= 3
