@@ -23,6 +23,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.guardrail
 from tests.bench.compile import bench_site, one_change
 from tests.unit.enforce.plain_sites import SERVICES, random_plain_site
 from tests.unit.proof.small_sites import World
+from tests.unit.proof.test_guardrails import two
 
 
 def whole(compiled: Compiled) -> object:
@@ -191,3 +192,22 @@ def test_a_list_is_written_line_by_line() -> None:
 
 def _end(platform: str) -> dict[str, str]:
     return {"end": ""} if platform == "asa" else {}
+
+
+def test_a_cell_of_another_situation_is_taken_over_only_where_it_is_the_same() -> None:
+    """Within a run: another stage, another rule or another name of a group in ISE makes another list of it."""
+    site = two(points=("matrix",), rules=[("r", "a", "b", ["web"])]).site()
+    segment = site.segments["a"]
+    changes = {
+        "stage": replace(site, assignments={**site.assignments, "a": replace(site.assignments["a"], stage="monitor")}),
+        "rule": replace(site, segments={**site.segments, "a": replace(segment, allow=())}),
+        "name": replace(site, segments={**site.segments, "a": replace(segment, sgt_name="Known_in_ISE")}),
+    }
+    cache = ListCache()
+    for what, other in changes.items():
+        first = compile_site(site, cache=cache).lists
+        known, fresh = compile_site(other, cache=cache).lists, compile_site(other).lists
+        assert [(item, rendered(item)) for item in known] == [(item, rendered(item)) for item in fresh], what
+        assert known != first
+    first, same = (compile_site(each, cache=cache).lists for each in (site, replace(site)))
+    assert all(one is other for one, other in zip(first, same, strict=True))
