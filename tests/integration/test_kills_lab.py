@@ -33,7 +33,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal 
     verify_journal,
 )
 from tests.integration.conftest import LabTargets, Loop
-from tests.integration.test_drift_and_rollback import configured
+from tests.integration.test_drift_and_rollback import configured, widen_two_services
 from tests.lab.places import CHECKOUT, Places
 from tests.lab.playbooks import Site
 
@@ -208,3 +208,26 @@ def test_killed_at_any_moment_of_a_rollout_over_the_wire(
     check_kills(
         lambda path: loop.at("planned", path), order, targets, controllers, held(targets), approved, tmp_path, seed
     )
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("seed", range(20, 25))
+def test_killed_at_any_moment_of_a_change_of_what_is_in_force(
+    loop: Loop, targets: LabTargets, controllers: Controllers, tmp_path: Path, seed: int
+) -> None:
+    """Lists that ports, sessions and cells have already get their next version; the plan before it stays as it is."""
+    changed = loop.at("applied", tmp_path / "changed")
+    before = held(targets)
+    widen_two_services(changed)
+    assert controllers.run(changed, "plan")["operations"] > 0
+    order = [ring["id"] for ring in changed.result("plan")["effect"]["rings"]["order"]]
+
+    def begin(path: Path) -> Site:
+        targets.restore(loop.moments["applied"])
+        shutil.copytree(changed.directory, path / "work")
+        return Site(changed.places, path / "work", path / "logs")
+
+    assert not controllers.run(begin(tmp_path / "approved"), "apply").get("failed")
+    approved = meant(held(targets))
+    assert approved != meant(before)
+    check_kills(begin, order, targets, controllers, before, approved, tmp_path, seed)
