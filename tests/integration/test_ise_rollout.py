@@ -23,7 +23,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change import carriers
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import read_entries, verify_journal
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.ingest import ingest
-from ansible_collections.segwright.microseg.plugins.plugin_utils.steps import enforced
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps import reauthentication
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.apply import run_apply
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.ise_policy import run_ise_policy
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.plan import run_plan
@@ -257,7 +257,7 @@ def dies_at_reauthentication(monkeypatch: pytest.MonkeyPatch, run: Callable[[], 
         raise Killed
 
     with monkeypatch.context() as patched:
-        patched.setattr(enforced, "request_reauthentication", dies)
+        patched.setattr(reauthentication, "request_reauthentication", dies)
         with pytest.raises(Killed):
             run()
 
@@ -287,7 +287,7 @@ def test_stale_sessions_are_shown_and_taken_along_batch_by_batch(
     assert {rollout.revision(mac) for mac in PUMPS} == {old}
 
     # One pump is in use, the second one stays silent after its re-authentication.
-    real = enforced.request_reauthentication
+    real = reauthentication.request_reauthentication
 
     def silent(client: Any, node: str, mac: str) -> bool:
         taken = real(client, node, mac)
@@ -295,7 +295,7 @@ def test_stale_sessions_are_shown_and_taken_along_batch_by_batch(
             rollout.control.call("DELETE", f"/sessions/{mac}")
         return taken
 
-    monkeypatch.setattr(enforced, "request_reauthentication", silent)
+    monkeypatch.setattr(reauthentication, "request_reauthentication", silent)
     stopped = rollout.apply(reauthenticate=True, reauth_hold=["PUMP1"])
     assert stopped["failed"]
     assert {"SW4100", "SW4104", "SW4105"} <= codes(stopped, rollout.directory, "apply")
@@ -310,7 +310,7 @@ def test_stale_sessions_are_shown_and_taken_along_batch_by_batch(
     assert counters["reauthentications"] == 1 and counters["disconnects"] == 0
 
     # Nobody woke it: applying again touches nothing more.
-    monkeypatch.setattr(enforced, "request_reauthentication", real)
+    monkeypatch.setattr(reauthentication, "request_reauthentication", real)
     still = rollout.apply(reauthenticate=True)
     assert still["failed"] and still["reauthentication"]["batches"] == 0
     assert rollout.revision(PUMPS[2]) == old and rollout.control.counters()["reauthentications"] == 1
@@ -359,11 +359,11 @@ def test_a_run_that_died_in_a_batch_looks_there_first(rollout: Rollout, monkeypa
         rollout.control.call("DELETE", f"/sessions/{mac}")
         raise Killed
 
-    real = enforced.request_reauthentication
-    monkeypatch.setattr(enforced, "request_reauthentication", dies)
+    real = reauthentication.request_reauthentication
+    monkeypatch.setattr(reauthentication, "request_reauthentication", dies)
     with pytest.raises(Killed):
         rollout.apply(reauthenticate=True)
-    monkeypatch.setattr(enforced, "request_reauthentication", real)
+    monkeypatch.setattr(reauthentication, "request_reauthentication", real)
     found = rollout.apply(reauthenticate=True)
     assert found["failed"]
     assert [item["mac"] for item in found["reauthentication"]["failed"]] == [PUMPS[0]]
@@ -400,7 +400,7 @@ def test_nobody_writes_while_sessions_take_the_new_list(rollout: Rollout, monkey
     )
     rollout.control.call("DELETE", f"/objects/downloadableacl/{lock}")
 
-    real, during = enforced.request_reauthentication, []
+    real, during = reauthentication.request_reauthentication, []
 
     def watched(client: Any, node: str, mac: str) -> bool:
         other = {"kind": "downloadable_acl", "name": "SW_other", "content": "permit ip any any"}
@@ -410,7 +410,7 @@ def test_nobody_writes_while_sessions_take_the_new_list(rollout: Rollout, monkey
         during.append((*(finding.code for finding in kept_off.value.findings), *locks()))
         return bool(real(client, node, mac))
 
-    monkeypatch.setattr(enforced, "request_reauthentication", watched)
+    monkeypatch.setattr(reauthentication, "request_reauthentication", watched)
     done = rollout.apply(reauthenticate=True)
     assert not done.get("failed"), done
     assert sorted(done["reauthentication"]["done"]) == sorted(PUMPS)
