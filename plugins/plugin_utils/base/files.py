@@ -128,7 +128,7 @@ def _indented(value: Any, depth: int, parts: list[str]) -> None:
 def _is_flat(value: Any) -> bool:
     """Return whether a value is a mapping from texts to plain values, of at least one."""
     return (
-        type(value) is dict
+        isinstance(value, dict)
         and bool(value)
         and _PLAIN.issuperset(map(type, value.values()))
         and _TEXT.issuperset(map(type, value))

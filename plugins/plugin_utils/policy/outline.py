@@ -100,7 +100,7 @@ def read_outline(plain: Sequence[Any]) -> Outline:
     alone = [(services,) for services in table]
     made: dict[str, End] = {}
     for to, (text, own, *devices) in ends.items():
-        services = alone[own] if type(own) is int else tuple(table[place] for place in own)
+        services = alone[own] if isinstance(own, int) else tuple(table[place] for place in own)
         made[to] = End(text, services, tuple(map(tuple, devices[0])) if devices else ())
     return Outline(tuple(ids), made, frozenset(table), *flags)
 
