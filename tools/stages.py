@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-STAGE_SECONDS = 1650
+STAGE_SECONDS = 1740
 LAST = "last"
 
 

@@ -46,7 +46,11 @@ def start(places: Places) -> subprocess.Popen[str]:
 
 @pytest.mark.parametrize(
     ("number", "line", "seconds"),
-    [(signal.SIGINT, "", 1.5), (signal.SIGTERM, "policy repository", 4.0), (signal.SIGHUP, "collect ", 1.0)],
+    [
+        (signal.SIGINT, "", 1.5),
+        pytest.param(signal.SIGTERM, "policy repository", 4.0, marks=pytest.mark.full),
+        (signal.SIGHUP, "collect ", 1.0),
+    ],
     ids=["while the lab starts", "during a playbook", "between facts and proposals"],
 )
 def test_a_signal_ends_everything_with_exit_code_130(

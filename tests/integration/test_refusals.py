@@ -56,6 +56,7 @@ def test_uncommitted_documents_are_refused(targets: LabTargets, changed: Site) -
     assert set(counter.counts().values()) == {0}
 
 
+@pytest.mark.full  # the quick run has it among the ways to cheat
 def test_an_altered_plan_is_refused(targets: LabTargets, changed: Site) -> None:
     path = changed.state / "plan.json"
     text = path.read_text(encoding="utf-8")
