@@ -430,7 +430,9 @@ STAGES = [
         after=("packages",),
     ),
     Stage("peers", peers, ("venv",), "the official cisco.ise modules, unmodified, against the emulated ISE"),
-    Stage("spark", spark, ("venv",), "flow operations on Spark give what DuckDB gives (where Java is)"),
+    Stage(
+        "spark", spark, ("venv",), "flow operations on Spark give what DuckDB gives (where Java is)", "spark", ("demo",)
+    ),
     Stage("artifact", artifact, ("venv",), "build, install into an empty place, look inside; execution environment"),
     Stage("docs", docs, ("venv",), "links, generated parts, module documentation"),
     Stage("ansible-lint", ansible_lint, ("venv",), "production profile"),

@@ -33,6 +33,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.approval import ApprovalPolicy
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.approval_files import REVIEW, read_approvals
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.interrupted import RUN_ENDS
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import known_entries, verify_journal
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import read_plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.signatures import TrustedKeys
@@ -118,7 +119,7 @@ def summary_of(entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         elif event == "target_confirmed":
             faults = [item["code"] for item in entry.get("findings") or () if item.get("severity") == "error"]
             run["confirmed"].append({"target": entry["target"], "at": entry["time"], "faults": faults})
-        elif event in ("plan_done", "ring_done", "plan_failed", "rollback_done", "rollback_failed"):
+        elif event in RUN_ENDS:
             run["ended"], run["outcome"] = entry["time"], "failed" if event.endswith("failed") else "done"
     return runs
 

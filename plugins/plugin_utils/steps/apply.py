@@ -56,8 +56,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.arguments
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.bound import (
     address_findings,
     member_findings,
-    moved_members,
     newest_commit,
+    reassigned,
     tool_findings,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.connections import addresses_of
@@ -247,7 +247,7 @@ def _bound(
         branch = str(values.get("protected_branch") or DEFAULT_BRANCH)
         newest = newest_commit(paths.policy, plan.policy_commit, branch, str(values.get("checked_out") or ""))
         if newest:
-            moved = moved_members(paths.policy, plan.policy_commit, newest)
+            moved = reassigned(paths.policy, plan.policy_commit, newest)
             found += member_findings(part, ring.id, sound.site, sound.compiled.lists, moved, newest)
     if found:
         raise FindingError(*found)

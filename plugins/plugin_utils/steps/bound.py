@@ -5,14 +5,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.git import prefix_of, run_git
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.commit import DIRTY
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.merged import branch_tip, is_ancestor
@@ -21,8 +18,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan imp
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rings import Segments
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.owners import LOCK
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.results import COLLECTION_VERSION
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.committed import lock_segments
 
 SHOWN = 5
 
@@ -62,23 +59,17 @@ def newest_commit(policy_dir: Path, planned: str, branch: str, checked_out: str)
     return ""
 
 
-def moved_members(policy_dir: Path, earlier: str, later: str) -> dict[str, tuple[str, str]]:
+def reassigned(policy_dir: Path, earlier: str, later: str) -> dict[str, tuple[str, str]]:
     """Return each device that a later commit has in another segment, by MAC: its segment then and now, empty where in none."""
     before, after = (_segment_of(policy_dir, commit) for commit in (earlier, later))
     return {mac: (name, after.get(mac, "")) for mac, name in sorted(before.items()) if after.get(mac, "") != name}
 
 
 def _segment_of(policy_dir: Path, commit: str) -> dict[str, str]:
-    prefix = prefix_of(policy_dir)
-    done = run_git(
-        policy_dir, ["show", f"{commit}:{prefix}/{LOCK}" if prefix else f"{commit}:{LOCK}"], codes.GIT_FAILED
-    )
-    if done.returncode != 0:
-        return {}
     try:
-        segments: dict[str, Any] = json.loads(done.stdout)["segments"]
-        return {str(item["device"]).lower(): name for name, found in segments.items() for item in found["devices"]}
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        segments = lock_segments(policy_dir, commit).items()
+        return {str(item["device"]).lower(): name for name, found in segments for item in found["devices"]}
+    except (KeyError, TypeError):
         return {}
 
 

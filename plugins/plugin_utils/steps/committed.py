@@ -87,17 +87,19 @@ def _parsed(path: str, content: bytes) -> Any:
 
 def moved_segments(policy_dir: Path, earlier: str, later: str) -> tuple[str, ...]:
     """Return the segments whose members differ between two commits."""
-    first, second = (_lock_at(policy_dir, commit) if commit else {} for commit in (earlier, later))
+    first, second = (lock_segments(policy_dir, commit) if commit else {} for commit in (earlier, later))
     return tuple(sorted(name for name in {*first, *second} if first.get(name) != second.get(name)))
 
 
-def _lock_at(policy_dir: Path, commit: str) -> dict[str, Any]:
+def lock_segments(policy_dir: Path, commit: str) -> dict[str, Any]:
+    """Return the segments of a commit's lock, empty where it has none that can be read."""
+    where = ["--full-tree", f"{commit}:{prefix_of(policy_dir)}", LOCK]
     try:
-        with committed_copy(policy_dir, commit, codes.GIT_FAILED) as copy:
-            value = json.loads((copy / LOCK).read_text(encoding="utf-8"))
-    except (FindingError, OSError, ValueError, RecursionError):
+        files = committed_files(policy_dir, commit, where, codes.GIT_FAILED, COPY_LIMIT_BYTES)
+        segments = json.loads(files[0].content)["segments"] if files else {}
+    except (FindingError, ValueError, KeyError, TypeError, RecursionError):
         return {}
-    return dict(value.get("segments") or {}) if isinstance(value, dict) else {}
+    return segments if isinstance(segments, dict) else {}
 
 
 def uncommitted(policy_dir: Path, commit: str) -> list[Finding]:

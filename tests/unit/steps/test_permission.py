@@ -34,8 +34,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.owners i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.approve import run_approve
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.bound import (
     member_findings,
-    moved_members,
     newest_commit,
+    reassigned,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.codeowners import run_codeowners
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.journal_verify import run_journal_verify
@@ -202,9 +202,9 @@ def test_devices_in_other_segments_void_what_touches_these(signers: Signers) -> 
     assert newest_commit(signers.policies, planned, "origin/main", later) == later
     assert newest_commit(signers.policies, planned, "main", "") == later
     assert newest_commit(signers.policies, later, "main", planned) == ""  # a checkout that is behind says nothing
-    moved = moved_members(signers.policies, planned, later)
+    moved = reassigned(signers.policies, planned, later)
     assert moved == {first["device"].lower(): ("pumps", "gateways")}
-    assert moved_members(signers.policies, planned, planned) == {}
+    assert reassigned(signers.policies, planned, planned) == {}
 
     def found(*steps: Operation) -> list[str]:
         part = plan_of(signers, *steps)
