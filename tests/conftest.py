@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -22,8 +23,33 @@ def full_run() -> bool:
     return os.environ.get("SEGWRIGHT_FULL") == "1"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--first-of-each-file", type=int, default=0, metavar="N", help="run only the first N tests of each file"
+    )
+
+
+def only_the_first(config: pytest.Config, items: list[pytest.Item], number: int) -> None:
+    """Leave the first tests of each file that are chosen and are not skipped by a mark."""
+    seen: Counter[Path] = Counter()
+    kept, left = [], []
+    for item in items:
+        counts = not item.get_closest_marker("skip")
+        (kept if not counts or seen[item.path] < number else left).append(item)
+        seen[item.path] += counts
+    config.hook.pytest_deselected(items=left)
+    items[:] = kept
+
+
+@pytest.hookimpl(trylast=True)  # after what -m leaves out
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip what is marked ``full`` outside a full run."""
+    """Skip what is marked ``full`` outside a full run; leave the first of each file where only those are asked for."""
+    skip_what_is_long(items)
+    if number := config.getoption("--first-of-each-file"):
+        only_the_first(config, items, number)
+
+
+def skip_what_is_long(items: list[pytest.Item]) -> None:
     if full_run():
         return
     skip = pytest.mark.skip(reason="long suite; make full runs it")

@@ -143,8 +143,11 @@ def unit(context: Context) -> Counts:
 
 
 def unit_311(context: Context) -> Counts:
-    """All but what takes seconds, most of it random cases and runs of whole steps; the long run leaves nothing out."""
-    chosen = () if FULL else ("-m", "not one_python")
+    """Every file, and of each the first tests that take no seconds; the long run leaves nothing out.
+
+    What an older Python would break is mostly syntax and imports, which the first test of a file meets.
+    """
+    chosen = () if FULL else ("-m", "not one_python", "--first-of-each-file", "2")
     return pytest(context, VENV_311, *chosen, "tests/unit", workers=True)
 
 
@@ -405,7 +408,8 @@ def tree(context: Context) -> None:
         raise Failure("the run changed the checkout")
 
 
-# The lab serves one run at a time, and mostly waits: its stages have a lane of their own beside the others.
+# The lab serves one run at a time, and mostly waits: its stages have a lane of their own beside the others. What reads
+# the artifact uses one core, and has one when the unit tests, which use two, are through.
 STAGES = [
     Stage("venv", venv, (), "the environment from the tested lock (newest Python of 3.13, 3.12, 3.11)"),
     Stage("venv-3.11", venv_311, ("venv",), "a second one with Python 3.11 and ansible-core 2.19"),
@@ -419,7 +423,7 @@ STAGES = [
         "unit-3.11",
         unit_311,
         ("venv-3.11",),
-        "the quicker ones with Python 3.11 and ansible-core 2.19 (full: all)",
+        "the first of each file with Python 3.11 and ansible-core 2.19 (full: all)",
         after=("packages",),
     ),
     Stage(
@@ -433,17 +437,24 @@ STAGES = [
     Stage(
         "spark", spark, ("venv",), "flow operations on Spark give what DuckDB gives (where Java is)", "spark", ("demo",)
     ),
-    Stage("artifact", artifact, ("venv",), "build, install into an empty place, look inside; execution environment"),
+    Stage(
+        "artifact",
+        artifact,
+        ("venv",),
+        "build, install into an empty place, look inside; execution environment",
+        "artifact",
+        ("unit",),
+    ),
     Stage("docs", docs, ("venv",), "links, generated parts, module documentation"),
     Stage("ansible-lint", ansible_lint, ("venv",), "production profile"),
     Stage("core-2.19", core_219, ("venv-3.11",), "every playbook parses with ansible-core 2.19, validate runs"),
-    Stage("bare", bare, ("artifact",), "the artifact without all that is not needed at run time"),
+    Stage("bare", bare, ("artifact",), "the artifact without all that is not needed at run time", "artifact"),
     Stage("runner", runner, ("venv", "packages"), "ansible-runner with AWX's collection path", "lab"),
     Stage("integration", integration, ("venv", "packages"), "the loop against the lab", "lab"),
     Stage("demo", demo, ("venv", "packages"), "make demo", "lab"),
-    Stage("sanity", sanity, ("artifact",), "ansible-test sanity on the artifact, no exceptions"),
-    Stage("sanity-2.19", sanity_219, ("artifact", "venv-3.11"), "the same with ansible-core 2.19 (full)"),
-    Stage("importer", importer, ("artifact",), "galaxy-importer on the artifact"),
+    Stage("sanity", sanity, ("artifact",), "ansible-test sanity on the artifact, no exceptions", "artifact"),
+    Stage("sanity-2.19", sanity_219, ("artifact", "venv-3.11"), "the same with ansible-core 2.19 (full)", "artifact"),
+    Stage("importer", importer, ("artifact",), "galaxy-importer on the artifact", "artifact"),
     Stage("deprecations", deprecations, (), "no deprecation warning in any output of this run", LAST),
     Stage("tree", tree, (), "the run left the checkout as it was (CI)", LAST),
 ]

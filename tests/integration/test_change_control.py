@@ -57,6 +57,7 @@ def calendar(moment: datetime) -> str:
     )
 
 
+@pytest.mark.full
 def test_approved_in_the_window_and_the_way_back_is_free(
     targets: LabTargets, at: Callable[[str], Site], tmp_path: Path
 ) -> None:

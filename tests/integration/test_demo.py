@@ -49,7 +49,7 @@ def start(places: Places) -> subprocess.Popen[str]:
     [
         (signal.SIGINT, "", 1.5),
         pytest.param(signal.SIGTERM, "policy repository", 4.0, marks=pytest.mark.full),
-        (signal.SIGHUP, "collect ", 1.0),
+        pytest.param(signal.SIGHUP, "collect ", 1.0, marks=pytest.mark.full),
     ],
     ids=["while the lab starts", "during a playbook", "between facts and proposals"],
 )

@@ -29,6 +29,7 @@ def test_a_second_apply_writes_nothing_anywhere(loop: Loop, targets: LabTargets,
     assert (targets.ruleset(), targets.running(), targets.ise("GET", "/state")) == before
 
 
+@pytest.mark.full
 def test_planning_again_finds_nothing_to_do(targets: LabTargets, at: At) -> None:
     site = at("applied")
     counter = targets.writes()
@@ -165,6 +166,7 @@ def test_rollback_goes_on_where_the_site_uses_an_object_and_ends_when_it_does_no
     assert targets.ise_objects() == before[1]
 
 
+@pytest.mark.full
 def test_one_device_back_then_the_whole_network_to_the_earlier_commit(targets: LabTargets, at: At) -> None:
     site = at("applied")
     commit = site.git("rev-parse", "HEAD").strip()

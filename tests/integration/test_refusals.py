@@ -36,6 +36,7 @@ def changed(at: At) -> Site:
     return site
 
 
+@pytest.mark.full
 def test_a_plan_of_another_commit_is_refused(targets: LabTargets, changed: Site) -> None:
     changed.commit("Something else")
     counter = targets.writes()

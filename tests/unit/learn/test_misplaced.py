@@ -328,7 +328,9 @@ def test_firmware_from_a_named_network_gets_a_rule_that_ends_and_what_began_yest
 
 
 @pytest.mark.one_python
-@pytest.mark.parametrize(("size", "doing", "ruled"), [(2, 1, False), (2, 2, True), (1, 1, True)])
+@pytest.mark.parametrize(
+    ("size", "doing", "ruled"), [(2, 1, False), (2, 2, True), pytest.param(1, 1, True, marks=pytest.mark.full)]
+)
 def test_one_device_beside_another_gets_no_rule_that_ends(tmp_path: Path, size: int, doing: int, ruled: bool) -> None:
     """One of two at the month's end, on a service that people named: so does an intruder who waits in one of them."""
     world = World(tmp_path)

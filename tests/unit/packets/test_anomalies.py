@@ -129,11 +129,14 @@ def csv_entries(path: Path) -> list[Entry]:
 
 CASES = ["fw-150-s21", "fw-400-s22", "fw-800-s23", "fw-1000-s24", "iot-800-s13", "unionheavy-200-s32", "unionheavy-400-s34",
          "unionheavy-500-s33"]  # fmt: skip
+LARGE = ("fw-800-s23", "fw-1000-s24", "iot-800-s13")
 
 
 @pytest.mark.one_python
 @pytest.mark.corpora
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=[pytest.mark.full] if case in LARGE else []) for case in CASES]
+)
 def test_lists_with_known_answers(corpora: Path, case: str, full: bool) -> None:
     """Dead rules, rules that could each go alone, an equivalent list and a mutant, made by others' engines."""
     folder = corpora / "policy-corpora" / "synthetic-oracle" / case
