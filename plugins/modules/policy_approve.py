@@ -13,7 +13,7 @@ version_added: 1.0.0
 description:
   - Writes down that one person approves one plan. It counts once that person signs it with C(ssh-keygen -Y sign); the command is returned.
   - A new plan has another id, so it needs new approvals.
-  - Or, with O(review), writes down what GitHub or AWX say of reviews, for approvers who own no key. It counts once its exporter has
+  - Or, with O(review), writes down what GitHub, GitLab or AWX say of reviews, for approvers who own no key. It counts once its exporter has
     signed it.
 author:
   - Segwright contributors (@segwright)
@@ -29,11 +29,12 @@ options:
     required: true
   review:
     description:
-      - JSON that GitHub answers about the reviews of a pull request, or AWX about an approval and the job of the plan.
+      - JSON that GitHub answers about the reviews of a pull request, GitLab about a merged request, or AWX about an approval and the
+        job of the plan. C(docs/change/approval.md) has the commands.
     type: path
   people:
     description:
-      - Account of GitHub or AWX to the name in C(approvers.yml). Reviews by others are left out, and named.
+      - Account of GitHub, GitLab or AWX to the name in C(approvers.yml). Reviews by others are left out, and named.
     type: dict
   comment:
     description:

@@ -585,7 +585,7 @@ BAD_EXPORT = Code(
     "SW4185",
     "error",
     "an export of reviews cannot be used",
-    "export the reviews of the pull request, or approval and plan's job of AWX; docs/change/approval.md says how",
+    "export the reviews of the pull or merge request, or approval and plan's job of AWX; docs/change/approval.md says how",
 )
 BACK_NOT_TAKEN = Code(
     "SW4179",

@@ -46,6 +46,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.permissio
     permission,
     zones_of_plan,
 )
+from tests.unit.change.gitlab_reviews import of_gitlab
 from tests.unit.change.signers import APPROVERS, Signers, mail
 
 if not shutil.which("ssh-keygen") or not shutil.which("git"):
@@ -499,7 +500,7 @@ def test_a_review_record_approves_no_second_time(signers: Signers) -> None:
     assert [item.approver for item in asked(signers).approvals] == [mail("carl")]
 
 
-def test_reviews_as_github_and_awx_answer_them_become_a_record(signers: Signers, tmp_path: Path) -> None:
+def test_reviews_as_github_gitlab_and_awx_answer_them_become_a_record(signers: Signers, tmp_path: Path) -> None:
     text = (signers.policies / "servers" / "gateways.yml").read_text()
     applied(signers)
     signers.key("exporter")
@@ -551,6 +552,17 @@ def test_reviews_as_github_and_awx_answer_them_become_a_record(signers: Signers,
         }
         return {"workflow_approval": approval, "job": job}
 
+    def gitlab(login: str, moment: str) -> dict[str, Any]:
+        pushed = [(first, "2026-11-23T09:00:00Z"), (last, "2026-11-23T10:00:00Z")]
+        return of_gitlab(pushed, [(login, f"2026-11-23T{moment}Z")])
+
+    assert recorded(gitlab("dora-d", "09:30:00")) == ["SW4070"]  # of what was pushed over afterwards
+    assert recorded(gitlab("dora-d", "10:30:00")) == [mail("dora")]
+
+    # What is of a commit that nobody has any more approves nothing, takes the place of what was said before, and keeps nobody else out.
+    gone = github("dora-d", "APPROVED", "e" * 40)
+    assert recorded([github("dora-d", "APPROVED", last), gone, github("carl-c", "APPROVED", last)]) == [mail("carl")]
+
     assert recorded(awx("a" * 64)) == [mail("carl")]
     assert recorded(awx("b" * 64)) == ["SW4070"]
     assert recorded(awx("a" * 64, "failed")) == ["SW4070"]
@@ -562,7 +574,7 @@ def test_reviews_as_github_and_awx_answer_them_become_a_record(signers: Signers,
         [{"user": {}, "state": "APPROVED"}],
         {"approved_by": []},
     ):
-        with pytest.raises(FindingError, match="SW4185"):
+        with pytest.raises(FindingError, match=f"SW4185 error: {export}: "):
             recorded(wrong)
 
 
