@@ -148,17 +148,19 @@ _ROWS = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=("\n", "
 
 def read_text(path: str | Path, limit_bytes: int = JSON_LIMIT_BYTES) -> str:
     """Return a file's text; FindingError SW0002 where it is absent, unreadable, too large or not UTF-8."""
-    location = Location(str(path))
     try:
         with open(path, "rb", buffering=0) as stream:
             if os.fstat(stream.fileno()).st_size > limit_bytes:
-                raise FindingError(codes.YAML_LIMIT.at(f"the file is larger than {limit_bytes} bytes", location))
+                text = f"the file is larger than {limit_bytes} bytes"
+                raise FindingError(codes.YAML_LIMIT.at(text, Location(str(path))))
             text = stream.readall().decode("utf-8")
         return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
     except UnicodeDecodeError as error:
-        raise FindingError(codes.FILE_UNREADABLE.at(f"the file is not UTF-8 (byte {error.start})", location)) from error
+        text = f"the file is not UTF-8 (byte {error.start})"
+        raise FindingError(codes.FILE_UNREADABLE.at(text, Location(str(path)))) from error
     except OSError as error:
-        raise FindingError(codes.FILE_UNREADABLE.at(error.strerror or "cannot be read", location)) from error
+        text = error.strerror or "cannot be read"
+        raise FindingError(codes.FILE_UNREADABLE.at(text, Location(str(path)))) from error
 
 
 def read_json(path: str | Path) -> Any:

@@ -143,7 +143,8 @@ def read_known(data_dir: str | Path, hosts: Iterable[str]) -> tuple[dict[str, Sw
     """Return what is known of some switches by name, and a finding for each file that cannot be read."""
     known: dict[str, SwitchFacts] = {}
     findings: list[Finding] = []
-    for host in sorted(set(hosts)):
+    # Of a site whose switches were never read there is nothing to look for, name by name.
+    for host in sorted(set(hosts)) if folder_of(data_dir).exists() else ():
         try:
             found = read(data_dir, host)
         except FindingError as error:

@@ -163,8 +163,8 @@ def _cell(
     source, destination = tags[0].name, tags[1].name
     made = list(tags)
     only_closing = only_closes(listing)
+    mark = ownership_mark(site, f"cell {listing.segment} to {listing.peer}")
     if not only_closing:
-        mark = ownership_mark(site, f"cell {listing.segment} to {listing.peer}")
         made.append(DesiredObject("sgacl", listing.name, _with_text(listing, ip_version="IPV4", description=mark)))
     cell = {
         "source": source,
@@ -172,7 +172,7 @@ def _cell(
         "status": CELL_STATUS[listing.stage],
         "sgacls": ([] if only_closing else [listing.name]) + ([six.name] if six else []),
         "default_rule": "DENY_IP" if only_closing else "NONE",
-        "description": ownership_mark(site, f"cell {listing.segment} to {listing.peer}"),
+        "description": mark,
     }
     made.append(DesiredObject("egress_matrix_cell", listing.cell, cell))
     return made

@@ -115,7 +115,10 @@ def kept_firewall_list(
     known_frame = index.cache.get(key)
     if known_frame is None:
         known_frame = index.cache.put(key, {})
-    framed = cache(partial(_framed, frame, base))
+    # Situations with the same assignments have one frame; where a default stands in the files is no part of its key.
+    framed = index.cache.made.setdefault(
+        ("frame", key, frame.assignments, frame.others), cache(partial(_framed, frame, base))
+    )
     whole = lazy_list(head_of(frame.listing(only_end)), {}, lambda: firewall_list(index, point, assignments)[0])
     whole.__dict__["_parts"] = [(known_frame, framed), *parts]
     answers, shared = _answers(index, pieces) if point.platform == "asa" else ({}, set())
@@ -206,9 +209,13 @@ class _Frame:
 
     def inputs(self) -> tuple[object, ...]:
         """Return all that makes the lines before and after the rules, beside the point and what every list depends on."""
-        others = [] if self.default_permit else _observed(self.index.site, self.point)
         names = keys_of(self.index)
-        return self._keys, [(a.segment, a.stage, names.name(a.segment)) for a in (*self.assignments, *others)]
+        return self._keys, [(a.segment, a.stage, names.name(a.segment)) for a in (*self.assignments, *self.others)]
+
+    @cached_property
+    def others(self) -> tuple[Assignment, ...]:
+        """The observed segments of the point, where a default of deny must not cut them."""
+        return () if self.default_permit else tuple(_observed(self.index.site, self.point))
 
     def head(self) -> ListBuilder:
         builder = ListBuilder()
@@ -222,9 +229,7 @@ class _Frame:
 
     def add_tail(self, builder: ListBuilder) -> None:
         enforced = [a for a in self.assignments if a.stage == "enforce"]
-        others = [a for a in self.assignments if a.stage != "enforce"]
-        if not self.default_permit:
-            others += _observed(self.index.site, self.point)
+        others = [*(a for a in self.assignments if a.stage != "enforce"), *self.others]
         for permit, group in ((False, enforced), (True, others)):
             for assignment in group:
                 _add_segment_default(self.index, assignment, permit, builder)

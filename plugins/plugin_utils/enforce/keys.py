@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from hashlib import sha256
 from typing import Any
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import ListCache, key_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import ListCache, key_of, key_of_texts
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.index import FAMILIES, SiteIndex
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.literals import literal
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.management import Flow, management_flows
@@ -25,6 +25,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.outline 
     End,
     Outline,
     Services,
+    ends_sum,
     outline_of,
 )
 
@@ -43,6 +44,8 @@ class Keys:
         self._asked: dict[str, list[tuple[Outline, str]]] = other._asked if other else {}
         self._leading: dict[str, list[tuple[Sequence[tuple[str, End]], str]]] = other._leading if other else {}
         self._heads: dict[str, str] = other._heads if other else {}
+        self._asked_here: dict[str, str] = {}  # of this site alone: its rules never change
+        self._leading_here: dict[str, str] = {}
         # Cells by their place: what made each (``matrix.py``), and its list.
         self.cells: dict[object, tuple[object, Any]] = other.cells if other else {}
 
@@ -91,38 +94,86 @@ class Keys:
 
     def asked(self, segment: str) -> str:
         """Return the key of the rules of a segment or network set, "" where it has none; other situations have mostly the same."""
+        here = self._asked_here.get(segment)
+        if here is None:
+            here = self._asked_here[segment] = self._asked_of(segment)
+        return here
+
+    def _asked_of(self, segment: str) -> str:
         outline = outline_of(self._index.holder(segment))
         if not outline.ends:
             return ""
+        cache = self._index.cache
+        if cache is None or outline.limited:
+            return self._asked_by_ends(segment, outline)
+        whole = key_of_texts("asked", self._ground, segment, ends_sum(outline))
+        return cache.sum_of(whole, partial(self._asked_by_ends, segment, outline))
+
+    def _asked_by_ends(self, segment: str, outline: Outline) -> str:
         known = self._asked.setdefault(segment, [])
         for one, key in known:
             if one is outline:
                 return key
         head, names = self._head, self._heads
         lines = [names.get(segment) or head(segment)]
-        for to, end in outline.ends.items():
-            lines += (names.get(to) or head(to), end.text)
+        lines += [f"{names.get(to) or head(to)}\n{end.text}" for to, end in outline.ends.items()]
         made = self._with_services(segment, lines, outline.services, outline.ends.values() if outline.limited else ())
         known.append((outline, made))
         return made
 
     def leading(self, name: str) -> str:
         """Return the key of all rules that lead to a name, "" where none does."""
+        here = self._leading_here.get(name)
+        if here is None:
+            here = self._leading_here[name] = self._leading_of(name)
+        return here
+
+    def _leading_of(self, name: str) -> str:
         parts = self._index.parts_to.get(name)
         if not parts:
             return ""
+        cache, sums = self._index.cache, self._ends_sums
+        if cache is None:
+            return self._leading_by_parts(name, parts)
+        whole = sha256(f"leading {self._ground} {name}\n".encode())
+        try:
+            whole.update(b"".join([sums[client] for client, _end in parts]))
+        except KeyError:  # some rules of a client are for some devices only
+            return self._leading_by_parts(name, parts)
+        return cache.sum_of(whole.hexdigest()[:40], partial(self._leading_by_parts, name, parts))
+
+    @cached_property
+    def _ends_sums(self) -> Mapping[str, bytes]:
+        """Of each client without rules for some devices only: the hash of its name and of all that its outline says of ends."""
+        found: dict[str, bytes] = {}
+        for client in self._index.clients_by_name:
+            outline = outline_of(self._index.holder(client))
+            if not outline.limited:
+                found[client] = sha256(f"{client}\n{ends_sum(outline)}".encode()).digest()
+        return found
+
+    @cached_property
+    def _ground(self) -> str:
+        """The key of all that keys of rules hold beside the rules: what each end is, its addresses and file, and what services match.
+
+        With it and ``ends_sum`` such a key is known without a look at the ends, unless rules are for some devices only.
+        """
+        index = self._index
+        names = sorted({*index.clients_by_name, *index.parts_to})
+        services = key_of(sorted(index.site.services.items()))
+        return key_of_texts(services, *(self._heads.get(name) or self._head(name) for name in names))
+
+    def _leading_by_parts(self, name: str, parts: Sequence[tuple[str, End]]) -> str:
         known = self._leading.setdefault(name, [])
         for one, key in known:
             if one == parts:
                 return key
         head, names = self._head, self._heads
         lines = [names.get(name) or head(name)]
+        lines += [f"{names.get(client) or head(client)}\n{end.text}" for client, end in parts]
+        lines += [self._devices_of(client, end) for client, end in parts if end.devices]
         services: set[Services] = set()
-        for client, end in parts:
-            lines += (names.get(client) or head(client), end.text)
-            services.update(end.services)
-            if end.devices:
-                lines.append(self._devices_of(client, end))
+        services.update(*[end.services for _client, end in parts])
         made = self._with_services("", lines, services)
         known.append((parts, made))
         return made
@@ -144,7 +195,10 @@ class Keys:
     ) -> str:
         """Return the key of rules by what tells them apart, with what their services match, and which devices they are for."""
         known = self._services
-        lines += sorted(known.get(item) or self._service(item) for item in services)
+        try:
+            lines += sorted([known[item] for item in services])
+        except KeyError:
+            lines += sorted([known.get(item) or self._service(item) for item in services])
         lines += (self._devices_of(client, end) for end in limited if end.devices)
         return sha256("\n".join(lines).encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -177,7 +231,8 @@ class Keys:
         segment = assignment.segment
         served = [self.served(segment, family) for family in FAMILIES]
         own, asked = self.name(segment), self.asked(segment)
-        return key_of("access", self.shared, _point(point), assignment, own, tuple(interfaces), asked, served)
+        ports = repr(interfaces) if interfaces else ""
+        return key_of_texts("access", self.shared, _point(point), _assigned(assignment), own, asked, *served, ports)
 
     def cell(
         self,
@@ -189,8 +244,9 @@ class Keys:
     ) -> str:
         """Return the key of a cell: its rules and management conversations, one way and the other."""
         both = [self.rules(part) if part else "" for part in rules]
-        flows = [[(flow.label, flow.point.id) for flow in part] for part in managed]
-        return key_of("cell", _point(point), pair, stage, both, flows, self.shared if any(flows) else "")
+        flows = [[(flow.label, flow.point.id) for flow in part] for part in managed] if any(managed) else []
+        managing = key_of(flows, self.shared) if any(flows) else ""
+        return key_of_texts("cell", _point(point), *pair, stage, *both, managing)
 
     def gateway(
         self, point: EnforcementPoint, gateway: Mapping[str, Any], what: str, family: int, here: Sequence[Assignment]
@@ -206,9 +262,9 @@ class Keys:
         """Return the key of what stands before and after the rules of a firewall's list."""
         return key_of("frame", self.shared, _point(point), inputs)
 
-    def firewall(self, point: EnforcementPoint, concern: object, segment: str) -> str:
+    def firewall(self, point: EnforcementPoint, concern: str, segment: str) -> str:
         """Return the key of the part of a firewall's list that holds the rules of one client segment."""
-        return key_of("firewall", self.shared, _point(point), concern, segment, self.asked(segment))
+        return key_of_texts("firewall", self.shared, _point(point), concern, segment, self.asked(segment))
 
 
 def keys_of_site(site: Site, cache: ListCache | None) -> Keys:
@@ -233,6 +289,14 @@ def _alike(one: Site, two: Site) -> bool:
     return one.segments.keys() == two.segments.keys() and all(
         getattr(one, name) is getattr(two, name) for name in ("members", "networks", "services", "zones", "budgets")
     )
+
+
+def _assigned(assignment: Assignment) -> str:
+    """Return the key of an assignment; kept with it, since every situation asks."""
+    found: str | None = assignment.__dict__.get("_key")
+    if found is None:
+        found = assignment.__dict__["_key"] = key_of(assignment)
+    return found
 
 
 def _point(point: EnforcementPoint) -> str:

@@ -60,10 +60,13 @@ def host_line_cost(index: SiteIndex) -> list[Finding]:
     Each save of a DACL gives it a new name on every switch (facts/devices.md section 1.4).
     """
     site = index.site
-    single = {
-        name: sum(1 for _start, length in prefixes(literal(index, name, 4).pairs, 32) if length == 32)
+    counted = (
+        (name, sum(1 for _start, length in prefixes(literal(index, name, 4).pairs, 32) if length == 32))
         for name in site.segments
-    }
+    )
+    single = {name: count for name, count in counted if count}
+    if not single:
+        return []
     named: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for segment, assignment in site.assignments.items():
         if assignment.stage == "observe" or segment not in site.segments:
@@ -72,8 +75,7 @@ def host_line_cost(index: SiteIndex) -> list[Finding]:
         for point in assignment.points:
             if point in site.points and site.points[point].kind == "dacl":
                 for end in ends:
-                    if single[end]:
-                        named[point][end].add(segment)
+                    named[point][end].add(segment)
     found = []
     for point, ends_of in sorted(named.items()):
         devices = {end: sum(len(site.members.get(s, ())) for s in segments) for end, segments in ends_of.items()}

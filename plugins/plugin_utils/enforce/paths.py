@@ -16,7 +16,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import addresses_of, addresses_of_name
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import (
+    addresses_of,
+    addresses_of_name,
+    holders_of_addresses,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.sides import Sides, sides_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import EnforcementPoint, Member, Site
@@ -74,16 +78,14 @@ class Paths:
 
     def __init__(self, site: Site) -> None:
         self._site = site
-        self._devices: dict[tuple[int, int], tuple[str, Member]] = {}
-        for segment, members in site.members.items():
-            for member in members:
-                for text in member.addresses:
-                    self._devices.setdefault(span_of(text)[:2], (segment, member))
+        self._devices = holders_of_addresses(site).first
         self._zones = {f: addresses_of((p for z in site.zones.values() for p in z.subnets), f) for f in (4, 6)}
         self._wireless = [
             (n, {f: addresses_of(n["subnets"], f) for f in (4, 6)}) for n in site.paths.get("wireless", ())
         ]
         self._ends: dict[str, _End] = {}
+        self._ends_of: dict[int, tuple[Member, _End]] = {}  # by identity of the device
+        self._sides_at: dict[tuple[int, int], tuple[int | None, ...]] = {}
         self._in_zone: dict[str, bool] = {}
         self._unplaced_known: dict[tuple[str, bool, tuple[int | None, ...]], tuple[str, ...]] = {}
         self._points_known: dict[tuple[str, str, str], bool] = {}
@@ -153,14 +155,24 @@ class Paths:
         return True
 
     def _end(self, what: Member | str) -> _End:
+        if isinstance(what, str):
+            return self._made_end(what)
+        known = self._ends_of.get(id(what))
+        if known is not None and known[0] is what:
+            return known[1]
+        made = self._made_end(what)
+        self._ends_of[id(what)] = what, made
+        return made
+
+    def _made_end(self, what: Member | str) -> _End:
         text = what if isinstance(what, str) else next(iter(what.addresses), "")
         if not text:
             raise ValueError("a device without an address has no way")
         known = self._ends.get(text) if isinstance(what, str) or self._is_holder(text, what) else None
         if known is not None:
             return known
-        address = ipaddress.ip_address(text)
-        key = address.version, int(address)
+        address = ipaddress.ip_address(text) if isinstance(what, str) else None
+        key = (address.version, int(address)) if address else span_of(text)[:2]
         segment, member = self._devices.get(key, ("", None))
         if not isinstance(what, str):
             member = what
@@ -187,7 +199,11 @@ class Paths:
         if self._site.paths.get("routes"):
             return tuple(self._lost(end, other))
         # Without routes the other end counts by the side of each firewall on which it is.
-        sides = tuple(self._sides_of(p, other.family).side_of(other.address) for p in self._by_kind["firewall"])
+        place_of_other = other.family, other.address
+        sides = self._sides_at.get(place_of_other)
+        if sides is None:
+            sides = tuple(self._sides_of(p, other.family).side_of(other.address) for p in self._by_kind["firewall"])
+            self._sides_at[place_of_other] = sides
         key = end.text, _is_group(other.family, other.address), sides
         found = self._unplaced_known.get(key)
         if found is None:

@@ -5,15 +5,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import ESTABLISHED
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import ANY, Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import ANY, Member, Site, kept_of_members
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.ranges import span_of
 
+Place = tuple[int, int]  # family and address
 TCP = 6
 ICMP_PROTOCOLS = {4: 1, 6: 58}
 # Answers of the requests that have one: echo, timestamp, information, address mask (RFC 792, RFC 950), ICMPv6 echo (RFC 4443).
@@ -72,11 +74,47 @@ def _address_set(prefixes: tuple[str, ...], family: int) -> IntervalSet:
 
 def member_addresses(site: Site, segment: str, family: int) -> IntervalSet:
     """Return the addresses that the membership lock gives a segment's devices, one family; kept with the site, since all ask."""
-    kept: dict[tuple[str, int], IntervalSet] = site.__dict__.setdefault("_member_addresses", {})
-    found = kept.get((segment, family))
+    kept = kept_of_members(site)
+    found: IntervalSet | None = kept.get((segment, family))
     if found is None:
-        texts = (a for member in site.members.get(segment, ()) for a in member.addresses)
-        found = kept[segment, family] = addresses_of(texts, family)
+        members = site.members.get(segment, ())
+        texts = tuple(chain.from_iterable([member.addresses for member in members]))
+        found = kept[segment, family] = _address_set(texts, family)
+    return found
+
+
+@dataclass(frozen=True)
+class Holders:
+    """Who the lock has at each address: ``first`` the first segment and device, ``several`` all segments of those that are in several."""
+
+    first: Mapping[Place, tuple[str, Member]]
+    several: Mapping[Place, frozenset[str]]
+
+    def at(self, place: Place) -> frozenset[str]:
+        """Return the segments with a device at an address."""
+        found = self.several.get(place)
+        if found is None:
+            first = self.first.get(place)
+            found = frozenset() if first is None else frozenset((first[0],))
+        return found
+
+
+def holders_of_addresses(site: Site) -> Holders:
+    """Return who the lock has at each address; kept with the membership."""
+    kept = kept_of_members(site)
+    known: Holders | None = kept.get("holders")
+    if known is not None:
+        return known
+    first: dict[Place, tuple[str, Member]] = {}
+    several: dict[Place, frozenset[str]] = {}
+    for segment, members in site.members.items():
+        for member in members:
+            for text in member.addresses:
+                place = span_of(text)[:2]
+                holder = first.setdefault(place, (segment, member))[0]
+                if holder != segment:
+                    several[place] = several.get(place, frozenset((holder,))) | {segment}
+    found = kept["holders"] = Holders(first, several)
     return found
 
 

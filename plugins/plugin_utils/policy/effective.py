@@ -31,6 +31,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model im
     Segment,
     Site,
     Situation,
+    kept_of_members,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.moved import guarded_as_before, ways_as_before
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.outline import Outline, outline_of, rules_of
@@ -90,6 +91,8 @@ def _effective(site: Site, situation: Situation) -> Site:
     for posture in pulled:
         if posture.kind == "isolate":
             made = _isolated(made, posture)
+    if made is not site and made.members is site.members:
+        made.__dict__["_of_members"] = kept_of_members(site)
     return made
 
 

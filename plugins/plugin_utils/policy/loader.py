@@ -228,7 +228,7 @@ def _guard(documents: _Documents, read: Callable[[], T | None]) -> T | None:
 
 def _text(root: Path, relative: str, limit: int) -> str:
     """Return a file's text; findings name it relative to the policy directory."""
-    path = root / relative
+    path = os.path.join(root, relative)
     try:
         if not stat.S_ISREG(os.lstat(path).st_mode):
             raise FindingError(codes.OUTSIDE.at("is no regular file", _place(relative)))

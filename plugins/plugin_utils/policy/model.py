@@ -373,6 +373,12 @@ class Member:
     access_point_group: str = ""
 
 
+def kept_of_members(site: Site) -> dict[Any, Any]:
+    """Return what was found about a membership alone, by what it is; other situations with it take that over (``effective_site``)."""
+    found: dict[Any, Any] = site.__dict__.setdefault("_of_members", {})
+    return found
+
+
 @dataclass(frozen=True)
 class Site:
     """A whole policy directory. Mappings are keyed by name and ordered by it.

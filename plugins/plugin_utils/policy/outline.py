@@ -11,7 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import partial
+from hashlib import sha256
+from itertools import chain, repeat
+from typing import Any, NamedTuple, cast
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import NetworkSet, Rule, Segment, Site
 
@@ -81,28 +84,41 @@ def outline_of(holder: Segment | NetworkSet) -> Outline:
     return found
 
 
+def ends_sum(outline: Outline) -> str:
+    """Return the SHA-256 of all that an outline says of ends and the rules that lead to them; kept with it and where it is kept."""
+    found: str | None = outline.__dict__.get("_ends_sum")
+    if found is None:
+        text = "\n".join([f"{to}\n{end.text}\n" for to, end in outline.ends.items()])
+        found = outline.__dict__["_ends_sum"] = sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return found
+
+
 def plain_outline(outline: Outline) -> list[Any]:
     """Return an outline as plain values, for ``read_outline``."""
-    table = sorted(outline.services)
+    table = sorted({end.services for end in outline.ends.values()})
     number = {services: place for place, services in enumerate(table)}
-    ends: dict[str, list[Any]] = {}
-    for to, end in outline.ends.items():
-        own = [number[services] for services in end.services]
-        ends[to] = [end.text, own[0] if len(own) == 1 else own, *([end.devices] if end.devices else [])]
+    ends = outline.ends.values()
+    texts, own = [end.text for end in ends], [number[end.services] for end in ends]
+    devices = {to: end.devices for to, end in outline.ends.items() if end.devices}
     flags = outline.conditional, outline.expiring, outline.limited, outline.unowned, outline.unreasoned
-    return [outline.ids, table, ends, flags]
+    return [outline.ids, table, list(outline.ends), texts, own, devices, flags, ends_sum(outline)]
 
 
 def read_outline(plain: Sequence[Any]) -> Outline:
     """Return the outline that ``plain_outline`` made plain values of, also through JSON."""
-    ids, written, ends, flags = plain
-    table: list[Services] = [tuple(services) for services in written]
-    alone = [(services,) for services in table]
-    made: dict[str, End] = {}
-    for to, (text, own, *devices) in ends.items():
-        services = alone[own] if isinstance(own, int) else tuple(table[place] for place in own)
-        made[to] = End(text, services, tuple(map(tuple, devices[0])) if devices else ())
-    return Outline(tuple(ids), made, frozenset(table), *flags)
+    ids, written, tos, texts, own, devices, flags, total = plain
+    table: list[tuple[Services, ...]] = [tuple(map(tuple, each)) for each in written]
+    # A large site has tens of thousands of ends: they are made without a loop of ours.
+    ends = map(_new_end, zip(texts, map(table.__getitem__, own), repeat(()), strict=False))
+    made: dict[str, End] = dict(zip(tos, ends, strict=True))
+    for to, each in devices.items():
+        made[to] = made[to]._replace(devices=tuple(map(tuple, each)))
+    outline = Outline(tuple(ids), made, frozenset(chain.from_iterable(table)), *flags)
+    outline.__dict__["_ends_sum"] = total
+    return outline
+
+
+_new_end = cast("Callable[[Iterable[Any]], End]", partial(tuple.__new__, End))
 
 
 def rules_by_end(holder: Segment | NetworkSet) -> Mapping[str, list[tuple[int, Rule]]]:

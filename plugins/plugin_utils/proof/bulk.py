@@ -74,7 +74,7 @@ class BulkEvaluator:
     def _index_members(self) -> None:
         """Index addresses: IPv4 in sorted arrays, each with its segment and its list at every access point."""
         held: dict[tuple[int, int], set[int]] = {}
-        for (family, address), names in self.evaluator._segments.items():
+        for (family, address), names in self.evaluator.held().items():
             held[family, address] = {self._number[name] for name in names}
         four = sorted(address for family, address in held if family == 4)
         six = sorted(address for family, address in held if family == 6)

@@ -11,7 +11,7 @@ at one by one, to name those that are cut, with a packet.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -19,6 +19,7 @@ from typing import Any
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import (
     ListCache,
     key_of,
+    key_of_texts,
     list_key,
     pieces_of,
 )
@@ -28,6 +29,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.layer_t
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import (
     addresses_of_name,
+    holders_of_addresses,
     matches_of,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.sides import gateway_addresses
@@ -36,6 +38,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.interva
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Box, Packet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import ANY, Rule, Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.outline import Outline
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.ranges import span_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.conversations import (
     UNPRIVILEGED,
     ConversationBoxes,
@@ -177,13 +180,14 @@ class _Work:
         if self.keys is None or self.cache is None:
             return self.cuts(listing, *self.needs.chosen(asked))
         if self.of_rules is None:
-            rules: list[object] = [self._rules_key(self.keys, *part) for part in (asked.forward, asked.reply)]
+            parts = [self._rules_key(self.keys, *part) for part in (asked.forward, asked.reply)]
+            rules = ["forward", *parts[0], "reply", *parts[1]]
         else:
             chosen = self.needs.chosen(asked)
             if not any(chosen):
                 return ()
             rules = ["needed", *(self.of_rules.rules(part) for part in chosen)]
-        fact = key_of("end to end", key, self._view(listing), rules)
+        fact = key_of_texts("end to end", key, self._view(listing), *rules)
         if self.cache.holds(fact):
             return ()
         found = self.cuts(listing, *self.needs.chosen(asked))
@@ -200,16 +204,12 @@ class _Work:
             return [keys.asked(name) for name in clients]
         return [keys.between(client, name) for client in clients for name in tos]
 
-    def _view(self, listing: PointList) -> object:
+    def _view(self, listing: PointList) -> str:
         """Return what tells apart all that lists may see: for those that follow devices, their addresses (``points.visible``)."""
         if self.keys is not None and listing.kind in ("dacl", "sgacl"):
-            return (
-                listing.kind,
-                listing.family,
-                self.keys.name(listing.segment),
-                listing.peer and self.keys.name(listing.peer),
-            )
-        return [[values.pairs for values in box.sets()] for box in visible(self.site, listing, surely=False)]
+            peer = listing.peer and self.keys.name(listing.peer)
+            return f"{listing.kind} {listing.family} {self.keys.name(listing.segment)} {peer}"
+        return key_of([[values.pairs for values in box.sets()] for box in visible(self.site, listing, surely=False)])
 
     def by_client(self, listing: PointList) -> list[Cut]:
         """Return the cuts at a firewall that is known by its parts: the rules of each client segment need its part alone.
@@ -227,12 +227,12 @@ class _Work:
             segments = sorted({*self.needs.segments(client), *pieces.answers.get(client, ())})
             fact = ""
             if self.keys is not None and self.cache is not None:
-                own = [(name, pieces.key(name)) for name in pieces.concerned(segments)]
+                own = [f"{name} {pieces.key(name)}" for name in pieces.concerned(segments)]
                 if self.of_rules is None:
                     mine = self.keys.asked(client)
                 else:
                     mine = "needed " + self.of_rules.rules(self.needs.rules.of((client,)))
-                fact = key_of("end to end", own, view, pieces.frame_key, mine)
+                fact = key_of_texts("end to end", view, pieces.frame_key, mine, *own)
                 if self.cache.holds(fact):
                     continue
             rules = self.needs.rules.of((client,))
@@ -309,8 +309,9 @@ class _Needs:
         self._sides: dict[str, int] = {}
         self._everywhere: set[tuple[str, ...]] = set()  # services that exist in every family
         self._closed: dict[int, set[str]] = {}  # families to the ends without addresses in any of them
+        self._leading: dict[str, Set[str]] = {}
         self._behind: dict[tuple[int, IntervalSet], tuple[Sequence[str], Sequence[str]]] = {}
-        self._holders = _holders(site)
+        self._holders = holders_of_addresses(site)
         self._from = self._placed(self.rules.clients)
         self._to = self._placed(self.rules.ends)
 
@@ -328,8 +329,12 @@ class _Needs:
         if found is None:
             own = self.needed_site
             if name in own.segments:
-                texts = (text for member in own.members.get(name, ()) for text in member.addresses)
-                found = frozenset(segment for text in texts for segment in self._holders.get(text, ()))
+                members = own.members.get(name, ())
+                if own.members is self.site.members and not self._holders.several:
+                    found = frozenset((name,) if any(member.addresses for member in members) else ())
+                else:
+                    places = (span_of(text)[:2] for member in members for text in member.addresses)
+                    found = frozenset().union(*map(self._holders.at, places))
             else:
                 sets = {family: addresses_of_name(own, name, family) for family in (4, 6)}
                 if any(target is None for target in sets.values()):
@@ -412,8 +417,17 @@ class _Needs:
 
     def _between(self, client: str, server: str) -> tuple[Names, Names] | None:
         """Return the clients and the names behind two segments where a rule leads from one to the other, else None."""
-        clients, ends = self._from.get(client), self._to.get(server)
-        return (clients, ends) if clients and ends and self.rules.any_between(clients, ends) else None
+        if server not in self._led_to(client):
+            return None
+        return self._from[client], self._to[server]
+
+    def _led_to(self, client: str) -> Set[str]:
+        """Return the segments behind the names to which rules from a segment's devices lead."""
+        found = self._leading.get(client)
+        if found is None:
+            tos = {to for name in self._from.get(client, ()) for to in self.rules.tos(name)}
+            found = self._leading[client] = frozenset().union(*map(self.segments, tos))
+        return found
 
     def _at_gateway(self, listing: PointList) -> _Asked | None:
         """Return the rules with an end behind an interface: it sees what their clients there send or receive, and their servers."""
@@ -458,17 +472,3 @@ class _Needs:
             self.needed_site.members if self.needed_site.members != self.site.members else None, self.needed_site.networks,
             self.site.members if listing.stateful and self.site.paths.get("routes") else None,
         )  # fmt: skip
-
-
-def _holders(site: Site) -> Mapping[str, set[str]]:
-    """Return the segments of each address of the membership, by its text; kept with the site."""
-    kept: Mapping[str, set[str]] | None = site.__dict__.get("_holders")
-    if kept is not None:
-        return kept
-    found: dict[str, set[str]] = defaultdict(set)
-    for segment, members in site.members.items():
-        for member in members:
-            for address in member.addresses:
-                found[address].add(segment)
-    site.__dict__["_holders"] = found
-    return found

@@ -101,7 +101,8 @@ def _meaning(site: Site, cache: ListCache | None) -> Iterator[Untidy]:
     for name, holder in holders:
         outline = outline_of(holder)
         rules: Sequence[Rule] | None = None
-        if outline.conditional or outline.expiring or any(not framed.isdisjoint(each) for each in outline.services):
+        some_framed = framed and any(not framed.isdisjoint(each) for each in outline.services)
+        if outline.conditional or outline.expiring or some_framed:
             rules = [r for r in holder.allow if r.conditions is None and framed.isdisjoint(r.services)]
         ends = [(rule.id, rule.expires) for rule in rules] if rules is not None else None
         fact = key_of("tidy", view, keys.asked(name), ends) if keys is not None else ""

@@ -36,10 +36,9 @@ class SomeRules:
         """The names that the rules lead to."""
         return self._by_end
 
-    def any_between(self, clients: Sequence[str], ends: Sequence[str]) -> bool:
-        """Return whether a rule leads from some clients to some names."""
-        wanted = set(ends)
-        return any(self._rules[number].to in wanted for client in clients for number in self._by_client.get(client, ()))
+    def tos(self, client: str) -> Iterable[str]:
+        """Return the names to which the rules of a client lead."""
+        return {self._rules[number].to for number in self._by_client.get(client, ())}
 
     def of(self, clients: Names, ends: Names = None) -> Sequence[Rule]:
         """Return the rules of clients to names, in their order."""
@@ -75,9 +74,9 @@ class EveryRule:
         """The names that the rules lead to."""
         return self._index.parts_to
 
-    def any_between(self, clients: Sequence[str], ends: Sequence[str]) -> bool:
-        """Return whether a rule leads from some clients to some names."""
-        return any(not self._ends[client].isdisjoint(ends) for client in clients)
+    def tos(self, client: str) -> Iterable[str]:
+        """Return the names to which the rules of a client lead."""
+        return self._ends[client]
 
     def of(self, clients: Names, ends: Names = None) -> Sequence[Rule]:
         """Return the rules of clients to names, in their order."""

@@ -32,7 +32,12 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Box, Entry, FirstMatchList
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import EnforcementPoint, Member, Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
+    EnforcementPoint,
+    Member,
+    Site,
+    kept_of_members,
+)
 
 WHOLE_PACKETS = IntervalSet.of((0, 0))
 Pair = tuple[IntervalSet, IntervalSet]
@@ -208,14 +213,15 @@ def port_of(site: Site, member: Member) -> tuple[str, str] | None:
 
 
 def shared_ports(site: Site) -> dict[tuple[str, str], list[Member]]:
-    """Return the ports with several devices; found once for a site, since every list on ports asks."""
-    found: dict[tuple[str, str], list[Member]] | None = site.__dict__.get("_shared_ports")
+    """Return the ports with several devices; found once for a membership, since every list on ports asks."""
+    kept = kept_of_members(site)
+    found: dict[tuple[str, str], list[Member]] | None = kept.get("shared ports")
     if found is None:
         ports: dict[tuple[str, str], list[Member]] = defaultdict(list)
         for each in (member for members in site.members.values() for member in members):
             if each.switch and each.interface:
                 ports[each.switch, each.interface].append(each)
-        found = site.__dict__["_shared_ports"] = {place: here for place, here in ports.items() if len(here) > 1}
+        found = kept["shared ports"] = {place: here for place, here in ports.items() if len(here) > 1}
     return found
 
 

@@ -9,12 +9,15 @@ A walk over the compiled lines, plain enough to check the set-based proofs with.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import Pieces, pieces_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import Origin, PointList
-from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import ICMP_ANSWERS
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import (
+    ICMP_ANSWERS,
+    holders_of_addresses,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.sides import (
     Sides,
     Way,
@@ -175,7 +178,7 @@ class Evaluator:
         self._parts: dict[tuple[int, tuple[str, ...]], Lookup] = {}
         self._firewalls: list[int] = []
         self._sides: dict[tuple[str, int], Sides] = {}
-        self._segments: dict[tuple[int, int], set[str]] = defaultdict(set)
+        self._holders = holders_of_addresses(site)
         self._from: dict[tuple[int, int], tuple[int, ...]] = {}  # family, address to the access lists that filter it
         self._on_ports: dict[str, list[int]] = defaultdict(list)  # segment to its lists on ports
         self._filtered: dict[int, frozenset[int]] = {}  # list to the addresses whose packets pass it
@@ -184,16 +187,16 @@ class Evaluator:
         self._ways: dict[int, tuple[Way, ...]] = {}  # what is said of the ways of a gateway's list
         self._ports: dict[tuple[int, int], tuple[str, str]] = {}
         shared = shared_ports(site)
-        for segment, members in site.members.items():
-            for member in members:
-                # Only what may share a port is asked for it: other devices at it, or other addresses of the device.
-                together = len(member.addresses) > 1 or (member.switch, member.interface) in shared
-                port = port_of(site, member) if together else None
-                for text in member.addresses:
-                    place = span_of(text)[:2]
-                    self._segments[place].add(segment)
-                    if port:
-                        self._ports[place] = port
+        # Only what may share a port is asked for it: other devices at it, or other addresses of the device.
+        together = [
+            member
+            for members in site.members.values()
+            for member in members
+            if len(member.addresses) > 1 or (shared and (member.switch, member.interface) in shared)
+        ]
+        for member in together:
+            if port := port_of(site, member):
+                self._ports.update((span_of(text)[:2], port) for text in member.addresses)
         self._unseen: dict[tuple[str, str, int], IntervalSet] = {}  # the same for every cell of a column
         self._beyond: dict[int, IntervalSet] = {}  # cell to the receivers where it is not surely enforced
         for number, listing in enumerate(lists):
@@ -236,9 +239,13 @@ class Evaluator:
             found = self._filtered[number] = frozenset(low for family, low, _high in spans if family == listing.family)
         return found
 
-    def segments_of(self, family: int, address: int) -> set[str]:
+    def segments_of(self, family: int, address: int) -> Set[str]:
         """Return the segments that hold a device with the address."""
-        return self._segments.get((family, address), set())
+        return self._holders.at((family, address))
+
+    def held(self) -> Mapping[tuple[int, int], Set[str]]:
+        """Return the segments of each address (family and number) that a device has."""
+        return {place: self._holders.at(place) for place in self._holders.first}
 
     def passes(self, number: int, packet: Packet) -> bool:
         """Return whether a list lets a packet pass; of a firewall's list only the parts that concern its sender are made."""
@@ -282,8 +289,8 @@ class Evaluator:
                     yield number
         if family == 6 and (LINK_LOCAL.contains(source) or LINK_LOCAL.contains(destination)):
             return
-        for client in self._segments.get((family, source), ()) if self._cells else ():
-            for server in self._segments.get((family, destination), ()):
+        for client in self.segments_of(family, source) if self._cells else ():
+            for server in self.segments_of(family, destination):
                 for number in self._cells.get((family, client, server), ()):
                     if number not in self._beyond or not self._beyond[number].contains(destination):
                         yield number

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Location
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import ListCache
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.index import SiteIndex
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.keys import Keys
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Member, Rule, Site
@@ -115,6 +116,96 @@ def test_every_key_of_rules_knows(what: str) -> None:
         assert SiteIndex(before).allowed("a") != SiteIndex(after).allowed("a")
     one, two = keys(before), keys(after)
     assert {name for name in one if one[name] == two[name]} == set(), what
+
+
+class Sum:
+    """A cache that says whether a sum was known."""
+
+    def __init__(self) -> None:
+        self.cache, self.known = ListCache(), 0
+        self._make = self.cache.sum_of
+        self.cache.sum_of = self._counted  # type: ignore[method-assign]
+
+    def _counted(self, key: str, make: Callable[[], str]) -> str:
+        made: list[str] = []
+
+        def made_now() -> str:
+            made.append(make())
+            return made[0]
+
+        found = self._make(key, made_now)
+        self.known += not made
+        return found
+
+    def keys(self, made: Site) -> dict[str, str]:
+        own = Keys(SiteIndex(made, self.cache))
+        names = sorted({*made.segments, *made.networks})
+        return {f"asked {n}": own.asked(n) for n in names} | {f"leading {n}": own.leading(n) for n in names}
+
+
+def without_limits(made: Site) -> Site:
+    """No rule is for some devices only, and one leads to the set."""
+    made = with_rule(made, 0, lambda rule: replace(rule, devices=()))
+    return with_rules(made, (*made.segments["a"].allow, replace(made.segments["a"].allow[0], id="v", to="set")))
+
+
+MORE_CHANGES: dict[str, Callable[[Site], Site]] = {
+    **CHANGES,
+    "a set that was a client": as_set,
+    "addresses of a set": lambda made: replace(
+        made, networks={**made.networks, "set": replace(made.networks["set"], prefixes=("10.0.2.0/29",))}
+    ),
+    "the file of an end": lambda made: replace(
+        made, segments={**made.segments, "b": replace(made.segments["b"], location=Location("z/other.yml", 1))}
+    ),
+    "the file of a client": lambda made: replace(
+        made, segments={**made.segments, "c": replace(made.segments["c"], location=Location("z/other.yml", 1))}
+    ),
+    "a wider literal": lambda made: replace(
+        with_addresses(made, "b", "10.0.2.3"), budgets={"extra_traffic": {"addresses": 64}}
+    ),
+    "use": lambda made: with_rule(made, 1, lambda rule: replace(rule, evidence={"days": "30 or more", "devices": "all"})),
+    "a rule of another client": lambda made: replace(
+        made, segments={**made.segments, "b": replace(made.segments["b"], allow=(replace(
+            made.segments["c"].allow[0], id="n", client="b", to="set"),))}
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("limited", [True, False])
+@pytest.mark.parametrize("what", sorted(MORE_CHANGES))
+def test_a_key_that_is_known_as_a_whole_is_what_its_ends_make(what: str, limited: bool) -> None:
+    """Keys by what is known of a site before the change are those of a site of which nothing is known."""
+    before = site() if limited else without_limits(site())
+    after, known = MORE_CHANGES[what](before), Sum()
+    known.keys(before)
+    assert known.keys(after) == Sum().keys(after)
+
+
+@pytest.mark.parametrize("left_out", ["_ground", "_ends_sums"])
+def test_a_sum_that_forgets_something_is_found(left_out: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which changes the test above finds where keys as a whole forget the ends and services, or the rules."""
+    same: Any = "ground" if left_out == "_ground" else dict.fromkeys("abc", b"rules")
+    monkeypatch.setattr(Keys, left_out, same)
+    wrong = set()
+    before = without_limits(site())
+    for what, change in MORE_CHANGES.items():
+        known, after = Sum(), change(before)
+        known.keys(before)
+        if known.keys(after) != Sum().keys(after):
+            wrong.add(what)
+    of_ends = {"addresses of the client", "addresses of the server", "addresses of a set", "a wider literal"}
+    of_ends |= {"what a service is", "the file of an end", "a set that was a client"}
+    rules = {"id", "services", "order of services", "line", "file", "order", "one less", "use"}
+    assert wrong >= (of_ends if left_out == "_ground" else rules)
+
+
+def test_what_is_known_as_a_whole_is_not_looked_at() -> None:
+    before, known = without_limits(site()), Sum()
+    first = known.keys(before)
+    assert known.known == 0
+    assert known.keys(before) == first
+    assert known.known == 4  # what a and c ask, and what leads to b and to the set; b asks nothing
 
 
 def with_assignment(made: Site, **changes: Any) -> Site:

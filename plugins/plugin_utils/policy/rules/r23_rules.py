@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from datetime import date, timedelta
+from itertools import chain
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.codes import UNSAFE_NAME
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
@@ -35,9 +35,8 @@ def names_of_rules(site: Site, _context: Context) -> Iterator[Finding]:
 @rule(codes.DUPLICATE_RULE)
 def rule_ids_are_unique(site: Site, _context: Context) -> Iterator[Finding]:
     """A rule's id stands once in the whole site."""
-    ids = Counter(name for outline in outlines_of(site) for name in outline.ids)
-    ids.update(item.id for item in site.exceptions)
-    if not ids or max(ids.values()) == 1:
+    ids = [*chain.from_iterable(outline.ids for outline in outlines_of(site)), *(item.id for item in site.exceptions)]
+    if len(set(ids)) == len(ids):
         return
     seen: dict[str, Rule] = {}
     for item in permissions(site):
