@@ -18,6 +18,14 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "state_dir": {"type": "path"},
     "targets": {"type": "list", "elements": "str"},
     "segments": {"type": "list", "elements": "str"},
+    "cells": {
+        "type": "list",
+        "elements": "dict",
+        "options": {
+            "source": {"type": "str", "required": True},
+            "destination": {"type": "str", "required": True},
+        },
+    },
     "stage": {"type": "str", "choices": ["observe", "monitor", "enforce"]},
     "write": {"type": "bool", "default": False},
     "window_days": {"type": "int"},
@@ -27,7 +35,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 
 
 class ActionModule(ActionBase):
-    """Say whether segments may go to their next stage, and propose the change of policy."""
+    """Say whether segments and cells may go to their next stage, and propose the change of policy."""
 
     _supports_check_mode = True
     _requires_connection = False

@@ -552,6 +552,82 @@ def test_a_cell_is_enforced_when_counters_replay_and_switches_agree(rollout: Rol
     assert enforced_cells == {"ENABLED"}
 
 
+def test_one_cell_goes_ahead_of_its_segments_and_one_is_held_back(rollout: Rollout) -> None:
+    """The cell from imaging to the archive counts what it would deny, that of the answers nothing. Switches show who is where."""
+    rollout.git("rm", "-q", "expectations/imaging.yml")
+    for name in ("imaging_modalities", "pacs"):
+        rollout.commit("enforcement.yml", f"{name}:\n    stage: enforce", f"{name}:\n    stage: monitor")
+    rollout.commit("enforcement.yml", "budgets:\n", "promotion:\n  clean_days: 2\nbudgets:\n")
+    assert not rollout.apply().get("failed")
+    rollout.authorize()
+    record(rollout)
+    there, back = (
+        {"source": a, "destination": b} for a, b in (("imaging_modalities", "pacs"), ("pacs", "imaging_modalities"))
+    )
+
+    def promote(day: int, **more: Any) -> dict[str, Any]:
+        rollout.more = {"today": f"2026-11-{day}"}
+        return run_promote(rollout.values(**more), rollout.variables)
+
+    def shown() -> dict[tuple[int, int], str]:
+        cells = rollout.control.matrix("edge2")["cells"]
+        return {
+            (each["source"], each["destination"]): each["status"]
+            for each in cells
+            if 220 in (each["source"], each["destination"])
+        }
+
+    def carried_out(text: str) -> None:
+        rollout.git("commit", "-qam", text)
+        rollout.more = {}
+        assert not rollout.apply().get("failed")
+        assert not rollout.verify().get("failed")
+
+    for day in (21, 22, 23):
+        assert promote(day, cells=[there])["failed"]
+        rollout.count("edge2", 130, 220, 22, 7)
+    refused = promote(24, cells=[there], segments=["imaging_modalities", "pacs"])
+    assert [item["ok"] for item in refused["promotions"]] == [False, False, False]
+    assert "7 packets would have been denied" in str(refused["errors"]) and "cell imaging_modalities to pacs" in str(
+        refused["errors"]
+    )
+    ahead = promote(24, cells=[back], write=True)
+    assert not ahead.get("failed"), ahead
+    assert ahead["promotions"][0]["cell"] == back and ahead["summary"].startswith("1 of 1 cells")
+    assert "+  - source: pacs\n+    destination: imaging_modalities\n+    stage: enforce\n" in ahead["patch"]
+    carried_out("Enforce the answers of the archive")
+    assert shown() == {(130, 220): "MONITOR", (220, 130): "ENABLED", (220, 220): "MONITOR"}
+
+    # Held back by a person, the dirty cell is no reason against its segments any more.
+    text = (rollout.policies / "enforcement.yml").read_text()
+    entry = "  - {source: imaging_modalities, destination: pacs, stage: monitor, reason: SSH to the archive is not explained yet}\n"
+    (rollout.policies / "enforcement.yml").write_text(text.replace("cells:\n", f"cells:\n{entry}"))
+    rollout.git("commit", "-qam", "Hold one cell")
+    segments = promote(25, segments=["imaging_modalities", "pacs"], write=True)
+    assert not segments.get("failed"), segments
+    assert not any(
+        "imaging_modalities to pacs" in check["check"] for item in segments["promotions"] for check in item["checks"]
+    )
+    carried_out("Enforce radiology but one cell")
+    assert shown() == {(130, 220): "MONITOR", (220, 130): "ENABLED", (220, 220): "ENABLED"}
+
+    # A schedule that names nothing goes on to judge the held cell; clean for two days, it takes the stage of its segments.
+    waiting = promote(25)
+    assert [item["cell"] for item in waiting["promotions"] if not item["segment"]] == [there] and not waiting.get(
+        "failed"
+    )
+    assert not promote(26).get("failed")
+    last = promote(27, cells=[there], write=True)
+    assert not last.get("failed"), last
+    assert f"-{entry}" in last["patch"]
+    carried_out("Enforce the last cell")
+    assert set(shown().values()) == {"ENABLED"}
+    again = promote(28, cells=[there], stage="monitor", write=True)
+    assert not again.get("failed")
+    carried_out("Back to counting")
+    assert shown() == {(130, 220): "MONITOR", (220, 130): "ENABLED", (220, 220): "ENABLED"}
+
+
 def with_rule(state: dict[str, Any], name: str) -> dict[str, Any]:
     """The state with a rule above the default one, as a site has for its other users."""
     rules = state["objects"]["authorizationrule"]

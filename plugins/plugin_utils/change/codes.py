@@ -285,7 +285,7 @@ SWITCH_UNREAD = Code("SW4108", "warning", "a switch could not be asked what it e
 PROMOTION_REFUSED = Code(
     "SW4109",
     "error",
-    "a segment may not go to the next stage yet",
+    "a segment or cell may not go to the next stage yet",
     "each check that does not hold says what is missing; going back is always allowed",
 )
 PROMOTED = Code(
@@ -297,8 +297,17 @@ PROMOTED = Code(
 NOT_ASSIGNED = Code(
     "SW4111", "error", "a segment has no stage", "name a segment that enforcement.yml has under segments"
 )
+CELL_NOT_FOUND = Code(
+    "SW4186",
+    "error",
+    "a cell cannot have a stage of its own",
+    "name two segments that enforcement.yml has at one sgacl point, as source and destination",
+)
 STAGE_NOT_FOUND = Code(
-    "SW4112", "error", "the stage of a segment cannot be changed in its file", "change it in enforcement.yml by hand"
+    "SW4112",
+    "error",
+    "the stage of a segment or cell cannot be changed in its file",
+    "change it in enforcement.yml by hand",
 )
 
 REAUTH_COST = Code(

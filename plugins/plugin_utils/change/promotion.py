@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Segwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a segment may go from one stage to the next, and what stands behind each answer. Pure.
+"""Whether a segment or a cell may go from one stage to the next, and what stands behind each answer. Pure.
 
 Monitoring differs by kind of point (design rule 9): a cell of the matrix has counters, a list on a port has none on most hardware.
 A stage is never skipped. Going back needs no reason (design rule 11). Rings ask the same gate.
@@ -10,7 +10,7 @@ A stage is never skipped. Going back needs no reason (design rule 11). Rings ask
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -107,23 +107,30 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Promotion:
-    """The gate's answer for one segment."""
+    """The gate's answer for one segment, or for one ``cell`` by source and destination; then ``segment`` is empty."""
 
     segment: str
     before: str
     after: str
     checks: tuple[Check, ...]
     behind: tuple[str, ...] = ()
+    cell: tuple[str, str] | None = None
 
     @property
     def ok(self) -> bool:
         """Return whether every check holds."""
         return all(check.ok for check in self.checks)
 
+    @property
+    def name(self) -> str:
+        """Return what it is about, as people say it."""
+        return self.segment if self.cell is None else f"cell {self.cell[0]} to {self.cell[1]}"
+
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for a result."""
         return {
             "segment": self.segment,
+            **({} if self.cell is None else {"cell": {"source": self.cell[0], "destination": self.cell[1]}}),
             "from": self.before,
             "to": self.after,
             "ok": self.ok,
@@ -162,6 +169,29 @@ def gate(
         checks += _switch_checks(evidence.switches)
         checks += _replay_checks(evidence.replay, settings)
     return Promotion(segment, before, after, tuple(checks), behind)
+
+
+def gate_cell(
+    cell: Cell,
+    before: str,
+    after: str,
+    observed: Sequence[str],
+    evidence: Evidence,
+    settings: GateSettings,
+    now: datetime,
+) -> Promotion:
+    """Return whether one cell may go from a stage to another, whatever its segments do, with every reason.
+
+    ``observed`` names the segments of the cell that are at stage observe: their devices carry no tag. ``evidence`` is the cell's own.
+    """
+    made = gate(cell.name, before, after, ("sgacl",), evidence, settings, now)
+    checks = made.checks
+    if STAGES.index(after) > STAGES.index(before):
+        text = (
+            f"{' and '.join(observed)} is only observed: nothing is written for it" if observed else "both are written"
+        )
+        checks = (checks[0], Check("segments of the cell", not observed, text, PROVED), *checks[1:])
+    return replace(made, segment="", checks=checks, cell=(cell.source, cell.destination))
 
 
 def counter_check(

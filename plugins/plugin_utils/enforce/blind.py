@@ -16,6 +16,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve
     addresses_of,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.cells import (
+    matrices_of,
+    own_stages,
+    stage_of_cell,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.outline import (
     holders_of,
@@ -85,6 +90,7 @@ def _open_answers(index: SiteIndex) -> list[Finding]:
         )
     open_ones = {services for services, is_closed in closed.items() if not is_closed}
     serving_at: dict[str, set[str]] = {}
+    own_cells = own_stages(site)
     for client, holder in holders_of(site):
         outline = outline_of(holder)
         if open_ones.isdisjoint(outline.services):
@@ -101,6 +107,13 @@ def _open_answers(index: SiteIndex) -> list[Finding]:
             # A port sees what its server sends; a cell needs both ends; a gateway has answers to its clients, and of its servers.
             with_answers = {p for p in serving if site.points[p].kind != "sgacl" or p in asking}
             with_answers |= {p for p in asking if site.points[p].kind == "router_acl"}
+            if own_cells:
+                with_answers = {p for p in with_answers if site.points[p].kind != "sgacl"}
+                servers = {to} if to in site.segments else {s for f in FAMILIES for s in index.touched(to, f)}
+                answering = [
+                    (server, client) for server in servers if stage_of_cell(site, (server, client)) == "enforce"
+                ]
+                with_answers.update(point for pair in answering for point in matrices_of(site, pair))
             own = [(number, name) for number, name, services in end.rules() if services in open_ones]
             for point in with_answers:
                 rules.setdefault(point, []).extend(own)

@@ -26,6 +26,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.measure
     capacity_of,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import Compiled, PointList
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.cells import own_stages
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.effective import effective_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
     NORMAL,
@@ -97,7 +98,7 @@ def point_lists(index: SiteIndex, point: EnforcementPoint) -> tuple[list[PointLi
         listing, findings = kept_firewall_list(index, point, assignments)
         return [listing], findings
     if point.kind == "sgacl":
-        return matrix_lists(index, point, assignments)
+        return matrix_lists(index, point, assignments, own_stages(index.site))
     if point.kind == "router_acl":
         return gateway_lists(index, point, assignments)
     if point.kind in ("dacl", "port_acl"):

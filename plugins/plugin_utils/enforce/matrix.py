@@ -27,6 +27,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.naming import cell_name, group_name, owned_name
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import Match
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.cells import weaker
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
     STAGES,
     Assignment,
@@ -44,19 +45,24 @@ CELLS_PER_ASIC = 8192
 
 
 def matrix_lists(
-    index: SiteIndex, point: EnforcementPoint, assignments: Sequence[Assignment]
+    index: SiteIndex,
+    point: EnforcementPoint,
+    assignments: Sequence[Assignment],
+    own: Mapping[tuple[str, str], str] | None = None,
 ) -> tuple[list[PointList], list[Finding]]:
     """Return one list per ordered pair of the assigned segments, its own cell included.
 
-    A cell takes the weaker stage of its two segments, and always ends in an explicit line, because a packet that
+    A cell takes the weaker stage of its two segments where ``own`` does not say another; none is written for one that is only observed.
+    Its lines are the same at every stage. It always ends in an explicit line, because a packet that
     matches nothing may be permitted (facts/ise.md section 4). Default deny is built per segment in this way and never
     by the ANY-ANY cell. The number of cells is the square of the number of segments.
     """
     by_name = {assignment.segment: assignment for assignment in assignments}
-    lists, findings = _family_lists(index, point, by_name, sorted(by_name), 4)
+    stages = own or {}
+    lists, findings = _family_lists(index, point, by_name, sorted(by_name), 4, stages)
     if point.options.get("ipv6"):
         six = [name for name in sorted(by_name) if index.members(name, 6)]
-        more, found = _family_lists(index, point, by_name, six, 6)
+        more, found = _family_lists(index, point, by_name, six, 6, stages)
         lists += more
         findings = list(dict.fromkeys([*findings, *found]))
     for name, assignment in sorted(by_name.items()) if not point.options.get("ipv6") else ():
@@ -67,7 +73,12 @@ def matrix_lists(
 
 
 def _family_lists(
-    index: SiteIndex, point: EnforcementPoint, by_name: Mapping[str, Assignment], names: Sequence[str], family: int
+    index: SiteIndex,
+    point: EnforcementPoint,
+    by_name: Mapping[str, Assignment],
+    names: Sequence[str],
+    family: int,
+    own: Mapping[tuple[str, str], str],
 ) -> tuple[list[PointList], list[Finding]]:
     """Return the list of each ordered pair of the named segments in a family.
 
@@ -76,11 +87,13 @@ def _family_lists(
     rules, findings = _rules_by_cell(index, point, names, family)
     managed = _management_cells(index, names, family)
     lists: list[PointList] = []
-    weakest = {(a, b): min(a, b, key=STAGES.index) for a in STAGES for b in STAGES}
+    weakest = {(a, b): weaker(a, b) for a in STAGES for b in STAGES}
     groups = {name: group_name(index.site, name) for name in names}
     for source in names:
         for destination in names:
-            stage = weakest[by_name[source].stage, by_name[destination].stage]
+            stage = own.get((source, destination)) or weakest[by_name[source].stage, by_name[destination].stage]
+            if stage == "observe":
+                continue
             cell = f"{groups[source]}-{groups[destination]}"
             lists.append(_kept_cell(index, point, (source, destination), rules, managed, stage, family, cell))
     return lists, findings

@@ -28,6 +28,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.kept_seg
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.members import lock_members
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
     Assignment,
+    CellStage,
     Conduit,
     EnforcementPoint,
     ExitCriteria,
@@ -299,6 +300,19 @@ class Builder:
             name: Assignment(name, item["stage"], tuple(item["points"]), document.location("segments", name))
             for name, item in sorted(document.value["segments"].items())
         }
+
+    def cells(self, document: Document) -> tuple[CellStage, ...]:
+        """Return the cells with a stage of their own, in file order."""
+        return tuple(
+            CellStage(
+                item["source"],
+                item["destination"],
+                item["stage"],
+                item.get("reason", ""),
+                document.location("cells", number),
+            )
+            for number, item in enumerate(document.value.get("cells", ()))
+        )
 
     def rings(self, document: Document) -> tuple[Ring, ...]:
         """Return the rings in file order."""

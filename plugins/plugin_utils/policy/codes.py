@@ -292,6 +292,25 @@ PLACE = Code(
     "a place is not consistent",
     "name places that are defined under places of enforcement.yml, none within itself, and switches of the inventory",
 )
+CELL_TWICE = Code("SW2515", "error", "a cell has two stages", "give each cell of enforcement.yml one entry")
+CELL_NOT_MONITORED = Code(
+    "SW2516",
+    "error",
+    "no matrix can monitor a cell that has a stage of its own",
+    "assign both segments to one sgacl point that their tags reach, or remove the cell's entry",
+)
+CELL_AHEAD = Code(
+    "SW2517",
+    "error",
+    "a cell is written although a segment of it is only observed",
+    "raise the segment to monitor first: its devices carry no tag until then; or remove the cell's entry",
+)
+CELL_NEEDED = Code(
+    "SW2518",
+    "error",
+    "a cell that a life-critical workflow uses is not written, so that the ANY-ANY cell decides",
+    "hold it at monitor, which forwards and counts, or remove the cell's entry",
+)
 
 DUPLICATE_ID = Code("SW2601", "error", "an id stands twice", "give each guardrail, workflow and expectation its own id")
 GUARDRAIL_UNKNOWN = Code("SW2602", "error", "a guardrail names something undefined", "correct the name, or define it")

@@ -18,6 +18,11 @@ from datetime import date
 from functools import partial
 from hashlib import sha256
 
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.cells import (
+    isolated,
+    relaxed,
+    with_isolated_device,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
     ANY,
     NORMAL,
@@ -230,9 +235,12 @@ def _staged(site: Site, segment: str, stage: str) -> Mapping[str, Assignment]:
 def _relaxed(site: Site, posture: Posture) -> Site:
     """Return the site with a relaxation: rules that are conditional on it hold already; ``all`` forwards and counts."""
     assignment = site.assignments.get(posture.segment)
-    if posture.opens != "all" or assignment is None or assignment.stage != "enforce":
+    if posture.opens != "all" or assignment is None:
         return site
-    return replace(site, assignments=_staged(site, posture.segment, "monitor"))
+    cells = relaxed(site, posture.segment)
+    if assignment.stage != "enforce":
+        return site if cells == site.cells else replace(site, cells=cells)
+    return replace(site, assignments=_staged(site, posture.segment, "monitor"), cells=cells)
 
 
 @dataclass
@@ -351,6 +359,7 @@ def _isolated_segment(site: Site, posture: Posture) -> Site:
         segments=segments,
         networks=_with(site.networks, narrow),
         assignments=_staged(site, name, "enforce"),
+        cells=isolated(site, name),
     )
 
 
@@ -436,6 +445,7 @@ def _isolated_device(site: Site, posture: Posture) -> Site:
         networks=_with(site.networks, narrow),
         members=dict(sorted({**site.members, old: rest, posture.id: (member,)}.items())),
         assignments=dict(sorted(assignments.items())),
+        cells=with_isolated_device(site, old, posture.id),
         paths=ways_as_before(site.paths, old, posture.id),
         guardrails=guarded_as_before(site, old, posture.id),
     )

@@ -304,6 +304,7 @@ def _assemble(documents: _Documents) -> tuple[Site | None, tuple[ClassificationR
         calendar=calendar_of(top["calendar"]) if "calendar" in top else None,
         points=builder.points(enforcement) if enforcement else {},
         assignments=builder.assignments(enforcement) if enforcement else {},
+        cells=builder.cells(enforcement) if enforcement else (),
         members=members,
         defaults=head.value.get("defaults", {}),
         learning=head.value.get("learning", {}),

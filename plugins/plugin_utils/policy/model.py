@@ -288,6 +288,27 @@ class Assignment:
 
 
 @dataclass(frozen=True)
+class CellStage:
+    """The stage of one egress matrix cell, packets from ``source`` to ``destination``, in place of the weaker one of its segments."""
+
+    source: str
+    destination: str
+    stage: str
+    reason: str = ""
+    location: Location = Location()
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        """Return source and destination."""
+        return self.source, self.destination
+
+    @property
+    def name(self) -> str:
+        """Return the cell as people say it."""
+        return f"{self.source} to {self.destination}"
+
+
+@dataclass(frozen=True)
 class SwitchHardware:
     """A switch by its inventory name: platform class (dialects/limits), hardware entries in use for everything else (0: those of an idle
     switch), and the most sessions of one segment on one ASIC (0: the devices that the lock places there are counted).
@@ -420,6 +441,7 @@ class Site:
     calendar: Calendar | None = None
     promotion: Mapping[str, Any] = field(default_factory=dict, hash=False)
     places: Mapping[str, Place] = field(default_factory=dict, hash=False)
+    cells: tuple[CellStage, ...] = ()
 
     def rules(self) -> tuple[Rule, ...]:
         """Return every rule of every segment, by segment name and position, and then those of network sets likewise."""

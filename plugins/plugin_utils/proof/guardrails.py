@@ -31,6 +31,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.sides i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import PacketSet, PacketSpace
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Box, Packet
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.cells import raised
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import ANY, Guardrail, Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.conversations import (
@@ -266,11 +267,10 @@ class _Proof:
 
     @cached_property
     def at_enforce(self) -> _Seen | None:
-        """The lists with every assigned segment at stage enforce; None where all are there already."""
-        if all(item.stage == "enforce" for item in self.site.assignments.values()):
+        """The lists with every assigned segment and cell at stage enforce; None where all are there already."""
+        site = raised(self.site, self.site.assignments, cells=True)
+        if site is None:
             return None
-        raised = {name: replace(item, stage="enforce") for name, item in self.site.assignments.items()}
-        site = replace(self.site, assignments=raised)
         return _Seen(self.space, site, compile_lists(site, self.cache), self.cache)
 
     @cached_property

@@ -10,7 +10,7 @@ suspended with its owner's consent it may stop; else whatever it needs in normal
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date
 from itertools import combinations
@@ -20,6 +20,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import ListCache
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_lists
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.cells import raised
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.effective import (
     effective_site,
     find_device,
@@ -103,7 +104,8 @@ class SettingResult:
 def settings_of(site: Site, lists: tuple[PointList, ...], cache: ListCache | None = None) -> Iterator[Setting]:
     """Yield the situations of a site, the present one (whose lists are given) first.
 
-    Stages: after each ring, in order, with the segments of all rings so far at stage enforce; and with every assigned segment there.
+    Stages: after each ring, in order, with the segments of all rings so far at stage enforce; and with every assigned segment and cell
+    there. A cell's lines do not depend on its stage, so what passes there passes while some cells are held back.
     Windows: all closed (the present one has all open). Exceptions: with all that have not begun. Postures: each alone, pairs
     (``pairs_of``), and all together.
     """
@@ -113,12 +115,12 @@ def settings_of(site: Site, lists: tuple[PointList, ...], cache: ListCache | Non
         if ring.targets or ring.limited:
             continue  # some switches or devices before others: which lists that leaves mixed is proved of the plan (rollout.py)
         done |= set(ring.segments)
-        made = _raised(site, done)
+        made = raised(site, done)
         if made is not None:
-            yield _compiled(f"stage enforce through ring {ring.id}", STAGE, made, cache)
-    made = _raised(site, set(site.assignments))
-    if made is not None and not set(site.assignments) <= done:
-        yield _compiled("stage enforce everywhere", STAGE, made, cache)
+            yield _compiled(f"stage enforce through ring {ring.id}", STAGE, effective_site(made), cache)
+    made = raised(site, site.assignments, cells=True)
+    if made is not None and (not set(site.assignments) <= done or any(cell.stage != "enforce" for cell in site.cells)):
+        yield _compiled("stage enforce everywhere", STAGE, effective_site(made), cache)
     own = rules_of(site, lambda outline: outline.conditional)
     conditions = [*(rule.conditions for rule in own), *(item.conditions for item in site.exceptions)]
     if any(item and item.windows for item in conditions):
@@ -166,15 +168,6 @@ def prove_pulled(site: Site, situation: Situation, lists: tuple[PointList, ...],
     name = f"posture{'s' if len(postures) > 1 else ''} {' and '.join(situation.postures)}"
     setting = Setting(name, POSTURE, effective_site(site, situation), lists, postures)
     return _prove(site, setting, Proved(), today or site.as_of, situation)[2]
-
-
-def _raised(site: Site, segments: Iterable[str]) -> Site | None:
-    """Return the site with some segments at stage enforce; None where they are there already."""
-    names = {name for name in segments if name in site.assignments and site.assignments[name].stage != "enforce"}
-    if not names:
-        return None
-    raised = {n: replace(a, stage="enforce") if n in names else a for n, a in site.assignments.items()}
-    return effective_site(replace(site, assignments=raised))
 
 
 def _with_coming(site: Site) -> Site | None:

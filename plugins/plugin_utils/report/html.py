@@ -121,7 +121,15 @@ def policy_sections(view: Mapping[str, Any]) -> list[str]:
         '<div class="panel">' + flow_map_svg(view) + "</div>",
         "<h2>Segments</h2>",
         table(head, rows),
+        *_own_cells(view),
     ]
+
+
+def _own_cells(view: Mapping[str, Any]) -> list[str]:
+    """Return the section on cells that have a stage of their own; nothing where none has."""
+    rows = [[c["source"], c["destination"], c["stage"], c["segments"], c["reason"]] for c in view.get("cells", ())]
+    head = ("from", "to", "stage", "by its segments", "reason")
+    return ["<h2>Cells with a stage of their own</h2>", table(head, rows)] if rows else []
 
 
 def plan_html(plan: Mapping[str, Any], view: Mapping[str, Any], shouts: Iterable[Finding] = ()) -> str:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Segwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Markdown of promote: which segments may change their stage, and what stands behind each answer."""
+"""Markdown of promote: which segments and cells may change their stage, and what stands behind each answer."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ def promote_markdown(result: Mapping[str, Any]) -> str:
     ]
     for item in result.get("promotions", ()):
         state = "may go" if item["ok"] else "**may not go yet**"
-        lines += [f"## {code(item['segment'])}: {md(item['from'])} to {md(item['to'])}, {state}", ""]
+        cell = item.get("cell")
+        name = f"Cell {code(cell['source'])} to {code(cell['destination'])}" if cell else code(item["segment"])
+        lines += [f"## {name}: {md(item['from'])} to {md(item['to'])}, {state}", ""]
         rows = [
             [md(check["check"]), "yes" if check["ok"] else "**no**", md(check["text"]), md(check["reach"])]
             for check in item["checks"]

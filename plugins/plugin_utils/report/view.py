@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.cells import stage_of_segments
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
 
 
 def site_view(site: Site) -> dict[str, Any]:
-    """Return segments and rules in a fixed order, with the number of member devices, stage and points."""
+    """Return segments (with number of devices, stage and points), rules, and cells with a stage of their own, in a fixed order."""
     segments = []
     for name, segment in sorted(site.segments.items(), key=lambda item: (item[1].zone, item[0])):
         assignment = site.assignments.get(name)
@@ -38,4 +39,14 @@ def site_view(site: Site) -> dict[str, Any]:
         }
         for r in site.rules()
     ]
-    return {"site": site.name, "segments": segments, "rules": rules}
+    cells = [
+        {
+            "source": cell.source,
+            "destination": cell.destination,
+            "stage": cell.stage,
+            "segments": stage_of_segments(site, cell.pair),
+            "reason": cell.reason,
+        }
+        for cell in sorted(site.cells, key=lambda cell: cell.pair)
+    ]
+    return {"site": site.name, "segments": segments, "rules": rules, **({"cells": cells} if cells else {})}

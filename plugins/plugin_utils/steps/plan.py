@@ -39,9 +39,10 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rings im
     ring_findings,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.state_ref import keep_state
-from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_lists, compile_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import Compiled, PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.noise import limits_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.cells import with_cells_at
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.effective import effective_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import NORMAL, Site, Situation
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.windows import coming_change
@@ -129,8 +130,10 @@ def planned(
         )
         said += refusals(targets, {step.target for step in draft.operations()})
         site = effective_site(gate.site, situation)
-        effect = effect_of(site, compiled, snapshots, paths, values.get("engine") or "")
-        more, found = meaning_of(site, compiled, with_default_cell(snapshots, targets, draft.operations()), draft)
+        leaving = cells_that_leave(site, draft, snapshots)
+        effect = effect_of(site, compiled, snapshots, paths, values.get("engine") or "", leaving)
+        shown = with_default_cell(snapshots, targets, draft.operations())
+        more, found = meaning_of(site, compiled, shown, draft, leaving)
         after = sessions_to_follow(draft, compiled.lists, site)
         timed = in_time(gate.site, situation, moment)
         if ended := sorted({*pulled_postures(paths.journal)} - {*situation.postures}):
@@ -183,14 +186,34 @@ def members_sha256(paths: Paths) -> str:
     return sha256_of_file(lock) if lock.exists() else ""
 
 
+def cells_that_leave(site: Site, plan: Plan, snapshots: Mapping[str, Snapshot]) -> list[PointList]:
+    """Return what targets hold of cells that are only observed now, and that the plan deletes: no list is compiled for them."""
+    deleted = {
+        (target, step.name) for target, step in plan.steps() if step.kind == "egress_matrix_cell" and step.after is None
+    }
+    absent = {cell.pair: "monitor" for cell in site.cells if cell.stage == "observe"} if deleted else {}
+    if not absent:
+        return []
+    lists = compile_lists(with_cells_at(site, absent))
+    return lists_in_force([item for item in lists if (item.host, item.cell) in deleted], snapshots)
+
+
 def effect_of(
-    site: Site, compiled: Compiled, snapshots: Mapping[str, Snapshot], paths: Paths, engine: str = ""
+    site: Site,
+    compiled: Compiled,
+    snapshots: Mapping[str, Snapshot],
+    paths: Paths,
+    engine: str = "",
+    leaving: Sequence[PointList] = (),
 ) -> dict[str, Any]:
-    """Return what the change does to recorded and to never-seen conversations, at the targets that were read."""
+    """Return what the change does to recorded and to never-seen conversations, at the targets that were read.
+
+    ``leaving``: what is in force there and is not compiled any more (``cells_that_leave``).
+    """
     read = [listing for listing in compiled.lists if listing.host in snapshots]
     made = impact(
         site,
-        lists_in_force(read, snapshots),
+        [*lists_in_force(read, snapshots), *leaving],
         read,
         recorded_history(paths.data, engine=engine, limits=limits_of(site.learning)),
     )
@@ -198,12 +221,17 @@ def effect_of(
 
 
 def meaning_of(
-    site: Site, compiled: Compiled, snapshots: Mapping[str, Snapshot], plan: Plan
+    site: Site,
+    compiled: Compiled,
+    snapshots: Mapping[str, Snapshot],
+    plan: Plan,
+    leaving: Sequence[PointList] = (),
 ) -> tuple[dict[str, Any], list[Finding]]:
     """Return what the change means for all packets, and whether every mix of old and new lists within each phase of the plan is safe."""
     read = tuple(listing for listing in compiled.lists if listing.host in snapshots)
     before, after = State(site, tuple(lists_in_force(read, snapshots))), State(site, read)
-    meaning = change_of_meaning(before, after)
+    held = State(site, (*before.lists, *leaving)) if leaving else before
+    meaning = change_of_meaning(held, after)
     rollout, findings = order_of_rollout(before, after, phases_of(plan, read))
     made = {"meaning": meaning.as_dict(), "rollout": rollout.as_dict()}
     parts = parts_of_plan(plan, site, compiled.lists)

@@ -1,13 +1,14 @@
 # Copyright: (c) 2026, Segwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Promote: whether segments may go to their next stage, on what grounds, and the change of policy that would do it."""
+"""Promote: whether segments and cells may go to their next stage, on what grounds, and the change of policy that would do it."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock import utc_now
@@ -30,13 +31,27 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.promotio
     ReplayView,
     SwitchesView,
     gate,
+    gate_cell,
     next_stage,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.stages import patch, with_stages
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.stages import (
+    patch,
+    with_cell_stages,
+    with_stages,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import Compiled, PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.naming import cell_name
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.noise import limits_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.cells import (
+    Pair,
+    matrices_of,
+    own_stages,
+    stage_of_cell,
+    stage_of_segments,
+    with_cells_at,
+    with_segments_at,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.effective import effective_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.history import SeenConversation, address_text
@@ -77,59 +92,112 @@ def run_promote(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[st
     """Return the gate's answers and the patch; with ``write`` the policy document is changed. Writes to no target."""
     paths = paths_of(values)
     sound = sound_site(paths, today_of(values), moment_of(values), postures=postures_of(values, paths))
-    wanted = _wanted(sound.site, values)
+    wanted, wanted_cells = _wanted(sound.site, values)
     now = utc_now() if not values.get("today") else moment_of(values)
     with connected(values, variables, hosts_of(sound.compiled.targets)) as targets:
         reader = reader_of(values, variables, sound.in_force, sound.compiled, targets, paths)
         state = reader.read()
     counts = [count for item in state.switches for count in item.counts]
     kept = 0 if values["check_mode"] else append_readings(paths.counters, counts, now)
-    promotions = _judge(values, paths, sound, state, wanted, now)
+    judge = _Judge(values, paths, sound, state, now)
+    promotions = [*judge.segments(wanted), *judge.cells(wanted_cells)]
     return _answer(values, paths, sound, promotions, state, kept)
 
 
-def _wanted(site: Site, values: Mapping[str, Any]) -> dict[str, str]:
-    """Return the stage that each segment shall have; all that are not at the last stage where none is named."""
+def _wanted(site: Site, values: Mapping[str, Any]) -> tuple[dict[str, str], dict[Pair, str]]:
+    """Return the stage that each segment shall have, and each cell.
+
+    Where none is named: all segments that are not at the last stage, and all cells that have a stage of their own before it.
+    """
     named = [str(name) for name in values.get("segments") or ()]
     unknown = [name for name in named if name not in site.assignments]
     if unknown:
         raise FindingError(*(codes.NOT_ASSIGNED.at(f"segment {name[:60]}") for name in unknown))
+    pairs = [(str(item["source"]), str(item["destination"])) for item in values.get("cells") or ()]
+    if absent := [pair for pair in pairs if not matrices_of(site, pair)]:
+        raise FindingError(*(codes.CELL_NOT_FOUND.at(f"cell {a[:60]} to {b[:60]}") for a, b in absent))
     stage = str(values.get("stage") or "")
     if stage and stage not in STAGES:
         raise FindingError(step_codes.BAD_ARGUMENT.at(f"stage {stage[:20]!r} is not one of {', '.join(STAGES)}"))
-    if stage and not named:
-        raise FindingError(step_codes.BAD_ARGUMENT.at("stage without segments: name those that shall go there"))
-    chosen = named or [name for name, item in sorted(site.assignments.items()) if item.stage != STAGES[-1]]
-    return {name: stage or next_stage(site.assignments[name].stage) for name in chosen}
+    if stage and not named and not pairs:
+        text = "stage without segments or cells: name those that shall go there"
+        raise FindingError(step_codes.BAD_ARGUMENT.at(text))
+    if not named and not pairs:
+        named = [name for name, item in sorted(site.assignments.items()) if item.stage != STAGES[-1]]
+        pairs = [pair for pair in sorted(own_stages(site)) if stage_of_cell(site, pair) != STAGES[-1]]
+    return (
+        {name: stage or next_stage(site.assignments[name].stage) for name in named},
+        {pair: stage or next_stage(stage_of_cell(site, pair)) for pair in pairs},
+    )
 
 
-def _judge(
-    values: Mapping[str, Any],
-    paths: Paths,
-    sound: SoundSite,
-    state: EnforcedState,
-    wanted: Mapping[str, str],
-    now: datetime,
-) -> list[Promotion]:
-    site = sound.site
-    settings = _settings(site)
-    rising = {
-        name: stage
-        for name, stage in wanted.items()
-        if STAGES.index(stage) > STAGES.index(site.assignments[name].stage)
-    }
-    trial = _trial(values, paths, site, rising) if rising else None
-    cells = _cells(sound.compiled.lists, trial.compiled.lists, site) if trial else {}
-    histories = _histories(paths, settings, {cell.pair for cell in cells.values()}, now)
-    ready = segment_readiness(paths, site, rising)
-    found = []
-    for name, stage in wanted.items():
-        kinds = [site.points[point].kind for point in site.assignments[name].points if point in site.points]
-        evidence = _evidence(name, trial, cells, histories, state, kinds) if trial else Evidence()
-        if name in ready:
-            evidence = replace(evidence, switches=_switches_view(ready[name]))
-        found.append(gate(name, site.assignments[name].stage, stage, kinds, evidence, settings, now))
-    return found
+@dataclass
+class _Judge:
+    """What the gate is asked with: one trial with the segments that rise, and one with the cells, each as if the others stayed."""
+
+    values: Mapping[str, Any]
+    paths: Paths
+    sound: SoundSite
+    state: EnforcedState
+    now: datetime
+
+    @cached_property
+    def settings(self) -> GateSettings:
+        """What the site asks for."""
+        return _settings(self.sound.site)
+
+    @cached_property
+    def history(self) -> Sequence[SeenConversation]:
+        """Recorded traffic."""
+        limits, days = limits_of(self.sound.site.learning), self.values.get("window_days")
+        return recorded_history(self.paths.data, days, engine=self.values.get("engine") or "", limits=limits)
+
+    def segments(self, wanted: Mapping[str, str]) -> list[Promotion]:
+        """Return the gate's answer for each segment. Cells with a stage of their own stay what they are."""
+        site = self.sound.site
+        stages = {name: site.assignments[name].stage for name in wanted}
+        rising = {name: to for name, to in wanted.items() if STAGES.index(to) > STAGES.index(stages[name])}
+        trial = self._trial(with_segments_at(site, rising)) if rising else None
+        cells = _cells(self.sound.compiled.lists, trial.compiled.lists, site) if trial else {}
+        histories = _histories(self.paths, self.settings, {cell.pair for cell in cells.values()}, self.now)
+        ready = segment_readiness(self.paths, site, rising)
+        found = []
+        for name, stage in wanted.items():
+            kinds = [site.points[point].kind for point in site.assignments[name].points if point in site.points]
+            evidence = _evidence(name, trial, cells, histories, self.state, kinds) if trial else Evidence()
+            if name in ready:
+                evidence = replace(evidence, switches=_switches_view(ready[name]))
+            found.append(gate(name, stages[name], stage, kinds, evidence, self.settings, self.now))
+        return found
+
+    def cells(self, wanted: Mapping[Pair, str]) -> list[Promotion]:
+        """Return the gate's answer for each cell. Segments stay what they are."""
+        site = self.sound.site
+        stages = {pair: stage_of_cell(site, pair) for pair in wanted}
+        rising = {pair: to for pair, to in wanted.items() if STAGES.index(to) > STAGES.index(stages[pair])}
+        enforced = {pair for pair, to in rising.items() if to == STAGES[-1]}
+        trial = self._trial(with_cells_at(site, rising)) if enforced else None
+        tags = {pair: (site.segments[pair[0]].sgt or 0, site.segments[pair[1]].sgt or 0) for pair in wanted}
+        histories = _histories(self.paths, self.settings, {tags[pair] for pair in enforced}, self.now)
+        ready = segment_readiness(self.paths, site, sorted({name for pair in enforced for name in pair}))
+        found = []
+        for pair, stage in wanted.items():
+            cell = Cell(*pair, tags[pair])
+            evidence = Evidence()
+            if trial is not None and pair in enforced:
+                views = [_switches_view(ready[name]) for name in dict.fromkeys(pair) if name in ready]
+                evidence = replace(_cell_evidence(cell, trial, histories, self.state), switches=_together(views))
+            observed = [name for name in dict.fromkeys(pair) if site.assignments[name].stage == STAGES[0]]
+            found.append(gate_cell(cell, stages[pair], stage, observed, evidence, self.settings, self.now))
+        return found
+
+    def _trial(self, site: Site) -> _Trial:
+        """Return a site compiled, and what it does to recorded traffic; FindingError where it does not compile."""
+        tried = effective_site(site)
+        compiled = compile_site(tried, measured=figures_of(self.paths, tried).measured)
+        if errors := errors_of(compiled.findings):
+            raise FindingError(*errors)
+        return _Trial(tried, compiled, replay(tried, compiled.lists, self.history), self.history)
 
 
 def _settings(site: Site) -> GateSettings:
@@ -140,21 +208,6 @@ def _settings(site: Site) -> GateSettings:
         given.get("monitor_column", "all") == "denied",
         float(site.learning.get("minimum_device_share", GateSettings.device_share)),
     )
-
-
-def _trial(values: Mapping[str, Any], paths: Paths, site: Site, rising: Mapping[str, str]) -> _Trial:
-    """Return the site with the stages asked for, compiled, and what it does to recorded traffic; FindingError where it does not compile."""
-    assignments = {
-        name: replace(item, stage=rising[name]) if name in rising else item for name, item in site.assignments.items()
-    }
-    tried = effective_site(replace(site, assignments=assignments))
-    compiled = compile_site(tried, measured=figures_of(paths, tried).measured)
-    if errors := errors_of(compiled.findings):
-        raise FindingError(*errors)
-    history = recorded_history(
-        paths.data, values.get("window_days"), engine=values.get("engine") or "", limits=limits_of(site.learning)
-    )
-    return _Trial(tried, compiled, replay(tried, compiled.lists, history), history)
 
 
 def _cells(before: Sequence[PointList], after: Sequence[PointList], site: Site) -> dict[tuple[str, str], Cell]:
@@ -203,6 +256,28 @@ def _evidence(
     )
 
 
+def _cell_evidence(
+    cell: Cell, trial: _Trial, histories: Mapping[tuple[int, int], CellHistory], state: EnforcedState
+) -> Evidence:
+    """Return what is known for one cell: its counters, switches, and recorded traffic between its segments, both ways."""
+    return Evidence(
+        (cell,),
+        histories,
+        _cell_replay_view(cell, trial),
+        None,
+        _held((cell,), state, trial.site) if state.switches else None,
+        {cell.pair: _probable(cell, trial.replay.cut)},
+    )
+
+
+def _together(views: Sequence[SwitchesView]) -> SwitchesView | None:
+    """Return what stands against any of several; None where nobody was asked."""
+    if not views:
+        return None
+    parts = zip(*((view.asked, view.against, view.unknown) for view in views), strict=True)
+    return SwitchesView(*(tuple(dict.fromkeys(text for each in part for text in each)) for part in parts))
+
+
 def _held(cells: Sequence[Cell], state: EnforcedState, site: Site) -> dict[tuple[int, int], str]:
     """Return what is wrong with each cell on the switches, empty where it is as approved on all that hold it.
 
@@ -239,6 +314,25 @@ def _replay_view(segment: str, trial: _Trial) -> ReplayView:
     return ReplayView(conversations, max(days, 1 if made.recorded else 0), cuts, len(members), share)
 
 
+def _cell_replay_view(cell: Cell, trial: _Trial) -> ReplayView:
+    """Return what recorded traffic between the segments of a cell says, whichever of them opened it: its list holds the answers too."""
+    made = trial.replay
+    ends = {(cell.source, cell.destination), (cell.destination, cell.source)}
+    cuts = tuple(_said(item) for item in made.legitimate_cuts() if (item.client_segment, item.server_segment) in ends)
+    own = {name: trial.site.members.get(name, ()) for name in (cell.source, cell.destination)}
+    addresses = {name: {text for item in found for text in item.addresses} for name, found in own.items()}
+    seen: set[str] = set()
+    conversations = 0
+    for item in trial.history:
+        one, two = address_text(item.family, item.client), address_text(item.family, item.server)
+        conversations += any(one in addresses[a] and two in addresses[b] for a, b in ends)
+        seen |= {one, two}
+    members = [item for found in own.values() for item in found]
+    days = -(-(made.last_us - made.first_us) // (86_400 * SECOND_US)) if made.recorded else 0
+    share = sum(bool(seen & set(item.addresses)) for item in members)
+    return ReplayView(conversations, max(days, 1 if made.recorded else 0), cuts, len(members), share)
+
+
 def _said(item: CutConversation) -> str:
     row = item.as_dict()
     return f"{item.client} to {item.server} {row['protocol']}/{row['port']} ({row['flows']} flows)"
@@ -266,18 +360,24 @@ def _answer(
     kept: int,
 ) -> dict[str, Any]:
     site = sound.site
-    granted = {item.segment: item.after for item in promotions if item.ok and item.after != item.before}
+    granted = [item for item in promotions if item.ok and item.after != item.before]
     before = read_text(paths.policy / DOCUMENT)
-    after = with_stages(before, site.assignments, granted) if granted else before
+    stages, cells = _changes(site, granted)
+    after = with_stages(before, site.assignments, stages) if stages else before
+    after = with_cell_stages(after, site.cells, cells, DOCUMENT) if cells else after
     text = patch(before, after, f"{_prefix(paths)}{DOCUMENT}")
     findings: list[Finding] = [finding for finding in state.findings if finding.severity != "error"]
+    named = values.get("segments") or values.get("cells")
     for item in promotions:
         if not item.ok:
             reasons = "; ".join(f"{check.check}: {check.text}" for check in item.checks if not check.ok)
-            found = codes.PROMOTION_REFUSED.at(f"{item.segment}, {item.before} to {item.after}: {reasons}")
-            findings.append(found if values.get("segments") else found.with_severity("info"))
-        elif item.segment in granted:
-            findings.append(codes.PROMOTED.at(f"{item.segment}: {item.before} to {item.after}"))
+            found = codes.PROMOTION_REFUSED.at(f"{item.name}, {item.before} to {item.after}: {reasons}")
+            findings.append(found if named else found.with_severity("info"))
+        elif item in granted:
+            findings.append(codes.PROMOTED.at(f"{item.name}: {item.before} to {item.after}"))
+    for pair in sorted(cells.keys() - {item.cell for item in granted}):
+        text_of_cell = f"cell {pair[0]} to {pair[1]} goes back with its segment and loses its entry"
+        findings.append(codes.PROMOTED.at(text_of_cell))
     written = bool(values.get("write") and text and not values["check_mode"])
     if written:
         write_atomic(paths.policy / DOCUMENT, after)
@@ -292,7 +392,7 @@ def _answer(
         enforced=state.as_dict(),
     )
     made["summary"] = (
-        f"{len(granted)} of {len(promotions)} segments may change their stage; {kept} counters were read"
+        f"{len(granted)} of {len(promotions)} {_counted(promotions)} may change their stage; {kept} counters were read"
         + (f"; {DOCUMENT} was changed, review and commit it" if written else "")
     )
     if not values["check_mode"]:
@@ -315,6 +415,29 @@ def _answer(
             "errors": made["errors"],
         }
     return answer
+
+
+def _changes(site: Site, granted: Sequence[Promotion]) -> tuple[dict[str, str], dict[Pair, str]]:
+    """Return the new stages of segments, and of cells' entries in the document; "" where an entry goes.
+
+    A cell that has arrived where its segments are needs no entry. Where a segment goes back, no cell of it stays ahead.
+    """
+    stages = {item.segment: item.after for item in granted if item.cell is None}
+    back = {name for name, to in stages.items() if STAGES.index(to) < STAGES.index(site.assignments[name].stage)}
+    cells: dict[Pair, str] = {}
+    for cell in site.cells:
+        if any(name in back and STAGES.index(cell.stage) > STAGES.index(stages[name]) for name in cell.pair):
+            cells[cell.pair] = ""
+    then = with_segments_at(site, stages)
+    for item in granted:
+        if item.cell is not None:
+            cells[item.cell] = "" if item.after == stage_of_segments(then, item.cell) else item.after
+    return stages, cells
+
+
+def _counted(promotions: Sequence[Promotion]) -> str:
+    kinds = {"segments" if item.cell is None else "cells" for item in promotions} or {"segments"}
+    return " and ".join(sorted(kinds, reverse=True))
 
 
 def _prefix(paths: Paths) -> str:

@@ -20,9 +20,12 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.platfo
     names as hardware_classes,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.cells import matrices_of, stage_of_segments
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
     ANY,
+    NEVER_DROPPED,
     Assignment,
+    CellStage,
     EnforcementPoint,
     Member,
     Site,
@@ -95,7 +98,7 @@ def points_are_defined(site: Site, _context: Context) -> Iterator[Finding]:
 
 @rule(codes.UNKNOWN_SEGMENT)
 def assigned_segments_are_defined(site: Site, _context: Context) -> Iterator[Finding]:
-    """Stages and rings name segments that exist."""
+    """Stages, rings and cells name segments that exist."""
     for assignment in site.assignments.values():
         if assignment.segment not in site.segments:
             yield codes.UNKNOWN_SEGMENT.at(f"segment {assignment.segment} is not defined", assignment.location)
@@ -103,6 +106,10 @@ def assigned_segments_are_defined(site: Site, _context: Context) -> Iterator[Fin
         for name in ring.segments:
             if name not in site.segments:
                 yield codes.UNKNOWN_SEGMENT.at(f"ring {ring.id}: segment {name} is not defined", ring.location)
+    for cell in site.cells:
+        for name in dict.fromkeys(cell.pair):
+            if name not in site.segments:
+                yield codes.UNKNOWN_SEGMENT.at(f"cell {cell.name}: segment {name} is not defined", cell.location)
 
 
 @rule(codes.CANNOT_FILTER)
@@ -159,6 +166,77 @@ def matrix_segments_have_tags(site: Site, _context: Context) -> Iterator[Finding
         if site.segments[assignment.segment].sgt is None:
             text = f"segment {assignment.segment} has no SGT and point {point.id} is a matrix"
             yield codes.NO_SGT.at(text, assignment.location)
+
+
+@rule(codes.CELL_TWICE)
+def cells_stand_once(site: Site, _context: Context) -> Iterator[Finding]:
+    """A cell has one stage of its own at most."""
+    seen: set[tuple[str, str]] = set()
+    for cell in site.cells:
+        if cell.pair in seen:
+            yield codes.CELL_TWICE.at(f"cell {cell.name} stands twice", cell.location)
+        seen.add(cell.pair)
+
+
+@rule(codes.CELL_NOT_MONITORED)
+def cells_can_be_monitored(site: Site, _context: Context) -> Iterator[Finding]:
+    """A cell with a stage of its own lies in a matrix that has both its segments, and whose switches know the tag of the sender."""
+    for cell in _defined_cells(site):
+        matrices = [site.points[name] for name in matrices_of(site, cell.pair)]
+        if not matrices:
+            text = f"cell {cell.name}: no sgacl point has both segments"
+            yield codes.CELL_NOT_MONITORED.at(text, cell.location)
+        elif cell.stage != "observe" and all(point.options.get("tags") == "none" for point in matrices):
+            text = f"cell {cell.name}: tags do not reach the switches of {matrices[0].id} (tags: none), so nothing is counted there"
+            yield codes.CELL_NOT_MONITORED.at(text, cell.location)
+
+
+@rule(codes.CELL_AHEAD)
+def cells_follow_their_segments(site: Site, _context: Context) -> Iterator[Finding]:
+    """A cell is monitored or enforced only where both segments are, since nothing is written for one that is observed."""
+    for cell in _defined_cells(site):
+        if cell.stage == "observe" or not matrices_of(site, cell.pair):
+            continue
+        behind = [name for name in dict.fromkeys(cell.pair) if site.assignments[name].stage == "observe"]
+        if behind:
+            text = f"cell {cell.name} is at {cell.stage}, and {' and '.join(behind)} at observe"
+            yield codes.CELL_AHEAD.at(text, cell.location)
+
+
+@rule(codes.CELL_NEEDED)
+def needed_cells_are_written(site: Site, _context: Context) -> Iterator[Finding]:
+    """A workflow of criticality life_support or process_critical has its cells, both ways: a pair without one is left to ANY-ANY."""
+    absent = {cell.pair: cell for cell in _defined_cells(site) if cell.stage == "observe"}
+    needed = {name: w for w in site.workflows if w.criticality in NEVER_DROPPED for name in w.rules} if absent else {}
+    if not needed:
+        return
+    for item in site.rules():
+        if item.id not in needed:
+            continue
+        for pair, cell in absent.items():
+            if stage_of_segments(site, pair) == "observe":
+                continue
+            for client, server in dict.fromkeys((pair, pair[::-1])):
+                if item.client == client and _leads_to(site, item.to, server):
+                    what = "packets" if (client, server) == pair else "answers"
+                    text = f"cell {cell.name} is observed, and workflow {needed[item.id].id} has {what} of rule {item.id} there"
+                    yield codes.CELL_NEEDED.at(text, cell.location)
+
+
+def _defined_cells(site: Site) -> list[CellStage]:
+    return [cell for cell in site.cells if all(name in site.segments for name in cell.pair)]
+
+
+def _leads_to(site: Site, end: str, segment: str) -> bool:
+    """Return whether a rule to an end may lead to devices of a segment."""
+    if end in (segment, ANY):
+        return True
+    network = site.networks.get(end)
+    return (
+        end not in site.segments
+        and network is not None
+        and overlap(member_ranges(site, segment), ranges_of(network.prefixes))
+    )
 
 
 @rule(codes.BAD_POINT, codes.UNKNOWN_ZONE)

@@ -169,6 +169,64 @@ def segment_without_a_tag_at_a_matrix(site: Spoiled) -> list[Expected]:
     return [("SW2504", "enforcement.yml", ("segments", "zz_new"))]
 
 
+def _matrix(
+    site: Spoiled, *cells: tuple[str, str, str], stage: str = "monitor", **options: str
+) -> list[dict[str, str]]:
+    """Put a new segment at a matrix of its own, with stages of its cells; return their list."""
+    site.new_segment(sgt=4001)
+    enforcement = site["enforcement.yml"]
+    enforcement["points"]["spoilt"] = {"kind": "sgacl", "platform": "ise", "host": "ise9", **options}
+    enforcement["segments"]["zz_new"] = {"stage": stage, "points": ["spoilt"]}
+    keys = ("source", "destination", "stage")
+    enforcement["cells"] = [dict(zip(keys, cell, strict=True)) for cell in cells]
+    found: list[dict[str, str]] = enforcement["cells"]
+    return found
+
+
+@fault
+def cell_of_an_unknown_segment(site: Spoiled) -> list[Expected]:
+    _matrix(site, ("zz_new", "zz_new", "enforce"), ("zz_new", "absent", "monitor"))
+    return [("SW2502", "enforcement.yml", ("cells", 1))]
+
+
+@fault
+def cell_twice(site: Spoiled) -> list[Expected]:
+    _matrix(site, ("zz_new", "zz_new", "enforce"), ("zz_new", "zz_new", "monitor"))
+    return [("SW2515", "enforcement.yml", ("cells", 1))]
+
+
+@fault
+def cell_that_no_matrix_has(site: Spoiled) -> list[Expected]:
+    name = site.segment()
+    _matrix(site, ("zz_new", site[name]["segment"], "monitor"))
+    return [("SW2516", "enforcement.yml", ("cells", 0))]
+
+
+@fault
+def cell_whose_tags_do_not_arrive(site: Spoiled) -> list[Expected]:
+    _matrix(site, ("zz_new", "zz_new", site.chance.choice(("monitor", "enforce"))), tags="none")
+    return [("SW2516", "enforcement.yml", ("cells", 0))]
+
+
+@fault
+def cell_ahead_of_an_observed_segment(site: Spoiled) -> list[Expected]:
+    _matrix(site, ("zz_new", "zz_new", site.chance.choice(("monitor", "enforce"))), stage="observe")
+    return [("SW2517", "enforcement.yml", ("cells", 0))]
+
+
+@fault
+def cell_of_a_critical_workflow_that_is_not_written(site: Spoiled) -> list[Expected]:
+    _matrix(site, ("zz_new", "zz_new", "observe"))
+    name = next(name for name in site.segments() if site[name]["segment"] == "zz_new")
+    site[name]["allow"] = [
+        {"id": "spoilt-rule", "to": "zz_new", "services": [site.service()], "reason": "Alarms", "origin": "manual"}
+    ]
+    site["workflows.yml"]["workflows"].append(
+        {"id": "alarms", "name": "Alarms", "owner": "nursing", "criticality": "life_support", "rules": ["spoilt-rule"]}
+    )
+    return [("SW2518", "enforcement.yml", ("cells", 0))]
+
+
 @fault
 def point_on_a_platform_that_cannot(site: Spoiled) -> list[Expected]:
     kind, platform = site.chance.choice([("dacl", "ios"), ("firewall", "ise"), ("port_acl", "nftables")])
