@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: policy_promote
-short_description: Say whether segments may go to their next stage
+short_description: Say whether segments and cells may go to their next stage
 version_added: 1.0.0
 description:
   - Stages are V(observe), V(monitor) and V(enforce). For each segment this says whether it may go on, check by check, and on
@@ -17,6 +17,9 @@ description:
   - The stage stands in C(enforcement.yml), so a promotion is a change of policy. It is given as a patch, or written into the
     document with O(write); review, plan, approval and apply follow as for every change.
   - A stage is never skipped. Going back is always allowed.
+  - A cell of the egress matrix takes the weaker stage of its two segments, unless C(cells) of C(enforcement.yml) gives it one of
+    its own. Single cells are judged by their own counters and the traffic between their two segments; a cell with a stage of its
+    own is no reason against its segments. It loses its entry when it has the stage of its segments, and when one of them goes back.
   - Reads the counters of the switches in the play and keeps them in C(counters) below O(data_dir), so that a schedule collects
     what the gate needs. Writes to no target.
 author:
@@ -38,9 +41,24 @@ options:
         judged, and one that may not go on is no failure.
     type: list
     elements: str
+  cells:
+    description:
+      - Cells of the egress matrix that shall go on by themselves; the task fails where one of them may not. Where neither O(cells)
+        nor O(segments) is given, those with a stage of their own before V(enforce) are judged as well.
+    type: list
+    elements: dict
+    suboptions:
+      source:
+        description: The segment that sends.
+        type: str
+        required: true
+      destination:
+        description: The segment that receives.
+        type: str
+        required: true
   stage:
     description:
-      - The stage that the segments shall have. The next one of each where not given.
+      - The stage that the segments and cells shall have. The next one of each where not given.
     type: str
     choices: [observe, monitor, enforce]
   write:
@@ -95,11 +113,21 @@ EXAMPLES = r"""
     stage: enforce
     write: true
   run_once: true
+
+- name: Propose to enforce the answers of the archive alone
+  segwright.microseg.policy_promote:
+    policy_dir: policies
+    cells:
+      - source: pacs
+        destination: imaging_modalities
+    stage: enforce
+    write: true
+  run_once: true
 """
 
 RETURN = r"""
 promotions:
-  description: For each segment its stages, whether it may go, every check with its reach, and what stands behind it.
+  description: For each segment and cell its stages, whether it may go, every check with its reach, and what stands behind it.
   returned: always
   type: list
   elements: dict

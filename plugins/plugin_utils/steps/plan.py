@@ -139,7 +139,8 @@ def planned(
         if ended := sorted({*pulled_postures(paths.journal)} - {*situation.postures}):
             timed |= {"releases": ended, "release": release_said(values, ended)}
         plan = with_effect(draft, {**effect, **more, **timed, **({"after_writing": after} if after else {})})
-        enforced = [name for name, item in site.assignments.items() if item.stage == "enforce"]
+        ahead = {name for cell in site.cells if cell.stage == "enforce" for name in cell.pair}
+        enforced = [name for name, item in site.assignments.items() if item.stage == "enforce" or name in ahead]
         warnings = [*gate.findings, *proved, *said, *left_out(targets, compiled.targets), *found, *_costs(after)]
         warnings += readiness_findings(paths, site, enforced)
         if values.get("postures") is None and not paths.journal.exists() and draft.operations():

@@ -275,12 +275,13 @@ def isolations_have_a_point(site: Site, _context: Context) -> Iterator[Finding]:
 
 @rule(codes.RELAXES_NOTHING)
 def relaxations_open_something(site: Site, _context: Context) -> Iterator[Finding]:
-    """A relaxation has rules that wait for it, or lets an enforced segment forward everything."""
+    """A relaxation has rules that wait for it, or lets an enforced segment or cell forward everything."""
     conditions = [item.conditions for item in rules_of(site, lambda outline: outline.conditional)]
     waiting = {found.posture for found in (*conditions, *(item.conditions for item in site.exceptions)) if found}
     for name, item in site.postures.items():
         assignment = site.assignments.get(item.segment)
         enforced = assignment is not None and assignment.stage == "enforce"
+        enforced |= any(item.segment in cell.pair and cell.stage == "enforce" for cell in site.cells)
         if item.kind == "relax" and name not in waiting and not (item.opens == "all" and enforced):
             yield codes.RELAXES_NOTHING.at(f"posture {name} opens nothing", item.location)
 
