@@ -102,7 +102,7 @@ def _with_cells(
         segments = child(tree, "segments") or tree.value[-1]
         splices.insert_line(_below(text, last_index(text, segments[1])), render({"cells": list(wanted)}))
         return splices.result()
-    if found[1].flow_style and len(wanted) != len(before["cells"]):
+    if found[1].flow_style and (new or len(wanted) < len(before["cells"])):
         set_key(splices, tree, "cells", list(wanted), before, list(schema_of("enforcement")["properties"]))
         return splices.result()
     for item, node in zip(before["cells"], found[1].value, strict=True):
