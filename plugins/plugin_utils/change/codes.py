@@ -297,12 +297,7 @@ PROMOTED = Code(
 NOT_ASSIGNED = Code(
     "SW4111", "error", "a segment has no stage", "name a segment that enforcement.yml has under segments"
 )
-CELL_NOT_FOUND = Code(
-    "SW4186",
-    "error",
-    "a cell cannot have a stage of its own",
-    "name two segments that enforcement.yml has at one sgacl point, as source and destination",
-)
+CELL_NOT_FOUND = Code("SW4186", "error", "a cell is in no matrix", "name two segments that are at one sgacl point")
 STAGE_NOT_FOUND = Code(
     "SW4112",
     "error",
