@@ -42,11 +42,8 @@ def sha256_of(value: Any) -> str:
 
 def sha256_of_file(path: str | Path) -> str:
     """Return the SHA-256 of a file's bytes as 64 lower-case hex digits."""
-    digest = hashlib.sha256()
     with open(path, "rb") as stream:
-        while chunk := stream.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def write_atomic(path: str | Path, data: str | bytes, mode: int = 0o644) -> None:

@@ -24,6 +24,7 @@ pa = guarded("pyarrow")
 OCTETS_IN_MEMORY = 256_000_000
 ROWS_AT_ONCE = 1 << 17
 PIECE = 1 << 16
+# A power of 2.
 PARTS = 1024
 TEXTS = ("exporter", "source")
 ENDS = tuple((f"{end}_hi", f"{end}_lo", f"{end}_port") for end in ("source", "target"))
@@ -131,8 +132,7 @@ class HeldRecords:
         before = self.count > count
         self._first = min(first, self._first) if before else first
         self._last = max(last, self._last) if before else last
-        part = (_marks(columns, count) % np.uint64(PARTS)).astype(np.int64)
-        self.parted.add(columns, part, count)
+        self.parted.add(columns, _marks(columns, count) & np.uint64(PARTS - 1), count)
 
 
 def bounds_of(sizes: Any, least: int) -> Iterator[tuple[int, int]]:

@@ -78,6 +78,8 @@ class Orientation:
         self.undecided = False
         # Whether the degree of an end can matter to anyone.
         self.asked = False
+        # By batch and end: which ends were perhaps met more than once, eight in an octet.
+        self.often: list[dict[str, Any]] = []
 
     def add(self, wholes: Mapping[str, Any], alone: bool = False) -> None:
         """Take a batch of conversations: arrays as ``Conversations.wholes`` has them. ``alone`` says that no two of them have the same ends
@@ -113,7 +115,8 @@ class Orientation:
         if self.undecided:
             evidence = self._evidence()
             for number, told in enumerate(self.made):
-                self._decide(self.shelf[number], told, evidence)
+                self._decide(number, told, evidence)
+            self.often.clear()
             if self.past.files:
                 self._remember()
         yield from self.made
@@ -161,20 +164,22 @@ class Orientation:
                 contradicted[found[found >= 0]] = True
             rows = kept["sockets"]
             if self.asked:
-                for end in "ab":
-                    made.count(kept[f"{end}_key"][rows & self.marks.twice(kept[f"{end}_mark"])])
+                often = {end: self.marks.twice(kept[f"{end}_mark"]) for end in "ab"}
+                self.often.append({end: np.packbits(each) for end, each in often.items()})
+                for end, each in often.items():
+                    made.count(kept[f"{end}_key"][rows & each])
         made.contradict(contradicted)
         made.settle()
         return made
 
-    def _decide(self, kept: Mapping[str, Any], told: Directions, evidence: Evidence) -> None:
+    def _decide(self, number: int, told: Directions, evidence: Evidence) -> None:
         rows = np.flatnonzero(told.method == UNDECIDED)
         if not len(rows):
             return
+        kept = self.shelf[number]
         a_port, b_port, protocol = kept["a_port"], kept["b_port"], kept["protocol"]
         (a_degree, a_proved), (b_degree, b_proved) = (
-            evidence.of(_picked(kept[f"{end}_key"], rows), self.marks.twice(_picked(kept[f"{end}_mark"], rows)))
-            for end in "ab"
+            evidence.of(_picked(kept[f"{end}_key"], rows), self._often(number, end, kept, rows)) for end in "ab"
         )
         a_rank, b_rank = _ranks(protocol, a_port, b_port)
         a_hint, b_hint = (self._hinted(kept, end) for end in "ab")
@@ -204,6 +209,13 @@ class Orientation:
             client = np.where(speaks, a_is_client, client)
         told.method[rows] = method
         told.a_is_client[rows] = client
+
+    def _often(self, number: int, end: str, kept: Mapping[str, Any], rows: Any) -> Any:
+        """Return whether ends of rows were perhaps met more than once."""
+        if not self.often:
+            return self.marks.twice(_picked(kept[f"{end}_mark"], rows))
+        count = len(kept[f"{end}_key"])
+        return _picked(np.unpackbits(self.often[number][end], count=count).view(bool), rows)
 
     def _hinted(self, kept: Mapping[str, Any], end: str) -> Any:
         made = np.zeros(len(kept["protocol"]), dtype=bool)

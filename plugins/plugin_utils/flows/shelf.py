@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import grouping
 
 np = guarded("numpy")
 
@@ -117,10 +118,9 @@ class Parted:
             self.sizes += count
             self.chunks.append({**columns, "": np.array([0, count])})
             return
-        sizes = np.bincount(part, minlength=self.parts)
-        order = np.argsort(part.astype(np.uint8 if self.parts <= 256 else np.uint16), kind="stable")
-        bounds = np.concatenate(([0], np.cumsum(sizes)))
-        self.sizes += sizes
+        order, ordered = grouping.sorted_values(part, self.parts.bit_length())
+        bounds = np.searchsorted(ordered, np.arange(self.parts + 1, dtype=ordered.dtype))
+        self.sizes += np.diff(bounds)
         sorted_columns = {name: values.take(order) if len(values) > 1 else values for name, values in columns.items()}
         self.chunks.append({**sorted_columns, "": bounds})
 

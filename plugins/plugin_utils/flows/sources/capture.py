@@ -374,18 +374,15 @@ def _side_by_side(view: mmap.mmap, order: str, unit: int, offset: int, stop: int
         return np.empty(0, dtype=np.int64), offset
     begun = np.array(starts, dtype=np.int64)
     limits = np.append(begun[1:], span - 15)
-    at, rows = begun, []
-    while True:
-        going = at < limits
-        if 8 * np.count_nonzero(going) <= len(going):
-            break
-        rows.append(at)
-        at = at + (captured[np.minimum(at, span - 16)].astype(np.int64) + 16) * going
-    walked = np.array(rows).T
+    walked = _walked(captured, begun, limits)
     inside = walked < limits[:, None]
-    ends = np.cumsum(np.count_nonzero(inside, axis=1)).tolist()
+    counts = np.count_nonzero(inside, axis=1)
+    # Where each walker leaves its stretch, or stands at last.
+    last = walked[np.arange(len(walked)), np.minimum(counts, walked.shape[1] - 1)]
+    inside[:, -1] = False
+    ends = np.cumsum(np.minimum(counts, walked.shape[1] - 1)).tolist()
     whole, made, done = walked[inside], [], 0
-    for number, (here, limit) in enumerate(zip(at.tolist(), limits.tolist(), strict=True)):
+    for number, (here, limit) in enumerate(zip(last.tolist(), limits.tolist(), strict=True)):
         # What is left of the longest stretches, one by one.
         left = []
         while here < limit:
@@ -396,6 +393,25 @@ def _side_by_side(view: mmap.mmap, order: str, unit: int, offset: int, stop: int
         if number + 1 < len(starts) and here != starts[number + 1]:
             break
     return np.concatenate(made) + offset, here + offset
+
+
+def _walked(captured: Any, begun: Any, limits: Any) -> Any:
+    """Return, walker by walker, the positions on the way from its first one, until most have reached their limits; of those that have, more
+    than there are to be seen."""
+    ends, header = np.full(len(begun), len(captured) - 1), np.full(len(begun), 16)
+    place, octets = np.empty_like(begun), np.empty_like(begun)
+    parts, at = [begun[None]], begun
+    while 8 * np.count_nonzero(at < limits) > len(at):
+        rows = np.empty((STEPS, len(begun)), dtype=np.int64)
+        # All of one size and in memory that is there: with so few walkers it is the calls that cost.
+        for row in rows:
+            np.minimum(at, ends, out=place)
+            octets[:] = captured[place]
+            np.add(at, octets, out=row)
+            np.add(row, header, out=row)
+            at = row
+        parts.append(rows)
+    return np.concatenate(parts).T
 
 
 def window(data: Any, at: Any, fields: list[tuple[str, str]], order: str = ">") -> Any:

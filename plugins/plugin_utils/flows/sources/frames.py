@@ -10,7 +10,7 @@ A reply of an ICMP request is given the request's type on its source side, so th
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cache
 from typing import Any
@@ -321,9 +321,15 @@ def _true_length(frames: Frames, rows: Any, at: Any, length: Any) -> Any:
     return np.where((length <= 0) | ((wire > 0) & (length > wire)), wire, length)
 
 
-def joined(parts: Sequence[Packets]) -> Packets:
-    """Return the packets of batches one after another; their positions are in the data of their own batches."""
-    return Packets(*(np.concatenate([getattr(each, one.name) for each in parts]) for one in fields(Packets)))
+def joined(parts: Sequence[Packets], without: Collection[str] = ()) -> Packets:
+    """Return the packets of batches one after another; their positions are in the data of their own batches. Columns ``without`` which the
+    caller can do are empty."""
+    return Packets(
+        *(
+            np.concatenate([getattr(each, one.name)[: 0 if one.name in without else None] for each in parts])
+            for one in fields(Packets)
+        )
+    )
 
 
 def _merged(made: list[tuple[Any, Packets]]) -> Packets:

@@ -113,7 +113,13 @@ class NfFile:
             if start + octets > end:
                 return self._damage(codes.CAPTURE_CUT, offset, "the last block is cut")
             if kind == RECORD_BLOCK:
-                packed, codec = view[start : start + octets], NONE if flags & UNCOMPRESSED else compression
+                codec = NONE if flags & UNCOMPRESSED else compression
+                # LZ4 is decompressed where it stands; others want octets.
+                packed = (
+                    np.frombuffer(view, dtype=np.uint8, count=octets, offset=start).data
+                    if codec == LZ4
+                    else view[start : start + octets]
+                )
                 guess = last[0] * records // last[1]
                 marked = _marked(guess, packed) if codec == LZ4 else 0
                 try:
