@@ -182,6 +182,13 @@ exporters:
       (C(later_us)).
     - C(ceiling) bounds the confidence of what rests on it, C(absence), C(silence) and C(order) say whether what was not seen did not
       happen, whether an opener without an answer had none, and whether its times compare with other exporters'. C(reasons) says why.
+    - What interfaces dropped (C(dropped)) counts against the exporter or tap that they belong to.
+  returned: always
+  type: dict
+interfaces:
+  description:
+    - The same for interfaces, where exports and captures tell of them, by exporter and index (V(192.0.2.1#7)) or tap, number and
+      name (V(tap-1#0 eth0)). It says which port of an exporter its ceiling comes from; conversations do not carry interfaces.
   returned: always
   type: dict
 rows:

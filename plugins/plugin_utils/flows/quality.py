@@ -4,13 +4,14 @@
 """Telemetry quality: what each exporter's records allow later steps to claim, as a ceiling with its reasons.
 
 Two things are put together: what the decoders noted of an input (sampling, losses, missing templates, impossible times; ``inputs.json``),
+of exporters and of their interfaces, where a packet that an interface dropped is one that its exporter or tap never told of,
 and what only the store can tell (``observers.parquet`` of each day): conversations of which just one side is seen, those that another
 exporter saw too, and how far its clock is from the other's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,7 @@ SKEW_US = 1_000_000
 CEILINGS = {
     "sampled": 0.7,
     "lost": 0.9,
+    "dropped": 0.9,
     "templates": 0.9,
     "one_sided": 0.8,
     "skew": 0.95,
@@ -81,18 +83,51 @@ def noted_by_exporter(document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
                     own[key] = max(own.get(key, 0), value, key=abs)
                 else:
                     own[key] = own.get(key, 0) + value
+    for exporter, _interface, counters in _interfaces(document):
+        if counters.get("dropped"):
+            own = made.setdefault(exporter, {})
+            own["dropped"] = own.get("dropped", 0) + counters["dropped"]
     return dict(sorted(made.items()))
 
 
+def noted_by_interface(document: Mapping[str, Any]) -> dict[str, dict[str, int]]:
+    """As ``noted_by_exporter`` for interfaces, by ``EXPORTER#INDEX``, or ``TAP#NUMBER NAME`` of a capture."""
+    made: dict[str, dict[str, int]] = {}
+    for exporter, interface, counters in _interfaces(document):
+        own = made.setdefault(f"{exporter}#{interface}", {})
+        for key, value in counters.items():
+            same = key in ("sampling", "link_type")
+            own[key] = max(own.get(key, 0), value) if same else own.get(key, 0) + value
+    return dict(sorted(made.items()))
+
+
+def _interfaces(document: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, int]]]:
+    """Yield (exporter or tap, interface, counters) of all inputs."""
+    for each in document["inputs"].values():
+        quality = each.get("quality", {})
+        taps = list(quality.get("exporters", {}))
+        for name, counters in quality.get("interfaces", {}).items():
+            exporter, mark, index = name.rpartition("#")
+            if quality.get("kind") != "pcap" and mark:
+                yield exporter, index, counters
+            elif len(taps) == 1:
+                yield taps[0], name, counters
+
+
 def ceiling_of(exporter: str, noted: Mapping[str, int], seen: Mapping[str, int]) -> Ceiling:
-    """Return the ceiling of one exporter from the decoders' counters and the store's sums (either may be empty)."""
+    """Return the ceiling of one exporter or interface from the decoders' counters and the store's sums (either may be empty)."""
     reasons: dict[str, str] = {}
     sampling = int(noted.get("sampling", 1) or 1)
     if sampling > 1:
         reasons["sampled"] = f"one packet in {sampling} is looked at"
-    datagrams, lost = int(noted.get("datagrams", 0)), int(noted.get("lost", 0))
-    if lost and lost > LOST_SHARE * (datagrams + lost):
-        reasons["lost"] = f"{lost} of {datagrams + lost} export datagrams were lost"
+    datagrams, records, lost = (int(noted.get(name, 0)) for name in ("datagrams", "records", "lost"))
+    # Of an interface it is samples that are counted.
+    told, what = (datagrams, "export datagrams") if datagrams else (records, "samples")
+    if lost and lost > LOST_SHARE * (told + lost):
+        reasons["lost"] = f"{lost} of {told + lost} {what} were lost"
+    dropped, packets = int(noted.get("dropped", 0)), int(noted.get("packets", 0)) or records
+    if dropped and dropped > LOST_SHARE * (packets + dropped):
+        reasons["dropped"] = f"{dropped} of {packets + dropped} packets were dropped before anybody looked at them"
     if noted.get("undecoded_sets"):
         reasons["templates"] = f"{noted['undecoded_sets']} data sets came without their template"
     if noted.get("impossible_times"):
@@ -109,8 +144,8 @@ def ceiling_of(exporter: str, noted: Mapping[str, int], seen: Mapping[str, int])
     return Ceiling(
         exporter,
         ceiling,
-        not {"sampled", "lost", "templates"} & set(reasons),
-        not {"sampled", "lost", "templates", "one_sided"} & set(reasons),
+        not {"sampled", "lost", "dropped", "templates"} & set(reasons),
+        not {"sampled", "lost", "dropped", "templates", "one_sided"} & set(reasons),
         not {"skew", "times"} & set(reasons),
         tuple(reasons.values()),
     )

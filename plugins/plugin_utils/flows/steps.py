@@ -29,6 +29,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.ports imp
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.quality import (
     ceiling_of,
     noted_by_exporter,
+    noted_by_interface,
     observed,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.reorientation import rebuild
@@ -216,11 +217,15 @@ def run_flow_info(values: dict[str, Any]) -> dict[str, Any]:
         noted, own = exporters.get(name, {}), seen.get(name, {})
         exporters[name] = {**noted, **own, **ceiling_of(name, noted, own).as_dict()}
     exporters = dict(sorted(exporters.items()))
+    interfaces = {
+        name: {**noted, **ceiling_of(name, noted, {}).as_dict()} for name, noted in noted_by_interface(document).items()
+    }
     return {
         "changed": False,
         "inputs": [document["inputs"][name] for name in sorted(document["inputs"])],
         "days": days,
         "exporters": exporters,
+        "interfaces": interfaces,
         "rows": rows,
         "bindings": bindings,
         "expired_days": sorted(document.get("expired_days", [])),

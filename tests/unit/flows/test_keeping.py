@@ -20,7 +20,12 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.model i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.register import merge
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import kept, rollup, store
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.ingest import ingest
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.quality import ceiling_of, observed
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.quality import (
+    ceiling_of,
+    noted_by_exporter,
+    noted_by_interface,
+    observed,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.retention import due, expire
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.search import Search
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.steps import (
@@ -29,6 +34,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.steps imp
     run_flow_info,
 )
 from tests.unit.flows import packets
+from tests.unit.flows.test_frames import blocks
 
 DAY = 1_795_392_000  # 2026-11-23 00:00:00 UTC
 PUMP, PLC = "02:00:00:00:00:01", "02:00:00:00:00:03"
@@ -162,6 +168,63 @@ def test_the_ceiling_follows_what_was_noted_and_seen() -> None:
     assert (skewed.order, skewed.reasons) == (False, ("its clock is +9.0 s from that of the others",))
     assert observed([{"day": 1, "exporter": "a", "flows": 2}, {"day": 2, "exporter": "a", "flows": 3}]) == {
         "a": {"flows": 5}
+    }
+
+
+def test_what_interfaces_drop_bounds_them_and_their_exporter() -> None:
+    document = {
+        "inputs": {
+            "a": {
+                "quality": {
+                    "kind": "pcap",
+                    "exporters": {"tap": {"packets": 900, "records": 9}},
+                    "interfaces": {
+                        "0 eth0": {"packets": 800, "link_type": 1},
+                        "1 up#2": {"packets": 100, "dropped": 50},
+                    },
+                }
+            },
+            "b": {
+                "quality": {
+                    "kind": "export_pcap",
+                    "exporters": {"192.0.2.1": {"datagrams": 10, "records": 40, "sampling": 8}},
+                    "interfaces": {
+                        "192.0.2.1#7": {"records": 40, "sampling": 8, "lost": 9},
+                        "192.0.2.1#8": {"records": 9},
+                    },
+                }
+            },
+        }
+    }
+    exporters, interfaces = noted_by_exporter(document), noted_by_interface(document)
+    assert exporters["tap"]["dropped"] == 50 and "dropped" not in exporters["192.0.2.1"]
+    made = {name: ceiling_of(name, noted, {}) for name, noted in {**exporters, **interfaces}.items()}
+    assert {name: (each.ceiling, each.absence, each.silence, each.reasons) for name, each in made.items()} == {
+        "tap": (0.9, False, False, ("50 of 950 packets were dropped before anybody looked at them",)),
+        "tap#0 eth0": (1.0, True, True, ()),
+        "tap#1 up#2": (0.9, False, False, ("50 of 150 packets were dropped before anybody looked at them",)),
+        "192.0.2.1": (0.7, False, False, ("one packet in 8 is looked at",)),
+        "192.0.2.1#7": (0.7, False, False, ("one packet in 8 is looked at", "9 of 49 samples were lost")),
+        "192.0.2.1#8": (1.0, True, True, ()),
+    }
+
+
+def test_a_tap_that_dropped_packets_cannot_say_that_nothing_happened(tmp_path: Path) -> None:
+    frame = packets.frame(packets.udp("192.0.2.1", 1000, "192.0.2.2", 502))
+    frames = [(DAY * 1_000_000 + number, frame) for number in range(8)]
+    answers = {}
+    for dropped in (0, 5):
+        path = tmp_path / f"{dropped}.pcapng"
+        path.write_bytes(blocks("<", 6, frames, dropped=dropped))
+        ingest([path], tmp_path / str(dropped), exporter="tap-1")
+        answers[dropped] = run_flow_info({"data_dir": str(tmp_path / str(dropped)), "top": 0})
+    whole, cut = (answers[dropped]["exporters"]["tap-1"] for dropped in (0, 5))
+    assert (whole["ceiling"], whole["absence"], whole["silence"]) == (1.0, True, True)
+    assert (cut["ceiling"], cut["absence"], cut["silence"], cut["dropped"]) == (0.9, False, False, 5)
+    ports = answers[5]["interfaces"]
+    assert {name: (each["packets"], each["ceiling"]) for name, each in ports.items()} == {
+        "tap-1#0 eth0": (4, 0.9),
+        "tap-1#1 any": (4, 1.0),
     }
 
 
