@@ -622,10 +622,23 @@ def test_one_cell_goes_ahead_of_its_segments_and_one_is_held_back(rollout: Rollo
     assert f"-{entry}" in last["patch"]
     carried_out("Enforce the last cell")
     assert set(shown().values()) == {"ENABLED"}
-    again = promote(28, cells=[there], stage="monitor", write=True)
-    assert not again.get("failed")
+    # Back by the playbook, which no counter hinders.
+    given = {"microseg_promote_cells": [there], "microseg_promote_stage": "monitor", "microseg_promote_write": True}
+    played = play(rollout, "promote", **given)
+    assert played.returncode == 0, played.stdout + played.stderr
+    assert "1 of 1 cells may change their stage" in " ".join(played.stdout.split())
     carried_out("Back to counting")
     assert shown() == {(130, 220): "MONITOR", (220, 130): "ENABLED", (220, 220): "ENABLED"}
+
+    # A cell that is only observed leaves with prune, and the plan says what passes then.
+    rollout.commit("enforcement.yml", "cells:\n", "cells:\n  - {source: pacs, destination: pacs, stage: observe}\n")
+    assert "SW4051" in codes(rollout.verify(), rollout.directory, "verify")
+    run_plan(rollout.values(prune=True), rollout.variables)
+    plan = json.loads((rollout.directory / "data" / "state" / "plan.json").read_text())
+    rows = plan["effect"]["meaning"]["rows"]
+    assert {(row["change"], row["client"], row["server"]) for row in rows} == {("gained", "pacs", "pacs")}
+    assert not run_apply(rollout.values(), rollout.variables).get("failed")
+    assert shown() == {(130, 220): "MONITOR", (220, 130): "ENABLED"}
 
 
 def with_rule(state: dict[str, Any], name: str) -> dict[str, Any]:
