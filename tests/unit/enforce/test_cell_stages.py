@@ -22,14 +22,19 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model im
     Site,
     Situation,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.bulk import BulkEvaluator
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.endtoend import prove_rules
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.guardrails import prove_guardrails
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.history import columns_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.meaning import change_of_meaning
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.rollout import State
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.situations import settings_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.verdict import Conversation, Evaluator
+from ansible_collections.segwright.microseg.plugins.plugin_utils.report.html import policy_sections
+from ansible_collections.segwright.microseg.plugins.plugin_utils.report.view import site_view
 from tests.lab.evaluate import evaluate_matrix
 from tests.unit.proof.small_sites import World
+from tests.unit.proof.test_recorded import seen
 
 STAGES = ("observe", "monitor", "enforce")
 ADDRESS = {"a": "10.0.1.2", "b": "10.0.2.2"}
@@ -114,7 +119,11 @@ def check(stages: tuple[str, str], own: Own) -> None:
     words = {"monitor": "MONITOR", "enforce": "ENABLED"}
     assert status == {f"SW_{a}-SW_{b}": words[s] for (a, b), s in cells.items() if s != "observe"}
     matrix, evaluator = lab_matrix(site, made), Evaluator(site, made.lists)
-    for (client, server), (protocol, port) in itertools.product((("a", "b"), ("b", "a")), ASKED):
+    every = list(itertools.product((("a", "b"), ("b", "a")), ASKED))
+    columns = columns_of([seen(ADDRESS[client], ADDRESS[server], *what) for (client, server), what in every])
+    replayed = BulkEvaluator(site, made.lists).verdicts(columns).permitted.tolist()
+    assert replayed == [expected_pass(cells, *ends, *what) for ends, what in every], (stages, own)
+    for (client, server), (protocol, port) in every:
         passes = expected_pass(cells, client, server, protocol, port)
         asked = Conversation(
             4, int(ipaddress.ip_address(ADDRESS[client])), int(ipaddress.ip_address(ADDRESS[server])), protocol, port
@@ -213,3 +222,14 @@ def test_the_meaning_of_a_stage_is_what_the_cell_stops() -> None:
     assert {row.change for row in closed.rows} == {"lost"} and {row.change for row in opened.rows} == {"gained"}
     assert {(row.client, row.server) for row in closed.rows} == {("a", "b"), ("b", "a")}
     assert change_of_meaning(states[0], states[0]).is_empty
+
+
+def test_the_page_of_a_plan_names_cells_of_their_own_and_their_segments_stage() -> None:
+    assert "Cells with a stage of their own" not in "".join(
+        policy_sections(site_view(site_of(("enforce", "enforce"), {})))
+    )
+    site = site_of(("enforce", "monitor"), {("b", "a"): "enforce", ("a", "a"): "monitor"})
+    assert [(c["source"], c["stage"], c["segments"]) for c in site_view(site)["cells"]] == [
+        ("a", "monitor", "enforce"), ("b", "enforce", "monitor"),
+    ]  # fmt: skip
+    assert "Cells with a stage of their own" in "".join(policy_sections(site_view(site)))
