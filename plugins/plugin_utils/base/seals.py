@@ -24,14 +24,19 @@ LEAST_CHARACTERS = 32
 KEY_BYTES = 32
 
 
-def sealed(body: bytes) -> str:
-    """Return the seal of a body: 64 hexadecimal digits."""
-    return hmac.digest(_key(os.environ.get(KEY_VARIABLE, ""), _key_file()), body, "sha256").hex()
+def sealing_key() -> bytes:
+    """Return the key of this user or pipeline, for who seals or looks at many bodies in a row."""
+    return _key(os.environ.get(KEY_VARIABLE, ""), _key_file())
 
 
-def is_sealed(body: bytes, seal: object) -> bool:
+def sealed(body: bytes, key: bytes | None = None) -> str:
+    """Return the seal of a body: 64 hexadecimal digits. ``key``: that of ``sealing_key``."""
+    return hmac.digest(sealing_key() if key is None else key, body, "sha256").hex()
+
+
+def is_sealed(body: bytes, seal: object, key: bytes | None = None) -> bool:
     """Return whether a seal is the body's, by the key of this user or pipeline."""
-    return isinstance(seal, str) and hmac.compare_digest(sealed(body).encode(), seal.encode("utf-8", "replace"))
+    return isinstance(seal, str) and hmac.compare_digest(sealed(body, key).encode(), seal.encode("utf-8", "replace"))
 
 
 @lru_cache(maxsize=8)

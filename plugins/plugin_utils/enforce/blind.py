@@ -61,7 +61,7 @@ def _group_answers(index: SiteIndex) -> list[Finding]:
     single = _broadcasts(index.site)
     groups = {
         name
-        for name in index.parts_to.keys() - index.site.segments.keys()
+        for name in index.clients_to.keys() - index.site.segments.keys()
         for family in FAMILIES
         if (addresses := index.addresses(name, family)) is not None
         and (addresses.overlaps(GROUPS[family]) or single & set(addresses.pairs))
@@ -148,7 +148,7 @@ def _unknown_paths(index: SiteIndex) -> list[Finding]:
     zones = {f: addresses_of((p for z in site.zones.values() for p in z.subnets), f) for f in FAMILIES}
     routed = {route["server"] for route in site.paths.get("routes", ())}
     places: dict[str, list[str]] = {}
-    for name in (index.parts_to.keys() & site.networks.keys()) - site.segments.keys() - routed:
+    for name in (index.clients_to.keys() & site.networks.keys()) - site.segments.keys() - routed:
         own = ((index.addresses(name, family), family) for family in FAMILIES)
         if any(a and a.subtract(zones[f]).subtract(GROUPS[f]).subtract(IntervalSet.of(0xFFFFFFFF)) for a, f in own):
             places[name] = [rule.id for rule in index.rules_leading([name])]

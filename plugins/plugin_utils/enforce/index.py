@@ -157,18 +157,18 @@ class SiteIndex:
 
     def names_to(self, segment: str, family: int) -> tuple[str, ...]:
         """Return the names by which rules lead to devices of the segment: its own, and those of sets with their addresses; sorted."""
-        names = [segment] if segment in self.parts_to and segment in self.site.segments else []
+        names = [segment] if segment in self.clients_to and segment in self.site.segments else []
         return (*names, *self._sets_touching[family].get(segment, ()))
 
     def clients_of(self, segment: str, family: int) -> set[str]:
         """Return the clients of the rules whose server side takes in devices of the segment."""
-        return {client for name in self.names_to(segment, family) for client, _end in self.parts_to[name]}
+        return {client for name in self.names_to(segment, family) for client in self.clients_to[name]}
 
     def rules_leading(self, names: Iterable[str]) -> list[Rule]:
         """Return the rules that lead to some names, in the order of the files."""
         by_client: dict[str, list[tuple[int, Rule]]] = {}
         for name in names:
-            for client, _end in self.parts_to.get(name, ()):
+            for client in self.clients_to.get(name, ()):
                 by_client.setdefault(client, []).extend(rules_by_end(self.holder(client))[name])
         return [
             rule
@@ -185,19 +185,23 @@ class SiteIndex:
         return self.site.segments.get(client) or self.site.networks[client]
 
     @cached_property
-    def parts_to(self) -> Mapping[str, Sequence[tuple[str, End]]]:
-        """The clients with rules to each name, in the order of the files, each with what its outline says of those rules."""
-        found: dict[str, list[tuple[str, End]]] = defaultdict(list)
+    def clients_to(self) -> Mapping[str, Sequence[str]]:
+        """The clients with rules to each name, in the order of the files."""
+        found: dict[str, list[str]] = defaultdict(list)
         for client in self.clients_by_name:
-            for to, end in outline_of(self.holder(client)).ends.items():
-                found[to].append((client, end))
+            for to in outline_of(self.holder(client)).ends:
+                found[to].append(client)
         return dict(found)
+
+    def parts_to(self, name: str) -> list[tuple[str, End]]:
+        """Return the clients with rules to a name, in the order of the files, each with what its outline says of those rules."""
+        return [(client, outline_of(self.holder(client)).ends[name]) for client in self.clients_to.get(name, ())]
 
     @cached_property
     def _sets_touching(self) -> dict[int, dict[str, list[str]]]:
         """The names that rules lead to and that are no segment, by family and by the segments with devices among their addresses."""
         made: dict[int, dict[str, list[str]]] = {family: defaultdict(list) for family in FAMILIES}
-        for name in sorted(self.parts_to.keys() - self.site.segments.keys()):
+        for name in sorted(self.clients_to.keys() - self.site.segments.keys()):
             for family in FAMILIES:
                 for segment in self.touched(name, family):
                     made[family][segment].append(name)

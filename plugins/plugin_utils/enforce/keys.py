@@ -129,18 +129,18 @@ class Keys:
         return here
 
     def _leading_of(self, name: str) -> str:
-        parts = self._index.parts_to.get(name)
-        if not parts:
+        clients = self._index.clients_to.get(name)
+        if not clients:
             return ""
         cache, sums = self._index.cache, self._ends_sums
         if cache is None:
-            return self._leading_by_parts(name, parts)
+            return self._leading_by_parts(name)
         whole = sha256(f"leading {self._ground} {name}\n".encode())
         try:
-            whole.update(b"".join([sums[client] for client, _end in parts]))
+            whole.update(b"".join([sums[client] for client in clients]))
         except KeyError:  # some rules of a client are for some devices only
-            return self._leading_by_parts(name, parts)
-        return cache.sum_of(whole.hexdigest()[:40], partial(self._leading_by_parts, name, parts))
+            return self._leading_by_parts(name)
+        return cache.sum_of(whole.hexdigest()[:40], partial(self._leading_by_parts, name))
 
     @cached_property
     def _ends_sums(self) -> Mapping[str, bytes]:
@@ -159,11 +159,12 @@ class Keys:
         With it and ``ends_sum`` such a key is known without a look at the ends, unless rules are for some devices only.
         """
         index = self._index
-        names = sorted({*index.clients_by_name, *index.parts_to})
+        names = sorted({*index.clients_by_name, *index.clients_to})
         services = key_of(sorted(index.site.services.items()))
         return key_of_texts(services, *(self._heads.get(name) or self._head(name) for name in names))
 
-    def _leading_by_parts(self, name: str, parts: Sequence[tuple[str, End]]) -> str:
+    def _leading_by_parts(self, name: str) -> str:
+        parts = self._index.parts_to(name)
         known = self._leading.setdefault(name, [])
         for one, key in known:
             if one == parts:

@@ -33,7 +33,6 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model im
     Assignment,
     EnforcementPoint,
     Rule,
-    Site,
 )
 
 SHOWN = 5
@@ -214,7 +213,7 @@ def _kept_cell(
     if made is None:
         entry = index.cache.get(key)
         if entry is not None:
-            head = _head(index.site, point, pair, stage, family)
+            head = _head(name, point, pair, stage, family)
             made = lazy_list(head, entry, lambda: _cell(index, point, pair, rules, managed, stage, family), key)
         else:
             made = _cell(index, point, pair, rules, managed, stage, family)
@@ -225,7 +224,7 @@ def _kept_cell(
     return made
 
 
-def _head(site: Site, point: EnforcementPoint, pair: tuple[str, str], stage: str, family: int) -> dict[str, Any]:
+def _head(cell: str, point: EnforcementPoint, pair: tuple[str, str], stage: str, family: int) -> dict[str, Any]:
     return {
         "point": point.id,
         "kind": "sgacl",
@@ -240,7 +239,7 @@ def _head(site: Site, point: EnforcementPoint, pair: tuple[str, str], stage: str
         "interfaces": (),
         "family": family,
         "direction": "in",
-        "cell": cell_name(site, *pair),
+        "cell": cell,
     }
 
 
@@ -277,4 +276,5 @@ def _cell(
         add_icmp_errors(builder, point.location, family)
     # A MONITOR cell forwards whatever its list says; the list itself is the one that will be enforced.
     builder.add(closing_ace(family, permit=False), Origin("default", location=point.location))
-    return PointList(aces=tuple(builder.aces), origins=builder.origins, **_head(index.site, point, pair, stage, family))
+    head = _head(cell_name(index.site, *pair), point, pair, stage, family)
+    return PointList(aces=tuple(builder.aces), origins=builder.origins, **head)

@@ -131,7 +131,8 @@ class Paths:
         one, two = self._end(client), self._end(server)
         if not self._has_known_points(one) or not self._has_known_points(two):
             return self.of(client, server).why
-        return "; ".join(dict.fromkeys([*self._unplaced(one, two), *self._unplaced(two, one)]))
+        first, second = self._unplaced(one, two), self._unplaced(two, one)
+        return "; ".join(dict.fromkeys([*first, *second])) if first or second else ""
 
     def _has_known_points(self, end: _End) -> bool:
         """Return whether no point of an end's segment needs a switch, port or kind of tags that the documents do not say."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import chain
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import ESTABLISHED
@@ -78,8 +77,10 @@ def member_addresses(site: Site, segment: str, family: int) -> IntervalSet:
     found: IntervalSet | None = kept.get((segment, family))
     if found is None:
         members = site.members.get(segment, ())
-        texts = tuple(chain.from_iterable([member.addresses for member in members]))
-        found = kept[segment, family] = _address_set(texts, family)
+        spans = [span_of(text) for member in members for text in member.addresses]
+        for each in (4, 6):
+            kept[segment, each] = IntervalSet.of(*[(low, high) for version, low, high in spans if version == each])
+        found = kept[segment, family]
     return found
 
 

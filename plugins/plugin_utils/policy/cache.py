@@ -18,7 +18,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.seals import code_sum, is_sealed, sealed
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.seals import (
+    code_sum,
+    is_sealed,
+    sealed,
+    sealing_key,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.yaml_io import Document
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.kept_segments import kept_parts, kept_segment
 
@@ -44,6 +49,7 @@ class DocumentCache:
     def __init__(self, directory: str | Path | None) -> None:
         self.directory = None if directory is None else Path(directory)
         self.used: set[str] = set()
+        self._key = b"" if directory is None else sealing_key()
 
     def get(self, kind: str, text: str, file: str) -> Document | None:
         """Return the document that a text became, under the file's present name; None where it is not known."""
@@ -55,7 +61,7 @@ class DocumentCache:
             with open(f"{self.directory}/{name}", "rb", buffering=0) as stream:
                 stored = stream.readall()
             body = stored[SUM_LENGTH + 1 :]
-            if not is_sealed(name.encode() + body, stored[:SUM_LENGTH].decode("ascii", "replace")):
+            if not is_sealed(name.encode() + body, stored[:SUM_LENGTH].decode("ascii", "replace"), self._key):
                 return None
             first, _break, rules = body.partition(b"\n")  # JSON of one line holds no line break
             entry = json.loads(first)
@@ -80,7 +86,7 @@ class DocumentCache:
             target = self.directory / name
             # Renamed whole, and not flushed to disk: what a crash leaves fits no sum and is read anew.
             part = target.with_name(f".{target.name}.{os.getpid()}")
-            part.write_bytes(sealed(name.encode() + body).encode("ascii") + b"\n" + body)
+            part.write_bytes(sealed(name.encode() + body, self._key).encode("ascii") + b"\n" + body)
             part.replace(target)
         except OSError:
             pass

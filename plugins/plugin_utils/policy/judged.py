@@ -45,7 +45,7 @@ class Judged:
     def rest(self, site: Site) -> Site:
         """Return the site without the permissions of silent segments, for rules that judge permissions alone."""
         segments = {
-            name: replace(item, allow=()) if outline_of(item).ids and self.silent(item) else item
+            name: _without_rules(item) if outline_of(item).ids and self.silent(item) else item
             for name, item in site.segments.items()
         }
         return replace(site, segments=segments)
@@ -101,6 +101,14 @@ class Judged:
         digest = hashlib.sha256(code_sum(ROOMS).encode())
         digest.update("\0".join((*parts, self._digests.shared)).encode("utf-8", "surrogatepass"))
         return digest.hexdigest()
+
+
+def _without_rules(segment: Segment) -> Segment:
+    """Return a segment without its rules, which are not read for it: thousands are asked."""
+    made = object.__new__(Segment)
+    made.__dict__.update((name, value) for name, value in segment.__dict__.items() if name[0] != "_")
+    made.__dict__["allow"] = ()
+    return made
 
 
 def _read(path: Path) -> set[str]:

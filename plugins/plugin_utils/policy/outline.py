@@ -9,12 +9,11 @@ expiry. An outline answers them once for a segment, and is kept with it: another
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, KeysView, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from hashlib import sha256
-from itertools import chain, repeat
-from typing import Any, NamedTuple, cast
+from itertools import chain
+from typing import Any, NamedTuple
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import NetworkSet, Rule, Segment, Site
 
@@ -108,17 +107,44 @@ def read_outline(plain: Sequence[Any]) -> Outline:
     """Return the outline that ``plain_outline`` made plain values of, also through JSON."""
     ids, written, tos, texts, own, devices, flags, total = plain
     table: list[tuple[Services, ...]] = [tuple(map(tuple, each)) for each in written]
-    # A large site has tens of thousands of ends: they are made without a loop of ours.
-    ends = map(_new_end, zip(texts, map(table.__getitem__, own), repeat(()), strict=False))
-    made: dict[str, End] = dict(zip(tos, ends, strict=True))
-    for to, each in devices.items():
-        made[to] = made[to]._replace(devices=tuple(map(tuple, each)))
+    made = KeptEnds(tos, texts, own, table, {to: tuple(map(tuple, each)) for to, each in devices.items()})
     outline = Outline(tuple(ids), made, frozenset(chain.from_iterable(table)), *flags)
     outline.__dict__["_ends_sum"] = total
     return outline
 
 
-_new_end = cast("Callable[[Iterable[Any]], End]", partial(tuple.__new__, End))
+class KeptEnds(Mapping[str, End]):
+    """The ends of an outline that was kept: most questions are about names, so what is said of an end is put together when asked for."""
+
+    def __init__(
+        self,
+        tos: Sequence[str],
+        texts: Sequence[str],
+        own: Sequence[int],
+        table: Sequence[tuple[Services, ...]],
+        devices: Mapping[str, tuple[tuple[str, ...], ...]],
+    ) -> None:
+        if not len(tos) == len(texts) == len(own):
+            raise ValueError("an outline's columns are of one length")
+        self._place = dict(zip(tos, range(len(tos)), strict=True))
+        self._texts, self._own, self._table, self._devices = texts, own, table, devices
+
+    def __getitem__(self, name: str) -> End:
+        place = self._place[name]
+        return End(self._texts[place], self._table[self._own[place]], self._devices.get(name, ()))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._place)
+
+    def __len__(self) -> int:
+        return len(self._place)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._place
+
+    def keys(self) -> KeysView[str]:
+        """Return the names, as a dictionary has them: sets of them are made without a loop of ours."""
+        return self._place.keys()
 
 
 def rules_by_end(holder: Segment | NetworkSet) -> Mapping[str, list[tuple[int, Rule]]]:

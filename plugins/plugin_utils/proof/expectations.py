@@ -144,7 +144,11 @@ def _fact(
             return ""
         keys[number] += str(enforces(listing))
     seen = [[(keys[number], way) for number, way, _packet in each] for each in asked]
-    return key_of("expectation", item.expect, item.protocol, conversations, seen)
+    ends = [(one.family, one.client, one.server) for one in conversations]
+    ports = {
+        (one.protocol, one.server_port, one.client_port) for one in conversations
+    }  # of one expectation, all the same
+    return key_of("expectation", item.expect, sorted(ports), ends, seen)
 
 
 def _says(verdict: Verdict) -> str:

@@ -15,7 +15,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Code, Finding, Location
-from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import ListCache, key_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import ListCache, key_of, key_of_texts
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.keys import keys_of_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.layer_two import framed_services
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import matches_of
@@ -105,7 +105,7 @@ def _meaning(site: Site, cache: ListCache | None) -> Iterator[Untidy]:
         if outline.conditional or outline.expiring or some_framed:
             rules = [r for r in holder.allow if r.conditions is None and framed.isdisjoint(r.services)]
         ends = [(rule.id, rule.expires) for rule in rules] if rules is not None else None
-        fact = key_of("tidy", view, keys.asked(name), ends) if keys is not None else ""
+        fact = key_of_texts("tidy", view, keys.asked(name), repr(ends)) if keys is not None else ""
         if cache is not None and cache.holds(fact):
             continue
         found = list(_of_segment(site, holder.allow if rules is None else rules, nevers))

@@ -72,7 +72,7 @@ class EveryRule:
     @property
     def ends(self) -> Iterable[str]:
         """The names that the rules lead to."""
-        return self._index.parts_to
+        return self._index.clients_to
 
     def tos(self, client: str) -> Iterable[str]:
         """Return the names to which the rules of a client lead."""

@@ -84,24 +84,18 @@ def known_ways(site: Site) -> tuple[WaysResult, list[Finding]]:
             names.update(tos)
     known = {name: places for name in names if (places := sure(name)) is not None}
     plain: dict[str, set[str]] = defaultdict(set)  # segments, and the servers to which all of their ways are known
-    doubtful: list[_Doubtful] = []
-    for client_name, holder in holders:
-        outline = outline_of(holder)
-        surely: set[str] = set()
-        if client_name in known and client_name in site.segments:
-            surely = (outline.ends.keys() & known.keys()) - {client_name}
-            if outline.limited:
-                surely = {to for to in surely if not outline.ends[to].devices}
-            plain[client_name] = set(surely)
-        if len(surely) < len(outline.ends):
-            doubtful += _doubtful(holder, outline.ends.keys() - surely)
     reasons: dict[tuple[str, str, tuple[str, ...]], tuple[str, ...]] = {}
 
-    def why_not(item: _Doubtful) -> tuple[str, ...]:
-        """Return why ways of a rule are not known, each reason once."""
+    def why_not(*key: Any) -> tuple[str, ...]:
+        """Return why ways of a rule are not known, each reason once; of its client, the name that it leads to, and its devices."""
+        if key not in reasons:
+            reasons[key] = whys(*key)
+        return reasons[key]
+
+    def whys(client_name: str, to: str, devices: tuple[str, ...]) -> tuple[str, ...]:
         found: dict[str, None] = {}
-        for one, client in ends.of(item.client, item.devices):
-            for two, server in ends.of(item.to):
+        for one, client in ends.of(client_name, devices):
+            for two, server in ends.of(to):
                 if one[-1] != two[-1] or client == server:
                     continue
                 why = asked.get((one, two))
@@ -115,16 +109,30 @@ def known_ways(site: Site) -> tuple[WaysResult, list[Finding]]:
                     found[why] = None
         return tuple(found)
 
+    doubtful: list[_Doubtful] = []
+    for client_name, holder in holders:
+        outline = outline_of(holder)
+        surely: set[str] = set()
+        if client_name in known and client_name in site.segments:
+            surely = (outline.ends.keys() & known.keys()) - {client_name}
+            if outline.limited:
+                surely = {to for to in surely if not outline.ends[to].devices}
+            plain[client_name] = set(surely)
+        if len(surely) < len(outline.ends):
+            left: Iterable[str] = outline.ends.keys() - surely
+            if (
+                not outline.limited
+            ):  # no rule is for some devices only: the names say all, mostly that there is no doubt
+                left = [to for to in left if why_not(client_name, to, ())]
+            doubtful += _doubtful(holder, left)
+
     where: dict[str, Location] = {}  # one rule of each reason
     for item in doubtful:
         if item.client in known and item.to in known and item.client in site.segments:
             if not item.devices and item.client != item.to:
                 plain[item.client].add(item.to)
                 continue
-        key = item.client, item.to, item.devices
-        if key not in reasons:
-            reasons[key] = why_not(item)
-        for why in reasons[key]:
+        for why in why_not(item.client, item.to, item.devices):
             if why not in where:
                 where[why] = item.holder.allow[item.number].location
             unknown[why][item.rule] = None
