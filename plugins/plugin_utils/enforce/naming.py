@@ -34,8 +34,12 @@ def cell_name(site: Site, source: str, destination: str) -> str:
 @lru_cache(maxsize=65536)
 def owned_name(*parts: str) -> str:
     """Return the object name for the parts; equal parts give equal names, different parts different ones."""
-    full = PREFIX + "__".join(parts)
-    unclear = any("__" in part or part.startswith("_") or part.endswith("_") for part in parts)
+    joined = "__".join(parts)
+    full = PREFIX + joined
+    # As a rule the joined text shows that no part holds or touches two underscores: a matrix has thousands of names.
+    unclear = (joined.count("__") >= len(parts) or "___" in joined or joined[:1] == "_" or joined[-1:] == "_") and any(
+        "__" in part or part.startswith("_") or part.endswith("_") for part in parts
+    )
     if len(full) > LIMIT or unclear:
         digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:8]
         full = full[: LIMIT - 9].rstrip("_") + "_" + digest

@@ -57,6 +57,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.points im
 ACCESS = ("dacl", "port_acl")
 BITS = ((4, 4), (6, 2))
 ALL_BITS = 6
+NO_SERVICES: tuple[str, ...] = ()
 SPACE_LISTS = 64  # lists proved in one space of packets before a new one is begun: nodes are never freed
 
 
@@ -364,7 +365,8 @@ class _Needs:
     def _open_ends(self, client: str, outline: Outline) -> set[str]:
         """Return the names to which rules of a client lead that may be without an opener, as far as outlines say."""
         common = self._side(client)
-        for services in outline.services - self._everywhere:
+        plain = self._all_everywhere and NO_SERVICES not in outline.services
+        for services in () if plain else outline.services - self._everywhere:
             families = self._in(services)
             common &= families
             if families == ALL_BITS:
@@ -374,6 +376,11 @@ class _Needs:
             closed = self._closed[common] = {name for name in self.rules.ends if not common & self._side(name)}
         found = closed & outline.ends.keys() if closed else set()
         return found | {to for to, end in outline.ends.items() if end.devices} if outline.limited else found
+
+    @cached_property
+    def _all_everywhere(self) -> bool:
+        """Whether every service of the site exists in every family, and so the services of a rule that names one."""
+        return all(self._in((name,)) == ALL_BITS for name in self.needed_site.services)
 
     def _in(self, services: tuple[str, ...]) -> int:
         found = self._served.get(services)

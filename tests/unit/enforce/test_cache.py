@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Location
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import registry
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce import cache as module
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.budget import size_of
-from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import ListCache
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import ListCache, pieces_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.desired import rendered
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import Compiled
@@ -76,6 +77,19 @@ def test_with_a_cache_the_same_comes_out(tmp_path: Path, full: bool) -> None:
         for _ in range(3):
             assert whole(through(site, path)) == whole(compile_site(site)), seed
             site = changed(site, choose)
+
+
+def test_the_frame_of_a_firewalls_list_names_the_places_of_its_own_documents() -> None:
+    """Two commits share a cache; where an assignment stands is no part of a key, and the lines are the same."""
+    site, cache = bench_site(6, 60), ListCache()
+    name = sorted(site.assignments)[2]
+    moved = replace(site.assignments[name], location=Location("enforcement.yml", 99))
+    other = replace(site, assignments={**site.assignments, name: moved})
+    for each, line in ((site, 0), (other, 99), (site, 0)):
+        listing = next(item for item in compile_site(each, cache=cache).lists if item.kind == "firewall")
+        pieces = pieces_of(listing)
+        assert pieces is not None
+        assert pieces.frame.origins[f"default-from-{name}"].location.line == line
 
 
 def test_which_management_conversations_a_cell_passes_is_part_of_its_key(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base import seals
-from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import ListCache
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import KIND, SCHEMA_VERSION, ListCache
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof import equivalence
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.equivalence import prove_rendering
@@ -37,7 +37,7 @@ def test_a_forged_verdict_is_not_believed(tmp_path: Path, monkeypatch: pytest.Mo
         for each in [entry, *entry.get("lists", [])]:
             each["equal"] = True
     body = json.dumps(document, separators=(",", ":")).encode()
-    part = b"list-cache 2.0\n" + body
+    part = f"{KIND} {SCHEMA_VERSION}\n".encode() + body
     for forged in (
         seal, hashlib.sha256(part).hexdigest().encode(), hmac.new(b"another key", part, hashlib.sha256).hexdigest().encode(), b"",
         b"0" * 64, seals.sealed(body).encode(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import random
 from dataclasses import replace
 from datetime import date
@@ -11,15 +12,18 @@ import pytest
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import ListCache
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import holders_of_addresses
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.effective import effective_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
     Conditions,
     Posture,
     Ring,
     Site,
+    Situation,
     Suspension,
     Window,
     Workflow,
+    kept_of_members,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.endtoend import Proved, prove_rules
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.guardrails import prove_guardrails
@@ -190,6 +194,42 @@ def test_a_list_that_is_the_same_is_not_proved_again() -> None:
     assert prove_rules(site, lists, known=known) == first
     broken = tuple(replace(item, aces=item.aces[-1:]) for item in lists)
     assert prove_rules(site, broken, known=known).cuts != ()
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_an_address_in_two_segments_is_asked_about_at_the_lists_of_both(cached: bool) -> None:
+    """The list of c, which has no rule, stops what the device at the shared address may open as one of a."""
+    members = {**MEMBERS, "c": [("10.0.1.1", "", "")]}
+    stages = {name: ("enforce", ["dacl"]) for name in members}
+    world = World(members, [("r", "a", "b", ["web"])], {}, stages, {"dacl": ("dacl", {})})
+    cache = ListCache() if cached else None
+    site = world.site()
+    found = prove_rules(site, compile_site(site, cache=cache).lists, cache=cache)
+    assert {cut.list_name for cut in found.cuts} == {"SW_c"}
+    assert holders_of_addresses(site).at((4, int(ipaddress.ip_address("10.0.1.1")))) == {"a", "c"}
+    assert holders_of_addresses(site).at((4, 1)) == frozenset()
+
+
+def test_what_is_known_of_a_membership_is_taken_over_only_with_it() -> None:
+    site = site_of([("r", "a", "b", ["web"])])
+    apart = Posture("apart", "isolate", "security", "worm", segment="b")
+    alone = Posture("alone", "isolate", "security", "worm", device=site.members["b"][0].device)
+    site = replace(site, postures={"apart": apart, "alone": alone})
+    kept_of_members(site)["holders"] = holders_of_addresses(site)
+    same = effective_site(site, Situation(postures=("apart",)))
+    assert same.members is site.members and kept_of_members(same) is kept_of_members(site)
+    moved = effective_site(site, Situation(postures=("alone",)))
+    assert kept_of_members(moved) is not kept_of_members(site)
+    place = 4, int(ipaddress.ip_address(site.members["b"][0].addresses[0]))
+    assert (holders_of_addresses(site).at(place), holders_of_addresses(moved).at(place)) == ({"b"}, {"alone"})
+
+
+def test_a_rule_without_services_has_no_opener() -> None:
+    """Whether or not every service of the site exists in every family."""
+    for names in (["web"], ["web", "ping"]):
+        site = site_of([("r", "a", "b", ["web"]), ("n", "a", "b", [])])
+        site = replace(site, services={name: site.services[name] for name in names})
+        assert prove_rules(site, compile_site(site).lists).empty == ("n",)
 
 
 def test_an_unknown_way_is_a_finding_with_its_reason() -> None:
