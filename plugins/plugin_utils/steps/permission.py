@@ -9,7 +9,7 @@ Only ``apply`` asks. The way back never does (design rule 11).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -89,7 +89,7 @@ def permission(
     approvals, found = _approvals(paths, plan, site, keys, values, entries, today, pulls=pulls(plan, entries))
     findings += [*lapses(plan, entries), *unsaid_releases(plan.effect, pulled_in(entries)), *found]
     if errors_of(findings):
-        raise FindingError(*errors_of(findings))
+        raise FindingError(*_with_reasons(findings))
     held = unconfirmed(pulled_state(entries), plan.effect.get("postures") or ())
     nobody = any(finding.code == codes.NO_APPROVAL_POLICY.number for finding in found)
     confirms = bool(held) and (nobody or any(item.plan_id == plan.plan_id for item in approvals))
@@ -103,8 +103,26 @@ def approved_by(paths: Paths, plan: Plan, site: Site, values: Mapping[str, Any],
     keys = TrustedKeys(str(values.get("allowed_signers") or ""), str(values.get("gpg_keys") or ""))
     approvals, found = _approvals(paths, plan, site, keys, values, known_entries(paths.journal), today)
     if errors_of(found):
-        raise FindingError(*errors_of(found))
+        raise FindingError(*_with_reasons(found))
     return approvals
+
+
+# Why an approval that somebody gave does not count.
+_VOID = frozenset(
+    code.number for code in (codes.OWN_APPROVAL, codes.STALE_APPROVAL, codes.BAD_SIGNATURE, codes.BAD_APPROVAL)
+)
+
+
+def _with_reasons(findings: Sequence[Finding]) -> list[Finding]:
+    """Return the errors; the first missing approval says which approvals there are that do not count, and why."""
+    errors = errors_of(findings)
+    reasons = [f"{item.code} {item.message}" for item in findings if item.severity == "warning" and item.code in _VOID]
+    place = next((at for at, item in enumerate(errors) if item.code == codes.NOT_APPROVED.number), None)
+    if reasons and place is not None:
+        more = f"; and {len(reasons) - 5} more" if len(reasons) > 5 else ""
+        text = f"{errors[place].message}; what does not count: {'; '.join(reasons[:5])}{more}"
+        errors[place] = replace(errors[place], message=text)
+    return errors
 
 
 def closing_guard(site: Site, zones: Sequence[str]) -> Callable[[], list[Finding]]:

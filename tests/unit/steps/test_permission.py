@@ -419,6 +419,8 @@ def test_a_merge_that_drops_what_was_applied_is_a_change(signers: Signers) -> No
     assert refused(signers) == ["SW4070"]
     approve(signers, "carl")
     assert refused(signers) == ["SW4070"]  # carl wrote the merge
+    with pytest.raises(FindingError, match=f"what does not count: SW4075 {mail('carl')} wrote commit"):
+        asked(signers)
     approve(signers, "dora")
     assert [item.approver for item in asked(signers).approvals] == [mail("dora")]
 
