@@ -9,11 +9,15 @@ import json
 import re
 import subprocess
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from tests.integration.conftest import LabTargets, failure_of
 from tests.integration.test_drift_and_rollback import configured
+from tests.integration.test_story import Jobs, Traffic, _address
 from tests.lab.playbooks import Site, assign_sessions
 
 At = Callable[[str], Site]
@@ -147,3 +151,134 @@ def test_what_happens_meanwhile_stops_what_it_touches_and_nothing_else(targets: 
     assign_sessions(targets.places, site.policy)
     run = site.run("verify")
     assert run.code == 0, run.tail()
+
+
+VIENNA = ZoneInfo("Europe/Vienna")
+# Like the worked site's, each with exit criteria of its own.
+OWN_CRITERIA = """\
+rings:
+  - id: building
+    segments: [building_management, cameras, hvac_controllers, video_recorders]
+    hold_minutes: 60
+    exit:
+      unseen: go_on
+  - id: radiology
+    segments: [imaging_modalities, pacs, vendor_support]
+    hold_minutes: 60
+    exit:
+      refused_packets: 1
+"""
+
+
+def denied(site: Jobs, pair: tuple[str, str, str, int], number: int) -> None:
+    """Collect the log of a firewall that refused one packet of a conversation five minutes ago."""
+    client, server, protocol, port = pair
+    moment = (site.now - timedelta(minutes=5)).astimezone(UTC)
+    entry = f"Deny {protocol} src in:{client}/50001 dst out:{server}/{port}"
+    path = site.directory / "tap" / f"denied-{number}.log"
+    path.write_text(
+        f'<166>{moment:%Y-%m-%dT%H:%M:%SZ} fw9 : %ASA-4-106023: {entry} by access-group "seg-in" [0x0, 0x0]\n',
+        encoding="utf-8",
+    )
+    run = site.run("collect", microseg_flow_sources=[str(path)])
+    assert run.code == 0, run.tail()
+
+
+@pytest.mark.full
+def test_a_ring_waits_for_a_window_that_is_long_enough_and_is_judged_by_its_own_criteria(
+    targets: LabTargets, at: At, tmp_path: Path
+) -> None:
+    pytest.importorskip("ansible_runner", reason="the Python package ansible-runner is not installed")
+    plain = at("learnt")
+    site = Jobs(plain.places, plain.directory, tmp_path / "jobs")
+    noon = (datetime.now(VIENNA) + timedelta(days=1)).replace(hour=12, minute=0, second=0, microsecond=0)
+
+    def clock(moment: datetime) -> None:
+        site.moment = moment.astimezone(UTC) - datetime.now(UTC)
+
+    days = [f"{noon + timedelta(days=number):%a}".lower() for number in range(4)]
+    ends = ("24:00", "12:00", "24:00", "24:00")  # what is open on the second day ends at noon, for a day
+    starts = ("00:00", "00:00", "12:00", "00:00")
+    windows = "".join(
+        f"  - {{id: d{number}, zones: [all], days: [{days[number]}], start: '{starts[number]}', end: '{ends[number]}'}}\n"
+        for number in range(4)
+    )
+    (site.policy / "calendar.yml").write_text(f"windows:\n{windows}", encoding="utf-8")
+    documents = site.policy / "enforcement.yml"
+    head, _rings, tail = re.split(r"^(?=rings:|budgets:)", documents.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    documents.write_text(head + OWN_CRITERIA + tail, encoding="utf-8")
+    site.commit("When, and what shows that a ring is well")
+    clock(noon)
+    traffic = Traffic(site)
+    traffic.collect()
+    segments = json.loads((site.policy / "members.lock.json").read_text(encoding="utf-8"))["segments"]
+    pairs = {
+        name: next(
+            pair
+            for pair in traffic.pairs()
+            if pair[0] in {_address(device) for device in segments[name]["devices"]} and pair[2] == "tcp"
+        )
+        for name in ("cameras", "imaging_modalities")
+    }
+    run = site.run("plan")
+    assert run.code == 0, run.tail()
+    steps = {ring["id"]: ring["steps"] for ring in site.result("plan")["effect"]["rings"]["order"]}
+
+    # The first ring, on a day on which ISE has little time for anybody.
+    for nth in (1, 3, 5, 7):
+        busy = {"match": "WRITE ^/(ers|api)/", "nth": nth, "times": 1, "fault": "429", "retry_after": "10"}
+        targets.ise("POST", "/faults", busy)
+    clock(noon)
+    run = site.run("apply", microseg_ring="next")
+    targets.ise("DELETE", "/faults")
+    assert run.code == 0 and site.result("apply")["ring"] == "building", run.tail()
+    entries = [json.loads(line) for line in (site.state / "journal.jsonl").read_text(encoding="utf-8").splitlines()]
+    began = next(entry["time"] for entry in entries if entry["event"] == "plan_started")
+    done = [entry["time"] for entry in entries if entry["event"] in ("operation_done", "target_confirmed")]
+    took = (datetime.fromisoformat(max(done)) - datetime.fromisoformat(began)).total_seconds()
+    takes = took / steps["building"] * steps["radiology"]
+    print(f"building: {steps['building']} steps in {took} s; radiology: {steps['radiology']} steps, {takes:.0f} s")
+    assert took >= 20 and takes >= 20
+
+    # A packet of a camera is refused, once, which is nothing by the usual criteria; nobody has seen its devices since, and the
+    # ring goes on all the same by its own. But the window closes before the next ring would be done: it does not begin, for a
+    # person as for a schedule.
+    clock(noon + timedelta(minutes=20))
+    denied(site, pairs["cameras"], 1)
+    size = (site.state / "journal.jsonl").stat().st_size
+    counter = targets.writes()
+    closing = noon + timedelta(days=1)
+    for variables, code in (({"microseg_ring": "next"}, 2), ({"microseg_ring": "next", "microseg_wait": True}, 0)):
+        clock(closing - timedelta(seconds=takes * 0.9))
+        run = site.run("apply", **variables)
+        said = failure_of(run)
+        assert run.code == code and "SW4184" in said and "ring radiology takes about" in said, run.tail()
+    clock(closing - timedelta(seconds=takes * 0.9))
+    run = site.run("apply", microseg_ring="continue")
+    assert run.code == 0 and "SW4184" in failure_of(run), run.tail()
+    assert set(counter.counts().values()) == {0}
+    assert (site.state / "journal.jsonl").stat().st_size == size
+
+    # The next window is long enough.
+    clock(noon + timedelta(days=2, minutes=1))
+    run = site.run("apply", microseg_ring="next")
+    made = site.result("apply")
+    assert run.code == 0 and made["ring"] == "radiology" and made["writes"] > 0, run.tail()
+    assert "SW4133" in {item["code"] for item in made["warnings"]}
+
+    # This ring says nothing of what is unseen: the rollout waits for what its devices do.
+    clock(noon + timedelta(days=2, minutes=90))
+    held = targets.ise_objects()
+    counter = targets.writes()
+    run = site.run("apply", microseg_ring="next")
+    made = site.result("apply")
+    assert run.code == 0 and "are due and not seen yet" in failure_of(run), run.tail()
+    assert "SW4133" in {item["code"] for item in made["warnings"]} and not made["changed"]
+    assert set(counter.counts().values()) == {0}
+
+    # One refused packet is enough here: taken back, and named.
+    denied(site, pairs["imaging_modalities"], 2)
+    run = site.run("apply", microseg_ring="next")
+    assert run.code == 2 and "SW4132" in failure_of(run) and "1 packet refused since" in failure_of(run), run.tail()
+    assert site.result("apply")["undone"] and targets.ise_objects() != held
+    assert site.run("journal_verify").code == 0

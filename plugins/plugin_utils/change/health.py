@@ -238,7 +238,11 @@ def _due(talk: Talk, began: float) -> float:
 
 def _sign(talk: Talk, began: float, first: float, limits: Limits, chance: float, known: bool) -> Sign | None:
     if talk.denied >= limits.refused and talk.days >= limits.days:
-        return Sign(REFUSED, talk, f"{talk.denied} packets refused since, seen on {talk.days} days before")
+        return Sign(
+            REFUSED,
+            talk,
+            f"{talk.denied} packet{'' if talk.denied == 1 else 's'} refused since, seen on {talk.days} days before",
+        )
     if not known:
         return None
     quiet = first - talk.last if not talk.flows else 0.0  # before the change already
