@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.grouping import FACTORS
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import thinning
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.schema import RECORDS, arrow_schema
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.shelf import Parted, Shelf
 
@@ -24,10 +24,11 @@ pa = guarded("pyarrow")
 OCTETS_IN_MEMORY = 256_000_000
 ROWS_AT_ONCE = 1 << 17
 PIECE = 1 << 16
+# Rows of a piece from which on its busiest 5-tuples are thinned out.
+MOST = 1 << 21
 # A power of 2.
 PARTS = 1024
 TEXTS = ("exporter", "source")
-ENDS = tuple((f"{end}_hi", f"{end}_lo", f"{end}_port") for end in ("source", "target"))
 # What nobody asks of a record once its denials are taken out.
 COLUMNS = tuple(name for name in RECORDS if name != "event")
 
@@ -108,15 +109,17 @@ class HeldRecords:
         self._put_away()
         return {name: sorted(known) for name, known in self.codes.items()}
 
-    def pieces(self) -> Iterator[dict[str, Any]]:
+    def pieces(self, silence_us: int = 0) -> Iterator[dict[str, Any]]:
         """Yield the records' columns in pieces of about ``PIECE`` rows that hold whole 5-tuples, and forget them at the end.
 
+        Records of a 5-tuple that has very many are put together where no silence of ``silence_us`` is between them (``thinning.py``).
         Columns are arrays; one value stands for a column that has no other. Texts are codes; ``names`` has what they stand for, in order.
         """
         names = self.names()
         ranks = {name: _ranks(self.codes[name], names[name]) for name in TEXTS}
         for first, last in bounds_of(self.parted.sizes, PIECE):
-            columns = self.parted.rows(first, last)
+            many = silence_us > 0 and int(self.parted.sizes[first:last].sum()) > MOST
+            columns = thinning.thinned(self.parted, first, last, silence_us) if many else self.parted.rows(first, last)
             if columns is not None:
                 columns.update({name: ranks[name][columns[name]] for name in TEXTS})
                 yield {**columns, "names": names}
@@ -132,7 +135,7 @@ class HeldRecords:
         before = self.count > count
         self._first = min(first, self._first) if before else first
         self._last = max(last, self._last) if before else last
-        self.parted.add(columns, _marks(columns, count) & np.uint64(PARTS - 1), count)
+        self.parted.add(columns, thinning.marks(columns, count) & np.uint64(PARTS - 1), count)
 
 
 def bounds_of(sizes: Any, least: int) -> Iterator[tuple[int, int]]:
@@ -144,17 +147,6 @@ def bounds_of(sizes: Any, least: int) -> Iterator[tuple[int, int]]:
         last = min(len(sizes), reached + 1)
         yield first, last
         first = last
-
-
-def _marks(columns: dict[str, Any], count: int) -> Any:
-    """Return a hash of each record that its other direction has too."""
-    made = np.zeros(count, dtype=np.uint64)
-    for hi, lo, port in ENDS:
-        mixed = columns[lo].view(np.uint64) ^ columns[hi].view(np.uint64) * np.uint64(FACTORS[2])
-        mixed = mixed * np.uint64(FACTORS[0]) ^ columns[port].astype(np.uint64)
-        mixed *= np.uint64(FACTORS[1])
-        made += mixed ^ (mixed >> np.uint64(31))
-    return (made * np.uint64(FACTORS[0])) >> np.uint64(40)
 
 
 def _column(name: str, tables: Sequence[Any], codes: dict[str, dict[str, int]]) -> Any:

@@ -124,6 +124,17 @@ class Parted:
         sorted_columns = {name: values.take(order) if len(values) > 1 else values for name, values in columns.items()}
         self.chunks.append({**sorted_columns, "": bounds})
 
+    def stretches(self, first: int, last: int) -> Iterator[tuple[dict[str, Any], int]]:
+        """Yield (columns, number of rows) of the parts from ``first`` up to, not including, ``last``, chunk by chunk."""
+        for chunk in self.chunks:
+            bounds = chunk[""]
+            begin, end = int(bounds[first]), int(bounds[last])
+            if end > begin:
+                yield (
+                    {name: values[begin:end] if len(values) > 1 else values for name, values in chunk.items() if name},
+                    end - begin,
+                )
+
     def rows(self, first: int, last: int) -> dict[str, Any] | None:
         """Return the columns of the parts from ``first`` up to, not including, ``last``, and ``count``; None where they have no row.
 

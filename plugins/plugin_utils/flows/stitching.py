@@ -39,6 +39,11 @@ class Silences:
         """Return the longest of them."""
         return max(self.packets_tcp, self.packets_other, self.exporter)
 
+    @property
+    def shortest(self) -> int:
+        """Return the shortest of them."""
+        return min(self.packets_tcp, self.packets_other, self.exporter)
+
     def limit(self, origin: str = "origin") -> str:
         """Return the SQL expression of a record's silence in microseconds."""
         return (
@@ -53,5 +58,5 @@ def stitch(held: HeldRecords, silences: Silences | None = None) -> Iterator[Conv
     End a is the lower one of (address, port).
     """
     limits = silences or Silences()
-    for piece in held.pieces():
+    for piece in held.pieces(limits.shortest * 1_000_000):
         yield conversations(piece, limits)

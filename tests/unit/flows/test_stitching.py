@@ -14,8 +14,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import grouping, held
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import grouping, held, thinning
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.address import V4_HI, V4_LO
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.records import record_table
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.schema import RECORDS, arrow_schema
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.stitching import Silences, stitch
 from tests.unit.flows.oriented import part_rows, whole_rows
@@ -24,7 +25,7 @@ DAY_US = 86_400_000_000
 SILENCES = Silences(packets_tcp=20, packets_other=5, exporter_active=8, exporter_inactive=1)
 
 
-def made_records(seed: int, count: int = 400) -> list[dict[str, Any]]:
+def made_records(seed: int, count: int = 400, handshakes: float = 0.3) -> list[dict[str, Any]]:
     """Return records of few 5-tuples around a midnight, many at the same moment, of packets and of two exporters."""
     dice = random.Random(seed)
     wide = dice.random() < 0.5
@@ -37,7 +38,7 @@ def made_records(seed: int, count: int = 400) -> list[dict[str, Any]]:
         ports = [dice.choice((502, 40000)) for _end in range(2)]
         protocol = dice.choice((6, 6, 17))
         exporter = dice.choice(("tap", "192.0.2.1"))
-        opens = int(protocol == 6 and dice.random() < 0.3)
+        opens = int(protocol == 6 and dice.random() < handshakes)
         syn = bool(opens and dice.random() < 0.6)
         start = DAY_US - 60_000_000 + dice.randrange(240) * 500_000
         rows.append({
@@ -156,6 +157,60 @@ def test_conversations_are_those_that_reading_record_by_record_gives(
     expected = by_hand(rows)
     assert found == expected
     assert sum(expected.values()) > 40
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_busiest_5_tuples_are_thinned_out_and_their_conversations_stay(
+    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(held, "ROWS_AT_ONCE", 300)
+    monkeypatch.setattr(held, "PIECE", 150)
+    monkeypatch.setattr(held, "MOST", 30)
+    monkeypatch.setattr(thinning, "BUSY", seed % 3 * 10)
+    rows = made_records(seed, 900, handshakes=0.02)
+    dice = random.Random(seed)
+    for row in rows:
+        if dice.random() < 0.9:
+            row.update({"said": 0, "source": "0" * 16, "source_port": 502, "target_port": 502})
+    given: list[int] = []
+
+    def counted(*arguments: Any) -> Any:
+        made = thinned(*arguments)
+        given.append(made["count"])
+        return made
+
+    thinned = thinning.thinned
+    monkeypatch.setattr(thinning, "thinned", counted)
+    records = held.HeldRecords(None if seed % 2 else tmp_path, limit=10_000)
+    for start in range(0, len(rows), 150):
+        records.add(pa.Table.from_pylist(rows[start : start + 150], schema=arrow_schema(RECORDS)))
+    assert by_stitching(records) == by_hand(rows)
+    assert len(rows) * 0.3 < sum(given) < len(rows) * 0.95
+
+
+def test_one_5_tuple_takes_no_more_room_than_its_conversations(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(held, "ROWS_AT_ONCE", 1000)
+    monkeypatch.setattr(held, "MOST", 2000)
+    monkeypatch.setattr(thinning, "BUSY", 1000)
+    count = 20_000
+    numbers = np.arange(count)
+    start = DAY_US + numbers * 100_000
+    columns = {
+        "start_us": start, "end_us": start + 1000, "source_hi": V4_HI, "target_hi": V4_HI, "protocol": 47,
+        "packets": 3, "bytes": 9, "source_port": 0, "target_port": 0,
+        "source_lo": V4_LO + 1 + numbers % 2, "target_lo": V4_LO + 2 - numbers % 2, "exporter": "tap", "source": "0" * 16,
+    }  # fmt: skip
+    table = record_table(count, columns)
+    records = held.HeldRecords()
+    for first in range(0, count, 1000):
+        records.add(table.slice(first, 1000))
+    (piece,) = (each for each in records.pieces(5_000_000) if each["count"])
+    # Two directions in each of twenty batches.
+    assert piece["count"] == 40
+    assert piece["packets"].sum() == 3 * count
+    whole = held.HeldRecords()
+    whole.add(table)
+    assert sum(each["count"] for each in whole.pieces()) == count
 
 
 def test_pieces_hold_whole_tuples_and_every_record(monkeypatch: pytest.MonkeyPatch) -> None:
