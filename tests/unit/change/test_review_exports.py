@@ -171,3 +171,21 @@ def test_the_command_in_the_documentation_makes_what_is_read(tmp_path: Path) -> 
     ).returncode
     with pytest.raises(FindingError):
         parse_json((tmp_path / "reviews.json").read_text(encoding="utf-8"), "reviews.json")
+
+
+def test_a_pipeline_finds_the_request_in_what_gitlab_writes_into_merges(tmp_path: Path) -> None:
+    (line,) = re.findall(r"^ *(mr=projects/\$CI_PROJECT_ID.*)$", DOCS.read_text(encoding="utf-8"), re.M)
+    git = tmp_path / "git"
+    message = "Merge branch 'wider' into 'main'\\n\\nCloses !4\\n\\nSee merge request network/policies!17\\n"
+    git.write_text(f'#!/bin/sh\n[ "$*" = "log -1 --format=%B {LAST}" ] && printf "{message}"\n', encoding="utf-8")
+    git.chmod(0o755)
+    environment = {
+        **os.environ,
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "CI_PROJECT_ID": "3",
+        "CI_COMMIT_SHA": LAST,
+    }
+    done = subprocess.run(
+        ["sh", "-ec", f'{line}; echo "$mr"'], env=environment, check=True, capture_output=True, text=True
+    )
+    assert done.stdout == "projects/3/merge_requests/17\n"
