@@ -309,7 +309,11 @@ def bare(context: Context) -> None:
 def integration(context: Context) -> Counts:
     if not any((ROOT / "tests" / "integration").rglob("test_*.py")):
         raise Skip("no tests/integration/test_*.py yet")
-    return pytest(context, VENV, "tests/integration")
+    return pytest(context, VENV, "-m", "not without_lab", "tests/integration")
+
+
+def targets(context: Context) -> Counts:
+    return pytest(context, VENV, "-m", "without_lab", "tests/integration")
 
 
 def copy_of_checkout(context: Context, place: Path) -> None:
@@ -408,8 +412,8 @@ def tree(context: Context) -> None:
         raise Failure("the run changed the checkout")
 
 
-# The lab serves one run at a time, and mostly waits: its stages have a lane of their own beside the others. What reads
-# the artifact uses one core, and has one when the unit tests, which use two, are through.
+# The lab serves one run at a time, and mostly waits, as do tests of single targets: their stages have lanes beside the
+# others. What reads the artifact uses one core, and has one when the unit tests, which use two, are through.
 STAGES = [
     Stage("venv", venv, (), "the environment from the tested lock (newest Python of 3.13, 3.12, 3.11)"),
     Stage("venv-3.11", venv_311, ("venv",), "a second one with Python 3.11 and ansible-core 2.19"),
@@ -451,6 +455,7 @@ STAGES = [
     Stage("bare", bare, ("artifact",), "the artifact without all that is not needed at run time", "artifact"),
     Stage("runner", runner, ("venv", "packages"), "ansible-runner with AWX's collection path", "lab"),
     Stage("integration", integration, ("venv", "packages"), "the loop against the lab", "lab"),
+    Stage("targets", targets, ("venv", "packages"), "ISE, switches and firewalls, each emulated by itself", "targets"),
     Stage("demo", demo, ("venv", "packages"), "make demo", "lab"),
     Stage("sanity", sanity, ("artifact",), "ansible-test sanity on the artifact, no exceptions", "artifact"),
     Stage("sanity-2.19", sanity_219, ("artifact", "venv-3.11"), "the same with ansible-core 2.19 (full)", "artifact"),

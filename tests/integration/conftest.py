@@ -26,9 +26,27 @@ from tests.lab.supervisor import Lab
 from tests.lab.writes import WriteCounter
 
 LAB_IDS = range(91, 96)
+# Files whose targets are emulators of their own, at addresses of their own: they run beside those of the lab.
+WITHOUT_LAB = frozenset(
+    f"test_{name}.py"
+    for name in (
+        "asa_faults", "asa_loop", "check_equals_apply", "device_fleet", "facts_fallback", "ios_ipv6", "ise_drift", "ise_export",
+        "ise_faults", "ise_policy_kinds", "ise_read", "ise_rollout", "ise_snapshot", "ise_states", "ise_wire", "nxos_check",
+        "nxos_faults", "nxos_playbooks", "old_gear", "targets_asa", "targets_ios", "targets_ise", "targets_nxos", "ways_back",
+    )
+)  # fmt: skip
 # What ISE numbers itself; an undo cannot bring these back.
 MOVING = {"id", "generationId", "generation", "revision", "createTime", "updateTime", "link"}
 RESOURCES = ("sgt", "sgacl", "downloadableacl", "authorizationprofile", "egressmatrixcell")
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs no lab."""
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.parent == here and item.path.name in WITHOUT_LAB:
+            item.add_marker(pytest.mark.without_lab)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.conftest import WITHOUT_LAB
 from tools import gate
 from tools.stages import Context, Counts, Failure, Skip, Stage, pytest_counts, run_stages, with_needs
 
@@ -133,6 +134,14 @@ def test_what_uses_the_lab_has_its_packages() -> None:
     assert {"runner", "integration", "demo"} <= {stage.name for stage in lab}
     assert [stage.name for stage in lab if "packages" not in stage.needs] == ["packages"]
     assert all("packages" in stages[name].after for name in ("unit", "unit-3.11", "unit-lowest"))
+    assert "packages" in stages["targets"].needs
+
+
+def test_every_file_that_needs_no_lab_exists_and_asks_for_none(root: Path) -> None:
+    folder = root / "tests" / "integration"
+    for name in WITHOUT_LAB:
+        text = (folder / name).read_text(encoding="utf-8")
+        assert not re.search(r"tests\.integration\.conftest|tests\.lab\.supervisor|\b(LabTargets|Places)\b", text), name
 
 
 def test_counts_of_a_report(tmp_path: Path) -> None:
