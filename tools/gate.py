@@ -413,7 +413,7 @@ def tree(context: Context) -> None:
 
 
 # The lab serves one run at a time, and mostly waits, as do tests of single targets: their stages have lanes beside the
-# others. What reads the artifact uses one core, and has one when the unit tests, which use two, are through.
+# others. What reads the artifact begins when the lab's tests are through.
 STAGES = [
     Stage("venv", venv, (), "the environment from the tested lock (newest Python of 3.13, 3.12, 3.11)"),
     Stage("venv-3.11", venv_311, ("venv",), "a second one with Python 3.11 and ansible-core 2.19"),
@@ -447,7 +447,7 @@ STAGES = [
         ("venv",),
         "build, install into an empty place, look inside; execution environment",
         "artifact",
-        ("unit",),
+        ("integration",),
     ),
     Stage("docs", docs, ("venv",), "links, generated parts, module documentation"),
     Stage("ansible-lint", ansible_lint, ("venv",), "production profile"),

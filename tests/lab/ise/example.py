@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
-HOST = f"127.10.{os.environ.get('SEGWRIGHT_LAB_ID', '77')}.10"
+# Beside the addresses of lab instances (127.10.0.0/16): one may run at the same time.
+HOST = f"127.11.{os.environ.get('SEGWRIGHT_LAB_ID', '77')}.10"
 PORT = 9060
 PUMP_MAC = "02:1A:10:00:00:11"
 
