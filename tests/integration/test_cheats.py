@@ -46,6 +46,15 @@ class Desk:
         (found,) = (self.site.state / "approvals").glob("*.json")
         return found
 
+    def copied(self, work: Path) -> Desk:
+        """The same in a folder of its own, with keys of its own; the targets are shared."""
+        shutil.copytree(self.site.directory, work / "work", symlinks=True)
+        shutil.copytree(self.signers.folder, work / "keys")
+        copy = Site(self.site.places, work / "work", work / "logs", variables=dict(self.site.variables))
+        signers = SiteSigners(work / "keys", copy)
+        copy.variables["microseg_allowed_signers"] = str(signers.allowed)
+        return replace(self, site=copy, signers=signers)
+
     def replan(self) -> None:
         run = self.site.run("plan")
         assert run.code == 0, run.tail()
@@ -442,13 +451,8 @@ def test_each_is_refused_and_nothing_is_written(
     failed = []
     for number, name in enumerate(CHEATS if full else QUICK):
         tried = CHEATS[name]
-        work = tmp_path / f"{number:02}"
-        shutil.copytree(site.directory, work / "work", symlinks=True)
-        shutil.copytree(desk.signers.folder, work / "keys")
-        copy = Site(site.places, work / "work", work / "logs", variables=dict(site.variables))
-        signers = SiteSigners(work / "keys", copy)
-        copy.variables["microseg_allowed_signers"] = str(signers.allowed)
-        mine = replace(desk, site=copy, signers=signers)
+        mine = desk.copied(tmp_path / f"{number:02}")
+        copy = mine.site
         during = tried.do(mine)
         counter = targets.writes()
         environment = {"PYTHONPATH": str(CHECKOUT / "tests" / "lab" / "clock"), "SEGWRIGHT_LAB_CLOCK": str(tried.clock)}

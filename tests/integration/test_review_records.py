@@ -8,14 +8,13 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.integration.conftest import LabTargets
-from tests.integration.test_change_control import SiteSigners
 from tests.integration.test_cheats import Desk, prepared
 from tests.integration.test_refusals import codes_in
 from tests.lab.playbooks import Run, Site
@@ -110,13 +109,8 @@ def test_what_forges_and_awx_export_is_carried_out_or_refused(
 
     failed = []
     for number, (name, (export, wanted)) in enumerate(CASES.items()):
-        work = tmp_path / f"{number:02}"
-        shutil.copytree(site.directory, work / "work", symlinks=True)
-        shutil.copytree(desk.signers.folder, work / "keys")
-        copy = Site(site.places, work / "work", work / "logs", variables=dict(site.variables))
-        signers = SiteSigners(work / "keys", copy)
-        copy.variables["microseg_allowed_signers"] = str(signers.allowed)
-        mine = replace(desk, site=copy, signers=signers)
+        mine = desk.copied(tmp_path / f"{number:02}")
+        copy, signers = mine.site, mine.signers
         run = recorded(mine, json.dumps(export(known)))
         assert run.code == 0, f"{name}\n{run.tail()}"
         signers.sign_file(mine.approval, "exporter", "segwright-review")
