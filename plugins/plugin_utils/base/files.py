@@ -148,16 +148,28 @@ def read_text(path: str | Path, limit_bytes: int = JSON_LIMIT_BYTES) -> str:
     try:
         with open(path, "rb", buffering=0) as stream:
             if os.fstat(stream.fileno()).st_size > limit_bytes:
-                text = f"the file is larger than {limit_bytes} bytes"
-                raise FindingError(codes.YAML_LIMIT.at(text, Location(str(path))))
-            text = stream.readall().decode("utf-8")
-        return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
-    except UnicodeDecodeError as error:
-        text = f"the file is not UTF-8 (byte {error.start})"
-        raise FindingError(codes.FILE_UNREADABLE.at(text, Location(str(path)))) from error
+                raise _too_large(limit_bytes, str(path))
+            content = stream.readall()
     except OSError as error:
         text = error.strerror or "cannot be read"
         raise FindingError(codes.FILE_UNREADABLE.at(text, Location(str(path)))) from error
+    return text_of(content, str(path))
+
+
+def text_of(content: bytes, name: str, limit_bytes: int = JSON_LIMIT_BYTES) -> str:
+    """Return the text of a file's content, as ``read_text`` does; ``name`` is what findings call it."""
+    if len(content) > limit_bytes:
+        raise _too_large(limit_bytes, name)
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        reason = f"the file is not UTF-8 (byte {error.start})"
+        raise FindingError(codes.FILE_UNREADABLE.at(reason, Location(name))) from error
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+
+
+def _too_large(limit_bytes: int, name: str) -> FindingError:
+    return FindingError(codes.YAML_LIMIT.at(f"the file is larger than {limit_bytes} bytes", Location(name)))
 
 
 def read_json(path: str | Path) -> Any:

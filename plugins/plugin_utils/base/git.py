@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -18,6 +18,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
 TIMEOUT_SECONDS = 60
 COPY_LIMIT_BYTES = 512 * 1024 * 1024
 LINK_MODE = "120000"
+_OUTSIDE = frozenset(("..", ".git"))
 
 
 def checkout_of(directory: Path) -> Path:
@@ -78,14 +79,19 @@ class CommittedFile:
 
 
 def committed_files(
-    directory: str | Path, commit: str, where: Sequence[str], failure: Code, limit: int
+    directory: str | Path,
+    commit: str,
+    where: Sequence[str],
+    failure: Code,
+    limit: int,
+    wanted: Callable[[PurePosixPath], bool] = lambda path: True,
 ) -> list[CommittedFile]:
     """Return the files of a commit with their contents, read from git's objects by two runs of git.
 
-    ``where`` are the words of ``git ls-tree`` that say which. Raises FindingError of kind ``failure`` where git cannot
-    list or read them, they hold more than ``limit`` bytes, or a path leads outside.
+    ``where`` are the words of ``git ls-tree`` that say which, and ``wanted`` which of these. Raises FindingError of kind
+    ``failure`` where git cannot list or read them, they hold more than ``limit`` bytes, or a path leads outside.
     """
-    listed = _listed(directory, commit, where, failure)
+    listed = [file for file in _listed(directory, commit, where, failure) if wanted(file.path)]
     if sum(file.size for file in listed) > limit:
         raise FindingError(failure.at(f"{commit[:12]} holds more than {limit >> 20} MiB", Location(str(directory))))
     contents = _objects(directory, [file.object_id for file in listed], failure)
@@ -118,10 +124,9 @@ def _listed(directory: str | Path, commit: str, where: Sequence[str], failure: C
         mode, kind, object_id, size = head.split()
         if kind != "blob":
             continue
-        path = PurePosixPath(name)
-        if path.is_absolute() or any(part in ("..", ".git") for part in path.parts):
+        if name.startswith("/") or not _OUTSIDE.isdisjoint(name.split("/")):
             raise FindingError(failure.at(f"{commit[:12]} holds a path that leads outside", place))
-        found.append(ListedFile(mode, path, object_id, int(size)))
+        found.append(ListedFile(mode, PurePosixPath(name), object_id, int(size)))
     return found
 
 
@@ -169,6 +174,38 @@ def _objects(directory: str | Path, names: Sequence[str], failure: Code) -> list
         size = int(words[2])
         found.append(data[end + 1 : end + 1 + size])
         at = end + 2 + size
+    return found
+
+
+def blobs_named(directory: str | Path, names: Sequence[str], failure: Code) -> list[bytes | None]:
+    """Return the content of files by git's names for them (``<commit>:<path>``), None where there is no such file.
+
+    Raises FindingError of kind ``failure`` where git cannot read them.
+    """
+    found: list[bytes | None] = [None] * len(names)
+    place = Location(str(directory))
+    # A line of the answer to a name of several lines would be read as another name's: those are asked for one by one.
+    asked = [at for at, name in enumerate(names) if "\n" not in name]
+    for at in sorted({*range(len(names))} - {*asked}):
+        done = run_git(directory, ["cat-file", "blob", names[at]], failure)
+        found[at] = done.stdout.encode("utf-8", "surrogateescape") if done.returncode == 0 else None
+    if not asked:
+        return found
+    given = "".join(f"{names[at]}\n" for at in asked).encode("utf-8", "surrogateescape")
+    done = run_git(directory, ["cat-file", "--batch", "--buffer"], failure, given=given, seconds=300)
+    if done.returncode != 0:
+        raise FindingError(failure.at(done.stderr.strip()[:200] or "git cat-file failed", place))
+    data, start = done.stdout.encode("utf-8", "surrogateescape"), 0
+    for at in asked:
+        missing = names[at].encode("utf-8", "surrogateescape") + b" missing\n"
+        if data.startswith(missing, start):
+            start += len(missing)
+            continue
+        end = data.index(b"\n", start)
+        _object, kind, size = data[start:end].split()
+        if kind == b"blob":
+            found[at] = data[end + 1 : end + 1 + int(size)]
+        start = end + 2 + int(size)
     return found
 
 

@@ -50,6 +50,10 @@ class Document:
 
 
 _TAG = "tag:yaml.org,2002:"
+# What plain scalars mean, by their text: no document changes it. Documents of a policy directory hold the same words over and over.
+_MEANINGS: dict[str, Any] = {}
+_MOST_MEANINGS = 20_000
+_LONGEST_MEANING = 100
 _SCALAR_TAGS = frozenset(_TAG + kind for kind in ("str", "int", "float", "bool", "null"))
 
 
@@ -64,8 +68,7 @@ class _Builder:
         self.file = file
         self.lines: dict[str, int] = {}
         self.value: Any = None
-        self.loader = yaml.SafeLoader("")  # only to resolve and construct scalars; it parses nothing
-        self.known: dict[str, Any] = {}
+        self.loader: Any = None  # only to resolve and construct scalars; it parses nothing
         # Open collections: the container, its pointer, and for a mapping the pending key and its line.
         self.stack: list[list[Any]] = []
         self.nodes = 0
@@ -76,14 +79,15 @@ class _Builder:
 
     def read(self, events: Any) -> None:
         """Take in all events of a stream."""
+        scalar, start, end = yaml.ScalarEvent, yaml.CollectionStartEvent, yaml.CollectionEndEvent
         for event in events:
-            if isinstance(event, yaml.ScalarEvent):
+            if isinstance(event, scalar):
                 self._count(event)
                 self._scalar(event)
-            elif isinstance(event, yaml.CollectionStartEvent):
+            elif isinstance(event, start):
                 self._count(event)
                 self._open(event)
-            elif isinstance(event, yaml.CollectionEndEvent):
+            elif isinstance(event, end):
                 self.stack.pop()
             elif isinstance(event, yaml.AliasEvent):
                 raise self.fail(codes.YAML_LIMIT, "anchors and aliases are not accepted", event)
@@ -150,9 +154,9 @@ class _Builder:
         if tag in (None, "!"):
             if not event.implicit[0]:
                 return text
-            if text in self.known:
-                return self.known[text]
-            tag = self.loader.resolve(yaml.ScalarNode, text, (True, False))
+            if text in _MEANINGS:
+                return _MEANINGS[text]
+            tag = self._constructor().resolve(yaml.ScalarNode, text, (True, False))
             plain = True
         else:
             plain = False
@@ -162,12 +166,19 @@ class _Builder:
             raise self.fail(codes.YAML_SYNTAX, f"the tag {tag!r} is not accepted", event)
         else:
             try:
-                value = self.loader.construct_object(yaml.ScalarNode(tag, text, event.start_mark, event.end_mark))
+                value = self._constructor().construct_object(
+                    yaml.ScalarNode(tag, text, event.start_mark, event.end_mark)
+                )
             except (yaml.YAMLError, ValueError, OverflowError) as error:
                 raise self.fail(codes.YAML_SYNTAX, f"unreadable value {text[:40]!r}", event) from error
-        if plain:
-            self.known[text] = value
+        if plain and len(text) <= _LONGEST_MEANING and len(_MEANINGS) < _MOST_MEANINGS:
+            _MEANINGS[text] = value
         return value
+
+    def _constructor(self) -> Any:
+        if self.loader is None:
+            self.loader = yaml.SafeLoader("")
+        return self.loader
 
 
 def _loader_class() -> Any:

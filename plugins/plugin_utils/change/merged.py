@@ -9,6 +9,7 @@ merge that git itself would have made of its two parents.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +61,8 @@ def merged_changes(
     reader = _Reader(Path(policy_dir))
     commits = signed_commits(policy_dir, [head, *([f"^{base}"] if base else [])], keys)
     by_id = {item.commit: item for item in commits}
+    reader.read_contents({base, head, *by_id, *(parent for item in commits for parent in item.parents)} - {""})
+    reader.read_changes(_mainline(head, by_id))
     findings = [finding for item in commits for finding in _signature_findings(reader, item, policy)]
     steps = []
     place = head
@@ -149,6 +152,50 @@ class _Reader:
         self.policy_dir = policy_dir
         self.prefix = prefix_of(policy_dir)
         self._contents: dict[str, str] = {}
+        self._trees: set[str] = set()
+        self._changed: dict[tuple[str, str], tuple[str, ...]] = {}
+        self._plain: dict[str, bool] = {}
+
+    def read_contents(self, commits: Iterable[str]) -> None:
+        """Look up ``content`` of many commits (full hashes) with one run of git. Where one has no such tree it is asked for by itself."""
+        wanted = sorted(commits)
+        if "\n" in self.prefix or not wanted:
+            return
+        text = "".join(f"{commit}:{self.prefix}\n" for commit in wanted).encode("utf-8", "surrogateescape")
+        words = ["cat-file", "--batch-check=%(objectname) %(objecttype)", "--buffer"]
+        done = run_git(self.policy_dir, words, codes.GIT_FAILED, given=text)
+        lines = done.stdout.split("\n")
+        if done.returncode != 0 or len(lines) != len(wanted) + 1:
+            return
+        for commit, line in zip(wanted, lines, strict=False):
+            name, _blank, kind = line.partition(" ")
+            if kind == "tree" and self.is_name(name):
+                self._contents[commit] = name
+                self._trees.add(name)
+
+    def read_changes(self, commits: Iterable[SignedCommit]) -> None:
+        """Look up ``changed_paths`` of many commits from their first parents with one run of git, as far as both hold the directory."""
+        pairs = [(item.parents[0], item.commit) for item in commits if item.parents]
+        pairs = [pair for pair in pairs if all(self._contents.get(commit) in self._trees for commit in pair)]
+        if not pairs:
+            return
+        # git repeats a line that names no object. No name in a tree can hold this one, so nothing that was committed reads as it.
+        mark = f"={secrets.token_hex(16)}\n"
+        heads = [f"{self._contents[before]} {self._contents[after]}\n" for before, after in pairs]
+        words = ["diff-tree", "--stdin", "-z", "-r", "--name-only", "--no-renames"]
+        given = "".join(mark + head for head in heads).encode("ascii")
+        done = run_git(self.policy_dir, words, codes.GIT_FAILED, given=given)
+        _nothing, *parts = done.stdout.split(mark)
+        if done.returncode != 0 or len(parts) != len(pairs):
+            return
+        for pair, head, part in zip(pairs, heads, parts, strict=True):
+            if part.startswith(head):
+                self._changed[pair] = tuple(sorted(filter(None, part[len(head) :].split("\0"))))
+
+    @staticmethod
+    def is_name(text: str) -> bool:
+        """Return whether a text is the full name of an object."""
+        return len(text) in (40, 64) and not text.strip("0123456789abcdef")
 
     def _git(self, *words: str) -> str:
         done = run_git(self.policy_dir, words, codes.GIT_FAILED)
@@ -168,6 +215,8 @@ class _Reader:
 
     def changed_paths(self, before: str, after: str) -> tuple[str, ...]:
         """Return the files of the policy directory that differ, relative to it; without ``before`` all that there are."""
+        if (before, after) in self._changed:
+            return self._changed[before, after]
         options = ["-z", "-r", "--name-only"]
         if before:
             text = self._git("diff-tree", *options, "--no-renames", "--relative", before, after)
@@ -179,8 +228,11 @@ class _Reader:
         """Return whether a merge holds exactly what git makes of its two parents."""
         if len(item.parents) != 2:
             return False
-        done = run_git(self.policy_dir, ["merge-tree", "--write-tree", *item.parents], codes.GIT_FAILED)
-        return done.returncode == 0 and done.stdout.split("\n", 1)[0].strip() == item.tree
+        if item.commit not in self._plain:
+            done = run_git(self.policy_dir, ["merge-tree", "--write-tree", *item.parents], codes.GIT_FAILED)
+            same = done.stdout.split("\n", 1)[0].strip() == item.tree
+            self._plain[item.commit] = done.returncode == 0 and same
+        return self._plain[item.commit]
 
     def brings_nothing(self, item: SignedCommit) -> bool:
         """Return whether a commit leaves the content of its only parent, or is a plain merge, so that nobody wrote anything in it."""
@@ -216,11 +268,7 @@ def _people(item: SignedCommit, reader: _Reader, policy: ApprovalPolicy) -> Iter
 def _brought(item: SignedCommit, by_id: dict[str, SignedCommit]) -> list[SignedCommit]:
     """Return a commit on the protected branch and, where it is a merge, all commits that it brought along."""
     found, queue, seen = [item], list(item.parents[1:]), {item.commit}
-    mainline = set()
-    place = item.parents[0] if item.parents else ""
-    while place in by_id:
-        mainline.add(place)
-        place = by_id[place].parents[0] if by_id[place].parents else ""
+    mainline = {one.commit for one in _mainline(item.parents[0] if item.parents else "", by_id)}
     reached = _reachable(item.parents[:1], by_id)
     while queue:
         name = queue.pop()
@@ -229,6 +277,15 @@ def _brought(item: SignedCommit, by_id: dict[str, SignedCommit]) -> list[SignedC
         seen.add(name)
         found.append(by_id[name])
         queue.extend(by_id[name].parents)
+    return found
+
+
+def _mainline(start: str, by_id: dict[str, SignedCommit]) -> list[SignedCommit]:
+    """Return a commit and its first parents, newest first, as far as they are known."""
+    found = []
+    while start in by_id:
+        found.append(by_id[start])
+        start = found[-1].parents[0] if found[-1].parents else ""
     return found
 
 

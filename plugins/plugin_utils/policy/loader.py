@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 import zoneinfo
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base import codes as base_codes
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import JSON_LIMIT_BYTES, read_text
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import JSON_LIMIT_BYTES
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import (
     Finding,
     FindingError,
@@ -64,6 +63,12 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.site_rul
     SiteRule,
     site_rule_findings,
     site_rules_of,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.sources import (
+    FILE,
+    OTHER,
+    Folder,
+    Source,
 )
 
 T = TypeVar("T")
@@ -117,14 +122,14 @@ class _Documents:
     findings: list[Finding] = field(default_factory=list)
 
 
-def load_site(directory: str | Path, cache: str | Path | None = None) -> LoadResult:
-    """Return the site of a policy directory and what the schemas say about it.
+def load_site(directory: str | Path | Source, cache: str | Path | None = None) -> LoadResult:
+    """Return the site of a policy directory, on disk or elsewhere (``sources.py``), and what the schemas say about it.
 
     ``cache`` is a directory in which documents are kept by content (``cache.py``), None for none. The answer is the same.
 
     Files are named relative to the directory in findings. Never raises for anything the directory holds.
     """
-    root = Path(directory)
+    root = Folder(directory) if isinstance(directory, str | Path) else directory
     documents = _Documents(cache=DocumentCache(cache))
     try:
         _read_all(root, documents)
@@ -144,9 +149,9 @@ def load_site(directory: str | Path, cache: str | Path | None = None) -> LoadRes
     return LoadResult(site, found, classification, rules, documents.top.get("classification"), decisions, digests)
 
 
-def _read_all(root: Path, documents: _Documents) -> None:
-    if not root.is_dir():
-        documents.findings.append(codes.NO_DIRECTORY.at("is not a directory", Location(str(root))))
+def _read_all(root: Source, documents: _Documents) -> None:
+    if not root.is_there():
+        documents.findings.append(codes.NO_DIRECTORY.at("is not a directory", Location(root.name)))
         return
     count = 0
     for relative in _files(root, "", documents.findings):
@@ -162,25 +167,24 @@ def _read_all(root: Path, documents: _Documents) -> None:
         documents.findings.append(codes.NO_LOCK.at("no segment has a device", Location(LOCK)))
 
 
-def _files(root: Path, below: str, findings: list[Finding]) -> Iterator[str]:
+def _files(root: Source, below: str, findings: list[Finding]) -> Iterator[str]:
     """Yield the files of the directory and of its first level of subdirectories, sorted, as relative POSIX paths."""
     try:
-        with os.scandir(root / below) as entries:
-            found = sorted(entries, key=lambda entry: entry.name)
+        found = root.entries(below)
     except OSError as error:
         findings.append(base_codes.FILE_UNREADABLE.at(error.strerror or "cannot be read", Location(below or ".")))
         return
-    for entry in found:
-        if entry.name.startswith("."):
+    for name, kind in found:
+        if name.startswith("."):
             continue
-        relative = f"{below}/{entry.name}" if below else entry.name
-        if entry.is_symlink() or not (entry.is_dir(follow_symlinks=False) or entry.is_file(follow_symlinks=False)):
+        relative = f"{below}/{name}" if below else name
+        if kind == OTHER:
             findings.append(codes.OUTSIDE.at("is a link or no regular file", _place(relative)))
-        elif entry.is_file(follow_symlinks=False):
+        elif kind == FILE:
             yield relative
         elif below:
             findings.append(codes.UNKNOWN_FILE.at("directories below a zone are not read", _place(relative)))
-        elif entry.name not in IGNORED_DIRECTORIES:
+        elif name not in IGNORED_DIRECTORIES:
             yield from _files(root, relative, findings)
 
 
@@ -189,7 +193,7 @@ def _place(relative: str) -> Location:
     return Location(shown(relative)[1:-1] if not relative.isprintable() or not relative.isascii() else relative)
 
 
-def _read(root: Path, relative: str, documents: _Documents) -> None:
+def _read(root: Source, relative: str, documents: _Documents) -> None:
     folder, _slash, name = relative.rpartition("/")
     stem, extension = os.path.splitext(name)
     if relative == LOCK:
@@ -226,13 +230,13 @@ def _guard(documents: _Documents, read: Callable[[], T | None]) -> T | None:
         return None
 
 
-def _text(root: Path, relative: str, limit: int) -> str:
+def _text(root: Source, relative: str, limit: int) -> str:
     """Return a file's text; findings name it relative to the policy directory."""
-    path = os.path.join(root, relative)
     try:
-        if not stat.S_ISREG(os.lstat(path).st_mode):
+        text = root.text(relative, limit)
+        if text is None:
             raise FindingError(codes.OUTSIDE.at("is no regular file", _place(relative)))
-        return read_text(path, limit)
+        return text
     except OSError as error:
         raise FindingError(
             base_codes.FILE_UNREADABLE.at(error.strerror or "cannot be read", _place(relative))
@@ -242,7 +246,7 @@ def _text(root: Path, relative: str, limit: int) -> str:
         raise FindingError(*(replace(found, file=place.file) for found in error.findings)) from error
 
 
-def _read_yaml(root: Path, relative: str, kind: str, documents: _Documents) -> Document | None:
+def _read_yaml(root: Source, relative: str, kind: str, documents: _Documents) -> Document | None:
     text, file = _text(root, relative, SIZE_LIMIT_BYTES), _place(relative).file
     known = documents.cache.get(kind, text, file)
     if known is not None:
@@ -255,7 +259,7 @@ def _read_yaml(root: Path, relative: str, kind: str, documents: _Documents) -> D
     return None if errors_of(found) else document
 
 
-def _read_lock(root: Path, documents: _Documents) -> dict[str, Any] | None:
+def _read_lock(root: Source, documents: _Documents) -> dict[str, Any] | None:
     text = _text(root, LOCK, JSON_LIMIT_BYTES)
     known = documents.cache.get("members.lock", text, LOCK)
     if known is not None:

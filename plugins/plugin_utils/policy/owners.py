@@ -27,26 +27,33 @@ def segment_teams(site: Site, name: str) -> frozenset[str]:
     return frozenset((segment.owner, *((zone.owner,) if zone else ())))
 
 
-def ownership(site: Site, path: str, moved_segments: Iterable[str] = ()) -> tuple[frozenset[str], str]:
-    """Return (owning teams, highest criticality) of a file, its path relative to the policy directory.
+class Owners:
+    """Who owns which file of one site's policy directory; the site is looked through once."""
 
-    Segment and evidence files belong to the owners of segment and zone, everything else to the site's team. The lock belongs
-    to the owners of the segments whose members moved (``moved_segments``), and to the site's team where none is known.
-    """
-    if path == LOCK:
-        named = [name for name in moved_segments if name in site.segments]
-    else:
-        named = [name for name, segment in site.segments.items() if _describes(site, path, name, segment.zone)]
-    if not named:
-        team = site_team(site)
-        return frozenset((team,) if team else ()), _worst(site, site.segments if path != LOCK else ())
-    teams = frozenset(team for name in named for team in segment_teams(site, name))
-    return teams, _worst(site, named)
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self._described: dict[str, list[str]] = {}
+        for name, segment in site.segments.items():
+            for path in {segment.location.file, f"{segment.zone}/{name}.yml", f"evidence/{name}.json"}:
+                self._described.setdefault(path, []).append(name)
+        self._worst_of_all = _worst(site, site.segments)
 
+    def of(self, path: str, moved_segments: Iterable[str] = ()) -> tuple[frozenset[str], str]:
+        """Return (owning teams, highest criticality) of a file, its path relative to the policy directory.
 
-def _describes(site: Site, path: str, name: str, zone: str) -> bool:
-    segment = site.segments[name]
-    return path in (segment.location.file, f"{zone}/{name}.yml", f"evidence/{name}.json")
+        Segment and evidence files belong to the owners of segment and zone, everything else to the site's team. The lock belongs
+        to the owners of the segments whose members moved (``moved_segments``), and to the site's team where none is known.
+        """
+        site = self.site
+        if path == LOCK:
+            named = [name for name in moved_segments if name in site.segments]
+        else:
+            named = self._described.get(path, [])
+        if not named:
+            team = site_team(site)
+            return frozenset((team,) if team else ()), LEAST_CRITICAL if path == LOCK else self._worst_of_all
+        teams = frozenset(team for name in named for team in segment_teams(site, name))
+        return teams, _worst(site, named)
 
 
 def _worst(site: Site, names: Iterable[str]) -> str:

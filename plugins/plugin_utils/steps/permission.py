@@ -53,7 +53,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.change_documents import Approvers
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.change_risk import CLASSES, risk_classes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import CRITICALITIES, Site
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.owners import LOCK, ownership
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.owners import LOCK, Owners
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.committed import (
     approvers_at,
     documents_of,
@@ -246,9 +246,10 @@ def _approvals(
     findings = protected_findings(paths.policy, head, str(values.get("protected_branch") or DEFAULT_BRANCH))
     findings += uncommitted(paths.policy, head)
 
+    sides = [Owners(side) for side in (before, site) if side is not None]
+
     def owned(changed: tuple[str, ...], earlier: str, later: str) -> tuple[frozenset[str], str]:
         moved = moved_segments(paths.policy, earlier, later) if LOCK in changed else ()
-        sides = [side for side in (before, site) if side is not None]
         names, criticality = _owned(sides, changed, moved)
         return names or frozenset((rules.site,)), criticality  # what nobody owns is the site's, never nobody's
 
@@ -260,7 +261,7 @@ def _approvals(
     steps = merged.steps
     if not base:
         authors = frozenset(person for step in steps for person in step.authors)
-        teams, criticality = _owned([site], _all_paths(site), tuple(site.segments))
+        teams, criticality = _owned([Owners(site)], _all_paths(site), tuple(site.segments))
         whole = ("the whole policy",)
         content = frozenset((merged.content,))
         steps = (ChangeStep(head, authors, content, teams, criticality, whole, frozenset(CLASSES)),)
@@ -318,7 +319,7 @@ def _posture_approvals(
 ) -> Judgement:
     """Judge the approvals of this very plan by the owners of what postures are about; no review of documents tells of it."""
     paths = [f"{site.segments[name].zone}/{name}.yml" for name in segments_of(site, names)]
-    teams, criticality = _owned([site], paths, ())
+    teams, criticality = _owned([Owners(site)], paths, ())
     about = tuple(f"posture {name}" for name in names)
     step = ChangeStep(plan.policy_commit, authors, frozenset(), teams or frozenset((rules.site,)), criticality, about)
     return judge_approvals(policy, [step], [item for item in files if item.plan_id], plan.plan_id, "")
@@ -327,13 +328,13 @@ def _posture_approvals(
 DEFAULT_BRANCH = "origin/main"
 
 
-def _owned(sites: Iterable[Site], changed: Sequence[str], moved: Iterable[str]) -> tuple[frozenset[str], str]:
+def _owned(sides: Iterable[Owners], changed: Sequence[str], moved: Iterable[str]) -> tuple[frozenset[str], str]:
     teams: set[str] = set()
     worst = len(CRITICALITIES) - 1
     moved = tuple(moved)
-    for site in sites:
+    for side in sides:
         for path in changed:
-            names, criticality = ownership(site, path, moved)
+            names, criticality = side.of(path, moved)
             teams |= names
             worst = min(worst, CRITICALITIES.index(criticality))
     return frozenset(teams), CRITICALITIES[worst]
