@@ -34,6 +34,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.points im
     enforces,
     filtered_members,
     first_match,
+    judges_icmp_answers,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.verdict import Evaluator, routes
 
@@ -182,6 +183,9 @@ class BulkEvaluator:
                 if mask.any():
                     seen[mask] = sided[family].crosses(columns, mask)
             self._judge(np.where(seen, number, NONE), packets[0], 0, best, covered)
+            if judges_icmp_answers(self.lists[number]):
+                pings = seen & answered & np.isin(columns.protocol, tuple(ICMP_ANSWERS))
+                self._judge(np.where(pings, number, NONE), packets[1], 1, best, covered)
         apart = (self._port[clients] != self._port[servers]) | (self._port[clients] == NONE)
         for layer in self._access:
             self._judge(np.where(apart, layer[clients], NONE), packets[0], 0, best, covered)

@@ -135,7 +135,12 @@ def _fact(
         listing = evaluator.lists[number]
         pieces = pieces_of(listing)
         if pieces is not None:
-            senders = {name for one in conversations for name in evaluator.segments_of(one.family, one.client)}
+            senders = {
+                name
+                for one, each in zip(conversations, asked, strict=True)
+                for _number, _way, packet in (item for item in each if item[0] == number)
+                for name in evaluator.segments_of(one.family, packet.source)
+            }
             own = [(name, pieces.key(name)) for name in pieces.concerned(senders)]
             keys[number] = key_of(pieces.frame_key, own)
         elif list_key(listing):

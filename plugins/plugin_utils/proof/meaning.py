@@ -36,11 +36,18 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.conversat
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.history import Columns
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.lines import touching
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.naming import Naming, service_of
-from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.openers import openers_of, stopped
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.openers import (
+    answered_boxes,
+    answers_of,
+    icmp_only,
+    openers_of,
+    stopped,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.points import (
     ListSets,
     enforces,
     first_match,
+    judges_icmp_answers,
     list_sets,
     visible,
 )
@@ -203,7 +210,7 @@ class _Difference:
             short = differing(one, two)
             found = compare(first_match(short[0]), first_match(short[1]), self.space)
             sees = self.space.from_boxes(visible(self.after.site, two, surely=True))
-            return self._openers(found.only_in_second & sees, one), self._openers(found.only_in_first & sees, two)
+            return self._openers(found.only_in_second, sees, one), self._openers(found.only_in_first, sees, two)
         empty = self.space.empty
         was = self._stopped_by(self.before, one) if one else empty
         will = self._stopped_by(self.after, two) if two else empty
@@ -211,16 +218,23 @@ class _Difference:
 
     def _stopped_by(self, state: State, listing: PointList) -> PacketSet:
         item = list_sets(self.space, state.site, listing)
-        return self._openers(item.sees - item.may_pass, listing)
+        return self._openers(self.space.everything - item.may_pass, item.sees, listing)
 
-    def _openers(self, packets: PacketSet, listing: PointList) -> PacketSet:
-        """Return the openers among packets, and those whose answers are among them."""
-        if not packets:
-            return packets
-        forward = packets & self.universe
+    def _openers(self, packets: PacketSet, sees: PacketSet, listing: PointList) -> PacketSet:
+        """Return the openers among packets that a list sees, and those whose answers are among them and seen.
+
+        A firewall sees an answer where it saw the opener, and only those of ICMP at an ASA meet its lines.
+        """
+        seen = packets & sees
         if listing.stateful:
-            return forward
-        return forward | (openers_of(packets & self.answers) & self.universe)
+            forward = seen & self.universe
+            if not judges_icmp_answers(listing):
+                return forward
+            pings = icmp_only(sees & self.universe) if packets else packets
+            return forward | (openers_of(answers_of(pings) & packets) & pings) if pings else forward
+        if not seen:
+            return seen
+        return (seen & self.universe) | (openers_of(seen & self.answers) & self.universe)
 
     @property
     def universe(self) -> PacketSet:
@@ -274,9 +288,9 @@ class _Difference:
             if not enforces(listing):
                 continue
             if pieces_of(listing) is not None:
-                rest = rest - stopped(
-                    rest, list_sets(self.space, state.site, touching(listing, rest.boxes())), surely=True
-                )
+                near = list(rest.boxes())
+                near += answered_boxes(near) if judges_icmp_answers(listing) else ()
+                rest = rest - stopped(rest, list_sets(self.space, state.site, touching(listing, near)), surely=True)
                 continue
             part = _concerned(state.site, listing, rest)
             if not part:

@@ -37,10 +37,12 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.moving im
     Rolled,
     Version,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.openers import answered_boxes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.points import (
     FAMILY_PROTOCOLS,
     enforces,
     first_match,
+    judges_icmp_answers,
     visible,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.versions import same_list
@@ -95,7 +97,7 @@ class MovedLists:
         key = (id(listing), surely)
         if key not in self._passes:
             if enforces(listing):
-                text = listing if pieces_of(listing) is None else touching(listing, self.asked)
+                text = listing if pieces_of(listing) is None else touching(listing, self._asked_of(listing))
                 found = verdicts(self.space, first_match(text))
                 self._passes[id(listing), True], self._passes[id(listing), False] = (
                     found.permitted,
@@ -104,6 +106,9 @@ class MovedLists:
             else:
                 self._passes[key] = self.space.everything
         return self._passes[key]
+
+    def _asked_of(self, listing: PointList) -> list[Box]:
+        return [*self.asked, *answered_boxes(self.asked)] if judges_icmp_answers(listing) else self.asked
 
     @cached_property
     def _here(self) -> dict[int, IntervalSet]:

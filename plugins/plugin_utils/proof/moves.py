@@ -49,7 +49,13 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.moving im
     Rolled,
     Version,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.openers import answers_of, openers_of, tcp_only
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.openers import (
+    answers_of,
+    icmp_only,
+    openers_of,
+    tcp_only,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.points import judges_icmp_answers
 
 
 def proved_moves(rolled: Rolled) -> Moved:
@@ -95,9 +101,17 @@ class _Moves(MovedLists):
         passes = self.passes(listing, surely=True)
         there = (openers & self.view(listing, client, server, surely=False)) - passes
         if listing.stateful:
-            return there, self.space.empty
+            return there, self._unanswered(openers, listing, client, server)
         back = (answers_of(openers) & self.view(listing, server, client, surely=False)) - passes
         return there, openers_of(back) & openers if back else back
+
+    def _unanswered(self, openers: PacketSet, listing: PointList, client: int, server: int) -> PacketSet:
+        """Return the openers whose answers a firewall may stop: those of ICMP at an ASA, which cross it where their opener did."""
+        if not judges_icmp_answers(listing):
+            return self.space.empty
+        pings = icmp_only(openers & self.view(listing, client, server, surely=False))
+        back = answers_of(pings) - self.passes(listing, surely=True) if pings else pings
+        return openers_of(back) & pings if back else back
 
     def _passing(self, openers: PacketSet, state: int) -> PacketSet:
         """Return the openers that surely work before (OLD) or after (NEW)."""

@@ -13,15 +13,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import ICMP_ANSWERS
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.sides import TOP, groups_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import PacketSet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Box
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.conversations import SYN_ACK, SYN_ONLY, WHOLE
-from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.points import ListSets
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.points import ListSets, judges_icmp_answers
 
 _TCP = IntervalSet.of(6, 256 + 6)
 _ICMP = {number: IntervalSet.single(number if number == 1 else 256 + number) for number in ICMP_ANSWERS}
 _WITH_TYPES = IntervalSet.of(1, 256 + 58)
+_PINGS = tuple(
+    Box(protocol=_ICMP[number], fragment=WHOLE, destination=TOP[family].subtract(groups_of(family)))
+    for number, family in ((1, 4), (58, 6))
+)
 _REQUESTS = {number: {answer: request for request, answer in pairs.items()} for number, pairs in ICMP_ANSWERS.items()}
 
 
@@ -40,16 +45,34 @@ def tcp_only(packets: PacketSet) -> PacketSet:
     return packets & packets.space.from_box(Box(protocol=_TCP, fragment=WHOLE))
 
 
+def icmp_only(openers: PacketSet) -> PacketSet:
+    """Return the ICMP messages of a set that a single host may answer."""
+    return openers & openers.space.from_boxes(_PINGS)
+
+
+def answered_boxes(boxes: Iterable[Box]) -> Iterable[Box]:
+    """Yield the first answers to ICMP openers in boxes, as boxes: what an ASA judges beside openers."""
+    for box in boxes:
+        if box.protocol.overlaps(_WITH_TYPES):
+            own = box.replace(protocol=box.protocol.intersect(_WITH_TYPES))
+            yield from _swapped_boxes(own, SYN_ONLY, SYN_ACK, ICMP_ANSWERS)
+
+
 def stopped(openers: PacketSet, item: ListSets, *, surely: bool, silent_works: bool = False) -> PacketSet:
     """Return the openers that one list stops: themselves, or their answers on the way back.
 
     ``surely``: what it certainly sees and certainly stops; otherwise all that it may. ``silent_works``: a UDP datagram or ICMP message
-    has done its work when it arrives, so that only for TCP a stopped answer counts. Stateful points pass answers with their opener.
+    has done its work when it arrives, so that only for TCP a stopped answer counts. Stateful points pass answers with their opener, but
+    for those of ICMP at an ASA, which cross it where their opener did.
     """
     sees, passes = (item.sees, item.may_pass) if surely else (item.may_see, item.passes)
     found = (openers & sees) - passes
     if item.listing.stateful:
-        return found
+        if silent_works or not judges_icmp_answers(item.listing):
+            return found
+        pings = icmp_only(openers & sees) - found
+        back = answers_of(pings) - passes
+        return found | (openers_of(back) & pings) if back else found
     asked = tcp_only(openers) if silent_works else openers
     back = (answers_of(asked - found) & sees) - passes
     return found | (openers_of(back) & openers) if back else found

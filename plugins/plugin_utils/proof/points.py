@@ -64,12 +64,16 @@ def enforces(listing: PointList) -> bool:
 _ICMP = IntervalSet.of(1, 256 + 58)
 
 
+def judges_icmp_answers(listing: PointList) -> bool:
+    """Return whether a firewall judges answers to ICMP line by line: an ASA does not track ICMP unless it inspects it."""
+    return listing.stateful and listing.platform == "asa"
+
+
 def judged_answers(listing: PointList, answers: Iterable[Box]) -> list[Box]:
-    """Return the answers that a list judges line by line: all for a stateless one, those of ICMP for an ASA, which does not track it
-    unless it inspects it; of other firewalls none."""
+    """Return the answers that a list judges line by line: all for a stateless one, those of ICMP for an ASA; of other firewalls none."""
     if not listing.stateful:
         return list(answers)
-    return [box for box in answers if box.protocol.overlaps(_ICMP)] if listing.platform == "asa" else []
+    return [box for box in answers if box.protocol.overlaps(_ICMP)] if judges_icmp_answers(listing) else []
 
 
 def filtered_members(site: Site, listing: PointList, surely: bool) -> list[Member]:

@@ -9,6 +9,7 @@ import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import ICMP_ANSWERS
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.history import USUAL_CLIENT_PORT
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.lookup import Masks
@@ -77,6 +78,7 @@ class Possible:
         answers = [item.reply() for item in made]
         self._replies = [packet or self._forward[number] for number, packet in enumerate(answers)]
         self._silent = sum(1 << number for number, packet in enumerate(answers) if packet is None)
+        self._pings = sum(1 << number for number, item in enumerate(made) if item.protocol in ICMP_ANSWERS)
         self._all = (1 << len(made)) - 1
         self._masks: dict[tuple[int, bool], Masks] = {}
 
@@ -94,6 +96,8 @@ class Possible:
             if enforces(evaluator.lists[number]):
                 works &= self._permitted(number, False, client, server)
         if works & ~self._silent:
+            for number in evaluator.judging_icmp(self._family, client, server):
+                works &= ~self._pings | self._silent | self._permitted(number, True, server, client)
             for number in evaluator.seen_by(self._family, server, client, stateful=False):
                 if enforces(evaluator.lists[number]):
                     works &= self._silent | self._permitted(number, True, server, client)

@@ -39,10 +39,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.conversat
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.guardrails import DHCP_REQUESTS
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.lines import touching
-from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.openers import stopped
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.openers import answered_boxes, stopped
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.points import (
     ListSets,
     enforces,
+    judges_icmp_answers,
     list_sets,
     visible,
 )
@@ -317,7 +318,8 @@ class _Proof:
         """Return what a list sees and passes, right for all packets that are asked about: what no such packet touches is left out."""
         if pieces_of(listing) is None:
             return list_sets(self.space, site, listing)
-        return list_sets(self.space, site, touching(listing, self.asked))
+        asked = [*self.asked, *answered_boxes(self.asked)] if judges_icmp_answers(listing) else self.asked
+        return list_sets(self.space, site, touching(listing, asked))
 
     def _effect(self, change: Change, one: PointList | None, two: PointList | None) -> str:
         """Return how a list changes; of a firewall that is known by its parts only those that differ are looked at."""

@@ -36,6 +36,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.points im
     enforces,
     filtered_members,
     first_match,
+    judges_icmp_answers,
     port_of,
     shared_ports,
 )
@@ -177,6 +178,7 @@ class Evaluator:
         self._lookups: dict[int, Lookup] = {}
         self._parts: dict[tuple[int, tuple[str, ...]], Lookup] = {}
         self._firewalls: list[int] = []
+        self._asas: list[int] = []
         self._sides: dict[tuple[str, int], Sides] = {}
         self._holders = holders_of_addresses(site)
         self._from: dict[tuple[int, int], tuple[int, ...]] = {}  # family, address to the access lists that filter it
@@ -205,6 +207,8 @@ class Evaluator:
     def _place(self, number: int, listing: PointList) -> None:
         if listing.kind == "firewall":
             self._firewalls.append(number)
+            if judges_icmp_answers(listing):
+                self._asas.append(number)
         elif listing.kind == "sgacl":
             self._cells[listing.family, listing.segment, listing.peer].append(number)
             column = listing.point, listing.peer, listing.family
@@ -274,12 +278,10 @@ class Evaluator:
     def seen_by(self, family: int, source: int, destination: int, stateful: bool = True) -> Iterator[int]:
         """Yield the numbers of the lists that see packets between two addresses, in their order within each kind.
 
-        With ``stateful`` False those that judge openers only are left out: a reply passes them with its connection.
+        With ``stateful`` False firewalls are left out: a reply passes them with its connection (but: ``judging_icmp``).
         """
         if stateful:
-            for number in self._firewalls:
-                if self._sides_of(self.lists[number].point, family).crosses(source, destination):
-                    yield number
+            yield from self._crossed(self._firewalls, family, source, destination)
         if (family, source) not in self._ports or self._ports[family, source] != self._ports.get((family, destination)):
             yield from self._port_lists(family, source)
         ends = (source, destination) if stateful else (destination, source)
@@ -295,6 +297,15 @@ class Evaluator:
                     if number not in self._beyond or not self._beyond[number].contains(destination):
                         yield number
 
+    def judging_icmp(self, family: int, client: int, server: int) -> Iterator[int]:
+        """Yield the numbers of the firewalls' lists that judge an answer to ICMP as well, where its opener crossed them."""
+        return self._crossed(self._asas, family, client, server)
+
+    def _crossed(self, firewalls: Sequence[int], family: int, source: int, destination: int) -> Iterator[int]:
+        for number in firewalls:
+            if self._sides_of(self.lists[number].point, family).crosses(source, destination):
+                yield number
+
     def _sides_of(self, point: str, family: int) -> Sides:
         found = self._sides.get((point, family))
         if found is None:
@@ -307,6 +318,8 @@ class Evaluator:
         found = [(number, 0, forward) for number in self.seen_by(family, forward.source, forward.destination)]
         if reply is not None:
             found += [(number, 1, reply) for number in self.seen_by(family, reply.source, reply.destination, False)]
+            if conversation.protocol in ICMP_ANSWERS:
+                found += [(n, 1, reply) for n in self.judging_icmp(family, forward.source, forward.destination)]
         return sorted(found, key=lambda item: item[:2])
 
     def verdict(self, conversation: Conversation) -> Verdict:

@@ -104,7 +104,9 @@ def sees(site: PlainSite, item: TextList, packet: dict[str, Any], opener: bool) 
     family = ipaddress.ip_address(packet["source"]).version
     source, destination = site.device_at(packet["source"]), site.device_at(packet["destination"])
     if item.kind == "firewall":
-        return opener and zone_of(packet["source"]) != zone_of(packet["destination"])
+        # An ASA tracks no ICMP unless it inspects it, so that answers need lines of their own.
+        judged = opener or (item.platform == "asa" and packet["protocol"] in (1, 58))
+        return judged and zone_of(packet["source"]) != zone_of(packet["destination"])
     if item.family != family:
         return False
     if item.kind == "sgacl":
