@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ from dataclasses import asdict, replace
 from itertools import groupby
 from typing import Any
 
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import canonical_json
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError, errors_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.commit import DIRTY
@@ -211,6 +213,7 @@ def _remaining_steps(
     of its steps counts as left.
     """
     findings: list[Finding] = []
+    altered: list[Finding] = []
     void: dict[str, Finding] = {}
     disarming: list[Operation] = []
     open_ids: set[tuple[str, str]] = set()
@@ -221,6 +224,7 @@ def _remaining_steps(
         moved = staleness(part, objects, live)
         planned = {step.id for step in part.operations}
         needed = () if moved else target_operations(targets[part.name], desired, live, plan.prune)
+        altered += _altered(part, needed, snapshots[part.name])
         pushes = {step.id for step in part.operations if step.action == PUSH}
         if pushes and any(step.action == PUSH and step.id not in planned for step in needed):
             # What is left may be pushed in another phase than the whole would have been: then by the pushes of the plan.
@@ -245,9 +249,35 @@ def _remaining_steps(
         open_ids |= {(part.name, step.id) for step in part.operations if (part.name, step.id) in begun}
         if part.name in pending:
             open_ids |= {(part.name, step.id) for step in part.operations if step.action == PUSH}
-    if findings:
-        raise FindingError(*findings)
+    if findings or altered:
+        raise FindingError(*altered, *findings)
     return [*disarming, *(step for name, step in plan.steps() if (name, step.id) in open_ids)], void
+
+
+def _altered(part: TargetPlan, needed: Sequence[Operation], now: Snapshot) -> list[Finding]:
+    """Return a finding for each step that does not do what the policy asks of the target, though it bears the number of one that does.
+
+    The hash of a plan says that it is whole, not who made it: where a commit was approved, and not this very plan, anybody who may
+    write its file can give another content a hash of its own. So what is carried out is what is computed here as well.
+    """
+    planned = {step.id: step for step in part.operations}
+    same_state = part.live_sha256 == now.sha256  # what a step finds, and so its order, may differ where a run was interrupted
+    found = []
+    for step in needed:
+        other = planned.get(step.id)
+        if other is None or other == step or step.action == PUSH:
+            continue
+        if _plain(step, same_state) != _plain(other, same_state):
+            text = f"{part.name}: {other.action} {other.kind} {other.name} is not what the policy asks for"
+            found.append(codes.PLAN_ALTERED.at(text))
+    return found
+
+
+def _plain(step: Operation, whole: bool) -> dict[str, Any]:
+    """Return what a step does, as it stands in a plan's file; with ``whole`` also what it finds, when it is its turn and how."""
+    names = ("target", "kind", "name", "action", "after", *(("before", "effect", "phase", "details") if whole else ()))
+    plain: dict[str, Any] = json.loads(canonical_json({name: getattr(step, name) for name in names}))
+    return plain
 
 
 def _in_force(step: Operation, live: Mapping[str, Any]) -> bool:

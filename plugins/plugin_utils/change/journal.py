@@ -107,14 +107,24 @@ class Journal:
         return self.path.with_name(self.path.name + ".head")
 
     def _write(self, line: str) -> None:
+        is_new = not self.path.exists()
         descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
+            whole = os.fstat(descriptor).st_size
             data = line.encode("utf-8")
-            while data:
-                data = data[os.write(descriptor, data) :]
-            os.fdatasync(descriptor)  # content and length; other times of the file do not matter
+            try:
+                while data:
+                    data = data[os.write(descriptor, data) :]
+                os.fdatasync(descriptor)  # content and length; other times of the file do not matter
+            except OSError:
+                # What was written of it is no entry: another one behind it would break the chain for good.
+                self._opened = False
+                os.ftruncate(descriptor, whole)
+                raise
         finally:
             os.close(descriptor)
+        if is_new:
+            _flush_directory(self.path.parent)
 
     def _write_head(self) -> None:
         """Note the last entry, in place and with one write: it only has to be no newer than the journal, which is on disk already."""
@@ -129,6 +139,7 @@ class Journal:
     def _open(self) -> None:
         if self._opened:
             return
+        self._previous, self._number = START, 0
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if self.path.exists():
             self._set_torn_tail_aside()
@@ -148,6 +159,15 @@ class Journal:
             stream.truncate(end)
             stream.flush()
             os.fsync(stream.fileno())
+
+
+def _flush_directory(directory: Path) -> None:
+    """Bring the name of a new file to disk: flushing the file alone need not do so (fsync(2))."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def read_entries(path: str | Path) -> list[dict[str, Any]]:
@@ -252,7 +272,10 @@ def _noted_end(path: Path) -> tuple[int, str]:
     if not head.exists():
         return 0, ""
     try:
-        noted = json.loads(read_text(head))
+        text = read_text(head)
+        if not text.strip("\0 \n"):  # it is not flushed to disk: so it is where power failed soon after it was made
+            return 0, ""
+        noted = json.loads(text)
         return int(noted["number"]), str(noted["sha256"])
     except (ValueError, KeyError, TypeError) as error:
         raise FindingError(codes.JOURNAL_BROKEN.at("the head file cannot be read", Location(str(head)))) from error
