@@ -286,6 +286,19 @@ def an_edited_plan_with_a_hash_of_its_own(desk: Desk) -> None:
     write_plan(path, with_effect(plan, {**plan.effect, "sentence": "nothing happens"}))
 
 
+@cheat("SW4012")
+def a_step_that_is_not_what_the_commit_asks_for(desk: Desk) -> None:
+    """Whoever approved it looked at the commit: nothing else is written, whatever the plan's file says."""
+    path = desk.site.state / "plan.json"
+    plan = read_plan(path)
+    first, *others = (part for part in plan.targets if part.operations)
+    step = replace(first.operations[0], phase=first.operations[0].phase + 1)
+    forged = replace(first, operations=(step, *first.operations[1:]))
+    kept = [part for part in plan.targets if not part.operations]
+    write_plan(path, with_effect(replace(plan, targets=(forged, *others, *kept)), plan.effect))
+    desk.approve("ben")
+
+
 @cheat("SW4012 SW4120 SW4121", variables=(("microseg_plan_id", "0" * 64),))
 def another_plan_than_the_approved_one(desk: Desk) -> None:
     pass

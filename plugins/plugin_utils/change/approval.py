@@ -39,7 +39,7 @@ class ChangeStep:
 
     ``authors`` are all who signed, wrote or committed what it brought. ``contents`` are the hashes of the policy directory
     that stand for its outcome: of the merge and of the tip of the merged branch. ``teams`` own what it touches,
-    ``criticality`` is the highest there, ``classes`` say what it does.
+    ``criticality`` is the highest there, ``classes`` say what it does. ``keys`` are the fingerprints that authors signed with.
     """
 
     commit: str
@@ -49,16 +49,21 @@ class ChangeStep:
     criticality: str = "low"
     paths: tuple[str, ...] = ()
     classes: frozenset[str] = frozenset()
+    keys: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
 class Approval:
-    """One approval by one person: of a plan (``plan_id``) or of a content of the policy directory. ``source`` says where it stands."""
+    """One approval by one person: of a plan (``plan_id``) or of a content of the policy directory. ``source`` says where it stands.
+
+    ``key``: the fingerprint that the person signed it with, empty where somebody else answers for it.
+    """
 
     approver: str
     source: str
     plan_id: str = ""
     content: str = ""
+    key: str = ""
 
     def as_dict(self) -> dict[str, str]:
         """Return plain values for the journal and for reports."""
@@ -90,7 +95,10 @@ def judge_approvals(
             if not _covers(approval, step, plan_id, content):
                 continue
             fitting.add(approval)
-            if approval.approver in step.authors:
+            if approval.key and approval.key in step.keys and approval.approver not in step.authors:
+                text = f"{approval.approver} approved with the key that commit {step.commit[:12]} was written with"
+                findings.append(codes.OWN_APPROVAL.at(text))
+            elif approval.approver in step.authors:
                 findings.append(codes.OWN_APPROVAL.at(f"{approval.approver} wrote commit {step.commit[:12]}"))
             elif approval.approver not in policy.forges:
                 able.append(approval)
@@ -127,9 +135,22 @@ def _missing(policy: ApprovalPolicy, step: ChangeStep, able: Sequence[Approval])
     asks |= {name: policy.risk.get(name, 1) for name in sorted(step.classes)}
     least = max(1, *asks.values())
     known = {person for members in policy.teams.values() for person in members}
-    count = len(people & known)
+    count = _count(able, known)
     if step.teams and count < least and not findings:
         what = ", ".join(name for name, number in asks.items() if number == least)
         text = f"{about}: {count} of {least} people approved it, as {what} asks for"
         findings.append(codes.NOT_APPROVED.at(text))
     return findings
+
+
+def _count(able: Sequence[Approval], known: set[str]) -> int:
+    """Return how many people approved: names that signed with one key are one person."""
+    keys: dict[str, set[str]] = {}
+    for approval in able:
+        if approval.approver in known:
+            keys.setdefault(approval.approver, set()).update({approval.key} - {""})
+    count, seen = 0, set[str]()
+    for _name, own in sorted(keys.items()):
+        count += not own & seen
+        seen |= own
+    return count

@@ -29,6 +29,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.signatur
     REVIEW_NAMESPACE,
     TrustedKeys,
     verified_file,
+    verified_with_key,
 )
 
 APPROVAL, REVIEW = "approval", "review_record"
@@ -106,18 +107,22 @@ def _read(path: Path, keys: TrustedKeys, policy: ApprovalPolicy) -> Iterator[App
     place = Location(str(path))
     if path.is_symlink() or not path.is_file() or path.stat().st_size > LIMIT_BYTES:
         raise FindingError(codes.BAD_APPROVAL.at("is no regular file of at most 1 MiB", place))
-    claimed = _parsed(path.read_bytes(), place)
+    try:
+        claimed = _parsed(path.read_bytes(), place)
+    except OSError as error:
+        raise FindingError(codes.BAD_APPROVAL.at(error.strerror or "cannot be read", place)) from error
     if claimed.get("kind") == REVIEW:
         yield from _reviews(path, claimed, keys, policy)
         return
     signer = _word(claimed, "approver", place)
-    value = _parsed(verified_file(path, signer, APPROVAL_NAMESPACE, keys), place)
+    content, key = verified_with_key(path, signer, APPROVAL_NAMESPACE, keys)
+    value = _parsed(content, place)
     if value != claimed or value.get("kind") != APPROVAL:
         raise FindingError(codes.BAD_APPROVAL.at("is no approval, or changed while it was read", place))
     plan_id = _word(value, "plan_id", place)
     if not _ID.match(plan_id):
         raise FindingError(codes.BAD_APPROVAL.at("plan_id is no plan's id of 64 hexadecimal digits", place))
-    yield Approval(signer.lower(), str(path), plan_id=plan_id)
+    yield Approval(signer.lower(), str(path), plan_id=plan_id, key=key)
 
 
 def _reviews(path: Path, claimed: Mapping[str, Any], keys: TrustedKeys, policy: ApprovalPolicy) -> Iterator[Approval]:

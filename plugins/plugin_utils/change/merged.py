@@ -73,12 +73,14 @@ def merged_changes(
         if paths:
             brought = _brought(item, by_id)
             authors = {name for one in brought for name in _people(one, reader, policy)}
+            keys_used = _keys(brought, reader, policy)
             # What was approved on the branch is what was merged only where nobody edited the merge.
             same = item.parents[1:2] if reader.is_plain_merge(item) else ()
             contents = {reader.content(one) for one in (place, *same)}
             teams, criticality = ownership(paths, before, place)
             classes = risks(paths, before, place)
-            steps.append(ChangeStep(place, frozenset(authors), frozenset(contents), teams, criticality, paths, classes))
+            people = frozenset(authors)
+            steps.append(ChangeStep(place, people, frozenset(contents), teams, criticality, paths, classes, keys_used))
         place = before
     if place != base and reader.content(base) != reader.content(head):
         # The first parents do not lead back to ``base``: an older commit, or a merge whose first parent is. What such a
@@ -88,9 +90,10 @@ def merged_changes(
         teams, criticality = ownership(paths, before, head)
         contents = {reader.content(head)}
         classes = risks(paths, before, head)
-        steps.append(ChangeStep(head, frozenset(authors), frozenset(contents), teams, criticality, paths, classes))
+        people, keys_used = frozenset(authors), _keys(commits, reader, policy)
+        steps.append(ChangeStep(head, people, frozenset(contents), teams, criticality, paths, classes, keys_used))
     approvals = [
-        Approval(item.signer, f"commit {item.commit[:12]}", content=reader.content(item.commit))
+        Approval(item.signer, f"commit {item.commit[:12]}", content=reader.content(item.commit), key=item.fingerprint)
         for item in commits
         if item.signer and item.signer in item.approved_by and item.signer not in policy.forges
     ]
@@ -263,6 +266,12 @@ def _people(item: SignedCommit, reader: _Reader, policy: ApprovalPolicy) -> Iter
     if reader.brings_nothing(item):
         return ()
     return {item.author, item.signer} - {"", *policy.forges}
+
+
+def _keys(commits: Iterable[SignedCommit], reader: _Reader, policy: ApprovalPolicy) -> frozenset[str]:
+    """Return the fingerprints of the keys with which people, not forges, signed what they wrote."""
+    written = (one for one in commits if one.fingerprint and one.signer not in policy.forges)
+    return frozenset(one.fingerprint for one in written if not reader.brings_nothing(one))
 
 
 def _brought(item: SignedCommit, by_id: dict[str, SignedCommit]) -> list[SignedCommit]:

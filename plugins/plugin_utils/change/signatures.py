@@ -16,8 +16,10 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock import utc_now
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError, Location
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.git import run_git
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes
@@ -28,6 +30,14 @@ REVIEW_NAMESPACE = "segwright-review"
 _PRINCIPAL = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9._+@-]{0,254}\Z")
 _COMMIT = re.compile(r"\A[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 _MAIL = re.compile(r"<([^<>\s]+)>\s*\Z")
+# principals (quoted where they hold blanks), options, type of key, key (ssh-keygen(1), ALLOWED SIGNERS)
+_ENTRY = re.compile(
+    r'\s*(?:"(?P<quoted>[^"]*)"|(?P<names>[^\s"#][^\s"]*))\s+'
+    r'(?P<options>(?:[A-Za-z-]+(?:="[^"]*"|=[^\s,"]*)?(?:,[A-Za-z-]+(?:="[^"]*"|=[^\s,"]*)?)*\s+)?)'
+    r"(?:sk-)?(?:ssh|ecdsa)-[A-Za-z0-9@.-]+\s+[A-Za-z0-9+/=]+"
+)
+_VALID = re.compile(r'(valid-before|valid-after)="?([0-9Zz]*)', re.IGNORECASE)
+_SIGNED_WITH = re.compile(r" key (SHA256:[A-Za-z0-9+/]+)\s*\Z")
 _FIELDS = ("%H", "%T", "%P", "%ae", "%ce", "%G?", "%GS", "%GF", "%(trailers:key=Approved-by,valueonly,separator=%x1f)")
 _FAULTS = {
     "N": "is not signed",
@@ -65,13 +75,15 @@ class SignedCommit:
 def signed_commits(checkout: str | Path, revisions: Sequence[str], keys: TrustedKeys) -> list[SignedCommit]:
     """Return the commits of a revision range (words for ``git log``), newest first, each with its signature checked.
 
-    An SSH signature counts only where its key has a principal in the allowed-signers file, valid at the commit's time
-    (git log(1), ``%G?``); a GPG signature where its key is in the given file and neither expired nor revoked. Raises
-    FindingError SW4071 where a file of keys cannot be read, SW4003 where git fails.
+    An SSH signature counts only where its key has a principal in the allowed-signers file, valid at the commit's time (git log(1), ``%G?``)
+    and today: whoever signs says the commit's time. A GPG signature counts where its key is in the given file and neither expired nor
+    revoked. Raises FindingError SW4071 where a file of keys cannot be read, SW4003 where git fails.
     """
     place = Location(str(checkout))
     with _gpg_home(keys) as home:
-        settings = {"gpg.ssh.allowedSignersFile": _key_file(keys.allowed_signers) or os.devnull}
+        signers = Path(home, "segwright_allowed_signers")
+        signers.write_text("".join(_trusted_lines(keys.allowed_signers)), encoding="utf-8")
+        settings = {"gpg.ssh.allowedSignersFile": str(signers)}
         words = ["log", "-z", f"--format={'%x1e'.join(_FIELDS)}", *revisions, "--"]
         done = run_git(checkout, words, codes.GIT_FAILED, settings, {"GNUPGHOME": home}, seconds=300)
     if done.returncode != 0:
@@ -106,6 +118,39 @@ def _mail_of(name: str) -> str:
     return found.group(1) if found else ""
 
 
+def _trusted_lines(path: str, principal: str = "") -> Iterator[str]:
+    """Yield the lines of an allowed-signers file (none where none is named) that speak for people today; for ``principal`` where given.
+
+    An entry for a pattern of names (``*@hospital.example``) would let its key sign as each of them, so it counts only for certificates,
+    which name their person. FindingError SW4071 where the file cannot be read.
+    """
+    name = _key_file(path)
+    try:
+        lines = Path(name).read_text(encoding="utf-8-sig").split("\n") if name else []
+    except (OSError, UnicodeDecodeError) as error:
+        text = "the file of trusted keys is no text that can be read"
+        raise FindingError(codes.NO_KEYS.at(text, Location(path))) from error
+    for line in lines:
+        found = _ENTRY.match(line)
+        if found is None or any(_is_over(*word) for word in _VALID.findall(found["options"])):
+            continue
+        names = (found["quoted"] or found["names"]).split(",")
+        of_people = not any(mark in one for one in names for mark in "*?")
+        if "cert-authority" in found["options"].lower() or (of_people and (not principal or principal in names)):
+            yield line.rstrip("\r") + "\n"
+
+
+def _is_over(which: str, text: str) -> bool:
+    """Return whether valid-before has passed, or valid-after has not, now: YYYYMMDD[HHMM[SS]][Z], local time without the Z."""
+    shape = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}.get(len(text.rstrip("Zz")), "")
+    try:
+        moment = datetime.strptime(text.rstrip("Zz"), shape)
+    except ValueError:
+        return True  # ssh-keygen takes no such entry
+    moment = moment.replace(tzinfo=UTC) if text[-1] in "Zz" else moment.astimezone(UTC)
+    return moment <= utc_now() if which.lower() == "valid-before" else moment > utc_now()
+
+
 def _key_file(path: str) -> str:
     """Return the absolute path of a readable file of keys, empty where none is named; FindingError SW4071 otherwise."""
     if not path:
@@ -131,14 +176,18 @@ def _gpg_home(keys: TrustedKeys) -> Iterator[str]:
 
 
 def verified_file(path: str | Path, principal: str, namespace: str, keys: TrustedKeys) -> bytes:
-    """Return the content of a file whose detached SSH signature (``PATH.sig``) is the principal's.
+    """As ``verified_with_key``, the content alone."""
+    return verified_with_key(path, principal, namespace, keys)[0]
+
+
+def verified_with_key(path: str | Path, principal: str, namespace: str, keys: TrustedKeys) -> tuple[bytes, str]:
+    """Return the content of a file whose detached SSH signature (``PATH.sig``) is the principal's, and the fingerprint of the key.
 
     The bytes that were verified are those that are returned. Raises FindingError SW4072 where there is no such signature
     (ssh-keygen(1), ``-Y verify``), SW4071 where there is no allowed-signers file.
     """
     place = Location(str(path))
-    signers = _key_file(keys.allowed_signers)
-    if not signers:
+    if not keys.allowed_signers:
         raise FindingError(codes.NO_KEYS.at("no allowed-signers file is set", place))
     if not _PRINCIPAL.match(principal):
         raise FindingError(
@@ -149,14 +198,16 @@ def verified_file(path: str | Path, principal: str, namespace: str, keys: Truste
         signature = Path(f"{path}.sig").read_bytes()
     except OSError as error:
         raise FindingError(codes.BAD_SIGNATURE.at(f"{error.strerror}: the file or its .sig", place)) from error
-    with tempfile.NamedTemporaryFile(prefix="segwright-sig-") as copy:
-        copy.write(signature)
-        copy.flush()
-        command = ["ssh-keygen", "-Y", "verify", "-f", signers, "-I", principal, "-n", namespace, "-s", copy.name]
+    with tempfile.TemporaryDirectory(prefix="segwright-sig-") as folder:
+        signers, copy = Path(folder, "allowed_signers"), Path(folder, "signature")
+        signers.write_text("".join(_trusted_lines(keys.allowed_signers, principal)), encoding="utf-8")
+        copy.write_bytes(signature)
+        command = ["ssh-keygen", "-Y", "verify", "-f", str(signers), "-I", principal, "-n", namespace, "-s", str(copy)]
         done = _run(command, content, str(path))
     if done.returncode != 0:
         raise FindingError(codes.BAD_SIGNATURE.at(f"it is not signed by {principal} for {namespace}", place))
-    return content
+    found = _SIGNED_WITH.search(done.stdout.decode("utf-8", "replace"))
+    return content, found[1] if found else ""
 
 
 def signed_file(path: str | Path, namespace: str, keys: TrustedKeys) -> tuple[bytes, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.signatur
     signed_commits,
 )
 
-from .signers import Signers, mail, run
+from .signers import ENVIRONMENT, Signers, mail, run
 
 if not shutil.which("ssh-keygen") or not shutil.which("git"):
     pytest.skip("git and ssh-keygen are needed (Debian packages git, openssh-client)", allow_module_level=True)
@@ -287,6 +288,7 @@ def test_the_forge_approves_nothing(signers: Signers) -> None:
 
 def approval(signers: Signers, person: str, plan: str = PLAN, signer: str = "") -> Path:
     path = write_approval(signers.folder / "approvals", plan, "c" * 40, mail(person), "looks right")
+    Path(f"{path}.sig").unlink(missing_ok=True)  # ssh-keygen would ask
     signers.sign_file(path, signer or person, APPROVAL_NAMESPACE)
     return path
 
@@ -413,6 +415,62 @@ def test_an_expired_and_a_revoked_key(signers: Signers) -> None:
         + "\n"
     )
     assert codes_of(judged(signers, base)) == ["SW4073"]
+
+
+def test_a_commit_dated_back_does_not_bring_an_expired_key_to_life(signers: Signers) -> None:
+    base = base_of(signers)
+    text = signers.allowed.read_text()
+    signers.allowed.write_text(text.replace("carl@hospital.example ", 'carl@hospital.example valid-before="20200101" '))
+    signers.branch("work")
+    (signers.policies / GATEWAYS).write_text("segment: gateways\nsgt: 7\n")
+    signers.git("add", "--all")
+    dates = {"GIT_COMMITTER_DATE": "2019-06-01T12:00:00Z", "GIT_AUTHOR_DATE": "2019-06-01T12:00:00Z"}
+    environment = {**ENVIRONMENT, **dates}
+    words = [f"user.signingKey={signers.key('carl')}", "gpg.format=ssh", "user.name=carl", f"user.email={mail('carl')}"]
+    options = [word for each in words for word in ("-c", each)]
+    command = ["git", *options, "commit", "-q", "-S", "-m", "late"]
+    subprocess.run(command, cwd=signers.checkout, env=environment, check=True)
+    signers.merge("work", "dora", "dora")
+    assert codes_of(judged(signers, base)) == ["SW4073"]
+
+
+def as_entry(signers: Signers, person: str, names: str, options: str = "") -> None:
+    """Make a person's key stand in the allowed-signers file for these names."""
+    own = [line for line in signers.allowed.read_text().splitlines() if not line.startswith(f"{mail(person)} ")]
+    key = " ".join(signers.key(person).with_suffix(".pub").read_text().split()[:2])
+    entry = " ".join(filter(None, (names, options, key)))
+    signers.allowed.write_text("\n".join((*own, entry)) + "\n")
+
+
+def test_a_pattern_of_names_lets_a_key_speak_for_nobody(signers: Signers) -> None:
+    base = base_of(signers)
+    signers.commit({GATEWAYS: "x: 1\n"}, "carl")
+    as_entry(signers, "carl", "*@hospital.example")
+    approval(signers, "dora", signer="carl")
+    found = judged(signers, base)
+    assert codes_of(found) == ["SW4070", "SW4073"] and "SW4072" in warned(found)
+
+
+def test_the_key_that_a_change_was_written_with_approves_it_under_no_name(signers: Signers) -> None:
+    base = base_of(signers)
+    signers.commit({GATEWAYS: "x: 1\n"}, "carl")
+    as_entry(signers, "carl", f"{mail('carl')},{mail('dora')}", 'namespaces="git,segwright-approval"')
+    approval(signers, "dora", signer="carl")
+    found = judged(signers, base)
+    assert codes_of(found) == ["SW4070"] and "SW4075" in warned(found)
+    approval(signers, "dora")
+    assert judged(signers, base).findings == ()
+
+
+def test_two_names_of_one_key_are_one_person(signers: Signers) -> None:
+    base = base_of(signers)
+    signers.commit({PUMPS: "x: 1\n"}, "nina")
+    as_entry(signers, "anna", f"{mail('anna')},{mail('ben')}")
+    approval(signers, "anna")
+    approval(signers, "ben", signer="anna")
+    assert codes_of(judged(signers, base)) == ["SW4070"]
+    approval(signers, "ben")
+    assert judged(signers, base).findings == ()
 
 
 def test_without_a_file_of_keys_nothing_is_judged(signers: Signers) -> None:

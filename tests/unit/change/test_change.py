@@ -26,6 +26,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan imp
     plan_parts,
     read_plan,
     snapshot_all,
+    with_effect,
     write_plan,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rings import Part
@@ -185,6 +186,26 @@ def test_a_plan_of_uncommitted_documents_needs_permission(journal: Journal) -> N
         apply_plan(plan, targets, desired, journal, policy_commit=dirty)
     assert codes_of(error) == {"SW4004"}
     assert apply_plan(plan, targets, desired, journal, policy_commit=dirty, allow_dirty=True).writes == 1
+
+
+FORGED = [{"after": {"value": 666}}, {"kind": "sgt"}, {"phase": 9}, {"effect": "none"}, {"details": {"finish": True}}]
+
+
+@pytest.mark.parametrize("forged", FORGED)
+def test_a_forged_step_in_a_plan_with_a_hash_of_its_own(
+    tmp_path: Path, journal: Journal, forged: dict[str, Any]
+) -> None:
+    """An approval of a commit says nothing of the plan's file, so its steps are compared with what the commit asks for."""
+    target, desired = FakeTarget("a", {"attachment/x": {"value": 1}}), [want("a", x=2)]
+    plan = plan_for({"a": target}, desired)
+    (part,) = plan.targets
+    step = replace(part.operations[0], **forged)
+    write_plan(
+        tmp_path / "plan.json", with_effect(replace(plan, targets=(replace(part, operations=(step,)),)), plan.effect)
+    )
+    with pytest.raises(FindingError) as error:
+        apply_plan(read_plan(tmp_path / "plan.json"), {"a": target}, desired, journal, policy_commit=COMMIT)
+    assert codes_of(error) == {"SW4012"} and target.writes == 0 and not journal.path.exists()
 
 
 def test_moved_live_state_is_refused_and_named(journal: Journal) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -21,6 +22,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.commit i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import (
     START,
     Journal,
+    end_findings,
     head_of,
     read_entries,
     verify_journal,
@@ -103,6 +105,42 @@ def test_an_unwritable_journal_is_a_finding(tmp_path: Path) -> None:
     with pytest.raises(FindingError) as error:
         Journal(blocked / "journal.jsonl").append("x")
     assert error.value.findings[0].code == "SW4034"
+
+
+@pytest.mark.parametrize("call", ["write", "fdatasync"])
+def test_an_entry_that_the_disk_does_not_take_leaves_the_chain_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    journal = Journal(tmp_path / "journal.jsonl")
+    journal.append("first")
+    write, room = os.write, [20]
+
+    def full(descriptor: int, data: bytes = b"") -> int:
+        if data and room:
+            return write(descriptor, data[: room.pop()])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, full)
+        with pytest.raises(FindingError) as error:
+            journal.append("second")
+    assert error.value.findings[0].code == "SW4034"
+    journal.append("third")  # somebody has made room meanwhile
+    assert [entry["event"] for entry in read_entries(journal.path)] == ["first", "third"]
+    assert verify_journal(journal.path) == []
+
+
+@pytest.mark.parametrize("left", [b"", b"\0" * 128])
+def test_a_head_file_that_power_failure_left_empty_says_nothing(tmp_path: Path, left: bytes) -> None:
+    journal = Journal(tmp_path / "journal.jsonl")
+    journal.append("first")
+    (tmp_path / "journal.jsonl.head").write_bytes(left)
+    entries = read_entries(journal.path)
+    assert end_findings(journal.path, entries) == verify_journal(journal.path) == []
+    Journal(tmp_path / "journal.jsonl").append("second")
+    assert verify_journal(journal.path) == []
+    (tmp_path / "journal.jsonl.head").write_bytes(b"{")
+    assert [found.code for found in end_findings(journal.path, entries)] == ["SW4030"]
 
 
 HOLD = """
