@@ -8,12 +8,16 @@ Nothing of Ansible is imported here; the action hands itself in.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base import codes, progress
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError, Location
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.redact import redact_text
+
+# Faults of a disk, which name no file where it was open.
+_DISK = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO))
 
 
 def failure(findings: tuple[Finding, ...] | list[Finding], /, **content: Any) -> dict[str, Any]:
@@ -32,8 +36,8 @@ def run_action(
     """Validate an action's arguments, call the engine with them, and turn findings into a failed result.
 
     ``action`` is an ``ActionBase``; ``engine`` takes the validated arguments with ``check_mode`` and ``diff_mode`` added and
-    returns the result. An unexpected fault becomes finding SW0099 that names its type, without a traceback and without
-    its arguments, which could hold a credential.
+    returns the result. A file that cannot be written or read becomes finding SW0010, any other unexpected fault SW0099, which names
+    its type, without a traceback and without its arguments, which could hold a credential.
     """
     _validation, arguments = action.validate_argument_spec(argument_spec=dict(argument_spec))
     secrets = [
@@ -47,6 +51,8 @@ def run_action(
     except FindingError as error:
         return failure(list(error.findings))
     except Exception as error:
+        if isinstance(error, OSError) and (error.filename or error.errno in _DISK):
+            return failure([codes.FILE_UNUSABLE.at(error.strerror or "", Location(str(error.filename or "")))])
         place = _place(error)
         text = redact_text(f"{type(error).__name__} in {place}: {error}", secrets)
         return failure([codes.INTERNAL.at(text)])

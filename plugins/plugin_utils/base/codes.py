@@ -25,6 +25,9 @@ UNSAFE_NAME = Code(
     "a name has characters that are not allowed",
     "use letters, digits, '_' and '-' and begin with a letter",
 )
+FILE_UNUSABLE = Code(
+    "SW0010", "error", "a file or folder cannot be written or read", "make room, or correct its path and permissions"
+)
 INTERNAL = Code(
     "SW0099", "error", "an unexpected fault", "please report it with the message and the version of the collection"
 )

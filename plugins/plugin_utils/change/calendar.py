@@ -128,6 +128,8 @@ def _freeze_span(freeze: Freeze, clock: zoneinfo.ZoneInfo) -> Span:
 
 def _readings(day: date, time: str, clock: zoneinfo.ZoneInfo) -> tuple[datetime, datetime]:
     """Return both readings of a local time as UTC: they differ where the clock repeats or leaves out the hour (PEP 495)."""
+    # One day from the ends of what dates can say, a freeze until further notice for example, no zone leads beyond them.
+    day = min(max(day, date.min + timedelta(days=2)), date.max - timedelta(days=2))
     if time == "24:00":
         day, time = day + timedelta(days=1), "00:00"
     local = datetime(day.year, day.month, day.day, int(time[:2]), int(time[3:]), tzinfo=clock)

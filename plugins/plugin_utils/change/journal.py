@@ -277,7 +277,7 @@ def _noted_end(path: Path) -> tuple[int, str]:
             return 0, ""
         noted = json.loads(text)
         return int(noted["number"]), str(noted["sha256"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise FindingError(codes.JOURNAL_BROKEN.at("the head file cannot be read", Location(str(head)))) from error
 
 

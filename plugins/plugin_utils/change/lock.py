@@ -50,13 +50,17 @@ class StateLock:
         self._descriptor: int | None = None
 
     def __enter__(self) -> StateLock:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            self._take(descriptor)
-        except BaseException:
-            os.close(descriptor)
-            raise
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                self._take(descriptor)
+            except BaseException:
+                os.close(descriptor)
+                raise
+        except OSError as error:
+            text = error.strerror or "cannot be written"
+            raise FindingError(codes.JOURNAL_UNWRITABLE.at(f"its lock: {text}", Location(str(self.path)))) from error
         self._descriptor = descriptor
         return self
 
@@ -139,7 +143,7 @@ def _read(descriptor: int) -> dict[str, Any]:
     os.lseek(descriptor, 0, os.SEEK_SET)
     try:
         value = json.loads(os.read(descriptor, 65536) or b"{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return {"host": socket.gethostname(), "purpose": "unreadable"}
     return value if isinstance(value, dict) else {}
 

@@ -311,8 +311,9 @@ def read_plan(path: str | Path) -> Plan:
     try:
         plan = _from_dict(content)
         expected = plan_content_sha256(content)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise FindingError(codes.PLAN_ALTERED.at(f"the plan lacks or garbles {error}", location)) from error
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
+        text = ascii(str(error)[:100])
+        raise FindingError(codes.PLAN_ALTERED.at(f"the plan lacks or garbles {text}", location)) from error
     if not PLAN_ID.match(plan.plan_id) or plan.plan_id != expected:
         raise FindingError(
             codes.PLAN_ALTERED.at(
@@ -353,7 +354,7 @@ def _from_dict(content: Mapping[str, Any]) -> Plan:
                 str(item["name"]),
                 str(item["platform"]),
                 str(item["live_sha256"]),
-                dict(item["live"]),
+                {str(key): dict(value) for key, value in item["live"].items()},
                 tuple(operation_from(step) for step in item["operations"]),
                 str(item.get("address", "")),
             )

@@ -299,7 +299,7 @@ def state_ref_of(directory: Path) -> StateRef | None:
     mark = directory / MARK
     if not mark.is_file():
         return None
-    url, _hash, ref = mark.read_text(encoding="utf-8").strip().partition("#")
+    url, _hash, ref = mark.read_text(encoding="utf-8", errors="replace").strip().partition("#")
     return StateRef(url, ref, directory)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import write_json
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import (
     Finding,
     errors_of,
@@ -22,6 +21,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths imp
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.permission import Permission
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.plan import plan_diff
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.reauthentication import After, after_sentence
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.reports import write_report
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.rollout import Decision
 
 
@@ -35,7 +35,7 @@ def answer_without(values: Mapping[str, Any], paths: Paths, plan: Plan, state: D
     said = "; ".join(finding.message for finding in state.findings) or "every ring is done"
     made["summary"] = f"plan {plan.plan_id[:12]}: nothing to do now; {said}"
     if not values["check_mode"]:
-        write_json(paths.output / "apply.json", made)
+        write_report(paths.output / "apply.json", made)
     answer = {
         "changed": state.undo is not None,
         "plan_id": plan.plan_id,
@@ -57,7 +57,7 @@ def answer_waiting(values: Mapping[str, Any], paths: Paths, why: Sequence[Findin
     made = result("apply", told, "", check_mode=bool(values["check_mode"]), approvals=[], **empty.as_dict())
     made["summary"] = f"nothing to do now; {'; '.join(str(finding) for finding in told)}"
     if not values["check_mode"]:
-        write_json(paths.output / "apply.json", made)
+        write_report(paths.output / "apply.json", made)
     return {
         "changed": False,
         "plan_id": empty.plan_id,
@@ -95,7 +95,7 @@ def answer_of(
     )
     made["summary"] = _summary(made)
     if not values["check_mode"]:
-        write_json(paths.output / "apply.json", made)
+        write_report(paths.output / "apply.json", made)
     answer: dict[str, Any] = {
         "changed": bool(outcome.remaining) if values["check_mode"] else outcome.changed or after.changed,
         "plan_id": plan.plan_id,

@@ -11,7 +11,6 @@ from datetime import date
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock import utc_now
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import write_atomic, write_json
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import (
     Finding,
     FindingError,
@@ -73,6 +72,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.reauthent
     after_sentence,
     sessions_after,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.reports import write_report
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.site import SoundSite, sound_site
 
 LISTED, PULLED, RELEASED = "listed", "pulled", "released"
@@ -345,7 +345,6 @@ def _answer(
     return answer
 
 
-def _write(paths: Paths, made: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+def _write(paths: Paths, made: dict[str, Any], values: Mapping[str, Any]) -> None:
     if not values["check_mode"]:
-        write_json(paths.output / "posture.json", made)
-        write_atomic(paths.output / "posture.md", postures_markdown(made))
+        write_report(paths.output / "posture.json", made, postures_markdown(made))

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import write_json
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal
@@ -22,6 +21,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.apply_res
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.fleet import connected
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.moved_sessions import sessions_back
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.reports import write_report
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.rollout import Decision
 
 
@@ -65,7 +65,7 @@ def undo_ring(
     made["summary"] = (
         f"{len(undone)} operations of ring {state.undo.id if state.undo else ''} were undone; the rollout stops"
     )
-    write_json(paths.output / "apply.json", made)
+    write_report(paths.output / "apply.json", made)
     first = state.findings[0]
     return {
         "failed": True,

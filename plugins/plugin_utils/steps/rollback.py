@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import write_json
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import (
     Finding,
     FindingError,
@@ -54,6 +53,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.reauthent
     After,
     after_sentence,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.reports import write_report
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.rollback_proof import Proved, proved
 
 Only = Callable[[Operation], bool]
@@ -123,7 +123,7 @@ def run_rollback(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[s
     if made.get("enforced"):
         made["summary"] += after_sentence(made)
     if not check_mode:
-        write_json(paths.output / "rollback.json", made)
+        write_report(paths.output / "rollback.json", made)
     answer: dict[str, Any] = {
         "changed": bool(outcome.remaining) if check_mode else outcome.changed or after.changed,
         "plan_id": outcome.plan_id,
