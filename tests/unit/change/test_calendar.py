@@ -78,6 +78,15 @@ def test_a_freeze_wins_and_says_why() -> None:
     assert calendar_findings(site, ["clinical"], wall("2026-12-01T00:00")) == []
 
 
+def test_a_freeze_until_further_notice() -> None:
+    always = window("a", "all", "mon tue wed thu fri sat sun", "00:00", "24:00")
+    for first, last in (("2026-11-20", "9999-12-31"), ("0001-01-01", "9999-12-31 24:00")):
+        calendar = Calendar((always,), (Freeze("audit", ("all",), first, last, "audit", "network-security"),))
+        for zone in ("Europe/Vienna", "Pacific/Kiritimati", "Pacific/Niue"):
+            (finding,) = calendar_findings(site_with(calendar, zone), ["clinical"], wall("2026-11-30T12:00"))
+            assert finding.code == "SW4090" and "audit" in finding.message
+
+
 def test_first_and_last_day_bound_the_beginning() -> None:
     calendar = Calendar((window("a", "all", "thu", "22:00", "02:00", "2026-11-26", "2026-11-26"),))
     assert opening(site_with(calendar), ["x"], wall("2026-11-27T01:59")).is_open

@@ -128,6 +128,22 @@ def test_equal_changes_have_equal_ids_and_an_edited_plan_is_refused(tmp_path: Pa
     assert codes_of(error) == {"SW4012"}
 
 
+GARBLED = ("phase", "x"), ("phase", float("inf")), ("details", "x"), ("details", 1), ("name", "\ud800")
+
+
+@pytest.mark.parametrize(("name", "value"), [*GARBLED, ("live", {"a": None}), ("live", "x")])
+def test_a_garbled_plan_is_refused(tmp_path: Path, name: str, value: Any) -> None:
+    path = tmp_path / "plan.json"
+    write_plan(path, plan_for({"a": FakeTarget("a")}, [want("a", x=1)]))
+    content = json.loads(path.read_text())
+    part = content["targets"][0]
+    (part if name == "live" else part["operations"][0])[name] = value
+    path.write_text(json.dumps(content))
+    with pytest.raises(FindingError) as error:
+        read_plan(path)
+    assert codes_of(error) == {"SW4012"}
+
+
 @pytest.mark.parametrize(
     ("changes", "code"),
     [

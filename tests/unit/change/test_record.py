@@ -171,6 +171,15 @@ def test_a_lock_is_exclusive_and_that_of_a_killed_run_is_taken_over(tmp_path: Pa
         assert clean.findings == ()
 
 
+def test_a_lock_that_cannot_be_written_is_a_finding(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder").mkdir()
+    for path in (tmp_path / "file" / "lock", tmp_path / "folder"):
+        with pytest.raises(FindingError) as error, StateLock(path, "apply"):
+            pass
+        assert [finding.code for finding in error.value.findings] == ["SW4034"]
+
+
 def test_a_lock_left_by_another_host_is_not_taken_over(tmp_path: Path) -> None:
     lock = tmp_path / "lock"
     lock.write_text(json.dumps({"user": "u", "host": "elsewhere", "pid": 1, "since": "s", "purpose": "apply"}))
