@@ -131,16 +131,30 @@ def read(
         fixed = {name: value for name, value in fixed.items() if not name.endswith("_hi")}
     known: dict[str, dict[str, int]] = {name: {} for name in TEXTS}
     wanted = [name for name in CONNECTIONS if name not in fixed]
-    columns = {
+    texts = [name for name in TEXTS if name in wanted]
+    ready: dict[str, Any] = {}
+    if len(groups) == 1 and all(inside for _part, _count, inside in groups[0][1]):
+        # No other day has rows of this file.
+        whole = handed.whole.pop(footers[0].path, {})
+        ready = {
+            name: values
+            for name, values in whole.items()
+            if name in wanted and name not in TEXTS and len(values) == most
+        }
+    columns = ready | {
         name: memory.array(name, most, np.int32 if name in TEXTS else KINDS.get(CONNECTIONS[name], CONNECTIONS[name]))
         for name in wanted
+        if name not in ready
     }
-    texts = [name for name in TEXTS if name in wanted]
     used = 0
     for footer, parts in groups:
         # What is constant in this file, though not in all.
-        own = {name: value for name, value in constants([footer], MAY_BE_CONSTANT).items() if name in columns}
-        names = [name for name in wanted if name not in own]
+        own = {
+            name: value
+            for name, value in constants([footer], MAY_BE_CONSTANT).items()
+            if name in columns and name not in ready
+        }
+        names = [name for name in wanted if name not in own and name not in ready]
         for table, inside in _tables(footer.path, names, texts, parts):
             if any(column.null_count for column in table.columns):
                 return None

@@ -15,12 +15,16 @@ OCTETS = 256_000_000
 
 
 class Handed:
-    """Arrow tables by file, in the order of its rows. Nothing is kept of a file that would take them beyond ``limit`` octets."""
+    """Arrow tables by file, in the order of its rows. Nothing is kept of a file that would take them beyond ``limit`` octets.
+
+    ``whole`` has the columns of some of these files as arrays, which are the reader's to change.
+    """
 
     def __init__(self, limit: int = 0) -> None:
         self.limit = limit or OCTETS
         self._octets = 0
         self._tables: dict[Path, list[Any]] = {}
+        self.whole: dict[Path, dict[str, Any]] = {}
 
     def __contains__(self, path: Path) -> bool:
         return path in self._tables

@@ -328,6 +328,8 @@ def _write(
     for number, source, tables in files.tables():
         path = store.day_folder(data_dir, "connections", store.date_of(number)) / f"{source}.parquet"
         counts[source] += store.write_tables(rows.in_groups(handed.keep(path, tables)), path, "connections")
+        if path in handed:
+            handed.whole[path] = files.whole
     return dict(counts), sorted({store.date_of(each) for each in touched}), late
 
 

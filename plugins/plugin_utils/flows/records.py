@@ -93,6 +93,12 @@ def _repeated(value: Any, kind: Any, count: int) -> Any:
     return pa.repeat(pa.scalar(value, type=kind), count)
 
 
+@lru_cache(maxsize=32)
+def _one_text(value: str, count: int) -> Any:
+    one = pa.array([value], type=pa.string())
+    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, dtype=np.int32)), one)
+
+
 def record_table(count: int, columns: dict[str, Any]) -> Any:
     """Return an Arrow table of records from arrays or single values; DEFAULTS stand for what is not given.
 
@@ -110,8 +116,7 @@ def record_table(count: int, columns: dict[str, Any]) -> Any:
         elif isinstance(value, list):
             arrays.append(pa.array(value, type=column.type))
         elif RECORDS[column.name] == "string":
-            one = pa.array([value], type=column.type)
-            arrays.append(pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, dtype=np.int32)), one))
+            arrays.append(_one_text(value, count))
         else:
             arrays.append(_repeated(value, column.type, count))
     return pa.Table.from_arrays(arrays, names=list(RECORDS))

@@ -38,6 +38,8 @@ SLOTS = 4096
 # Rows that stand together in a file.
 ROW_GROUP = 1 << 19
 OCTETS_IN_MEMORY = 256_000_000
+# Rows of a file up to which its columns are whole arrays.
+WHOLE_ROWS = 1 << 21
 # What rows are made of, beside directions.
 WHOLES = ("protocol", "exporter", *(f"{end}_{name}" for end in "ab" for name in ("hi", "lo", "port", "replies")))
 PARTS = (
@@ -127,6 +129,9 @@ class Files:
         self.slots: dict[tuple[int, int], Any] = {}
         # Columns that have had one value so far.
         self.only: dict[str, Any] = {}
+        # The columns of the file given out last, whole once its tables have been read; none of a file that has too many rows, and none of
+        # columns that have one value in all files.
+        self.whole: dict[str, Any] = {}
         self.count = 0
 
     def add(self, rows: Mapping[str, Any]) -> None:
@@ -160,7 +165,8 @@ class Files:
         for key in listed:
             mine = [number for number in range(place, len(stretches)) if stretches[number][0] == key]
             place += len(mine)
-            yield key[0], self.texts["source"][key[1]], self._tables(parted, mine)
+            self.whole = {}
+            yield key[0], self.texts["source"][key[1]], self._tables(parted, mine, int(self.slots[key].sum()))
 
     def _parted(self, stretches: Sequence[tuple[tuple[int, int], int, int]]) -> Parted:
         """Return the rows by stretch."""
@@ -186,18 +192,24 @@ class Files:
             parted.add(batch, part, count)
         return parted
 
-    def _tables(self, parted: Parted, stretches: Iterable[int]) -> Iterator[Any]:
+    def _tables(self, parted: Parted, stretches: Iterable[int], total: int) -> Iterator[Any]:
+        several = [name for name in COLUMNS if name not in self.only] if total <= WHOLE_ROWS else []
+        self.whole = {name: np.empty(total, dtype=_kind_of(name)) for name in several}
+        used = 0
         for number in stretches:
             rows = parted.rows(number, number + 1)
             if rows is None:
                 continue
             count = rows.pop("count")
             order = order_of(rows, count)
-            picked = {
-                name: values if len(values) != count else values.take(order)
-                for name, values in rows.items()
-                if name != "day_number"
-            }
+            picked = {}
+            for name, values in rows.items():
+                if name in self.whole:
+                    picked[name] = self.whole[name][used : used + count]
+                    _take(values, order, picked[name])
+                elif name != "day_number":
+                    picked[name] = values if len(values) != count else values.take(order)
+            used += count
             yield as_table(picked, self.texts, count, self.only)
 
 
@@ -237,6 +249,22 @@ def as_table(
             given = values if kind == "bool" else values.astype(kind if kind != "float" else "f4", copy=False)
             columns[name] = pa.array(_whole(given, count))
     return pa.table(columns)
+
+
+def _kind_of(name: str) -> str:
+    kind = {**CONNECTIONS, **STITCHED}[name]
+    return "int32" if name in TEXTS else "float32" if kind == "float" else kind
+
+
+def _take(values: Any, order: Any, out: Any) -> None:
+    """Write values in an order; one value stands for a column that has no other."""
+    if len(values) != len(order):
+        out[:] = values
+    elif values.dtype == out.dtype:
+        # Places are those of the rows: none lies outside, and what is clipped is not held twice.
+        values.take(order, out=out, mode="clip")
+    else:
+        out[:] = values.take(order)
 
 
 def _whole(values: Any, count: int) -> Any:

@@ -156,11 +156,11 @@ class Parted:
 
 
 def _joined(stretches: list[tuple[Any, int, int]]) -> Any:
-    values = stretches[0][0]
-    if all(len(each) == 1 for each, _begin, _end in stretches) and all(
-        each[0] == values[0] for each, _begin, _end in stretches
-    ):
+    values, begin, end = stretches[0]
+    if len(values) == 1 and all(len(each) == 1 and each[0] == values[0] for each, _begin, _end in stretches[1:]):
         return values
+    if len(stretches) == 1:
+        return values[begin:end]
     return np.concatenate(
         [each[begin:end] if len(each) > 1 else np.broadcast_to(each, end - begin) for each, begin, end in stretches]
     )

@@ -43,6 +43,12 @@ GENERIC_OCTETS, COUNTER_OCTETS, NSEL_OCTETS = 48, 24, 15
 SAMPLED, EVENT = 2, 1
 SIGN = 1 << 63
 LARGEST = (1 << 62) - 1
+LATEST = 1 << 50
+# Columns that every layout has, beside the addresses.
+KINDS = {
+    "number": "u2", "sampled": "?", "start_us": "i8", "end_us": "i8", "protocol": "i2", "packets": "i8", "bytes": "i8", "flags": "i2",
+    "pure_syn": "?", "source_port": "i4", "target_port": "i4",
+}  # fmt: skip
 CONVERT_SECONDS = 3600
 
 
@@ -206,55 +212,58 @@ def _names_hosts(layout: nffile.Layout) -> bool:
 
 
 def _columns(layout: nffile.Layout) -> dict[str, Any]:
-    """Return what stands in records, as columns of one-way records, with the ``number`` of the exporter and whether one was ``sampled``."""
-    rows, made = np.ascontiguousarray(layout.rows), dict[str, Any]()
-    if len(rows) <= nffile.ROWS_AT_ONCE:
-        return _columns_of(rows, layout.elements)
-    for first in range(0, len(rows), nffile.ROWS_AT_ONCE):
-        part = _columns_of(rows[first : first + nffile.ROWS_AT_ONCE], layout.elements)
-        made = made or {
-            name: np.empty(len(rows), dtype=values.dtype) if isinstance(values, np.ndarray) else values
-            for name, values in part.items()
-        }
-        for name, values in part.items():
-            if isinstance(values, np.ndarray):
-                made[name][first : first + nffile.ROWS_AT_ONCE] = values
-    return made
+    """Return what stands in records, as columns of one-way records, with the ``number`` of the exporter and whether one was ``sampled``.
+
+    A column that the layout settles is a single value. Each field is written once to where it stays, a stretch of records at a time that
+    the caches hold.
+    """
+    rows = np.ascontiguousarray(layout.rows)
+    elements, count = layout.elements, len(rows)
+    ends, settled = _addresses(rows, elements)
+    kinds = {**KINDS, **({"event": np.int8, "said": np.int8} if _has_events(elements) else {})}
+    made = {name: np.empty(count, dtype=kind) for name, kind in kinds.items()}
+    made |= {name: np.empty(count, dtype=np.int64) for name in ends}
+    for first in range(0, count, nffile.ROWS_AT_ONCE):
+        part = slice(first, first + nffile.ROWS_AT_ONCE)
+        _fill({name: values[part] for name, values in made.items()}, rows[part], elements)
+        for name, (values, offset) in ends.items():
+            made[name][part] = values[part]
+            made[name][part] += offset
+    return {"said": 0, "event": 0, **made, **settled}
 
 
-def _columns_of(rows: Any, elements: Mapping[int, tuple[int, int]]) -> dict[str, Any]:
-    """As ``_columns`` for rows next to each other in memory; a column that the layout settles is a single value."""
+def _has_events(elements: Mapping[int, tuple[int, int]]) -> bool:
+    return elements.get(NSEL, (0, 0))[1] >= NSEL_OCTETS
+
+
+def _fill(made: Mapping[str, Any], rows: Any, elements: Mapping[int, tuple[int, int]]) -> None:
+    """Write columns but for the addresses, of rows next to each other in memory."""
     flows = _fields(rows, elements[GENERIC][0])
-    protocol = flows["protocol"].astype(np.int16)
-    flags = np.where(protocol == 6, flows["flags"], 0).astype(np.int16)
-    source_port, target_port = canonical_icmp(
-        protocol, flows["source_port"].astype(np.int32), flows["target_port"].astype(np.int32)
-    )
-    start = _micros(flows["first"])
-    event: Any = 0
-    said: Any = 0
-    at, length = elements.get(NSEL, (0, 0))
-    if length >= NSEL_OCTETS:
-        event = rows[:, at + 14].astype(np.int8)
-        said = np.where(event > 0, 1, 0).astype(np.int8)
-        start = np.where(start == 0, _micros(_whole(rows, at)), start)
-    ends = zip(("source_hi", "source_lo", "target_hi", "target_lo"), _addresses(rows, elements), strict=True)
-    return {
-        "number": flows["exporter"].copy(),
-        "sampled": (flows["record_flags"] & SAMPLED) != 0,
-        "start_us": start,
-        "end_us": np.maximum(start, _micros(flows["last"])),
-        "protocol": protocol,
-        "packets": _signed(flows["packets"]),
-        "bytes": _signed(flows["bytes"]),
-        "flags": flags,
-        "pure_syn": (flags & (SYN | ACK)) == SYN,
-        "said": said,
-        "event": event,
-        **dict(ends),
-        "source_port": source_port,
-        "target_port": target_port,
-    }
+    for name in ("protocol", "flags", "source_port", "target_port"):
+        made[name][:] = flows[name]
+    made["number"][:] = flows["exporter"]
+    np.not_equal(flows["record_flags"] & SAMPLED, 0, out=made["sampled"])
+    protocol, flags = made["protocol"], made["flags"]
+    tcp = protocol == 6
+    if not tcp.all():
+        flags *= tcp
+    np.equal(flags & (SYN | ACK), SYN, out=made["pure_syn"])
+    ports = canonical_icmp(protocol, made["source_port"], made["target_port"])
+    for name, values in zip(("source_port", "target_port"), ports, strict=True):
+        if values is not made[name]:
+            made[name][:] = values
+    _micros(flows["first"], made["start_us"])
+    if _has_events(elements):
+        at = elements[NSEL][0]
+        made["event"][:] = rows[:, at + 14].view(np.int8)
+        np.greater(made["event"], 0, out=made["said"], casting="unsafe")
+        told = np.empty(len(rows), dtype=np.int64)
+        _micros(_whole(rows, at), told)
+        np.copyto(made["start_us"], told, where=made["start_us"] == 0)
+    _micros(flows["last"], made["end_us"])
+    np.maximum(made["start_us"], made["end_us"], out=made["end_us"])
+    for name in ("packets", "bytes"):
+        np.minimum(flows[name], np.uint64(LARGEST), out=made[name].view(np.uint64))
 
 
 def _fields(rows: Any, at: int) -> Any:
@@ -287,22 +296,28 @@ def _whole(rows: Any, at: int, octets: int = 8) -> Any:
     return rows[:, at : at + octets].view(f"<u{octets}")[:, 0]
 
 
-def _addresses(rows: Any, elements: Mapping[int, tuple[int, int]]) -> tuple[Any, Any, Any, Any]:
-    """Return the columns of both addresses; the upper halves of IPv4 are single values."""
+def _addresses(rows: Any, elements: Mapping[int, tuple[int, int]]) -> tuple[dict[str, tuple[Any, int]], dict[str, int]]:
+    """Return (numbers by column of the addresses, with what is to be added to them, columns that are single values)."""
     at, length = elements.get(IPV4, (0, 0))
     if length >= 8:
-        low = (_whole(rows, at + place, 4).astype(np.int64) + address.V4_LO for place in (0, 4))
-        return address.V4_HI, next(low), address.V4_HI, next(low)
+        low = {
+            name: (_whole(rows, at + place, 4), address.V4_LO) for name, place in (("source_lo", 0), ("target_lo", 4))
+        }
+        return low, {"source_hi": address.V4_HI, "target_hi": address.V4_HI}
     at, _length = elements[IPV6]
-    return tuple((_whole(rows, at + place) ^ np.uint64(SIGN)).view(np.int64) for place in (0, 8, 16, 24))
+    places = (("source_hi", 0), ("source_lo", 8), ("target_hi", 16), ("target_lo", 24))
+    # Signed numbers in the order of unsigned ones (address.py): the lowest one is added.
+    return {name: (_whole(rows, at + place).view(np.int64), -SIGN) for name, place in places}, {}
 
 
 def _signed(values: Any) -> Any:
     return np.minimum(values, np.uint64(LARGEST)).astype(np.int64)
 
 
-def _micros(milliseconds: Any) -> Any:
-    return np.minimum(milliseconds, np.uint64(1 << 50)).astype(np.int64) * 1000
+def _micros(milliseconds: Any, out: Any) -> None:
+    """Write microseconds (int64) of milliseconds (uint64)."""
+    np.minimum(milliseconds, np.uint64(LATEST), out=out.view(np.uint64))
+    out *= 1000
 
 
 def _other_direction(layout: nffile.Layout, at: int, forward: dict[str, Any]) -> list[Any]:
