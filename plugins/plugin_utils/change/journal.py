@@ -8,9 +8,12 @@ docs/formats/journal.md. What stands in the journal was at least begun; a step t
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +31,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.state_re
 
 START = "0" * 64
 HEAD_BYTES = 128
+READ_BYTES = 1024 * 1024
 
 
 def entry_sha256(entry: Mapping[str, Any]) -> str:
@@ -143,8 +147,7 @@ class Journal:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if self.path.exists():
             self._set_torn_tail_aside()
-            for entry in iter_entries(self.path):
-                self._previous, self._number = str(entry["sha256"]), int(entry["number"])
+            self._number, self._previous = head_of(self.path)
         self._opened = True
 
     def _set_torn_tail_aside(self) -> None:
@@ -184,18 +187,28 @@ def iter_entries(path: str | Path) -> Iterator[dict[str, Any]]:
     """Yield the entries of a journal one by one, as ``read_entries`` returns them, in the memory of one entry."""
     previous = START
     for number, line in _lines(path):
-        location = Location(str(path), number)
-        try:
-            entry = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise FindingError(codes.JOURNAL_BROKEN.at(f"entry {number} is not JSON", location)) from error
-        if not isinstance(entry, dict) or entry.get("number") != number or entry.get("previous") != previous:
-            raise FindingError(codes.JOURNAL_BROKEN.at(f"entry {number} does not follow the one before it", location))
-        digest = entry.get("sha256")
-        if not isinstance(digest, str) or not (_is_hash_of_text(digest, line) or digest == entry_sha256(entry)):
-            raise FindingError(codes.JOURNAL_BROKEN.at(f"entry {number} was altered", location))
-        previous = digest
+        entry = _entry(path, number, line, previous)
+        previous = entry["sha256"]
         yield entry
+
+
+def _entry(path: str | Path, number: int, line: bytes, previous: str) -> dict[str, Any]:
+    """Return the entry of a line; FindingError SW4030 where it is none, does not follow the one before, or was altered."""
+    location = Location(str(path), number)
+    try:
+        text = line[:-1].decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise FindingError(codes.JOURNAL_BROKEN.at("an entry is not UTF-8", Location(str(path)))) from error
+    try:
+        entry = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise FindingError(codes.JOURNAL_BROKEN.at(f"entry {number} is not JSON", location)) from error
+    if not isinstance(entry, dict) or entry.get("number") != number or entry.get("previous") != previous:
+        raise FindingError(codes.JOURNAL_BROKEN.at(f"entry {number} does not follow the one before it", location))
+    digest = entry.get("sha256")
+    if not isinstance(digest, str) or not (_is_hash_of_text(digest, text) or digest == entry_sha256(entry)):
+        raise FindingError(codes.JOURNAL_BROKEN.at(f"entry {number} was altered", location))
+    return entry
 
 
 def _is_hash_of_text(digest: str, line: str) -> bool:
@@ -204,18 +217,82 @@ def _is_hash_of_text(digest: str, line: str) -> bool:
     return line.count(own) == 1 and sha256_of(line.replace(own, "")) == digest
 
 
-def _lines(path: str | Path) -> Iterator[tuple[int, str]]:
-    """Yield (number from 1, line) of every line that is whole; FindingError where the file cannot be read or is not UTF-8."""
-    place = Location(str(path))
+def _chain(path: str | Path) -> Iterator[tuple[int, str]]:
+    """Yield number and hash of each entry, judged as ``iter_entries`` does; FindingError SW4030 at the first broken one.
+
+    What ``_hash_of_plain`` cannot judge is parsed, so that every refusal is the parser's.
+    """
+    previous, plain = START, _plain()
+    for number, line in _lines(path):
+        previous = _hash_of_plain(plain, line, number, previous) or _entry(path, number, line, previous)["sha256"]
+        yield number, previous
+
+
+_CONTROL_OR_ESCAPE = bytes((*range(32), ord("\\")))
+_DEPTH = 4  # containers in an entry's values; what lies deeper is parsed
+
+
+@lru_cache(maxsize=1)
+def _plain() -> re.Pattern[bytes]:
+    """Return what an entry is whose own keys stand in order and once, without blanks and with little nesting.
+
+    All that it matches is JSON (RFC 8259) where a text holds no control character and no escape but that of a line break: a caller
+    looks for these. Groups: number, previous, sha256.
+    """
+    text = rb'"[^"]*+"'
+    number = rb"-?(?:0|[1-9][0-9]{0,17}+)(?:\.[0-9]{1,30}+)?+(?![0-9.eE])"
+    value = rb"(?:%b|%b|true|false|null)" % (text, number)
+    for _level in range(_DEPTH):
+        pairs = rb'\{(?:%b:%b(?:,(?=")|(?=\})))*+\}' % (text, value)
+        items = rb"\[(?:%b(?:,(?!\])|(?=\])))*+\]" % value
+        value = rb"(?:%b|%b|%b|%b|true|false|null)" % (text, pairs, items, number)
+    other = rb'(?!"(?:number|previous|sha256)")%b:%b' % (text, value)
+    digest = rb'"([0-9a-f]{64})"'
+    keys = (rb'"number":([1-9][0-9]{0,17})', rb'"previous":' + digest, rb'"sha256":' + digest)
+    return re.compile(rb"\{%b(?:,%b)*+\}\n\Z" % (b",".join(rb"(?:%b,)*+%b" % (other, key) for key in keys), other))
+
+
+def _hash_of_plain(plain: re.Pattern[bytes], line: bytes, number: int, previous: str) -> str:
+    """Return the hash of an entry as this module writes them, where it has that hash and follows the one before; else "" (not judged).
+
+    In half the time of parsing it: an entry holds whole lists as text, and nothing of them is needed to follow the chain.
+    """
+    # Each pair of a backslash and an n holds one backslash: where the sums are equal nothing else is among them but the line's own end.
+    special = len(line) - len(line.translate(None, _CONTROL_OR_ESCAPE))
+    if special != 1 and special != line.count(b"\\n") + 1:
+        return ""
+    found = plain.match(line)
+    if found is None:
+        return ""
+    count, before, digest = found.groups()
+    if int(count) != number or before.decode() != previous:
+        return ""
+    at, end = found.start(3) - len(b',"sha256":"'), found.end(3) + 1
+    present = hashlib.sha256(line[:at] + line[end:-1]).hexdigest()
+    own = line[at:end]
+    if present != digest.decode() or line.count(own) != 1 or not (line.isascii() or _is_utf8(line)):
+        return ""
+    return present
+
+
+def _is_utf8(line: bytes) -> bool:
     try:
-        with open(path, "rb") as stream:
+        line.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _lines(path: str | Path) -> Iterator[tuple[int, bytes]]:
+    """Yield (number from 1, line with its end) of every line that is whole; FindingError where the file cannot be read."""
+    try:
+        with open(path, "rb", buffering=READ_BYTES) as stream:
             for number, line in enumerate(stream, 1):
                 if line.endswith(b"\n"):
-                    yield number, line[:-1].decode("utf-8")
+                    yield number, line
     except OSError as error:
+        place = Location(str(path))
         raise FindingError(base_codes.FILE_UNREADABLE.at(error.strerror or "cannot be read", place)) from error
-    except UnicodeDecodeError as error:
-        raise FindingError(codes.JOURNAL_BROKEN.at("an entry is not UTF-8", place)) from error
 
 
 def _ends_whole(path: str | Path) -> bool:
@@ -246,10 +323,9 @@ def verify_journal(path: str | Path, number: int = 0, sha256: str = "") -> list[
         return list(error.findings)
     count, found = 0, {}
     try:
-        for entry in iter_entries(path):
-            count = int(entry["number"])
+        for count, present in _chain(path):
             if count in expected or count == last:
-                found[count] = str(entry["sha256"])
+                found[count] = present
     except FindingError as error:
         return list(error.findings)
     for wanted, digest_wanted in expected.items():
@@ -301,6 +377,6 @@ def head_of(path: str | Path) -> tuple[int, str]:
     if not Path(path).exists():
         return 0, START
     number, digest = 0, START
-    for entry in iter_entries(path):
-        number, digest = int(entry["number"]), str(entry["sha256"])
+    for number, digest in _chain(path):  # noqa: B007
+        pass
     return number, digest

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import hashlib
 import json
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change import journal as journal_module
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change import lock as lock_module
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.commit import (
     commit_of,
@@ -23,7 +26,9 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal 
     START,
     Journal,
     end_findings,
+    entry_sha256,
     head_of,
+    iter_entries,
     read_entries,
     verify_journal,
 )
@@ -69,8 +74,6 @@ def test_every_tampered_line_is_seen(journal: Path, line: int, how: str) -> None
 
 
 def test_an_altered_entry_with_a_fresh_hash_breaks_the_next_or_the_head(journal: Path) -> None:
-    from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import entry_sha256
-
     lines = journal.read_text().splitlines()
     entry = json.loads(lines[4])
     entry["value"] = 99
@@ -78,6 +81,121 @@ def test_an_altered_entry_with_a_fresh_hash_breaks_the_next_or_the_head(journal:
     lines[4] = json.dumps(entry)
     journal.write_text("\n".join(lines) + "\n")
     assert [finding.code for finding in verify_journal(journal)] == ["SW4032"]
+
+
+def entry_of(number: int, previous: str) -> dict[str, object]:
+    """Return an entry as apply writes them, with texts of several lines, nesting, and letters that are not ASCII."""
+    body = {
+        "content": "ip access-list extended x\n 10 permit ip any any\n",
+        "open": [],
+        "more": {},
+        "rows": [[1, -2.5, *range(1, 9)], [True]],
+    }
+    operation = {"id": f"{number:016x}", "before": None, "after": body, "order": [{"a": [0]}, "b"]}
+    content = {
+        "number": number,
+        "previous": previous,
+        "event": "operation_started",
+        "note": "Pümpe ✓",
+        "operation": operation,
+    }
+    return {**content, "schema_version": "1.0", "time": "2026-11-26T02:00:00Z", "target": f"sw{number}"}
+
+
+def sealed(body: bytes, place: int) -> bytes:
+    """Return a line with the hash that fits it, put where a key may begin."""
+    digest = hashlib.sha256(body).hexdigest()
+    return body[:place] + f',"sha256":"{digest}"'.encode() + body[place:]
+
+
+def verdict_of_the_parser(path: Path) -> tuple[str, tuple[int, str]]:
+    """Return the first finding's text, and number and hash of the last entry, as every entry parsed says."""
+    last = (0, START)
+    try:
+        for entry in iter_entries(path):
+            last = (entry["number"], entry["sha256"])
+    except FindingError as error:
+        return str(error.findings[0]), (0, "")
+    return "", last
+
+
+def test_entries_that_are_not_parsed_are_judged_as_the_parser_does(tmp_path: Path, full: bool) -> None:
+    """Each line is damaged and given the hash that fits it again, so that nothing but its form and its keys can tell."""
+    draw, path = random.Random(41), tmp_path / "journal.jsonl"
+    pieces = [bytes([code]) for code in b'"\\{}[]:,n 0123456789-.eEtu\x00\x09\x1f\x7f\xc3\xa9\xff']
+    pieces += [
+        b'"number":1,',
+        b'"number":2,',
+        b'"number":1.0,',
+        b'"previous":"x",',
+        b'"sha256":"x",',
+        b'"num\\u0062er":2,',
+        b"NaN",
+    ]
+    pieces += [
+        b"\\n",
+        b'\\"',
+        b"\\\\",
+        b"\\\\n",
+        b'"a":',
+        b"[" * 6,
+        b"1" * 20,
+        b"1e5",
+        b"-0",
+        b"01",
+        b'"\\ud800"',
+        b"null",
+        b",,",
+    ]
+    whole = entry_of(1, START)
+    lines = [
+        json.dumps(whole, sort_keys=True, separators=(",", ":"), ensure_ascii=flag).encode() for flag in (True, False)
+    ]
+    plain, seen = journal_module._plain(), {"taken": 0, "accepted": 0, "refused": 0}
+    for round_ in range(60_000 if full else 900):
+        body = draw.choice(lines)
+        for _change in range(draw.choice((0, 1, 1, 1, 2))):
+            at = draw.randrange(len(body))
+            if draw.random() < 0.5:  # where a value or key begins or ends, most of the time it stays JSON
+                at = draw.choice([place + 1 for place, code in enumerate(body) if code in b',:{["'])
+            body = (
+                body[:at] + (b"" if draw.random() < 0.3 else draw.choice(pieces)) + body[at + draw.choice((0, 0, 1)) :]
+            )
+        places = [place for place in range(1, len(body)) if body[place : place + 2] == b',"' or body[place:] == b"}"]
+        ordered = body.rfind(b',"target"')
+        line = sealed(body, ordered if round_ % 3 and ordered > 0 else draw.choice(places or [len(body)])) + b"\n"
+        taken = journal_module._hash_of_plain(plain, line, 1, START)
+        path.write_bytes(line)
+        text, last = verdict_of_the_parser(path)
+        seen["taken"] += bool(taken)
+        seen["refused" if text else "accepted"] += 1
+        if taken:
+            assert (text, last) == ("", (1, taken)), line
+        if round_ % 10 == 0:
+            found = verify_journal(path)
+            assert [str(item) for item in found if item.code == "SW4030"] == [text] * bool(text)
+    assert min(seen.values()) > round_ / 20, seen
+
+
+def test_a_long_journal_is_read_without_its_parser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What this module writes is what it knows without parsing; what somebody writes otherwise is parsed and counts the same."""
+    path = tmp_path / "journal.jsonl"
+    writer = Journal(path)
+    for number in range(1, 9):
+        own = {"number", "previous", "schema_version", "time", "event"}
+        writer.append("event", **{key: value for key, value in entry_of(number, "").items() if key not in own})
+    expected = verdict_of_the_parser(path)
+    lines = path.read_text(encoding="utf-8").splitlines()
+    monkeypatch.setattr(journal_module, "_entry", lambda *_given: pytest.fail("parsed"))
+    assert verify_journal(path) == [] and ("", head_of(path)) == expected
+    monkeypatch.undo()
+    for at in (0, 3, 7):  # the same entries with blanks, or with other keys' order
+        entry = json.loads(lines[at])
+        lines[at] = json.dumps(entry) if at else json.dumps(dict(reversed(entry.items())), separators=(",", ":"))
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert verify_journal(path) == [] and ("", head_of(path)) == expected
+    first = json.loads(lines[0])
+    assert first["sha256"] == entry_sha256(first)
 
 
 def test_a_torn_entry_is_kept_aside_and_the_chain_goes_on(journal: Path) -> None:
