@@ -64,7 +64,7 @@ JOURNAL_BROKEN = Code(
     "SW4030",
     "error",
     "the journal's hash chain is broken",
-    "an entry was altered or removed; keep the file and find out by whom",
+    "an entry was altered or removed; keep the file and find out by whom. docs/change/rollback.md says how to go back by what is whole",
 )
 JOURNAL_TORN = Code(
     "SW4031",
@@ -85,7 +85,7 @@ JOURNAL_UNWRITABLE = Code(
     "SW4034",
     "error",
     "the journal cannot be written",
-    "nothing is changed without a record; make room or correct permissions",
+    "nothing is changed without a record; make room, correct permissions, or name a copy of the folder elsewhere (microseg_state)",
 )
 
 BAD_STATE_REF = Code(
@@ -99,6 +99,12 @@ STATE_REF = Code(
     "error",
     "the state's git ref cannot be read or written",
     "check address, ref and credentials of microseg_state",
+)
+STATE_BY_COPY = Code(
+    "SW4190",
+    "warning",
+    "the state's git ref was not reached; the way back went by this controller's copy of it",
+    "run apply or rollback here once more when it can be reached, which pushes what was written; until then let no other controller write",
 )
 STATE_MOVED = Code(
     "SW4046",

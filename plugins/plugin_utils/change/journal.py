@@ -45,12 +45,14 @@ OWN_KEYS = frozenset(("schema_version", "number", "time", "event", "previous", "
 class Journal:
     """Appends to one file. Only one process may do so at a time: hold the lock (change/lock.py).
 
-    In a state that is a git ref (change/state_ref.py) each entry is pushed before ``append`` returns.
+    In a state that is a git ref (change/state_ref.py) each entry is pushed before ``append`` returns; with ``way_back`` a ref that cannot
+    be reached stops nothing.
     Beside the file lies ``<name>.head`` with number and hash of the last entry, so that a removed tail is seen.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, way_back: bool = False) -> None:
         self.path = Path(path)
+        self.way_back = way_back
         self._previous, self._number = START, 0
         self._opened = False
         self.ref = state_ref_of(self.path.parent)
@@ -88,7 +90,12 @@ class Journal:
             self._previous, self._number = previous, number
             self._write_head()
             if self.ref is not None:
-                self.ref.push(f"{event} {str(contents[-1].get('plan_id', ''))[:12]}")
+                try:
+                    self.ref.push(f"{event} {str(contents[-1].get('plan_id', ''))[:12]}")
+                except FindingError as error:
+                    if not self.way_back:
+                        raise
+                    self.ref.go_by_copy(error)
         except OSError as error:
             raise FindingError(
                 codes.JOURNAL_UNWRITABLE.at(f"{error.strerror or error}", Location(str(self.path)))

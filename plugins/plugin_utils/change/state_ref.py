@@ -25,7 +25,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import sha256_of
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.git import run_git
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes
 
@@ -43,6 +43,8 @@ TOKEN, KEY = "SEGWRIGHT_STATE_TOKEN", "SEGWRIGHT_STATE_KEY"
 FRESH_SECONDS = 2.0
 PUSHES = 4
 _FETCHED: dict[tuple[int, str, str], float] = {}
+# Refs that this run asks no more: a way back goes on by what was fetched before.
+_BY_COPY: dict[tuple[int, Path], Finding] = {}
 WHO = {"user.name": "Segwright", "user.email": "segwright@localhost"}
 
 
@@ -80,8 +82,26 @@ class StateRef:
     def _repository(self) -> Path:
         return self.mirror / ".git-objects"
 
+    @property
+    def by_copy(self) -> tuple[Finding, ...]:
+        """Return the finding (SW4190) that this run goes by its own copy, where it does."""
+        found = _BY_COPY.get((os.getpid(), self.mirror))
+        return (found,) if found else ()
+
+    def go_by_copy(self, error: FindingError) -> None:
+        """Leave a ref alone that cannot be reached, for the rest of this run: the way back must not need what the change may have cut off.
+
+        ``error`` is raised where it is another fault, or where nothing was ever fetched here.
+        """
+        faults = {finding.code for finding in error.findings} - {codes.STATE_REF.number}
+        if faults or not (self.mirror / MARK).exists() or not (self.mirror / JOURNAL).exists():
+            raise error
+        _BY_COPY.setdefault((os.getpid(), self.mirror), codes.STATE_BY_COPY.at(error.findings[0].message))
+
     def fetch(self) -> None:
         """Bring the mirror to what the ref holds, once in a run. FindingError SW4045 where it cannot be read."""
+        if self.by_copy:
+            return
         key = (os.getpid(), self.url, self.ref)
         if time.monotonic() - _FETCHED.get(key, -FRESH_SECONDS) < FRESH_SECONDS:
             return
@@ -104,6 +124,8 @@ class StateRef:
 
         A plan or an approval that others pushed meanwhile is taken in: it must not stop a run half way. A journal never is.
         """
+        if self.by_copy:
+            return
         for tries_left in reversed(range(PUSHES)):
             base = self._read_base()
             made, done = self._pushed(message, base)

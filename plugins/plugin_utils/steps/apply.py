@@ -101,6 +101,15 @@ def run_apply(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str,
     """
     going_on = values.get("ring") == CONTINUE
     try:
+        paths_of(values)
+    except FindingError:
+        # The change may have cut this controller off from its state; a ring whose devices are cut off goes back all the same.
+        if values.get("ring") in (NEXT, CONTINUE) and not values["check_mode"]:
+            paths = paths_of(values, way_back=True)
+            if (back := ring_to_undo(values, paths)) is not None:
+                return undo_ring(values, variables, paths, back)
+        raise
+    try:
         return _continued(values, variables) if going_on else _carried_out(values, variables)
     except FindingError as error:
         waits_for = NOT_NOW | NOT_YET if values.get("wait") else NOT_NOW if going_on else frozenset()

@@ -19,14 +19,15 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps import co
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
 
 
-def paths_of(values: Mapping[str, Any]) -> Paths:
-    """Return the directories that an action's arguments name."""
+def paths_of(values: Mapping[str, Any], way_back: bool = False) -> Paths:
+    """Return the directories that an action's arguments name; for a way back also where the state's ref cannot be reached."""
     return Paths.of(
         values.get("policy_dir") or "policies",
         values.get("data_dir") or ".microseg",
         values.get("output_dir") or "",
         values.get("state_dir") or "",
         [str(item) for item in values.get("rules_dirs") or ()],
+        way_back,
     )
 
 

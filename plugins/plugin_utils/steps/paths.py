@@ -27,16 +27,28 @@ class Paths:
 
     @classmethod
     def of(
-        cls, policy_dir: str, data_dir: str, output_dir: str = "", state_dir: str = "", rules: Iterable[str] = ()
+        cls,
+        policy_dir: str,
+        data_dir: str,
+        output_dir: str = "",
+        state_dir: str = "",
+        rules: Iterable[str] = (),
+        way_back: bool = False,
     ) -> Paths:
         """Return the directories, with ``<data>/out`` and ``<data>/state`` where none are given.
 
-        A state that is a git ref is fetched into a directory below ``<data>``. FindingError SW4044, SW4045.
+        A state that is a git ref is fetched into a directory below ``<data>``. FindingError SW4044, SW4045; for a way back what was
+        fetched before is enough where the ref cannot be reached.
         """
         data = Path(data_dir).expanduser()
         ref = StateRef.of(state_dir, data) if state_dir else None
         if ref is not None:
-            ref.fetch()
+            try:
+                ref.fetch()
+            except FindingError as error:
+                if not way_back:
+                    raise
+                ref.go_by_copy(error)
             state_dir = str(ref.mirror)
         return cls(
             Path(policy_dir).expanduser(),

@@ -85,9 +85,9 @@ def run_posture(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[st
     Pulling and releasing pass windows, freezes and approval; they need a reason and a person, and go with the documents that were
     applied last. In check mode nothing is written and the difference is what would be.
     """
-    paths = paths_of(values)
     if str(values.get("state") or LISTED) == LISTED:
-        return _listed(values, paths)
+        return _listed(values, paths_of(values))
+    paths = paths_of(values, way_back=True)
     base = _to_go_from(paths, bool(values.get("allow_dirty")))
     if not base:
         return _carried_out(values, variables, paths)
@@ -131,7 +131,7 @@ def _carried_out(values: dict[str, Any], variables: Mapping[str, Any], paths: Pa
     unsafe = mixes_of_part(part, before, sound) if left else [item for item in warned if item.severity == "error"]
     if values["state"] == PULLED and (cuts := refusing(unsafe)):
         raise FindingError(*cuts)
-    journal, after = Journal(paths.journal), After()
+    journal, after = Journal(paths.journal, way_back=True), After()
     name = ", ".join(changed)
     with StateLock(paths.state / "lock", f"posture {name}"[:60], take_over=True) as lock:
         with connected(values, variables, [item.name for item in plan.targets]) as targets:
@@ -154,7 +154,7 @@ def _carried_out(values: dict[str, Any], variables: Mapping[str, Any], paths: Pa
                 reader = reader_of(values, variables, sound.in_force, sound.compiled, targets, paths)
                 reader.only({(step.target, step.name) for step in part.operations()})
                 after = sessions_after(reader, journal, values, plan.plan_id, None)
-    findings = [*outcome.findings, *lock.findings, *after.findings]
+    findings = [*outcome.findings, *lock.findings, *(journal.ref.by_copy if journal.ref else ()), *after.findings]
     findings += newer.findings({(step.target, step.kind, step.name) for step in mine})
     # A release is a way back: a record that lost its end is said and does not stop it.
     findings += [finding.with_severity("warning") for finding in cut]

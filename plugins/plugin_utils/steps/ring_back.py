@@ -35,6 +35,7 @@ def undo_ring(
     """Take back a ring whose devices do not do as before. The way back asks for no window and no approval."""
     steps = set(state.undo.back) if state.undo else set()
     plan_id = state.undo_plan or (plan.plan_id if plan else "")
+    journal = Journal(paths.journal, way_back=True)
     with StateLock(paths.state / "lock", f"undo of a ring of {plan_id[:12]}", take_over=True) as lock:
         # The ring's own steps on a host that cannot be connected are told by the rollback itself.
         with connected(values, variables, sorted({target for target, _step in steps}), []) as targets:
@@ -43,7 +44,7 @@ def undo_ring(
                 outcome = rollback_plan(
                     plan_id,
                     targets,
-                    Journal(paths.journal),
+                    journal,
                     only=lambda operation: (operation.target, operation.id) in steps,
                     purpose=f"undo of a ring of {plan_id[:12]}",
                 )
@@ -53,10 +54,11 @@ def undo_ring(
                 # Taken back already, or of pushes only: that its devices do not do as before is said first.
                 outcome = Outcome(plan_id, (), (), tuple(each.with_severity("warning") for each in error.findings))
             undone_now = [step.operation for step in outcome.completed if step.changed]
-            after = sessions_back(values, variables, paths, targets, undone_now, Journal(paths.journal), plan_id)
+            after = sessions_back(values, variables, paths, targets, undone_now, journal, plan_id)
     content = outcome.as_dict()
     undone = content["completed"]
-    findings = [*state.findings, *outcome.findings, *lock.findings, *after.findings]
+    by_copy = journal.ref.by_copy if journal.ref else ()
+    findings = [*state.findings, *outcome.findings, *lock.findings, *by_copy, *after.findings]
     made = result(
         "apply", findings, plan.policy_commit if plan else "", check_mode=False, undone=undone, **rollout_view(state), **content,
         **after.as_dict(),

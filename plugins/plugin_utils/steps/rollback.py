@@ -79,9 +79,9 @@ class Asked:
 
 def run_rollback(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
     """Return what was undone; the journal says what each target held before. In check mode: what would result."""
-    paths = paths_of(values)
+    paths = paths_of(values, way_back=True)
     check_mode = bool(values["check_mode"])
-    journal = Journal(paths.journal)
+    journal = Journal(paths.journal, way_back=True)
     after, proof = After(), Proved()
     faults: list[Finding] = []
     said: dict[str, Any] = {}
@@ -108,6 +108,7 @@ def run_rollback(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[s
             *shouted(paths, None),
             *findings,
             *lock.findings,
+            *(journal.ref.by_copy if journal.ref else ()),
             *after.findings,
             *(replace(each, severity="warning") for each in faults),
         ],

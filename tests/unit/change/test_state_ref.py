@@ -19,6 +19,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal 
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.lock import StateLock
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.state_ref import DEFAULT_REF, PIECE, StateRef
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.rollback import run_rollback
 
 
 @pytest.fixture
@@ -110,6 +112,47 @@ def test_a_remote_that_is_gone_stops_before_anything_is_written(remote: Path, tm
     with pytest.raises(FindingError) as unread:
         one.fetch()
     assert [finding.code for finding in unread.value.findings] == ["SW4045"]
+
+
+def test_the_way_back_goes_by_the_own_copy_where_the_remote_is_cut_off(
+    remote: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = pod(remote, tmp_path / "one"), pod(remote, tmp_path / "other")
+    path = one.mirror / "journal.jsonl"
+    Journal(path).append("plan_started", plan_id="one")
+    gone = remote.rename(remote.with_name("elsewhere.git"))
+    journal = Journal(path, way_back=True)
+    journal.append("rollback_started", plan_id="one")
+    asked = len(list(gone.rglob("*")))
+    journal.append("rollback_done", plan_id="one")
+    assert [finding.code for finding in one.by_copy] == ["SW4190"]
+    state = f"git+file://{remote}"
+    assert Paths.of("p", str(tmp_path / "one"), state_dir=state).journal == path  # by this run it is not asked again
+    gone.rename(remote)
+    assert len(list(remote.rglob("*"))) == asked
+    monkeypatch.setattr(state_ref, "_BY_COPY", {})  # the next run
+    one.fetch()
+    Journal(path).append("plan_started", plan_id="two")
+    other.fetch()
+    events = [entry["event"] for entry in read_entries(other.mirror / "journal.jsonl")]
+    assert events == ["plan_started", "rollback_started", "rollback_done", "plan_started"]
+
+
+def test_a_way_back_finds_its_copy_from_the_beginning_and_needs_one(
+    remote: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state_ref, "_BY_COPY", {})
+    state = f"git+file://{remote}"
+    Journal(pod(remote, tmp_path / "one").mirror / "journal.jsonl").append("plan_started", plan_id="one")
+    remote.rename(remote.with_name("elsewhere.git"))
+    values = {"policy_dir": "p", "state_dir": state, "diff_mode": False, "check_mode": False}
+    for folder, code in (("empty", "SW4045"), ("one", "SW4033")):  # the second one got as far as the journal
+        with pytest.raises(FindingError) as error:
+            run_rollback({**values, "data_dir": str(tmp_path / folder), "plan_id": "other"}, {})
+        assert [finding.code for finding in error.value.findings] == [code]
+    with pytest.raises(FindingError) as error:
+        Paths.of("p", str(tmp_path / "two"), state_dir=state)
+    assert [finding.code for finding in error.value.findings] == ["SW4045"]
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending import push_operation
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.fleet import connected
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.rollback import run_rollback
 
@@ -41,3 +45,31 @@ def test_a_host_that_cannot_be_connected_keeps_no_other_from_its_way_back(tmp_pa
     assert len(faults) == 3
     with pytest.raises((FindingError, ValueError)), connected(values, {"hostvars": hosts}, None):
         pass
+
+
+def test_a_damaged_journal_is_gone_back_by_as_far_as_it_is_whole(tmp_path: Path) -> None:
+    """The commands of docs/change/rollback.md: the lines before the one that SW4030 names, in a folder of their own."""
+    state, whole = tmp_path / "state", tmp_path / "whole"
+    journal = Journal(state / "journal.jsonl")
+    for plan in ("a" * 64, "b" * 64):
+        step = {**asdict(push_operation("sw1")), "id": plan[:8], "action": "create", "kind": "access_list", "name": "x"}
+        journal.append("plan_started", plan_id=plan, steps=[step["id"]])
+        journal.append("operation_started", plan_id=plan, target="sw1", operation=step)
+        journal.append("operation_done", plan_id=plan, target="sw1", operation_id=step["id"], changed=True, undo={})
+        journal.append("plan_done", plan_id=plan)
+    lines = journal.path.read_text().splitlines(keepends=True)
+    lines[5] = lines[5].replace("sw1", "sw2")
+    journal.path.write_text("".join(lines))
+    values = {"policy_dir": str(tmp_path), "data_dir": str(tmp_path), "diff_mode": False, "check_mode": True}
+    with pytest.raises(FindingError) as error:
+        run_rollback(values, {})
+    (finding,) = error.value.findings
+    assert (finding.code, finding.line) == ("SW4030", 6)
+    whole.mkdir()
+    head = subprocess.run(
+        ["head", "-n", str(finding.line - 1), str(journal.path)], capture_output=True, check=True, text=True
+    )
+    (whole / "journal.jsonl").write_text(head.stdout)
+    answer = run_rollback({**values, "state_dir": str(whole), "plan_id": "a" * 12}, {})
+    assert [row["name"] for row in answer["remaining"]] == ["x"]
+    assert {item["code"] for item in answer["errors"]} == {"SW4010"}  # no inventory here
