@@ -47,10 +47,7 @@ STOPPED = Code(
     "SW4017", "error", "the change stopped before its end", "plan and apply again to go on, or run rollback to go back"
 )
 NOT_CONFIRMED = Code(
-    "SW4018",
-    "error",
-    "a target does not confirm the change",
-    "look at the finding of the target; run rollback to go back",
+    "SW4018", "error", "a target does not confirm the change", "see the finding of the target; run rollback to go back"
 )
 ALREADY_DONE = Code("SW4019", "info", "a step was done already", "nothing to do")
 
@@ -73,10 +70,7 @@ JOURNAL_TORN = Code(
     "a run was interrupted; the next run keeps the rest and goes on",
 )
 JOURNAL_TRUNCATED = Code(
-    "SW4032",
-    "error",
-    "the journal is shorter than it was",
-    "entries were removed from its end; restore it from a backup",
+    "SW4032", "error", "the journal is shorter than it was", "entries were removed from its end; restore a backup"
 )
 NOT_IN_JOURNAL = Code(
     "SW4033", "error", "the plan has no executed step in the journal", "give the id of a plan that was applied"
@@ -101,10 +95,7 @@ STATE_REF = Code(
     "check address, ref and credentials of microseg_state",
 )
 STATE_BY_COPY = Code(
-    "SW4190",
-    "warning",
-    "the state's git ref was not reached; the way back went by this controller's copy of it",
-    "run apply or rollback here once more when it can be reached, which pushes what was written; until then let no other controller write",
+    "SW4190", "warning", "the state's git ref was not reached; its copy is used", "run here again when it is reached"
 )
 STATE_MOVED = Code(
     "SW4046",
