@@ -100,17 +100,42 @@ def plain_outline(outline: Outline) -> list[Any]:
     texts, own = [end.text for end in ends], [number[end.services] for end in ends]
     devices = {to: end.devices for to, end in outline.ends.items() if end.devices}
     flags = outline.conditional, outline.expiring, outline.limited, outline.unowned, outline.unreasoned
-    return [outline.ids, table, list(outline.ends), texts, own, devices, flags, ends_sum(outline)]
+    named = [",".join(" ".join(services) for services in each) for each in table]
+    columns = outline.ids, named, list(outline.ends), texts
+    return [*map(_column, columns), own, devices, flags, ends_sum(outline)]
 
 
 def read_outline(plain: Sequence[Any]) -> Outline:
     """Return the outline that ``plain_outline`` made plain values of, also through JSON."""
-    ids, written, tos, texts, own, devices, flags, total = plain
-    table: list[tuple[Services, ...]] = [tuple(map(tuple, each)) for each in written]
-    made = KeptEnds(tos, texts, own, table, {to: tuple(map(tuple, each)) for to, each in devices.items()})
-    outline = Outline(tuple(ids), made, frozenset(chain.from_iterable(table)), *flags)
+    ids, named, tos, texts, own, devices, flags, total = plain
+    table = [_SERVICES.get(text) or _services(text) for text in _items(named)]
+    made = KeptEnds(_items(tos), texts, own, table, {to: tuple(map(tuple, each)) for to, each in devices.items()})
+    outline = Outline(tuple(_items(ids)), made, frozenset(chain.from_iterable(table)), *flags)
     outline.__dict__["_ends_sum"] = total
     return outline
+
+
+def _column(items: Iterable[str]) -> str | list[str]:
+    """Return texts as one, which is read far quicker than many; as a list where that would not tell them apart."""
+    every = list(items)
+    return BETWEEN.join(every) if every and not any(BETWEEN in item for item in every) else every
+
+
+def _items(column: str | list[str]) -> list[str]:
+    return column.split(BETWEEN) if isinstance(column, str) else column
+
+
+def _services(text: str) -> tuple[Services, ...]:
+    """Return what rules to one end name, of the text that holds it; the same for thousands of ends. Names hold no blank and no comma."""
+    found = tuple(tuple(each.split()) for each in text.split(","))
+    if len(_SERVICES) < MOST_KNOWN:
+        _SERVICES[text] = found
+    return found
+
+
+BETWEEN = "~"
+MOST_KNOWN = 50_000
+_SERVICES: dict[str, tuple[Services, ...]] = {}
 
 
 class KeptEnds(Mapping[str, End]):
@@ -119,19 +144,22 @@ class KeptEnds(Mapping[str, End]):
     def __init__(
         self,
         tos: Sequence[str],
-        texts: Sequence[str],
+        texts: str | list[str],
         own: Sequence[int],
         table: Sequence[tuple[Services, ...]],
         devices: Mapping[str, tuple[tuple[str, ...], ...]],
     ) -> None:
-        if not len(tos) == len(texts) == len(own):
+        many = texts.count(BETWEEN) + 1 if isinstance(texts, str) else len(texts)
+        if not len(tos) == many == len(own):
             raise ValueError("an outline's columns are of one length")
         self._place = dict(zip(tos, range(len(tos)), strict=True))
         self._texts, self._own, self._table, self._devices = texts, own, table, devices
 
     def __getitem__(self, name: str) -> End:
-        place = self._place[name]
-        return End(self._texts[place], self._table[self._own[place]], self._devices.get(name, ()))
+        place, texts = self._place[name], self._texts
+        if isinstance(texts, str):
+            texts = self._texts = texts.split(BETWEEN)
+        return End(texts[place], self._table[self._own[place]], self._devices.get(name, ()))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._place)
