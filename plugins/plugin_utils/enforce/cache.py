@@ -83,6 +83,19 @@ class ListCache:
             found = self._used_sums[key] = self._sums.get(key) or make()
         return found
 
+    def known_sum(self, key: str) -> str:
+        """Return the value of a key, "" where there is none."""
+        found = self._used_sums.get(key)
+        if found is None:
+            found = self._sums.get(key, "")
+            if found:
+                self._used_sums[key] = found
+        return found
+
+    def keep_sum(self, key: str, value: str) -> None:
+        """Keep the value of a key; it depends on nothing but what the key was made of."""
+        self._used_sums[key] = value
+
     def save(self) -> None:
         """Write the entries of this run, whole or not at all; where the directory cannot be written the next run makes them again."""
         if self._path is None:

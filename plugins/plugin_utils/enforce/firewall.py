@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property, partial
 from typing import Any
@@ -194,23 +194,33 @@ class _Frame:
 
     def key(self, segment: str) -> str:
         """Return the key of what the lines of a client segment depend on beside its rules."""
-        return self._keys[0 if self.concern.everything or segment in self.concern.segments else 1]
+        always = self.concern.everything or segment in self.concern.segments
+        return self._key_of_counting if always else self._key_of_servers
 
     @cached_property
-    def _keys(self) -> tuple[str, str]:
-        """The keys for segments whose rules always count, and for those whose servers decide."""
-        concern = self.concern
-        assigned = sorted(concern.segments), [v.pairs for v in concern.addresses.values()]
+    def _stands(self) -> tuple[object, ...]:
         ways = [
-            ([(w.client, w.server, w.crosses) for w in sides.ways], sides.inside) for sides in concern.sides.values()
+            ([(w.client, w.server, w.crosses) for w in sides.ways], sides.inside)
+            for sides in self.concern.sides.values()
         ]
-        stands = self.default_permit, point_subnets(self.index.site, self.point), ways
-        return key_of(True, "", stands), key_of(False, assigned, stands)
+        return self.default_permit, point_subnets(self.index.site, self.point), ways
+
+    @cached_property
+    def _key_of_counting(self) -> str:
+        """The key for segments whose rules always count."""
+        return key_of(True, "", self._stands)
+
+    @cached_property
+    def _key_of_servers(self) -> str:
+        """The key for segments whose servers decide."""
+        assigned = sorted(self.concern.segments), [v.pairs for v in self.concern.addresses.values()]
+        return key_of(False, assigned, self._stands)
 
     def inputs(self) -> tuple[object, ...]:
         """Return all that makes the lines before and after the rules, beside the point and what every list depends on."""
         names = keys_of(self.index)
-        return self._keys, [(a.segment, a.stage, names.name(a.segment)) for a in (*self.assignments, *self.others)]
+        own = [(a.segment, a.stage, names.name(a.segment)) for a in (*self.assignments, *self.others)]
+        return self._key_of_counting, own
 
     @cached_property
     def others(self) -> tuple[Assignment, ...]:
@@ -293,7 +303,6 @@ class _Concern:
     index: SiteIndex
     sides: dict[int, Sides]
     segments: frozenset[str]
-    addresses: dict[int, IntervalSet]
     everything: bool
     known: dict[tuple[int, str], frozenset[int]]
 
@@ -302,12 +311,17 @@ class _Concern:
         cls, index: SiteIndex, point: EnforcementPoint, assignments: Sequence[Assignment], default_permit: bool
     ) -> _Concern:
         names = frozenset(a.segment for a in assignments)
-        addresses = {
-            family: IntervalSet.of(*(pair for name in names for pair in index.members(name, family).pairs))
+        sides = {f: sides_of(index.site, point, f) for f in FAMILIES}
+        return cls(index, sides, names, not default_permit, {})
+
+    @cached_property
+    def addresses(self) -> Mapping[int, IntervalSet]:
+        """The addresses of the assigned segments, by family."""
+        members = self.index.members
+        return {
+            family: IntervalSet.of(*(pair for name in self.segments for pair in members(name, family).pairs))
             for family in FAMILIES
         }
-        sides = {f: sides_of(index.site, point, f) for f in FAMILIES}
-        return cls(index, sides, names, addresses, not default_permit, {})
 
     def assigned(self, rule: Rule, ends: Ends) -> bool:
         """Return whether a line for the rule can change what happens: without an assigned end the default passes it anyway."""

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property, partial
 from hashlib import sha256
 from typing import Any
@@ -46,8 +46,26 @@ class Keys:
         self._heads: dict[str, str] = other._heads if other else {}
         self._asked_here: dict[str, str] = {}  # of this site alone: its rules never change
         self._leading_here: dict[str, str] = {}
+        if other is not None:
+            self._take_over(other)
         # Cells by their place: what made each (``matrix.py``), and its list.
         self.cells: dict[object, tuple[object, Any]] = other.cells if other else {}
+        self.closed_cells: dict[tuple[str, int], dict[tuple[str, str], Any]] = other.closed_cells if other else {}
+
+    def _take_over(self, other: Keys) -> None:
+        """Take the keys of rules that are the very same in the other site: of clients that are, and of names to which only these lead."""
+        mine, theirs = self._index, other._index
+        changed = set(mine.clients_by_name) ^ set(theirs.clients_by_name)
+        for name in set(mine.clients_by_name) - changed:
+            if mine.holder(name) is not theirs.holder(name):
+                changed.add(name)
+        led: set[str] = set()
+        for name in changed:
+            for index in (mine, theirs):
+                if name in index.site.segments or name in index.site.networks:
+                    led.update(outline_of(index.holder(name)).ends)
+        self._asked_here.update((n, key) for n, key in other._asked_here.items() if n not in changed)
+        self._leading_here.update((n, key) for n, key in other._leading_here.items() if n not in led)
 
     @property
     def site(self) -> Site:
@@ -248,6 +266,16 @@ class Keys:
         flows = [[(flow.label, flow.point.id) for flow in part] for part in managed] if any(managed) else []
         managing = key_of(flows, self.shared) if any(flows) else ""
         return key_of_texts("cell", _point(point), *pair, stage, *both, managing)
+
+    def closed_cell(self, point: EnforcementPoint, family: int) -> Callable[[tuple[str, str], str], str]:
+        """Return what gives the key of a cell without rules and management conversations, of its pair and stage: that of ``cell``."""
+        before, after = f"cell\n{_point(point)}\n", "\nipv6\n" if family == 6 else "\n"
+
+        def key(pair: tuple[str, str], stage: str) -> str:
+            text = f"{before}{pair[0]}\n{pair[1]}{after}{stage}\n\n\n"
+            return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:40]
+
+        return key
 
     def gateway(
         self, point: EnforcementPoint, gateway: Mapping[str, Any], what: str, family: int, here: Sequence[Assignment]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
@@ -88,14 +89,50 @@ def _family_lists(
     lists: list[PointList] = []
     weakest = {(a, b): weaker(a, b) for a in STAGES for b in STAGES}
     groups = {name: group_name(index.site, name) for name in names}
+    # Most cells of a large matrix hold nothing but their end.
+    some = {*rules, *managed}
+    some |= {pair[::-1] for pair in some}
+    closed = _Closed(index, point, family) if index.cache is not None else None
     for source in names:
+        first, group = by_name[source].stage, groups[source]
         for destination in names:
-            stage = own.get((source, destination)) or weakest[by_name[source].stage, by_name[destination].stage]
+            pair = source, destination
+            stage = (own.get(pair) if own else None) or weakest[first, by_name[destination].stage]
             if stage == "observe":
                 continue
-            cell = f"{groups[source]}-{groups[destination]}"
-            lists.append(_kept_cell(index, point, (source, destination), rules, managed, stage, family, cell))
+            cell = f"{group}-{groups[destination]}"
+            made = closed.known(pair, stage, cell) if closed is not None and pair not in some else None
+            lists.append(made or _kept_cell(index, point, pair, rules, managed, stage, family, cell))
     return lists, findings
+
+
+class _Closed:
+    """The cells of a point without a rule and without a management conversation that the cache knows: what ``_kept_cell`` says of them."""
+
+    def __init__(self, index: SiteIndex, point: EnforcementPoint, family: int) -> None:
+        self._index, self._point, self._family = index, point, family
+        self._cache = index.cache
+        keys = keys_of(index)
+        self._here: dict[tuple[str, str], tuple[EnforcementPoint, str, str, PointList]]
+        self._here = keys.closed_cells.setdefault((point.id, family), {})
+        self._key = keys.closed_cell(point, family)
+
+    def known(self, pair: tuple[str, str], stage: str, name: str) -> PointList | None:
+        """Return the list of a cell, None where it is made for the first time."""
+        found = self._here.get(pair)
+        if found is not None and found[0] is self._point and found[1] == stage and found[2] == name:
+            return found[3]
+        key = self._key(pair, stage)
+        entry = self._cache.get(key) if self._cache is not None else None
+        if entry is None or self._cache is None:
+            return None
+        made: PointList | None = self._cache.made.get((key, name))
+        if made is None:
+            head = _head(name, self._point, pair, stage, self._family)
+            make = partial(_cell, self._index, self._point, pair, {}, {}, stage, self._family)
+            made = self._cache.made[key, name] = lazy_list(head, entry, make, key)
+        self._here[pair] = self._point, stage, name, made
+        return made
 
 
 def _rules_by_cell(

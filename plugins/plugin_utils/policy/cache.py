@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.seals import (
+    are_sealed,
     code_sum,
     is_sealed,
     sealed,
@@ -59,7 +60,7 @@ class DocumentCache:
         self._alone: dict[str, bytes] = {}  # bodies of the entries of this load that lie beside the bundle
         self._key = b"" if directory is None else sealing_key()
         self._begun: dict[str, Any] = {}
-        self._together: Mapping[str, tuple[Any, bytes]] = {}
+        self._together: Mapping[str, tuple[Any, memoryview]] = {}
         if self.directory is not None:
             self._together = _read_bundle(self.directory / BUNDLE, self._key)
 
@@ -131,7 +132,7 @@ class DocumentCache:
     def _bundled(self, name: str) -> bytes:
         head, rules = self._together[name]
         first = json.dumps(head, separators=(",", ":")).encode("ascii")
-        return first + b"\n" + rules if rules else first
+        return first + b"\n" + bytes(rules) if rules else first
 
     def _name(self, kind: str, text: str) -> str:
         begun = self._begun.get(kind)
@@ -144,7 +145,7 @@ class DocumentCache:
         return name
 
 
-def _document(file: str, entry: Any, rules: bytes, digest: str) -> Document:
+def _document(file: str, entry: Any, rules: bytes | memoryview, digest: str) -> Document:
     """Return the document of an entry; KeyError, TypeError or ValueError where it is none."""
     if rules:
         return kept_segment(file, entry, rules, digest)
@@ -158,23 +159,25 @@ def _write(target: Path, seal: str, body: bytes) -> None:
     part.replace(target)
 
 
-def _read_bundle(path: Path, key: bytes) -> Mapping[str, tuple[Any, bytes]]:
-    """Return the entries of a bundle by their names: what stands in the first line of each, and its rules; none where it is not sealed here.
+def _read_bundle(path: Path, key: bytes) -> Mapping[str, tuple[Any, memoryview]]:
+    """Return the entries of a bundle by name: what stands in the first line of each, and its rules; none where it is not sealed here.
 
     After the seal come the lengths of the rules of each entry, the first lines as one JSON object, and the rules.
     """
     try:
         stored = path.read_bytes()
-        body = stored[SUM_LENGTH + 1 :]
-        if not is_sealed(BUNDLE.encode() + b"\n" + body, stored[:SUM_LENGTH].decode("ascii", "replace"), key):
+        every = memoryview(stored)
+        begin = SUM_LENGTH + 1
+        if not are_sealed(
+            (BUNDLE.encode() + b"\n", every[begin:]), stored[:SUM_LENGTH].decode("ascii", "replace"), key
+        ):
             return {}
-        del stored
-        end = body.index(b"\n")
-        start = body.index(b"\n", end + 1)
-        heads = json.loads(body[end + 1 : start])
+        end = stored.index(b"\n", begin)
+        start = stored.index(b"\n", end + 1)
+        heads = json.loads(stored[end + 1 : start])
         found, place = {}, start + 1
-        for (name, head), length in zip(heads.items(), map(int, body[:end].split()), strict=True):
-            found[name] = head, body[place : place + length]
+        for (name, head), length in zip(heads.items(), map(int, stored[begin:end].split()), strict=True):
+            found[name] = head, every[place : place + length]
             place += length
         return found
     except (OSError, ValueError, TypeError, AttributeError, RecursionError):

@@ -22,6 +22,11 @@ class Digests:
     segments: Mapping[str, str]
     lock: str = ""
 
+    @property
+    def ground(self) -> str:
+        """Everything but what stands in the files of segments; "" where there is no lock."""
+        return f"{self.shared} {self.lock}" if self.lock else ""
+
 
 def digests_of(
     top: Mapping[str, Document], documents: Iterable[Document], segments: Mapping[str, Segment], lock: str

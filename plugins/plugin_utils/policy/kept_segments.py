@@ -34,7 +34,7 @@ class KeptSegment(Document):
     """The document of a segment without its rules (``value`` has no ``allow``); ``rules``: JSON of these, each with its line."""
 
     outline: Outline | None = field(default=None, compare=False, repr=False)
-    rules: bytes = field(default=b"", compare=False, repr=False)
+    rules: bytes | memoryview = field(default=b"", compare=False, repr=False)
 
 
 def own_rules(document: Document) -> list[Rule]:
@@ -75,7 +75,7 @@ def kept_parts(document: Document, lines: Mapping[str, int]) -> tuple[dict[str, 
     return head, {RULES: document.value.get(RULES, []), "lines": [rule.location.line for rule in rules]}
 
 
-def kept_segment(file: str, head: Mapping[str, Any], rules: bytes, digest: str) -> KeptSegment:
+def kept_segment(file: str, head: Mapping[str, Any], rules: bytes | memoryview, digest: str) -> KeptSegment:
     """Return the document of what ``kept_parts`` made, the rules still as text. KeyError, TypeError or ValueError where it is none."""
     return KeptSegment(file, head["value"], head["lines"], digest, read_outline(head["outline"]), rules)
 
@@ -91,8 +91,8 @@ def with_rules_to_come(document: KeptSegment) -> Segment:
     return made
 
 
-def _read_rules(segment: str, file: str, text: bytes) -> tuple[Rule, ...]:
-    kept = json.loads(text)
+def _read_rules(segment: str, file: str, text: bytes | memoryview) -> tuple[Rule, ...]:
+    kept = json.loads(bytes(text))
     return tuple(
         make_rule(item, segment, Location(file, line)) for item, line in zip(kept[RULES], kept["lines"], strict=True)
     )

@@ -6,13 +6,16 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import (
     ListCache,
     key_of,
+    key_of_texts,
     list_key,
     pieces_of,
 )
@@ -58,27 +61,86 @@ def addresses_of_end(site: Site, end: str) -> list[tuple[int, int]]:
 
 
 def check_expectations(
-    site: Site, lists: Sequence[PointList], cache: ListCache | None = None
+    site: Site, lists: Sequence[PointList], cache: ListCache | None = None, ground: str = ""
 ) -> tuple[list[ExpectationResult], list[Finding]]:
     """Return one result per expectation, and an error for each that is not met.
 
-    ``cache``: that with which the lists were made; what was met by lists of just this content is not asked again.
+    ``cache``: that with which the lists were made; what was met by lists of just this content is not asked again. ``ground``: what tells
+    apart the membership and all documents but those of segments, for a site in force as it was loaded. Which lists see a conversation
+    depends on nothing else, so that with it they are not looked for again either.
     """
     if not site.expectations:
         return [], []
-    evaluator = Evaluator(site, lists)
+    known = _Known(cache, ground, lists) if cache is not None and ground else None
     results: list[ExpectationResult] = []
     findings: list[Finding] = []
+    evaluator: Evaluator | None = None
     for expectation in site.expectations:
-        result, finding = _check(site, evaluator, expectation, cache)
+        met = known.met(expectation) if known is not None else None
+        if met is not None:
+            results.append(met)
+            continue
+        evaluator = evaluator or Evaluator(site, lists)
+        result, finding = _check(site, evaluator, expectation, cache, known)
         results.append(result)
         if finding is not None:
             findings.append(finding)
     return results, findings
 
 
+class _Known:
+    """Expectations that were met: by which lists, and that these are as they were."""
+
+    def __init__(self, cache: ListCache, ground: str, lists: Sequence[PointList]) -> None:
+        self._cache, self._ground, self._lists = cache, ground, lists
+
+    @cached_property
+    def _by_name(self) -> dict[tuple[str, str], PointList]:
+        return {(item.point, item.name): item for item in self._lists}
+
+    def met(self, item: Expectation) -> ExpectationResult | None:
+        """Return the result of an expectation that was met by just these lists, else None."""
+        place = self._place(item)
+        found = self._cache.known_sum(place)
+        if not found:
+            return None
+        pairs, names, senders = json.loads(found)
+        lists = [self._by_name.get((point, name)) for point, name in names]
+        keys = [_content(each, senders) if each is not None else "" for each in lists]
+        if not all(keys) or not self._cache.holds(key_of("expectation met", place, found, keys)):
+            return None
+        return ExpectationResult(item.id, item.expect, True, pairs)
+
+    def keep(self, item: Expectation, pairs: int, lists: Iterable[PointList], senders: Iterable[str]) -> None:
+        """Keep that an expectation is met by some lists, which are all that see its conversations; of a firewall the parts of senders."""
+        place, every, some = self._place(item), list(lists), sorted(senders)
+        keys = [_content(each, some) for each in every]
+        found = json.dumps([pairs, [[each.point, each.name] for each in every], some])
+        if all(keys):
+            self._cache.keep_sum(place, found)
+            self._cache.keep(key_of("expectation met", place, found, keys))
+
+    @cached_property
+    def _which(self) -> str:
+        """The key of which lists there are: each may see a conversation."""
+        return key_of_texts(*(f"{each.point}|{each.name}|{each.stage}" for each in self._lists))
+
+    def _place(self, item: Expectation) -> str:
+        return key_of("expectation", self._ground, self._which, item)
+
+
+def _content(listing: PointList, senders: Iterable[str]) -> str:
+    """Return the key of what a list holds for packets of some segments' devices, "" where it has none."""
+    pieces = pieces_of(listing)
+    if pieces is not None:
+        made = key_of(pieces.frame_key, [(name, pieces.key(name)) for name in pieces.concerned(senders)])
+    else:
+        made = list_key(listing)
+    return f"{made}{enforces(listing)}" if made else ""
+
+
 def _check(
-    site: Site, evaluator: Evaluator, item: Expectation, cache: ListCache | None
+    site: Site, evaluator: Evaluator, item: Expectation, cache: ListCache | None, known: _Known | None = None
 ) -> tuple[ExpectationResult, Finding | None]:
     """A permit wants opener and reply to pass; a deny wants the opener, or for TCP its reply, to be stopped."""
     clients, servers = addresses_of_end(site, item.client), addresses_of_end(site, item.server)
@@ -99,8 +161,21 @@ def _check(
     ]
     asked = [evaluator.asked(conversation) for conversation in conversations]
     fact = _fact(evaluator, item, conversations, asked) if cache is not None else ""
-    if fact and cache is not None and cache.holds(fact):
+
+    def met() -> tuple[ExpectationResult, None]:
+        if known is not None:
+            numbers = sorted({number for seen in asked for number, _way, _packet in seen})
+            senders = {
+                name
+                for one in conversations
+                for end in (one.client, one.server)
+                for name in evaluator.segments_of(one.family, end)
+            }
+            known.keep(item, len(pairs), [evaluator.lists[number] for number in numbers], senders)
         return ExpectationResult(item.id, item.expect, True, len(pairs)), None
+
+    if fact and cache is not None and cache.holds(fact):
+        return met()
     for checked, (conversation, seen) in enumerate(zip(conversations, asked, strict=True), 1):
         stops = [way for number, way, packet in seen if not evaluator.passes(number, packet)]
         # What counts as permitted and as blocked: ``Verdict``.
@@ -117,7 +192,7 @@ def _check(
         )
     if fact and cache is not None:
         cache.keep(fact)
-    return ExpectationResult(item.id, item.expect, True, len(pairs)), None
+    return met()
 
 
 def _fact(
@@ -132,22 +207,15 @@ def _fact(
     """
     keys: dict[int, str] = {}
     for number in {number for seen in asked for number, _way, _packet in seen}:
-        listing = evaluator.lists[number]
-        pieces = pieces_of(listing)
-        if pieces is not None:
-            senders = {
-                name
-                for one, each in zip(conversations, asked, strict=True)
-                for _number, _way, packet in (item for item in each if item[0] == number)
-                for name in evaluator.segments_of(one.family, packet.source)
-            }
-            own = [(name, pieces.key(name)) for name in pieces.concerned(senders)]
-            keys[number] = key_of(pieces.frame_key, own)
-        elif list_key(listing):
-            keys[number] = list_key(listing)
-        else:
+        senders = {
+            name
+            for one, each in zip(conversations, asked, strict=True)
+            for _number, _way, packet in (item for item in each if item[0] == number)
+            for name in evaluator.segments_of(one.family, packet.source)
+        }
+        keys[number] = _content(evaluator.lists[number], senders)
+        if not keys[number]:
             return ""
-        keys[number] += str(enforces(listing))
     seen = [[(keys[number], way) for number, way, _packet in each] for each in asked]
     ends = [(one.family, one.client, one.server) for one in conversations]
     ports = {

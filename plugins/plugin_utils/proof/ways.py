@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import ipaddress
 from bisect import bisect_right
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, NamedTuple
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, Location
+from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import ListCache, key_of_texts
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.paths import Paths
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
     Member,
@@ -26,6 +27,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model im
     Site,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.outline import (
+    ends_sum,
     holders_of,
     outline_of,
     rules_by_end,
@@ -56,11 +58,16 @@ class WaysResult:
         }
 
 
-def known_ways(site: Site) -> tuple[WaysResult, list[Finding]]:
+def known_ways(site: Site, cache: ListCache | None = None, ground: str = "") -> tuple[WaysResult, list[Finding]]:
     """Return for which rules the way is known, and one finding for each reason why it is not for others.
 
     Devices of one segment at one switch and in one zone stand for each other; the end ``any`` is nobody in particular and is not asked.
+    ``ground``: what tells apart the membership and all documents but those of segments, with which segment is in which zone. With it and
+    ``cache`` nobody is asked again about the rules of a segment or network set whose ways were all known.
     """
+    every = [(name, holder) for name, holder in holders_of(site) if outline_of(holder).ends]
+    facts = _facts(site, every, ground) if cache is not None else {}
+    before = {name: found for name, fact in facts.items() if cache is not None and (found := cache.known_sum(fact))}
     paths = Paths(site)
     ends = _Ends(site)
     asked: dict[tuple[End, End], str] = {}
@@ -76,12 +83,11 @@ def known_ways(site: Site) -> tuple[WaysResult, list[Finding]]:
                 certain[end] = paths.certain(what)
         return [end for end, _what in found] if all(certain[end] for end, _what in found) else None
 
-    holders = list(holders_of(site))
+    holders = [(name, holder) for name, holder in every if name not in before]
     names: set[str] = set()
     for client_name, holder in holders:
-        if tos := outline_of(holder).ends:
-            names.add(client_name)
-            names.update(tos)
+        names.add(client_name)
+        names.update(outline_of(holder).ends)
     known = {name: places for name in names if (places := sure(name)) is not None}
     plain: dict[str, set[str]] = defaultdict(set)  # segments, and the servers to which all of their ways are known
     reasons: dict[tuple[str, str, tuple[str, ...]], tuple[str, ...]] = {}
@@ -150,14 +156,31 @@ def known_ways(site: Site) -> tuple[WaysResult, list[Finding]]:
     singly = {(one[0], two[0]) for one, two in asked if two[0] in plain.get(one[0], ())}
     for client_name, to in singly:
         plain[client_name].discard(to)
-    pairs = 0
+    pairs: Counter[str] = Counter()  # of each client
     for family in (4, 6):
         sizes = {name: sum(end[-1] == family for end in found) for name, found in known.items()}
-        pairs += sum(sizes[name] * sum(map(sizes.__getitem__, tos)) for name, tos in plain.items())
-    pairs += len(asked.keys() | {(a, b) for c, s in singly for a in known[c] for b in known[s] if a[-1] == b[-1]})
-    total = sum(len(outline_of(holder).ids) for _name, holder in holders)
-    result = WaysResult(total - len(bad), {why: tuple(named) for why, named in unknown.items()}, pairs)
+        for name, tos in plain.items():
+            pairs[name] += sizes[name] * sum(map(sizes.__getitem__, tos))
+    one_by_one = {(a, b) for c, s in singly for a in known[c] for b in known[s] if a[-1] == b[-1]}
+    pairs.update(one[0] for one, _two in asked.keys() | one_by_one)
+    doubted = {item.client for item in doubtful if item.rule in bad}
+    for name, fact in facts.items():
+        if cache is not None and name not in before and name not in doubted:
+            cache.keep_sum(fact, str(pairs[name]))
+    total = sum(len(outline_of(holder).ids) for _name, holder in every)
+    asked_about = pairs.total() + sum(map(int, before.values()))
+    result = WaysResult(total - len(bad), {why: tuple(named) for why, named in unknown.items()}, asked_about)
     return result, findings
+
+
+def _facts(site: Site, holders: Iterable[tuple[str, Segment | NetworkSet]], ground: str) -> dict[str, str]:
+    """Return the keys of how many pairs of ends each client's rules have where all ways are known; none where there is no ground.
+
+    A pair begins with its client, so that those of two clients are never the same, unless a set has the name of a segment.
+    """
+    if not ground or site.segments.keys() & site.networks.keys():
+        return {}
+    return {name: key_of_texts("ways", ground, name, ends_sum(outline_of(holder))) for name, holder in holders}
 
 
 class _Doubtful(NamedTuple):

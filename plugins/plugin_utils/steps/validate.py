@@ -77,6 +77,7 @@ def run_gate(
     if site is None or errors_of(findings):
         return Gate(site, None, tuple(findings), {})
     cache = ListCache(paths.list_cache)
+    ground = loaded.digests.ground if loaded.digests is not None else ""
     figures = figures_of(paths, site)
     compiled = compile_site(site, cache=cache, measured=figures.measured)
     found: list[Finding] = [*findings, *compiled.findings, *figures.findings]
@@ -85,10 +86,10 @@ def run_gate(
     now = effective_site(site)
     guardrails, more = prove_guardrails(now, compiled.lists, cache)
     found += more
-    expectations, unmet = check_expectations(now, compiled.lists, cache)
+    expectations, unmet = check_expectations(now, compiled.lists, cache, ground)
     situations, present, more = prove_situations(site, compiled.lists, today, cache, (expectations, unmet))
     found += more
-    ways, more = known_ways(now)
+    ways, more = known_ways(now, cache, ground)
     found += more
     found += unmet
     content: dict[str, Any] = {

@@ -163,7 +163,13 @@ def conduits_are_used(site: Site, _context: Context) -> Iterator[Finding]:
         ends.setdefault(first, set()).update(outline_of(holder).ends)
     for item in site.exceptions:
         ends.setdefault(item.client, set()).add(item.to)
-    used = {pair for client, names in ends.items() for to in names for pair in crossings.between(client, to)}
+    used: set[tuple[str, str]] = set()
+    zones = {name: segment.zone for name, segment in site.segments.items()}
+    for client, names in ends.items():
+        if client in zones:  # to segments it is a matter of names alone, and they are most
+            used.update([(zones[client], zones[to]) for to in names if to in zones and zones[to] != zones[client]])
+            names = names - zones.keys()
+        used.update(pair for to in names for pair in crossings.between(client, to))
     for conduit in site.conduits:
         if (conduit.client, conduit.server) not in used:
             yield codes.UNUSED_CONDUIT.at(f"conduit {conduit.id} is used by no rule", conduit.location)
