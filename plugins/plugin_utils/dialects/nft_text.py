@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_ace import NotUnderstood
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import ParsedAcl
@@ -27,6 +28,8 @@ _CHAIN = re.compile(r"chain (\w+) \{\Z")
 _HOOK = re.compile(r"type filter hook forward priority (?:filter|0); policy (accept|drop);\Z")
 _ESTABLISHED = re.compile(r"ct state (?:established,related|\{ established, related \}|0x2,0x4) accept\Z")
 _INVALID = re.compile(r"ct state (?:invalid|0x1) drop\Z")
+MOST_SETS = 4096
+_SETS: dict[tuple[str, ...], IntervalSet] = {}
 _FIELDS = {
     "ip": ("saddr", "daddr", "protocol"), "ip6": ("saddr", "daddr", "nexthdr"), "meta": ("nfproto", "l4proto"),
     "icmp": ("type", "code"), "icmpv6": ("type", "code"), "tcp": ("sport", "dport", "flags"), "udp": ("sport", "dport"),
@@ -96,16 +99,18 @@ def _row(table: TableDraft, number: int, text: str, later: bool) -> None:
         table.refuse(number, text, "a rule before the chain's type and policy")
 
 
+@lru_cache(maxsize=16384)
+def _single(subject: str, word: str) -> tuple[int, int]:
+    return single_value(subject, word)
+
+
 class _Rule:
     """Reads the words of one rule."""
 
     def __init__(self, text: str) -> None:
-        found = list(_TOKEN.finditer(text))
-        ends = [0, *(match.end() for match in found)]
-        starts = [*(match.start() for match in found), len(text)]
-        if any(text[end:start].strip() for end, start in zip(ends, starts, strict=True)):
+        if _TOKEN.sub("", text).strip():
             raise NotUnderstood("characters that are not part of a rule")
-        self._words = [match[0] for match in found]
+        self._words: list[str] = _TOKEN.findall(text)
         self._at = 0
 
     def _peek(self) -> str:
@@ -153,20 +158,31 @@ class _Rule:
             return masked_values(subject, mask, self._take())
         if self._peek() != "{":
             return IntervalSet.of(self._value(subject, self._take()))
+        # The same words stand in every rule of a segment, and say the same each time.
+        begin = self._at
+        end = self._words.index("}", begin) + 1 if "}" in self._words[begin:] else len(self._words)
+        key = subject, *self._words[begin:end]
+        known = _SETS.get(key)
+        if known is not None:
+            self._at = end
+            return known
         self._take("{")
         pairs = [self._value(subject, self._take())]
         while self._peek() == ",":
             self._take()
             pairs.append(self._value(subject, self._take()))
         self._take("}")
-        return IntervalSet.of(*pairs)
+        if len(_SETS) >= MOST_SETS:
+            _SETS.clear()
+        found = _SETS[key] = IntervalSet.of(*pairs)
+        return found
 
     @staticmethod
     def _value(subject: str, word: str) -> tuple[int, int]:
         low, dash, high = word.partition("-")
         if dash and (subject.endswith(("addr", "port")) or (low.isdigit() and high.isdigit())):
             return value_range(subject, low, high)
-        return single_value(subject, word)
+        return _single(subject, word)
 
     def _flags(self) -> IntervalSet:
         """Read ``& (fin | ... | urg) == VALUE``, ``== { VALUE, ... }`` or ``syn,ack / fin,syn,rst,psh,ack,urg``."""

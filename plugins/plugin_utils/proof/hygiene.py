@@ -9,9 +9,11 @@ that nobody uses may be for the day on which the main server fails.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import cached_property
+from operator import itemgetter
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Code, Finding, Location
@@ -126,7 +128,7 @@ def _of_segment(site: Site, rules: Sequence[Rule], nevers: Sequence[tuple[str, S
             gone.add(number)
             continue
         yield from _forbidden(sets, number, rule, nevers)
-        covering = sets.covering([n for n in range(number) if _outlasts(rules[n], rule)], number)
+        covering = sets.covering([n for n in sets.near[number] if n < number and _outlasts(rules[n], rule)], number)
         if covering is not None:
             names = ", ".join(rules[n].id for n in covering)
             yield Untidy("shadowed", rule.id, f"permitted already by {names}", "all packets", rule.location)
@@ -135,7 +137,7 @@ def _of_segment(site: Site, rules: Sequence[Rule], nevers: Sequence[tuple[str, S
     for number in reversed(range(len(rules))):
         if number in gone:
             continue
-        left = [n for n in range(len(rules)) if n != number and n not in gone and _outlasts(rules[n], rules[number])]
+        left = [n for n in sets.near[number] if n not in gone and _outlasts(rules[n], rules[number])]
         covering = sets.covering(left, number)
         if covering is not None:
             names = ", ".join(rules[n].id for n in covering)
@@ -161,7 +163,6 @@ class _Sets:
     boxes: list[tuple[Box, ...]]
     space: PacketSpace = field(default_factory=PacketSpace)
     _made: dict[int, PacketSet] = field(default_factory=dict)
-    _near: dict[tuple[int, int], bool] = field(default_factory=dict)
 
     def packets(self, number: int) -> PacketSet:
         """Return the packets of a rule."""
@@ -170,21 +171,30 @@ class _Sets:
             found = self._made[number] = self.space.from_boxes(self.boxes[number])
         return found
 
-    def meet(self, one: int, two: int) -> bool:
-        """Return whether two rules may have packets in common."""
-        key = (one, two) if one < two else (two, one)
-        found = self._near.get(key)
-        if found is None:
-            found = self._near[key] = any(a.overlaps(b) for a in self.boxes[one] for b in self.boxes[two])
-        return found
+    @cached_property
+    def near(self) -> list[list[int]]:
+        """For each rule the others that may have packets in common with it, rising.
 
-    def covering(self, others: Iterable[int], number: int) -> list[int] | None:
-        """Return the rules that together hold another one, or None where they do not."""
-        near = [other for other in others if self.meet(other, number)]
-        if not near:
+        Most rules of a segment lead to different places, so that only those are compared whose destinations lie across each other.
+        """
+        ends = [(*b.destination.hull, n, b) for n, boxes in enumerate(self.boxes) for b in boxes if b.destination]
+        found: list[set[int]] = [set() for _boxes in self.boxes]
+        open_ends: list[tuple[int, int, Box]] = []
+        for low, high, number, box in sorted(ends, key=itemgetter(0)):
+            open_ends = [item for item in open_ends if item[0] >= low]
+            for _high, other, another in open_ends:
+                if other != number and other not in found[number] and another.overlaps(box):
+                    found[number].add(other)
+                    found[other].add(number)
+            open_ends.append((high, number, box))
+        return [sorted(each) for each in found]
+
+    def covering(self, others: Sequence[int], number: int) -> list[int] | None:
+        """Return the rules, of those near to another one, that together hold it, or None where they do not."""
+        if not others:
             return None
         rest, used = self.packets(number), []
-        for other in near:
+        for other in others:
             if rest.overlaps(self.packets(other)):
                 rest = rest - self.packets(other)
                 used.append(other)
