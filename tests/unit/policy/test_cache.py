@@ -17,6 +17,7 @@ import jsonschema
 import pytest
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import errors_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.seals import sealed
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.yaml_io import Document, parse_yaml
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy import cache as cache_module
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy import loader
@@ -85,6 +86,70 @@ def test_a_spoilt_entry_is_rebuilt(site: Path, tmp_path: Path, spoil: Any) -> No
         path.write_bytes(spoil(data))
     assert load_checked(site, TODAY, cache=store) == plain
     assert {path: path.read_bytes() for path in store.iterdir()} == before
+
+
+def test_many_entries_lie_together(site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One file for all of them; what a change adds lies beside it until that is much, and an entry of another version is no other's."""
+    store = tmp_path / "cache"
+    plain = load_checked(site, TODAY)
+    assert plain.site is not None
+    monkeypatch.setattr(cache_module, "MOST_ALONE", 0)
+    assert load_checked(site, TODAY, cache=store) == plain
+    kept = {"judged", cache_module.BUNDLE}
+    assert {path.name for path in store.iterdir()} == kept
+    monkeypatch.setattr(cache_module, "MOST_ALONE", 1000)
+    parsed: list[str] = []
+    real = loader.parse_yaml
+
+    def noted(text: str, file: str) -> Document:
+        parsed.append(file)
+        return real(text, file)
+
+    monkeypatch.setattr(loader, "parse_yaml", noted)
+    again = load_checked(site, TODAY, cache=store)
+    assert again == plain and not parsed and {path.name for path in store.iterdir()} == kept
+    assert again.site is not None
+    assert [item.allow for item in again.site.segments.values()] == [
+        item.allow for item in plain.site.segments.values()
+    ]
+    whole = (store / cache_module.BUNDLE).read_bytes()
+    path = next(path for path in sorted(site.glob("*/*.yml")) if "allow:" in path.read_text())
+    before = path.read_text()
+    path.write_text(before.replace("reason: ", "reason: not "))
+    for _time in range(2):
+        again = load_checked(site, TODAY, cache=store)
+        assert parsed == [f"{path.parent.name}/{path.name}"]
+        assert len(list(store.iterdir())) == 3 and (store / cache_module.BUNDLE).read_bytes() == whole
+    monkeypatch.setattr(cache_module, "MOST_ALONE", 0)
+    assert load_checked(site, TODAY, cache=store) == again and {p.name for p in store.iterdir()} == kept
+    assert len(parsed) == 1
+    assert again == load_checked(site, TODAY) != plain
+    parsed.clear()
+    path.write_text(before)  # what was is known as well
+    assert load_checked(site, TODAY, cache=store) == plain and not parsed
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda data: b"",
+        lambda data: data[:-1],
+        lambda data: data[:70] + bytes([data[70] ^ 1]) + data[71:],
+        lambda data: data[:-9] + bytes([data[-9] ^ 1]) + data[-8:],
+        lambda data: data[:64] + b"\n1 2\n{}\nabc",
+        lambda data: sealed(data[65:], b"another's key").encode() + data[64:],
+        lambda data: b"\xff" * 100,
+    ],
+)
+def test_a_spoilt_bundle_is_rebuilt(site: Path, tmp_path: Path, spoil: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache_module, "MOST_ALONE", 0)
+    store = tmp_path / "cache"
+    plain = load_checked(site, TODAY, cache=store)
+    bundle = store / cache_module.BUNDLE
+    before = bundle.read_bytes()
+    bundle.write_bytes(spoil(before))
+    assert load_checked(site, TODAY, cache=store) == plain
+    assert bundle.read_bytes() == before
 
 
 def _looked_at(monkeypatch: pytest.MonkeyPatch) -> list[str]:
