@@ -20,6 +20,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "comment": {"type": "str"},
     "review": {"type": "path"},
     "people": {"type": "dict"},
+    "forge": {"type": "str", "choices": ["github", "gitlab"]},
+    "sign_key": {"type": "path"},
     "approvals_dir": {"type": "path"},
 }
 

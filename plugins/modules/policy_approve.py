@@ -32,6 +32,20 @@ options:
       - JSON that GitHub answers about the reviews of a pull request, GitLab about a merged request, or AWX about an approval and the
         job of the plan. C(docs/change/approval.md) has the commands.
     type: path
+  forge:
+    description:
+      - Ask the forge itself about every pull or merge request that came since the commit that was applied last, one record each.
+        A later run replaces the record, so that what was taken back does not stay approved.
+      - The environment says where, as pipelines set it. C(GITHUB_API_URL) and C(GITHUB_REPOSITORY), or C(CI_API_V4_URL) and
+        C(CI_PROJECT_ID); and C(SEGWRIGHT_FORGE_TOKEN), a token that may read requests. Only HTTPS, with the certificate verified
+        (C(SSL_CERT_FILE) names a CA of your own).
+    type: str
+    choices: [github, gitlab]
+  sign_key:
+    description:
+      - With O(review) or O(forge), the exporter's private key without passphrase, or a public key whose private one an SSH agent holds.
+        The records are signed with it at once.
+    type: path
   people:
     description:
       - Account of GitHub, GitLab or AWX to the name in C(approvers.yml). Reviews by others are left out, and named.
@@ -76,15 +90,30 @@ EXAMPLES = r"""
       anna-h: anna@hospital.example
   delegate_to: localhost
   run_once: true
+
+- name: Write down and sign what GitHub says of every pull request since the last apply
+  segwright.microseg.policy_approve:
+    approver: review-export@hospital.example
+    forge: github
+    sign_key: /etc/segwright/review-export
+    people:
+      anna-h: anna@hospital.example
+  delegate_to: localhost
+  run_once: true
 """
 
 RETURN = r"""
 path:
-  description: Where the approval lies.
+  description: Where the approval lies, or the first record; empty where there is none.
   returned: always
   type: str
+paths:
+  description: Where the records lie.
+  returned: with O(review) or O(forge)
+  type: list
+  elements: str
 command:
-  description: The command that signs it.
+  description: The command that signs it; empty where it is signed.
   returned: always
   type: str
 plan_id:

@@ -7,17 +7,22 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.integration.conftest import LabTargets
 from tests.integration.test_cheats import Desk, prepared
+from tests.integration.test_pipelines_change import PIPELINES
 from tests.integration.test_refusals import codes_in
-from tests.lab.playbooks import Run, Site
+from tests.lab.forge import TOKEN, forge_server
+from tests.lab.places import CHECKOUT
+from tests.lab.playbooks import Run, Site, ansible_environment
 from tests.unit.change.gitlab_reviews import note, of_gitlab
 from tests.unit.change.signers import mail
 
@@ -126,3 +131,145 @@ def test_what_forges_and_awx_export_is_carried_out_or_refused(
                 failed.append(f"{name}: exit {run.code}, writes {written}\n{run.tail(12)}")
             targets.restore(moment)
     assert not failed, "\n".join(failed)
+
+
+def job_of(forge: str) -> str:
+    """Return the script of the pipeline's job."""
+    file = PIPELINES / f"{forge}-change.yml"
+    made = yaml.safe_load(file.read_text(encoding="utf-8"))
+    if forge == "gitlab":
+        (line,) = made["policy-reviews"]["script"]
+        return str(line)
+    (line,) = [step["run"] for step in made["jobs"]["reviews"]["steps"] if "run" in step]
+    return str(line)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("kind", ["github", "gitlab"])
+def test_the_pipelines_job_exports_and_signs_and_apply_takes_it(
+    kind: str, targets: LabTargets, at: Callable[[str], Site], tmp_path: Path
+) -> None:
+    if not shutil.which("ssh-keygen"):
+        pytest.skip("ssh-keygen is needed (Debian package openssh-client)")
+    site = at("verified")
+    desk = prepared(site, targets, tmp_path)
+    signers = desk.signers
+    key = signers.key("exporter")
+    # The change comes as a branch that the forge merges; the request before it is open still.
+    before, tip = signers.git("rev-parse", "HEAD^"), signers.git("rev-parse", "HEAD")
+    signers.git("branch", "wider")
+    signers.git("reset", "-q", "--hard", before)
+    merge = signers.merge("wider", "forge")
+    shutil.rmtree(site.state / "approvals")
+    desk.replan()
+    settings = tmp_path / "settings.yml"
+    content = {
+        "microseg_data_dir": str(site.data),
+        "microseg_state": str(site.state),
+        "microseg_sign_key": str(key),
+        "microseg_review_people": PEOPLE,
+    }
+    settings.write_text(json.dumps(content), encoding="utf-8")
+    known = Known(before, tip, "")
+    counter = targets.writes()
+
+    with forge_server(kind, tmp_path / "tls") as server:
+
+        def job(**more: str) -> tuple[int, str]:
+            """Run the job's script as a runner does, in a clone of its own."""
+            temp = tmp_path / f"job-{len(list(tmp_path.glob('job-*')))}"
+            temp.mkdir()
+            workspace = temp / "work"
+            subprocess.run(["git", "clone", "-q", str(site.policy), str(workspace / "policies")], check=True)
+            environment = ansible_environment(
+                site.places,
+                {
+                    **server.environment,
+                    "SEGWRIGHT_EXPORTER": mail("exporter"), "SEGWRIGHT_SETTINGS": str(settings), "GITHUB_WORKSPACE": str(workspace),
+                    "CI_PROJECT_DIR": str(workspace), "ANSIBLE_COLLECTIONS_PATH": str(CHECKOUT / "collections"), **more,
+                },
+            )  # fmt: skip
+            done = subprocess.run(
+                ["sh", "-ec", job_of(kind)],
+                cwd=temp,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=300,
+                check=False,
+            )
+            said = done.stdout + done.stderr
+            written = [path.read_text(encoding="utf-8") for path in site.state.rglob("*") if path.is_file()]
+            assert TOKEN not in said and not any(TOKEN in text for text in written)
+            return done.returncode, " ".join(said.split())
+
+        def records() -> list[Path]:
+            return sorted((site.state / "approvals").glob("*"))
+
+        def refused_apply(*codes: str) -> None:
+            run = site.run("apply")
+            assert run.code != 0 and set(codes) <= codes_in(run), run.tail()
+            assert sum(counter.counts().values()) == 0
+
+        # No exporter: the job does nothing. No answer that counts: it fails with its code, and writes nothing.
+        code, said = job(SEGWRIGHT_EXPORTER="")
+        assert code == 0 and "PLAY" not in said, said[-2000:]
+        for status, more in ((401, {}), (403, {}), (404, {}), (429, {"Retry-After": "900"})):
+            server.fault = lambda _path, _times, made=(status, more, {"message": "no"}): made  # type: ignore[misc]
+            code, said = job(ANSIBLE_VERBOSITY="4" if status == 401 else "0")
+            assert code != 0 and "SW4187" in said and str(status) in said and not records(), said[-3000:]
+        server.fault = lambda _path, _times: None
+        # Approved in a request that this commit does not merge, so for nothing here; then nobody has approved yet.
+        wanted = export(kind, known, tip)
+        server.put(merge, 16, wanted, merge=before)
+        code, said = job()
+        assert code == 0 and f"commit {merge[:12]} came with no request" in said and not records(), said[-3000:]
+        refused_apply("SW4070")
+        # Approved as it was before the last push; and then as it is: on the third page, after others said something.
+        server.answers.clear()
+        server.put(merge, 17, export(kind, known, before))
+        code, said = job()
+        assert code == 0 and "1 of 1 people approved" in said, said[-3000:]
+        refused_apply("SW4070", "SW4076")
+        (record, signature) = records()
+        old = signature.read_bytes()
+        server.answers.clear()
+        server.put(merge, 17, wanted)
+        code, said = job()
+        assert code == 0 and records() == [record, signature] and signature.read_bytes() != old, said[-3000:]
+        # Nothing new: nothing is written. Taken back at the forge: the record says so, and nothing is approved.
+        moment = record.stat().st_mtime_ns
+        code, said = job()
+        assert code == 0 and "changed=0" in said and record.stat().st_mtime_ns == moment, said[-3000:]
+        server.answers.clear()
+        server.put(merge, 17, export(kind, known, tip, taken_back=True))
+        assert job()[0] == 0
+        refused_apply("SW4070")
+        server.answers.clear()
+        server.put(merge, 17, wanted)
+        assert job()[0] == 0
+    # A record that somebody edits afterwards approves nothing; as it was signed it is taken.
+    text = record.read_text(encoding="utf-8")
+    record.write_text(text.replace("approved", "approved ").replace(mail("ben"), mail("anna")), encoding="utf-8")
+    refused_apply("SW4070", "SW4072")
+    record.write_text(text, encoding="utf-8")
+    run = site.run("apply")
+    assert run.code == 0 and sum(counter.counts().values()) > 0, run.tail()
+    assert [item["approver"] for item in site.result("apply")["approvals"]] == [mail("ben")]
+    # It was spent: what came since is nothing, and the forge is not asked about what was applied.
+    with forge_server(kind, tmp_path / "tls-2") as server:
+        code, said = job()
+        assert code == 0 and "nothing came since" in said and not server.asked, said[-3000:]
+
+
+def export(kind: str, known: Known, commit: str, taken_back: bool = False) -> Any:
+    """Return what a forge keeps of an approval by ben of a commit, amid what others said, on several pages."""
+    if kind == "github":
+        words = [item for name in ("eve-e", "mallory-m", "ben-b") for item in github(name, commit, "COMMENTED")]
+        mine = github("ben-b", commit) + (github("ben-b", commit, "DISMISSED") if taken_back else [])
+        return words + github("mallory-m", commit) + mine
+    made = gitlab(known, "ben-b", "09:30" if commit == known.before else "10:30", taken_back)
+    made["notes"] = [note("eve-e", f"word {at}", f"2026-11-23T11:0{at}:00.000Z") for at in range(5, -1, -1)] + made[
+        "notes"
+    ]
+    return made

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from itertools import groupby
@@ -114,6 +114,7 @@ def apply_plan(
     brings_commit: bool = False,
     rings_left: bool = False,
     finish: Callable[[], Sequence[Finding]] | None = None,
+    beside: Beside | None = None,
 ) -> Outcome:
     """Carry out what is left of a plan, or of one ring of it, and return what was done.
 
@@ -126,8 +127,8 @@ def apply_plan(
     ``approvals`` are written into the journal. ``closed`` is asked before each phase and stops the run with the findings
     it returns: between two phases every mix of old and new is a safe one (design rule 10).
     The caller holds the lock (change/lock.py) and keeps ``targets`` open. With ``purpose`` the locks that targets keep in
-    themselves are held as well while steps are carried out, and the live state is read again under them: another
-    controller may have worked between reading and locking.
+    themselves are held as well while steps are carried out, be they for others of the targets, and what is to be written to is read again
+    under them: another controller may have worked between reading and locking.
     ``ready`` is asked once, where there is something to write, whether that will be taken; FindingError where not.
     ``emergency`` (change/emergency.py) is written into the journal, also where no step is left.
     ``confirms_emergency``: the plan was approved with the postures that it holds, so an emergency's postures stand approved from now on.
@@ -135,6 +136,8 @@ def apply_plan(
     approve from now on, or what is prepared for an emergency, may be all that it is about.
     ``rings_left``: other rings are to come although no step of theirs is left. ``finish`` is called once all steps are done and the
     locks are free again; the ring is done only where it finds and raises no error, so that one whose controller dies meanwhile goes on.
+    ``beside`` is asked where the plan is void for a target that the ring does not write to: the proofs of the plan are of what stood there.
+    It takes the live state, the ring's steps and these targets; an error of it holds the ring, and nothing is written.
     """
     findings = binding_findings(plan, desired, policy_commit, allow_dirty, members_sha256)
     needed = [part for part in plan.targets if part.operations]
@@ -151,23 +154,29 @@ def apply_plan(
     steps, void = _remaining_steps(plan, parts, chosen, desired, snapshots, entries, writes_to)
     live = {name: snapshot.sha256 for name, snapshot in snapshots.items()}
     steps, later = _of_ring(steps, ring)
+    told_beside = _beside(beside, snapshots, steps, void)
     # A plan that changes no list may still pull or release a posture: that is remembered for the plans after it.
     told = set(pulled_in(entries)) == set(plan.effect.get("postures") or ())
     told = told and not (emergency or confirms_emergency or brings_commit)
     # What an interrupted run wrote is read back and saved by this one, though no step may be left of it.
     unconfirmed = sorted((unconfirmed_in(entries) & chosen.keys()) - void.keys())
     # A run that was killed when all was done has left its locks.
-    said = [*void.values(), *([] if check_mode or steps else TargetLocks(chosen, purpose).sweep())]
+    said = [*void.values(), *told_beside, *([] if check_mode or steps else TargetLocks(chosen, purpose).sweep())]
     if check_mode or (not steps and ring is None and told and not unconfirmed):
         return Outcome(plan.plan_id, (), tuple(steps) if check_mode else (), tuple(said), live=live)
     if ready is not None and steps:
-        said = [*void.values(), *ready()]
-    locks = TargetLocks({name: chosen[name] for name in {step.target for step in steps}}, purpose)
+        said = [*void.values(), *told_beside, *ready()]
+    # Also of targets to which nothing is written: switches have no lock of their own, and two runs that type the same list at the same
+    # moment could remove it under each other.
+    locks = TargetLocks(chosen if steps else {}, purpose)
     with locks:
         if locks.locks:
-            now = snapshot_all(chosen, desired, workers)
-            again, _void = _remaining_steps(plan, parts, chosen, desired, now, entries, writes_to)
+            written = {name: chosen[name] for name in {step.target for step in steps}}
+            now = {**snapshots, **snapshot_all(written, desired, workers)}
+            again, void = _remaining_steps(plan, parts, chosen, desired, now, entries, writes_to)
             steps, later = _of_ring(again, ring)
+            if any(now[name].sha256 != snapshots[name].sha256 for name in void):
+                _beside(beside, now, steps, void)
 
         def shut() -> list[Finding]:
             return locks.lost() or (closed() if closed is not None else [])
@@ -185,6 +194,20 @@ def apply_plan(
         outcome = run.ended(outcome, (*more, *broken))
         outcome = replace(outcome, findings=(*outcome.findings, *broken))
     return replace(outcome, findings=(*said, *outcome.findings, *locks.findings()))
+
+
+# (live state, steps, targets that somebody changed) -> what is not safe.
+Beside = Callable[[Mapping[str, Snapshot], Sequence[Operation], Collection[str]], list[Finding]]
+
+
+def _beside(
+    asked: Beside | None, live: Mapping[str, Snapshot], steps: Sequence[Operation], void: Mapping[str, Finding]
+) -> list[Finding]:
+    """Return what there is to say of steps beside foreign state; FindingError where they are not safe there."""
+    found = asked(live, steps, void.keys()) if asked is not None and void and steps else []
+    if errors := errors_of(found):
+        raise FindingError(*errors, *void.values())
+    return found
 
 
 def _of_ring(steps: Sequence[Operation], ring: Part | None) -> tuple[list[Operation], list[Operation]]:

@@ -232,10 +232,7 @@ HELD_BY_ISE_ONLY = Code(
     "add the switches to the inventory, so that verify can ask them",
 )
 REAUTH_REFUSED = Code(
-    "SW4099",
-    "error",
-    "a re-authentication was refused",
-    "the session goes on with its old list; check CoA on the switch",
+    "SW4099", "error", "a re-authentication was refused", "the session keeps its old list; check CoA on the switch"
 )
 REAUTH_NOT_BACK = Code(
     "SW4100",
@@ -587,6 +584,15 @@ BAD_EXPORT = Code(
     "error",
     "an export of reviews cannot be used",
     "export the reviews of the pull or merge request, or approval and plan's job of AWX; docs/change/approval.md says how",
+)
+FORGE_FAILED = Code(
+    "SW4187", "error", "the forge does not say who reviewed", "docs/change/approval.md says what the job needs"
+)
+NOT_SIGNED = Code(
+    "SW4188", "error", "a record of reviews is not signed", "name a key without passphrase, or one of an SSH agent"
+)
+UNSAFE_BESIDE = Code(
+    "SW4189", "error", "a ring is not safe beside a foreign change", "put that back, or plan anew; rollback is free"
 )
 BACK_NOT_TAKEN = Code(
     "SW4179",

@@ -25,7 +25,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change import c
 APPROVED = "approved"
 _PLAN = "microseg_plan_id"
 _GITLAB = ("merge_request", "approvals", "versions", "notes")
-# What GitHub calls a review that says neither yes nor no; it takes nothing back.
+# What GitHub calls a review that says neither yes nor no; it takes nothing back. Of an account that was deleted it names no user.
 _ONLY_WORDS = frozenset(("COMMENTED", "PENDING"))
 # Notes that GitLab itself writes of whoever takes an approval back, and of approvals that a push took back
 # (SystemNotes::MergeRequestsService in GitLab).
@@ -49,7 +49,9 @@ def reviews_in(export: Any) -> list[Review]:
     """Return the reviews of an export, in order; FindingError SW4185 where it is none that is known."""
     try:
         if isinstance(export, list):
-            return [_of_github(item) for item in export if item["state"] not in _ONLY_WORDS]
+            return [
+                _of_github(item) for item in export if item["state"] not in _ONLY_WORDS and item["user"] is not None
+            ]
         if isinstance(export, Mapping) and "workflow_approval" in export:
             return [_of_awx(export["workflow_approval"], export["job"])]
         if isinstance(export, Mapping) and "merge_request" in export:

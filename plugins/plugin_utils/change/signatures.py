@@ -27,7 +27,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change import c
 TIMEOUT_SECONDS = 60
 APPROVAL_NAMESPACE = "segwright-approval"
 REVIEW_NAMESPACE = "segwright-review"
-_PRINCIPAL = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9._+@-]{0,254}\Z")
+PRINCIPAL = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9._+@-]{0,254}\Z")
 _COMMIT = re.compile(r"\A[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 _MAIL = re.compile(r"<([^<>\s]+)>\s*\Z")
 # principals (quoted where they hold blanks), options, type of key, key (ssh-keygen(1), ALLOWED SIGNERS)
@@ -189,7 +189,7 @@ def verified_with_key(path: str | Path, principal: str, namespace: str, keys: Tr
     place = Location(str(path))
     if not keys.allowed_signers:
         raise FindingError(codes.NO_KEYS.at("no allowed-signers file is set", place))
-    if not _PRINCIPAL.match(principal):
+    if not PRINCIPAL.match(principal):
         raise FindingError(
             codes.BAD_SIGNATURE.at("the approver is not named by a principal such as a mail address", place)
         )
@@ -243,3 +243,36 @@ def _run(command: Sequence[str], given: bytes, about: str) -> subprocess.Complet
     except (OSError, subprocess.TimeoutExpired) as error:
         text = f"{command[0]}: {type(error).__name__}"
         raise FindingError(codes.NO_KEYS.at(text, Location(about), "install openssh-client or gnupg")) from error
+
+
+def signature_of(content: bytes, key: str | Path, namespace: str) -> bytes:
+    """Return the detached SSH signature of a text (ssh-keygen(1), ``-Y sign``).
+
+    ``key`` is a private key without passphrase, or a public key whose private one the SSH agent of this process holds. Nothing is asked
+    for. Raises FindingError SW4188 where there is no such key or it does not sign; what ssh-keygen says names files, never a key.
+    """
+    place = Location(str(key))
+    path = Path(key).expanduser()
+    if not path.is_file():
+        raise FindingError(codes.NOT_SIGNED.at("the key is not there", place))
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "GNUPG", "SSH_"))}
+    environment |= {"LC_ALL": "C", "SSH_ASKPASS_REQUIRE": "never"}
+    if agent := os.environ.get("SSH_AUTH_SOCK"):
+        environment["SSH_AUTH_SOCK"] = agent
+    command = ["ssh-keygen", "-q", "-Y", "sign", "-n", namespace, "-f", str(path)]
+    try:
+        done = subprocess.run(
+            command,
+            input=content,
+            capture_output=True,
+            timeout=TIMEOUT_SECONDS,
+            check=False,
+            env=environment,
+            start_new_session=True,  # no terminal, so no question for a passphrase
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise FindingError(codes.NOT_SIGNED.at(f"ssh-keygen: {type(error).__name__}", place)) from error
+    if done.returncode != 0 or not done.stdout.startswith(b"-----BEGIN SSH SIGNATURE-----"):
+        said = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no signature"]
+        raise FindingError(codes.NOT_SIGNED.at(said[-1][:200], place))
+    return done.stdout

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.apply_res
     answer_without,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.arguments import moment_of, paths_of, today_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.beside_foreign import beside_foreign
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.bound import (
     address_findings,
     member_findings,
@@ -212,6 +214,7 @@ def _carried_out(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[s
                 brings_commit=allowed.brings_commit and ring is None,
                 rings_left=state.rings_left,
                 finish=end_of_ring if ring is not None else None,
+                beside=partial(beside_foreign, sound),
             )
             said = [finding for finding in said if finding not in outcome.findings]
             if outcome.ok and not check_mode and not by_ring and _touches_sessions(part, values):

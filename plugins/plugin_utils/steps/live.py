@@ -126,6 +126,22 @@ def text_in_force(listing: PointList, text: str) -> PointList:
     return _with_text(listing, dialect_of(listing), text, "enforce")
 
 
+def opaque_in_force(listing: PointList, objects: Mapping[str, Any]) -> bool:
+    """Return whether what a target holds for a list has lines that its dialect does not model; ``lists_in_force`` leaves these out."""
+    if listing.kind == "sgacl":
+        cell = objects.get(f"egress_matrix_cell/{listing.cell}") or {}
+        keys = [f"sgacl/{name}" for name in cell.get("sgacls", ())]
+    elif listing.kind == "dacl":
+        keys = [f"downloadable_acl/{listing.name}"]
+    elif listing.kind == "firewall":
+        keys = [f"{'asa_access_list' if listing.platform == 'asa' else 'ruleset'}/{listing.name}"]
+    else:
+        keys = [f"{object_kinds(listing)[0]}/{listing.name}"]
+    options = {"family": listing.family} if listing.kind == "sgacl" else {}
+    texts = [str((objects.get(key) or {}).get("content") or "") for key in keys]
+    return any(acl.opaque for text in texts for acl in registry.parse(dialect_of(listing), text, **options))
+
+
 def _live_cell(listing: PointList, objects: Mapping[str, Any]) -> PointList | None:
     cell = objects.get(f"egress_matrix_cell/{listing.cell}")
     if not cell or cell.get("status") == "DISABLED":

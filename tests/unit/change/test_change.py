@@ -358,6 +358,34 @@ def test_a_lost_lock_stops_before_the_next_step(journal: Journal) -> None:
     assert rollback_plan("", targets, journal, purpose="rollback").ok and target.objects == {}
 
 
+def test_the_lock_of_one_target_is_held_for_writes_to_the_others(journal: Journal) -> None:
+    """Switches have none of their own; what is read again under it is what is written to."""
+    held: list[str] = []
+
+    class Lock(_HeldOnce):
+        def __enter__(self) -> None:
+            held.append("taken")
+            switch.objects["attachment/y"] = {"value": 7}  # another controller was faster
+
+        def __exit__(self, *_error: object) -> None:
+            held.append("given back")
+
+        def sweep(self) -> None:
+            """Find nothing that a killed run left."""
+
+    ise, switch = FakeTarget("ise1", {"attachment/x": {"value": 1}}), FakeTarget("sw1", {"attachment/y": {"value": 2}})
+    ise.run_lock = lambda purpose, way_back: Lock(ise)  # type: ignore[attr-defined]
+    targets, desired = {"ise1": ise, "sw1": switch}, [want("ise1", x=1), want("sw1", y=3)]
+    plan = plan_for(targets, desired)
+    assert {step.target for step in plan.operations()} == {"sw1"}
+    with pytest.raises(FindingError) as error:
+        apply_plan(plan, targets, desired, journal, policy_commit=COMMIT, purpose="apply")
+    assert codes_of(error) == {"SW4015"} and switch.writes == 0 and held == ["taken", "given back"]
+    switch.objects["attachment/y"] = {"value": 3}
+    assert apply_plan(plan, targets, desired, journal, policy_commit=COMMIT, purpose="apply").ok
+    assert held == ["taken", "given back"]  # nothing to write, nothing to lock
+
+
 def test_an_unexpected_fault_is_a_finding_without_its_text(journal: Journal) -> None:
     target, desired = FakeTarget("a"), [want("a", x=1)]
     plan = plan_for({"a": target}, desired)

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change import journal as journal_module
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.apply import apply_plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.duration import (
@@ -447,3 +448,36 @@ def test_a_ring_of_thousands_is_gone_through_once(monkeypatch: pytest.MonkeyPatc
         entries += [{**begun, "operation": {"id": key}}, {**begun, "event": "undo_done", "operation_id": key}]
     progress_of((Part("one", tuple(steps)),), entries, "p")
     assert len(made) <= 3
+
+
+def test_a_ring_beside_a_foreign_change_is_judged_by_what_was_read_and_held_where_it_is_not_safe(
+    tmp_path: Path,
+) -> None:
+    journal = Journal(tmp_path / "journal.jsonl")
+    a, b = FakeTarget("a", {"attachment/x": {"value": 1}}), FakeTarget("b", {"attachment/z": {"value": 3}})
+    targets, desired = {"a": a, "b": b}, [want("a", x=2), want("b", z=4)]
+    plan = plan_for(targets, desired)
+    first, _second = parts_for(plan, "x", "z")
+    asked: list[tuple[Any, ...]] = []
+    answer = [codes.UNSAFE_BESIDE.at("a mix of both")]
+
+    def beside(live: Any, steps: Any, void: Any) -> list[Any]:
+        asked.append((live["b"].objects["attachment/z"]["value"], [step.name for step in steps], sorted(void)))
+        return answer
+
+    def run(**more: Any) -> Any:
+        return apply_plan(plan, targets, desired, journal, policy_commit=COMMIT, ring=first, beside=beside, **more)
+
+    assert run(check_mode=True).ok and asked == []  # nobody changed anything: the plan's own proofs are of this state
+    b.objects["attachment/z"]["value"] = 9
+    for more in ({"check_mode": True}, {}):
+        with pytest.raises(FindingError) as caught:
+            run(**more)
+        assert [finding.code for finding in caught.value.findings] == ["SW4189", "SW4182"]
+    assert asked == [(9, ["x"], ["b"])] * 2 and a.writes == b.writes == 0
+    assert not journal.path.exists() or read_entries(journal.path) == []
+    # What only cannot be told is told, and holds nothing.
+    answer[0] = answer[0].with_severity("warning")
+    outcome = run()
+    assert outcome.ok and [finding.code for finding in outcome.findings] == ["SW4182", "SW4189"] and a.writes == 1
+    assert run().ok and len(asked) == 3  # no step is left

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import only_steps
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import only_steps, snapshot_all
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pulled import pulled_in
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject, DesiredTarget
@@ -23,6 +23,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.windows 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.markdown import plan_markdown
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps import plan as plan_step
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps import pulled as pulled_step
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.beside_foreign import beside_foreign
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.paths import Paths
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.posture import split_steps
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.posture_mixes import mixes_of_part, refusing
@@ -334,3 +335,39 @@ def test_a_posture_beside_drift_is_proved_as_it_really_is(checkout: Path) -> Non
     assert refusing(told) == []  # nobody is cut off by it
     left, told = found("deny ip any any")
     assert left == {"SW_patient_monitors"} and told == []  # they are cut off already, and not by the posture
+
+
+def test_a_ring_beside_a_foreign_change_is_proved_as_it_really_is(checkout: Path) -> None:  # noqa: F811
+    """The pumps' list is to be wider; the monitors' list, of another ring, kept both apart, until somebody changed that by hand."""
+    (checkout / "postures.yml").write_text(POSTURES)
+    rules = checkout / "guardrails.yml"
+    rules.write_text(
+        rules.read_text() + "  - id: pumps-never-log-in-to-monitors\n    must: never\n    client: infusion_pumps\n"
+        "    server: patient_monitors\n    services: [ssh]\n    owner: network-security\n    reason: Pumps have no business there\n"
+    )
+    paths = Paths.of(str(checkout), "unused")
+    before = sound_site(paths, MONDAY, cached=False)
+    after = sound_site(paths, MONDAY, cached=False, postures=["open_pumps"])  # stands for a policy that is wider
+    objects = {
+        item.host: {f"{each.kind}/{each.name}": dict(each.body) for each in item.objects}
+        for item in before.compiled.targets
+    }
+    targets: dict[str, Any] = {host: FakeTarget(host, held) for host, held in objects.items()}
+    plan = plan_for(targets, list(after.compiled.targets))
+
+    def found(content: str, name: str = "SW_patient_monitors") -> list[Finding]:
+        if content:
+            targets["ise1"].objects[f"downloadable_acl/{name}"]["content"] = content
+        live = snapshot_all(targets, after.compiled.targets)
+        return beside_foreign(after, live, plan.operations(), ["ise1"])
+
+    own = objects["ise1"]["downloadable_acl/SW_patient_monitors"]["content"]
+    assert found("") == []
+    (told,) = found("permit ip any any")
+    assert (told.code, told.severity) == ("SW4189", "error")
+    assert "ise1" in told.message and "pumps-never-log-in-to-monitors" in told.message and "plan anew" in told.hint
+    assert found("deny ip any any") == []  # who is cut off is so already, and not by these steps
+    # A line that nobody here can read: what is known of the rest is said of the rest.
+    (told,) = found(f"permit ip any any time-range NIGHTS\n{own}")
+    assert (told.code, told.severity) == ("SW4189", "warning") and "nothing is proved" in told.message
+    assert found(own) == []
