@@ -141,10 +141,7 @@ UNDO_SKIPPED = Code(
 )
 
 NOT_APPROVED = Code(
-    "SW4070",
-    "error",
-    "the change lacks an approval",
-    "have the people named approve the commit or this plan, then apply",
+    "SW4070", "error", "the change lacks an approval", "have the people named approve the commit or plan, then apply"
 )
 NO_KEYS = Code(
     "SW4071", "error", "signatures cannot be checked", "name a readable file of trusted keys outside the checkout"
@@ -195,10 +192,7 @@ WINDOW_CLOSED = Code(
     "every mix of old and new that was reached is safe; apply again in the next window to go on",
 )
 CLOCK_BACK = Code(
-    "SW4092",
-    "error",
-    "the controller's clock is behind the journal",
-    "set the clock; windows and expiry cannot be judged",
+    "SW4092", "error", "the controller's clock is behind the journal", "set the clock: windows and expiry depend on it"
 )
 
 SESSIONS_OLD = Code(
