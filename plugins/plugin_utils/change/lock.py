@@ -40,12 +40,15 @@ class StateLock:
     this host the lock is taken over and ``findings`` says so; where it names another host (a shared folder on which
     kernel locks may not reach across) it is refused unless ``take_over``, since nobody can tell from here whether it still runs.
     Rollback takes over: a pod that died left a name that never comes back, and the way back is not blocked (design rule 11).
+    With ``only_reads`` the name of a run on another host stays there: it may be alive, and a rehearsal must not open the way for a third.
     """
 
-    def __init__(self, path: str | Path, purpose: str, take_over: bool = False) -> None:
+    def __init__(self, path: str | Path, purpose: str, take_over: bool = False, only_reads: bool = False) -> None:
         self.path = Path(path)
         self.purpose = purpose
         self.take_over = take_over
+        self.only_reads = only_reads
+        self._leaves_name = False
         self.findings: tuple[Finding, ...] = ()
         self._descriptor: int | None = None
 
@@ -74,7 +77,9 @@ class StateLock:
                 holder = _read(descriptor)
                 # A holder without a name has just taken the lock, or is giving it back.
                 if "pid" in holder or not left:
-                    raise FindingError(codes.LOCKED.at(f"held by {_text(holder)}", location)) from error
+                    text = "wait until it has ended, or end that process: what it began is taken back as well"
+                    hint = {"hint": text} if self.take_over else {}
+                    raise FindingError(codes.LOCKED.at(f"held by {_text(holder)}", location, **hint)) from error
             time.sleep(_NAMELESS_PAUSE)
         before = _read(descriptor)
         if before:
@@ -82,13 +87,17 @@ class StateLock:
                 hint = "make sure that run has ended, then remove the file"
                 raise FindingError(codes.LOCKED.at(f"left by {_text(before)}", location, hint))
             self.findings = (codes.STALE_LOCK.at(f"left by {_text(before)}", location),)
+            self._leaves_name = self.only_reads and before.get("host") != socket.gethostname()
+        if self._leaves_name:
+            return
         _write(descriptor, {**owner(), "purpose": self.purpose})
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._descriptor is not None:
-            _write(self._descriptor, None)
+            if not self._leaves_name:
+                _write(self._descriptor, None)
             os.close(self._descriptor)
             self._descriptor = None
 

@@ -8,6 +8,7 @@ Only ``apply`` asks. The way back never does (design rule 11).
 
 from __future__ import annotations
 
+import zoneinfo
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -244,7 +245,7 @@ def _approvals(
     policy = ApprovalPolicy(rules.teams, rules.least, rules.forges, rules.exporters, rules.risk)
     head = plan.policy_commit
     findings = protected_findings(paths.policy, head, str(values.get("protected_branch") or DEFAULT_BRANCH))
-    findings += uncommitted(paths.policy, head)
+    findings += [*uncommitted(paths.policy, head), *_other_day(values, site, today)]
 
     sides = [Owners(side) for side in (before, site) if side is not None]
 
@@ -327,6 +328,14 @@ def _posture_approvals(
 
 
 DEFAULT_BRANCH = "origin/main"
+
+
+def _other_day(values: Mapping[str, Any], site: Site, today: date) -> list[Finding]:
+    """Return a finding where expiry is judged as of a day before the present one: what was approved has ended meanwhile, perhaps."""
+    present = utc_now().astimezone(zoneinfo.ZoneInfo(site.time_zone)).date()
+    if not values.get("today") or today >= present:
+        return []
+    return [codes.CLOCK_BACK.at(f"today: {today} is given, and it is {present}", hint="leave today out")]
 
 
 def _owned(sides: Iterable[Owners], changed: Sequence[str], moved: Iterable[str]) -> tuple[frozenset[str], str]:

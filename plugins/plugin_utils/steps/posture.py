@@ -133,7 +133,9 @@ def _carried_out(values: dict[str, Any], variables: Mapping[str, Any], paths: Pa
         raise FindingError(*cuts)
     journal, after = Journal(paths.journal, way_back=True), After()
     name = ", ".join(changed)
-    with StateLock(paths.state / "lock", f"posture {name}"[:60], take_over=True) as lock:
+    with StateLock(
+        paths.state / "lock", f"posture {name}"[:60], take_over=True, only_reads=bool(values["check_mode"])
+    ) as lock:
         with connected(values, variables, [item.name for item in plan.targets]) as targets:
             outcome = apply_plan(
                 plan,

@@ -85,7 +85,7 @@ def run_rollback(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[s
     after, proof = After(), Proved()
     faults: list[Finding] = []
     said: dict[str, Any] = {}
-    with StateLock(paths.state / "lock", "rollback", take_over=True) as lock:
+    with StateLock(paths.state / "lock", "rollback", take_over=True, only_reads=check_mode) as lock:
         entries = known_entries(journal.path)
         asked = _asked(values, entries, paths)
         with connected(values, variables, None, faults) as targets:

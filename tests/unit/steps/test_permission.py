@@ -333,6 +333,12 @@ def test_zones_of_a_plan_are_those_of_the_lists_it_changes(signers: Signers) -> 
     )
 
 
+def test_a_day_that_has_passed_does_not_bring_back_what_has_expired(signers: Signers) -> None:
+    applied(signers)
+    assert refused(signers, today=TODAY.isoformat()) == ["SW4092"]
+    assert asked(signers).approvals == ()
+
+
 def test_a_clock_behind_the_journal(signers: Signers, monkeypatch: pytest.MonkeyPatch) -> None:
     applied(signers)
     from ansible_collections.segwright.microseg.plugins.plugin_utils.steps import permission as module

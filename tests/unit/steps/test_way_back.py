@@ -27,6 +27,10 @@ def test_the_lock_file_of_a_pod_that_died_does_not_block_the_way_back(tmp_path: 
     with pytest.raises(FindingError) as error:
         run_rollback(values, {})
     assert [finding.code for finding in error.value.findings] == ["SW4033"]  # it got as far as the journal
+    assert json.loads(lock.read_text())["host"] == "pod-4711"  # a rehearsal takes nothing from a run that may be alive
+    with pytest.raises(FindingError):
+        run_rollback({**values, "check_mode": False}, {})
+    assert lock.read_text() == ""
 
 
 def test_a_host_that_cannot_be_connected_keeps_no_other_from_its_way_back(tmp_path: Path) -> None:
