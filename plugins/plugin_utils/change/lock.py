@@ -77,9 +77,9 @@ class StateLock:
                 holder = _read(descriptor)
                 # A holder without a name has just taken the lock, or is giving it back.
                 if "pid" in holder or not left:
-                    text = "wait until it has ended, or end that process: what it began is taken back as well"
-                    hint = {"hint": text} if self.take_over else {}
-                    raise FindingError(codes.LOCKED.at(f"held by {_text(holder)}", location, **hint)) from error
+                    end = "wait until it has ended, or end that process: what it began is taken back as well"
+                    found = codes.LOCKED.at(f"held by {_text(holder)}", location, end if self.take_over else "")
+                    raise FindingError(found) from error
             time.sleep(_NAMELESS_PAUSE)
         before = _read(descriptor)
         if before:

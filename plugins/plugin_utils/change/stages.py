@@ -144,6 +144,12 @@ def _cut_lines(splices: Splices, first: int, last: int) -> None:
     splices.replace(start, len(text) if end < 0 else end + 1, "")
 
 
+def with_ends_of(file: bytes, *texts: str) -> tuple[str, ...]:
+    """Return texts, whose lines end in a line feed, with lines that end as those of a file do: a patch is of the file as it is."""
+    end = "\r\n" if b"\r\n" in file else "\n"
+    return tuple(text.replace("\n", end) for text in texts)
+
+
 def patch(before: str, after: str, path: str) -> str:
     """Return a patch that ``git apply`` takes, empty where nothing changes; ``path`` is relative to the repository."""
     if before == after:

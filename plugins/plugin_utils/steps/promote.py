@@ -37,6 +37,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.promotio
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.stages import (
     patch,
     with_cell_stages,
+    with_ends_of,
     with_stages,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
@@ -365,6 +366,7 @@ def _answer(
     stages, cells = _changes(site, granted)
     after = with_stages(before, site.assignments, stages) if stages else before
     after = with_cell_stages(after, site.cells, cells, DOCUMENT) if cells else after
+    before, after = with_ends_of((paths.policy / DOCUMENT).read_bytes(), before, after)
     text = patch(before, after, f"{_prefix(paths)}{DOCUMENT}")
     findings: list[Finding] = [finding for finding in state.findings if finding.severity != "error"]
     named = values.get("segments") or values.get("cells")

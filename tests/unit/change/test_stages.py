@@ -6,13 +6,17 @@
 from __future__ import annotations
 
 import random
+import subprocess
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import read_text
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError, Location
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.counting import CellHistory
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.promotion import (
@@ -22,7 +26,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.promotio
     ReplayView,
     gate_cell,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.stages import with_cell_stages
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.stages import (
+    patch,
+    with_cell_stages,
+    with_ends_of,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import CellStage
 
 HEAD = """# The points
@@ -149,3 +157,15 @@ def test_a_cell_waits_for_its_segments_skips_no_stage_and_always_goes_back() -> 
             made = gate_cell(CELL, before, after, observed, evidence(), GateSettings(), NOW)
             step = STAGES.index(after) - STAGES.index(before)
             assert made.ok is (step <= 0 or (step == 1 and not observed)), (before, after, observed)
+
+
+@pytest.mark.parametrize("ending", [lambda text: text, lambda text: text.replace("\n", "\r\n"), str.rstrip])
+def test_git_takes_the_patch_however_lines_end(tmp_path: Path, ending: Callable[[str], str]) -> None:
+    path = tmp_path / "enforcement.yml"
+    path.write_bytes(ending(HEAD).encode())
+    before = read_text(path)
+    first, second = with_ends_of(path.read_bytes(), before, before.replace("stage: monitor", "stage: enforce"))
+    assert first.encode() == path.read_bytes()
+    text = patch(first, second, "enforcement.yml")
+    subprocess.run(["git", "apply", "-"], input=text.encode(), cwd=tmp_path, check=True)
+    assert path.read_bytes() == second.encode() != first.encode()
