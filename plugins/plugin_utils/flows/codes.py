@@ -88,6 +88,12 @@ EXPORT_CLOCK = Code(
 EXPORT_FIELDS = Code(
     "SW1416", "info", "export records have no addresses", "they are left out; these are not flows of hosts"
 )
+EXPORT_COUNTERS = Code(
+    "SW1420",
+    "warning",
+    "records have counters that no link can have",
+    "they are left out; the file is damaged, or the exporter is: check its version",
+)
 INPUT_GROWING = Code(
     "SW1419",
     "info",

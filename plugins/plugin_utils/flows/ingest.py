@@ -21,7 +21,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock import iso_now
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock import iso_now, utc_now
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import (
     Finding,
     FindingError,
@@ -45,7 +45,13 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.memory im
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.orientation import Orientation
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.past import Database, Past
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.ports import hints_of
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.records import DENIED, Source
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.records import (
+    DAY_US,
+    DENIED,
+    Source,
+    at_one_moment,
+    impossible,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.rollup import LONGEST_DAYS, refresh_locked
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.schema import CLASSES
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.shelf import Shelf
@@ -222,8 +228,15 @@ def _load(
     partial: bool,
     beside: kept.Writer,
 ) -> bool:
+    left_out = jumped = 0
     try:
         for table in source.tables():
+            bad = impossible(table)
+            if bad is not None:
+                left_out += int(bad.sum())
+                table = table.filter(pa.array(~bad))
+            table, moved = at_one_moment(table, LONGEST_DAYS * DAY_US, _tomorrow())
+            jumped += moved
             if table.num_rows:
                 held.add(_without_denied(table, source))
             beside.take(source)
@@ -238,10 +251,25 @@ def _load(
         held.drop(made.source)
         return False
     findings.extend(source.findings)
+    if left_out:
+        source.quality.records -= left_out
+        source.quality.left_out["impossible_counters"] = left_out
+        findings.append(
+            codes.EXPORT_COUNTERS.at(f"{left_out} records with impossible counters", Location(str(made.path)))
+        )
+    if jumped:
+        text = f"{jumped} records last longer than {LONGEST_DAYS} days"
+        hint = "the clock was set meanwhile; they count at one moment, their end unless that has not come yet"
+        findings.append(codes.EXPORT_TIME.at(text, Location(str(made.path)), hint=hint))
     beside.take(source, 1)
     if not source.quality.records and not beside.counts:
         findings.append(codes.INPUT_EMPTY.at("no flow found", Location(str(made.path))))
     return True
+
+
+def _tomorrow() -> int:
+    """Return this time tomorrow in microseconds: clocks and time zones differ."""
+    return int(utc_now().timestamp() * 1_000_000) + DAY_US
 
 
 def _without_denied(table: Any, source: Source) -> Any:

@@ -28,6 +28,9 @@ FROM_PACKETS, FROM_EXPORTER = 0, 1
 DENIED = 3
 SYN, ACK, RST = 2, 16, 4
 DAY_US = 86_400_000_000
+# What one record may count: 9 petabytes, with the rate of sampling, take a link of 400 Gbit/s two days. Sums over a thousand of the
+# largest still fit into 64 bits.
+MOST_PACKETS, MOST_OCTETS = 1 << 44, 1 << 53
 DEFAULTS: dict[str, Any] = {
     "flags": 0,
     "pure_syn": False,
@@ -93,10 +96,41 @@ def _repeated(value: Any, kind: Any, count: int) -> Any:
     return pa.repeat(pa.scalar(value, type=kind), count)
 
 
+def at_one_moment(table: Any, longest_us: int, latest_us: int) -> tuple[Any, int]:
+    """Return records, those that last longer than any session at one moment, and how many these are.
+
+    The clock was set while they lasted: of start and end the end counts, unless it lies behind ``latest_us``.
+    """
+    start, end = (table.column(name).to_numpy() for name in ("start_us", "end_us"))
+    if not len(start) or int(end.max()) - int(start.min()) <= longest_us:
+        return table, 0
+    # Halves, since differences of the outermost times have no room.
+    long = (end >> 1) - (start >> 1) > longest_us >> 1
+    if not long.any():
+        return table, 0
+    moment = np.where(end <= latest_us, end, start)
+    for name, values in (("start_us", start), ("end_us", end)):
+        column = pa.array(np.where(long, moment, values))
+        table = table.set_column(table.schema.get_field_index(name), name, column)
+    return table, int(long.sum())
+
+
 @lru_cache(maxsize=32)
 def _one_text(value: str, count: int) -> Any:
     one = pa.array([value], type=pa.string())
     return pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, dtype=np.int32)), one)
+
+
+def impossible(table: Any) -> Any:
+    """Return which records count what no link can carry (a mask), or None where none does."""
+    packets, octets, sampling = (table.column(name).to_numpy() for name in ("packets", "bytes", "sampling"))
+    rate = max(1, int(sampling.max())) if len(sampling) else 1
+    # As unsigned numbers those below zero are too large as well.
+    packets, octets = packets.view(np.uint64), octets.view(np.uint64)
+    if not len(packets) or (int(packets.max()) <= MOST_PACKETS and int(octets.max()) * rate <= MOST_OCTETS):
+        return None
+    made = (packets > MOST_PACKETS) | (octets > MOST_OCTETS // np.maximum(sampling, 1).astype(np.uint64))
+    return made if made.any() else None
 
 
 def record_table(count: int, columns: dict[str, Any]) -> Any:

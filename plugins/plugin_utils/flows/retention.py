@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock import utc_now
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import codes, kept, noise_days, store
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.footers import read_footer
@@ -35,14 +36,18 @@ class Expiry:
 def due(data_dir: str | Path, keep_days: int) -> Expiry:
     """Return what is past ``keep_days`` days before the newest day with connections; writes nothing.
 
-    The store's newest day counts, not the clock, so that old captures can be worked with. 0 keeps all; raises FindingError SW1495 for less.
+    The store's newest day counts, not the clock, so that old captures can be worked with; but days that have not come yet do not where
+    others have, since an exporter's clock that is wrong must not make all else old. 0 keeps all; raises FindingError SW1495 for less.
     """
     if keep_days < 0:
         raise FindingError(codes.RETENTION_INVALID.at(f"{keep_days} days"))
     files = store.connection_files(data_dir)
     kept_days = {kind: _days(data_dir, kind) for kind in kept.KINDS}
     # A log whose clock is wrong must not make the connections old.
-    newest = max(files or [day for group in kept_days.values() for day in group], default=None)
+    listed = list(files) or [day for group in kept_days.values() for day in group]
+    # Tomorrow has begun where clocks and time zones differ.
+    tomorrow = utc_now().date() + timedelta(days=1)
+    newest = max([day for day in listed if day <= tomorrow] or listed, default=None)
     if not keep_days or newest is None:
         return Expiry((), (), 0)
     first_kept = newest - timedelta(days=keep_days - 1)

@@ -125,6 +125,24 @@ def test_an_interrupted_expiry_is_ended_by_the_next(tmp_path: Path, monkeypatch:
     assert store.rollup(tmp_path).to_pylist() == before
 
 
+def test_an_exporter_whose_clock_runs_ahead_makes_nothing_old(tmp_path: Path) -> None:
+    """A day that has not come yet is not the store's newest; where there are only such days, as with a clock that stands, it is."""
+    ahead = packets.write(
+        tmp_path / "ahead.pcap", packets.session(4_000_000_000, "192.0.2.10", 40_000, "192.0.2.20", 502)
+    )
+    alone, store_dir = tmp_path / "alone", tmp_path / "data"
+    ingest([*days_of_traffic(tmp_path), ahead], store_dir)
+    days = store.stored_days(store_dir)
+    assert days[-1].year == 2096
+    assert due(store_dir, 30).files == () and due(store_dir, 30).days == ()
+    assert expire(store_dir, 2).days == tuple(day for day in days[:-1] if day <= days[-2] - timedelta(days=2))
+    later = packets.write(
+        tmp_path / "later.pcap", packets.session(4_000_864_000, "192.0.2.10", 40_000, "192.0.2.20", 502)
+    )
+    ingest([ahead, later], alone)
+    assert len(due(alone, 5).files) == 1
+
+
 def test_flows_that_come_after_their_days_retention_are_left_out_and_said(tmp_path: Path) -> None:
     captures = days_of_traffic(tmp_path)
     result = run_flow_import(

@@ -215,6 +215,52 @@ def test_sampled_counters_are_divided_and_events_and_other_directions_kept(tmp_p
     assert [each.code for each in source.findings] == ["SW1414", "SW1416"]
 
 
+@pytest.mark.parametrize(
+    ("packets", "octets"), [(1, 1 << 62), (1 << 63, 60), ((1 << 64) - 1, (1 << 64) - 1), (1, 1 << 53)]
+)
+def test_counters_that_no_link_can_have_are_left_out_and_harm_no_sum(tmp_path: Path, packets: int, octets: int) -> None:
+    """One such record, times a rate of 10, was more than 64 bits hold: the day could not be summed, now or by any later import."""
+    start = 1_795_392_000_000
+    records = [EXPORTER, SAMPLER]
+    for number in range(5):
+        counted = (packets * 10, octets * 10) if number == 2 else (30, 4000)
+        counted = tuple(min(each, (1 << 64) - 1) for each in counted)
+        records.append(
+            flow(
+                generic(start + number, start + 500, *counted, (40_000 + number, 502), 6, 27),
+                ends4("10.0.0.1", "10.0.0.9"),
+                flags=2,
+            )
+        )
+    path = file_of(tmp_path / "nfcapd.1", [records])
+    result = ingest([path], tmp_path / "data")
+    assert [each.code for each in result.findings if each.code == "SW1420"] == ["SW1420"]
+    assert result.records == result.connections == result.inputs[0]["records"] == 4
+    (quality,) = result.quality.values()
+    assert quality["left_out"]["impossible_counters"] == 1
+    (row,) = store.rollup(tmp_path / "data").to_pylist()
+    assert (row["flows"], row["packets"], row["bytes"]) == (4, 12, 4 * 4000)
+    assert not ingest([path], tmp_path / "data").changed
+
+
+def test_a_clock_set_during_a_session_makes_no_session_of_decades(tmp_path: Path) -> None:
+    """Such a record stood on 401 days, none of them that of its end; one whose end lies ahead counts at its start."""
+    begun, ended = 1_700_000_000_000, 1_700_000_060_000
+    times = [(begun, ended), (12_000, ended), (begun, (1 << 64) - 1), (begun, begun + 86_400_000 * 3)]
+    records = [
+        flow(generic(*pair, 3, 300, (40_000 + number, 502), 6, 27), ends4("10.0.0.1", "10.0.0.9"))
+        for number, pair in enumerate(times)
+    ]
+    path = file_of(tmp_path / "nfcapd.1", [records])
+    result = ingest([path], tmp_path / "data")
+    assert [each.code for each in result.findings] == ["SW1415"] and "2 records" in str(result.findings[0])
+    assert len(result.days) == 4
+    found = store.connections(tmp_path / "data", columns=("client_port", "start_us", "end_us")).to_pylist()
+    assert {row["client_port"] - 40_000: (row["start_us"] // 1000, row["end_us"] // 1000) for row in found} == {
+        0: times[0], 1: (ended, ended), 2: (begun, begun), 3: times[3],
+    }  # fmt: skip
+
+
 def test_a_cut_file_keeps_its_whole_blocks_and_says_where(tmp_path: Path) -> None:
     path = file_of(tmp_path / "x", [mixed(50), mixed(50)], LZ4)
     whole = path.read_bytes()
