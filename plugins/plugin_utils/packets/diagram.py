@@ -9,9 +9,10 @@ Every set holds possible packets only (``model.possible_boxes``), so two sets wi
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, TypeVar
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets import nodes as nd
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.building import (
@@ -31,6 +32,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.placing import refined
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.witness import ordinary_values
 
+T = TypeVar("T")
 TAGS = (FIELDS.index("destination_group"), FIELDS.index("source_group"))
 
 
@@ -45,6 +47,14 @@ class PacketSpace:
         self.nodes = nd.Nodes()
         self._possible = self.nodes.balanced([self.nodes.from_box(box) for box in possible_boxes()])
         self._moves: list[tuple[nd.Nodes, Callable[[int], int]]] = []
+        self._kept: dict[Hashable, Any] = {}
+
+    def once(self, key: Hashable, made: Callable[[], T]) -> T:
+        """Return what ``made`` returns, made once for a key in this space: for what costs much and depends on the key alone."""
+        found: T | None = self._kept.get(key)
+        if found is None:
+            found = self._kept[key] = made()
+        return found
 
     def make_room(self, boxes: Iterable[Box]) -> None:
         """Cut the address levels where masks of the boxes need it. Roots read from sets before are not good afterwards."""
@@ -156,6 +166,12 @@ class PacketSet:
 
     def __hash__(self) -> int:
         return hash(id(self.space))  # the root may change
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """What tells this set from every other of its space, for ``PacketSpace.once``: good until an address level is cut."""
+        root = self.root
+        return id(self._nodes), root  # a table that was left is kept, so no other has its identity
 
     def __bool__(self) -> bool:
         return self.root != nd.NOTHING

@@ -14,7 +14,7 @@ from itertools import product
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import pieces_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import addresses_of
-from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import PacketSet, PacketSpace, verdicts
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import PacketSet, PacketSpace
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Box
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
@@ -41,8 +41,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.openers i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.points import (
     FAMILY_PROTOCOLS,
     enforces,
-    first_match,
     judges_icmp_answers,
+    passed_sets,
     visible,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.versions import same_list
@@ -58,6 +58,7 @@ class MovedLists:
     _passes: dict[tuple[int, bool], PacketSet] = field(default_factory=dict)
     _absent: dict[tuple[int, tuple[tuple[str, int], ...], bool], PacketSet] = field(default_factory=dict)
     _away: dict[tuple[str, int, int, int, bool], PacketSet] = field(default_factory=dict)
+    _working: dict[tuple[int, int, int], PacketSet] = field(default_factory=dict)
 
     @cached_property
     def versions(self) -> dict[Key, tuple[Version, ...]]:
@@ -98,11 +99,8 @@ class MovedLists:
         if key not in self._passes:
             if enforces(listing):
                 text = listing if pieces_of(listing) is None else touching(listing, self._asked_of(listing))
-                found = verdicts(self.space, first_match(text))
-                self._passes[id(listing), True], self._passes[id(listing), False] = (
-                    found.permitted,
-                    found.maybe_permitted,
-                )
+                found = passed_sets(self.space, text)
+                self._passes[id(listing), True], self._passes[id(listing), False] = found
             else:
                 self._passes[key] = self.space.everything
         return self._passes[key]

@@ -22,7 +22,7 @@ from itertools import product
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Location
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import addresses_of
-from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import PacketSet
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import PacketSet, PacketSpace
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Packet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import ANY
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.conversations import (
@@ -58,18 +58,21 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.openers i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.points import judges_icmp_answers
 
 
-def proved_moves(rolled: Rolled) -> Moved:
-    """Return what holds in every mix of moved and unmoved devices and of old and new lists, and a problem for each thing that does not."""
+def proved_moves(rolled: Rolled, space: PacketSpace | None = None) -> Moved:
+    """Return what holds in every mix of moved and unmoved devices and of old and new lists, and a problem for each thing that does not.
+
+    ``space``: that of other proofs about the same lists, which are then read once.
+    """
     if not rolled.moves:
         return Moved(0, 0, 0)
-    proof = _Moves(rolled)
+    proof = _Moves(rolled, space or PacketSpace())
     kept, problems = proof.kept()
     always, more = proof.always()
     never, opened = proof.nevers()
     return Moved(kept, always, never, (*problems, *more, *opened))
 
 
-def proved_back(rolled: Rolled) -> Moved:
+def proved_back(rolled: Rolled, space: PacketSpace | None = None) -> Moved:
     """Return the same for the way back, from each point of the rollout to its begin; a bound, in which more may be mixed than is.
 
     Steps are undone in turn, so lists on ports and in sessions pass the same places in reverse. But sessions that have moved may stay so
@@ -77,7 +80,7 @@ def proved_back(rolled: Rolled) -> Moved:
     """
     if not rolled.moves:
         return Moved(0, 0, 0)
-    forward = _Moves(rolled)
+    forward = _Moves(rolled, space or PacketSpace())
     listings = (*rolled.old_lists, *rolled.new_lists)
 
     def stretched(*kinds: str) -> _Moves:
@@ -115,9 +118,15 @@ class _Moves(MovedLists):
 
     def _passing(self, openers: PacketSet, state: int) -> PacketSet:
         """Return the openers that surely work before (OLD) or after (NEW)."""
+        if not openers:
+            return openers
+        key = (*openers.key, state)
+        if key not in self._working:
+            self._working[key] = self._passing_now(openers, state)
+        return self._working[key]
+
+    def _passing_now(self, openers: PacketSet, state: int) -> PacketSet:
         rest = openers
-        if not rest:
-            return rest
         for _key, versions in self.relevant(openers.boxes()):
             for version in versions:
                 if version.number in (None, state):

@@ -90,9 +90,13 @@ def stopped_ways(openers: PacketSet, item: ListSets) -> tuple[PacketSet, PacketS
 def _swapped(
     packets: PacketSet, from_flags: IntervalSet, to_flags: IntervalSet, kinds: dict[int, dict[int, int]]
 ) -> PacketSet:
-    return packets.space.from_boxes(
-        box for each in packets.boxes() for box in _swapped_boxes(each, from_flags, to_flags, kinds)
-    )
+    def made() -> PacketSet:
+        boxes = packets.boxes()
+        return packets.space.from_boxes(
+            box for each in boxes for box in _swapped_boxes(each, from_flags, to_flags, kinds)
+        )
+
+    return packets.space.once(("swapped", kinds is ICMP_ANSWERS, packets.key), made)
 
 
 def _swapped_boxes(

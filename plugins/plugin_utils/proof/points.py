@@ -153,8 +153,17 @@ def list_sets(space: PacketSpace, site: Site, listing: PointList) -> ListSets:
     may_see = space.from_boxes(visible(site, listing, surely=False))
     if not enforces(listing):
         return ListSets(listing, sees, may_see, space.everything, space.everything)
-    found = verdicts(space, first_match(listing))
-    return ListSets(listing, sees, may_see, found.permitted, found.maybe_permitted)
+    return ListSets(listing, sees, may_see, *passed_sets(space, listing))
+
+
+def passed_sets(space: PacketSpace, listing: PointList) -> tuple[PacketSet, PacketSet]:
+    """Return what a list surely passes, and what it may; read once in a space, whoever its devices are and however often it is asked."""
+
+    def made() -> tuple[PacketSet, PacketSet]:
+        found = verdicts(space, first_match(listing))
+        return found.permitted, found.maybe_permitted
+
+    return space.once(("passed", listing.stateful, listing.default_permit, listing.aces), made)
 
 
 def may_see(space: PacketSpace, site: Site, listing: PointList) -> PacketSet:

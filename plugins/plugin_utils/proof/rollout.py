@@ -121,15 +121,18 @@ def order_of_rollout(
     after: State,
     phases: Mapping[Key, int] | None = None,
     begins: Mapping[Key, int] | None = None,
+    proof: RolloutProof | None = None,
 ) -> tuple[Rollout, list[Finding]]:
     """Return the order of steps from one state to another, and a finding for each way in which a mix would not be safe.
 
     The order is: lists that only add permits, then those that gain and lose, then those that only tighten; where a must-never would be
     open in between, single lists are put in another order if one exists. ``phases`` gives the order that a plan will follow; then that
     order is proved and no other looked for. ``begins``: the phase in which a list begins to be new on some of its ports or sessions, where
-    that is before the phase in which it is new on all: in between it is both.
+    that is before the phase in which it is new on all: in between it is both. ``proof``: of the same two states, where another order of
+    theirs was asked about.
     """
-    proof = _Proof(before, after)
+    proof = proof or RolloutProof(before, after)
+    proof.begins = {}
     steps = _phased(proof, phases) if phases is not None else _by_effect(proof)
     if phases is not None and begins:
         proof.begins = _step_of_phases(proof, steps, phases, begins)
@@ -138,14 +141,14 @@ def order_of_rollout(
         other = _searched(proof, {key for problem in problems for key in problem.lists})
         if other is not None:
             steps, problems = other, []
-    kept, cut = proof.kept()
+    kept, cut = proof.kept
     found = (*cut, *problems)
     mixes = 2 ** sum(len(step.lists) for step in steps)
     made = Rollout(tuple(steps), not found, kept, len(proof.nevers), mixes, found)
     return made, [problem.finding for problem in found]
 
 
-def _by_effect(proof: _Proof) -> list[RolloutStep]:
+def _by_effect(proof: RolloutProof) -> list[RolloutStep]:
     made = []
     for effect in (WIDEN, REPLACE, NARROW):
         keys = tuple(change.key for change in proof.changes if change.effect == effect)
@@ -154,7 +157,7 @@ def _by_effect(proof: _Proof) -> list[RolloutStep]:
     return made
 
 
-def _phased(proof: _Proof, phases: Mapping[Key, int]) -> list[RolloutStep]:
+def _phased(proof: RolloutProof, phases: Mapping[Key, int]) -> list[RolloutStep]:
     groups: dict[int, list[Change]] = {}
     for change in proof.changes:
         if change.effect:
@@ -168,7 +171,7 @@ def _phased(proof: _Proof, phases: Mapping[Key, int]) -> list[RolloutStep]:
 
 
 def _step_of_phases(
-    proof: _Proof, steps: Sequence[RolloutStep], phases: Mapping[Key, int], begins: Mapping[Key, int]
+    proof: RolloutProof, steps: Sequence[RolloutStep], phases: Mapping[Key, int], begins: Mapping[Key, int]
 ) -> dict[Key, int]:
     """Return the number of the step in which each list begins to be new, where that is not the one in which it is new everywhere."""
     ends = sorted({phases.get(change.key, 2) for change in proof.changes if change.effect})
@@ -177,7 +180,7 @@ def _step_of_phases(
     return {key: number for key, number in found.items() if number < at[key]}
 
 
-def _searched(proof: _Proof, involved: set[Key]) -> list[RolloutStep] | None:
+def _searched(proof: RolloutProof, involved: set[Key]) -> list[RolloutStep] | None:
     """Return an order in which no mix is unsafe, or None where none was found within ``SEARCHED`` tries.
 
     The lists involved in a problem are swapped one at a time, depth first, remembering which sets of swapped lists led nowhere; the
@@ -245,7 +248,9 @@ class _Move:
 
 
 @dataclass
-class _Proof:
+class RolloutProof:
+    """What is known of two states and the lists between them, whatever the order."""
+
     before: State
     after: State
     space: PacketSpace = field(default_factory=PacketSpace)
@@ -441,8 +446,9 @@ class _Proof:
                     made.append(_Move(workflow.id, name, workflow.location, gone, come))
         return made
 
+    @cached_property
     def kept(self) -> tuple[int, list[Problem]]:
-        """Return how many rules keep all they have in every mix, and a problem for each that does not."""
+        """How many rules keep all they have in every mix, and a problem for each that does not; whatever the order of the lists is."""
         critical = {name: workflow for workflow in self.after.site.workflows for name in workflow.rules}
         known = {rule.id for rule in self.before.site.rules()}
         count, made = 0, []

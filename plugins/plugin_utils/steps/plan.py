@@ -54,7 +54,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.codes imp
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.equivalence import prove_rendering
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.impact import impact
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.meaning import change_of_meaning
-from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.rollout import State, order_of_rollout
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.rollout import (
+    RolloutProof,
+    State,
+    order_of_rollout,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.html import plan_html
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.markdown import plan_markdown
 from ansible_collections.segwright.microseg.plugins.plugin_utils.report.view import site_view
@@ -233,7 +237,8 @@ def meaning_of(
     before, after = State(site, tuple(lists_in_force(read, snapshots))), State(site, read)
     held = State(site, (*before.lists, *leaving)) if leaving else before
     meaning = change_of_meaning(held, after)
-    rollout, findings = order_of_rollout(before, after, phases_of(plan, read))
+    proof = RolloutProof(before, after)
+    rollout, findings = order_of_rollout(before, after, phases_of(plan, read), proof=proof)
     made = {"meaning": meaning.as_dict(), "rollout": rollout.as_dict()}
     parts = parts_of_plan(plan, site, compiled.lists)
     moves, cut = moves_of(site, read, snapshots, plan, parts)
@@ -243,7 +248,7 @@ def meaning_of(
         ringed, more = rollout, list[Finding]()
         if parts[1:]:
             first = phases_of(plan, read, parts, first=True)
-            ringed, more = order_of_rollout(before, after, phases_of(plan, read, parts), first)
+            ringed, more = order_of_rollout(before, after, phases_of(plan, read, parts), first, proof)
         findings += [finding for finding in more if finding not in findings]
         findings += ring_findings(parts)
         rings = [_ring_view(part) for part in parts]

@@ -20,6 +20,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.moved_se
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.ring_places import Port, port_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.naming import group_name, owned_name
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import PacketSpace
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.changes import Key
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.moves import proved_back, proved_moves
@@ -335,12 +336,14 @@ def proof_of_moves(
     length: int = 100,
     confirmed: Mapping[int, int] | None = None,
     way: str = FORWARD,
+    space: PacketSpace | None = None,
 ) -> Proved:
     """Return what was proved of a plan's moves as plain values, empty where it moves no device, and a finding for each thing that does
     not hold in some mix.
 
     ``lists``: those of targets that were read. ``times``: when each list begins to be new, and is. ``rings``: their names, each of
     ``length`` moments. ``way``: BACK, from wherever the rollout is, or BY_RING, one ring after the other and confirmed in between.
+    ``space``: that of other proofs about the same lists, if there are any.
     """
     moving = moving_devices(site, lists, snapshots, steps, confirmed)
     if not moving.moves:
@@ -365,7 +368,7 @@ def proof_of_moves(
     rolled = Rolled(moving.before, site, old, new, moving.moves, when)
     if way == BY_RING:
         rolled = _by_ring(rolled, length)
-    found = proved_back(rolled) if way == BACK else proved_moves(rolled)
+    found = proved_back(rolled, space) if way == BACK else proved_moves(rolled, space)
     made = {
         "devices": len({move.device for move in moving.moves}),
         "kept_rules": found.kept,
