@@ -15,7 +15,9 @@ import pytest
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.desired import rendered
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import PacketSpace
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.masks import masked
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import Box
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof import points
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.moved_lists import _Places
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.moves import _Moves, proved_back, proved_moves
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.moving import (
@@ -58,14 +60,14 @@ class Story:
         self.old, self.new = with_ports(state_of(self.before)), with_ports(state_of(self.after))
         self.keys = (keys_of(self.old), keys_of(self.new))
 
-    def proved(self, *, back: bool = False) -> Moved:
+    def proved(self, *, back: bool = False, space: PacketSpace | None = None) -> Moved:
         site = self.new.site
         by_session, by_port = (
             replace(site, members=moved_members(site, self.moves, carrier)) for carrier in (SESSION, PORT)
         )
         before = {"dacl": by_session, "sgacl": by_session, "port_acl": by_port}
         rolled = Rolled(before, site, self.old.lists, self.new.lists, self.moves, self.times)
-        return proved_back(rolled) if back else proved_moves(rolled)
+        return proved_back(rolled, space) if back else proved_moves(rolled, space)
 
     # -- the model
 
@@ -410,6 +412,46 @@ def test_a_proof_that_forgets_something_is_found_out(mutant: str, monkeypatch: p
             print("found", mutant, number)
             return
     pytest.fail(f"nobody noticed in {counted}")
+
+
+@pytest.mark.one_python
+def test_proofs_in_one_space_are_those_by_themselves(full: bool) -> None:
+    """What one proof keeps says nothing wrong to the next, also where the address levels of the space are cut in between."""
+    space, problems = PacketSpace(), 0
+    for seed in range(60) if full else (1,):
+        story = random_story(seed)
+        alone, table = story.proved(), space.nodes
+        assert not full or story.proved(space=space) == alone
+        space.from_boxes(
+            [Box(source=masked([(0, (1 << 32) - 1)], 0, 0x155 << seed % 20)), Box(destination_port=IntervalSet.of(7))]
+        )
+        assert seed > 1 or space.nodes is not table
+        assert story.proved(space=space) == alone
+        assert not full or story.proved(back=True, space=space) == story.proved(back=True)
+        problems += len(alone.problems)
+    assert problems
+
+
+def test_a_list_is_read_once_whoever_its_devices_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    read, made = list[object](), points.verdicts
+    monkeypatch.setattr(points, "verdicts", lambda *given: read.append(given) or made(*given))
+    story, space = random_story(1), PacketSpace()
+    listing = next(item for item in story.new.lists if item.kind == "dacl" and len(item.aces) > 2)
+    names = sorted(name for name, members in story.new.site.members.items() if members)
+    nobody = replace(story.new.site, members=dict.fromkeys(names, ()))
+    first, second = (points.list_sets(space, site, listing) for site in (story.new.site, nobody))
+    again = points.list_sets(space, nobody, replace(listing, aces=(*listing.aces[:1], *listing.aces[1:])))
+    assert len(read) == 1
+    assert (first.passes, first.may_pass) == (second.passes, second.may_pass) == (again.passes, again.may_pass)
+    assert not second.may_see
+    alone = PacketSpace()
+    assert first.passes.boxes() == points.list_sets(alone, story.new.site, listing).passes.boxes()
+    for other in (replace(listing, default_permit=not listing.default_permit), replace(listing, aces=listing.aces[1:])):
+        assert points.list_sets(space, nobody, other).passes != first.passes
+    assert len(read) == 4
+    swapped = [answers_of(packets) for packets in (first.passes, second.passes)]
+    assert swapped[0] == swapped[1] and openers_of(first.passes) != swapped[0]
+    assert openers_of(first.passes) == openers_of(first.passes)
 
 
 def test_a_list_is_looked_up_wherever_it_may_see_a_packet() -> None:
