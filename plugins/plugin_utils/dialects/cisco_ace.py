@@ -59,14 +59,14 @@ class Bound:
 _NOTHING = Bound()
 
 
-def parse_ace(words: Sequence[str], family: int, *, addresses: bool = True) -> Ace:
+def parse_ace(words: Sequence[str], family: int, *, addresses: bool = True, bound: Bound = _NOTHING) -> Ace:
     """Return the entry that the words from ``permit`` or ``deny`` on make.
 
     ``family`` is 4, 6 or 0 (SGACL for both). ``addresses`` False reads the SGACL form (``src eq``, ``dst eq``). Raises
     NotUnderstood, also for ``neq`` with several ports, which is two entries. Object groups are conditions, since no text defines them
     here.
     """
-    found = parse_aces(words, family, addresses)
+    found = parse_aces(words, family, addresses, bound=bound)
     if len(found) > 1:
         raise NotUnderstood("neq with several ports: its meaning is not documented")
     return found[0]

@@ -189,9 +189,14 @@ def _addresses(ace: Ace, values: IntervalSet | None) -> list[str]:
         if tested is None or width == 128:
             raise _cannot(ace, "its addresses fall into more than 4,096 ranges that no mask of this platform says")
         return [f" {ipaddress.IPv4Address(tested[0])} {ipaddress.IPv4Address(tested[1])}"]
-    blocks = list(prefixes(values.pairs, width))
+    return [*_address_words(values.pairs, width)]
+
+
+@lru_cache(maxsize=4096)  # the same addresses stand in every rule of a segment
+def _address_words(pairs: tuple[tuple[int, int], ...], width: int) -> list[str]:
+    blocks = list(prefixes(pairs, width))
     if width == 32 and len(blocks) >= WILDCARD_FROM:
-        masked = values.wildcard()
+        masked = IntervalSet(pairs).wildcard()
         if masked is not None:
             return [f" {ipaddress.IPv4Address(masked[0])} {ipaddress.IPv4Address(masked[1])}"]
     return [" " + _block(value, length, width) for value, length in blocks]
@@ -212,6 +217,12 @@ def _ports(ace: Ace, values: IntervalSet | None, lists: bool) -> list[str]:
         raise _cannot(ace, "its protocol has no ports")
     if not values or values.pairs[-1][1] > 65535:
         raise _cannot(ace, "its ports are empty or out of range")
+    return [*_port_words(values.pairs, lists)]
+
+
+@lru_cache(maxsize=4096)
+def _port_words(pairs: tuple[tuple[int, int], ...], lists: bool) -> list[str]:
+    values = IntervalSet(pairs)
     missing = PORTS.subtract(values)
     if missing.size == 1 and len(values.pairs) == 2:
         return [f" neq {missing.pairs[0][0]}"]

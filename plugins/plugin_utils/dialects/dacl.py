@@ -10,11 +10,14 @@ meaning that depends on the port's mode and is not understood here.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects import codes
-from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_ace import NotUnderstood, parse_ace
+from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_ace import (
+    Bound,
+    NotUnderstood,
+    parse_ace,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_render import ace_lines
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.cisco_text import checked_lines
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.ios import closing
@@ -34,7 +37,7 @@ def parse(text: str, name: str = "") -> list[ParsedAcl]:
             remarks.append(row[6:].strip())
             continue
         try:
-            aces.append(replace(_ace(words, mixed), remarks=tuple(remarks), line=number, raw=row))
+            aces.append(_ace(words, mixed, Bound(tuple(remarks), line=number, raw=row)))
         except NotUnderstood as reason:
             opaque.append(Opaque(number, row, str(reason)))
         remarks = []
@@ -68,11 +71,11 @@ def _hint(words: list[str]) -> int:
     return 0
 
 
-def _ace(words: list[str], mixed: int) -> Ace:
+def _ace(words: list[str], mixed: int, bound: Bound) -> Ace:
     family = _hint([word.lower() for word in words]) or mixed
     if family == 0:
         raise NotUnderstood("the list mixes families and this line belongs to neither for certain")
-    ace = parse_ace(words, family)
+    ace = parse_ace(words, family, bound=bound)
     if ace.source is not None:
         raise NotUnderstood("the source of a downloadable ACL is 'any'; the switch inserts the endpoint's address")
     for text in ace.conditions:

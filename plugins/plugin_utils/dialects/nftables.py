@@ -18,6 +18,7 @@ import dataclasses
 import ipaddress
 import json
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
@@ -203,23 +204,34 @@ def _addresses(ace: Ace) -> list[str]:
             continue
         if not values or values.hull[1] >> width:
             raise _cannot(ace, "its addresses are empty or of the other family")
-        masked = values.wildcard() if values.masked or len(values.pairs) > 1 else None
+        masked = values.wildcard() if values.masked else _mask_of(values.pairs) if len(values.pairs) > 1 else None
         if masked is not None:  # a mask with holes: one comparison instead of up to 4,096 ranges
             wanted, mask = (_address(part, width) for part in (masked[0], ((1 << width) - 1) ^ masked[1]))
             result.append(f"{word} {side} & {mask} == {wanted}")
             continue
         if values.masked:
             raise _cannot(ace, "its addresses fall into more than 4,096 ranges that no mask says")
-        texts = []
-        for low, high in values.pairs:
-            blocks = list(prefixes([(low, high)], width))
-            first, last = (_address(value, width) for value in (low, high))
-            if len(blocks) > 1:
-                texts.append(f"{first}-{last}")
-            else:
-                texts.append(first if blocks[0][1] == width else f"{first}/{blocks[0][1]}")
-        result.append(f"{word} {side} {_set(texts, ace)}")
+        result.append(f"{word} {side} {_set(_address_words(values.pairs, width), ace)}")
     return result
+
+
+@lru_cache(maxsize=4096)  # the same addresses stand in every rule of a segment
+def _address_words(pairs: tuple[tuple[int, int], ...], width: int) -> list[str]:
+    texts = []
+    for low, high in pairs:
+        blocks = list(prefixes([(low, high)], width))
+        first, last = (_address(value, width) for value in (low, high))
+        if len(blocks) > 1:
+            texts.append(f"{first}-{last}")
+        else:
+            texts.append(first if blocks[0][1] == width else f"{first}/{blocks[0][1]}")
+    return texts
+
+
+@lru_cache(maxsize=4096)
+def _mask_of(pairs: tuple[tuple[int, int], ...]) -> tuple[int, int] | None:
+    """Return the one address and mask that mean several ranges, None where there is none."""
+    return IntervalSet(pairs).wildcard()
 
 
 def _address(value: int, width: int) -> str:

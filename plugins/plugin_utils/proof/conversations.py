@@ -84,13 +84,21 @@ def conversation_boxes(
         if ANY in names:
             found = _any_boxes(ends.family, client_ports)
         else:
-            matches = (match for _name, match in matches_of(site, names, ends.family))
-            found = [_match_boxes(match, offset, client_ports) for match in matches]
+            found = [_match_boxes(match, offset, client_ports) for match in _matches(site, tuple(names), ends.family)]
         for out, back in found:
             client_set = _CLIENTS[ends.family] if ends.client is None else ends.client
             forward.append(_ends_box(out, client_set, ends.server))
             replies.append(None if back is None else _ends_box(back, ends.server, client_set))
     return ConversationBoxes(tuple(forward), tuple(replies))
+
+
+def _matches(site: Site, services: tuple[str, ...], family: int) -> tuple[Match, ...]:
+    """Return what services match in a family; kept with the site, since its rules name the same ones again and again."""
+    kept: dict[tuple[tuple[str, ...], int], tuple[Match, ...]] = site.__dict__.setdefault("_service_matches", {})
+    found = kept.get((services, family))
+    if found is None:
+        found = kept[services, family] = tuple(match for _name, match in matches_of(site, services, family))
+    return found
 
 
 def addresses_of_devices(site: Site, segment: str, devices: Collection[str], family: int) -> IntervalSet:

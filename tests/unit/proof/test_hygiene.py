@@ -7,9 +7,11 @@ from datetime import date
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Conduit, NetworkSet, Site, Zone
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.conversations import rule_boxes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.edits import applied, smallest_edits
-from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.hygiene import untidy
+from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.hygiene import _Sets, untidy
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.replay import replay
+from tests.unit.enforce.plain_sites import random_plain_site
 from tests.unit.proof.small_sites import World
 from tests.unit.proof.test_recorded import seen
 
@@ -51,6 +53,22 @@ def test_meaning_is_judged_for_all_packets() -> None:
 def test_rules_that_excuse_each_other_do_not_both_go() -> None:
     site = site_of([("one", "a", "b", ["web"]), ("two", "a", "b", ["web"])])
     assert set(kinds(site)) == {("shadowed", "two")}
+
+
+def test_rules_are_near_to_those_with_which_they_share_a_packet() -> None:
+    """All pairs of all rules of random sites of both families, one by one."""
+    shared = apart = 0
+    for seed in range(6):
+        site = random_plain_site(seed).site()
+        boxes = [rule_boxes(site, rule).forward for rule in site.rules()]
+        near = _Sets(boxes).near
+        for one, mine in enumerate(boxes):
+            wanted = [
+                n for n, other in enumerate(boxes) if n != one and any(a.overlaps(b) for a in mine for b in other)
+            ]
+            assert near[one] == wanted, (seed, one)
+            shared, apart = shared + len(wanted), apart + len(boxes) - 1 - len(wanted)
+    assert min(shared, apart) > 20, (shared, apart)
 
 
 def test_what_ends_first_excuses_nothing_that_goes_on() -> None:
