@@ -27,7 +27,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
 
 KIND = "list-cache"
-SCHEMA_VERSION = "3.0"
+SCHEMA_VERSION = "4.0"
 SEAL_LENGTH = 64
 # Rooms whose code decides what a list is, how it is written and how it is proved.
 ROOMS = ("base", "packets", "dialects", "policy", "enforce", "proof")
@@ -103,7 +103,7 @@ class ListCache:
         content = {
             "code": code_hash(),
             "entries": self._used,
-            "facts": sorted(self._used_facts),
+            "facts": " ".join(sorted(self._used_facts)),
             "sums": self._used_sums,
         }
         body = json.dumps(content, separators=(",", ":")).encode("ascii")
@@ -124,7 +124,7 @@ def _read(path: Path) -> tuple[dict[str, dict[str, Any]], set[str], dict[str, st
         if document["code"] != code_hash():
             return {}, set(), {}
         known = {key: value for key, value in entries.items() if isinstance(value, dict)}
-        return known, set(map(str, facts)), {key: value for key, value in sums.items() if isinstance(value, str)}
+        return known, set(facts.split()), {key: value for key, value in sums.items() if isinstance(value, str)}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}, set(), {}
 

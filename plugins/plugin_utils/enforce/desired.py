@@ -70,7 +70,7 @@ def desired_targets(site: Site, lists: Sequence[PointList]) -> tuple[tuple[Desir
     objects: dict[tuple[str, str], dict[tuple[str, str], DesiredObject]] = defaultdict(dict)
     wanted_by: dict[tuple[str, str, str], str] = {}
     findings = []
-    tags_of: dict[str, DesiredObject] = {}
+    tags_of: dict[tuple[str, str], DesiredObject] = {}
     six = {(item.point, item.segment, item.peer): item for item in lists if item.kind == "sgacl" and item.family == 6}
     for listing in lists:
         for item in _objects_of(site, listing, six, tags_of):
@@ -122,9 +122,9 @@ def _objects_of(
     site: Site,
     listing: PointList,
     six: Mapping[tuple[str, str, str], PointList],
-    tags_of: dict[str, DesiredObject],
+    tags_of: dict[tuple[str, str], DesiredObject],
 ) -> list[DesiredObject]:
-    """Return the objects of a list; ``tags_of`` keeps the security group of each segment, which all its cells name."""
+    """Return the objects of a list; ``tags_of`` keeps the security group of each host and segment, told once: all its cells name it."""
     if listing.kind == "dacl":
         return _dacl(site, listing)
     if listing.kind == "sgacl":
@@ -153,15 +153,21 @@ def _dacl(site: Site, listing: PointList) -> list[DesiredObject]:
 
 
 def _cell(
-    site: Site, listing: PointList, six: PointList | None, tags_of: dict[str, DesiredObject]
+    site: Site, listing: PointList, six: PointList | None, tags_of: dict[tuple[str, str], DesiredObject]
 ) -> list[DesiredObject]:
-    """Return the list of a cell, and with the IPv4 list its tags and the cell itself, which names the IPv6 list as well."""
+    """Return the list of a cell, and with the IPv4 list the cell itself, which names the IPv6 list as well, and tags not yet told."""
     if listing.family == 6:
         mark = ownership_mark(site, f"cell {listing.segment} to {listing.peer} IPv6")
         return [DesiredObject("sgacl", listing.name, _with_text(listing, ip_version="IPV6", description=mark))]
-    tags = [tags_of.get(name) or tags_of.setdefault(name, _sgt(site, name)) for name in (listing.segment, listing.peer)]
-    source, destination = tags[0].name, tags[1].name
-    made = list(tags)
+    made: list[DesiredObject] = []
+    names = []
+    for segment in (listing.segment, listing.peer):
+        tag = tags_of.get((listing.host, segment))
+        if tag is None:
+            tag = tags_of[listing.host, segment] = _sgt(site, segment)
+            made.append(tag)
+        names.append(tag.name)
+    source, destination = names
     only_closing = only_closes(listing)
     mark = ownership_mark(site, f"cell {listing.segment} to {listing.peer}")
     if not only_closing:

@@ -125,18 +125,16 @@ class _Seen:
         return kept_index(self.site)
 
     @cached_property
-    def _by_ends(self) -> tuple[list[int], dict[tuple[str, str], list[int]], dict[str, set[str]]]:
-        """Places of lists: of those on routes, of those of a segment (and its peer, "" for none), and the peers of each segment."""
+    def _by_sender(self) -> tuple[list[int], dict[str, list[int]]]:
+        """Places of lists: of those on routes, and of those of each segment."""
         routed: list[int] = []
-        of_ends: dict[tuple[str, str], list[int]] = defaultdict(list)
-        peers: dict[str, set[str]] = defaultdict(set)
+        of_segment: dict[str, list[int]] = defaultdict(list)
         for number, item in enumerate(self.lists):
             if item.kind in ("firewall", "router_acl"):
                 routed.append(number)
             else:
-                of_ends[item.segment, item.peer].append(number)
-                peers[item.segment].add(item.peer)
-        return routed, of_ends, peers
+                of_segment[item.segment].append(number)
+        return routed, of_segment
 
     def _segments(self, boxes: Sequence[Box]) -> tuple[str, ...]:
         """Return the segments of the devices that may have sent packets of some boxes."""
@@ -157,12 +155,11 @@ class _Seen:
 
     def near(self, boxes: Sequence[Box], *, surely: bool) -> Iterator[tuple[int, PointList]]:
         """Yield place and list of those that see, or may see, some packet of the boxes."""
-        routed, of_ends, peers = self._by_ends
-        numbers = list(routed)
+        routed, of_segment = self._by_sender
+        numbers, lists = list(routed), self.lists
         receivers = {"", *self._among((box.protocol, box.destination) for box in boxes)}
         for segment in self._segments(boxes):  # a list on a port, or a cell, sees what its segment's devices send
-            for peer in peers.get(segment, set()) & receivers:
-                numbers += of_ends[segment, peer]
+            numbers += [number for number in of_segment.get(segment, ()) if lists[number].peer in receivers]
         for number in sorted(numbers):
             if any(view.overlaps(box) for view in self._view(number, surely) for box in boxes):
                 yield number, self.lists[number]

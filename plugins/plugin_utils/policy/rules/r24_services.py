@@ -172,7 +172,8 @@ def networks_are_used(site: Site, _context: Context) -> Iterator[Finding]:
     used |= {end for item in site.exceptions for end in (item.client, item.to)}
     for client, holder in holders_of(site):
         if ends := outline_of(holder).ends:
-            used |= {client, *ends}
+            used.add(client)
+            used.update(ends.keys())
     used |= {flow.get(end, "") for flow in _management(site) for end in ("client", "server")}
     used |= {site.defaults.get("bootstrap", {}).get("dhcp_servers", ""), site.learning.get("declared_scanners", "")}
     used |= set(site.defaults.get("infrastructure", {}).values())
