@@ -28,6 +28,8 @@ QUESTIONS = {
     "fail-over": "Is this the standby of a server that is used every day? If a fail-over needs it, approve it.",
     "firmware": "Was this a software update? If it may come again, approve it with an end (until).",
     "vendor": "Do these devices call their maker, a service or another site there? If it may go on, approve it; else refuse it.",
+    "life-safety": "Do these devices pass on an alarm or the like there? If lives may depend on it, approve it; else refuse it.",
+    "seldom": "Do these devices need this now and then, each by itself? Approve it, and name its service; or refuse it.",
     "weekly": "Does this run once a week? If it may go on, approve it.",
     "held": "Do these devices belong where they behave as if they did? Correct their profile, or write them into classification.yml.",
     "rare": "Who needs this, and how often? Approve it with an end (until), or refuse it.",

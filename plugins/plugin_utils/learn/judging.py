@@ -44,6 +44,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.score imp
     FULL_DAYS,
     MANY_DEVICES,
     PROPOSE,
+    SELDOM,
     WEIGHTS,
     Context,
     Score,
@@ -55,7 +56,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.score imp
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.shifts import shifts_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.support import Support, class_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.decisions import REFUSE, Decision
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Segment, Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import NEVER_DROPPED, Segment, Site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.naming import rule_id
 
 # Too little evidence is no question to anybody where a standing rule permits it.
@@ -82,6 +83,7 @@ class Judge:
         self.last_day = gathered.first_day + timedelta(days=max(0, gathered.days - 1))
         self.zones = {segment.name: segment.zone for segment in segments}
         self.owners = {segment.name: segment.owner for segment in segments}
+        self.vital = frozenset(segment.name for segment in segments if segment.criticality in NEVER_DROPPED)
         self.conduits = {(conduit.client, conduit.server) for conduit in site.conduits}
         self.support = Support(site, gathered, known.kinds_of, services)
         self.decisions = Decisions(known.decisions, site.services, known.today)
@@ -97,11 +99,17 @@ class Judge:
         self.users: dict[tuple[str, int, int], list[str]] = {}
         for key in sorted(gathered.candidates, key=lambda each: each.client):
             self.users.setdefault((key.to, key.protocol, key.server_port), []).append(key.client)
+        # By the ends and the service what was seen on several of its ports, as one.
+        parts: dict[tuple[str, str, str], list[Evidence]] = {}
+        for key, evidence in gathered.candidates.items():
+            if service := services.get((key.protocol, key.server_port)):
+                parts.setdefault((key.client, key.to, service), []).append(evidence)
+        self.together = {ends: joined(own, own[0]) for ends, own in parts.items() if len(own) > 1}
         # Who opens each network set.
-        self.openers: dict[str, set[str]] = {}
+        self.openers: dict[str, set[CandidateKey]] = {}
         for key in gathered.candidates:
             if key.to not in self.zones:
-                self.openers.setdefault(key.to, set()).add(key.client)
+                self.openers.setdefault(key.to, set()).add(key)
         self.carried: dict[tuple[str, str, str], list[tuple[Evidence, Score, str, Decision | None]]] = {}
         self.review: list[ReviewItem] = []
         self.refused: list[ReviewItem] = []
@@ -281,11 +289,31 @@ class Judge:
             (self.last_day - self.gathered.candidates[key].days[-1]).days,
             key.to in self.known.addresses or (key.client, key.to) in self.joined,
             self._sole_user(key),
+            self._sole_service(key),
+            key.client in self.vital,
+        )
+
+    def _sole_service(self, key: CandidateKey) -> bool:
+        """Return whether no other segment opens the port there, and none but that end serves it."""
+        port = key.protocol, key.server_port
+        users = (CandidateKey(name, key.to, *port) for name in self.users.get((key.to, *port), ()))
+        return self._alone(key, users) and not set(self.gathered.servers.get(port, {})) - {key.to}
+
+    def _alone(self, key: CandidateKey, openers: Iterable[CandidateKey]) -> bool:
+        """Return whether no other segment is among the openers, but one device alone of many beside several: it may be one of theirs."""
+        several = self.gathered.candidates[key].client_devices > 1
+        others = [each for each in openers if each.client != key.client]
+        return not others or (
+            several
+            and all(
+                self.gathered.candidates[each].client_devices == 1 and self.sizes.get(each.client, 0) >= MANY_DEVICES
+                for each in others
+            )
         )
 
     def _sole_user(self, key: CandidateKey) -> bool:
         """Return whether a network set is opened by one segment alone, and none of its devices looks as if it were another's."""
-        alone = key.to in self.known.addresses and self.openers.get(key.to) == {key.client}
+        alone = key.to in self.known.addresses and self._alone(key, self.openers.get(key.to, ()))
         return alone and (key.client in self.gathered.settled or self.sizes.get(key.client, 0) < LEAST_DEVICES)
 
     def _bounded(self, evidence: Evidence, context: Context, made: Score) -> str:
@@ -293,12 +321,14 @@ class Judge:
         enough = len(evidence.days) >= self.minimum_days and made.total >= int(
             self.settings.get("propose_score", PROPOSE)
         )
-        few = len(evidence.days) < max(self.minimum_days, FULL_DAYS)
-        return bounded(evidence, context) if few and not enough and not evidence.remembered else ""
+        if enough or evidence.remembered:
+            return ""
+        kind = bounded(evidence, context)
+        return kind if len(evidence.days) < max(self.minimum_days, FULL_DAYS) or kind == SELDOM else ""
 
     def _like(self, key: CandidateKey) -> str:
         """Return a segment most of whose devices do, as clients or as servers, what few of the candidate's segment do; or empty text."""
-        seen, sizes = self.gathered.candidates[key], self.sizes
+        seen, sizes = self._of_service(key), self.sizes
         serving = self.gathered.servers.get((key.protocol, key.server_port), {})
         # Whoever of a segment has its habits is at home there, and may open to its own: so do many whose calls are rare.
         home = key.client == key.to and key.client in self.gathered.settled
@@ -312,6 +342,12 @@ class Judge:
                 if name != key.to and most_of(servers, sizes.get(name, 0)):
                     return name
         return ""
+
+    def _of_service(self, key: CandidateKey) -> Evidence:
+        """Return the evidence of all ports of the candidate's service between its ends: a server that draws its port anew has few
+        clients on each."""
+        service = self.services.get((key.protocol, key.server_port), "")
+        return self.together.get((key.client, key.to, service)) or self.gathered.candidates[key]
 
     def _why_not(self, made: Score, evidence: Evidence, service: str, ends: bool) -> tuple[str, str]:
         settings = self.settings

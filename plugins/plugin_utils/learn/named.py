@@ -11,7 +11,7 @@ from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.orientation import EPHEMERAL
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import CandidateKey, Evidence, Gathered
-from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.score import ADMINISTRATION
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.score import ADMINISTRATION, is_spread
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.catalogue import Catalogue, Traffic
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Service, ServiceMatch, Site
@@ -107,7 +107,8 @@ def ports_to_name(
 
 def _by_many(evidence: Evidence, size: int) -> bool:
     devices = evidence.client_devices
-    return devices >= LEAST_DEVICES and devices >= LEAST_SHARE * size and not (evidence.same_port or evidence.threat)
+    many = devices >= LEAST_DEVICES and (devices >= LEAST_SHARE * size or is_spread(evidence))
+    return many and not (evidence.same_port or evidence.threat)
 
 
 def services_for(site: Site, ports: Iterable[Port]) -> dict[Port, Service]:

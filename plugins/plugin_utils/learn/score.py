@@ -22,6 +22,9 @@ TCP = 6
 SOLE_USER = 20.0
 # For so long rare traffic has to be over before it may have a rule that ends: what began yesterday may be new and go on.
 QUIET_DAYS = 3
+# What many devices do seldom, each by itself, is spread over so many days at least: what goes from device to device is quicker, or goes on.
+SPREAD_DAYS = 14
+SELDOM, VITAL = "seldom", "life-safety"
 # The most that each part gives; together 100. docs/propose.md has the same table, and a test compares them.
 WEIGHTS = {
     "days": 25, "weeks": 10, "devices": 20, "answered": 10, "direction": 10, "known service": 10, "regular": 5, "support": 10,
@@ -54,7 +57,9 @@ class Context:
     same, where few of this one do: they may be taken for what they are not. ``standby`` says that the client's segment uses the service
     elsewhere day by day; ``quiet_days`` is for how long the candidate has not been seen at the window's end; ``reviewed_end`` that the
     server's end is a network set that people named or a segment that the client's opens other services of day by day; ``sole_user`` that it
-    is a network set that no other segment was seen to open, and that no device of the client's segment looks as if it were another's.
+    is a network set that no other segment was seen to open, and that no device of the client's segment looks as if it were another's;
+    ``sole_service`` that no other segment opens the port there, and none but the server's end serves it to anybody; ``vital`` that lives
+    depend on the client's segment.
     """
 
     segment_devices: int
@@ -73,6 +78,8 @@ class Context:
     quiet_days: int = 0
     reviewed_end: bool = False
     sole_user: bool = False
+    sole_service: bool = False
+    vital: bool = False
 
 
 @dataclass(frozen=True)
@@ -155,9 +162,13 @@ def bounded(evidence: Evidence, context: Context) -> str:
     what they are not (``few_of``), and four at least.
     ``vendor``: towards a named network set that no other segment was seen to open, by whatever devices and also at the window's end: an
     intruder does not choose the addresses of the maker's remote access, and what becomes regular is a rule by its days.
+    ``life-safety``: by a segment that lives depend on, on two days or more, by all of its devices (of many more than may be taken for what
+    they are not) to all of the servers: an alarm that is passed on, also to where nothing else is opened.
+    ``seldom``: by four devices or more on as many days, two weeks apart at least, also on a port that nobody named if it was answered:
+    of one segment alone to one end alone, or of at least half of a segment on a service that people named.
     """
     admin = (evidence.key.protocol, evidence.key.server_port) in ADMINISTRATION
-    if admin or evidence.threat or not (context.known_service and context.reviewed_end and context.conduit):
+    if admin or evidence.threat or not (context.conduit and context.segment_devices):
         return ""
     if (
         context.like
@@ -166,11 +177,38 @@ def bounded(evidence: Evidence, context: Context) -> str:
         or not (evidence.answered or not context.silence)
     ):
         return ""
-    if not context.segment_devices:
-        return ""
-    outside = not context.server_segment_devices
-    vendor = "vendor" if context.sole_user and outside else ""
-    return (_rare(evidence, context, outside) if context.quiet_days >= QUIET_DAYS else "") or vendor
+    outside, quiet = not context.server_segment_devices, context.quiet_days >= QUIET_DAYS
+    kind = ""
+    if context.known_service and context.reviewed_end:
+        vendor = "vendor" if context.sole_user and outside else ""
+        kind = (_rare(evidence, context, outside) if quiet else "") or vendor
+    if not kind and quiet and context.known_service and _vital(evidence, context):
+        kind = VITAL
+    return kind or (SELDOM if _seldom(evidence, context) else "")
+
+
+def _vital(evidence: Evidence, context: Context) -> bool:
+    """Return whether a segment that lives depend on does something as a whole, if seldom."""
+    whole = 2 <= context.segment_devices <= evidence.client_devices
+    many = evidence.client_devices >= MANY_DEVICES and not few_of(evidence.client_devices, context.segment_devices)
+    servers = evidence.server_devices >= context.server_segment_devices
+    return context.vital and len(evidence.days) >= 2 and ((whole and servers) or many)
+
+
+def is_spread(evidence: Evidence) -> bool:
+    """Return whether several devices did something on as many days, over weeks."""
+    days = evidence.days
+    enough = min(evidence.client_devices, len(days)) >= MANY_DEVICES
+    return enough and (days[-1] - days[0]).days >= SPREAD_DAYS
+
+
+def _seldom(evidence: Evidence, context: Context) -> bool:
+    """Return whether many devices do something seldom, each by itself, that none of another segment does."""
+    if not is_spread(evidence):
+        return False
+    if context.known_service and most_of(evidence.client_devices, context.segment_devices):
+        return True
+    return context.sole_service and (context.known_service or 2 * evidence.answered >= evidence.flows)
 
 
 def _rare(evidence: Evidence, context: Context, outside: bool) -> str:
