@@ -27,16 +27,28 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files impo
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.propose import run_propose
 from tests.bench import at_most
 from tests.truth.answers import answer as answered_by_people
-from tests.truth.baselines import baselines
+from tests.truth.baselines import baselines, traces_of
 from tests.truth.documents import write_documents
-from tests.truth.judge import WrittenPolicy, enforced, enforced_figures_of, figures_of, judge, size_of_true_segments
+from tests.truth.judge import (
+    Traces,
+    WrittenPolicy,
+    enforced,
+    enforced_figures_of,
+    figures_of,
+    judge,
+    size_of_true_segments,
+)
 from tests.truth.records import observers_of, store_site
 from tests.truth.sites import EVALUATION, KINDS, LEGITIMATE, SiteTruth, make_site
 
 LEARN_DAYS, DAYS = 30, 60
+OF_THE_FLOOR = (
+    "cut_flows", "segments_above_one_percent", "life_safety_cut", "life_safety_cut_by_wrong_profiles", "hostile_admitted_outside",
+)  # fmt: skip
 OF_A_SITE = (
     "cut_flows_right_profiles", "cut_conversations_right_profiles", "cut_uses", "cut_uses_unasked", "cut_by_cadence",
     "segments_above_one_percent",
+    "segments_above_one_percent_traced", "life_safety_cut_traced", "causes",
     "life_safety_cut", "life_safety_cut_by_wrong_profiles", "hostile_admitted_outside_by_kind", "over_permission", "rules", "cut_flows",
 )  # fmt: skip
 
@@ -58,7 +70,8 @@ def told_of(site: SiteTruth) -> dict[str, Any]:
         started = time.process_time()
         answer = learn(site, folder)
         spent = time.process_time() - started
-        own = judged(site, folder, answer)
+        traces = traces_of(site, folder / "data", LEARN_DAYS)
+        own = judged(site, folder, answer, traces)
         exact = baselines_size(own)
         written = WrittenPolicy.read(site, folder / "policies")
         written.questions(answer)
@@ -70,7 +83,8 @@ def told_of(site: SiteTruth) -> dict[str, Any]:
         later = WrittenPolicy.read(site, folder / "policies")
         later.name = "proposal, answered"
         later.questions(again)
-    row = judge(site, later, LEARN_DAYS, DAYS)
+    floor = judge(site, traces, LEARN_DAYS, DAYS, traces)
+    row = judge(site, later, LEARN_DAYS, DAYS, traces)
     own.insert(1, row | {"over_permission": round(row["permitted_tuples"] / exact, 3)})
     offers = {
         when: enforced(site, policy, offered_in(told), LEARN_DAYS, DAYS)
@@ -96,6 +110,7 @@ def told_of(site: SiteTruth) -> dict[str, Any]:
         "offered": offers,
         "waits": waits,
         "summary": answer["summary"],
+        "floor": {name: floor[name] for name in OF_THE_FLOOR},
         **{name: own[0][name] for name in OF_A_SITE},
     }
     return {
@@ -134,6 +149,10 @@ def together(told: list[dict[str, Any]]) -> dict[str, Any]:
     made["permitted_for_each_used"] = round(sum(used) / len(used), 3)
     floor = [each["over_permission_of_true_segments"] for each in sites.values()]
     made["over_permission_of_true_segments"] = round(sum(floor) / len(floor), 3)
+    made["floor"] = {
+        name: sum(len(each["floor"][name]) for each in sites.values())
+        for name in ("segments_above_one_percent", "life_safety_cut", "life_safety_cut_by_wrong_profiles")
+    } | {"cut_flows": round(float(np.mean([each["floor"]["cut_flows"] for each in sites.values()])), 5)}
     made["sites"] = sites
     made["untrue_rules"] = sum(len(each["untrue_rules"]) for each in sites.values())
     made["learning_cpu_seconds"] = round(sum(each["cpu_seconds"] for each in told), 1)
@@ -144,12 +163,16 @@ def together(told: list[dict[str, Any]]) -> dict[str, Any]:
         at_most("cut_flows", own["cut_flows"], 0.001),
         at_most("segments_above_one_percent", own["segments_above_one_percent"], 0),
         at_most("life_safety_cut", own["life_safety_cut"], 0),
+        at_most("segments_above_one_percent_traced", own["segments_above_one_percent_traced"], 0),
+        at_most("life_safety_cut_traced", own["life_safety_cut_traced"], 0),
         at_most("hostile_admitted_outside", own["hostile_admitted_outside"], 0),
         at_most("over_permission", own["over_permission"], 2),
         at_most("untrue_rules", made["untrue_rules"], 0),
         at_most("answered_cut_flows", later["cut_flows"], 0.001),
         at_most("answered_segments_above_one_percent", later["segments_above_one_percent"], 0),
         at_most("answered_life_safety_cut", later["life_safety_cut"], 0),
+        at_most("answered_segments_above_one_percent_traced", later["segments_above_one_percent_traced"], 0),
+        at_most("answered_life_safety_cut_traced", later["life_safety_cut_traced"], 0),
         at_most("answered_untrue_rules", sum(each["answered"]["untrue_rules"] for each in sites.values()), 0),
         at_most("answered_hostile_admitted_outside", later["hostile_admitted_outside"], 0),
         at_most("offered_unanswered_cut_flows", made["enforced_as_offered"]["first"]["cut_flows"], 0.001),
@@ -231,7 +254,7 @@ def widest(written: WrittenPolicy, site: SiteTruth, count: int = 4) -> list[list
     return sorted(rows, key=lambda row: row[3] - row[2])[:count]
 
 
-def judged(site: SiteTruth, folder: Path, answer: dict[str, Any]) -> list[dict[str, Any]]:
+def judged(site: SiteTruth, folder: Path, answer: dict[str, Any], traces: Traces | None = None) -> list[dict[str, Any]]:
     """Return what the proposal and the other ways do to the days after those learnt, the proposal first."""
     written = WrittenPolicy.read(site, folder / "policies")
     written.questions(answer)
@@ -239,7 +262,7 @@ def judged(site: SiteTruth, folder: Path, answer: dict[str, Any]) -> list[dict[s
     exact = others[0].size()
     made = []
     for policy in (written, *others):
-        row = judge(site, policy, LEARN_DAYS, site.days)
+        row = judge(site, policy, LEARN_DAYS, site.days, traces)
         row["over_permission"] = round(row["permitted_tuples"] / exact, 3)
         made.append(row)
     return made

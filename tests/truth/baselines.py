@@ -19,9 +19,10 @@ import numpy as np
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import store
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.address import V4_LO
-from tests.truth.judge import WrittenPolicy
+from tests.truth.blueprints import SERVICES
+from tests.truth.judge import Traces, WrittenPolicy
 from tests.truth.records import DAY_US
-from tests.truth.sites import SiteTruth
+from tests.truth.sites import LEGITIMATE, SiteTruth
 
 TOP = 0.01
 
@@ -99,6 +100,26 @@ def _holders(site: SiteTruth, address: Any, day: Any) -> Any:
         place = np.minimum(np.searchsorted(held[order], address[mine]), len(held) - 1)
         found[mine] = np.where(held[order][place] == address[mine], order[place], -1)
     return found
+
+
+def traces_of(site: SiteTruth, data_dir: Path, days: int) -> Traces:
+    """Return the uses of which the recordings of the first ``days`` days hold anything, either way round, and those that happened."""
+    kinds = [each.kind for each in site.devices] + [name for name, _value in site.outside]
+    rows = recorded(site, data_dir)
+    names = ("client", "server", "protocol", "client_port", "server_port")
+    seen: dict[tuple[str, str, int], set[int]] = {}
+    for column in np.unique(np.stack([rows[name] for name in names]), axis=1).T:
+        client, server, protocol, client_port, server_port = (int(each) for each in column)
+        seen.setdefault((kinds[client], kinds[server], protocol), set()).add(server_port)
+        seen.setdefault((kinds[server], kinds[client], protocol), set()).add(client_port)
+    found = set()
+    for talk in site.talks:
+        protocol, low, high = SERVICES[talk.service]
+        if any(low <= port <= high for port in seen.get((talk.client, talk.server, protocol), ())):
+            found.add((talk.client, talk.server, talk.service))
+    events = site.picked((site.events["day"] < days) & (site.events["label"] == LEGITIMATE))
+    happened = {site.talks[number] for number in np.unique(events["talk"])}
+    return Traces(site, kinds, found, {(talk.client, talk.server, talk.service) for talk in happened})
 
 
 def baselines(site: SiteTruth, data_dir: Path, written: WrittenPolicy) -> list[Any]:

@@ -20,7 +20,7 @@ from typing import Any, Protocol
 import numpy as np
 import yaml
 
-from tests.truth.blueprints import SERVICES
+from tests.truth.blueprints import SERVICES, Talk
 from tests.truth.sites import LABELS, LEGITIMATE, SiteTruth
 
 NUMBERS = {"tcp": 6, "udp": 17}
@@ -224,6 +224,51 @@ def size_of_true_segments(site: SiteTruth, days: int) -> int:
     return size
 
 
+NEVER, UNRECORDED, TRACED = "never happened", "not recorded", "recorded"
+
+
+@dataclass
+class Traces:
+    """The policy of somebody who knows all types and uses, and permits a use between its two types for one record of it in the days
+    learnt, by whatever devices, in whichever direction: what it cuts can be learnt from those recordings by nobody.
+
+    ``seen`` are uses with a record, ``happened`` those that happened, recorded or not. Made by ``traces_of`` (``baselines.py``).
+    """
+
+    site: SiteTruth
+    kinds: list[str]
+    seen: set[tuple[str, str, str]]
+    happened: set[tuple[str, str, str]]
+    name: str = "any trace"
+
+    def __post_init__(self) -> None:
+        self._open: dict[tuple[str, str], list[tuple[int, int, int]]] = {}
+        for client, server, service in sorted(self.seen):
+            self._open.setdefault((client, server), []).append(SERVICES[service])
+
+    def permits(self, client: int, server: int, protocol: int, port: int) -> bool:
+        """As in ``Policy``."""
+        uses = self._open.get((self.kinds[client], self.kinds[server]), ())
+        return any(of == protocol and low <= port <= high for of, low, high in uses)
+
+    def size(self) -> int:
+        """As in ``Policy``."""
+        ends = Counter(self.kinds)
+        return sum(
+            (SERVICES[service][2] - SERVICES[service][1] + 1) * ends[client] * (ends[server] - (client == server))
+            for client, server, service in self.seen
+        )
+
+    def rules(self) -> int:
+        """As in ``Policy``."""
+        return len(self.seen)
+
+    def cause(self, talk: Talk) -> str:
+        """Return what the days learnt hold of a use."""
+        key = (talk.client, talk.server, talk.service)
+        return TRACED if key in self.seen else UNRECORDED if key in self.happened else NEVER
+
+
 @dataclass
 class Enforced:
     """A written policy where it is enforced: what meets no enforced segment at either end passes, as it does before.
@@ -271,8 +316,11 @@ def enforced(site: SiteTruth, written: WrittenPolicy, offered: Iterable[str], si
     }
 
 
-def judge(site: SiteTruth, policy: Policy, since: int, until: int) -> dict[str, Any]:
-    """Return what a policy does to the conversations of the days from ``since`` to before ``until``."""
+def judge(site: SiteTruth, policy: Policy, since: int, until: int, traces: Traces | None = None) -> dict[str, Any]:
+    """Return what a policy does to the conversations of the days from ``since`` to before ``until``.
+
+    With ``traces`` also what is cut of uses that the recordings of the days learnt show a trace of (``_traced``).
+    """
     events = site.picked((site.events["day"] >= since) & (site.events["day"] < until))
     names = ("client", "server", "protocol", "port", "talk", "label")
     tuples, where = np.unique(np.stack([events[name] for name in names]), axis=1, return_inverse=True)
@@ -335,6 +383,21 @@ def judge(site: SiteTruth, policy: Policy, since: int, until: int) -> dict[str, 
     doubtful_life = {site.talks[number].name for number in talk[cut & doubtful] if site.talks[number].life}
     made["life_safety_cut_by_wrong_profiles"] = sorted(doubtful_life - set(made["life_safety_cut"]))
     made |= _hostile(site, tuples, passed & ~true, label)
+    if traces is not None:
+        of_kind = {each.name: true & ~doubtful & (kinds == each.name) for each in site.types}
+        own = np.array([number >= 0 and traces.cause(site.talks[number]) == TRACED for number in talk], dtype=bool)
+        made["segments_above_one_percent_traced"] = {
+            name: share
+            for name, mine in of_kind.items()
+            if (share := _share((lost & own & mine).sum(), mine.sum())) > 0.01
+        }
+        made["life_safety_cut_traced"] = sorted(
+            {site.talks[number].name for number in talk[cut & own] if site.talks[number].life}
+        )
+        made["causes"] = {
+            f"{site.talks[number].name} ({site.talks[number].cadence})": traces.cause(site.talks[number])
+            for number in np.unique(talk[cut])
+        }
     return made
 
 
@@ -396,6 +459,8 @@ def figures_of(rows: list[Mapping[str, Any]]) -> dict[str, Any]:
         "life_safety_cut_unasked": sum(len(row["life_safety_cut_unasked"]) for row in rows),
         "life_safety_cut": sum(len(row["life_safety_cut"]) for row in rows),
         "life_safety_cut_by_wrong_profiles": sum(len(row["life_safety_cut_by_wrong_profiles"]) for row in rows),
+        "segments_above_one_percent_traced": sum(len(row.get("segments_above_one_percent_traced", ())) for row in rows),
+        "life_safety_cut_traced": sum(len(row.get("life_safety_cut_traced", ())) for row in rows),
         "hostile": sum(row["hostile"] for row in rows),
         "hostile_admitted_outside": sum(row["hostile_admitted_outside"] for row in rows),
         "hostile_admitted_inside": sum(row["hostile_admitted_inside"] for row in rows),

@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.beside import Served
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import CandidateKey, Evidence, Gathered
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.holding import KIND as HELD
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.judging import Judge
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.proposed import ProposedRule
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.score import MANY_DEVICES, PROPOSE, Score
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.decisions import REFUSE
 
@@ -54,6 +57,39 @@ class Doubts:
         doubted = key.client if key.client in holding else key.to
         text = f"a device in doubt ({doubted}) is an end, and {models[0].client} may not open it to {models[0].to}"
         judge.wait(evidence, "held-device", f"{text}: settle first where the device belongs", 0, 0, support)
+
+    def take_peers(self, rules: Iterable[ProposedRule]) -> None:
+        """Let devices in doubt that are like a segment that lives depend on have what its devices open to one another, seen or not.
+
+        Such calls are rare (an alarm passed on), and enforcement would cut them for a wrong profile. Not where a device of theirs may be a
+        rogue server, where a person has refused it or a standing rule permits it.
+        """
+        judge = self._judge
+        rogues = {key.to for key, kind in judge.judged.items() if kind == ROGUE}
+        among = [rule for rule in rules if rule.client == rule.to and rule.client in judge.vital]
+        for held, models in sorted(self._holding.items()):
+            for rule in among:
+                if rule.client != models[0] or held in rogues:
+                    continue
+                protocol, ports = rule.evidence.key.protocol, rule.ports
+                for client, to in ((held, rule.to), (rule.client, held), (held, held)):
+                    for key in (CandidateKey(client, to, protocol, port) for port in ports):
+                        if key not in judge.judged and not judge.permitted(key):
+                            self._carry_unseen(key, rule)
+
+    def _carry_unseen(self, key: CandidateKey, rule: ProposedRule) -> None:
+        judge = self._judge
+        decision = judge.decisions.about(key)
+        last = rule.evidence.days[-1]
+        evidence = Evidence(
+            key, (last,), 0, 0, 0, 0, first_us=rule.evidence.last_us, last_us=rule.evidence.last_us, best_method=1,
+            confidence=1.0, remembered=True,
+        )  # fmt: skip
+        support = f"like: {rule.client}"
+        if decision is not None and decision.decision == REFUSE:
+            judge.refuse(evidence, decision, 0, support)
+            return
+        judge.carry(evidence, rule.service, Score((("like its segment", float(PROPOSE)),)), HELD, support, decision)
 
     def _rogue(self, key: CandidateKey, evidence: Evidence, allowed: list[CandidateKey]) -> str:
         """Return why the server may be a rogue one, or empty text.

@@ -289,15 +289,19 @@ class Judge:
             (self.last_day - self.gathered.candidates[key].days[-1]).days,
             key.to in self.known.addresses or (key.client, key.to) in self.joined,
             self._sole_user(key),
-            self._sole_service(key),
+            self._own_service(key),
+            self._own_service(key) and self._sole_service(key),
             key.client in self.vital,
         )
 
     def _sole_service(self, key: CandidateKey) -> bool:
-        """Return whether no other segment opens the port there, and none but that end serves it."""
+        """Return whether no other segment opens the port there."""
         port = key.protocol, key.server_port
-        users = (CandidateKey(name, key.to, *port) for name in self.users.get((key.to, *port), ()))
-        return self._alone(key, users) and not set(self.gathered.servers.get(port, {})) - {key.to}
+        return self._alone(key, (CandidateKey(name, key.to, *port) for name in self.users.get((key.to, *port), ())))
+
+    def _own_service(self, key: CandidateKey) -> bool:
+        """Return whether none but that end serves the port."""
+        return not set(self.gathered.servers.get((key.protocol, key.server_port), {})) - {key.to}
 
     def _alone(self, key: CandidateKey, openers: Iterable[CandidateKey]) -> bool:
         """Return whether no other segment is among the openers, but one device alone of many beside several: it may be one of theirs."""

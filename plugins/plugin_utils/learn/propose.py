@@ -56,6 +56,7 @@ def propose(site: Site, segments: Sequence[Segment], gathered: Gathered, known: 
         doubts = Doubts(judge, whole)
         for key in _ordered(held):
             doubts.take(key, held[key])
+        doubts.take_peers(rules)
         rules = tuple(sorted((*rules, *judge.rules()), key=lambda each: each.id))
     review, refused = judge.review, judge.refused
     strays = tuple(each for each in gathered.strays if not judge.passes(each, rules))

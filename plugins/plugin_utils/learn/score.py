@@ -58,8 +58,8 @@ class Context:
     elsewhere day by day; ``quiet_days`` is for how long the candidate has not been seen at the window's end; ``reviewed_end`` that the
     server's end is a network set that people named or a segment that the client's opens other services of day by day; ``sole_user`` that it
     is a network set that no other segment was seen to open, and that no device of the client's segment looks as if it were another's;
-    ``sole_service`` that no other segment opens the port there, and none but the server's end serves it to anybody; ``vital`` that lives
-    depend on the client's segment.
+    ``own_service`` that none but the server's end serves the port to anybody, ``sole_service`` that no other segment opens it there
+    besides; ``vital`` that lives depend on the client's segment.
     """
 
     segment_devices: int
@@ -78,6 +78,7 @@ class Context:
     quiet_days: int = 0
     reviewed_end: bool = False
     sole_user: bool = False
+    own_service: bool = False
     sole_service: bool = False
     vital: bool = False
 
@@ -162,10 +163,11 @@ def bounded(evidence: Evidence, context: Context) -> str:
     what they are not (``few_of``), and four at least.
     ``vendor``: towards a named network set that no other segment was seen to open, by whatever devices and also at the window's end: an
     intruder does not choose the addresses of the maker's remote access, and what becomes regular is a rule by its days.
-    ``life-safety``: by a segment that lives depend on, on two days or more, by all of its devices (of many more than may be taken for what
-    they are not) to all of the servers: an alarm that is passed on, also to where nothing else is opened.
-    ``seldom``: by four devices or more on as many days, two weeks apart at least, also on a port that nobody named if it was answered:
-    of one segment alone to one end alone, or of at least half of a segment on a service that people named.
+    ``life-safety``: by all devices of a segment that lives depend on, two at least, on two days or more, to all of those who alone serve
+    what people named: an alarm that is passed on, also to where nothing else is opened.
+    ``seldom``: by four devices or more on as many days, two weeks apart at least: of one segment alone to one end alone, also on a port
+    that nobody named if it was answered (ten on ten days where answers cannot be seen), or of at least half of a segment on a service that
+    people named.
     """
     admin = (evidence.key.protocol, evidence.key.server_port) in ADMINISTRATION
     if admin or evidence.threat or not (context.conduit and context.segment_devices):
@@ -188,11 +190,9 @@ def bounded(evidence: Evidence, context: Context) -> str:
 
 
 def _vital(evidence: Evidence, context: Context) -> bool:
-    """Return whether a segment that lives depend on does something as a whole, if seldom."""
-    whole = 2 <= context.segment_devices <= evidence.client_devices
-    many = evidence.client_devices >= MANY_DEVICES and not few_of(evidence.client_devices, context.segment_devices)
-    servers = evidence.server_devices >= context.server_segment_devices
-    return context.vital and len(evidence.days) >= 2 and ((whole and servers) or many)
+    """Return whether a segment that lives depend on does something as a whole, if seldom, to the whole of those that serve it."""
+    whole = 2 <= context.segment_devices <= evidence.client_devices and len(evidence.days) >= 2
+    return context.vital and whole and context.own_service and evidence.server_devices >= context.server_segment_devices
 
 
 def is_spread(evidence: Evidence) -> bool:
@@ -208,7 +208,9 @@ def _seldom(evidence: Evidence, context: Context) -> bool:
         return False
     if context.known_service and most_of(evidence.client_devices, context.segment_devices):
         return True
-    return context.sole_service and (context.known_service or 2 * evidence.answered >= evidence.flows)
+    # Where the telemetry cannot see answers, more have to do it.
+    many = not context.silence and min(evidence.client_devices, len(evidence.days)) >= WHOLE_DEVICES
+    return context.sole_service and (context.known_service or many or 2 * evidence.answered >= evidence.flows)
 
 
 def _rare(evidence: Evidence, context: Context, outside: bool) -> str:
