@@ -163,8 +163,8 @@ def bounded(evidence: Evidence, context: Context) -> str:
     what they are not (``few_of``), and four at least.
     ``vendor``: towards a named network set that no other segment was seen to open, by whatever devices and also at the window's end: an
     intruder does not choose the addresses of the maker's remote access, and what becomes regular is a rule by its days.
-    ``life-safety``: by all devices of a segment that lives depend on, two at least, on two days or more, to all of those who alone serve
-    what people named: an alarm that is passed on, also to where nothing else is opened.
+    ``life-safety``: by all devices of a segment that lives depend on, two at least, on two days or more, each to all of those who alone
+    serve what people named: an alarm that is passed on, also to where nothing else is opened. A worm goes from one to the next.
     ``seldom``: by four devices or more on as many days, two weeks apart at least: of one segment alone to one end alone, also on a port
     that nobody named if it was answered (ten on ten days where answers cannot be seen), or of at least half of a segment on a service that
     people named.
@@ -191,8 +191,10 @@ def bounded(evidence: Evidence, context: Context) -> str:
 
 def _vital(evidence: Evidence, context: Context) -> bool:
     """Return whether a segment that lives depend on does something as a whole, if seldom, to the whole of those that serve it."""
-    whole = 2 <= context.segment_devices <= evidence.client_devices and len(evidence.days) >= 2
-    return context.vital and whole and context.own_service and evidence.server_devices >= context.server_segment_devices
+    clients, servers = evidence.client_devices, max(1, context.server_segment_devices)
+    whole = 2 <= context.segment_devices <= clients and evidence.server_devices >= context.server_segment_devices
+    each = evidence.pairs >= clients * servers
+    return context.vital and context.own_service and whole and each and len(evidence.days) >= 2
 
 
 def is_spread(evidence: Evidence) -> bool:
