@@ -45,6 +45,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.score imp
     MANY_DEVICES,
     PROPOSE,
     SELDOM,
+    VENDOR,
     WEIGHTS,
     Context,
     Score,
@@ -328,7 +329,8 @@ class Judge:
         if enough or evidence.remembered:
             return ""
         kind = bounded(evidence, context)
-        return kind if len(evidence.days) < max(self.minimum_days, FULL_DAYS) or kind == SELDOM else ""
+        few = len(evidence.days) < max(self.minimum_days, FULL_DAYS)
+        return kind if few or kind in (SELDOM, VENDOR) else ""
 
     def _like(self, key: CandidateKey) -> str:
         """Return a segment most of whose devices do, as clients or as servers, what few of the candidate's segment do; or empty text."""

@@ -24,7 +24,7 @@ SOLE_USER = 20.0
 QUIET_DAYS = 3
 # What many devices do seldom, each by itself, is spread over so many days at least: what goes from device to device is quicker, or goes on.
 SPREAD_DAYS = 14
-SELDOM, VITAL = "seldom", "life-safety"
+SELDOM, VENDOR, VITAL = "seldom", "vendor", "life-safety"
 # The most that each part gives; together 100. docs/propose.md has the same table, and a test compares them.
 WEIGHTS = {
     "days": 25, "weeks": 10, "devices": 20, "answered": 10, "direction": 10, "known service": 10, "regular": 5, "support": 10,
@@ -182,7 +182,7 @@ def bounded(evidence: Evidence, context: Context) -> str:
     outside, quiet = not context.server_segment_devices, context.quiet_days >= QUIET_DAYS
     kind = ""
     if context.known_service and context.reviewed_end:
-        vendor = "vendor" if context.sole_user and outside else ""
+        vendor = VENDOR if context.sole_user and outside else ""
         kind = (_rare(evidence, context, outside) if quiet else "") or vendor
     if not kind and quiet and context.known_service and _vital(evidence, context):
         kind = VITAL
@@ -267,7 +267,7 @@ def score(evidence: Evidence, context: Context) -> Score:
         ("support", 10.0 if context.support else 0.0),
     ]
     if days < FULL_DAYS and (_whole_segment(evidence, context) or bounded(evidence, context)):
-        points.append(("sole user", SOLE_USER) if bounded(evidence, context) == "vendor" else ("whole segment", 10.0))
+        points.append(("sole user", SOLE_USER) if bounded(evidence, context) == VENDOR else ("whole segment", 10.0))
     stop = hard_stop(evidence, context)
     made = Score(tuple(points), stop.text if stop else "", stop.kind if stop else "")
     alone = evidence.client_devices == 1 and not context.support.startswith("declared")

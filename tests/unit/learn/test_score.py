@@ -18,6 +18,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.score import (
     WEIGHTS,
     Context,
+    bounded,
     few_of,
     hard_stop,
     most_of,
@@ -133,3 +134,64 @@ def test_few_devices_are_two_or_fifteen_percent_and_at_most_a_third() -> None:
     assert few_of(1, 4) and not few_of(1, 3)
     assert few_of(3, 20) and not few_of(3, 19)
     assert most_of(2, 4) and not most_of(1, 3) and not most_of(0, 0)
+
+
+ALARM = CandidateKey("fire_servers", "voice_servers", 6, 4101)
+CALLED = Context(
+    segment_devices=2, covered_days=30, known_service=True, conduit=True, server_segment_devices=2, quiet_days=3, own_service=True,
+    vital=True,
+)  # fmt: skip
+
+
+def test_what_a_whole_segment_that_lives_depend_on_calls_seldom_may_have_a_rule_that_ends() -> None:
+    called = evidence(2, ALARM, clients=2, server_devices=2, pairs=4)
+    assert bounded(called, CALLED) == "life-safety"
+    assert score(called, CALLED).kind == "" and score(called, CALLED).total >= 60
+    for seen, context in (
+        (called, replace(CALLED, vital=False)),
+        (called, replace(CALLED, own_service=False)),  # others serve the port: the server may be a rogue one
+        (called, replace(CALLED, known_service=False)),
+        (called, replace(CALLED, quiet_days=2)),
+        (called, replace(CALLED, like="lifts")),
+        (called, replace(CALLED, conduit=False)),
+        (called, replace(CALLED, segment_devices=3)),
+        (called, replace(CALLED, segment_devices=1)),
+        (called, replace(CALLED, server_segment_devices=3)),
+        (replace(called, pairs=3), CALLED),  # from one to the next, as a worm goes
+        (replace(called, days=called.days[:1]), CALLED),
+        (replace(called, answered=0), CALLED),
+        (replace(called, threat=True), CALLED),
+        (replace(called, best_method=9), CALLED),
+        (replace(called, key=CandidateKey("fire_servers", "voice_servers", 6, 3389)), CALLED),
+    ):
+        assert bounded(seen, context) == "" and score(seen, context).kind != ""
+
+
+def test_what_several_devices_do_seldom_each_by_itself_may_have_a_rule_that_ends() -> None:
+    def spread(days: int, clients: int, over: int = 20, **more: Any) -> Evidence:
+        made = evidence(
+            days, CandidateKey("plcs", "engineering", 6, 7402), clients=clients, flows=clients, answered=clients
+        )
+        steps = [round(over * number / (days - 1)) for number in range(days)]
+        return replace(made, days=tuple(FIRST + timedelta(days=step) for step in steps), **more)
+
+    alone = Context(40, 30, known_service=False, conduit=True, server_segment_devices=6, sole_service=True)
+    shared = replace(alone, sole_service=False, known_service=True)
+    assert (
+        bounded(spread(4, 4), alone) == bounded(spread(10, 10, answered=0), replace(alone, silence=False)) == "seldom"
+    )
+    assert bounded(spread(4, 20), shared) == "seldom"
+    for seen, context in (
+        (spread(3, 4), alone),
+        (spread(4, 3), alone),
+        (spread(4, 4, over=13), alone),
+        (spread(4, 4, answered=1), alone),
+        (spread(9, 10, answered=0), replace(alone, silence=False)),
+        (spread(4, 4), replace(alone, sole_service=False)),
+        (spread(4, 19), shared),
+        (spread(4, 20), replace(shared, known_service=False)),
+        (spread(4, 4), replace(alone, like="drives")),
+        (spread(4, 4), replace(alone, conduit=False)),
+        (spread(4, 4, key=CandidateKey("plcs", "engineering", 6, 22)), alone),
+    ):
+        assert bounded(seen, context) == ""

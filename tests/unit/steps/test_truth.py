@@ -16,9 +16,10 @@ import pytest
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices import storage
 from tests.bench.truth import LEARN_DAYS, judged, learn, offered_in, placed, proposed, used_tuples, widest
 from tests.truth.answers import answer
+from tests.truth.baselines import traces_of
 from tests.truth.blueprints import SERVICES
 from tests.truth.document import USERS
-from tests.truth.judge import Enforced, WrittenPolicy, enforced, judge, size_of_true_segments
+from tests.truth.judge import NEVER, TRACED, Enforced, WrittenPolicy, enforced, judge, size_of_true_segments
 from tests.truth.readings import BEGIN, END, WAITS, short, with_sentences
 from tests.truth.records import ONE_SIDED, observers_of
 from tests.truth.sites import (
@@ -141,6 +142,25 @@ def test_no_intruder_is_let_in_and_nothing_is_lost_without_a_question(learnt: tu
     assert own["hostile_admitted_outside"] == 0
     assert own["life_safety_cut_unasked"] == []
     assert own["cut_flows_after_answers"] <= 0.001
+
+
+def test_what_no_recording_shows_is_told_from_what_was_missed(
+    site: SiteTruth, learnt: tuple[Path, dict[str, Any], list[dict[str, Any]]]
+) -> None:
+    traces = traces_of(site, learnt[0] / "data", LEARN_DAYS)
+    causes = {(talk.client, talk.server, talk.service): traces.cause(talk) for talk in site.talks}
+    before = site.picked((site.events["day"] < LEARN_DAYS) & (site.events["label"] == LEGITIMATE))
+    happened = {(t.client, t.server, t.service) for t in (site.talks[number] for number in np.unique(before["talk"]))}
+    assert {use for use, cause in causes.items() if cause == NEVER} == {*causes} - happened != set()
+    assert causes["infusion_pumps", "pump_servers", "pump"] == TRACED
+    # Who permits a use for one trace of it cuts nothing but what left none, and all of that.
+    floor = judge(site, traces, LEARN_DAYS, site.days, traces)
+    assert floor["segments_above_one_percent_traced"] == {} and floor["life_safety_cut_traced"] == []
+    assert TRACED not in floor["causes"].values()
+    nothing = judge(site, Everything(False), LEARN_DAYS, site.days, traces)
+    assert TRACED in nothing["causes"].values() and len(nothing["life_safety_cut_traced"]) > 3
+    untraced = {use for use, cause in nothing["causes"].items() if cause != TRACED}
+    assert untraced == set(floor["causes"])
 
 
 def test_other_ways_cut_more_or_let_intruders_in(learnt: tuple[Path, Any, Any]) -> None:
