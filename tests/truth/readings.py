@@ -73,7 +73,9 @@ def readings(
             "segments of which more than 1 % of conversations are cut",
             lambda row, _share: str(row["segments_above_one_percent"]),
         ),
+        ("... that the recordings hold a trace of", lambda row, _share: _traced(row, "segments_above_one_percent")),
         ("life-safety uses of which something is cut", lambda row, _share: str(life_safety(row))),
+        ("... that the recordings hold a trace of", lambda row, _share: _traced(row, "life_safety_cut")),
     )
     for title, cell in rows:
         for name, own, figures in told:
@@ -88,6 +90,44 @@ def readings(
         " lock of members says,"
         " holding segments included: where ISE tags devices by profile, those with a wrong one are held out once the lock drives their assignment,"
         " and until then they lose what the page showed before holding segments (4.6 % of all legitimate flows, everything enforced).",
+        "",
+    ]
+
+
+def _traced(row: Mapping[str, Any], name: str) -> str:
+    """Return how many of what is cut the recordings hold a trace of; of nothing that is cut they hold none."""
+    return str(row.get(f"{name}_traced", 0 if not row[name] else "not told"))
+
+
+def no_trace(made: Mapping[str, Any]) -> list[str]:
+    """Return what nobody can learn from the recordings, of all that is cut: by what the days learnt hold of a use."""
+    uses = [
+        (name, use, cause, use not in site["cut_uses_unasked"])
+        for name, site in made["sites"].items()
+        for use, cause in site["causes"].items()
+        if use in site["cut_uses"]
+    ]
+    floor, own = made["floor"], made["policies"]["proposal"]
+    return [
+        "## What no recording shows",
+        "",
+        "Held against the proposal is *any trace*: a policy by somebody who knows each device's type and each use of the site, and permits a"
+        " use between its two types for a single record of it in the days learnt, whoever sent it, in whichever direction. What it cuts can"
+        " be learnt from these recordings by nobody: the use did not happen in those days, or no exporter recorded a packet of it. It cuts"
+        f" {100 * floor['cut_flows']:.3f} % of the flows (the proposal {100 * own['cut_flows']:.3f} %), more than 1 % of"
+        f" {floor['segments_above_one_percent']} segments (the proposal of {own['segments_above_one_percent']}; of"
+        f" {own['segments_above_one_percent_traced']} by what left a trace alone) and something of"
+        f" {floor['life_safety_cut'] + floor['life_safety_cut_by_wrong_profiles']} life-safety uses (the proposal of {life_safety(own)},"
+        f" {own['life_safety_cut_traced']} of which left a trace). A trace is less than evidence: one packet of one device on one day is how an"
+        " intruder begins as well.",
+        "",
+        "| uses cut, right profiles | in all | asked about by name |",
+        "| --- | --- | --- |",
+        *(
+            f"| {cause} | {sum(each == cause for _site, _use, each, _asked in uses)}"
+            f" | {sum(each == cause and asked for _site, _use, each, asked in uses)} |"
+            for cause in ("never happened", "not recorded", "recorded")
+        ),
         "",
     ]
 
@@ -112,7 +152,7 @@ def held_back(made: Mapping[str, Any]) -> list[str]:
     """Return each segment above one per cent with what is cut of it and why its enforcement is not offered."""
     lines = [
         "Segments of which more than one per cent of conversations are cut, everything enforced: what is cut (*unasked*: nobody is asked"
-        " about it), and what their"
+        " about it) and what the days learnt hold of it, and what their"
         " enforcement waits for.",
         "",
         "| site | segment | cut | answered | uses | enforcement waits for | answered |",
@@ -123,7 +163,13 @@ def held_back(made: Mapping[str, Any]) -> list[str]:
         for segment in sorted({*first, *later}):
             uses = [use for use in site["cut_uses"] if use.startswith(f"{segment} > ")]
             shown = "; ".join(
-                use.partition(" > ")[2] + (" unasked" if use in site["cut_uses_unasked"] else "") for use in uses
+                ", ".join(
+                    (
+                        use.partition(" > ")[2] + (" unasked" if use in site["cut_uses_unasked"] else ""),
+                        site["causes"][use],
+                    )
+                )
+                for use in uses
             )
             waits = [short(site["waits"][when].get(segment)) for when in ("first", "answered")]
             lines.append(
@@ -133,8 +179,8 @@ def held_back(made: Mapping[str, Any]) -> list[str]:
         "",
         "Life-safety uses of which something is cut, everything enforced and nobody asked, with what the segments at both ends wait for:",
         "",
-        "| site | use | cut | enforcement waits for |",
-        "| --- | --- | --- | --- |",
+        "| site | use | cut | in the days learnt | enforcement waits for |",
+        "| --- | --- | --- | --- | --- |",
     ]
     for name, site in made["sites"].items():
         for key, text in (
@@ -146,7 +192,8 @@ def held_back(made: Mapping[str, Any]) -> list[str]:
                 waits = [
                     f"{end}: {short(site['waits']['first'][end])}" for end in ends if end in site["waits"]["first"]
                 ]
-                lines.append(f"| {name} | {use} | {text} | {'; '.join(waits)} |")
+                cause = next(cause for each, cause in site["causes"].items() if each.startswith(f"{use} ("))
+                lines.append(f"| {name} | {use} | {text} | {cause} | {'; '.join(waits)} |")
     return [*lines, ""]
 
 
@@ -185,6 +232,9 @@ def sentences(
     def lives(way: Any) -> str:
         return str(life_safety(way[1]))
 
+    def traced(name: str) -> Any:
+        return lambda way: _traced(way[1], name)
+
     def share(way: Any) -> str:
         return f"{100 * way[2]:.1f} %"
 
@@ -199,7 +249,8 @@ def sentences(
         f" **Who enforces every segment on day 30**, against the advice and before any answer, loses {pair(2, cut)} of all legitimate"
         f" flows, {pair(2, segments)} of"
         f" {made['policies']['proposal']['segments']} segments lose more than 1 % of their conversations and {pair(2, lives)} life-safety"
-        f" uses something; once answered {pair(3, cut)},"
+        f" uses something; {pair(2, traced('segments_above_one_percent'))} of these segments and {pair(2, traced('life_safety_cut'))} of the uses"
+        " by what the recordings hold any trace of, the others by what no recording shows; once answered {pair(3, cut)},"
         f" {pair(3, segments)} segments and {pair(3, lives)} life-safety uses. What is cut, and why, stands in the [benchmark](propose-benchmark.md)."
     )
 

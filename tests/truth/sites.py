@@ -20,12 +20,12 @@ from tests.truth.blueprints import OUTSIDE, SERVICES, DeviceType, Talk, talks_of
 
 KINDS = ("hospital", "plant", "campus", "substation")
 # 7001 to 7003 and 8101 to 8103 were for evaluation, 8201 to 8203 and 8301 to 8303 fresh, until they showed what was
-# mended; so were 8401 to 8403.
+# mended; so were 8401 to 8403 and 8501 to 8503.
 TUNING = (
     *range(1, 21), 101, 102, 103, 104, 7001, 7002, 7003, 9001, 9002, 9003, *range(9101, 9107),
-    *range(8101, 8104), *range(8201, 8204), *range(8301, 8304), *range(8401, 8404),
+    *range(8101, 8104), *range(8201, 8204), *range(8301, 8304), *range(8401, 8404), *range(8501, 8504),
 )  # fmt: skip
-EVALUATION = (8501, 8502, 8503)
+EVALUATION = (8701, 8702, 8703)
 # The completeness estimate was tuned on 101 to 104, 9001, 9002 and 9101 to 9106 alone.
 CALIBRATION = (8101, 8102, 8103)
 # Drawn once, when the estimator stood as it stands, to tell chance from a fault at single days.
@@ -34,7 +34,7 @@ FRESH_CALIBRATION = (8201, 8202, 8203)
 # Drawn after all others.
 LAST_CALIBRATION = (8401, 8402, 8403)
 # Drawn once, at the end, with the code of which the page tells.
-FRESH = (8601, 8602)
+FRESH = (8801, 8802)
 FIRST = date(2026, 6, 8)
 WRONG_PROFILES = 0.05
 NO_EXPORT = -1

@@ -291,8 +291,9 @@ class Judge:
             key.to in self.known.addresses or (key.client, key.to) in self.joined,
             self._sole_user(key),
             self._own_service(key),
-            self._own_service(key) and self._sole_service(key),
+            self._sole_service(key),
             key.client in self.vital,
+            key.client == key.to,
         )
 
     def _sole_service(self, key: CandidateKey) -> bool:

@@ -58,8 +58,8 @@ class Context:
     elsewhere day by day; ``quiet_days`` is for how long the candidate has not been seen at the window's end; ``reviewed_end`` that the
     server's end is a network set that people named or a segment that the client's opens other services of day by day; ``sole_user`` that it
     is a network set that no other segment was seen to open, and that no device of the client's segment looks as if it were another's;
-    ``own_service`` that none but the server's end serves the port to anybody, ``sole_service`` that no other segment opens it there
-    besides; ``vital`` that lives depend on the client's segment.
+    ``own_service`` that none but the server's end serves the port to anybody, ``sole_service`` that no other segment opens it there;
+    ``vital`` that lives depend on the client's segment, ``peers`` that the server's is the same.
     """
 
     segment_devices: int
@@ -81,6 +81,7 @@ class Context:
     own_service: bool = False
     sole_service: bool = False
     vital: bool = False
+    peers: bool = False
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,8 @@ def bounded(evidence: Evidence, context: Context) -> str:
     people named or segments to which something else is opened day by day: what spreads finds its ends by itself. Within the site
     never one device beside another that did not: half of a segment of two is how an intruder begins.
 
-    ``fail-over``: towards a named network set at least half of the segment, which uses the same service elsewhere day by day.
+    ``fail-over``: towards a named network set at least half of the segment, which uses the same service elsewhere day by day, or which
+    alone uses it there, two devices at least.
     ``month-end``: at least half of the segment, at a month's turn.
     ``firmware``: on two days or more nearly all of many devices, or, towards a named network set, more than those who may all be taken for
     what they are not (``few_of``), and four at least.
@@ -190,11 +192,13 @@ def bounded(evidence: Evidence, context: Context) -> str:
 
 
 def _vital(evidence: Evidence, context: Context) -> bool:
-    """Return whether a segment that lives depend on does something as a whole, if seldom, to the whole of those that serve it."""
+    """Return whether a segment that lives depend on does something as a whole, if seldom, to the whole of those that serve it; or half of
+    it among themselves what they do elsewhere."""
     clients, servers = evidence.client_devices, max(1, context.server_segment_devices)
     whole = 2 <= context.segment_devices <= clients and evidence.server_devices >= context.server_segment_devices
-    each = evidence.pairs >= clients * servers
-    return context.vital and context.own_service and whole and each and len(evidence.days) >= 2
+    all_to_all = whole and context.own_service and evidence.pairs >= clients * servers
+    among = context.peers and context.standby and clients >= 3 and most_of(clients, context.segment_devices)
+    return context.vital and len(evidence.days) >= 2 and (all_to_all or among)
 
 
 def is_spread(evidence: Evidence) -> bool:
@@ -212,7 +216,8 @@ def _seldom(evidence: Evidence, context: Context) -> bool:
         return True
     # Where the telemetry cannot see answers, more have to do it.
     many = not context.silence and min(evidence.client_devices, len(evidence.days)) >= WHOLE_DEVICES
-    return context.sole_service and (context.known_service or many or 2 * evidence.answered >= evidence.flows)
+    alone = context.sole_service and context.own_service
+    return alone and (context.known_service or many or 2 * evidence.answered >= evidence.flows)
 
 
 def _rare(evidence: Evidence, context: Context, outside: bool) -> str:
@@ -220,7 +225,8 @@ def _rare(evidence: Evidence, context: Context, outside: bool) -> str:
     share = evidence.client_devices / context.segment_devices
     if not outside and evidence.client_devices == 1 < context.segment_devices:
         return ""
-    if context.standby and outside and share >= 0.5:
+    alone = context.sole_service and evidence.client_devices > 1
+    if outside and share >= 0.5 and (context.standby or alone):
         return "fail-over"
     if len(evidence.days) < 2:
         return ""

@@ -165,6 +165,26 @@ def test_what_a_whole_segment_that_lives_depend_on_calls_seldom_may_have_a_rule_
         (replace(called, key=CandidateKey("fire_servers", "voice_servers", 6, 3389)), CALLED),
     ):
         assert bounded(seen, context) == "" and score(seen, context).kind != ""
+    panels = replace(CALLED, segment_devices=6, server_segment_devices=6, own_service=False, standby=True, peers=True)
+    among = evidence(2, ALARM, clients=3, server_devices=3)
+    assert bounded(among, panels) == "life-safety"
+    for context in (replace(panels, standby=False), replace(panels, peers=False), replace(panels, segment_devices=7)):
+        assert bounded(among, context) == ""
+    assert bounded(replace(among, client_devices=2), replace(panels, segment_devices=4)) == ""
+
+
+def test_a_whole_segment_that_alone_uses_a_service_of_a_named_set_fails_over_to_it() -> None:
+    sync = evidence(1, CandidateKey("mes", "dr_site", 6, 5432), clients=2)
+    outside = Context(2, 30, known_service=True, conduit=True, quiet_days=3, reviewed_end=True, sole_service=True)
+    assert bounded(sync, outside) == "fail-over"
+    for seen, context in (
+        (sync, replace(outside, sole_service=False)),
+        (sync, replace(outside, segment_devices=5)),
+        (sync, replace(outside, quiet_days=2)),
+        (sync, replace(outside, reviewed_end=False)),
+        (replace(sync, client_devices=1), outside),
+    ):
+        assert bounded(seen, context) == ""
 
 
 def test_what_several_devices_do_seldom_each_by_itself_may_have_a_rule_that_ends() -> None:
@@ -175,7 +195,9 @@ def test_what_several_devices_do_seldom_each_by_itself_may_have_a_rule_that_ends
         steps = [round(over * number / (days - 1)) for number in range(days)]
         return replace(made, days=tuple(FIRST + timedelta(days=step) for step in steps), **more)
 
-    alone = Context(40, 30, known_service=False, conduit=True, server_segment_devices=6, sole_service=True)
+    alone = Context(
+        40, 30, known_service=False, conduit=True, server_segment_devices=6, own_service=True, sole_service=True
+    )
     shared = replace(alone, sole_service=False, known_service=True)
     assert (
         bounded(spread(4, 4), alone) == bounded(spread(10, 10, answered=0), replace(alone, silence=False)) == "seldom"
@@ -188,6 +210,7 @@ def test_what_several_devices_do_seldom_each_by_itself_may_have_a_rule_that_ends
         (spread(4, 4, answered=1), alone),
         (spread(9, 10, answered=0), replace(alone, silence=False)),
         (spread(4, 4), replace(alone, sole_service=False)),
+        (spread(4, 4), replace(alone, own_service=False)),
         (spread(4, 19), shared),
         (spread(4, 20), replace(shared, known_service=False)),
         (spread(4, 4), replace(alone, like="drives")),
