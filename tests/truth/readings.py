@@ -9,6 +9,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tests.truth.blueprints import types_of
+from tests.truth.judge import NEVER, TRACED, UNRECORDED
+from tests.truth.records import SAMPLED
+
 # ruff: noqa: E501 - sentences of the page stand in one line each
 BEGIN, END = "<!-- figures: tests.truth.document -->", "<!-- end of figures -->"
 # What enforcement waits for, in a word or two: by what propose's sentence has in it.
@@ -102,34 +106,40 @@ def _traced(row: Mapping[str, Any], name: str) -> str:
 def no_trace(made: Mapping[str, Any]) -> list[str]:
     """Return what nobody can learn from the recordings, of all that is cut: by what the days learnt hold of a use."""
     uses = [
-        (name, use, cause, use not in site["cut_uses_unasked"])
+        (_sampled(name, site, use), cause, use not in site["cut_uses_unasked"])
         for name, site in made["sites"].items()
         for use, cause in site["causes"].items()
         if use in site["cut_uses"]
     ]
-    floor, own = made["floor"], made["policies"]["proposal"]
+    floor, proposal = made["floor"], made["policies"]["proposal"]
     return [
         "## What no recording shows",
         "",
         "Held against the proposal is *any trace*: a policy by somebody who knows each device's type and each use of the site, and permits a"
         " use between its two types for a single record of it in the days learnt, whoever sent it, in whichever direction. What it cuts can"
         " be learnt from these recordings by nobody: the use did not happen in those days, or no exporter recorded a packet of it. It cuts"
-        f" {100 * floor['cut_flows']:.3f} % of the flows (the proposal {100 * own['cut_flows']:.3f} %), more than 1 % of"
-        f" {floor['segments_above_one_percent']} segments (the proposal of {own['segments_above_one_percent']}; of"
-        f" {own['segments_above_one_percent_traced']} by what left a trace alone) and something of"
-        f" {floor['life_safety_cut'] + floor['life_safety_cut_by_wrong_profiles']} life-safety uses (the proposal of {life_safety(own)},"
-        f" {own['life_safety_cut_traced']} of which left a trace). A trace is less than evidence: one packet of one device on one day is how an"
+        f" {100 * floor['cut_flows']:.3f} % of the flows (the proposal {100 * proposal['cut_flows']:.3f} %), more than 1 % of"
+        f" {floor['segments_above_one_percent']} segments (the proposal of {proposal['segments_above_one_percent']}; of"
+        f" {proposal['segments_above_one_percent_traced']} by what left a trace alone) and something of"
+        f" {floor['life_safety_cut'] + floor['life_safety_cut_by_wrong_profiles']} life-safety uses (the proposal of {life_safety(proposal)},"
+        f" {proposal['life_safety_cut_traced']} of which left a trace). A trace is less than evidence: one packet of one device on one day is how an"
         " intruder begins as well.",
         "",
-        "| uses cut, right profiles | in all | asked about by name |",
-        "| --- | --- | --- |",
+        "| uses cut, right profiles | in all | recorded by an exporter that samples | asked about by name |",
+        "| --- | --- | --- | --- |",
         *(
-            f"| {cause} | {sum(each == cause for _site, _use, each, _asked in uses)}"
-            f" | {sum(each == cause and asked for _site, _use, each, asked in uses)} |"
-            for cause in ("never happened", "not recorded", "recorded")
+            f"| {cause} in the days learnt | {len(own)} | {sum(sampled for sampled, _asked in own)} | {sum(asked for _sampled, asked in own)} |"
+            for cause in (NEVER, UNRECORDED, TRACED)
+            for own in ([(sampled, asked) for sampled, each, asked in uses if each == cause],)
         ),
         "",
     ]
+
+
+def _sampled(name: str, site: Mapping[str, Any], use: str) -> bool:
+    """Return whether an exporter that samples tells of what a use's client opens."""
+    zones = {each.name: each.zone for each in types_of(name.rpartition("-")[0], 1.0)}
+    return bool(site["observers"][zones[use.split(" > ", maxsplit=1)[0]]] == SAMPLED)
 
 
 def _above(made: Mapping[str, Any], name: str) -> str:
