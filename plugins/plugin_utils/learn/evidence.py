@@ -71,6 +71,8 @@ class Evidence:
     threat: bool = False
     # Known from an earlier run only: the recordings of this one do not hold it.
     remembered: bool = False
+    # The port that every conversation came from, 0 where they came from several.
+    one_client_port: int = 0
 
     @property
     def weeks(self) -> int:
@@ -265,6 +267,7 @@ def _evidence(row: Mapping[str, Any], first: date, names: tuple[str, ...]) -> Ev
         row["client_device"] or "",
         row["server_device"] or "",
         bool(row["threats"]),
+        one_client_port=row["minimum_client_port"] if row["minimum_client_port"] == row["maximum_client_port"] else 0,
     )
 
 

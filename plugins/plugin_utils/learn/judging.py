@@ -294,6 +294,15 @@ class Judge:
             self._sole_service(key),
             key.client in self.vital,
             key.client == key.to,
+            self._turned(key),
+        )
+
+    def _turned(self, key: CandidateKey) -> bool:
+        """Return whether a candidate is what the server's end opens to the client's, seen from a port that happens to be a service's."""
+        port = self.gathered.candidates[key].one_client_port
+        back = self.gathered.candidates.get(CandidateKey(key.to, key.client, key.protocol, port))
+        return (
+            port not in (0, key.server_port) and back is not None and back.flows > self.gathered.candidates[key].flows
         )
 
     def _sole_service(self, key: CandidateKey) -> bool:

@@ -59,7 +59,8 @@ class Context:
     server's end is a network set that people named or a segment that the client's opens other services of day by day; ``sole_user`` that it
     is a network set that no other segment was seen to open, and that no device of the client's segment looks as if it were another's;
     ``own_service`` that none but the server's end serves the port to anybody, ``sole_service`` that no other segment opens it there;
-    ``vital`` that lives depend on the client's segment, ``peers`` that the server's is the same.
+    ``vital`` that lives depend on the client's segment, ``peers`` that the server's is the same; ``turned`` that all of it comes from one
+    port, which the client's end serves to the server's: its own client drew a port that is somebody's service.
     """
 
     segment_devices: int
@@ -82,6 +83,7 @@ class Context:
     sole_service: bool = False
     vital: bool = False
     peers: bool = False
+    turned: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,11 @@ def hard_stop(evidence: Evidence, context: Context) -> Stop | None:
     days = len(evidence.days)
     if evidence.best_method >= 9:
         return Stop("direction", "the direction is a guess (lower port)")
+    if context.turned:
+        return Stop(
+            "direction",
+            f"all of it comes from port {evidence.one_client_port}, which the server's end opens there: answers",
+        )
     if context.silence and evidence.key.protocol == TCP and evidence.answered < evidence.flows * 0.1:
         return Stop("unanswered", "hardly ever answered")
     if not context.conduit:
@@ -178,6 +185,7 @@ def bounded(evidence: Evidence, context: Context) -> str:
         context.like
         or _rogue(evidence, context)
         or evidence.best_method >= 9
+        or context.turned
         or not (evidence.answered or not context.silence)
     ):
         return ""

@@ -218,3 +218,12 @@ def test_what_several_devices_do_seldom_each_by_itself_may_have_a_rule_that_ends
         (spread(4, 4, key=CandidateKey("plcs", "engineering", 6, 22)), alone),
     ):
         assert bounded(seen, context) == ""
+
+
+def test_answers_from_a_port_that_their_client_opens_are_no_evidence_of_the_other_way_round() -> None:
+    """A gateway drew 2404, a named service, as its own port: what answers it is no client of the gateway."""
+    seen = evidence(3, CandidateKey("bay_controllers", "gateways", 6, 2404), clients=3, one_client_port=10102)
+    turned = replace(GOOD, segment_devices=16, turned=True)
+    made = score(seen, turned)
+    assert made.kind == "direction" and "10102" in made.stop and bounded(seen, turned) == ""
+    assert score(seen, replace(turned, turned=False)).kind == ""
