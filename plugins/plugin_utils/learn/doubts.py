@@ -62,16 +62,16 @@ class Doubts:
         """Let devices in doubt that are like a segment that lives depend on have what its devices open to one another, seen or not.
 
         Such calls are rare (an alarm passed on), and enforcement would cut them for a wrong profile. Not where a device of theirs may be a
-        rogue server, where a person has refused it or a standing rule permits it.
+        rogue server of it, where a person has refused it or a standing rule permits it.
         """
         judge = self._judge
-        rogues = {key.to for key, kind in judge.judged.items() if kind == ROGUE}
+        rogues = {(key.to, key.protocol, key.server_port) for key, kind in judge.judged.items() if kind == ROGUE}
         among = [rule for rule in rules if rule.client == rule.to and rule.client in judge.vital]
         for held, models in sorted(self._holding.items()):
             for rule in among:
-                if rule.client != models[0] or held in rogues:
-                    continue
                 protocol, ports = rule.evidence.key.protocol, rule.ports
+                if rule.client != models[0] or any((held, protocol, port) in rogues for port in ports):
+                    continue
                 for client, to in ((held, rule.to), (rule.client, held), (held, held)):
                     for key in (CandidateKey(client, to, protocol, port) for port in ports):
                         if key not in judge.judged and not judge.permitted(key):
