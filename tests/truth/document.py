@@ -271,8 +271,9 @@ SINCE = (
     " of one service counted each by itself. With the rules made for these, 11 segments and 1"
     " life-safety use are left of the 17 and 3 on 8101 to 8103.",
     "",
-    "The seeds of this page showed two faults that were mended after the run: the untrue rule (answers to a client that drew a service's port as its own), and alarms"
-    " among safety controllers, withheld from a device that waits for its place because a scan had touched it. Run again, substation-8702 has no untrue rule and"
+    "The seeds of this page showed two faults that were mended after the run: the untrue rule (answers to a client that drew a service's"
+    " port as its own), and alarms among safety controllers, withheld from a device that waits for its place because a scan had touched it."
+    " Run again, substation-8702 has no untrue rule and"
     " plant-8702 loses no life-safety use; the others were not run again, and the figures are those of the run.",
 )
 
