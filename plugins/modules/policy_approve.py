@@ -82,7 +82,7 @@ EXAMPLES = r"""
   delegate_to: localhost
   run_once: true
 
-- name: Write down the reviews of a pull request, exported with gh api repos/network/policies/pulls/17/reviews
+- name: Write down the reviews of a pull request, exported with gh api --paginate repos/network/policies/pulls/17/reviews
   segwright.microseg.policy_approve:
     approver: review-export@hospital.example
     review: reviews.json

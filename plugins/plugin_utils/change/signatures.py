@@ -104,6 +104,8 @@ def _signed(values: Sequence[str]) -> SignedCommit:
     if not fault and (not signer or (ssh and status != "G")):
         fault = "is signed with a key that nobody here is known by"
     principal = "" if fault else signer if ssh else _mail_of(signer)
+    if not fault and not principal.isascii():  # other letters may look like these, or become them in lower case
+        fault, principal = "is signed with a key whose name has other letters than those of ASCII", ""
     if not fault and not principal:
         fault = "is signed with a key without a mail address"
     approvers = tuple(_mail_of(name) or name.strip() for name in trailers.split("\x1f") if name.strip())

@@ -462,6 +462,14 @@ def test_the_key_that_a_change_was_written_with_approves_it_under_no_name(signer
     assert judged(signers, base).findings == ()
 
 
+def test_a_name_that_only_looks_like_one_is_nobodys(signers: Signers) -> None:
+    base = base_of(signers)
+    as_entry(signers, "carl", "mar\N{KELVIN SIGN}@hospital.example")
+    assert "mar\N{KELVIN SIGN}".lower() == "mark"
+    signers.commit({GATEWAYS: "x: 1\n"}, "carl")
+    assert "SW4073" in codes_of(judged(signers, base))
+
+
 def test_two_names_of_one_key_are_one_person(signers: Signers) -> None:
     base = base_of(signers)
     signers.commit({PUMPS: "x: 1\n"}, "nina")
