@@ -51,6 +51,7 @@ options:
     description:
       - Whether the step succeeds and writes nothing where only a change window or an approval is missing, for a schedule.
       - With O(ring=continue) a missing window never fails the step.
+      - A plan that was rolled back since is not carried out again.
     type: bool
     default: false
   prune:

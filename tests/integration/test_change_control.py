@@ -117,6 +117,15 @@ def test_approved_in_the_window_and_the_way_back_is_free(
     assert run.code == 0, run.tail()
     assert "SW4090" not in codes_in(run)
 
+    # What somebody took back stays back: a schedule does not carry out the same approved plan again.
+    signers.git("checkout", "-q", started["policy_commit"])
+    before = counter.counts()
+    run = site.run("apply", microseg_wait=True)
+    assert run.code != 0
+    assert codes_in(run) & {"SW4135", "SW4070", "SW4090"} == {"SW4135"}
+    assert counter.counts() == before
+    signers.git("checkout", "-q", "main")
+
     # An auditor's one command, and what it says of a record that somebody touched.
     run = site.run("journal_verify")
     assert run.code == 0 and "in order and unaltered" in run.output

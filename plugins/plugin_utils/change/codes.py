@@ -49,7 +49,6 @@ STOPPED = Code(
 NOT_CONFIRMED = Code(
     "SW4018", "error", "a target does not confirm the change", "see the finding of the target; run rollback to go back"
 )
-ALREADY_DONE = Code("SW4019", "info", "a step was done already", "nothing to do")
 
 BLOCKED = Code(
     "SW4020",
@@ -337,6 +336,9 @@ RING_UNSEEN = Code(
     "warning",
     "nothing shows how the devices of a ring do",
     "collect flows that see them; until then the rollout does not go on by itself",
+)
+PLAN_UNDONE = Code(
+    "SW4135", "error", "no schedule repeats what was rolled back", "find out why and plan anew, or apply it by hand"
 )
 NO_RING = Code("SW4134", "error", "the plan has no such ring", "name a ring of enforcement.yml that has steps, or next")
 PERHAPS_PULLED = Code(

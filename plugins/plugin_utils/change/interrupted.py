@@ -19,6 +19,13 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan imp
 RUN_ENDS = ("plan_done", "ring_done", "plan_failed", "rollback_done", "rollback_failed")
 
 
+def taken_back(entries: Iterable[Mapping[str, Any]], plan_id: str) -> bool:
+    """Return whether a plan, or a part of it, was rolled back after it was carried out for the last time."""
+    events = ("plan_started", "rollback_started")
+    last = [entry["event"] for entry in entries if entry["event"] in events and entry.get("plan_id") == plan_id][-1:]
+    return last == ["rollback_started"]
+
+
 def unconfirmed_in(entries: Iterable[Mapping[str, Any]]) -> frozenset[str]:
     """Return the targets on which a plan began a step and was not read back as it should be since, nor taken back: its run was interrupted
     or stopped, so what it wrote may stand there and not be saved."""

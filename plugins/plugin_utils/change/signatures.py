@@ -146,7 +146,7 @@ def _is_over(which: str, text: str) -> bool:
     """Return whether valid-before has passed, or valid-after has not, now: YYYYMMDD[HHMM[SS]][Z], local time without the Z."""
     shape = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}.get(len(text.rstrip("Zz")), "")
     try:
-        moment = datetime.strptime(text.rstrip("Zz"), shape)
+        moment = datetime.strptime(text.rstrip("Zz"), shape or "no such shape")
     except ValueError:
         return True  # ssh-keygen takes no such entry
     moment = moment.replace(tzinfo=UTC) if text[-1] in "Zz" else moment.astimezone(UTC)

@@ -24,6 +24,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.apply im
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.calendar import opening
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.commit import DIRTY, commit_of, required_commit
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.duration import expected, overrun_findings
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.interrupted import taken_back
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal, known_entries
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.lock import StateLock
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import (
@@ -139,6 +140,8 @@ def _carried_out(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[s
             return undo_ring(values, variables, paths, back)
         raise
     ring, state = None, Decision()
+    if values.get("wait") and not values.get("ring") and taken_back(known_entries(paths.journal), plan.plan_id):
+        raise FindingError(codes.PLAN_UNDONE.at(f"plan {plan.plan_id[:12]}"))
     if values.get("ring"):
         state = turn_of(values, paths, plan, sound, variables)
         ring = state.part

@@ -120,7 +120,7 @@ def _of_forge(values: Mapping[str, Any], paths: Paths, folder: Path) -> dict[str
             said.append(f"{request.name}: {made.summary}")
             if made.gone:
                 said[-1] += f"; commit {made.gone[-1][:12]} is not in the checkout"
-            before = path.read_text(encoding="utf-8") if path.is_file() else ""
+            before = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
             if not made.rows and not before:
                 continue
             text = review_text(str(values["approver"]), made.rows)
@@ -193,7 +193,7 @@ def _rows(export: Any, source: str, policy: Path, people: Mapping[Any, Any] | No
 def _write(path: Path, text: str, values: Mapping[str, Any]) -> bool:
     """Write a record and, with ``sign_key``, its signature; return whether anything was not there yet."""
     signature = path.with_name(f"{path.name}.sig")
-    same = path.is_file() and not path.is_symlink() and path.read_text(encoding="utf-8") == text
+    same = path.is_file() and not path.is_symlink() and path.read_bytes() == text.encode()
     key = str(values.get("sign_key") or "")
     if same and (not key or signature.is_file()):
         return False

@@ -415,6 +415,8 @@ def test_an_expired_and_a_revoked_key(signers: Signers) -> None:
         + "\n"
     )
     assert codes_of(judged(signers, base)) == ["SW4073"]
+    signers.allowed.write_text(text.replace("carl@hospital.example ", 'carl@hospital.example valid-before="" '))
+    assert codes_of(judged(signers, base)) == ["SW4073"]  # ssh-keygen takes no such entry
 
 
 def test_a_commit_dated_back_does_not_bring_an_expired_key_to_life(signers: Signers) -> None:

@@ -16,6 +16,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change import c
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.apply import apply_plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.interrupted import (
     interrupted_plan,
+    taken_back,
     unconfirmed_in,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import (
@@ -291,3 +292,15 @@ def test_what_a_rollback_did_not_come_to_push_is_pushed_by_the_next(journal: Jou
     assert target.told == 1
     with pytest.raises(FindingError, match="SW4033"):
         rollback_plan("", {"ise": target}, Journal(journal.path))
+
+
+def test_what_was_rolled_back_last_is_known_as_such() -> None:
+    def entries(*events: str) -> list[dict[str, str]]:
+        return [{"event": event, "plan_id": "a"} for event in events]
+
+    assert not taken_back([], "a")
+    assert not taken_back(entries("plan_started", "plan_done"), "a")
+    assert taken_back(entries("plan_started", "plan_done", "rollback_started", "rollback_done"), "a")
+    assert taken_back(entries("plan_started", "rollback_started", "rollback_failed"), "a")
+    assert not taken_back(entries("plan_started", "rollback_started", "rollback_done", "plan_started"), "a")
+    assert not taken_back([*entries("plan_started"), {"event": "rollback_started", "plan_id": "b"}], "a")
