@@ -284,9 +284,8 @@ def _altered(part: TargetPlan, needed: Sequence[Operation], now: Snapshot) -> li
     write its file can give another content a hash of its own. So what is carried out is what is computed here as well.
     """
     planned = {step.id: step for step in part.operations}
-    same_state = (
-        part.live_sha256 == now.sha256
-    )  # what a step finds, and so its order, may differ where a run was interrupted
+    # What a step finds, and so its order, may differ where a run was interrupted.
+    same_state = part.live_sha256 == now.sha256
     found = []
     for step in needed:
         other = planned.get(step.id)
