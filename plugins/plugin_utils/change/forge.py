@@ -12,7 +12,6 @@ page by the header ``Link`` (RFC 8288) and limit rates by 429, or 403 on GitHub,
 from __future__ import annotations
 
 import http.client
-import os
 import re
 import ssl
 import time
@@ -69,7 +68,7 @@ class Forge:
     sleep: Callable[[float], None] = time.sleep
 
     @classmethod
-    def of(cls, kind: str, environment: Mapping[str, str] = os.environ) -> Forge:
+    def of(cls, kind: str, environment: Mapping[str, str]) -> Forge:
         """Return the forge whose pipeline this is. FindingError SW4187 where its variables are missing or cannot be."""
         if kind not in PLACES:
             raise FindingError(codes.FORGE_FAILED.at(f"{kind[:40]} is no forge that is known: {', '.join(PLACES)}"))

@@ -34,7 +34,8 @@ class Owners:
         self.site = site
         self._described: dict[str, list[str]] = {}
         for name, segment in site.segments.items():
-            for path in {segment.location.file, f"{segment.zone}/{name}.yml", f"evidence/{name}.json"}:
+            paths = (segment.location.file, f"{segment.zone}/{name}.yml", f"evidence/{name}.json")
+            for path in dict.fromkeys(paths):
                 self._described.setdefault(path, []).append(name)
         self._worst_of_all = _worst(site, site.segments)
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -107,7 +108,7 @@ def _of_forge(values: Mapping[str, Any], paths: Paths, folder: Path) -> dict[str
 
     A request keeps its record's name, so that what was taken back at the forge does not stay approved here.
     """
-    forge = Forge.of(str(values["forge"]))
+    forge = Forge.of(str(values["forge"]), os.environ)
     changed, known, said, diffs = [], [], [], []
     commits = _commits_since_applied(paths)
     for commit in commits:
