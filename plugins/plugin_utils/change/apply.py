@@ -34,11 +34,13 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model im
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.outcome import Outcome, Progress, Step
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending import (
+    HAND_BACK,
     PUSH,
     deployments_in,
     pending_in,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import (
+    PRUNE,
     Plan,
     TargetPlan,
     desired_sha256,
@@ -277,6 +279,11 @@ def _remaining_steps(
     return [*disarming, *(step for name, step in plan.steps() if (name, step.id) in open_ids)], void
 
 
+# What of a step's details decides what is done. The others are for its readers, and may tell of what others own: that may change
+# while the live state of the policy's own objects does not.
+DECIDING = (PRUNE, HAND_BACK, "adopt", "finish")
+
+
 def _altered(part: TargetPlan, needed: Sequence[Operation], now: Snapshot) -> list[Finding]:
     """Return a finding for each step that does not do what the policy asks of the target, though it bears the number of one that does.
 
@@ -299,8 +306,11 @@ def _altered(part: TargetPlan, needed: Sequence[Operation], now: Snapshot) -> li
 
 def _plain(step: Operation, whole: bool) -> dict[str, Any]:
     """Return what a step does, as it stands in a plan's file; with ``whole`` also what it finds, when it is its turn and how."""
-    names = ("target", "kind", "name", "action", "after", *(("before", "effect", "phase", "details") if whole else ()))
-    plain: dict[str, Any] = json.loads(canonical_json({name: getattr(step, name) for name in names}))
+    names = ("target", "kind", "name", "action", "after", *(("before", "effect", "phase") if whole else ()))
+    content = {name: getattr(step, name) for name in names}
+    if whole:
+        content["details"] = {name: step.details.get(name) for name in DECIDING}
+    plain: dict[str, Any] = json.loads(canonical_json(content))
     return plain
 
 

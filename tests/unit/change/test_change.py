@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,14 +12,24 @@ from typing import Any
 import pytest
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change import apply as apply_module
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.apply import apply_plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import (
     Journal,
     read_entries,
     verify_journal,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import OperationResult
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending import PUSH, push_operation
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import (
+    Operation,
+    OperationResult,
+    Snapshot,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.pending import (
+    HAND_BACK,
+    LISTS,
+    PUSH,
+    push_operation,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import (
     Plan,
     build_plan,
@@ -222,6 +234,30 @@ def test_a_forged_step_in_a_plan_with_a_hash_of_its_own(
     with pytest.raises(FindingError) as error:
         apply_plan(read_plan(tmp_path / "plan.json"), {"a": target}, desired, journal, policy_commit=COMMIT)
     assert codes_of(error) == {"SW4012"} and target.writes == 0 and not journal.path.exists()
+
+
+def test_what_a_step_tells_of_things_that_others_own_may_change_after_the_plan(journal: Journal) -> None:
+    class Telling(FakeTarget):
+        caught = 1
+
+        def diff(self, desired: Sequence[DesiredObject], live: Snapshot) -> tuple[Operation, ...]:
+            told = {"also_catches": self.caught, "blocked": "somebody's cell" if self.caught > 1 else ""}
+            return tuple(replace(step, details={**step.details, **told}) for step in super().diff(desired, live))
+
+    target, desired = Telling("a", {"attachment/x": {"value": 1}}), [want("a", x=2)]
+    plan = plan_for({"a": target}, desired)
+    target.caught = 2
+    assert apply_plan(plan, {"a": target}, desired, journal, policy_commit=COMMIT).ok and target.writes == 1
+
+
+def test_every_detail_that_a_target_goes_by_is_compared() -> None:
+    """But those of a push, which is no step of the policy, and what leaves steps out of a check."""
+    names = {"FINISH": "finish", "HAND_BACK": HAND_BACK, "PRUNE": "prune", "LISTS": LISTS}
+    read = re.compile(r"operation\.details(?:\.get\(|\[)([A-Za-z_\"]+)")
+    room = Path(apply_module.__file__).parents[1] / "targets"
+    words = {word for path in room.glob("*.py") for word in read.findall(path.read_text(encoding="utf-8"))}
+    used = {names.get(word) or word.strip('"') for word in words}
+    assert {"adopt", "finish", "hand_back"} <= used <= {*apply_module.DECIDING, LISTS, "coa"}
 
 
 def test_moved_live_state_is_refused_and_named(journal: Journal) -> None:
