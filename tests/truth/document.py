@@ -42,7 +42,7 @@ ROWS = (
     ("... after every question was answered by the truth", "segments_above_one_percent_after_answers"),
     ("... by what left a trace in the recordings", "segments_above_one_percent_traced"),
     ("life-safety uses of which something is cut", "life_safety_cut"),
-    ("... that left a trace in the recordings", "life_safety_cut_traced"),
+    ("... of all devices, that left a trace in the recordings", "life_safety_cut_traced"),
     ("... without a question asked", "life_safety_cut_unasked"),
     ("... of devices with a wrong profile only", "life_safety_cut_by_wrong_profiles"),
     ("hostile conversations", "hostile"),

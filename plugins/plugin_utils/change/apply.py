@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -298,20 +297,19 @@ def _altered(part: TargetPlan, needed: Sequence[Operation], now: Snapshot) -> li
         other = planned.get(step.id)
         if other is None or other == step or step.action == PUSH:
             continue
-        if _plain(step, same_state) != _plain(other, same_state):
+        if _deed(step, same_state) != _deed(other, same_state):
             text = f"{part.name}: {other.action} {other.kind} {other.name} is not what the policy asks for"
             found.append(codes.PLAN_ALTERED.at(text))
     return found
 
 
-def _plain(step: Operation, whole: bool) -> dict[str, Any]:
-    """Return what a step does, as it stands in a plan's file; with ``whole`` also what it finds, when it is its turn and how."""
+def _deed(step: Operation, whole: bool) -> str:
+    """Return what a step does, as the text of a plan's file; with ``whole`` also what it finds, when it is its turn and how."""
     names = ("target", "kind", "name", "action", "after", *(("before", "effect", "phase") if whole else ()))
     content = {name: getattr(step, name) for name in names}
     if whole:
         content["details"] = {name: step.details.get(name) for name in DECIDING}
-    plain: dict[str, Any] = json.loads(canonical_json(content))
-    return plain
+    return canonical_json(content)
 
 
 def _in_force(step: Operation, live: Mapping[str, Any]) -> bool:

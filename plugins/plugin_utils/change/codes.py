@@ -337,10 +337,10 @@ RING_UNSEEN = Code(
     "nothing shows how the devices of a ring do",
     "collect flows that see them; until then the rollout does not go on by itself",
 )
+NO_RING = Code("SW4134", "error", "the plan has no such ring", "name a ring of enforcement.yml that has steps, or next")
 PLAN_UNDONE = Code(
     "SW4135", "error", "no schedule repeats what was rolled back", "find out why and plan anew, or apply it by hand"
 )
-NO_RING = Code("SW4134", "error", "the plan has no such ring", "name a ring of enforcement.yml that has steps, or next")
 PERHAPS_PULLED = Code(
     "SW4140",
     "warning",

@@ -117,6 +117,11 @@ class Journal:
     def _head(self) -> Path:
         return self.path.with_name(self.path.name + ".head")
 
+    @property
+    def by_copy(self) -> tuple[Finding, ...]:
+        """Return the finding that a way back goes by this controller's copy of the state, where it does."""
+        return self.ref.by_copy if self.ref is not None else ()
+
     def _write(self, line: str) -> None:
         is_new = not self.path.exists()
         descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
@@ -262,7 +267,7 @@ def _plain() -> re.Pattern[bytes]:
 def _hash_of_plain(plain: re.Pattern[bytes], line: bytes, number: int, previous: str) -> str:
     """Return the hash of an entry as this module writes them, where it has that hash and follows the one before; else "" (not judged).
 
-    In half the time of parsing it: an entry holds whole lists as text, and nothing of them is needed to follow the chain.
+    Quicker than parsing it: an entry holds whole lists as text, and nothing of them is needed to follow the chain.
     """
     # Each pair of a backslash and an n holds one backslash: where the sums are equal nothing else is among them but the line's own end.
     special = len(line) - len(line.translate(None, _CONTROL_OR_ESCAPE))

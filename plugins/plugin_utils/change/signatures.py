@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock import utc_now
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError, Location
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Code, FindingError, Location
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.git import run_git
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes
 
@@ -37,6 +37,7 @@ _ENTRY = re.compile(
     r"(?:sk-)?(?:ssh|ecdsa)-[A-Za-z0-9@.-]+\s+[A-Za-z0-9+/=]+"
 )
 _VALID = re.compile(r'(valid-before|valid-after)="?([0-9Zz]*)', re.IGNORECASE)
+_SHAPES = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
 _SIGNED_WITH = re.compile(r" key (SHA256:[A-Za-z0-9+/]+)\s*\Z")
 _FIELDS = ("%H", "%T", "%P", "%ae", "%ce", "%G?", "%GS", "%GF", "%(trailers:key=Approved-by,valueonly,separator=%x1f)")
 _FAULTS = {
@@ -144,10 +145,10 @@ def _trusted_lines(path: str, principal: str = "") -> Iterator[str]:
 
 def _is_over(which: str, text: str) -> bool:
     """Return whether valid-before has passed, or valid-after has not, now: YYYYMMDD[HHMM[SS]][Z], local time without the Z."""
-    shape = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}.get(len(text.rstrip("Zz")), "")
+    digits = text.rstrip("Zz")
     try:
-        moment = datetime.strptime(text.rstrip("Zz"), shape or "no such shape")
-    except ValueError:
+        moment = datetime.strptime(digits, _SHAPES[len(digits)])
+    except (KeyError, ValueError):
         return True  # ssh-keygen takes no such entry
     moment = moment.replace(tzinfo=UTC) if text[-1] in "Zz" else moment.astimezone(UTC)
     return moment <= utc_now() if which.lower() == "valid-before" else moment > utc_now()
@@ -235,16 +236,27 @@ def signed_file(path: str | Path, namespace: str, keys: TrustedKeys) -> tuple[by
     raise FindingError(codes.BAD_SIGNATURE.at(f"it is not signed for {namespace} by anyone who is trusted", place))
 
 
-def _run(command: Sequence[str], given: bytes, about: str) -> subprocess.CompletedProcess[bytes]:
+def _run(
+    command: Sequence[str], given: bytes, about: str, failure: Code = codes.NO_KEYS, signs: bool = False
+) -> subprocess.CompletedProcess[bytes]:
+    """Run a program that judges signatures or, with ``signs``, makes one: by the SSH agent's key too, and without asking anybody."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "GNUPG", "SSH_"))}
-    environment["LC_ALL"] = "C"
+    environment |= {"LC_ALL": "C", "SSH_ASKPASS_REQUIRE": "never"}
+    if signs and (socket := os.environ.get("SSH_AUTH_SOCK")):
+        environment["SSH_AUTH_SOCK"] = socket
     try:
         return subprocess.run(
-            command, input=given, capture_output=True, timeout=TIMEOUT_SECONDS, check=False, env=environment
+            command,
+            input=given,
+            capture_output=True,
+            timeout=TIMEOUT_SECONDS,
+            check=False,
+            env=environment,
+            start_new_session=signs,  # no terminal, so no question for a passphrase
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         text = f"{command[0]}: {type(error).__name__}"
-        raise FindingError(codes.NO_KEYS.at(text, Location(about), "install openssh-client or gnupg")) from error
+        raise FindingError(failure.at(text, Location(about), "install openssh-client or gnupg")) from error
 
 
 def signature_of(content: bytes, key: str | Path, namespace: str) -> bytes:
@@ -257,23 +269,8 @@ def signature_of(content: bytes, key: str | Path, namespace: str) -> bytes:
     path = Path(key).expanduser()
     if not path.is_file():
         raise FindingError(codes.NOT_SIGNED.at("the key is not there", place))
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "GNUPG", "SSH_"))}
-    environment |= {"LC_ALL": "C", "SSH_ASKPASS_REQUIRE": "never"}
-    if agent := os.environ.get("SSH_AUTH_SOCK"):
-        environment["SSH_AUTH_SOCK"] = agent
     command = ["ssh-keygen", "-q", "-Y", "sign", "-n", namespace, "-f", str(path)]
-    try:
-        done = subprocess.run(
-            command,
-            input=content,
-            capture_output=True,
-            timeout=TIMEOUT_SECONDS,
-            check=False,
-            env=environment,
-            start_new_session=True,  # no terminal, so no question for a passphrase
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise FindingError(codes.NOT_SIGNED.at(f"ssh-keygen: {type(error).__name__}", place)) from error
+    done = _run(command, content, str(key), codes.NOT_SIGNED, signs=True)
     if done.returncode != 0 or not done.stdout.startswith(b"-----BEGIN SSH SIGNATURE-----"):
         said = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no signature"]
         raise FindingError(codes.NOT_SIGNED.at(said[-1][:200], place))

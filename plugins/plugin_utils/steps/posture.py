@@ -156,7 +156,7 @@ def _carried_out(values: dict[str, Any], variables: Mapping[str, Any], paths: Pa
                 reader = reader_of(values, variables, sound.in_force, sound.compiled, targets, paths)
                 reader.only({(step.target, step.name) for step in part.operations()})
                 after = sessions_after(reader, journal, values, plan.plan_id, None)
-    findings = [*outcome.findings, *lock.findings, *(journal.ref.by_copy if journal.ref else ()), *after.findings]
+    findings = [*outcome.findings, *lock.findings, *journal.by_copy, *after.findings]
     findings += newer.findings({(step.target, step.kind, step.name) for step in mine})
     # A release is a way back: a record that lost its end is said and does not stop it.
     findings += [finding.with_severity("warning") for finding in cut]

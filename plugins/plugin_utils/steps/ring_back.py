@@ -57,8 +57,7 @@ def undo_ring(
             after = sessions_back(values, variables, paths, targets, undone_now, journal, plan_id)
     content = outcome.as_dict()
     undone = content["completed"]
-    by_copy = journal.ref.by_copy if journal.ref else ()
-    findings = [*state.findings, *outcome.findings, *lock.findings, *by_copy, *after.findings]
+    findings = [*state.findings, *outcome.findings, *lock.findings, *journal.by_copy, *after.findings]
     made = result(
         "apply", findings, plan.policy_commit if plan else "", check_mode=False, undone=undone, **rollout_view(state), **content,
         **after.as_dict(),

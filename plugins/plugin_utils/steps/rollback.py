@@ -108,7 +108,7 @@ def run_rollback(values: dict[str, Any], variables: Mapping[str, Any]) -> dict[s
             *shouted(paths, None),
             *findings,
             *lock.findings,
-            *(journal.ref.by_copy if journal.ref else ()),
+            *journal.by_copy,
             *after.findings,
             *(replace(each, severity="warning") for each in faults),
         ],
