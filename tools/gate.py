@@ -13,6 +13,7 @@ import shutil
 import signal
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # started isolated, so that no PYTHONPATH interferes
@@ -114,7 +115,9 @@ def docs(context: Context) -> None:
 # ---------------------------------------------------------------- unit tests
 
 
-def pytest(context: Context, environment: Path, *arguments: str, workers: bool = False) -> Counts:
+def pytest(
+    context: Context, environment: Path, *arguments: str, workers: bool = False, extra: Mapping[str, str] | None = None
+) -> Counts:
     """Run pytest with one environment; no test at all counts as a skipped stage, a crash as a failed one."""
     report = context.output / f"{context.log.stem}.xml"
     report.unlink(missing_ok=True)
@@ -129,7 +132,7 @@ def pytest(context: Context, environment: Path, *arguments: str, workers: bool =
         *spread,
         *arguments,
     ]
-    status = context.call(command, extra=path_with(environment))
+    status = context.call(command, extra={**path_with(environment), **(extra or {})})
     if status == 5:
         raise Skip("no tests yet")
     counts = pytest_counts(report)
@@ -178,7 +181,9 @@ def spark(context: Context) -> Counts:
     install = [tool("uv"), "pip", "install", "--quiet", "--python", tool("python", VENV_SPARK)]
     if context.call([*install, "pytest", "--requirement", "requirements-spark.txt"]) != 0:
         raise Skip("the packages of requirements-spark.txt cannot be had here")
-    return pytest(context, VENV_SPARK, "tests/spark")
+    # A small store is asked once: Java's quicker code would cost more to make than it saves.
+    java = {} if FULL else {"JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
+    return pytest(context, VENV_SPARK, "tests/spark", extra=java)
 
 
 def peers(context: Context) -> Counts:

@@ -16,8 +16,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -113,19 +115,21 @@ def _days(data_dir: str | Path, first: int | None, last: int | None, limits: noi
     wanted = f"{limits.scan_minutes} {limits.scan_servers} {limits.scan_ports} {limits.scan_conversations}"
     made = []
     expired = {day for day in store.expired_days(data_dir) if store.touches(day, first, last)}
-    for day in sorted({*files, *expired}):
-        group, path = files.get(day, []), _path(data_dir, day)
-        kept = _told(path).get(SEAL, "")
-        if day in expired and kept:
-            # What is left of such a day is not all of it: nothing can be read again, and what was made with other limits says nothing.
-            if kept.partition(" ")[2] == wanted:
+    with ExitStack() as opened:
+        database = cache(lambda: opened.enter_context(store.connect(store.spill_folder(data_dir))))
+        for day in sorted({*files, *expired}):
+            group, path = files.get(day, []), _path(data_dir, day)
+            kept = _told(path).get(SEAL, "")
+            if day in expired and kept:
+                # What is left of such a day is not all of it: nothing can be read again, and what was made with other limits says nothing.
+                if kept.partition(" ")[2] == wanted:
+                    made.append(_day(path))
+                continue
+            seal = f"{_seal_of_files(group)} {wanted}"
+            if group and kept != seal:
+                _read_day(database(), group, path, seal, limits)
+            if group:
                 made.append(_day(path))
-            continue
-        seal = f"{_seal_of_files(group)} {wanted}"
-        if group and kept != seal:
-            _read_day(data_dir, group, path, seal, limits)
-        if group:
-            made.append(_day(path))
     return made
 
 
@@ -151,27 +155,28 @@ def _day(path: Path) -> _Day:
     return _Day(path, json.loads(told[SCANS]), json.loads(told[EXPORTERS]))
 
 
-def _read_day(data_dir: str | Path, group: Sequence[Path], path: Path, seal: str, limits: noise.NoiseLimits) -> None:
+def _read_day(connection: Any, group: Sequence[Path], path: Path, seal: str, limits: noise.NoiseLimits) -> None:
     for each in group:
         store.check_file(each, "connections")
-    with store.connect(store.spill_folder(data_dir)) as connection:
-        connection.execute(
-            f"""
-            CREATE TABLE seen AS
-            SELECT {KEY}, answered, exporter, packets_out, packets_in, packets_out + packets_in AS total, bytes_out + bytes_in AS octets,
-                false AS declared, start_us // {limits.bin_us} AS bin
-            FROM {store.parquet_rows(group)} WHERE class IN ('unicast', 'peer')
-            """
-        )
-        noise.find_scanning(connection, limits)
-        scans = connection.execute(
-            "SELECT client_hi, client_lo, bin, pairs, servers, fruitless FROM scanning ORDER BY client_hi, client_lo, bin"
-        ).fetchall()
-        exporters = connection.execute(
-            "SELECT exporter, count(*), count(*) FILTER (packets_out = 0 OR packets_in = 0) FROM seen WHERE protocol = 6"
-            " GROUP BY exporter ORDER BY exporter"
-        ).fetchall()
-        rows = connection.sql(_rows_query(store.day_of(path.parent))).to_arrow_table()
+    connection.execute(
+        f"""
+        CREATE TABLE seen AS
+        SELECT {KEY}, answered, exporter, packets_out, packets_in, packets_out + packets_in AS total, bytes_out + bytes_in AS octets,
+            false AS declared, start_us // {limits.bin_us} AS bin
+        FROM {store.parquet_rows(group)} WHERE class IN ('unicast', 'peer')
+        """
+    )
+    noise.find_scanning(connection, limits)
+    scans = connection.execute(
+        "SELECT client_hi, client_lo, bin, pairs, servers, fruitless FROM scanning ORDER BY client_hi, client_lo, bin"
+    ).fetchall()
+    exporters = connection.execute(
+        "SELECT exporter, count(*), count(*) FILTER (packets_out = 0 OR packets_in = 0) FROM seen WHERE protocol = 6"
+        " GROUP BY exporter ORDER BY exporter"
+    ).fetchall()
+    rows = connection.sql(_rows_query(store.day_of(path.parent))).to_arrow_table()
+    for table in ("seen", "scanning"):  # the next day has its own
+        connection.execute(f"DROP TABLE {table}")
     told = {
         SEAL: seal,
         SCANS: json.dumps(scans),
