@@ -27,7 +27,9 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model 
 def parse(text: str, name: str = "") -> list[ParsedAcl]:
     """Return the one list of a DACL text. Blank and CR LF differences do not count; remarks are kept apart."""
     rows = [(number, " ".join(line.split())) for number, line in enumerate(checked_lines(text), 1) if line.strip()]
-    mixed = _families(row for _number, row in rows)
+    hints = {number: _hint(row.lower()) for number, row in rows if row.split(" ", 1)[0].lower() != "remark"}
+    found = set(hints.values()) - {0}
+    mixed = found.pop() if len(found) == 1 else (0 if found else 4)  # 0 where the list mixes families
     aces: list[Ace] = []
     opaque: list[Opaque] = []
     remarks: list[str] = []
@@ -37,7 +39,7 @@ def parse(text: str, name: str = "") -> list[ParsedAcl]:
             remarks.append(row[6:].strip())
             continue
         try:
-            aces.append(_ace(words, mixed, Bound(tuple(remarks), line=number, raw=row)))
+            aces.append(_ace(words, hints[number] or mixed, Bound(tuple(remarks), line=number, raw=row)))
         except NotUnderstood as reason:
             opaque.append(Opaque(number, row, str(reason)))
         remarks = []
@@ -52,27 +54,17 @@ def parse(text: str, name: str = "") -> list[ParsedAcl]:
     ]  # fmt: skip
 
 
-def _families(rows: object) -> int:
-    """Return 4 or 6 when every hint in the list points to one family, 0 when the list mixes them."""
-    hints = set()
-    for row in rows:  # type: ignore[attr-defined]
-        words = row.lower().split()
-        if words[0] == "remark":
-            continue
-        hints |= {_hint(words)} - {0}
-    return hints.pop() if len(hints) == 1 else (0 if hints else 4)
-
-
-def _hint(words: list[str]) -> int:
-    if "ipv6" in words[1:2] or any(":" in word for word in words):
+def _hint(row: str) -> int:
+    """Return the family that a row's words (in lower case, single blanks) point to, 0 where they do not."""
+    second = row.split(" ", 2)[1:2]
+    if second == ["ipv6"] or ":" in row:
         return 6
-    if "ip" in words[1:2] or any(word.count(".") == 3 for word in words):
+    if second == ["ip"] or (row.count(".") > 2 and any(word.count(".") == 3 for word in row.split(" "))):
         return 4
     return 0
 
 
-def _ace(words: list[str], mixed: int, bound: Bound) -> Ace:
-    family = _hint([word.lower() for word in words]) or mixed
+def _ace(words: list[str], family: int, bound: Bound) -> Ace:
     if family == 0:
         raise NotUnderstood("the list mixes families and this line belongs to neither for certain")
     ace = parse_ace(words, family, bound=bound)

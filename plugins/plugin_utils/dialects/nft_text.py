@@ -110,11 +110,11 @@ class _Rule:
     def __init__(self, text: str) -> None:
         if _TOKEN.sub("", text).strip():
             raise NotUnderstood("characters that are not part of a rule")
-        self._words: list[str] = _TOKEN.findall(text)
+        self._words: list[str] = [*_TOKEN.findall(text), ""]  # "" is the end; nobody takes it
         self._at = 0
 
     def _peek(self) -> str:
-        return self._words[self._at] if self._at < len(self._words) else ""
+        return self._words[self._at]
 
     def _take(self, wanted: str = "") -> str:
         word = self._peek()
@@ -160,7 +160,7 @@ class _Rule:
             return IntervalSet.of(self._value(subject, self._take()))
         # The same words stand in every rule of a segment, and say the same each time.
         begin = self._at
-        end = self._words.index("}", begin) + 1 if "}" in self._words[begin:] else len(self._words)
+        end = self._words.index("}", begin) + 1 if "}" in self._words[begin:] else len(self._words) - 1
         key = subject, *self._words[begin:end]
         known = _SETS.get(key)
         if known is not None:

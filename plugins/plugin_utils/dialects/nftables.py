@@ -17,6 +17,7 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 import json
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -129,10 +130,12 @@ def log_prefix(ace: Ace) -> str:
     return f"segwright drop {label}: " if label else "segwright drop: "
 
 
+_UNFIT = re.compile(r'[^ -~]|["\\]')
+
+
 def comment_text(label: str) -> str:
     """Return a label fit for an nft comment: printable ASCII without quotes and backslashes, at most 120 characters."""
-    clean = "".join(char if " " <= char <= "~" and char not in '"\\' else "_" for char in label)
-    return clean[:COMMENT_BYTES].strip()
+    return _UNFIT.sub("_", label)[:COMMENT_BYTES].strip()
 
 
 def _cannot(ace: Ace, reason: str) -> FindingError:

@@ -123,10 +123,10 @@ def addresses_of_name(site: Site, name: str, family: int) -> IntervalSet | None:
     """Return the addresses of a segment, ``zone:NAME``, network set or ``any`` (None); KeyError for unknown names."""
     if name == ANY:
         return None
-    if name.startswith("zone:"):
-        return addresses_of(site.zones[name.removeprefix("zone:")].subnets, family)
     if name in site.segments:
         return member_addresses(site, name, family)
+    if name.startswith("zone:"):
+        return addresses_of(site.zones[name.removeprefix("zone:")].subnets, family)
     return addresses_of(site.networks[name].prefixes, family)
 
 

@@ -132,7 +132,20 @@ class IntervalSet:
 
     def covers(self, other: IntervalSet) -> bool:
         """Return whether the other set is a subset of this one."""
-        return other.subtract(self).is_empty
+        if other.masked:
+            return other.subtract(self).is_empty
+        mine, end, index = self.pairs, len(self.pairs), 0
+        for low, high in other.pairs:
+            while index < end and mine[index][1] < low:
+                index += 1
+            if index == end or mine[index][0] > low:
+                return False
+            at = index
+            while mine[at][1] < high:
+                if at + 1 == end or mine[at + 1][0] > mine[at][1] + 1:
+                    return False
+                at += 1
+        return True
 
     def overlaps(self, other: IntervalSet) -> bool:
         """Return whether the two sets share a value."""

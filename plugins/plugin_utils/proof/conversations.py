@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.resolve import (
     ICMP_PROTOCOLS,
+    Ends,
     Match,
     addresses_of,
     ends_of,
@@ -57,6 +59,12 @@ def rule_boxes(site: Site, rule: Rule, client_ports: IntervalSet | None = None) 
     return conversation_boxes(site, rule.client, rule.to, rule.services, client_ports, rule.devices)
 
 
+def openers(site: Site, rule: Rule) -> tuple[Box, ...]:
+    """Return the forward boxes of a rule alone, from any client port; see ``conversation_boxes``."""
+    made = _boxes(site, rule.client, rule.to, tuple(rule.services), None, rule.devices)
+    return tuple(_ends_box(out, client, server) for client, server, out, _back in made)
+
+
 def conversation_boxes(
     site: Site,
     client: str,
@@ -74,30 +82,51 @@ def conversation_boxes(
     """
     forward: list[Box] = []
     replies: list[Box | None] = []
-    names = list(services)
-    for ends in ends_of(site, client, server):
+    for client_set, server_set, out, back in _boxes(site, client, server, tuple(services), client_ports, devices):
+        forward.append(_ends_box(out, client_set, server_set))
+        replies.append(None if back is None else _ends_box(back, server_set, client_set))
+    return ConversationBoxes(tuple(forward), tuple(replies))
+
+
+def _boxes(
+    site: Site,
+    client: str,
+    server: str,
+    services: tuple[str, ...],
+    client_ports: IntervalSet | None,
+    devices: Collection[str],
+) -> Iterator[tuple[IntervalSet, IntervalSet | None, Box, Box | None]]:
+    """Yield the addresses of both ends, and boxes of opener and reply that leave these open."""
+    kept: dict[tuple[str, str], tuple[Ends, ...]] = site.__dict__.setdefault("_ends_of", {})
+    both = kept.get((client, server))
+    if both is None:
+        both = kept[client, server] = tuple(ends_of(site, client, server))
+    for ends in both:
         if devices:
             ends = replace(ends, client=addresses_of_devices(site, client, devices, ends.family))
             if not ends.client:
                 continue
-        offset = 0 if ends.family == 4 else 256
-        if ANY in names:
+        client_set = _CLIENTS[ends.family] if ends.client is None else ends.client
+        found: Iterable[tuple[Box, Box | None]]
+        if ANY in services:
             found = _any_boxes(ends.family, client_ports)
         else:
-            found = [_match_boxes(match, offset, client_ports) for match in _matches(site, tuple(names), ends.family)]
+            found = _service_boxes(site, services, ends.family, client_ports)
         for out, back in found:
-            client_set = _CLIENTS[ends.family] if ends.client is None else ends.client
-            forward.append(_ends_box(out, client_set, ends.server))
-            replies.append(None if back is None else _ends_box(back, ends.server, client_set))
-    return ConversationBoxes(tuple(forward), tuple(replies))
+            yield client_set, ends.server, out, back
 
 
-def _matches(site: Site, services: tuple[str, ...], family: int) -> tuple[Match, ...]:
-    """Return what services match in a family; kept with the site, since its rules name the same ones again and again."""
-    kept: dict[tuple[tuple[str, ...], int], tuple[Match, ...]] = site.__dict__.setdefault("_service_matches", {})
-    found = kept.get((services, family))
+def _service_boxes(
+    site: Site, services: tuple[str, ...], family: int, client_ports: IntervalSet | None
+) -> tuple[tuple[Box, Box | None], ...]:
+    """Return the boxes of services in a family; kept with the site, since its rules name the same ones again and again."""
+    kept: dict[Any, tuple[tuple[Box, Box | None], ...]] = site.__dict__.setdefault("_service_boxes", {})
+    key = (services, family, None if client_ports is None else client_ports.key)
+    found = kept.get(key)
     if found is None:
-        found = kept[services, family] = tuple(match for _name, match in matches_of(site, services, family))
+        offset = 0 if family == 4 else 256
+        matches = [match for _name, match in matches_of(site, services, family)]
+        found = kept[key] = tuple(_match_boxes(match, offset, client_ports) for match in matches)
     return found
 
 

@@ -64,7 +64,13 @@ def _lines_of(ace: Ace, lines: Sequence[Ace], place: int) -> int:
     if place >= len(lines) or not _alike(ace, lines[place]):
         return 0
     first = lines[place]
-    if all(_same(name, getattr(ace, name), getattr(first, name)) for name in _FIELDS):
+    if (
+        _same("source", ace.source, first.source)
+        and _same("destination", ace.destination, first.destination)
+        and _same("source_ports", ace.source_ports, first.source_ports)
+        and _same("destination_ports", ace.destination_ports, first.destination_ports)
+        and _same("detail", ace.detail, first.detail)
+    ):
         return 1
     # The lines of one entry are the product of the pieces of its fields; the last piece of each field ends it.
     wanted = [_pairs(name, getattr(ace, name)) for name in _FIELDS]
@@ -115,7 +121,9 @@ def _pairs(name: str, values: IntervalSet | None) -> tuple[tuple[int, int], ...]
 
 
 def _same(name: str, one: IntervalSet | None, two: IntervalSet | None) -> bool:
-    return one is two or _pairs(name, one) == _pairs(name, two)
+    if one is two or (one is not None and two is not None and one.pairs == two.pairs):
+        return True
+    return _pairs(name, one) == _pairs(name, two)
 
 
 def _union_is(

@@ -28,7 +28,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.outline 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.conversations import (
     conversation_boxes,
-    rule_boxes,
+    openers,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.proof.replay import Replay
 
@@ -118,7 +118,8 @@ def _meaning(site: Site, cache: ListCache | None) -> Iterator[Untidy]:
 
 def _of_segment(site: Site, rules: Sequence[Rule], nevers: Sequence[tuple[str, Sequence[Box]]]) -> Iterator[Untidy]:
     """Yield what ``_meaning`` says of the rules of one segment."""
-    sets = _Sets([rule_boxes(site, rule).forward for rule in rules])
+    sets = _Sets([openers(site, rule) for rule in rules])
+    nevers = sets.met(nevers)
     gone: set[int] = set()
     for number, rule in enumerate(rules):
         if not sets.boxes[number]:
@@ -170,6 +171,12 @@ class _Sets:
         if found is None:
             found = self._made[number] = self.space.from_boxes(self.boxes[number])
         return found
+
+    def met(self, others: Sequence[tuple[str, Sequence[Box]]]) -> list[tuple[str, list[Box]]]:
+        """Return, of named boxes, those that may have packets in common with some rule: most have another source than all of them."""
+        sources = list({id(box.source): box.source for boxes in self.boxes for box in boxes}.values())
+        near = [(name, [box for box in boxes if any(map(box.source.overlaps, sources))]) for name, boxes in others]
+        return [(name, boxes) for name, boxes in near if boxes]
 
     @cached_property
     def near(self) -> list[list[int]]:

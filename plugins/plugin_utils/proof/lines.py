@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 from ansible_collections.segwright.microseg.plugins.plugin_utils.dialects.model import Ace
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.cache import pieces_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
-from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import (
     IPV4_PROTOCOLS,
     IPV6,
@@ -30,10 +29,6 @@ _WHOLE = ((0, 0),)
 _FAMILIES = {4: (0, IPV4_PROTOCOLS), 6: (IPV6, IPV6_PROTOCOLS)}
 
 
-def _holds(mine: IntervalSet | None, theirs: IntervalSet) -> bool:
-    return mine is None or mine is theirs or mine.pairs == theirs.pairs or mine.covers(theirs)
-
-
 def line_covers(ace: Ace, box: Box) -> bool:
     """Return whether a line surely matches every packet of a box of whole packets of one family; False where it may not."""
     if not ace.plain or ace.fragments or ace.family not in _FAMILIES or box.fragment.pairs != _WHOLE:
@@ -44,13 +39,16 @@ def line_covers(ace: Ace, box: Box) -> bool:
             return False
     elif box.protocol.pairs != ((offset + ace.protocol, offset + ace.protocol),):
         return False
-    return (
-        _holds(ace.source_ports, box.source_port)
-        and _holds(ace.destination_ports, box.destination_port)
-        and _holds(ace.detail, box.detail)
-        and _holds(ace.destination, box.destination)
-        and _holds(ace.source, box.source)
-    )
+    for mine, theirs in (
+        (ace.source_ports, box.source_port),
+        (ace.destination_ports, box.destination_port),
+        (ace.detail, box.detail),
+        (ace.destination, box.destination),
+        (ace.source, box.source),
+    ):
+        if mine is not None and mine is not theirs and mine.pairs != theirs.pairs and not mine.covers(theirs):
+            return False
+    return True
 
 
 def line_may_touch(ace: Ace, boxes: Sequence[Box]) -> bool:
@@ -99,8 +97,9 @@ class FirstPermits:
 
     def pass_surely(self, box: Box, label: str = "") -> bool:
         """Return whether one line passes the whole box; the label says which line to look at first."""
-        if any(line_covers(ace, box) for ace in self.by_label.get(label, ())):
-            return True
+        for ace in self.by_label.get(label, ()):
+            if line_covers(ace, box):
+                return True
         return len(self.lines) <= SCANNED and any(line_covers(ace, box) for ace in self.lines)
 
 
