@@ -67,7 +67,7 @@ class _Held:
     def whole(self, name: str) -> Any:
         """Return a column at full length."""
         values = self.columns[name]
-        return values if len(values) == self.count else np.broadcast_to(values, self.count)
+        return values if len(values) == self.count else grouping.spread(values, self.count)
 
     def only(self, name: str) -> bool:
         """Return whether a column has one value."""
@@ -76,7 +76,7 @@ class _Held:
     def at(self, name: str, rows: Any) -> Any:
         """Return a column's values at rows."""
         values = self.columns[name]
-        return values.take(rows) if len(values) == self.count else np.broadcast_to(values, len(rows))
+        return values.take(rows) if len(values) == self.count else grouping.spread(values, len(rows))
 
     def keys(self) -> list[Any]:
         """Return what makes records those of one 5-tuple and exporter, as arrays of uint64."""
@@ -109,27 +109,31 @@ class _Rows:
     """Records in the order of their groups, and what is counted over stretches of them."""
 
     def __init__(self, held: _Held, silences: Any, order: Any, starts: Any) -> None:
-        self.held, self.silences = held, silences
-        self.order, self.starts = order, starts
-        self.begins, self.ends = held.at("start_us", order), held.at("end_us", order)
+        self.held, self.silences, self.order = held, silences, order
+        self.stretches = grouping.Stretches(starts, order)
+        self.begins, self.ends = (self.stretches.of(held.whole(name)) for name in ("start_us", "end_us"))
 
     def conversations(self) -> Conversations:
         """Return what the records tell."""
-        held = self.held
-        stretches = grouping.Stretches(self.starts, len(self.order))
-        sizes = stretches.sizes
+        held, stretches = self.held, self.stretches
+        starts, sizes = stretches.bounds, stretches.sizes
         first, last = stretches.least(self.begins), stretches.greatest(self.ends)
-        single = last - first <= self._shortest_silence()
+        lasting = last - first
+        if len(first) and int(lasting.max()) <= self.silences.shortest * 1_000_000:
+            single = np.ones(len(first), dtype=bool)
+        else:
+            single = lasting <= self._shortest_silence()
         if held.columns["opens"].any():
-            single &= self._one_handshake(stretches, first)
+            single &= self._one_handshake(first)
         # Neither cut nor within two days: one conversation, one part.
-        plain = single & (first // DAY_US == last // DAY_US)
+        one_day = len(first) and int(first.min()) // DAY_US == int(last.max()) // DAY_US
+        plain = single if one_day else single & (first // DAY_US == last // DAY_US)
         if plain.all():
-            return self._made(self.order, stretches, np.arange(len(self.starts)), True)
+            return self._made(stretches, np.arange(len(starts)), True)
         chosen = np.flatnonzero(plain)
-        simple, bounds = _stretches(self.order, self.starts[chosen], sizes[chosen])
+        simple, bounds = _stretches(self.order, starts[chosen], sizes[chosen])
         rest = np.flatnonzero(~plain)
-        rows, _bounds = _stretches(self.order, self.starts[rest], sizes[rest])
+        rows, _bounds = _stretches(self.order, starts[rest], sizes[rest])
         group = np.repeat(np.arange(len(rest)), sizes[rest])
         rows, number, day = self._cut(rows, group, ~single[rest][group])
         fresh = np.ones(len(rows), dtype=bool)
@@ -137,8 +141,7 @@ class _Rows:
         more = np.flatnonzero(fresh)
         _numbers, whole = np.unique(number[more], return_inverse=True)
         return self._made(
-            np.concatenate((simple, rows)),
-            grouping.Stretches(np.concatenate((bounds, more + len(simple))), len(simple) + len(rows)),
+            grouping.Stretches(np.concatenate((bounds, more + len(simple))), np.concatenate((simple, rows))),
             np.concatenate((np.arange(len(bounds)), whole + len(bounds))),
         )
 
@@ -150,24 +153,36 @@ class _Rows:
 
     def _shortest_silence(self) -> Any:
         if self.held.only("origin"):
-            return self._silence(self.order[self.starts])
-        return np.minimum.reduceat(self._silence(self.order), self.starts)
+            return self._silence(self.stretches.first)
+        return np.minimum.reduceat(self._silence(self.order), self.stretches.bounds)
 
-    def _one_handshake(self, stretches: grouping.Stretches, first: Any) -> Any:
+    def _one_handshake(self, first: Any) -> Any:
         """Return whether at most one handshake begins a group: a first SYN, and at most the SYN with ACK that answers it."""
-        held, order, sizes = self.held, self.order, stretches.sizes
-        opens = held.at("opens", order).astype(bool)
-        forward = held.forward[order]
-        counts = [stretches.sums((opens & side).astype(np.int64)) for side in (forward, ~forward)]
-        earliest = self.begins == np.repeat(first, sizes)
+        held, stretches = self.held, self.stretches
+        opens, forward, pure, answer = (
+            stretches.of(values)
+            for values in (
+                held.whole("opens").astype(bool),
+                held.forward,
+                held.whole("pure_syn"),
+                held.whole("syn_ack"),
+            )
+        )
+        counts = [
+            stretches.sums(_each(lambda one, way, side=side: (one & (way == side)).astype(np.int64), opens, forward))
+            for side in (True, False)
+        ]
+        earliest = _each(np.equal, self.begins, stretches.spread(first))
         if not held.only("place"):
-            place = np.where(earliest, held.at("place", order), NEVER)
-            earliest &= place == np.repeat(stretches.least(place), sizes)
+            place = _each(lambda met, at: np.where(met, at, NEVER), earliest, stretches.of(held.whole("place")))
+            earliest = _each(
+                lambda met, at, least: met & (at == least), earliest, place, stretches.spread(stretches.least(place))
+            )
         # Where two records are the first, the total order has to say which.
-        alone = stretches.sums(earliest.astype(np.int64)) == 1
-        begun = stretches.bits(earliest & opens)
-        asked = stretches.bits(earliest & held.at("pure_syn", order))
-        answered = stretches.bits(~earliest & opens & held.at("syn_ack", order))
+        alone = stretches.sums(_each(lambda met: met.astype(np.int64), earliest)) == 1
+        begun = stretches.bits(_each(np.logical_and, earliest, opens))
+        asked = stretches.bits(_each(np.logical_and, earliest, pure))
+        answered = stretches.bits(_each(lambda met, one, is_answer: ~met & one & is_answer, earliest, opens, answer))
         total = counts[0] + counts[1]
         return (
             (counts[0] <= 1)
@@ -222,83 +237,117 @@ class _Rows:
             order[tied] = some[np.lexsort((*columns, begins[tied], grouped[tied]))]
         return order
 
-    def _made(self, rows: Any, stretches: grouping.Stretches, whole_of: Any, alone: bool = False) -> Conversations:
+    def _made(self, stretches: grouping.Stretches, whole_of: Any, alone: bool = False) -> Conversations:
         """Return the conversations of rows in the order of their parts, which are ``stretches`` of them."""
-        held, bounds = self.held, stretches.bounds
-        counted = self._counted(rows, stretches)
+        held, leads = self.held, stretches.first
+        counted = self._counted(stretches)
         parts = {name: counted[name] for name in ("start_us", "end_us", "step_us", *SUMMED)}
-        parts["day_number"] = parts["start_us"] // DAY_US
-        parts["sampling"] = self._most("sampling", rows, stretches)
-        parts["source"] = self._first_source(rows, stretches, counted["start_us"])
-        fresh = np.ones(len(bounds), dtype=bool)
-        fresh[1:] = whole_of[1:] != whole_of[:-1]
-        parts["signs"] = _with_first(counted) | np.where(fresh, 0, 1 << signs.CONTINUES).astype(np.int32)
+        parts["day_number"] = _days(parts["start_us"])
+        parts["sampling"] = self._most("sampling", stretches)
+        parts["source"] = self._first_source(stretches, counted["start_us"])
+        fresh = np.ones(len(leads), dtype=bool)
+        if not alone:
+            fresh[1:] = whole_of[1:] != whole_of[:-1]
+        whole = alone or bool(fresh.all())
+        parts["signs"] = _with_first(counted)
+        if not whole:
+            parts["signs"] = parts["signs"] | np.where(fresh, 0, 1 << signs.CONTINUES).astype(np.int32)
         spoke = (counted["a_start"] != NEVER) & (counted["b_start"] != NEVER)
         parts["lag_us"] = np.where(spoke, counted["b_start"] - counted["a_start"], 0)
         wholes = counted
-        if not fresh.all():
-            wholes = self._wholes(rows, stretches, fresh, counted)
-            bounds = bounds[fresh]
-        leads = rows[bounds]
+        if not whole:
+            wholes = self._wholes(stretches, fresh, counted)
+            leads = leads[fresh]
         for end, codes in (("a", held.low), ("b", held.high)):
-            hi, lo, port = held.ends.columns(codes.take(leads))
+            own = codes.take(leads)
+            hi, lo, port = held.ends.columns(own)
             wholes.update({f"{end}_hi": hi, f"{end}_lo": lo, f"{end}_port": port})
+            if held.ends.hi is None and held.ends.pairs is None:
+                wholes[f"{end}_end"] = own
         wholes["protocol"] = held.at("protocol", leads)
         for place, end in enumerate("ab"):
             wholes[f"{end}_replies"] = _replies(wholes, end, place)
         wholes["exporter"] = held.at("exporter", leads)
         return Conversations(wholes, parts, whole_of, held.names, alone)
 
-    def _wholes(self, rows: Any, stretches: grouping.Stretches, fresh: Any, counted: dict[str, Any]) -> dict[str, Any]:
+    def _wholes(self, stretches: grouping.Stretches, fresh: Any, counted: dict[str, Any]) -> dict[str, Any]:
         """Return what is counted of conversations, of which some have several parts: those are counted again."""
-        bounds, first = stretches.bounds, np.flatnonzero(fresh)
+        bounds, rows, first = stretches.bounds, stretches.rows, np.flatnonzero(fresh)
         several = np.diff(first, append=len(bounds)) > 1
         sizes = np.diff(bounds[first], append=len(rows))
         again, begins = _stretches(rows, bounds[first][several], sizes[several])
         made = {name: values[first] for name, values in counted.items()}
-        for name, values in self._counted(again, grouping.Stretches(begins, len(again))).items():
+        for name, values in self._counted(grouping.Stretches(begins, again)).items():
             made[name][several] = values
         return made
 
-    def _counted(self, rows: Any, stretches: grouping.Stretches) -> dict[str, Any]:
+    def _counted(self, stretches: grouping.Stretches) -> dict[str, Any]:
         """Return sums and extremes over stretches of rows."""
         held = self.held
-        forward = held.forward.take(rows)
+        forward = stretches.of(held.forward)
         begins, ends = (
-            (self.begins, self.ends) if rows is self.order else (held.at("start_us", rows), held.at("end_us", rows))
+            (self.begins, self.ends)
+            if stretches is self.stretches
+            else (stretches.of(held.whole(name)) for name in ("start_us", "end_us"))
         )
         made = {
             "end_us": stretches.greatest(ends),
-            "step_us": self._most("step_us", rows, stretches),
-            "origin": self._most("origin", rows, stretches),
-            "signs": stretches.bits(held.at("signs", rows)),
+            "step_us": self._most("step_us", stretches),
+            "origin": self._most("origin", stretches),
+            "signs": stretches.bits(stretches.of(held.columns["signs"])),
         }
+        # All bits where an end a sent the record, so that what others sent is left out of a sum at the least cost.
+        masks = _each(lambda way: np.negative(way.astype(np.int64)), forward)
         for name in ("packets", "bytes"):
-            values = held.at(name, rows)
-            made[f"a_{name}"] = stretches.sums(values * forward)
+            values = stretches.of(held.whole(name))
+            made[f"a_{name}"] = stretches.sums(_each(np.bitwise_and, values, masks))
             made[f"b_{name}"] = stretches.sums(values) - made[f"a_{name}"]
-        for end, side in (("a", forward), ("b", ~forward)):
-            starts = np.where(side, begins, NEVER)
-            made[f"{end}_start"] = stretches.least(starts)
-            if held.only("place"):
-                made[f"{end}_place"] = np.where(made[f"{end}_start"] == NEVER, NEVER, held.columns["place"][0])
+        places = None if held.only("place") else stretches.of(held.whole("place"))
+        for end, sides in (("a", forward), ("b", _each(np.logical_not, forward))):
+            starts = _each(lambda side, begun: np.where(side, begun, NEVER), sides, begins)
+            made[f"{end}_start"] = least = stretches.least(starts)
+            if places is None:
+                made[f"{end}_place"] = np.where(least == NEVER, NEVER, held.columns["place"][0])
             else:
-                at_first = side & (starts == np.repeat(made[f"{end}_start"], stretches.sizes))
-                made[f"{end}_place"] = stretches.least(np.where(at_first, held.at("place", rows), NEVER))
+                at_first = _each(
+                    lambda side, begun, first, at: np.where(side & (begun == first), at, NEVER),
+                    sides, starts, stretches.spread(least), places,
+                )  # fmt: skip
+                made[f"{end}_place"] = stretches.least(at_first)
         made["start_us"] = np.minimum(made["a_start"], made["b_start"])
         return made
 
-    def _most(self, name: str, rows: Any, stretches: grouping.Stretches) -> Any:
+    def _most(self, name: str, stretches: grouping.Stretches) -> Any:
         if self.held.only(name):
-            return np.broadcast_to(self.held.columns[name], len(stretches.bounds))
-        return stretches.greatest(self.held.at(name, rows))
+            return grouping.spread(self.held.columns[name], len(stretches.bounds))
+        return stretches.greatest(stretches.of(self.held.whole(name)))
 
-    def _first_source(self, rows: Any, stretches: grouping.Stretches, first: Any) -> Any:
+    def _first_source(self, stretches: grouping.Stretches, first: Any) -> Any:
         """Return the input of the first record, the lower one of several that begin together."""
-        if self.held.only("source"):
-            return np.broadcast_to(self.held.columns["source"], len(stretches.bounds))
-        earliest = self.held.at("start_us", rows) == np.repeat(first, stretches.sizes)
-        return stretches.least(np.where(earliest, self.held.at("source", rows), np.iinfo(np.int32).max))
+        held = self.held
+        if held.only("source"):
+            return grouping.spread(held.columns["source"], len(stretches.bounds))
+        begins, sources = (stretches.of(held.whole(name)) for name in ("start_us", "source"))
+        largest = np.iinfo(np.int32).max
+        earliest = _each(
+            lambda begun, least, own: np.where(begun == least, own, largest), begins, stretches.spread(first), sources
+        )
+        return stretches.least(earliest)
+
+
+def _each(function: Any, *threes: grouping.Threes) -> grouping.Threes:
+    """Return a function of values that come in threes (``grouping.Stretches``)."""
+    first, second, rest = zip(*threes, strict=True)
+    return function(*first), function(*second), function(*rest)
+
+
+def _days(moments: Any) -> Any:
+    """Return the day of each moment; one value stands for all where they have no other."""
+    if len(moments):
+        first = int(moments.min()) // DAY_US
+        if first == int(moments.max()) // DAY_US:
+            return grouping.spread(np.array([first]), len(moments))
+    return moments // DAY_US
 
 
 def _replies(wholes: dict[str, Any], end: str, place: int) -> Any:
