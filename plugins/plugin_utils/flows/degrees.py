@@ -100,10 +100,10 @@ class Evidence:
         self._is_proved[np.searchsorted(whole, self._proved)] = True
         self._lookup = Lookup([whole]) if len(whole) else None
 
-    def of(self, keys: Any, known: Any) -> tuple[Any, Any]:
-        """Return (degree, whether a proved server) of ends; there is nothing to say of those that are not among the ``known`` (a mask)."""
+    def of(self, keys: Any, places: Any = None) -> tuple[Any, Any]:
+        """Return (degree, whether a proved server) of ends; there is nothing to say of those at other ``places`` than the given."""
         degree, proved = np.zeros(len(keys), dtype=np.int64), np.zeros(len(keys), dtype=bool)
-        places = np.flatnonzero(known)
+        places = np.arange(len(keys)) if places is None else places
         if self._lookup is not None and len(places):
             rows = self._lookup.find([keys[places]])
             met = rows >= 0
@@ -140,14 +140,19 @@ class _Sums:
 
 def summed(keys: Any, numbers: Any = None) -> tuple[Any, Any]:
     """Return (distinct keys, sum of their numbers, or how many rows have them)."""
-    # Few of many are distinct, as servers' ends are: a table of them costs a quarter of what sorting does.
-    found = pa.array(keys).dictionary_encode()
-    known, places = found.dictionary.to_numpy(), found.indices.to_numpy()
+    known, places = numbered(keys)
     if numbers is None:
         return known, np.bincount(places, minlength=len(known))
     made = np.zeros(len(known), dtype=np.int64)
     np.add.at(made, places, numbers)
     return known, made
+
+
+def numbered(keys: Any) -> tuple[Any, Any]:
+    """Return (distinct keys, the number in them of each row, int32)."""
+    # Few of many are distinct, as servers' ends are: a table of them costs a quarter of what sorting does.
+    found = pa.array(keys).dictionary_encode()
+    return found.dictionary.to_numpy(), found.indices.to_numpy()
 
 
 def distinct(keys: Sequence[Any]) -> list[Any]:

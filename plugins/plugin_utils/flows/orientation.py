@@ -23,9 +23,9 @@ from typing import Any
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import direct, grouping
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.address import range_of
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.degrees import Evidence, Marks, distinct
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.degrees import Evidence, Marks, distinct, numbered
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.direct import NEVER, UNDECIDED, UNICAST
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.keys import EndKeys, Lookup
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.keys import PROTOCOL_BITS, EndKeys, Lookup
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.past import DIRECT, Past
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.ports import Hint, known_ports
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.shelf import Shelf
@@ -78,8 +78,8 @@ class Orientation:
         self.undecided = False
         # Whether the degree of an end can matter to anyone.
         self.asked = False
-        # By batch and end: which ends were perhaps met more than once, eight in an octet.
-        self.often: list[dict[str, Any]] = []
+        # By batch: for each end, what ``_met_often`` gives.
+        self.often = Shelf(self.shelf.folder, self.shelf.limit // 2)
 
     def add(self, wholes: Mapping[str, Any], alone: bool = False) -> None:
         """Take a batch of conversations: arrays as ``Conversations.wholes`` has them. ``alone`` says that no two of them have the same ends
@@ -122,6 +122,10 @@ class Orientation:
         yield from self.made
 
     def _keys(self, wholes: Mapping[str, Any], end: str, give: bool = True) -> Any:
+        ready, protocol = wholes.get(f"{end}_end"), wholes["protocol"]
+        if ready is not None and not (protocol >> PROTOCOL_BITS).any():
+            # Ends of IPv4 as stitching has them, which are their own numbers.
+            return (ready << np.uint64(PROTOCOL_BITS)) | protocol.astype(np.uint64)
         columns = [wholes[f"{end}_{name}"] for name in END]
         numbers = self.keys.addresses(columns[0], columns[1], give)
         return self.keys.ends(numbers, [*columns, wholes["protocol"]], give)
@@ -164,12 +168,24 @@ class Orientation:
                 contradicted[found[found >= 0]] = True
             rows = kept["sockets"]
             if self.asked:
-                often = {end: self.marks.twice(kept[f"{end}_mark"]) for end in "ab"}
-                self.often.append({end: np.packbits(each) for end, each in often.items()})
-                for end, each in often.items():
-                    made.count(kept[f"{end}_key"][rows & each])
+                often = self._met_often(kept)
+                self.often.append(often)
+                for end in "ab":
+                    keys, number, sockets = (often[f"{end}_{name}"] for name in ("distinct", "number", "places"))
+                    counted = number if rows.all() else number[rows[sockets]]
+                    made.count(keys, np.bincount(counted, minlength=len(keys)))
         made.contradict(contradicted)
         made.settle()
+        return made
+
+    def _met_often(self, kept: Mapping[str, Any]) -> dict[str, Any]:
+        """Return of each end: the ``places`` of rows whose end was perhaps met more than once, the ``distinct`` keys of these ends and the
+        ``number`` in them of each."""
+        made = {}
+        for end in "ab":
+            places = np.flatnonzero(self.marks.twice(kept[f"{end}_mark"])).astype(np.int32)
+            keys, number = numbered(_picked(kept[f"{end}_key"], places))
+            made |= {f"{end}_places": places, f"{end}_distinct": keys, f"{end}_number": number}
         return made
 
     def _decide(self, number: int, told: Directions, evidence: Evidence) -> None:
@@ -179,7 +195,7 @@ class Orientation:
         kept = self.shelf[number]
         a_port, b_port, protocol = kept["a_port"], kept["b_port"], kept["protocol"]
         (a_degree, a_proved), (b_degree, b_proved) = (
-            evidence.of(_picked(kept[f"{end}_key"], rows), self._often(number, end, kept, rows)) for end in "ab"
+            self._evident(number, end, kept, rows, evidence) for end in "ab"
         )
         a_rank, b_rank = _ranks(protocol, a_port, b_port)
         a_hint, b_hint = (self._hinted(kept, end) for end in "ab")
@@ -210,12 +226,21 @@ class Orientation:
         told.method[rows] = method
         told.a_is_client[rows] = client
 
-    def _often(self, number: int, end: str, kept: Mapping[str, Any], rows: Any) -> Any:
-        """Return whether ends of rows were perhaps met more than once."""
-        if not self.often:
-            return self.marks.twice(_picked(kept[f"{end}_mark"], rows))
-        count = len(kept[f"{end}_key"])
-        return _picked(np.unpackbits(self.often[number][end], count=count).view(bool), rows)
+    def _evident(
+        self, number: int, end: str, kept: Mapping[str, Any], rows: Any, evidence: Evidence
+    ) -> tuple[Any, Any]:
+        """Return (degree, whether a proved server) of the ends of rows."""
+        keys = kept[f"{end}_key"]
+        if not len(self.often):
+            own = _picked(keys, rows)
+            return evidence.of(own, np.flatnonzero(self.marks.twice(_picked(kept[f"{end}_mark"], rows))))
+        often = self.often[number]
+        degree, proved = np.zeros(len(keys), dtype=np.int64), np.zeros(len(keys), dtype=bool)
+        told = evidence.of(often[f"{end}_distinct"])
+        places = often[f"{end}_places"]
+        for made, each in zip((degree, proved), told, strict=True):
+            made[places] = each.take(often[f"{end}_number"])
+        return _picked(degree, rows), _picked(proved, rows)
 
     def _hinted(self, kept: Mapping[str, Any], end: str) -> Any:
         made = np.zeros(len(kept["protocol"]), dtype=bool)
