@@ -73,8 +73,8 @@ class Evidence:
         self._proved: Any = np.empty(0, dtype=np.uint64)
         self._lookup: Lookup | None = None
 
-    def count(self, keys: Any, numbers: Any = None) -> None:
-        """Add to degrees: one for each key, or the numbers given."""
+    def count(self, keys: Any, numbers: Any) -> None:
+        """Add numbers to the degrees of keys, which are distinct."""
         self._counted.add(keys, numbers)
 
     def prove(self, keys: Any) -> None:
@@ -120,8 +120,9 @@ class _Sums:
         self.rows, self.limit = 0, 1 << 20
 
     def add(self, keys: Any, numbers: Any = None) -> None:
+        """Add one for each key, or the numbers of distinct ones."""
         if len(keys):
-            self.parts.append(summed(keys, numbers))
+            self.parts.append(summed(keys) if numbers is None else (keys, numbers))
             self.rows += len(self.parts[-1][0])
             if self.rows > self.limit:
                 self._merge()

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import thinning
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import grouping, thinning
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.records import ONE_VALUE
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.schema import RECORDS, arrow_schema
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.shelf import Parted, Shelf
 
@@ -154,14 +155,22 @@ def _column(name: str, tables: Sequence[Any], codes: dict[str, dict[str, int]]) 
     made, counts = [], []
     for table in tables:
         column = table.column(name)
-        made.append(_coded(column, codes[name]) if name in TEXTS else _values(column))
+        if name in TEXTS:
+            made.append(_coded(column, codes[name]))
+        elif table.schema.field(name).metadata == ONE_VALUE:
+            made.append(column.chunk(0).slice(0, 1).to_numpy(zero_copy_only=False))
+        else:
+            made.append(_values(column))
         counts.append(table.num_rows)
     if len(made) == 1:
         return made[0]
     if all(len(each) == 1 and each[0] == made[0][0] for each in made):
         return made[0]
     return np.concatenate(
-        [each if len(each) == count else np.broadcast_to(each, count) for each, count in zip(made, counts, strict=True)]
+        [
+            each if len(each) == count else grouping.spread(each, count)
+            for each, count in zip(made, counts, strict=True)
+        ]
     )
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, Protocol
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
@@ -31,6 +31,8 @@ DAY_US = 86_400_000_000
 # What one record may count: 9 petabytes, with the rate of sampling, take a link of 400 Gbit/s two days. Sums over a thousand of the
 # largest still fit into 64 bits.
 MOST_PACKETS, MOST_OCTETS = 1 << 44, 1 << 53
+# What stands in the field of a table's column that has one value.
+ONE_VALUE = {b"one_value": b"1"}
 DEFAULTS: dict[str, Any] = {
     "flags": 0,
     "pure_syn": False,
@@ -136,11 +138,12 @@ def impossible(table: Any) -> Any:
 def record_table(count: int, columns: dict[str, Any]) -> Any:
     """Return an Arrow table of records from arrays or single values; DEFAULTS stand for what is not given.
 
-    A text that stands for all rows becomes a dictionary of one, which nobody need compare row by row.
+    A text that stands for all rows becomes a dictionary of one, and the field of another value says so (``ONE_VALUE``): nobody need
+    compare row by row.
     """
-    arrays = []
-    schema = arrow_schema(RECORDS)
-    for column in schema:
+    arrays, fields = [], []
+    for column in _schema():
+        fields.append(column)
         value = columns.get(column.name, DEFAULTS.get(column.name, ""))
         if isinstance(value, np.ndarray):
             kind = RECORDS[column.name]
@@ -151,6 +154,18 @@ def record_table(count: int, columns: dict[str, Any]) -> Any:
             arrays.append(pa.array(value, type=column.type))
         elif RECORDS[column.name] == "string":
             arrays.append(_one_text(value, count))
+            fields[-1] = column.with_type(arrays[-1].type)
         else:
             arrays.append(_repeated(value, column.type, count))
-    return pa.Table.from_arrays(arrays, names=list(RECORDS))
+            fields[-1] = _one_field(column.name)
+    return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
+
+
+@cache
+def _schema() -> Any:
+    return arrow_schema(RECORDS)
+
+
+@cache
+def _one_field(name: str) -> Any:
+    return _schema().field(name).with_metadata(ONE_VALUE)

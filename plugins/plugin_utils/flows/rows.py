@@ -90,7 +90,7 @@ def connection_rows(kept: Mapping[str, Any], told: Directions) -> dict[str, Any]
     made["signs"] = turned(told_signs, signs.turned(told_signs))
     made["signs"] = made["signs"] | turned(*replies).astype(np.int32) << signs.TURNED_ANSWERED
     made["lag_us"] = turned(kept["p_lag_us"], -kept["p_lag_us"])
-    return {name: values if len(values) == count else np.broadcast_to(values, count) for name, values in made.items()}
+    return {name: values if len(values) == count else grouping.spread(values, count) for name, values in made.items()}
 
 
 def split(rows: dict[str, Any], picked: Any) -> tuple[dict[str, Any], dict[str, Any]]:

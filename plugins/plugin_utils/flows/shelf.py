@@ -162,5 +162,5 @@ def _joined(stretches: list[tuple[Any, int, int]]) -> Any:
     if len(stretches) == 1:
         return values[begin:end]
     return np.concatenate(
-        [each[begin:end] if len(each) > 1 else np.broadcast_to(each, end - begin) for each, begin, end in stretches]
+        [each[begin:end] if len(each) > 1 else grouping.spread(each, end - begin) for each, begin, end in stretches]
     )
