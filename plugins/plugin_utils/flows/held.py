@@ -167,10 +167,7 @@ def _column(name: str, tables: Sequence[Any], codes: dict[str, dict[str, int]]) 
     if all(len(each) == 1 and each[0] == made[0][0] for each in made):
         return made[0]
     return np.concatenate(
-        [
-            each if len(each) == count else grouping.spread(each, count)
-            for each, count in zip(made, counts, strict=True)
-        ]
+        [each if len(each) == count else grouping.spread(each, count) for each, count in zip(made, counts, strict=True)]
     )
 
 

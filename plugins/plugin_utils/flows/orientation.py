@@ -23,7 +23,12 @@ from typing import Any
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import direct, grouping
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.address import range_of
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.degrees import Evidence, Marks, distinct, numbered
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.degrees import (
+    Evidence,
+    Marks,
+    distinct,
+    numbered,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.direct import NEVER, UNDECIDED, UNICAST
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.keys import PROTOCOL_BITS, EndKeys, Lookup
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.past import DIRECT, Past
@@ -194,9 +199,7 @@ class Orientation:
             return
         kept = self.shelf[number]
         a_port, b_port, protocol = kept["a_port"], kept["b_port"], kept["protocol"]
-        (a_degree, a_proved), (b_degree, b_proved) = (
-            self._evident(number, end, kept, rows, evidence) for end in "ab"
-        )
+        (a_degree, a_proved), (b_degree, b_proved) = (self._evident(number, end, kept, rows, evidence) for end in "ab")
         a_rank, b_rank = _ranks(protocol, a_port, b_port)
         a_hint, b_hint = (self._hinted(kept, end) for end in "ab")
         a_high, b_high = a_port >= EPHEMERAL, b_port >= EPHEMERAL
