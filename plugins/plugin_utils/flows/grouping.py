@@ -110,8 +110,8 @@ def _differs(keys: Sequence[Any], order: Any) -> Any:
 class Stretches:
     """Stretches of rows that stand one after another in an order (``rows``), and what is counted over each. Every stretch has a row.
 
-    Most hold one row or two, the directions of a conversation. What is counted of those is picked from columns as they stand, which need not
-    be brought into the order; the others are left to NumPy's ``reduceat``. So values come in threes (``of``): those of first rows, of
+    Most hold one row or two, the directions of a conversation. What is counted of those is picked from columns as they stand, which need
+    not be brought into the order; the others are left to NumPy's ``reduceat``. So values come in threes (``of``): those of first rows, of
     second ones (the first where there is no other), and of all rows of longer stretches.
     """
 
