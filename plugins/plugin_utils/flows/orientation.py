@@ -186,7 +186,7 @@ class Orientation:
     def _met_often(self, kept: Mapping[str, Any]) -> dict[str, Any]:
         """Return of each end: the ``places`` of rows whose end was perhaps met more than once, the ``distinct`` keys of these ends and the
         ``number`` in them of each."""
-        made = {}
+        made: dict[str, Any] = {}
         for end in "ab":
             places = np.flatnonzero(self.marks.twice(kept[f"{end}_mark"])).astype(np.int32)
             keys, number = numbered(_picked(kept[f"{end}_key"], places))
