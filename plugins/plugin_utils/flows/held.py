@@ -65,16 +65,10 @@ class HeldRecords:
         if code is None:
             return
         for number in range(len(self.shelf)):
-            chunk = dict(self.shelf[number])
-            bounds = chunk.pop("")
-            count = int(bounds[-1])
-            out = np.broadcast_to(chunk["source"], count) == code
+            columns, bounds = self.parted.columns(number)
+            out = np.broadcast_to(columns["source"], int(bounds[-1])) == code
             if out.any():
-                gone = np.concatenate(([0], np.cumsum(out)))[bounds]
-                kept = {name: values[~out] if len(values) > 1 else values for name, values in chunk.items()}
-                self.shelf.put(number, {**kept, "": bounds - gone})
-                self.parted.sizes -= np.diff(gone)
-                self.count -= int(gone[-1])
+                self.count -= self.parted.leave_out(number, out)
 
     def span(self) -> tuple[int, int]:
         """Return the first start and the last end of the records, of those that were dropped too (microseconds)."""
@@ -91,8 +85,9 @@ class HeldRecords:
         self._put_away()
         names = {name: pa.array(list(known), type=pa.string()) for name, known in self.codes.items()}
         made = [arrow_schema(RECORDS).empty_table()]
-        for chunk in self.shelf:
-            count = int(chunk[""][-1])
+        for number in range(len(self.shelf)):
+            chunk, bounds = self.parted.columns(number)
+            count = int(bounds[-1])
             start, end = (np.broadcast_to(chunk[name], count) for name in ("start_us", "end_us"))
             rows = np.flatnonzero((start <= last) & (end >= first))
             columns = {name: np.broadcast_to(chunk[name], count)[rows] for name in COLUMNS}
@@ -132,11 +127,18 @@ class HeldRecords:
         tables, count = self._tables, self._waiting
         self._tables, self._waiting = [], 0
         columns = {name: _column(name, tables, self.codes) for name in COLUMNS}
-        first, last = int(columns["start_us"].min()), int(columns["end_us"].max())
+        first, last = min(each.min() for each in columns["start_us"]), max(each.max() for each in columns["end_us"])
         before = self.count > count
-        self._first = min(first, self._first) if before else first
-        self._last = max(last, self._last) if before else last
-        self.parted.add(columns, thinning.marks(columns, count) & np.uint64(PARTS - 1), count)
+        self._first = min(int(first), self._first) if before else int(first)
+        self._last = max(int(last), self._last) if before else int(last)
+        part = np.empty(count, dtype=np.uint64)
+        used = 0
+        for number, table in enumerate(tables):
+            own = {name: columns[name][min(number, len(columns[name]) - 1)] for name in thinning.MARKED}
+            part[used : used + table.num_rows] = thinning.marks(own, table.num_rows)
+            used += table.num_rows
+        part &= np.uint64(PARTS - 1)
+        self.parted.add(columns, part, count)
 
 
 def bounds_of(sizes: Any, least: int) -> Iterator[tuple[int, int]]:
@@ -150,9 +152,9 @@ def bounds_of(sizes: Any, least: int) -> Iterator[tuple[int, int]]:
         first = last
 
 
-def _column(name: str, tables: Sequence[Any], codes: dict[str, dict[str, int]]) -> Any:
-    """Return a column of several tables, as one value where it has no other."""
-    made, counts = [], []
+def _column(name: str, tables: Sequence[Any], codes: dict[str, dict[str, int]]) -> list[Any]:
+    """Return a column of each of several tables, or one value where they have no other."""
+    made = []
     for table in tables:
         column = table.column(name)
         if name in TEXTS:
@@ -161,14 +163,12 @@ def _column(name: str, tables: Sequence[Any], codes: dict[str, dict[str, int]]) 
             made.append(column.chunk(0).slice(0, 1).to_numpy(zero_copy_only=False))
         else:
             made.append(_values(column))
-        counts.append(table.num_rows)
-    if len(made) == 1:
-        return made[0]
     if all(len(each) == 1 and each[0] == made[0][0] for each in made):
-        return made[0]
-    return np.concatenate(
-        [each if len(each) == count else grouping.spread(each, count) for each, count in zip(made, counts, strict=True)]
-    )
+        return made[:1]
+    return [
+        each if len(each) == table.num_rows else grouping.spread(each, table.num_rows)
+        for each, table in zip(made, tables, strict=True)
+    ]
 
 
 def _values(column: Any) -> Any:

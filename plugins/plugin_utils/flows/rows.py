@@ -245,8 +245,11 @@ def as_table(
         if name in TEXTS:
             codes = pa.array(_whole(values.astype(np.int32, copy=False), count))
             columns[name] = pa.DictionaryArray.from_arrays(codes, pa.array(texts[name], type=pa.string()))
+        elif kind == "bool":
+            bits = np.packbits(_whole(values, count), bitorder="little")
+            columns[name] = pa.BooleanArray.from_buffers(pa.bool_(), count, [None, pa.py_buffer(bits)])
         else:
-            given = values if kind == "bool" else values.astype(kind if kind != "float" else "f4", copy=False)
+            given = values.astype(kind if kind != "float" else "f4", copy=False)
             columns[name] = pa.array(_whole(given, count))
     return pa.table(columns)
 

@@ -21,6 +21,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.shelf imp
 np = guarded("numpy")
 
 ENDS = tuple((f"{end}_hi", f"{end}_lo", f"{end}_port") for end in ("source", "target"))
+MARKED = tuple(name for end in ENDS for name in end)
 # A record's mark has so many bits; its lower ones say into which part it falls.
 MARK_BITS, KIND_BITS = 24, 14
 # Records of a kind of mark from which on they are put together.

@@ -180,6 +180,27 @@ def test_layouts_in_any_order_and_compression_read_the_same(tmp_path: Path, comp
     }
 
 
+@pytest.mark.parametrize("place", [1, 63, 64, 65, 700, 4_700, 6_999])
+def test_a_long_run_of_one_length_is_read_by_the_elements_of_each_record(tmp_path: Path, place: int) -> None:
+    def record(number: int, turned: bool) -> bytes:
+        base = generic(1_000 + number, 2_000 + number, 3, 300, (40_000, 502), 6, 27)
+        ends = ends4("192.0.2.10", "192.0.2.20")
+        return flow(base, ends) if turned else flow(ends, base)
+
+    count = 7_000
+    records = [record(number, number == place) for number in range(count)]
+    # One more in two elements of the same octets, of which the second has no counters.
+    records.append(
+        flow(ends4("192.0.2.10", "192.0.2.20"), element(77, bytes(len(generic(0, 0, 0, 0, (0, 0), 0, 0)) - 4)))
+    )
+    source, rows = rows_of(file_of(tmp_path / "x", [records], LZ4))
+    assert source.quality.left_out == {"no_addresses": 1}
+    assert sorted(row["start_us"] for row in rows) == [1_000_000 + 1000 * number for number in range(count)]
+    assert {(text_of(row, "source"), text_of(row, "target"), row["packets"]) for row in rows} == {
+        ("192.0.2.10", "192.0.2.20", 3)
+    }
+
+
 def test_sampled_counters_are_divided_and_events_and_other_directions_kept(tmp_path: Path) -> None:
     base = generic(5_000, 6_000, 30, 3_000, (40_000, 443), 6, 27)
     denied = element(19, struct.pack("<QIHBB", 5_000, 77, 1001, 3, 0))

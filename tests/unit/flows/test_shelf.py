@@ -50,6 +50,37 @@ def test_rows_come_back_by_part_from_memory_and_from_a_file(tmp_path: Path, limi
         assert sorted(zip(*whole, strict=True)) == sorted(mine)
 
 
+@pytest.mark.parametrize("limit", [0, 1 << 30])
+def test_columns_of_every_width_come_back_also_in_pieces_and_without_rows_left_out(tmp_path: Path, limit: int) -> None:
+    dice = np.random.default_rng(11)
+    kinds = ("i8", "i4", "i2", "i1", "?", "f4", "u8", "i8", "i8", "i2", "u4", "i1")
+    parted = Parted(64, Shelf(tmp_path, limit))
+    rows: list[list[tuple[int, ...]]] = []
+    for _chunk in range(5):
+        size = int(dice.integers(2, 70))
+        part = dice.integers(0, 64, size)
+        columns = {f"{at}-{kind}": dice.integers(0, 2, size).astype(kind) for at, kind in enumerate(kinds)}
+        columns["number"] = np.arange(size) + 1_000 * len(rows)
+        cut = int(dice.integers(1, size))
+        given = {name: [values[:cut], values[cut:]] if "i" in name else values for name, values in columns.items()}
+        parted.add({**given, "one": [np.array([7])]}, part, size)
+        rows.append(list(zip(part.tolist(), *(values.tolist() for values in columns.values()), strict=True)))
+    held, bounds = parted.columns(3)
+    out = np.asarray(held["number"]) % 3 == 0
+    assert int(bounds[-1]) == len(out) and parted.leave_out(3, out) == int(out.sum())
+    rows[3] = [row for row in rows[3] if row[-1] % 3]
+    expected = [row for chunk in rows for row in chunk]
+    assert parted.sizes.tolist() == [sum(row[0] == part for row in expected) for part in range(64)]
+    for first, last in ((0, 64), (5, 6), (9, 40)):
+        found = parted.rows(first, last)
+        mine = sorted((row[1:] for row in expected if first <= row[0] < last), key=lambda row: row[-1])
+        assert found is not None and found["count"] == len(mine) and found["one"].tolist() == [7]
+        names = [*(f"{at}-{kind}" for at, kind in enumerate(kinds)), "number"]
+        assert [found[name].dtype for name in names] == [np.dtype(kind) for kind in (*kinds, "i8")]
+        whole = zip(*(np.broadcast_to(found[name], len(mine)).tolist() for name in names), strict=True)
+        assert sorted(whole, key=lambda row: row[-1]) == mine
+
+
 @pytest.mark.parametrize("clash", [False, True])
 def test_rows_are_found_by_their_keys_also_where_all_share_a_hash(monkeypatch: pytest.MonkeyPatch, clash: bool) -> None:
     if clash:

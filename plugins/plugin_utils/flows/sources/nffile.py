@@ -44,6 +44,8 @@ MARK = bytes.fromhex("a55ac33c96")
 MARK_BEHIND = 64
 # Rows looked at together: so many stay in the processor's caches while each of their fields is.
 ROWS_AT_ONCE = 1 << 12
+# Records of one type and length next to each other from which on their elements are looked at together.
+LONG_RUN = 64
 
 
 @dataclass(frozen=True)
@@ -230,34 +232,56 @@ def block_of(data: Any, count: int) -> Block:
                 made.others.append((kind, octets[offset : offset + length].tobytes()))
             offset, left = offset + length, left - 1
             continue
-        run = _run(octets, offset, length, left)
-        starts.setdefault((length, int(octets[offset + 4]) if length >= FLOW_HEADER else 0), []).append((offset, run))
+        run, alike = _run(octets, offset, length, left)
+        starts.setdefault((length, int(octets[offset + 4]) if length >= FLOW_HEADER else 0), []).append(
+            (offset, run, alike)
+        )
         offset, left = offset + run * length, left - run
     made.damaged, made.octets = left, offset
-    for (length, _elements), runs in starts.items():
+    for (length, _number), runs in starts.items():
         if length < FLOW_HEADER:
-            made.damaged += sum(run for _offset, run in runs)
+            made.damaged += sum(run for _offset, run, _alike in runs)
             continue
-        parts = [octets[start : start + run * length].reshape(run, length) for start, run in runs]
+        parts = [octets[start : start + run * length].reshape(run, length) for start, run, _alike in runs]
+        elements = _elements(parts[0][0])[0] if len(parts) == 1 and runs[0][2] else None
+        if elements is not None:
+            made.layouts.append(Layout(parts[0], elements))
+            continue
         _split(parts[0] if len(parts) == 1 else np.concatenate(parts), made)
     return made
 
 
-def _run(octets: Any, offset: int, length: int, left: int) -> int:
-    """Return how many records from ``offset`` on have its type and length, at least 1."""
-    most, found = min(left, (len(octets) - offset) // length), 1
+def _run(octets: Any, offset: int, length: int, left: int) -> tuple[int, bool]:
+    """Return how many records from ``offset`` on have its type and length, at least 1, and whether all of them surely have its elements:
+    of long runs these are looked at while the records are in the caches."""
+    most, found, looked = min(left, (len(octets) - offset) // length), 1, 0
     head = octets[offset : offset + 4].view("<u4")[0]
-    step = 8
+    places: list[int] = []
+    step, alike = 8, length >= FLOW_HEADER
     # Looked at in growing stretches, so that files whose records vary cost no more than those where all are alike.
     while found < most:
         stretch = min(step, most - found)
         start = offset + found * length
         same = _word(octets[start : start + stretch * length].reshape(stretch, length), 0) == head
         if not same.all():
-            return found + int(np.argmin(same))
+            return found + int(np.argmin(same)), False
         found += stretch
-        step *= 8
-    return found
+        step = min(step * 8, ROWS_AT_ONCE)
+        if alike and found > LONG_RUN:
+            if not looked:
+                places = _elements(octets[offset : offset + length])[1]
+            rows = octets[offset : offset + found * length].reshape(found, length)
+            alike = _all_alike(rows[looked:], rows[0], places)
+            looked = found
+    return found, alike and looked == found
+
+
+def _all_alike(rows: Any, first: Any, places: Sequence[int]) -> bool:
+    """Return whether all rows have the number of elements of one and, at ``places``, its headers of elements."""
+    own = first.reshape(1, -1)
+    if not (_word(rows, 4, 2) == _word(own, 4, 2)).all():
+        return False
+    return all(bool((_word(rows, at) == _word(own, at)).all()) for at in places)
 
 
 def _word(rows: Any, at: int, octets: int = 4) -> Any:

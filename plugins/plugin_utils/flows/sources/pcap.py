@@ -18,6 +18,7 @@ from typing import Any
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, Location
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import codes, grouping, kept
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.address import V4_HI, V4_LO
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.records import (
     ACK,
     DAY_US,
@@ -33,6 +34,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.k
 
 np = guarded("numpy")
 
+# Bits of what a packet says, above its flags.
+PURE_SYN, SYN_ACK, TO_ALL = 16, 17, 18
 SILENCE_US = 300_000_000
 # Frames whose fields are worked out together: what is made of so many stays in the processor's caches. Records are made of more.
 FRAMES_AT_ONCE = 1 << 15
@@ -126,30 +129,38 @@ def left_out_findings(left_out: Counter[str], file: str) -> list[Finding]:
 
 def one_way(packets: Packets, **constants: str) -> tuple[int, dict[str, Any]]:
     """Return (count, columns) of one-way records of a batch of packets."""
-    keys = (packets.source_hi, packets.target_hi, packets.source_lo, packets.target_lo, _ports(packets))
+    keys = (*_addresses(packets), _ports(packets))
     varying = [key for key in keys if len(key) > 1 and (key != key[0]).any()]
     order, first_of_key = _by_key_and_time(packets, varying)
     time = packets.time_us.take(order)
     begins = first_of_key.copy()
     begins[1:] |= (time[1:] - time[:-1]) > SILENCE_US
-    begins[1:] |= time[1:] // DAY_US != time[:-1] // DAY_US
+    if int(packets.time_us.min()) // DAY_US != int(packets.time_us.max()) // DAY_US:
+        day = time // DAY_US
+        begins[1:] |= day[1:] != day[:-1]
     flags = packets.flags.take(order)
     opens = _handshakes(flags, packets.sequence.take(order), first_of_key)
     begins |= opens
     starts = np.flatnonzero(begins)
     counts = np.diff(np.append(starts, len(order)))
-    pure = (flags & (SYN | ACK)) == SYN
-    both = (flags & (SYN | ACK)) == (SYN | ACK)
+    # What any packet of a record says, as bits that are put together in one pass.
+    told = flags.astype(np.int32)
+    shaken = told & (SYN | ACK)
+    told |= (shaken == SYN).astype(np.int32) << PURE_SYN
+    told |= (shaken == SYN | ACK).astype(np.int32) << SYN_ACK
+    if packets.broadcast.any():
+        told |= packets.broadcast.take(order).astype(np.int32) << TO_ALL
+    told = np.bitwise_or.reduceat(told, starts)
     chosen = order[starts]
     columns: dict[str, Any] = {
         "start_us": time[starts],
         "end_us": time[starts + counts - 1],
         "packets": counts,
         "bytes": np.add.reduceat(packets.length.take(order), starts),
-        "flags": np.bitwise_or.reduceat(flags, starts),
-        "pure_syn": np.logical_or.reduceat(pure, starts),
-        "syn_ack": np.logical_or.reduceat(both, starts),
-        "broadcast": np.logical_or.reduceat(packets.broadcast.take(order), starts),
+        "flags": told & ((1 << PURE_SYN) - 1),
+        "pure_syn": told & 1 << PURE_SYN != 0,
+        "syn_ack": told & 1 << SYN_ACK != 0,
+        "broadcast": told & 1 << TO_ALL != 0,
         "opens": opens[starts],
         "place": packets.place[chosen],
         "origin": FROM_PACKETS,
@@ -158,6 +169,15 @@ def one_way(packets: Packets, **constants: str) -> tuple[int, dict[str, Any]]:
     for name in ("source_hi", "source_lo", "target_hi", "target_lo", "protocol", "source_port", "target_port"):
         columns[name] = getattr(packets, name)[chosen]
     return len(starts), columns
+
+
+def _addresses(packets: Packets) -> tuple[Any, ...]:
+    """Return columns that are alike where both addresses of packets are: one of both where all are IPv4."""
+    his = (packets.source_hi, packets.target_hi)
+    source, target = packets.source_lo - V4_LO, packets.target_lo - V4_LO
+    if all((hi == V4_HI).all() for hi in his) and not ((source | target) >> 32).any():
+        return ((source << 32) | target,)
+    return (*his, packets.source_lo, packets.target_lo)
 
 
 def _ports(packets: Packets) -> Any:
