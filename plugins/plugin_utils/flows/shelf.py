@@ -109,8 +109,8 @@ class Shelf:
 class Parted:
     """Rows that fall into numbered parts, as chunks whose rows are sorted by part, so that a part is a stretch of each chunk.
 
-    Columns stand side by side while they are sorted and until they are asked for: four of them are brought into another order at the cost
-    of one, since a row of up to ``ROW_OCTETS`` is fetched at once (131,072 rows of four numbers: 4 nanoseconds each for 16).
+    Columns stand side by side while they are sorted and until they are asked for: a row of up to ``ROW_OCTETS`` is fetched at once, four
+    numbers at less than half the cost of four columns (131,072 rows: 6 nanoseconds each for 14).
     """
 
     def __init__(self, parts: int, shelf: Shelf) -> None:
