@@ -561,7 +561,10 @@ ASA_TO_THE_BOX = Code(
 
 # -- ways back that stand armed, and what else may take a change back (SW4476 to SW4485)
 ANOTHERS_WAY_BACK = Code(
-    "SW4476", "error", "another run has a way back armed", "nothing was written; run again when that run has ended"
+    "SW4476",
+    "error",
+    "another run is at work on a device: it has claimed it, or has a way back armed",
+    "nothing was written; run again when that run has ended",
 )
 WAY_BACK_TAKEN_OVER = Code(
     "SW4477", "warning", "another run's way back was taken away after its time", "look at what that run has done"
@@ -577,6 +580,19 @@ SERVER_NAME = Code(
     "error",
     "a device knows a server by a name, and does not tell its address",
     "nothing was written: configure the address itself, or ip host NAME ADDRESS, or permit answers from every address",
+)
+
+NO_CLAIM = Code(
+    "SW4480",
+    "warning",
+    "a device cannot keep a claim, so nothing on it holds a second controller off before that one types",
+    "let one controller at a time write to it, or let all share one state directory, or have an ISE in the play",
+)
+CLAIM_GONE = Code(
+    "SW4481",
+    "error",
+    "the claim of a run was gone from a device before its new lists came into force",
+    "the old lists are in force; see who removed it, or whether the change takes longer than the claim lasts, and run again",
 )
 
 ECHO_LOST = Code(

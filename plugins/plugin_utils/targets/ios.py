@@ -22,6 +22,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model im
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import PRUNE, objects_sha256
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_change import Change, plan_change
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import IosState, Place, ours
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_diff import (
@@ -45,7 +46,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_wor
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.list_steps import not_held
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.management import ManagementPath
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ways_back import of_others, refusal
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ways_back import (
+    not_outdone,
+    of_others,
+    refusal,
+)
 
 MANAGEMENT = "management"
 
@@ -109,7 +114,8 @@ class IosTarget:
         arm = self._guarded(change, state)
         self._prepared = (change, arm)
         self._told = tuple(arm.findings)
-        return change.commands(arm.lines, enter=arm.enter), tuple(arm.findings)
+        shown = change.commands(arm.lines, enter=arm.enter, claim=self._work.claiming(change))
+        return shown, tuple(arm.findings)
 
     def carry_out(self, steps: Sequence[Operation]) -> Sequence[OperationResult]:
         """Carry out all steps as one change and save; see ``DeviceTarget``."""
@@ -157,7 +163,8 @@ class IosTarget:
     def execute(self, operation: Operation) -> OperationResult:
         """Carry out one step; see the protocol.
 
-        Whatever fails, the list that was in force stays in force, or the finding says otherwise. ``confirm`` saves.
+        Whatever fails, the list that was in force stays in force, or the finding says otherwise. ``confirm`` saves. Our claim stays from
+        the first step until ``confirm`` or ``close``, so that no other run comes between two steps.
         """
         before = self._lines.count
         state, _told = settled(self._lines.session(), self._lines.state(), self._lines.state, undo=False)
@@ -165,18 +172,29 @@ class IosTarget:
         arm = self._guarded(change, state)
         # A port by which nobody manages the switch needs no login of its own; confirm() comes from a new connection anyway.
         anew = operation.kind not in ATTACHMENTS or bool(arm.lines)
-        said = self._work.run(change, state, arm, anew=anew)
+        said = self._work.run(change, state, arm, anew=anew, last=False)
         self._unsaved = self._unsaved or not change.empty
         return _result(operation, change, self._lines.count - before, said)
 
     def undo(self, operation: Operation, result: Mapping[str, Any]) -> OperationResult:
         """Bring back the lines, names and attachments from before a step; see the protocol. Saves when it changed anything."""
         before = self._lines.count
-        state, told = settled(self._lines.session(), self._lines.state(), self._lines.state, undo=True)
-        change = undo_change(self.name, operation, result, state)
+
+        def undone() -> tuple[Change, list[Finding]]:
+            state, told = settled(self._lines.session(), self._lines.state(), self._lines.state, undo=True)
+            change = undo_change(self.name, operation, result, state)
+            if not change.empty:
+                arm = self._guarded(change, state, undo=True)
+                told += [
+                    each for each in self._work.run(change, state, arm, anew=True) if each.code == codes.NO_CLAIM.number
+                ]
+            return change, told
+
+        try:
+            change, told = not_outdone(undone)
+        finally:
+            self._work.release()
         if not change.empty:
-            arm = self._guarded(change, state, undo=True)
-            self._work.run(change, state, arm, anew=True)
             self._lines.session().save()
         return OperationResult(operation.id, not change.empty, self._lines.count - before, tuple(told))
 
@@ -184,6 +202,7 @@ class IosTarget:
         """Read from a connection that is newer than the change, and save where everything is held; see the protocol."""
         self._lines.renew(self._work.needs_renewal)
         self._work.needs_renewal = False
+        self._work.release()  # nothing more is typed, and it shall not be saved
         live = self.snapshot(desired)
         steps = [
             step
@@ -200,7 +219,8 @@ class IosTarget:
         return ()
 
     def close(self) -> None:
-        """Close the session; never raises."""
+        """Close the session, our claim taken away before; never raises."""
+        self._work.release()
         self._lines.close()
 
     def _save(self) -> None:

@@ -125,13 +125,22 @@ class Change:
         """Return the lines that remove the old versions."""
         return tuple(f"no {list_header(name, 6 if name in self.six else 4)}" for name in self.removes)
 
-    def commands(self, arm: Sequence[str], *, enter: str, save: bool = True) -> tuple[str, ...]:
-        """Return every line that changes anything, in order; reading in between is not shown."""
+    @property
+    def types_lists(self) -> bool:
+        """Return whether a list or an attachment is touched, so that the switch is claimed first."""
+        return bool(self.builds or self.swaps or self.removes)
+
+    def commands(
+        self, arm: Sequence[str], *, enter: str, save: bool = True, claim: Sequence[str] = ()
+    ) -> tuple[str, ...]:
+        """Return every line that changes anything, in order; reading in between is not shown. ``claim``: the applet of our claim."""
         first, swaps, removes = self.build_lines(), self.swap_lines(), self.remove_lines()
         if not (first or swaps or removes):
             return ()
-        made = [enter, *first, *arm, *swaps, "end"] if first or swaps else []
-        last = ([f"no event manager applet {applet_of(arm)}"] if arm else []) + list(removes)
+        claim = claim if self.types_lists else ()
+        made = [enter, *claim, *first, *arm, *swaps, "end"] if claim or first or swaps else []
+        last = [f"no event manager applet {applet_of(arm)}"] if arm else []
+        last += [*removes, *([f"no event manager applet {applet_of(claim)}"] if claim else [])]
         made += [enter, *last, "end"] if last else []
         return tuple(made) + (("write memory",) if save else ())
 

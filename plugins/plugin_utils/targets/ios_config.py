@@ -20,7 +20,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.names import ACL_NAME, INTERFACE
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_services import Services, read_services
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ways_back import WayBack
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ways_back import CLAIM, WayBack
 
 PREFIX = "SW_"
 SUFFIXES = ("__a", "__b", "__c")
@@ -48,7 +48,7 @@ _GROUP_SERVER = re.compile(r"\Aaaa group server (radius|tacacs)")
 _OWN_PORT = re.compile(r"\Aport (\d+)\Z")
 # What the name of an applet begins with that puts our own attachment lines back; whose it is follows (targets/ways_back.py).
 APPLET = "SW_revert"
-_APPLET = re.compile(rf"\Aevent manager applet ({APPLET}(?:_[0-9a-z]+)?)(?: |\Z)")
+_APPLET = re.compile(rf"\Aevent manager applet ((?:{APPLET}|{CLAIM})(?:_[0-9a-z]+)?)(?: |\Z)")
 _COUNTDOWN = re.compile(r"\Aevent timer countdown (?:name \S+ )?time (\d+)")
 _SAID = re.compile(r'\Aaction \S+ syslog msg "(.*)"\Z')
 _SHORT = {
@@ -105,7 +105,8 @@ class IosState:
     """What we know of a switch.
 
     ``lists``: live name -> lines as shown, without indentation; ``six``: names of those that are IPv6 lists; ``groups``: place ->
-    live list name; ``routed``: interfaces with an address; ``ways_back``: applets that would put lists back; ``lock``: manual or auto where
+    live list name; ``routed``: interfaces with an address; ``ways_back``: applets that would put lists back, and claims of runs at
+    work; ``lock``: manual or auto where
     configuration mode is exclusive; ``archive``: the archive has a path; ``servers``: (radius, tacacs or coa, address or name, port) that
     the switch talks to; ``elsewhere``: names of ours that something else uses too (a terminal line, a VLAN map, a template);
     ``services``: what the switch needs of the network.

@@ -37,6 +37,7 @@ class IosSession:
         """Log in. ``privileged``: also enter enable mode, with the secret of the spec."""
         self.spec = spec
         self.lines = 0
+        self.opened = set[str]()  # lines sent that open a mode of their own: an interface, a list, an applet
         self._connection = open_session(spec, DEVICE_TYPE, prepare=False)
         try:
             self._terminal = Terminal(self._connection.remote_conn, spec.name, window=max(1, spec.block_lines))
@@ -128,6 +129,7 @@ class IosSession:
             batch.append(line)
             wanted = next((mode for start, mode in _OPENS.items() if line.startswith(start)), "")
             if wanted:
+                self.opened.add(line)
                 self._type(batch, wanted)
                 batch = []
         if batch:

@@ -18,25 +18,37 @@ from dataclasses import dataclass, field, replace
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_change import (
+    Build,
     Change,
     applet_of,
     proof,
     revert_lines,
+)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_claim import (
+    Claim,
+    claim_lines,
+    look,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import (
     IosState,
     shown_place,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_session import IosSession
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_ways_back import judged
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ways_back import at_work, of_others, refusal
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ways_back import (
+    Outdone,
+    at_work,
+    claim_seconds,
+    of_others,
+    refusal,
+    tell_of_others,
+)
 
 # Between two tries to reach a switch on which the armed way back has to strike.
 KNOCK_SECONDS = 2.0
 # Seconds after its time in which the way back must have struck.
 GRACE_SECONDS = 30.0
-# Up to so many names are asked for one by one; for more the whole configuration is read.
-FEW = 3
 HARDWARE_LOG = "show logging | include ACL_ERRMSG"
 
 
@@ -75,12 +87,24 @@ class Lines:
         self.spec, self._open = spec, open_session
         self._session: IosSession | None = None
         self._sent = 0
+        self._opened = set[str]()
         self._known: IosState | None = None
+        self.claim = Claim()
 
     @property
     def count(self) -> int:
         """Return the configuration lines sent in all sessions."""
         return self._sent + (self._session.lines if self._session is not None else 0)
+
+    @property
+    def opened(self) -> set[str]:
+        """Return the lines sent in all sessions that open a mode, such as the headers of lists."""
+        return self._opened | (self._session.opened if self._session is not None else set())
+
+    @property
+    def answering(self) -> IosSession | None:
+        """Return the session in use where there is one that has not fallen silent; none is opened."""
+        return self._session if self._session is not None and not self._session.silent else None
 
     def session(self) -> IosSession:
         """Return the session in use."""
@@ -96,7 +120,7 @@ class Lines:
         """Put another session in the place of the one in use; ``known`` is what was read in it."""
         self.close()
         self._session = session
-        self._known = known or self._known
+        self._known = self.claim.without(known) if known is not None else self._known
 
     def renew(self, always: bool) -> None:
         """Come from a new login where ``always``, or where there is no session."""
@@ -104,7 +128,7 @@ class Lines:
             self.use(self.login())
 
     def state(self, *, hurried: bool = False) -> IosState:
-        """Return the configuration, from a new session where the old one has ended meanwhile.
+        """Return the configuration without our own claim, from a new session where the old one has ended meanwhile.
 
         ``hurried``: the switch may be cut off, so the old session gets no longer than a line may take.
         """
@@ -112,13 +136,14 @@ class Lines:
             self.close()
         if self._session is not None:
             try:
-                self._known = self._session.state(self._session.patience()) if hurried else self._session.state()
+                read = self._session.state(self._session.patience()) if hurried else self._session.state()
+                self._known = self.claim.without(read)
                 return self._known
             except FindingError as error:
                 if not lost(error):
                     raise
                 self.use(self.login())
-        self._known = self.session().state()
+        self._known = self.claim.without(self.session().state())
         return self._known
 
     def known(self) -> IosState:
@@ -129,6 +154,7 @@ class Lines:
         """Close the session; never raises."""
         if self._session is not None:
             self._sent += self._session.lines
+            self._opened |= self._session.opened
             self._session.close()
             self._session = None
 
@@ -141,7 +167,10 @@ def lost(error: FindingError) -> bool:
 
 @dataclass
 class Work:
-    """The work on one switch. ``held`` says in words what it holds now; ``needs_renewal``: no login since the last swap."""
+    """The work on one switch. ``held`` says in words what it holds now; ``needs_renewal``: no login since the last swap.
+
+    Before anything else is typed the switch is claimed (``ios_claim.py``), until ``release`` or the end of a run that is the last.
+    """
 
     spec: TargetSpec
     lines: Lines
@@ -160,18 +189,42 @@ class Work:
             return Arming(enter)
         return Arming(enter, revert_lines(change.swaps, self.spec.revert_seconds))
 
-    def run(self, change: Change, state: IosState, arm: Arming, *, anew: bool) -> tuple[Finding, ...]:
+    def claiming(self, change: Change) -> tuple[str, ...]:
+        """Return the lines with which the switch is claimed before a change; none where no list and no attachment is touched."""
+        return claim_lines(self._seconds(change)) if change.types_lists else ()
+
+    def _seconds(self, change: Change) -> int:
+        return claim_seconds(len(change.build_lines()) + len(change.swap_lines()), self.spec.revert_seconds)
+
+    def run(
+        self, change: Change, state: IosState, arm: Arming, *, anew: bool, last: bool = True
+    ) -> tuple[Finding, ...]:
         """Carry out a change and return what there is to say. ``anew``: confirm from a new login, else ``needs_renewal`` is set.
 
-        FindingError with what went wrong and what the switch holds.
+        ``last``: the claim goes with the old versions; else it stays for the next change, and ``release`` takes it away.
+        FindingError with what went wrong and what the switch holds; Outdone where another run claims the switch at the same moment.
         """
         if change.empty:
             self.held = "what is wanted"
             return ()
         with at_work(self._name):
-            return self._run(change, state, arm, anew)
+            try:
+                return self._run(change, state, arm, anew, last)
+            except Exception:
+                self.release()
+                raise
 
-    def _run(self, change: Change, state: IosState, arm: Arming, anew: bool) -> tuple[Finding, ...]:
+    def release(self) -> None:
+        """Take our claim away where it stands, over a session that is there; else it is left to its time. Never raises FindingError."""
+        claim = self.lines.claim
+        if claim.name and (session := self.lines.answering) is not None:
+            with contextlib.suppress(FindingError):
+                session.leave()
+                session.configure([f"no event manager applet {claim.name}"])
+        claim.gone()
+
+    def _run(self, change: Change, state: IosState, arm: Arming, anew: bool, last: bool) -> tuple[Finding, ...]:
+        arm = arm.saying(self._claim(change, arm))
         self._build(change, state, arm)
         if change.swaps:
             arm = self._arm(change, arm)
@@ -183,8 +236,67 @@ class Work:
             self.held = (
                 "what it held before, and new lists that are attached nowhere" if change.builds else "what is wanted"
             )
-        self._clear(change, arm)
-        return arm.findings
+        left = self._clear(change, arm, last)
+        return (*arm.findings, *left)
+
+    # -- the claim
+
+    def _claim(self, change: Change, arm: Arming) -> list[Finding]:
+        """Hold our claim before anything else is typed, and see no other's, and every name that is to be built free.
+
+        Outdone where another run is at work; FindingError SW4222 where it was. A warning where the switch cannot be claimed.
+        """
+        seconds, told = self._seconds(change), list[Finding]()
+        if not change.types_lists or self.lines.claim.lasts(seconds):
+            return told
+        try:
+            told = self._type_claim(seconds, arm)
+            seen = look(self.lines.session())
+            ways = self.lines.claim.seen(seen.ways)
+            if self.lines.claim.name and not self.lines.claim.stands:
+                told = [codes.NO_CLAIM.at(f"{self._name}: {self.lines.claim.name} is not there as it was typed")]
+            others = of_others(judged(self.lines.session(), ways), self._name) if ways else []
+        except FindingError as error:
+            raise FindingError(*error.findings, *self._clean_up(change)) from None
+        if others:
+            self._step_back()
+            raise Outdone(*refusal(self._name, others))
+        made = [build.name for build in change.builds if _made_by_others(build, seen.lists, seen.attached)]
+        if made:
+            self._step_back()
+            raise FindingError(codes.CHANGED_MEANWHILE.at(f"{self._name}: list {made[0]} was made by somebody else"))
+        if not change.swaps and (used := sorted(set(change.removes) & seen.attached)):
+            self._step_back()
+            raise FindingError(codes.IN_USE.at(f"{self._name}: {', '.join(used)} is attached now"))
+        return told
+
+    def _type_claim(self, seconds: int, arm: Arming) -> list[Finding]:
+        """Type the claim, with what was there of an older one of ours removed first; a warning where the switch has no applets."""
+        lines, older = claim_lines(seconds), self.lines.claim.name
+        session = self.lines.session()
+        session.enter(arm.enter)
+        self.lines.claim.begun(lines, seconds)
+        try:
+            try:
+                session.type([*([f"no event manager applet {older}"] if older else []), *lines, "exit"])
+            except FindingError as error:
+                if not any(finding.code == codes.ECHO_LOST.number for finding in error.findings):
+                    raise
+                self._slow_down(arm)
+                self.lines.session().type([f"no event manager applet {self.lines.claim.name}", *lines, "exit"])
+        except FindingError as error:
+            if any(finding.code != codes.CLI_ERROR.number for finding in error.findings):
+                raise
+            self.release()
+            self.lines.session().enter(arm.enter)
+            return [codes.NO_CLAIM.at(f"{self._name}: {error.findings[0].message}")]
+        return []
+
+    def _step_back(self) -> None:
+        """End a run that has typed nothing but its claim."""
+        with contextlib.suppress(FindingError):
+            self.lines.session().leave()
+        self.release()
 
     # -- build and proof
 
@@ -193,8 +305,6 @@ class Work:
         typed = change.build_lines()
         if not typed and not change.swaps:
             return
-        if made := self._made_meanwhile(change):  # nothing was typed, and nothing of ours is there to be cleaned up
-            raise FindingError(codes.CHANGED_MEANWHILE.at(f"{self._name}: {made}"))
         try:
             session = self.lines.session()
             session.enter(arm.enter)
@@ -211,49 +321,27 @@ class Work:
                     raise FindingError(codes.NOT_PROVED.at(f"{self._name}: list {build.name}: {told}"))
             if others := of_others(read.ways_back, self._name):
                 raise FindingError(*refusal(self._name, others))
+            if self.lines.claim.name and not self.lines.claim.stands:
+                raise FindingError(codes.CLAIM_GONE.at(f"{self._name}: {self.lines.claim.name}"))
             moved = _moved(change, state, read)
             if moved:
                 raise FindingError(codes.CHANGED_MEANWHILE.at(f"{self._name}: {moved}"))
         except FindingError as error:
-            raise FindingError(*error.findings, *self._clean_up(change)) from None
-
-    def _made_meanwhile(self, change: Change) -> str:
-        """Return what another run made since the plan of a name that is to be built, empty where nothing.
-
-        Lines typed into a list that another run has put in force would edit it, and removing it would let every packet pass.
-        """
-        if not change.builds:
-            return ""
-        if len(change.builds) > FEW or any(build.stale for build in change.builds):
-            now = self.lines.state()
-            attached = set(now.groups.values())
-            for build in change.builds:
-                if build.name in attached or (build.name in now.lists and not build.stale):
-                    return f"list {build.name} was made by somebody else"
-            return ""
-        session = self.lines.session()
-        for build in change.builds:
-            command = f"show {build.header.partition(' access-list')[0]} access-list {build.name}"
-            try:
-                shown = session.show(command)
-            except FindingError as error:
-                if lost(error):
-                    raise
-                continue
-            if re.search(rf"(?m)^\S.*\b{re.escape(build.name)}\s*$", shown):
-                return f"list {build.name} was made by somebody else"
-        return ""
+            raise FindingError(*error.findings, *self._clean_up(change, why=error.findings)) from None
 
     def _slowly(self, change: Change, arm: Arming) -> None:
         """Type the new versions once more, line by line, over a new session: the device lost characters of a block."""
-        slow = replace(self.spec, block_lines=1)
-        self.lines.close()
-        self.lines.spec = slow
+        self._slow_down(arm)
         state = self.lines.state()
-        self.lines.session().enter(arm.enter)
         begun = [build.header for build in change.builds if build.name in state.lists]
         again = [f"no {header}" for header in begun]
         self.lines.session().type([*again, *replace(change, disarm=()).build_lines()])
+
+    def _slow_down(self, arm: Arming) -> None:
+        """Go on line by line over a new session, in configuration mode."""
+        self.lines.close()
+        self.lines.spec = replace(self.spec, block_lines=1)
+        self.lines.session().enter(arm.enter)
 
     # -- the way back
 
@@ -269,7 +357,7 @@ class Work:
         except FindingError as error:
             if any(finding.code == codes.ANOTHERS_WAY_BACK.number for finding in error.findings):
                 self.lines.session().leave()
-                raise FindingError(*error.findings, *self._clean_up(change, arm)) from None
+                raise FindingError(*error.findings, *self._clean_up(change, arm, error.findings)) from None
             refused = error
         try:
             if lost(refused):
@@ -421,20 +509,36 @@ class Work:
 
     # -- what goes
 
-    def _clear(self, change: Change, arm: Arming) -> None:
-        """Cancel the way back and remove the old versions, after the proof."""
-        typed = change.remove_lines()
+    def _clear(self, change: Change, arm: Arming, last: bool) -> list[Finding]:
+        """Cancel the way back and remove the old versions, after the proof, and ``last`` the claim; return what stays and why.
+
+        A version that the last reading shows in use is not removed: whatever attached it, its port would filter nothing.
+        """
+        claim, kept = self.lines.claim, list[str]()
         try:
             struck = self._disarm(change, arm) if arm.armed else []
             session = self.lines.session()
+            kept = self._in_use(change)
+            typed = list(replace(change, removes=tuple(set(change.removes) - set(kept))).remove_lines())
+            typed += [f"no event manager applet {claim.name}"] if last and claim.name else []
             if typed and not struck:
                 session.enter(arm.enter)
                 session.type(typed)
+                if last:
+                    claim.gone()
             session.leave()
         except FindingError as error:
             raise FindingError(*error.findings, *self._after_clear(change, arm)) from None
         if struck:
             raise FindingError(*dict.fromkeys([*struck, *self._swap_back(change, arm)]))
+        return [codes.LEFT_BEHIND.at(f"{self._name}: {', '.join(kept)}, in use by somebody else")] if kept else []
+
+    def _in_use(self, change: Change) -> list[str]:
+        """Return those of the versions to remove that the reading after the swap shows attached, or named by something else."""
+        if not change.swaps:  # looked at when the switch was claimed
+            return []
+        now = self.lines.known()
+        return [name for name in change.removes if name in now.elsewhere or now.attached(name)]
 
     def _disarm(self, change: Change, arm: Arming) -> list[Finding]:
         """Cancel the way back and see that it did not strike before; findings where it did.
@@ -481,15 +585,20 @@ class Work:
         found = [codes.LEFT_BEHIND.at(f"{self._name}: {', '.join(left)}, attached nowhere")] if left else []
         return [*found, codes.STILL_ARMED.at(self._name)] if arm.stands(state) else found
 
-    def _clean_up(self, change: Change, arm: Arming | None = None) -> list[Finding]:
-        """Remove unattached new versions after a failure and return what is there now, as findings."""
-        headers = {build.name: build.header for build in change.builds}
+    def _clean_up(self, change: Change, arm: Arming | None = None, why: Sequence[Finding] = ()) -> list[Finding]:
+        """Remove unattached new versions after a failure and return what is there now, as findings.
+
+        Only what this very run has begun to type, and nothing that the last reading shows in use. Where the failure (``why``) is a
+        sign of another run, and no claim of ours holds it off, that one may be about to attach a version of the same name: it stays.
+        """
+        headers = {build.name: build.header for build in change.builds if build.header in self.lines.opened}
         names = list(headers)
         old = ", ".join(sorted({swap.old for swap in change.swaps if swap.old}))
         try:
             state = self.lines.state()
-            attached = set(state.groups.values())
-            present = [name for name in names if name in state.lists and name not in attached]
+            used = {*state.groups.values(), *state.elsewhere}
+            there = [name for name in names if name in state.lists and name not in used]
+            present = [] if tell_of_others(why) and not self.lines.claim.stands else there
             typed = [f"no event manager applet {arm.applet}"] if arm is not None and arm.stands(state) else []
             typed += [f"no {headers[name]}" for name in present]
             session = self.lines.session()
@@ -503,10 +612,19 @@ class Work:
             self.held = "what it held before; something of the new version may be left, attached nowhere"
             return [codes.LEFT_BEHIND.at(text)]
         self.held = "what it held before"
+        left = left or [name for name in there if name not in present]
         if left:
             return [codes.LEFT_BEHIND.at(f"{self._name}: {', '.join(left)}, attached nowhere")]
         text = f"{self._name}: nothing of the new version is left" + (f"; {old} is still in force" if old else "")
         return [codes.LEFT_BEHIND.at(text).with_severity("info")]
+
+
+def _made_by_others(build: Build, lists: frozenset[str], attached: frozenset[str]) -> bool:
+    """Return whether another run made since the plan a name that is to be built, or put it in force.
+
+    Lines typed into a list that another run has put in force would edit it, and removing it would let every packet pass.
+    """
+    return build.name in attached or (build.name in lists and not build.stale)
 
 
 def _moved(change: Change, before: IosState, now: IosState) -> str:

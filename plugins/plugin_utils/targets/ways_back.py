@@ -8,6 +8,10 @@ that lives is all that keeps a device manageable, so it is never taken away. The
 prefix and sixteen characters for the controller (host since it started, and container on it), the process, and its start. Only
 whoever runs where the number of that process means something can say that it has ended; for all others the device itself says
 whether the time is over.
+
+A claim is told from others in the same way, and nothing else: it does nothing when its time is over but go. Every run puts its own on the
+device before it types anything else, and then reads all that stand there: of two that begin at the same moment both read after both
+have written, or the later one reads what the earlier wrote, so at least one steps back, with nothing typed.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import random
 import re
 import socket
 import time
@@ -22,7 +27,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.lock import owner
@@ -30,6 +35,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import 
 
 # Seconds: between two looks of an undo that waits, and how long a way back may take to strike when its time is over.
 LOOK_AGAIN, GRACE = 2.0, 30.0
+# What the name of a claim begins with, and the seconds that it stands at least: far longer than a change takes.
+CLAIM, CLAIM_SECONDS = "SW_claim", 180
+# How often an undo begins anew where another run claims the device at the same moment.
+UNDO_TRIES = 5
+Done = TypeVar("Done")
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _MARK = re.compile(r"_([0-9a-f]{6})([0-9a-z]{6})([0-9a-z]{4})\Z")
 _WORDS = re.compile(r"\bby (\S{1,64})@(\S{1,64}) process (\d{1,10})\b")
@@ -54,16 +64,27 @@ class WayBack:
         """Return whether its name says whose it is."""
         return _MARK.search(self.name) is not None
 
+    @property
+    def claim(self) -> bool:
+        """Return whether it only says that a run is at work, and takes nothing back."""
+        return self.name.startswith(f"{CLAIM}_")
+
     def described(self) -> str:
         """Return its name and, as far as they are known, its owner and how long it counts, in words."""
-        who = "armed by a run that left no name"
+        made = "claimed" if self.claim else "armed"
+        who = f"{made} by a run that left no name"
         if words := _WORDS.search(self.text):
-            who = f"armed by {words[1]} on {words[2]}, process {words[3]}"
+            who = f"{made} by {words[1]} on {words[2]}, process {words[3]}"
         elif found := _MARK.search(self.name):
-            who = f"armed by process {int(found[2], 36)} of controller {found[1]}"
+            who = f"{made} by process {int(found[2], 36)} of controller {found[1]}"
+        does = "goes" if self.claim else "strikes"
         return f"{self.name}, {who}" + (
-            f", strikes within {self.seconds} s if it is not called off" if self.seconds else ""
+            f", {does} within {self.seconds} s if it is not called off" if self.seconds else ""
         )
+
+
+class Outdone(FindingError):
+    """Raised where another run claims a device at the same moment; nothing but our own claim was typed, and that is gone again."""
 
 
 def own_name(prefix: str) -> str:
@@ -126,6 +147,27 @@ def of_others(ways: Collection[WayBack], device: str, own: str = "") -> list[Way
 def refusal(device: str, ways: Sequence[WayBack]) -> list[Finding]:
     """Return an error that names the ways back of others, none where there are none."""
     return [codes.ANOTHERS_WAY_BACK.at(f"{device}: {'; '.join(way.described() for way in ways)}")] if ways else []
+
+
+def claim_seconds(lines: int, revert_seconds: int) -> int:
+    """Return how long the claim of a change stands unless it is taken away: its lines, a second each, and what follows them."""
+    return CLAIM_SECONDS + revert_seconds + lines
+
+
+def not_outdone(work: Callable[[], Done]) -> Done:
+    """Return what an undo makes, begun anew where another run claims the device at the same moment: it is not refused for that."""
+    for _try in range(UNDO_TRIES - 1):
+        try:
+            return work()
+        except Outdone:
+            pause(LOOK_AGAIN * random.uniform(0.5, 2.0))  # noqa: S311 - no secret
+    return work()
+
+
+def tell_of_others(findings: Collection[Finding]) -> bool:
+    """Return whether a failure is a sign that another run, or a person, works on the same lists."""
+    signs = (codes.ANOTHERS_WAY_BACK, codes.CHANGED_MEANWHILE, codes.NOT_PROVED, codes.CLAIM_GONE)
+    return bool({finding.code for finding in findings} & {code.number for code in signs})
 
 
 def await_typing(device: str, ways: Collection[WayBack]) -> bool:
