@@ -519,7 +519,8 @@ class Work:
             struck = self._disarm(change, arm) if arm.armed else []
             session = self.lines.session()
             kept = self._in_use(change)
-            typed = list(replace(change, removes=tuple(set(change.removes) - set(kept))).remove_lines())
+            going = tuple(name for name in change.removes if name not in kept)
+            typed = list(replace(change, removes=going).remove_lines())
             typed += [f"no event manager applet {claim.name}"] if last and claim.name else []
             if typed and not struck:
                 session.enter(arm.enter)
