@@ -119,6 +119,11 @@ class Loader:
         if others := [way for way in there.values() if not left_behind(way, self.spec.name)]:
             session.shell(CALL_OFF, directory, timer, root=True)
             raise FindingError(*refusal(self.spec.name, others))
+        # One that came and went since the table was read: what it has put in force stays.
+        now = session.run("nft", "-s", "list", "table", "inet", table, root=True)
+        if (now.output if now.ok else "") != old:
+            session.shell(CALL_OFF, directory, timer, root=True)
+            raise FindingError(codes.CHANGED_MEANWHILE.at(f"{self.spec.name}: table inet {table}"))
         try:
             session.must(session.run("nft", "-f", f"{directory}/new.nft", root=True), "loading")
             fresh = self._proved(session, table, proof)

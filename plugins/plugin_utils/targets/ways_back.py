@@ -139,9 +139,10 @@ def left_behind(way: WayBack, device: str) -> bool:
     return pid == os.getpid() and device not in _AT_WORK
 
 
-def of_others(ways: Collection[WayBack], device: str, own: str = "") -> list[WayBack]:
-    """Return those that another run may still call off. ``own``: the name of the one that the caller has armed itself."""
-    return [way for way in ways if way.name != own and not left_behind(way, device)]
+def of_others(ways: Collection[WayBack], device: str, own: str | Collection[str] = "") -> list[WayBack]:
+    """Return those that another run may still call off. ``own``: the name, or names, of what the caller has put there itself."""
+    mine = {own} if isinstance(own, str) else set(own)
+    return [way for way in ways if way.name not in mine and not left_behind(way, device)]
 
 
 def refusal(device: str, ways: Sequence[WayBack]) -> list[Finding]:
