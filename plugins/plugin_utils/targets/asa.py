@@ -11,7 +11,9 @@ overwritten in one step, a new connection reads back and asks ``packet-tracer``,
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock import iso_now
@@ -31,6 +33,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa_con
     Place,
     asa_text,
     attach_line,
+    claim_lines,
     place_name,
     typed_lines,
 )
@@ -57,14 +60,19 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa_pap
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa_session import AsaSession
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa_swap import Swap
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa_ways_back import judged
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_claim import Claim
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import base_name, ours
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.list_steps import not_held
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.list_versions import places_before
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ways_back import (
+    Outdone,
     await_typing,
+    claim_seconds,
+    not_outdone,
     of_others,
     refusal,
+    tell_of_others,
     to_take_away,
     wait_until_gone,
 )
@@ -81,6 +89,7 @@ class AsaTarget:
         self._session: AsaSession | None = None
         self._unsaved = False
         self._said: tuple[Finding, ...] = ()
+        self._claim = Claim()
 
     # -- reading and planning
 
@@ -102,6 +111,7 @@ class AsaTarget:
         paper = PaperAsaSession(self.connected(), self.state())
         rehearsal = AsaTarget(self.spec, lambda _spec: paper)
         self._said = foreseen([finding for step in steps for finding in rehearsal.execute(step).findings])
+        rehearsal._release()
         if rehearsal._unsaved:
             paper.save()
         return tuple(paper.typed), self._said
@@ -111,10 +121,19 @@ class AsaTarget:
     def execute(self, operation: Operation) -> OperationResult:
         """Carry out one step; see the protocol.
 
-        Whatever fails, the list that was in force stays in force, or the finding says otherwise.
+        Whatever fails, the list that was in force stays in force, or the finding says otherwise. Our claim stays from the first step until
+        ``confirm`` or ``close``, so that no other run comes between two steps.
         """
+        try:
+            return self._executed(operation)
+        except Exception:
+            self._release()
+            raise
+
+    def _executed(self, operation: Operation) -> OperationResult:
         self._settle()
         before = self.connected().lines
+        held = self._hold(operation)
         if operation.kind == ATTACHMENT:
             changed, undo, findings = self._attach(operation)
         elif operation.action == "delete":
@@ -124,19 +143,26 @@ class AsaTarget:
             if operation.details.get(FINISH):
                 changed, undo = True, {}
         self._unsaved = self._unsaved or changed
-        told = tuple(each for each in findings if each not in self._said)
+        told = tuple(each for each in (*held, *findings) if each not in self._said)
         return OperationResult(operation.id, changed, self.connected().lines - before if changed else 0, told, undo)
 
     def undo(self, operation: Operation, result: Mapping[str, Any]) -> OperationResult:
         """Bring back the lines, names and attachments from before a step; see the protocol. Saves when it changed anything."""
-        told = self._settle(undo=True)[1]
         start = self.connected().lines
-        if operation.details.get(FINISH):
-            changed = False  # what was tidied up stays so
-        elif operation.kind == ATTACHMENT:
-            changed = self._undo_attachment(operation)
-        else:
-            changed = self._undo_list(operation, result)
+
+        def undone() -> tuple[bool, list[Finding]]:
+            told = self._settle(undo=True)[1]
+            if operation.details.get(FINISH):
+                return False, told  # what was tidied up stays so
+            told += self._hold(operation)
+            if operation.kind == ATTACHMENT:
+                return self._undo_attachment(operation), told
+            return self._undo_list(operation, result), told
+
+        try:
+            changed, told = not_outdone(undone)
+        finally:
+            self._release()
         if changed:
             self.connected().save()
         return OperationResult(operation.id, changed, self.connected().lines - start, tuple(told))
@@ -144,6 +170,7 @@ class AsaTarget:
     def confirm(self, desired: Sequence[DesiredObject]) -> tuple[Finding, ...]:
         """Read from a new connection, and save the configuration where everything is held; see the protocol."""
         self.replace_session(self._opened())
+        self._release()  # nothing more is typed, and it shall not be saved
         state = self._settle()[0]
         steps = [step for step in self.diff(desired, self.snapshot(desired)) if not step.details.get(PRUNE)]
         steps = [step for step in steps if not step.details.get(FINISH)]  # such as: not saved, which comes next
@@ -170,7 +197,11 @@ class AsaTarget:
         return True
 
     def close(self) -> None:
-        """Close the session; never raises."""
+        """Close the session, our claim taken away before; never raises."""
+        self._release()
+        self._end_session()
+
+    def _end_session(self) -> None:
         if self._session is not None:
             self._session.close()
             self._session = None
@@ -203,11 +234,16 @@ class AsaTarget:
     def replace_session(self, session: AsaSession) -> None:
         """Go on with another session and close the one in use."""
         session.lines += self._session.lines if self._session is not None else 0
-        self.close()
+        self._end_session()
         self._session = session
 
     def state(self) -> AsaState:
-        """Return the configuration, from a new session where the old one has ended meanwhile."""
+        """Return the configuration without our own claim, from a new session where the old one has ended meanwhile."""
+        state = self._read()
+        ways = self._claim.seen(state.ways_back)
+        return state if ways == state.ways_back else replace(state, ways_back=ways)
+
+    def _read(self) -> AsaState:
         if self._session is not None:
             try:
                 return self._session.state()
@@ -236,6 +272,42 @@ class AsaTarget:
             self.connected().configure([f"no event manager applet {name}" for name in state.applets])
             state = self.state()
         return state, told
+
+    # -- the claim
+
+    def _hold(self, operation: Operation) -> list[Finding]:
+        """Hold our claim before anything else is typed, and see no other's; a warning where this ASA has no event manager.
+
+        Outdone where another run is at work: nothing but the claim was typed then, and it is gone again.
+        """
+        bodies = [str((body or {}).get("content", "")) for body in (operation.before, operation.after)]
+        seconds = claim_seconds(max(text.count("\n") for text in bodies), self.spec.revert_seconds)
+        if self._claim.lasts(seconds):
+            return []
+        older, lines = self._claim.name, claim_lines(seconds)
+        self._claim.begun(tuple(lines), seconds)
+        try:
+            self.connected().configure([*([f"no event manager applet {older}"] if older else []), *lines])
+        except FindingError as error:
+            if any(finding.code != codes.CLI_ERROR.number for finding in error.findings):
+                raise
+            self._claim.stands = self._claim.name in {way.name for way in self._read().ways_back}
+            if self._claim.stands:
+                self._release()
+            self._claim.gone()
+            return [codes.NO_CLAIM.at(f"{self.name}: {error.findings[0].message}")]
+        state = self.state()
+        if others := of_others(judged(self.connected(), state.ways_back), self.name):
+            self._release()
+            raise Outdone(*refusal(self.name, others))
+        return []
+
+    def _release(self) -> None:
+        """Take our claim away where it stands, over a session that is there; else it is left to its time. Never raises FindingError."""
+        if self._claim.name and self._session is not None:
+            with contextlib.suppress(FindingError):
+                self._session.configure([f"no event manager applet {self._claim.name}"])
+        self._claim.gone()
 
     # -- lists
 
@@ -280,21 +352,27 @@ class AsaTarget:
             if not self.connected().edit(typed):
                 self.connected().configure(typed)
             now = self.state()
+            if self._claim.name and not self._claim.stands:
+                raise FindingError(codes.CLAIM_GONE.at(f"{self.name}: {self._claim.name}"))
             proof = difference("asa", asa_text(fresh, now.lists.get(fresh, ()), now), content)
             if not proof.equal or fresh not in now.lists:
                 raise FindingError(codes.NOT_PROVED.at(f"{self.name}: list {fresh}: {proof.text or 'is not there'}"))
         except FindingError as error:
-            raise FindingError(*error.findings, *self.clean_up([fresh], in_force)) from None
+            raise FindingError(*error.findings, *self.clean_up([fresh], in_force, error.findings)) from None
         return found
 
-    def clean_up(self, names: Sequence[str], in_force: str) -> list[Finding]:
-        """Remove unattached versions after a failure and return what is there now, as findings."""
+    def clean_up(self, names: Sequence[str], in_force: str, why: Sequence[Finding] = ()) -> list[Finding]:
+        """Remove unattached versions after a failure and return what is there now, as findings.
+
+        Where the failure (``why``) is a sign of another run, and no claim of ours holds it off, that one may be about to attach a version
+        of the same name: it stays.
+        """
         try:
             state = self.state()
             self.connected().forget_edit()
             attached = {*state.groups.values(), *state.elsewhere}
             present = [name for name in names if name in state.lists and name not in attached]
-            if present:
+            if present and (self._claim.stands or not tell_of_others(why)):
                 self.connected().configure([f"clear configure access-list {name}" for name in present])
             left = [name for name in present if name in self.state().lists]
         except FindingError as error:

@@ -21,11 +21,16 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_con
     names_used,
     ours,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ways_back import WayBack, own_name, own_words
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ways_back import (
+    CLAIM,
+    WayBack,
+    own_name,
+    own_words,
+)
 
 GLOBAL = ("", "global")
 WAY_BACK = "SW_way_back"  # what the name of an applet begins with that puts the old list back; whose it is follows (ways_back.py)
-_APPLET = re.compile(rf"\Aevent manager applet ({WAY_BACK}(?:_[0-9a-z]+)?)\s*\Z")
+_APPLET = re.compile(rf"\Aevent manager applet ((?:{WAY_BACK}|{CLAIM})(?:_[0-9a-z]+)?)\s*\Z")
 _COUNTDOWN = re.compile(r"\Aevent timer countdown time (\d+)")
 Place = tuple[str, str]
 
@@ -248,6 +253,18 @@ def way_back(state: AsaState, fresh: str, places: list[Place], seconds: int) -> 
         command = attach_line(old, place) if old else f"no {attach_line(fresh, place)}"
         lines.append(f'action {number} cli command "{command}"')
     return [*lines, "output none", f"event timer countdown time {seconds}"]
+
+
+def claim_lines(seconds: int) -> list[str]:
+    """Return the lines of our claim: an applet whose only action is to take itself away after the seconds (ways_back.py)."""
+    name = own_name(CLAIM)
+    return [
+        f"event manager applet {name}",
+        f"description a run is at work; claimed {own_words()}",
+        f'action 1 cli command "no event manager applet {name}"',
+        "output none",
+        f"event timer countdown time {seconds}",
+    ]
 
 
 __all__ = ["AsaState", "Interface", "checked_name", "read_asa_config"]

@@ -94,7 +94,7 @@ def live_objects(
 def _unfinished(state: AsaState, versions: Sequence[str], saved: bool) -> list[str]:
     """Return what an interrupted run left undone, as texts."""
     found = [f"{name} is left, attached nowhere" for name in versions[1:] if ours(name) and not state.attached(name)]
-    if state.ways_back:
+    if any(not way.claim for way in state.ways_back):
         found.append("a way back is armed that would put the old list back")
     if not saved:
         found.append("it is not saved: a reload would bring the old list back")
