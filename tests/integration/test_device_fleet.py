@@ -26,6 +26,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.device_fl
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import ios, ios_session, ios_work
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.fleet_device import Keeping
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.management import ManagementPath
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ways_back import own_name
 from tests.lab.iosxe.control import apply_lines
 from tests.lab.iosxe.fleet import Fleet, FleetThread
 from tests.lab.iosxe.spec import DeviceSpec, HostSpec, InterfaceSpec
@@ -536,7 +537,10 @@ def test_a_list_that_another_run_made_since_the_plan_is_not_typed_into(
         late.carry_out(())
     late.close()
     assert switches.running("acc1") == before
-    assert switches.typed("acc1") == []
+    claim = own_name("SW_claim")
+    typed = switches.typed("acc1")
+    assert typed[0].startswith(f"event manager applet {claim} ") and typed[-1] == f"no event manager applet {claim}"
+    assert all(line.startswith(("action ", "event timer ", "do ")) for line in typed[1:-1])
 
 
 # -- every fault at every line

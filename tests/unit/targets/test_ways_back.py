@@ -18,6 +18,7 @@ import pytest
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import (
     asa_ways_back,
+    ios_claim,
     ios_ways_back,
     nft_apply,
     nxos_way_back,
@@ -26,6 +27,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa import AsaTarget
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa_config import (
     AsaState,
+    claim_lines,
     read_asa_config,
     way_back,
 )
@@ -105,6 +107,30 @@ def test_who_it_is_is_told() -> None:
     assert f"process {os.getpid()}" in way.described()
     assert "process 446640 of controller c0ffee" in WayBack("SW_revert_c0ffee009kmo1234", seconds=9).described()
     assert "no name" in WayBack("SW_revert", seconds=9).described()
+
+
+def test_a_claim_says_whose_it_is_and_is_no_way_back() -> None:
+    (way,) = read_config("\n".join([*_lines(ios_claim.claim_lines(240)), "end"])).ways_back
+    assert (way.name, way.seconds, way.claim) == (own_name("SW_claim"), 240, True) and len(way.name) <= 29
+    assert f"process {os.getpid()}" in way.described() and "goes within 240 s" in way.described()
+    (other,) = read_asa_config("\n".join(_lines(claim_lines(240)))).ways_back
+    assert (other.name, other.seconds, other.claim) == (way.name, 240, True)
+    claim = ios_claim.Claim()
+    claim.begun(ios_claim.claim_lines(240), 240)
+    assert not claim.lasts(1) and claim.seen((way, THEIRS)) == (THEIRS,) and claim.lasts(240)
+    assert not claim.lasts(600) and claim.seen((THEIRS,)) == (THEIRS,) and not claim.stands
+
+
+def test_an_undo_begins_anew_where_another_claims_at_the_same_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ways_back, "pause", lambda _seconds: None)
+    refused = [ways_back.Outdone(*ways_back.refusal("sw1", [THEIRS])) for _number in range(ways_back.UNDO_TRIES - 1)]
+
+    def work() -> str:
+        if refused:
+            raise refused.pop()
+        return "done"
+
+    assert ways_back.not_outdone(work) == "done"
 
 
 def _lines(typed: Any) -> list[str]:
