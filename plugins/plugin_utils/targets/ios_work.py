@@ -255,7 +255,8 @@ class Work:
             ways = self.lines.claim.seen(seen.ways)
             if self.lines.claim.name and not self.lines.claim.stands:
                 told = [codes.NO_CLAIM.at(f"{self._name}: {self.lines.claim.name} is not there as it was typed")]
-            others = of_others(judged(self.lines.session(), ways), self._name) if ways else []
+            # What is left behind is removed with the first lines: it is in nobody's way.
+            others = of_others(judged(self.lines.session(), ways), self._name, change.disarm) if ways else []
         except FindingError as error:
             raise FindingError(*error.findings, *self._clean_up(change)) from None
         if others:
@@ -450,6 +451,7 @@ class Work:
                 shown = ", ".join(shown_place(swap.place) for swap in change.swaps)
                 return [codes.TAKEN_BACK.at(f"{self._name}: {shown}"), *self._clean_up(change, arm)]
             session = self.lines.session()
+            session.leave()  # an applet that is removed from inside its own mode is made again when this is left
             session.enter(arm.enter)
             session.type([line for swap in mine for line in swap.back()])
             if arm.stands(state):
