@@ -170,9 +170,11 @@ class AsaTarget:
     def confirm(self, desired: Sequence[DesiredObject]) -> tuple[Finding, ...]:
         """Read from a new connection, and save the configuration where everything is held; see the protocol."""
         self.replace_session(self._opened())
-        self._release()  # nothing more is typed, and it shall not be saved
-        state = self._settle()[0]
-        steps = [step for step in self.diff(desired, self.snapshot(desired)) if not step.details.get(PRUNE)]
+        try:
+            state = self._settle()[0]
+            steps = [step for step in self.diff(desired, self.snapshot(desired)) if not step.details.get(PRUNE)]
+        finally:
+            self._release()  # nothing more is typed, and it shall not be saved
         steps = [step for step in steps if not step.details.get(FINISH)]  # such as: not saved, which comes next
         if steps:
             return not_held(self.name, steps)
@@ -187,11 +189,9 @@ class AsaTarget:
 
     def finish(self) -> bool:
         """Save what an interrupted run left unsaved, and return whether there was anything of ours."""
-        state = self.state()
-        if self.connected().saved(state):
+        if self.connected().saved(self.state()):
             return False
-        if others := of_others(judged(self.connected(), state.ways_back), self.name):  # unproved, and not ours to save
-            raise FindingError(*refusal(self.name, others))
+        self._settle()  # what others have there is unproved, and not ours to save; a claim that a dead run left is not saved either
         self.connected().save()
         self._unsaved = False
         return True
@@ -284,23 +284,26 @@ class AsaTarget:
         seconds = claim_seconds(max(text.count("\n") for text in bodies), self.spec.revert_seconds)
         if self._claim.lasts(seconds):
             return []
-        older, lines = self._claim.name, claim_lines(seconds)
+        older, lines, told = self._claim.stands and self._claim.name, claim_lines(seconds), list[Finding]()
         self._claim.begun(tuple(lines), seconds)
         try:
             self.connected().configure([*([f"no event manager applet {older}"] if older else []), *lines])
         except FindingError as error:
             if any(finding.code != codes.CLI_ERROR.number for finding in error.findings):
                 raise
-            self._claim.stands = self._claim.name in {way.name for way in self._read().ways_back}
-            if self._claim.stands:
-                self._release()
+            told = [codes.NO_CLAIM.at(f"{self.name}: {error.findings[0].message}")]
+        state, mine = self._read(), self._claim.name
+        ways = self._claim.seen(state.ways_back)
+        if mine not in state.applets:
             self._claim.gone()
-            return [codes.NO_CLAIM.at(f"{self.name}: {error.findings[0].message}")]
-        state = self.state()
-        if others := of_others(judged(self.connected(), state.ways_back), self.name):
+        others = of_others(judged(self.connected(), ways), self.name)
+        if others or told or not self._claim.stands:
             self._release()
+        if others:
             raise Outdone(*refusal(self.name, others))
-        return []
+        if not (told or self._claim.stands):  # another run took it for a leftover while it was typed
+            raise Outdone(codes.CLAIM_GONE.at(f"{self.name}: {mine}"))
+        return told
 
     def _release(self) -> None:
         """Take our claim away where it stands, over a session that is there; else it is left to its time. Never raises FindingError."""

@@ -57,8 +57,8 @@ class Holder(Protocol):
     def state(self) -> AsaState:
         """Return the configuration, freshly read."""
 
-    def clean_up(self, names: Sequence[str], in_force: str) -> list[Finding]:
-        """Remove unattached versions."""
+    def clean_up(self, names: Sequence[str], in_force: str, why: Sequence[Finding] = ()) -> list[Finding]:
+        """Remove unattached versions after a failure."""
 
 
 class Swap:
@@ -104,7 +104,7 @@ class Swap:
                     )
                     raise FindingError(codes.REVERTED.at(text))
         except FindingError as error:
-            raise FindingError(*error.findings, *self._back(fresh, places, in_force)) from None
+            raise FindingError(*error.findings, *self._back(fresh, places, in_force, error.findings)) from None
         return findings + (self._connections(content, places) if narrows else [])
 
     def _arm(self, fresh: str, places: list[Place]) -> list[Finding]:
@@ -154,7 +154,7 @@ class Swap:
             raise FindingError(*wrong_traces)
         return findings
 
-    def _back(self, fresh: str, places: Sequence[Place], in_force: str) -> list[Finding]:
+    def _back(self, fresh: str, places: Sequence[Place], in_force: str, why: Sequence[Finding]) -> list[Finding]:
         """Put back what was attached before and remove the new version; return what is in force now, as findings."""
         target = self._target
         typed = []
@@ -182,7 +182,7 @@ class Swap:
                 codes.NOT_CONFIRMED.at(f"{target.name}: {place_name(place)} holds {after.groups.get(place, 'nothing')}")
                 for place in differing
             ]
-        return [] if fresh in self._state.lists else target.clean_up([fresh], in_force)
+        return [] if fresh in self._state.lists else target.clean_up([fresh], in_force, why)
 
     def _connections(self, content: str, places: Sequence[Place]) -> list[Finding]:
         """Look for connections that go on although the list denies them; clear those that are surely its own."""

@@ -33,14 +33,17 @@ OpenSession = Callable[[TargetSpec], LinuxSession]
 
 _DIRECTORY = "umask 077; mktemp -d /run/segwright.XXXXXXXX 2>/dev/null || mktemp -d"
 _WRITE = 'umask 077; cat > "$1"'
-# The timer takes the file `armed` by renaming it, as does whoever calls it off: only one of the two can.
+# The timer takes the file `armed` by renaming it, as does whoever calls it off: only one of the two can. One whose run died before it
+# loaded anything takes nothing back: what stands there by then may be another's, loaded and confirmed before it was armed.
 _ARM = """
 set -eu
 : > "$1/armed"
 if command -v setsid >/dev/null 2>&1; then run=setsid; else run=nohup; fi
 $run sh -c '
   sleep "$2"
-  if mv "$1/armed" "$1/fired" 2>/dev/null; then nft -f "$1/revert.nft" && : > "$1/reverted"; fi
+  if mv "$1/armed" "$1/fired" 2>/dev/null; then
+    if [ -e "$1/loading" ]; then nft -f "$1/revert.nft"; fi && : > "$1/reverted"
+  fi
   sleep 600
   rm -rf "$1"
 ' sh "$1" "$2" </dev/null >/dev/null 2>&1 &
@@ -48,6 +51,7 @@ echo $! > "$1/timer"
 readlink /proc/self/ns/net > "$1/net" 2>/dev/null || true
 cat "$1/timer"
 """
+_LOAD = ': > "$1/loading" && [ -e "$1/armed" ] && nft -f "$1/new.nft"'
 _FIRE_NOW = f'mv "$1/armed" "$1/fired" && nft -f "$1/revert.nft" && {END}'
 CONNECT_MARGIN = 15.0
 
@@ -125,7 +129,7 @@ class Loader:
             session.shell(CALL_OFF, directory, timer, root=True)
             raise FindingError(codes.CHANGED_MEANWHILE.at(f"{self.spec.name}: table inet {table}"))
         try:
-            session.must(session.run("nft", "-f", f"{directory}/new.nft", root=True), "loading")
+            session.must(session.shell(_LOAD, directory, root=True), "loading")
             fresh = self._proved(session, table, proof)
         except FindingError as error:
             raise FindingError(*error.findings, *self._take_back(session, directory, timer)) from None

@@ -1,0 +1,207 @@
+# Copyright: (c) 2026, Segwright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Two controllers on one ASA that share nothing, line by line in chosen orders: a claim holds one off before it types a list."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError, errors_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.apply import apply_plan
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.codes import UNDO_REFUSED
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal, known_entries
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import build_plan, snapshot_all
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rollback import rollback_plan
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa import AsaTarget
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa_session import AsaSession
+from tests.integration.in_step import PLACES, Choose, InStep, after, alternately, by_dice, in_step  # noqa: F401
+from tests.integration.lists import COMMIT, apply, codes_of
+from tests.integration.test_asa_faults import BOTH_DENY, BOTH_PASS
+from tests.integration.test_targets_asa import Firewall, firewall, spec_for, wanted  # noqa: F401
+from tests.lab.iosxe.control import reset
+
+BASE, PORTS = 443, {"one": 8443, "two": 9443}
+# Another's claim or way back; a list, or the state of the plan, that has moved meanwhile; a claim that the other took for a leftover.
+REFUSALS = {"SW4476", "SW4222", "SW4015", "SW4481"}
+NEVER = {"SW4260", "SW4264", "SW4266", "SW4268", "SW4480"}
+# What one may have typed that was refused: its claim, and what it takes away of a claim that nobody finished.
+CLAIMING = re.compile(
+    r"(no )?event manager applet SW_claim_\w+|description a run is at work; .*"
+    r"|action 1 cli command \"no event manager applet SW_claim_\w+\"|output none|event timer countdown time \d{3}"
+)
+ASKED = ("show ", "terminal ", "configure terminal", "end", "packet-tracer ")
+
+
+class Killed(BaseException):
+    """The end of a run that leaves it no time."""
+
+
+class Pair:
+    """Two controllers on one firewall, each with its own sessions and journal."""
+
+    def __init__(self, firewall: Firewall, step: InStep, directory: Path) -> None:  # noqa: F811
+        self.firewall, self.step, self.directory, self.round = firewall, step, directory, 0
+        self.lines: dict[str, list[str]] = {"one": [], "two": []}
+        self.typed: dict[str, list[str]] = {"one": [], "two": []}
+        self.dies: dict[str, str] = {}
+        self.targets = {name: AsaTarget(spec_for(firewall), self._session(name)) for name in PORTS}
+        listed = str(wanted(BASE)[0].objects[0].body["content"]).replace("SW_forward", "SW_forward__a")
+        firewall.type(*listed.splitlines(), "access-group SW_forward__a global")
+        firewall.fleet.call(lambda: firewall.device.save("netops"))
+        self.base = firewall.fleet.call(firewall.device.dump)
+
+    def _session(self, who: str) -> Any:
+        pair = self
+
+        class Session(AsaSession):
+            def _run(self, text: str, seconds: float) -> str:
+                pair.step.line(who)
+                said = super()._run(text, seconds)
+                pair.lines[who].append(text)
+                if not text.startswith(ASKED):
+                    pair.typed[who].append(text)
+                if who in pair.dies and re.search(pair.dies[who], text):
+                    raise Killed
+                return said
+
+        return Session
+
+    def begin_anew(self) -> None:
+        """Bring the firewall back to the first policy."""
+        device = self.firewall.device
+        self.firewall.fleet.call(lambda: (device.restore(self.base), reset(device)))
+        self.firewall.fleet.call(lambda: device.probes.extend([{"packet": BOTH_PASS}, {"packet": BOTH_DENY}]))
+        for lines in (*self.typed.values(), *self.lines.values()):
+            lines.clear()
+        self.round += 1
+
+    def works(self, ports: dict[str, int]) -> dict[str, Any]:
+        """Both plan now, from one state, and apply when it is their turn."""
+        made = {}
+        for name, port in ports.items():
+            chosen, desired = {"fw1": self.targets[name]}, wanted(port)
+            plan = build_plan(chosen, desired, snapshot_all(chosen, desired), policy_commit=COMMIT)
+            journal = Journal(self.directory / f"{self.round}-{name}.jsonl")
+            self.lines[name].clear()
+
+            def work(plan: Any = plan, chosen: Any = chosen, desired: Any = desired, journal: Any = journal) -> Any:
+                try:
+                    findings = apply_plan(plan, chosen, desired, journal, policy_commit=COMMIT).findings
+                except FindingError as error:
+                    findings = error.findings
+                chosen["fw1"].close()
+                return plan, journal, findings
+
+            made[name] = work
+        return made
+
+    def held(self) -> int:
+        """Return the port that the list in force opens; one list stands there and nothing else of ours."""
+        running = self.firewall.running()
+        assert self.firewall.stale() == [] and "SW_claim" not in self.firewall.device.startup, running
+        live = self.firewall.groups()["global"]
+        opened = re.findall(rf"(?m)^access-list {live} extended permit tcp .* eq (\S+)", running)
+        (port,) = [443 if each == "https" else int(each) for each in opened]
+        assert f"access-list {live} extended permit ip any any" in running
+        return port
+
+    def meet(self, ports: dict[str, int], choose: Choose) -> str:
+        """Let both meet and look at everything that must hold; returns what came of it."""
+        self.begin_anew()
+        results = self.step.run(self.works(ports), choose)
+        errors = {}
+        for name, result in results.items():
+            assert isinstance(result, tuple), (name, result, self.step.order)
+            errors[name] = errors_of(result[2])
+        about = (self.step.order, {name: [str(each) for each in found] for name, found in errors.items()})
+        trace = self.firewall.fleet.call(lambda: list(self.firewall.device.trace))
+        assert {record["verdicts"] for record in trace} <= {"PD"}, about
+        good = [name for name, found in errors.items() if not found]
+        held = self.held()
+        assert held == (ports[good[0]] if good else BASE), about
+        assert len(good) < 2 or ports["one"] == ports["two"], about
+        for name in errors.keys() - good:
+            found = codes_of(errors[name])
+            assert found & REFUSALS and not found & NEVER, about
+            assert all(CLAIMING.fullmatch(line) for line in self.typed[name]), (name, self.typed[name], about)
+        if good:
+            assert f"access-group {self.firewall.groups()['global']} global" in self.firewall.device.startup
+        # Whoever was refused goes back, and what the other holds stays.
+        for name, (plan, journal, _findings) in results.items():
+            if errors[name] and any(entry["event"] == "plan_started" for entry in known_entries(journal.path)):
+                back = rollback_plan(plan.plan_id, {"fw1": self.targets[name]}, journal)
+                assert back.ok or codes_of(errors_of(back.findings)) <= {UNDO_REFUSED.number, "SW4017"}, back.findings
+                assert self.held() == held, about
+        return " and ".join(sorted(f"{name} done" for name in good)) or "both refused"
+
+
+@pytest.fixture
+def pair(firewall: Firewall, in_step: InStep, tmp_path: Path) -> Iterator[Pair]:  # noqa: F811
+    made = Pair(firewall, in_step, tmp_path)
+    yield made
+    made.dies.clear()
+    for target in made.targets.values():
+        target.close()
+
+
+def test_two_in_step(pair: Pair) -> None:
+    """Line by line in turn: both have claimed before either looks, and both step back."""
+    assert pair.meet(PORTS, alternately) == "both refused"
+    claimed = next(
+        number for number, line in enumerate(pair.lines["one"], 1) if line.startswith("event timer countdown time ")
+    )
+    # Half a claim is taken for a leftover, and whoever finds its own gone steps back.
+    assert pair.meet(PORTS, after(claimed - 2)) == "two done"
+
+
+def test_a_killed_run_leaves_a_claim_that_goes_by_its_time(pair: Pair) -> None:
+    """Another controller cannot know that it was killed: it is refused until then, and what it saves has no claim."""
+    firewall, two = pair.firewall, pair.targets["two"]  # noqa: F811
+    pair.begin_anew()
+    pair.dies["one"] = r"^commit noconfirm"
+    assert isinstance(pair.step.run({"one": pair.works({"one": 8443})["one"]}, alternately)["one"], Killed)
+    firewall.fleet.call(lambda: [session.drop() for session in list(firewall.device.sessions)])
+    (claim,) = firewall.fleet.call(lambda: list(firewall.device.config.applets.values()))
+    assert claim.name == "SW_claim_" + PLACES["one"] + claim.name[-10:] and 240 <= claim.seconds <= 300
+    before = firewall.running()
+    with pytest.raises(FindingError) as error:
+        apply(two, wanted(9443), Journal(pair.directory / "early.jsonl"))
+    assert codes_of(error.value.findings) == {"SW4476"} and "claimed by" in str(error.value)
+    assert firewall.running() == before
+    firewall.fleet.call(lambda: firewall.device.run_applet(claim.name))
+    assert not firewall.fleet.call(lambda: list(firewall.device.config.applets))
+    assert apply(two, wanted(9443), Journal(pair.directory / "late.jsonl"))[1].ok
+    assert pair.held() == 9443
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("same", [True, False], ids=["same plan", "two plans"])
+def test_one_comes_at_every_line_of_the_other(pair: Pair, same: bool) -> None:
+    """The second runs from its beginning to its end between two lines of the first; pauses are long or none."""
+    ports = {"one": 8443, "two": 8443} if same else PORTS
+    seen: Counter[str] = Counter()
+    pair.meet(ports, after(1000))
+    for lines in range(1, pair.step.order.index("two") + 2):
+        pair.step.pauses = lambda lines=lines: 9 * (lines % 2)
+        seen[pair.meet(ports, after(lines))] += 1
+    print(f"at every line, {'same plan' if same else 'two plans'}: {dict(seen)}")
+    assert seen["one done"] and seen["two done"]
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("same", [True, False], ids=["same plan", "two plans"])
+def test_two_by_dice(pair: Pair, same: bool) -> None:
+    dice, seen = random.Random(f"in step {same}"), Counter[str]()
+    pair.step.pauses = lambda: dice.choice((0, 1, 3, 9))
+    for _attempt in range(40):
+        seen[pair.meet({"one": 8443, "two": 8443} if same else PORTS, by_dice(dice))] += 1
+    print(f"by dice, {'same plan' if same else 'two plans'}: {dict(seen)}")
+    assert sum(seen.values()) == 40
