@@ -269,9 +269,23 @@ class AsaTarget:
             # The one that called its own off may have armed the next since.
             to_take_away(self.name, judged(self.connected(), state.ways_back), others if told else ())
         if state.applets:
-            self.connected().configure([f"no event manager applet {name}" for name in state.applets])
-            state = self.state()
+            state = self._take_away(state.applets)
         return state, told
+
+    def _take_away(self, names: Sequence[str]) -> AsaState:
+        """Take applets away and return the configuration after it; one that has gone by itself meanwhile is no failure."""
+        refused = None
+        for name in names:
+            try:
+                self.connected().configure([f"no event manager applet {name}"])
+            except FindingError as error:
+                if any(finding.code != codes.CLI_ERROR.number for finding in error.findings):
+                    raise
+                refused = error
+        state = self.state()
+        if refused is not None and set(names) & set(state.applets):
+            raise refused
+        return state
 
     # -- the claim
 
