@@ -11,9 +11,7 @@ overwritten in one step, a new connection reads back and asks ``packet-tracer``,
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock import iso_now
@@ -28,12 +26,12 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model im
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import PRUNE, objects_sha256
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa_claim import AsaClaim
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa_config import (
     AsaState,
     Place,
     asa_text,
     attach_line,
-    claim_lines,
     place_name,
     typed_lines,
 )
@@ -60,21 +58,14 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa_pap
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa_session import AsaSession
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa_swap import Swap
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa_ways_back import judged
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_claim import Claim
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import base_name, ours
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.list_steps import not_held
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.list_versions import places_before
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ways_back import (
-    Outdone,
-    await_typing,
-    claim_seconds,
     not_outdone,
     of_others,
-    refusal,
     tell_of_others,
-    to_take_away,
-    wait_until_gone,
 )
 
 
@@ -89,7 +80,7 @@ class AsaTarget:
         self._session: AsaSession | None = None
         self._unsaved = False
         self._said: tuple[Finding, ...] = ()
-        self._claim = Claim()
+        self._claim = AsaClaim(self)
 
     # -- reading and planning
 
@@ -111,7 +102,7 @@ class AsaTarget:
         paper = PaperAsaSession(self.connected(), self.state())
         rehearsal = AsaTarget(self.spec, lambda _spec: paper)
         self._said = foreseen([finding for step in steps for finding in rehearsal.execute(step).findings])
-        rehearsal._release()
+        rehearsal._claim.release(paper)
         if rehearsal._unsaved:
             paper.save()
         return tuple(paper.typed), self._said
@@ -127,13 +118,13 @@ class AsaTarget:
         try:
             return self._executed(operation)
         except Exception:
-            self._release()
+            self._claim.release(self._session)
             raise
 
     def _executed(self, operation: Operation) -> OperationResult:
-        self._settle()
+        self._claim.settle()
         before = self.connected().lines
-        held = self._hold(operation)
+        held = self._claim.hold(operation)
         if operation.kind == ATTACHMENT:
             changed, undo, findings = self._attach(operation)
         elif operation.action == "delete":
@@ -151,10 +142,10 @@ class AsaTarget:
         start = self.connected().lines
 
         def undone() -> tuple[bool, list[Finding]]:
-            told = self._settle(undo=True)[1]
+            told = self._claim.settle(undo=True)[1]
             if operation.details.get(FINISH):
                 return False, told  # what was tidied up stays so
-            told += self._hold(operation)
+            told += self._claim.hold(operation)
             if operation.kind == ATTACHMENT:
                 return self._undo_attachment(operation), told
             return self._undo_list(operation, result), told
@@ -162,7 +153,7 @@ class AsaTarget:
         try:
             changed, told = not_outdone(undone)
         finally:
-            self._release()
+            self._claim.release(self._session)
         if changed:
             self.connected().save()
         return OperationResult(operation.id, changed, self.connected().lines - start, tuple(told))
@@ -171,10 +162,10 @@ class AsaTarget:
         """Read from a new connection, and save the configuration where everything is held; see the protocol."""
         self.replace_session(self._opened())
         try:
-            state = self._settle()[0]
+            state = self._claim.settle()[0]
             steps = [step for step in self.diff(desired, self.snapshot(desired)) if not step.details.get(PRUNE)]
         finally:
-            self._release()  # nothing more is typed, and it shall not be saved
+            self._claim.release(self._session)  # nothing more is typed, and it shall not be saved
         steps = [step for step in steps if not step.details.get(FINISH)]  # such as: not saved, which comes next
         if steps:
             return not_held(self.name, steps)
@@ -191,14 +182,14 @@ class AsaTarget:
         """Save what an interrupted run left unsaved, and return whether there was anything of ours."""
         if self.connected().saved(self.state()):
             return False
-        self._settle()  # what others have there is unproved, and not ours to save; a claim that a dead run left is not saved either
+        self._claim.settle()  # what others have there is unproved, and not ours to save; a claim that a dead run left is not saved either
         self.connected().save()
         self._unsaved = False
         return True
 
     def close(self) -> None:
         """Close the session, our claim taken away before; never raises."""
-        self._release()
+        self._claim.release(self._session)
         self._end_session()
 
     def _end_session(self) -> None:
@@ -239,11 +230,10 @@ class AsaTarget:
 
     def state(self) -> AsaState:
         """Return the configuration without our own claim, from a new session where the old one has ended meanwhile."""
-        state = self._read()
-        ways = self._claim.seen(state.ways_back)
-        return state if ways == state.ways_back else replace(state, ways_back=ways)
+        return self._claim.without(self.read())
 
-    def _read(self) -> AsaState:
+    def read(self) -> AsaState:
+        """Return the configuration with all that stands there."""
         if self._session is not None:
             try:
                 return self._session.state()
@@ -252,79 +242,6 @@ class AsaTarget:
                     raise
                 self.replace_session(self._opened())
         return self.connected().state()
-
-    def _settle(self, *, undo: bool = False) -> tuple[AsaState, list[Finding]]:
-        """Take away what runs that died left armed: their ways back have fired, or would fire into what is done now.
-
-        FindingError SW4476 where another run may still call one off; an undo waits until it is gone.
-        """
-        state, told = self.state(), list[Finding]()
-        if await_typing(self.name, state.ways_back):
-            state = self.state()
-        if others := of_others(judged(self.connected(), state.ways_back), self.name):
-            if not undo:
-                raise FindingError(*refusal(self.name, others))
-            told = wait_until_gone(self.name, others, lambda: judged(self.connected(), self.state().ways_back))
-            state = self.state()
-            # The one that called its own off may have armed the next since.
-            to_take_away(self.name, judged(self.connected(), state.ways_back), others if told else ())
-        if state.applets:
-            state = self._take_away(state.applets)
-        return state, told
-
-    def _take_away(self, names: Sequence[str]) -> AsaState:
-        """Take applets away and return the configuration after it; one that has gone by itself meanwhile is no failure."""
-        refused = None
-        for name in names:
-            try:
-                self.connected().configure([f"no event manager applet {name}"])
-            except FindingError as error:
-                if any(finding.code != codes.CLI_ERROR.number for finding in error.findings):
-                    raise
-                refused = error
-        state = self.state()
-        if refused is not None and set(names) & set(state.applets):
-            raise refused
-        return state
-
-    # -- the claim
-
-    def _hold(self, operation: Operation) -> list[Finding]:
-        """Hold our claim before anything else is typed, and see no other's; a warning where this ASA has no event manager.
-
-        Outdone where another run is at work: nothing but the claim was typed then, and it is gone again.
-        """
-        bodies = [str((body or {}).get("content", "")) for body in (operation.before, operation.after)]
-        seconds = claim_seconds(max(text.count("\n") for text in bodies), self.spec.revert_seconds)
-        if self._claim.lasts(seconds):
-            return []
-        older, lines, told = self._claim.stands and self._claim.name, claim_lines(seconds), list[Finding]()
-        self._claim.begun(tuple(lines), seconds)
-        try:
-            self.connected().configure([*([f"no event manager applet {older}"] if older else []), *lines])
-        except FindingError as error:
-            if any(finding.code != codes.CLI_ERROR.number for finding in error.findings):
-                raise
-            told = [codes.NO_CLAIM.at(f"{self.name}: {error.findings[0].message}")]
-        state, mine = self._read(), self._claim.name
-        ways = self._claim.seen(state.ways_back)
-        if mine not in state.applets:
-            self._claim.gone()
-        others = of_others(judged(self.connected(), ways), self.name)
-        if others or told or not self._claim.stands:
-            self._release()
-        if others:
-            raise Outdone(*refusal(self.name, others))
-        if not (told or self._claim.stands):  # another run took it for a leftover while it was typed
-            raise Outdone(codes.CLAIM_GONE.at(f"{self.name}: {mine}"))
-        return told
-
-    def _release(self) -> None:
-        """Take our claim away where it stands, over a session that is there; else it is left to its time. Never raises FindingError."""
-        if self._claim.name and self._session is not None:
-            with contextlib.suppress(FindingError):
-                self._session.configure([f"no event manager applet {self._claim.name}"])
-        self._claim.gone()
 
     # -- lists
 
@@ -369,8 +286,8 @@ class AsaTarget:
             if not self.connected().edit(typed):
                 self.connected().configure(typed)
             now = self.state()
-            if self._claim.name and not self._claim.stands:
-                raise FindingError(codes.CLAIM_GONE.at(f"{self.name}: {self._claim.name}"))
+            if self._claim.lost:
+                raise FindingError(codes.CLAIM_GONE.at(f"{self.name}: {self._claim.lost}"))
             proof = difference("asa", asa_text(fresh, now.lists.get(fresh, ()), now), content)
             if not proof.equal or fresh not in now.lists:
                 raise FindingError(codes.NOT_PROVED.at(f"{self.name}: list {fresh}: {proof.text or 'is not there'}"))

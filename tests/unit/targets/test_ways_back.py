@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +18,7 @@ import pytest
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import (
     asa_ways_back,
+    codes,
     ios_claim,
     ios_ways_back,
     nft_apply,
@@ -25,6 +26,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import 
     ways_back,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa import AsaTarget
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa_claim import AsaClaim
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa_config import (
     AsaState,
     claim_lines,
@@ -258,11 +260,33 @@ def test_a_way_back_that_is_armed_right_after_the_last_look_stays(
     waits: dict[str, Callable[[], Any]] = {
         "nft": lambda: nft_apply.Loader(SPEC, lambda _spec: session).settle(session, "t", undo=True),
         "nxos": lambda: nxos_way_back.wait_for_others(session, state),
-        "asa": lambda: target._settle(undo=True),
+        "asa": lambda: AsaClaim(target).settle(undo=True),
     }
     with pytest.raises(FindingError) as error:
         waits[platform]()
     assert [each.code for each in error.value.findings] == ["SW4476"] and typed == []
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_what_goes_by_itself_while_it_is_taken_away_is_no_failure(gone: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An ASA refuses to remove an applet that is not there any more."""
+    dead, target = (replace(THEIRS, over=True), replace(NEXT, over=True)), AsaTarget(SPEC)
+    typed = list[str]()
+
+    def configure(lines: Sequence[str]) -> None:
+        typed.extend(lines)
+        if THEIRS.name in lines[0]:
+            raise FindingError(codes.CLI_ERROR.at("does not exist"))
+
+    session: Any = SimpleNamespace(configure=configure, show=lambda _text: "", spec=SPEC)
+    monkeypatch.setattr(target, "state", lambda: AsaState({}, {}, ways_back=() if gone and typed else dead))
+    monkeypatch.setattr(target, "connected", lambda: session)
+    if gone:
+        assert AsaClaim(target).settle() == (AsaState({}, {}), [])
+    else:
+        with pytest.raises(FindingError):
+            AsaClaim(target).settle()
+    assert typed == [f"no event manager applet {way.name}" for way in dead]
 
 
 @pytest.mark.parametrize("whole", [True, False])
@@ -288,7 +312,7 @@ def test_one_that_is_being_typed_is_looked_at_again(
             "state",
             lambda: AsaState({}, {}, ways_back=(readings.pop(0) if len(readings) > 1 else readings[0],)),
         )
-        settle = target._settle
+        settle = AsaClaim(target).settle
     if whole:
         with pytest.raises(FindingError) as error:
             settle()
