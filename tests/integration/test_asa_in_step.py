@@ -191,6 +191,26 @@ def test_a_killed_run_leaves_a_claim_that_goes_by_its_time(pair: Pair) -> None:
 
 
 @pytest.mark.full
+def test_who_goes_back_is_not_refused_for_another_that_claims_at_the_same_moment(pair: Pair) -> None:
+    dice, seen = random.Random("back"), Counter[str]()
+    for number in range(16):
+        pair.begin_anew()
+        chosen, journal = {"fw1": pair.targets["one"]}, Journal(pair.directory / f"back-{number}.jsonl")
+        plan, outcome = apply(pair.targets["one"], wanted(PORTS["one"]), journal)
+        assert outcome.ok
+        works = pair.works({"two": PORTS["two"]})
+        works["one"] = lambda plan=plan, chosen=chosen, journal=journal: rollback_plan(plan.plan_id, chosen, journal)
+        results = pair.step.run(works, by_dice(dice) if number else alternately)
+        one, two = codes_of(errors_of(results["one"].findings)), codes_of(errors_of(results["two"][2]))
+        about = (number, pair.step.order, results)
+        assert (one == set() and two & REFUSALS) or (UNDO_REFUSED.number in one and not two), about
+        assert pair.held() == (PORTS["two"] if one else BASE), about
+        seen["came too late" if one else "back"] += 1
+    print(f"back while another comes: {dict(seen)}")
+    assert seen["back"]
+
+
+@pytest.mark.full
 @pytest.mark.parametrize("same", [True, False], ids=["same plan", "two plans"])
 def test_one_comes_at_every_line_of_the_other(pair: Pair, same: bool) -> None:
     """The second runs from its beginning to its end between two lines of the first; pauses are long or none."""

@@ -16,14 +16,16 @@ import pytest
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError, errors_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.apply import apply_plan
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.codes import UNDO_REFUSED
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import build_plan, snapshot_all
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rollback import rollback_plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.linux_session import Done, LinuxSession
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nft_ways_back import standing
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nftables import NftablesTarget
 from tests.integration.conftest import LabTargets
 from tests.integration.in_step import Choose, InStep, after, alternately, by_dice, in_step  # noqa: F401
-from tests.integration.lists import COMMIT, codes_of
+from tests.integration.lists import COMMIT, apply, codes_of
 from tests.integration.test_targets_nftables import TABLE, firewall, spec_for, wanted  # noqa: F401
 from tests.lab.net import firewall as lab_firewall
 
@@ -177,6 +179,26 @@ def in_the_gap(pair: Pair) -> Choose:
         return "two" if "two" in waiting and (behind or ready or "one" not in waiting) else "one"
 
     return chosen
+
+
+@pytest.mark.full
+def test_who_goes_back_is_not_refused_for_another_that_arms_at_the_same_moment(pair: Pair) -> None:
+    dice, seen = random.Random("back"), Counter[str]()
+    for number in range(16):
+        pair.begin_anew()
+        chosen, journal = {"fw1": pair.targets["one"]}, Journal(pair.directory / f"back-{number}.jsonl")
+        plan, outcome = apply(pair.targets["one"], wanted(PORTS["one"]), journal)
+        assert outcome.ok
+        works = pair.works({"two": PORTS["two"]})
+        works["one"] = lambda plan=plan, chosen=chosen, journal=journal: rollback_plan(plan.plan_id, chosen, journal)
+        results = pair.step.run(works, by_dice(dice) if number else alternately)
+        one, two = codes_of(errors_of(results["one"].findings)), codes_of(results["two"])
+        about = (number, pair.step.order, results)
+        assert (one == set() and two & REFUSALS) or (UNDO_REFUSED.number in one and not two), about
+        assert pair.opened() == (PORTS["two"] if one else BASE) and pair.left() == "", about
+        seen["came too late" if one else "back"] += 1
+    print(f"back while another comes: {dict(seen)}")
+    assert seen["back"]
 
 
 @pytest.mark.full

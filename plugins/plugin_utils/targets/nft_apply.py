@@ -20,6 +20,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nft_way
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ways_back import (
+    Outdone,
     WayBack,
     at_work,
     left_behind,
@@ -76,7 +77,8 @@ class Loader:
         """Replace a table and return the new session that proved it; the old session is closed then.
 
         ``new`` and ``old`` are whole tables as text, empty for none. ``proof`` looks through the new session. Raises FindingError,
-        with the old table in force again: SW4280 refused by the kernel, SW4264 not confirmed, SW4282 taken back by the timer.
+        with the old table in force again: SW4280 refused by the kernel, SW4264 not confirmed, SW4282 taken back by the timer. Outdone
+        with nothing loaded where another run is at work on the table, or was since it was read.
         """
         with at_work(self.spec.name):
             return self._load(session, table, new, old, proof)
@@ -122,12 +124,12 @@ class Loader:
         there = {path: way for path, (way, _timer) in standing(session, table).items() if path != directory}
         if others := [way for way in there.values() if not left_behind(way, self.spec.name)]:
             session.shell(CALL_OFF, directory, timer, root=True)
-            raise FindingError(*refusal(self.spec.name, others))
+            raise Outdone(*refusal(self.spec.name, others))
         # One that came and went since the table was read: what it has put in force stays.
         now = session.run("nft", "-s", "list", "table", "inet", table, root=True)
         if (now.output if now.ok else "") != old:
             session.shell(CALL_OFF, directory, timer, root=True)
-            raise FindingError(codes.CHANGED_MEANWHILE.at(f"{self.spec.name}: table inet {table}"))
+            raise Outdone(codes.CHANGED_MEANWHILE.at(f"{self.spec.name}: table inet {table}"))
         try:
             session.must(session.shell(_LOAD, directory, root=True), "loading")
             fresh = self._proved(session, table, proof)

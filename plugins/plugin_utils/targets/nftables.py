@@ -44,7 +44,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nft_app
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nft_ways_back import standing
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ways_back import of_others
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ways_back import not_outdone, of_others
 
 KIND, REVERT = "ruleset", "revert"
 # The chain that dialects/nftables.py writes; a table with it is ours.
@@ -223,6 +223,9 @@ class NftablesTarget:
         """Bring back the table's text from before a step, or remove the table that was not there; see the protocol."""
         if operation.kind == REVERT:  # never armed again
             return OperationResult(operation.id, False)
+        return not_outdone(lambda: self._undone(operation, result))
+
+    def _undone(self, operation: Operation, result: Mapping[str, Any]) -> OperationResult:
         table = operation.name
         session = self._connected()
         told = self._loader.settle(session, table, undo=True)
