@@ -203,20 +203,27 @@ def wait_until_gone(
 ) -> list[Finding]:
     """Wait until others have called their ways back off, or these have struck: the way back of a plan is never refused for good.
 
-    ``look`` reads those that stand there now. Returns a warning for one that stands there although its time passed before our
-    eyes: whoever waited may take it away. FindingError SW4476 where others arm new ones instead.
+    ``look`` reads those that stand there now: a run that has a claim there may have armed a way back as well by then. Returns a warning
+    for one that stands there although its time passed before our eyes: whoever waited may take it away. FindingError SW4476 where
+    others arm new ones instead.
     """
-    names = {way.name for way in ways}
+    owners = {_whose(way) for way in ways}
     deadline = clock() + max((way.seconds for way in ways), default=0) + GRACE
     while True:
         now = of_others(look(), device)
-        if new := [way for way in now if way.name not in names]:
+        if new := [way for way in now if _whose(way) not in owners]:
             raise FindingError(*refusal(device, new))
         if not now:
             return []
         if clock() >= deadline:
             return [codes.WAY_BACK_TAKEN_OVER.at(f"{device}: {'; '.join(way.described() for way in now)}")]
         (sleep or pause)(LOOK_AGAIN)
+
+
+def _whose(way: WayBack) -> str:
+    """Return the mark of the run that a way back or claim is of, or its name where that has none."""
+    found = _MARK.search(way.name)
+    return found[0] if found else way.name
 
 
 def pause(seconds: float) -> None:
