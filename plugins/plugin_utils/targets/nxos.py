@@ -29,6 +29,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_con
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.list_steps import not_held
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.list_versions import places_before
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.management import ManagementPath
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_claim import Claim, seconds_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_config import (
     NxosState,
     Place,
@@ -61,12 +62,15 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_wo
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ways_back import (
+    not_outdone,
     of_others,
     refusal,
     working,
 )
 
 MANAGEMENT = "management"
+# What carries a step out; it tells whether it has typed anything, and what undo needs.
+Doing = Callable[[], tuple[bool, dict[str, Any]]]
 
 
 class NxosTarget:
@@ -77,8 +81,9 @@ class NxosTarget:
     def __init__(self, spec: TargetSpec, open_session: Callable[[TargetSpec], NxosSession] = NxosSession) -> None:
         self.name, self.spec = spec.name, spec
         self._link = Link(spec, open_session)
-        self._work = Work(self._link)
-        self._undo = Undo(self._link, self._work)
+        self._claim = Claim(self._link)
+        self._work = Work(self._link, self._claim)
+        self._undo = Undo(self._link, self._work, self._claim)
         self._unsaved = False
         self._said: tuple[Finding, ...] = ()
 
@@ -124,6 +129,7 @@ class NxosTarget:
         paper = PaperSession(self._link.session(), self._link.state())
         rehearsal = NxosTarget(self.spec, lambda _spec: paper)
         found = [finding for step in steps for finding in rehearsal.execute(step).findings]
+        rehearsal._claim.release()
         if rehearsal._unsaved:
             paper.save()
         self._said = tuple(found)
@@ -133,35 +139,65 @@ class NxosTarget:
 
     @working
     def execute(self, operation: Operation) -> OperationResult:
-        """Carry out one step; see the protocol. Whatever fails, what was in force stays so, or the finding says otherwise."""
+        """Carry out one step; see the protocol. Whatever fails, what was in force stays so, or the finding says otherwise.
+
+        Our claim stays from the first step that types anything until ``confirm`` or ``close``: no other run comes between two steps.
+        """
+        try:
+            return self._executed(operation)
+        except Exception:
+            self._claim.release()
+            raise
+
+    def _executed(self, operation: Operation) -> OperationResult:
         before, self._work.told = self._link.session().lines, []
+        state, seconds = self._link.state_to_write(), seconds_of(operation, self.spec)
         if operation.kind == WAY_BACK_JOB:
-            nxos_way_back.disarm(self._link.session(), self._link.state())
-            self._link.session().drop_left_behind()
-            return OperationResult(operation.id, True)
-        if operation.kind == ATTACHMENT:
-            changed, undo = self._attach(operation)
-        elif operation.action == "delete":
-            changed, undo = self._remove_list(operation)
-        else:
-            changed, undo = self._replace_list(operation)
+            if state.way_back or self._link.session().left_behind():
+                state, told = self._claim.hold(state, seconds)
+                nxos_way_back.disarm(self._link.session(), state)
+                self._link.session().drop_left_behind()
+                self._work.told += told
+            return OperationResult(operation.id, True, 0, self._new())
+        work = self._foreseen(operation, state)
+        if work is not None and not self._claim.lasts(state, seconds):
+            # What was read before the claim may be what another run has just changed.
+            state, self._work.told = self._claim.hold(state, seconds)
+            work = self._foreseen(operation, state)
+        changed, undo = work() if work is not None else (False, {})
         self._unsaved = self._unsaved or changed
         lines = self._link.session().lines - before if changed else 0
-        told = tuple(each for each in self._work.told if each not in self._said)
-        return OperationResult(operation.id, changed, lines, told, undo)
+        return OperationResult(operation.id, changed, lines, self._new(), undo)
+
+    def _new(self) -> tuple[Finding, ...]:
+        """Return what there is to say of a step and was not said in advance."""
+        return tuple(each for each in self._work.told if each not in self._said)
+
+    def _foreseen(self, operation: Operation, state: NxosState) -> Doing | None:
+        """Return what carries a step out, None where there is nothing to do; FindingError where it may not. Types nothing."""
+        if operation.kind == ATTACHMENT:
+            return self._attach(operation, state)
+        if operation.action == "delete":
+            return self._remove_list(operation, state)
+        return self._replace_list(operation, state)
 
     @working
     def undo(self, operation: Operation, result: Mapping[str, Any]) -> OperationResult:
         """Bring back the lines, names and attachments from before a step; see the protocol. Saves when it changed anything."""
-        start, self._work.told = self._link.session().lines, []
+        start = self._link.session().lines
         if operation.kind == WAY_BACK_JOB:  # never armed again
             return OperationResult(operation.id, False)
-        self._work.told += nxos_way_back.wait_for_others(self._link.session(), self._link.state)
-        changed = (
-            self._undo.undo_attachment(operation, result)
-            if operation.kind == ATTACHMENT
-            else self._undo.undo_list(operation, result)
-        )
+
+        def undone() -> bool:
+            self._work.told = nxos_way_back.wait_for_others(self._link.session(), self._link.state)
+            if operation.kind == ATTACHMENT:
+                return self._undo.undo_attachment(operation, result)
+            return self._undo.undo_list(operation, result)
+
+        try:
+            changed = not_outdone(undone)
+        finally:
+            self._claim.release()
         if changed:
             self._link.session().save()
         return OperationResult(operation.id, changed, self._link.session().lines - start, tuple(self._work.told))
@@ -170,6 +206,7 @@ class NxosTarget:
         """Read from a new connection, and save the configuration where everything is held; see the protocol."""
         session = self._link.opened()
         self._link.replace(session)
+        self._claim.release()  # nothing more is typed, and it shall not be saved
         steps = [step for step in self.diff(desired, self.snapshot(desired)) if not step.details.get(PRUNE)]
         if steps:
             return not_held(self.name, steps)
@@ -193,25 +230,26 @@ class NxosTarget:
             return False
         if others := of_others(nxos_way_back.standing(session, state), self.name):  # unproved, and not ours to save
             raise FindingError(*refusal(self.name, others))
+        nxos_way_back.disarm(session, state)  # what dead runs left, claims too, is not to be saved
         session.save()
         self._unsaved = False
         return True
 
     def close(self) -> None:
-        """Close the session; never raises."""
+        """Close the session, our claim taken away before; never raises."""
+        self._claim.release()
         self._link.close()
 
     # -- lists
 
-    def _replace_list(self, operation: Operation) -> tuple[bool, dict[str, Any]]:
-        """Build, prove, swap, confirm, remove the old version; return whether anything was written and what undo needs."""
+    def _replace_list(self, operation: Operation, state: NxosState) -> Doing | None:
+        """Return what builds, proves, swaps, confirms, removes the old version, and tells what undo needs."""
         name, content = operation.name, str((operation.after or {})["content"])
-        state = self._link.state_to_write()
         self._check_before(operation, state)
         versions = state.versions(name)
         old = versions[0] if versions else ""
         if old and len(versions) == 1 and same_meaning(state, old, content):
-            return False, {}
+            return None
         if other := sorted(set(versions) & state.elsewhere):
             text = f"{self.name}: {', '.join(other)} is used by something else than an interface"
             raise FindingError(codes.IN_USE.at(text))
@@ -222,21 +260,23 @@ class NxosTarget:
             "places": places_before(places, state.groups, was),
         }
         self._work.ask(content, places, state)
-        fresh = next((version for version in versions if ours(version) and same_meaning(state, version, content)), "")
-        if not fresh:
-            fresh = state.free_name(name)
-            self._work.build(fresh, content, state, in_force=old if places else "")
-        undo["fresh"] = fresh
-        if any(state.groups[place] != fresh for place in places):
-            self._work.swap(fresh, content, places, state)
-        self._work.remove([version for version in versions if version != fresh])
-        return True, undo
+        known = next((version for version in versions if ours(version) and same_meaning(state, version, content)), "")
+        fresh = undo["fresh"] = known or state.free_name(name)
 
-    def _remove_list(self, operation: Operation) -> tuple[bool, dict[str, Any]]:
-        state = self._link.state_to_write()
+        def work() -> tuple[bool, dict[str, Any]]:
+            if not known:
+                self._work.build(fresh, content, state, in_force=old if places else "")
+            if any(state.groups[place] != fresh for place in places):
+                self._work.swap(fresh, content, places, state)
+            self._work.remove([version for version in versions if version != fresh])
+            return True, undo
+
+        return work
+
+    def _remove_list(self, operation: Operation, state: NxosState) -> Doing | None:
         versions = [version for version in state.versions(operation.name) if ours(version)]
         if not versions:
-            return False, {}
+            return None
         self._check_before(operation, state)
         attached = [place for version in versions for place in state.attached(version)]
         other = sorted(set(versions) & state.elsewhere)
@@ -247,8 +287,13 @@ class NxosTarget:
             raise FindingError(codes.IN_USE.at(f"{self.name}: list {operation.name} is attached to {places}"))
         was = before_step(operation, versions, state)
         undo = {version: [state.families[version], *state.lists[version]] for version in was}
-        self._link.session().configure([f"no {list_header(version, state.families[version])}" for version in versions])
-        return True, {"lists": undo, "places": [], "fresh": ""}
+
+        def work() -> tuple[bool, dict[str, Any]]:
+            lines = [f"no {list_header(version, state.families[version])}" for version in versions]
+            self._link.session().configure(lines)
+            return True, {"lists": undo, "places": [], "fresh": ""}
+
+        return work
 
     def _check_before(self, operation: Operation, state: NxosState) -> None:
         """Raise FindingError where the list is neither as planned nor already as it shall be."""
@@ -268,15 +313,14 @@ class NxosTarget:
 
     # -- attachments
 
-    def _attach(self, operation: Operation) -> tuple[bool, dict[str, Any]]:
+    def _attach(self, operation: Operation, state: NxosState) -> Doing | None:
         place = place_of(operation.after or operation.before or {})
-        state = self._link.state_to_write()
         live = state.groups.get(place, "")
         if operation.after is None:
             return self._detach(operation, place, live)
         wanted = str(operation.after["access_list"])
         if live and base_name(live) == wanted and ours(live) and in_force(state, live):
-            return False, {}
+            return None
         planned = str((operation.before or {}).get("live", ""))
         if not same_list(live, planned):
             text = f"{self.name}: {place[0]} {place[1]} holds {live or 'nothing'} instead of {planned or 'nothing'}"
@@ -287,14 +331,22 @@ class NxosTarget:
             raise FindingError(codes.MISSING_REFERENCE.at(text))
         content = shown_text(state, versions[0])
         self._work.ask(content, [place], state)
-        # A port by which nobody manages the switch needs no login of its own; confirm() comes from a new connection anyway.
-        self._work.swap(versions[0], content, [place], state, anew=False)
-        return True, {"live": live, "missing": bool(live) and not state.lists.get(live)}
 
-    def _detach(self, operation: Operation, place: Place, live: str) -> tuple[bool, dict[str, Any]]:
+        def work() -> tuple[bool, dict[str, Any]]:
+            # A port by which nobody manages the switch needs no login of its own; confirm() comes from a new connection anyway.
+            self._work.swap(versions[0], content, [place], state, anew=False)
+            return True, {"live": live, "missing": bool(live) and not state.lists.get(live)}
+
+        return work
+
+    def _detach(self, operation: Operation, place: Place, live: str) -> Doing | None:
         if not live:
-            return False, {}
+            return None
         if not same_list(live, str((operation.before or {}).get("live", live))) or not ours(live):
             raise FindingError(codes.CHANGED_MEANWHILE.at(f"{self.name}: {place[0]} {place[1]} holds {live}"))
-        self._link.session().change([f"interface {place[0]}", f"no {place[2]} {live} {place[1]}"])
-        return True, {"live": live}
+
+        def work() -> tuple[bool, dict[str, Any]]:
+            self._link.session().change([f"interface {place[0]}", f"no {place[2]} {live} {place[1]}"])
+            return True, {"live": live}
+
+        return work

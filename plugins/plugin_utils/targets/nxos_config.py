@@ -11,7 +11,7 @@ force. An attachment is told by interface, direction and command: a port and a r
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
@@ -30,6 +30,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_con
     full_interface as ios_full_interface,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_services import Services, read_services
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ways_back import CLAIM
 
 NAME_LENGTH = 64  # characters of a list's name on NX-OS
 COMMANDS = {
@@ -40,6 +41,8 @@ COMMANDS = {
 }
 # What the names of our way back in the scheduler begin with, whose it is follows (ways_back.py); the second says that the feature was on.
 WAY_BACK, WAY_BACK_KEEPS = "SW_way_back", "SW_way_back_on"
+CLAIM_KEEPS = f"{CLAIM}_on"  # the same for our claim
+UNKNOWN_SECONDS = 3600  # where a schedule does not say in how much time
 Place = tuple[str, str, str]  # interface, direction, command
 _LIST = re.compile(r"\A(ip|ipv6) access-list (\S+)\Z")
 _GROUP = re.compile(rf"\A({'|'.join(COMMANDS)}) (\S+) (in|out)\Z")
@@ -49,8 +52,8 @@ _HEADER = re.compile(r"\A(?:ip|ipv6) access-list [A-Za-z][A-Za-z0-9_-]*\Z")
 _OPTION = re.compile(r"\A(?:statistics per-entry|fragments (?:permit|deny)-all|ignore routable)\Z")
 _SERVER = re.compile(r"\A(radius|tacacs)-server host ([0-9A-Za-z:][0-9A-Za-z_.:-]*)((?: .*)?)\Z")
 SECURE_PORT = 2083  # RADIUS over TLS
-_JOB = re.compile(rf"\Ascheduler (job|schedule) name ({WAY_BACK}(?:_on)?(?:_[0-9a-z]{{16}})?)\Z")
-_IN_MINUTES = re.compile(r"\Atime start \+(?:\d+:)?(\d{1,2}):(\d\d)\b")
+_JOB = re.compile(rf"\Ascheduler (job|schedule) name ((?:{WAY_BACK}|{CLAIM})(?:_on)?(?:_[0-9a-z]{{16}})?)\Z")
+_STARTS = re.compile(r"\Atime start (?:\+(?:\d+:)?(\d{1,2}):(\d\d)\b|\S)")
 # Printable ASCII without the question mark, which asks for help in the middle of a line.
 _ENTRY = re.compile(r"\A(?:\d{1,10} )?(?:permit|deny|remark) [\x20-\x3e\x40-\x7e]{1,240}\Z")
 _SHORT = {"eth": "Ethernet", "et": "Ethernet", "ethernet": "Ethernet", "po": "port-channel", "port-channel": "port-channel",
@@ -72,8 +75,9 @@ class NxosState:
 
     ``lists``: live name -> lines as shown, without indentation; ``families``: live name -> 4 or 6; ``groups``: place -> live list
     name; ``routed``: interfaces with an IPv4 address -> that address; ``layers``: interface -> 2 or 3 where the configuration
-    says so; ``way_back``: what of ours stands in the scheduler; ``waits``: (name, seconds) where a schedule says in how much time;
-    ``elsewhere``: names of ours that something else uses too.
+    says so; ``way_back``: what of ours stands in the scheduler, and ``held`` what of the claim that the run itself holds;
+    ``scheduled``: something of others stands there; ``waits``: (name, seconds) where a schedule has a time; ``elsewhere``: names
+    of ours that something else uses too.
     """
 
     lists: dict[str, tuple[str, ...]] = field(hash=False)
@@ -87,14 +91,37 @@ class NxosState:
     default_permit: bool = False
     scheduler: bool = False
     way_back: tuple[tuple[str, str], ...] = ()
+    held: tuple[tuple[str, str], ...] = ()
+    scheduled: bool = False
     waits: tuple[tuple[str, int], ...] = ()
     elsewhere: frozenset[str] = frozenset()
     services: Services = Services()
 
     def own(self) -> tuple[dict[str, tuple[str, ...]], dict[Place, str], tuple[tuple[str, str], ...]]:
-        """Return what is ours in it: lists, attachments, what stands in the scheduler."""
+        """Return what is ours in it: lists, attachments, ways back in the scheduler."""
         lists = {name: lines for name, lines in self.lists.items() if ours(name)}
-        return lists, {place: name for place, name in self.groups.items() if ours(name)}, self.way_back
+        ways = tuple(each for each in self.way_back if not each[1].startswith(CLAIM))
+        return lists, {place: name for place, name in self.groups.items() if ours(name)}, ways
+
+    @property
+    def claimed(self) -> bool:
+        """Return whether the run's own claim stands, whole."""
+        waits = dict(self.waits)
+        return {kind for kind, _name in self.held} == {"job", "schedule"} and all(
+            name in waits for _k, name in self.held
+        )
+
+    @property
+    def opened(self) -> bool:
+        """Return whether it was one of our runs that turned the scheduler on, and nobody else uses it."""
+        return not self.scheduled and any(not keeps(name) for _kind, name in (*self.held, *self.way_back))
+
+    def beside(self, claim: str) -> NxosState:
+        """Return it with a claim of that name told apart from what stands in the scheduler."""
+        if not claim:
+            return self
+        held = tuple(each for each in self.way_back if each[1] == claim)
+        return replace(self, held=held, way_back=tuple(each for each in self.way_back if each[1] != claim))
 
     def attached(self, live_name: str) -> list[Place]:
         """Return where a list is attached."""
@@ -118,6 +145,11 @@ class NxosState:
             raise FindingError(codes.IN_USE.at(f"{', '.join(names)}: every version of the list is in use"))
         absent = [name for name in free if name not in self.lists]
         return (absent or free)[0]
+
+
+def keeps(name: str) -> bool:
+    """Return whether the name of a job says that the scheduler was on before it."""
+    return name.startswith((WAY_BACK_KEEPS, CLAIM_KEEPS))
 
 
 def full_interface(name: str) -> str:
@@ -180,7 +212,7 @@ def read_config(text: str) -> NxosState:
     servers: list[Server] = []
     way_back: list[tuple[str, str]] = []
     waits: list[tuple[str, int]] = []
-    flags = {"atomic": True, "default_permit": False, "scheduler": False}
+    flags = {"atomic": True, "default_permit": False, "scheduler": False, "scheduled": False}
     acl = interface = block = ""
     kept, elsewhere = _without_jobs(without_banners(text))
     for raw in kept:
@@ -207,6 +239,7 @@ def read_config(text: str) -> NxosState:
             elif line == "feature scheduler":
                 flags["scheduler"] = True
             else:
+                flags["scheduled"] |= line.startswith("scheduler ")
                 elsewhere |= names_used(line)
         elif acl:
             lists[acl] += (line,)
@@ -221,8 +254,8 @@ def read_config(text: str) -> NxosState:
                 layers[interface] = 3
             else:
                 elsewhere |= names_used(line)
-        elif (job := _JOB.match(block)) and (found := _IN_MINUTES.match(line)):
-            waits.append((job[2], (int(found[1]) * 60 + int(found[2])) * 60))
+        elif (job := _JOB.match(block)) and (found := _STARTS.match(line)):
+            waits.append((job[2], (int(found[1]) * 60 + int(found[2])) * 60 if found[1] else UNKNOWN_SECONDS))
         elif not block.startswith("scheduler "):  # below a schedule
             elsewhere |= names_used(line)
     return NxosState(
@@ -234,6 +267,7 @@ def read_config(text: str) -> NxosState:
         layers,
         tuple(servers),
         way_back=tuple(way_back),
+        held=(),
         waits=tuple(waits),
         elsewhere=frozenset(elsewhere),
         services=read_services("\n".join(kept)),
@@ -271,6 +305,7 @@ def _server(found: re.Match[str]) -> Server:
 
 
 __all__ = [
-    "COMMANDS", "PREFIX", "WAY_BACK", "WAY_BACK_KEEPS", "NxosState", "Place", "Server", "base_name", "checked_command", "checked_name",
-    "family_of", "full_interface", "list_header", "list_text", "ours", "read_config", "typed_lines",
+    "CLAIM", "CLAIM_KEEPS", "COMMANDS", "PREFIX", "UNKNOWN_SECONDS", "WAY_BACK", "WAY_BACK_KEEPS", "NxosState", "Place", "Server",
+    "base_name", "checked_command", "checked_name", "family_of", "full_interface", "keeps", "list_header", "list_text", "ours",
+    "read_config", "typed_lines",
 ]  # fmt: skip

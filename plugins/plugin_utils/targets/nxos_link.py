@@ -15,6 +15,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_co
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_guard import management_path
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_session import NxosSession
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ways_back import (
+    await_typing,
+    of_others,
+    refusal,
+)
 
 
 class Link:
@@ -25,6 +30,7 @@ class Link:
         self._open = open_session
         self._session: NxosSession | None = None
         self._path: tuple[Any, ManagementPath] | None = None
+        self._claim = ""
 
     def session(self) -> NxosSession:
         """Return the session in use, opened where there is none."""
@@ -34,7 +40,19 @@ class Link:
 
     def opened(self) -> NxosSession:
         """Return a new session, from a login of its own."""
-        return self._open(self.spec)
+        session = self._open(self.spec)
+        session.claim = self._claim
+        return session
+
+    def claiming(self, name: str) -> None:
+        """Note the name of the claim that this run types, empty where it holds none any more."""
+        self._claim = name
+        if self._session is not None:
+            self._session.claim = name
+
+    def answering(self) -> NxosSession | None:
+        """Return the session in use where there is one that was not lost; none is opened."""
+        return self._session if self._session is not None and not self._session.silent else None
 
     def replace(self, session: NxosSession) -> None:
         """Go on with another session and close the one in use."""
@@ -60,9 +78,15 @@ class Link:
         return self.session().state()
 
     def state_to_write(self) -> NxosState:
-        """Return the configuration; a way back that an interrupted run left armed is removed first."""
+        """Return the configuration; FindingError SW4476 where another run is at work. What dead ones left goes with our claim."""
         state = self.state()
-        return self.state() if nxos_way_back.disarm(self.session(), state) else state
+        ways = nxos_way_back.standing(self.session(), state)
+        if await_typing(self.name, ways):
+            state = self.state()
+            ways = nxos_way_back.standing(self.session(), state)
+        if others := of_others(ways, self.name, nxos_way_back.own_names()):
+            raise FindingError(*refusal(self.name, others))
+        return state
 
     def managed_by(self, state: NxosState) -> ManagementPath:
         """Return how the switch is managed, asked once for what its configuration says of it."""

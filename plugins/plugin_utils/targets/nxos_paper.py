@@ -14,7 +14,11 @@ from dataclasses import replace
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_config import COMMANDS, NxosState
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_config import (
+    COMMANDS,
+    UNKNOWN_SECONDS,
+    NxosState,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_session import NxosSession
 
 _LIST = re.compile(r"\A(no )?(ip|ipv6) access-list (\S+)\Z")
@@ -39,7 +43,7 @@ class PaperSession(NxosSession):
 
     def state(self) -> NxosState:
         """Return the configuration as it would be."""
-        return self._state
+        return self._state.beside(self.claim)
 
     def peer(self) -> str:
         """Return our own address, see NxosSession."""
@@ -86,8 +90,8 @@ def applied(state: NxosState, lines: Sequence[str]) -> NxosState:
     Lists hold their lines as typed: numbers and spelling of the switch differ, which changes no meaning.
     """
     lists, families, groups = dict(state.lists), dict(state.families), dict(state.groups)
-    jobs, scheduler = list(state.way_back), state.scheduler
-    acl = interface = block = ""
+    jobs, scheduler, waits = list(state.way_back), state.scheduler, dict(state.waits)
+    acl = interface = block = name = ""
     for line in lines:
         listed, group, job = _LIST.match(line), _GROUP.match(line), _JOB.match(line)
         if block == "job":
@@ -110,12 +114,20 @@ def applied(state: NxosState, lines: Sequence[str]) -> NxosState:
             else:
                 groups[place] = group[3]
         elif job:
-            acl, interface, block = "", "", "" if job[1] else job[2]
+            acl, interface, block, name = "", "", "" if job[1] else job[2], job[3]
+            if job[2] == "schedule":
+                waits.pop(name, None)
             jobs = [each for each in jobs if each != (job[2], job[3])] + ([] if job[1] else [(job[2], job[3])])
         elif line in ("feature scheduler", "no feature scheduler"):
             scheduler = not line.startswith("no ")
+            jobs, waits = (jobs, waits) if scheduler else ([], {})
         elif acl:
             lists[acl] += (line,)
         elif block != "schedule" or not line.startswith(_BELOW_SCHEDULE):
             raise FindingError(codes.NOT_FORESEEN.at(f"{line[:80]!r}"))
-    return replace(state, lists=lists, families=families, groups=groups, way_back=tuple(jobs), scheduler=scheduler)
+        elif line.startswith("time start "):
+            waits[name] = UNKNOWN_SECONDS
+    return replace(
+        state, lists=lists, families=families, groups=groups, way_back=tuple(jobs), scheduler=scheduler,
+        waits=tuple(waits.items()),
+    )  # fmt: skip

@@ -9,8 +9,9 @@ configuration as it was (facts/devices.md section 1.6). Platforms without it get
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
@@ -36,7 +37,12 @@ _ROW = re.compile(rf"(?m)^{SESSION}\s+\S+\s+\d")
 
 
 class NxosSession:
-    """A logged-in session. Counts the configuration lines it sends. Not shared between threads."""
+    """A logged-in session. Counts the configuration lines it sends. Not shared between threads.
+
+    ``claim``: the name of the claim that its run holds on the device; ``silent``: it was lost.
+    """
+
+    claim, silent = "", False
 
     def __init__(self, spec: TargetSpec) -> None:
         self.spec = spec
@@ -46,7 +52,8 @@ class NxosSession:
 
     def show(self, text: str, seconds: float = 0.0) -> str:
         """Return a show command's output within so many seconds; FindingError SW4260 where the device does not know it."""
-        output = command(self._connection, text, self.spec, seconds or SHOW_SECONDS)
+        with self._noting():
+            output = command(self._connection, text, self.spec, seconds or SHOW_SECONDS)
         refused = re.search(r"(?m)^\s*(?:% ?|ERROR: )(.*)$", output)
         if refused:
             raise FindingError(codes.CLI_ERROR.at(f"{self.spec.name}: {text}: {refused[1].strip()[:160]}"))
@@ -57,7 +64,7 @@ class NxosSession:
         text = self.show("show running-config")
         if not re.search(r"(?m)^version \S", text) or not re.search(r"(?m)^interface ", text) or "--More--" in text:
             raise FindingError(codes.BAD_ANSWER.at(f"{self.spec.name}: the running configuration is cut off"))
-        return read_config(text)
+        return read_config(text).beside(self.claim)
 
     def startup(self) -> NxosState | None:
         """Return our view of the startup configuration; None where the device does not show it."""
@@ -132,11 +139,10 @@ class NxosSession:
     def _command(self, text: str, seconds: float = 0.0) -> str:
         # The mode, and so the prompt, may be another one afterwards.
         prompt = rf"{re.escape(str(self._connection.base_prompt))}(?:\([^)\s]*\))?#\s*$"
-        output = guarded_call(
+        output = self._guarded(
             lambda: str(
                 self._connection.send_command(text, expect_string=prompt, read_timeout=seconds or SHOW_SECONDS)
             ),
-            self.spec,
             text[:60],
         )
         refused = re.search(NXOS_ERROR, output, flags=re.M)
@@ -152,10 +158,10 @@ class NxosSession:
             raise FindingError(codes.CLI_ERROR.at(f"{self.spec.name}: {text}: {' '.join(output.split())[:200]}"))
 
     def _enter(self) -> None:
-        guarded_call(lambda: str(self._connection.config_mode()), self.spec, "configure terminal")
+        self._guarded(lambda: str(self._connection.config_mode()), "configure terminal")
 
     def _leave(self) -> None:
-        guarded_call(lambda: str(self._connection.exit_config_mode()), self.spec, "end")
+        self._guarded(lambda: str(self._connection.exit_config_mode()), "end")
 
     def _type(self, lines: Sequence[str]) -> None:
         def send() -> str:
@@ -166,12 +172,25 @@ class NxosSession:
                 )
             )  # fmt: skip
 
-        guarded_call(send, self.spec, "configuration")
+        self._guarded(send, "configuration")
+
+    def _guarded(self, call: Callable[[], str], what: str) -> str:
+        with self._noting():
+            return guarded_call(call, self.spec, what)
+
+    @contextlib.contextmanager
+    def _noting(self) -> Iterator[None]:
+        """Note where the session is lost."""
+        try:
+            yield
+        except FindingError as error:
+            self.silent |= any(finding.code == codes.SESSION_LOST.number for finding in error.findings)
+            raise
 
     def _abort(self) -> None:
         """Throw the waiting lines away; a session that somebody else ended is gone already."""
         try:
-            if guarded_call(lambda: str(self._connection.find_prompt()), self.spec, "prompt").rstrip().endswith(")#"):
+            if self._guarded(lambda: str(self._connection.find_prompt()), "prompt").rstrip().endswith(")#"):
                 self._command("abort")
         except FindingError:
             return

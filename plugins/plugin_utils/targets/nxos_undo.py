@@ -12,7 +12,13 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change import codes as change_codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_config import base_name, list_text, ours
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_claim import Claim, seconds_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_config import (
+    NxosState,
+    base_name,
+    list_text,
+    ours,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_diff import place_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_link import Link
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_work import (
@@ -27,12 +33,19 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_wo
 class Undo:
     """The way back of single steps, by what the journal says of them."""
 
-    def __init__(self, link: Link, work: Work) -> None:
-        self._link, self._work = link, work
+    def __init__(self, link: Link, work: Work, claim: Claim) -> None:
+        self._link, self._work, self._claim = link, work, claim
 
-    def undo_list(self, operation: Operation, result: Mapping[str, Any]) -> bool:
-        """Bring back the versions from before with their numbers and remarks, attached where they were; remove the one that came."""
-        state = self._link.state_to_write()
+    def _held(self, operation: Operation, state: NxosState) -> NxosState:
+        """Hold our claim, and return what is there then; Outdone where another run is at work."""
+        state, told = self._claim.hold(state, seconds_of(operation, self._link.spec))
+        self._work.told += told
+        return state
+
+    def _before(
+        self, operation: Operation, result: Mapping[str, Any], state: NxosState
+    ) -> tuple[list[str], dict[str, str]]:
+        """Return the versions of a step's list that are there, and those that were before it with their texts."""
         versions = state.versions(operation.name)
         before = {
             str(name): list_text(str(name), tuple(lines[1:]), int(lines[0]))
@@ -40,8 +53,16 @@ class Undo:
         }
         if not before and operation.before is not None:
             before = found_out(operation, versions, state)
+        return versions, before
+
+    def undo_list(self, operation: Operation, result: Mapping[str, Any]) -> bool:
+        """Bring back the versions from before with their numbers and remarks, attached where they were; remove the one that came."""
+        state = self._link.state_to_write()
+        versions, before = self._before(operation, result, state)
         if {version: shown_text(state, version) for version in versions} == before:
             return False
+        state = self._held(operation, state)
+        versions, before = self._before(operation, result, state)
         allowed = [str(body["content"]) for body in (operation.before, operation.after) if body is not None]
         strange = [
             version for version in versions if not any(same_meaning(state, version, content) for content in allowed)
@@ -81,11 +102,10 @@ class Undo:
     def undo_attachment(self, operation: Operation, result: Mapping[str, Any]) -> bool:
         place = place_of(operation.after or operation.before or {})
         state = self._link.state_to_write()
-        live = state.groups.get(place, "")
-        before = str((operation.before or {}).get("live", ""))
-        if before and before not in state.lists and ours(before) and not result.get("missing"):
-            # A rename by a later, already undone or skipped step: any version of the same list means the same.
-            before = next(iter(state.versions(base_name(before))), before)
+        if state.groups.get(place, "") == _live_before(operation, result, state):
+            return False
+        state = self._held(operation, state)
+        live, before = state.groups.get(place, ""), _live_before(operation, result, state)
         if live == before:
             return False
         after = str((operation.after or {}).get("access_list", ""))
@@ -101,3 +121,12 @@ class Undo:
         else:
             self._link.session().change([f"interface {place[0]}", f"no {place[2]} {live} {place[1]}"])
         return True
+
+
+def _live_before(operation: Operation, result: Mapping[str, Any], state: NxosState) -> str:
+    """Return the name of the list that stood at a place before the step; what stands for it now where a later step renamed it."""
+    before = str((operation.before or {}).get("live", ""))
+    if before and before not in state.lists and ours(before) and not result.get("missing"):
+        # A rename by a later, already undone or skipped step: any version of the same list means the same.
+        before = next(iter(state.versions(base_name(before))), before)
+    return before

@@ -20,6 +20,9 @@ from typing import Any
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_config import (
+    CLAIM,
+    CLAIM_KEEPS,
+    UNKNOWN_SECONDS,
     WAY_BACK,
     WAY_BACK_KEEPS,
     NxosState,
@@ -41,7 +44,6 @@ MINUTE_SECONDS = 60.0
 POLL_SECONDS = 2.0
 GRACE_SECONDS = 20.0
 SCHEDULES = "show scheduler schedule"
-UNKNOWN_SECONDS = 3600  # where a schedule does not say in how much time
 _SCHEDULE = re.compile(r"(?m)^Schedule Name\s*:\s*(\S+)\s*$")
 _RUN = re.compile(r"(?m)^Last Execution Time\s*:\s*(.*?)\s*$")
 
@@ -65,13 +67,15 @@ def back_lines(places: Sequence[Place], groups: Mapping[Place, str], fresh: str)
 
 
 def standing(session: NxosSession, state: NxosState) -> list[Standing]:
-    """Return the ways back that stand in the scheduler. The switch is asked of their time where one may be somebody else's.
+    """Return the ways back and claims that stand in the scheduler, but for claims of this process itself.
 
-    A schedule stays after its job has run; ``Yet to be executed`` says that it has not. Half-typed ones count as whole.
+    The switch is asked of their time where one may be somebody else's. A schedule stays after its job has run; ``Yet to be executed``
+    says that it has not. Half-typed ways back count as whole, half-typed claims have no time (``await_typing``).
     """
-    waits = dict(state.waits)
+    waits, own = dict(state.waits), own_claims()
     made = [
-        Standing(name, "", waits.get(name, UNKNOWN_SECONDS)) for name in sorted({name for _k, name in state.way_back})
+        Standing(name, "", waits.get(name, 0 if name.startswith(CLAIM) else UNKNOWN_SECONDS))
+        for name in sorted({name for _k, name in state.way_back} - own)
     ]
     if all(left_behind(way, session.spec.name) for way in made):
         return made
@@ -84,6 +88,16 @@ def standing(session: NxosSession, state: NxosState) -> list[Standing]:
     runs = {name: _RUN.search(text) for name, text in zip(shown[1::2], shown[2::2], strict=True)}
     over = {name for name, run in runs.items() if run and re.match(r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) ", run[1])}
     return [told_over(way) if way.name in over else way for way in made]
+
+
+def own_claims() -> set[str]:
+    """Return the names that a claim of this process can have."""
+    return {own_name(CLAIM), own_name(CLAIM_KEEPS)}
+
+
+def own_names() -> set[str]:
+    """Return the names that a way back or claim of this process can have."""
+    return {own_name(WAY_BACK), own_name(WAY_BACK_KEEPS), *own_claims()}
 
 
 def held(session: NxosSession, state: NxosState) -> dict[str, dict[str, Any]]:
@@ -108,7 +122,7 @@ def wait_for_others(session: NxosSession, read: Callable[[], NxosState]) -> list
 def arm(session: NxosSession, state: NxosState, lines: Sequence[str], seconds: int) -> WayBack:
     """Arm it and see it armed, and no other; FindingError SW4424 or SW4476 with nothing left behind where that fails."""
     minutes = math.ceil(seconds / 60) + 1  # the minute that has begun does not count
-    name = own_name(WAY_BACK_KEEPS if state.scheduler else WAY_BACK)
+    name = own_name(WAY_BACK_KEEPS if state.scheduler and not state.opened else WAY_BACK)
     typed = [] if state.scheduler else ["feature scheduler"]
     typed += [f"scheduler job name {name}", "configure terminal", *lines, "end-job"]
     typed += [
@@ -141,7 +155,7 @@ def disarm(session: NxosSession, state: NxosState, *, opened: bool = False) -> b
 
     FindingError SW4476 where there is none of our own, and one that another run may still call off.
     """
-    own = {own_name(WAY_BACK), own_name(WAY_BACK_KEEPS)}
+    own = own_names()
     mine = {name for _kind, name in state.way_back} & own
     ways = standing(session, state) if {name for _kind, name in state.way_back} - own else []
     others = of_others(ways, session.spec.name)
@@ -154,9 +168,9 @@ def disarm(session: NxosSession, state: NxosState, *, opened: bool = False) -> b
 def _remove(session: NxosSession, state: NxosState, chosen: Callable[[str], bool], *, opened: bool = False) -> bool:
     going = [(kind, name) for kind, name in sorted(state.way_back, reverse=True) if chosen(name)]
     lines = [f"no scheduler {kind} name {name}" for kind, name in going]
-    turned_on = opened or any(not name.startswith(WAY_BACK_KEEPS) for _kind, name in going)
-    # What somebody else has armed needs the feature.
-    if state.scheduler and turned_on and len(going) == len(state.way_back):
+    # What somebody else has armed needs the feature, and so does our claim, which turns it off at its end.
+    unused = not state.held and not state.scheduled and len(going) == len(state.way_back)
+    if state.scheduler and unused and (opened or state.opened):
         lines.append("no feature scheduler")
     if lines:
         session.configure(lines)

@@ -17,6 +17,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.list_ve
     half_typed,
     stood_before,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_claim import Claim
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_config import (
     NxosState,
     Place,
@@ -33,6 +34,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_gu
     update_findings,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_link import Link
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ways_back import tell_of_others
 
 _RULE = re.compile(r"(?m)^\s*(?:\d{1,10} )?((?:permit|deny) .*?)\s*$")
 
@@ -40,8 +42,8 @@ _RULE = re.compile(r"(?m)^\s*(?:\d{1,10} )?((?:permit|deny) .*?)\s*$")
 class Work:
     """What is done on one switch. ``told``: what there is to say of the step under way."""
 
-    def __init__(self, link: Link) -> None:
-        self._link = link
+    def __init__(self, link: Link, claim: Claim) -> None:
+        self._link, self._claim = link, claim
         self.told: list[Finding] = []
 
     def ask(self, content: str, places: Sequence[Place], state: NxosState) -> None:
@@ -62,18 +64,24 @@ class Work:
         try:
             self._link.session().change([*lines, list_header(fresh, family_of(content)), *typed_lines(content)])
             now = self._link.state()
+            if gone := self._claim.gone(now):
+                raise FindingError(*gone)
             proof = difference("nxos", shown_text(now, fresh), content)
             if not proof.equal:
                 raise FindingError(codes.NOT_PROVED.at(f"{self._link.name}: list {fresh}: {proof.text}"))
         except FindingError as error:
-            raise FindingError(*error.findings, *self._clean_up([fresh], in_force)) from None
+            raise FindingError(*error.findings, *self._clean_up([fresh], in_force, error.findings)) from None
 
-    def _clean_up(self, names: Sequence[str], in_force: str) -> list[Finding]:
-        """Remove unattached versions after a failure and return what is there now, as findings."""
+    def _clean_up(self, names: Sequence[str], in_force: str, why: Sequence[Finding] = ()) -> list[Finding]:
+        """Remove unattached versions after a failure and return what is there now, as findings.
+
+        Where the failure (``why``) is a sign of another run, and no claim of ours holds it off, that one may be about to attach a version
+        of the same name: it stays.
+        """
         try:
             state = self._link.state()
             present = self._loose(names, state)
-            if present:
+            if present and (state.claimed or not tell_of_others(why)):
                 self._link.session().configure([f"no {list_header(name, state.families[name])}" for name in present])
                 present = [name for name in present if name in self._link.state().lists]
         except FindingError as error:
@@ -105,7 +113,7 @@ class Work:
             committed = True
             self._confirm_places(fresh, content, places, anew or back is not None)
         except FindingError as error:
-            told = self._swap_back(fresh, places, state, back, committed=committed)
+            told = self._swap_back(fresh, places, state, back, error.findings, committed=committed)
             raise FindingError(*error.findings, *told) from None
         if back is not None:
             nxos_way_back.disarm(self._link.session(), self._link.state())
@@ -129,7 +137,8 @@ class Work:
             raise FindingError(codes.NOT_CONFIRMED.at(text))
 
     def _swap_back(
-        self, fresh: str, places: Sequence[Place], state: NxosState, back: nxos_way_back.WayBack | None, *, committed: bool,
+        self, fresh: str, places: Sequence[Place], state: NxosState, back: nxos_way_back.WayBack | None,
+        why: Sequence[Finding], *, committed: bool,
     ) -> list[Finding]:  # fmt: skip
         """Put back what was attached before and remove the new version; return what is in force now, as findings."""
         told: list[Finding] = []
@@ -181,13 +190,13 @@ class Work:
         if fresh in state.lists:
             return told
         return told + self._clean_up(
-            [fresh], ", ".join(sorted({state.groups.get(place, "") for place in places} - {""}))
+            [fresh], ", ".join(sorted({state.groups.get(place, "") for place in places} - {""})), why
         )
 
     def _loose(self, names: Sequence[str], state: NxosState) -> list[str]:
-        """Return those of these lists that exist, are ours and are attached nowhere."""
-        attached = set(state.groups.values())
-        return [name for name in names if name in state.lists and name not in attached and ours(name)]
+        """Return those of these lists that exist, are ours and are used nowhere."""
+        used = {*state.groups.values(), *state.elsewhere}
+        return [name for name in names if name in state.lists and name not in used and ours(name)]
 
     def remove(self, names: Sequence[str]) -> None:
         """Remove lists that are in force nowhere any more, and those that were adopted; what cannot be removed is told."""
