@@ -32,6 +32,7 @@ from tests.integration.lists import COMMIT, apply, codes_of
 from tests.integration.test_targets_nxos import LET_IN, Switch, list_object, made_switch, of, packet, place, spec_for
 
 BASE, PATIENCE = 7443, 120.0
+WHO = threading.local()
 PLACES = {"one": "aaaaaa", "two": "bbbbbb"}
 # What a run may be refused with before it types anything but its claim; then what would be the hole that the claim closes.
 REFUSALS = {"SW4476", "SW4222", "SW4015", "SW4481"}
@@ -48,6 +49,25 @@ def wanted(port: int, guarded: bool) -> list[Any]:
     )
 
 
+class Named(NxosTarget):
+    """A target of one of the two, whichever thread it works in."""
+
+    def __init__(self, switch: Switch, who: str) -> None:
+        super().__init__(spec_for(switch))
+        self.who = who
+
+    def __getattribute__(self, name: str) -> Any:
+        found = super().__getattribute__(name)
+        if name.startswith("_") or not callable(found):
+            return found
+
+        def called(*given: Any, **named: Any) -> Any:
+            WHO.name = self.who
+            return found(*given, **named)
+
+        return called
+
+
 class Turns:
     """Lets one of several threads go on at a time, by the dice, and looks at the switch between."""
 
@@ -56,7 +76,7 @@ class Turns:
         self.turn, self.condition, self.count, self.wrong = "", threading.Condition(), 0, list[str]()
 
     def wait(self) -> None:
-        me = threading.current_thread().name
+        me = WHO.name
         with self.condition:
             self.waiting.add(me)
             self._choose()
@@ -66,9 +86,9 @@ class Turns:
             self.waiting.discard(me)
             self.count += 1
 
-    def end(self) -> None:
+    def end(self, me: str) -> None:
         with self.condition:
-            self.alive.discard(threading.current_thread().name)
+            self.alive.discard(me)
             self._choose()
 
     def _choose(self) -> None:
@@ -104,8 +124,10 @@ def in_step(monkeypatch: pytest.MonkeyPatch, turns: Turns) -> Iterator[None]:
         patch.setattr(NxosSession, "_type", typed)
         patch.setattr(NxosSession, "show", show)
         patch.setattr(NxosSession, "_command", command)
-        patch.setattr(ways_back, "place", lambda: PLACES[threading.current_thread().name])
-        patch.setattr(ways_back, "pause", lambda _seconds: turns.wait())
+        patch.setattr(ways_back, "place", lambda: PLACES[WHO.name])
+        patch.setattr(
+            ways_back, "pause", lambda _seconds: [turns.wait() for _turn in range(12)]
+        )  # what is typed in that time
         yield
 
 
@@ -119,7 +141,7 @@ def run(switch: Switch, directory: Path, seed: str, monkeypatch: pytest.MonkeyPa
     settled.close()
     base, results, ended = switch.running(), dict[str, Any](), dict[str, str]()
     turns = Turns(switch, dice, turns_of)
-    targets = {name: NxosTarget(spec_for(switch)) for name in turns_of}
+    targets = {name: Named(switch, name) for name in turns_of}
     desired = {name: wanted(port, guarded) for name, port in ports.items()}
     plans = {
         name: build_plan(
@@ -142,7 +164,7 @@ def run(switch: Switch, directory: Path, seed: str, monkeypatch: pytest.MonkeyPa
             raise
         finally:
             targets[name].close()
-            turns.end()
+            turns.end(name)
 
     with in_step(monkeypatch, turns):
         threads = [threading.Thread(target=partial(work, name), name=name) for name in turns_of]

@@ -24,12 +24,12 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model im
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import PRUNE, objects_sha256
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import DesiredObject
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes, nxos_way_back
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes, nxos_way_back, ways_back
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_config import same_list
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.list_steps import not_held
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.list_versions import places_before
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.management import ManagementPath
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_claim import Claim, seconds_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_claim import LOOKS, Claim, seconds_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_config import (
     NxosState,
     Place,
@@ -62,6 +62,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_wo
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ways_back import (
+    CLAIM,
+    LOOK_AGAIN,
     not_outdone,
     of_others,
     refusal,
@@ -207,7 +209,7 @@ class NxosTarget:
         session = self._link.opened()
         self._link.replace(session)
         self._claim.release()  # nothing more is typed, and it shall not be saved
-        steps = [step for step in self.diff(desired, self.snapshot(desired)) if not step.details.get(PRUNE)]
+        steps = [step for step in self.diff(desired, self._quiet(desired)) if not step.details.get(PRUNE)]
         if steps:
             return not_held(self.name, steps)
         if self._unsaved:
@@ -217,6 +219,16 @@ class NxosTarget:
                 return error.findings
             self._unsaved = False
         return ()
+
+    def _quiet(self, desired: Sequence[DesiredObject]) -> Snapshot:
+        """Return what is there when runs that have claimed the switch after us have stepped back; their claims are not to be saved."""
+        live = self.snapshot(desired)
+        for _look in range(LOOKS):
+            if not any(CLAIM in key and body.get("held") for key, body in live.objects.items()):
+                break
+            ways_back.pause(LOOK_AGAIN)
+            live = self.snapshot(desired)
+        return live
 
     def finish(self) -> bool:
         """Save what an interrupted run left unsaved, and return whether there was anything.

@@ -20,13 +20,15 @@ from collections.abc import Sequence
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.model import Operation
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes, ways_back
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_config import (
     CLAIM,
     CLAIM_KEEPS,
     NxosState,
+    keeps,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_link import Link
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_session import NxosSession
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_way_back import (
     disarm,
     own_claims,
@@ -35,6 +37,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_wa
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ways_back import (
+    LOOK_AGAIN,
     Outdone,
     await_typing,
     claim_seconds,
@@ -42,6 +45,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ways_ba
     own_name,
     refusal,
 )
+
+LOOKS = 4  # how often a run looks whether others that it has met are gone
 
 
 def claim_lines(name: str, seconds: int) -> list[str]:
@@ -74,10 +79,12 @@ class Claim:
 
     def lasts(self, state: NxosState, seconds: int) -> bool:
         """Return whether it stands for at least half of so many seconds, or this switch takes none."""
+        self._notes(state)
         return self._refused or (bool(self._name) and state.claimed and time.monotonic() + seconds / 2 < self._until)
 
     def gone(self, state: NxosState) -> list[Finding]:
         """Return an error where the claim that we hold does not stand any more."""
+        self._notes(state)
         return [codes.CLAIM_GONE.at(f"{self._link.name}: {self._name}")] if self._name and not state.claimed else []
 
     def hold(self, state: NxosState, seconds: int) -> tuple[NxosState, list[Finding]]:
@@ -95,19 +102,16 @@ class Claim:
             raise
 
     def _held(self, state: NxosState, seconds: int) -> tuple[NxosState, list[Finding]]:
-        self._opened = not state.scheduler or state.opened
-        self._name = own_name(CLAIM if self._opened else CLAIM_KEEPS)
-        self._until = time.monotonic() + seconds
+        self._until, self._opened = time.monotonic() + seconds, False
         refused = self._typed(state, seconds)
-        now = self._link.state()
-        if refused is not None and not now.scheduler:
-            # Another run turned the scheduler off between two lines of ours; where it takes none this is seen once more.
-            refused = self._typed(now, seconds)
-            now = self._link.state()
-        if await_typing(self._link.name, standing(self._link.session(), now)):
-            now = self._link.state()
-        if others := of_others(standing(self._link.session(), now), self._link.name, own_names()):
-            raise Outdone(*refusal(self._link.name, others))
+        now = self._alone()
+        if refused is not None:
+            # Another run may have turned the scheduler off between two lines of ours. A switch that takes no claim says the same again.
+            again = self._typed(now, seconds)
+            now = self._alone()
+            if again is not None and again.findings != refused.findings:
+                raise Outdone(*again.findings)
+            refused = again
         told = list[Finding]()
         if refused is not None:
             self.release()
@@ -115,10 +119,30 @@ class Claim:
             told = [codes.NO_CLAIM.at(f"{self._link.name}: {refused.findings[0].message}")]
         elif missing := self.gone(now):
             raise Outdone(*missing)
-        return (self._link.state() if disarm(self._link.session(), now) else now), told
+        return (self._link.state() if self._cleared(now) else now), told
+
+    def _alone(self) -> NxosState:
+        """Return what is there; Outdone where another run is at work. What is half-typed is looked at a second time."""
+        now = self._link.state()
+        if await_typing(self._link.name, standing(self._link.session(), now)):
+            now = self._link.state()
+        if others := of_others(standing(self._link.session(), now), self._link.name, own_names()):
+            raise Outdone(*refusal(self._link.name, others))
+        return now
+
+    def _cleared(self, state: NxosState) -> bool:
+        """Remove what dead runs left, and return whether there was something; its run may remove it at this very moment."""
+        try:
+            return disarm(self._link.session(), state)
+        except FindingError as error:
+            if any(finding.code != codes.CLI_ERROR.number for finding in error.findings):
+                raise
+            return disarm(self._link.session(), self._link.state()) or True
 
     def _typed(self, state: NxosState, seconds: int) -> FindingError | None:
         """Type the claim, an older one of ours removed first; return why the switch does not take it."""
+        self._opened = self._opened or not state.scheduler or state.opened
+        self._name = own_name(CLAIM if self._opened else CLAIM_KEEPS)
         older = [*state.held, *(each for each in state.way_back if each[1] in own_claims())]
         self._link.claiming(self._name)
         lines = [
@@ -134,17 +158,36 @@ class Claim:
             return error
         return None
 
+    def _notes(self, state: NxosState) -> None:
+        """Note that the scheduler was turned on by one of our runs, though this one came when it was on."""
+        self._opened = self._opened or (bool(self._name) and state.opened)
+
     def release(self) -> None:
         """Take our claim away where it stands, over a session that is there; else it is left to its time. Never raises FindingError."""
         session, name = self._link.answering(), self._name
-        self._name = ""
         if name and session is not None:
             with contextlib.suppress(FindingError):
-                state = session.state()
+                state = self._last(session, name)
                 alone = self._opened and state.scheduler and not state.way_back and not state.scheduled
                 if lines := ["no feature scheduler"] if alone else _removal(state.held):
                     session.configure(lines)
+        self._name = ""
         self._link.claiming("")
+
+    def _last(self, session: NxosSession, name: str) -> NxosState:
+        """Return what stands there when it is for us to end.
+
+        Where several runs have met that turned the scheduler on, one of them stays until the others are gone, and turns it off.
+        """
+        state = session.state()
+        for _look in range(LOOKS):
+            self._notes(state)
+            others = {each for _kind, each in state.way_back if each.startswith(CLAIM)}
+            if not self._opened or not others or any(each < name for each in others if not keeps(each)):
+                break
+            ways_back.pause(LOOK_AGAIN)
+            state = session.state()
+        return state
 
 
 def _removal(parts: Sequence[tuple[str, str]]) -> list[str]:

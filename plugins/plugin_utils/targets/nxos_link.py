@@ -15,11 +15,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_co
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_guard import management_path
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_session import NxosSession
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ways_back import (
-    await_typing,
-    of_others,
-    refusal,
-)
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ways_back import await_typing, refusal
 
 
 class Link:
@@ -80,11 +76,9 @@ class Link:
     def state_to_write(self) -> NxosState:
         """Return the configuration; FindingError SW4476 where another run is at work. What dead ones left goes with our claim."""
         state = self.state()
-        ways = nxos_way_back.standing(self.session(), state)
-        if await_typing(self.name, ways):
+        if not state.claimed and await_typing(self.name, nxos_way_back.standing(self.session(), state)):
             state = self.state()
-            ways = nxos_way_back.standing(self.session(), state)
-        if others := of_others(ways, self.name, nxos_way_back.own_names()):
+        if others := nxos_way_back.in_the_way(self.session(), state, nxos_way_back.own_names()):
             raise FindingError(*refusal(self.name, others))
         return state
 

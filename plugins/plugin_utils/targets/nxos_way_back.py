@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,6 +100,15 @@ def own_names() -> set[str]:
     return {own_name(WAY_BACK), own_name(WAY_BACK_KEEPS), *own_claims()}
 
 
+def in_the_way(session: NxosSession, state: NxosState, own: Collection[str]) -> list[Standing]:
+    """Return the ways back and claims of others for which a run has to stop.
+
+    Where our own claim stands, the claims of others are not in its way: they came later, see ours and step back.
+    """
+    others = of_others(standing(session, state), session.spec.name, own)
+    return [way for way in others if not (way.claim and state.claimed)]
+
+
 def held(session: NxosSession, state: NxosState) -> dict[str, dict[str, Any]]:
     """Return what a snapshot says of the ways back that another run may still call off, by name."""
     others = of_others(standing(session, state), session.spec.name)
@@ -138,7 +147,7 @@ def arm(session: NxosSession, state: NxosState, lines: Sequence[str], seconds: i
                 codes.NXOS_NO_WAY_BACK.at(f"{session.spec.name}: the job is not there after it was typed")
             )
         # Of two runs that meet here at least one steps back: each looks after it has armed its own.
-        others = of_others(standing(session, now), session.spec.name, name)
+        others = in_the_way(session, now, own=[name])
     except FindingError as error:
         if any(finding.code == codes.SESSION_LOST.number for finding in error.findings):
             raise
@@ -153,13 +162,13 @@ def arm(session: NxosSession, state: NxosState, lines: Sequence[str], seconds: i
 def disarm(session: NxosSession, state: NxosState, *, opened: bool = False) -> bool:
     """Remove our own way back, and those of dead runs; return whether there was something. ``opened``: we turned the feature on.
 
-    FindingError SW4476 where there is none of our own, and one that another run may still call off.
+    FindingError SW4476 where there is nothing of our own, no claim either, and one that another run may still call off.
     """
     own = own_names()
     mine = {name for _kind, name in state.way_back} & own
     ways = standing(session, state) if {name for _kind, name in state.way_back} - own else []
     others = of_others(ways, session.spec.name)
-    if others and not mine:
+    if others and not mine and not state.held:
         raise FindingError(*refusal(session.spec.name, others))
     kept = {way.name for way in others}
     return _remove(session, state, lambda name: name in mine or name not in kept, opened=opened)

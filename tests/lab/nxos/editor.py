@@ -251,6 +251,10 @@ class Editor:
     # -- below a header ----------------------------------------------------------------------------------------------
 
     def _in_mode(self, text: str) -> bool:
+        there = {JOB: self.config.jobs, SCHEDULE: self.config.schedules}
+        if self.mode in there and self.target not in there[self.mode]:  # somebody else removed it meanwhile
+            self.mode = CONFIG
+            raise CliError(f"ERROR: {self.target} does not exist")
         if self.mode in (ACL, ACL6):
             found = self.config.lists.get(self.target)
             if found is None:
