@@ -25,10 +25,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.apply import apply_plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import build_plan, snapshot_all
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rollback import rollback_plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import nxos_session, ways_back
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos import NxosTarget
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_session import NxosSession
-from tests.integration.lists import COMMIT, apply, codes_of
+from tests.integration.lists import COMMIT, OTHER_PLACE, apply, codes_of, other_controller
 from tests.integration.test_targets_nxos import LET_IN, Switch, list_object, made_switch, of, packet, place, spec_for
 
 BASE, PATIENCE = 7443, 120.0
@@ -244,3 +245,38 @@ def test_two_in_many_steps(box: tuple[Switch, dict[str, Any]], tmp_path: Path, m
         switch.fleet.call(partial(switch.device.replace_config, start))
     print(dict(seen))
     assert seen["one"] and sum(seen.values()) == 25
+
+
+class Dead(BaseException):
+    """The end of a run that leaves it no time."""
+
+
+@pytest.mark.parametrize("box", [{}], indirect=True, ids=["bare"])
+def test_the_claim_of_a_killed_run_blocks_no_longer_than_its_time(
+    box: tuple[Switch, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    switch, before = box[0], box[0].running()
+    killed, other = NxosTarget(spec_for(switch)), NxosTarget(spec_for(switch))
+
+    def dies(*_given: Any) -> None:
+        raise Dead
+
+    with other_controller(), monkeypatch.context() as patch:
+        patch.setattr(NxosSession, "change", dies)
+        with pytest.raises(Dead):
+            apply(killed, wanted(8443, False), Journal(tmp_path / "killed.jsonl"))
+    (claim,) = re.findall(r"scheduler job name (SW_claim\S+)", switch.running())
+    assert OTHER_PLACE in claim and switch.lists() == set() and "SW_claim" not in switch.device.startup
+    with pytest.raises(FindingError) as error:
+        apply(other, wanted(9443, False), Journal(tmp_path / "other.jsonl"))
+    assert codes_of(error.value.findings) == {"SW4476"} and "claimed by process" in str(error.value)
+    switch.fleet.call(lambda: switch.device._run_jobs((claim,)))  # its time is over
+    plan, outcome = apply(other, wanted(9443, False), Journal(tmp_path / "other.jsonl"))
+    assert outcome.ok, outcome.findings
+    assert switch.attached() == switch.lists() == {"SW_hvac__a"} and "9443" in switch.running()
+    for text in (switch.running(), switch.device.startup):
+        assert "scheduler" not in text
+    assert rollback_plan(plan.plan_id, {"n9k1": other}, Journal(tmp_path / "other.jsonl")).ok
+    assert switch.running() == before
+    killed.close()
+    other.close()

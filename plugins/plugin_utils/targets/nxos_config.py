@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import codes
@@ -54,6 +55,10 @@ _SERVER = re.compile(r"\A(radius|tacacs)-server host ([0-9A-Za-z:][0-9A-Za-z_.:-
 SECURE_PORT = 2083  # RADIUS over TLS
 _JOB = re.compile(rf"\Ascheduler (job|schedule) name ((?:{WAY_BACK}|{CLAIM})(?:_on)?(?:_[0-9a-z]{{16}})?)\Z")
 _STARTS = re.compile(r"\Atime start (?:\+(?:\d+:)?(\d{1,2}):(\d\d)\b|\S)")
+# As a configuration tells them: the moment of a schedule, and the switch's own clock above it all.
+_MOMENT = re.compile(r"\Atime start (\d{4}):(\d\d):(\d\d):(\d\d):(\d\d)\Z")
+_CLOCK = re.compile(r"(?m)^!Time: \w{3} (\w{3}) +(\d{1,2}) (\d\d):(\d\d):\d\d (\d{4})\s*$")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 # Printable ASCII without the question mark, which asks for help in the middle of a line.
 _ENTRY = re.compile(r"\A(?:\d{1,10} )?(?:permit|deny|remark) [\x20-\x3e\x40-\x7e]{1,240}\Z")
 _SHORT = {"eth": "Ethernet", "et": "Ethernet", "ethernet": "Ethernet", "po": "port-channel", "port-channel": "port-channel",
@@ -76,8 +81,8 @@ class NxosState:
     ``lists``: live name -> lines as shown, without indentation; ``families``: live name -> 4 or 6; ``groups``: place -> live list
     name; ``routed``: interfaces with an IPv4 address -> that address; ``layers``: interface -> 2 or 3 where the configuration
     says so; ``way_back``: what of ours stands in the scheduler, and ``held`` what of the claim that the run itself holds;
-    ``scheduled``: something of others stands there; ``waits``: (name, seconds) where a schedule has a time; ``elsewhere``: names
-    of ours that something else uses too.
+    ``scheduled``: something of others stands there; ``waits``: (name, seconds) where a schedule has a time, negative where that is
+    over; ``elsewhere``: names of ours that something else uses too.
     """
 
     lists: dict[str, tuple[str, ...]] = field(hash=False)
@@ -255,7 +260,8 @@ def read_config(text: str) -> NxosState:
             else:
                 elsewhere |= names_used(line)
         elif (job := _JOB.match(block)) and (found := _STARTS.match(line)):
-            waits.append((job[2], (int(found[1]) * 60 + int(found[2])) * 60 if found[1] else UNKNOWN_SECONDS))
+            seconds = (int(found[1]) * 60 + int(found[2])) * 60 if found[1] else _until(line, text)
+            waits.append((job[2], seconds))
         elif not block.startswith("scheduler "):  # below a schedule
             elsewhere |= names_used(line)
     return NxosState(
@@ -273,6 +279,20 @@ def read_config(text: str) -> NxosState:
         services=read_services("\n".join(kept)),
         **flags,
     )
+
+
+def _until(line: str, text: str) -> int:
+    """Return the seconds from the clock of a configuration to the moment of a schedule, at least 1; -1 a minute after it."""
+    moment, clock = _MOMENT.match(line), _CLOCK.search(text)
+    if moment is None or clock is None or clock[1] not in _MONTHS:
+        return UNKNOWN_SECONDS
+    year, month, day, hour, minute = map(int, moment.groups())
+    try:
+        now = datetime(int(clock[5]), _MONTHS.index(clock[1]) + 1, int(clock[2]), int(clock[3]), int(clock[4]))
+        left = int((datetime(year, month, day, hour, minute) - now).total_seconds())
+    except ValueError:
+        return UNKNOWN_SECONDS
+    return max(left, 1) if left > -60 else -1
 
 
 def _without_jobs(lines: list[str]) -> tuple[list[str], set[str]]:

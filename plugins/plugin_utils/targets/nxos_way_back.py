@@ -74,7 +74,9 @@ def standing(session: NxosSession, state: NxosState) -> list[Standing]:
     """
     waits, own = dict(state.waits), own_claims()
     made = [
-        Standing(name, "", waits.get(name, 0 if name.startswith(CLAIM) else UNKNOWN_SECONDS))
+        _claim(name, waits.get(name, 0))
+        if name.startswith(CLAIM)
+        else Standing(name, "", max(0, waits.get(name, 0)) or UNKNOWN_SECONDS)
         for name in sorted({name for _k, name in state.way_back} - own)
     ]
     if all(left_behind(way, session.spec.name) for way in made):
@@ -88,6 +90,11 @@ def standing(session: NxosSession, state: NxosState) -> list[Standing]:
     runs = {name: _RUN.search(text) for name, text in zip(shown[1::2], shown[2::2], strict=True)}
     over = {name for name, run in runs.items() if run and re.match(r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) ", run[1])}
     return [told_over(way) if way.name in over else way for way in made]
+
+
+def _claim(name: str, seconds: int) -> Standing:
+    """Return a claim. Its time may be over although its job never runs: that of an account which the scheduler cannot log in."""
+    return Standing(name, "", max(0, seconds), over=seconds < 0)
 
 
 def own_claims() -> set[str]:
