@@ -32,7 +32,7 @@ WITHOUT_LAB = frozenset(
     for name in (
         "asa_faults", "asa_in_step", "asa_loop", "check_equals_apply", "device_fleet", "facts_fallback", "ios_ipv6", "ise_drift",
         "ise_export", "ise_faults", "ise_policy_kinds", "ise_read", "ise_rollout", "ise_snapshot", "ise_states", "ise_wire", "nxos_check",
-        "nxos_faults", "nxos_playbooks", "old_gear", "targets_asa", "targets_ios", "targets_ise", "targets_nxos", "two_on_a_nexus",
+        "nxos_faults", "nxos_in_step", "nxos_playbooks", "old_gear", "targets_asa", "targets_ios", "targets_ise", "targets_nxos",
         "ways_back",
     )
 )  # fmt: skip

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Segwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A claim on a Nexus switch as its configuration shows it, and what is removed beside it. Between two real runs: test_two_on_a_nexus.py."""
+"""A claim on a Nexus switch as its configuration shows it, and what is removed beside it. Between two real runs: test_nxos_in_step.py."""
 
 from __future__ import annotations
 
