@@ -232,6 +232,7 @@ def box(
 @pytest.mark.parametrize("box", [{}], indirect=True, ids=["bare"])
 def test_two_in_step(box: tuple[Switch, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     print(run(box[0], tmp_path, "2", monkeypatch, box[1]))
+    assert not OURS.search(box[0].running())
 
 
 @pytest.mark.full

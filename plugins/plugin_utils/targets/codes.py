@@ -170,10 +170,7 @@ NOT_SAVED = Code(
     "save it by hand; a reload would bring the old list back",
 )
 LEFT_BEHIND = Code(
-    "SW4268",
-    "warning",
-    "a list that is not in force was left on a device",
-    "it is removed by the next apply, or by hand",
+    "SW4268", "warning", "a list that is not in force was left", "it is removed by the next apply, or by hand"
 )
 
 NXOS_NO_ROOM = Code(
@@ -302,7 +299,7 @@ ISE_SNAPSHOT = Code("SW4314", "error", "a snapshot file cannot be used", "write 
 ISE_OFFLINE = Code(
     "SW4315",
     "info",
-    "live state comes from a snapshot file",
+    "live state is that of a snapshot file",
     "it is as old as the message says; apply reads ISE itself",
 )
 ISE_NOT_EXPORTED = Code(
@@ -561,10 +558,7 @@ ASA_TO_THE_BOX = Code(
 
 # -- ways back that stand armed, and what else may take a change back (SW4476 to SW4485)
 ANOTHERS_WAY_BACK = Code(
-    "SW4476",
-    "error",
-    "another run is at work on a device: it has claimed it, or has a way back armed",
-    "nothing was written; run again when that run has ended",
+    "SW4476", "error", "another run is at work on the device", "nothing was written; run again when that run has ended"
 )
 WAY_BACK_TAKEN_OVER = Code(
     "SW4477", "warning", "another run's way back was taken away after its time", "look at what that run has done"

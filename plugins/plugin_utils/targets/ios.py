@@ -39,10 +39,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_gua
     room_findings,
     way_findings,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_lines import Lines
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_session import IosSession
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_undo import undo_change
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_ways_back import judged, settled
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_work import Arming, Lines, Work
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_work import Arming, Work
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.list_steps import not_held
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.management import ManagementPath
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec

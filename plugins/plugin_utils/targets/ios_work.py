@@ -12,7 +12,7 @@ import contextlib
 import math
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError
@@ -25,7 +25,6 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_cha
     revert_lines,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_claim import (
-    Claim,
     claim_lines,
     look,
 )
@@ -33,7 +32,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_con
     IosState,
     shown_place,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_session import IosSession
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_lines import Lines, lost
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ios_ways_back import judged
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.spec import TargetSpec
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.ways_back import (
@@ -78,91 +77,6 @@ class Arming:
     def saying(self, findings: Sequence[Finding]) -> Arming:
         """Return the same with more to say."""
         return replace(self, findings=(*self.findings, *findings))
-
-
-class Lines:
-    """The session that is in use, opened when first needed; the state that was read last; the number of lines sent."""
-
-    def __init__(self, spec: TargetSpec, open_session: Callable[[TargetSpec], IosSession]) -> None:
-        self.spec, self._open = spec, open_session
-        self._session: IosSession | None = None
-        self._sent = 0
-        self._opened = set[str]()
-        self._known: IosState | None = None
-        self.claim = Claim()
-
-    @property
-    def count(self) -> int:
-        """Return the configuration lines sent in all sessions."""
-        return self._sent + (self._session.lines if self._session is not None else 0)
-
-    @property
-    def opened(self) -> set[str]:
-        """Return the lines sent in all sessions that open a mode, such as the headers of lists."""
-        return self._opened | (self._session.opened if self._session is not None else set())
-
-    @property
-    def answering(self) -> IosSession | None:
-        """Return the session in use where there is one that has not fallen silent; none is opened."""
-        return self._session if self._session is not None and not self._session.silent else None
-
-    def session(self) -> IosSession:
-        """Return the session in use."""
-        if self._session is None:
-            self._session = self._open(self.spec)
-        return self._session
-
-    def login(self) -> IosSession:
-        """Return a second session; the first one stays in use."""
-        return self._open(self.spec)
-
-    def use(self, session: IosSession, known: IosState | None = None) -> None:
-        """Put another session in the place of the one in use; ``known`` is what was read in it."""
-        self.close()
-        self._session = session
-        self._known = self.claim.without(known) if known is not None else self._known
-
-    def renew(self, always: bool) -> None:
-        """Come from a new login where ``always``, or where there is no session."""
-        if always or self._session is None:
-            self.use(self.login())
-
-    def state(self, *, hurried: bool = False) -> IosState:
-        """Return the configuration without our own claim, from a new session where the old one has ended meanwhile.
-
-        ``hurried``: the switch may be cut off, so the old session gets no longer than a line may take.
-        """
-        if self._session is not None and self._session.silent:
-            self.close()
-        if self._session is not None:
-            try:
-                read = self._session.state(self._session.patience()) if hurried else self._session.state()
-                self._known = self.claim.without(read)
-                return self._known
-            except FindingError as error:
-                if not lost(error):
-                    raise
-                self.use(self.login())
-        self._known = self.claim.without(self.session().state())
-        return self._known
-
-    def known(self) -> IosState:
-        """Return the configuration as it was read last."""
-        return self._known if self._known is not None else self.state()
-
-    def close(self) -> None:
-        """Close the session; never raises."""
-        if self._session is not None:
-            self._sent += self._session.lines
-            self._opened |= self._session.opened
-            self._session.close()
-            self._session = None
-
-
-def lost(error: FindingError) -> bool:
-    """Return whether an error is that of a session that has ended."""
-    gone = {code.number for code in (codes.SESSION_LOST, codes.ECHO_LOST)}
-    return any(finding.code in gone for finding in error.findings)
 
 
 @dataclass

@@ -166,7 +166,9 @@ def test_an_undo_waits_until_it_is_gone_and_no_longer_than_it_counts() -> None:
     with pytest.raises(FindingError) as error:
         wait_until_gone("sw1", [THEIRS], lambda: clock.look(THEIRS), clock.sleep, lambda: clock.now)
     assert error.value.findings[0].code == "SW4476"
-    claim = WayBack(THEIRS.name.replace("SW_revert", "SW_claim"), seconds=240)  # the run that has claimed arms, and goes on
+    claim = WayBack(
+        THEIRS.name.replace("SW_revert", "SW_claim"), seconds=240
+    )  # the run that has claimed arms, and goes on
     clock = Waiting(0.0)
     seen = [(claim, THEIRS), (claim,), ()]
     assert not wait_until_gone("sw1", [claim], lambda: seen.pop(0), clock.sleep, lambda: clock.now)
