@@ -145,10 +145,7 @@ CLI_ERROR = Code(
 )
 SESSION_LOST = Code("SW4261", "error", "the session to a device was lost", "run verify; the message says what was done")
 NOT_PROVED = Code(
-    "SW4262",
-    "error",
-    "a new list reads back with another meaning",
-    "it was removed again; the old list is still in force",
+    "SW4262", "error", "a new list reads back with another meaning", "it was removed; the old list is still in force"
 )
 MANAGEMENT_CUT = Code(
     "SW4263", "error", "a list would cut management access", "permit the controller in the policy's management flows"
