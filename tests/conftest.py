@@ -8,6 +8,19 @@ from pathlib import Path
 
 import pytest
 
+try:
+    import hypothesis
+except ImportError:  # the environment of Spark
+    pass
+else:  # how long an example takes says how busy the machine is
+    hypothesis.settings.register_profile(
+        "segwright",
+        parent=hypothesis.settings(),
+        deadline=None,
+        suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    )
+    hypothesis.settings.load_profile("segwright")
+
 ROOT = Path(__file__).resolve().parent.parent
 # Caches are sealed by this key and not by one in the home directory of whoever runs the tests.
 os.environ["SEGWRIGHT_CACHE_KEY"] = "a key of the tests and of nothing else"
