@@ -122,7 +122,7 @@ class AsaTarget:
             raise
 
     def _executed(self, operation: Operation) -> OperationResult:
-        self._claim.settle()
+        self._claim.settle(to_hold=True)
         before = self.connected().lines
         held = self._claim.hold(operation)
         if operation.kind == ATTACHMENT:
@@ -142,7 +142,7 @@ class AsaTarget:
         start = self.connected().lines
 
         def undone() -> tuple[bool, list[Finding]]:
-            told = self._claim.settle(undo=True)[1]
+            told = self._claim.settle(undo=True, to_hold=True)[1]
             if operation.details.get(FINISH):
                 return False, told  # what was tidied up stays so
             told += self._claim.hold(operation)

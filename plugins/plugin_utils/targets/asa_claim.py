@@ -66,10 +66,11 @@ class AsaClaim:
         ways = self._claim.seen(state.ways_back)
         return state if ways == state.ways_back else replace(state, ways_back=ways)
 
-    def settle(self, *, undo: bool = False) -> tuple[AsaState, list[Finding]]:
+    def settle(self, *, undo: bool = False, to_hold: bool = False) -> tuple[AsaState, list[Finding]]:
         """Take away what runs that died left armed: their ways back have fired, or would fire into what is done now.
 
-        FindingError SW4476 where another run may still call one off; an undo waits until it is gone.
+        FindingError SW4476 where another run may still call one off; an undo waits until it is gone. ``to_hold``: claims are left to
+        ``hold``: one that is half typed may be whole the moment after, and its run find itself alone.
         """
         target, told = self._target, list[Finding]()
         state = target.state()
@@ -82,7 +83,9 @@ class AsaClaim:
             state = target.state()
             # The one that called its own off may have armed the next since.
             to_take_away(target.name, judged(target.connected(), state.ways_back), others if told else ())
-        return self._take_away(state.applets) if state.applets else state, told
+        claims = {way.name for way in state.ways_back if way.claim} if to_hold else set()
+        names = [name for name in state.applets if name not in claims]
+        return self._take_away(names) if names else state, told
 
     def _take_away(self, names: Sequence[str]) -> AsaState:
         """Take applets away and return the configuration after it; one that has gone by itself meanwhile is no failure."""
@@ -128,6 +131,9 @@ class AsaClaim:
             raise Outdone(*refusal(target.name, others))
         if not (told or claim.stands):  # another run took it for a leftover while it was typed
             raise Outdone(codes.CLAIM_GONE.at(f"{target.name}: {mine}"))
+        # Whoever completes a claim from here on sees ours, which stands already, and steps back.
+        if left := [way.name for way in ways if way.claim]:
+            self._take_away(left)
         return told
 
     def release(self, session: AsaSession | None) -> None:

@@ -125,8 +125,9 @@ def test_a_claim_says_whose_it_is_and_is_no_way_back() -> None:
 
 def test_an_undo_begins_anew_where_another_claims_at_the_same_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ways_back, "pause", lambda _seconds: None)
-    refused = [ways_back.Outdone(*ways_back.refusal("sw1", [THEIRS])) for _number in range(ways_back.UNDO_TRIES - 2)]
+    refused = [ways_back.Outdone(*ways_back.refusal("sw1", [THEIRS])) for _number in range(ways_back.UNDO_TRIES - 3)]
     refused.append(FindingError(codes.CLAIM_GONE.at("sw1: SW_claim"), codes.LEFT_BEHIND.at("sw1: nothing")))
+    refused.append(FindingError(*ways_back.refusal("sw1", [THEIRS]), codes.LEFT_BEHIND.at("sw1: nothing")))
 
     def work() -> str:
         if refused:
@@ -134,6 +135,9 @@ def test_an_undo_begins_anew_where_another_claims_at_the_same_moment(monkeypatch
         return "done"
 
     assert ways_back.not_outdone(work) == "done"
+    refused.append(FindingError(codes.NOT_PROVED.at("sw1: SW_x")))
+    with pytest.raises(FindingError):
+        ways_back.not_outdone(work)
 
 
 def _lines(typed: Any) -> list[str]:
