@@ -186,9 +186,8 @@ class IosTarget:
             change = undo_change(self.name, operation, result, state)
             if not change.empty:
                 arm = self._guarded(change, state, undo=True)
-                told += [
-                    each for each in self._work.run(change, state, arm, anew=True) if each.code == codes.NO_CLAIM.number
-                ]
+                said = self._work.run(change, state, arm, anew=True)
+                told += [each for each in said if each.code == codes.NO_CLAIM.number]
             return change, told
 
         try:

@@ -106,10 +106,9 @@ class IosState:
 
     ``lists``: live name -> lines as shown, without indentation; ``six``: names of those that are IPv6 lists; ``groups``: place ->
     live list name; ``routed``: interfaces with an address; ``ways_back``: applets that would put lists back, and claims of runs at
-    work; ``lock``: manual or auto where
-    configuration mode is exclusive; ``archive``: the archive has a path; ``servers``: (radius, tacacs or coa, address or name, port) that
-    the switch talks to; ``elsewhere``: names of ours that something else uses too (a terminal line, a VLAN map, a template);
-    ``services``: what the switch needs of the network.
+    work; ``lock``: manual or auto where configuration mode is exclusive; ``archive``: the archive has a path; ``servers``: (radius,
+    tacacs or coa, address or name, port) that the switch talks to; ``elsewhere``: names of ours that something else uses too (a terminal
+    line, a VLAN map, a template); ``services``: what the switch needs of the network.
     """
 
     lists: dict[str, tuple[str, ...]] = field(hash=False)

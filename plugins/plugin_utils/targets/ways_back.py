@@ -156,16 +156,16 @@ def claim_seconds(lines: int, revert_seconds: int) -> int:
 
 
 def not_outdone(work: Callable[[], Done]) -> Done:
-    """Return what an undo makes, begun anew where it meets another run on the device (SW4476): it is not refused for that.
+    """Return what an undo makes, begun anew where it is outdone or meets another run later (SW4476): it is not refused for that.
 
-    Nor where the other took our claim away (SW4481), which was half typed when it looked. What had been typed is gone again in both.
+    Nor where the other took our claim away (SW4481), which was half typed when it looked. What had been typed is gone again then.
     """
     signs = {codes.ANOTHERS_WAY_BACK.number, codes.CLAIM_GONE.number}
     for _try in range(UNDO_TRIES - 1):
         try:
             return work()
         except FindingError as error:
-            if not signs & {finding.code for finding in error.findings}:
+            if not isinstance(error, Outdone) and not signs & {finding.code for finding in error.findings}:
                 raise
             pause(LOOK_AGAIN * random.uniform(0.5, 2.0))  # noqa: S311 - no secret
     return work()

@@ -125,9 +125,13 @@ def test_a_claim_says_whose_it_is_and_is_no_way_back() -> None:
 
 def test_an_undo_begins_anew_where_another_claims_at_the_same_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ways_back, "pause", lambda _seconds: None)
-    refused = [ways_back.Outdone(*ways_back.refusal("sw1", [THEIRS])) for _number in range(ways_back.UNDO_TRIES - 3)]
-    refused.append(FindingError(codes.CLAIM_GONE.at("sw1: SW_claim"), codes.LEFT_BEHIND.at("sw1: nothing")))
-    refused.append(FindingError(*ways_back.refusal("sw1", [THEIRS]), codes.LEFT_BEHIND.at("sw1: nothing")))
+    refused = [
+        ways_back.Outdone(*ways_back.refusal("sw1", [THEIRS])),
+        ways_back.Outdone(codes.CHANGED_MEANWHILE.at("fw1: table inet segwright")),
+        FindingError(codes.CLAIM_GONE.at("sw1: SW_claim"), codes.LEFT_BEHIND.at("sw1: nothing")),
+        FindingError(*ways_back.refusal("sw1", [THEIRS]), codes.LEFT_BEHIND.at("sw1: nothing")),
+    ]
+    assert len(refused) == ways_back.UNDO_TRIES - 1
 
     def work() -> str:
         if refused:
