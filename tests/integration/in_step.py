@@ -9,16 +9,26 @@ Each has sessions of its own and counts as another host. What one does between t
 from __future__ import annotations
 
 import random
+import re
 import threading
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError, errors_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.apply import apply_plan
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.codes import UNDO_REFUSED
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import Plan, build_plan, snapshot_all
+from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rollback import rollback_plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import ways_back
+from tests.integration.lists import COMMIT, apply, codes_of
 
-PATIENCE = 60.0
 Choose = Callable[[list[str], list[str]], str]  # who of those that wait goes on, given the turns so far
 
 _ME = threading.local()
@@ -31,6 +41,7 @@ class InStep:
 
     choose: Choose = field(default=lambda waiting, _order: waiting[0])
     pauses: Callable[[], int] = field(default=lambda: 4)
+    patience: float = 60.0
     order: list[str] = field(default_factory=list)
     running: bool = False
     _alive: set[str] = field(default_factory=set)
@@ -48,7 +59,7 @@ class InStep:
                 self._turn = ""
             self._waiting.add(who)
             self._next()
-            if not self._changed.wait_for(lambda: self._turn == who, PATIENCE):
+            if not self._changed.wait_for(lambda: self._turn == who, self.patience):
                 raise AssertionError(f"{who} waits for {self._alive - self._waiting}")
             self._waiting.discard(who)
 
@@ -76,6 +87,7 @@ class InStep:
         self.choose, self.order, self.running, self._alive = choose, [], True, set(works)
 
         def ended(who: str, work: Callable[[], Any]) -> None:
+            _ME.who = who
             try:
                 results[who] = work()
             except BaseException as error:
@@ -131,3 +143,82 @@ def by_dice(dice: random.Random) -> Choose:
         return chosen
 
     return thrown
+
+
+class Killed(BaseException):
+    """The end of a run that leaves it no time."""
+
+
+class Pair:
+    """Two controllers on one firewall, ``fw1``, each with sessions and a journal of its own; ``wanted``: what opens a port."""
+
+    base, ports = 443, {"one": 8443, "two": 9443}
+
+    def __init__(
+        self,
+        step: InStep,
+        directory: Path,
+        wanted: Callable[[int], list[Any]],
+        target_of: Callable[[str], Any],
+    ) -> None:
+        self.step, self.directory, self.wanted, self.round = step, directory, wanted, 0
+        self.lines: dict[str, list[str]] = {name: [] for name in self.ports}
+        self.dies: dict[str, str] = {}
+        self.runs: dict[str, tuple[Plan, Journal]] = {}
+        self.targets = {name: target_of(name) for name in self.ports}
+
+    def begin_anew(self) -> None:
+        """Bring the firewall back to the first policy."""
+        raise NotImplementedError
+
+    def held(self) -> int:
+        """Return the port that is open; what is in force is whole, and nothing else of ours is there."""
+        raise NotImplementedError
+
+    def ended(self, who: str) -> None:
+        """Called when a controller's run has ended."""
+
+    def sent(self, who: str, text: str) -> None:
+        """Note what a controller has sent, and end it where that is asked for."""
+        self.lines[who].append(text)
+        if who in self.dies and re.search(self.dies[who], text):
+            raise Killed
+
+    def works(self, ports: dict[str, int]) -> dict[str, Callable[[], list[Finding]]]:
+        """Both plan now, from one state, and apply when it is their turn; each returns its errors."""
+        self.runs, made = {}, {}
+        for name, port in ports.items():
+            chosen, desired = {"fw1": self.targets[name]}, self.wanted(port)
+            plan = build_plan(chosen, desired, snapshot_all(chosen, desired), policy_commit=COMMIT)
+            self.runs[name] = plan, Journal(self.directory / f"{self.round}-{name}.jsonl")
+            self.lines[name].clear()
+            made[name] = partial(self._work, name, chosen, desired)
+        return made
+
+    def _work(self, name: str, chosen: dict[str, Any], desired: list[Any]) -> list[Finding]:
+        plan, journal = self.runs[name]
+        try:
+            findings = apply_plan(plan, chosen, desired, journal, policy_commit=COMMIT).findings
+        except FindingError as error:
+            findings = error.findings
+        self.ended(name)
+        return errors_of(findings)
+
+    def one_goes_back(self, refusals: Collection[str]) -> Counter[str]:
+        """Let one go back on what it applied while the other applies, time and again; returns how often it came too late."""
+        dice, seen = random.Random("back"), Counter[str]()
+        for number in range(16):
+            self.begin_anew()
+            chosen, journal = {"fw1": self.targets["one"]}, Journal(self.directory / f"back-{number}.jsonl")
+            plan, outcome = apply(self.targets["one"], self.wanted(self.ports["one"]), journal)
+            assert outcome.ok
+            works: dict[str, Callable[[], Any]] = dict(self.works({"two": self.ports["two"]}))
+            works["one"] = partial(rollback_plan, plan.plan_id, chosen, journal)
+            results = self.step.run(works, by_dice(dice) if number else alternately)
+            one, two = codes_of(errors_of(results["one"].findings)), codes_of(results["two"])
+            about = (number, self.step.order, results)
+            assert (one == set() and two & set(refusals)) or (UNDO_REFUSED.number in one and not two), about
+            assert self.held() == (self.ports["two"] if one else self.base), about
+            seen["came too late" if one else "back"] += 1
+        print(f"back while another comes: {dict(seen)}")
+        return seen

@@ -15,20 +15,18 @@ from typing import Any
 import pytest
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding, FindingError, errors_of
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.apply import apply_plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.codes import UNDO_REFUSED
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal, known_entries
-from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import build_plan, snapshot_all
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rollback import rollback_plan
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa import AsaTarget
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.asa_session import AsaSession
-from tests.integration.in_step import PLACES, Choose, InStep, after, alternately, by_dice, in_step  # noqa: F401
-from tests.integration.lists import COMMIT, apply, codes_of
+from tests.integration.in_step import PLACES, Choose, InStep, Killed, Pair, after, alternately, by_dice, in_step  # noqa: F401
+from tests.integration.lists import apply, codes_of
 from tests.integration.test_asa_faults import BOTH_DENY, BOTH_PASS
 from tests.integration.test_targets_asa import Firewall, firewall, spec_for, wanted  # noqa: F401
 from tests.lab.iosxe.control import reset
 
-BASE, PORTS = 443, {"one": 8443, "two": 9443}
+BASE, PORTS = Pair.base, Pair.ports
 # Another's claim or way back; a list, or the state of the plan, that has moved meanwhile; a claim that the other took for a leftover.
 REFUSALS = {"SW4476", "SW4222", "SW4015", "SW4481"}
 NEVER = {"SW4260", "SW4264", "SW4266", "SW4268", "SW4480"}
@@ -40,24 +38,18 @@ CLAIMING = re.compile(
 ASKED = ("show ", "terminal ", "configure terminal", "end", "packet-tracer ")
 
 
-class Killed(BaseException):
-    """The end of a run that leaves it no time."""
-
-
-class Pair:
-    """Two controllers on one firewall, each with its own sessions and journal."""
+class Firewalled(Pair):
+    """Two controllers on one ASA."""
 
     def __init__(self, firewall: Firewall, step: InStep, directory: Path) -> None:  # noqa: F811
-        self.firewall, self.step, self.directory, self.round = firewall, step, directory, 0
-        self.lines: dict[str, list[str]] = {"one": [], "two": []}
-        self.typed: dict[str, list[str]] = {"one": [], "two": []}
-        self.dies: dict[str, str] = {}
+        self.firewall = firewall
+        self.typed: dict[str, list[str]] = {name: [] for name in PORTS}
         self.errors: dict[str, list[Finding]] = {}
-        self.targets = {name: AsaTarget(spec_for(firewall), self._session(name)) for name in PORTS}
+        super().__init__(step, directory, wanted, lambda name: AsaTarget(spec_for(firewall), self._session(name)))
         listed = str(wanted(BASE)[0].objects[0].body["content"]).replace("SW_forward", "SW_forward__a")
         firewall.type(*listed.splitlines(), "access-group SW_forward__a global")
         firewall.fleet.call(lambda: firewall.device.save("netops"))
-        self.base = firewall.fleet.call(firewall.device.dump)
+        self.first = firewall.fleet.call(firewall.device.dump)
 
     def _session(self, who: str) -> Any:
         pair = self
@@ -66,43 +58,23 @@ class Pair:
             def _run(self, text: str, seconds: float) -> str:
                 pair.step.line(who)
                 said = super()._run(text, seconds)
-                pair.lines[who].append(text)
                 if not text.startswith(ASKED):
                     pair.typed[who].append(text)
-                if who in pair.dies and re.search(pair.dies[who], text):
-                    raise Killed
+                pair.sent(who, text)
                 return said
 
         return Session
 
     def begin_anew(self) -> None:
-        """Bring the firewall back to the first policy."""
         device = self.firewall.device
-        self.firewall.fleet.call(lambda: (device.restore(self.base), reset(device)))
+        self.firewall.fleet.call(lambda: (device.restore(self.first), reset(device)))
         self.firewall.fleet.call(lambda: device.probes.extend([{"packet": BOTH_PASS}, {"packet": BOTH_DENY}]))
         for lines in (*self.typed.values(), *self.lines.values()):
             lines.clear()
         self.round += 1
 
-    def works(self, ports: dict[str, int]) -> dict[str, Any]:
-        """Both plan now, from one state, and apply when it is their turn."""
-        made = {}
-        for name, port in ports.items():
-            chosen, desired = {"fw1": self.targets[name]}, wanted(port)
-            plan = build_plan(chosen, desired, snapshot_all(chosen, desired), policy_commit=COMMIT)
-            journal = Journal(self.directory / f"{self.round}-{name}.jsonl")
-            self.lines[name].clear()
-
-            def work(plan: Any = plan, chosen: Any = chosen, desired: Any = desired, journal: Any = journal) -> Any:
-                try:
-                    findings = apply_plan(plan, chosen, desired, journal, policy_commit=COMMIT).findings
-                except FindingError as error:
-                    findings = error.findings
-                chosen["fw1"].close()
-                return plan, journal, findings
-
-            made[name] = work
-        return made
+    def ended(self, who: str) -> None:
+        self.targets[who].close()
 
     def held(self) -> int:
         """Return the port that the list in force opens; one list stands there and nothing else of ours."""
@@ -117,11 +89,9 @@ class Pair:
     def meet(self, ports: dict[str, int], choose: Choose) -> str:
         """Let both meet and look at everything that must hold; returns what came of it."""
         self.begin_anew()
-        results = self.step.run(self.works(ports), choose)
-        self.errors = errors = {}
-        for name, result in results.items():
-            assert isinstance(result, tuple), (name, result, self.step.order)
-            errors[name] = errors_of(result[2])
+        errors = self.errors = self.step.run(self.works(ports), choose)
+        for name, found in errors.items():
+            assert isinstance(found, list), (name, found, self.step.order)
         about = (self.step.order, {name: [str(each) for each in found] for name, found in errors.items()})
         trace = self.firewall.fleet.call(lambda: list(self.firewall.device.trace))
         assert {record["verdicts"] for record in trace} <= {"PD"}, about
@@ -140,7 +110,7 @@ class Pair:
         if good:
             assert f"access-group {self.firewall.groups()['global']} global" in self.firewall.device.startup
         # Whoever was refused goes back, and what the other holds stays; of two that wanted the same, one takes back what both wanted.
-        for name, (plan, journal, _findings) in results.items():
+        for name, (plan, journal) in self.runs.items():
             if errors[name] and any(entry["event"] == "plan_started" for entry in known_entries(journal.path)):
                 back = rollback_plan(plan.plan_id, {"fw1": self.targets[name]}, journal)
                 assert back.ok or codes_of(errors_of(back.findings)) <= {UNDO_REFUSED.number, "SW4017"}, back.findings
@@ -152,15 +122,15 @@ class Pair:
 
 
 @pytest.fixture
-def pair(firewall: Firewall, in_step: InStep, tmp_path: Path) -> Iterator[Pair]:  # noqa: F811
-    made = Pair(firewall, in_step, tmp_path)
+def pair(firewall: Firewall, in_step: InStep, tmp_path: Path) -> Iterator[Firewalled]:  # noqa: F811
+    made = Firewalled(firewall, in_step, tmp_path)
     yield made
     made.dies.clear()
     for target in made.targets.values():
         target.close()
 
 
-def test_two_in_step(pair: Pair) -> None:
+def test_two_in_step(pair: Firewalled) -> None:
     """Line by line in turn: both have claimed before either looks, and both step back.
 
     Half a claim is taken for a leftover by the other, once that has claimed: who completes it sees the other's.
@@ -177,7 +147,7 @@ def test_two_in_step(pair: Pair) -> None:
     assert "SW4476" in codes_of(pair.errors["one"])  # the other has claimed before it takes anything away
 
 
-def test_a_killed_run_leaves_a_claim_that_goes_by_its_time(pair: Pair) -> None:
+def test_a_killed_run_leaves_a_claim_that_goes_by_its_time(pair: Firewalled) -> None:
     """Another controller cannot know that it was killed: it is refused until then, and what it saves has no claim."""
     firewall, two = pair.firewall, pair.targets["two"]  # noqa: F811
     pair.begin_anew()
@@ -198,28 +168,13 @@ def test_a_killed_run_leaves_a_claim_that_goes_by_its_time(pair: Pair) -> None:
 
 
 @pytest.mark.full
-def test_who_goes_back_is_not_refused_for_another_that_claims_at_the_same_moment(pair: Pair) -> None:
-    dice, seen = random.Random("back"), Counter[str]()
-    for number in range(16):
-        pair.begin_anew()
-        chosen, journal = {"fw1": pair.targets["one"]}, Journal(pair.directory / f"back-{number}.jsonl")
-        plan, outcome = apply(pair.targets["one"], wanted(PORTS["one"]), journal)
-        assert outcome.ok
-        works = pair.works({"two": PORTS["two"]})
-        works["one"] = lambda plan=plan, chosen=chosen, journal=journal: rollback_plan(plan.plan_id, chosen, journal)
-        results = pair.step.run(works, by_dice(dice) if number else alternately)
-        one, two = codes_of(errors_of(results["one"].findings)), codes_of(errors_of(results["two"][2]))
-        about = (number, pair.step.order, results)
-        assert (one == set() and two & REFUSALS) or (UNDO_REFUSED.number in one and not two), about
-        assert pair.held() == (PORTS["two"] if one else BASE), about
-        seen["came too late" if one else "back"] += 1
-    print(f"back while another comes: {dict(seen)}")
-    assert seen["back"]
+def test_who_goes_back_is_not_refused_for_another_that_claims_at_the_same_moment(pair: Firewalled) -> None:
+    assert pair.one_goes_back(REFUSALS)["back"]
 
 
 @pytest.mark.full
 @pytest.mark.parametrize("same", [True, False], ids=["same plan", "two plans"])
-def test_one_comes_at_every_line_of_the_other(pair: Pair, same: bool) -> None:
+def test_one_comes_at_every_line_of_the_other(pair: Firewalled, same: bool) -> None:
     """The second runs from its beginning to its end between two lines of the first; pauses are long or none."""
     ports = {"one": 8443, "two": 8443} if same else PORTS
     seen: Counter[str] = Counter()
@@ -233,7 +188,7 @@ def test_one_comes_at_every_line_of_the_other(pair: Pair, same: bool) -> None:
 
 @pytest.mark.full
 @pytest.mark.parametrize("same", [True, False], ids=["same plan", "two plans"])
-def test_two_by_dice(pair: Pair, same: bool) -> None:
+def test_two_by_dice(pair: Firewalled, same: bool) -> None:
     dice, seen = random.Random(f"in step {same}"), Counter[str]()
     pair.step.pauses = lambda: dice.choice((0, 1, 3, 9))
     for _attempt in range(40):

@@ -11,10 +11,8 @@ from __future__ import annotations
 
 import random
 import re
-import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,15 +24,14 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.change.apply im
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.journal import Journal
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.plan import build_plan, snapshot_all
 from ansible_collections.segwright.microseg.plugins.plugin_utils.change.rollback import rollback_plan
-from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import nxos_session, ways_back
+from ansible_collections.segwright.microseg.plugins.plugin_utils.targets import nxos_session
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos import NxosTarget
 from ansible_collections.segwright.microseg.plugins.plugin_utils.targets.nxos_session import NxosSession
+from tests.integration.in_step import Choose, InStep, Killed, in_step  # noqa: F401
 from tests.integration.lists import COMMIT, OTHER_PLACE, apply, codes_of, other_controller
 from tests.integration.test_targets_nxos import LET_IN, Switch, list_object, made_switch, of, packet, place, spec_for
 
-BASE, PATIENCE = 7443, 120.0
-WHO = threading.local()
-PLACES = {"one": "aaaaaa", "two": "bbbbbb"}
+BASE = 7443
 # What a run may be refused with before it types anything but its claim; then what would be the hole that the claim closes.
 REFUSALS = {"SW4476", "SW4222", "SW4015", "SW4481"}
 NEVER = {"SW4260", "SW4264", "SW4268", "SW4480"}
@@ -50,99 +47,50 @@ def wanted(port: int, guarded: bool) -> list[Any]:
     )
 
 
-class Named(NxosTarget):
-    """A target of one of the two, whichever thread it works in."""
+def target_of(switch: Switch, step: InStep, who: str) -> NxosTarget:
+    """Return a controller's target: each of its lines and readings is a turn."""
 
-    def __init__(self, switch: Switch, who: str) -> None:
-        super().__init__(spec_for(switch))
-        self.who = who
-
-    def __getattribute__(self, name: str) -> Any:
-        found = super().__getattribute__(name)
-        if name.startswith("_") or not callable(found):
-            return found
-
-        def called(*given: Any, **named: Any) -> Any:
-            WHO.name = self.who
-            return found(*given, **named)
-
-        return called
-
-
-class Turns:
-    """Lets one of several threads go on at a time, by the dice, and looks at the switch between."""
-
-    def __init__(self, switch: Switch, dice: random.Random, names: tuple[str, ...]) -> None:
-        self.switch, self.dice, self.alive, self.waiting = switch, dice, set(names), set[str]()
-        self.turn, self.condition, self.count, self.wrong = "", threading.Condition(), 0, list[str]()
-
-    def wait(self) -> None:
-        me = WHO.name
-        with self.condition:
-            self.waiting.add(me)
-            self._choose()
-            if not self.condition.wait_for(lambda: self.turn == me, PATIENCE):
-                raise TimeoutError(f"{me}: no turn of {self.alive}")
-            self.turn = ""
-            self.waiting.discard(me)
-            self.count += 1
-
-    def end(self, me: str) -> None:
-        with self.condition:
-            self.alive.discard(me)
-            self._choose()
-
-    def _choose(self) -> None:
-        if self.alive and self.waiting == self.alive and not self.turn:
-            text = self.switch.running()
-            missing = set(re.findall(r"(?:access-group|traffic-filter) (SW_\S+) in", text)) - set(
-                re.findall(r"(?m)^ip access-list (SW_\S+)\n  \d", text)
-            )
-            self.wrong += [f"after {self.count}: {missing} attached and not there"] if missing else []
-            self.turn = self.dice.choice(sorted(self.waiting))
-            self.condition.notify_all()
-
-
-@contextmanager
-def in_step(monkeypatch: pytest.MonkeyPatch, turns: Turns) -> Iterator[None]:
-    """Each line and each reading of either controller is a turn, and each has a place of its own."""
-    with monkeypatch.context() as patch:
-        plain_type, plain_show, plain_command = NxosSession._type, NxosSession.show, NxosSession._command
-
-        def typed(self: NxosSession, lines: Any) -> None:
+    class Session(NxosSession):
+        def _type(self, lines: Any) -> None:
             for line in lines:
-                turns.wait()
-                plain_type(self, [line])
+                step.line(who)
+                super()._type([line])
 
-        def show(self: NxosSession, *given: Any) -> str:
-            turns.wait()
-            return plain_show(self, *given)
+        def show(self, *given: Any) -> str:
+            step.line(who)
+            return super().show(*given)
 
-        def command(self: NxosSession, *given: Any) -> str:
-            turns.wait()
-            return plain_command(self, *given)
+        def _command(self, *given: Any) -> str:
+            step.line(who)
+            return super()._command(*given)
 
-        patch.setattr(NxosSession, "_type", typed)
-        patch.setattr(NxosSession, "show", show)
-        patch.setattr(NxosSession, "_command", command)
-        patch.setattr(ways_back, "place", lambda: PLACES[WHO.name])
-        patch.setattr(
-            ways_back, "pause", lambda _seconds: [turns.wait() for _turn in range(12)]
-        )  # what is typed in that time
-        yield
+    return NxosTarget(spec_for(switch), Session)
 
 
-def run(switch: Switch, directory: Path, seed: str, monkeypatch: pytest.MonkeyPatch, more: dict[str, Any]) -> str:
+def looking(switch: Switch, dice: random.Random, wrong: list[str]) -> Choose:
+    """Let the dice say who goes on, and look at the switch between: a name that is attached has its list."""
+
+    def chosen(waiting: list[str], order: list[str]) -> str:
+        text = switch.running()
+        missing = set(re.findall(r"(?:access-group|traffic-filter) (SW_\S+) in", text)) - set(
+            re.findall(r"(?m)^ip access-list (SW_\S+)\n  \d", text)
+        )
+        wrong.extend([f"after {len(order)}: {missing} attached and not there"] if missing else [])
+        return dice.choice(waiting)
+
+    return chosen
+
+
+def run(switch: Switch, directory: Path, seed: str, step: InStep, more: dict[str, Any]) -> str:
     """Two runs in the order of one seed; returns what came of it."""
-    dice, turns_of = random.Random(seed), ("one", "two")
+    dice = random.Random(seed)
     guarded, same = dice.random() < 0.5, dice.random() < 0.3
     ports = {"one": 8443, "two": 8443 if same else 9443}
     settled = NxosTarget(spec_for(switch))
     assert apply(settled, wanted(BASE, guarded), Journal(directory / "base.jsonl"))[1].ok
     settled.close()
-    base, results, ended = switch.running(), dict[str, Any](), dict[str, str]()
-    turns = Turns(switch, dice, turns_of)
-    targets = {name: Named(switch, name) for name in turns_of}
+    base, wrong = switch.running(), list[str]()
+    targets = {name: target_of(switch, step, name) for name in ports}
     desired = {name: wanted(port, guarded) for name, port in ports.items()}
     plans = {
         name: build_plan(
@@ -152,42 +100,29 @@ def run(switch: Switch, directory: Path, seed: str, monkeypatch: pytest.MonkeyPa
     }
     switch.probe(*(packet(port) for port in (BASE, 8443, 9443, 23, 22)))
 
-    def work(name: str) -> None:
+    def work(name: str) -> Any:
+        journal = Journal(directory / f"{name}.jsonl")
         try:
-            journal = Journal(directory / f"{name}.jsonl")
-            results[name] = apply_plan(
-                plans[name], {"n9k1": targets[name]}, desired[name], journal, policy_commit=COMMIT
-            )
-        except FindingError as error:
-            results[name] = error
-        except BaseException as error:
-            ended[name] = repr(error)
-            raise
+            return apply_plan(plans[name], {"n9k1": targets[name]}, desired[name], journal, policy_commit=COMMIT)
         finally:
             targets[name].close()
-            turns.end(name)
 
-    with in_step(monkeypatch, turns):
-        threads = [threading.Thread(target=partial(work, name), name=name) for name in turns_of]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(PATIENCE)
-    about = (
-        seed,
-        guarded,
-        ports,
-        turns.count,
-        more,
-        {name: sorted(codes_of(each.findings)) for name, each in results.items()},
-    )
-    assert not ended and len(results) == 2, (about, ended)
+    step.patience, step.pauses = 120.0, lambda: 12  # what is typed in the time of a pause
+    results = step.run({name: partial(work, name) for name in ports}, looking(switch, dice, wrong))
+    ended = {
+        name: repr(each)
+        for name, each in results.items()
+        if isinstance(each, BaseException) and not isinstance(each, FindingError)
+    }
+    about: Any = (seed, guarded, ports, len(step.order), more, ended)
+    assert not ended, about
+    about = (*about, {name: sorted(codes_of(each.findings)) for name, each in results.items()})
     text = switch.running()
-    good = [name for name in turns_of if getattr(results[name], "ok", False)]
+    good = [name for name in ports if getattr(results[name], "ok", False)]
     if not same:
         assert len(good) < 2, about
     # Never a name attached whose list is not there, and every packet met one of the whole lists at every moment.
-    assert not turns.wrong, (about, turns.wrong)
+    assert not wrong, (about, wrong)
     assert switch.verdicts() <= {"PDDDP", "DPDDP", "DDPDP"}, (about, switch.verdicts())
     # Nothing of ours is left, and one list is in force everywhere.
     assert not OURS.search(text) and ("feature scheduler" in text) == bool(more.get("initial_config")), (about, text)
@@ -230,26 +165,22 @@ def box(
 
 
 @pytest.mark.parametrize("box", [{}], indirect=True, ids=["bare"])
-def test_two_in_step(box: tuple[Switch, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    print(run(box[0], tmp_path, "2", monkeypatch, box[1]))
+def test_two_in_step(box: tuple[Switch, dict[str, Any]], tmp_path: Path, in_step: InStep) -> None:  # noqa: F811
+    print(run(box[0], tmp_path, "2", in_step, box[1]))
     assert not OURS.search(box[0].running())
 
 
 @pytest.mark.full
-def test_two_in_many_steps(box: tuple[Switch, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_in_many_steps(box: tuple[Switch, dict[str, Any]], tmp_path: Path, in_step: InStep) -> None:  # noqa: F811
     switch, more = box
     start, seen = switch.running(), Counter[str]()
     for number in range(25):
         directory = tmp_path / str(number)
         directory.mkdir()
-        seen[run(switch, directory, f"{sorted(more)} {number}", monkeypatch, more)] += 1
+        seen[run(switch, directory, f"{sorted(more)} {number}", in_step, more)] += 1
         switch.fleet.call(partial(switch.device.replace_config, start))
     print(dict(seen))
     assert seen["one"] and sum(seen.values()) == 25
-
-
-class Dead(BaseException):
-    """The end of a run that leaves it no time."""
 
 
 @pytest.mark.parametrize("box", [{}], indirect=True, ids=["bare"])
@@ -260,11 +191,11 @@ def test_the_claim_of_a_killed_run_blocks_no_longer_than_its_time(
     killed, other = NxosTarget(spec_for(switch)), NxosTarget(spec_for(switch))
 
     def dies(*_given: Any) -> None:
-        raise Dead
+        raise Killed
 
     with other_controller(), monkeypatch.context() as patch:
         patch.setattr(NxosSession, "change", dies)
-        with pytest.raises(Dead):
+        with pytest.raises(Killed):
             apply(killed, wanted(8443, False), Journal(tmp_path / "killed.jsonl"))
     (claim,) = re.findall(r"scheduler job name (SW_claim\S+)", switch.running())
     assert OTHER_PLACE in claim and switch.lists() == set() and "SW_claim" not in switch.device.startup
