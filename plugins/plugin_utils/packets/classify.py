@@ -17,10 +17,21 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings i
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets import codes
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets import nodes as nd
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.address_classes import (
+    AddressClasses,
+    ranks_in_halves,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.diagram import Decisions, PacketSpace
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import FIELD_MAXIMUM
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.layout import Level
-from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import FIELDS, IPV6, FirstMatchList
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import (
+    FIELDS,
+    IPV6,
+    Box,
+    Entry,
+    FirstMatchList,
+    possible_boxes,
+)
 
 np = guarded("numpy")
 
@@ -104,15 +115,19 @@ class Classifier:
 class Classifiers:
     """Many lists made ready together: each row is judged by the list that it names, all rows in one walk.
 
-    The diagrams lie in one table, so the cost is that of one list, however many there are. FindingError SW1103 for lists with conditions:
-    a row of those has no single deciding entry.
+    The diagrams lie in one table, so the cost is that of one list, however many there are; they are made of classes of addresses
+    (``AddressClasses``) in place of addresses, so they hardly grow with the members of segments. FindingError SW1103 for lists with
+    conditions: a row of those has no single deciding entry.
     """
 
     def __init__(self, sources: Sequence[FirstMatchList]) -> None:
         if any(source.is_conditional for source in sources):
             raise FindingError(codes.BAD_COLUMNS.at("a list has conditions that no column holds"))
-        space = PacketSpace()
-        decided = [Decisions(space, source) for source in sources]
+        self._classes = _classes_of([box for source in sources for entry in source.entries for box in entry.boxes])
+        space = PacketSpace(self._classed(possible_boxes()))
+        classed = [self._classed_list(source) for source in sources]
+        space.make_room_for(*classed)
+        decided = [Decisions(space, source) for source in classed]
         roots, self._levels = _flattened(decided)
         self._roots = np.array(roots, dtype=np.int64)
         lengths = [len(source.entries) + 1 for source in sources]
@@ -124,9 +139,40 @@ class Classifiers:
             permits += [*(entry.permit for entry in source.entries), source.default_permit]
         self._permits = np.array(permits, dtype=bool)
 
+    def _classed(self, boxes: Sequence[Box]) -> tuple[Box, ...]:
+        """Return boxes with classes in place of their addresses."""
+        if self._classes is None:
+            return tuple(boxes)
+        destinations, sources = self._classes
+        return tuple(
+            Box(
+                box.protocol, box.detail, box.fragment, destinations.of(box.destination), sources.of(box.source),
+                box.destination_port, box.source_port, box.destination_group, box.source_group,
+            )
+            for box in boxes
+        )  # fmt: skip
+
+    def _classed_list(self, source: FirstMatchList) -> FirstMatchList:
+        entries = tuple(Entry(entry.permit, self._classed(entry.boxes)) for entry in source.entries)
+        return FirstMatchList(entries, source.default_permit, source.name)
+
+    def prepared(self, columns: dict[str, Any]) -> dict[str, Any]:
+        """Return columns (as for ``Classifier.classify``) in the form that ``classify`` takes, rows in their order: any part of them
+        can be judged then without looking at addresses again."""
+        _checked(columns)
+        if self._classes is None:
+            return columns
+        made = {
+            name: values for name, values in columns.items() if name.partition("_")[0] not in _WIDE or name in FIELDS
+        }
+        for field, classes in zip(_WIDE, self._classes, strict=True):
+            made[field] = classes.column(*_halves(field, columns))
+        return made
+
     def classify(self, which: Any, columns: dict[str, Any]) -> Classified:
-        """Return the verdict of list ``which[i]`` on row i; ``columns`` as for ``Classifier.classify``. No row is uncertain."""
-        rows = _checked(columns)
+        """Return the verdict of list ``which[i]`` on row i; ``columns`` are those that ``prepared`` returned, or the same rows of
+        each. No row is uncertain."""
+        rows = len(which)
         indices = np.empty(rows, dtype=np.int32)
         for start in range(0, rows, CHUNK):
             part = {name: values[start : start + CHUNK] for name, values in columns.items()}
@@ -135,6 +181,14 @@ class Classifiers:
         known = indices >= 0
         permits[known] = self._permits[self._offsets[which[known]] + indices[known]]
         return Classified(indices, permits, np.zeros(rows, dtype=bool))
+
+
+def _classes_of(boxes: Sequence[Box]) -> tuple[AddressClasses, AddressClasses] | None:
+    """Return the classes of destinations and of sources under the boxes and what is possible; None where one has a mask."""
+    if any(box.destination.masked or box.source.masked for box in boxes):
+        return None
+    known = [*boxes, *possible_boxes()]
+    return AddressClasses(box.destination for box in known), AddressClasses(box.source for box in known)
 
 
 def _walked(levels: list[_Level | None], state: Any, columns: dict[str, Any]) -> Any:
@@ -207,11 +261,8 @@ def _ranks(table: _Level, columns: dict[str, Any], at: Any) -> Any:
     """Return, for the rows, the rank of the first bound that is not below what the level tests."""
     field = FIELDS[table.tested.field]
     if field in _WIDE and f"{field}_hi" in columns:
-        high, low = _unsigned(columns[f"{field}_hi"][at]), _unsigned(columns[f"{field}_lo"][at])
-        four = columns["protocol"][at] < IPV6
-        high = np.where(four, np.uint64(0), high)
-        low = np.where(four, low & np.uint64(0xFFFFFFFF), low)
-        return _wide_ranks(table, *_piece(table.tested, high, low))
+        halves = _halves(field, {name: columns[name][at] for name in ("protocol", f"{field}_hi", f"{field}_lo")})
+        return ranks_in_halves(table.high, table.low, *_piece(table.tested, *halves))
     values = columns.get(field)
     if values is None:
         return np.zeros(len(at), dtype=np.int64)
@@ -233,18 +284,14 @@ def _piece(tested: Level, high: Any, low: Any) -> tuple[Any, Any]:
     return high & np.uint64(tested.maximum >> 64), low & np.uint64(tested.maximum & _HALF)
 
 
-def _wide_ranks(table: _Level, high: Any, low: Any) -> Any:
-    """Binary search in bounds of two halves, all rows at once."""
-    first = np.searchsorted(table.high, high, side="left")
-    last = np.searchsorted(table.high, high, side="right")
-    while True:
-        open_rows = first < last
-        if not open_rows.any():
-            return first
-        middle = (first + last) >> 1
-        below = open_rows & (table.low[np.minimum(middle, len(table.low) - 1)] < low)
-        first = np.where(below, middle + 1, first)
-        last = np.where(open_rows & ~below, middle, last)
+def _halves(field: str, columns: dict[str, Any]) -> tuple[Any, Any]:
+    """Return the unsigned halves of the addresses of a field, IPv4 as below 2^32."""
+    if f"{field}_hi" not in columns:
+        values = columns[field].astype(np.uint64)
+        return np.zeros_like(values), values
+    high, low = _unsigned(columns[f"{field}_hi"]), _unsigned(columns[f"{field}_lo"])
+    four = columns["protocol"] < IPV6
+    return np.where(four, np.uint64(0), high), np.where(four, low & np.uint64(0xFFFFFFFF), low)
 
 
 def _unsigned(half: Any) -> Any:

@@ -9,7 +9,7 @@ Every set holds possible packets only (``model.possible_boxes``), so two sets wi
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
@@ -40,12 +40,13 @@ class PacketSpace:
     """Where the sets of one job live. Take a fresh one for each job: nothing is ever forgotten in it.
 
     A mask with very many holes or a long list, once it turns up, cuts the address levels of the whole space (``layout``): sets made
-    before go on to mean the same, they are moved when they are next used.
+    before go on to mean the same, they are moved when they are next used. ``possible``: the packets there are, where addresses are not
+    written as themselves (``classify.Classifiers``).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, possible: Sequence[Box] = possible_boxes()) -> None:
         self.nodes = nd.Nodes()
-        self._possible = self.nodes.balanced([self.nodes.from_box(box) for box in possible_boxes()])
+        self._possible = self.nodes.balanced([self.nodes.from_box(box) for box in possible])
         self._moves: list[tuple[nd.Nodes, Callable[[int], int]]] = []
         self._kept: dict[Hashable, Any] = {}
 

@@ -175,7 +175,7 @@ class BulkEvaluator:
             slow |= ~columns.is_four  # few, and the arrays of cells hold IPv4
         if self._slow_kinds:
             slow = np.ones(rows, dtype=bool)
-        packets = _packets(columns)
+        packets = [self._classifiers.prepared(packet) for packet in _packets(columns)]
         answered = columns.has_reply
         for number, sided in self._firewalls:
             seen = np.zeros(rows, dtype=bool)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import (
@@ -32,27 +33,34 @@ def _is_wide(values: IntervalSet) -> bool:
 
 
 class _Places:
-    """Numbers by address: which of the ranges given hold it."""
+    """Numbers by address: which of the ranges given hold it. Items with one set are one in the index: most lists repeat few sets."""
 
     def __init__(self, items: Iterable[tuple[IntervalSet, int]]) -> None:
         begins: dict[int, list[int]] = {}
         ends: dict[int, list[int]] = {}
+        known: dict[Any, int] = {}
+        self._numbers: list[list[int]] = []
         for values, number in items:
+            place = known.setdefault(values.key, len(known))
+            if place < len(self._numbers):
+                self._numbers[place].append(number)
+                continue
+            self._numbers.append([number])
             for low, high in (values.hull,) if values.masked else values.pairs:
-                begins.setdefault(low, []).append(number)
-                ends.setdefault(high + 1, []).append(number)
+                begins.setdefault(low, []).append(place)
+                ends.setdefault(high + 1, []).append(place)
         self._starts = sorted({*begins, *ends})
         self._held: list[tuple[int, ...]] = []
         active: set[int] = set()
         for start in self._starts:
             active.difference_update(ends.get(start, ()))
             active.update(begins.get(start, ()))
-            self._held.append(tuple(sorted(active)))
+            self._held.append(tuple(active))
 
-    def at(self, address: int) -> tuple[int, ...]:
-        """Return the numbers whose ranges hold the address, rising."""
+    def at(self, address: int) -> list[int]:
+        """Return the numbers whose ranges hold the address, in any order."""
         place = bisect_right(self._starts, address) - 1
-        return self._held[place] if place >= 0 else ()
+        return [number for held in self._held[place] for number in self._numbers[held]] if place >= 0 else []
 
 
 @dataclass(frozen=True)
@@ -130,7 +138,7 @@ class Lookup:
 
     def candidates(self, source: int, destination: int) -> list[int]:
         """Return the numbers of the tests that may match packets between two addresses, in the list's order."""
-        return sorted(self._by_source.at(source) + self._by_destination.at(destination) + self._always)
+        return sorted([*self._by_source.at(source), *self._by_destination.at(destination), *self._always])
 
     def deciding(self, packet: Packet) -> Entry | None:
         """Return the first entry that matches the packet, or None where the list's default decides."""

@@ -271,6 +271,7 @@ def cuts_of(bulk: BulkEvaluator, columns: Columns, found: BulkVerdicts, edges: E
     code, first = codes_of(
         clients, servers, part.protocol, part.server_port, found.stopped_by[rows], doubt, edges.code[rows]
     )
+    first = _shown(part, code, first)
     sizes = np.bincount(code)
     flows = np.bincount(code, weights=part.flows).astype(np.int64)
     last = np.zeros(len(first), dtype=np.int64)
@@ -290,9 +291,7 @@ def cuts_of(bulk: BulkEvaluator, columns: Columns, found: BulkVerdicts, edges: E
             edges.rules[edges.code[rows[row]]], int(sizes[number]), int(distinct[0][number]), int(distinct[1][number]),
             int(flows[number]), int(last[number]),
         ))  # fmt: skip
-    chosen = np.arange(len(rows))
-    if len(rows) > CUT_LIMIT:
-        chosen = np.sort(np.lexsort((-part.flows, place[code]))[:CUT_LIMIT])
+    chosen = _gravest(part, place[code])
     names_of = Names(bulk.site)
     items = []
     for row in chosen:
@@ -348,8 +347,44 @@ def owner_of(site: Site, *segments: str) -> str:
 
 def _distinct(code: Any, places: Any, groups: int) -> Any:
     """Return how many different devices each group has; addresses of no device count as one."""
-    pairs = np.unique(code * (int(places.max()) + 1) + places)
-    return np.bincount(pairs // (int(places.max()) + 1), minlength=groups)
+    width = int(places.max()) + 1
+    pairs = np.sort(code * width + places)
+    return np.bincount(pairs[np.append(True, pairs[1:] != pairs[:-1])] // width, minlength=groups)
+
+
+_MIXERS = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93, 0xA0761D6478BD642F)
+
+
+def _shown(part: Columns, code: Any, first: Any) -> Any:
+    """Return the row by which each group is shown: rows come in no order, and a report must not depend on theirs."""
+    mixed = np.zeros(len(code), dtype=np.uint64)
+    for values, mixer in zip(
+        (part.client_hi, part.client_lo, part.server_hi, part.server_lo, part.client_port), _MIXERS, strict=True
+    ):
+        mixed = (mixed ^ np.asarray(values, dtype=np.int64).view(np.uint64)) * np.uint64(mixer)
+        mixed ^= mixed >> np.uint64(29)
+    least = np.full(len(first), np.uint64(0xFFFFFFFFFFFFFFFF))
+    np.minimum.at(least, code, mixed)
+    hits = np.flatnonzero(mixed == least[code])
+    made = first.copy()
+    made[code[hits]] = hits
+    return made
+
+
+def _gravest(part: Columns, place: Any) -> Any:
+    """Return at most ``CUT_LIMIT`` rows: those of the gravest groups, of one group those of most flows, and so on by their addresses."""
+    flows = np.minimum(part.flows, _MOST_FLOWS)
+    grave = place * (_MOST_FLOWS + 1) + (_MOST_FLOWS - flows)
+    rows = np.arange(len(grave))
+    if len(rows) > CUT_LIMIT:
+        rows = np.flatnonzero(grave <= np.partition(grave, CUT_LIMIT - 1)[CUT_LIMIT - 1])
+    keys = (
+        part.client_port, part.server_port, part.protocol, part.server_lo, part.server_hi, part.client_lo, part.client_hi
+    )  # fmt: skip
+    return rows[np.lexsort((*(key[rows] for key in keys), grave[rows]))][:CUT_LIMIT]
+
+
+_MOST_FLOWS = (1 << 32) - 1  # more of one conversation are as grave
 
 
 def _rank(criticality: str) -> int:

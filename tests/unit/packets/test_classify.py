@@ -11,10 +11,17 @@ import pytest
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.classify import (
     Classifier,
+    Classifiers,
     classify,
     protocol_column,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import FIELDS, FirstMatchList
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.masks import wildcard_set
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import (
+    FIELDS,
+    Box,
+    Entry,
+    FirstMatchList,
+)
 from tests.unit.packets.small import PACKETS, first_match, passes, random_list
 from tests.unit.packets.test_anomalies import CASES, csv_entries
 
@@ -62,6 +69,57 @@ def test_plain_ipv4_columns(seed: int) -> None:
     assert indices.tolist() == [first_match(source, packet) for packet in packets]
     assert permits.dtype == bool
     assert permits.tolist() == [passes(source, packet) for packet in packets]
+
+
+def world_columns() -> dict[str, object]:
+    """Return all packets of the small world, addresses as the flow store has them."""
+    rows = [packet.values() for packet in PACKETS]
+    made: dict[str, object] = {
+        name: np.array([row[i] for row in rows])
+        for i, name in enumerate(FIELDS)
+        if name not in ("source", "destination")
+    }
+    six = [row[0] > 255 for row in rows]
+    for place, name in ((3, "destination"), (4, "source")):
+        made[f"{name}_hi"], made[f"{name}_lo"] = halves([row[place] for row in rows], six)
+    return made
+
+
+@pytest.mark.one_python
+@pytest.mark.parametrize("masked", [False, True])
+def test_many_lists_judge_the_rows_that_name_them(masked: bool) -> None:
+    choice = random.Random(70 + masked)
+    sources = [random_list(choice, choice.randint(0, 6)) for _ in range(6)]
+    if masked:  # sets with masks have no classes: then the lists are judged by the addresses themselves
+        odd = Box(source=wildcard_set(10, 0xAAAAAAAA), destination=wildcard_set(100, 0xF0F0))
+        assert odd.source.masked
+        sources[3] = FirstMatchList((Entry(True, (odd,)), *sources[3].entries), False)
+    which = np.array([choice.randrange(6) for _packet in PACKETS])
+    lists = Classifiers(sources)
+    columns = lists.prepared(world_columns())
+    indices, permits, uncertain = lists.classify(which, columns)
+    assert indices.tolist() == [first_match(sources[n], packet) for n, packet in zip(which, PACKETS)]
+    assert permits.tolist() == [passes(sources[n], packet) for n, packet in zip(which, PACKETS)]
+    assert not uncertain.any()
+    some = np.flatnonzero(which == 2)
+    part = lists.classify(which[some], {name: values[some] for name, values in columns.items()})
+    assert part.entries.tolist() == indices[some].tolist()
+    plain = {name: np.array([packet.values()[i] for packet in PACKETS[:9]]) for i, name in enumerate(FIELDS)}
+    assert lists.classify(which[:9], lists.prepared(plain)).entries.tolist() == indices[:9].tolist()
+
+
+def test_rows_that_cannot_be_are_permitted_by_no_list() -> None:
+    lists = Classifiers([FirstMatchList((), True)])
+    columns = {
+        name: np.array([value]) for name, value in (("protocol", 17), ("detail", 9), ("source", 1), ("destination", 2))
+    }
+    indices, permits, _uncertain = lists.classify(np.array([0]), lists.prepared(columns))
+    assert (indices.tolist(), permits.tolist()) == ([-1], [False])
+    conditional = FirstMatchList((Entry(True, (Box(),), condition="time-range WORK"),), False)
+    for bad in (lambda: lists.prepared({"protocol": np.array([6])}), lambda: Classifiers([conditional])):
+        with pytest.raises(FindingError) as caught:
+            bad()
+        assert caught.value.findings[0].code == "SW1103"
 
 
 def test_impossible_rows_are_never_permitted() -> None:

@@ -6,6 +6,8 @@ import ipaddress
 from datetime import date
 from pathlib import Path
 
+import pytest
+
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.intervals import Interval, interval_table
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.compile import compile_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import store
@@ -82,6 +84,38 @@ def test_a_device_that_moved_is_replayed_where_it_is_now(tmp_path: Path) -> None
         1,
         1,
     )  # a map that knows no time takes two of them for another device's
+
+
+@pytest.mark.parametrize("six", [(), (("2001:db8::1", "2001:db8::2", 22), ("10.0.1.1", "2001:db8::2", 80))])
+def test_what_a_replay_reads_are_the_sums_of_each_conversation(
+    six: tuple[tuple[str, str, int], ...], tmp_path: Path
+) -> None:
+    """Where all is IPv4 the upper halves of addresses are not grouped by; the answer is the same."""
+    days = [
+        [("10.0.1.1", "10.0.2.2", 443), ("10.0.1.1", "10.0.2.3", 443), *six],
+        [("10.0.1.1", "10.0.2.2", 443), ("10.0.1.5", "10.0.2.2", 80)],
+        [("10.0.1.1", "10.0.2.2", 443), *six[:1]],
+    ]
+    for number, rows in enumerate(days):
+        write_day(tmp_path, number, rows)
+    start = store.day_number(FIRST) * DAY_US
+    wanted = {}
+    for key in {key for rows in days for key in rows}:
+        own = [number for number, rows in enumerate(days) if key in rows]
+        first, last = start + own[0] * DAY_US + 1000, start + own[-1] * DAY_US + 2000
+        wanted[(*halves(key[0]), *halves(key[1]), 6, key[2])] = (
+            len(own),
+            4 * len(own),
+            4 * len(own),
+            first,
+            last,
+            50000,
+        )
+    found = FlowGate(tmp_path).replayed()[0].to_pylist()
+    key = ("client_hi", "client_lo", "server_hi", "server_lo", "protocol", "server_port")
+    sums = ("days", "flows", "answered_flows", "first_us", "last_us", "minimum_client_port")
+    assert {tuple(row[n] for n in key): tuple(row[n] for n in sums) for row in found} == wanted
+    assert len(found) == len(wanted)
 
 
 def test_an_address_of_the_membership_that_a_stranger_had_is_not_blamed_on_its_holder(tmp_path: Path) -> None:

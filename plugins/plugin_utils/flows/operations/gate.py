@@ -182,7 +182,7 @@ class FlowGate:
         """
         if moved is None or not moved.num_rows:
             self.daily()
-            return self.ask(queries.replayed("daily")), None
+            return self.ask(queries.replayed("daily", constant=self._one_family("rollup"))), None
         if "daily" in self._ready:
             raise ValueError("ask this first: it reads a part of the window's days alone")
         self.engine.table("moved", moved)
@@ -199,8 +199,7 @@ class FlowGate:
     def distinct(self) -> Any:
         """Return distinct client, server, protocol and port of the connections, each exporter's view counted."""
         self.connections()
-        files = store.window_files(self.data_dir, self.since, self.until)
-        return self.ask(queries.distinct(constants([read_footer(each) for each in files], ("client_hi", "server_hi"))))
+        return self.ask(queries.distinct(self._one_family("connections")))
 
     def evidence(self) -> Any:
         """Return what was seen for each pair of segments, protocol and port."""
@@ -350,6 +349,11 @@ class FlowGate:
         return self.engine.rows(question.text(limit), question.columns)
 
     # ------------------------------------------------------------ inside
+
+    def _one_family(self, kind: str) -> dict[str, int]:
+        """Return the upper halves of addresses that all files of the window agree on: both where all is IPv4."""
+        files = (store.rollup_files if kind == "rollup" else store.window_files)(self.data_dir, self.since, self.until)
+        return constants([read_footer(each) for each in files], ("client_hi", "server_hi"))
 
     def _files(self, name: str, files: Sequence[Path], kind: str) -> None:
         for path in files:

@@ -73,17 +73,29 @@ _REPLAY_SUMS = """count(*) AS days, sum(flows)::BIGINT AS flows, sum(answered_fl
     max(last_us) AS last_us, min(minimum_client_port) AS minimum_client_port, min(method) AS method"""
 
 
-def replayed(rows: str, devices: bool = False) -> Question:
+def replayed(rows: str, devices: bool = False, constant: Mapping[str, int] | None = None) -> Question:
     """Sum rows of ``daily`` or ``bound`` to what a replay needs of each conversation, in no order.
 
     ``days`` counts rows, one for each day on which a conversation was seen; with ``devices`` each holder of an address counts alone.
+    ``constant`` as for ``distinct``.
     """
-    key = KEY + (", client_device, server_device, client_binding, server_binding" if devices else "")
+    fixed = _fixed(constant)
+    key = [*CONVERSATION, *(BINDING if devices else ())]
     columns = {**REPLAYED, **(BINDING if devices else {})}
     picked = ", ".join(f'"{name}"' for name in columns)
-    return Question(
-        f"SELECT {picked} FROM (SELECT {key}, {_REPLAY_SUMS} FROM {rows} GROUP BY {key}) AS summed", columns
-    )
+    grouped = ", ".join(f'"{name}"' for name in key if name not in fixed)
+    made = ", ".join(fixed.get(name, f'"{name}"') for name in key)
+    inner = f"SELECT {made}, {_REPLAY_SUMS} FROM {rows} GROUP BY {grouped}"
+    return Question(f"SELECT {picked} FROM ({inner}) AS summed", columns)
+
+
+def _fixed(constant: Mapping[str, int] | None) -> dict[str, str]:
+    """Return expressions for the upper halves of addresses that are known to be one value."""
+    return {
+        name: f"CAST({int(value)} AS BIGINT) AS {name}"
+        for name, value in (constant or {}).items()
+        if name in ("client_hi", "server_hi")
+    }
 
 
 MOVED = """EXISTS (SELECT 1 FROM moved m WHERE m.hi = d.client_hi AND m.lo = d.client_lo)
@@ -96,11 +108,7 @@ def distinct(constant: Mapping[str, int] | None = None) -> Question:
     ``constant`` names columns of one value, which then need no grouping: where all is IPv4, the upper halves of the addresses.
     """
     key = ("client_hi", "client_lo", "server_hi", "server_lo", "protocol", "server_port")
-    fixed = {
-        name: f"CAST({int(value)} AS BIGINT) AS {name}"
-        for name, value in (constant or {}).items()
-        if name.endswith("_hi")
-    }
+    fixed = _fixed(constant)
     grouped = ", ".join(name for name in key if name not in fixed)
     query = f"""
         SELECT {", ".join(fixed.get(name, name) for name in key)}, min(start_us) AS first_us, max(end_us) AS last_us, count(*) AS views,
