@@ -16,11 +16,17 @@ from contextlib import contextmanager
 
 @contextmanager
 def collector_paused() -> Iterator[None]:
-    """Pause the search for cycles in a block, and go on with it afterwards if it went on before; for blocks that end within minutes."""
+    """Pause the search for cycles in a block, and go on with it afterwards if it went on before; for blocks that end within minutes.
+
+    What was made meanwhile counts as old, as if it had been looked through already: the next full search sees it, no earlier one.
+    """
     was_on = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         if was_on:
+            if not gc.get_freeze_count():  # what others froze stays frozen
+                gc.freeze()
+                gc.unfreeze()
             gc.enable()

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet
+from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.intervals import IntervalSet, Pair
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets.model import ESTABLISHED
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import ANY, Member, Site, kept_of_members
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.ranges import span_of
@@ -76,10 +76,12 @@ def member_addresses(site: Site, segment: str, family: int) -> IntervalSet:
     kept = kept_of_members(site)
     found: IntervalSet | None = kept.get((segment, family))
     if found is None:
-        members = site.members.get(segment, ())
-        spans = [span_of(text) for member in members for text in member.addresses]
-        for each in (4, 6):
-            kept[segment, each] = IntervalSet.of(*[(low, high) for version, low, high in spans if version == each])
+        own: dict[int, list[Pair]] = {4: [], 6: []}
+        for member in site.members.get(segment, ()):
+            for version, low, high in map(span_of, member.addresses):
+                own[version].append((low, high))
+        for each, pairs in own.items():
+            kept[segment, each] = IntervalSet.of(*pairs)
         found = kept[segment, family]
     return found
 

@@ -18,16 +18,19 @@ Pair = tuple[int, int]
 
 
 def _canonical(pairs: Iterable[Pair]) -> tuple[Pair, ...]:
-    ordered = sorted(pairs)
     result: list[Pair] = []
-    for low, high in ordered:
+    start = end = -2  # none yet: no valid pair touches it
+    for low, high in sorted(pairs):
         if low < 0 or low > high:
             raise ValueError(f"interval {low}-{high} is empty or negative")
-        if result and low <= result[-1][1] + 1:
-            if high > result[-1][1]:
-                result[-1] = (result[-1][0], high)
-        else:
-            result.append((low, high))
+        if low > end + 1:
+            if end >= 0:
+                result.append((start, end))
+            start, end = low, high
+        elif high > end:
+            end = high
+    if end >= 0:
+        result.append((start, end))
     return tuple(result)
 
 

@@ -161,7 +161,8 @@ def prove_rules(
     cut = {item.rule for item in cuts}
     empty = [rule.id for rule in needs.empty_rules() if not needs.below(rule)]
     nothing = {*cut, *empty}
-    return EndToEnd(tuple(n for n in needs.ids() if n not in nothing), tuple(empty), tuple(cuts))
+    proved = tuple(n for n in needs.ids() if n not in nothing) if nothing else tuple(needs.ids())
+    return EndToEnd(proved, tuple(empty), tuple(cuts))
 
 
 @dataclass

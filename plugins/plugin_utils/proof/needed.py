@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.index import SiteIndex
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Rule
@@ -88,7 +89,7 @@ class EveryRule:
 
     def ids(self) -> Iterable[str]:
         """Yield the ids of all rules, in their order."""
-        return (name for client in self.clients for name in outline_of(self._index.holder(client)).ids)
+        return chain.from_iterable([outline_of(self._index.holder(client)).ids for client in self.clients])
 
     def perhaps(self, open_ends: Callable[[str, Outline], set[str]]) -> Iterable[Rule]:
         """Return the rules to look at one by one: those that lead to the names that ``open_ends`` says of a client's outline."""
