@@ -11,7 +11,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, TypeVar
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.packets import nodes as nd
@@ -44,9 +44,13 @@ class PacketSpace:
     written as themselves (``classify.Classifiers``).
     """
 
-    def __init__(self, possible: Sequence[Box] = possible_boxes()) -> None:
-        self.nodes = nd.Nodes()
-        self._possible = self.nodes.balanced([self.nodes.from_box(box) for box in possible])
+    def __init__(self, possible: Sequence[Box] | None = None) -> None:
+        if possible is None:
+            nodes, self._possible = _begun()
+            self.nodes = nodes.copy()
+        else:
+            self.nodes = nd.Nodes()
+            self._possible = _possible_in(self.nodes, possible)
         self._moves: list[tuple[nd.Nodes, Callable[[int], int]]] = []
         self._kept: dict[Hashable, Any] = {}
 
@@ -125,6 +129,17 @@ class PacketSpace:
 
     def __repr__(self) -> str:
         return f"PacketSpace({len(self.nodes.level)} nodes)"
+
+
+@cache
+def _begun() -> tuple[nd.Nodes, int]:
+    """Return the table with which a space begins, and the node of all possible packets: hundreds of spaces begin in a run."""
+    nodes = nd.Nodes()
+    return nodes, _possible_in(nodes, possible_boxes())
+
+
+def _possible_in(nodes: nd.Nodes, boxes: Iterable[Box]) -> int:
+    return nodes.balanced([nodes.from_box(box) for box in boxes])
 
 
 class PacketSet:

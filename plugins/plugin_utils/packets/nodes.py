@@ -53,6 +53,14 @@ class Nodes:
         self.chains: list[Chain] = []
         self.chain_numbers: dict[Chain, int] = {}
 
+    def copy(self) -> Nodes:
+        """Return a table with the same nodes under the same numbers, and no memory of operations."""
+        made = Nodes(self.layout)
+        made.level, made.bounds, made.children = self.level.copy(), self.bounds.copy(), self.children.copy()
+        made._unique = self._unique.copy()
+        made.chains, made.chain_numbers = self.chains.copy(), self.chain_numbers.copy()
+        return made
+
     def node(self, level: int, bounds: Iterable[int], children: Iterable[int]) -> int:
         """Return the node for the ranges, merged and shared."""
         merged_bounds: list[int] = []

@@ -39,7 +39,12 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model im
     kept_of_members,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.moved import guarded_as_before, ways_as_before
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.outline import Outline, outline_of, rules_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.outline import (
+    Outline,
+    outline_of,
+    rules_of,
+    with_some_rules,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.ranges import (
     Range,
     overlap,
@@ -200,19 +205,25 @@ def _segments_in_force(
         outline = outline_of(segment)
         if name not in granted and not (outline.conditional or outline.expiring):
             continue
-        allow = (*granted.get(name, ()), *_rules_in_force(segment.allow, situation, day))
-        if allow != segment.allow:
-            changed[name] = replace(segment, allow=allow)
+        if not granted.get(name):
+            made = with_some_rules(segment, partial(_in_force_now, situation, day))
+        else:
+            made = replace(segment, allow=(*granted[name], *_rules_in_force(segment.allow, situation, day)))
+        if made is not segment:
+            changed[name] = made
     return {**site.segments, **changed} if changed else None
 
 
 def _rules_in_force(rules: Iterable[Rule], situation: Situation, day: date | None) -> tuple[Rule, ...]:
     """Return the rules that hold in the situation, without their conditions."""
-    return tuple(
-        replace(item, conditions=None) if item.conditions else item
-        for item in rules
-        if in_force(item, day) and holds(item.conditions, item.id, situation)
-    )
+    return tuple(found for item in rules if (found := _in_force_now(situation, day, item)))
+
+
+def _in_force_now(situation: Situation, day: date | None, rule: Rule) -> Rule | None:
+    """Return a rule without its conditions if it holds in the situation, else None."""
+    if not in_force(rule, day) or not holds(rule.conditions, rule.id, situation):
+        return None
+    return replace(rule, conditions=None) if rule.conditions else rule
 
 
 def _with_networks(site: Site, allowed: Mapping[str, tuple[Rule, ...]]) -> Site:
@@ -348,12 +359,8 @@ def _isolated_segment(site: Site, posture: Posture) -> Site:
         if other != name and touched.isdisjoint(outline_of(segment).ends):
             segments[other] = segment  # nothing of it leads to what is isolated
             continue
-        allow = tuple(
-            found
-            for item in segment.allow
-            if (found := item if item.id in kept else None if name in (other, item.to) else narrow.rule(item))
-        )
-        segments[other] = segment if allow == segment.allow else replace(segment, allow=allow)
+        left = {name} if other != name else None
+        segments[other] = with_some_rules(segment, partial(_left, kept, left, narrow))
     return replace(
         site,
         segments=segments,
@@ -361,6 +368,13 @@ def _isolated_segment(site: Site, posture: Posture) -> Site:
         assignments=_staged(site, name, "enforce"),
         cells=isolated(site, name),
     )
+
+
+def _left(kept: Set[str], away: Set[str] | None, narrow: _Narrowing, rule: Rule) -> Rule | None:
+    """Return what an isolation leaves of a rule, None for nothing; ``away`` are ends that nobody may reach, None for all ends."""
+    if rule.id in kept:
+        return rule
+    return None if away is None or rule.to in away else narrow.rule(rule)
 
 
 def _with(networks: Mapping[str, NetworkSet], narrow: _Narrowing) -> Mapping[str, NetworkSet]:

@@ -9,8 +9,9 @@ expiry. An outline answers them once for a segment, and is kept with it: another
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, KeysView, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from itertools import chain
 from typing import Any, NamedTuple
@@ -42,7 +43,7 @@ def _use(evidence: Mapping[str, Any]) -> tuple[int, int]:
 
 
 class End(NamedTuple):
-    """The rules that lead to one end. ``text`` tells them apart from any others: places in the segment's order and in the files, ids,
+    """The rules that lead to one end. ``text`` tells them apart from any others: places (``places_of``) and lines in the files, ids,
     services, use, devices. ``services`` are what they name, each once, ``devices`` the devices for which alone some of them hold.
     """
 
@@ -79,8 +80,42 @@ def outline_of(holder: Segment | NetworkSet) -> Outline:
     """Return the outline of a segment's or network set's rules; made once and kept with it."""
     found: Outline | None = holder.__dict__.get("_outline")
     if found is None:
-        found = holder.__dict__["_outline"] = _made(holder.allow, holder.location.file, holder.owner)
+        numbered = zip(places_of(holder), holder.allow, strict=True)
+        found = holder.__dict__["_outline"] = _made(numbered, holder.location.file, holder.owner)
     return found
+
+
+def places_of(holder: Segment | NetworkSet) -> Sequence[int]:
+    """Return a number for each rule of a segment or network set, rising: its place among all that are written there.
+
+    In a situation some rules do not hold. The rest keep their numbers, so that all that is known by a rule's outline is known there too.
+    """
+    found: tuple[int, ...] | None = holder.__dict__.get("_places")
+    return range(len(holder.allow)) if found is None else found
+
+
+def rule_at(holder: Segment | NetworkSet, place: int) -> Rule:
+    """Return the rule of a place; ValueError where there is none."""
+    places = places_of(holder)
+    at = bisect_left(places, place)
+    if at == len(places) or places[at] != place:
+        raise ValueError(f"{holder.name} has no rule at {place}")
+    return holder.allow[at]
+
+
+def with_some_rules(segment: Segment, changed: Callable[[Rule], Rule | None]) -> Segment:
+    """Return a segment whose rules are what ``changed`` makes of them, None to leave one out; itself where nothing changes."""
+    numbered = [
+        (place, found)
+        for place, rule in zip(places_of(segment), segment.allow, strict=True)
+        if (found := changed(rule))
+    ]
+    allow = tuple(rule for _place, rule in numbered)
+    if allow == segment.allow:
+        return segment
+    made = replace(segment, allow=allow)
+    made.__dict__["_places"] = tuple(place for place, _rule in numbered)
+    return made
 
 
 def ends_sum(outline: Outline) -> str:
@@ -180,8 +215,8 @@ def rules_by_end(holder: Segment | NetworkSet) -> Mapping[str, list[tuple[int, R
     found: dict[str, list[tuple[int, Rule]]] | None = holder.__dict__.get("_by_end")
     if found is None:
         found = holder.__dict__["_by_end"] = {}
-        for number, rule in enumerate(holder.allow):
-            found.setdefault(rule.to, []).append((number, rule))
+        for numbered in zip(places_of(holder), holder.allow, strict=True):
+            found.setdefault(numbered[1].to, []).append(numbered)
     return found
 
 
@@ -208,13 +243,13 @@ def rules_of(site: Site, wanted: Callable[[Outline], bool]) -> Iterator[Rule]:
             yield from holder.allow
 
 
-def _made(rules: Iterable[Rule], file: str, owner: str) -> Outline:
+def _made(rules: Iterable[tuple[int, Rule]], file: str, owner: str) -> Outline:
     texts: dict[str, list[str]] = {}
     services: dict[str, dict[Services, None]] = {}
     devices: dict[str, list[tuple[str, ...]]] = {}
     ids: list[str] = []
     conditional = expiring = unowned = unreasoned = False
-    for number, rule in enumerate(rules):
+    for number, rule in rules:
         place, to, evidence = rule.location, rule.to, rule.evidence
         use = _use(evidence) if evidence else _UNUSED
         # A name holds no "|" and no line break, a file may hold a "|": it comes last.

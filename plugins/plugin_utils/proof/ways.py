@@ -30,6 +30,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.outline 
     ends_sum,
     holders_of,
     outline_of,
+    rule_at,
     rules_by_end,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.ranges import span_of
@@ -140,7 +141,7 @@ def known_ways(site: Site, cache: ListCache | None = None, ground: str = "") -> 
                 continue
         for why in why_not(item.client, item.to, item.devices):
             if why not in where:
-                where[why] = item.holder.allow[item.number].location
+                where[why] = rule_at(item.holder, item.number).location
             unknown[why][item.rule] = None
             bad.add(item.rule)
     workflows = {name: workflow.id for workflow in site.workflows for name in workflow.rules}
@@ -184,7 +185,7 @@ def _facts(site: Site, holders: Iterable[tuple[str, Segment | NetworkSet]], grou
 
 
 class _Doubtful(NamedTuple):
-    """A rule whose way may not be known: who holds it and at which place; its ends, and the devices for which alone it holds."""
+    """A rule whose way may not be known: who holds it and where (``places_of``); its ends, and the devices for which alone it holds."""
 
     holder: Segment | NetworkSet
     number: int
