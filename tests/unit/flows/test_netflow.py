@@ -12,9 +12,14 @@ import pytest
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import store
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.ingest import ingest
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources import export_pcap, listener, netflow
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources import (
+    export_pcap,
+    listener,
+    netflow,
+    templates,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.templates import Templates
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.steps import flow_rows
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.steps import flow_rows, run_flow_info
 
 DAY = 1_795_392_000
 ME, OTHER = "198.51.100.1", "198.51.100.2"
@@ -282,3 +287,96 @@ def test_stretches_cover_every_datagram_once(octets: list[int], monkeypatch: pyt
     made = list(export_pcap.stretches(np.array(octets, dtype=np.int64)))
     assert [i for part in made for i in range(part.start, part.stop)] == list(range(len(octets)))
     assert all(sum(octets[part][1:]) <= 10 for part in made)
+
+
+# Two interfaces: the uplink 7 samples one packet in 1000, the access port 3 none. RFC 7011 scopes options by an information element,
+# RFC 3954 (section 6.1) by a scope of its own, 2 for an interface.
+PORTS = (*PLAIN, (10, 4), (14, 4), (61, 1))
+
+
+def through(number: int, came_in: int, went_out: int, direction: int = 0) -> bytes:
+    return row("192.0.2.10", "192.0.2.20", number, 502) + struct.pack(">IIB", came_in, went_out, direction)
+
+
+def v9(sequence: int, *sets: bytes, moment: int = DAY + 600) -> bytes:
+    return struct.pack(">HHIIII", 9, len(sets), 10_000_000, moment, sequence, 1) + b"".join(sets)
+
+
+def v9_options(number: int, scope: tuple[int, int], fields: tuple[tuple[int, int], ...]) -> bytes:
+    body = struct.pack(">HHH", number, 4, 4 * len(fields))
+    body += b"".join(struct.pack(">HH", *each) for each in (scope, *fields))
+    return struct.pack(">HH", 1, 4 + len(body)) + body
+
+
+def by_port(version: int, *rates: tuple[int, int]) -> tuple[bytes, bytes]:
+    """Return the option template and records of rates by interface, as version 9 or 10 (IPFIX) has them."""
+    body = b"".join(struct.pack(">II", *each) for each in rates)
+    if version == 9:
+        return v9_options(257, (2, 4), ((34, 4),)), data(257, body)
+    return options_template(257, ((10, 4), (305, 4), (306, 4))), data(
+        257, b"".join(struct.pack(">III", port, 1, rate - 1) for port, rate in rates)
+    )
+
+
+@pytest.mark.parametrize("version", [9, 10])
+@pytest.mark.parametrize("order", [((7, 1000), (3, 1)), ((3, 1), (7, 1000))])
+def test_sampling_told_of_interfaces_holds_for_what_these_watched(
+    tmp_path: Path, version: int, order: tuple[tuple[int, int], ...]
+) -> None:
+    make, kind = (v9, 0) if version == 9 else (ipfix, 2)
+    # In at the uplink; in at the port; at the port and watched where it leaves, at the uplink; of a third that nothing is told of.
+    flows = data(256, through(1, 7, 3) + through(2, 3, 7) + through(3, 3, 7, 1) + through(4, 9, 3))
+    sent = make(0, template(256, PORTS, kind), *by_port(version, *order), flows)
+    imported(tmp_path, sent)
+    rows = {each["client_port"]: each["sampling"] for each in store.connections(tmp_path / "d").to_pylist()}
+    assert rows == {1: 1000, 2: 1, 3: 1000, 4: 1}
+    info = run_flow_info({"data_dir": str(tmp_path / "d"), "top": 0})
+    ports = {
+        name: (each["records"], each.get("sampling", 1), each["ceiling"], each["silence"])
+        for name, each in info["interfaces"].items()
+    }
+    assert ports == {
+        f"{ME}#3": (1, 1, 1.0, True),
+        f"{ME}#7": (2, 1000, 0.7, False),
+        f"{ME}#9": (1, 1, 1.0, True),
+    }
+    assert (info["exporters"][ME]["sampling"], info["exporters"][ME]["ceiling"]) == (1000, 0.7)
+
+
+def test_where_records_name_no_interface_the_largest_rate_is_taken() -> None:
+    flows = data(256, row("192.0.2.10", "192.0.2.20", 1, 502))
+    rows, _own = records(ipfix(0, template(256, PLAIN), *by_port(10, (7, 1000), (3, 1)), flows))
+    assert [each["sampling"] for each in rows] == [1000]
+
+
+def test_interface_0_stands_for_the_device() -> None:
+    flows = data(256, through(1, 5, 3))
+    rows, _own = records(v9(0, template(256, PORTS, 0), *by_port(9, (0, 64)), flows))
+    assert [each["sampling"] for each in rows] == [64]
+
+
+@pytest.mark.parametrize(("later_s", "rate"), [(1800, 1000), (-1800, 1000), (3 * 86_400, 1)])
+def test_rates_outlive_the_process_as_templates_do_but_for_a_day(tmp_path: Path, later_s: int, rate: int) -> None:
+    first = records(ipfix(0, template(256, PORTS), *by_port(10, (7, 1000)), data(256, through(1, 7, 3))))
+    assert first[0][0]["sampling"] == 1000
+    kept = netflow.Decoder()
+    kept.feed(ipfix(0, template(256, PORTS), *by_port(10, (7, 1000))), ME)
+    kept.templates.write(tmp_path / "templates.json")
+    read = templates.Templates.read(tmp_path / "templates.json")
+    assert (read.rates, read.rate_count) == (kept.templates.rates, 1) and not read.changed
+    # Options come every half an hour or so: the file after has none.
+    after = ipfix(1, data(256, through(2, 7, 3)), moment=DAY + 600 + later_s)
+    rows, _own = records(after, decoder=netflow.Decoder(templates=read))
+    assert [each["sampling"] for each in rows] == [rate]
+
+
+def test_rates_that_are_kept_are_bounded() -> None:
+    made = templates.Templates()
+    for number in range(templates.MOST_RATES + 10):
+        made.tell_rate((ME, 9, 1), number, 10, DAY)
+    assert len(made.rates[ME, 9, 1]) == made.rate_count == templates.MOST_RATES
+    made.rate_count = templates.MOST_RATES_IN_ALL
+    made.tell_rate((OTHER, 9, 1), 1, 10, DAY)
+    assert (OTHER, 9, 1) not in made.rates
+    made.tell_rate((ME, 9, 1), 5, 20, DAY)
+    assert made.rates_at((ME, 9, 1), DAY)[5] == 20

@@ -88,7 +88,10 @@ def note_exporters(quality: Quality, decoder: Decoder) -> None:
     """Put into a quality what a decoder saw of exporters, their interfaces and gaps."""
     quality.exporters = {name: each.as_dict() for name, each in sorted(decoder.exporters.items())}
     quality.gaps = {name: [list(each) for each in sorted(spans)] for name, spans in sorted(decoder.gaps.items())}
-    interfaces = {f"{name}#{index}": {"records": count} for (name, index), count in sorted(decoder.interfaces.items())}
+    interfaces = {
+        f"{name}#{index}": {"records": count, **({"sampling": rate} if rate > 1 else {})}
+        for (name, index), (count, rate) in sorted(decoder.interfaces.items())
+    }
     for (name, index), each in sorted(decoder.sflow.interfaces.items()):
         interfaces[f"{name}#{index}"] = each.as_dict()
     quality.interfaces = interfaces

@@ -21,6 +21,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.records i
     record_table,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.icmp import canonical_icmp
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.sampling import by_interface, of_records
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.templates import REVERSE, Template
 
 np = guarded("numpy")
@@ -32,12 +33,9 @@ INITIATOR_BYTES, RESPONDER_BYTES, INITIATOR_PACKETS, RESPONDER_PACKETS = 231, 23
 BIFLOW_DIRECTION = 239
 ICMP_V4, ICMP_V6 = 32, 139
 ICMP_PARTS = ((176, 177), (178, 179))
-SAMPLING, SAMPLER, PACKET_INTERVAL, PACKET_SPACE = (34, 50), (48, 302), 305, 306
 SYSTEM_INIT = 160
 # IANA's firewallEvent and the number that ASA used before version 8.4.
 FIREWALL_EVENT = (233, 40005)
-INPUT = (10, 252)
-MOST_INPUTS = 4096
 # (start, end) elements with the unit in microseconds, most exact first. 154 to 157 are NTP times (RFC 5905).
 TIMES = ((156, 157, "ntp", 1), (154, 155, "ntp", 1), (152, 153, "ms", 1000), (150, 151, "s", 1_000_000))
 UPTIME_START, UPTIME_END = 22, 21
@@ -158,12 +156,12 @@ def tables_of(
     rates: dict[int, int],
     exporter: str,
     source: str,
-) -> tuple[list[Any], int, dict[int, int]]:
-    """Return (Arrow tables of records, records with impossible times, records by input interface).
+) -> tuple[list[Any], int, dict[int, tuple[int, int]]]:
+    """Return (Arrow tables of records, records with impossible times, (records, largest sampling rate) by interface).
 
     There is no table where the records name no hosts.
 
-    ``contexts`` and ``counts`` say which datagram each run of records came in; ``rates`` are sampling rates by sampler (-1: any).
+    ``contexts`` and ``counts`` say which datagram each run of records came in; ``rates`` are sampling rates as ``sampling.py`` keeps them.
     """
     columns = Columns(template, data, count)
     ends = addresses(columns)
@@ -182,11 +180,12 @@ def tables_of(
         # The source of a firewall's event opened the connection, also where it was denied and has no counters.
         event &= 127
         said = np.where((event > 0) & (said == 0), 1, said)
+    rate = of_records(columns, rates)
     common: dict[str, Any] = {
         "protocol": protocol,
         "end_us": end,
         "step_us": step,
-        "sampling": _sampling(columns, rates),
+        "sampling": rate,
         "origin": FROM_EXPORTER,
         "event": 0 if event is None else event,
         "exporter": exporter,
@@ -210,19 +209,7 @@ def tables_of(
     made = [record_table(count, forward)]
     if reverse is not None:
         made += _reverse(columns, forward, reverse)
-    return made, impossible, _inputs(columns)
-
-
-def _inputs(columns: Columns) -> dict[int, int]:
-    """Return the number of records by input interface."""
-    numbers = columns.integer(*INPUT)
-    if numbers is None:
-        return {}
-    if int(numbers.max()) < 1 << 16:
-        counts = np.bincount(numbers)
-        return {int(each): int(counts[each]) for each in np.flatnonzero(counts)[:MOST_INPUTS]}
-    values, sums = np.unique(numbers, return_counts=True)
-    return dict(zip(values[:MOST_INPUTS].tolist(), sums[:MOST_INPUTS].tolist(), strict=True))
+    return made, impossible, by_interface(columns, rate)
 
 
 def _reverse(columns: Columns, forward: dict[str, Any], reverse: tuple[Any, Any]) -> list[Any]:
@@ -300,25 +287,6 @@ def _counters(columns: Columns) -> tuple[Any, Any, Any, tuple[Any, Any] | None]:
         )
         return said, packets, octets, back
     return said, packets, octets, None
-
-
-def _sampling(columns: Columns, rates: dict[int, int]) -> Any:
-    general = rates.get(-1, 0)
-    if not general and len(set(rates.values())) == 1:
-        general = next(iter(rates.values()))
-    made = np.full(columns.count, max(general, 1), dtype=np.int64)
-    sampler = columns.integer(*SAMPLER)
-    if sampler is not None:
-        for number, rate in rates.items():
-            if number >= 0:
-                made = np.where(sampler == number, rate, made)
-    own = columns.integer(*SAMPLING)
-    if own is not None:
-        made = np.where(own > 0, own, made)
-    interval, space = columns.integer(PACKET_INTERVAL), columns.integer(PACKET_SPACE)
-    if interval is not None and space is not None:
-        made = np.where(interval > 0, (interval + space) // np.maximum(interval, 1), made)
-    return np.clip(made, 1, (1 << 31) - 1)
 
 
 def _times(columns: Columns, contexts: SetContext, repeat: Any, export: Any) -> tuple[Any, Any, int, int]:

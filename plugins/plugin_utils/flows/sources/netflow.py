@@ -17,11 +17,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources import export_records, runs
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources import export_records, runs, sampling
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.export_records import SetContext
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.exporters import Exporter
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.sflow import Sflow
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.templates import (
+    MOST_RATES,
     SCOPE,
     Domain,
     Field,
@@ -90,7 +91,7 @@ class Decoder:
     exporters: dict[str, Exporter] = field(default_factory=dict)
     pending: int = 0
     sflow: Sflow = field(default_factory=Sflow)
-    interfaces: dict[tuple[str, int], int] = field(default_factory=dict)
+    interfaces: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict)
     gaps: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
     crowded: int = 0
     _last_us: dict[Domain, int] = field(default_factory=dict)
@@ -147,7 +148,7 @@ class Decoder:
         for (domain, _identity), batch in batches.items():
             template = batch.template
             own = self.exporters[domain[0]]
-            rates = self._rates.get(domain, {})
+            rates = {**self.templates.rates_at(domain, batch.contexts.export_us[-1]), **self._rates.get(domain, {})}
             for part in batch.pieces():
                 made, impossible, inputs = export_records.tables_of(
                     template,
@@ -190,25 +191,24 @@ class Decoder:
             own = self.exporters[exporter] = Exporter()
         return own
 
-    def _count_interfaces(self, exporter: str, inputs: dict[int, int]) -> None:
-        for number, count in inputs.items():
+    def _count_interfaces(self, exporter: str, inputs: dict[int, tuple[int, int]]) -> None:
+        for number, (count, rate) in inputs.items():
             key = (exporter, number)
             if key in self.interfaces or len(self.interfaces) < MOST_INTERFACES:
-                self.interfaces[key] = self.interfaces.get(key, 0) + count
+                before = self.interfaces.get(key, (0, 1))
+                self.interfaces[key] = (before[0] + count, max(before[1], rate))
 
     # -- versions ---------------------------------------------------------------------------------------------------
 
     def _feed_v5(self, datagram: bytes, exporter: str, own: Exporter) -> bool:
-        _version, count, uptime, seconds, nanoseconds, sequence, kind, engine, sampling = V5_HEADER.unpack_from(
-            datagram
-        )
+        _version, count, uptime, seconds, nanoseconds, sequence, kind, engine, rate = V5_HEADER.unpack_from(datagram)
         domain = (exporter, 5, (kind << 8) | engine)
         held = min(count, (len(datagram) - 24) // V5_RECORD)
         export_us = seconds * 1_000_000 + min(nanoseconds, 999_999_999) // 1000
         self._seen(own, exporter, export_us)
         self._sequence(domain, own, sequence, (count,), export_us)
-        if sampling & 0x3FFF > 1:
-            self._rates.setdefault(domain, {})[-1] = sampling & 0x3FFF
+        if rate & 0x3FFF > 1:
+            self._rates.setdefault(domain, {})[sampling.ANY] = rate & 0x3FFF
         context = (export_us, uptime, export_us // 1000 - uptime)
         self._add(domain, V5, datagram[24 : 24 + held * V5_RECORD], held, context)
         return held == count
@@ -284,7 +284,7 @@ class Decoder:
         data, count = template.project(body)
         if template.options:
             own.option_records += count
-            self._options(domain, template, data, count)
+            self._options(domain, template, data, count, context[0])
         elif count:
             self._add(domain, template, data, count, context)
         return count
@@ -345,7 +345,7 @@ class Decoder:
         batch.total += count
         self.pending += count
 
-    def _options(self, domain: Domain, template: Template, data: bytes, count: int) -> None:
+    def _options(self, domain: Domain, template: Template, data: bytes, count: int, export_us: int) -> None:
         """Take sampling rates and the device's start time from option records."""
         for row in range(count):
             start = row * template.size
@@ -354,16 +354,14 @@ class Decoder:
                 if each.enterprise in (0, SCOPE) and each.length <= 8:
                     value = int.from_bytes(data[start + offset : start + offset + each.length], "big")
                     values.setdefault(each.element if each.enterprise == 0 else -each.element, value)
-            rate = values.get(34) or values.get(50) or 0
-            if not rate and values.get(305):
-                rate = (values[305] + values.get(306, 0)) // values[305]
+            rate = sampling.told(values)
             if rate:
-                sampler = values.get(302, values.get(48, -1))
+                self.templates.tell_rate(domain, *rate, export_us)
                 if domain not in self._rates and len(self._rates) >= MOST_DOMAINS:
                     continue
                 own = self._rates.setdefault(domain, {})
-                if len(own) < 4096:
-                    own[sampler] = min(rate, (1 << 31) - 1)
+                if rate[0] in own or len(own) < MOST_RATES:
+                    own[rate[0]] = rate[1]
             if values.get(160) and (domain in self._init_ms or len(self._init_ms) < MOST_DOMAINS):
                 self._init_ms[domain] = min(values[160], 1 << 50)
 

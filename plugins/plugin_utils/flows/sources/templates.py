@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Templates of NetFlow v9 (RFC 3954) and IPFIX (RFC 7011): what they say, where they are kept between runs.
 
-Some devices send their templates every 10 to 15 minutes only, so templates outlive the process (facts/flows.md section 3).
+Some devices send their templates every 10 to 15 minutes only, so templates outlive the process (facts/flows.md section 3). So do the
+sampling rates that option records tell, which come as seldom: without them a file between two of these would pass for unsampled.
 """
 
 from __future__ import annotations
@@ -29,6 +30,12 @@ MOST_TEMPLATES = 2048
 MOST_EXPORTERS = 100_000
 # Fields of all templates together: some 100 MiB.
 MOST_FIELDS_IN_ALL = 1 << 20
+MOST_RATES = 4096
+MOST_RATES_IN_ALL = 1 << 17
+# A rate that was told holds for what is exported within a day of that: devices tell it every half an hour at least.
+RATE_HOLDS_US = 86_400_000_000
+RATE_STEP_US = 3_600_000_000
+LARGEST_RATE = (1 << 31) - 1
 
 
 @dataclass(frozen=True)
@@ -171,11 +178,16 @@ Domain = tuple[str, int, int]
 
 @dataclass
 class Templates:
-    """Templates by (exporter address, version, observation domain) and number; kept in a JSON file between runs."""
+    """Templates by (exporter address, version, observation domain) and number; kept in a JSON file between runs.
+
+    ``rates``: sampling rates by domain and by what they hold for (``sampling.py``), each with the moment when it was told last.
+    """
 
     known: dict[Domain, dict[int, Template]] = field(default_factory=dict)
     changed: bool = False
     field_count: int = 0
+    rates: dict[Domain, dict[int, tuple[int, int]]] = field(default_factory=dict)
+    rate_count: int = 0
 
     def get(self, domain: Domain, number: int) -> Template | None:
         """Return a template or None."""
@@ -202,6 +214,26 @@ class Templates:
         self.changed = True
         return True
 
+    def tell_rate(self, domain: Domain, key: int, rate: int, moment_us: int) -> None:
+        """Keep a sampling rate that an exporter told at a moment (its own clock, microseconds since 1970 UTC)."""
+        own = self.rates.get(domain, {})
+        before = own.get(key)
+        if before is None:
+            if len(own) >= MOST_RATES or self.rate_count >= MOST_RATES_IN_ALL:
+                return
+            self.rate_count += 1
+        elif before[0] == rate and abs(moment_us - before[1]) < RATE_STEP_US:
+            return
+        self.rates.setdefault(domain, own)[key] = (rate, moment_us)
+        self.changed = True
+
+    def rates_at(self, domain: Domain, moment_us: int) -> dict[int, int]:
+        """Return the sampling rates of a domain that hold at a moment."""
+        own = self.rates.get(domain)
+        if not own:
+            return {}
+        return {key: rate for key, (rate, told_us) in own.items() if abs(moment_us - told_us) < RATE_HOLDS_US}
+
     @classmethod
     def read(cls, path: Path) -> Templates:
         """Return the templates of a file; none where it is absent or damaged, since exporters send them again."""
@@ -217,6 +249,9 @@ class Templates:
                     fields = tuple(Field(int(a), int(b), int(c)) for a, b, c in value["fields"])
                     own[int(number)] = Template(fields, bool(value["options"]))
                     made.field_count += len(fields)
+                for key, (rate, told_us) in each.get("sampling", {}).items():
+                    made.rates.setdefault(domain, {})[int(key)] = (min(max(1, int(rate)), LARGEST_RATE), int(told_us))
+                    made.rate_count += 1
         except (FindingError, KeyError, TypeError, ValueError, AttributeError):
             return cls()
         return made
@@ -226,7 +261,8 @@ class Templates:
         if not self.changed:
             return
         domains = []
-        for (exporter, version, number), own in sorted(self.known.items()):
+        for domain in sorted({*self.known, *self.rates}):
+            (exporter, version, number), own = domain, self.known.get(domain, {})
             kept = {
                 str(key): {
                     "fields": [[f.element, f.length, f.enterprise] for f in each.fields],
@@ -234,6 +270,9 @@ class Templates:
                 }
                 for key, each in sorted(own.items())
             }
-            domains.append({"exporter": exporter, "version": version, "domain": number, "templates": kept})
-        write_json(path, {"kind": "flow-templates", "schema_version": "1.0", "domains": domains})
+            made: dict[str, Any] = {"exporter": exporter, "version": version, "domain": number, "templates": kept}
+            if domain in self.rates:
+                made["sampling"] = {str(key): list(each) for key, each in sorted(self.rates[domain].items())}
+            domains.append(made)
+        write_json(path, {"kind": "flow-templates", "schema_version": "1.1", "domains": domains})
         self.changed = False
