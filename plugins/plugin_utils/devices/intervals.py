@@ -158,7 +158,7 @@ def read_intervals(data_dir: str | Path) -> Any:
         return interval_table(())
     try:
         table = parquet.read_table(path)
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
         raise FindingError(
             codes.REGISTER_DAMAGED.at(f"not a Parquet file ({type(error).__name__})", Location(str(path)))
         ) from error

@@ -36,10 +36,14 @@ def read_footer(path: Path) -> Footer:
     """Read a file's footer; raises FindingError SW1422 where it is damaged."""
     try:
         metadata = parquet.read_metadata(path)
-    except (OSError, pa.ArrowException) as error:
+        return Footer(path, metadata.num_rows, _ranges(metadata))
+    except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
         raise FindingError(
             codes.STORE_DAMAGED.at(f"not a Parquet file ({type(error).__name__})", Location(str(path)))
         ) from error
+
+
+def _ranges(metadata: Any) -> dict[str, tuple[Any, Any]]:
     ranges: dict[str, tuple[Any, Any]] = {}
     silent: set[str] = set()
     for group in range(metadata.num_row_groups):
@@ -51,7 +55,7 @@ def read_footer(path: Path) -> Footer:
                 continue
             low, high = ranges.get(name, (facts.min, facts.max))
             ranges[name] = (min(low, facts.min), max(high, facts.max))
-    return Footer(path, metadata.num_rows, {name: pair for name, pair in ranges.items() if name not in silent})
+    return {name: pair for name, pair in ranges.items() if name not in silent}
 
 
 def constants(footers: Sequence[Footer], columns: Sequence[str]) -> dict[str, Any]:

@@ -119,7 +119,13 @@ def build_day(
             return _by_query(database(), near, day, path)
         store.write_table(views.observers(day), path.with_name("observers.parquet"), "observers")
         return store.write_table(table, path, "rollup")
-    except (store.duckdb.IOException, store.duckdb.InvalidInputException, OSError, pa.ArrowException) as error:
+    except (
+        store.duckdb.IOException,
+        store.duckdb.InvalidInputException,
+        OSError,
+        UnicodeDecodeError,
+        pa.ArrowException,
+    ) as error:
         raise FindingError(
             codes.STORE_DAMAGED.at(f"connections of {day} cannot be read ({type(error).__name__})")
         ) from error

@@ -445,7 +445,7 @@ def check_file(path: Path, kind: str, newest: int = MAJOR, more: Iterable[str] =
     try:
         schema = parquet.read_schema(path)
         metadata = schema.metadata or {}
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
         raise FindingError(codes.STORE_DAMAGED.at(f"not a Parquet file ({type(error).__name__})", location)) from error
     version = metadata.get(b"schema_version", b"").decode("ascii", "replace")
     major = version.split(".", maxsplit=1)[0]

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
+from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.intervals import read_intervals
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import address, ingest, store
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.footers import read_footer
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources import registry, text
 
 ZEEK = """#separator \\x09
@@ -327,6 +329,36 @@ def test_a_parquet_file_with_octets_that_are_no_text_is_read_as_far_as_it_is(tmp
     content = (tmp_path / "x.parquet").read_bytes()
     result, rows = imported(tmp_path, "z.parquet", content, kind="mapped", options={"mapping": str(mapping)})
     assert len(rows) == 1 and codes_of(result) == [("SW1409", 2)]
+
+
+def test_a_parquet_file_whose_columns_have_no_names_of_text_is_refused_by_every_reader(tmp_path: Path) -> None:
+    """Damage that fuzzing found (``--seed 57``)."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    sound = tmp_path / "sound.parquet"
+    pq.write_table(pa.table({"start": [1], "a": ["10.4.0.1"], "b": ["10.4.0.9"], "p": [6]}), sound, store_schema=False)
+    content = sound.read_bytes()
+    assert content.count(b"start") >= 2
+    damaged = tmp_path / "register" / "addresses.parquet"
+    damaged.parent.mkdir()
+    damaged.write_bytes(content.replace(b"start", b"s\xfeart"))
+    mapping = tmp_path / "m.yml"
+    mapping.write_text(
+        'kind: flow-mapping\nschema_version: "1.0"\nformat: parquet\ncolumns: {start: start, source: a, target: b, protocol: p}\n'
+        "time: {unit: s}\n"
+    )
+    result, _rows = imported(
+        tmp_path, "z.parquet", damaged.read_bytes(), kind="mapped", options={"mapping": str(mapping)}
+    )
+    assert [number for number, _count in codes_of(result)] == ["SW1463"]
+    for read, code in (
+        (lambda: store.check_file(damaged, "connections"), "SW1422"),
+        (lambda: read_footer(damaged), "SW1422"),
+        (lambda: read_intervals(tmp_path), "SW1311"),
+    ):
+        with pytest.raises(FindingError, match=code):
+            read()
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,7 @@ class MappedTable(LogSource):
                     table = pa.table({name: _as_text(batch.column(name)) for name in self.mapping.wanted})
                     yield Rows(first + np.arange(table.num_rows), table)
                     first += table.num_rows
-        except (OSError, pa.ArrowException) as error:
+        except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
             raise FindingError(codes.TEXT_LAYOUT.at(f"not a Parquet file ({type(error).__name__})", where)) from error
 
     def _columns(self, rows: Rows, connection: Any) -> dict[str, Any]:
