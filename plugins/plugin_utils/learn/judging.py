@@ -33,7 +33,8 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.misplaced
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.named import (
     is_reviewed,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.proposed import Known, ProposedRule
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.one_way import bounded_by, unheard
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.proposed import Known, ProposedRule, Telemetry
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.review import (
     Decisions,
     ReviewItem,
@@ -97,6 +98,7 @@ class Judge:
                 self.regular.setdefault((key.client, key.protocol, key.server_port), []).append(key)
         # Segments that open something to a segment day by day.
         self.joined = {(key.client, key.to) for keys in self.regular.values() for key in keys}
+        self.unheard = unheard(gathered.candidates)
         self.users: dict[tuple[str, int, int], list[str]] = {}
         for key in sorted(gathered.candidates, key=lambda each: each.client):
             self.users.setdefault((key.to, key.protocol, key.server_port), []).append(key.client)
@@ -238,7 +240,7 @@ class Judge:
                 name, client, to, service, best, evidence, clients, steps, support,
                 class_of(support, any(each.threat for each in evidences)),
                 rhythm(evidence.days, self.gathered.days),
-                self.support.shared(evidence.key), self.known.telemetry, shifts_of(evidence, self.site.time_zone), decision,
+                self.support.shared(evidence.key), self._telemetry(evidence), shifts_of(evidence, self.site.time_zone), decision,
                 tuple(sorted(each.key.server_port for each in evidences)), sum(each.pairs for each in evidences),
                 ends[0] if until else "", until,
             )  # fmt: skip
@@ -273,6 +275,7 @@ class Judge:
         servers = serving.get(key.to, (0, 0))[0]
         size = self.sizes.get(key.to, 0) if key.to in self.zones else 0
         used = self.regular.get((key.client, key.protocol, key.server_port), ())
+        telemetry = self._telemetry(self.gathered.candidates[key])
         return Context(
             self.sizes.get(key.client, 0),
             self.gathered.days,
@@ -280,8 +283,8 @@ class Judge:
             self.reaches(key),
             self.minimum_days,
             support,
-            self.known.telemetry.ceiling,
-            self.known.telemetry.silence,
+            telemetry.ceiling,
+            telemetry.silence,
             size,
             elsewhere,
             self._like(key),
@@ -296,6 +299,10 @@ class Judge:
             key.client == key.to,
             self._turned(key),
         )
+
+    def _telemetry(self, evidence: Evidence) -> Telemetry:
+        """Return what the telemetry allows to claim of a candidate."""
+        return bounded_by(self.known.telemetry, evidence, self.unheard)
 
     def _turned(self, key: CandidateKey) -> bool:
         """Return whether a candidate is what the server's end opens to the client's, seen from a port that happens to be a service's."""
@@ -382,7 +389,7 @@ class Judge:
         if ends:
             wanted = min(wanted, BOUNDED_SCORE)
         # Points that the telemetry cannot give are not asked for: of what ends, and of what most of many devices do day by day.
-        blind = not self.known.telemetry.silence and not evidence.answered
+        blind = not self._telemetry(evidence).silence and not evidence.answered
         if blind and (ends or self._by_most_daily(evidence)):
             wanted -= WEIGHTS["answered"]
         if made.total < wanted:

@@ -132,7 +132,8 @@ class World:
         self.rows.append({
             "start_us": start, "end_us": start + 900_000, "client_hi": hi, "client_lo": lo, "server_hi": to_hi, "server_lo": to_lo,
             "protocol": protocol, "client_port": 40_000 + len(self.rows) % 20_000, "server_port": port, "packets_out": 6,
-            "bytes_out": 3_000, "packets_in": 6 if answered else 0, "bytes_in": int(more.get("bytes", 3_000)) if answered else 0,
+            "bytes_out": 3_000 if answered else 360, "packets_in": 6 if answered else 0,
+            "bytes_in": int(more.get("bytes", 3_000)) if answered else 0,
             "answered": answered, "method": int(more.get("method", 1)), "confidence": float(more.get("confidence", 1.0)),
             "class": "unicast", "exporter": "192.0.2.1", "sampling": 1, "source": "0000000000000001",
         })  # fmt: skip
