@@ -32,6 +32,7 @@ from tests.truth.documents import write_documents
 from tests.truth.judge import (
     Traces,
     WrittenPolicy,
+    alone,
     enforced,
     enforced_figures_of,
     figures_of,
@@ -98,7 +99,16 @@ def told_of(site: SiteTruth) -> dict[str, Any]:
         }
         for when, judged_row, answered in (("first", own[0], answer), ("answered", own[1], again))
     }
+    held_back = {
+        when: [
+            [name, told_cut, answered["enforcement"][name]["wait_for"]]
+            for name, told_cut in alone(site, policy, LEARN_DAYS, DAYS).items()
+            if name in answered["enforcement"]
+        ]
+        for when, policy, answered in (("first", written, answer), ("answered", later, again))
+    }
     told = {
+        "held_back": held_back,
         "devices": len(site.devices),
         "observers": observers_of(site),
         "untrue_rules": [" > ".join(each) for each in written.untrue()],
@@ -224,8 +234,10 @@ def offered_later(site: SiteTruth, days: int, rounds: int = 3) -> dict[str, Any]
             told = proposed(site, folder, days)
         written = WrittenPolicy.read(site, folder / "policies", days)
         made = enforced(site, written, offered_in(told), days, days + 30)
+        # Lists of holding segments are never enforced, and none of them is a segment of the site.
+        own = [name for name in told["enforcement"] if any(each.name == name for each in site.types)]
         waits = Counter(text for each in told["enforcement"].values() for text in each["wait_for"])
-    return made | {"segments": len(told["enforcement"]), "waits": waits}
+    return made | {"segments": len(own), "waits": waits}
 
 
 def placed(site: SiteTruth, answer: dict[str, Any]) -> dict[str, int]:

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How well the completeness estimate holds on sites whose future is known: every segment, at several cut-off days.
 
-The truth at a cut-off day is what the next 30 days bring. Two naive ways stand beside the estimate: what was new in the last seven days
+The truth at a cut-off day is what the next 30 days bring. Of uses, what devices bring that turn up later counts as known where their
+segment is known to need it: a rule permits it. Two naive ways stand beside the estimate: what was new in the last seven days
 goes on being new, and nothing new ever comes.
 """
 
@@ -40,6 +41,9 @@ class Case:
     naive_seen: float
     naive_conversations: float
     life_safety_missed: int
+    uses: float
+    naive_uses: float
+    unpermitted: float
 
 
 def legitimate(site: SiteTruth) -> dict[str, Any]:
@@ -104,6 +108,7 @@ def _case(
     before = np.unique(each.conversation[~week])
     naive = float(np.isin(each.conversation[week], before).mean()) if week.any() else 1.0
     fresh = (len(known) - len(before)) * HORIZON / NAIVE_DAYS
+    uses, naive_uses = _uses(told, each, future, day)
     missed = np.setdiff1d(np.unique(told["permission"][life]), np.unique(each.permission))
     return Case(
         site.name,
@@ -115,13 +120,46 @@ def _case(
         naive,
         len(known) / (len(known) + fresh),
         len(missed),
+        uses,
+        naive_uses,
+        _unpermitted(told, each, future),
     )
+
+
+def _uses(told: dict[str, Any], each: Incidence, future: Any, day: int) -> tuple[float, float]:
+    """Return the share of the coming uses (client, permission, day) that is known, and of the last week's what was known before."""
+    client, permission, when = (told[name][future] for name in ("client", "permission", "day"))
+    come = np.unique(np.stack([client, permission, when]), axis=1)
+    week = each.day >= day - NAIVE_DAYS
+    last = np.unique(np.stack([each.client[week], each.permission[week], each.day[week]]), axis=1)
+    before = np.stack([each.client[~week], each.permission[~week]])
+    known = _known(come, np.stack([each.client, each.permission]))
+    return float(known.mean()), float(_known(last, before).mean()) if week.any() else 1.0
+
+
+def _known(come: Any, before: Any) -> Any:
+    """Return which uses were there before; of clients that were not, which permissions were."""
+    pairs = set(zip(*before.tolist(), strict=True))
+    clients, permissions = set(before[0].tolist()), set(before[1].tolist())
+    return np.array(
+        [
+            (client, permission) in pairs or (client not in clients and permission in permissions)
+            for client, permission in come[:2].T.tolist()
+        ],
+        dtype=bool,
+    )
+
+
+def _unpermitted(told: dict[str, Any], each: Incidence, future: Any) -> float:
+    """Return the share of the distinct conversations to come whose permission no rule learnt by then has."""
+    pairs = np.unique(np.stack([told["conversation"][future], told["permission"][future]]), axis=1)
+    return float((~np.isin(pairs[1], np.unique(each.permission))).mean())
 
 
 def summary(cases: Sequence[Case]) -> dict[str, float]:
     """Return the figures of a set of cases: shares from 0 to 1."""
     made: dict[str, float] = {"cases": len(cases)}
-    for name in ("seen", "conversations"):
+    for name in ("seen", "conversations", "uses"):
         intervals = [getattr(each.said, name) for each in cases]
         truth = np.array([getattr(each, name) for each in cases])
         naive = np.array([getattr(each, f"naive_{name}") for each in cases])
@@ -135,7 +173,9 @@ def summary(cases: Sequence[Case]) -> dict[str, float]:
         }
     released = [each for each in cases if each.said.enough]
     made["released"] = len(released)
-    made["released_below_threshold"] = sum(each.seen < 0.95 for each in released)
+    made["released_below_threshold"] = sum(each.uses < 0.95 for each in released)
+    made["released_above_one_percent"] = sum(each.unpermitted > 0.01 for each in released)
+    made["above_one_percent"] = sum(each.unpermitted > 0.01 for each in cases)
     made["released_lacking_life_safety"] = sum(each.life_safety_missed > 0 for each in released)
     made["lacking_life_safety"] = sum(each.life_safety_missed > 0 for each in cases)
     return made

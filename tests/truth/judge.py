@@ -304,6 +304,9 @@ def enforced(site: SiteTruth, written: WrittenPolicy, offered: Iterable[str], si
         own = (segment == name) | (served == name)
         by_segment[name] = _share((cut & own).sum(), (true & own).sum())
     talks = {site.talks[number] for number in tuples[4][cut]}
+    late = [each.first_day >= since and each.profile != each.kind for each in site.devices]
+    newcomers = np.array([*late, *[False] * len(site.outside)])
+    known = cut & ~(newcomers[tuples[0]] | newcomers[tuples[1]])
     return {
         "segments_offered": len(names),
         "flows_enforced": _share(flows[true & under].sum(), flows[true].sum()),
@@ -311,9 +314,47 @@ def enforced(site: SiteTruth, written: WrittenPolicy, offered: Iterable[str], si
         "cut_conversations": _share(cut.sum(), (true & under).sum()),
         "segments_above_one_percent": {name: share for name, share in sorted(by_segment.items()) if share > 0.01},
         "life_safety_cut": sorted(talk.name for talk in talks if talk.life),
+        "cut_conversations_of_newcomers": int((cut & ~known).sum()),
+        "cut_conversations_of_others": int(known.sum()),
         "cut_uses": sorted(f"{talk.name} ({talk.cadence})" for talk in talks),
         "hostile_stopped": int(hostile.sum()),
     }
+
+
+SAFE, LATER, LITTLE, UNSAFE = "nothing", "newcomers", "little", "more"
+
+
+def alone(site: SiteTruth, written: WrittenPolicy, since: int, until: int) -> dict[str, str]:
+    """Return in a word what enforcing each segment and no other would cut of its conversations, of all devices.
+
+    Nothing; only what has a device at an end that came with a wrong profile after ``since``, which no evidence tells of; a little: one
+    percent at most and of no life-safety use; or more.
+    """
+    events = site.picked(
+        (site.events["day"] >= since) & (site.events["day"] < until) & (site.events["label"] == LEGITIMATE)
+    )
+    names = ("client", "server", "protocol", "port", "talk")
+    tuples = np.unique(np.stack([events[name] for name in names]), axis=1)
+    cut = ~np.array([written.permits(*(int(each) for each in column[:4])) for column in tuples.T], dtype=bool)
+    late = np.array(
+        [each.first_day >= since and each.profile != each.kind for each in site.devices] + [False] * len(site.outside)
+    )
+    newcomers = late[tuples[0]] | late[tuples[1]]
+    life = np.array([each.life for each in site.talks])[tuples[4]]
+    ends = [np.array([written.segment_of.get(int(end), "") for end in row]) for row in tuples[:2]]
+    made = {}
+    for name in sorted({*written.segment_of.values()}):
+        own = (ends[0] == name) | (ends[1] == name)
+        lost = cut & own
+        if not own.any():
+            continue
+        if not lost.any():
+            made[name] = SAFE
+        elif not (lost & ~newcomers).any():
+            made[name] = LATER
+        else:
+            made[name] = UNSAFE if (lost & life).any() or _share(lost.sum(), own.sum()) > 0.01 else LITTLE
+    return made
 
 
 def judge(site: SiteTruth, policy: Policy, since: int, until: int, traces: Traces | None = None) -> dict[str, Any]:
@@ -437,6 +478,8 @@ def enforced_figures_of(rows: list[Mapping[str, Any]]) -> dict[str, Any]:
         "cut_flows": round(cut / sum(under), 6) if sum(under) else 0.0,
         "segments_above_one_percent": sum(len(row["segments_above_one_percent"]) for row in rows),
         "life_safety_cut": sum(len(row["life_safety_cut"]) for row in rows),
+        "cut_conversations_of_newcomers": sum(row["cut_conversations_of_newcomers"] for row in rows),
+        "cut_conversations_of_others": sum(row["cut_conversations_of_others"] for row in rows),
         "hostile_stopped": sum(row["hostile_stopped"] for row in rows),
     }
 

@@ -6,22 +6,24 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tests.truth.blueprints import types_of
-from tests.truth.judge import NEVER, TRACED, UNRECORDED
+from tests.truth.judge import LATER, LITTLE, NEVER, SAFE, TRACED, UNRECORDED, UNSAFE
 from tests.truth.records import SAMPLED
 
 # ruff: noqa: E501 - sentences of the page stand in one line each
 BEGIN, END = "<!-- figures: tests.truth.document -->", "<!-- end of figures -->"
+EVERY = "*all segments*"
 # What enforcement waits for, in a word or two: by what propose's sentence has in it.
 WAITS = (
     ("more days of recordings", "days"),
     ("more days with traffic", "days"),
     ("a week of the segment", "traffic"),
     ("any traffic of the segment", "traffic"),
-    ("fewer new conversations", "estimate"),
+    ("fewer new uses", "estimate"),
     ("of each permission", "rare permissions"),
     ("which have said nothing", "silent devices"),
     ("questions to the owner", "questions to owners"),
@@ -158,6 +160,76 @@ def above(site: Mapping[str, Any], when: str) -> Mapping[str, float]:
     return dict(row["segments_above_one_percent"])
 
 
+def reasons(*made: Mapping[str, Any]) -> list[str]:
+    """Return what enforcement waits for, by what enforcing the segments that wait for it would have cut."""
+    sites = [site for each in made for site in each["sites"].values()]
+    classes = (SAFE, LATER, LITTLE, UNSAFE)
+    lines = [
+        "## What enforcement waits for, and whether it would have been safe",
+        "",
+        f"Each segment of {len(sites)} sites (those of evaluation and the fresh ones), enforced on day 30 by itself: does it cut *nothing* of the next 30 days"
+        " at either end, of all devices; only conversations of *newcomers* (devices that came after the days learnt with a wrong profile: no"
+        " evidence tells of them, and no waiting helps); a *little* (at most 1 % of its conversations, no life-safety use); or *more*? By what the proposal"
+        " says that its enforcement waits for, mostly several things at once; *by itself* are the segments that wait for nothing else. Holding segments,"
+        " which are never enforced, are left out. A reason that holds back many segments of which enforcing cuts nothing costs time; one that holds back those of"
+        " which it cuts more earns it.",
+    ]
+    for when, title in (("first", "Before any answer"), ("answered", "Answered")):
+        counts: Counter[tuple[str, str]] = Counter()
+        single: Counter[tuple[str, str]] = Counter()
+        for _name, cut, waits in (row for site in sites for row in site["held_back"][when]):
+            if any("the right segment of its" in text for text in waits):
+                continue
+            words = {next((word for part, word in WAITS if part in text), text) for text in waits} or {"**offered**"}
+            counts.update((word, cut) for word in words)
+            counts[EVERY, cut] += 1
+            single.update((word, cut) for word in words if len(words) == 1)
+        found = sorted({word for word, _cut in counts}, key=lambda word: (word != EVERY, -counts[word, SAFE], word))
+        lines += [
+            "",
+            f"| {title} | " + " | ".join(classes) + " | by itself: " + " | ".join(classes) + " |",
+            "| --- |" + " --- |" * 2 * len(classes),
+            *(
+                f"| {word} | "
+                + " | ".join(
+                    str(each[word, cut]) if word != EVERY or each is counts else ""
+                    for each in (counts, single)
+                    for cut in classes
+                )
+                + " |"
+                for word in found
+            ),
+        ]
+    return [*lines, ""]
+
+
+def waiting(told: Sequence[tuple[str, int, Mapping[str, Any]]]) -> list[str]:
+    """Return how much is offered after how many days, by site: of ``offered_later``."""
+    lines = [
+        "## How long a site waits",
+        "",
+        "Sites that rules were tuned on, learnt for 30, 60 and 90 days and answered in up to three rounds, since an answer may raise a question; judged by the 30 days"
+        " that follow.",
+        "",
+        "| site | days | segments offered | legitimate flows enforced | of these cut | segments above 1 % | life-safety uses cut |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for name, days, row in told:
+        lines.append(
+            f"| {name} | {days} | {row['segments_offered']} of {row['segments']} | {100 * row['flows_enforced']:.1f} % |"
+            f" {100 * row['cut_flows']:.3f} % | {', '.join(row['segments_above_one_percent']) or 'none'} | {', '.join(row['life_safety_cut']) or 'none'} |"
+        )
+    last = {name: row for name, _days, row in told}
+    for name, row in last.items():
+        words = Counter(next((word for part, word in WAITS if part in text), text) for text in row["waits"].elements())
+        words.pop("holds devices", None)
+        lines += [
+            "",
+            f"Left to wait for in {name}: {', '.join(f'{word} ({count})' for word, count in words.most_common())}.",
+        ]
+    return [*lines, ""]
+
+
 def held_back(made: Mapping[str, Any]) -> list[str]:
     """Return each segment above one per cent with what is cut of it and why its enforcement is not offered."""
     lines = [
@@ -260,8 +332,8 @@ def sentences(
         f" flows, {pair(2, segments)} of"
         f" {made['policies']['proposal']['segments']} segments lose more than 1 % of their conversations and {pair(2, lives)} life-safety"
         f" uses something; {pair(2, traced('segments_above_one_percent'))} of these segments and {pair(2, traced('life_safety_cut'))} of the uses"
-        " by what the recordings hold any trace of, the others by what no recording shows; once answered {pair(3, cut)},"
-        f" {pair(3, segments)} segments and {pair(3, lives)} life-safety uses. What is cut, and why, stands in the [benchmark](propose-benchmark.md)."
+        " by what the recordings hold any trace of, the others by what no recording shows;"
+        f" once answered {pair(3, cut)}, {pair(3, segments)} segments and {pair(3, lives)} life-safety uses. What is cut, and why, stands in the [benchmark](propose-benchmark.md)."
     )
 
 

@@ -4,11 +4,15 @@
 """How much of a segment's legitimate traffic has not been seen yet: an estimate with its interval, and what to wait for.
 
 A conversation (client, server, protocol, port) is a species, a covered day a sampling unit; what counts is on which days each was seen
-(incidence). Two questions are answered for the next ``horizon`` days:
+(incidence). Three questions are answered for the next ``horizon`` days:
 
 ``seen``: the share of traffic, counted in conversation-days, that belongs to conversations which are known already. What is missing is the
 sample-coverage deficit of Chao and Jost (Ecology 93, 2012, equation 4a for incidence; Good and Turing before them), to which devices that
 turn up later are added at the rate at which they did so far: their conversations come every day and leave no singletons.
+
+``uses``: the same of what rules are about. A rule lets all devices of a segment open a service at all of another, so a known device that
+meets another server of it is nothing new to enforcement; what a device opens for the first time may be. A species is then a use (client
+and permission), and devices that turn up later are left out: they need what their segment needs. This is what the verdict rests on.
 
 ``conversations``: of all conversations known by the end of the horizon the share that is known now. New ones are extrapolated as
 Colwell et al. (Journal of Plant Ecology 5, 2012, equation 18) do, with the lower bound Chao2 (Chao, Biometrics 43, 1987) of unseen species;
@@ -22,7 +26,7 @@ days leaves an upper bound, never certainty. Pure: arrays in, values out; equal 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
@@ -54,6 +58,8 @@ LIFE_SUPPORT_DAYS = 3
 # Ends of the intervals: what is missing is more, or less, with this probability.
 TAIL = 0.025
 MOST_EVENTS = 100_000
+# Up to so many uses and days are marked one by one, which is faster than sorting what was seen.
+MOST_CELLS = 1 << 26
 # Who opens so many devices for each of its own is a poller or a master.
 MANY_SERVERS = 5
 # How many devices' worth of experience the site's own rate of new devices counts against a segment's.
@@ -114,6 +120,7 @@ class Completeness:
     silent_devices: int
     enough: bool
     wait_for: tuple[str, ...] = field(default_factory=tuple)
+    uses: Interval | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for results and reports."""
@@ -121,6 +128,7 @@ class Completeness:
             "segment": self.segment,
             "days": self.days,
             "seen": self.seen.as_dict() if self.seen else None,
+            "uses": self.uses.as_dict() if self.uses else None,
             "conversations": self.conversations.as_dict() if self.conversations else None,
             "known_conversations": self.known_conversations,
             "expected_new_conversations": round(self.expected_new, 1),
@@ -144,7 +152,7 @@ def completeness(
 ) -> dict[str, Completeness]:
     """Return what is known of each segment, by name. ``days`` are the covered days in order, which ``Incidence.day`` counts.
 
-    A day on which nothing was recorded anywhere is not covered and must not be among them. ``threshold`` is the share that ``seen`` has to
+    A day on which nothing was recorded anywhere is not covered and must not be among them. ``threshold`` is the share that ``uses`` has to
     reach with the lower end of its interval.
     """
     minimum_days = MINIMUM_DAYS if minimum_days is None else minimum_days
@@ -236,12 +244,15 @@ def _of_segment(
     permissions, days_of_permission = _days_of(each.permission, each.day)
     seldom = int((days_of_permission < min(LIFE_SUPPORT_DAYS, count)).sum())
     silent = max(0, each.known_devices - devices)
-    seen = conversations = None
+    seen = conversations = uses = None
     new = 0.0
     if count >= LEAST_DAYS and len(species):
         seen = _seen(each, of_days, first, count, horizon, arriving)
         new, conversations = _conversations(each, of_days, first, count, horizon, arriving)
-    wait = _waits(each, days, seen, threshold, minimum_days, seldom, silent)
+        own = uses_of(each, first)
+        _use, first_use, days_of_use = np.unique(own.conversation, return_index=True, return_counts=True)
+        uses = _seen(own, days_of_use, first_use, count, horizon, ())
+    wait = _waits(each, days, uses, threshold, minimum_days, seldom, silent)
     return Completeness(
         each.segment,
         count,
@@ -256,7 +267,33 @@ def _of_segment(
         silent,
         not wait,
         tuple(wait),
+        uses,
     )
+
+
+def uses_of(each: Incidence, first: Any = None) -> Incidence:
+    """Return the incidence of uses: on which days each client used each permission, with whatever server.
+
+    ``first`` names rows that between them have all permissions and clients, where that is known: one row of each conversation.
+    """
+    if not len(each.day):
+        return replace(each, server=None)
+    some = slice(None) if first is None else first
+    names, clients = np.unique(each.permission[some]), np.unique(each.client[some])
+    days = int(each.day.max()) + 1
+    # One number for all three.
+    cell = np.searchsorted(names, each.permission) * len(clients) + np.searchsorted(clients, each.client)
+    cell = cell * days + each.day
+    size = len(names) * len(clients) * days
+    if size <= MOST_CELLS:
+        marks = np.zeros(size, dtype=bool)
+        marks[cell] = True
+        cell = np.flatnonzero(marks)
+    else:
+        cell = np.unique(cell)
+    use, day = np.divmod(cell, days)
+    place, client = np.divmod(use, len(clients))
+    return replace(each, day=day, conversation=use, permission=names[place], client=clients[client], server=None)
 
 
 def _days_of(names: Any, day: Any) -> tuple[Any, Any]:
@@ -388,7 +425,7 @@ def _conversations(
 def _waits(
     each: Incidence,
     days: Sequence[date],
-    seen: Interval | None,
+    uses: Interval | None,
     threshold: float,
     minimum_days: Mapping[str, int],
     seldom: int,
@@ -405,11 +442,12 @@ def _waits(
             f"{wanted - watched} more days with traffic of the segment (of {wanted}): the whole segment was silent on"
             f" {len(days) - watched} of {len(days)} days, more than {LONGEST_SILENCE} of them on end"
         )
-    if seen is None:
+    if uses is None:
         wait.append("a week of the segment's traffic" if len(each.day) else "any traffic of the segment")
-    elif seen.low < threshold:
+    elif round(uses.low, 4) < threshold:  # as results show it
         wait.append(
-            f"fewer new conversations: {seen.value:.1%} of the traffic is known, at least {seen.low:.1%}; asked for is {threshold:.0%}"
+            f"fewer new uses: of what its devices will need, counted by device, rule and day, {uses.value:.1%} is known, at least"
+            f" {uses.low:.1%}; asked for is {threshold:.0%}"
         )
     wait += unseen_calendar(days)
     if each.criticality in NEVER_DROPPED and seldom:

@@ -141,13 +141,21 @@ def _known_share(result: Mapping[str, Any]) -> list[str]:
     known, offered = result.get("completeness") or {}, result.get("enforcement") or {}
     rows = []
     for name, each in known.items():
-        seen = each["seen"]
-        share = f"{seen['value']:.1%} ({seen['low']:.1%} to {seen['high']:.1%})" if seen else "no estimate yet"
+        shares = [
+            f"{part['value']:.1%} ({part['low']:.1%} to {part['high']:.1%})" if part else "no estimate yet"
+            for part in (each["seen"], each["uses"])
+        ]
         told = offered.get(name) or {"offered": False, "wait_for": ()}
         rows.append(
-            [code(name), each["days"], md(share), "yes" if told["offered"] else "no", md("; ".join(told["wait_for"]))]
+            [
+                code(name),
+                each["days"],
+                *map(md, shares),
+                "yes" if told["offered"] else "no",
+                md("; ".join(told["wait_for"])),
+            ]
         )
-    head = ("segment", "days", "traffic known", "enforcement proposed", "what to wait for")
+    head = ("segment", "days", "traffic known", "uses known", "enforcement proposed", "what to wait for")
     return [f"## How much is known ({len(rows)})", "", md_table(head, rows), ""] if rows else []
 
 

@@ -100,6 +100,9 @@ def test_calibrated_on_sites_that_nothing_was_tuned_on() -> None:
     assert made["all"]["cases"] > 100
     assert made["all"]["seen_inside"] >= 0.9
     assert made["day 30"]["seen_half_width"] <= 0.05
+    assert made["all"]["uses_inside"] >= 0.9 and made["day 30"]["uses_half_width"] <= 0.05
+    assert made["all"]["uses_error"] < made["all"]["uses_error_naive"]
+    assert made["all"]["released_below_threshold"] == 0 < made["all"]["released"]
     assert made["all"]["seen_error"] < made["all"]["seen_error_naive"]
     assert made["all"]["released_lacking_life_safety"] == 0
 
@@ -189,10 +192,53 @@ def test_a_permission_that_was_hardly_seen_holds_a_segment_that_keeps_people_ali
         assert made.enough is not held
 
 
-def test_new_conversations_that_go_on_coming_hold_a_segment() -> None:
+def test_new_uses_that_go_on_coming_hold_a_segment_and_new_servers_of_known_uses_do_not() -> None:
     species, day = drawn(np.concatenate([np.full(10, 0.95), np.full(400, 0.01)]), 35, 4)
+    # Each conversation is a use of its own.
+    made = completeness([incidence(species, day, permission=species)], days_of(35))["pumps"]
+    assert not made.enough and "fewer new uses" in made.wait_for[0]
+    assert made.uses is not None and made.uses.low < 0.8 and made.uses == completeness_of_conversations(species, day)
+    # The same conversations, with many servers for five uses that each of seven devices has on many days: a rule permits them all.
     made = completeness([incidence(species, day)], days_of(35))["pumps"]
-    assert not made.enough and "fewer new conversations" in made.wait_for[0]
+    assert made.enough and made.seen is not None and made.seen.low < 0.8
+    assert made.uses is not None and made.uses.low >= 0.95 and made.as_dict()["uses"] == made.uses.as_dict()
+
+
+def completeness_of_conversations(species: np.ndarray, day: np.ndarray) -> room.Interval:
+    """Return the estimate of conversations, without what devices add that turn up later."""
+    known, first, of_days = np.unique(species, return_index=True, return_counts=True)
+    assert len(known) > 100
+    return room._seen(incidence(species, day, permission=species), of_days, first, 35, room.HORIZON, ())
+
+
+def test_uses_are_counted_once_a_day_whomever_they_meet(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Client 1 opens permission 7 at two servers on day 0 and at one on day 2; client 2 opens permission 9 on day 2.
+    each = incidence(
+        np.array([10, 11, 10, 12]),
+        np.array([0, 0, 2, 2]),
+        permission=np.array([7, 7, 7, 9]),
+        client=np.array([1, 1, 1, 2]),
+    )
+    own = room.uses_of(each)
+    rows = zip(own.client, own.permission, own.day, strict=True)
+    assert sorted((int(a), int(b), int(c)) for a, b, c in rows) == [(1, 7, 0), (1, 7, 2), (2, 9, 2)]
+    assert len(set(own.conversation.tolist())) == 2
+    # Where there are too many to mark them one by one, or one row of each conversation is known, it is the same.
+    monkeypatch.setattr(room, "MOST_CELLS", 1)
+    for other in (room.uses_of(each), room.uses_of(each, np.array([0, 1, 3]))):
+        assert all((getattr(own, name) == getattr(other, name)).all() for name in ("day", "permission", "client"))
+    nothing = np.array([], dtype=np.int64)
+    assert len(room.uses_of(incidence(nothing, nothing)).day) == 0
+
+
+@pytest.mark.parametrize(("permissions", "enough"), [(1, False), (2, True), (3, True)])
+def test_thirty_days_of_nothing_new_say_as_much_as_the_rule_of_three(permissions: int, enough: bool) -> None:
+    """At most three events of a day's size in as many days again: 3/30 of one rule's traffic, 3/60 of that of two."""
+    use, day = (each.ravel() for each in np.meshgrid(np.arange(permissions * 7), np.arange(30), indexing="ij"))
+    made = completeness([incidence(use, day, permission=use % permissions, client=use // permissions)], days_of(30))
+    uses = made["pumps"].uses
+    assert uses is not None and round(uses.low, 4) == round(1 - 3 / 30 / permissions, 4)
+    assert made["pumps"].enough is enough
 
 
 def test_a_segment_without_traffic_has_no_estimate() -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -19,8 +20,21 @@ from tests.truth.answers import answer
 from tests.truth.baselines import traces_of
 from tests.truth.blueprints import SERVICES
 from tests.truth.document import USERS
-from tests.truth.judge import NEVER, TRACED, Enforced, WrittenPolicy, enforced, judge, size_of_true_segments
-from tests.truth.readings import BEGIN, END, WAITS, short, with_sentences
+from tests.truth.judge import (
+    LATER,
+    LITTLE,
+    NEVER,
+    SAFE,
+    TRACED,
+    UNSAFE,
+    Enforced,
+    WrittenPolicy,
+    alone,
+    enforced,
+    judge,
+    size_of_true_segments,
+)
+from tests.truth.readings import BEGIN, END, WAITS, reasons, short, waiting, with_sentences
 from tests.truth.records import ONE_SIDED, observers_of
 from tests.truth.sites import (
     EVALUATION,
@@ -237,6 +251,60 @@ def test_what_is_not_enforced_cuts_nothing(site: SiteTruth, learnt: tuple[Path, 
     # What others open to an enforced segment is cut as well: its list stops the answers.
     other = int(site.of_type("patient_monitors")[0])
     assert not Enforced(written, own).permits(other, pump, 6, 1)
+
+
+def test_what_enforcing_one_segment_cuts_is_told_by_whom_it_meets(
+    site: SiteTruth, learnt: tuple[Path, Any, Any]
+) -> None:
+    written = WrittenPolicy.read(site, learnt[0] / "policies")
+    told = alone(site, written, LEARN_DAYS, site.days)
+    for name, word in told.items():
+        row = enforced(site, written, [name], LEARN_DAYS, site.days)
+        assert (row["cut_conversations"] == 0) is (word == SAFE)
+        assert word != LATER or (row["cut_conversations_of_others"] == 0 < row["cut_conversations_of_newcomers"])
+        above = row["segments_above_one_percent"] or row["life_safety_cut"]
+        assert word not in (LITTLE, UNSAFE) or (bool(above) is (word == UNSAFE) and row["cut_conversations_of_others"])
+    assert SAFE in told.values()
+    # Without rules each segment loses all, but who came later with a wrong profile is nobody's fault.
+    written.allowed = {}
+    assert {*alone(site, written, LEARN_DAYS, site.days).values()} == {UNSAFE}
+    newcomer = next(each for each in site.devices if each.first_day == 0 and each.kind == "cameras")
+    site_of_newcomers = dataclasses.replace(
+        site,
+        devices=[
+            dataclasses.replace(each, first_day=LEARN_DAYS, profile="pumps") if each is newcomer else each
+            for each in site.devices
+        ],
+        events=site.picked(site.events["client"] == newcomer.number),
+    )
+    own = written.segment_of[newcomer.number]
+    assert alone(site_of_newcomers, written, LEARN_DAYS, site.days)[own] == LATER
+
+
+def test_reasons_are_counted_by_what_enforcing_would_have_cut() -> None:
+    waits = ["fewer new uses: of what", "2 questions to the owner about rare traffic"]
+    held = ["the right segment of its 2 devices (misplaced)"]
+    rows = [["a", SAFE, []], ["b", SAFE, waits[:1]], ["c", UNSAFE, waits], ["held_a", UNSAFE, held]]
+    lines = reasons({"sites": {"x": {"held_back": {"first": rows, "answered": rows[:1]}}}})
+    assert [each for each in lines if each.startswith("| ") and "---" not in each and "nothing" not in each] == [
+        "| *all segments* | 2 | 0 | 0 | 1 |  |  |  |  |",
+        "| **offered** | 1 | 0 | 0 | 0 | 1 | 0 | 0 | 0 |",
+        "| estimate | 1 | 0 | 0 | 1 | 1 | 0 | 0 | 0 |",
+        "| questions to owners | 0 | 0 | 0 | 1 | 0 | 0 | 0 | 0 |",
+        "| *all segments* | 1 | 0 | 0 | 0 |  |  |  |  |",
+        "| **offered** | 1 | 0 | 0 | 0 | 1 | 0 | 0 | 0 |",
+    ]
+    row = {
+        "segments_offered": 3,
+        "segments": 9,
+        "flows_enforced": 0.25,
+        "cut_flows": 0.0,
+        "segments_above_one_percent": {},
+        "life_safety_cut": [],
+    }
+    told = waiting([("plant-1", 30, row | {"waits": Counter(waits)})])
+    assert "| plant-1 | 30 | 3 of 9 | 25.0 % | 0.000 % | none | none |" in told
+    assert "Left to wait for in plant-1: estimate (1), questions to owners (1)." in told
 
 
 def test_the_widest_rules_are_counted_by_what_they_permit_and_what_was_used(
