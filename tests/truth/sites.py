@@ -35,6 +35,8 @@ FRESH_CALIBRATION = (8201, 8202, 8203)
 LAST_CALIBRATION = (8401, 8402, 8403)
 # Drawn once, at the end, with the code of which the page tells.
 FRESH = (8801, 8802)
+# Drawn once, when enforcement was to be offered by uses and no longer by pairs of devices.
+DRAWN = (8901,)
 # Sites of tuning, on which it is shown how long one waits.
 WAITING = (("hospital", 8402), ("plant", 8402), ("campus", 8402), ("substation", 8402))
 FIRST = date(2026, 6, 8)

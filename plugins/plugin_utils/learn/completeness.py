@@ -53,7 +53,7 @@ SETTLED_DAYS = 3
 PROVED_DAYS = 4
 # Species on at most so many days are infrequent (the usual cut of ICE).
 INFREQUENT = 10
-# On how many days a permission of a segment that keeps people alive has to be seen, or be answered for by a person.
+# On how many days a permission of a segment that keeps people alive has to be seen.
 LIFE_SUPPORT_DAYS = 3
 # Ends of the intervals: what is missing is more, or less, with this probability.
 TAIL = 0.025
@@ -451,7 +451,7 @@ def _waits(
         )
     wait += unseen_calendar(days)
     if each.criticality in NEVER_DROPPED and seldom:
-        wait.append(f"{LIFE_SUPPORT_DAYS} days of each permission, or a person's word: {seldom} were seen less often")
+        wait.append(f"{LIFE_SUPPORT_DAYS} days of each permission: {seldom} were seen less often")
     if silent and silent > each.known_devices * 0.1:
         wait.append(f"{silent} of {each.known_devices} devices, which have said nothing")
     return wait
