@@ -263,7 +263,10 @@ def _offered(made: Mapping[str, Any], drawn: Mapping[str, Any]) -> list[str]:
         "",
         "What is offered was next to nothing (1.1 % of flows, 4.3 % answered; fresh 0.7 % and 1.5 %) while the estimate counted pairs of devices, which a rule"
         " does not tell apart; since then it counts uses (a device and what a rule would permit it). That was chosen on the seeds of tuning, and measured once"
-        f" on the seed {', '.join(map(str, DRAWN))} besides, on which nothing had ever been measured.",
+        f" on the seed {', '.join(map(str, DRAWN))} besides, on which nothing had ever been measured. On 76 sites of tuning (8101 to 8503, 9103 to 9106) 215"
+        " segments are offered once answered (50 before), 25.3 % of flows (6.6 %). None of them cuts what evidence could have told of, and no life-safety use; 7 lose"
+        " conversations of devices that came after the days learnt with a wrong profile, 5 of these more than 1 %: that is about one in 30 segments"
+        " offered, in any month, and zeros below are no promise of zeros.",
         "",
         f"| | before any answer | answered | seed {', '.join(map(str, DRAWN))} | answered |",
         "| --- | --- | --- | --- | --- |",
@@ -293,10 +296,8 @@ SINCE = (
     " of one service counted each by itself. With the rules made for these, 11 segments and 1"
     " life-safety use are left of the 17 and 3 on 8101 to 8103.",
     "",
-    "The seeds of this page showed two faults that were mended after the run: the untrue rule (answers to a client that drew a service's"
-    " port as its own), and alarms among safety controllers, withheld from a device that waits for its place because a scan had touched it."
-    " Run again, substation-8702 has no untrue rule and"
-    " plant-8702 loses no life-safety use; the others were not run again, and the figures are those of the run.",
+    "An earlier run on the seeds of this page showed two faults that were mended, and both are in the figures: an untrue rule (answers to a client that drew a"
+    " service's port as its own), and alarms among safety controllers, withheld from a device that waits for its place because a scan had touched it.",
 )
 
 WHY = (

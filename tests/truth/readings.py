@@ -200,6 +200,13 @@ def reasons(*made: Mapping[str, Any]) -> list[str]:
                 for word in found
             ),
         ]
+    # Of the last table.
+    risky = counts[EVERY, UNSAFE] + counts[EVERY, LITTLE]
+    lines += [
+        "",
+        f"Of the {risky} segments of which enforcing would cut something that evidence could tell of, answered, {counts['sampled', UNSAFE] + counts['sampled', LITTLE]} wait for"
+        f" recordings of every packet, and {counts['**offered**', UNSAFE] + counts['**offered**', LITTLE]} are offered.",
+    ]
     return [*lines, ""]
 
 
