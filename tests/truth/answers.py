@@ -56,13 +56,14 @@ def answer(site: SiteTruth, folder: Path, told: Mapping[str, Any], days: int) ->
             }
         )
     path = folder / "policies" / "decisions.yml"
-    before = yaml.safe_load(path.read_text(encoding="utf-8"))["decisions"] if path.exists() else []
+    standing = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
+    before, told_before = standing.get("decisions", []), standing.get("accounts", [])
     if decisions or sets:
         accounts = [
             {"network": name, "by": "A. Huber", "reason": "Asked all owners: that is all", "date": today}
             for name in sets
         ]
-        document = {"decisions": [*before, *decisions], "accounts": accounts}
+        document = {"decisions": [*before, *decisions], "accounts": [*told_before, *accounts]}
         path.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
     wrong = {each.mac: each for each in site.devices if each.profile != each.kind}
     named = [wrong[item["device"]] for item in told["misplaced"] if item["device"] in wrong]

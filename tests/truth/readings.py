@@ -25,6 +25,7 @@ WAITS = (
     ("any traffic of the segment", "traffic"),
     ("fewer new uses", "estimate"),
     ("of each permission", "rare permissions"),
+    ("that may open to it", "critical openers"),
     ("which have said nothing", "silent devices"),
     ("questions to the owner", "questions to owners"),
     ("a decision about traffic", "queue"),

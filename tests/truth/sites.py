@@ -38,7 +38,7 @@ FRESH = (8801, 8802)
 # Drawn once, when enforcement was to be offered by uses and no longer by pairs of devices.
 DRAWN = (8901,)
 # Sites of tuning, on which it is shown how long one waits.
-WAITING = (("hospital", 8402), ("plant", 8402), ("campus", 8402), ("substation", 8402))
+WAITING = (("hospital", 8402), ("campus", 8402))
 FIRST = date(2026, 6, 8)
 WRONG_PROFILES = 0.05
 NO_EXPORT = -1

@@ -121,6 +121,8 @@ class Completeness:
     enough: bool
     wait_for: tuple[str, ...] = field(default_factory=tuple)
     uses: Interval | None = None
+    # Whether the lower end for uses reaches the threshold.
+    known: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for results and reports."""
@@ -252,6 +254,8 @@ def _of_segment(
         own = uses_of(each, first)
         _use, first_use, days_of_use = np.unique(own.conversation, return_index=True, return_counts=True)
         uses = _seen(own, days_of_use, first_use, count, horizon, ())
+    # As results show it.
+    reached = uses is not None and round(uses.low, 4) >= threshold
     wait = _waits(each, days, uses, threshold, minimum_days, seldom, silent)
     return Completeness(
         each.segment,
@@ -268,6 +272,7 @@ def _of_segment(
         not wait,
         tuple(wait),
         uses,
+        reached,
     )
 
 
@@ -444,7 +449,7 @@ def _waits(
         )
     if uses is None:
         wait.append("a week of the segment's traffic" if len(each.day) else "any traffic of the segment")
-    elif round(uses.low, 4) < threshold:  # as results show it
+    elif round(uses.low, 4) < threshold:
         wait.append(
             f"fewer new uses: of what its devices will need, counted by device, rule and day, {uses.value:.1%} is known, at least"
             f" {uses.low:.1%}; asked for is {threshold:.0%}"

@@ -91,6 +91,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.propose_i
     sampled_segments,
     source_hashes,
     telemetry_of,
+    vital_openers,
 )
 
 NONE, PATCHES, BRANCH = "none", "patches", "branch"
@@ -207,6 +208,7 @@ def run_propose(values: dict[str, Any]) -> dict[str, Any]:
             {s.name: s.criticality for s in segments},
             {s.name: known.sizes.get(s.name, 0) for s in segments if like_of(s)},
             sampled_segments(paths.data, site, segments, lock),
+            vital_openers(site, segments),
         ),
         commits=[{"name": part.name, "message": part.message, "files": sorted(part.files)} for part in parts],
         new_rules=sorted(name for change in changes.segments.values() for name in change.rules.added),

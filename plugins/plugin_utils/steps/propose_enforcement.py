@@ -34,6 +34,7 @@ def enforcement(
     criticality: Mapping[str, str],
     holding: Mapping[str, int] | None = None,
     sampled: Collection[str] | None = None,
+    openers: Mapping[str, Collection[str]] | None = None,
 ) -> dict[str, Any]:
     """Return for each segment whether enforcement may be proposed, and what to wait for where not.
 
@@ -42,6 +43,7 @@ def enforcement(
     what has few packets is mostly not seen, and no estimate from what was seen tells of it. ``holding`` are the segments in which devices
     wait that are in doubt, with how many: they are never offered, and hold nobody else back but by what no rule permits them.
     ``sampled`` names the segments of which sampled recordings tell; without it all of them where any exporter samples.
+    ``openers`` are the segments on which lives or processes depend that may open to each: what they have not needed yet would be cut there.
     """
     made = {}
     asked = {each.key for each in expected}
@@ -67,6 +69,10 @@ def enforcement(
         if waiting.get(name):
             kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(waiting[name].items()))
             wait.append(f"a decision about traffic that no rule permits (evidence/open/review.json): {kinds}")
+        unknown = [each for each in (openers or {}).get(name, ()) if each not in known or not known[each].known]
+        if unknown:
+            text = "more of what those do that may open to it and on which lives or processes depend"
+            wait.append(f"{text}: too little is known of {', '.join(unknown)}")
         sets = waiting_for(proposal.sets, name, criticality.get(name, ""))
         if sets:
             text = "an account of network sets that hardly any recorded traffic touched (evidence/open/review.json)"

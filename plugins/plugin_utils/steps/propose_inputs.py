@@ -23,9 +23,10 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.quality i
     noted_by_exporter,
     observed,
 )
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.holding import like_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.proposed import Telemetry
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.members import facts_of
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Segment, Site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import NEVER_DROPPED, Segment, Site
 
 pa = guarded("pyarrow")
 
@@ -126,6 +127,20 @@ def sampled_segments(
             dim.add(zone)
     dim_too = dim | {conduit.server for conduit in site.conduits if conduit.client in dim}
     return frozenset(name for name, zone in zone_of.items() if zone in dim_too)
+
+
+def vital_openers(site: Site, segments: Sequence[Segment]) -> dict[str, tuple[str, ...]]:
+    """Return for each segment those others, not holding ones, on which lives or processes depend and that zones let open to it."""
+    conduits = {(conduit.client, conduit.server) for conduit in site.conduits}
+    vital = [each for each in segments if each.criticality in NEVER_DROPPED and not like_of(each)]
+    return {
+        each.name: tuple(
+            other.name
+            for other in vital
+            if other.name != each.name and (other.zone == each.zone or (other.zone, each.zone) in conduits)
+        )
+        for each in segments
+    }
 
 
 def _flows_by_zone(data_dir: Path, zone_of: Mapping[str, str], lock: Mapping[str, Any]) -> dict[tuple[str, str], int]:
