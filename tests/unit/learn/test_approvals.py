@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,10 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import st
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.completeness import Completeness
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import CandidateKey
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.proposed import Proposal, Telemetry
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.loader import load_site
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Segment
 from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.propose_enforcement import enforcement
+from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.propose_inputs import vital_openers
 from tests.unit.learn.worlds import World, address, rule_ids, waiting
 
 
@@ -217,6 +221,48 @@ def test_an_open_question_holds_back_the_segment_that_serves_as_well(world: Worl
     assert any("1 questions to the owner" in text for text in waits["pumps"]["wait_for"])
     assert any("questions to the owner" in text for text in waits["archive"]["wait_for"])
     assert not any("questions to the owner" in text for text in waits["names"]["wait_for"])
+
+
+@pytest.mark.parametrize(("known", "held"), [(True, False), (False, True), (None, True)])
+def test_a_segment_waits_for_those_that_lives_depend_on_and_that_may_open_to_it(known: bool | None, held: bool) -> None:
+    """What they have not needed yet, its list would cut: a fire server that has called no lift in two months."""
+
+    def one(name: str, known: bool) -> Completeness:
+        return Completeness(name, 35, None, None, 9, 0.0, 9.0, 9.0, 3, 0, 0, True, (), None, known)
+
+    whole = {"lifts": one("lifts", True)} | ({} if known is None else {"fire_servers": one("fire_servers", known)})
+    proposal, critical = Proposal((), (), (), (), 0, ()), {"lifts": "low", "fire_servers": "life_support"}
+    made = enforcement(whole, (), proposal, Telemetry(), critical, openers={"lifts": ("fire_servers",)})["lifts"]
+    assert made["offered"] is not held
+    assert not held or "too little is known of fire_servers" in made["wait_for"][0]
+
+
+@pytest.mark.one_python
+def test_zones_say_which_segments_that_lives_depend_on_may_open_to_which(world: World) -> None:
+    loaded = load_site(world.policy)
+    assert loaded.site is not None
+    site = loaded.site
+
+    def segment(name: str, zone: str, criticality: str, like: str = "") -> Segment:
+        members = {"fact": "held_as", "equals": like} if like else {"fact": "kind", "equals": name}
+        return Segment(name, zone, None, "somebody", criticality, members, (), "")
+
+    client, server = next((each.client, each.server) for each in site.conduits)
+    segments = [
+        segment("alarms", client, "life_support"),
+        segment("beds", client, "process_critical"),
+        segment("held_beds", client, "process_critical", "beds"),
+        segment("office", client, "low"),
+        segment("lifts", server, "low"),
+    ]
+    assert vital_openers(site, segments) == {
+        "alarms": ("beds",),
+        "beds": ("alarms",),
+        "held_beds": ("alarms", "beds"),
+        "office": ("alarms", "beds"),
+        "lifts": ("alarms", "beds"),
+    }
+    assert vital_openers(replace(site, conduits=()), segments)["lifts"] == ()
 
 
 def test_enforcement_is_not_offered_from_sampled_recordings() -> None:
