@@ -64,15 +64,15 @@ def enforcement(
     for name, each in sorted(known.items()):
         open_questions = sum(1 for item in expected if name in (item.client, item.to))
         wait = list(each.wait_for)
+        unknown = [each for each in (openers or {}).get(name, ()) if each not in known or not known[each].known]
+        if unknown:
+            text = "more of what those do that may open to it and on which lives or processes depend"
+            wait.append(f"{text}: too little is known of {', '.join(unknown)}")
         if open_questions:
             wait.append(f"{open_questions} questions to the owner about rare traffic (evidence/open/expected.json)")
         if waiting.get(name):
             kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(waiting[name].items()))
             wait.append(f"a decision about traffic that no rule permits (evidence/open/review.json): {kinds}")
-        unknown = [each for each in (openers or {}).get(name, ()) if each not in known or not known[each].known]
-        if unknown:
-            text = "more of what those do that may open to it and on which lives or processes depend"
-            wait.append(f"{text}: too little is known of {', '.join(unknown)}")
         sets = waiting_for(proposal.sets, name, criticality.get(name, ""))
         if sets:
             text = "an account of network sets that hardly any recorded traffic touched (evidence/open/review.json)"
