@@ -219,13 +219,13 @@ def waiting(told: Sequence[tuple[str, int, Mapping[str, Any]]]) -> list[str]:
         "Sites that rules were tuned on, learnt for 30, 60 and 90 days and answered in up to three rounds, since an answer may raise a question; judged by the 30 days"
         " that follow.",
         "",
-        "| site | days | segments offered | legitimate flows enforced | of these cut | segments above 1 % | life-safety uses cut |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| site | days | segments offered | legitimate flows enforced | of these cut | conversations cut, of newcomers and of others | segments above 1 % | life-safety uses cut |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for name, days, row in told:
         lines.append(
             f"| {name} | {days} | {row['segments_offered']} of {row['segments']} | {100 * row['flows_enforced']:.1f} % |"
-            f" {100 * row['cut_flows']:.3f} % | {', '.join(row['segments_above_one_percent']) or 'none'} | {', '.join(row['life_safety_cut']) or 'none'} |"
+            f" {100 * row['cut_flows']:.3f} % | {row['cut_conversations_of_newcomers']}, {row['cut_conversations_of_others']} | {', '.join(row['segments_above_one_percent']) or 'none'} | {', '.join(row['life_safety_cut']) or 'none'} |"
         )
     last = {name: row for name, _days, row in told}
     for name, row in last.items():

@@ -301,11 +301,13 @@ def test_reasons_are_counted_by_what_enforcing_would_have_cut() -> None:
         "segments": 9,
         "flows_enforced": 0.25,
         "cut_flows": 0.0,
+        "cut_conversations_of_newcomers": 2,
+        "cut_conversations_of_others": 0,
         "segments_above_one_percent": {},
         "life_safety_cut": [],
     }
     told = waiting([("plant-1", 30, row | {"waits": Counter(waits)})])
-    assert "| plant-1 | 30 | 3 of 9 | 25.0 % | 0.000 % | none | none |" in told
+    assert "| plant-1 | 30 | 3 of 9 | 25.0 % | 0.000 % | 2, 0 | none | none |" in told
     assert "Left to wait for in plant-1: estimate (1), questions to owners (1)." in told
 
 
