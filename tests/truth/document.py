@@ -261,13 +261,20 @@ def _offered(made: Mapping[str, Any], drawn: Mapping[str, Any]) -> list[str]:
         f"{_sampled(made)} sites of"
         f" {len(made['sites'])} a zone's exporter samples, and neither that zone's segments nor those of zones that it opens to are offered.",
         "",
-        "What is offered was next to nothing (1.1 % of flows, 4.3 % answered; fresh 0.7 % and 1.5 %) while the estimate counted pairs of devices, which a rule"
-        " does not tell apart; since then it counts uses (a device and what a rule would permit it). A segment waits besides for those on which lives depend and that may open to"
-        " it, until their uses are known as well: without that a site of tuning, asked on day 60, lost the first call of its fire servers to the lifts. Both were chosen"
-        f" on the seeds of tuning, and measured on the seed {', '.join(map(str, DRAWN))} besides, on which nothing had been measured before (answered, the first"
-        " rule alone offers 26.6 % on the seeds of evaluation, fresh 5.8 %, seed 8901 26.9 %, and none of it is cut). On 76 sites of tuning (8101 to 8503, 9103"
-        " to 9106) 122 segments are offered once answered (50 before), 13.3 % of flows (6.6 %); without the second rule 215, 25.3 %. None of either cuts, on day 30, what evidence could have told of,"
-        " nor a life-safety use; 1 of the 122 (7 of the 215) loses conversations of devices that came after the days learnt with a wrong profile, more than 1 % of them"
+        "What is offered was next to nothing (1.1 % of flows, 4.3 % answered; fresh 0.7 % and 1.5 %) while the estimate counted pairs of"
+        " devices, which a rule"
+        " does not tell apart; since then it counts uses (a device and what a rule would permit it). A segment waits besides for those on"
+        " which lives depend and that may open to"
+        " it, until their uses are known as well: without that a site of tuning, asked on day 60, lost the first call of its fire servers"
+        " to the lifts. Both were chosen"
+        f" on the seeds of tuning, and measured on the seed {', '.join(map(str, DRAWN))} besides, on which nothing had been measured"
+        f" before (answered, the first"
+        " rule alone offers 26.6 % on the seeds of evaluation, fresh 5.8 %, seed 8901 26.9 %, and none of it is cut). On 76 sites of"
+        " tuning (8101 to 8503, 9103"
+        " to 9106) 122 segments are offered once answered (50 before), 13.3 % of flows (6.6 %); without the second rule 215, 25.3 %. None"
+        " of either cuts, on day 30, what evidence could have told of,"
+        " nor a life-safety use; 1 of the 122 (7 of the 215) loses conversations of devices that came after the days learnt with a wrong"
+        " profile, more than 1 % of them"
         " (5 of the 7): up to one in 30 segments offered, in any month. Zeros below are no promise of zeros.",
         "",
         f"| | before any answer | answered | seed {', '.join(map(str, DRAWN))} | answered |",
@@ -292,13 +299,15 @@ def _sampled(made: Mapping[str, Any]) -> int:
 
 # Told as long as it is so, with what earlier draws of fresh seeds showed.
 SINCE = (
-    "Earlier draws of fresh seeds showed faults that were mended, and are fresh no more: 8201 to 8203 cut 0.418 % of flows, 0.24 points of it badge readers on"
+    "Earlier draws of fresh seeds showed faults that were mended, and are fresh no more: 8201 to 8203 cut 0.418 % of flows, 0.24 points of"
+    " it badge readers on"
     " an unnamed port that an exporter saw in one direction; 8101 to 8103 and 8301 to 8303 put 17 and 20 segments above 1 %, and 3 and 8 life-safety"
     " uses were cut: calls of a whole segment on two days, what several devices do on a day each, what devices with a wrong profile open to their like, ports"
     " of one service counted each by itself. With the rules made for these, 11 segments and 1"
     " life-safety use are left of the 17 and 3 on 8101 to 8103.",
     "",
-    "An earlier run on the seeds of this page showed two faults that were mended, and both are in the figures: an untrue rule (answers to a client that drew a"
+    "An earlier run on the seeds of this page showed two faults that were mended, and both are in the figures: an untrue rule (answers to"
+    " a client that drew a"
     " service's port as its own), and alarms among safety controllers, withheld from a device that waits for its place because a scan had touched it.",
 )
 
@@ -309,7 +318,8 @@ WHY = (
     "that it is not to be enforced yet (the tables above say what it waits for). Targets for segments and life-safety uses cannot be reached so, by no way "
     "of making rules: what only a person knows is asked, and what no recording shows is not known; of either enforcement is not offered. "
     "`answered_` and `offered_` figures stand beside them and not in their place. Most segments above one per cent are `engineering` "
-    "(three to six devices whose tools are used seldom: also most of what is left after answers), servers that fail over to what the window does not hold, and "
+    "(three to six devices whose tools are used seldom: also most of what is left after answers), servers that fail over to what the"
+    " window does not hold, and "
     "segments of a few devices with a rare call. By class:",
     "",
     "- **Wrong profiles**: nearly all of what was cut of all devices (4.6 % of flows) before such devices were held out. Each is named, and waits in a "
@@ -352,7 +362,8 @@ def calibrated(
         f"Every segment of {len(CALIBRATION) * len(KINDS)} sites (seeds {', '.join(map(str, CALIBRATION))}) at the cut-off days"
         f" {', '.join(map(str, CUT_OFF_DAYS))}; the truth is what the next 30 days bring. *Traffic known* is the share of the next 30 days'"
         " conversation-days whose conversation was known, *uses known* the same of uses (a client, and what a rule"
-        " would permit it, on a day), those of devices that turn up later counted as known where their segment has the use; *conversations known* the share of all conversations by "
+        " would permit it, on a day), those of devices that turn up later counted as known where their segment has the use; *conversations"
+        " known* the share of all conversations by "
         "then. Naive: what was new in the last"
         " seven days goes on being new; or nothing new ever comes. Legitimate traffic only, as it is, before any telemetry.",
         "",
@@ -403,7 +414,8 @@ def calibrated(
         " the segment; the wide intervals of conversations known say so themselves. Of the segments released on day 30"
         f" {told['day 30']['released_above_one_percent']:.0f} of {told['day 30']['released']:.0f} lose more than 1 % of their conversations to a use"
         f" that the days learnt did not show at all (of {told['day 30']['above_one_percent']:.0f} of all {told['day 30']['cases']:.0f}). On the seeds"
-        " 101 to 104 and 9101 to 9103 it was fail-over in 16 of 17 cases, which no estimate from what was seen tells of and the account of network sets is asked for.",
+        " 101 to 104 and 9101 to 9103 it was fail-over in 16 of 17 cases, which no estimate from what was seen tells of and the account of"
+        " network sets is asked for.",
     ]
 
 

@@ -168,11 +168,13 @@ def reasons(*made: Mapping[str, Any]) -> list[str]:
     lines = [
         "## What enforcement waits for, and whether it would have been safe",
         "",
-        f"Each segment of {len(sites)} sites (those of evaluation and the fresh ones), enforced on day 30 by itself: does it cut *nothing* of the next 30 days"
+        f"Each segment of {len(sites)} sites (those of evaluation and the fresh ones), enforced on day 30 by itself: does it cut *nothing*"
+        f" of the next 30 days"
         " at either end, of all devices; only conversations of *newcomers* (devices that came after the days learnt with a wrong profile: no"
         " evidence tells of them, and no waiting helps); a *little* (at most 1 % of its conversations, no life-safety use); or *more*? By what the proposal"
         " says that its enforcement waits for, mostly several things at once; *by itself* are the segments that wait for nothing else. Holding segments,"
-        " which are never enforced, are left out. A reason that holds back many segments of which enforcing cuts nothing costs time; one that holds back those of"
+        " which are never enforced, are left out. A reason that holds back many segments of which enforcing cuts nothing costs time; one"
+        " that holds back those of"
         " which it cuts more earns it.",
     ]
     for when, title in (("first", "Before any answer"), ("answered", "Answered")):
@@ -205,7 +207,8 @@ def reasons(*made: Mapping[str, Any]) -> list[str]:
     risky = counts[EVERY, UNSAFE] + counts[EVERY, LITTLE]
     lines += [
         "",
-        f"Of the {risky} segments of which enforcing would cut something that evidence could tell of, answered, {counts['sampled', UNSAFE] + counts['sampled', LITTLE]} wait for"
+        f"Of the {risky} segments of which enforcing would cut something that evidence could tell of, answered,"
+        f" {counts['sampled', UNSAFE] + counts['sampled', LITTLE]} wait for"
         f" recordings of every packet, and {counts['**offered**', UNSAFE] + counts['**offered**', LITTLE]} are offered.",
     ]
     return [*lines, ""]
@@ -216,16 +219,19 @@ def waiting(told: Sequence[tuple[str, int, Mapping[str, Any]]]) -> list[str]:
     lines = [
         "## How long a site waits",
         "",
-        "Sites that rules were tuned on, learnt for 30, 60 and 90 days and answered in up to three rounds, since an answer may raise a question; judged by the 30 days"
+        "Sites that rules were tuned on, learnt for 30, 60 and 90 days and answered in up to three rounds, since an answer may raise a"
+        " question; judged by the 30 days"
         " that follow.",
         "",
-        "| site | days | segments offered | legitimate flows enforced | of these cut | conversations cut, of newcomers and of others | segments above 1 % | life-safety uses cut |",
+        "| site | days | segments offered | legitimate flows enforced | of these cut | conversations cut, of newcomers and of others |"
+        " segments above 1 % | life-safety uses cut |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for name, days, row in told:
         lines.append(
             f"| {name} | {days} | {row['segments_offered']} of {row['segments']} | {100 * row['flows_enforced']:.1f} % |"
-            f" {100 * row['cut_flows']:.3f} % | {row['cut_conversations_of_newcomers']}, {row['cut_conversations_of_others']} | {', '.join(row['segments_above_one_percent']) or 'none'} | {', '.join(row['life_safety_cut']) or 'none'} |"
+            f" {100 * row['cut_flows']:.3f} % | {row['cut_conversations_of_newcomers']}, {row['cut_conversations_of_others']} |"
+            f" {', '.join(row['segments_above_one_percent']) or 'none'} | {', '.join(row['life_safety_cut']) or 'none'} |"
         )
     last = {name: row for name, _days, row in told}
     for name, row in last.items():
@@ -341,7 +347,8 @@ def sentences(
         f" {made['policies']['proposal']['segments']} segments lose more than 1 % of their conversations and {pair(2, lives)} life-safety"
         f" uses something; {pair(2, traced('segments_above_one_percent'))} of these segments and {pair(2, traced('life_safety_cut'))} of the uses"
         " by what the recordings hold any trace of, the others by what no recording shows;"
-        f" once answered {pair(3, cut)}, {pair(3, segments)} segments and {pair(3, lives)} life-safety uses. What is cut, and why, stands in the [benchmark](propose-benchmark.md)."
+        f" once answered {pair(3, cut)}, {pair(3, segments)} segments and {pair(3, lives)} life-safety uses. What is cut, and why, stands"
+        f" in the [benchmark](propose-benchmark.md)."
     )
 
 
