@@ -380,3 +380,30 @@ def test_rates_that_are_kept_are_bounded() -> None:
     assert (OTHER, 9, 1) not in made.rates
     made.tell_rate((ME, 9, 1), 5, 20, DAY)
     assert made.rates_at((ME, 9, 1), DAY)[5] == 20
+
+
+@pytest.mark.parametrize("element", [302, 10])
+def test_numbers_of_samplers_and_interfaces_beyond_any_column_are_taken(tmp_path: Path, element: int) -> None:
+    """Options may give them eight octets; they must neither raise nor make the file unreadable that keeps them."""
+    fields = (*PLAIN, (element, 8))
+    options = options_template(257, ((element, 8), (34, 4)))
+    largest = (1 << 64) - 1
+    told = data(257, struct.pack(">QI", largest, 50) + struct.pack(">QI", 3, 7))
+    rows = b"".join(
+        row("192.0.2.10", "192.0.2.20", number, 502) + struct.pack(">Q", which)
+        for number, which in ((1, largest), (2, 3), (3, 4))
+    )
+    decoder = netflow.Decoder()
+    made, _own = records(ipfix(0, template(256, fields), options, told, data(256, rows)), decoder=decoder)
+    assert [each["sampling"] for each in made] == [50, 7, 1]
+    decoder.templates.write(tmp_path / "templates.json")
+    assert templates.Templates.read(tmp_path / "templates.json").rates == decoder.templates.rates != {}
+
+
+def test_kept_rates_that_cannot_be_are_a_damaged_file(tmp_path: Path) -> None:
+    made = templates.Templates()
+    made.tell_rate((ME, 9, 1), 5, 20, DAY)
+    made.write(tmp_path / "templates.json")
+    text = (tmp_path / "templates.json").read_text(encoding="utf-8")
+    (tmp_path / "templates.json").write_text(text.replace('"5"', f'"{1 << 70}"'), encoding="utf-8")
+    assert templates.Templates.read(tmp_path / "templates.json").rates == {}

@@ -18,6 +18,8 @@ np = guarded("numpy")
 
 ANY = -1
 LARGEST_RATE = (1 << 31) - 1
+# Numbers in records are at most this (``export_records.Columns``).
+LARGEST_NUMBER = (1 << 62) - 1
 INTERVAL, SAMPLER, PACKET_INTERVAL, PACKET_SPACE = (34, 50), (48, 302), 305, 306
 INPUT, OUTPUT, DIRECTION, EGRESS = (10, 252), (14, 253), 61, 1
 # Scopes of v9 (RFC 3954, section 6.1) have numbers of their own, which stand here below 0.
@@ -39,7 +41,8 @@ def told(values: Mapping[int, int]) -> tuple[int, int] | None:
         return None
     sampler = next((values[each] for each in reversed(SAMPLER) if each in values), None)
     interface = next((values[each] for each in (INTERFACE_SCOPE, *INPUT, *OUTPUT) if each in values), 0)
-    return (of_interface(interface) if sampler is None else sampler), min(rate, LARGEST_RATE)
+    key = of_interface(min(interface, LARGEST_NUMBER)) if sampler is None else min(sampler, LARGEST_NUMBER)
+    return key, min(rate, LARGEST_RATE)
 
 
 def of_records(columns: Any, rates: Mapping[int, int]) -> Any:

@@ -35,7 +35,7 @@ MOST_RATES_IN_ALL = 1 << 17
 # A rate that was told holds for what is exported within a day of that: devices tell it every half an hour at least.
 RATE_HOLDS_US = 86_400_000_000
 RATE_STEP_US = 3_600_000_000
-LARGEST_RATE = (1 << 31) - 1
+LARGEST_RATE, LARGEST_KEY = (1 << 31) - 1, (1 << 62) + 1
 
 
 @dataclass(frozen=True)
@@ -250,6 +250,8 @@ class Templates:
                     own[int(number)] = Template(fields, bool(value["options"]))
                     made.field_count += len(fields)
                 for key, (rate, told_us) in each.get("sampling", {}).items():
+                    if abs(int(key)) >= LARGEST_KEY or made.rate_count >= MOST_RATES_IN_ALL:
+                        raise ValueError(key)
                     made.rates.setdefault(domain, {})[int(key)] = (min(max(1, int(rate)), LARGEST_RATE), int(told_us))
                     made.rate_count += 1
         except (FindingError, KeyError, TypeError, ValueError, AttributeError):
