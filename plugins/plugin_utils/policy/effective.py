@@ -359,8 +359,7 @@ def _isolated_segment(site: Site, posture: Posture) -> Site:
         if other != name and touched.isdisjoint(outline_of(segment).ends):
             segments[other] = segment  # nothing of it leads to what is isolated
             continue
-        left = {name} if other != name else None
-        segments[other] = with_some_rules(segment, partial(_left, kept, left, narrow))
+        segments[other] = with_some_rules(segment, partial(_left, kept, name, other, narrow))
     return replace(
         site,
         segments=segments,
@@ -370,11 +369,11 @@ def _isolated_segment(site: Site, posture: Posture) -> Site:
     )
 
 
-def _left(kept: Set[str], away: Set[str] | None, narrow: _Narrowing, rule: Rule) -> Rule | None:
-    """Return what an isolation leaves of a rule, None for nothing; ``away`` are ends that nobody may reach, None for all ends."""
+def _left(kept: Set[str], isolated: str, client: str, narrow: _Narrowing, rule: Rule) -> Rule | None:
+    """Return what the isolation of a segment leaves of a client's rule, None for nothing."""
     if rule.id in kept:
         return rule
-    return None if away is None or rule.to in away else narrow.rule(rule)
+    return None if isolated in (client, rule.to) else narrow.rule(rule)
 
 
 def _with(networks: Mapping[str, NetworkSet], narrow: _Narrowing) -> Mapping[str, NetworkSet]:

@@ -19,6 +19,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.base.clock impo
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Code, Finding
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
 from ansible_collections.segwright.microseg.plugins.plugin_utils.enforce.model import PointList
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.grouping import hashed
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
     CRITICALITIES,
     NEVER_DROPPED,
@@ -352,17 +353,10 @@ def _distinct(code: Any, places: Any, groups: int) -> Any:
     return np.bincount(pairs[np.append(True, pairs[1:] != pairs[:-1])] // width, minlength=groups)
 
 
-_MIXERS = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93, 0xA0761D6478BD642F)
-
-
 def _shown(part: Columns, code: Any, first: Any) -> Any:
     """Return the row by which each group is shown: rows come in no order, and a report must not depend on theirs."""
-    mixed = np.zeros(len(code), dtype=np.uint64)
-    for values, mixer in zip(
-        (part.client_hi, part.client_lo, part.server_hi, part.server_lo, part.client_port), _MIXERS, strict=True
-    ):
-        mixed = (mixed ^ np.asarray(values, dtype=np.int64).view(np.uint64)) * np.uint64(mixer)
-        mixed ^= mixed >> np.uint64(29)
+    keys = (part.client_hi, part.client_lo, part.server_hi, part.server_lo, part.client_port)
+    mixed = hashed([np.asarray(values, dtype=np.int64).view(np.uint64) for values in keys])
     least = np.full(len(first), np.uint64(0xFFFFFFFFFFFFFFFF))
     np.minimum.at(least, code, mixed)
     hits = np.flatnonzero(mixed == least[code])

@@ -19,6 +19,11 @@ from typing import Any
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.files import read_document, write_json
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.sources.sampling import (
+    LARGEST_NUMBER,
+    LARGEST_RATE,
+    of_interface,
+)
 
 np = guarded("numpy")
 
@@ -35,7 +40,6 @@ MOST_RATES_IN_ALL = 1 << 17
 # A rate that was told holds for what is exported within a day of that: devices tell it every half an hour at least.
 RATE_HOLDS_US = 86_400_000_000
 RATE_STEP_US = 3_600_000_000
-LARGEST_RATE, LARGEST_KEY = (1 << 31) - 1, (1 << 62) + 1
 
 
 @dataclass(frozen=True)
@@ -250,7 +254,7 @@ class Templates:
                     own[int(number)] = Template(fields, bool(value["options"]))
                     made.field_count += len(fields)
                 for key, (rate, told_us) in each.get("sampling", {}).items():
-                    if abs(int(key)) >= LARGEST_KEY or made.rate_count >= MOST_RATES_IN_ALL:
+                    if abs(int(key)) > abs(of_interface(LARGEST_NUMBER)) or made.rate_count >= MOST_RATES_IN_ALL:
                         raise ValueError(key)
                     made.rates.setdefault(domain, {})[int(key)] = (min(max(1, int(rate)), LARGEST_RATE), int(told_us))
                     made.rate_count += 1
