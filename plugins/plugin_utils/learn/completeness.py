@@ -58,8 +58,10 @@ LIFE_SUPPORT_DAYS = 3
 # Ends of the intervals: what is missing is more, or less, with this probability.
 TAIL = 0.025
 MOST_EVENTS = 100_000
-# Up to so many uses and days are marked one by one, which is faster than sorting what was seen.
-MOST_CELLS = 1 << 26
+# Numbers that lie so close together (places for each, and some) are marked at their places, up to so many, which is faster than sorting.
+PLACES_FOR_EACH = 16
+SOME_PLACES = 1 << 16
+MOST_PLACES = 1 << 26
 # Who opens so many devices for each of its own is a poller or a master.
 MANY_SERVERS = 5
 # How many devices' worth of experience the site's own rate of new devices counts against a segment's.
@@ -242,7 +244,7 @@ def _of_segment(
     arriving: Sequence[_Arriving],
 ) -> Completeness:
     count = len(days)
-    species, first, of_days = np.unique(each.conversation, return_index=True, return_counts=True)
+    species, first, of_days = _with_first(each.conversation)
     permissions, days_of_permission = _days_of(each.permission, each.day)
     seldom = int((days_of_permission < min(LIFE_SUPPORT_DAYS, count)).sum())
     silent = max(0, each.known_devices - devices)
@@ -252,7 +254,7 @@ def _of_segment(
         seen = _seen(each, of_days, first, count, horizon, arriving)
         new, conversations = _conversations(each, of_days, first, count, horizon, arriving)
         own = uses_of(each, first)
-        _use, first_use, days_of_use = np.unique(own.conversation, return_index=True, return_counts=True)
+        _use, first_use, days_of_use = _with_first(own.conversation)
         uses = _seen(own, days_of_use, first_use, count, horizon, ())
     # As results show it.
     reached = uses is not None and round(uses.low, 4) >= threshold
@@ -284,18 +286,11 @@ def uses_of(each: Incidence, first: Any = None) -> Incidence:
     if not len(each.day):
         return replace(each, server=None)
     some = slice(None) if first is None else first
-    names, clients = np.unique(each.permission[some]), np.unique(each.client[some])
+    names, clients = _distinct(each.permission[some]), _distinct(each.client[some])
     days = int(each.day.max()) + 1
     # One number for all three.
     cell = np.searchsorted(names, each.permission) * len(clients) + np.searchsorted(clients, each.client)
-    cell = cell * days + each.day
-    size = len(names) * len(clients) * days
-    if size <= MOST_CELLS:
-        marks = np.zeros(size, dtype=bool)
-        marks[cell] = True
-        cell = np.flatnonzero(marks)
-    else:
-        cell = np.unique(cell)
+    cell = _distinct(cell * days + each.day)
     use, day = np.divmod(cell, days)
     place, client = np.divmod(use, len(clients))
     return replace(each, day=day, conversation=use, permission=names[place], client=clients[client], server=None)
@@ -303,15 +298,55 @@ def uses_of(each: Incidence, first: Any = None) -> Incidence:
 
 def _days_of(names: Any, day: Any) -> tuple[Any, Any]:
     """Return (names, on how many days each was seen)."""
+    found, _first, counts = _days_and_first(names, day)
+    return found, counts
+
+
+def _days_and_first(names: Any, day: Any) -> tuple[Any, Any, Any]:
+    """Return (names in order, the first day of each, on how many days each was seen). One number for both sorts faster than pairs."""
     if not len(names):
-        return names, names
-    return np.unique(_distinct(names, day), return_counts=True)
+        return names, day, names
+    days = int(day.max()) + 1
+    name, on = np.divmod(_distinct(names.astype(np.int64) * days + day), days)
+    begins = np.flatnonzero(np.concatenate(([True], name[1:] != name[:-1])))
+    return name[begins], on[begins], np.diff(begins, append=len(name))
 
 
-def _distinct(names: Any, day: Any) -> Any:
-    """Return each name once for each day it has; one number for both sorts many times faster than pairs do."""
-    span = int(day.max()) + 1
-    return np.unique(names.astype(np.int64) * span + day) // span
+def _distinct(numbers: Any) -> Any:
+    """Return the different numbers in order. Where they lie close together each is marked at its place, else they are sorted: what NumPy
+    does since 2.3, a table of hashes and a sort of what it holds, takes several times as long as either."""
+    if not len(numbers):
+        return numbers
+    least, span = _span(numbers)
+    if not span:
+        ordered = np.sort(numbers)
+        return ordered[np.concatenate(([True], ordered[1:] != ordered[:-1]))]
+    marks = np.zeros(span, dtype=bool)
+    marks[numbers - least] = True
+    return np.flatnonzero(marks) + least
+
+
+def _with_first(numbers: Any) -> tuple[Any, Any, Any]:
+    """Return (the different numbers in order, where each comes first, how often each comes)."""
+    least, span = _span(numbers)
+    if not span:
+        return tuple(np.unique(numbers, return_index=True, return_counts=True))
+    places = numbers - least
+    counts = np.bincount(places, minlength=span)
+    first = np.zeros(span, dtype=np.int64)
+    # Of several places of one number the last to be written stays.
+    first[places[::-1]] = np.arange(len(places) - 1, -1, -1)
+    found = np.flatnonzero(counts)
+    return found + least, first[found], counts[found]
+
+
+def _span(numbers: Any) -> tuple[int, int]:
+    """Return (the least number, how many places there are up to the largest); no places where these would be too many."""
+    if not len(numbers):
+        return 0, 0
+    least = int(numbers.min())
+    span = int(numbers.max()) - least + 1
+    return least, span if span <= min(MOST_PLACES, PLACES_FOR_EACH * len(numbers) + SOME_PLACES) else 0
 
 
 def _clumps(each: Incidence, of_days: Any, first: Any) -> tuple[float, float]:
@@ -319,7 +354,9 @@ def _clumps(each: Incidence, of_days: Any, first: Any) -> tuple[float, float]:
     alone = first[of_days == 1]
     if not len(alone):
         return 0.0, 0.0
-    _names, sizes = np.unique(np.stack([each.permission[alone], each.day[alone]]), axis=1, return_counts=True)
+    # The permissions among them by their places, so that one number holds place and day.
+    places = np.searchsorted(_distinct(each.permission[alone]), each.permission[alone])
+    _clump, _first, sizes = _with_first(places * (int(each.day.max()) + 1) + each.day[alone])
     total = float(sizes.sum())
     effective = total * total / float((sizes * sizes).sum())
     return effective, total / effective
@@ -361,16 +398,13 @@ def _servers_of(each: Incidence, count: int) -> _Arrivals:
         return _Arrivals(0, 0)
     known = each.server >= 0
     found = _arrivals_of(each.server[known], each.day[known], count)
-    return found if found.devices >= MANY_SERVERS * len(np.unique(each.client)) else _Arrivals(0, 0)
+    return found if found.devices >= MANY_SERVERS * len(_distinct(each.client)) else _Arrivals(0, 0)
 
 
 def _arrivals_of(device: Any, day: Any, count: int) -> _Arrivals:
-    devices, where = np.unique(device, return_inverse=True)
+    devices, begins, spoken = _days_and_first(device, day)
     if not len(devices):
         return _Arrivals(0, 0)
-    begins = np.full(len(devices), count)
-    np.minimum.at(begins, where, day)
-    spoken = np.bincount(_distinct(where, day), minlength=len(devices))
     # One that speaks seldom has not turned up late: it was silent.
     late = (begins >= SETTLED_DAYS) & (begins <= count - PROVED_DAYS) & (spoken * 10 >= (count - begins) * 7)
     return _Arrivals(int(late.sum()), len(devices))
@@ -404,7 +438,7 @@ def _seen(
     total = len(each.day)
     clumps, size = _clumps(each, of_days, first)
     deficit = coverage_deficit(of_days, count)
-    permissions = len(np.unique(each.permission))
+    permissions = len(_distinct(each.permission))
     # Half a clump that nobody has seen, of the usual size or of a permission's on one day.
     unit = (size or total / count / max(1, permissions)) / (total / count * horizon)
     mean = deficit / unit if clumps else 0.0
@@ -419,7 +453,7 @@ def _conversations(
     known = len(of_days)
     clumps, size = _clumps(each, of_days, first)
     new = extrapolated(of_days, count, horizon)
-    permissions = len(np.unique(each.permission))
+    permissions = len(_distinct(each.permission))
     unit = size or known / max(1, permissions)
     own = [(part, known / max(1, part.among)) for part in arriving]
     low, high = _missing(clumps, unit, new / unit + 0.5 * horizon / count, own)

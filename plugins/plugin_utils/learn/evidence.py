@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
-from functools import reduce
+from functools import lru_cache, reduce
 from operator import or_
 from typing import Any
 
@@ -236,9 +236,14 @@ def joined(parts: Sequence[Evidence], busiest: Evidence) -> Evidence:
 
 def days_of(row: Mapping[str, Any], first: date, names: Iterable[str]) -> tuple[date, ...]:
     """Return the days that a row's bits name."""
+    return _days_of_bits(first, tuple(int(row[name]) for name in names))
+
+
+# Most of what is seen seldom was seen on the same few days.
+@lru_cache(maxsize=1 << 12)
+def _days_of_bits(first: date, columns: tuple[int, ...]) -> tuple[date, ...]:
     made = []
-    for number, name in enumerate(names):
-        bits = int(row[name])
+    for number, bits in enumerate(columns):
         while bits:
             low = bits & -bits
             made.append(first + timedelta(days=number * DAYS_A_COLUMN + low.bit_length() - 1))

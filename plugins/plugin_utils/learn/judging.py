@@ -246,16 +246,14 @@ class Judge:
             )  # fmt: skip
         return tuple(made[name] for name in sorted(made))
 
-    def passes(self, stray: Strays, rules: Iterable[ProposedRule]) -> bool:
-        """Return whether a rule, standing or proposed, permits a stray conversation that stands by itself."""
-        if not stray.lone:
-            return False
-        key = stray.key
-        if is_permitted(self.standing, key):
-            return True
-        own = [rule.service for rule in rules if (rule.client, rule.to) == (key.client, key.to)]
-        spans = permitted_spans([(key.client, key.to, own)], self.site.services)
-        return is_permitted(spans, key)
+    def not_passed(self, strays: Iterable[Strays], rules: Iterable[ProposedRule]) -> tuple[Strays, ...]:
+        """Return the strays that no rule, standing or proposed, permits; a rule permits only one that stands by itself."""
+        proposed = permitted_spans([(rule.client, rule.to, (rule.service,)) for rule in rules], self.site.services)
+        return tuple(
+            each
+            for each in strays
+            if not each.lone or not (is_permitted(self.standing, each.key) or is_permitted(proposed, each.key))
+        )
 
     def settle(self, rules: Iterable[ProposedRule]) -> None:
         """Ask nobody about single ports of a service that another of its ports carries: the rule permits them."""

@@ -29,6 +29,8 @@ SHOWN = 4
 OPENS, SERVES, REACHED = "opens", "serves", "reached"
 
 Habit = tuple[str, str, int, int]
+# Segment, device, role, peer, protocol, port.
+HabitRow = tuple[str, str, str, str, int, int]
 
 
 @dataclass(frozen=True)
@@ -78,9 +80,9 @@ def habit_text(habit: Habit) -> str:
     return f"opens {service} to {peer}" if role == OPENS else f"serves {service} to {peer}"
 
 
-def placing_of(habits: Iterable[Mapping[str, Any]], kept: Collection[str] = ()) -> Placing:
-    """Return the devices that are to be looked at. ``habits`` are rows of ``flows/operations/learning.py``, ``habits``; ``kept`` are
-    devices about whose place a person has decided.
+def placing_of(habits: Iterable[HabitRow], kept: Collection[str] = ()) -> Placing:
+    """Return the devices that are to be looked at. ``habits`` are rows of ``flows/operations/learning.py``, ``habits``, as tuples of its
+    columns; ``kept`` are devices about whose place a person has decided.
 
     A device is compared by the habits that tell its segment from another. It is named where it has at least half of those of the other,
     among them one that is strange in its own (at most a third has it), and at most a third of those of its own. Where its own has none
@@ -90,13 +92,11 @@ def placing_of(habits: Iterable[Mapping[str, Any]], kept: Collection[str] = ()) 
     """
     of_device: dict[str, dict[str, set[Habit]]] = defaultdict(lambda: defaultdict(set))
     clients: dict[str, set[str]] = defaultdict(set)
-    for row in habits:
-        if row["role"] != OPENS:
-            clients[row["device"]].add(row["peer"])
-        if row["role"] == REACHED:
-            continue
-        habit = (row["role"], row["peer"], row["protocol"], row["server_port"])
-        of_device[row["segment"]][row["device"]].add(habit)
+    for segment, device, role, peer, protocol, port in habits:
+        if role != OPENS:
+            clients[device].add(peer)
+        if role != REACHED:
+            of_device[segment][device].add((role, peer, protocol, port))
     counts = {name: Counter(habit for own in devices.values() for habit in own) for name, devices in of_device.items()}
     sizes = {name: len(devices) for name, devices in of_device.items()}
     usual = {

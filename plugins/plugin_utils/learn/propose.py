@@ -59,7 +59,7 @@ def propose(site: Site, segments: Sequence[Segment], gathered: Gathered, known: 
         doubts.take_peers(rules)
         rules = tuple(sorted((*rules, *judge.rules()), key=lambda each: each.id))
     review, refused = judge.review, judge.refused
-    strays = tuple(each for each in gathered.strays if not judge.passes(each, rules))
+    strays = judge.not_passed(gathered.strays, rules)
     review += left_out(replace(gathered, strays=strays), known.names)
     sets = open_sets(site, seen, decisions.accounts)
     review += [each.item for each in sets]

@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import lru_cache
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
@@ -24,21 +25,88 @@ ruamel_comments = guarded("ruamel.yaml.comments")
 ruamel_scalars = guarded("ruamel.yaml.scalarstring")
 
 STEP = 2
+WIDTH = 4096
+# Up to so many characters a key, a value and a list stay on their line whatever is quoted in them.
+LONGEST_KEY, LONGEST_VALUE, LONGEST_LIST = 100, 1000, 3000
+# Names of several words are plain text to every reader of YAML: no number, date, truth value or null is written so.
+_NAME = re.compile(r"\A[a-z][a-z0-9]*(?:-[a-z0-9]+)+\Z")
 _DAY = re.compile(r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
 
 
 def render(value: Any, column: int = 0) -> str:
     """Return a mapping or list as YAML text without a last newline; lines after the first are indented by ``column``."""
+    lines = _composed(value)
+    if lines is None:
+        lines = _written(value)
+    return "\n".join([lines[0], *(" " * column + line if line else line for line in lines[1:])])
+
+
+def _written(value: Any) -> list[str]:
+    """Return the lines of a mapping or list as ruamel.yaml writes it in one go."""
     writer = ruamel_yaml.YAML()
     writer.indent(mapping=STEP, sequence=2 * STEP, offset=STEP)
-    writer.width = 4096
+    writer.width = WIDTH
     writer.allow_unicode = True
     stream = io.StringIO()
     writer.dump(_styled(value), stream)
     lines = stream.getvalue().rstrip("\n").split("\n")
     if isinstance(value, (list, tuple)) and value and not _is_flat(value):
         lines = [line[STEP:] for line in lines]
-    return "\n".join([lines[0], *(" " * column + line if line else line for line in lines[1:])])
+    return lines
+
+
+def _composed(value: Any) -> list[str] | None:
+    """Return what ``_written`` would, put together of lines with one key each, or None where that is not so simple.
+
+    In block style a mapping is its lines one below the other. Thousands of rules have most lines in common: ruamel.yaml writes each once.
+    """
+    if not isinstance(value, Mapping):
+        if not _is_block(value) or not all(isinstance(item, Mapping) for item in value):
+            return None
+        parts = [_composed(item) for item in value]
+        if None in parts:
+            return None
+        return [("  " if place else "- ") + line for part in parts for place, line in enumerate(part or ())]
+    lines: list[str] = []
+    for key, item in value.items():
+        if not _is_one_line(key, LONGEST_KEY):
+            return None
+        if _is_block(item):
+            below = _composed(item)
+            if below is None:
+                return None
+            lines += [_line_of(key, None), *(" " * STEP + line for line in below)]
+        elif isinstance(item, (list, tuple)) and all(_is_one_line(each, LONGEST_VALUE) for each in item):
+            if sum(len(str(each)) for each in item) > LONGEST_LIST:
+                return None
+            lines.append(_line_of(key, tuple((type(each), each) for each in item), True))
+        elif type(item) is str and _NAME.match(item) and len(item) <= LONGEST_VALUE:
+            lines.append(f"{_line_of(key, None)} {item}")
+        elif _is_one_line(item, LONGEST_VALUE):
+            lines.append(_line_of(key, (type(item), item)))
+        else:
+            return None
+    return lines or None
+
+
+def _is_block(value: Any) -> bool:
+    return bool(value) and (isinstance(value, Mapping) or (isinstance(value, (list, tuple)) and not _is_flat(value)))
+
+
+def _is_one_line(value: Any, longest: int) -> bool:
+    """Return whether a value is a scalar that no writer breaks, and that its type and value tell from all others."""
+    if type(value) is str:
+        return len(value) <= longest and value.isprintable()
+    return value is None or type(value) in (bool, int, date)
+
+
+@lru_cache(maxsize=1 << 14, typed=True)
+def _line_of(key: Any, typed: Any, is_list: bool = False) -> str:
+    """Return the line of a key and a scalar, a list of scalars, or None for what stands below; values come with their types: 1 is true."""
+    if typed is None:
+        return _written({key: {"": ""}})[0]
+    (line,) = _written({key: [each for _type, each in typed] if is_list else typed[1]})
+    return line
 
 
 def _is_flat(value: Sequence[Any]) -> bool:

@@ -75,13 +75,14 @@ def _services(result: Mapping[str, Any]) -> list[str]:
 
 
 def _rules(result: Mapping[str, Any]) -> list[str]:
+    new = set(result.get("new_rules", ()))
     rows = [
         [
             code(rule["id"]), md(rule["class"]), rule["score"], f"{rule['devices']} of {rule['segment_devices']}", rule["days"],
             md(rule["rhythm"]), sum(step["admits"] for step in rule["steps"]), md(rule["support"] or "its own traffic"),
         ]
         for rule in result.get("rules", ())
-        if rule["id"] in set(result.get("new_rules", ()))
+        if rule["id"] in new
     ]  # fmt: skip
     if not rows:
         return []

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -140,7 +140,7 @@ def recorded_evidence(
 
     def doubt(habits: Any) -> tuple[Mapping[str, str], Mapping[str, str]]:
         nonlocal placing, holding
-        placing = placing_of(habits.to_pylist(), kept or ())
+        placing = placing_of(_rows(habits), kept or ())
         holding = holding_of(placing.misplaced, segments)
         return holding.of, {each.device: each.like for each in placing.misplaced}
 
@@ -156,6 +156,19 @@ def recorded_evidence(
         )
     made = gathered(tables)
     return replace(made, misplaced=placing.misplaced, settled=placing.settled, holding=holding.models), report
+
+
+def _rows(table: Any) -> Iterator[tuple[Any, ...]]:
+    """Return a table's rows. A text that many rows have is one object: sets and mappings then find it without comparing letters."""
+    columns = []
+    for column in table.columns:
+        if pa.types.is_string(column.type):
+            found = column.combine_chunks().dictionary_encode()
+            names = found.dictionary.to_pylist()
+            columns.append([names[place] for place in found.indices.to_pylist()])
+        else:
+            columns.append(column.to_pylist())
+    return zip(*columns, strict=True)
 
 
 def _table(names: Sequence[str], pairs: Mapping[str, str] | None) -> Any:

@@ -211,6 +211,24 @@ def completeness_of_conversations(species: np.ndarray, day: np.ndarray) -> room.
     return room._seen(incidence(species, day, permission=species), of_days, first, 35, room.HORIZON, ())
 
 
+def test_numbers_far_apart_are_told_apart_as_those_close_together_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(5)
+    for spread in (1, 1 << 40):
+        numbers = random.integers(-40, 60, 500) * spread
+        for most in (room.MOST_PLACES, 0):
+            monkeypatch.setattr(room, "MOST_PLACES", most)
+            found, first, counts = np.unique(numbers, return_index=True, return_counts=True)
+            assert room._distinct(numbers).tolist() == found.tolist()
+            assert [each.tolist() for each in room._with_first(numbers)] == [
+                each.tolist() for each in (found, first, counts)
+            ]
+        day = random.integers(0, 30, 500)
+        names, begins, days = room._days_and_first(numbers, day)
+        seen = {number: set(day[numbers == number].tolist()) for number in names.tolist()}
+        assert names.tolist() == found.tolist() and days.tolist() == [len(seen[each]) for each in names.tolist()]
+        assert begins.tolist() == [min(seen[each]) for each in names.tolist()]
+
+
 def test_uses_are_counted_once_a_day_whomever_they_meet(monkeypatch: pytest.MonkeyPatch) -> None:
     # Client 1 opens permission 7 at two servers on day 0 and at one on day 2; client 2 opens permission 9 on day 2.
     each = incidence(
@@ -224,7 +242,7 @@ def test_uses_are_counted_once_a_day_whomever_they_meet(monkeypatch: pytest.Monk
     assert sorted((int(a), int(b), int(c)) for a, b, c in rows) == [(1, 7, 0), (1, 7, 2), (2, 9, 2)]
     assert len(set(own.conversation.tolist())) == 2
     # Where there are too many to mark them one by one, or one row of each conversation is known, it is the same.
-    monkeypatch.setattr(room, "MOST_CELLS", 1)
+    monkeypatch.setattr(room, "MOST_PLACES", 0)
     for other in (room.uses_of(each), room.uses_of(each, np.array([0, 1, 3]))):
         assert all((getattr(own, name) == getattr(other, name)).all() for name in ("day", "permission", "client"))
     nothing = np.array([], dtype=np.int64)

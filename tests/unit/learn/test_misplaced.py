@@ -7,33 +7,30 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.holding import holding_of
-from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.misplaced import Misplaced, placing_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.misplaced import HabitRow, Misplaced, placing_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import Segment
 from tests.unit.learn.worlds import World, address, mac, rule_ids, waiting
 
 DAYS = range(7)
 
 
-def rows(segment: str, device: str, *habits: str) -> list[dict[str, Any]]:
+def rows(segment: str, device: str, *habits: str) -> list[HabitRow]:
     """Return habits written as ``opens PEER PORT`` or ``serves CLIENT PORT``."""
     made = []
     for habit in habits:
         role, peer, port = habit.split()
-        made.append(
-            {"segment": segment, "device": device, "role": role, "peer": peer, "protocol": 6, "server_port": int(port)}
-        )
+        made.append((segment, device, role, peer, 6, int(port)))
     return made
 
 
 CAMERA, SENSOR = ("opens recorders 554", "opens names 53"), ("opens broker 8883", "opens names 53", "serves tools 22")
 
 
-def site(strange: tuple[str, ...], cameras: int = 6, sensors: int = 6) -> list[dict[str, Any]]:
+def site(strange: tuple[str, ...], cameras: int = 6, sensors: int = 6) -> list[HabitRow]:
     """Return cameras and sensors with their habits, and one device among the cameras that has those of ``strange``."""
     made = [row for number in range(cameras) for row in rows("cameras", f"c{number}", *CAMERA)]
     made += [row for number in range(sensors) for row in rows("sensors", f"s{number}", *SENSOR)]
