@@ -229,7 +229,10 @@ def offered_later(site: SiteTruth, days: int, rounds: int = 3) -> dict[str, Any]
         told = learn(site, folder, days)
         for _round in range(rounds):
             people = answered_by_people(site, folder, told, days)
-            if not any(people[each] for each in ("approved", "refused", "network sets", "profiles corrected")):
+            if not any(
+                people[each]
+                for each in ("approved", "refused", "network sets", "accounts of segments", "profiles corrected")
+            ):
                 break
             told = proposed(site, folder, days)
         written = WrittenPolicy.read(site, folder / "policies", days)

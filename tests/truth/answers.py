@@ -14,7 +14,7 @@ import yaml
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices import storage
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.model import Observation
-from tests.truth.blueprints import SERVICES
+from tests.truth.blueprints import SERVICES, UNNAMED
 from tests.truth.judge import NUMBERS
 from tests.truth.records import DAY_US
 from tests.truth.sites import SiteTruth
@@ -37,6 +37,8 @@ def answer(site: SiteTruth, folder: Path, told: Mapping[str, Any], days: int) ->
     for (client, to), services in uses.items():
         if to in sets:
             asked |= {(client, to, of, low) for of, low, _high in services}
+    # Who is asked what a segment opens knows the uses of his type of devices.
+    quiet = sorted({item["client"] for item in told["review"] if item["kind"] == "segment-account"})
     ends = {each.name for each in site.types} | {name.removeprefix("net:") for name, _value in site.outside}
     decisions = []
     for client, to, protocol, port in sorted(asked):
@@ -58,12 +60,20 @@ def answer(site: SiteTruth, folder: Path, told: Mapping[str, Any], days: int) ->
     path = folder / "policies" / "decisions.yml"
     standing = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
     before, told_before = standing.get("decisions", []), standing.get("accounts", [])
-    if decisions or sets:
+    quiet = [name for name in quiet if any(each.name == name for each in site.types)]
+    if decisions or sets or quiet:
         accounts = [
             {"network": name, "by": "A. Huber", "reason": "Asked all owners: that is all", "date": today}
             for name in sets
         ]
-        document = {"decisions": [*before, *decisions], "accounts": [*told_before, *accounts]}
+        document = {
+            "decisions": [*before, *decisions],
+            "accounts": [*told_before, *accounts],
+            "segment_accounts": [
+                *standing.get("segment_accounts", []),
+                *(_account(site, name, today, site.day(days + 365).isoformat()) for name in quiet),
+            ],
+        }
         path.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
     wrong = {each.mac: each for each in site.devices if each.profile != each.kind}
     named = [wrong[item["device"]] for item in told["misplaced"] if item["device"] in wrong]
@@ -76,6 +86,21 @@ def answer(site: SiteTruth, folder: Path, told: Mapping[str, Any], days: int) ->
         "approved": sum(each["decision"] == "approve" for each in decisions),
         "refused": sum(each["decision"] == "refuse" for each in decisions),
         "network sets": len(sets),
+        "accounts of segments": len(quiet),
         "profiles corrected": len(corrected),
         "accused wrongly": len(told["misplaced"]) - len(named),
+    }
+
+
+def _account(site: SiteTruth, segment: str, today: str, until: str) -> dict[str, Any]:
+    """Return what the owner of a segment knows: the uses of its type of devices, and that they are all."""
+    uses = sorted({(talk.server.removeprefix("net:"), talk.service) for talk in site.talks if talk.client == segment})
+    named = {of: of if of not in UNNAMED else f"{NAMES[SERVICES[of][0]]}/{SERVICES[of][1]}" for _to, of in uses}
+    return {
+        "segment": segment,
+        "opens": [{"to": to, "service": named[of]} for to, of in uses],
+        "by": "A. Huber",
+        "reason": "The maker's list of interfaces: that is all",
+        "date": today,
+        "until": until,
     }

@@ -71,6 +71,30 @@ TAKEN_OUT = Code(
     "a rule that was proposed earlier was taken out and its traffic goes on",
     "refuse it in decisions.yml with a reason, or put the rule back",
 )
+ACCOUNT_CONTRADICTED = Code(
+    "SW3270",
+    "warning",
+    "a segment opens what the account of it does not list",
+    "look at what it opens: list it, or refuse it in decisions.yml; until then the account has no effect",
+)
+ACCOUNT_ENDED = Code(
+    "SW3271",
+    "warning",
+    "an account of a segment is past its end",
+    "ask its owner again, and write date and until anew; until then the account has no effect",
+)
+ACCOUNT_UNSOUND = Code(
+    "SW3272",
+    "warning",
+    "an account of a segment says what cannot be",
+    "correct it in decisions.yml, or the decision that refuses what it lists; until then the account has no effect",
+)
+ACCOUNT_NOT_PERMITTED = Code(
+    "SW3273",
+    "warning",
+    "an account of a segment lists what no rule permits",
+    "the queue says why there is no rule: decide about it, or take it out of the account; until then the account has no effect",
+)
 NO_CHECKOUT = Code(
     "SW3230",
     "error",

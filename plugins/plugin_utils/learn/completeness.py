@@ -25,7 +25,7 @@ days leaves an upper bound, never certainty. Pure: arrays in, values out; equal 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
@@ -123,7 +123,7 @@ class Completeness:
     enough: bool
     wait_for: tuple[str, ...] = field(default_factory=tuple)
     uses: Interval | None = None
-    # Whether the lower end for uses reaches the threshold.
+    # Whether the lower end for uses reaches the threshold, or somebody has said all that the segment opens.
     known: bool = False
 
     def as_dict(self) -> dict[str, Any]:
@@ -153,11 +153,13 @@ def completeness(
     threshold: float = THRESHOLD,
     horizon: int = HORIZON,
     minimum_days: Mapping[str, int] | None = None,
+    told: Collection[str] = (),
 ) -> dict[str, Completeness]:
     """Return what is known of each segment, by name. ``days`` are the covered days in order, which ``Incidence.day`` counts.
 
     A day on which nothing was recorded anywhere is not covered and must not be among them. ``threshold`` is the share that ``uses`` has to
-    reach with the lower end of its interval.
+    reach with the lower end of its interval. Of the segments ``told`` somebody has said all that they open (``told.py``): their uses are
+    known.
     """
     minimum_days = MINIMUM_DAYS if minimum_days is None else minimum_days
     clients = [_arrivals_of(each.client, each.day, len(days)) for each in incidences]
@@ -167,7 +169,9 @@ def completeness(
         for all_of in (clients, servers)
     )
     return {
-        each.segment: _of_segment(each, days, threshold, horizon, minimum_days, own.devices, (first, second))
+        each.segment: _of_segment(
+            each, days, threshold, horizon, minimum_days, own.devices, (first, second), each.segment in told
+        )
         for each, own, first, second in zip(incidences, clients, of_clients, of_servers, strict=True)
     }
 
@@ -242,6 +246,7 @@ def _of_segment(
     minimum_days: Mapping[str, int],
     devices: int,
     arriving: Sequence[_Arriving],
+    told: bool,
 ) -> Completeness:
     count = len(days)
     species, first, of_days = _with_first(each.conversation)
@@ -257,8 +262,8 @@ def _of_segment(
         _use, first_use, days_of_use = _with_first(own.conversation)
         uses = _seen(own, days_of_use, first_use, count, horizon, ())
     # As results show it.
-    reached = uses is not None and round(uses.low, 4) >= threshold
-    wait = _waits(each, days, uses, threshold, minimum_days, seldom, silent)
+    reached = told or (uses is not None and round(uses.low, 4) >= threshold)
+    wait = _waits(each, days, uses, 0.0 if told else threshold, minimum_days, seldom, silent)
     return Completeness(
         each.segment,
         count,

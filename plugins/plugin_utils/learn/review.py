@@ -135,6 +135,18 @@ def _stray(each: Strays) -> ReviewItem:
     )  # fmt: skip
 
 
+def spans_of(name: str, protocol: int, port: int, services: Mapping[str, Service]) -> list[tuple[int, int, int]]:
+    """Return (protocol, first port, last port) of a service by name, none where there is no such; or of a port where the name is empty."""
+    if not name:
+        return [(protocol, port, port)]
+    service = services.get(name)
+    return [
+        (match.protocol, low, high)
+        for match in (service.matches if service else ())
+        for low, high in match.ports or ((0, 65535),)
+    ]
+
+
 class Decisions:
     """Decisions by what they are about; those past their end do not count. ``today`` is YYYY-MM-DD."""
 
@@ -147,15 +159,7 @@ class Decisions:
             if each.decision == ACCOUNT:
                 accounts.add(each.to)
                 continue
-            if each.service:
-                service = services.get(each.service)
-                spans = [
-                    (m.protocol, low, high)
-                    for m in (service.matches if service else ())
-                    for low, high in m.ports or ((0, 65535),)
-                ]
-            else:
-                spans = [(each.protocol, each.port, each.port)]
+            spans = spans_of(each.service, each.protocol, each.port, services)
             self._by.setdefault((each.client, each.to), []).extend((*span, each) for span in spans)
         # Network sets of which a person has told all uses.
         self.accounts = frozenset(accounts)
@@ -176,6 +180,14 @@ class Decisions:
             if protocol == key.protocol and low <= key.server_port <= high:
                 found = each
         return found
+
+    def refused(self, client: str, to: str, protocol: int, low: int, high: int) -> Decision | None:
+        """Return a refusal that stands of any of these ports, or None."""
+        for of, begin, end, each in self._by.get((client, to), ()):
+            key = CandidateKey(client, to, protocol, max(low, begin))
+            if of == protocol and begin <= high and low <= end and each.decision == REFUSE and self.about(key) is each:
+                return each
+        return None
 
     def approved_rows(self) -> list[dict[str, Any]]:
         """Return what people approved, as rows for ``FlowGate.learning``."""

@@ -43,6 +43,45 @@ class Decision:
         return not self.until or day <= self.until
 
 
+@dataclass(frozen=True)
+class Use:
+    """What a segment opens: a segment or network set, and a service by name, or where that is empty (protocol, port)."""
+
+    to: str
+    service: str
+    protocol: int
+    port: int
+
+
+@dataclass(frozen=True)
+class SegmentAccount:
+    """A person's word that a segment opens this and nothing else. ``date`` and ``until`` are YYYY-MM-DD."""
+
+    segment: str
+    opens: tuple[Use, ...]
+    by: str
+    reason: str
+    date: str
+    until: str
+    location: Location = Location()
+
+
+def segment_accounts_of(document: Document) -> tuple[SegmentAccount, ...]:
+    """Return the accounts of segments that a sound decisions.yml gives, in the file's order."""
+    return tuple(
+        SegmentAccount(
+            item["segment"],
+            tuple(Use(use["to"], *_service(use["service"])) for use in item["opens"]),
+            item["by"],
+            item["reason"],
+            item["date"],
+            item["until"],
+            document.location("segment_accounts", number),
+        )
+        for number, item in enumerate(document.value.get("segment_accounts", ()))
+    )
+
+
 def decisions_of(document: Document) -> tuple[Decision, ...]:
     """Return what a sound decisions.yml says, in the file's order; accounts of network sets after the rest."""
     accounts = tuple(

@@ -49,7 +49,12 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.change_d
     approvers_of,
     calendar_of,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.decisions import Decision, decisions_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.decisions import (
+    Decision,
+    SegmentAccount,
+    decisions_of,
+    segment_accounts_of,
+)
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.digests import Digests, digests_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
     Expectation,
@@ -105,6 +110,7 @@ class LoadResult:
     rules: tuple[SiteRule, ...] = ()
     classification_document: Document | None = field(default=None, compare=False)
     decisions: tuple[Decision, ...] = ()
+    segment_accounts: tuple[SegmentAccount, ...] = ()
     digests: Digests | None = field(default=None, compare=False)
 
 
@@ -143,10 +149,13 @@ def load_site(directory: str | Path | Source, cache: str | Path | None = None) -
     if errors_of(found):
         site = None
     decisions = decisions_of(documents.top["decisions"]) if "decisions" in documents.top else ()
+    accounts = segment_accounts_of(documents.top["decisions"]) if "decisions" in documents.top else ()
     digests = None
     if site is not None and cache is not None:
         digests = digests_of(documents.top, documents.segments, site.segments, documents.lock_digest)
-    return LoadResult(site, found, classification, rules, documents.top.get("classification"), decisions, digests)
+    return LoadResult(
+        site, found, classification, rules, documents.top.get("classification"), decisions, accounts, digests
+    )
 
 
 def _read_all(root: Source, documents: _Documents) -> None:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
@@ -30,7 +30,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.coverage 
     permitted_spans,
     standing_spans,
 )
-from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import Gathered
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import CandidateKey, Gathered
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.holding import holding_of, like_of, with_held
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.incidence import incidences
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.propose import propose
@@ -38,6 +38,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.proposed 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.review import Decisions, by_weight
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.segments import propose_segments
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.support import kinds_in
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.told import in_force, questions, weighed
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.codes import NO_LOCK
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.loader import load_site
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.members import read_lock
@@ -64,6 +65,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.steps.propose_f
     read_expected,
     read_expected_on,
     still_expected,
+    taken_out,
     with_approved,
     write_proposal,
 )
@@ -161,13 +163,24 @@ def run_propose(values: dict[str, Any]) -> dict[str, Any]:
     if values.get("git") == BRANCH:  # it may wait for its merge longer than the recordings hold what it keeps
         standing = read_expected_on(paths.policy, str(values.get("branch") or NAME))
         earlier_items = both_expected(earlier_items, standing)
-    proposal = propose(site, segments, with_approved(seen, earlier_items, decisions, segments), known)
+    rare = [CandidateKey(*item.key) for item in earlier_items]
+    told = weighed(loaded.segment_accounts, site, segments, seen, decisions, today, rare)
+    remembering = with_approved(seen, earlier_items, decisions, segments)
+    known = replace(known, decisions=(*told.approvals, *loaded.decisions))
+    decisions = Decisions(known.decisions, site.services, today)
+    proposal = propose(site, segments, remembering, known)
     site = replace(site, services={**site.services, **proposal.new_services})
+    gone = taken_out(paths.policy, segments, proposal) if told.accounts else ()
+    accounted, against = in_force(told, site, proposal, today, gone)
+    openers = vital_openers(site, segments)
+    known_share = _completeness(site, segments, proposal, seen, known.sizes, accounted)
+    asked = questions(known_share, segments, openers)
+    proposal = replace(proposal, review=(*proposal.review, *asked))
     last_day = (seen.first_day + timedelta(days=max(0, seen.days - 1))).isoformat()
     expected = still_expected(
         earlier_items, proposal.expected, proposal, decisions, standing_spans(site, today), last_day
     )
-    found += [*proposal.findings, *scan_findings(paths.data, scans, names)]
+    found += [*proposal.findings, *told.findings, *against, *scan_findings(paths.data, scans, names)]
     found += device_findings(register, segment_of, names, doubted)
     found += misplaced_findings(seen, names, holding, segments)
     how = str(values.get("git") or NONE)
@@ -185,7 +198,6 @@ def run_propose(values: dict[str, Any]) -> dict[str, Any]:
         *threats_permitted(standing_spans(site, today), seen, names),
     ]
     sizes = Sizes(known.sizes, known.addresses)
-    known_share = _completeness(site, segments, proposal, seen, known.sizes)
     parts = parts_of(changes, proposal)
     git = _written(how, str(values.get("branch") or NAME), paths, parts, dry_run)
     made = result(
@@ -208,7 +220,7 @@ def run_propose(values: dict[str, Any]) -> dict[str, Any]:
             {s.name: s.criticality for s in segments},
             {s.name: known.sizes.get(s.name, 0) for s in segments if like_of(s)},
             sampled_segments(paths.data, site, segments, lock),
-            vital_openers(site, segments),
+            openers,
         ),
         commits=[{"name": part.name, "message": part.message, "files": sorted(part.files)} for part in parts],
         new_rules=sorted(name for change in changes.segments.values() for name in change.rules.added),
@@ -255,7 +267,12 @@ def _coverage(
 
 
 def _completeness(
-    site: Site, segments: Sequence[Segment], proposal: Proposal, seen: Gathered, sizes: Mapping[str, int]
+    site: Site,
+    segments: Sequence[Segment],
+    proposal: Proposal,
+    seen: Gathered,
+    sizes: Mapping[str, int],
+    told: Collection[str],
 ) -> dict[str, Completeness]:
     """Return how much of each segment's legitimate traffic is known, by name (learn/completeness.py)."""
     if seen.incidences is None or not seen.days:
@@ -263,7 +280,7 @@ def _completeness(
     legitimate = [key for key, kind in proposal.judged.items() if kind not in DOUBTFUL]
     by_name = {segment.name: segment for segment in segments}
     found, days = incidences(seen.incidences, seen.first_day, seen.days, legitimate, by_name, sizes)
-    return completeness(found, days, threshold=float(site.learning.get("completeness", THRESHOLD)))
+    return completeness(found, days, threshold=float(site.learning.get("completeness", THRESHOLD)), told=told)
 
 
 def _written(how: str, branch: str, paths: Paths, parts: Sequence[Part], dry_run: bool) -> dict[str, Any]:

@@ -159,6 +159,20 @@ def _path_of(policy: Path, segment: Segment) -> Path:
     return segment_path(policy, segment.zone, segment.name)
 
 
+def taken_out(policy: Path, segments: Iterable[Segment], proposal: Proposal) -> frozenset[str]:
+    """Return the proposed rules that stood in an earlier proposal and that people took out of the files since."""
+    return frozenset(
+        name
+        for segment in segments
+        if _path_of(policy, segment).exists()
+        for name in _taken_out(
+            segment,
+            [rule for rule in proposal.rules if rule.client == segment.name],
+            _earlier_rules(policy, segment.name),
+        )
+    )
+
+
 def _taken_out(segment: Segment, rules: Sequence[ProposedRule], earlier: Mapping[str, Any]) -> list[str]:
     """Return rules that stood in an earlier proposal and are in the file no more, under no name: a person took them out."""
     standing = {rule.id for rule in segment.allow}
