@@ -1,7 +1,8 @@
 # Copyright: (c) 2026, Segwright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""People who answer what propose asks, and nothing else, as the truth is: decisions about rare and doubtful traffic, corrected profiles."""
+"""People who answer what propose asks, and nothing else, as the truth is: decisions about rare and doubtful traffic, accounts of network
+sets and of segments, corrected profiles."""
 
 from __future__ import annotations
 

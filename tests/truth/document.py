@@ -113,7 +113,8 @@ def page(
         " queue and what it keeps as expected. The three other ways get the same recordings, the true holder of each address at each time and the"
         " same membership. *Answered* is the proposal that the step writes on the same recordings once people have "
         "answered what the first one asked, as the"
-        " truth is, and nothing else (`tests/truth/answers.py`): approvals and refusals, and the profiles of devices that it named.",
+        " truth is, and nothing else (`tests/truth/answers.py`): approvals and refusals, accounts of the network sets and the segments that it asked"
+        " about, and the profiles of devices that it named.",
         "",
         "## What the policies do to the days after",
         "",

@@ -57,7 +57,6 @@ class WrittenPolicy:
     listed: list[tuple[str, str, str]] = field(default_factory=list)
     asked: set[tuple[str, str, int, int]] = field(default_factory=set)
     asked_sets: set[str] = field(default_factory=set)
-    asked_segments: set[str] = field(default_factory=set)
 
     @classmethod
     def read(cls, site: SiteTruth, policy: Path, learnt_days: int = 30) -> WrittenPolicy:
@@ -109,10 +108,8 @@ class WrittenPolicy:
 
     def asks(self, client: int, server: int, protocol: int, port: int) -> bool:
         """Return whether a person was asked about what the conversation needs: in the queue, among what is expected, or who opens the
-        network set, or what the segment opens."""
+        network set."""
         segment = self.segment_of.get(client, "")
-        if segment in self.asked_segments:
-            return True
         targets = self._targets(server)
         return any(target in self.asked_sets or (segment, target, protocol, port) in self.asked for target in targets)
 
@@ -121,7 +118,6 @@ class WrittenPolicy:
         for item in answer.get("expected", ()):
             self.asked.add((item["client"], item["to"], int(item["protocol"]), int(item["port"])))
         self.asked_sets |= {item["server"] for item in answer["review"] if item["kind"] == "network-set"}
-        self.asked_segments |= {item["client"] for item in answer["review"] if item["kind"] == "segment-account"}
         for item in answer["review"]:
             self.asked.add((item["client"], item["server"], NUMBERS.get(item["protocol"], 0), int(item["port"])))
 

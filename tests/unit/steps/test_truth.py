@@ -203,6 +203,7 @@ def test_people_who_answer_what_is_asked_end_what_enforcing_cuts(
     assert found["named"] > 0 and found["named in vain"] == 0 and found["named"] >= 0.8 * found["wrong"]
     made = answer(site, folder, told, LEARN_DAYS)
     assert made["profiles corrected"] == found["named"] and made["refused"] > 0 and made["accused wrongly"] == 0
+    assert made["accounts of segments"] > 0
     again = proposed(site, folder)
     later = WrittenPolicy.read(site, folder / "policies")
     after = judge(site, later, LEARN_DAYS, site.days)
