@@ -15,6 +15,7 @@ from typing import Any
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import grouping, signs
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.records import DAY_US
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.shelf import Rows
 
 np = guarded("numpy")
 
@@ -54,7 +55,7 @@ class _Held:
     """The records' columns, and what each record says by itself."""
 
     def __init__(self, columns: dict[str, Any]) -> None:
-        self.columns = dict(columns)
+        self.columns = columns
         self.count: int = self.columns.pop("count")
         self.names: dict[str, list[str]] = self.columns.pop("names")
         ends = [tuple(self.whole(f"{side}_{part}") for part in ("hi", "lo", "port")) for side in ("source", "target")]
@@ -64,14 +65,22 @@ class _Held:
         self.high = np.maximum(self.ends.source, self.ends.target)
         self.columns["signs"] = self._signs()
 
+    def column(self, name: str) -> Any:
+        """Return a column, or one value that stands for it."""
+        return self.columns[name]
+
     def whole(self, name: str) -> Any:
         """Return a column at full length."""
         values = self.columns[name]
         return values if len(values) == self.count else grouping.spread(values, self.count)
 
+    def side_by_side(self, name: str) -> bool:
+        """Return whether a column stands beside others (``shelf.Rows``)."""
+        return isinstance(self.columns, Rows) and self.columns.side_by_side(name)
+
     def only(self, name: str) -> bool:
         """Return whether a column has one value."""
-        return len(self.columns[name]) == 1 != self.count
+        return not self.side_by_side(name) and len(self.columns[name]) == 1 != self.count
 
     def at(self, name: str, rows: Any) -> Any:
         """Return a column's values at rows."""
@@ -80,12 +89,12 @@ class _Held:
 
     def keys(self) -> list[Any]:
         """Return what makes records those of one 5-tuple and exporter, as arrays of uint64."""
-        exporter = self.whole("exporter").astype(np.uint64)
-        protocol = self.whole("protocol").astype(np.uint64) & np.uint64(0xFFFF)
+        exporter = self.column("exporter").astype(np.uint64)
+        protocol = self.column("protocol").astype(np.uint64) & np.uint64(0xFFFF)
         sixteen = np.uint64(16)
         made = [(self.low << sixteen) | (exporter & np.uint64(0xFFFF)), (self.high << sixteen) | protocol]
         if len(self.names["exporter"]) > 1 << 16:
-            made.append(exporter)
+            made.append(self.whole("exporter").astype(np.uint64))
         return made
 
     def _signs(self) -> Any:
@@ -111,7 +120,21 @@ class _Rows:
     def __init__(self, held: _Held, silences: Any, order: Any, starts: Any) -> None:
         self.held, self.silences, self.order = held, silences, order
         self.stretches = grouping.Stretches(starts, order)
-        self.begins, self.ends = (self.stretches.of(held.whole(name)) for name in ("start_us", "end_us"))
+        # What stands side by side in the rows of stretches, by name of rows.
+        self._taken: tuple[grouping.Stretches, dict[str, grouping.Threes]] = (self.stretches, {})
+        self.begins, self.ends = (self._of(name, self.stretches) for name in ("start_us", "end_us"))
+
+    def _of(self, name: str, stretches: grouping.Stretches) -> grouping.Threes:
+        """Return a column's values in stretches."""
+        held = self.held
+        if not held.side_by_side(name):
+            return stretches.of(held.whole(name))
+        field = held.columns.fields[name]
+        if self._taken[0] is not stretches:
+            self._taken = (stretches, {})
+        if field.rows not in self._taken[1]:
+            self._taken[1][field.rows] = stretches.each(lambda places: held.columns.picked(field.rows, places))
+        return _each(lambda rows: np.ascontiguousarray(field.of(rows)), self._taken[1][field.rows])
 
     def conversations(self) -> Conversations:
         """Return what the records tell."""
@@ -288,7 +311,7 @@ class _Rows:
         begins, ends = (
             (self.begins, self.ends)
             if stretches is self.stretches
-            else (stretches.of(held.whole(name)) for name in ("start_us", "end_us"))
+            else (self._of(name, stretches) for name in ("start_us", "end_us"))
         )
         made = {
             "end_us": stretches.greatest(ends),
@@ -299,10 +322,10 @@ class _Rows:
         # All bits where an end a sent the record, so that what others sent is left out of a sum at the least cost.
         masks = _each(lambda way: np.negative(way.astype(np.int64)), forward)
         for name in ("packets", "bytes"):
-            values = stretches.of(held.whole(name))
+            values = self._of(name, stretches)
             made[f"a_{name}"] = stretches.sums(_each(np.bitwise_and, values, masks))
             made[f"b_{name}"] = stretches.sums(values) - made[f"a_{name}"]
-        places = None if held.only("place") else stretches.of(held.whole("place"))
+        places = None if held.only("place") else self._of("place", stretches)
         for end, sides in (("a", forward), ("b", _each(np.logical_not, forward))):
             starts = _each(lambda side, begun: np.where(side, begun, NEVER), sides, begins)
             made[f"{end}_start"] = least = stretches.least(starts)
@@ -320,14 +343,14 @@ class _Rows:
     def _most(self, name: str, stretches: grouping.Stretches) -> Any:
         if self.held.only(name):
             return grouping.spread(self.held.columns[name], len(stretches.bounds))
-        return stretches.greatest(stretches.of(self.held.whole(name)))
+        return stretches.greatest(self._of(name, stretches))
 
     def _first_source(self, stretches: grouping.Stretches, first: Any) -> Any:
         """Return the input of the first record, the lower one of several that begin together."""
         held = self.held
         if held.only("source"):
             return grouping.spread(held.columns["source"], len(stretches.bounds))
-        begins, sources = (stretches.of(held.whole(name)) for name in ("start_us", "source"))
+        begins, sources = (self._of(name, stretches) for name in ("start_us", "source"))
         largest = np.iinfo(np.int32).max
         earliest = _each(
             lambda begun, least, own: np.where(begun == least, own, largest), begins, stretches.spread(first), sources
@@ -354,9 +377,12 @@ def _replies(wholes: dict[str, Any], end: str, place: int) -> Any:
     """Return whether what an end sent is an answer, if it is the server: anything but a refusal, which is a bare RST (facts/flows.md
     section 7, replied share)."""
     packets = wholes[f"{end}_packets"]
-    flags = wholes["signs"] >> (place * signs.FLAG_BITS)
-    refused = (wholes["protocol"] == 6) & (flags & RST == RST) & (flags & (FIN | SYN | PSH) == 0) & (packets <= 3)
-    return (packets + wholes[f"{end}_bytes"] > 0) & ~refused
+    made = packets + wholes[f"{end}_bytes"] > 0
+    reset = np.flatnonzero(wholes["signs"] & (RST << place * signs.FLAG_BITS))
+    if len(reset):
+        flags = wholes["signs"][reset] >> (place * signs.FLAG_BITS)
+        made[reset] &= (wholes["protocol"][reset] != 6) | (flags & (FIN | SYN | PSH) != 0) | (packets[reset] > 3)
+    return made
 
 
 def _with_first(counted: dict[str, Any]) -> Any:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import signs
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import grouping, signs
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.address import range_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.conversations import NEVER, SYN
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.schema import CLASSES
@@ -29,7 +29,7 @@ TCP, UDP, ICMP, ICMPV6 = 6, 17, 1, 58
 
 def decided(wholes: Mapping[str, Any]) -> tuple[Any, Any, Any]:
     """Return arrays of (whether end a is the client, the rule that says so or ``UNDECIDED``, code of the class)."""
-    protocol, told = wholes["protocol"], wholes["signs"]
+    protocol, told = grouping.narrow(wholes["protocol"]), wholes["signs"]
     # Most batches have no record of most signs, and of groups and broadcasts: what is not there is not compared row by row.
     met = int(np.bitwise_or.reduce(told)) if len(told) else 0
     a_port, b_port = wholes["a_port"], wholes["b_port"]

@@ -10,7 +10,7 @@ be fetched in its new order. Keys are compared afterwards, so a hash that two ke
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +32,11 @@ def spread(values: Any, count: int) -> Any:
     made = np.ndarray((count,), values.dtype, values, strides=(0,))
     made.flags.writeable = False
     return made
+
+
+def narrow(values: Any) -> Any:
+    """Return one value for what ``spread`` made of it."""
+    return values[:1] if values.strides == (0,) else values
 
 
 def hashed(keys: Sequence[Any]) -> Any:
@@ -131,7 +136,11 @@ class Stretches:
 
     def of(self, values: Any) -> Threes:
         """Return a column's values."""
-        return values.take(self.first), values.take(self._second), values.take(self._rest)
+        return self.each(values.take)
+
+    def each(self, taken: Callable[[Any], Any]) -> Threes:
+        """Return what is taken at the three kinds of rows."""
+        return taken(self.first), taken(self._second), taken(self._rest)
 
     def spread(self, values: Any) -> Threes:
         """Return what is so for each stretch, for its rows."""
@@ -205,7 +214,7 @@ def ends_of(source: tuple[Any, Any, Any], target: tuple[Any, Any, Any]) -> Ends:
     both = (source, target)
     hi = lo = None
     real_ports = not any((end[2] >> PORT_BITS).any() for end in both)
-    if real_ports and all((end[0] == V4_HI).all() and not ((end[1] - V4_LO) >> 32).any() for end in both):
+    if real_ports and all((narrow(end[0]) == V4_HI).all() and not ((end[1] - V4_LO) >> 32).any() for end in both):
         codes = [end[1] - V4_LO for end in both]
     else:
         hi, lo, codes = _ranked(source, target)

@@ -31,7 +31,9 @@ MOST = 1 << 21
 PARTS = 1024
 TEXTS = ("exporter", "source")
 # What nobody asks of a record once its denials are taken out.
-COLUMNS = tuple(name for name in RECORDS if name != "event")
+# What is summed stands first, so that it stands side by side.
+FIRST = ("start_us", "end_us", "packets", "bytes")
+COLUMNS = (*FIRST, *(name for name in RECORDS if name not in (*FIRST, "event")))
 
 
 class HeldRecords:
@@ -118,7 +120,8 @@ class HeldRecords:
             columns = thinning.thinned(self.parted, first, last, silence_us) if many else self.parted.rows(first, last)
             if columns is not None:
                 columns.update({name: ranks[name][columns[name]] for name in TEXTS})
-                yield {**columns, "names": names}
+                columns["names"] = names
+                yield columns
         self.shelf.clear()
 
     def _put_away(self) -> None:

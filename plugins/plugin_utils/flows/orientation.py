@@ -61,7 +61,7 @@ class Directions:
     @property
     def confidence(self) -> Any:
         """Return how sure each direction is (float32)."""
-        return np.array(CONFIDENCE, dtype=np.float32)[self.method]
+        return np.array(CONFIDENCE, dtype=np.float32).take(self.method)
 
 
 class Orientation:
@@ -102,7 +102,8 @@ class Orientation:
             self.asked |= bool((open_rows & sockets).any())
         sockets = self._each_once(a, b, sockets, alone)
         a_mark, b_mark = self.marks.of(a), self.marks.of(b)
-        self.marks.count(np.concatenate((a_mark[sockets], b_mark[sockets])))
+        of_sockets = np.flatnonzero(sockets)
+        self.marks.count(np.concatenate((_picked(a_mark, of_sockets), _picked(b_mark, of_sockets))))
         proved = (told.method >= 0) & (told.method <= DIRECT) & (told.kind == UNICAST) & ported
         kept = {"a_key": a, "b_key": b, "a_mark": a_mark, "b_mark": b_mark, "sockets": sockets, "proved": proved}
         rows = np.flatnonzero(open_rows)
@@ -127,7 +128,7 @@ class Orientation:
         yield from self.made
 
     def _keys(self, wholes: Mapping[str, Any], end: str, give: bool = True) -> Any:
-        ready, protocol = wholes.get(f"{end}_end"), wholes["protocol"]
+        ready, protocol = wholes.get(f"{end}_end"), grouping.narrow(wholes["protocol"])
         if ready is not None and not (protocol >> PROTOCOL_BITS).any():
             # Ends of IPv4 as stitching has them, which are their own numbers.
             return (ready << np.uint64(PROTOCOL_BITS)) | protocol.astype(np.uint64)
@@ -224,8 +225,9 @@ class Orientation:
         client = b_port < a_port
         # The last one that speaks stands, so the strongest comes last.
         for number, speaks, a_is_client in rules:
-            method[speaks] = number
-            client = np.where(speaks, a_is_client, client)
+            if speaks.any():
+                np.copyto(method, np.int8(number), where=speaks)
+                np.copyto(client, a_is_client, where=speaks)
         told.method[rows] = method
         told.a_is_client[rows] = client
 
@@ -242,7 +244,7 @@ class Orientation:
         told = evidence.of(often[f"{end}_distinct"])
         places = often[f"{end}_places"]
         for made, each in zip((degree, proved), told, strict=True):
-            made[places] = each.take(often[f"{end}_number"])
+            made[places.astype(np.intp)] = each.take(often[f"{end}_number"])
         return _picked(degree, rows), _picked(proved, rows)
 
     def _hinted(self, kept: Mapping[str, Any], end: str) -> Any:
@@ -344,8 +346,10 @@ def _spoke_first(wholes: Mapping[str, Any], a: Any, b: Any, rows: Any) -> tuple[
 def _ranks(protocol: Any, a_port: Any, b_port: Any) -> tuple[Any, Any]:
     """Return the ranks of both ports in the list, 99 where one is not in it."""
     table, rows = _known()
-    row = rows[np.where((protocol >= 0) & (protocol < len(rows)), protocol, 0)]
-    a, b = (table[row, np.where((port >= 0) & (port < 1 << 16), port, 1 << 16)] for port in (a_port, b_port))
+    protocol = grouping.narrow(protocol)
+    row = rows[np.where((protocol >= 0) & (protocol < len(rows)), protocol, 0)] * table.shape[1]
+    # As unsigned numbers those below zero are too large as well.
+    a, b = (table.ravel().take(np.minimum(port.view(np.uint32), 1 << 16) + row) for port in (a_port, b_port))
     # A port of an OT service inside the ephemeral range against a well-known one of the list is a client's.
     a_lent = (a == 0) & (a_port >= EPHEMERAL) & (b != UNRANKED) & (b_port < 1024)
     b_lent = (b == 0) & (b_port >= EPHEMERAL) & (a != UNRANKED) & (a_port < 1024)

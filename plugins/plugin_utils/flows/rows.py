@@ -35,6 +35,8 @@ COLUMNS = (*CONNECTIONS, *STITCHED)
 ROWS_AT_ONCE = 1 << 17
 STRETCHES = 32
 SLOTS = 4096
+# The name of each row's slot while rows wait.
+SLOT = ".slot"
 # Rows that stand together in a file.
 ROW_GROUP = 1 << 19
 OCTETS_IN_MEMORY = 256_000_000
@@ -105,6 +107,10 @@ def split(rows: dict[str, Any], picked: Any) -> tuple[dict[str, Any], dict[str, 
 
 def touched_days(rows: Mapping[str, Any], longest: int) -> set[int]:
     """Return the days (since 1970) that rows lie in, of each no more than ``longest`` after its first."""
+    if len(rows["start_us"]):
+        day = int(rows["start_us"].min()) // DAY_US
+        if day == int(rows["end_us"].max()) // DAY_US:
+            return {day}
     first = np.floor_divide(rows["start_us"], DAY_US)
     last = np.minimum(np.floor_divide(rows["end_us"], DAY_US), first + longest)
     alike = len(first) > 0 and (first == first[0]).all()
@@ -145,8 +151,9 @@ class Files:
             name: value for name, value in (self.only if self.count else once).items() if once.get(name) == value
         }
         self.count += count
-        file, keys = _file_of(rows)
-        slot = (rows["start_us"] - rows["day_number"] * DAY_US) * SLOTS // DAY_US
+        file, keys = _file_of(batch)
+        slot = (rows["start_us"] - batch["day_number"] * DAY_US) * SLOTS // DAY_US
+        batch[SLOT] = slot.astype(np.int16)
         for number, key in enumerate(keys):
             mine = slot if len(keys) == 1 else slot[file == number]
             sizes = np.bincount(mine, minlength=SLOTS)
@@ -179,16 +186,17 @@ class Files:
             batch = self.shelf.take(number)
             count = len(batch["start_us"])
             if len(stretches) == 1:
+                del batch[SLOT]
                 parted.add(batch, np.zeros(count, dtype=np.int64), count)
                 continue
-            whole = {name: np.broadcast_to(batch[name], count) for name in ("day_number", "source", "start_us")}
-            file, keys = _file_of(whole)
-            slot = (whole["start_us"] - whole["day_number"] * DAY_US) * SLOTS // DAY_US
-            part = np.empty(count, dtype=np.int64)
+            file, keys = _file_of(batch)
+            slot = batch.pop(SLOT)
+            part = np.empty(count, dtype=np.uint32)
             for own, key in enumerate(keys):
                 begun, firsts = places[key]
                 mine = file == own if len(keys) > 1 else slice(None)
-                part[mine] = begun + np.searchsorted(firsts, slot[mine], side="right") - 1
+                of_slot = np.searchsorted(firsts, np.arange(SLOTS), side="right") + (begun - 1)
+                part[mine] = of_slot.astype(np.uint32).take(slot[mine])
             parted.add(batch, part, count)
         return parted
 
@@ -203,12 +211,18 @@ class Files:
             count = rows.pop("count")
             order = order_of(rows, count)
             picked = {}
-            for name, values in rows.items():
+            for name, values in list(rows.items()):
                 if name in self.whole:
                     picked[name] = self.whole[name][used : used + count]
                     _take(values, order, picked[name])
                 elif name != "day_number":
                     picked[name] = values if len(values) != count else values.take(order)
+            for own in rows.packed:
+                together = rows.picked(own, order)
+                for name, field in rows.fields.items():
+                    if field.rows == own and name not in picked and name != "day_number":
+                        picked[name] = self.whole[name][used : used + count] if name in self.whole else np.empty(count, field.kind)
+                        picked[name][:] = field.of(together)
             used += count
             yield as_table(picked, self.texts, count, self.only)
 
@@ -303,6 +317,7 @@ def _file_of(rows: Mapping[str, Any]) -> tuple[Any, list[tuple[int, int]]]:
     day, source = rows["day_number"], rows["source"]
     if (day == day[0]).all() and (source == source[0]).all():
         return None, [(int(day[0]), int(source[0]))]
+    day, source = (np.broadcast_to(each, len(rows["start_us"])) for each in (day, source))
     days, day = np.unique(day, return_inverse=True)
     sources, source = np.unique(source, return_inverse=True)
     made, file = np.unique(day * len(sources) + source, return_inverse=True)

@@ -140,7 +140,8 @@ class Parted:
         fields, rows = _side_by_side({name: values for name, values in parts.items() if name not in once}, count)
         ordered_rows = {name: _take(values, octets, order) for name, (values, octets) in rows.items()}
         self.chunks.append({**once, **ordered_rows, "": bounds})
-        self._fields.append(fields)
+        # One and the same for all chunks that have their columns alike.
+        self._fields.append(next((each for each in reversed(self._fields) if each == fields), fields))
 
     def columns(self, number: int) -> tuple[dict[str, Any], Any]:
         """Return (columns of a chunk, which may be views of rows, the bounds of its parts in them)."""
@@ -164,7 +165,7 @@ class Parted:
         for chunk, fields, begin, end in self._met(first, last):
             yield _columns(chunk, fields, begin, end), end - begin
 
-    def rows(self, first: int, last: int) -> dict[str, Any] | None:
+    def rows(self, first: int, last: int) -> Rows | None:
         """Return the columns of the parts from ``first`` up to, not including, ``last``, and ``count``; None where they have no row.
 
         A column with one and the same value everywhere stays one value.
@@ -174,9 +175,16 @@ class Parted:
             return None
         sizes = [end - begin for _chunk, _fields, begin, end in met]
         once = self._with_one_value()
-        made: dict[str, Any] = {**once, "count": sum(sizes)}
+        made = Rows({**once, "count": sum(sizes)})
+        if all(each[1] is met[0][1] for each in met[1:]):
+            # All chunks have them side by side in one way: so they stay until one is asked for.
+            made.fields = met[0][1]
+            made.packed = {
+                field.rows: (_end_to_end([field.stretch(chunk, *ends) for chunk, _own, *ends in met]), field.octets)
+                for field in {field.rows: field for field in made.fields.values()}.values()
+            }
         for name in (*met[0][0], *met[0][1]):
-            if name and not name.startswith(".") and name not in once:
+            if name and not name.startswith(".") and name not in once and name not in made.fields:
                 made[name] = _joined([_column(name, *each) for each in met], sizes)
         return made
 
@@ -199,6 +207,26 @@ class Parted:
                 yield chunk, fields, begin, end
 
 
+class Rows(dict[str, Any]):
+    """Columns by name: arrays of ``count`` values, or of one that stands for all. Those of ``fields`` stand side by side in ``packed``, by
+    name of rows with their octets, until they are asked for."""
+
+    fields: Mapping[str, _Field] = {}
+    packed: Mapping[str, tuple[Any, int]] = {}
+
+    def __missing__(self, name: str) -> Any:
+        made = self[name] = np.ascontiguousarray(self.fields[name].of(self.packed[self.fields[name].rows][0]))
+        return made
+
+    def side_by_side(self, name: str) -> bool:
+        """Return whether a column stands beside others, and nobody has asked for it yet."""
+        return name in self.fields and name not in self
+
+    def picked(self, rows: str, places: Any) -> Any:
+        """Return what stands side by side at places."""
+        return _take(*self.packed[rows], places)
+
+
 # Octets of rows that columns stand side by side in: NumPy fetches so many at once, or a half or a quarter of them.
 ROW_OCTETS = 32
 
@@ -212,11 +240,17 @@ class _Field:
     kind: Any
     place: int
 
-    def of(self, chunk: Batch, begin: int, end: int) -> Any:
-        """Return the column's values in rows of a chunk, as a view."""
-        return np.ndarray(
-            (end - begin,), self.kind, chunk[self.rows], begin * self.octets + self.place, strides=(self.octets,)
-        )
+    def of(self, rows: Any, begin: int = 0, end: int = -1) -> Any:
+        """Return the column's values in rows, as a view."""
+        count = (end if end >= 0 else rows.nbytes // self.octets) - begin
+        if not count:
+            return np.empty(0, dtype=self.kind)
+        return np.ndarray((count,), self.kind, rows, begin * self.octets + self.place, strides=(self.octets,))
+
+    def stretch(self, chunk: Batch, begin: int, end: int) -> Any:
+        """Return rows of a chunk as they stand, as a view."""
+        width = self.octets // 8
+        return chunk[self.rows][begin * width : end * width]
 
 
 def _columns(chunk: Batch, fields: Mapping[str, _Field], begin: int, end: int) -> dict[str, Any]:
@@ -227,7 +261,7 @@ def _columns(chunk: Batch, fields: Mapping[str, _Field], begin: int, end: int) -
 def _column(name: str, chunk: Batch, fields: Mapping[str, _Field], begin: int, end: int) -> Any:
     field = fields.get(name)
     if field is not None:
-        return field.of(chunk, begin, end)
+        return field.of(chunk[field.rows], begin, end)
     values = chunk[name]
     return values[begin:end] if len(values) > 1 else values
 
@@ -249,7 +283,7 @@ def _side_by_side(columns: Mapping[str, list[Any]], count: int) -> tuple[dict[st
         for name in names:
             kind = np.result_type(*{each.dtype for each in columns[name]})
             fields[name] = _Field(own, octets, kind, place)
-            np.concatenate(columns[name], out=fields[name].of({own: values}, 0, count))
+            np.concatenate(columns[name], out=fields[name].of(values))
             place += kind.itemsize
     return fields, rows
 
@@ -260,6 +294,10 @@ def _take(rows: Any, octets: int, order: Any) -> Any:
 
 def _same(values: Any, others: Any) -> bool:
     return others is not None and len(values) == len(others) == 1 and bool(values[0] == others[0])
+
+
+def _end_to_end(parts: list[Any]) -> Any:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def _joined(parts: list[Any], sizes: list[int]) -> Any:

@@ -18,6 +18,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -268,6 +269,12 @@ def _fill(made: Mapping[str, Any], rows: Any, elements: Mapping[int, tuple[int, 
 
 def _fields(rows: Any, at: int) -> Any:
     """Return the records' header and generic fields as a structured array over rows next to each other in memory."""
+    return rows.view(_kind(at, rows.shape[1])).reshape(-1)
+
+
+@lru_cache(maxsize=64)
+def _kind(at: int, octets: int) -> Any:
+    """Return the type of a record's octets as a structure, with the generic fields at a place."""
     names = {
         "exporter": ("<u2", 8),
         "record_flags": ("u1", 10),
@@ -280,15 +287,14 @@ def _fields(rows: Any, at: int) -> Any:
         "protocol": ("u1", at + 44),
         "flags": ("u1", at + 45),
     }
-    kind = np.dtype(
+    return np.dtype(
         {
             "names": list(names),
             "formats": [each for each, _offset in names.values()],
             "offsets": [offset for _each, offset in names.values()],
-            "itemsize": rows.shape[1],
+            "itemsize": octets,
         }
     )
-    return rows.view(kind).reshape(-1)
 
 
 def _whole(rows: Any, at: int, octets: int = 8) -> Any:
