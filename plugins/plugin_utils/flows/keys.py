@@ -96,13 +96,13 @@ class Lookup:
             listed = self.listed
             asked = zip(*(key.tolist() for key in keys), strict=True)
             return np.array([listed.get(each, -1) for each in asked], dtype=np.int64)
-        made = self.slots[self._marks(keys)].astype(np.int64)
+        made = self.slots.take(self._marks(keys)).astype(np.int64)
         if not len(self.keys[0]):
             return made
         met = made >= 0
         same = met.copy()
         for own, asked in zip(self.keys, keys, strict=True):
-            same &= own[made] == asked
+            same &= own.take(made) == asked
         made[~same] = -1
         if self.rest is not None:
             again = np.flatnonzero(met & ~same)

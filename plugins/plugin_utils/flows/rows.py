@@ -254,11 +254,12 @@ def as_table(
         kind = {**CONNECTIONS, **STITCHED}.get(name, "int64")
         if name in only and name not in TEXTS and kind != "bool":
             one = pa.array(values[:1].astype(kind if kind != "float" else "f4", copy=False))
-            columns[name] = pa.DictionaryArray.from_arrays(nothing, one)
+            columns[name] = pa.DictionaryArray.from_arrays(nothing, one, safe=False)
             continue
         if name in TEXTS:
             codes = pa.array(_whole(values.astype(np.int32, copy=False), count))
-            columns[name] = pa.DictionaryArray.from_arrays(codes, pa.array(texts[name], type=pa.string()))
+            # Codes are places in the texts, so none need be looked at.
+            columns[name] = pa.DictionaryArray.from_arrays(codes, pa.array(texts[name], type=pa.string()), safe=False)
         elif kind == "bool":
             bits = np.packbits(_whole(values, count), bitorder="little")
             columns[name] = pa.BooleanArray.from_buffers(pa.bool_(), count, [None, pa.py_buffer(bits)])
@@ -292,7 +293,7 @@ def order_of(rows: Mapping[str, Any], count: int) -> Any:
     """Return the order of the rows of one file: as ``ORDER`` says."""
     start = np.broadcast_to(rows["start_us"], count)
     order = grouping.sorted_order(*_from_zero(start))
-    begins = start[order]
+    begins = start.take(order)
     tied = np.zeros(count, dtype=bool)
     tied[1:] = begins[1:] == begins[:-1]
     tied[:-1] |= tied[1:]

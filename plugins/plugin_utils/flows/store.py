@@ -314,11 +314,15 @@ def write_tables(
 def _options(schema: Any, once: Collection[str]) -> dict[str, Any]:
     """Return how a file is written. Short numbers that are all the same take a third of the time without a dictionary, and no more room."""
     short = {each.name for each in schema if each.name in once and each.type in (pa.int16(), pa.int32(), pa.float32())}
+    # What no question reads has no reader to be slower for.
+    short |= {each.name for each in schema if each.name in once and each.name in STITCHED}
     return {
         "compression": "zstd",
         "compression_level": 1,
         "use_dictionary": [name for name in schema.names if name not in DELTAS and name not in short],
         "column_encoding": {name: "DELTA_BINARY_PACKED" for name in schema.names if name in DELTAS},
+        # The input is the file's name.
+        "write_statistics": [name for name in schema.names if name not in STITCHED and name != "source"],
         "store_schema": False,
         "write_batch_size": 1 << 14,
         **_pages(),

@@ -43,7 +43,7 @@ LZ4_TAIL = 5
 MARK = bytes.fromhex("a55ac33c96")
 MARK_BEHIND = 64
 # Rows looked at together: so many stay in the processor's caches while each of their fields is.
-ROWS_AT_ONCE = 1 << 12
+ROWS_AT_ONCE = 1 << 13
 # Records of one type and length next to each other from which on their elements are looked at together.
 LONG_RUN = 64
 
