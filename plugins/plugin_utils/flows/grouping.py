@@ -213,21 +213,25 @@ def ends_of(source: tuple[Any, Any, Any], target: tuple[Any, Any, Any]) -> Ends:
     """Return the ends of records from arrays (hi, lo, port) of both."""
     both = (source, target)
     hi = lo = None
-    real_ports = not any((end[2] >> PORT_BITS).any() for end in both)
-    if real_ports and all((narrow(end[0]) == V4_HI).all() and not ((end[1] - V4_LO) >> 32).any() for end in both):
-        codes = [end[1] - V4_LO for end in both]
-    else:
+    real_ports = all(_below(end[2], PORT_BITS) for end in both)
+    codes = [end[1] - V4_LO for end in both] if real_ports else []
+    if not codes or not all((narrow(end[0]) == V4_HI).all() for end in both) or not all(_below(each, 32) for each in codes):
         hi, lo, codes = _ranked(source, target)
     if real_ports:
-        made = [
-            (code.astype(np.uint64) << np.uint64(PORT_BITS)) | end[2].astype(np.uint64)
-            for code, end in zip(codes, both, strict=True)
-        ]
+        made = [code.view(np.uint64) for code in codes]
+        for code, end in zip(made, both, strict=True):
+            code <<= np.uint64(PORT_BITS)
+            code |= end[2].astype(np.uint64)
         return Ends(made[0], made[1], hi, lo)
     wide = [(code << 32) | (end[2].astype(np.int64) + (1 << 31)) for code, end in zip(codes, both, strict=True)]
     pairs, numbers = np.unique(np.concatenate(wide), return_inverse=True)
     numbers = numbers.astype(np.uint64)
     return Ends(numbers[: len(source[0])], numbers[len(source[0]) :], hi, lo, pairs)
+
+
+def _below(values: Any, bits: int) -> bool:
+    """Return whether all numbers are from 0 up to below 2 to the power of ``bits``: as unsigned ones those below zero are too large as well."""
+    return not len(values) or int(values.view(f"u{values.itemsize}").max()) >> bits == 0
 
 
 def _ranked(source: tuple[Any, Any, Any], target: tuple[Any, Any, Any]) -> tuple[Any, Any, list[Any]]:

@@ -256,15 +256,21 @@ def _run(octets: Any, offset: int, length: int, left: int) -> tuple[int, bool]:
     of long runs these are looked at while the records are in the caches."""
     most, found, looked = min(left, (len(octets) - offset) // length), 1, 0
     head = octets[offset : offset + 4].view("<u4")[0]
+    eight = octets[offset : offset + 8].view("<u8")[0] if length >= FLOW_HEADER else None
     places: list[int] = []
     step, alike = 8, length >= FLOW_HEADER
     # Looked at in growing stretches, so that files whose records vary cost no more than those where all are alike.
     while found < most:
         stretch = min(step, most - found)
         start = offset + found * length
-        same = _word(octets[start : start + stretch * length].reshape(stretch, length), 0) == head
-        if not same.all():
-            return found + int(np.argmin(same)), False
+        rows = octets[start : start + stretch * length].reshape(stretch, length)
+        # Type, length, number of elements and what stands behind it at once, which most often are all the same.
+        numbered = eight is not None and bool((_word(rows, 0, 8) == eight).all())
+        if not numbered:
+            same = _word(rows, 0) == head
+            if not same.all():
+                return found + int(np.argmin(same)), False
+            alike = alike and bool((_word(rows, 4, 2) == octets[offset + 4 : offset + 6].view("<u2")[0]).all())
         found += stretch
         step = min(step * 8, ROWS_AT_ONCE)
         if alike and found > LONG_RUN:
@@ -277,10 +283,8 @@ def _run(octets: Any, offset: int, length: int, left: int) -> tuple[int, bool]:
 
 
 def _all_alike(rows: Any, first: Any, places: Sequence[int]) -> bool:
-    """Return whether all rows have the number of elements of one and, at ``places``, its headers of elements."""
+    """Return whether all rows have, at ``places``, the headers of elements of one."""
     own = first.reshape(1, -1)
-    if not (_word(rows, 4, 2) == _word(own, 4, 2)).all():
-        return False
     return all(bool((_word(rows, at) == _word(own, at)).all()) for at in places)
 
 
