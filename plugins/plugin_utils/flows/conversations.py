@@ -55,7 +55,7 @@ class _Held:
     """The records' columns, and what each record says by itself."""
 
     def __init__(self, columns: dict[str, Any]) -> None:
-        self.columns = columns
+        self.columns = columns if isinstance(columns, Rows) else Rows(columns)
         self.count: int = self.columns.pop("count")
         self.names: dict[str, list[str]] = self.columns.pop("names")
         ends = [tuple(self.whole(f"{side}_{part}") for part in ("hi", "lo", "port")) for side in ("source", "target")]
@@ -74,13 +74,9 @@ class _Held:
         values = self.columns[name]
         return values if len(values) == self.count else grouping.spread(values, self.count)
 
-    def side_by_side(self, name: str) -> bool:
-        """Return whether a column stands beside others (``shelf.Rows``)."""
-        return isinstance(self.columns, Rows) and self.columns.side_by_side(name)
-
     def only(self, name: str) -> bool:
         """Return whether a column has one value."""
-        return not self.side_by_side(name) and len(self.columns[name]) == 1 != self.count
+        return not self.columns.side_by_side(name) and len(self.columns[name]) == 1 != self.count
 
     def at(self, name: str, rows: Any) -> Any:
         """Return a column's values at rows."""
@@ -126,14 +122,14 @@ class _Rows:
 
     def _of(self, name: str, stretches: grouping.Stretches) -> grouping.Threes:
         """Return a column's values in stretches."""
-        held = self.held
-        if not held.side_by_side(name):
-            return stretches.of(held.whole(name))
-        field = held.columns.fields[name]
+        columns = self.held.columns
+        if not columns.side_by_side(name):
+            return stretches.of(self.held.whole(name))
+        field = columns.fields[name]
         if self._taken[0] is not stretches:
             self._taken = (stretches, {})
         if field.rows not in self._taken[1]:
-            self._taken[1][field.rows] = stretches.each(lambda places: held.columns.picked(field.rows, places))
+            self._taken[1][field.rows] = stretches.each(lambda places: columns.picked(field.rows, places))
         return _each(lambda rows: np.ascontiguousarray(field.of(rows)), self._taken[1][field.rows])
 
     def conversations(self) -> Conversations:

@@ -215,7 +215,11 @@ def ends_of(source: tuple[Any, Any, Any], target: tuple[Any, Any, Any]) -> Ends:
     hi = lo = None
     real_ports = all(_below(end[2], PORT_BITS) for end in both)
     codes = [end[1] - V4_LO for end in both] if real_ports else []
-    if not codes or not all((narrow(end[0]) == V4_HI).all() for end in both) or not all(_below(each, 32) for each in codes):
+    if (
+        not codes
+        or not all((narrow(end[0]) == V4_HI).all() for end in both)
+        or not all(_below(each, 32) for each in codes)
+    ):
         hi, lo, codes = _ranked(source, target)
     if real_ports:
         made = [code.view(np.uint64) for code in codes]
@@ -230,7 +234,7 @@ def ends_of(source: tuple[Any, Any, Any], target: tuple[Any, Any, Any]) -> Ends:
 
 
 def _below(values: Any, bits: int) -> bool:
-    """Return whether all numbers are from 0 up to below 2 to the power of ``bits``: as unsigned ones those below zero are too large as well."""
+    """Return whether all numbers are from 0 to below 2 to the power of ``bits``: as unsigned ones those below zero are too large too."""
     return not len(values) or int(values.view(f"u{values.itemsize}").max()) >> bits == 0
 
 

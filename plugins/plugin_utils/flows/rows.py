@@ -221,7 +221,9 @@ class Files:
                 together = rows.picked(own, order)
                 for name, field in rows.fields.items():
                     if field.rows == own and name not in picked and name != "day_number":
-                        picked[name] = self.whole[name][used : used + count] if name in self.whole else np.empty(count, field.kind)
+                        picked[name] = (
+                            self.whole[name][used : used + count] if name in self.whole else np.empty(count, field.kind)
+                        )
                         picked[name][:] = field.of(together)
             used += count
             yield as_table(picked, self.texts, count, self.only)
