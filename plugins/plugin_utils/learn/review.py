@@ -28,7 +28,19 @@ KINDS = {
 }  # fmt: skip
 # Where a file cannot take all items, the last of these give way first, and after all others: what comes in great numbers, and is decided by
 # the device rather than one by one; before it what lacks evidence, by its points.
-LACKING = frozenset({"few-days", "few-flows", "no-service", "score", "draft", "one-device", "unanswered", "direction"})
+LACKING = frozenset(
+    {
+        "few-days",
+        "few-flows",
+        "no-service",
+        "score",
+        "draft",
+        "one-device",
+        "unanswered",
+        "direction",
+        "segment-account",
+    }
+)
 BULK = ("identity", "unknown", "stray", "related", "group", "backscatter", "probe", "scan")
 
 
