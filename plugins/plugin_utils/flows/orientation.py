@@ -46,6 +46,8 @@ UNRANKED = 99
 DAY_US = 86_400_000_000
 # Rows whose past directions are asked for at once (about 40 octets each).
 ASKED_AT_ONCE = 4_000_000
+# Ends that are numbered together, about.
+NUMBERED_AT_ONCE = 1 << 20
 # What the later passes read of each conversation.
 END = ("hi", "lo", "port")
 
@@ -83,8 +85,12 @@ class Orientation:
         self.undecided = False
         # Whether the degree of an end can matter to anyone.
         self.asked = False
-        # By batch: for each end, what ``_met_often`` gives.
+        # By batch what ``_met_often`` says of it: of each end the ``places`` of rows and the ``number`` of each in the ``distinct`` keys of
+        # its group; by batch the number of its group; and of each group these keys.
         self.often = Shelf(self.shelf.folder, self.shelf.limit // 2)
+        self.group_of: list[int] = []
+        self.groups = Shelf(self.shelf.folder, self.shelf.limit // 4)
+        self._told: tuple[int, tuple[Any, Any]] = (-1, (None, None))
 
     def add(self, wholes: Mapping[str, Any], alone: bool = False) -> None:
         """Take a batch of conversations: arrays as ``Conversations.wholes`` has them. ``alone`` says that no two of them have the same ends
@@ -123,6 +129,7 @@ class Orientation:
             for number, told in enumerate(self.made):
                 self._decide(number, told, evidence)
             self.often.clear()
+            self.groups.clear()
             if self.past.files:
                 self._remember()
         yield from self.made
@@ -172,27 +179,35 @@ class Orientation:
                 clients = np.where(told.a_is_client[rows], kept["a_key"][rows], kept["b_key"][rows])
                 found = known.find([clients])
                 contradicted[found[found >= 0]] = True
-            rows = kept["sockets"]
-            if self.asked:
-                often = self._met_often(kept)
-                self.often.append(often)
-                for end in "ab":
-                    keys, number, sockets = (often[f"{end}_{name}"] for name in ("distinct", "number", "places"))
-                    counted = number if rows.all() else number[rows[sockets]]
-                    made.count(keys, np.bincount(counted, minlength=len(keys)))
+        if self.asked:
+            self._met_often(made)
         made.contradict(contradicted)
         made.settle()
         return made
 
-    def _met_often(self, kept: Mapping[str, Any]) -> dict[str, Any]:
-        """Return of each end: the ``places`` of rows whose end was perhaps met more than once, the ``distinct`` keys of these ends and the
-        ``number`` in them of each."""
-        made: dict[str, Any] = {}
-        for end in "ab":
-            places = np.flatnonzero(self.marks.twice(kept[f"{end}_mark"])).astype(np.int32)
-            keys, number = numbered(_picked(kept[f"{end}_key"], places))
-            made |= {f"{end}_places": places, f"{end}_distinct": keys, f"{end}_number": number}
-        return made
+    def _met_often(self, evidence: Evidence) -> None:
+        """Number the ends that were perhaps met more than once, and count them: of several batches together, which share most of them."""
+        waiting: list[dict[str, Any]] = []
+        keys: list[Any] = []
+        counted: list[Any] = []
+        for last in range(len(self.made)):
+            kept, places = self.shelf[last], {}
+            for end in "ab":
+                places[f"{end}_places"] = own = np.flatnonzero(self.marks.twice(kept[f"{end}_mark"])).astype(np.int32)
+                keys.append(_picked(kept[f"{end}_key"], own))
+                counted.append(_picked(kept["sockets"], own))
+            waiting.append(places)
+            if last + 1 < len(self.made) and sum(len(each) for each in keys) < NUMBERED_AT_ONCE:
+                continue
+            distinct, number = numbered(np.concatenate(keys))
+            sockets = np.flatnonzero(np.concatenate(counted))
+            evidence.count(distinct, np.bincount(_picked(number, sockets), minlength=len(distinct)))
+            parts = iter(np.split(number, np.cumsum([len(each) for each in keys])[:-1]))
+            for each in waiting:
+                self.often.append({**each, "a_number": next(parts), "b_number": next(parts)})
+                self.group_of.append(len(self.groups))
+            self.groups.append({"distinct": distinct})
+            waiting, keys, counted = [], [], []
 
     def _decide(self, number: int, told: Directions, evidence: Evidence) -> None:
         rows = np.flatnonzero(told.method == UNDECIDED)
@@ -239,12 +254,14 @@ class Orientation:
         if not len(self.often):
             own = _picked(keys, rows)
             return evidence.of(own, np.flatnonzero(self.marks.twice(_picked(kept[f"{end}_mark"], rows))))
+        group = self.group_of[number]
+        if self._told[0] != group:
+            self._told = (group, evidence.of(self.groups[group]["distinct"]))
         often = self.often[number]
+        places, own = often[f"{end}_places"].astype(np.intp), often[f"{end}_number"]
         degree, proved = np.zeros(len(keys), dtype=np.int64), np.zeros(len(keys), dtype=bool)
-        told = evidence.of(often[f"{end}_distinct"])
-        places = often[f"{end}_places"]
-        for made, each in zip((degree, proved), told, strict=True):
-            made[places.astype(np.intp)] = each.take(often[f"{end}_number"])
+        for made, each in zip((degree, proved), self._told[1], strict=True):
+            made[places] = each.take(own)
         return _picked(degree, rows), _picked(proved, rows)
 
     def _hinted(self, kept: Mapping[str, Any], end: str) -> Any:

@@ -180,7 +180,7 @@ class Parted:
             # All chunks have them side by side in one way: so they stay until one is asked for.
             made.fields = met[0][1]
             made.packed = {
-                field.rows: (_end_to_end([field.stretch(chunk, *ends) for chunk, _own, *ends in met]), field.octets)
+                field.rows: [field.stretch(chunk, *ends) for chunk, _own, *ends in met]
                 for field in {field.rows: field for field in made.fields.values()}.values()
             }
         for name in (*met[0][0], *met[0][1]):
@@ -209,13 +209,20 @@ class Parted:
 
 class Rows(dict[str, Any]):
     """Columns by name: arrays of ``count`` values, or of one that stands for all. Those of ``fields`` stand side by side in ``packed``, by
-    name of rows with their octets, until they are asked for."""
+    name of rows as arrays one after another, until they are asked for."""
 
     fields: Mapping[str, _Field] = {}
-    packed: Mapping[str, tuple[Any, int]] = {}
+    packed: Mapping[str, list[Any]] = {}
 
     def __missing__(self, name: str) -> Any:
-        made = self[name] = np.ascontiguousarray(self.fields[name].of(self.packed[self.fields[name].rows][0]))
+        field = self.fields[name]
+        parts = self.packed[field.rows]
+        made = self[name] = np.empty(sum(each.nbytes for each in parts) // field.octets, dtype=field.kind)
+        used = 0
+        for each in parts:
+            count = each.nbytes // field.octets
+            made[used : used + count] = field.of(each)
+            used += count
         return made
 
     def side_by_side(self, name: str) -> bool:
@@ -224,7 +231,10 @@ class Rows(dict[str, Any]):
 
     def picked(self, rows: str, places: Any) -> Any:
         """Return what stands side by side at places."""
-        return _take(*self.packed[rows], places)
+        parts = self.packed[rows]
+        if len(parts) > 1:
+            parts[:] = [np.concatenate(parts)]
+        return _take(parts[0], next(each.octets for each in self.fields.values() if each.rows == rows), places)
 
 
 # Octets of rows that columns stand side by side in: NumPy fetches so many at once, or a half or a quarter of them.
@@ -294,10 +304,6 @@ def _take(rows: Any, octets: int, order: Any) -> Any:
 
 def _same(values: Any, others: Any) -> bool:
     return others is not None and len(values) == len(others) == 1 and bool(values[0] == others[0])
-
-
-def _end_to_end(parts: list[Any]) -> Any:
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def _joined(parts: list[Any], sizes: list[int]) -> Any:
