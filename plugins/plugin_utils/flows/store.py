@@ -323,7 +323,6 @@ def _options(schema: Any, once: Collection[str]) -> dict[str, Any]:
         "compression_level": 1,
         "use_dictionary": [name for name in schema.names if name not in DELTAS and name not in short],
         "column_encoding": {name: "DELTA_BINARY_PACKED" for name in schema.names if name in DELTAS},
-        "write_statistics": [name for name in schema.names if name not in STITCHED],
         "store_schema": False,
         "write_batch_size": 1 << 14,
         **_pages(),
