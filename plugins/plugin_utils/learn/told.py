@@ -95,10 +95,11 @@ def weighed(
         findings += against
         if not against:
             accounts[name] = account
+            keys = set(_own_keys(name, seen))
             approvals += [
                 _approval(account, use)
                 for use, ports in zip(account.opens, spans, strict=True)
-                if not any(_meets(key, each) for each in ports for key in _own_keys(name, seen))
+                if not any(_meets(key, each) for each in ports for key in keys)
             ]
     return Told(accounts, tuple(approvals), tuple(findings))
 
