@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import day_rows, rollup, store
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.footers import read_footer
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations import edges
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.engine import engine_of, row_hash
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.gate import FlowGate
 from tests.bench import flow_data
@@ -206,6 +208,31 @@ def test_the_short_way_to_edges_and_the_joins_agree(built: Any) -> None:
                 assert ("bound" in gate._ready) != short
         assert made[0] == made[1]
         assert made[0][2][0]["n"] > 100
+
+
+def test_edges_of_both_ways_are_added_up() -> None:
+    kinds = [("b", "bound"), ("a", "unknown")]
+    codes = ((0, 1, 6, 22), (1, 1, 17, 65_535))
+    sums = {
+        "key": np.array([((c * 2 + s) << 8 | protocol) << 16 | port for c, s, protocol, port in codes]),
+        **{name: np.array([5, 7]) for name in edges.COUNTED},
+    }
+
+    def others(*rows: tuple[Any, ...]) -> Any:
+        names = edges.KEY.split(", ")
+        values = [[*row, *[3] * len(edges.COUNTED)] for row in rows]
+        columns = (*names, *edges.COUNTED)
+        return pa.table({name: [row[place] for row in values] for place, name in enumerate(columns)})
+
+    same, new = ("b", "a", 6, 22, "bound", "unknown"), ("0", "a", 255, 0, "ambiguous", "unknown")
+    made = edges.added(sums, kinds, others(same, new)).to_pylist()
+    assert [tuple(row.values()) for row in made] == [
+        (*new, 3, 3, 3, 3),
+        ("a", "a", 17, 65_535, "unknown", "unknown", 7, 7, 7, 7),
+        (*same, 8, 8, 8, 5),
+    ]
+    for strange in (("b", "a", 256, 22, "bound", "bound"), ("b", "a", 6, -1, "bound", "bound")):
+        assert edges.added(sums, kinds, others(same, strange)) is None
 
 
 def test_names_hold_for_their_time_and_servers_are_counted(built: Any) -> None:

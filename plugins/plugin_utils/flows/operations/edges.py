@@ -57,8 +57,9 @@ class Settled:
         self.pages: Any = None
         if len(blocks) > MOST_PAGES or ((number < 0) | (number >> 32 != 0)).any():
             return
-        self.page_of = np.zeros(PAGE, dtype=np.int64)
-        self.page_of[blocks] = np.arange(1, len(blocks) + 1)
+        # What is added to an address of a block to have its place in ``pages``; the first page is for blocks that hold none.
+        self.shift = -np.arange(PAGE, dtype=np.int64) * PAGE
+        self.shift[blocks] += np.arange(1, len(blocks) + 1) * PAGE
         self.pages = np.full((len(blocks) + 1) * PAGE, UNLISTED, dtype=np.int32)
         places = self._places(number)
         since, until = values["from_us"][self.listed], values["to_us"][self.listed]
@@ -142,7 +143,9 @@ class Settled:
         return self._codes[kind]
 
     def _places(self, number: Any) -> Any:
-        return self.page_of[number >> 16] * PAGE + (number & (PAGE - 1))
+        made = self.shift.take(number >> 16)
+        made += number
+        return made
 
     def codes(self, hi: Any, lo: Any, first: Any, last: Any) -> Any:
         """Return the code of each address from ``first`` to ``last`` (microseconds), or a negative number where it is not settled.
@@ -154,11 +157,12 @@ class Settled:
         if hi is not None or (len(number) and (number.min() < 0 or number.max() >> 32)):
             strange = number >> 32 != 0 if hi is None else (hi != V4_HI) | (number >> 32 != 0)
             number = np.where(strange, 0, number)
-        made = self.pages[self._places(number)]
-        timed = np.flatnonzero(made <= TIMED)
+        made = self.pages.take(self._places(number))
+        unsettled = np.flatnonzero(made < 0)
+        timed = unsettled[made.take(unsettled) <= TIMED]
         if len(timed):
             made[timed] = self._timed(TIMED - made[timed], first[timed], last[timed])
-        free = np.flatnonzero(made == UNLISTED)
+        free = unsettled[made.take(unsettled) == UNLISTED]
         made[free] = self.between[np.searchsorted(self.bounds, number[free] + V4_LO, side="right") - 1]
         if strange is not None:
             made[strange] = MOVING
@@ -280,6 +284,41 @@ def _summed(columns: dict[str, Any]) -> dict[str, Any]:
         (np.maximum if name == "last_us" else np.add).at(held, number, columns[name])
         made[name] = held
     return made
+
+
+def added(sums: dict[str, Any], kinds: Sequence[tuple[str, str]], others: Any) -> Any:
+    """Return the sums and a table of other edges as one table of edges, each once and nearly in the order of ``KEY``, or None where a
+    protocol, a port or a sum of the others does not fit."""
+    columns = {name: others.column(name).to_pylist() for name in KEY.split(", ")}
+    more = {name: others.column(name).to_numpy() for name in COUNTED}
+    ends = [
+        list(zip(columns[f"{end}_segment"], columns[f"{end}_binding"], strict=True)) for end in ("client", "server")
+    ]
+    ports = zip(columns["protocol"], columns["server_port"], strict=True)
+    if not all(0 <= protocol < 256 and 0 <= port < PAGE for protocol, port in ports) or any(
+        len(values) and np.abs(values.astype(np.float64)).max() >= LARGEST_SUM for values in more.values()
+    ):
+        return None
+    # Kinds in the order of their names, so that keys are.
+    every = sorted({*kinds, *ends[0], *ends[1]})
+    code = {kind: number for number, kind in enumerate(every)}
+    place = np.array([code[kind] for kind in kinds], dtype=np.int64)
+    both = sums["key"] >> 24
+    client, server = place[both // max(1, len(kinds))], place[both % max(1, len(kinds))]
+    told = (client * len(every) + server) << 24 | (sums["key"] & ((1 << 24) - 1))
+    own = [
+        (code[one] * len(every) + code[other]) << 24 | protocol << 16 | port
+        for one, other, protocol, port in zip(*ends, columns["protocol"], columns["server_port"], strict=True)
+    ]
+    key = np.concatenate((told, np.array(own, dtype=np.int64)))
+    order = np.argsort(key, kind="stable")
+    key = key[order]
+    starts = np.flatnonzero(np.concatenate((np.ones(min(1, len(key)), dtype=bool), key[1:] != key[:-1])))
+    made = {"key": key[starts]}
+    for name in COUNTED:
+        values = np.concatenate((sums[name], more[name]))[order]
+        made[name] = (np.maximum if name == "last_us" else np.add).reduceat(values, starts) if len(key) else values
+    return named(made, every).select([*columns, *COUNTED])
 
 
 def named(sums: dict[str, Any], kinds: Sequence[tuple[str, str]]) -> Any:

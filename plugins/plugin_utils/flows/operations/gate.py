@@ -36,9 +36,11 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operation
     MOST_REST,
     Settled,
     Told,
+    added,
     named,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.engine import (
+    SQL_TYPES,
     DuckEngine,
     Engine,
     engine_of,
@@ -134,7 +136,10 @@ class FlowGate:
         # Only the days on which an address changed hands are read row by row.
         files = store.connection_files(self.data_dir, days.to_pylist())
         self._files(f"handed_over_days{suffix}", [path for group in files.values() for path in group], "connections")
-        columns = ", ".join(UNASKED[name] if name in self._unasked else f'"{name}"' for name in CONNECTIONS)
+        given = {name: UNASKED[name] for name in self._unasked} | self._literals(
+            [path for group in files.values() for path in group]
+        )
+        columns = ", ".join(given.get(name, f'"{name}"') for name in CONNECTIONS)
         self.engine.define(f"handed_over{suffix}", f"SELECT {columns} FROM handed_over_days{suffix}")
         self.engine.define(f"seen{suffix}", queries.seen(suffix), keep=True)
         self.engine.define(f"pieces{suffix}", queries.pieces(suffix), keep=True)
@@ -378,6 +383,15 @@ class FlowGate:
         files = (store.rollup_files if kind == "rollup" else store.window_files)(self.data_dir, self.since, self.until)
         return constants([read_footer(each) for each in files], ("client_hi", "server_hi"))
 
+    def _literals(self, files: Sequence[Path]) -> dict[str, str]:
+        """Return numbers that connection files agree on as expressions for DuckDB, which then need not read them."""
+        if not isinstance(self.engine, DuckEngine):
+            return {}
+        found = constants([read_footer(each) for each in files], ("client_hi", "server_hi", "sampling"))
+        return {
+            name: f"CAST({int(value)} AS {SQL_TYPES[CONNECTIONS[name]]}) AS {name}" for name, value in found.items()
+        }
+
     def _files(self, name: str, files: Sequence[Path], kind: str) -> None:
         for path in files:
             store.check_file(path, kind)
@@ -429,7 +443,6 @@ class FlowGate:
             sums = rows.sums()
         if rows.left > MOST_REST or not rows.summable:
             return None
-        told = named(sums, settled.kinds)
         engine = DuckEngine(store.spill_folder(self.data_dir))
         with FlowGate(self.data_dir, self.since, self.until, engine) as rest:
             engine.table("daily", rows.others())
@@ -437,6 +450,11 @@ class FlowGate:
             rest._unasked = tuple(UNASKED)
             rest.bind(**self._binding)
             rest._bound()
+            others = engine.connection.sql(f"SELECT {KEY}, {SUMS} FROM ({queries.EDGES}) AS edges GROUP BY {KEY}")
+            made = added(sums, settled.kinds, others.to_arrow_table())
+            if made is not None:
+                return made
+            told = named(sums, settled.kinds)
             engine.table("told", told)
             names = ", ".join(told.column_names)
             both = f"SELECT {names} FROM told UNION ALL SELECT {names} FROM ({queries.EDGES}) AS others"
