@@ -37,9 +37,9 @@ NEEDED = (
     "bytes_out",
     "bytes_in",
 )
-# Rows worked on at a time, and groups that may be held (about 100 octets each with the answer); DuckDB does more, and spills.
+# Rows worked on at a time, and groups that may be held (about 200 octets each with the answer); DuckDB does more, and spills.
 PART = 1 << 16
-MOST_GROUPS = 8_000_000
+MOST_GROUPS = 4_000_000
 # Slots of the table for each group, at least.
 ROOM = 3
 LARGEST_SUM = float(1 << 62)
