@@ -90,6 +90,7 @@ class Judge:
         self.support = Support(site, gathered, known.kinds_of, services)
         self.decisions = Decisions(known.decisions, site.services, known.today)
         self.standing = standing_spans(site, known.today)
+        self.ruled = {(rule.client, rule.to, service) for rule in site.rules() for service in rule.services}
         self.minimum_days = int(self.settings.get("minimum_days", 3))
         self.keep_days = int(self.settings.get("expected_days", EXPECTED_DAYS))
         self.regular: dict[tuple[str, int, int], list[CandidateKey]] = {}
@@ -144,6 +145,9 @@ class Judge:
             return
         if kind in THIN and is_permitted(self.standing, key):
             self.judged[key] = PERMITTED
+            # A rule that several ports made together is made by them again, or its evidence would say that nothing of it was seen.
+            if (key.client, key.to, service) in self.ruled:
+                self.thin.setdefault((key.client, key.to, service), []).append((evidence, support))
             return
         if not service:
             self.unknown.add((key.protocol, key.server_port))

@@ -231,6 +231,28 @@ def test_standing_rules_are_held_against_their_use(tmp_path: Path) -> None:
     assert due["rule"] == "pumps-by-hand" and due["why"] == ["not used in the window", "expires 2026-11-30"]
 
 
+def test_a_rule_that_several_ports_make_together_is_seen_again_by_the_next_run(tmp_path: Path) -> None:
+    """A server that draws its port anew each day: no port has days enough by itself, and the rule that stands permits each."""
+    world = World(tmp_path)
+    world.usual(range(7))
+    for day in range(7):
+        for number in range(6):
+            world.flow(day, address("pumps", number), address("gateways", 0), (6, 49_000 + day), 4)
+    world.write()
+    path = world.policy / "services.yml"
+    path.write_text(
+        path.read_text(encoding="utf-8") + "  rpc:\n    match:\n      - {protocol: tcp, ports: [49000-49009]}\n",
+        encoding="utf-8",
+    )
+    assert "pumps-to-gateways-rpc" in rule_ids(world.propose())
+    before = world.files()
+    again = world.propose()
+    assert "pumps-to-gateways-rpc" in rule_ids(again) and not again["answer"]["changed"]
+    assert world.files() == before
+    document = json.loads((world.policy / "evidence" / "pumps.json").read_text(encoding="utf-8"))
+    assert document["rules"]["pumps-to-gateways-rpc"].get("in_window", True)
+
+
 def test_enforcement_is_not_proposed_before_enough_is_known(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.usual(range(5))
