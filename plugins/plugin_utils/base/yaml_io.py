@@ -181,7 +181,7 @@ class _Builder:
         return self.loader
 
 
-def _loader_class() -> Any:
+def loader_class() -> Any:
     """Return the safe loader over libyaml where PyYAML was built with it (three times faster), else the pure one."""
     return getattr(yaml, "CSafeLoader", None) or yaml.SafeLoader
 
@@ -192,7 +192,7 @@ def parse_yaml(text: str, file: str) -> Document:
         raise FindingError(codes.YAML_LIMIT.at(f"larger than {SIZE_LIMIT_BYTES} bytes", Location(file)))
     builder = _Builder(file)
     try:
-        builder.read(yaml.parse(text, Loader=_loader_class()))
+        builder.read(yaml.parse(text, Loader=loader_class()))
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else 0

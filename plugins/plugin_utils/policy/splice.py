@@ -18,6 +18,7 @@ from functools import lru_cache
 from typing import Any
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
+from ansible_collections.segwright.microseg.plugins.plugin_utils.base.yaml_io import loader_class
 
 yaml = guarded("yaml")
 ruamel_yaml = guarded("ruamel.yaml")
@@ -180,8 +181,11 @@ class Splices:
 
 
 def compose(text: str) -> Any:
-    """Return the node tree of a text that ``parse_yaml`` has accepted."""
-    return yaml.compose(text, Loader=yaml.SafeLoader)
+    """Return the node tree of a text that ``parse_yaml`` has accepted.
+
+    Of marks only an index, and the column of a start, may be used: at a last line without its end libyaml counts the line as ended.
+    """
+    return yaml.compose(text, Loader=loader_class())
 
 
 def child(node: Any, key: str) -> tuple[Any, Any] | None:

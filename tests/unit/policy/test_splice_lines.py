@@ -9,6 +9,7 @@ from datetime import date
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -46,6 +47,37 @@ def test_lines_put_together_are_those_written_in_one_go(value: Any) -> None:
 def test_each_text_that_looks_like_something_else_is_written_as_in_one_go(text: str) -> None:
     for value in ({"to": text}, {"to": [text, 1]}, {"allow": [{"id": "a-b", "to": {"x": text}}]}):
         assert splice.render(value) == "\n".join(splice._written(value))
+
+
+def marks(node: Any) -> list[tuple[int, int, int, bool]]:
+    """Return what is used of a tree: where each node begins and ends, its column, and whether it is written in flow style."""
+    inner = (
+        []
+        if isinstance(node, yaml.ScalarNode)
+        else [part for each in node.value for part in (each if isinstance(each, tuple) else [each])]
+    )
+    flow = not isinstance(node, yaml.ScalarNode) and bool(node.flow_style)
+    own = (node.start_mark.index, node.end_mark.index, node.start_mark.column, flow)
+    return [own, *(mark for each in inner for mark in marks(each))]
+
+
+PLACES = (
+    "a: 1", "a: [b, {c: d}]  # e\n", "é: ü \U0001f600\n# x\nb:\n- c\n-   d: e\n    f: >-\n      g\n\n      h\n\ni: |\n  j\n  k",
+    "a:\n  # b\nc:\n",
+    "a: 'b''c'   # d\r\ne:\r\n  - {f: \"g\\n\"}\r\n\r\n  - h\r\n", "a:\n- b\n\n# c\nd: &e f\ng: *e\n", "? a\n: b\nc: {}\nd: []\ne: ''",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("text", PLACES)
+def test_places_are_those_of_the_parser_in_python(text: str) -> None:
+    assert marks(splice.compose(text)) == marks(yaml.compose(text, Loader=yaml.SafeLoader))
+
+
+@given(st.one_of(MAPPINGS, st.lists(MAPPINGS, min_size=1, max_size=2)), st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_places_of_any_text_are_those_of_the_parser_in_python(value: Any, cut: bool) -> None:
+    text = splice.render(value) + ("" if cut else "\n# end\n")
+    assert marks(splice.compose(text)) == marks(yaml.compose(text, Loader=yaml.SafeLoader))
 
 
 def test_a_rule_is_put_together() -> None:
