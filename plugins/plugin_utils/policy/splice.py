@@ -81,7 +81,7 @@ def _composed(value: Any) -> list[str] | None:
             if sum(len(str(each)) for each in item) > LONGEST_LIST:
                 return None
             lines.append(_line_of(key, tuple((type(each), each) for each in item), True))
-        elif type(item) is str and _NAME.match(item) and len(item) <= LONGEST_VALUE:
+        elif _is_one_line(item, LONGEST_VALUE) and _NAME.match(str(item)):
             lines.append(f"{_line_of(key, None)} {item}")
         elif _is_one_line(item, LONGEST_VALUE):
             lines.append(_line_of(key, (type(item), item)))
@@ -96,9 +96,10 @@ def _is_block(value: Any) -> bool:
 
 def _is_one_line(value: Any, longest: int) -> bool:
     """Return whether a value is a scalar that no writer breaks, and that its type and value tell from all others."""
-    if type(value) is str:
-        return len(value) <= longest and value.isprintable()
-    return value is None or type(value) in (bool, int, date)
+    kind = type(value)
+    if kind is str:
+        return len(value) <= longest and bool(value.isprintable())
+    return value is None or kind in (bool, int, date)
 
 
 @lru_cache(maxsize=1 << 14, typed=True)
