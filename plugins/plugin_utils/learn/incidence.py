@@ -36,7 +36,7 @@ def incidences(
     at all was recorded is not covered.
     """
     wanted_columns = ("client_segment", "client_device", "server_segment", "server_device")
-    columns = {name: _codes(pairs.column(name)) for name in wanted_columns}
+    columns = {name: coded(pairs.column(name)) for name in wanted_columns}
     protocol, port = (pairs.column(name).to_numpy().astype(np.int64) for name in ("protocol", "server_port"))
     segment, names = columns["client_segment"]
     server, servers = columns["server_segment"]
@@ -93,7 +93,7 @@ def incidences(
     return made, covered
 
 
-def _codes(column: Any) -> tuple[Any, list[str]]:
+def coded(column: Any) -> tuple[Any, list[str]]:
     """Return a text column as whole numbers, and the texts that they stand for."""
     found = pc.dictionary_encode(column.combine_chunks())
     found = found.chunk(0) if hasattr(found, "num_chunks") and found.num_chunks else found

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import Finding
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn import codes
@@ -35,6 +34,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence 
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.holding import like_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.proposed import Proposal
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.review import Decisions, ReviewItem, spans_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.build import is_date
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.decisions import (
     APPROVE,
     REFUSE,
@@ -185,7 +185,7 @@ def _unsound(
     account: SegmentAccount, site: Site, segments: Mapping[str, Segment], decisions: Decisions, today: str
 ) -> Iterator[str]:
     """Yield what of an account cannot be: days and ends and services that are not there, and what people refused."""
-    if not _is_day(account.date) or not _is_day(account.until) or account.date > today:
+    if not is_date(account.date) or not is_date(account.until) or account.date > today:
         yield f"it is of {account.date}, until {account.until}: no days, or none that has been"
     if account.segment not in segments:
         yield "there is no such segment"
@@ -201,14 +201,6 @@ def _unsound(
             refusal = decisions.refused(account.segment, to, protocol, low, high)
             if refusal is not None:
                 yield f"{refusal.by} refused {to} {PROTOCOL_NAMES.get(protocol, protocol)}/{low} on {refusal.date}"
-
-
-def _is_day(text: str) -> bool:
-    try:
-        date.fromisoformat(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _own_keys(name: str, seen: Gathered) -> Iterator[CandidateKey]:

@@ -24,6 +24,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.schema im
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.threats import known_threats
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.evidence import RELATED, Gathered, gathered
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.holding import Holding, holding_of
+from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.incidence import coded
 from ansible_collections.segwright.microseg.plugins.plugin_utils.learn.misplaced import Placing, placing_of
 from ansible_collections.segwright.microseg.plugins.plugin_utils.policy.model import (
     NEVER_DROPPED,
@@ -163,9 +164,8 @@ def _rows(table: Any) -> Iterator[tuple[Any, ...]]:
     columns = []
     for column in table.columns:
         if pa.types.is_string(column.type):
-            found = column.combine_chunks().dictionary_encode()
-            names = found.dictionary.to_pylist()
-            columns.append([names[place] for place in found.indices.to_pylist()])
+            codes, names = coded(column)
+            columns.append([names[code] for code in codes.tolist()])
         else:
             columns.append(column.to_pylist())
     return zip(*columns, strict=True)

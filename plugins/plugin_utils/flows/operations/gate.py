@@ -17,10 +17,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from ansible_collections.segwright.microseg.plugins.plugin_utils.base.findings import FindingError
 from ansible_collections.segwright.microseg.plugins.plugin_utils.base.imports import guarded
 from ansible_collections.segwright.microseg.plugins.plugin_utils.devices.intervals import read_intervals
-from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import codes, kept, store
+from ansible_collections.segwright.microseg.plugins.plugin_utils.flows import kept, store
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.footers import constants, read_footer
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.memory import kept_pages
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations import (
@@ -44,6 +43,7 @@ from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operation
     DuckEngine,
     Engine,
     engine_of,
+    unreadable,
 )
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.operations.talks import activity, talks
 from ansible_collections.segwright.microseg.plugins.plugin_utils.flows.schema import CONNECTIONS, arrow_schema
@@ -374,8 +374,7 @@ class FlowGate:
             with kept_pages():
                 made = counting.distinct(footers, self.since, self.until)
         except (OSError, pa.ArrowException) as error:
-            text = f"a file of the store cannot be read ({type(error).__name__}: {str(error)[:200]})"
-            raise FindingError(codes.STORE_DAMAGED.at(text)) from error
+            raise unreadable(error) from error
         return None if made is None else pa.table(made).cast(arrow_schema(queries.distinct().columns))
 
     def _one_family(self, kind: str) -> dict[str, int]:
